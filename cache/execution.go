@@ -1,0 +1,127 @@
+package cache
+
+import (
+	"fmt"
+	"time"
+)
+
+// Status is where an execution stands, in the words of Step Functions. A word
+// that this release does not know is kept as it came.
+type Status string
+
+// The words of Step Functions.
+const (
+	Running        Status = "RUNNING"
+	PendingRedrive Status = "PENDING_REDRIVE"
+	Succeeded      Status = "SUCCEEDED"
+	Failed         Status = "FAILED"
+	TimedOut       Status = "TIMED_OUT"
+	Aborted        Status = "ABORTED"
+)
+
+// Source is where an observation came from.
+type Source string
+
+// The sources of observations.
+const (
+	FromEvent        Source = "event"
+	FromRegistration Source = "register"
+	FromDescribe     Source = "describe"
+	FromReplay       Source = "replay"
+)
+
+// Completeness tells how much of an observation is there. It is part of the
+// version, so an output that comes later than its status wins.
+type Completeness uint8
+
+// How much is there. RUNNING and failures are always Complete.
+const (
+	OutputAwaited Completeness = iota // SUCCEEDED, the output is still to be fetched
+	OutputGivenUp                     // SUCCEEDED, the output cannot be had
+	Complete
+)
+
+// Execution is one observation of an execution, whoever made it. It is a plain
+// value; what several observations amount to is decided by Version.
+type Execution struct {
+	ARN          ARN
+	Status       Status
+	StartDate    time.Time // of the first attempt; a redrive does not change it
+	StopDate     time.Time // zero while it runs
+	RedriveCount int
+	Completeness Completeness
+	Output       []byte // JSON text exactly as it came; only for SUCCEEDED
+	Error        string // name of the error, for failures
+	ErrorMessage string // one line for people, for failures
+	Owner        string // as the input names it; empty if it does not
+	InputType    string // as the input names it; empty if it does not
+	Source       Source
+}
+
+// Terminal reports whether the execution has stopped. A redrive can still start
+// it again.
+func (e *Execution) Terminal() bool {
+	switch e.Status {
+	case Running, PendingRedrive:
+		return false
+	case Succeeded, Failed, TimedOut, Aborted:
+		return true
+	}
+	return !e.StopDate.IsZero() // a word we do not know: the stop date decides
+}
+
+// Version places an observation among all others of the same execution: the
+// greater text is the later state, whatever the order of arrival. It depends on
+// nothing but the observation, so an event, its replay and an answer of
+// DescribeExecution about the same transition have the same version
+// (RELIABILITY.md §2). The form is
+//
+//	startDate in ms - redriveCount - rank - completeness
+//
+// in fixed widths, for instance 01769414400123-00000-6-2.
+type Version string
+
+// versionLength is the length of every version in bytes.
+const versionLength = 14 + 1 + 5 + 1 + 1 + 1 + 1
+
+// Unobserved is the version of an execution that is registered and of which
+// nothing has been observed yet. It is below every version of an observation.
+const Unobserved Version = "00000000000000-00000-0-0"
+
+// Bounds of what a version can hold. Whoever makes an Execution checks them.
+const (
+	MaxRedriveCount = 99_999
+	// MaxTime is the last instant that RFC 3339 can write.
+	MaxTime = 253402300799999 // ms since 1970
+)
+
+// Version returns the place of e.
+func (e *Execution) Version() Version {
+	if e.Source == FromRegistration {
+		return Unobserved
+	}
+	return Version(fmt.Sprintf("%014d-%05d-%d-%d",
+		e.StartDate.UnixMilli(), e.RedriveCount, e.rank(), e.Completeness))
+}
+
+// rank orders the states of one attempt.
+func (e *Execution) rank() int {
+	switch e.Status {
+	case Running:
+		return 1
+	case PendingRedrive:
+		return 2
+	case Failed:
+		return 3
+	case TimedOut:
+		return 4
+	case Aborted:
+		return 5
+	case Succeeded:
+		return 6
+	}
+	if e.Terminal() {
+		return 3
+	}
+	return 1
+}
