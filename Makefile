@@ -1,0 +1,57 @@
+# `make` alone says what there is. Needs Go 1.26; `make test` installs the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# To be set on the command line, for instance: make run ARGS=--help
+ARGS ?=
+TESTFLAGS ?=
+FUZZTIME ?= 10s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+LINTER := .tools/bin/golangci-lint
+BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start the whole system on this machine, nothing to install (ARGS="--help")
+	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
+	@exec bin/statusdev $(ARGS)
+
+.PHONY: build
+build: ## build statusd, statusctl and statusdev into bin/
+	go build $(BUILDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
+
+# The path is for Node where the system's own is too old; see the script.
+.PHONY: test
+test: export PATH := $(CURDIR)/.tools/node/node_modules/.bin:$(PATH)
+test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN")
+	@.tools/install-test-deps
+	go test -race -timeout 10m $(TESTFLAGS) ./...
+
+.PHONY: check
+check: $(LINTER) ## look for what the compiler and the tests do not see
+	@.tools/check
+
+.PHONY: bench
+bench: ## measure everything in one run and print one table (ARGS="--help")
+	@go run ./cmd/internal/bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## feed every decoder with hostile input (FUZZTIME=10s each)
+	@.tools/fuzz $(FUZZTIME)
+
+.PHONY: clean
+clean: ## remove what was built and installed here
+	rm -rf bin .tools/bin .tools/*/node_modules
+
+# Tools are pinned in a module of their own, so that what they need never
+# becomes a dependency of the service. The first build takes a few minutes.
+$(LINTER): .tools/go.mod .tools/go.sum
+	@echo "building golangci-lint, once"
+	@go build -C .tools -buildvcs=false -o bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
