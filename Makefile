@@ -28,7 +28,7 @@ build: ## build statusd, statusctl and statusdev into bin/
 
 # The path is for Node where the system's own is too old; see the script.
 .PHONY: test
-test: export PATH := $(CURDIR)/.tools/node/node_modules/.bin:$(PATH)
+test: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN")
 	@.tools/install-test-deps
 	go test -race -timeout 10m $(TESTFLAGS) ./...
