@@ -3,10 +3,14 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 )
 
 // Errors that callers decide on.
@@ -19,6 +23,8 @@ var (
 	ErrOwnerConflict = errors.New("registered before with another owner")
 	// ErrKeyNotFound says that there is no such API key.
 	ErrKeyNotFound = errors.New("API key not known")
+	// ErrLimitReached says that a key's daily limit is used up.
+	ErrLimitReached = errors.New("daily limit reached")
 	// ErrOverloaded says that too many reads are waiting for Redis already.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")
 )
@@ -41,6 +47,9 @@ type Outcome struct {
 	Err     error // set exactly if Verdict is Unconfirmed
 }
 
+// Final reports whether the observation is dealt with for good.
+func (o Outcome) Final() bool { return o.Verdict != Unconfirmed }
+
 // Registration announces an execution that is about to start, and whose it is.
 type Registration struct {
 	ARN       ARN
@@ -58,6 +67,10 @@ type Record struct {
 	Terminal  bool
 	StartDate time.Time
 	InputType string
+
+	Error      string // name of the error, for failures
+	ObservedAt time.Time
+	Source     Source
 
 	// Plain is the answer of GET /v1/status as it stands; Gzip is the same
 	// compressed, nil where that is not worth it.
@@ -107,6 +120,8 @@ type Options struct {
 	KeysFile    string        // API keys that survive the loss of Redis; empty: none
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
+
+	dial dialer // nil: net.Dialer; tests put faults into it
 }
 
 // AutoAcks asks for the confirmation of one replica where the primary has one.
@@ -115,65 +130,125 @@ const AutoAcks = -1
 // Cache is what is known of executions, kept in Redis and shared by every
 // process that uses the same Redis and prefix. Its methods can be called
 // concurrently.
-type Cache struct{}
+type Cache struct {
+	options Options
+	names   *names
+	address *address
+	metrics *metrics
 
-// Open returns a Cache. It does not connect: Check does.
-func Open(o Options) (*Cache, error) { panic("to be written") }
+	readers redis.UniversalClient // a client for each purpose: a burst of one
+	writers redis.UniversalClient // does not make the others wait
+	feeders redis.UniversalClient
 
-// Check connects to every primary and refuses one that would lose records. Its
-// errors are for the operator and name the cure.
-func (c *Cache) Check(ctx context.Context) error { panic("to be written") }
+	publish string       // the command that announces a change
+	acks    atomic.Int32 // replicas that must confirm a write now
+	near    *near
+	feed    *feed
+	misses  *misses
+	keys    *apiKeys
+	quotas  *quotas
+}
 
-// Run keeps the near cache honest until ctx ends. Without it every read goes to
-// Redis.
-func (c *Cache) Run(ctx context.Context) error { panic("to be written") }
+// Open returns a Cache. It does not connect: Check does. Its error tells what is
+// wrong with the options.
+func Open(o Options) (*Cache, error) {
+	address, err := parseURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	if o.NearBytes == 0 {
+		o.NearBytes = DefaultNearBytes
+	}
+	c := &Cache{
+		options: o,
+		names:   newNames(o.Prefix),
+		address: address,
+		metrics: newMetrics(o.Metrics),
+		readers: address.connect(reads, o.dial),
+		writers: address.connect(writes, o.dial),
+		feeders: address.connect(notifications, o.dial),
+	}
+	c.acks.Store(int32(max(o.ReplicaAcks, 0)))
+	c.publish = "PUBLISH"
+	if address.mode == cluster {
+		c.publish = "SPUBLISH" // does not travel to every node
+	}
+	c.near = newNear(o.NearBytes)
+	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill}
+	c.quotas = newQuotas(c.writers, c.names)
+	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
+		return nil, err
+	}
+	c.feed = newFeed(c)
+	return c, nil
+}
+
+// DefaultNearBytes is the bound of the near cache where Options leaves it open.
+const DefaultNearBytes = 128 << 20
+
+// Run keeps what this process holds honest until ctx ends: it listens to the
+// change feed, watches the primaries and the file of API keys. Without it every
+// read goes to Redis.
+func (c *Cache) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.feed.run(ctx) })
+	g.Go(func() error { return c.watchPrimaries(ctx) })
+	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
+	g.Go(func() error { return c.quotas.run(ctx) })
+	return g.Wait()
+}
+
+// Close ends every connection. Run must have ended.
+func (c *Cache) Close() error {
+	return errors.Join(c.readers.Close(), c.writers.Close(), c.feeders.Close())
+}
 
 // Ready returns nil if Redis answers and the change feed is heard, or else the
 // reason, fit for the eyes of an operator.
-func (c *Cache) Ready() error { panic("to be written") }
-
-// Close ends every connection and returns unused parts of daily limits.
-func (c *Cache) Close() error { panic("to be written") }
-
-// Get returns what is known of an execution, or ErrNotFound. Any other error
-// means that Redis could not be asked in time; it never takes longer than 300 ms.
-func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) { panic("to be written") }
+func (c *Cache) Ready() error { return c.feed.ready() }
 
 // Peek returns what the near cache holds of an execution, if it may be told.
 // text need not be a well-formed ARN; nothing is found then.
-func (c *Cache) Peek(text string) (*Record, bool) { panic("to be written") }
-
-// Apply merges observations and returns what became of each, in their order. It
-// may be repeated without harm.
-func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome { panic("to be written") }
-
-// Register sets the owner of an execution before its first event. created is
-// false where the same was registered before; another owner is ErrOwnerConflict.
-func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err error) {
-	panic("to be written")
+func (c *Cache) Peek(text string) (*Record, bool) {
+	r, ok := c.near.get(text)
+	if ok {
+		c.metrics.nearHits.Inc()
+	}
+	return r, ok
 }
 
-// Ping asks every primary whether it takes writes. Ingest stops receiving while
-// it fails.
-func (c *Cache) Ping(ctx context.Context) error { panic("to be written") }
-
-// Full returns the answer of ?view=full: the documented keys and what else is
-// known. It is built on each call.
-func (r *Record) Full() *Representation { panic("to be written") }
-
-// FindKey returns the API key that a caller presents, or ErrKeyNotFound if it
-// is unknown or revoked. Any other error means that it could not be checked.
-func (c *Cache) FindKey(ctx context.Context, secret string) (*Key, error) { panic("to be written") }
-
-// SpendQuota takes one request off the key's daily limit. ErrLimitReached comes
-// with the time until midnight UTC; any other error means that the limit could
-// not be checked. A key without a limit costs nothing.
-func (c *Cache) SpendQuota(ctx context.Context, k *Key) (reset time.Duration, err error) {
-	panic("to be written")
+// Get returns what is known of an execution, or ErrNotFound. Any other error
+// means that Redis could not be asked in time; it never takes longer than 300 ms.
+func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) {
+	if r, ok := c.Peek(string(arn)); ok {
+		return r, nil
+	}
+	return c.load(ctx, arn)
 }
 
-// RefundQuota gives back one request that SpendQuota took.
-func (c *Cache) RefundQuota(k *Key) { panic("to be written") }
+// GetAtLeast is Get for a caller who has seen version v: what the near cache
+// holds is not good enough if it is older, because another replica may have
+// told something newer a moment ago.
+func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, error) {
+	if r, ok := c.Peek(string(arn)); ok && r.Version >= v {
+		return r, nil
+	}
+	return c.load(ctx, arn)
+}
 
-// ErrLimitReached says that a key's daily limit is used up.
-var ErrLimitReached = errors.New("daily limit reached")
+// load asks Redis, together with whoever else wants to know the same now.
+func (c *Cache) load(ctx context.Context, arn ARN) (*Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	c.metrics.nearMisses.Inc()
+	f, first := c.near.startFill(ctx, arn)
+	if first && !c.misses.add(f) {
+		c.near.endFill(f, nil, ErrOverloaded)
+	}
+	select {
+	case <-f.done:
+		return f.record, f.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("get %s: %w", arn, ctx.Err())
+	}
+}

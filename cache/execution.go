@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -124,4 +125,22 @@ func (e *Execution) rank() int {
 		return 3
 	}
 	return 1
+}
+
+// startDate returns the start date that v holds.
+func (v Version) startDate() time.Time {
+	ms, err := strconv.ParseInt(string(v[:14]), 10, 64)
+	if err != nil {
+		return time.Time{} // not a version that Execution.Version made
+	}
+	return time.UnixMilli(ms)
+}
+
+// redriveCount returns the redrive count that v holds.
+func (v Version) redriveCount() int {
+	n, err := strconv.Atoi(string(v[15:20]))
+	if err != nil {
+		return 0
+	}
+	return n
 }

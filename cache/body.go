@@ -1,0 +1,127 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	bodyHead = `{"success":true,"data":{`
+	bodyTail = `}}`
+)
+
+// appendBody appends the answer of GET /v1/status about e, exactly as DESIGN.md
+// §1.1 fixes it. Output is spliced in byte for byte; every JSON encoder would
+// rewrite it.
+func appendBody(b []byte, e *Execution) []byte {
+	b = append(b, bodyHead...)
+	b = append(b, `"status":"`...)
+	b = append(b, publicStatus(e)...)
+	b = append(b, `","executionArn":`...)
+	b = appendString(b, string(e.ARN))
+	b = append(b, `,"startDate":`...)
+	b = appendDate(b, e.StartDate)
+	switch publicStatus(e) {
+	case Succeeded:
+		b = append(b, `,"stopDate":`...)
+		b = appendDate(b, e.StopDate)
+		b = append(b, `,"output":`...)
+		if e.Completeness == Complete {
+			b = append(b, e.Output...)
+		} else {
+			b = append(b, `null,"outputTruncated":true`...)
+		}
+	case Failed:
+		b = append(b, `,"stopDate":`...)
+		b = appendDate(b, e.StopDate)
+		b = append(b, `,"errorMessage":`...)
+		b = appendString(b, e.ErrorMessage)
+	}
+	return append(b, bodyTail...)
+}
+
+// publicStatus is the word of the public API for where e stands.
+func publicStatus(e *Execution) Status {
+	switch {
+	case !e.Terminal() || e.Status == Succeeded && e.Completeness == OutputAwaited:
+		return Running
+	case e.Status == Succeeded:
+		return Succeeded
+	default:
+		return Failed
+	}
+}
+
+// appendString appends s as a JSON string.
+func appendString(b []byte, s string) []byte {
+	b, err := jsontext.AppendQuote(b, s)
+	if err != nil { // only for text that is not UTF-8, which it has replaced
+		return b
+	}
+	return b
+}
+
+// appendDate appends t as the public API writes times: UTC, whole seconds.
+func appendDate(b []byte, t time.Time) []byte {
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
+	return append(b, '"')
+}
+
+// bodyHash decides between two observations of the same version, and tells two
+// answers apart in an ETag. It covers what an answer can show.
+func bodyHash(body []byte, e *Execution) string {
+	h := sha256.New()
+	h.Write(body)
+	h.Write([]byte{0})
+	h.Write([]byte(e.Status))
+	h.Write([]byte{0})
+	h.Write([]byte(e.Error))
+	return hex.EncodeToString(h.Sum(nil)[:hashLength/2])
+}
+
+// hashLength is the length of a body hash in characters.
+const hashLength = 16
+
+// Full returns the answer of ?view=full: the documented keys and then what else
+// is known. It is built on each call.
+func (r *Record) Full() *Representation {
+	b := make([]byte, 0, len(r.Plain.Body)+512)
+	b = append(b, r.Plain.Body[:len(r.Plain.Body)-len(bodyTail)]...)
+	b = append(b, `,"executionStatus":`...)
+	b = appendString(b, string(r.Status))
+	b = append(b, `,"name":`...)
+	b = appendString(b, r.ARN.Name())
+	b = append(b, `,"stateMachineArn":`...)
+	b = appendString(b, r.ARN.StateMachine())
+	b = append(b, `,"attempt":`...)
+	b = strconv.AppendInt(b, int64(r.Version.redriveCount()+1), 10)
+	b = append(b, `,"error":`...)
+	if r.Error == "" {
+		b = append(b, "null"...)
+	} else {
+		b = appendString(b, r.Error)
+	}
+	b = append(b, `,"observedAt":"`...)
+	b = r.ObservedAt.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, `","source":"`...)
+	b = append(b, r.Source...)
+	b = append(b, `","version":"`...)
+	b = append(b, r.Version...)
+	b = append(b, `"`...)
+	b = append(b, bodyTail...)
+	sum := sha256.Sum256(b)
+	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
+}
+
+func newRepresentation(body []byte, v Version, tag string) *Representation {
+	return &Representation{
+		Body:   body,
+		ETag:   []string{`"` + string(v) + "-" + tag + `"`},
+		Length: []string{strconv.Itoa(len(body))},
+	}
+}

@@ -1,0 +1,241 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// A record in Redis is a head that apply.lua reads and writes, the registers,
+// and a payload that only this file understands:
+//
+//	coding 1 | source 1 | status | error | stop date | length of the body | body
+//
+// Texts are a varint length and the bytes, numbers are varints. The body is
+// the answer of GET /v1/status as it goes over the wire, compressed where that
+// is worth it. The first byte of the record is the format of the payload; what
+// a newer release writes, an older one refuses to guess.
+const (
+	recordFormat = '1'
+	headLength   = 87
+
+	codingPlain = 'p'
+	codingGzip  = 'g'
+)
+
+// Bounds of the registers, in bytes. apply.lua relies on them.
+const (
+	MaxOwnerLength     = 256
+	MaxInputTypeLength = 32
+)
+
+// compressAbove is the body size in bytes from which compression is worth it.
+const compressAbove = 1024
+
+// maxBodyLength bounds what a record may claim to decompress to, in bytes. An
+// event has at most 1 MiB.
+const maxBodyLength = 4 << 20
+
+var errFormat = errors.New("record of a format this release does not know")
+
+// encoded is an observation as apply.lua wants it.
+type encoded struct {
+	version Version
+	hash    string
+	payload []byte
+}
+
+func encode(e *Execution) encoded {
+	body := appendBody(make([]byte, 0, 256+len(e.ARN)+len(e.ErrorMessage)+len(e.Output)), e)
+	coding, stored := byte(codingPlain), body
+	if len(body) > compressAbove {
+		if small := compress(body); len(small) < len(body) {
+			coding, stored = codingGzip, small
+		}
+	}
+	p := make([]byte, 0, 48+len(e.Status)+len(e.Error)+len(stored))
+	p = append(p, coding, sourceCodes[e.Source])
+	p = appendText(p, string(e.Status))
+	p = appendText(p, e.Error)
+	p = binary.AppendVarint(p, unixMilli(e.StopDate))
+	p = binary.AppendUvarint(p, uint64(len(body)))
+	p = append(p, stored...)
+	return encoded{version: e.Version(), hash: bodyHash(body, e), payload: p}
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// decode reads the record of arn. b is not kept.
+func decode(arn ARN, b []byte) (*Record, error) {
+	if len(b) < headLength {
+		return nil, fmt.Errorf("record of %d bytes is too short", len(b))
+	}
+	if b[0] != recordFormat {
+		return nil, errFormat
+	}
+	head := string(b[1:headLength])
+	version, hash := Version(head[:versionLength]), head[24:40]
+	observed, err1 := strconv.ParseInt(head[40:53], 10, 64)
+	epoch, err2 := strconv.ParseInt(head[66:80], 10, 64)
+	ownerLength, err3 := strconv.Atoi(head[81:84])
+	typeLength, err4 := strconv.Atoi(head[84:86])
+	rest := b[headLength:]
+	if err := errors.Join(err1, err2, err3, err4); err != nil || ownerLength < 0 || typeLength < 0 || len(rest) < ownerLength+typeLength {
+		return nil, fmt.Errorf("head of the record is damaged: %w", err)
+	}
+	r := &Record{
+		ARN:        arn,
+		Version:    version,
+		Owner:      string(rest[:ownerLength]),
+		InputType:  string(rest[ownerLength : ownerLength+typeLength]),
+		ObservedAt: time.UnixMilli(observed),
+	}
+	if version == Unobserved {
+		return registered(r, time.UnixMilli(epoch)), nil
+	}
+	r.StartDate = version.startDate()
+	return r, decodePayload(r, hash, rest[ownerLength+typeLength:])
+}
+
+// registered completes the record of an execution that nothing has been heard
+// of: it has no payload, because its start date may be Redis's to say.
+func registered(r *Record, start time.Time) *Record {
+	e := &Execution{ARN: r.ARN, Status: Running, StartDate: start}
+	body := appendBody(nil, e)
+	r.Status, r.StartDate, r.Source = Running, start, FromRegistration
+	r.Plain = newRepresentation(body, Unobserved, bodyHash(body, e))
+	return r
+}
+
+func decodePayload(r *Record, hash string, p []byte) error {
+	d := payloadReader{rest: p}
+	coding, source := d.byte(), d.byte()
+	status, errorName := d.text(), d.text()
+	stop, length := d.varint(), d.uvarint()
+	if d.failed || length > maxBodyLength {
+		return errors.New("payload of the record is damaged")
+	}
+	r.Status, r.Error, r.Source = Status(status), errorName, sourceOf(source)
+	e := Execution{Status: r.Status}
+	if stop != 0 {
+		e.StopDate = time.UnixMilli(stop)
+	}
+	r.Terminal = e.Terminal()
+
+	body := bytes.Clone(d.rest)
+	if coding == codingGzip {
+		r.Gzip = newRepresentation(body, r.Version, hash+"-gzip")
+		var err error
+		if body, err = decompress(body, int(length)); err != nil {
+			return err
+		}
+	}
+	if len(body) != int(length) || len(body) < len(bodyHead)+len(bodyTail) {
+		return errors.New("body of the record has the wrong length")
+	}
+	r.Plain = newRepresentation(body, r.Version, hash)
+	return nil
+}
+
+// sourceCodes are the sources as a record holds them. A registration has no
+// payload.
+var sourceCodes = map[Source]byte{FromEvent: 'e', FromReplay: 'p', FromDescribe: 'd'}
+
+func sourceOf(code byte) Source {
+	for source, c := range sourceCodes {
+		if c == code {
+			return source
+		}
+	}
+	return FromEvent
+}
+
+// payloadReader reads a payload; once failed, it returns zero values.
+type payloadReader struct {
+	rest   []byte
+	failed bool
+}
+
+func (d *payloadReader) take(n int) []byte {
+	if d.failed || n < 0 || n > len(d.rest) {
+		d.failed = true
+		return nil
+	}
+	b := d.rest[:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *payloadReader) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *payloadReader) uvarint() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	d.failed = d.failed || n <= 0
+	d.take(n)
+	return v
+}
+
+func (d *payloadReader) varint() int64 {
+	v, n := binary.Varint(d.rest)
+	d.failed = d.failed || n <= 0
+	d.take(n)
+	return v
+}
+
+func (d *payloadReader) text() string { return string(d.take(int(min(d.uvarint(), maxBodyLength)))) }
+
+var gzipWriters = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	return w
+}}
+
+func compress(body []byte) []byte {
+	w := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(w)
+	var b bytes.Buffer
+	b.Grow(len(body)/2 + 64)
+	w.Reset(&b)
+	_, _ = w.Write(body) // a bytes.Buffer does not fail
+	_ = w.Close()
+	return b.Bytes()
+}
+
+var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+// decompress returns what b holds, which must be length bytes.
+func decompress(b []byte, length int) ([]byte, error) {
+	r := gzipReaders.Get().(*gzip.Reader)
+	defer gzipReaders.Put(r)
+	if err := r.Reset(bytes.NewReader(b)); err != nil {
+		return nil, fmt.Errorf("body of the record: %w", err)
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, fmt.Errorf("body of the record: %w", err)
+	}
+	return body, nil
+}

@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Time limits towards Redis (RELIABILITY.md §6).
+const (
+	readLimit  = 300 * time.Millisecond // of one read: pool, dial, retry and answer together
+	writeLimit = 500 * time.Millisecond // of one answer to a write
+	ackLimit   = 400 * time.Millisecond // replicas may take to confirm; within writeLimit
+)
+
+// dialer opens a connection; tests put faults into it.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// clientFor says what a client is for. Each purpose has connections of its own,
+// so that a burst of writes does not make readers wait for the pool.
+type clientFor int
+
+const (
+	reads clientFor = iota
+	writes
+	notifications
+)
+
+// connect returns a client for a. It does not dial.
+func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient {
+	retries, poolSize, limit := -1, 16, writeLimit
+	if purpose == reads {
+		retries, poolSize, limit = 1, 16, readLimit
+	}
+	maint := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	const idle, life, jitter = 5 * time.Minute, 30 * time.Minute, 5 * time.Minute
+	switch a.mode {
+	case cluster:
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: a.hosts, Username: a.username, Password: a.password, TLSConfig: a.tls, Dialer: dial,
+			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: maint,
+			ClusterStateReloadInterval: time.Second, // or writes go to a dead primary for a minute
+			MaxRedirects:               2, PoolSize: poolSize,
+			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
+		})
+	case sentinel:
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: a.master, SentinelAddrs: a.hosts, SentinelPassword: a.sentinelPassword,
+			Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
+			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true,
+			MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
+			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
+		})
+	default:
+		return redis.NewClient(&redis.Options{
+			Addr: a.hosts[0], Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
+			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: maint,
+			MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
+			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
+		})
+	}
+}
+
+// eachPrimary calls f with a client of every primary, concurrently where there
+// are several, and joins the errors.
+func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {
+	switch c := c.(type) {
+	case *redis.Client:
+		return f(ctx, c)
+	case *redis.ClusterClient:
+		var mu sync.Mutex
+		var all []error
+		err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			if err := f(ctx, node); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, err)
+			}
+			return nil
+		})
+		return errors.Join(append(all, err)...)
+	}
+	return fmt.Errorf("no way to reach every primary of a %T", c)
+}

@@ -1,0 +1,35 @@
+// Package cache is what the service knows: the newest state of every execution,
+// kept in Redis, and the near cache from which most polls are answered.
+//
+// # The record
+//
+// An execution has one record. Observations of it (events, replays, answers of
+// DescribeExecution) arrive late, twice and in any order; each has a Version
+// that depends on nothing but itself, and the greatest version wins. That makes
+// the merge a join: commutative, associative, idempotent and monotone, so every
+// order of the same observations ends in the same record. Owner, input type and
+// the time it was first seen are registers of their own, set once, by
+// registration rather than by input. apply.lua is the join; it changes the
+// record, its two indexes and its change channel in one step.
+//
+// The answer that a poller gets is rendered when an observation is stored, and
+// compressed then if that is worth it, so that a read only copies bytes.
+//
+// # Reading
+//
+// Peek and Get answer from the near cache while that is known to be true: the
+// change feed (Run) hears every change and is itself proven alive by a
+// heartbeat. When it is silent for two seconds the near cache is off, and Redis
+// is asked each time; concurrent questions share an answer and round trips.
+//
+// # Promises
+//
+//   - A write that Apply reports as final is in Redis and, where asked for, in
+//     its replicas.
+//   - A read is never older than three seconds, whatever is cut, frozen or lost.
+//   - A read takes at most 300 ms; then it is an error, never an invented state.
+//   - Memory, connections and queues are bounded.
+//
+// It does not promise to know what it was never told, and it does not decide
+// who may read: it says who the owner is.
+package cache

@@ -1,0 +1,251 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	heartbeat  = time.Second
+	maxSilence = 2 * time.Second // without a heartbeat; then nothing near may be told
+	maxPause   = time.Second     // between two attempts to listen
+)
+
+// feed listens to the change channels of every primary. Redis does not promise
+// to deliver a notification and does not tell when it lost some, so the feed
+// vouches for the near cache only as long as each primary answers a PING that
+// was sent on the connection of the subscription itself: the answer comes behind
+// every notification that was published before. A lost connection, silence and
+// a changed topology end the session, and with it all trust.
+type feed struct {
+	client   redis.UniversalClient
+	sharded  bool
+	channels []string
+	log      *slog.Logger
+	near     *near
+	changed  func(channel, payload string)
+	reset    func() // everything may have changed
+
+	reason atomic.Pointer[error] // why the feed is not heard; nil: not known yet
+}
+
+func newFeed(c *Cache) *feed {
+	return &feed{
+		client:   c.feeders,
+		sharded:  c.address.mode == cluster,
+		channels: c.names.channels(),
+		log:      c.options.Log,
+		near:     c.near,
+		changed: func(channel, payload string) {
+			c.metrics.notifications.Inc()
+			if channel == c.names.keyChanges {
+				c.keys.forget()
+			} else {
+				c.near.forget(ARN(payload))
+			}
+		},
+		reset: func() {
+			c.near.distrust()
+			c.keys.forget()
+		},
+	}
+}
+
+var errStarting = errors.New("not heard yet")
+
+// ready returns nil while the feed is heard.
+func (f *feed) ready() error {
+	if f.near.trusted() {
+		return nil
+	}
+	if reason := f.reason.Load(); reason != nil {
+		return fmt.Errorf("change feed: %w", *reason)
+	}
+	return fmt.Errorf("change feed: %w", errStarting)
+}
+
+// run listens until ctx ends.
+func (f *feed) run(ctx context.Context) error {
+	pause := maxPause / 16
+	for ctx.Err() == nil {
+		begun := time.Now()
+		err := f.session(ctx)
+		f.reset()
+		if ctx.Err() != nil {
+			break
+		}
+		f.reason.Store(&err)
+		f.log.Warn("change feed lost; reading from Redis until it is back", "error", err)
+		if time.Since(begun) > maxSilence {
+			pause = maxPause / 16
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		}
+		pause = min(pause*2, maxPause)
+	}
+	return nil
+}
+
+// session listens to every primary until one of them is lost.
+func (f *feed) session(ctx context.Context) error {
+	layout, err := f.layout(ctx)
+	if err != nil {
+		return err
+	}
+	f.reset() // what was read before anybody listened
+	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near}
+	g, ctx := errgroup.WithContext(ctx)
+	i := 0
+	for node, channels := range layout.channels {
+		g.Go(func() error { return f.listen(ctx, node, channels, pulse, i) })
+		i++
+	}
+	g.Go(func() error { return f.watchLayout(ctx, layout.name) })
+	return g.Wait()
+}
+
+// layout is which primary has which channels.
+type layout struct {
+	name     string // differs whenever the layout does
+	channels map[*redis.Client][]string
+}
+
+func (f *feed) layout(ctx context.Context) (layout, error) {
+	l := layout{channels: map[*redis.Client][]string{}}
+	if node, ok := f.client.(*redis.Client); ok {
+		l.channels[node] = f.channels
+		info, err := serverInfo(ctx, node)
+		l.name = info["run_id"] // after a failover it is another server
+		return l, err
+	}
+	var name strings.Builder
+	for _, channel := range f.channels {
+		node, err := f.client.(*redis.ClusterClient).MasterForKey(ctx, channel)
+		if err != nil {
+			return l, fmt.Errorf("find the primary of a channel: %w", err)
+		}
+		l.channels[node] = append(l.channels[node], channel)
+		name.WriteString(node.Options().Addr + " ")
+	}
+	l.name = name.String()
+	return l, nil
+}
+
+var errLayout = errors.New("the primary changed")
+
+// watchLayout ends the session when a channel has moved to another primary: the
+// old one may go on answering and never again tell of a change.
+func (f *feed) watchLayout(ctx context.Context, name string) error {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		// One that cannot be asked now says nothing; silence is noticed elsewhere.
+		if now, err := f.layout(ctx); err == nil && now.name != name {
+			return errLayout
+		}
+	}
+}
+
+// listen receives from one primary until that fails or falls silent.
+func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string, p *pulse, i int) error {
+	sub := node.Subscribe(ctx)
+	defer func() { _ = sub.Close() }() // it is of no use any more, whatever it says
+	if err := f.subscribe(ctx, sub, channels); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	// A read that waits does not look at its context.
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
+	g.Go(func() error { return beat(ctx, sub) })
+	g.Go(func() error { return f.receive(ctx, sub, len(channels), p, i) })
+	return g.Wait()
+}
+
+func (f *feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []string) error {
+	if !f.sharded {
+		return sub.Subscribe(ctx, channels...)
+	}
+	for _, channel := range channels { // one command takes channels of one slot only
+		if err := sub.SSubscribe(ctx, channel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beat sends a PING each second. It carries the time at which it was sent.
+func beat(ctx context.Context, sub *redis.PubSub) error {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		if err := sub.Ping(ctx, strconv.FormatInt(uptime(), 10)); err != nil {
+			return fmt.Errorf("ping: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, p *pulse, i int) error {
+	confirmed := 0
+	for {
+		message, err := sub.ReceiveTimeout(ctx, maxSilence)
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		switch m := message.(type) {
+		case *redis.Message:
+			f.changed(m.Channel, m.Payload)
+		case *redis.Pong:
+			if sent, err := strconv.ParseInt(m.Payload, 10, 64); err == nil && confirmed == wanted {
+				p.heard(i, sent)
+			}
+		case *redis.Subscription:
+			if strings.HasSuffix(m.Kind, "unsubscribe") {
+				return errLayout // the slot has moved away
+			}
+			confirmed++
+		}
+	}
+}
+
+// pulse is when each primary was last known to be heard. The weakest counts.
+type pulse struct {
+	mu   sync.Mutex
+	last []int64 // by uptime, when the last answered PING was sent
+	near *near
+}
+
+func (p *pulse) heard(i int, sent int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last[i] = max(p.last[i], sent)
+	oldest := p.last[0]
+	for _, at := range p.last {
+		oldest = min(oldest, at)
+	}
+	if oldest > 0 {
+		p.near.trust(oldest + int64(maxSilence))
+	}
+}

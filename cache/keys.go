@@ -1,0 +1,84 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash/crc32"
+	"strconv"
+)
+
+// Every name that the service uses in Redis. {p} is the partition of an
+// execution, 0 to 63, in braces because it is the hash tag: what belongs to one
+// execution and to its partition shares a slot of Redis Cluster.
+//
+//	name                     type     holds
+//	sc:{p}:execution:ARN     string   the record (codec.go)
+//	sc:{p}:running           zset     ARN by start date in ms: executions that run
+//	sc:{p}:recent            zset     ARN by start date in ms: the newest of the partition
+//	sc:{p}:changed           channel  ARN of an execution whose record changed
+//	sc:{p}:probe             string   whether writes are taken; nothing else
+//	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
+//	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
+//	sc:{keys}:changed        channel  an API key changed
+//	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
+//
+// The zsets are hints: a reader checks the record and drops what is not there.
+type names struct {
+	prefix     string
+	partitions [partitionCount]partitionNames
+	apiKeys    string
+	keyChanges string
+}
+
+type partitionNames struct {
+	executions string // to be followed by an ARN
+	running    string
+	recent     string
+	changed    string
+	probe      string
+}
+
+const partitionCount = 64
+
+// Sizes of the indexes.
+const (
+	ownerIndexSize  = 1000 // newest executions of one owner
+	recentIndexSize = 1000 // newest executions of one partition
+)
+
+func newNames(prefix string) *names {
+	n := &names{prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed"}
+	for i := range n.partitions {
+		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
+		n.partitions[i] = partitionNames{
+			executions: tag + "execution:",
+			running:    tag + "running",
+			recent:     tag + "recent",
+			changed:    tag + "changed",
+			probe:      tag + "probe",
+		}
+	}
+	return n
+}
+
+func (n *names) partition(arn ARN) *partitionNames {
+	return &n.partitions[crc32.ChecksumIEEE([]byte(arn))%partitionCount]
+}
+
+func (n *names) execution(arn ARN) string { return n.partition(arn).executions + string(arn) }
+
+func (n *names) owner(owner string) string {
+	sum := sha256.Sum256([]byte(owner)) // an owner may hold any character, braces too
+	return n.prefix + ":{owner:" + hex.EncodeToString(sum[:16]) + "}:executions"
+}
+
+func (n *names) quota(keyHash string) string { return n.prefix + ":{quota:" + keyHash + "}:spent" }
+
+// channels returns every channel that the change feed listens to.
+func (n *names) channels() []string {
+	all := make([]string, 0, partitionCount+1)
+	for i := range n.partitions {
+		all = append(all, n.partitions[i].changed)
+	}
+	return append(all, n.keyChanges)
+}

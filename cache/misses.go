@@ -1,0 +1,173 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	maxWaitingReads = 8192 // beyond that a read is refused at once
+	maxReadBatch    = 128  // executions asked for in one round trip
+	maxReaders      = 3    // round trips under way at once
+)
+
+// misses reads records for those whom the near cache could not serve. While all
+// its readers wait for Redis, what comes in gathers and shares the next round
+// trip: the more there is to do, the less each costs.
+type misses struct {
+	client  redis.UniversalClient
+	names   *names
+	metrics *metrics
+	end     func(*fill, *Record, error) // tells what a read brought
+
+	mu      sync.Mutex
+	waiting []*fill
+	readers int
+}
+
+// add queues a read. It reports false if too many are waiting.
+func (m *misses) add(f *fill) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) >= maxWaitingReads {
+		return false
+	}
+	m.waiting = append(m.waiting, f)
+	if m.readers < maxReaders {
+		m.readers++
+		go m.drain()
+	}
+	return true
+}
+
+// drain reads until nothing is waiting.
+func (m *misses) drain() {
+	for {
+		batch := m.next()
+		if batch == nil {
+			return
+		}
+		m.read(batch)
+	}
+}
+
+// next takes what the next round trip asks for. With nil the reader is done.
+func (m *misses) next() []*fill {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		m.readers--
+		return nil
+	}
+	n := min(len(m.waiting), maxReadBatch)
+	batch := m.waiting[:n:n]
+	if m.waiting = m.waiting[n:]; len(m.waiting) == 0 {
+		m.waiting = nil
+	}
+	return batch
+}
+
+// read asks for a batch and ends each of its reads.
+func (m *misses) read(batch []*fill) {
+	if batch = m.endLate(batch); len(batch) == 0 {
+		return
+	}
+	m.metrics.readBatches.Inc()
+	newest := batch[len(batch)-1]
+	ctx, cancel := context.WithDeadline(newest.base, newest.deadline)
+	defer cancel()
+	values, err := m.values(ctx, batch)
+	for i, f := range batch {
+		if err != nil {
+			m.end(f, nil, fmt.Errorf("get %s: %w", f.arn, err))
+			continue
+		}
+		r, err := values[i].record(f.arn)
+		m.end(f, r, err)
+	}
+}
+
+var errTooLate = errors.New("redis did not answer in time")
+
+// endLate ends the reads that waited too long and returns the others.
+func (m *misses) endLate(batch []*fill) []*fill {
+	now := time.Now()
+	for i, f := range batch { // oldest first
+		if f.deadline.After(now) {
+			return batch[i:]
+		}
+		m.end(f, nil, fmt.Errorf("get %s: %w", f.arn, errTooLate))
+	}
+	return nil
+}
+
+// value is the answer to one GET.
+type value struct {
+	text  string
+	found bool
+	err   error
+}
+
+func (v value) record(arn ARN) (*Record, error) {
+	switch {
+	case v.err != nil:
+		return nil, fmt.Errorf("get %s: %w", arn, v.err)
+	case !v.found:
+		return nil, ErrNotFound
+	}
+	r, err := decode(arn, []byte(v.text))
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", arn, err)
+	}
+	return r, nil
+}
+
+// values asks for all in one round trip, or one for each node of a cluster.
+func (m *misses) values(ctx context.Context, batch []*fill) ([]value, error) {
+	keys := make([]string, len(batch))
+	for i, f := range batch {
+		keys[i] = m.names.execution(f.arn)
+	}
+	if node, ok := m.client.(*redis.Client); ok {
+		return multiGet(ctx, node, keys)
+	}
+	return pipelinedGet(ctx, m.client, keys), nil
+}
+
+// multiGet costs Redis less than a pipeline, but all keys must be on one node.
+func multiGet(ctx context.Context, node *redis.Client, keys []string) ([]value, error) {
+	answers, err := node.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, err
+	}
+	values := make([]value, len(keys))
+	for i, answer := range answers {
+		values[i].text, values[i].found = answer.(string)
+	}
+	return values, nil
+}
+
+func pipelinedGet(ctx context.Context, client redis.UniversalClient, keys []string) []value {
+	pipe := client.Pipeline()
+	cmds := make([]*redis.StringCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.Get(ctx, key)
+	}
+	_, _ = pipe.Exec(ctx) // says no more than its commands do
+	values := make([]value, len(keys))
+	for i, cmd := range cmds {
+		text, err := cmd.Result()
+		switch {
+		case err == nil:
+			values[i] = value{text: text, found: true}
+		case !errors.Is(err, redis.Nil):
+			values[i].err = err
+		}
+	}
+	return values
+}

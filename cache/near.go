@@ -1,0 +1,180 @@
+package cache
+
+import (
+	"context"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// How long an entry may live at most, however healthy the feed is. It bounds
+// what no signal shows.
+const (
+	runningNearLife  = 5 * time.Second
+	terminalNearLife = 60 * time.Second
+)
+
+// near is the near cache: records this process has read and may tell again. An
+// entry may be told while the feed is known to hear every change and none named
+// the execution since the read began.
+//
+// It also knows the reads on their way (fills), so that concurrent misses of
+// one execution share one, and so that a change that is heard meanwhile keeps
+// what they bring out of the cache.
+type near struct {
+	records *otter.Cache[string, nearEntry]
+	seed    maphash.Seed
+	shards  [64]fillShard
+
+	// trustedUntil is the moment, by uptime, up to which the feed vouches for
+	// the entries. It moves on with every heartbeat.
+	trustedUntil atomic.Int64
+	// generation counts the times everything was thrown away.
+	generation atomic.Uint64
+}
+
+type nearEntry struct {
+	record     *Record
+	until      int64 // by uptime
+	generation uint64
+}
+
+// fill is one read on its way from Redis. record and err are set before done is
+// closed.
+type fill struct {
+	arn        ARN
+	base       context.Context // values of the first who asked; it never ends
+	generation uint64
+	deadline   time.Time
+	done       chan struct{}
+	record     *Record
+	err        error
+}
+
+type fillShard struct {
+	mu    sync.Mutex
+	fills map[ARN]*fill
+	_     [40]byte // a cache line of its own
+}
+
+func newNear(bytes int64) *near {
+	n := &near{seed: maphash.MakeSeed()}
+	n.records = otter.Must(&otter.Options[string, nearEntry]{
+		MaximumWeight: uint64(bytes),
+		Weigher:       func(arn string, e nearEntry) uint32 { return e.record.weight() },
+	})
+	for i := range n.shards {
+		n.shards[i].fills = map[ARN]*fill{}
+	}
+	return n
+}
+
+// weight is about what a record takes in memory, in bytes.
+func (r *Record) weight() uint32 {
+	const fixed = 1024 // the structures, the header values and the cache's own
+	n := fixed + len(r.ARN) + len(r.Owner) + len(r.Plain.Body)
+	if r.Gzip != nil {
+		n += len(r.Gzip.Body)
+	}
+	return uint32(n)
+}
+
+// start is what uptime counts from. A clock that is set back or forward must
+// not make old entries good.
+var start = time.Now()
+
+// uptime is a monotonic clock in nanoseconds.
+func uptime() int64 { return int64(time.Since(start)) }
+
+// get returns the record of an execution if it may be told.
+func (n *near) get(arn string) (*Record, bool) {
+	now := uptime()
+	if now >= n.trustedUntil.Load() {
+		return nil, false
+	}
+	e, ok := n.records.GetIfPresent(arn)
+	if !ok || now >= e.until || e.generation != n.generation.Load() {
+		return nil, false
+	}
+	return e.record, true
+}
+
+// trusted reports whether entries may be told.
+func (n *near) trusted() bool { return uptime() < n.trustedUntil.Load() }
+
+// trust lets entries be told until the given moment by uptime.
+func (n *near) trust(until int64) { n.trustedUntil.Store(until) }
+
+// distrust throws everything away and keeps it so until trust is called again.
+// Reads on their way are not kept.
+func (n *near) distrust() {
+	n.trustedUntil.Store(0)
+	n.generation.Add(1)
+	n.records.InvalidateAll()
+}
+
+// forget drops an execution because its record has changed. Who asks from now
+// on does not join a read that began before.
+func (n *near) forget(arn ARN) {
+	s := n.shard(arn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fills, arn)
+	n.records.Invalidate(string(arn))
+}
+
+// startFill returns the read of arn that is on its way, or begins one: then
+// first is true, and the caller sees to it that endFill is called.
+func (n *near) startFill(ctx context.Context, arn ARN) (f *fill, first bool) {
+	s := n.shard(arn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	generation := n.generation.Load()
+	if f, ok := s.fills[arn]; ok && f.generation == generation {
+		return f, false
+	}
+	f = &fill{
+		arn:        arn,
+		base:       context.WithoutCancel(ctx), // others may wait for it when the first has gone
+		generation: generation,
+		deadline:   time.Now().Add(readLimit),
+		done:       make(chan struct{}),
+	}
+	s.fills[arn] = f
+	return f, true
+}
+
+// endFill hands what a read brought to all who wait for it, and keeps it unless
+// it may be out of date already.
+func (n *near) endFill(f *fill, r *Record, err error) {
+	f.record, f.err = r, err
+	s := n.shard(f.arn)
+	s.mu.Lock()
+	if s.fills[f.arn] == f { // else a change was heard meanwhile
+		delete(s.fills, f.arn)
+		if err == nil {
+			n.keep(r, f.generation)
+		}
+	}
+	s.mu.Unlock()
+	close(f.done)
+}
+
+// keep is called with the shard locked, so that forget comes before or after
+// and never in between.
+func (n *near) keep(r *Record, generation uint64) {
+	life := runningNearLife
+	if r.Terminal {
+		life = terminalNearLife
+	}
+	life -= rand.N(life / 4) // what was read together is not read again together
+	n.records.Set(string(r.ARN), nearEntry{r, uptime() + int64(life), generation})
+}
+
+func (n *near) shard(arn ARN) *fillShard {
+	return &n.shards[maphash.String(n.seed, string(arn))%uint64(len(n.shards))]
+}

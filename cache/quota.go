@@ -1,0 +1,197 @@
+package cache
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+)
+
+//go:embed quota.lua
+var quotaSource string
+
+var quotaScript = redis.NewScript(quotaSource)
+
+const (
+	// quotaIdle is after how long without a request a lease is given back.
+	quotaIdle = 10 * time.Second
+	// limitReachedLife is for how long a limit that is reached is not asked
+	// about again; another process may have given something back.
+	limitReachedLife = time.Second
+)
+
+// quotas spends the daily limits of API keys. What a process may spend it leases
+// from Redis, a part at a time, so that a request costs no round trip and all
+// processes together never pass the limit. A crash loses what was leased to it,
+// in the caller's disfavour but for that day only.
+type quotas struct {
+	client redis.UniversalClient
+	names  *names
+	flight singleflight.Group // one question to Redis per key
+
+	mu    sync.Mutex
+	local map[string]*lease // by key hash
+}
+
+// lease is what one process may still spend of one key.
+type lease struct {
+	left      int64
+	size      int64 // what was granted last
+	day       int64 // of Redis
+	ends      time.Time
+	used      time.Time
+	denied    time.Time // when Redis last had nothing left
+	refilling bool
+}
+
+func newQuotas(client redis.UniversalClient, n *names) *quotas {
+	return &quotas{client: client, names: n, local: map[string]*lease{}}
+}
+
+// SpendQuota takes one request off the key's daily limit. ErrLimitReached comes
+// with the time until midnight UTC; any other error means that the limit could
+// not be checked. A key without a limit costs nothing.
+func (c *Cache) SpendQuota(ctx context.Context, k *Key) (reset time.Duration, err error) {
+	if k.DailyLimit <= 0 {
+		return 0, nil
+	}
+	return c.quotas.spend(ctx, k)
+}
+
+// RefundQuota gives back one request that SpendQuota took.
+func (c *Cache) RefundQuota(k *Key) {
+	if k.DailyLimit > 0 {
+		c.quotas.refund(k.Hash)
+	}
+}
+
+func (q *quotas) spend(ctx context.Context, k *Key) (time.Duration, error) {
+	for {
+		reset, err := q.spendLocal(ctx, k)
+		if !errors.Is(err, errNoLease) {
+			return reset, err
+		}
+		if err := q.refill(ctx, k); err != nil {
+			return 0, err
+		}
+	}
+}
+
+var errNoLease = errors.New("no lease")
+
+// spendLocal spends from the lease. It has it refilled in the background before
+// it runs out; errNoLease asks the caller to wait for that.
+func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l, now := q.local[k.Hash], time.Now()
+	switch {
+	case l == nil || !now.Before(l.ends):
+		return 0, errNoLease
+	case l.left > 0:
+		l.left--
+		l.used = now
+		if l.left < l.size/4 && !l.refilling && now.Sub(l.denied) > limitReachedLife {
+			l.refilling = true
+			go func() { _ = q.refill(context.WithoutCancel(ctx), k) }() // whoever finds none left asks again
+		}
+		return 0, nil
+	case now.Sub(l.denied) <= limitReachedLife:
+		return l.ends.Sub(now), ErrLimitReached
+	}
+	return 0, errNoLease
+}
+
+// refill leases another part from Redis.
+func (q *quotas) refill(ctx context.Context, k *Key) error {
+	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+		defer cancel()
+		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
+		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		l := q.local[k.Hash]
+		if l != nil {
+			l.refilling = false
+		}
+		if err != nil {
+			return nil, fmt.Errorf("lease of a daily limit: %w", err)
+		}
+		if l == nil || l.day != day { // what is left of yesterday is void
+			l = &lease{day: day}
+			q.local[k.Hash] = l
+		}
+		l.left, l.size, l.ends, l.used = l.left+granted, granted, asked.Add(left), asked
+		if granted == 0 {
+			l.denied = time.Now()
+		}
+		return nil, nil
+	})
+	return err
+}
+
+func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any, given int64) (granted, day int64, left time.Duration, err error) {
+	answer, err := quotaScript.Run(ctx, q.client, []string{q.names.quota(hash)}, limit, givenDay, given).Int64Slice()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if len(answer) != 3 {
+		return 0, 0, 0, errors.New("the script's answer is damaged")
+	}
+	return answer[0], answer[1], time.Duration(answer[2]) * time.Millisecond, nil
+}
+
+func (q *quotas) refund(hash string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.local[hash]; l != nil && time.Now().Before(l.ends) {
+		l.left++
+	}
+}
+
+// run gives back the leases of keys that fell silent, and at the end all.
+func (q *quotas) run(ctx context.Context) error {
+	tick := time.NewTicker(quotaIdle / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			q.giveBack(ctx, quotaIdle)
+		case <-ctx.Done():
+			q.giveBack(context.WithoutCancel(ctx), 0)
+			return nil
+		}
+	}
+}
+
+// giveBack returns what is left of the leases that have not been used for a
+// while.
+func (q *quotas) giveBack(ctx context.Context, idle time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for hash, l := range q.takeIdle(idle) {
+		if l.left > 0 {
+			// Lost, it is spent: never above the limit.
+			_, _, _, _ = q.ask(ctx, hash, 0, l.day, l.left)
+		}
+	}
+}
+
+func (q *quotas) takeIdle(idle time.Duration) map[string]*lease {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := map[string]*lease{}
+	for hash, l := range q.local {
+		if time.Since(l.used) >= idle && !l.refilling {
+			taken[hash] = l
+			delete(q.local, hash)
+		}
+	}
+	return taken
+}

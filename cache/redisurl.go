@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// address is what a REDIS_URL says.
+type address struct {
+	mode             mode
+	hosts            []string // host:port
+	master           string   // of Sentinel
+	username         string
+	password         string
+	sentinelPassword string
+	database         int
+	tls              *tls.Config // nil: none
+}
+
+type mode int
+
+const (
+	oneNode mode = iota
+	sentinel
+	cluster
+)
+
+// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may hold a
+// password.
+func ParseURL(s string) error {
+	_, err := parseURL(s)
+	return err
+}
+
+// parseURL reads one of
+//
+//	redis://[user:password@]host[:port][/database]
+//	redis+cluster://[user:password@]host[:port],…
+//	redis+sentinel://[user:password@]host[:port],…/master[?sentinel_password=…]
+//
+// each also with rediss for TLS. The list of hosts is cut by hand because
+// net/url refuses it.
+func parseURL(s string) (*address, error) {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		return nil, errors.New("want redis://, redis+cluster:// or redis+sentinel://, or the same with rediss for TLS")
+	}
+	a := &address{}
+	if err := a.setScheme(scheme); err != nil {
+		return nil, err
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	rest, path, _ := strings.Cut(rest, "/")
+	if err := a.setUser(&rest); err != nil {
+		return nil, err
+	}
+	if err := a.setHosts(rest); err != nil {
+		return nil, err
+	}
+	if err := a.setPath(path); err != nil {
+		return nil, err
+	}
+	if err := a.setQuery(query); err != nil {
+		return nil, err
+	}
+	if a.tls != nil && a.mode == oneNode {
+		a.tls.ServerName, _, _ = net.SplitHostPort(a.hosts[0])
+	}
+	return a, nil
+}
+
+func (a *address) setScheme(scheme string) error {
+	kind, variant, _ := strings.Cut(scheme, "+")
+	switch kind {
+	case "redis":
+	case "rediss":
+		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	default:
+		return errors.New("the scheme must be redis or rediss, with +cluster or +sentinel where that is meant")
+	}
+	switch variant {
+	case "":
+		a.mode = oneNode
+	case "cluster":
+		a.mode = cluster
+	case "sentinel":
+		a.mode = sentinel
+	default:
+		return errors.New("after + only cluster or sentinel may follow")
+	}
+	return nil
+}
+
+func (a *address) setUser(rest *string) error {
+	at := strings.LastIndexByte(*rest, '@')
+	if at < 0 {
+		return nil
+	}
+	username, password, _ := strings.Cut((*rest)[:at], ":")
+	*rest = (*rest)[at+1:]
+	var err1, err2 error
+	a.username, err1 = url.PathUnescape(username)
+	a.password, err2 = url.PathUnescape(password)
+	if err1 != nil || err2 != nil {
+		return errors.New("user or password is not percent-encoded correctly")
+	}
+	return nil
+}
+
+func (a *address) setHosts(list string) error {
+	port := "6379"
+	if a.mode == sentinel {
+		port = "26379"
+	}
+	for host := range strings.SplitSeq(list, ",") {
+		name, p, err := net.SplitHostPort(host)
+		if err != nil {
+			name, p = strings.Trim(host, "[]"), port
+		}
+		if n, err := strconv.Atoi(p); name == "" || err != nil || n < 1 || n > 65535 {
+			return errors.New("each host must be a name or an address, with a port from 1 to 65535 behind a colon if it is not the usual one")
+		}
+		a.hosts = append(a.hosts, net.JoinHostPort(name, p))
+	}
+	if a.mode == oneNode && len(a.hosts) > 1 {
+		return errors.New("several hosts need redis+cluster:// or redis+sentinel://")
+	}
+	return nil
+}
+
+func (a *address) setPath(path string) error {
+	switch {
+	case a.mode == sentinel && (path == "" || strings.Contains(path, "/")):
+		return errors.New("the name of the master is missing: redis+sentinel://h1,h2/master")
+	case a.mode == sentinel:
+		a.master = path
+	case path == "":
+	case a.mode == cluster:
+		return errors.New("a cluster has no numbered databases: nothing may follow the hosts")
+	default:
+		n, err := strconv.Atoi(path)
+		if err != nil || n < 0 {
+			return errors.New("the database behind the host must be a number")
+		}
+		a.database = n
+	}
+	return nil
+}
+
+func (a *address) setQuery(query string) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("the part behind ? is malformed")
+	}
+	for name := range values {
+		if name != "sentinel_password" || a.mode != sentinel {
+			return fmt.Errorf("the option %q is not known here", name)
+		}
+	}
+	a.sentinelPassword = values.Get("sentinel_password")
+	return nil
+}
