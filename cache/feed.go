@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,10 +109,11 @@ func (f *feed) session(ctx context.Context) error {
 	f.reset() // what was read before anybody listened
 	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near}
 	g, ctx := errgroup.WithContext(ctx)
-	i := 0
+	primary := 0
 	for node, channels := range layout.channels {
-		g.Go(func() error { return f.listen(ctx, node, channels, pulse, i) })
-		i++
+		heard := pulse.of(primary)
+		primary++
+		g.Go(func() error { return f.listen(ctx, node, channels, heard) })
 	}
 	g.Go(func() error { return f.watchLayout(ctx, layout.name) })
 	return g.Wait()
@@ -165,7 +167,7 @@ func (f *feed) watchLayout(ctx context.Context, name string) error {
 }
 
 // listen receives from one primary until that fails or falls silent.
-func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string, p *pulse, i int) error {
+func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string, heard func(sent int64)) error {
 	sub := node.Subscribe(ctx)
 	defer func() { _ = sub.Close() }() // it is of no use any more, whatever it says
 	if err := f.subscribe(ctx, sub, channels); err != nil {
@@ -175,7 +177,7 @@ func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string
 	// A read that waits does not look at its context.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	g.Go(func() error { return beat(ctx, sub) })
-	g.Go(func() error { return f.receive(ctx, sub, len(channels), p, i) })
+	g.Go(func() error { return f.receive(ctx, sub, len(channels), heard) })
 	return g.Wait()
 }
 
@@ -207,7 +209,7 @@ func beat(ctx context.Context, sub *redis.PubSub) error {
 	}
 }
 
-func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, p *pulse, i int) error {
+func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard func(sent int64)) error {
 	confirmed := 0
 	for {
 		message, err := sub.ReceiveTimeout(ctx, maxSilence)
@@ -219,7 +221,7 @@ func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, p *pu
 			f.changed(m.Channel, m.Payload)
 		case *redis.Pong:
 			if sent, err := strconv.ParseInt(m.Payload, 10, 64); err == nil && confirmed == wanted {
-				p.heard(i, sent)
+				heard(sent)
 			}
 		case *redis.Subscription:
 			if strings.HasSuffix(m.Kind, "unsubscribe") {
@@ -237,15 +239,14 @@ type pulse struct {
 	near *near
 }
 
-func (p *pulse) heard(i int, sent int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last[i] = max(p.last[i], sent)
-	oldest := p.last[0]
-	for _, at := range p.last {
-		oldest = min(oldest, at)
-	}
-	if oldest > 0 {
-		p.near.trust(oldest + int64(maxSilence))
+// of returns what to call when one primary has answered a PING.
+func (p *pulse) of(primary int) func(sent int64) {
+	return func(sent int64) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last[primary] = sent
+		if weakest := slices.Min(p.last); weakest > 0 {
+			p.near.trust(weakest + int64(maxSilence))
+		}
 	}
 }

@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache/cachetest"
+)
+
+const testMachine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
+
+func testARN(t testing.TB, name string) ARN {
+	t.Helper()
+	arn, err := ParseARN(testMachine + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arn
+}
+
+// openTest opens a cache on a Redis of the test's own, and runs it.
+func openTest(t testing.TB, url string, change ...func(*Options)) *Cache {
+	t.Helper()
+	c := openIdle(t, url, change...)
+	runTest(t, c)
+	return c
+}
+
+// openIdle opens a cache that does not listen to changes.
+func openIdle(t testing.TB, url string, change ...func(*Options)) *Cache {
+	t.Helper()
+	o := Options{
+		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, KeyPepper: []byte("pepper pepper pepper"),
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// runTest runs c until the test ends, and returns when the near cache is on.
+func runTest(t testing.TB, c *Cache) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+}
+
+// now is the present with the precision of an event.
+func now() time.Time { return time.Now().Truncate(time.Millisecond) }
+
+func running(arn ARN, start time.Time) Execution {
+	return Execution{ARN: arn, Status: Running, StartDate: start, Completeness: Complete, Source: FromEvent}
+}
+
+func succeeded(arn ARN, start time.Time, output string) Execution {
+	return Execution{
+		ARN: arn, Status: Succeeded, StartDate: start, StopDate: start.Add(time.Second),
+		Completeness: Complete, Output: []byte(output), Source: FromEvent,
+	}
+}
+
+func failed(arn ARN, start time.Time, message string) Execution {
+	return Execution{
+		ARN: arn, Status: Failed, StartDate: start, StopDate: start.Add(time.Second),
+		Completeness: Complete, Error: "Boom", ErrorMessage: message, Source: FromEvent,
+	}
+}
+
+// apply applies executions one after the other and returns the verdicts.
+func apply(t testing.TB, c *Cache, executions ...Execution) []Verdict {
+	t.Helper()
+	var verdicts []Verdict
+	for _, e := range executions {
+		for _, o := range c.Apply(t.Context(), []Execution{e}) {
+			if o.Err != nil {
+				t.Fatalf("apply: %v", o.Err)
+			}
+			verdicts = append(verdicts, o.Verdict)
+		}
+	}
+	return verdicts
+}
+
+// stored reads a record past the near cache.
+func stored(t testing.TB, c *Cache, arn ARN) *Record {
+	t.Helper()
+	c.near.forget(arn)
+	r, err := c.Get(t.Context(), arn)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

@@ -1,0 +1,98 @@
+package cache
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"statuscache/cache/cachetest"
+)
+
+// TestStore is the suite that every kind of Redis must pass. What it proves on
+// miniredis is only that a laptop can run on that.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]func(*testing.T) string{
+		"redis":     func(t *testing.T) string { return cachetest.Redis(t).URL() },
+		"miniredis": func(t *testing.T) string { return "redis://" + miniredis.RunT(t).Addr() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storeSuite(t, url(t))
+		})
+	}
+}
+
+func storeSuite(t *testing.T, url string) {
+	c := openTest(t, url)
+	if err := c.Check(t.Context()); err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatalf("ping: %v", err)
+	}
+	for name, test := range map[string]func(*testing.T, *Cache){
+		"a late RUNNING changes nothing": func(t *testing.T, c *Cache) {
+			arn, start := testARN(t, "late"), now()
+			got := apply(t, c, succeeded(arn, start, `{"a":1}`), running(arn, start))
+			if want := []Verdict{Applied, Superseded}; !cmp.Equal(got, want) {
+				t.Errorf("verdicts %v, want %v", got, want)
+			}
+			want := `{"success":true,"data":{"status":"SUCCEEDED","executionArn":"` + string(arn) + `","startDate":"` +
+				start.UTC().Format(time.RFC3339) + `","stopDate":"` + start.Add(time.Second).UTC().Format(time.RFC3339) + `","output":{"a":1}}}`
+			if diff := cmp.Diff(want, string(stored(t, c, arn).Plain.Body)); diff != "" {
+				t.Error(diff)
+			}
+		},
+		"a redrive beats the failure before it": func(t *testing.T, c *Cache) {
+			arn, start := testARN(t, "redrive"), now()
+			again := running(arn, start)
+			again.RedriveCount = 1
+			apply(t, c, again, failed(arn, start, "Boom: no"))
+			if r := stored(t, c, arn); r.Status != Running || r.Version.redriveCount() != 1 {
+				t.Errorf("status %s, version %s", r.Status, r.Version)
+			}
+		},
+		"a registration is below everything": func(t *testing.T, c *Cache) {
+			arn, start := testARN(t, "registered"), now()
+			for i, want := range []bool{true, false} {
+				created, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "ada", StartDate: start.Add(-time.Minute)})
+				if err != nil || created != want {
+					t.Fatalf("registration %d: %v, %v", i, created, err)
+				}
+			}
+			if r := stored(t, c, arn); r.Status != Running || r.Owner != "ada" || !r.StartDate.Equal(start.Add(-time.Minute)) || r.Version != Unobserved {
+				t.Errorf("registered: %+v", r)
+			}
+			apply(t, c, failed(arn, start, "Boom: no"))
+			if r := stored(t, c, arn); r.Status != Failed || r.Owner != "ada" || !r.StartDate.Equal(start) {
+				t.Errorf("observed: %+v", r)
+			}
+			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "eve"}); err != ErrOwnerConflict {
+				t.Errorf("another owner: %v", err)
+			}
+		},
+		"a large body is kept compressed and whole": func(t *testing.T, c *Cache) {
+			arn := testARN(t, "large")
+			output := `{"n":9007199254740993,"f":1.0e10,"z":-0,"a":1,"a":2,  "s":"` + strings.Repeat("<\u2028 ", 60_000) + `"}`
+			apply(t, c, succeeded(arn, now(), output))
+			r := stored(t, c, arn)
+			if r.Gzip == nil || len(r.Gzip.Body) > len(r.Plain.Body)/10 {
+				t.Error("not compressed")
+			}
+			if !strings.Contains(string(r.Plain.Body), `"output":`+output+`}}`) {
+				t.Error("output is not what it was")
+			}
+		},
+		"an unknown execution": func(t *testing.T, c *Cache) {
+			if r := stored(t, c, testARN(t, "nobody")); r != nil {
+				t.Errorf("found %+v", r)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { test(t, c) })
+	}
+}
