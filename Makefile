@@ -53,5 +53,6 @@ clean: ## remove what was built and installed here
 # becomes a dependency of the service. The first build takes a few minutes.
 $(LINTER): .tools/go.mod .tools/go.sum
 	@echo "building golangci-lint, once"
+	@go mod download -C .tools # tells nothing, where the build lists 200 modules
 	@go build -C .tools -buildvcs=false -o bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $@
