@@ -1,10 +1,12 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,7 +37,7 @@ func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 
 	outcomes := make([]Outcome, len(batch))
 	for i, w := range writes {
-		outcomes[i] = Outcome{Verdict: Verdict(w.verdict)}
+		outcomes[i] = Outcome{Verdict: w.verdict}
 		if w.err != nil {
 			outcomes[i] = Outcome{Unconfirmed, fmt.Errorf("apply %s: %w", w.arn, w.err)}
 		}
@@ -51,7 +53,7 @@ func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err
 	switch {
 	case w.err != nil:
 		return false, fmt.Errorf("register %s: %w", r.ARN, w.err)
-	case w.owner != r.Owner:
+	case w.owner != r.Owner: // verdict conflict, or an older incarnation than the one that is known
 		return false, ErrOwnerConflict
 	}
 	return w.rankBefore != ownerRegistered, nil
@@ -64,14 +66,14 @@ const (
 	ownerRegistered
 )
 
-// write is one call of the script and what came of it.
+// write is one observation or registration on its way, and what came of it.
 type write struct {
-	arn  ARN
-	keys []string
-	args []any
+	arn       ARN
+	partition *partitionNames
+	args      []any // of apply.lua
 
 	err        error // not confirmed, and why; else the rest is there
-	verdict    string
+	verdict    Verdict
 	owner      string
 	start      int64 // ms
 	rankBefore int64 // of the owner
@@ -87,7 +89,7 @@ func (c *Cache) observation(e *Execution) *write {
 		rank = ownerFromInput
 	}
 	enc := encode(e)
-	return c.newWrite(e.ARN, string(enc.version), enc.hash, string(enc.version[:14]),
+	return c.newWrite(e.ARN, string(enc.version)+enc.hash, string(enc.version[:14]),
 		rank, e.Owner, e.InputType, enc.payload, expires.UnixMilli(), kind)
 }
 
@@ -98,50 +100,60 @@ func (c *Cache) registration(r Registration) *write {
 	}
 	const noHash = "0000000000000000"
 	// It is kept as long as a message about the execution can be on its way.
-	return c.newWrite(r.ARN, string(Unobserved), noHash, epoch,
-		ownerRegistered, r.Owner, "", "", c.options.Retention.Milliseconds(), "registered")
+	return c.newWrite(r.ARN, string(Unobserved)+noHash, epoch,
+		ownerRegistered, r.Owner, "", nil, c.options.Retention.Milliseconds(), "registered")
 }
 
-func (c *Cache) newWrite(arn ARN, args ...any) *write {
-	p := c.names.partition(arn)
+func (c *Cache) newWrite(arn ARN, identity, epoch string, rank int, owner, inputType string,
+	payload []byte, expires int64, kind string) *write {
+	lengths := fmt.Sprintf("%03d%02d", len(owner), len(inputType))
 	return &write{
-		arn:  arn,
-		keys: []string{p.executions + string(arn), p.running, p.recent, p.changed},
-		args: append(append([]any{string(arn)}, args...), c.publish, recentIndexSize),
+		arn:       arn,
+		partition: c.names.partition(arn),
+		args:      []any{string(arn), identity, epoch, rank, owner, inputType, lengths, payload, expires, kind},
 	}
 }
 
-// write runs the script for each and then enters what it answered into the
+// write joins each with its record and then enters what that answered into the
 // owner indexes. What is left without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
 	ctx, cancel := context.WithTimeout(ctx, batchLimit)
 	defer cancel()
-	c.byPrimary(ctx, writes, func(w *write) string { return w.keys[0] }, c.runScripts)
+	c.byPrimary(ctx, writes, func(w *write) string { return w.partition.changed }, c.join)
 
 	owned := make([]*write, 0, len(writes))
 	for _, w := range writes {
-		if w.err == nil && w.owner != "" {
+		if w.err == nil && w.owner != "" && !w.indexed() {
 			owned = append(owned, w)
 		}
 	}
 	c.byPrimary(ctx, owned, func(w *write) string { return c.names.owner(w.owner) }, c.indexOwners)
 }
 
-// runScripts runs the scripts of one primary in one pipeline. A primary that
-// does not have the script, because it restarted or was a replica a moment ago,
-// is given it and asked again: the script may run twice.
-func (c *Cache) runScripts(ctx context.Context, node *redis.Client, group []*write) {
+// indexed reports whether the owner's index has the execution for certain: an
+// earlier write made its owner known and either entered it or was not confirmed,
+// and then it comes again.
+func (w *write) indexed() bool {
+	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.args[3] != ownerRegistered
+}
+
+// join runs the script for the writes of one primary, in one pipeline. A primary
+// that does not have the script, because it restarted or was a replica a moment
+// ago, is given it and asked again: the script may run twice.
+func (c *Cache) join(ctx context.Context, node *redis.Client, group []*write) {
 	const tries = 3
+	calls := c.calls(group)
 	for try := range tries {
-		cmds := make([]*redis.Cmd, len(group))
+		cmds := make([]*redis.Cmd, len(calls))
 		err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-			for i, w := range group {
-				cmds[i] = applyScript.EvalSha(ctx, pipe, w.keys, w.args...)
+			for i, call := range calls {
+				keys, args := c.arguments(call)
+				cmds[i] = applyScript.EvalSha(ctx, pipe, keys, args...)
 			}
 		})
 		missing := false
-		for i, w := range group {
-			w.read(cmds[i], err)
+		for i, call := range calls {
+			readAnswers(call, cmds[i], err)
 			missing = missing || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT")
 		}
 		if !missing || try == tries-1 {
@@ -153,31 +165,76 @@ func (c *Cache) runScripts(ctx context.Context, node *redis.Client, group []*wri
 	}
 }
 
-// read takes the answer of the script, or else why there is none.
-func (w *write) read(cmd *redis.Cmd, unconfirmed error) {
-	answer, err := cmd.Slice()
-	if err != nil {
-		w.err = err
-		return
+// calls divides the writes of one primary among calls of the script: one call
+// costs less than many, but on a cluster it must stay within a slot.
+func (c *Cache) calls(group []*write) [][]*write {
+	if c.address.mode != cluster {
+		return [][]*write{group}
 	}
-	if w.err = unconfirmed; w.err != nil {
-		return
+	slices.SortStableFunc(group, func(a, b *write) int { return cmp.Compare(a.partition.changed, b.partition.changed) })
+	var calls [][]*write
+	for first := 0; first < len(group); {
+		last := first + 1
+		for last < len(group) && group[last].partition == group[first].partition {
+			last++
+		}
+		calls = append(calls, group[first:last])
+		first = last
 	}
-	ok := [4]bool{}
-	if len(answer) == len(ok) {
-		w.verdict, ok[0] = answer[0].(string)
-		w.owner, ok[1] = answer[1].(string)
-		w.start, ok[2] = answer[2].(int64)
-		w.rankBefore, ok[3] = answer[3].(int64)
+	return calls
+}
+
+func (c *Cache) arguments(call []*write) (keys []string, args []any) {
+	for _, w := range call {
+		p := w.partition
+		keys = append(keys, p.executions+string(w.arn), p.running, p.recent, p.changed)
+		args = append(args, w.args...)
 	}
-	if ok != [4]bool{true, true, true, true} {
-		w.err = errors.New("the script's answer is damaged")
+	return keys, append(args, c.publish, recentIndexSize)
+}
+
+var errAnswer = errors.New("the script's answer is damaged")
+
+// readAnswers gives each write what the script answered, or else why there is
+// no answer.
+func readAnswers(call []*write, cmd *redis.Cmd, unconfirmed error) {
+	answers, err := cmd.Slice()
+	switch {
+	case err != nil:
+	case unconfirmed != nil:
+		err = unconfirmed
+	case len(answers) != len(call):
+		err = errAnswer
+	}
+	for i, w := range call {
+		if w.err = err; err == nil {
+			w.err = w.read(answers[i])
+		}
 	}
 }
 
-// indexOwners enters the executions of one primary's owners into their indexes,
-// whatever the verdict: an earlier attempt may have ended between the script
-// and here.
+func (w *write) read(answer any) error {
+	fields, _ := answer.([]any)
+	if len(fields) == 2 && fields[0] == "failed" {
+		return fmt.Errorf("redis: %v", fields[1])
+	}
+	if len(fields) != 4 {
+		return errAnswer
+	}
+	verdict, ok1 := fields[0].(string)
+	owner, ok2 := fields[1].(string)
+	start, ok3 := fields[2].(int64)
+	rank, ok4 := fields[3].(int64)
+	if !ok1 || !ok2 || !ok3 || !ok4 {
+		return errAnswer
+	}
+	w.verdict, w.owner, w.start, w.rankBefore = Verdict(verdict), owner, start, rank
+	return nil
+}
+
+// indexOwners enters the executions of one primary's owners into their indexes.
+// That comes behind what is superseded too: an earlier attempt may have ended
+// between the script and here.
 func (c *Cache) indexOwners(ctx context.Context, node *redis.Client, group []*write) {
 	var cmds []redis.Cmder
 	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {

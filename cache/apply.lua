@@ -1,139 +1,157 @@
--- Joins one observation of an execution, or its registration, with the record.
--- Everything is checked before the first write: Redis does not roll back.
+-- Joins observations of executions, or their registrations, with the records.
+-- All keys are on one node and, on a cluster, in one slot. Each is joined on its
+-- own: an error of one leaves the others as they are.
 --
--- KEYS  1 record   2 running index   3 recent index   4 change channel
--- ARGV  1 ARN
---       2 version, 24 characters (execution.go)
---       3 hash of the body, 16 hex digits
---       4 epoch: start date in ms, 14 digits; empty in a registration that leaves it to us
---       5 rank of the owner: 0 none, 1 from the input, 2 registered
---       6 owner   7 input type
---       8 payload (codec.go)
---       9 when the record expires, in ms; in a registration how long it is kept, in ms
---      10 running, stopped or registered
---      11 PUBLISH or SPUBLISH
---      12 size of the recent index
--- Answers {verdict, owner, start date in ms, rank of the owner before}, verdict
--- being applied, superseded, expired, or conflict (another owner has it).
+-- KEYS  for each: record, running index, recent index, change channel
+-- ARGV  for each:
+--        1 ARN
+--        2 version, 24 characters (execution.go), and hash of the body, 16 hex digits
+--        3 epoch: start date in ms, 14 digits; empty in a registration that leaves it to us
+--        4 rank of the owner: 0 none, 1 from the input, 2 registered
+--        5 owner   6 input type   7 their lengths, 3 and 2 digits
+--        8 payload (codec.go)
+--        9 when the record expires, in ms; in a registration how long it is kept, in ms
+--       10 running, stopped or registered
+--       and at the end PUBLISH or SPUBLISH, and the size of the recent index
+-- Answers for each {verdict, owner, start date in ms, rank of the owner before}, the
+-- rank being that of the same incarnation. Verdicts are applied, superseded, expired, conflict (another owner has it), or {failed, why}.
 --
 -- A record is: format of the payload 1 | version 24 | hash 16 | observed at 13 | first seen 13 |
 -- epoch 14 | owner rank 1 | owner length 3 | input type length 2 | owner | input type | payload
 -- The epoch tells the incarnations of a reused name apart: one that starts more
 -- than a day later has registers of its own.
 
+local KEYS_EACH, ARGS_EACH = 4, 10
 local DAY = 86400000
-local SUSPICIOUS = 900000     -- RUNNING older than this and unknown: perhaps a replay of what has expired
+local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a replay of what has expired
 local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
-local HEAD = 87               -- length of the part with fixed widths
 local FORMAT = '1'
+local HEAD = 87           -- length of the part with fixed widths
+local REGISTERS = 288     -- length of owner and input type at most
+local TRIM_ONE_IN = 16    -- indexes may be a little too long
 
-local record, running, recent, channel = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local arn, version, hash = ARGV[1], ARGV[2], ARGV[3]
-local rank, owner, input_type = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local expires, kind = tonumber(ARGV[9]), ARGV[10]
+local sub, call = string.sub, redis.call
+local publish, recent_size = ARGV[#ARGV - 1], ARGV[#ARGV]
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local epoch = tonumber(ARGV[4]) or now
-if kind == 'registered' then expires = now + expires end
+local time = call('TIME')
+local now_text = time[1] .. sub(1000000 + time[2], 2, 4)
+local now = tonumber(now_text)
 
--- As numbers, because comparing strings follows the locale of the server.
-local function newer(a_version, a_hash, b_version, b_hash)
-  if a_version ~= b_version then
-    for _, field in ipairs({{1, 14}, {16, 20}, {22, 22}, {24, 24}}) do
-      local a = tonumber(string.sub(a_version, field[1], field[2]))
-      local b = tonumber(string.sub(b_version, field[1], field[2]))
-      if a ~= b then return a > b end
-    end
+local function part(a, b, first, last, base)
+  return tonumber(sub(a, first, last), base), tonumber(sub(b, first, last), base)
+end
+
+-- Compares versions, then hashes. As numbers, because comparing strings follows
+-- the locale of the server.
+local function newer(a, b)
+  if a == b then return false end
+  local x, y = part(a, b, 1, 14, 10)
+  if x == y then x, y = part(a, b, 16, 20, 10) end
+  if x == y then x, y = part(a, b, 22, 22, 10) end
+  if x == y then x, y = part(a, b, 24, 24, 10) end
+  if x == y then x, y = part(a, b, 25, 32, 16) end
+  if x == y then x, y = part(a, b, 33, 40, 16) end
+  return x > y
+end
+
+local function runs(identity) return sub(identity, 22, 22) < '3' end -- by its rank
+
+local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
+
+-- Stores a record, enters it into the indexes and announces it. Nothing has been
+-- written before: Redis does not roll back.
+local function store(k, arn, text, expires, start, kind)
+  call('SET', KEYS[k + 1], text, 'PXAT', expires)
+  call(publish, KEYS[k + 4], arn)
+  if kind ~= 'stopped' then
+    call('ZADD', KEYS[k + 2], start, arn)
+    if trims then call('ZREMRANGEBYSCORE', KEYS[k + 2], '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
   end
-  for _, first in ipairs({1, 9}) do
-    local a = tonumber(string.sub(a_hash, first, first + 7), 16)
-    local b = tonumber(string.sub(b_hash, first, first + 7), 16)
-    if a ~= b then return a > b end
-  end
-  return false
+  call('ZADD', KEYS[k + 3], start, arn)
+  if trims then call('ZREMRANGEBYRANK', KEYS[k + 3], 0, -1 - recent_size) end
 end
 
-local function encode(format, v, h, observed, seen, ep, rk, ow, it, payload)
-  return string.format('%s%s%s%013d%013d%014d%d%03d%02d', format, v, h, observed, seen, ep, rk, #ow, #it)
-    .. ow .. it .. payload
+local function forget(k, arn)
+  call('DEL', KEYS[k + 1])
+  call('ZREM', KEYS[k + 2], arn)
+  call('ZREM', KEYS[k + 3], arn)
+  call(publish, KEYS[k + 4], arn)
 end
 
-local function index(start)
-  if kind == 'stopped' then
-    redis.call('ZREM', running, arn)
-  else
-    redis.call('ZADD', running, start, arn)
-    redis.call('ZREMRANGEBYSCORE', running, '-inf', now - RUNNING_LIFE)
-  end
-  if redis.call('ZADD', recent, start, arn) == 1 then
-    redis.call('ZREMRANGEBYRANK', recent, 0, -1 - ARGV[12])
-  end
-end
-
-local function announce() redis.call(ARGV[11], channel, arn) end
-
-local head = redis.call('GETRANGE', record, 0, HEAD + 288)
-if #head == 0 then
-  if expires <= now then return {'expired', '', 0, 0} end
-  if kind == 'running' and epoch < now - SUSPICIOUS then expires = math.min(expires, now + SUSPICIOUS_LIFE) end
-  redis.call('SET', record, encode(FORMAT, version, hash, now, now, epoch, rank, owner, input_type, ARGV[8]), 'PXAT', expires)
-  index(epoch)
-  announce()
-  return {'applied', owner, epoch, 0}
-end
-
-local old_version, old_hash = string.sub(head, 2, 25), string.sub(head, 26, 41)
-local observed, seen = tonumber(string.sub(head, 42, 54)), tonumber(string.sub(head, 55, 67))
-local old_epoch, old_rank = tonumber(string.sub(head, 68, 81)), tonumber(string.sub(head, 82, 82))
-local owner_length, type_length = tonumber(string.sub(head, 83, 85)), tonumber(string.sub(head, 86, 87))
-local old_owner = string.sub(head, HEAD + 1, HEAD + owner_length)
-local old_type = string.sub(head, HEAD + owner_length + 1, HEAD + owner_length + type_length)
-
-local old_start = tonumber(string.sub(old_version, 1, 14)) -- 0: only registered
-
-local later_incarnation = epoch > old_epoch + DAY
-local earlier_incarnation = epoch < old_epoch - DAY
-
-if kind == 'registered' and owner ~= old_owner and (old_rank == 2 or later_incarnation) then
-  return {'conflict', '', 0, old_rank}
-end
-
-local wins = newer(version, hash, old_version, old_hash)
-if wins and expires <= now then
-  redis.call('DEL', record)
-  redis.call('ZREM', running, arn)
-  redis.call('ZREM', recent, arn)
-  announce()
-  return {'expired', '', 0, 0}
-end
-
--- The registers: set once, registration before input, absent never erases.
-if later_incarnation then
-  seen = now
-elseif earlier_incarnation then
-  epoch, rank, owner, input_type = old_epoch, old_rank, old_owner, old_type
-else
-  if old_rank >= rank then rank, owner = old_rank, old_owner end
-  if old_type ~= '' then input_type = old_type end
+local function join(k, a)
+  local arn, identity, epoch = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  local rank, owner, input_type, lengths = ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7]
+  local expires, kind = ARGV[a + 9], ARGV[a + 10]
   if kind == 'registered' then
-    epoch = old_epoch
-  elseif old_start > 0 then -- else there was only a registration, and what is observed is exact
-    epoch = math.max(epoch, old_epoch)
+    expires = string.format('%.0f', now + expires)
+    if epoch == '' then epoch = '0' .. now_text end
   end
+  local stale = tonumber(expires) <= now
+
+  local head = call('GETRANGE', KEYS[k + 1], 0, HEAD + REGISTERS)
+  if head == '' then
+    if stale then return {'expired', '', 0, 0} end
+    if kind == 'running' and tonumber(epoch) < now - SUSPICIOUS then
+      expires = string.format('%.0f', math.min(expires, now + SUSPICIOUS_LIFE))
+    end
+    store(k, arn, FORMAT .. identity .. now_text .. now_text .. epoch .. rank .. lengths
+      .. owner .. input_type .. ARGV[a + 8], expires, epoch, kind)
+    return {'applied', owner, tonumber(epoch), 0}
+  end
+
+  local old, old_rank, old_lengths = sub(head, 2, 41), sub(head, 82, 82), sub(head, 83, 87)
+  local owner_end = HEAD + tonumber(sub(old_lengths, 1, 3))
+  local type_end = owner_end + tonumber(sub(old_lengths, 4, 5))
+  local old_owner, old_type = sub(head, HEAD + 1, owner_end), sub(head, owner_end + 1, type_end)
+  local old_epoch, old_start = sub(head, 68, 81), sub(old, 1, 14)
+  local only_registered = old_start == '00000000000000'
+  local age = tonumber(epoch) - tonumber(old_epoch)
+
+  if kind == 'registered' and owner ~= old_owner and (old_rank == '2' or age > DAY) then
+    return {'conflict', '', 0, tonumber(old_rank)}
+  end
+
+  local wins = newer(identity, old)
+  if wins and stale then
+    forget(k, arn)
+    return {'expired', '', 0, tonumber(old_rank)}
+  end
+
+  -- The registers: set once, registration before input, absent never erases.
+  local seen = sub(head, 55, 67)
+  if age > DAY then
+    seen, old_rank = now_text, '0'
+  elseif age < -DAY then
+    epoch, rank, owner, input_type, lengths = old_epoch, old_rank, old_owner, old_type, old_lengths
+  else
+    if old_rank >= rank then rank, owner = old_rank, old_owner end
+    if old_type ~= '' then input_type = old_type end
+    lengths = string.format('%03d%02d', #owner, #input_type)
+    if kind == 'registered' or age < 0 and not only_registered then epoch = old_epoch end
+  end
+
+  if wins then
+    local start = sub(identity, 1, 14)
+    store(k, arn, FORMAT .. identity .. now_text .. seen .. epoch .. rank .. lengths
+      .. owner .. input_type .. ARGV[a + 8], expires, start, kind)
+    if kind == 'stopped' and runs(old) then call('ZREM', KEYS[k + 2], arn) end
+    return {'applied', owner, tonumber(start), tonumber(old_rank)}
+  end
+  if rank ~= old_rank or owner ~= old_owner or input_type ~= old_type or epoch ~= old_epoch then
+    call('SET', KEYS[k + 1], sub(head, 1, 54) .. seen .. epoch .. rank .. lengths .. owner .. input_type
+      .. call('GETRANGE', KEYS[k + 1], type_end, -1), 'KEEPTTL')
+    call(publish, KEYS[k + 4], arn)
+  end
+  return {'superseded', owner, tonumber(only_registered and old_epoch or old_start), tonumber(old_rank)}
 end
 
-if wins then
-  redis.call('SET', record, encode(FORMAT, version, hash, now, seen, epoch, rank, owner, input_type, ARGV[8]), 'PXAT', expires)
-  index(tonumber(string.sub(version, 1, 14)))
-  announce()
-  return {'applied', owner, tonumber(string.sub(version, 1, 14)), old_rank}
+local answers = {}
+for i = 0, #KEYS / KEYS_EACH - 1 do
+  local ok, answer = pcall(join, i * KEYS_EACH, i * ARGS_EACH)
+  if not ok then
+    answer = {'failed', type(answer) == 'table' and answer.err or tostring(answer)}
+  end
+  answers[i + 1] = answer
 end
-
-if rank ~= old_rank or owner ~= old_owner or input_type ~= old_type or epoch ~= old_epoch then
-  local payload = redis.call('GETRANGE', record, HEAD + owner_length + type_length, -1)
-  redis.call('SET', record, encode(string.sub(head, 1, 1), old_version, old_hash, observed, seen, epoch, rank, owner, input_type, payload), 'KEEPTTL')
-  announce()
-end
-return {'superseded', owner, old_start > 0 and old_start or old_epoch, old_rank}
+return answers

@@ -88,16 +88,16 @@ func (c *Cache) confirmed(ctx context.Context, node *redis.Client, fill func(red
 func (c *Cache) Ping(ctx context.Context) error {
 	probes := make([]*write, 0, partitionCount)
 	for i := range c.names.partitions {
-		probes = append(probes, &write{keys: []string{c.names.partitions[i].probe}})
+		probes = append(probes, &write{partition: &c.names.partitions[i]})
 	}
 	if _, ok := c.writers.(*redis.Client); ok {
 		probes = probes[:1]
 	}
-	c.byPrimary(ctx, probes, func(w *write) string { return w.keys[0] },
+	c.byPrimary(ctx, probes, func(w *write) string { return w.partition.probe },
 		func(ctx context.Context, node *redis.Client, group []*write) {
 			var set *redis.StatusCmd
 			err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-				set = pipe.Set(ctx, group[0].keys[0], "", probeLife)
+				set = pipe.Set(ctx, group[0].partition.probe, "", probeLife)
 			})
 			group[0].err = errors.Join(set.Err(), err)
 		})
