@@ -1,0 +1,154 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is every setting, checked. Each field is described in settings.
+type Config struct {
+	Role       Role
+	ListenAddr string
+	AdminAddr  string
+
+	RedisURL         string
+	RedisPrefix      string
+	RedisReplicaAcks int // cache.AutoAcks: 1 where there is a replica
+
+	SQSQueueURL   string
+	OwnerPath     string
+	StateMachines []string
+
+	JWTIssuer         string
+	JWTJWKSURL        string
+	JWTClientIDs      []string
+	JWTOwnerClaim     string
+	JWTScopePrefix    string
+	JWTOperatorGroups []string
+	APIKeyPepper      string
+	APIKeysFile       string
+
+	Retention       time.Duration
+	MaxWait         time.Duration
+	ArrivalGrace    time.Duration
+	RateLimit       int // requests per second; 0: off
+	CORSOrigins     []string
+	TLSCertFile     string
+	TLSKeyFile      string
+	ShutdownTimeout time.Duration
+
+	AuditEvery      time.Duration
+	DescribeRate    float64 // per second
+	HydrateRate     float64 // per second
+	HydrateDeadline time.Duration
+
+	LogFormat string
+	LogLevel  string
+
+	values []value // what each setting was set to, in the order of settings
+}
+
+// value is where a setting got its text from.
+type value struct {
+	setting *setting
+	text    string
+	origin  string // default, environment or flag
+}
+
+// AddFlags adds a flag for every setting.
+func AddFlags(flags *pflag.FlagSet) {
+	for i := range settings {
+		s := &settings[i]
+		usage := s.help + " (" + s.name + ")"
+		flags.String(s.flag(), s.preset, usage)
+	}
+}
+
+// Load reads the settings from flags that AddFlags added and from the
+// environment, and checks them. Its error has a line for each mistake.
+func Load(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
+	c, problems := read(flags, getenv)
+	problems = append(problems, c.contradictions()...)
+	return c, errors.Join(problems...)
+}
+
+// LoadStore is Load for programs that need nothing but the store: it checks each
+// setting, but not whether they make a service.
+func LoadStore(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
+	c, problems := read(flags, getenv)
+	return c, errors.Join(problems...)
+}
+
+func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
+	var c Config
+	var problems []error
+	for i := range settings {
+		s := &settings[i]
+		v := value{setting: s, text: s.preset, origin: "default"}
+		if text := getenv(s.name); text != "" {
+			v.text, v.origin = text, "environment"
+		}
+		if f := flags.Lookup(s.flag()); f != nil && f.Changed {
+			v.text, v.origin = f.Value.String(), "flag"
+		}
+		c.values = append(c.values, v)
+		if err := s.parse(&c, strings.TrimSpace(v.text)); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	return c, problems
+}
+
+// contradictions returns what is wrong between settings that are each right.
+func (c *Config) contradictions() []error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.Role != API && c.SQSQueueURL == "" {
+		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or ROLE=api for a process that only serves")
+	}
+	if c.Role != Ingest && c.APIKeyPepper == "" && c.JWTIssuer == "" {
+		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so nobody could be let in; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and make a key with statusctl keys create, or set JWT_ISSUER", minPepper)
+	}
+	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
+		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, by which its keys are stored")
+	}
+	if c.JWTIssuer != "" && len(c.JWTClientIDs) == 0 {
+		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens are let in, separated by commas")
+	}
+	if c.JWTIssuer == "" && (c.JWTJWKSURL != "" || len(c.JWTClientIDs) > 0 || len(c.JWTOperatorGroups) > 0) {
+		wrong("JWT_ISSUER: not set, though other JWT settings are")
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		wrong("TLS_CERT_FILE, TLS_KEY_FILE: set both or neither")
+	}
+	return problems
+}
+
+// Warnings returns what is allowed and probably not meant.
+func (c *Config) Warnings() []string {
+	var all []string
+	if c.Retention < maxMessageLife {
+		all = append(all, fmt.Sprintf("RETENTION is %v, less than the %v that a message can wait in SQS: a late message may bring a stopped execution back as running for an hour", c.Retention, maxMessageLife))
+	}
+	return all
+}
+
+// maxMessageLife is the longest retention of an SQS message.
+const maxMessageLife = 14 * 24 * time.Hour
+
+// Print lists every setting with its origin, secrets hidden.
+func (c *Config) Print() string {
+	var b strings.Builder
+	for _, v := range c.values {
+		text := v.text
+		if v.setting.hide != nil {
+			text = v.setting.hide(text)
+		}
+		fmt.Fprintf(&b, "%-20s = %-40s # %s\n", v.setting.name, text, v.origin)
+	}
+	return b.String()
+}

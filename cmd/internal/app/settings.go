@@ -1,0 +1,325 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/ingest"
+)
+
+// Role is what a process does.
+type Role string
+
+// The roles.
+const (
+	All    Role = "all"
+	API    Role = "api"
+	Ingest Role = "ingest"
+)
+
+// minPepper is the least length of API_KEY_PEPPER in bytes.
+const minPepper = 16
+
+// setting is one line of DESIGN.md §3.
+type setting struct {
+	name   string
+	preset string
+	help   string
+	parse  func(*Config, string) error
+	hide   func(string) string // how a value with a secret is shown; nil: as it is
+}
+
+func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
+
+const reserved = " (reserved: not used by this release)"
+
+var settings = []setting{
+	{"ROLE", "all", "what this process does: all, api or ingest", parseRole, nil},
+	{"LISTEN_ADDR", ":8080", "where the API is served", address(func(c *Config) *string { return &c.ListenAddr }), nil},
+	{"ADMIN_ADDR", "127.0.0.1:9090", "where metrics, health checks and profiles are served; not for the public", address(func(c *Config) *string { return &c.AdminAddr }), nil},
+
+	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss for TLS", parseRedisURL, hideURL},
+	{"REDIS_PREFIX", "sc", "prefix of every name in Redis", parsePrefix, nil},
+	{"REDIS_REPLICA_ACKS", "auto", "replicas that must confirm a write: a number, or auto for 1 where there is one", parseAcks, nil},
+
+	{"SQS_QUEUE_URL", "", "the queue that the events arrive in", parseQueueURL, nil},
+	{"OWNER_PATH", "", "where the input of an execution names its owner, such as tenantId; only if generate itself writes that field", parseOwnerPath, nil},
+	{"STATE_MACHINES", "", "ARNs of our state machines, separated by commas; empty: all", parseStateMachines, nil},
+
+	{"JWT_ISSUER", "", "issuer of the access tokens that are let in", parseIssuer, nil},
+	{"JWT_JWKS_URL", "", "where its keys are; empty: the issuer's /.well-known/jwks.json", httpsURL(func(c *Config) *string { return &c.JWTJWKSURL }), nil},
+	{"JWT_CLIENT_IDS", "", "app clients whose tokens are let in, separated by commas", list(func(c *Config) *[]string { return &c.JWTClientIDs }), nil},
+	{"JWT_OWNER_CLAIM", "sub", "claim that names the owner", required(func(c *Config) *string { return &c.JWTOwnerClaim }), nil},
+	{"JWT_SCOPE_PREFIX", "status", "prefix of the scopes PREFIX/read:all and PREFIX/register", required(func(c *Config) *string { return &c.JWTScopePrefix }), nil},
+	{"JWT_OPERATOR_GROUPS", "", "groups that may read everything, separated by commas", list(func(c *Config) *[]string { return &c.JWTOperatorGroups }), nil},
+	{"API_KEY_PEPPER", "", "secret by which API keys are stored", parsePepper, hideAll},
+	{"API_KEYS_FILE", "", "file of API keys that survives the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
+
+	{"RETENTION", "360h", "how long a stopped execution is kept", duration(func(c *Config) *time.Duration { return &c.Retention }, time.Hour, 10*365*24*time.Hour), nil},
+	{"MAX_WAIT", "25s", "longest wait of one request" + reserved, duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
+	{"ARRIVAL_GRACE", "2s", "how long a read of an unknown execution is held" + reserved, duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
+	{"RATE_LIMIT", "200", "requests per second of one caller and process; 0: no limit", parseRateLimit, nil},
+	{"CORS_ORIGINS", "", "origins whose pages may call the API, separated by commas", parseOrigins, nil},
+	{"TLS_CERT_FILE", "", "certificate chain; reloaded when it changes", file(func(c *Config) *string { return &c.TLSCertFile }), nil},
+	{"TLS_KEY_FILE", "", "its private key", file(func(c *Config) *string { return &c.TLSKeyFile }), nil},
+	{"SHUTDOWN_TIMEOUT", "25s", "how long stopping may take", duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Second, 10*time.Minute), nil},
+
+	{"AUDIT_EVERY", "1m", "how often the cache is compared with Step Functions" + reserved, duration(func(c *Config) *time.Duration { return &c.AuditEvery }, time.Second, 24*time.Hour), nil},
+	{"DESCRIBE_RATE", "2", "DescribeExecution calls per second of the audit" + reserved, rate(func(c *Config) *float64 { return &c.DescribeRate }), nil},
+	{"HYDRATE_RATE", "5", "DescribeExecution calls per second for outputs left out of events" + reserved, rate(func(c *Config) *float64 { return &c.HydrateRate }), nil},
+	{"HYDRATE_DEADLINE", "60s", "how long an output left out of an event is awaited" + reserved, duration(func(c *Config) *time.Duration { return &c.HydrateDeadline }, time.Second, time.Hour), nil},
+
+	{"LOG_FORMAT", "json", "json or text", oneOf(func(c *Config) *string { return &c.LogFormat }, "json", "text"), nil},
+	{"LOG_LEVEL", "info", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"), nil},
+}
+
+func hideAll(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(hidden)"
+}
+
+// hideURL hides what may be a secret in a REDIS_URL: the user part and the
+// query. Where it cannot tell them apart it hides all.
+func hideURL(s string) string {
+	if cache.ParseURL(s) != nil {
+		return hideAll(s)
+	}
+	scheme, rest, _ := strings.Cut(s, "://")
+	rest, query, _ := strings.Cut(rest, "?")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = "(hidden)" + rest[at:]
+	}
+	if query != "" {
+		rest += "?(hidden)"
+	}
+	return scheme + "://" + rest
+}
+
+func parseRole(c *Config, s string) error {
+	switch c.Role = Role(s); c.Role {
+	case All, API, Ingest:
+		return nil
+	}
+	return fmt.Errorf("%q is none of all, api, ingest", s)
+}
+
+func parseRedisURL(c *Config, s string) error {
+	c.RedisURL = s
+	return cache.ParseURL(s)
+}
+
+func parsePrefix(c *Config, s string) error {
+	c.RedisPrefix = s
+	if s == "" || len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("{}*?[]", r) }) {
+		return fmt.Errorf("%q must be 1 to 64 printable characters without spaces and {}*?[]", s)
+	}
+	return nil
+}
+
+func parseAcks(c *Config, s string) error {
+	if s == "auto" {
+		c.RedisReplicaAcks = cache.AutoAcks
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 10 {
+		return fmt.Errorf("%q is neither auto nor a number from 0 to 10", s)
+	}
+	c.RedisReplicaAcks = n
+	return nil
+}
+
+func parseQueueURL(c *Config, s string) error {
+	c.SQSQueueURL = s
+	if s == "" {
+		return nil // whether it is needed depends on the role
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return fmt.Errorf("%q is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
+	}
+	if strings.HasSuffix(u.Path, ".fifo") {
+		return fmt.Errorf("%q is a FIFO queue, which EventBridge's order does not help; use a standard queue", s)
+	}
+	return nil
+}
+
+func parseOwnerPath(c *Config, s string) error {
+	c.OwnerPath = s
+	_, err := ingest.ParseOwnerPath(s)
+	return err
+}
+
+func parseStateMachines(c *Config, s string) error {
+	c.StateMachines = split(s)
+	for _, arn := range c.StateMachines {
+		// An execution's ARN tells whether its machine's is well formed.
+		execution, err := cache.ParseARN(strings.Replace(arn, ":stateMachine:", ":execution:", 1) + ":x")
+		if err != nil || execution.StateMachine() != arn {
+			return fmt.Errorf("%q is not the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", arn)
+		}
+	}
+	return nil
+}
+
+func parseIssuer(c *Config, s string) error {
+	c.JWTIssuer = s
+	return checkHTTPS(s)
+}
+
+func parsePepper(c *Config, s string) error {
+	c.APIKeyPepper = s
+	if s != "" && len(s) < minPepper {
+		return fmt.Errorf("too short: at least %d characters (openssl rand -hex 32)", minPepper)
+	}
+	return nil
+}
+
+func parseRateLimit(c *Config, s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 1_000_000 {
+		return fmt.Errorf("%q is not a whole number from 0 to 1000000", s)
+	}
+	c.RateLimit = n
+	return nil
+}
+
+func parseOrigins(c *Config, s string) error {
+	c.CORSOrigins = split(s)
+	for _, origin := range c.CORSOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.String() != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("%q is not an origin, such as https://app.example.com", origin)
+		}
+	}
+	return nil
+}
+
+// The parsers that several settings share.
+
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		return nil
+	}
+}
+
+func required(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		if s == "" {
+			return fmt.Errorf("must not be empty")
+		}
+		return nil
+	}
+}
+
+func oneOf(field func(*Config) *string, words ...string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		for _, word := range words {
+			if s == word {
+				return nil
+			}
+		}
+		return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+	}
+}
+
+func list(field func(*Config) *[]string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = split(s)
+		return nil
+	}
+}
+
+// split cuts a list at its commas and drops what is empty.
+func split(s string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+func file(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		if s == "" {
+			return nil
+		}
+		f, err := os.Open(s)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+}
+
+func duration(field func(*Config) *time.Duration, least, most time.Duration) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < least || d > most {
+			return fmt.Errorf("%q is not a duration from %v to %v, such as 90s or 15m", s, least, most)
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func rate(field func(*Config) *float64) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(f >= 0 && f <= 1000) {
+			return fmt.Errorf("%q is not a number from 0 to 1000", s)
+		}
+		*field(c) = f
+		return nil
+	}
+}
+
+func address(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		_, port, err := net.SplitHostPort(s)
+		if n, atoi := strconv.Atoi(port); err != nil || atoi != nil || n < 0 || n > 65535 {
+			return fmt.Errorf("%q is not an address to listen on, such as :8080 or 127.0.0.1:8080", s)
+		}
+		return nil
+	}
+}
+
+func httpsURL(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s
+		return checkHTTPS(s)
+	}
+}
+
+// checkHTTPS accepts https, and http on this machine only: keys that came over
+// the open network unprotected would let anybody in.
+func checkHTTPS(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+		return fmt.Errorf("%q must be an https URL", s)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
