@@ -1,0 +1,27 @@
+// Package ingest is how the service learns: it takes status-change events from
+// SQS, makes observations of them and has the cache merge them.
+//
+// # The life of a message
+//
+// A message is received, decoded, merged into Redis together with the others of
+// its batch, and deleted from the queue once Redis has confirmed it. Every
+// delivery ends in exactly one of
+//
+//	applied       it is the newest state now; deleted
+//	superseded    as new or newer was known; deleted
+//	expired       older than anything that is kept; deleted
+//	ignored       not ours: another source, detail-type or state machine; deleted
+//	undecodable   will never make sense; left to the queue's redrive policy
+//	retried       not finished; it comes again
+//
+// and statuscache_events_total counts it there. A message that comes twice, late
+// or after its delete is nothing special: the merge is a join.
+//
+// While Redis is sick nothing is received, and what is in hand is kept in hand,
+// so that no message uses up its receive count and ends among the dead letters.
+//
+// # What it does not do
+//
+// It decides nothing about who wins (package cache) or who may read (httpapi),
+// and it never logs what a message holds.
+package ingest

@@ -1,0 +1,139 @@
+package ingest
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache"
+)
+
+const (
+	maxErrorMessage = 1024 // characters
+	maxCauseDepth   = 5    // executions that started one another
+	taskFailed      = "States.TaskFailed"
+	returnedPayload = "Returned payload: "
+)
+
+// ErrorMessage returns the one line that people are told about a failure, in the
+// form "Name: message" (EVENTS.md §4). It holds no stack trace, no request id
+// and no input. A cause that it cannot read is taken as plain text or left out.
+func ErrorMessage(status cache.Status, name, cause string) string {
+	found, message := explain(name, cause, maxCauseDepth)
+	name, message = clip(oneLine(found), maxErrorName), requestID.ReplaceAllString(oneLine(message), "")
+	switch {
+	case name == "" && message == "":
+		return unexplained(status)
+	case name == "":
+		return clip(message, maxErrorMessage)
+	case message == "":
+		return name
+	}
+	return clip(name+": "+message, maxErrorMessage)
+}
+
+func unexplained(status cache.Status) string {
+	switch status {
+	case cache.TimedOut:
+		return "States.Timeout: Execution timed out"
+	case cache.Aborted:
+		return "Execution was aborted"
+	}
+	return "Execution failed"
+}
+
+// causeDocument is what the cause of a failed Lambda function or of a failed
+// nested execution holds.
+type causeDocument struct {
+	ErrorMessage jsontext.Value `json:"errorMessage"`
+	ErrorType    jsontext.Value `json:"errorType"`
+	Message      jsontext.Value `json:"message"`
+	Error        jsontext.Value `json:"Error"`
+	Cause        jsontext.Value `json:"Cause"`
+}
+
+// explain returns the name and the message of a failure. Where the name says no
+// more than that a task failed, the one inside is better.
+func explain(name, cause string, depth int) (string, string) {
+	if i := strings.Index(cause, returnedPayload); i >= 0 {
+		tail := cause[i+len(returnedPayload):]
+		if _, ok := document(tail); ok {
+			cause = tail
+		}
+	}
+	doc, ok := document(cause)
+	if !ok {
+		if looksLikeJSON(cause) {
+			return name, "" // a document that was cut: not for people, and it may hold input
+		}
+		return name, cause
+	}
+	inner := text(doc.ErrorType)
+	if inner == "" {
+		inner = text(doc.Error)
+	}
+	if inner != "" && (name == "" || name == taskFailed) {
+		name = inner
+	}
+	switch {
+	case !isNull(doc.ErrorMessage):
+		return name, text(doc.ErrorMessage)
+	case !isNull(doc.Cause) && depth > 0:
+		return explain(name, nested(doc.Cause), depth-1)
+	case !isNull(doc.Message):
+		return name, text(doc.Message)
+	}
+	return name, ""
+}
+
+// nested returns a cause that is a text or, against the rule, an object.
+func nested(v jsontext.Value) string {
+	if v.Kind() == '"' {
+		return text(v)
+	}
+	return string(v)
+}
+
+func document(s string) (causeDocument, bool) {
+	var doc causeDocument
+	if !looksLikeJSON(s) {
+		return doc, false
+	}
+	return doc, json.Unmarshal([]byte(s), &doc, lenient) == nil
+}
+
+func looksLikeJSON(s string) bool { return strings.HasPrefix(strings.TrimSpace(s), `{"`) }
+
+// requestID is how Lambda begins what it says about a time-out or an exit. It
+// tells people nothing and is not theirs to know.
+var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:? `)
+
+// oneLine turns white space and controls into single spaces.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), isBreak), " ")
+}
+
+// isBreak is true for what may not stand in one line that people read: white
+// space, controls, and the marks that turn or break a line.
+func isBreak(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
+		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'
+}
+
+// clip returns the first n characters of s.
+func clip(s string, n int) string {
+	if len(s) <= n || utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"statuscache/cache"
+)
+
+func TestErrorMessage(t *testing.T) {
+	t.Parallel()
+	deep := `"the heart of it"`
+	for range 8 {
+		deep = fmt.Sprintf(`{"Error":"States.TaskFailed","Cause":%q}`, deep)
+	}
+	for name, c := range map[string]struct {
+		status            cache.Status
+		error, cause, out string
+	}{
+		"Lambda raised":          {cache.Failed, "TierLimitExceeded", `{"errorMessage":"Monthly rule generation limit reached","errorType":"TierLimitExceeded","requestId":"6b1f","stackTrace":["secret"]}`, "TierLimitExceeded: Monthly rule generation limit reached"},
+		"Lambda, empty message":  {cache.Failed, "ValueError", `{"errorMessage":"","errorType":"ValueError"}`, "ValueError"},
+		"Lambda timed out":       {cache.Failed, "Lambda.Unknown", `The cause could not be determined because Lambda did not return an error type. Returned payload: {"errorMessage":"2026-01-26T08:00:00.1Z 6b1f7c1e-2d1b-4c57-9a55-1f0c7f5f2c11 Task timed out after 600.15 seconds"}`, "Lambda.Unknown: Task timed out after 600.15 seconds"},
+		"Lambda died":            {cache.Failed, "Runtime.ExitError", `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 6b1f7c1e-2d1b-4c57-9a55-1f0c7f5f2c11 Error: Runtime exited"}`, "Runtime.ExitError: Error: Runtime exited"},
+		"payload not a document": {cache.Failed, "Lambda.Unknown", `Returned payload: null`, "Lambda.Unknown: Returned payload: null"},
+		"task time-out":          {cache.Failed, "States.Timeout", "", "States.Timeout"},
+		"execution time-out":     {cache.TimedOut, "", "", "States.Timeout: Execution timed out"},
+		"stopped":                {cache.Aborted, "", "", "Execution was aborted"},
+		"stopped with words":     {cache.Aborted, "Cancelled", "by the user", "Cancelled: by the user"},
+		"Fail state, empty":      {cache.Failed, "", "", "Execution failed"},
+		"Fail state, no name":    {cache.Failed, "", "too short", "too short"},
+		"unknown word":           {"VAPORISED", "", "", "Execution failed"},
+		"nested":                 {cache.Failed, "States.TaskFailed", `{"Error":"Boom","Cause":"it broke","Input":"{\"secret\":1}"}`, "Boom: it broke"},
+		"nested Lambda":          {cache.Failed, "States.TaskFailed", `{"Error":"E","Cause":"{\"errorMessage\":\"m\",\"errorType\":\"T\"}","Input":"secret"}`, "E: m"},
+		"nested, no cause":       {cache.Failed, "States.TaskFailed", `{"Error":"States.Timeout","Input":"secret"}`, "States.Timeout"},
+		"nested, outer name":     {cache.Failed, "MyError", `{"errorType":"Other","message":"m"}`, "MyError: m"},
+		"nested too deep":        {cache.Failed, "States.TaskFailed", deep, "States.TaskFailed"},
+		"cut document":           {cache.Failed, "E", `{"errorMessage":"m","stackTrace":["secret`, "E"},
+		"text with a brace":      {cache.Failed, "E", `{x} is not set`, "E: {x} is not set"},
+		"several lines":          {cache.Failed, "E\r\n", "a\n\tb\x00c\u2028d", "E: a b c d"},
+		"numbers for texts":      {cache.Failed, "E", `{"errorMessage":5,"errorType":{}}`, "E"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := ErrorMessage(c.status, c.error, c.cause); got != c.out {
+				t.Errorf("got  %q\nwant %q", got, c.out)
+			}
+		})
+	}
+}
+
+func TestErrorMessageIsClipped(t *testing.T) {
+	t.Parallel()
+	if n := utf8.RuneCountInString(ErrorMessage(cache.Failed, "E", strings.Repeat("é", 40_000))); n != 1024 {
+		t.Errorf("%d characters", n)
+	}
+}
+
+func FuzzErrorMessage(f *testing.F) {
+	f.Add("States.TaskFailed", `{"Error":"E","Cause":"{\"errorMessage\":\"m\",\"stackTrace\":[\"s\"]}"}`)
+	f.Add("Lambda.Unknown", `Returned payload: {"errorMessage":"m"}`)
+	f.Fuzz(func(t *testing.T, name, cause string) {
+		got := ErrorMessage(cache.Failed, name, cause)
+		if got == "" || utf8.RuneCountInString(got) > 1024 || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != ' ' && isBreak(r) }) {
+			t.Fatalf("%q", got)
+		}
+	})
+}

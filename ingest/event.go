@@ -1,0 +1,240 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache"
+)
+
+// Errors of Decode. Each message ends as the one or the other.
+var (
+	// ErrNotOurs says that an event is well formed and about something else.
+	ErrNotOurs = errors.New("not a status change of a Step Functions execution")
+	// ErrUndecodable says that a message will never make sense.
+	ErrUndecodable = errors.New("message cannot be decoded")
+)
+
+const (
+	eventSource     = "aws.states"
+	eventDetailType = "Step Functions Execution Status Change"
+
+	maxBody      = 1 << 20 // bytes; the most that SQS carries
+	maxErrorName = 256     // characters
+	maxStatus    = 64      // bytes
+)
+
+// Event is what a message says.
+type Event struct {
+	Execution cache.Execution
+	ID        string    // the same in every copy and replay
+	Time      time.Time // of emission; never used to order
+}
+
+// Decoder reads messages. The zero value learns no owners.
+type Decoder struct {
+	Owner OwnerPath
+}
+
+// envelope is what EventBridge puts around an event. What is optional is raw, so
+// that an odd value does not make a good event undecodable.
+type envelope struct {
+	ID         jsontext.Value `json:"id"`
+	DetailType *string        `json:"detail-type"`
+	Source     *string        `json:"source"`
+	Time       jsontext.Value `json:"time"`
+	ReplayName jsontext.Value `json:"replay-name"`
+	Detail     jsontext.Value `json:"detail"`
+}
+
+// detail is the part of an event that Step Functions wrote. The keys that are
+// not here are not needed.
+type detail struct {
+	ExecutionARN  jsontext.Value `json:"executionArn"`
+	Status        jsontext.Value `json:"status"`
+	StartDate     jsontext.Value `json:"startDate"`
+	StopDate      jsontext.Value `json:"stopDate"`
+	RedriveCount  jsontext.Value `json:"redriveCount"`
+	Input         jsontext.Value `json:"input"`
+	Output        jsontext.Value `json:"output"`
+	OutputDetails jsontext.Value `json:"outputDetails"`
+	Error         jsontext.Value `json:"error"`
+	Cause         jsontext.Value `json:"cause"`
+}
+
+// lenient reads what AWS may send: names twice, and text that is not UTF-8.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// Decode reads the body of a message. It is liberal in the shapes it takes
+// (EVENTS.md §1) and strict in what it lets through: the ARN is well formed, the
+// dates and the redrive count fit a version, texts are bounded. Its errors wrap
+// ErrNotOurs or ErrUndecodable and quote nothing of the message.
+func (d *Decoder) Decode(body []byte) (Event, error) {
+	if len(body) > maxBody {
+		return Event{}, undecodable("it is larger than 1 MiB")
+	}
+	var env envelope
+	if err := json.Unmarshal(body, &env, lenient); err != nil {
+		return Event{}, undecodable("it is not a JSON object with the envelope of EventBridge")
+	}
+	if env.Source == nil || env.DetailType == nil || isNull(env.Detail) {
+		return Event{}, undecodable("source, detail-type or detail is missing")
+	}
+	if *env.Source != eventSource || *env.DetailType != eventDetailType {
+		return Event{}, ErrNotOurs
+	}
+	var det detail
+	if err := json.Unmarshal(env.Detail, &det, lenient); err != nil {
+		return Event{}, undecodable("detail is not an object")
+	}
+	ev := Event{ID: text(env.ID)}
+	ev.Time, _ = date(env.Time) // only for a metric
+	err := d.execution(&ev, &det)
+	if !isNull(env.ReplayName) {
+		ev.Execution.Source = cache.FromReplay
+	}
+	return ev, err
+}
+
+func undecodable(why string) error { return fmt.Errorf("%w: %s", ErrUndecodable, why) }
+
+// execution makes the observation of a detail.
+func (d *Decoder) execution(ev *Event, det *detail) error {
+	arn, err := cache.ParseARN(text(det.ExecutionARN))
+	if err != nil {
+		return undecodable("executionArn: " + err.Error())
+	}
+	status := text(det.Status)
+	if status == "" || len(status) > maxStatus {
+		return undecodable("status is missing or not a word")
+	}
+	start, ok := date(det.StartDate)
+	if !ok {
+		return undecodable("startDate is missing or not a date")
+	}
+	redrives, ok := count(det.RedriveCount)
+	if !ok {
+		return undecodable("redriveCount is not a count")
+	}
+	e := cache.Execution{
+		ARN: arn, Status: cache.Status(status), StartDate: start, RedriveCount: redrives,
+		Completeness: cache.Complete, Source: cache.FromEvent,
+	}
+	e.StopDate, _ = date(det.StopDate)
+	if e.Terminal() && e.StopDate.IsZero() { // stopped, but it does not say when
+		if e.StopDate = ev.Time; e.StopDate.IsZero() {
+			e.StopDate = start
+		}
+	}
+	switch {
+	case e.Status == cache.Succeeded:
+		e.Output, e.Completeness = output(det)
+	case e.Terminal():
+		e.Error = clip(oneLine(text(det.Error)), maxErrorName)
+		e.ErrorMessage = ErrorMessage(e.Status, e.Error, text(det.Cause))
+	}
+	e.Owner, e.InputType = d.registers(det.Input)
+	ev.Execution = e
+	return nil
+}
+
+// output returns the output byte for byte as it was in its string. What is not
+// JSON could not be put into an answer, and counts as left out.
+func output(det *detail) ([]byte, cache.Completeness) {
+	if isNull(det.Output) || !included(det.OutputDetails) {
+		return nil, cache.OutputGivenUp
+	}
+	out := []byte(det.Output)
+	if det.Output.Kind() == '"' {
+		out = []byte(text(det.Output))
+	}
+	if !jsontext.Value(out).IsValid(lenient) {
+		return nil, cache.OutputGivenUp
+	}
+	return out, cache.Complete
+}
+
+// included reports whether the payload that details speak of is in the event.
+func included(details jsontext.Value) bool {
+	var d struct {
+		Included *bool `json:"included"`
+	}
+	if isNull(details) || json.Unmarshal(details, &d, lenient) != nil || d.Included == nil {
+		return true
+	}
+	return *d.Included
+}
+
+func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }
+
+// text returns the string that v holds, or "" if it holds none.
+func text(v jsontext.Value) string {
+	if len(v) == 0 || v.Kind() != '"' {
+		return ""
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	if err != nil && len(b) == 0 {
+		return ""
+	}
+	return string(b)
+}
+
+// secondsBelow tells seconds from milliseconds: in seconds it is the year 5138,
+// in milliseconds it is 1973, and Step Functions began in 2016.
+const secondsBelow = 1e11
+
+// date reads a date: a number of milliseconds, a number of seconds, or a text in
+// the form of RFC 3339. It reports false for anything else and for dates that a
+// version cannot hold.
+func date(v jsontext.Value) (time.Time, bool) {
+	if len(v) == 0 {
+		return time.Time{}, false
+	}
+	switch v.Kind() {
+	case '0':
+		n, err := strconv.ParseFloat(string(v), 64)
+		if err != nil {
+			return time.Time{}, false
+		}
+		if n < secondsBelow {
+			n *= 1000
+		}
+		return inRange(n)
+	case '"':
+		s := text(v)
+		for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05.999999999Z0700"} {
+			if t, err := time.Parse(form, s); err == nil {
+				return inRange(float64(t.UnixMilli()))
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+func inRange(ms float64) (time.Time, bool) {
+	if !(ms >= 1 && ms <= cache.MaxTime) {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(math.Round(ms))).UTC(), true
+}
+
+// count reads a redrive count; absent, it is 0.
+func count(v jsontext.Value) (int, bool) {
+	if isNull(v) {
+		return 0, true
+	}
+	if v.Kind() != '0' {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || n != math.Trunc(n) || n < 0 || n > cache.MaxRedriveCount {
+		return 0, false
+	}
+	return int(n), true
+}

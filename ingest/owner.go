@@ -1,0 +1,115 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache"
+)
+
+// OwnerPath is where the input of an execution names its owner. The zero value
+// is nowhere.
+type OwnerPath []string
+
+const maxOwnerPath = 16 // names
+
+// ParseOwnerPath reads a path of names such as caller.sub; $.caller.sub is the
+// same. Empty text is nowhere.
+func ParseOwnerPath(s string) (OwnerPath, error) {
+	s = strings.TrimPrefix(s, "$.")
+	if s == "" {
+		return nil, nil
+	}
+	names := strings.Split(s, ".")
+	if len(names) > maxOwnerPath {
+		return nil, fmt.Errorf("more than %d names", maxOwnerPath)
+	}
+	for _, name := range names {
+		if name == "" || !utf8.ValidString(name) || strings.ContainsAny(name, "[]*$\"'") || strings.ContainsFunc(name, unicode.IsSpace) {
+			return nil, fmt.Errorf("%q is not a path of names with dots between them, such as tenantId or caller.sub", s)
+		}
+	}
+	return names, nil
+}
+
+// registers returns the owner and the input type that an input names, empty
+// where it does not or where they are not fit to be kept.
+func (d *Decoder) registers(input jsontext.Value) (owner, inputType string) {
+	text := input
+	if len(input) > 0 && input.Kind() == '"' {
+		unquoted, err := jsontext.AppendUnquote(nil, input)
+		if err != nil {
+			return "", ""
+		}
+		text = unquoted
+	}
+	if len(d.Owner) > 0 {
+		owner = ownerOf(find(text, d.Owner))
+	}
+	if bytes.Contains(text, []byte(`"inputType"`)) {
+		inputType = inputTypeOf(find(text, OwnerPath{"inputType"}))
+	}
+	return owner, inputType
+}
+
+// find returns the value at a path, the last one where a name stands twice, as
+// every JSON decoder of a state machine would see it. It reads no more than it
+// must and returns nil for what is not there.
+func find(object jsontext.Value, path OwnerPath) jsontext.Value {
+	d := jsontext.NewDecoder(bytes.NewReader(object), lenient)
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil
+	}
+	var found jsontext.Value
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil
+		}
+		if name.String() != path[0] {
+			if d.SkipValue() != nil {
+				return nil
+			}
+			continue
+		}
+		v, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		if found = v.Clone(); len(path) > 1 {
+			found = find(found, path[1:])
+		}
+	}
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
+		return nil // cut off: nothing in it is to be trusted
+	}
+	return found
+}
+
+// ownerOf accepts a string, or a whole number as it is written.
+func ownerOf(v jsontext.Value) string {
+	if len(v) == 0 {
+		return ""
+	}
+	owner := text(v)
+	if v.Kind() == '0' && !bytes.ContainsAny(v, ".eE") {
+		owner = string(v)
+	}
+	if len(owner) > cache.MaxOwnerLength || !utf8.ValidString(owner) || strings.ContainsFunc(owner, unicode.IsControl) {
+		return ""
+	}
+	return owner
+}
+
+func inputTypeOf(v jsontext.Value) string {
+	t := text(v)
+	if len(t) > cache.MaxInputTypeLength || strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return ""
+	}
+	return t
+}
