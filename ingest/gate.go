@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// pingEvery is how often the gate asks Redis, at most; half of it at least.
+const pingEvery = 500 * time.Millisecond
+
+// gate is shut while Redis is sick. Nothing is received then, so that no message
+// uses up its receive count waiting for it.
+type gate struct {
+	ping   func(context.Context) error
+	log    *slog.Logger
+	paused prometheus.Gauge
+	now    chan struct{} // asks for a ping without delay
+
+	mu      sync.Mutex
+	shut    bool
+	changed chan struct{} // closed at the next change of shut
+}
+
+func newGate(ping func(context.Context) error, log *slog.Logger, paused prometheus.Gauge) *gate {
+	return &gate{ping: ping, log: log, paused: paused, now: make(chan struct{}, 1), changed: make(chan struct{})}
+}
+
+// run asks Redis again and again until ctx ends, whether messages come or not: a
+// long poll under way must be called off before it brings any.
+func (g *gate) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.now:
+		case <-timer.C:
+		}
+		err := g.ping(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		g.set(err)
+		timer.Reset(jitter(pingEvery))
+	}
+}
+
+// suspect shuts the gate until a ping shows that Redis is well.
+func (g *gate) suspect() {
+	g.mu.Lock()
+	g.turn(true)
+	g.mu.Unlock()
+	select {
+	case g.now <- struct{}{}:
+	default:
+	}
+}
+
+func (g *gate) set(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut == (err != nil) {
+		return
+	}
+	if err != nil {
+		g.log.Warn("Redis does not take writes; not receiving until it does", "error", err)
+	} else {
+		g.log.Info("Redis takes writes; receiving")
+	}
+	g.turn(err != nil)
+}
+
+// turn is called with the lock held.
+func (g *gate) turn(shut bool) {
+	if g.shut == shut {
+		return
+	}
+	g.shut = shut
+	close(g.changed)
+	g.changed = make(chan struct{})
+	g.paused.Set(map[bool]float64{true: 1}[shut])
+}
+
+func (g *gate) state() (shut bool, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut, g.changed
+}
+
+// await returns nil once the gate is open, or the error of ctx.
+func (g *gate) await(ctx context.Context) error {
+	for ctx.Err() == nil {
+		shut, changed := g.state()
+		if !shut {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+	}
+	return ctx.Err()
+}
+
+// whileOpen returns a context that ends when the gate shuts. done must be called.
+func (g *gate) whileOpen(ctx context.Context) (open context.Context, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	shut, changed := g.state()
+	if shut {
+		cancel()
+		return ctx, cancel
+	}
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-changed:
+			cancel()
+		}
+	}()
+	return ctx, cancel
+}

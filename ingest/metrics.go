@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+// result is what became of a delivery. The results add up to the deliveries.
+type result string
+
+const (
+	resultApplied     = result(cache.Applied)
+	resultSuperseded  = result(cache.Superseded)
+	resultExpired     = result(cache.Expired)
+	resultIgnored     = result("ignored")
+	resultUndecodable = result("undecodable")
+	resultRetried     = result("retried")
+)
+
+type metrics struct {
+	events        *prometheus.CounterVec
+	age           prometheus.Histogram
+	receiveErrors prometheus.Counter
+	deletesFailed prometheus.Counter
+	paused        prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "events_total",
+			Help: "Deliveries of messages by what became of them.",
+		}, []string{"result"}),
+		age: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "statuscache", Name: "event_age_seconds",
+			Help:                        "Age of an event, from its emission in whole seconds, when it became the state that is told.",
+			Buckets:                     []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400},
+			NativeHistogramBucketFactor: 1.1,
+		}),
+		receiveErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "receive_errors_total", Help: "Receives that the queue failed.",
+		}),
+		deletesFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "deletes_failed_total",
+			Help: "Messages that are dealt with and could not be deleted; they come again.",
+		}),
+		paused: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not take writes.",
+		}),
+	}
+	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
+		m.events.WithLabelValues(string(each)) // 0 is a figure too
+	}
+	if r != nil {
+		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused)
+	}
+	return m
+}
+
+func (m *metrics) count(what result, n int) { m.events.WithLabelValues(string(what)).Add(float64(n)) }
+
+func (m *metrics) observeAge(emitted time.Time) {
+	if !emitted.IsZero() {
+		m.age.Observe(max(time.Since(emitted), 0).Seconds())
+	}
+}

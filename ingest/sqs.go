@@ -1,0 +1,188 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+)
+
+const (
+	maxBatch  = 10               // messages in one call, the most that SQS allows
+	longPoll  = 20 * time.Second // likewise
+	pollGrace = 5 * time.Second  // beyond it a long poll is dead
+)
+
+// LoadAWS reads the settings of the AWS SDK from the environment and its files.
+// Its error is one line with the cure.
+func LoadAWS(ctx context.Context) (aws.Config, error) {
+	// The SDK must not hold a failure back for minutes: the consumer tries again.
+	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2))
+	if err != nil {
+		return c, fmt.Errorf("AWS settings: %w", err)
+	}
+	if c.Region == "" {
+		return c, errors.New("AWS_REGION: not set; set it to the region of the queue, such as eu-west-1")
+	}
+	return c, nil
+}
+
+// SQS is a Queue in Amazon SQS.
+type SQS struct {
+	client *sqs.Client
+	url    string
+}
+
+// NewSQS returns the queue with a URL. Where that is not one of AWS and no
+// endpoint is set, the host of the URL is asked.
+func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
+	u, err := url.Parse(queueURL)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("SQS_QUEUE_URL: not a URL")
+	}
+	if region, ok := regionOf(u.Hostname()); ok && region != c.Region {
+		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
+	}
+	client := sqs.NewFromConfig(c, func(o *sqs.Options) {
+		if o.BaseEndpoint == nil && !strings.Contains(u.Hostname(), ".amazonaws.") {
+			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
+		}
+	})
+	return &SQS{client: client, url: queueURL}, nil
+}
+
+// regionOf returns the region in the host of a queue at AWS.
+func regionOf(host string) (region string, ok bool) {
+	rest, found := strings.CutPrefix(host, "sqs.")
+	if !found {
+		return "", false
+	}
+	region, domain, _ := strings.Cut(rest, ".")
+	return region, strings.HasPrefix(domain, "amazonaws.")
+}
+
+// Check asks whether the queue is there and may be used. Its error is one line
+// with the cure.
+func (q *SQS) Check(ctx context.Context) error {
+	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
+	})
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("SQS_QUEUE_URL: %s: %s", q.url, diagnosis(err))
+}
+
+// diagnosis says what an error of SQS means for the operator. The SDK wraps it
+// in several layers, each with a sentence of its own.
+func diagnosis(err error) string {
+	var noQueue *types.QueueDoesNotExist
+	var api smithy.APIError
+	var network net.Error
+	switch {
+	case errors.As(err, &noQueue):
+		return "there is no such queue; check its URL, the account and AWS_REGION"
+	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
+		return "access denied; grant sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
+	case errors.As(err, &api):
+		return api.ErrorCode() + ": " + oneLine(api.ErrorMessage())
+	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "get identity"):
+		return "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role"
+	case errors.As(err, &network):
+		return "cannot be reached (" + innermost(err).Error() + "); check the URL, AWS_ENDPOINT_URL_SQS and the network"
+	}
+	return oneLine(err.Error())
+}
+
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// Receive implements Queue.
+func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, longPoll+pollGrace)
+	defer cancel()
+	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &q.url, MaxNumberOfMessages: maxBatch,
+		WaitTimeSeconds: int32(longPoll.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	messages := make([]Message, len(answer.Messages))
+	for i, m := range answer.Messages {
+		messages[i] = Message{ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body)}
+	}
+	return messages, nil
+}
+
+// Delete implements Queue. SQS answers 200 to a batch of which parts failed.
+func (q *SQS) Delete(ctx context.Context, batch []Message) (left []Message, err error) {
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(batch))
+	for i, m := range batch {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.Receipt)}
+	}
+	answer, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
+	if err != nil {
+		return batch, fmt.Errorf("delete: %w", err)
+	}
+	gone := make([]bool, len(batch))
+	for _, s := range answer.Successful {
+		if i, err := strconv.Atoi(aws.ToString(s.Id)); err == nil && i >= 0 && i < len(batch) {
+			gone[i] = true
+		}
+	}
+	for i, m := range batch {
+		if !gone[i] {
+			left = append(left, m)
+		}
+	}
+	if len(left) > 0 {
+		err = errors.New("delete: " + failures(answer.Failed))
+	}
+	return left, err
+}
+
+// ExtendVisibility implements Queue.
+func (q *SQS) ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
+	for i, m := range batch {
+		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.Receipt), VisibilityTimeout: int32(d.Seconds()),
+		}
+	}
+	answer, err := q.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries})
+	if err != nil {
+		return fmt.Errorf("extend visibility: %w", err)
+	}
+	if len(answer.Failed) > 0 {
+		return errors.New("extend visibility: " + failures(answer.Failed))
+	}
+	return nil
+}
+
+func failures(failed []types.BatchResultErrorEntry) string {
+	if len(failed) == 0 {
+		return "some messages are missing in the answer"
+	}
+	return fmt.Sprintf("%d messages failed, one with %s", len(failed), aws.ToString(failed[0].Code))
+}
