@@ -25,6 +25,8 @@ var (
 	ErrKeyNotFound = errors.New("API key not known")
 	// ErrLimitReached says that a key's daily limit is used up.
 	ErrLimitReached = errors.New("daily limit reached")
+	// ErrUnfit says that a Redis would lose records or lacks what is needed.
+	ErrUnfit = errors.New("this Redis must not be used")
 	// ErrOverloaded says that too many reads are waiting for Redis already.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")
 )

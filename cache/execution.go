@@ -144,3 +144,22 @@ func (v Version) redriveCount() int {
 	}
 	return n
 }
+
+// ParseVersion returns the version that s begins with, if it begins with one.
+func ParseVersion(s string) (v Version, ok bool) {
+	if len(s) < versionLength {
+		return "", false
+	}
+	for i := range versionLength {
+		switch i {
+		case 14, 20, 22:
+			ok = s[i] == '-'
+		default:
+			ok = s[i] >= '0' && s[i] <= '9'
+		}
+		if !ok {
+			return "", false
+		}
+	}
+	return Version(s[:versionLength]), true
+}

@@ -201,7 +201,7 @@ func (i info) checkVersion(m mode) error {
 		return nil
 	}
 	if have[0] < need[0] || have[0] == need[0] && have[1] < need[1] {
-		return fmt.Errorf("redis %d.%d is too old: %d.%d or newer is needed %s", have[0], have[1], need[0], need[1], why)
+		return fmt.Errorf("%w: version %d.%d is too old, %d.%d or newer is needed %s", ErrUnfit, have[0], have[1], need[0], need[1], why)
 	}
 	return nil
 }
@@ -213,6 +213,6 @@ func (i info) checkEviction() error {
 	case "", "noeviction", "volatile-ttl":
 		return nil
 	default:
-		return fmt.Errorf("redis may evict records: maxmemory-policy is %s; set it to noeviction (CONFIG SET maxmemory-policy noeviction, or the parameter group of a managed Redis) or volatile-ttl", policy)
+		return fmt.Errorf("%w: its maxmemory-policy %s evicts records; set it to noeviction (CONFIG SET maxmemory-policy noeviction, or the parameter group of a managed Redis) or volatile-ttl", ErrUnfit, policy)
 	}
 }

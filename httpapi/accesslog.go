@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// accessLog writes a line for each request, in the form of log/slog's handlers.
+// It is written by hand because a handler would cost more than the request; the
+// line holds no query, no header and no body. Its writer must not block.
+type accessLog struct {
+	w    io.Writer // nil: no log
+	json bool
+}
+
+const maxLoggedPath = 512 // bytes
+
+var lines = sync.Pool{New: func() any { return new([]byte) }}
+
+func (l *accessLog) write(x *exchange, took time.Duration) {
+	if l.w == nil {
+		return
+	}
+	p := lines.Get().(*[]byte)
+	line := line{(*p)[:0], l.json}
+	line.begin(x)
+	line.text("request", x.id[0])
+	line.text("method", x.r.Method)
+	line.text("path", clipped(x.r.URL.Path))
+	line.number("status", int64(x.status))
+	line.number("bytes", int64(x.bytes))
+	line.number("micros", took.Microseconds())
+	if x.caller != nil {
+		line.text("caller", x.caller.Owner)
+	}
+	if x.failed != nil {
+		line.text("error", x.failed.Error())
+	}
+	line.end()
+	_, _ = l.w.Write(line.b) // a log that cannot be written must not fail requests
+	*p = line.b
+	lines.Put(p)
+}
+
+func clipped(path string) string {
+	if len(path) > maxLoggedPath {
+		return path[:maxLoggedPath]
+	}
+	return path
+}
+
+// line is one line of the log on its way.
+type line struct {
+	b    []byte
+	json bool
+}
+
+func (l *line) begin(x *exchange) {
+	if l.json {
+		l.b = append(l.b, `{"time":"`...)
+	} else {
+		l.b = append(l.b, `time=`...)
+	}
+	l.b = x.start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z")
+	if l.json {
+		l.b = append(l.b, `","level":"`...)
+	} else {
+		l.b = append(l.b, ` level=`...)
+	}
+	l.b = append(l.b, x.level()...)
+	if l.json {
+		l.b = append(l.b, `","msg":"request"`...)
+	} else {
+		l.b = append(l.b, ` msg=request`...)
+	}
+}
+
+func (x *exchange) level() string {
+	if x.failed != nil {
+		return slog.LevelWarn.String()
+	}
+	return slog.LevelInfo.String()
+}
+
+func (l *line) key(key string) {
+	if l.json {
+		l.b = append(l.b, `,"`...)
+		l.b = append(l.b, key...)
+		l.b = append(l.b, `":`...)
+		return
+	}
+	l.b = append(l.b, ' ')
+	l.b = append(l.b, key...)
+	l.b = append(l.b, '=')
+}
+
+func (l *line) text(key, value string) {
+	l.key(key)
+	if !l.json && plain(value) {
+		l.b = append(l.b, value...)
+		return
+	}
+	l.b, _ = jsontext.AppendQuote(l.b, value) // replaces what is not UTF-8
+}
+
+func (l *line) number(key string, value int64) {
+	l.key(key)
+	l.b = strconv.AppendInt(l.b, value, 10)
+}
+
+func (l *line) end() {
+	if l.json {
+		l.b = append(l.b, '}')
+	}
+	l.b = append(l.b, '\n')
+}
+
+// plain reports whether a value of the text form needs no quotes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}

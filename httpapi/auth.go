@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+)
+
+// Keys knows API keys and how much of their daily limits is left.
+type Keys interface {
+	FindKey(ctx context.Context, secret string) (*cache.Key, error)
+	SpendQuota(ctx context.Context, k *cache.Key) (reset time.Duration, err error)
+	RefundQuota(k *cache.Key)
+}
+
+// Principal is who is calling, and what they may do. It is shared by their
+// requests and never changed.
+type Principal struct {
+	Owner         string // whose executions are theirs
+	Read          bool   // their own executions
+	ReadAll       bool   // everybody's
+	Register      bool   // POST /v1/executions
+	StateMachines []string
+	key           *cache.Key // nil for a JWT
+}
+
+// mayRead denies what is not known to be theirs.
+func (p *Principal) mayRead(r *cache.Record) bool {
+	return p.ReadAll || p.Read && r.Owner != "" && r.Owner == p.Owner
+}
+
+// authenticator finds out who is calling. It is a Keys and a tokens, either of
+// which may be missing.
+type authenticator struct {
+	keys   Keys
+	tokens *tokens // nil: no JWTs
+}
+
+var (
+	errNoToken  = unauthorized("a bearer token is needed: Authorization: Bearer TOKEN")
+	errBadToken = unauthorized("the token is not valid")
+)
+
+// authenticate returns the principal of a request. Anything but a token that is
+// known to be good is an error.
+func (a *authenticator) authenticate(r *http.Request) (*Principal, error) {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return nil, errNoToken // two would leave it to chance which one counts
+	}
+	token, ok := bearer(values[0])
+	switch {
+	case !ok:
+		return nil, errNoToken
+	case cache.IsAPIKey(token):
+		return a.apiKey(r.Context(), token)
+	case a.tokens != nil:
+		return a.tokens.verify(token)
+	}
+	return nil, errBadToken
+}
+
+func bearer(header string) (token string, ok bool) {
+	scheme, token, found := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
+}
+
+func (a *authenticator) apiKey(ctx context.Context, secret string) (*Principal, error) {
+	if a.keys == nil {
+		return nil, errBadToken
+	}
+	k, err := a.keys.FindKey(ctx, secret)
+	switch {
+	case errors.Is(err, cache.ErrKeyNotFound):
+		return nil, errBadToken
+	case err != nil:
+		return nil, unavailable("the API key cannot be checked now; try again", err)
+	}
+	return &Principal{
+		Owner:         k.Owner,
+		Read:          k.Scope == cache.ScopeRead || k.Scope == cache.ScopeReadAll,
+		ReadAll:       k.Scope == cache.ScopeReadAll,
+		Register:      k.Scope == cache.ScopeRegister,
+		StateMachines: k.StateMachines,
+		key:           k,
+	}, nil
+}
+
+// spend counts a request against the daily limit of an API key. Where it cannot
+// be counted it is refused.
+func (a *authenticator) spend(ctx context.Context, p *Principal) error {
+	if p.key == nil || p.key.DailyLimit == 0 {
+		return nil
+	}
+	reset, err := a.keys.SpendQuota(ctx, p.key)
+	switch {
+	case errors.Is(err, cache.ErrLimitReached):
+		return dailyLimitExceeded(reset)
+	case err != nil:
+		return unavailable("the daily limit cannot be checked now; try again", err)
+	}
+	return nil
+}
+
+// refund takes back what spend counted: an answer that says nothing new is free.
+func (a *authenticator) refund(p *Principal) {
+	if p.key != nil && p.key.DailyLimit != 0 {
+		a.keys.RefundQuota(p.key)
+	}
+}

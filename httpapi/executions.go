@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache"
+)
+
+const maxRegistration = 16 << 10 // bytes
+
+// registration is the body of POST /v1/executions.
+type registration struct {
+	ExecutionARN string `json:"executionArn"`
+	Owner        string `json:"owner"`
+	StartDate    string `json:"startDate"`
+}
+
+// postExecution is POST /v1/executions: the generate endpoint says what it is
+// about to start, and for whom.
+func (s *Server) postExecution(x *exchange) error {
+	if !x.caller.Register {
+		return forbidden("this token may not register executions: that needs the scope register")
+	}
+	var body registration
+	if err := readJSON(x.w, x.r, maxRegistration, &body); err != nil {
+		return err
+	}
+	reg, err := body.check()
+	if err != nil {
+		return err
+	}
+	if !x.caller.mayRegister(reg.ARN) {
+		return forbidden("this API key may not register executions of that state machine")
+	}
+	created, err := s.options.Cache.Register(x.r.Context(), reg)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	x.w.Header()["Cache-Control"] = noStore
+	x.send(status, jsonType, registered(reg))
+	return nil
+}
+
+func (b *registration) check() (cache.Registration, error) {
+	var reg cache.Registration
+	var err error
+	if reg.ARN, err = cache.ParseARN(b.ExecutionARN); err != nil {
+		return reg, invalid("executionArn: %s", err)
+	}
+	if reg.Owner = b.Owner; !validOwner(b.Owner) {
+		return reg, invalid("owner: must be 1 to %d bytes without control characters", cache.MaxOwnerLength)
+	}
+	if b.StartDate != "" {
+		reg.StartDate, err = time.Parse(time.RFC3339, b.StartDate)
+		if ms := reg.StartDate.UnixMilli(); err != nil || ms < 1 || ms > cache.MaxTime {
+			return reg, invalid("startDate: must be a date such as 2026-02-10T12:00:00Z")
+		}
+	}
+	return reg, nil
+}
+
+func validOwner(s string) bool {
+	return s != "" && len(s) <= cache.MaxOwnerLength && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func registered(r cache.Registration) []byte {
+	b := append([]byte(nil), `{"success":true,"data":{"executionArn":`...)
+	b, _ = jsontext.AppendQuote(b, string(r.ARN)) // both are valid UTF-8
+	b = append(b, `,"owner":`...)
+	b, _ = jsontext.AppendQuote(b, r.Owner)
+	return append(b, `}}`...)
+}
+
+// readJSON reads a body of at most limit bytes into v. Its errors are problems
+// that name what is wrong.
+func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return unsupportedMediaType()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return payloadTooLarge(limit)
+	case err != nil:
+		return invalid("body: could not be read")
+	}
+	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
+	var semantic *json.SemanticError
+	switch {
+	case errors.As(err, &semantic) && semantic.JSONPointer != "":
+		return invalid("%s: not known here, or of the wrong type", strings.TrimPrefix(string(semantic.JSONPointer), "/"))
+	case err != nil:
+		return invalid("body: must be one JSON object, each name once")
+	}
+	return nil
+}
+
+// post serves a route that is not ours.
+func (s *Server) post(p Post) func(*exchange) error {
+	return func(x *exchange) error {
+		var body jsontext.Value
+		if err := readJSON(x.w, x.r, p.Limit, &body); err != nil {
+			return err
+		}
+		status, data, err := p.Answer(x.r.Context(), x.caller, body)
+		if err != nil {
+			return err
+		}
+		x.w.Header()["Cache-Control"] = noStore
+		x.send(status, jsonType, fmt.Appendf(nil, `{"success":true,"data":%s}`, data))
+		return nil
+	}
+}
+
+func (p *Principal) mayRegister(arn cache.ARN) bool {
+	return len(p.StateMachines) == 0 || slices.ContainsFunc(p.StateMachines, arn.BelongsTo)
+}

@@ -1,0 +1,94 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health is the answer of GET /v1/health. It names what is wrong and not why:
+// everybody may ask.
+type health struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+	Version string   `json:"version"`
+}
+
+// getHealth is GET /v1/health: 200 as long as the process answers.
+func (s *Server) getHealth(x *exchange) error {
+	h := health{Status: "ok", Version: s.options.Version}
+	for _, reason := range s.notReady() {
+		h.Status = "degraded"
+		h.Reasons = append(h.Reasons, reason.part+": not available")
+	}
+	if s.draining.Load() {
+		h.Status = "degraded"
+		h.Reasons = append(h.Reasons, "shutting down")
+	}
+	body, err := json.Marshal(struct {
+		Success bool   `json:"success"`
+		Data    health `json:"data"`
+	}{true, h})
+	if err != nil {
+		return internal(err)
+	}
+	x.w.Header()["Cache-Control"] = noStore
+	x.send(http.StatusOK, jsonType, body)
+	return nil
+}
+
+// reason is why something is not ready.
+type reason struct {
+	part string
+	err  error
+}
+
+func (s *Server) notReady() []reason {
+	var all []reason
+	for _, p := range s.options.Parts {
+		if err := p.Ready(); err != nil {
+			all = append(all, reason{p.Name, err})
+		}
+	}
+	return all
+}
+
+// Admin serves metrics, probes and profiles. It is not for the public.
+//
+// /livez never looks at Redis: a restart would not cure it. /readyz tells each
+// reason why requests should go elsewhere.
+func (s *Server) Admin() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	m.HandleFunc("GET /readyz", s.getReady)
+	var gatherer prometheus.Gatherer = s.options.Metrics
+	m.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	m.HandleFunc("GET /debug/pprof/", pprof.Index)
+	m.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	m.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return m
+}
+
+func (s *Server) getReady(w http.ResponseWriter, _ *http.Request) {
+	var text bytes.Buffer
+	for _, r := range s.notReady() {
+		_, _ = fmt.Fprintf(&text, "%s: %v\n", r.part, r.err)
+	}
+	if s.draining.Load() {
+		_, _ = fmt.Fprintln(&text, "shutting down")
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if text.Len() > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write(text.Bytes()) // the prober has gone
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}

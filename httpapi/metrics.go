@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	duration *prometheus.HistogramVec
+	panics   prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "statuscache", Name: "request_duration_seconds",
+			Help:    "How long requests took, by route and status code.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30},
+		}, []string{"route", "code"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "panics_total", Help: "Requests that ended in a panic.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.duration, m.panics)
+	}
+	return m
+}
+
+// routeMetrics are the histograms of one route. Finding one by its labels costs
+// more than observing, so each is found once.
+type routeMetrics struct {
+	vec    *prometheus.HistogramVec
+	route  string
+	byCode [600]atomic.Pointer[prometheus.Observer]
+}
+
+func (m *metrics) route(name string) *routeMetrics {
+	return &routeMetrics{vec: m.duration, route: name}
+}
+
+func (m *routeMetrics) observe(code int, took time.Duration) {
+	if code < 0 || code >= len(m.byCode) {
+		code = http.StatusInternalServerError
+	}
+	o := m.byCode[code].Load()
+	if o == nil {
+		found := m.vec.WithLabelValues(m.route, strconv.Itoa(code))
+		o = &found
+		m.byCode[code].Store(o)
+	}
+	(*o).Observe(took.Seconds())
+}
+
+// limitCounter bounds how many are inside at once. The zero value lets everybody
+// in.
+type limitCounter struct {
+	inside atomic.Int64
+	limit  int64
+}
+
+func (c *limitCounter) enter() bool {
+	if n := c.inside.Add(1); c.limit > 0 && n > c.limit {
+		c.inside.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (c *limitCounter) leave() { c.inside.Add(-1) }

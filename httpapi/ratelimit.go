@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+)
+
+const (
+	maxBuckets     = 100_000 // principals with a bucket; whoever falls out starts afresh
+	burstSeconds   = 2       // a bucket holds the requests of so many seconds
+	preparedStates = 4096    // header values made in advance
+)
+
+// rateLimits lets each principal make so many requests per second in this
+// process (RATE_LIMIT). A nil *rateLimits lets everything pass.
+type rateLimits struct {
+	perSecond int
+	burst     int
+	buckets   *otter.Cache[string, *rate.Limiter]
+	policy    []string
+	states    [][]string // the header RateLimit by what is left
+}
+
+func newRateLimits(perSecond int) *rateLimits {
+	if perSecond == 0 {
+		return nil
+	}
+	l := &rateLimits{
+		perSecond: perSecond,
+		burst:     burstSeconds * perSecond,
+		buckets:   otter.Must(&otter.Options[string, *rate.Limiter]{MaximumSize: maxBuckets}),
+	}
+	l.policy = []string{fmt.Sprintf(`"default";q=%d;w=%d`, l.burst, burstSeconds)}
+	for left := range min(l.burst+1, preparedStates) {
+		l.states = append(l.states, l.describe(left))
+	}
+	return l
+}
+
+// take counts a request of a principal, and writes the headers that tell how
+// many more there may be.
+func (l *rateLimits) take(h http.Header, principal string, now time.Time) error {
+	if l == nil {
+		return nil
+	}
+	bucket, ok := l.buckets.GetIfPresent(principal)
+	if !ok {
+		bucket, _ = l.buckets.SetIfAbsent(principal, rate.NewLimiter(rate.Limit(l.perSecond), l.burst))
+	}
+	allowed := bucket.AllowN(now, 1)
+	tokens := bucket.TokensAt(now)
+	h["Ratelimit-Policy"] = l.policy
+	h["Ratelimit"] = l.state(int(max(tokens, 0)))
+	if !allowed {
+		missing := 1 - tokens
+		return rateLimitExceeded(time.Duration(missing / float64(l.perSecond) * float64(time.Second)))
+	}
+	return nil
+}
+
+func (l *rateLimits) state(left int) []string {
+	if left < len(l.states) {
+		return l.states[left]
+	}
+	return l.describe(left)
+}
+
+// describe tells what is left and in how many seconds the bucket is full again.
+func (l *rateLimits) describe(left int) []string {
+	full := math.Ceil(float64(l.burst-left) / float64(l.perSecond))
+	return []string{fmt.Sprintf(`"default";r=%d;t=%d`, left, int(full))}
+}

@@ -1,0 +1,202 @@
+package httpapi
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// Bounds of a request, in bytes.
+const (
+	maxHeaderBytes = 8 << 10
+	maxPathBytes   = 4 << 10
+)
+
+// route is one resource and how it is served.
+type route struct {
+	name     string // as metrics and the log call it
+	methods  []string
+	open     bool // no token needed
+	handle   func(*exchange) error
+	inFlight limitCounter
+	metrics  *routeMetrics
+}
+
+// exchange is one request and the answer to it.
+type exchange struct {
+	server *Server
+	route  *route
+	w      http.ResponseWriter
+	r      *http.Request
+	start  time.Time
+	id     [1]string // of the request; an array, so that it is a header value as it stands
+	caller *Principal
+	status int // of the answer; 0: none yet
+	bytes  int // of its body
+	failed error
+}
+
+// Header values that never change.
+var (
+	jsonType     = []string{"application/json"}
+	noSniff      = []string{"nosniff"}
+	noStore      = []string{"no-store"}
+	privateCache = []string{"private, no-cache"}
+	varyEncoding = []string{"Accept-Encoding"}
+	gzipCoding   = []string{"gzip"}
+	hsts         = []string{"max-age=31536000"}
+)
+
+// serve answers one request: it is the one way in for every route.
+func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
+	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now()}
+	x.id[0] = requestID(r)
+	h := w.Header()
+	h["X-Request-Id"] = x.id[:]
+	h["X-Content-Type-Options"] = noSniff
+	if s.options.TLS {
+		h["Strict-Transport-Security"] = hsts
+	}
+	defer x.end()
+	if err := x.run(); err != nil {
+		x.fail(err)
+	}
+}
+
+// run takes the request through the checks in the order of DESIGN.md §1.1.
+func (x *exchange) run() error {
+	if !x.allowed() {
+		if x.r.Method == http.MethodOptions {
+			return x.options()
+		}
+		return methodNotAllowed(x.route.methods)
+	}
+	if !x.route.inFlight.enter() {
+		return unavailable("too many requests at once", nil)
+	}
+	defer x.route.inFlight.leave()
+	if headerBytes(x.r.Header) > maxHeaderBytes {
+		return headersTooLarge()
+	}
+	if len(x.r.URL.Path) > maxPathBytes || len(x.r.URL.RawPath) > 3*maxPathBytes || len(x.r.URL.RawQuery) > maxPathBytes {
+		return invalid("the path or the query is longer than %d bytes", maxPathBytes)
+	}
+	if !x.route.open {
+		if err := x.admit(); err != nil {
+			return err
+		}
+	}
+	return x.route.handle(x)
+}
+
+func (x *exchange) allowed() bool {
+	for _, m := range x.route.methods {
+		if x.r.Method == m {
+			return true
+		}
+	}
+	return x.route.methods == nil // no such path: the token is asked for first
+}
+
+func (x *exchange) options() error {
+	p := methodNotAllowed(x.route.methods)
+	p.writeHeaders(x.w.Header())
+	x.status = http.StatusNoContent
+	x.w.WriteHeader(x.status)
+	return nil
+}
+
+// admit finds out who is calling, and whether they may call again so soon.
+func (x *exchange) admit() error {
+	var err error
+	if x.caller, err = x.server.auth.authenticate(x.r); err != nil {
+		return err
+	}
+	if err := x.server.limits.take(x.w.Header(), x.caller.Owner, x.start); err != nil {
+		return err
+	}
+	return x.server.auth.spend(x.r.Context(), x.caller)
+}
+
+// send writes a whole answer. The body may be shared: it is only read.
+func (x *exchange) send(status int, contentType []string, body []byte) {
+	h := x.w.Header()
+	h["Content-Type"] = contentType
+	if h["Content-Length"] == nil {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	x.status = status
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		x.bytes, x.failed = x.w.Write(body)
+	}
+}
+
+func (x *exchange) fail(err error) {
+	p := problemOf(err)
+	if p.status >= http.StatusInternalServerError {
+		x.failed = err
+	}
+	if x.status != 0 {
+		return // too late to say anything else
+	}
+	p.writeHeaders(x.w.Header())
+	x.send(p.status, jsonType, p.body())
+}
+
+// end accounts for the request, whatever became of it.
+func (x *exchange) end() {
+	if v := recover(); v != nil {
+		x.panicked(v)
+	}
+	took := time.Since(x.start)
+	x.route.metrics.observe(x.status, took)
+	x.server.log.write(x, took)
+}
+
+func (x *exchange) panicked(v any) {
+	if v == http.ErrAbortHandler {
+		panic(v) // it asks for the connection to be cut, quietly
+	}
+	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	x.server.metrics.panics.Inc()
+	x.fail(internal(fmt.Errorf("panic: %v", v)))
+}
+
+// requestID returns the caller's id for the request, or a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header["X-Request-Id"]; len(id) == 1 && validRequestID(id[0]) {
+		return id[0]
+	}
+	const digits = "0123456789abcdef"
+	var id [16]byte
+	n := rand.Uint64() // to be told apart, not to be secret
+	for i := range id {
+		id[i] = digits[n>>(4*i)&15]
+	}
+	return string(id[:])
+}
+
+func validRequestID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
+}
+
+func headerBytes(h http.Header) int {
+	const separators = 4 // ": " and the line break
+	n := 0
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + separators
+		}
+	}
+	return n
+}
