@@ -1,0 +1,332 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"statuscache/cache"
+)
+
+// maxReceives is how often fakeQueue delivers a message before it goes to the
+// dead letters.
+const maxReceives = 3
+
+var errFault = errors.New("the fault of this test")
+
+// fakeQueue is a queue in memory that treats its messages as SQS does. The
+// faults are set before a consumer starts, or through with.
+type fakeQueue struct {
+	mu       sync.Mutex
+	messages []*queued // as they were sent; those that are deleted stay
+	changed  chan struct{}
+
+	deliveries, receives, polling, extended int
+
+	receiveFault func() error
+	deleteFault  func(m Message) error     // of one message
+	deleteReply  func([]Message) error     // the deletes happened, their answer is lost
+	comesBack    func(m *queued) bool      // after its delete
+	beforeDelete func(ctx context.Context) // of every call
+}
+
+type queued struct {
+	id, body      string
+	receives      int
+	visible       time.Time
+	deleted, dead bool
+}
+
+func newFakeQueue() *fakeQueue { return &fakeQueue{changed: make(chan struct{})} }
+
+// with runs f while nobody else looks at the queue, and wakes the long polls.
+func (q *fakeQueue) with(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	f()
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+func (q *fakeQueue) send(bodies ...string) {
+	q.with(func() {
+		for _, body := range bodies {
+			q.messages = append(q.messages, &queued{id: fmt.Sprintf("message-%d", len(q.messages)+1), body: body})
+		}
+	})
+}
+
+// Receive implements Queue.
+func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.receives++
+	q.polling++
+	defer func() { q.polling-- }()
+	if q.receiveFault != nil {
+		if err := q.receiveFault(); err != nil {
+			return nil, err
+		}
+	}
+	for end := time.Now().Add(longPoll); ctx.Err() == nil; {
+		batch, next := q.take(end)
+		wait := time.Until(next)
+		if len(batch) > 0 || wait <= 0 {
+			return batch, nil
+		}
+		q.wait(ctx, wait)
+	}
+	return nil, ctx.Err()
+}
+
+// take returns what can be delivered now, or else when to look again.
+func (q *fakeQueue) take(end time.Time) (batch []Message, next time.Time) {
+	next, now := end, time.Now()
+	for _, m := range q.messages {
+		switch {
+		case m.deleted || m.dead:
+		case m.visible.After(now):
+			if m.visible.Before(next) {
+				next = m.visible
+			}
+		case m.receives == maxReceives:
+			m.dead = true
+		case len(batch) < maxBatch:
+			m.receives++
+			m.visible = now.Add(Visibility)
+			q.deliveries++
+			batch = append(batch, Message{ID: m.id, Receipt: m.receipt(), Body: m.body})
+		}
+	}
+	return batch, next
+}
+
+// wait gives the lock away until something changed, ctx ends or d is over.
+func (q *fakeQueue) wait(ctx context.Context, d time.Duration) {
+	changed := q.changed
+	q.mu.Unlock()
+	defer q.mu.Lock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-t.C:
+	}
+}
+
+func (m *queued) receipt() string { return fmt.Sprintf("%s, delivery %d", m.id, m.receives) }
+
+// of returns the message of a receipt, or nil if it is deleted or if that was
+// not its latest delivery.
+func (q *fakeQueue) of(receipt string) *queued {
+	for _, m := range q.messages {
+		if m.receipt() == receipt && !m.deleted && !m.dead {
+			return m
+		}
+	}
+	return nil
+}
+
+// Delete implements Queue. As SQS does, it says that a delete with an old
+// receipt was done, and does nothing.
+func (q *fakeQueue) Delete(ctx context.Context, batch []Message) (left []Message, err error) {
+	if q.beforeDelete != nil {
+		q.beforeDelete(ctx)
+	}
+	if ctx.Err() != nil {
+		return batch, ctx.Err()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range batch {
+		if q.deleteFault != nil {
+			if fault := q.deleteFault(m); fault != nil {
+				left, err = append(left, m), fault
+				continue
+			}
+		}
+		if stored := q.of(m.Receipt); stored != nil {
+			stored.deleted = q.comesBack == nil || !q.comesBack(stored)
+		}
+	}
+	if q.deleteReply != nil {
+		if fault := q.deleteReply(batch); fault != nil {
+			return batch, fault
+		}
+	}
+	return left, err
+}
+
+// ExtendVisibility implements Queue.
+func (q *fakeQueue) ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var err error
+	for _, m := range batch {
+		stored := q.of(m.Receipt)
+		if stored == nil {
+			err = errors.New("no such message in flight")
+			continue
+		}
+		stored.visible = time.Now().Add(d)
+		q.extended++
+	}
+	return err
+}
+
+// counts is what a test looks at.
+type counts struct{ deliveries, receives, polling, extended, left, dead, mostReceives int }
+
+func (q *fakeQueue) counts() counts {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := counts{deliveries: q.deliveries, receives: q.receives, polling: q.polling, extended: q.extended}
+	for _, m := range q.messages {
+		c.mostReceives = max(c.mostReceives, m.receives)
+		switch {
+		case m.dead:
+			c.dead++
+		case !m.deleted:
+			c.left++
+		}
+	}
+	return c
+}
+
+// deadLetters returns the bodies of the dead letters.
+func (q *fakeQueue) deadLetters() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var bodies []string
+	for _, m := range q.messages {
+		if m.dead {
+			bodies = append(bodies, m.body)
+		}
+	}
+	return bodies
+}
+
+// redisPatience is how long package cache waits for an answer to a write.
+const redisPatience = 500 * time.Millisecond
+
+// fakeCache keeps the greatest version of each execution.
+type fakeCache struct {
+	mu      sync.Mutex
+	records map[cache.ARN]string // version and status
+	applies int
+
+	frozen     bool                           // no answer to anything
+	pingFault  error                          // of every ping
+	applyFault func(e *cache.Execution) error // not applied
+	lostReply  func(e *cache.Execution) error // applied, and not confirmed
+	slow       time.Duration                  // of every Apply
+	onApplied  func()                         // before Apply returns
+	hang       bool                           // Apply and Ping return when their context ends
+}
+
+func newFakeCache() *fakeCache { return &fakeCache{records: map[cache.ARN]string{}} }
+
+// with runs f while nobody else looks at the cache.
+func (c *fakeCache) with(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+// Apply implements Applier.
+func (c *fakeCache) Apply(ctx context.Context, batch []cache.Execution) []cache.Outcome {
+	outcomes := make([]cache.Outcome, len(batch))
+	err := c.answer(ctx, c.slow)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.applies++
+	for i := range batch {
+		if outcomes[i].Err = err; err == nil {
+			outcomes[i] = c.join(&batch[i])
+		}
+		if outcomes[i].Err != nil {
+			outcomes[i].Verdict = cache.Unconfirmed
+		}
+	}
+	if c.onApplied != nil {
+		c.onApplied()
+	}
+	return outcomes
+}
+
+func (c *fakeCache) join(e *cache.Execution) cache.Outcome {
+	if c.applyFault != nil {
+		if err := c.applyFault(e); err != nil {
+			return cache.Outcome{Err: err}
+		}
+	}
+	if e.StartDate.Before(tooOld) {
+		return cache.Outcome{Verdict: cache.Expired}
+	}
+	outcome := cache.Outcome{Verdict: cache.Superseded}
+	if state := stateOf(e); state > c.records[e.ARN] {
+		c.records[e.ARN], outcome.Verdict = state, cache.Applied
+	}
+	if c.lostReply != nil {
+		outcome.Err = c.lostReply(e)
+	}
+	return outcome
+}
+
+// tooOld is before Step Functions began.
+var tooOld = time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func stateOf(e *cache.Execution) string { return string(e.Version()) + " " + string(e.Status) }
+
+// Ping implements Applier.
+func (c *fakeCache) Ping(ctx context.Context) error {
+	if err := c.answer(ctx, 0); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pingFault
+}
+
+// answer takes its time, or fails as a Redis that is frozen makes a call fail.
+func (c *fakeCache) answer(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	frozen, hang := c.frozen, c.hang
+	c.mu.Unlock()
+	switch {
+	case hang:
+		<-ctx.Done()
+	case frozen:
+		sleep(ctx, redisPatience)
+		return errFault
+	case d > 0:
+		sleep(ctx, d)
+	}
+	return ctx.Err()
+}
+
+// state returns a copy of what is known.
+func (c *fakeCache) state() map[cache.ARN]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.records)
+}
+
+// joined returns what must be known after the messages with these bodies,
+// whatever their order. Those that cannot be decoded tell nothing.
+func joined(bodies ...string) map[cache.ARN]string {
+	known := newFakeCache()
+	for _, body := range bodies {
+		if ev, err := new(Decoder).Decode([]byte(body)); err == nil {
+			known.join(&ev.Execution)
+		}
+	}
+	return known.records
+}
