@@ -1,145 +1,18 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache"
 )
-
-// process is a consumer that runs in the bubble of a test.
-type process struct {
-	consumer *Consumer
-	logs     *logText
-	stop     func() time.Duration // returns how long it took
-}
-
-// startProcess starts a consumer that stops with the test at the latest.
-func startProcess(t *testing.T, q Queue, a Applier, stateMachines ...string) *process {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	p := &process{logs: &logText{}}
-	p.consumer = NewConsumer(Options{
-		Queue: q, Cache: a, StateMachines: stateMachines,
-		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Metrics: prometheus.NewRegistry(),
-	})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := p.consumer.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}()
-	p.stop = func() time.Duration {
-		begin := time.Now()
-		cancel()
-		<-ended
-		return time.Since(begin)
-	}
-	return p
-}
-
-func (p *process) count(what result) int {
-	return int(testutil.ToFloat64(p.consumer.metrics.events.WithLabelValues(string(what))))
-}
-
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) lines(with string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, with) {
-			n++
-		}
-	}
-	return n
-}
-
-// pass lets time pass in the bubble, and what follows from it happen.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
-// statusEvent is the body of a message about an execution.
-func statusEvent(name, status string) string {
-	detail := fmt.Sprintf(`"executionArn":"%s%s","status":"%s","startDate":1769414400123,"redriveCount":0`, fixtureARN, name, status)
-	if status != "RUNNING" {
-		detail += `,"stopDate":1769414442000`
-	}
-	return string(event(detail))
-}
-
-// histories are the messages of n executions from start to end, half of them in
-// the wrong order.
-func histories(n int) []string {
-	var bodies []string
-	for i := range n {
-		name := fmt.Sprintf("x-%d", i)
-		both := []string{statusEvent(name, "RUNNING"), statusEvent(name, "SUCCEEDED")}
-		if i%2 == 1 {
-			slices.Reverse(both)
-		}
-		bodies = append(bodies, both...)
-	}
-	return bodies
-}
-
-// checkAccounts checks that every delivery ended as one of the results.
-func checkAccounts(t *testing.T, q *fakeQueue, processes ...*process) {
-	t.Helper()
-	sum := 0
-	for _, p := range processes {
-		for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
-			sum += p.count(each)
-		}
-	}
-	if got := q.counts().deliveries; got != sum {
-		t.Errorf("%d deliveries, %d results", got, sum)
-	}
-}
-
-// checkState checks that the cache knows the join of all messages, no less and
-// no more.
-func checkState(t *testing.T, c *fakeCache, bodies []string) {
-	t.Helper()
-	if diff := cmp.Diff(joined(bodies...), c.state()); diff != "" {
-		t.Errorf("what is known (-want +got):\n%s", diff)
-	}
-}
-
-// checkDrained checks that the queue is empty, without dead letters, and that no
-// message was delivered more than atMost times.
-func checkDrained(t *testing.T, q *fakeQueue, atMost int) {
-	t.Helper()
-	if c := q.counts(); c.left != 0 || c.dead != 0 || c.mostReceives > atMost {
-		t.Errorf("%d left, %d dead letters, %d deliveries of one message, want 0, 0, at most %d", c.left, c.dead, c.mostReceives, atMost)
-	}
-}
 
 func TestDeletesThatFail(t *testing.T) {
 	t.Parallel()
@@ -210,42 +83,6 @@ func TestDeletesThatFail(t *testing.T) {
 	}
 }
 
-// mortal is what a process has of the world: nothing once it was killed.
-type mortal struct {
-	*fakeQueue
-	*fakeCache
-	killed atomic.Bool
-}
-
-func (m *mortal) Receive(ctx context.Context) ([]Message, error) {
-	if m.killed.Load() {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return m.fakeQueue.Receive(ctx)
-}
-
-func (m *mortal) Delete(ctx context.Context, batch []Message) ([]Message, error) {
-	if m.killed.Load() {
-		return batch, errFault
-	}
-	return m.fakeQueue.Delete(ctx, batch)
-}
-
-func (m *mortal) ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error {
-	if m.killed.Load() {
-		return errFault
-	}
-	return m.fakeQueue.ExtendVisibility(ctx, batch, d)
-}
-
-func (m *mortal) Apply(ctx context.Context, batch []cache.Execution) []cache.Outcome {
-	if m.killed.Load() {
-		return slices.Repeat([]cache.Outcome{{Verdict: cache.Unconfirmed, Err: errFault}}, len(batch))
-	}
-	return m.fakeCache.Apply(ctx, batch)
-}
-
 func TestKilledBetweenApplyAndDelete(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -281,33 +118,189 @@ func TestDeletingFirstLoses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
 		q.send(bodies...)
-		deleteFirst := func(m *mortal, killAt int) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			for batches := 1; ctx.Err() == nil; batches++ {
+		for _, killAt := range []int{3, 0} { // the second process lives
+			m, batches := &mortal{fakeQueue: q, fakeCache: known}, 0
+			naive(t, time.Minute, func(ctx context.Context) {
 				messages, _ := m.Receive(ctx)
 				_, _ = m.Delete(ctx, messages)
-				m.killed.Store(m.killed.Load() || batches == killAt)
-				m.Apply(ctx, executions(t, messages))
-			}
+				if batches++; batches == killAt {
+					m.killed.Store(true)
+				}
+				batch, _ := executions(messages)
+				m.Apply(ctx, batch)
+			})
 		}
-		deleteFirst(&mortal{fakeQueue: q, fakeCache: known}, 3)
-		deleteFirst(&mortal{fakeQueue: q, fakeCache: known}, -1)
 		if c := q.counts(); c.left != 0 || cmp.Equal(joined(bodies...), known.state()) {
 			t.Errorf("nothing is lost, %d messages left", c.left)
 		}
 	})
 }
 
-func executions(t *testing.T, messages []Message) []cache.Execution {
-	t.Helper()
-	var batch []cache.Execution
-	for _, m := range messages {
-		ev, err := new(Decoder).Decode([]byte(m.Body))
-		if err != nil {
-			t.Error(err)
+// TestMessageReturnsAfterItsDelete is what SQS may do: it is superseded then.
+func TestMessageReturnsAfterItsDelete(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(25)
+		q.comesBack = func(m *queued) bool { return m.receives == 1 }
+		q.send(bodies...)
+		p := startProcess(t, q, known)
+		pass(10 * time.Second)
+		before, applied, superseded := known.state(), p.count(resultApplied), p.count(resultSuperseded)
+		pass(time.Minute)
+		p.stop()
+		checkState(t, known, bodies)
+		checkDrained(t, q, 2)
+		checkAccounts(t, q, p)
+		if diff := cmp.Diff(before, known.state()); diff != "" {
+			t.Errorf("state changed:\n%s", diff)
 		}
-		batch = append(batch, ev.Execution)
+		if a, s := p.count(resultApplied), p.count(resultSuperseded); a != applied || s != superseded+len(bodies) {
+			t.Errorf("applied %d more, superseded %d more, want 0 and %d", a-applied, s-superseded, len(bodies))
+		}
+	})
+}
+
+// assigning is a cache that takes every observation for the newest.
+type assigning struct{ *fakeCache }
+
+func (a assigning) Apply(_ context.Context, batch []cache.Execution) []cache.Outcome {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range batch {
+		a.records[batch[i].ARN] = stateOf(&batch[i])
 	}
-	return batch
+	return slices.Repeat([]cache.Outcome{{Verdict: cache.Applied}}, len(batch))
+}
+
+// TestMessageReturnsToAnAssignment is the control: where nothing is joined, a
+// RUNNING that returns hides what came after it.
+func TestMessageReturnsToAnAssignment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), []string{statusEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED")}
+		q.comesBack = func(m *queued) bool { return m.receives == 1 && m.body == bodies[0] }
+		q.send(bodies...)
+		p := startProcess(t, q, assigning{known})
+		pass(time.Second)
+		checkState(t, known, bodies)
+		pass(time.Minute)
+		p.stop()
+		if cmp.Equal(joined(bodies...), known.state()) {
+			t.Error("the message that returned did no harm")
+		}
+	})
+}
+
+// TestPoison mixes messages that will never make sense among good ones, of which
+// one has a status that nobody knows yet.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	good := append(histories(20), statusEvent("new", "HIBERNATING"))
+	poison := []string{
+		"", "hello", `{"source":"aws.states"`, "[]", "null", strings.Repeat("x", maxBody), strings.Repeat(`{"a":`, maxBody/5),
+		"{\"source\":\"aws.states\x00\"}", string(event(base + `,"redriveCount":"many"`)), string(event(`"executionArn":7`)),
+		string(event(base+`,"output":"`)) + strings.Repeat(" ", maxBody), string(event(base + `,"input":` + strings.Repeat("[", 10_001))),
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q, known := newFakeQueue(), newFakeCache()
+		for i, body := range good {
+			q.send(body)
+			if i%3 == 0 && i/3 < len(poison) {
+				q.send(poison[i/3])
+			}
+		}
+		p := startProcess(t, q, known)
+		pass(time.Second)
+		checkState(t, known, good)
+		if c := q.counts(); c.left != len(poison) || c.deliveries != len(good)+len(poison) {
+			t.Errorf("%d left after %d deliveries, want %d after %d", c.left, c.deliveries, len(poison), len(good)+len(poison))
+		}
+		pass(3 * time.Minute)
+		p.stop()
+		checkState(t, known, good)
+		checkAccounts(t, q, p)
+		if diff := cmp.Diff(poison, q.deadLetters()); diff != "" {
+			t.Errorf("dead letters (-want +got):\n%.2000s", diff)
+		}
+		if n := p.count(resultUndecodable); n != maxReceives*len(poison) {
+			t.Errorf("undecodable %d, want %d", n, maxReceives*len(poison))
+		}
+		for _, m := range q.messages {
+			if n := p.logs.lines("message=" + m.id + " "); n != 0 != m.dead || n > 1 {
+				t.Errorf("%s, dead %v: logged %d times", m.id, m.dead, n)
+			}
+		}
+	})
+}
+
+// TestPoisonStopsABatch is the control: a consumer that gives up a batch at the
+// first message it cannot decode takes good ones to the dead letters.
+func TestPoisonStopsABatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known := newFakeQueue(), newFakeCache()
+		q.send(statusEvent("x", "RUNNING"), "hello", statusEvent("y", "RUNNING"))
+		naive(t, 3*time.Minute, func(ctx context.Context) {
+			messages, _ := q.Receive(ctx)
+			batch, err := executions(messages)
+			if err == nil && len(batch) > 0 {
+				known.Apply(ctx, batch)
+				_, _ = q.Delete(ctx, messages)
+			}
+		})
+		if c := q.counts(); c.dead != 3 || len(known.state()) != 0 {
+			t.Errorf("%d dead letters, %d executions known", c.dead, len(known.state()))
+		}
+	})
+}
+
+func TestNotOurs(t *testing.T) {
+	t.Parallel()
+	const machine = "arn:aws:states:us-east-1:210987654321:stateMachine:cloudsigma-rule-generation"
+	ours := statusEvent("x", "SUCCEEDED")
+	otherMachine := strings.ReplaceAll(ours, "cloudsigma-rule-generation", "cloudsigma-rule-generation-2")
+	for name, c := range map[string]struct {
+		machines []string
+		body     string
+		ignored  int
+	}{
+		"no filter":          {nil, otherMachine, 0},
+		"ours":               {[]string{machine + "-0", machine}, ours, 0},
+		"other machine":      {[]string{machine}, otherMachine, 1},
+		"other source":       {nil, strings.Replace(ours, "aws.states", "aws.batch", 1), 1},
+		"other detail-type":  {nil, strings.Replace(ours, "Execution Status Change", "Map Run Status Change", 1), 1},
+		"of both the former": {[]string{machine}, strings.Replace(ours, "aws.states", "aws.ec2", 1), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q, known := newFakeQueue(), newFakeCache()
+				q.send(c.body)
+				p := startProcess(t, q, known, c.machines...)
+				pass(time.Second)
+				p.stop()
+				checkDrained(t, q, 1)
+				checkAccounts(t, q, p)
+				if i, a := p.count(resultIgnored), p.count(resultApplied); i != c.ignored || a != 1-c.ignored || len(known.state()) != a {
+					t.Errorf("ignored %d, applied %d, known %d", i, a, len(known.state()))
+				}
+			})
+		})
+	}
+}
+
+func TestExpiredIsDeleted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known := newFakeQueue(), newFakeCache()
+		q.send(strings.ReplaceAll(statusEvent("x", "RUNNING"), "1769414400123", "1400000000000"))
+		p := startProcess(t, q, known)
+		pass(time.Second)
+		p.stop()
+		checkDrained(t, q, 1)
+		checkAccounts(t, q, p)
+		if n := p.count(resultExpired); n != 1 {
+			t.Errorf("expired %d, want 1", n)
+		}
+	})
 }

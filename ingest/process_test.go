@@ -1,0 +1,200 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"statuscache/cache"
+)
+
+// process is a consumer that runs in the bubble of a test.
+type process struct {
+	consumer *Consumer
+	logs     *logText
+	stop     func() time.Duration // returns how long it took
+}
+
+// startProcess starts a consumer that stops with the test at the latest.
+func startProcess(t *testing.T, q Queue, a Applier, stateMachines ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &process{logs: &logText{}}
+	p.consumer = NewConsumer(Options{
+		Queue: q, Cache: a, StateMachines: stateMachines,
+		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Metrics: prometheus.NewRegistry(),
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := p.consumer.Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}()
+	p.stop = func() time.Duration {
+		begin := time.Now()
+		cancel()
+		<-ended
+		return time.Since(begin)
+	}
+	return p
+}
+
+func (p *process) count(what result) int {
+	return int(testutil.ToFloat64(p.consumer.metrics.events.WithLabelValues(string(what))))
+}
+
+type logText struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) lines(with string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for line := range strings.Lines(l.b.String()) {
+		if strings.Contains(line, with) {
+			n++
+		}
+	}
+	return n
+}
+
+// pass lets time pass in the bubble, and what follows from it happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// statusEvent is the body of a message about an execution.
+func statusEvent(name, status string) string {
+	detail := fmt.Sprintf(`"executionArn":"%s%s","status":"%s","startDate":1769414400123,"redriveCount":0`, fixtureARN, name, status)
+	if status != "RUNNING" {
+		detail += `,"stopDate":1769414442000`
+	}
+	return string(event(detail))
+}
+
+// histories are the messages of n executions from start to end, half of them in
+// the wrong order.
+func histories(n int) []string {
+	var bodies []string
+	for i := range n {
+		name := fmt.Sprintf("x-%d", i)
+		both := []string{statusEvent(name, "RUNNING"), statusEvent(name, "SUCCEEDED")}
+		if i%2 == 1 {
+			slices.Reverse(both)
+		}
+		bodies = append(bodies, both...)
+	}
+	return bodies
+}
+
+// checkAccounts checks that every delivery ended as one of the results.
+func checkAccounts(t *testing.T, q *fakeQueue, processes ...*process) {
+	t.Helper()
+	sum := 0
+	for _, p := range processes {
+		for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
+			sum += p.count(each)
+		}
+	}
+	if got := q.counts().deliveries; got != sum {
+		t.Errorf("%d deliveries, %d results", got, sum)
+	}
+}
+
+// checkState checks that the cache knows the join of all messages, no less and
+// no more.
+func checkState(t *testing.T, c *fakeCache, bodies []string) {
+	t.Helper()
+	if diff := cmp.Diff(joined(bodies...), c.state()); diff != "" {
+		t.Errorf("what is known (-want +got):\n%s", diff)
+	}
+}
+
+// checkDrained checks that the queue is empty, without dead letters, and that no
+// message was delivered more than atMost times.
+func checkDrained(t *testing.T, q *fakeQueue, atMost int) {
+	t.Helper()
+	if c := q.counts(); c.left != 0 || c.dead != 0 || c.mostReceives > atMost {
+		t.Errorf("%d left, %d dead letters, %d deliveries of one message, want 0, 0, at most %d", c.left, c.dead, c.mostReceives, atMost)
+	}
+}
+
+// mortal is what a process has of the world: nothing once it was killed.
+type mortal struct {
+	*fakeQueue
+	*fakeCache
+	killed atomic.Bool
+}
+
+func (m *mortal) Receive(ctx context.Context) ([]Message, error) {
+	if m.killed.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return m.fakeQueue.Receive(ctx)
+}
+
+func (m *mortal) Delete(ctx context.Context, batch []Message) ([]Message, error) {
+	if m.killed.Load() {
+		return batch, errFault
+	}
+	return m.fakeQueue.Delete(ctx, batch)
+}
+
+func (m *mortal) ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error {
+	if m.killed.Load() {
+		return errFault
+	}
+	return m.fakeQueue.ExtendVisibility(ctx, batch, d)
+}
+
+func (m *mortal) Apply(ctx context.Context, batch []cache.Execution) []cache.Outcome {
+	if m.killed.Load() {
+		return slices.Repeat([]cache.Outcome{{Verdict: cache.Unconfirmed, Err: errFault}}, len(batch))
+	}
+	return m.fakeCache.Apply(ctx, batch)
+}
+
+// naive runs the round of a consumer that is not ours again and again.
+func naive(t *testing.T, d time.Duration, round func(context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	for ctx.Err() == nil {
+		round(ctx)
+	}
+}
+
+// executions decodes messages, up to the first that cannot be decoded.
+func executions(messages []Message) (batch []cache.Execution, err error) {
+	for _, m := range messages {
+		ev, err := new(Decoder).Decode([]byte(m.Body))
+		if err != nil {
+			return batch, err
+		}
+		batch = append(batch, ev.Execution)
+	}
+	return batch, nil
+}
