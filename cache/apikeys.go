@@ -236,14 +236,16 @@ func (c *Cache) RevokeKey(ctx context.Context, prefix string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	i := slices.IndexFunc(keys, func(k Key) bool { return k.Prefix == prefix })
-	if i < 0 {
+	keys = slices.DeleteFunc(keys, func(k Key) bool { return k.Prefix != prefix })
+	if len(keys) == 0 {
 		return Key{}, ErrKeyNotFound
 	}
-	if !keys[i].Revoked() {
-		keys[i].RevokedAt = time.Now().UTC().Truncate(time.Second)
+	for i := range keys { // two keys may share a prefix, once in a blue moon
+		if !keys[i].Revoked() {
+			keys[i].RevokedAt = time.Now().UTC().Truncate(time.Second)
+		}
 	}
-	return keys[i], c.putKeys(ctx, keys[i:i+1])
+	return keys[0], c.putKeys(ctx, keys)
 }
 
 // putKeys stores keys and announces the change.

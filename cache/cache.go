@@ -161,6 +161,7 @@ func Open(o Options) (*Cache, error) {
 	if o.NearBytes == 0 {
 		o.NearBytes = DefaultNearBytes
 	}
+	redis.SetLogger(silence{}) // what it would print comes back as errors too
 	c := &Cache{
 		options: o,
 		names:   newNames(o.Prefix),
@@ -184,6 +185,10 @@ func Open(o Options) (*Cache, error) {
 	c.feed = newFeed(c)
 	return c, nil
 }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // DefaultNearBytes is the bound of the near cache where Options leaves it open.
 const DefaultNearBytes = 128 << 20

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,10 +60,13 @@ type value struct {
 	origin  string // default, environment or flag
 }
 
-// AddFlags adds a flag for every setting.
-func AddFlags(flags *pflag.FlagSet) {
+// AddFlags adds a flag for every setting, or for those that are named.
+func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for i := range settings {
 		s := &settings[i]
+		if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
 		usage := s.help + " (" + s.name + ")"
 		flags.String(s.flag(), s.preset, usage)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,7 +161,12 @@ func parseOwnerPath(c *Config, s string) error {
 
 func parseStateMachines(c *Config, s string) error {
 	c.StateMachines = split(s)
-	for _, arn := range c.StateMachines {
+	return CheckStateMachines(c.StateMachines)
+}
+
+// CheckStateMachines refuses what is not the ARN of a state machine.
+func CheckStateMachines(arns []string) error {
+	for _, arn := range arns {
 		// An execution's ARN tells whether its machine's is well formed.
 		execution, err := cache.ParseARN(strings.Replace(arn, ":stateMachine:", ":execution:", 1) + ":x")
 		if err != nil || execution.StateMachine() != arn {
@@ -225,10 +231,8 @@ func required(field func(*Config) *string) func(*Config, string) error {
 func oneOf(field func(*Config) *string, words ...string) func(*Config, string) error {
 	return func(c *Config, s string) error {
 		*field(c) = s
-		for _, word := range words {
-			if s == word {
-				return nil
-			}
+		if slices.Contains(words, s) {
+			return nil
 		}
 		return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
 	}
@@ -313,7 +317,7 @@ func checkHTTPS(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
 		return fmt.Errorf("%q must be an https URL", s)
 	}
 	return nil

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ExitError is an error that wants a certain exit code. Without Err nothing is
+// printed.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Exit prints an error, a line for each mistake, and returns the exit code that
+// a program ends with: 0 without an error, else 1 if it does not want another.
+func Exit(w io.Writer, program string, err error) int {
+	if err == nil {
+		return 0
+	}
+	code := 1
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		code, err = exit.Code, exit.Err
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			_, _ = fmt.Fprintf(w, "%s: %s\n", program, strings.TrimSpace(line))
+		}
+	}
+	return code
+}

@@ -1,0 +1,298 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
+	"statuscache/httpapi"
+	"statuscache/ingest"
+)
+
+// Program is what a program adds to the settings.
+type Program struct {
+	Version string
+	Log     io.Writer
+	// Public is the listener of the API; nil: one on LISTEN_ADDR.
+	Public net.Listener
+	// BalancerDelay is how long to go on serving after a load balancer could see
+	// that the process is about to stop.
+	BalancerDelay time.Duration
+	Posts         func(*cache.Cache) []httpapi.Post
+	// Background runs beside the service until its context ends; nil: nothing.
+	Background func(context.Context, *cache.Cache) error
+}
+
+// Limits of starting and stopping.
+const (
+	startLimit    = 10 * time.Second // for Redis and the queue to be there
+	startRetry    = 500 * time.Millisecond
+	logCloseLimit = time.Second
+)
+
+// Run runs the service until ctx ends and stops it in order. Its errors have a
+// line for each mistake, with the cure.
+func Run(ctx context.Context, c Config, p Program) error {
+	out := newLogWriter(p.Log)
+	defer out.Close(logCloseLimit)
+	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
+	for _, w := range c.Warnings() {
+		s.log.Warn("setting: " + w) //nolint:sloglint // each warning is a sentence of its own
+	}
+	if err := s.open(ctx); err != nil {
+		return errors.Join(err, s.close())
+	}
+	if err := s.check(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = nil // told to stop before it began
+		}
+		return errors.Join(err, s.close())
+	}
+	s.log.Info("started", "version", p.Version, "role", c.Role)
+	err := runStages(ctx, c.ShutdownTimeout, s.stages())
+	s.log.Info("stopped")
+	return errors.Join(err, s.close())
+}
+
+// service is the parts of one process. What the role does not need is nil.
+type service struct {
+	config  Config
+	program Program
+	out     *logWriter
+	log     *slog.Logger
+	metrics *prometheus.Registry
+
+	cache       *cache.Cache
+	queue       *ingest.SQS
+	consumer    *ingest.Consumer
+	server      *httpapi.Server
+	certificate *httpapi.Certificate
+	public      net.Listener
+	admin       net.Listener
+}
+
+// open builds every part. It connects to nothing.
+func (s *service) open(ctx context.Context) error {
+	var err error
+	if s.cache, err = OpenCache(s.config, s.log, s.metrics); err != nil {
+		return err
+	}
+	return errors.Join(s.openIngest(ctx), s.openAPI())
+}
+
+// OpenCache opens the cache that the settings name.
+func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cache.Cache, error) {
+	var pepper []byte
+	if c.APIKeyPepper != "" {
+		pepper = []byte(c.APIKeyPepper)
+	}
+	return cache.Open(cache.Options{
+		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
+		KeyPepper: pepper, KeysFile: c.APIKeysFile, Log: log, Metrics: metrics,
+	})
+}
+
+func (s *service) openIngest(ctx context.Context) error {
+	if s.config.Role == API {
+		return nil
+	}
+	settings, err := ingest.LoadAWS(ctx)
+	if err != nil {
+		return err
+	}
+	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL); err != nil {
+		return err
+	}
+	owner, err := ingest.ParseOwnerPath(s.config.OwnerPath)
+	if err != nil {
+		return err
+	}
+	s.consumer = ingest.NewConsumer(ingest.Options{
+		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
+		Log: s.log, Metrics: s.metrics,
+	})
+	return nil
+}
+
+func (s *service) openAPI() error {
+	c := s.config
+	o := httpapi.Options{
+		Cache: s.cache, Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
+		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
+		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", Metrics: s.metrics,
+	}
+	if c.APIKeyPepper != "" {
+		o.Keys = s.cache
+	}
+	if c.JWTIssuer != "" {
+		o.JWT = &httpapi.JWT{
+			Issuer: c.JWTIssuer, JWKSURL: c.JWTJWKSURL, ClientIDs: c.JWTClientIDs,
+			OwnerClaim: c.JWTOwnerClaim, ScopePrefix: c.JWTScopePrefix, OperatorGroups: c.JWTOperatorGroups,
+		}
+	}
+	if s.program.Posts != nil {
+		o.Posts = s.program.Posts(s.cache)
+	}
+	var errs []error
+	var err error
+	if c.TLSCertFile != "" {
+		o.TLS = true
+		s.certificate, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
+		errs = append(errs, err)
+	}
+	s.server = httpapi.New(o)
+	if s.admin, err = net.Listen("tcp", c.AdminAddr); err != nil {
+		errs = append(errs, listenError("ADMIN_ADDR", c.AdminAddr, err))
+	}
+	if s.public = s.program.Public; s.public == nil && c.Role != Ingest {
+		if s.public, err = net.Listen("tcp", c.ListenAddr); err != nil {
+			errs = append(errs, listenError("LISTEN_ADDR", c.ListenAddr, err))
+		}
+	}
+	if s.certificate != nil && s.public != nil {
+		s.public = tls.NewListener(s.public, s.certificate.Config())
+	}
+	return errors.Join(errs...)
+}
+
+// listenError leaves out what net says twice.
+func listenError(setting, addr string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("%s: cannot listen on %s: %w; choose another address with --%s", setting, addr, err,
+		strings.ReplaceAll(strings.ToLower(setting), "_", "-"))
+}
+
+// check returns when Redis and the queue are there and fit for the job.
+func (s *service) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	var g errgroup.Group
+	errs := make([]error, 2)
+	g.Go(func() error {
+		errs[0] = redisError(s.config, untilGood(ctx, s.cache.Check))
+		return nil
+	})
+	if s.queue != nil {
+		g.Go(func() error {
+			errs[1] = untilGood(ctx, s.queue.Check)
+			return nil
+		})
+	}
+	_ = g.Wait() // both are heard out
+	return errors.Join(errs...)
+}
+
+// redisError makes one line of what a check of Redis said, with the cure.
+func redisError(c Config, err error) error {
+	if err == nil {
+		return nil
+	}
+	cure := "; see that it runs and that the address, user and password are right"
+	if errors.Is(err, cache.ErrUnfit) {
+		cure = "" // it says so itself
+	}
+	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), cure)
+}
+
+// untilGood tries again until ctx ends, and then tells what the last try said.
+func untilGood(ctx context.Context, check func(context.Context) error) error {
+	var said error
+	for {
+		err := check(ctx)
+		if err == nil || errors.Is(err, cache.ErrUnfit) {
+			return err
+		}
+		if said == nil || ctx.Err() == nil { // cut short, it says nothing
+			said = err
+		}
+		select {
+		case <-ctx.Done():
+			return said
+		case <-time.After(startRetry):
+		}
+	}
+}
+
+// stages are in the order in which they stop (RELIABILITY.md §6): the balancer
+// sends no more, nothing more is received, what is in hand is finished, requests
+// end, and at last what they all stand on.
+func (s *service) stages() []stage {
+	all := []stage{{"the balancer", s.drain}}
+	if s.program.Background != nil {
+		all = append(all, stage{"the background", func(ctx context.Context) error { return s.program.Background(ctx, s.cache) }})
+	}
+	if s.consumer != nil {
+		all = append(all, stage{"ingest", s.consumer.Run})
+	}
+	return append(all,
+		stage{"the API", s.serve},
+		stage{"signing keys", s.server.Run},
+		stage{"the cache", s.cache.Run},
+	)
+}
+
+// drain gives a balancer the time to notice.
+func (s *service) drain(ctx context.Context) error {
+	<-ctx.Done()
+	s.log.Info("stopping")
+	s.server.Drain()
+	time.Sleep(s.program.BalancerDelay)
+	return nil
+}
+
+func (s *service) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if s.certificate != nil {
+		g.Go(func() error { return s.certificate.Run(ctx) })
+	}
+	g.Go(func() error { return s.server.Serve(ctx, s.public, s.admin, s.config.ShutdownTimeout) })
+	return g.Wait()
+}
+
+// close releases what open took, as far as it got.
+func (s *service) close() error {
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			_ = l.Close() // most were closed by the server
+		}
+	}
+	if s.cache == nil {
+		return nil
+	}
+	return s.cache.Close()
+}
+
+func newLogger(c Config, out io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked with the settings
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(out, o))
+	}
+	return slog.New(slog.NewJSONHandler(out, o))
+}
+
+func newRegistry(version string) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "statuscache", Name: "build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

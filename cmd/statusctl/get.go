@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+	"statuscache/httpapi/client"
+)
+
+// Exit codes of the commands that ask for an execution (DESIGN.md §3).
+const (
+	exitFailed      = 1
+	exitCouldNotAsk = 2
+	exitTimedOut    = 3
+	exitAborted     = 4
+	exitStillRuns   = 124
+)
+
+// connection are the flags of commands that speak HTTP.
+type connection struct{ server, token string }
+
+func (c *connection) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.server, "server", "", `URL of the service (STATUS_URL) (default "http://127.0.0.1:8080")`)
+	cmd.Flags().StringVar(&c.token, "token", "", "API key or access token (STATUS_TOKEN)")
+}
+
+func (c *connection) client() (*client.Client, error) {
+	server := first(c.server, os.Getenv("STATUS_URL"), "http://127.0.0.1:8080")
+	token := first(c.token, os.Getenv("STATUS_TOKEN"))
+	if token == "" {
+		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; statusctl keys create makes an API key")
+	}
+	return client.New(server, token)
+}
+
+// first returns the first text that is not empty.
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+func getCommand() *cobra.Command {
+	var c connection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "get ARN",
+		Short: "Print the status of an execution",
+		Long: "Print the status of an execution. The exit code tells it too: 0 SUCCEEDED, 1 FAILED,\n" +
+			"2 could not ask, 3 TIMED_OUT, 4 ABORTED, 124 it has not ended yet.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			service, err := c.client()
+			if err != nil {
+				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+			}
+			e, err := service.Get(cmd.Context(), args[0])
+			if err != nil {
+				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+			}
+			if err := show(cmd.OutOrStdout(), e, asJSON); err != nil {
+				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+			}
+			return exitCode(e)
+		},
+	}
+	c.addFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the data as the service sent it")
+	return cmd
+}
+
+// exitCode is an error that carries the code of a state, nil for success.
+func exitCode(e *client.Execution) error {
+	switch {
+	case e.Status == "SUCCEEDED":
+		return nil
+	case e.Status == "RUNNING":
+		return &app.ExitError{Code: exitStillRuns}
+	case e.ExecutionStatus == "TIMED_OUT":
+		return &app.ExitError{Code: exitTimedOut}
+	case e.ExecutionStatus == "ABORTED":
+		return &app.ExitError{Code: exitAborted}
+	}
+	return &app.ExitError{Code: exitFailed}
+}
+
+func show(w io.Writer, e *client.Execution, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintf(w, "%s\n", e.Raw)
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) // Flush tells
+		}
+	}
+	row("status", e.ExecutionStatus)
+	row("execution", e.ExecutionARN)
+	row("started", e.StartDate.Format(time.RFC3339))
+	if !e.StopDate.IsZero() {
+		row("stopped", fmt.Sprintf("%s, after %v", e.StopDate.Format(time.RFC3339), e.StopDate.Sub(e.StartDate)))
+	}
+	if e.Attempt > 1 {
+		row("attempt", fmt.Sprint(e.Attempt))
+	}
+	row("error", e.ErrorMessage)
+	if e.OutputTruncated {
+		row("output", "(too large for its event)")
+	} else {
+		row("output", string(e.Output))
+	}
+	row("known since", e.ObservedAt.Format(time.RFC3339Nano))
+	return t.Flush()
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cache"
+	"statuscache/cmd/internal/app"
+)
+
+// keysLimit bounds each command.
+const keysLimit = 10 * time.Second
+
+func keysCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Create, list and revoke API keys; reads the settings of statusd"}
+	app.AddFlags(cmd.PersistentFlags(), "REDIS_URL", "REDIS_PREFIX", "API_KEY_PEPPER", "API_KEYS_FILE")
+	cmd.AddCommand(createCommand(), listCommand(), revokeCommand(), exportCommand(), importCommand())
+	return cmd
+}
+
+// withCache runs f on the cache that the settings name.
+func withCache(cmd *cobra.Command, f func(context.Context, *cache.Cache, app.Config) error) error {
+	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
+	if err != nil {
+		return err
+	}
+	file := config.APIKeysFile
+	config.APIKeysFile = "" // keys are managed in Redis; a file that is yet to be written is no error
+	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return err
+	}
+	config.APIKeysFile = file
+	ctx, cancel := context.WithTimeout(cmd.Context(), keysLimit)
+	defer cancel()
+	return errors.Join(f(ctx, c, config), c.Close())
+}
+
+// shownKey is a key as --json prints it.
+type shownKey struct {
+	Key           string      `json:"key,omitempty"` // only when it is made
+	Prefix        string      `json:"prefix"`
+	Name          string      `json:"name"`
+	Owner         string      `json:"owner"`
+	Scope         cache.Scope `json:"scope"`
+	StateMachines []string    `json:"stateMachines,omitempty"`
+	DailyLimit    int64       `json:"dailyLimit,omitempty"`
+	CreatedAt     time.Time   `json:"createdAt"`
+	RevokedAt     time.Time   `json:"revokedAt,omitzero"`
+}
+
+func shown(k cache.Key, secret string) shownKey {
+	return shownKey{secret, k.Prefix, k.Name, k.Owner, k.Scope, k.StateMachines, k.DailyLimit, k.CreatedAt, k.RevokedAt}
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func createCommand() *cobra.Command {
+	var k cache.Key
+	var scope string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "create --owner ID --name TEXT",
+		Short:   "Make an API key; it is shown this once",
+		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k.Scope = cache.Scope(scope)
+			if err := checkKey(k); err != nil {
+				return err
+			}
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) error {
+				secret, created, err := c.CreateKey(ctx, k)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), shown(created, secret))
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", secret)
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Keep it safe: it is not shown again. Its prefix, "+created.Prefix+", is how to revoke it.")
+				return err
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&k.Owner, "owner", "", "whose executions it may read")
+	f.StringVar(&k.Name, "name", "", "what it is for, for people")
+	f.StringVar(&scope, "scope", string(cache.ScopeRead), "read: the owner's executions; read:all: everybody's; register: POST /v1/executions only")
+	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
+	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// checkKey reports every mistake at once.
+func checkKey(k cache.Key) error {
+	var errs []error
+	for _, field := range []struct{ flag, value string }{{"--owner", k.Owner}, {"--name", k.Name}} {
+		if field.value == "" || len(field.value) > cache.MaxOwnerLength || strings.ContainsFunc(field.value, unicode.IsControl) {
+			errs = append(errs, fmt.Errorf("%s: must be 1 to %d bytes without control characters", field.flag, cache.MaxOwnerLength))
+		}
+	}
+	if !slices.Contains([]cache.Scope{cache.ScopeRead, cache.ScopeReadAll, cache.ScopeRegister}, k.Scope) {
+		errs = append(errs, fmt.Errorf("--scope: %q is none of read, read:all, register", k.Scope))
+	}
+	if len(k.StateMachines) > 0 && k.Scope != cache.ScopeRegister {
+		errs = append(errs, errors.New("--state-machine: only for --scope register"))
+	}
+	if err := app.CheckStateMachines(k.StateMachines); err != nil {
+		errs = append(errs, fmt.Errorf("--state-machine: %w", err))
+	}
+	if k.DailyLimit < 0 {
+		errs = append(errs, errors.New("--daily-limit: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func listCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List API keys, revoked ones too", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) error {
+				keys, err := c.ListKeys(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					all := make([]shownKey, len(keys))
+					for i, k := range keys {
+						all[i] = shown(k, "")
+					}
+					return printJSON(cmd.OutOrStdout(), all)
+				}
+				return printTable(cmd.OutOrStdout(), keys)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printTable(w io.Writer, keys []cache.Key) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "PREFIX\tNAME\tOWNER\tSCOPE\tDAILY LIMIT\tCREATED\tREVOKED")
+	for _, k := range keys {
+		limit, revoked := "-", "-"
+		if k.DailyLimit > 0 {
+			limit = fmt.Sprint(k.DailyLimit)
+		}
+		if k.Revoked() {
+			revoked = k.RevokedAt.Format(time.DateTime)
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Prefix, k.Name, k.Owner, k.Scope, limit, k.CreatedAt.Format(time.DateTime), revoked)
+	}
+	return t.Flush()
+}
+
+func revokeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke PREFIX",
+		Short: "End an API key, in API_KEYS_FILE too if that is set",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
+				k, err := c.RevokeKey(ctx, args[0])
+				if errors.Is(err, cache.ErrKeyNotFound) {
+					return fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0])
+				}
+				if err != nil {
+					return err
+				}
+				if err := revokeInFile(config.APIKeysFile, k); err != nil {
+					return fmt.Errorf("revoked in Redis, but not in API_KEYS_FILE: %w", err)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s of %s)\n", k.Prefix, k.Name, k.Owner)
+				return err
+			})
+		},
+	}
+}
+
+// revokeInFile marks a key in the file that outlives Redis. There the key would
+// be good again otherwise.
+func revokeInFile(path string, k cache.Key) error {
+	if path == "" {
+		return nil
+	}
+	keys, err := cache.ReadKeysFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for i := range keys {
+		if keys[i].Prefix == k.Prefix && !keys[i].Revoked() {
+			keys[i].RevokedAt = k.RevokedAt
+		}
+	}
+	return cache.WriteKeysFile(path, keys)
+}
+
+func exportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write all API keys, without their secrets, to a file (default API_KEYS_FILE)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
+				path, err := keysPath(args, config)
+				if err != nil {
+					return err
+				}
+				keys, err := c.ListKeys(ctx)
+				if err != nil {
+					return err
+				}
+				if err := cache.WriteKeysFile(path, keys); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %d keys to %s\n", len(keys), path)
+				return err
+			})
+		},
+	}
+}
+
+func importCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import [FILE]",
+		Short: "Store the API keys of an exported file (default API_KEYS_FILE); what is revoked stays revoked",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
+				path, err := keysPath(args, config)
+				if err != nil {
+					return err
+				}
+				keys, err := cache.ReadKeysFile(path)
+				if err != nil {
+					return err
+				}
+				n, err := c.ImportKeys(ctx, keys)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "stored %d keys from %s\n", n, path)
+				return err
+			})
+		},
+	}
+}
+
+func keysPath(args []string, c app.Config) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	if c.APIKeysFile == "" {
+		return "", errors.New("no file: name one, or set API_KEYS_FILE")
+	}
+	return c.APIKeysFile, nil
+}

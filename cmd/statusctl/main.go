@@ -1,0 +1,44 @@
+// Command statusctl is the tool for people: it asks a status service and manages
+// its API keys.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+)
+
+var version = "dev" // set by the build
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := app.Exit(os.Stderr, "statusctl", command(os.Stdout).ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
+}
+
+func command(stdout io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "statusctl",
+		Short:         "Ask a status service and manage its API keys",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(stdout)
+	root.AddCommand(getCommand(), keysCommand(), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+			return err
+		},
+	})
+	return root
+}

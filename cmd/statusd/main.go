@@ -1,0 +1,60 @@
+// Command statusd serves the status of Step Functions executions from Redis, and
+// keeps it up to date from the events in an SQS queue.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+)
+
+var version = "dev" // set by the build
+
+// balancerDelay is how long a stopping process goes on serving: a load balancer
+// needs a few seconds to notice.
+const balancerDelay = 4 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := app.Exit(os.Stderr, "statusd", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
+}
+
+func command(stdout, stderr io.Writer) *cobra.Command {
+	var printConfig bool
+	cmd := &cobra.Command{
+		Use:           "statusd",
+		Short:         "Serve the status of Step Functions executions from Redis",
+		Long:          "statusd takes status changes of Step Functions executions from SQS into Redis and\nanswers GET /v1/status/{executionArn} from there. Each flag can be given in the\nenvironment under the name in parentheses; AWS settings are the SDK's own.",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := app.Load(cmd.Flags(), os.Getenv)
+			if printConfig {
+				_, _ = fmt.Fprint(stdout, config.Print())
+				return err
+			}
+			if err != nil {
+				return err
+			}
+			return app.Run(cmd.Context(), config, app.Program{Version: version, Log: stderr, BalancerDelay: balancerDelay})
+		},
+	}
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	app.AddFlags(cmd.Flags())
+	cmd.Flags().SortFlags = false
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and end")
+	return cmd
+}
