@@ -222,8 +222,9 @@ type fakeCache struct {
 	records map[cache.ARN]string // version and status
 	applies int
 
-	frozen     bool                           // no answer to anything
-	pingFault  error                          // of every ping
+	frozen     bool // no answer to anything
+	refusing   bool // errors at once
+	beforePing func(context.Context)
 	applyFault func(e *cache.Execution) error // not applied
 	lostReply  func(e *cache.Execution) error // applied, and not confirmed
 	slow       time.Duration                  // of every Apply
@@ -287,24 +288,24 @@ func stateOf(e *cache.Execution) string { return string(e.Version()) + " " + str
 
 // Ping implements Applier.
 func (c *fakeCache) Ping(ctx context.Context) error {
-	if err := c.answer(ctx, 0); err != nil {
-		return err
+	if c.beforePing != nil {
+		c.beforePing(ctx)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pingFault
+	return c.answer(ctx, 0)
 }
 
 // answer takes its time, or fails as a Redis that is frozen makes a call fail.
 func (c *fakeCache) answer(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
-	frozen, hang := c.frozen, c.hang
+	frozen, refusing, hang := c.frozen, c.refusing, c.hang
 	c.mu.Unlock()
 	switch {
 	case hang:
 		<-ctx.Done()
 	case frozen:
 		sleep(ctx, redisPatience)
+		return errFault
+	case refusing:
 		return errFault
 	case d > 0:
 		sleep(ctx, d)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,8 +13,15 @@ import (
 // pingEvery is how often the gate asks Redis, at most; half of it at least.
 const pingEvery = 500 * time.Millisecond
 
-// gate is shut while Redis is sick. Nothing is received then, so that no message
-// uses up its receive count waiting for it.
+// pingLimit is how long a ping may take. Together with pingEvery it keeps the
+// promise that receiving stops within a second.
+const pingLimit = 500 * time.Millisecond
+
+var errPingLate = errors.New("no answer to a ping in time")
+
+// gate is shut until Redis has shown that it is well, and while it is sick.
+// Nothing is received then, so that no message uses up its receive count waiting
+// for it, not even where the process is restarted again and again.
 type gate struct {
 	ping   func(context.Context) error
 	log    *slog.Logger
@@ -26,7 +34,8 @@ type gate struct {
 }
 
 func newGate(ping func(context.Context) error, log *slog.Logger, paused prometheus.Gauge) *gate {
-	return &gate{ping: ping, log: log, paused: paused, now: make(chan struct{}, 1), changed: make(chan struct{})}
+	paused.Set(1)
+	return &gate{ping: ping, log: log, paused: paused, shut: true, now: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
 // run asks Redis again and again until ctx ends, whether messages come or not: a
@@ -41,7 +50,10 @@ func (g *gate) run(ctx context.Context) {
 		case <-g.now:
 		case <-timer.C:
 		}
+		// A late ping goes on: cut short, a new connection might never come about.
+		late := time.AfterFunc(pingLimit, func() { g.set(errPingLate) })
 		err := g.ping(ctx)
+		late.Stop()
 		if ctx.Err() != nil {
 			return
 		}

@@ -56,6 +56,8 @@ func (p *process) count(what result) int {
 	return int(testutil.ToFloat64(p.consumer.metrics.events.WithLabelValues(string(what))))
 }
 
+func (p *process) paused() bool { return testutil.ToFloat64(p.consumer.metrics.paused) == 1 }
+
 type logText struct {
 	mu sync.Mutex
 	b  bytes.Buffer

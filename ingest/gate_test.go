@@ -1,0 +1,258 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"statuscache/cache"
+)
+
+// TestFrozenCache freezes the cache for 60 s while messages come. Those that
+// were received before stay in hand, the others stay in the queue.
+func TestFrozenCache(t *testing.T) {
+	t.Parallel()
+	for name, freeze := range map[string]func(c *fakeCache, on bool){
+		"calls fail late":    func(c *fakeCache, on bool) { c.frozen = on },
+		"calls fail at once": func(c *fakeCache, on bool) { c.refusing = on },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q, known, bodies := newFakeQueue(), newFakeCache(), histories(200)
+				p := startProcess(t, q, known)
+				pass(5 * time.Second)
+				known.with(func() { freeze(known, true) })
+				q.send(bodies[:50]...)
+				pass(time.Second)
+				inHand := q.counts().deliveries
+				if n := q.counts().polling; n != 0 || !p.paused() {
+					t.Errorf("after 1 s %d long polls go on, paused %v", n, p.paused())
+				}
+				for _, body := range bodies[50:] {
+					q.send(body)
+					pass(59 * time.Second / 350)
+				}
+				if c := q.counts(); c.polling != 0 || c.deliveries != inHand || c.mostReceives > 1 {
+					t.Errorf("frozen: %d long polls, %d deliveries, %d in hand", c.polling, c.deliveries, inHand)
+				}
+				known.with(func() { freeze(known, false) })
+				pass(5 * time.Second)
+				checkState(t, known, bodies)
+				checkDrained(t, q, 1)
+				p.stop()
+				checkAccounts(t, q, p)
+				if p.paused() {
+					t.Error("paused after all")
+				}
+			})
+		})
+	}
+}
+
+// TestFrozenCacheWithoutGate is the control: a consumer that goes on receiving
+// and gives back what it could not apply takes good messages to the dead letters.
+func TestFrozenCacheWithoutGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(100)
+		known.frozen = true
+		q.send(bodies...)
+		naive(t, time.Minute, func(ctx context.Context) {
+			messages, _ := q.Receive(ctx)
+			batch, _ := executions(messages)
+			known.Apply(ctx, batch)
+			_ = q.ExtendVisibility(ctx, messages, 0)
+		})
+		if c := q.counts(); c.dead < len(bodies)/2 {
+			t.Errorf("%d dead letters of %d messages", c.dead, len(bodies))
+		}
+	})
+}
+
+// TestFrozenBeforeTheStart says that not even the first receive comes before a
+// ping: a process that is restarted again and again would burn receive counts.
+func TestFrozenBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(50)
+		known.frozen = true
+		q.send(bodies...)
+		var all []*process
+		for range maxReceives + 1 {
+			p := startProcess(t, q, known)
+			pass(Visibility + time.Second)
+			p.stop()
+			all = append(all, p)
+		}
+		if n := q.counts().deliveries; n != 0 {
+			t.Errorf("%d deliveries while the cache is frozen", n)
+		}
+		known.with(func() { known.frozen = false })
+		all = append(all, startProcess(t, q, known))
+		pass(5 * time.Second)
+		checkState(t, known, bodies)
+		checkDrained(t, q, 1)
+		checkAccounts(t, q, all...)
+	})
+}
+
+// TestPingThatHangs says that no answer in time is an answer.
+func TestPingThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(5)
+		var stuck atomic.Bool
+		known.beforePing = func(ctx context.Context) {
+			if stuck.Load() {
+				sleep(ctx, time.Minute)
+			}
+		}
+		p := startProcess(t, q, known)
+		pass(5 * time.Second)
+		stuck.Store(true)
+		pass(time.Second)
+		if n := q.counts().polling; n != 0 {
+			t.Errorf("after 1 s %d long polls go on", n)
+		}
+		stuck.Store(false)
+		pass(time.Minute)
+		q.send(bodies...)
+		pass(time.Second)
+		p.stop()
+		checkState(t, known, bodies)
+		checkAccounts(t, q, p)
+	})
+}
+
+// TestOneThatAlwaysFails gives back the one that is at fault, and only that.
+func TestOneThatAlwaysFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, good, bad := newFakeQueue(), newFakeCache(), histories(100), statusEvent("bad", "RUNNING")
+		known.applyFault = failing("bad")
+		q.send(good[:5]...)
+		q.send(bad)
+		q.send(good[5:50]...)
+		p := startProcess(t, q, known)
+		pass(2 * time.Second)
+		checkState(t, known, good[:50])
+		if c := q.counts(); c.left != 1 {
+			t.Errorf("%d messages left, want the bad one", c.left)
+		}
+		for _, body := range good[50:] {
+			q.send(body)
+			pass(time.Second)
+		}
+		p.stop()
+		checkState(t, known, good)
+		checkAccounts(t, q, p)
+		if dead := q.deadLetters(); len(dead) != 1 || dead[0] != bad || p.count(resultRetried) != maxReceives || q.counts().left != 0 {
+			t.Errorf("dead letters %q, retried %d, %d left", dead, p.count(resultRetried), q.counts().left)
+		}
+	})
+}
+
+func failing(name string) func(*cache.Execution) error {
+	return func(e *cache.Execution) error {
+		if strings.HasPrefix(e.ARN.Name(), name) {
+			return errFault
+		}
+		return nil
+	}
+}
+
+// TestAllFailWhilePingSucceeds holds everything: it may be Redis after all.
+func TestAllFailWhilePingSucceeds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(200)
+		known.applyFault = failing("")
+		q.send(bodies...)
+		p := startProcess(t, q, known)
+		pass(10 * time.Minute)
+		if c := q.counts(); c.deliveries != receivers*maxBatch || c.mostReceives != 1 || c.dead != 0 || c.extended == 0 {
+			t.Errorf("after 10 minutes: %+v", c)
+		}
+		if n := p.count(resultRetried); n != 0 {
+			t.Errorf("%d given back", n)
+		}
+		known.with(func() { known.applyFault = nil })
+		pass(10 * time.Second)
+		p.stop()
+		checkState(t, known, bodies)
+		checkDrained(t, q, 1)
+		checkAccounts(t, q, p)
+	})
+}
+
+// TestReplyLostAfterApplying repeats what was applied, which changes nothing.
+func TestReplyLostAfterApplying(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
+		told := map[string]bool{}
+		known.lostReply = func(e *cache.Execution) error {
+			if state := string(e.ARN) + stateOf(e); !told[state] {
+				told[state] = true
+				return errFault
+			}
+			return nil
+		}
+		q.send(bodies...)
+		p := startProcess(t, q, known)
+		pass(time.Minute)
+		p.stop()
+		checkState(t, known, bodies)
+		checkDrained(t, q, 1)
+		checkAccounts(t, q, p)
+		if n := p.count(resultApplied); n != 0 {
+			t.Errorf("%d applied, though each reply of that was lost", n)
+		}
+	})
+}
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var fault atomic.Value
+		var pings atomic.Int32
+		logs := &logText{}
+		m := newMetrics(nil)
+		g := newGate(func(context.Context) error {
+			pings.Add(1)
+			err, _ := fault.Load().(error)
+			return err
+		}, slog.New(slog.NewTextHandler(logs, nil)), m.paused)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go g.run(ctx)
+		if err := g.await(ctx); err != nil {
+			t.Fatal(err)
+		}
+
+		pass(time.Minute)
+		if n := pings.Load(); n < 120 || n > 241 {
+			t.Errorf("%d pings in a minute, want one each 250 to 500 ms", n)
+		}
+		fault.Store(errFault)
+		pass(time.Minute)
+		if shut, done := g.whileOpen(ctx); shut.Err() == nil || testutil.ToFloat64(m.paused) != 1 {
+			t.Error("not shut")
+			done()
+		}
+		if n := logs.lines("not receiving until"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		cancel()
+		if err := g.await(ctx); err == nil {
+			t.Error("open after the end")
+		}
+	})
+}
