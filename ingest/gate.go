@@ -62,11 +62,9 @@ func (g *gate) run(ctx context.Context) {
 	}
 }
 
-// suspect shuts the gate until a ping shows that Redis is well.
+// suspect asks Redis without delay. It does not shut the gate: where it is not
+// Redis but a message, long polls would be called off for nothing.
 func (g *gate) suspect() {
-	g.mu.Lock()
-	g.turn(true)
-	g.mu.Unlock()
 	select {
 	case g.now <- struct{}{}:
 	default:
@@ -84,18 +82,10 @@ func (g *gate) set(err error) {
 	} else {
 		g.log.Info("Redis takes writes; receiving")
 	}
-	g.turn(err != nil)
-}
-
-// turn is called with the lock held.
-func (g *gate) turn(shut bool) {
-	if g.shut == shut {
-		return
-	}
-	g.shut = shut
+	g.shut = err != nil
 	close(g.changed)
 	g.changed = make(chan struct{})
-	g.paused.Set(map[bool]float64{true: 1}[shut])
+	g.paused.Set(map[bool]float64{true: 1}[g.shut])
 }
 
 func (g *gate) state() (shut bool, changed <-chan struct{}) {

@@ -168,6 +168,26 @@ func failing(name string) func(*cache.Execution) error {
 	}
 }
 
+// TestOneThatFailsAlone says that a message nobody can judge, because no other
+// comes, does not call off the long polls: SQS may count one that is called off
+// as a delivery.
+func TestOneThatFailsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known := newFakeQueue(), newFakeCache()
+		known.applyFault = failing("")
+		q.send(statusEvent("bad", "RUNNING"))
+		p := startProcess(t, q, known)
+		pass(10 * time.Minute)
+		c := q.counts()
+		p.stop()
+		if most := receivers * int(11*time.Minute/longPoll); c.receives > most || c.deliveries != 1 {
+			t.Errorf("%d receives in 10 minutes, want at most %d; %d deliveries", c.receives, most, c.deliveries)
+		}
+		checkAccounts(t, q, p)
+	})
+}
+
 // TestAllFailWhilePingSucceeds holds everything: it may be Redis after all.
 func TestAllFailWhilePingSucceeds(t *testing.T) {
 	t.Parallel()
@@ -240,6 +260,14 @@ func TestGate(t *testing.T) {
 		pass(time.Minute)
 		if n := pings.Load(); n < 120 || n > 241 {
 			t.Errorf("%d pings in a minute, want one each 250 to 500 ms", n)
+		}
+		open, done := g.whileOpen(ctx)
+		defer done()
+		before := pings.Load()
+		g.suspect()
+		synctest.Wait()
+		if open.Err() != nil || pings.Load() != before+1 {
+			t.Errorf("suspected: %v, %d pings", open.Err(), pings.Load()-before)
 		}
 		fault.Store(errFault)
 		pass(time.Minute)
