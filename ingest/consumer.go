@@ -51,7 +51,8 @@ const (
 	minRetryPause   = 100 * time.Millisecond
 	maxRetryPause   = 5 * time.Second
 	maxReceivePause = 20 * time.Second
-	giveBackAfter   = 5 // attempts, if others succeed meanwhile
+	giveBackAfter   = 5    // attempts, if others succeed meanwhile
+	giveBackAlone   = 1000 // attempts, about an hour, if none does: others must have their turn
 	deleteAttempts  = 3
 )
 
@@ -145,7 +146,8 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 		if len(b.pending) == 0 {
 			return
 		}
-		if attempts++; attempts >= giveBackAfter && c.confirmed.Load() > before {
+		attempts++
+		if attempts >= giveBackAfter && c.confirmed.Load() > before || attempts >= giveBackAlone {
 			break // others come through: it is not Redis, it is these
 		}
 		if len(b.pending) == tried {

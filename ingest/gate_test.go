@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -208,6 +209,30 @@ func TestAllFailWhilePingSucceeds(t *testing.T) {
 		p.stop()
 		checkState(t, known, bodies)
 		checkDrained(t, q, 1)
+		checkAccounts(t, q, p)
+	})
+}
+
+// TestBadMessagesInEveryHand says that messages at fault do not keep all others
+// out for ever, even where each receiver holds one of them and nothing else.
+func TestBadMessagesInEveryHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, good := newFakeQueue(), newFakeCache(), histories(50)
+		known.applyFault = failing("bad")
+		p := startProcess(t, q, known)
+		for i := range receivers {
+			q.send(statusEvent("bad-"+strconv.Itoa(i), "RUNNING"))
+			pass(time.Second)
+		}
+		q.send(good...)
+		pass(time.Minute)
+		if len(known.state()) != 0 {
+			t.Fatal("not every receiver holds a bad message")
+		}
+		pass(2 * time.Hour)
+		checkState(t, known, good)
+		p.stop()
 		checkAccounts(t, q, p)
 	})
 }
