@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
@@ -24,8 +25,11 @@ import (
 type Program struct {
 	Version string
 	Log     io.Writer
-	// Public is the listener of the API; nil: one on LISTEN_ADDR.
-	Public net.Listener
+	// Public and Admin are the listeners to serve on; nil: ones on LISTEN_ADDR and
+	// ADMIN_ADDR.
+	Public, Admin net.Listener
+	// AWS returns the settings of the SDK; nil: ingest.LoadAWS.
+	AWS func(context.Context) (aws.Config, error)
 	// BalancerDelay is how long to go on serving after a load balancer could see
 	// that the process is about to stop.
 	BalancerDelay time.Duration
@@ -107,7 +111,11 @@ func (s *service) openIngest(ctx context.Context) error {
 	if s.config.Role == API {
 		return nil
 	}
-	settings, err := ingest.LoadAWS(ctx)
+	load := s.program.AWS
+	if load == nil {
+		load = ingest.LoadAWS
+	}
+	settings, err := load(ctx)
 	if err != nil {
 		return err
 	}
@@ -130,7 +138,10 @@ func (s *service) openAPI() error {
 	o := httpapi.Options{
 		Cache: s.cache, Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
-		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", Metrics: s.metrics,
+		Version: s.program.Version, Log: s.log, LogJSON: c.LogFormat == "json", Metrics: s.metrics,
+	}
+	if s.log.Enabled(context.Background(), slog.LevelInfo) { // the level of its lines
+		o.AccessLog = s.out
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys = s.cache
@@ -152,13 +163,27 @@ func (s *service) openAPI() error {
 		errs = append(errs, err)
 	}
 	s.server = httpapi.New(o)
-	if s.admin, err = net.Listen("tcp", c.AdminAddr); err != nil {
-		errs = append(errs, listenError("ADMIN_ADDR", c.AdminAddr, err))
-	}
-	if s.public = s.program.Public; s.public == nil && c.Role != Ingest {
-		if s.public, err = net.Listen("tcp", c.ListenAddr); err != nil {
-			errs = append(errs, listenError("LISTEN_ADDR", c.ListenAddr, err))
+	return errors.Join(append(errs, s.listen())...)
+}
+
+// listen binds the listeners, so that a port in use is noticed before anything
+// else happens.
+func (s *service) listen() error {
+	var errs []error
+	bind := func(l net.Listener, setting, addr string) net.Listener {
+		if l != nil {
+			return l
 		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			errs = append(errs, listenError(setting, addr, err))
+			return nil
+		}
+		return l
+	}
+	s.admin = bind(s.program.Admin, "ADMIN_ADDR", s.config.AdminAddr)
+	if s.config.Role != Ingest {
+		s.public = bind(s.program.Public, "LISTEN_ADDR", s.config.ListenAddr)
 	}
 	if s.certificate != nil && s.public != nil {
 		s.public = tls.NewListener(s.public, s.certificate.Config())

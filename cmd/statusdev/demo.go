@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"statuscache/cache"
+)
+
+// banner is what a person needs to begin.
+type banner struct {
+	out              io.Writer
+	api, admin       string
+	redis, queue     string
+	key, executedARN string
+}
+
+// demo makes an API key, says how to begin, and keeps a few executions going.
+func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool) error {
+	secret, key, err := c.CreateKey(ctx, cache.Key{Name: "statusdev", Owner: demoOwner, Scope: cache.ScopeRead})
+	if err != nil {
+		return err
+	}
+	defer func() { // a Redis that stays must not keep it
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, _ = c.RevokeKey(ending, key.Prefix)
+	}()
+	first, err := p.start(ctx, c, demoOwner, request{InputType: "url"}, nil)
+	if err != nil {
+		return err
+	}
+	b.key, b.executedARN = secret, string(first.arn)
+	b.print()
+	for busy && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second + rand.N(3*time.Second)):
+			// Should Redis be away, the next one may do better.
+			_, _ = p.start(ctx, c, demoOwner, request{InputType: []string{"url", "cve", "text"}[rand.N(3)]}, nil)
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (b banner) print() {
+	_, _ = fmt.Fprintf(b.out, `
+API      %s/v1/status/{executionArn}
+generate %s/v1/generate
+health   %s/v1/health
+metrics  %s/metrics
+Redis    %s
+queue    %s
+
+An API key, good until this ends:
+%s
+
+Ask for an execution that has just begun:
+curl -H 'Authorization: Bearer %s' %s/v1/status/%s
+
+Start another; it runs 3 to 10 seconds:
+curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inputType":"cve","simulate":"redriven"}' %s/v1/generate
+
+Ctrl-C ends it.
+`, b.api, b.api, b.api, b.admin, b.redis, b.queue, b.key, b.key, b.api, b.executedARN, b.key, b.api)
+}

@@ -1,0 +1,53 @@
+// Command statusdev runs the whole system on a laptop in one process: the
+// service, a Redis, a queue, and a pretend pipeline behind POST /v1/generate. It
+// needs no account and nothing installed. It is for trying and developing, never
+// for production: everything but a Redis of your own is gone when it ends.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+)
+
+var version = "dev" // set by the build
+
+// defaultAddr gives way to a free port where it is in use; an address that was
+// asked for does not.
+const defaultAddr = "127.0.0.1:8080"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := app.Exit(os.Stderr, "statusdev", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
+}
+
+func command(stdout, stderr io.Writer) *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:           "statusdev",
+		Short:         "Run the whole status service on this machine, with a pretend pipeline",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.fallback = !cmd.Flags().Changed("listen-addr")
+			return run(cmd.Context(), o, stdout, stderr)
+		},
+	}
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "where the API is served; if left out, a free port where this one is in use")
+	cmd.Flags().StringVar(&o.redisURL, "redis-url", "", "a Redis to use instead of the embedded one, such as redis://localhost:6379")
+	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "start no executions but those that are asked for")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	return cmd
+}
