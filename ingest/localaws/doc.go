@@ -1,0 +1,30 @@
+// Package localaws is a stand-in for Amazon SQS: standard queues in memory,
+// spoken to in the AWS JSON protocol by an unchanged SDK. It makes the whole
+// system run on one machine without an account, and gives tests the faults that
+// the real service has too rarely to wait for.
+//
+// # Where it is faithful
+//
+// Delivery at least once: a received message is hidden, comes back when its
+// visibility time-out ends, and counts its receives. A receipt handle belongs to
+// one receive; once the message was received again, a delete with the older
+// handle is answered with success and deletes nothing. A message that was
+// received as often as the redrive policy allows moves to the dead-letter queue
+// when it would be received once more, and keeps its ID, its dates and its
+// count. Long polls end with the first message, when their time is over, or when
+// the caller has gone; one who has gone takes no message along. Batches answer
+// 200 with what failed inside. Limits, defaults and error types are the real
+// ones, texts of errors are not. All this is held against the SDK and against
+// another implementation by the tests of this package.
+//
+// # Where it is not
+//
+// Messages are received in the order in which they became visible, and a receive
+// sees all of them; SQS promises neither. Nothing expires: the retention period
+// is stored but has no effect, nor has the limit of 12 hours for extending
+// visibility or the one on messages in flight. Names are free again at once, and
+// a queue may be purged at any time. There are no FIFO queues, no message
+// attributes (they are accepted and dropped), no permissions, no encryption and
+// no pages in lists. Credentials and signatures are not looked at, so it must
+// listen on loopback only. What is in the queues ends with the process.
+package localaws

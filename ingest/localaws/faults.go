@@ -1,0 +1,38 @@
+package localaws
+
+// Faults are what a test makes go wrong. Each is asked when it could happen; nil
+// never happens. They are called from many goroutines at once, and never while a
+// queue is locked. An error that is not an Error becomes an internal failure with
+// its text.
+type Faults struct {
+	// Refuse returns the error that a request is answered with before anything
+	// else is looked at, such as ErrUnavailable or ErrThrottled; nil: none. The
+	// action is the name of the call, such as SendMessage.
+	Refuse func(action string) error
+	// FailReceive is Refuse for ReceiveMessage alone.
+	FailReceive func() error
+	// FailDelete reports whether the delete of a message with this body fails
+	// and leaves it where it is. In a batch that is an entry under Failed; the
+	// answer as a whole is a success.
+	FailDelete func(body string) bool
+	// Resurrect reports whether a message with this body, whose delete is
+	// answered with success, becomes visible again in place of being deleted.
+	Resurrect func(body string) bool
+}
+
+// refuse returns the error that a request is answered with, if any.
+func (f Faults) refuse(action string) error {
+	if f.FailReceive != nil && action == "ReceiveMessage" {
+		if err := f.FailReceive(); err != nil {
+			return err
+		}
+	}
+	if f.Refuse == nil {
+		return nil
+	}
+	return f.Refuse(action)
+}
+
+func (f Faults) failDelete(body string) bool { return f.FailDelete != nil && f.FailDelete(body) }
+
+func (f Faults) resurrect(body string) bool { return f.Resurrect != nil && f.Resurrect(body) }

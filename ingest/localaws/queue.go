@@ -1,0 +1,335 @@
+package localaws
+
+import (
+	"container/heap"
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Queue is one standard queue. Its methods may be called concurrently.
+type Queue struct {
+	name    string
+	created time.Time
+	ending  <-chan struct{} // closed when nobody is to wait any more
+
+	lock     *sync.Mutex // of all queues of a server, so that a message changes queues in one step
+	settings settings
+	modified time.Time
+	messages map[string]*message // by ID
+	byTime   messageHeap         // the same messages
+	entered  uint64              // counts messages, to order those of the same instant
+	waiting  int                 // long polls
+	arrived  chan struct{}       // closed and replaced when a wait may be over sooner than thought
+}
+
+// message is what a queue remembers of one message.
+type message struct {
+	id            string
+	body          string
+	md5           string
+	sent          time.Time
+	firstReceived time.Time
+	visible       time.Time // hidden before
+	receives      int
+	receivesPast  int    // of these, in the queue that it was moved from
+	source        string // ARN of that queue; empty: it was sent here
+
+	order uint64
+	index int // in the heap
+}
+
+// delivery is a message as one receive got it.
+type delivery struct {
+	message
+	receipt string
+}
+
+// Depth says how many messages a queue holds.
+type Depth struct {
+	Visible int // would be received now
+	Hidden  int // received and not yet deleted
+	Delayed int // sent with a delay that is not over
+}
+
+// Total returns the number of all messages.
+func (d Depth) Total() int { return d.Visible + d.Hidden + d.Delayed }
+
+func newQueue(name string, s settings, lock *sync.Mutex, ending <-chan struct{}) *Queue {
+	now := time.Now()
+	return &Queue{
+		name: name, created: now, modified: now, settings: s, lock: lock, ending: ending,
+		messages: map[string]*message{}, arrived: make(chan struct{}),
+	}
+}
+
+// Send puts a message into the queue, to be visible after the delay, and returns
+// its ID. The body has to be valid UTF-8.
+func (q *Queue) Send(body string, delay time.Duration) string { return q.send(body, delay).MessageId }
+
+func (q *Queue) send(body string, delay time.Duration) sent {
+	now := time.Now()
+	m := &message{id: newID(), body: body, md5: hexMD5(body), sent: now, visible: now.Add(delay)}
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.add(m)
+	return sent{m.id, m.md5}
+}
+
+// Depth returns how many messages there are.
+func (q *Queue) Depth() Depth {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return q.depth()
+}
+
+// Waiting returns the number of long polls that wait for a message.
+func (q *Queue) Waiting() int {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return q.waiting
+}
+
+func (q *Queue) depth() Depth {
+	var d Depth
+	now := time.Now()
+	for _, m := range q.byTime {
+		switch {
+		case !m.visible.After(now):
+			d.Visible++
+		case m.receives == m.receivesPast:
+			d.Delayed++
+		default:
+			d.Hidden++
+		}
+	}
+	return d
+}
+
+// receive takes at most so many messages and hides them. It waits for the first
+// until the time is over, ctx ends or the server does, and returns none then.
+func (q *Queue) receive(ctx context.Context, most int, hide, wait time.Duration) []delivery {
+	until := time.Now().Add(wait)
+	if wait > 0 {
+		q.count(+1)
+		defer q.count(-1)
+	}
+	for ctx.Err() == nil {
+		taken, arrived, next := q.take(most, hide)
+		rest := time.Until(until)
+		if len(taken) > 0 || rest <= 0 {
+			return taken
+		}
+		if !next.IsZero() {
+			rest = min(rest, time.Until(next))
+		}
+		timer := time.NewTimer(rest)
+		select {
+		case <-timer.C:
+		case <-arrived:
+		case <-ctx.Done():
+		case <-q.ending:
+			until = time.Time{} // one last look
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+func (q *Queue) count(change int) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.waiting += change
+}
+
+// take takes what is visible. If that is nothing, there may be something when
+// arrived is closed or at next, which is zero when nothing is hidden.
+func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-chan struct{}, next time.Time) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	now := time.Now()
+	var received []*message
+	for len(received) < most && len(q.byTime) > 0 && !q.byTime[0].visible.After(now) {
+		m := q.byTime[0]
+		q.drop(m)
+		if r := q.settings.redrive; r != nil && m.receives-m.receivesPast >= r.after {
+			m.source, m.receivesPast = q.ARN(), m.receives
+			r.to.add(m)
+			continue
+		}
+		received = append(received, m)
+	}
+	// Only now do they come back: with a time-out of 0 each would be taken twice.
+	for _, m := range received {
+		m.receives++
+		if m.firstReceived.IsZero() {
+			m.firstReceived = now
+		}
+		m.visible = now.Add(hide)
+		q.add(m)
+		taken = append(taken, delivery{message: *m, receipt: q.receipt(m)})
+	}
+	if len(q.byTime) > 0 {
+		next = q.byTime[0].visible
+	}
+	return taken, q.arrived, next
+}
+
+// peek returns the body of the message that a receipt handle stands for, and
+// whether it still does: it does not once the message was deleted or received
+// again.
+func (q *Queue) peek(receipt string) (body string, current bool, err error) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	m, err := q.find(receipt)
+	if m == nil {
+		return "", false, err
+	}
+	return m.body, true, nil
+}
+
+// remove deletes a message. A receipt handle that is out of date removes nothing,
+// which is no error.
+func (q *Queue) remove(receipt string) error {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	m, err := q.find(receipt)
+	if m != nil {
+		q.drop(m)
+	}
+	return err
+}
+
+// hide sets for how long from now a message in flight stays hidden.
+func (q *Queue) hide(receipt string, d time.Duration) error {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	m, err := q.find(receipt)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if m == nil || !m.visible.After(now) {
+		return invalidParameter("ReceiptHandle", receipt, "that of a message in flight")
+	}
+	q.drop(m)
+	m.visible = now.Add(d)
+	q.add(m)
+	return nil
+}
+
+// bounds returns those of a numeric attribute, with the queue's own as what holds
+// if nobody says.
+func (q *Queue) bounds(attribute string) bounds {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	b := numbers[attribute]
+	b.initial = q.settings.number[attribute]
+	return b
+}
+
+// set changes attributes. The caller holds the lock.
+func (q *Queue) set(changes map[string]string, find queueFinder) error {
+	changed, err := q.settings.with(changes, find)
+	if err == nil {
+		q.settings, q.modified = changed, time.Now()
+	}
+	return err
+}
+
+// purge deletes all messages.
+func (q *Queue) purge() {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.messages, q.byTime = map[string]*message{}, nil
+}
+
+// add and drop, and what they call, are for holders of the lock.
+func (q *Queue) add(m *message) {
+	q.entered++
+	m.order = q.entered
+	q.messages[m.id] = m
+	heap.Push(&q.byTime, m)
+	if m.index > 0 {
+		return // those who wait look again before it is visible
+	}
+	close(q.arrived)
+	q.arrived = make(chan struct{})
+}
+
+func (q *Queue) drop(m *message) {
+	delete(q.messages, m.id)
+	heap.Remove(&q.byTime, m.index)
+}
+
+// receipt is the handle of the latest receive. It only has to look arbitrary.
+func (q *Queue) receipt(m *message) string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s %s %d", q.name, m.id, m.receives))
+}
+
+// find returns the message of a receipt handle, nil if the handle is out of date,
+// and an error if it never was one of this queue.
+func (q *Queue) find(receipt string) (*message, error) {
+	text, err := base64.StdEncoding.DecodeString(receipt)
+	parts := strings.Split(string(text), " ")
+	if err != nil || len(parts) != 3 || parts[0] != q.name {
+		return nil, errReceiptHandle
+	}
+	if _, err := strconv.ParseUint(parts[2], 10, 64); err != nil {
+		return nil, errReceiptHandle
+	}
+	if m := q.messages[parts[1]]; m != nil && q.receipt(m) == receipt {
+		return m, nil
+	}
+	return nil, nil
+}
+
+// newID returns a random ID in the form of a UUID, as SQS does.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func hexMD5(s string) string {
+	sum := md5.Sum([]byte(s)) // the protocol's checksum, no secret
+	return hex.EncodeToString(sum[:])
+}
+
+// messageHeap has the message on top that is visible first.
+type messageHeap []*message
+
+func (h messageHeap) Len() int { return len(h) }
+
+func (h messageHeap) Less(i, j int) bool {
+	if c := h[i].visible.Compare(h[j].visible); c != 0 {
+		return c < 0
+	}
+	return h[i].order < h[j].order
+}
+
+func (h messageHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *messageHeap) Push(x any) {
+	m := x.(*message)
+	m.index = len(*h)
+	*h = append(*h, m)
+}
+
+func (h *messageHeap) Pop() any {
+	last := len(*h) - 1
+	m := (*h)[last]
+	(*h)[last] = nil // or the array would keep it
+	*h = (*h)[:last]
+	return m
+}

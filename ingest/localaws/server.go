@@ -1,0 +1,144 @@
+package localaws
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json"
+)
+
+// A message may take six times its length where every byte of it is escaped.
+const maxRequestBytes = 6*maxMessageBytes + 1<<20
+
+const contentType = "application/x-amz-json-1.0"
+
+// Server is the service: an http.Handler over queues in memory. It has to be made
+// by New.
+type Server struct {
+	faults  atomic.Pointer[Faults]
+	ending  chan struct{} // closed by Shutdown
+	endOnce sync.Once
+
+	lock   sync.Mutex // of the queues, too
+	queues map[string]*Queue
+}
+
+// New returns a server without queues.
+func New() *Server {
+	s := &Server{ending: make(chan struct{}), queues: map[string]*Queue{}}
+	s.SetFaults(Faults{})
+	return s
+}
+
+// CreateQueue returns the queue of this name, and makes it if there is none. The
+// attributes are those of SQS, such as VisibilityTimeout in seconds; those not
+// named have their defaults. It panics where SQS would answer with an error: the
+// name or an attribute is wrong, or the queue exists with other attributes.
+func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
+	q, err := s.create(name, attributes)
+	if err != nil {
+		panic("localaws: create queue " + name + ": " + err.Error())
+	}
+	return q
+}
+
+// SetFaults makes things go wrong from now on. Faults{} mends them.
+func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
+
+// Shutdown ends long polls, now and from now on; all else goes on. It may be
+// called more than once. Let http.Server.RegisterOnShutdown call it.
+func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
+
+// ServeHTTP answers one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	result, err := s.answer(w, r)
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(result)
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("x-amzn-RequestId", newID())
+	if err != nil {
+		writeError(w, asError(err))
+		return
+	}
+	w.Write(body) //nolint:errcheck // who asked has gone
+}
+
+func writeError(w http.ResponseWriter, e *Error) {
+	w.Header().Set("x-amzn-query-error", e.queryError())
+	w.WriteHeader(e.status())
+	body := map[string]string{"__type": "com.amazonaws.sqs#" + e.Code, "message": strings.ToValidUTF8(e.Message, "?")}
+	json.MarshalWrite(w, body) //nolint:errcheck // who asked has gone
+}
+
+// answer returns what a call results in.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
+	if r.Method != http.MethodPost {
+		return nil, errNotPost
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errRequestTooLarge
+	} else if err != nil {
+		return nil, &Error{Code: "IncompleteBody", Message: err.Error()}
+	}
+	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+	act := actions[name]
+	if !ours || act == nil {
+		return nil, &Error{Code: "UnsupportedOperation", Message: "cannot do " + r.Header.Get("X-Amz-Target")}
+	}
+	if err := s.faults.Load().refuse(name); err != nil {
+		return nil, err
+	}
+	return act(s, r, body)
+}
+
+// create is CreateQueue with an error in place of a panic.
+func (s *Server) create(name string, attributes map[string]string) (*Queue, error) {
+	if !validID(name) {
+		return nil, invalidParameter("QueueName", name, "1 to 80 letters, digits, hyphens and underscores")
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	initial, err := defaultSettings().with(attributes, s.byName)
+	if err != nil {
+		return nil, err
+	}
+	q := s.queues[name]
+	if q == nil {
+		q = newQueue(name, initial, &s.lock, s.ending)
+		s.queues[name] = q
+	}
+	for attribute, value := range attributes {
+		if q.settings.text[attribute] != value {
+			return nil, errQueueExists
+		}
+	}
+	return q, nil
+}
+
+// set changes attributes of a queue.
+func (s *Server) set(q *Queue, attributes map[string]string) error {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return q.set(attributes, s.byName)
+}
+
+// byName is a queueFinder for holders of the lock.
+func (s *Server) byName(name string) *Queue { return s.queues[name] }
+
+// names returns the names of all queues that begin with a prefix, in order.
+func (s *Server) names(prefix string) []string {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.queues)), func(name string) bool {
+		return !strings.HasPrefix(name, prefix)
+	})
+}
