@@ -55,7 +55,11 @@ local function newer(a, b)
   return x > y
 end
 
-local function runs(identity) return sub(identity, 22, 22) < '3' end -- by its rank
+-- Whether the state is indexed as running: by its rank, or because readers are
+-- told RUNNING until the output is there.
+local function runs(identity)
+  return sub(identity, 22, 22) < '3' or sub(identity, 22, 24) == '6-0'
+end
 
 local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
 

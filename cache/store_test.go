@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/cachetest"
 )
@@ -85,6 +87,19 @@ func storeSuite(t *testing.T, url string) {
 			}
 			if !strings.Contains(string(r.Plain.Body), `"output":`+output+`}}`) {
 				t.Error("output is not what it was")
+			}
+		},
+		"an output that was awaited ends the run in the index too": func(t *testing.T, c *Cache) {
+			arn, start := testARN(t, "awaited"), now()
+			awaited := succeeded(arn, start, "")
+			awaited.Completeness = OutputAwaited
+			running := c.names.partition(arn).running
+			for i, e := range []Execution{awaited, succeeded(arn, start, `{}`)} {
+				apply(t, c, e)
+				_, err := c.readers.ZScore(t.Context(), running, string(arn)).Result()
+				if indexed := !errors.Is(err, redis.Nil); indexed != (i == 0) {
+					t.Errorf("after observation %d: among the running %v, %v", i, indexed, err)
+				}
 			}
 		},
 		"an unknown execution": func(t *testing.T, c *Cache) {
