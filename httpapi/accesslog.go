@@ -35,7 +35,7 @@ func (l *accessLog) write(x *exchange, took time.Duration) {
 	line.number("status", int64(x.status))
 	line.number("bytes", int64(x.bytes))
 	line.number("micros", took.Microseconds())
-	if x.caller != nil {
+	if x.caller.Owner != "" {
 		line.text("caller", x.caller.Owner)
 	}
 	if x.failed != nil {

@@ -119,7 +119,7 @@ func (s *Server) post(p Post) func(*exchange) error {
 		if err := readJSON(x.w, x.r, p.Limit, &body); err != nil {
 			return err
 		}
-		status, data, err := p.Answer(x.r.Context(), x.caller, body)
+		status, data, err := p.Answer(x.r.Context(), &x.caller, body)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ type tokens struct {
 }
 
 type verifiedToken struct {
-	principal  *Principal
+	principal  Principal
 	generation uint64 // of the keys it was verified with
 	until      time.Time
 }
@@ -61,9 +61,9 @@ func newTokens(o JWT, keys *keySet) *tokens {
 }
 
 // verify returns whose token it is. It never waits for the keys.
-func (t *tokens) verify(token string) (*Principal, error) {
+func (t *tokens) verify(token string) (Principal, error) {
 	if len(token) > maxTokenBytes {
-		return nil, errBadToken
+		return Principal{}, errBadToken
 	}
 	sum := sha256.Sum256([]byte(token))
 	generation := t.keys.generation()
@@ -73,13 +73,13 @@ func (t *tokens) verify(token string) (*Principal, error) {
 	claims := jwt.MapClaims{}
 	if _, err := t.parser.ParseWithClaims(token, claims, t.key); err != nil {
 		if errors.Is(err, errNoKeys) {
-			return nil, unavailable("tokens cannot be checked now; try again", err)
+			return Principal{}, unavailable("tokens cannot be checked now; try again", err)
 		}
-		return nil, errBadToken
+		return Principal{}, errBadToken
 	}
 	p, err := t.principal(claims)
 	if err != nil {
-		return nil, errBadToken
+		return Principal{}, errBadToken
 	}
 	until := t.now().Add(verifiedLife)
 	if expires, err := claims.GetExpirationTime(); err == nil && expires.Before(until) {
@@ -101,21 +101,21 @@ func (t *tokens) key(token *jwt.Token) (any, error) {
 }
 
 // principal makes of claims whose signature is good what they allow.
-func (t *tokens) principal(claims jwt.MapClaims) (*Principal, error) {
+func (t *tokens) principal(claims jwt.MapClaims) (Principal, error) {
 	if claims["token_use"] != "access" {
-		return nil, errors.New("not an access token")
+		return Principal{}, errors.New("not an access token")
 	}
 	client, _ := claims["client_id"].(string)
 	if client == "" || !slices.Contains(t.options.ClientIDs, client) {
-		return nil, errors.New("not for an app client of ours")
+		return Principal{}, errors.New("not for an app client of ours")
 	}
 	owner, _ := claims[t.options.OwnerClaim].(string)
 	if !validOwner(owner) {
-		return nil, fmt.Errorf("no usable claim %s", t.options.OwnerClaim)
+		return Principal{}, fmt.Errorf("no usable claim %s", t.options.OwnerClaim)
 	}
 	scope, _ := claims["scope"].(string)
 	scopes := strings.Fields(scope)
-	return &Principal{
+	return Principal{
 		Owner:    owner,
 		Read:     true,
 		ReadAll:  slices.Contains(scopes, t.options.ScopePrefix+"/read:all") || t.operator(claims),

@@ -2,8 +2,8 @@ package httpapi
 
 import (
 	"fmt"
-	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -72,6 +72,9 @@ func (l *rateLimits) state(left int) []string {
 
 // describe tells what is left and in how many seconds the bucket is full again.
 func (l *rateLimits) describe(left int) []string {
-	full := math.Ceil(float64(l.burst-left) / float64(l.perSecond))
-	return []string{fmt.Sprintf(`"default";r=%d;t=%d`, left, int(full))}
+	full := (l.burst - left + l.perSecond - 1) / l.perSecond
+	b := append(make([]byte, 0, 32), `"default";r=`...)
+	b = strconv.AppendInt(b, int64(left), 10)
+	b = append(b, ";t="...)
+	return []string{string(strconv.AppendInt(b, int64(full), 10))}
 }

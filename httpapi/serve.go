@@ -33,7 +33,7 @@ type exchange struct {
 	r      *http.Request
 	start  time.Time
 	id     [1]string // of the request; an array, so that it is a header value as it stands
-	caller *Principal
+	caller Principal // the zero value until the token was checked
 	status int // of the answer; 0: none yet
 	bytes  int // of its body
 	failed error
@@ -118,7 +118,7 @@ func (x *exchange) admit() error {
 	if err := x.server.limits.take(x.w.Header(), x.caller.Owner, x.start); err != nil {
 		return err
 	}
-	return x.server.auth.spend(x.r.Context(), x.caller)
+	return x.server.auth.spend(x.r.Context(), &x.caller)
 }
 
 // send writes a whole answer. The body may be shared: it is only read.

@@ -1,0 +1,184 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+)
+
+const (
+	machine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
+	pepper  = "pepper pepper pepper"
+)
+
+// service is a server on a real Redis, with somebody to ask it.
+type service struct {
+	*Server
+	t     testing.TB
+	cache *cache.Cache
+	redis *cachetest.Server
+	log   *lockedLog
+	url   string
+}
+
+// lockedLog collects what is logged.
+type lockedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newService(t testing.TB, change ...func(*Options)) *service {
+	t.Helper()
+	redis := cachetest.Redis(t)
+	log := &lockedLog{}
+	c, err := cache.Open(cache.Options{
+		URL: redis.URL(), Prefix: "sc", Retention: 15 * 24 * time.Hour, KeyPepper: []byte(pepper),
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{
+		Cache: c, Keys: c, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Parts: []Part{{"redis", c.Ready}},
+		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	s := &service{Server: New(o), t: t, cache: c, redis: redis, log: log}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.Run(ctx) })
+	running.Go(func() { _ = s.Run(ctx) })
+	server := httptest.NewServer(s.Handler())
+	s.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		cancel()
+		running.Wait()
+		_ = c.Close()
+	})
+	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+	return s
+}
+
+// key makes an API key and returns its secret.
+func (s *service) key(owner string, change ...func(*cache.Key)) string {
+	s.t.Helper()
+	k := cache.Key{Name: "test", Owner: owner, Scope: cache.ScopeRead}
+	for _, f := range change {
+		f(&k)
+	}
+	secret, _, err := s.cache.CreateKey(s.t.Context(), k)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+func scope(scope cache.Scope) func(*cache.Key) {
+	return func(k *cache.Key) { k.Scope = scope }
+}
+
+func arn(t testing.TB, name string) cache.ARN {
+	t.Helper()
+	a, err := cache.ParseARN(machine + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// succeeded is the end of an execution that a minute ago began.
+func succeeded(t testing.TB, name, owner, output string) cache.Execution {
+	start := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	return cache.Execution{
+		ARN: arn(t, name), Status: cache.Succeeded, StartDate: start, StopDate: start.Add(25 * time.Second),
+		Completeness: cache.Complete, Output: []byte(output), Owner: owner, Source: cache.FromEvent,
+	}
+}
+
+func running(t testing.TB, name, owner string) cache.Execution {
+	return cache.Execution{
+		ARN: arn(t, name), Status: cache.Running, StartDate: time.Now().Truncate(time.Millisecond),
+		Completeness: cache.Complete, Owner: owner, Source: cache.FromEvent,
+	}
+}
+
+func (s *service) apply(executions ...cache.Execution) {
+	s.t.Helper()
+	for _, o := range s.cache.Apply(s.t.Context(), executions) {
+		if !o.Final() {
+			s.t.Fatal(o.Err)
+		}
+	}
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request with a target that goes over the wire as it stands.
+func (s *service) ask(method, target, token string, change ...func(*http.Request)) answer {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.url, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	path, query, _ := strings.Cut(target, "?")
+	r.URL.Opaque, r.URL.RawQuery = path, query // not parsed, not encoded
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for _, f := range change {
+		f(r)
+	}
+	got, err := http.DefaultTransport.RoundTrip(r) // follows nothing
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{got.StatusCode, got.Header, string(body)}
+}
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+func jsonBody(body string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/json")
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}
+}
