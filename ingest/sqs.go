@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func LoadAWS(ctx context.Context) (aws.Config, error) {
 	// The SDK must not hold a failure back for minutes: the consumer tries again.
 	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2))
 	if err != nil {
-		return c, fmt.Errorf("AWS settings: %w", err)
+		return c, fmt.Errorf("AWS settings: %s; check AWS_PROFILE, the other variables AWS_… and the files they name", oneLine(err.Error()))
 	}
 	if c.Region == "" {
 		return c, errors.New("AWS_REGION: not set; set it to the region of the queue, such as eu-west-1")
@@ -47,8 +48,8 @@ type SQS struct {
 // endpoint is set, the host of the URL is asked.
 func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	u, err := url.Parse(queueURL)
-	if err != nil || u.Host == "" {
-		return nil, errors.New("SQS_QUEUE_URL: not a URL")
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("SQS_QUEUE_URL: not the URL of a queue; set it to one such as https://sqs.eu-west-1.amazonaws.com/123456789012/events")
 	}
 	if region, ok := regionOf(u.Hostname()); ok && region != c.Region {
 		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
@@ -61,14 +62,17 @@ func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	return &SQS{client: client, url: queueURL}, nil
 }
 
-// regionOf returns the region in the host of a queue at AWS.
+// regionOf returns the region in the host of a queue at AWS, in each of the forms
+// that hosts have had.
 func regionOf(host string) (region string, ok bool) {
-	rest, found := strings.CutPrefix(host, "sqs.")
-	if !found {
+	labels := strings.Split(host, ".")
+	switch {
+	case len(labels) < 4 || labels[2] != "amazonaws":
 		return "", false
+	case labels[0] == "sqs" || labels[0] == "sqs-fips":
+		return labels[1], true
 	}
-	region, domain, _ := strings.Cut(rest, ".")
-	return region, strings.HasPrefix(domain, "amazonaws.")
+	return labels[0], labels[1] == "queue"
 }
 
 // Check asks whether the queue is there and may be used. Its error is one line
@@ -83,17 +87,27 @@ func (q *SQS) Check(ctx context.Context) error {
 	return fmt.Errorf("SQS_QUEUE_URL: %s: %s", q.url, diagnosis(err))
 }
 
+var badCredentials = []string{
+	"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+	"ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "MissingAuthenticationToken",
+}
+
 // diagnosis says what an error of SQS means for the operator. The SDK wraps it
 // in several layers, each with a sentence of its own.
 func diagnosis(err error) string {
 	var noQueue *types.QueueDoesNotExist
 	var api smithy.APIError
 	var network net.Error
+	var noAnswer *smithy.DeserializationError
 	switch {
 	case errors.As(err, &noQueue):
 		return "there is no such queue; check its URL, the account and AWS_REGION"
 	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
 		return "access denied; grant sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
+	case errors.As(err, &api) && slices.Contains(badCredentials, api.ErrorCode()):
+		return "AWS credentials refused (" + api.ErrorCode() + "); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE"
+	case errors.As(err, &noAnswer):
+		return "what answers is not SQS; check the URL and AWS_ENDPOINT_URL_SQS"
 	case errors.As(err, &api):
 		return api.ErrorCode() + ": " + oneLine(api.ErrorMessage())
 	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "get identity"):
