@@ -92,8 +92,9 @@ const Unobserved Version = "00000000000000-00000-0-0"
 // Bounds of what a version can hold. Whoever makes an Execution checks them.
 const (
 	MaxRedriveCount = 99_999
-	// MaxTime is the last instant that RFC 3339 can write.
-	MaxTime = 253402300799999 // ms since 1970
+	// MaxTime is the last instant that the 14 digits of a version can write, in
+	// the year 5138.
+	MaxTime = 99_999_999_999_999 // ms since 1970
 )
 
 // Version returns the place of e.
