@@ -1,0 +1,212 @@
+package localaws
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/goleak"
+
+	"statuscache/cache/cachetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// post sends a request as the SDK would, without a network.
+func post(s *Server, action string, body io.Reader) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/", body)
+	r.Header.Set("X-Amz-Target", "AmazonSQS."+action)
+	r.Header.Set("Content-Type", contentType)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+func TestErrorsOnTheWire(t *testing.T) {
+	t.Parallel()
+	s := New()
+	s.CreateQueue("q", map[string]string{"MaximumMessageSize": "1024"})
+	const queue = `{"QueueUrl":"http://elsewhere:1/000000000000/q"`
+	for _, test := range []struct {
+		action, body, code, queryError string
+		status                         int
+	}{
+		{"GetQueueUrl", `{"QueueName":"none"}`, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", 400},
+		{"PurgeQueue", `{"QueueUrl":"http://h/111111111111/q"}`, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", 400},
+		{"PurgeQueue", `{"QueueUrl":"%"}`, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue;Sender", 400},
+		{"PurgeQueue", `{}`, "MissingParameter", "MissingParameter;Sender", 400},
+		{"CreateQueue", `{"QueueName":"q","Attributes":{"MaximumMessageSize":"2048"}}`, "QueueNameExists", "QueueAlreadyExists;Sender", 400},
+		{"CreateQueue", `{"QueueName":"q.fifo"}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"CreateQueue", `{"QueueName":"r","Attributes":{"FifoQueue":"true"}}`, "InvalidAttributeName", "InvalidAttributeName;Sender", 400},
+		{"CreateQueue", `{"QueueName":"r","Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:none\",\"maxReceiveCount\":3}"}}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"CreateQueue", `{"QueueName":"r","Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:q\",\"maxReceiveCount\":0}"}}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"GetQueueAttributes", queue + `,"AttributeNames":["Shoe"]}`, "InvalidAttributeName", "InvalidAttributeName;Sender", 400},
+		{"SendMessage", queue + `}`, "MissingParameter", "MissingParameter;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"` + strings.Repeat("a", 1025) + `"}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"a","DelaySeconds":901}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"\uFFFF"}`, "InvalidMessageContents", "InvalidMessageContents;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"\uD800"}`, "SerializationException", "SerializationException;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":7}`, "SerializationException", "SerializationException;Sender", 400},
+		{"SendMessage", `{`, "SerializationException", "SerializationException;Sender", 400},
+		{"ReceiveMessage", queue + `,"MaxNumberOfMessages":0}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"ReceiveMessage", queue + `,"WaitTimeSeconds":-1}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"DeleteMessage", queue + `}`, "MissingParameter", "MissingParameter;Sender", 400},
+		{"DeleteMessage", queue + `,"ReceiptHandle":"x"}`, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender", 400},
+		{"ChangeMessageVisibility", queue + `,"ReceiptHandle":"x"}`, "MissingParameter", "MissingParameter;Sender", 400},
+		{"ChangeMessageVisibility", queue + `,"ReceiptHandle":"x","VisibilityTimeout":43201}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"DeleteMessageBatch", queue + `,"Entries":[]}`, "EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest;Sender", 400},
+		{"DeleteQueue", queue + `}`, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation;Sender", 400},
+		{"SendMessage", strings.Repeat(" ", maxRequestBytes+1), "RequestEntityTooLarge", "RequestEntityTooLarge;Sender", 413},
+	} {
+		got := post(s, test.action, strings.NewReader(test.body))
+		var answer struct {
+			Type    string `json:"__type"`
+			Message string `json:"message"`
+		}
+		if err := json.Unmarshal(got.Body.Bytes(), &answer); err != nil {
+			t.Errorf("%s %.200s: %v", test.action, test.body, err)
+		}
+		if got.Code != test.status || answer.Type != "com.amazonaws.sqs#"+test.code || answer.Message == "" ||
+			got.Header().Get("x-amzn-query-error") != test.queryError || got.Header().Get("Content-Type") != contentType {
+			t.Errorf("%s %.200s: %d %v %s", test.action, test.body, got.Code, got.Header(), got.Body)
+		}
+	}
+}
+
+func TestOnlyPostIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	New().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", w.Code)
+	}
+}
+
+func TestCreateQueueInGo(t *testing.T) {
+	t.Parallel()
+	s := New()
+	q := s.CreateQueue("q", map[string]string{"DelaySeconds": "3"})
+	if again := s.CreateQueue("q", nil); again != q {
+		t.Error("made twice")
+	}
+	if got := q.URL("http://127.0.0.1:9324"); got != "http://127.0.0.1:9324/000000000000/q" {
+		t.Errorf("URL %s", got)
+	}
+	for name, attributes := range map[string]map[string]string{
+		"":              nil,
+		"a/b":           nil,
+		"q":             {"DelaySeconds": "4"},
+		"r":             {"DelaySeconds": "901"},
+		"s":             {"Shoe": "1"},
+		"with a policy": {"RedrivePolicy": "{"},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("made %q with %v", name, attributes)
+				}
+			}()
+			s.CreateQueue(name, attributes)
+		}()
+	}
+}
+
+func TestRedrivePolicyCanBeTakenAway(t *testing.T) {
+	t.Parallel()
+	s := New()
+	q, _ := deadLetters(s, 1)
+	for _, policy := range []string{`{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:000000000000:dead","maxReceiveCount":"7"}`, ""} {
+		if err := s.set(q, map[string]string{redrivePolicy: policy}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := q.attributes([]string{redrivePolicy})
+		if err != nil || got[redrivePolicy] != policy || (q.settings.redrive != nil) != (policy != "") {
+			t.Errorf("set to %q it is %q, %v", policy, got[redrivePolicy], err)
+		}
+	}
+}
+
+// TestShutdownLetsTheHTTPServerEnd has http.Server.Shutdown wait for a long poll
+// of 20 s. The control is that it does wait while Shutdown was not called.
+func TestShutdownLetsTheHTTPServerEnd(t *testing.T) {
+	t.Parallel()
+	s := New()
+	q := s.CreateQueue("q", nil)
+	listening := httptest.NewServer(s)
+	defer listening.Close()
+	polled := make(chan int, 1)
+	go func() {
+		defer close(polled)
+		body := `{"QueueUrl":"` + q.URL(listening.URL) + `","WaitTimeSeconds":20}`
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, listening.URL, strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		r.Header.Set("X-Amz-Target", "AmazonSQS.ReceiveMessage")
+		response, err := listening.Client().Do(r)
+		if err != nil {
+			return
+		}
+		defer response.Body.Close()
+		polled <- response.StatusCode
+	}()
+	cachetest.Eventually(t, 10*time.Second, "the poll waits", func() bool { return q.Waiting() == 1 })
+	ended := make(chan error, 1)
+	go func() { ended <- listening.Config.Shutdown(t.Context()) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("ended with a long poll open: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	s.Shutdown()
+	s.Shutdown() // once more is no error
+	if status, err := <-polled, <-ended; status != http.StatusOK || err != nil {
+		t.Errorf("poll answered %d, shutdown %v", status, err)
+	}
+}
+
+// FuzzProtocol sends what nobody should: whatever comes, the answer is a result
+// or an error of the sender's, in JSON, and no message is lost that was not
+// deleted.
+func FuzzProtocol(f *testing.F) {
+	const queue = `{"QueueUrl":"http://h/000000000000/q"`
+	for _, seed := range [][2]string{
+		{"SendMessage", queue + `,"MessageBody":"a","DelaySeconds":1,"MessageAttributes":{"x":{"DataType":"String","StringValue":"y"}}}`},
+		{"SendMessageBatch", queue + `,"Entries":[{"Id":"x","MessageBody":"a"},{"Id":"y","MessageBody":"\u0000"}]}`},
+		{"ReceiveMessage", queue + `,"MaxNumberOfMessages":10,"VisibilityTimeout":0,"WaitTimeSeconds":20,"MessageSystemAttributeNames":["All"]}`},
+		{"DeleteMessage", queue + `,"ReceiptHandle":"cSB4IDE="}`},
+		{"DeleteMessageBatch", queue + `,"Entries":[{"Id":"x","ReceiptHandle":"y"}]}`},
+		{"ChangeMessageVisibility", queue + `,"ReceiptHandle":"x","VisibilityTimeout":3}`},
+		{"ChangeMessageVisibilityBatch", queue + `,"Entries":[{"Id":"x","ReceiptHandle":"y","VisibilityTimeout":3}]}`},
+		{"CreateQueue", `{"QueueName":"r","Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:q\",\"maxReceiveCount\":\"3\"}"}}`},
+		{"GetQueueUrl", `{"QueueName":"q"}`},
+		{"ListQueues", `{"QueueNamePrefix":"q"}`},
+		{"GetQueueAttributes", queue + `,"AttributeNames":["All"]}`},
+		{"SetQueueAttributes", queue + `,"Attributes":{"VisibilityTimeout":"3"}}`},
+		{"PurgeQueue", queue + `}`},
+	} {
+		f.Add(seed[0], []byte(seed[1]))
+	}
+	f.Fuzz(func(t *testing.T, action string, body []byte) {
+		s := New()
+		s.Shutdown() // nobody waits
+		q := s.CreateQueue("q", nil)
+		q.Send("kept", 0)
+		got := post(s, action, bytes.NewReader(body))
+		if got.Code != http.StatusOK && got.Code != http.StatusBadRequest && got.Code != http.StatusRequestEntityTooLarge {
+			t.Errorf("status %d: %s", got.Code, got.Body)
+		}
+		if !jsontext.Value(got.Body.Bytes()).IsValid() {
+			t.Errorf("not JSON: %q", got.Body)
+		}
+		if action != "PurgeQueue" && q.Depth().Total() == 0 {
+			t.Error("the message is lost")
+		}
+	})
+}
