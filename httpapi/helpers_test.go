@@ -138,6 +138,9 @@ func (s *service) apply(executions ...cache.Execution) {
 	}
 }
 
+// asIs follows no redirection and unpacks nothing.
+var asIs = &http.Transport{DisableCompression: true}
+
 // answer is what came back.
 type answer struct {
 	status int
@@ -160,7 +163,7 @@ func (s *service) ask(method, target, token string, change ...func(*http.Request
 	for _, f := range change {
 		f(r)
 	}
-	got, err := http.DefaultTransport.RoundTrip(r) // follows nothing
+	got, err := asIs.RoundTrip(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

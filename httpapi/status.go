@@ -94,7 +94,11 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	}
 	h["Etag"] = answer.ETag
 	h["Cache-Control"] = privateCache
-	h["Vary"] = varyEncoding
+	if others := h["Vary"]; others != nil {
+		h["Vary"] = append(others, varyEncoding...) // CORS answers by origin
+	} else {
+		h["Vary"] = varyEncoding
+	}
 	if !r.Terminal {
 		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
 	}
