@@ -1,0 +1,135 @@
+package cache
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var observedAt = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
+
+// recordOf returns the record that apply.lua makes of an observation.
+func recordOf(e *Execution, owner, inputType string) []byte {
+	enc := encode(e)
+	rank := ownerUnknown
+	if owner != "" {
+		rank = ownerFromInput
+	}
+	head := fmt.Sprintf("%c%s%s%013d%013d%014d%d%03d%02d", recordFormat, enc.version, enc.hash,
+		observedAt.UnixMilli(), observedAt.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType))
+	return append([]byte(head+owner+inputType), enc.payload...)
+}
+
+func TestDecodeRestores(t *testing.T) {
+	t.Parallel()
+	arn, start := testARN(t, "codec"), now()
+	unknown := failed(arn, start, "")
+	unknown.Status = "A_NEW_END"
+	described := running(arn, start)
+	described.Source = FromDescribe
+	replayed := succeeded(arn, start, `{"a":"`+strings.Repeat("b", 5000)+`"}`)
+	replayed.Source = FromReplay
+	for what, test := range map[string]struct {
+		execution        Execution
+		owner, inputType string
+	}{
+		"running":          {running(arn, start), "ada", "url"},
+		"no registers":     {described, "", ""},
+		"compressed":       {replayed, strings.Repeat("ö", MaxOwnerLength/2), strings.Repeat("t", MaxInputTypeLength)},
+		"failed":           {failed(arn, start, "no"), "a|b\x00{c}", "text"},
+		"an unknown word":  {unknown, "ada", ""},
+		"the latest times": {running(arn, time.UnixMilli(MaxTime)), "", "url"},
+	} {
+		e := test.execution
+		r, err := decode(arn, recordOf(&e, test.owner, test.inputType))
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		body := appendBody(nil, &e)
+		want := Record{
+			ARN: arn, Version: e.Version(), Owner: test.owner, Status: e.Status, Terminal: e.Terminal(),
+			StartDate: e.StartDate, InputType: test.inputType, Error: e.Error, ObservedAt: observedAt, Source: e.Source,
+			Plain: newRepresentation(body, e.Version(), bodyHash(body, &e)),
+		}
+		got := *r
+		got.Gzip = nil
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+}
+
+func TestDecodeRefusesDamage(t *testing.T) {
+	t.Parallel()
+	small := failed(testARN(t, "damaged"), now(), "no")
+	large := succeeded(testARN(t, "damaged"), now(), `"`+strings.Repeat("x", 3000)+`"`)
+	for what, e := range map[string]*Execution{"plain": &small, "compressed": &large} {
+		record := recordOf(e, "ada", "url")
+		for n := range record {
+			_, err := decode(e.ARN, record[:n])
+			// What follows the last byte of the body is the check sum, which is not
+			// looked at: Redis and TCP have theirs.
+			if err == nil && (what == "plain" || n < len(record)-16) {
+				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, len(record))
+			}
+		}
+		for place, b := range map[int]byte{0: '2', 41: 'x', 82: 'x', 85: '-'} {
+			damaged := append([]byte(nil), record...)
+			damaged[place] = b
+			if _, err := decode(e.ARN, damaged); err == nil {
+				t.Errorf("%s: %q in place %d is accepted", what, b, place)
+			}
+		}
+	}
+}
+
+// TestDecodeBoundsMemory: a record may not claim to be larger than any event.
+func TestDecodeBoundsMemory(t *testing.T) {
+	t.Parallel()
+	e := running(testARN(t, "bomb"), now())
+	record := recordOf(&e, "", "")[:headLength]
+	for _, claimed := range []uint64{maxBodyLength + 1, math.MaxInt64, math.MaxUint64} {
+		bomb := append(record[:headLength:headLength], codingGzip, 'e')
+		bomb = appendText(appendText(bomb, "SUCCEEDED"), "")
+		bomb = append(bomb, 0) // stop date
+		for ; claimed >= 0x80; claimed >>= 7 {
+			bomb = append(bomb, byte(claimed)|0x80)
+		}
+		bomb = append(bomb, byte(claimed))
+		if _, err := decode(e.ARN, append(bomb, compress(make([]byte, 1<<20))...)); err == nil {
+			t.Error("accepted")
+		}
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	arn := ARN(testMachine + "fuzz")
+	for _, e := range []Execution{
+		running(arn, now()), failed(arn, now(), "no"), succeeded(arn, now(), `{}`),
+		succeeded(arn, now(), `"`+strings.Repeat("x", 3000)+`"`),
+	} {
+		f.Add(recordOf(&e, "ada", "url"))
+	}
+	f.Add([]byte("1" + string(Unobserved) + strings.Repeat("0", 62)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := string(b)
+		r, err := decode(arn, b)
+		if string(b) != before {
+			t.Fatal("decode changed what it read")
+		}
+		if err != nil {
+			return
+		}
+		if full := r.Full(); len(full.Body) <= len(r.Plain.Body) {
+			t.Fatal("the full view holds less than the plain one")
+		}
+		if len(r.Plain.Body) > maxBodyLength || len(r.Owner) > 999 || len(r.InputType) > 99 {
+			t.Fatal("larger than a record can be")
+		}
+	})
+}
