@@ -148,8 +148,20 @@ type answer struct {
 	body   string
 }
 
-// ask sends a request with a target that goes over the wire as it stands.
+// ask is askOnce for a client that tries again when it is told to: Redis may be
+// late on a machine that has much to do.
 func (s *service) ask(method, target, token string, change ...func(*http.Request)) answer {
+	s.t.Helper()
+	for try := 1; ; try++ {
+		got := s.askOnce(method, target, token, change...)
+		if got.status != http.StatusServiceUnavailable || try == 20 {
+			return got
+		}
+	}
+}
+
+// askOnce sends a request with a target that goes over the wire as it stands.
+func (s *service) askOnce(method, target, token string, change ...func(*http.Request)) answer {
 	s.t.Helper()
 	r, err := http.NewRequest(method, s.url, nil)
 	if err != nil {
