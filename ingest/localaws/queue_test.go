@@ -2,6 +2,7 @@ package localaws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -11,6 +12,9 @@ import (
 )
 
 const visibleFor = 30 * time.Second
+
+// pass lets time go by, which in a bubble of synctest takes none.
+func pass(d time.Duration) { <-time.After(d) }
 
 // receiveNow receives without waiting and returns the bodies.
 func receiveNow(t *testing.T, q *Queue) []delivery {
@@ -41,11 +45,11 @@ func TestReceivedMessageIsHiddenUntilItsTimeOut(t *testing.T) {
 		id := q.Send("a", 0)
 		first := one(t, receiveNow(t, q))
 		wantDepth(t, q, Depth{Hidden: 1})
-		time.Sleep(visibleFor - 1)
+		pass(visibleFor - 1)
 		if got := receiveNow(t, q); len(got) != 0 {
 			t.Fatal("received while it was hidden")
 		}
-		time.Sleep(1)
+		pass(1)
 		wantDepth(t, q, Depth{Visible: 1})
 		second := one(t, receiveNow(t, q))
 		if first.id != id || second.id != id || first.receipt == second.receipt {
@@ -64,7 +68,7 @@ func TestDeleteCountsOnlyWithTheLatestReceipt(t *testing.T) {
 		q := New().CreateQueue("q", nil)
 		q.Send("a", 0)
 		old := one(t, receiveNow(t, q)).receipt
-		time.Sleep(visibleFor)
+		pass(visibleFor)
 		latest := one(t, receiveNow(t, q)).receipt
 		for _, step := range []struct {
 			receipt string
@@ -86,7 +90,7 @@ func TestLatestReceiptDeletesAfterTheTimeOut(t *testing.T) {
 		q := New().CreateQueue("q", nil)
 		q.Send("a", 0)
 		receipt := one(t, receiveNow(t, q)).receipt
-		time.Sleep(2 * visibleFor)
+		pass(2 * visibleFor)
 		if err := q.remove(receipt); err != nil {
 			t.Error(err)
 		}
@@ -103,7 +107,7 @@ func TestReceiptsOfOthersAreInvalid(t *testing.T) {
 		"garbage", "", "YSBiIGM=", one(t, receiveNow(t, other)).receipt,
 	} {
 		for name, err := range map[string]error{"delete": q.remove(receipt), "hide": q.hide(receipt, 1)} {
-			if err != error(errReceiptHandle) {
+			if !errors.Is(err, errReceiptHandle) {
 				t.Errorf("%s with %q: %v", name, receipt, err)
 			}
 		}
@@ -257,7 +261,7 @@ func TestRedrive(t *testing.T) {
 		sentAt := time.Now()
 		for range 2 {
 			one(t, receiveNow(t, q))
-			time.Sleep(visibleFor)
+			pass(visibleFor)
 		}
 		wantDepth(t, q, Depth{Visible: 1}) // it moves when it would be received again
 		if got := receiveNow(t, q); len(got) != 0 {

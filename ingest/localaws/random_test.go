@@ -38,7 +38,7 @@ func (m *model) play(t *testing.T, s step) error {
 	case 0:
 		m.alive[m.queue.Send("x", 0)] = &expected{visible: time.Now()}
 	case 1:
-		time.Sleep(time.Duration(s.Much) * time.Second)
+		pass(time.Duration(s.Much) * time.Second)
 	case 2:
 		err = m.receive(t, 1+s.Much%maxBatch)
 	case 3:
