@@ -81,12 +81,13 @@ func abandonedPoll(c *calls) {
 	}
 }
 
-// awaitPolls waits until so many long polls wait, where that can be seen.
+// awaitPolls waits until so many long polls wait, where that can be seen, but less
+// than a long poll takes to end by itself.
 func (c *calls) awaitPolls(queue *string, n int) {
 	c.Helper()
 	if c.server == nil {
 		return
 	}
 	q := c.server.CreateQueue(nameOf(queue), nil)
-	cachetest.Eventually(c, 20*time.Second, fmt.Sprintf("%d polls wait", n), func() bool { return q.Waiting() == n })
+	cachetest.Eventually(c, 10*time.Second, fmt.Sprintf("%d polls wait", n), func() bool { return q.Waiting() == n })
 }
