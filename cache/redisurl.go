@@ -3,8 +3,8 @@ package cache
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -122,7 +122,9 @@ func (a *address) setHosts(list string) error {
 		if err != nil {
 			name, p = strings.Trim(host, "[]"), port
 		}
-		if n, err := strconv.Atoi(p); name == "" || err != nil || n < 1 || n > 65535 {
+		_, notAddress := netip.ParseAddr(name)
+		malformed := name == "" || strings.ContainsAny(name, ":[]") && notAddress != nil
+		if n, err := strconv.Atoi(p); malformed || err != nil || n < 1 || n > 65535 {
 			return errors.New("each host must be a name or an address, with a port from 1 to 65535 behind a colon if it is not the usual one")
 		}
 		a.hosts = append(a.hosts, net.JoinHostPort(name, p))
@@ -159,7 +161,7 @@ func (a *address) setQuery(query string) error {
 	}
 	for name := range values {
 		if name != "sentinel_password" || a.mode != sentinel {
-			return fmt.Errorf("the option %q is not known here", name)
+			return errors.New("behind ? only sentinel_password may stand, and only with +sentinel; in a password ? is written %3F")
 		}
 	}
 	a.sentinelPassword = values.Get("sentinel_password")
