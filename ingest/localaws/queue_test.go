@@ -136,6 +136,35 @@ func TestHideMovesTheTimeOut(t *testing.T) {
 	}
 }
 
+func TestMessageNotInFlightCannotBeHidden(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := New().CreateQueue("q", nil)
+		q.Send("a", 0)
+		receipt := one(t, receiveNow(t, q)).receipt
+		pass(visibleFor)
+		if err := q.hide(receipt, time.Hour); err == nil {
+			t.Error("hidden although its time-out was over")
+		}
+		wantDepth(t, q, Depth{Visible: 1})
+	})
+}
+
+func TestMessagesOfOneInstantKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := New().CreateQueue("q", nil)
+		for i := range 100 {
+			q.Send(strconv.Itoa(i), 0)
+		}
+		for i := range 100 {
+			if got := one(t, q.receive(t.Context(), 1, visibleFor, 0)).body; got != strconv.Itoa(i) {
+				t.Fatalf("received %s as number %d", got, i)
+			}
+		}
+	})
+}
+
 func TestVisibilityOfZeroGivesEachMessageOnceAReceive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -272,6 +301,28 @@ func TestRedrive(t *testing.T) {
 		d := one(t, receiveNow(t, dead))
 		if d.id != id || d.receives != 3 || d.source != q.ARN() || !d.sent.Equal(sentAt) {
 			t.Errorf("among the dead letters is %+v", d)
+		}
+	})
+}
+
+// The count goes along with the message, but each queue allows its own receives.
+func TestDeadLettersMayHaveDeadLetters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := New()
+		q, dead := deadLetters(s, 1)
+		last := s.CreateQueue("last", nil)
+		policy := fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":1}`, last.ARN())
+		if err := s.set(dead, map[string]string{redrivePolicy: policy}); err != nil {
+			t.Fatal(err)
+		}
+		q.Send("a", 0)
+		for i, at := range []*Queue{q, dead, last} {
+			if got := one(t, receiveNow(t, at)); got.receives != i+1 {
+				t.Errorf("receive %d was counted as %d", i+1, got.receives)
+			}
+			pass(visibleFor)
+			receiveNow(t, at)
 		}
 	})
 }
