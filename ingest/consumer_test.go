@@ -83,32 +83,31 @@ func TestDeletesThatFail(t *testing.T) {
 	}
 }
 
-func TestKilledBetweenApplyAndDelete(t *testing.T) {
+func TestKilledAroundApply(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
-		q.send(bodies...)
-		var all []*process
-		for kills := range 2 {
-			m := &mortal{fakeQueue: q, fakeCache: known}
-			at := known.applies + kills + 1
-			known.with(func() { known.onApplied = func() { m.killed.Store(known.applies >= at) } })
-			p := startProcess(t, m, m)
-			pass(time.Minute)
-			p.stop()
-			if !m.killed.Load() {
-				t.Fatal("the process was never killed")
-			}
-			all = append(all, p)
-		}
-		known.with(func() { known.onApplied = nil })
-		all = append(all, startProcess(t, q, known))
-		pass(time.Minute)
-		all[2].stop()
-		checkState(t, known, bodies)
-		checkDrained(t, q, maxReceives)
-		checkAccounts(t, q, all...)
-	})
+	for name, before := range map[string]bool{"before": true, "after": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
+				q.send(bodies...)
+				var all []*process
+				for _, killAt := range []int32{1, 2, 0} { // the third process lives
+					m := &mortal{fakeQueue: q, fakeCache: known, killAt: killAt, before: before}
+					p := startProcess(t, m, m)
+					pass(time.Minute)
+					p.stop()
+					if m.killed.Load() != (killAt > 0) {
+						t.Errorf("killed at Apply %d: %v", killAt, m.killed.Load())
+					}
+					all = append(all, p)
+				}
+				checkState(t, known, bodies)
+				checkDrained(t, q, maxReceives)
+				checkAccounts(t, q, all...)
+			})
+		})
+	}
 }
 
 // TestDeletingFirstLoses is the control: what a consumer loses that deletes
@@ -118,14 +117,11 @@ func TestDeletingFirstLoses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
 		q.send(bodies...)
-		for _, killAt := range []int{3, 0} { // the second process lives
-			m, batches := &mortal{fakeQueue: q, fakeCache: known}, 0
+		for _, killAt := range []int32{3, 0} { // the second process lives
+			m := &mortal{fakeQueue: q, fakeCache: known, killAt: killAt, before: true}
 			naive(t, time.Minute, func(ctx context.Context) {
 				messages, _ := m.Receive(ctx)
 				_, _ = m.Delete(ctx, messages)
-				if batches++; batches == killAt {
-					m.killed.Store(true)
-				}
 				batch, _ := executions(messages)
 				m.Apply(ctx, batch)
 			})

@@ -104,6 +104,27 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestMessagesCrossTheEnd says that messages which come although the long poll
+// was called off are in hand like all others.
+func TestMessagesCrossTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, known, bodies := newFakeQueue(), newFakeCache(), histories(20)
+		q.crossing = true
+		p := startProcess(t, q, known)
+		pass(5 * time.Second)
+		quiet := newFakeQueue()
+		quiet.send(bodies...)
+		q.mu.Lock() // and without waking the long polls
+		q.messages = quiet.messages
+		q.mu.Unlock()
+		p.stop()
+		checkState(t, known, bodies)
+		checkDrained(t, q, 1)
+		checkAccounts(t, q, p)
+	})
+}
+
 // TestQueueDown counts what a queue that fails for 10 minutes costs.
 func TestQueueDown(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ type fakeQueue struct {
 
 	deliveries, receives, polling, extended int
 
+	crossing     bool // what there is crosses with the end of a long poll
 	receiveFault func() error
 	deleteFault  func(m Message) error     // of one message
 	deleteReply  func([]Message) error     // the deletes happened, their answer is lost
@@ -78,6 +79,10 @@ func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
 			return batch, nil
 		}
 		q.wait(ctx, wait)
+	}
+	if q.crossing {
+		batch, _ := q.take(time.Time{})
+		return batch, nil
 	}
 	return nil, ctx.Err()
 }
@@ -220,7 +225,6 @@ const redisPatience = 500 * time.Millisecond
 type fakeCache struct {
 	mu      sync.Mutex
 	records map[cache.ARN]string // version and status
-	applies int
 
 	frozen     bool // no answer to anything
 	refusing   bool // errors at once
@@ -228,7 +232,6 @@ type fakeCache struct {
 	applyFault func(e *cache.Execution) error // not applied
 	lostReply  func(e *cache.Execution) error // applied, and not confirmed
 	slow       time.Duration                  // of every Apply
-	onApplied  func()                         // before Apply returns
 	hang       bool                           // Apply and Ping return when their context ends
 }
 
@@ -247,7 +250,6 @@ func (c *fakeCache) Apply(ctx context.Context, batch []cache.Execution) []cache.
 	err := c.answer(ctx, c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.applies++
 	for i := range batch {
 		if outcomes[i].Err = err; err == nil {
 			outcomes[i] = c.join(&batch[i])
@@ -255,9 +257,6 @@ func (c *fakeCache) Apply(ctx context.Context, batch []cache.Execution) []cache.
 		if outcomes[i].Err != nil {
 			outcomes[i].Verdict = cache.Unconfirmed
 		}
-	}
-	if c.onApplied != nil {
-		c.onApplied()
 	}
 	return outcomes
 }

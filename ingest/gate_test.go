@@ -89,6 +89,9 @@ func TestFrozenBeforeTheStart(t *testing.T) {
 		for range maxReceives + 1 {
 			p := startProcess(t, q, known)
 			pass(Visibility + time.Second)
+			if !p.paused() {
+				t.Error("not paused")
+			}
 			p.stop()
 			all = append(all, p)
 		}
@@ -177,13 +180,16 @@ func TestOneThatFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
 		known.applyFault = failing("")
-		q.send(statusEvent("bad", "RUNNING"))
+		q.send(statusEvent("bad", "RUNNING"), strings.Replace(statusEvent("x", "RUNNING"), eventSource, "aws.batch", 1))
 		p := startProcess(t, q, known)
 		pass(10 * time.Minute)
 		c := q.counts()
 		p.stop()
-		if most := receivers * int(11*time.Minute/longPoll); c.receives > most || c.deliveries != 1 {
-			t.Errorf("%d receives in 10 minutes, want at most %d; %d deliveries", c.receives, most, c.deliveries)
+		if most := receivers * int(11*time.Minute/longPoll); c.receives > most || c.deliveries != 2 || c.left != 1 {
+			t.Errorf("%d receives in 10 minutes, want at most %d; %+v", c.receives, most, c)
+		}
+		if n := p.logs.lines("cannot keep messages hidden"); n > 0 {
+			t.Errorf("%d times visibility could not be renewed: not only of what is in hand", n)
 		}
 		checkAccounts(t, q, p)
 	})

@@ -143,11 +143,15 @@ func checkDrained(t *testing.T, q *fakeQueue, atMost int) {
 	}
 }
 
-// mortal is what a process has of the world: nothing once it was killed.
+// mortal is what a process has of the world: nothing once it was killed, at the
+// Apply with the number killAt, right before or right after that took effect.
 type mortal struct {
 	*fakeQueue
 	*fakeCache
-	killed atomic.Bool
+	killAt  int32
+	before  bool
+	applies atomic.Int32
+	killed  atomic.Bool
 }
 
 func (m *mortal) Receive(ctx context.Context) ([]Message, error) {
@@ -173,10 +177,18 @@ func (m *mortal) ExtendVisibility(ctx context.Context, batch []Message, d time.D
 }
 
 func (m *mortal) Apply(ctx context.Context, batch []cache.Execution) []cache.Outcome {
+	last := m.applies.Add(1) == m.killAt
+	if last && m.before {
+		m.killed.Store(true)
+	}
 	if m.killed.Load() {
 		return slices.Repeat([]cache.Outcome{{Verdict: cache.Unconfirmed, Err: errFault}}, len(batch))
 	}
-	return m.fakeCache.Apply(ctx, batch)
+	outcomes := m.fakeCache.Apply(ctx, batch)
+	if last {
+		m.killed.Store(true)
+	}
+	return outcomes
 }
 
 // naive runs the round of a consumer that is not ours again and again.
