@@ -49,8 +49,8 @@ func TestFrozenCache(t *testing.T) {
 				checkDrained(t, q, 1)
 				p.stop()
 				checkAccounts(t, q, p)
-				if p.paused() {
-					t.Error("paused after all")
+				if n := testutil.ToFloat64(p.consumer.metrics.receiveErrors); n != 0 || p.paused() {
+					t.Errorf("%v receive errors counted, want none for polls that were called off; paused %v", n, p.paused())
 				}
 			})
 		})
