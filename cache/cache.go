@@ -227,10 +227,7 @@ func (c *Cache) Peek(text string) (*Record, bool) {
 // Get returns what is known of an execution, or ErrNotFound. Any other error
 // means that Redis could not be asked in time; it never takes longer than 300 ms.
 func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) {
-	if r, ok := c.Peek(string(arn)); ok {
-		return r, nil
-	}
-	return c.load(ctx, arn)
+	return c.GetAtLeast(ctx, arn, "")
 }
 
 // GetAtLeast is Get for a caller who has seen version v: what the near cache
@@ -240,15 +237,21 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 	if r, ok := c.Peek(string(arn)); ok && r.Version >= v {
 		return r, nil
 	}
-	return c.load(ctx, arn)
+	c.metrics.nearMisses.Inc()
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	r, err := c.load(ctx, arn, v)
+	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {
+		// Perhaps another caller's read, on its way since before v was stored. One
+		// that begins now is not.
+		r, err = c.load(ctx, arn, v)
+	}
+	return r, err
 }
 
 // load asks Redis, together with whoever else wants to know the same now.
-func (c *Cache) load(ctx context.Context, arn ARN) (*Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
-	c.metrics.nearMisses.Inc()
-	f, first := c.near.startFill(ctx, arn)
+func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
+	f, first := c.near.startFill(ctx, arn, v)
 	if first && !c.misses.add(f) {
 		c.near.endFill(f, nil, ErrOverloaded)
 	}

@@ -55,6 +55,13 @@ type fill struct {
 	err        error
 }
 
+// ended is the done of reads that nobody needs to wait for.
+var ended = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 type fillShard struct {
 	mu    sync.Mutex
 	fills map[ARN]*fill
@@ -127,15 +134,19 @@ func (n *near) forget(arn ARN) {
 	n.records.Invalidate(string(arn))
 }
 
-// startFill returns the read of arn that is on its way, or begins one: then
-// first is true, and the caller sees to it that endFill is called.
-func (n *near) startFill(ctx context.Context, arn ARN) (f *fill, first bool) {
+// startFill returns the read of arn that is on its way, or one that ended with
+// at least version v since the caller looked, or begins one: then first is true,
+// and the caller sees to it that endFill is called.
+func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, first bool) {
 	s := n.shard(arn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	generation := n.generation.Load()
 	if f, ok := s.fills[arn]; ok && f.generation == generation {
 		return f, false
+	}
+	if r, ok := n.get(string(arn)); ok && r.Version >= v {
+		return &fill{done: ended, record: r}, false
 	}
 	f = &fill{
 		arn:        arn,

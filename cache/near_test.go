@@ -1,0 +1,281 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/cachetest"
+)
+
+// TestConcurrentMissesShareOneRead is row 27: a hot key that 5,000 miss at once
+// costs Redis one read.
+func TestConcurrentMissesShareOneRead(t *testing.T) {
+	c := openTest(t, cachetest.Redis(t).URL())
+	arn := testARN(t, "hot")
+	apply(t, c, succeeded(arn, now(), `{}`))
+	before := calls(t, c, "mget")
+	missTogether(t, c, arn, 5_000)
+	if n := calls(t, c, "mget") - before; n != 1 {
+		t.Errorf("%d reads, want 1", n)
+	}
+	before = calls(t, c, "mget")
+	for range 20 {
+		c.near.forget(arn)
+		missTogether(t, c, arn, 1)
+	}
+	if n := calls(t, c, "mget") - before; n != 20 {
+		t.Errorf("%d reads by 20 who have nothing to share: the count cannot be trusted", n)
+	}
+}
+
+// missTogether has many ask for one execution at the same moment.
+func missTogether(t *testing.T, c *Cache, arn ARN, callers int) {
+	t.Helper()
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			<-begin
+			if _, err := c.Get(t.Context(), arn); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+}
+
+// TestAReadThatAChangeOvertookIsNotKept holds the answer to a read back until
+// the change feed has told that the record is newer.
+func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
+	t.Parallel()
+	for name, protected := range map[string]bool{"protected": true, "control": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := cachetest.Redis(t)
+			var n network
+			c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
+			heard, forget := make(chan struct{}, 10), c.feed.changed
+			c.feed.changed = func(channel, payload string) {
+				if protected {
+					forget(channel, payload)
+				}
+				heard <- struct{}{}
+			}
+			arn, start := testARN(t, "overtaken"), now()
+			apply(t, other, running(arn, start))
+			runTest(t, c)
+
+			inHand, release := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			n.begin(func(conn *faultyConn) (bool, error) {
+				if conn.asked(string(arn)) && !conn.subscriber() {
+					once.Do(func() { close(inHand) })
+					<-release
+				}
+				return false, nil
+			})
+			read := make(chan error)
+			go func() {
+				_, err := c.Get(t.Context(), arn)
+				read <- err
+			}()
+			<-inHand
+			apply(t, other, succeeded(arn, start, `{}`))
+			<-heard
+			close(release)
+			if err := <-read; err != nil {
+				t.Fatal(err)
+			}
+			r, err := c.Get(t.Context(), arn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[bool]Status{true: Succeeded, false: Running}[protected]; r.Status != want {
+				t.Errorf("then %s, want %s", r.Status, want)
+			}
+		})
+	}
+}
+
+// TestReadsEndInTime freezes Redis. It is not parallel because it takes the time.
+func TestReadsEndInTime(t *testing.T) {
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL())
+	known := testARN(t, "known")
+	apply(t, c, succeeded(known, now(), `{}`))
+	isNear := func() bool {
+		_, err := c.Get(t.Context(), known)
+		_, ok := c.Peek(string(known))
+		return err == nil && ok
+	}
+	cachetest.Eventually(t, 5*time.Second, "the record is near", isNear) // not before the change is heard
+	s.Freeze()
+	if r, ok := c.Peek(string(known)); !ok || r.Status != Succeeded {
+		t.Error("the near cache was off before it had to be")
+	}
+	const limit = readLimit + 100*time.Millisecond
+	for _, callers := range []int{1, 500} {
+		for took := range readAll(t, c, callers) {
+			if took > limit {
+				t.Errorf("one of %d reads took %v, want at most %v", callers, took, limit)
+			}
+		}
+	}
+	frozen := redis.NewClient(&redis.Options{Addr: s.Addr, ReadTimeout: 2 * limit, MaxRetries: -1})
+	defer func() { _ = frozen.Close() }()
+	if begun, err := time.Now(), frozen.Get(t.Context(), "x").Err(); err == nil || time.Since(begun) < limit {
+		t.Errorf("a client without our limits waited %v only: Redis was not frozen (%v)", time.Since(begun), err)
+	}
+	cachetest.Eventually(t, 5*time.Second, "the near cache is off", func() bool { return c.Ready() != nil })
+	if _, ok := c.Peek(string(known)); ok {
+		t.Error("the near cache answers although nothing vouches for it")
+	}
+	s.Thaw()
+	cachetest.Eventually(t, 5*time.Second, "the near cache is back", isNear)
+}
+
+// readAll reads many executions at once and returns how long each took. None of
+// the reads may succeed.
+func readAll(t *testing.T, c *Cache, callers int) <-chan time.Duration {
+	t.Helper()
+	all := make(chan time.Duration, callers)
+	var wg sync.WaitGroup
+	for i := range callers {
+		arn := testARN(t, fmt.Sprint("frozen-", i))
+		wg.Go(func() {
+			begun := time.Now()
+			_, err := c.Get(t.Context(), arn)
+			all <- time.Since(begun)
+			if err == nil || errors.Is(err, ErrNotFound) {
+				t.Errorf("a frozen Redis answered: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	close(all)
+	return all
+}
+
+func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL()) // does not listen, so its near cache stays behind
+	arn, start := testARN(t, "at-least"), now()
+	older, newer := running(arn, start), succeeded(arn, start, `{}`)
+	apply(t, c, older)
+	c.near.trust(uptime() + int64(time.Hour))
+	get := func(v Version) Status {
+		t.Helper()
+		r, err := c.GetAtLeast(t.Context(), arn, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Status
+	}
+	if got := get(older.Version()); got != Running {
+		t.Errorf("first %s", got)
+	}
+	apply(t, c, newer)
+	if got := get(older.Version()); got != Running {
+		t.Errorf("without a newer version to ask for: %s, want the near cache's", got)
+	}
+	if got := get(newer.Version()); got != Succeeded {
+		t.Errorf("to one who has seen the newer version: %s", got)
+	}
+}
+
+func TestTooManyWaitingReadsAreRefused(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, "redis://127.0.0.1:1")
+	c.misses.mu.Lock()
+	c.misses.readers = maxReaders // nobody takes from the queue
+	c.misses.waiting = make([]*fill, maxWaitingReads-1)
+	c.misses.mu.Unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Get(ctx, testARN(t, "last")); !errors.Is(err, context.Canceled) {
+		t.Errorf("the last who fits in: %v", err)
+	}
+	for range 2 { // the refusal leaves nothing behind that others would wait for
+		if _, err := c.Get(t.Context(), testARN(t, "refused")); !errors.Is(err, ErrOverloaded) {
+			t.Errorf("beyond the bound: %v", err)
+		}
+	}
+}
+
+func TestNearKeepsWithinItsBounds(t *testing.T) {
+	t.Parallel()
+	const size = 10_000
+	fill := func(bytes int64) (kept int) {
+		n := newNear(bytes)
+		n.trust(uptime() + int64(time.Hour))
+		for i := range 1000 {
+			e := succeeded(testARN(t, fmt.Sprint("bound-", i)), now(), `"`+strings.Repeat("x", size)+`"`)
+			body := appendBody(nil, &e)
+			f, _ := n.startFill(t.Context(), e.ARN, "")
+			n.endFill(f, &Record{ARN: e.ARN, Terminal: true, Plain: &Representation{Body: body}}, nil)
+		}
+		n.records.CleanUp()
+		for i := range 1000 {
+			if _, ok := n.get(testMachine + fmt.Sprint("bound-", i)); ok {
+				kept++
+			}
+		}
+		return kept
+	}
+	if kept := fill(1 << 20); kept == 0 || kept*size > 1<<20 {
+		t.Errorf("%d records of %d bytes in 1 MiB", kept, size)
+	}
+	if kept := fill(1 << 30); kept != 1000 {
+		t.Errorf("%d of 1000 records where there is room for all", kept)
+	}
+}
+
+func TestNearTellsNothingOutOfDate(t *testing.T) {
+	t.Parallel()
+	arn := testARN(t, "near")
+	r := &Record{ARN: arn, Plain: &Representation{}}
+	hour := int64(time.Hour)
+	for what, test := range map[string]struct {
+		change func(*near)
+		after  bool // told if it happened after the read
+		during bool // told if it happened during the read
+	}{
+		"nothing":                       {func(*near) {}, true, true},
+		"a change was heard":            {func(n *near) { n.forget(arn) }, false, false},
+		"a change of another":           {func(n *near) { n.forget("another") }, true, true},
+		"the feed was lost":             {func(n *near) { n.distrust() }, false, false},
+		"the feed was lost and found":   {func(n *near) { n.distrust(); n.trust(uptime() + hour) }, false, false},
+		"the feed has been silent":      {func(n *near) { n.trust(uptime()) }, false, false},
+		"the entry has reached its age": {func(n *near) { n.records.Set(string(arn), nearEntry{r, uptime(), 0}) }, false, true},
+	} {
+		for _, during := range []bool{false, true} {
+			n := newNear(1 << 20)
+			n.trust(uptime() + hour)
+			f, first := n.startFill(t.Context(), arn, "")
+			if _, second := n.startFill(t.Context(), arn, ""); !first || second {
+				t.Fatal("two reads of one execution")
+			}
+			want := test.after
+			if during {
+				want = test.during
+				test.change(n)
+			}
+			n.endFill(f, r, nil)
+			if !during {
+				test.change(n)
+			}
+			if _, ok := n.get(string(arn)); ok != want {
+				t.Errorf("%s, during the read %v: told %v", what, during, ok)
+			}
+		}
+	}
+}

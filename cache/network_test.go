@@ -1,0 +1,109 @@
+package cache
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// network opens connections to Redis whose answers pass through a fault.
+type network struct {
+	fault atomic.Pointer[fault]
+}
+
+// fault looks at a connection on which an answer has just come in. The answer
+// vanishes without an error if lost is true; with an error the connection ends.
+// It may wait, and then so does the answer.
+type fault func(*faultyConn) (lost bool, err error)
+
+// through makes a cache use the network.
+func through(n *network) func(*Options) {
+	return func(o *Options) { o.dial = n.dial }
+}
+
+func (n *network) dial(ctx context.Context, kind, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, kind, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyConn{Conn: c, network: n}, nil
+}
+
+// begin puts a fault into every connection, those that are open too.
+func (n *network) begin(f fault) { n.fault.Store(&f) }
+
+// end lets every answer through again.
+func (n *network) end() { n.fault.Store(nil) }
+
+type faultyConn struct {
+	net.Conn
+	network *network
+
+	mu         sync.Mutex
+	sent       string // last
+	subscribed bool
+}
+
+func (c *faultyConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	c.sent = string(b)
+	c.subscribed = c.subscribed || strings.Contains(strings.ToLower(c.sent), "subscribe")
+	c.mu.Unlock()
+	return c.Conn.Write(b)
+}
+
+func (c *faultyConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		f := c.network.fault.Load()
+		if err != nil || f == nil {
+			return n, err
+		}
+		lost, err := (*f)(c)
+		if err != nil {
+			_ = c.Close() // the error says enough
+			return 0, err
+		}
+		if !lost {
+			return n, nil
+		}
+	}
+}
+
+// subscriber reports whether the connection listens to channels.
+func (c *faultyConn) subscriber() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.subscribed
+}
+
+// asked reports whether what was sent last holds a text.
+func (c *faultyConn) asked(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Contains(c.sent, text)
+}
+
+// calls returns how often Redis has run a command.
+func calls(t *testing.T, c *Cache, command string) int {
+	t.Helper()
+	text, err := c.writers.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(text, "cmdstat_"+command+":calls=")
+	if !found {
+		return 0
+	}
+	n, _, _ := strings.Cut(rest, ",")
+	count, err := strconv.Atoi(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
