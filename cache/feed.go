@@ -209,6 +209,8 @@ func beat(ctx context.Context, sub *redis.PubSub) error {
 	}
 }
 
+var errUnconfirmed = errors.New("a subscription was not confirmed")
+
 func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard func(sent int64)) error {
 	confirmed := 0
 	for {
@@ -220,7 +222,10 @@ func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard
 		case *redis.Message:
 			f.changed(m.Channel, m.Payload)
 		case *redis.Pong:
-			if sent, err := strconv.ParseInt(m.Payload, 10, 64); err == nil && confirmed == wanted {
+			if confirmed != wanted { // they come before the answer to the first PING
+				return errUnconfirmed
+			}
+			if sent, err := strconv.ParseInt(m.Payload, 10, 64); err == nil {
 				heard(sent)
 			}
 		case *redis.Subscription:
