@@ -1,0 +1,112 @@
+// Package apptest runs a program of this project as a process of its own, the
+// way its users do: with an environment, signals and an exit code.
+package apptest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// runMain tells a test binary to be the program that it tests.
+const runMain = "STATUSCACHE_TEST_RUN_MAIN"
+
+// Main is for TestMain: in a process that Start began it runs the named program,
+// elsewhere the tests.
+func Main(m *testing.M, programs map[string]func()) {
+	if name := os.Getenv(runMain); name != "" {
+		programs[name]()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// Process is a running program. It ends with the test.
+type Process struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	output *output
+	ended  chan struct{}
+}
+
+// output is what a process printed so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// Start starts a program that Main knows. Its environment is env and nothing of
+// the machine's settings for AWS.
+func Start(t testing.TB, program string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: exec.Command(os.Args[0], args...), output: &output{}, ended: make(chan struct{})}
+	p.cmd.Env = append([]string{
+		runMain + "=" + program, "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
+	}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the exit code is asked for
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() && p.Output() != "" {
+			t.Logf("%s printed:\n%.4000s", program, p.Output())
+		}
+	})
+	return p
+}
+
+// Kill ends the process at once, as kill -9 does, and waits for its end.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.ended
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Wait returns the exit code, and fails the test if the process does not end in
+// time.
+func (p *Process) Wait(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(limit):
+		p.t.Fatalf("did not end within %v:\n%s", limit, p.Output())
+		return -1
+	}
+}
+
+// Output returns what the process has printed.
+func (p *Process) Output() string {
+	p.output.mu.Lock()
+	defer p.output.mu.Unlock()
+	return p.output.b.String()
+}
+
+// Lines returns what the process has printed by line.
+func (p *Process) Lines() []string {
+	return strings.Split(strings.TrimSuffix(p.Output(), "\n"), "\n")
+}

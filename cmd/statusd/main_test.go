@@ -1,0 +1,482 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest"
+	"statuscache/ingest/ingesttest"
+	"statuscache/ingest/sqstest"
+)
+
+const pepper = "pepper pepper pepper"
+
+func TestMain(m *testing.M) {
+	apptest.Main(m, map[string]func(){"statusd": main, "deletes-first": deletesFirst})
+}
+
+// TestStartErrors: each mistake is one clear line with the cure and exit code 1.
+func TestStartErrors(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	evicting := cachetest.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	locked := cachetest.Redis(t)
+	locked.Do("CONFIG SET requirepass another")
+	endpoint, _ := sqstest.Local(t)
+	queue := sqstest.NewQueue(t, sqstest.Client(t, endpoint), nil)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	nobody := "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
+
+	good := map[string]string{
+		"REDIS_URL": redis.URL(), "API_KEY_PEPPER": pepper, "SQS_QUEUE_URL": queue, "AWS_REGION": "eu-west-1",
+		"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "LISTEN_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0",
+	}
+	for name, test := range map[string]struct {
+		change map[string]string
+		want   []string // each a line with these words
+	}{
+		"a wrong setting":          {map[string]string{"RATE_LIMIT": "many"}, []string{`RATE_LIMIT "many" whole number`}},
+		"several":                  {map[string]string{"ROLE": "both", "RETENTION": "1s", "SQS_QUEUE_URL": "queue"}, []string{"ROLE both", "SQS_QUEUE_URL queue", "RETENTION 1h"}},
+		"no queue":                 {map[string]string{"SQS_QUEUE_URL": ""}, []string{"SQS_QUEUE_URL not set ROLE=api"}},
+		"nobody could be let in":   {map[string]string{"API_KEY_PEPPER": ""}, []string{"API_KEY_PEPPER JWT_ISSUER openssl statusctl"}},
+		"a short pepper":           {map[string]string{"API_KEY_PEPPER": "abc"}, []string{"API_KEY_PEPPER short 16", "API_KEY_PEPPER"}},
+		"no Redis":                 {map[string]string{"REDIS_URL": "redis://user:secret@" + nobody}, []string{"REDIS_URL refused address"}},
+		"a Redis that evicts":      {map[string]string{"REDIS_URL": evicting.URL()}, []string{"REDIS_URL allkeys-lru noeviction"}},
+		"a wrong password":         {map[string]string{"REDIS_URL": "redis://:secret@" + locked.Addr}, []string{"REDIS_URL password"}},
+		"not a Redis URL":          {map[string]string{"REDIS_URL": "http://user:secret@x"}, []string{"REDIS_URL scheme"}},
+		"no such queue":            {map[string]string{"SQS_QUEUE_URL": queue + "x"}, []string{"SQS_QUEUE_URL no such queue"}},
+		"nobody at the queue":      {map[string]string{"SQS_QUEUE_URL": "http://" + nobody + "/1/q"}, []string{"SQS_QUEUE_URL reached refused"}},
+		"no region":                {map[string]string{"AWS_REGION": ""}, []string{"AWS_REGION not set"}},
+		"another region":           {map[string]string{"SQS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/q"}, []string{"AWS_REGION us-east-1"}},
+		"no credentials":           {map[string]string{"AWS_ACCESS_KEY_ID": ""}, []string{"credentials AWS_ACCESS_KEY_ID"}},
+		"a port in use":            {map[string]string{"LISTEN_ADDR": taken.Addr().String()}, []string{"LISTEN_ADDR in use --listen-addr"}},
+		"an admin port in use":     {map[string]string{"ADMIN_ADDR": taken.Addr().String()}, []string{"ADMIN_ADDR in use"}},
+		"no certificate":           {map[string]string{"TLS_CERT_FILE": "/nowhere"}, []string{"TLS_CERT_FILE no such file", "TLS_KEY_FILE both"}},
+		"no keys file":             {map[string]string{"API_KEYS_FILE": filepath.Join(t.TempDir(), "none.json")}, []string{"API_KEYS_FILE"}},
+		"a JWT issuer without TLS": {map[string]string{"JWT_ISSUER": "http://issuer.example.com", "JWT_CLIENT_IDS": "x"}, []string{"JWT_ISSUER https"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var env []string
+			for setting, value := range good {
+				if changed, ok := test.change[setting]; ok {
+					value = changed
+				}
+				env = append(env, setting+"="+value)
+			}
+			for setting, value := range test.change {
+				if _, ok := good[setting]; !ok {
+					env = append(env, setting+"="+value)
+				}
+			}
+			p := apptest.Start(t, "statusd", env)
+			if code := p.Wait(60 * time.Second); code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			var lines []string
+			for _, line := range p.Lines() {
+				if !strings.HasPrefix(line, "{") { // the log
+					lines = append(lines, line)
+				}
+			}
+			text := strings.Join(lines, "\n")
+			if strings.Contains(text, "secret") || strings.Contains(text, "goroutine") || strings.Contains(text, pepper) {
+				t.Errorf("a secret or a stack trace:\n%s", text)
+			}
+			for _, want := range test.want {
+				if !someLineHas(lines, strings.Fields(want)) {
+					t.Errorf("no line with %q in:\n%s", want, text)
+				}
+			}
+			if len(lines) > max(len(test.want), 1) {
+				t.Errorf("%d lines:\n%s", len(lines), text)
+			}
+		})
+	}
+}
+
+func someLineHas(lines, words []string) bool {
+	for _, line := range lines {
+		all := strings.HasPrefix(line, "statusd: ")
+		for _, word := range words {
+			all = all && strings.Contains(line, word)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func TestPrintConfigHidesSecrets(t *testing.T) {
+	t.Parallel()
+	p := apptest.Start(t, "statusd", []string{"REDIS_URL=redis://u:hunter2@h", "API_KEY_PEPPER=" + pepper, "ROLE=ingest"}, "--print-config", "--role", "api")
+	if code := p.Wait(time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	out := p.Output()
+	for _, want := range []string{"ROLE                 = api", "# flag", "redis://(hidden)@h", "# environment", "# default"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "hunter2") || strings.Contains(out, pepper) {
+		t.Error("secrets are printed")
+	}
+}
+
+// daemon is a statusd on a Redis and a queue.
+type daemon struct {
+	*apptest.Process
+	redis *cachetest.Server
+	cache *cache.Cache
+	api   string
+	admin string
+	key   string // of an operator
+}
+
+// startDaemon starts statusd and returns when it is ready.
+func startDaemon(t *testing.T, redis *cachetest.Server, queue string, more ...string) *daemon {
+	t.Helper()
+	d := &daemon{redis: redis}
+	d.api = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
+	d.admin = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
+	d.Process = apptest.Start(t, "statusd", append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...))
+	d.cache = openCache(t, redis)
+	var err error
+	if d.key, _, err = d.cache.CreateKey(t.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll}); err != nil {
+		t.Fatal(err)
+	}
+	cachetest.Eventually(t, 30*time.Second, "statusd is ready", func() bool {
+		status, _ := get("http://"+d.admin+"/readyz", "")
+		return status == 200
+	})
+	return d
+}
+
+func environment(redis *cachetest.Server, queue string) []string {
+	return []string{
+		"REDIS_URL=" + redis.URL(), "API_KEY_PEPPER=" + pepper, "SQS_QUEUE_URL=" + queue, "OWNER_PATH=tenantId",
+		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y", "RATE_LIMIT=0",
+	}
+}
+
+func openCache(t *testing.T, redis *cachetest.Server) *cache.Cache {
+	t.Helper()
+	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func get(target, token string) (status int, body string) {
+	r, err := http.NewRequest(http.MethodGet, target, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, string(text)
+}
+
+func (d *daemon) status(arn cache.ARN, token string) (int, string) {
+	return get("http://"+d.api+"/v1/status/"+url.PathEscape(string(arn)), token)
+}
+
+func send(t *testing.T, client *sqs.Client, queue, body string) {
+	t.Helper()
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: &body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// left returns how many messages a queue holds, hidden ones too.
+func left(t *testing.T, client *sqs.Client, queue string) int {
+	t.Helper()
+	a, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{"All"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	visible, err1 := strconv.Atoi(a.Attributes["ApproximateNumberOfMessages"])
+	hidden, err2 := strconv.Atoi(a.Attributes["ApproximateNumberOfMessagesNotVisible"])
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	return visible + hidden
+}
+
+// TestEveryFixture sends every fixture to an SQS that is not ours, several times
+// and in any order, and asks for each execution over HTTP.
+func TestEveryFixture(t *testing.T) {
+	t.Parallel()
+	endpoint := sqstest.Fauxqs(t)
+	client := sqstest.Client(t, endpoint)
+	queue, dead := sqstest.NewQueueWithDeadLetters(t, client, 2, map[string]string{"VisibilityTimeout": "30"})
+	// It names its queues by a host that needs a resolver of its own.
+	d := startDaemon(t, cachetest.Redis(t), queue, "AWS_ENDPOINT_URL_SQS="+endpoint)
+
+	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	newest := map[cache.ARN]cache.Execution{}
+	owners := map[cache.ARN]string{}
+	var bodies []string
+	for _, body := range ingesttest.Fixtures(t) {
+		body = ingesttest.ShiftToNow(t, body)
+		for range 3 {
+			bodies = append(bodies, escaped(string(body)))
+		}
+		event, err := decoder.Decode(body)
+		if err != nil {
+			continue // ignored, or for the dead letters
+		}
+		e := event.Execution
+		if before, ok := newest[e.ARN]; !ok || before.Version() < e.Version() {
+			newest[e.ARN] = e
+		}
+		if e.Owner != "" {
+			owners[e.ARN] = e.Owner
+		}
+	}
+	rand.Shuffle(len(bodies), func(i, j int) { bodies[i], bodies[j] = bodies[j], bodies[i] })
+	for _, body := range bodies {
+		send(t, client, queue, body)
+	}
+	tenant, _, err := d.cache.CreateKey(t.Context(), cache.Key{Owner: "tnt_7f3a", Name: "tenant", Scope: cache.ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for arn, e := range newest {
+		want := answer(e)
+		var got string
+		cachetest.Eventually(t, 60*time.Second, string(arn)+" is answered with\n"+want, func() bool {
+			_, got = d.status(arn, d.key)
+			return got == want
+		})
+		status, _ := d.status(arn, tenant)
+		if (status == 200) != (owners[arn] == "tnt_7f3a") || status != 200 && status != 403 {
+			t.Errorf("%s of %q: %d for its tenant", arn, owners[arn], status)
+		}
+	}
+	// One fixture can never be decoded: its three copies are the dead letters.
+	cachetest.Eventually(t, 2*time.Minute, "the queue is empty and the dead letters are three", func() bool {
+		return left(t, client, queue) == 0 && left(t, client, dead) == 3
+	})
+}
+
+// escaped writes what fauxqs refuses, characters beyond U+FFFF, as JSON can too.
+func escaped(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r1, r2 := utf16.EncodeRune(r); r > 0xFFFF {
+			fmt.Fprintf(&b, `\u%04x\u%04x`, r1, r2)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// answer is what the contract says about an execution (DESIGN.md §1.1), written
+// without the help of what is tested.
+func answer(e cache.Execution) string {
+	date := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+	head := fmt.Sprintf(`,"executionArn":%q,"startDate":%q`, e.ARN, date(e.StartDate))
+	switch {
+	case !e.Terminal():
+		head = `"status":"RUNNING"` + head
+	case e.Status == cache.Succeeded && e.Completeness == cache.Complete:
+		head = `"status":"SUCCEEDED"` + head + fmt.Sprintf(`,"stopDate":%q,"output":%s`, date(e.StopDate), e.Output)
+	case e.Status == cache.Succeeded:
+		head = `"status":"SUCCEEDED"` + head + fmt.Sprintf(`,"stopDate":%q,"output":null,"outputTruncated":true`, date(e.StopDate))
+	default:
+		message, err := json.Marshal(e.ErrorMessage)
+		if err != nil {
+			return err.Error()
+		}
+		head = `"status":"FAILED"` + head + fmt.Sprintf(`,"stopDate":%q,"errorMessage":%s`, date(e.StopDate), message)
+	}
+	return `{"success":true,"data":{` + head + `}}`
+}
+
+// TestTermination: a process that is told to end does so in order, and a second
+// one goes on where it stopped.
+func TestTermination(t *testing.T) {
+	t.Parallel()
+	endpoint, _ := sqstest.Local(t)
+	client := sqstest.Client(t, endpoint)
+	queue := sqstest.NewQueue(t, client, nil)
+	d := startDaemon(t, cachetest.Redis(t), queue)
+	for n := range 50 {
+		send(t, client, queue, event(n, "RUNNING", 0))
+	}
+	d.Signal(syscall.SIGTERM)
+	if code := d.Wait(25 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	lines := d.Lines()
+	if last := lines[len(lines)-1]; !strings.Contains(last, `"msg":"stopped"`) {
+		t.Errorf("the last line: %s", last)
+	}
+	again := startDaemon(t, d.redis, queue)
+	cachetest.Eventually(t, time.Minute, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
+	for n := range 50 {
+		if status, body := again.status(arnOf(t, n), again.key); status != 200 {
+			t.Errorf("execution %d: %d %s", n, status, body)
+		}
+	}
+}
+
+func arnOf(t *testing.T, n int) cache.ARN {
+	t.Helper()
+	arn, err := cache.ParseARN(fmt.Sprintf("arn:aws:states:us-east-1:123456789012:execution:Pipeline:run-%d", n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arn
+}
+
+// started is when the executions of event began.
+var started = time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+
+func event(n int, status string, stop int64) string {
+	stopDate, output := "null", "null"
+	if status == "SUCCEEDED" {
+		stopDate, output = strconv.FormatInt(started.UnixMilli()+stop, 10), `"{\"n\":`+strconv.Itoa(n)+`}"`
+	}
+	return fmt.Sprintf(`{"version":"0","id":"%d-%s","detail-type":"Step Functions Execution Status Change","source":"aws.states",`+
+		`"time":%q,"detail":{"executionArn":"arn:aws:states:us-east-1:123456789012:execution:Pipeline:run-%d","status":%q,"startDate":%d,"stopDate":%s,`+
+		`"input":"{\"tenantId\":\"ada\"}","output":%s,"redriveCount":0}}`,
+		n, status, started.UTC().Format(time.RFC3339), n, status, started.UnixMilli(), stopDate, output)
+}
+
+// TestKilledWhileEventsFlow is row 3: ingest is killed 50 times while events
+// flow, and nothing is lost. The control is a consumer that deletes a message
+// before it is applied, under the same kills.
+func TestKilledWhileEventsFlow(t *testing.T) {
+	t.Parallel()
+	for program, wantLost := range map[string]bool{"statusd": false, "deletes-first": true} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			redis := cachetest.Redis(t)
+			endpoint, _ := sqstest.Local(t)
+			client := sqstest.Client(t, endpoint)
+			queue := sqstest.NewQueue(t, client, nil)
+			env := append(environment(redis, queue), "ROLE=ingest", "ADMIN_ADDR=127.0.0.1:0")
+
+			const executions = 5000
+			ctx, stop := context.WithCancel(t.Context())
+			sent := make(chan error, 1)
+			go func() { sent <- flow(ctx, client, queue, executions) }()
+			const kills = 50
+			for range kills {
+				p := apptest.Start(t, program, env)
+				<-time.After(100*time.Millisecond + rand.N(300*time.Millisecond))
+				p.Kill()
+			}
+			stop()
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+			apptest.Start(t, program, env)
+			cachetest.Eventually(t, 2*time.Minute, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
+
+			c, lost := openCache(t, redis), 0
+			for n := range executions {
+				if r, err := c.Get(t.Context(), arnOf(t, n)); err != nil || r.Status != cache.Succeeded {
+					lost++
+				}
+			}
+			if (lost > 0) != wantLost {
+				t.Errorf("%d of %d lost", lost, executions)
+			}
+			t.Logf("%d of %d lost after %d kills", lost, executions, kills)
+		})
+	}
+}
+
+// flow sends the events of executions, spread over the kills; when ctx ends it
+// sends the rest at once.
+func flow(ctx context.Context, client *sqs.Client, queue string, executions int) error {
+	const perBatch = 5 // executions, with two events each
+	for first := 0; first < executions; first += perBatch {
+		var entries []types.SendMessageBatchRequestEntry
+		for n := first; n < first+perBatch; n++ {
+			for _, body := range []string{event(n, "SUCCEEDED", 1000), event(n, "RUNNING", 0)} { // out of order
+				id := strconv.Itoa(len(entries))
+				entries = append(entries, types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body})
+			}
+		}
+		if _, err := client.SendMessageBatch(context.WithoutCancel(ctx), &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: entries}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// deletesFirst is a consumer as one should not write it.
+func deletesFirst() {
+	ctx := context.Background()
+	config, err := ingest.LoadAWS(ctx)
+	if err != nil {
+		panic(err)
+	}
+	queue, err := ingest.NewSQS(config, os.Getenv("SQS_QUEUE_URL"))
+	if err != nil {
+		panic(err)
+	}
+	c, err := app.OpenCache(app.Config{RedisURL: os.Getenv("REDIS_URL"), RedisPrefix: "sc", Retention: 360 * time.Hour}, nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	var decoder ingest.Decoder
+	for {
+		messages, err := queue.Receive(ctx)
+		if err != nil {
+			continue
+		}
+		_, _ = queue.Delete(ctx, messages)
+		for _, m := range messages {
+			if e, err := decoder.Decode([]byte(m.Body)); err == nil {
+				c.Apply(ctx, []cache.Execution{e.Execution})
+			}
+		}
+	}
+}
