@@ -1,0 +1,277 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+)
+
+// The rows are those of RELIABILITY.md §5.
+
+// TestFlood is row 2: every observation five times, shuffled, through two caches
+// at once.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	replicas := []*Cache{openIdle(t, s.URL()), openIdle(t, s.URL())}
+	const executions, copies, batch = 200, 5, 10
+	var flood []Execution
+	want := map[ARN]joined{}
+	for i := range executions {
+		for _, e := range redriveHistory(testARN(t, fmt.Sprint("flood-", i))) {
+			want[e.ARN] = join(want[e.ARN], observed(e))
+			for range copies {
+				flood = append(flood, e)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+	r.Shuffle(len(flood), func(i, j int) { flood[i], flood[j] = flood[j], flood[i] })
+
+	batches := make(chan []Execution)
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for b := range batches {
+				for _, o := range replicas[worker%2].Apply(t.Context(), b) {
+					if o.Err != nil {
+						t.Error(o.Err)
+					}
+				}
+			}
+		})
+	}
+	last := map[ARN]joined{}
+	for i := 0; i < len(flood); i += batch {
+		for _, e := range flood[i : i+batch] {
+			last[e.ARN] = lastWriteWins(last[e.ARN], observed(e))
+		}
+		batches <- flood[i : i+batch]
+	}
+	close(batches)
+	wg.Wait()
+
+	wrongByLastWrite := 0
+	for arn, state := range want {
+		expectState(t, replicas[0], arn, state)
+		if last[arn] != state {
+			wrongByLastWrite++
+		}
+	}
+	if wrongByLastWrite < executions/2 {
+		t.Errorf("last write wins would be wrong in %d of %d only", wrongByLastWrite, executions)
+	}
+}
+
+// confirmedUntil applies new executions from several goroutines until Redis fails
+// them, and returns those that were confirmed. begun is called once some are.
+func confirmedUntil(t *testing.T, c *Cache, begun func()) []ARN {
+	t.Helper()
+	const enough = 200
+	var mu sync.Mutex
+	var confirmed []ARN
+	var once sync.Once
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				arn := testARN(t, fmt.Sprintf("confirmed-%d-%d", worker, i))
+				if o := c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0]; !o.Final() {
+					return
+				}
+				mu.Lock()
+				confirmed = append(confirmed, arn)
+				n := len(confirmed)
+				mu.Unlock()
+				if n == enough {
+					once.Do(begun)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return confirmed
+}
+
+// lost counts the executions of which there is no record.
+func lost(t *testing.T, c *Cache, all []ARN) (n int) {
+	t.Helper()
+	for _, arn := range all {
+		if stored(t, c, arn) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRestartLosesNothingConfirmed is row 7. The control has no append-only file.
+func TestRestartLosesNothingConfirmed(t *testing.T) {
+	t.Parallel()
+	for appendOnly, safe := range map[string]bool{"yes": true, "no": false} {
+		t.Run("appendonly "+appendOnly, func(t *testing.T) {
+			t.Parallel()
+			s := cachetest.Redis(t, "--appendonly", appendOnly)
+			c := openIdle(t, s.URL())
+			confirmed := confirmedUntil(t, c, s.Kill)
+			s.Start()
+			if n := lost(t, c, confirmed); safe != (n == 0) {
+				t.Errorf("%d of %d are lost", n, len(confirmed))
+			}
+		})
+	}
+}
+
+// TestFrozenRedis is row 15: whoever writes knows soon, and soon can go on.
+func TestFrozenRedis(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL())
+	e := running(testARN(t, "frozen"), now())
+	apply(t, c, e)
+	e.RedriveCount = 1
+	s.Freeze()
+	for what, try := range map[string]func() error{
+		"apply": func() error { return c.Apply(t.Context(), []Execution{e})[0].Err },
+		"ping":  func() error { return c.Ping(t.Context()) },
+		"check": func() error { return c.Check(t.Context()) },
+		"register": func() error {
+			_, err := c.Register(t.Context(), Registration{ARN: e.ARN, Owner: "ada"})
+			return err
+		},
+	} {
+		begun := time.Now()
+		if err := try(); err == nil {
+			t.Errorf("%s succeeds although Redis is frozen", what)
+		}
+		if took := time.Since(begun); took > batchLimit {
+			t.Errorf("%s took %v", what, took)
+		}
+	}
+	s.Thaw()
+	cachetest.Eventually(t, 5*time.Second, "writes are confirmed again", func() bool {
+		return c.Ping(t.Context()) == nil && c.Apply(t.Context(), []Execution{e})[0].Final()
+	})
+	if r := stored(t, c, e.ARN); r.Version != e.Version() {
+		t.Errorf("version %s, want %s", r.Version, e.Version())
+	}
+}
+
+// TestALostReply is row 19: the script ran, but the connection broke before its
+// answer came.
+func TestALostReply(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	var n network
+	c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
+	arn, start := testARN(t, "reply"), now()
+	apply(t, c, running(arn, start)) // loads the script
+	var dropped atomic.Bool
+	n.begin(func(conn *faultyConn) (bool, error) {
+		if conn.asked(string(arn)) && dropped.CompareAndSwap(false, true) {
+			return true, io.ErrUnexpectedEOF
+		}
+		return false, nil
+	})
+	e := succeeded(arn, start, `{}`)
+	e.Owner = "ada"
+	published := calls(t, other, "publish")
+	if o := c.Apply(t.Context(), []Execution{e})[0]; o.Verdict != Unconfirmed {
+		t.Errorf("without an answer: %s", o.Verdict)
+	}
+	before := stored(t, other, arn)
+	if before.Status != Succeeded {
+		t.Fatalf("%s: the script did not run, so nothing was shown", before.Status)
+	}
+	if got := apply(t, c, e); got[0] != Superseded {
+		t.Errorf("again: %s", got[0])
+	}
+	after := stored(t, other, arn)
+	if after.Plain.ETag[0] != before.Plain.ETag[0] || !after.ObservedAt.Equal(before.ObservedAt) || after.Owner != "ada" {
+		t.Errorf("the second time changed %+v to %+v", before, after)
+	}
+	if n := calls(t, other, "publish") - published; n != 1 {
+		t.Errorf("announced %d times, want once", n)
+	}
+	index := c.names.owner("ada")
+	if members, err := c.readers.ZRange(t.Context(), index, 0, -1).Result(); err != nil || len(members) != 1 {
+		t.Errorf("the owner's index holds %v, %v", members, err)
+	}
+}
+
+// TestScriptsThatVanish is row 20: SCRIPT FLUSH again and again, as if replicas
+// without the script were promoted.
+func TestScriptsThatVanish(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c, flusher := openIdle(t, s.URL()), openIdle(t, s.URL())
+	ctx, cancel := context.WithCancel(t.Context())
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		tick := time.NewTicker(3 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			_ = flusher.writers.ScriptFlush(ctx).Err() // the number of loads tells
+			<-tick.C
+		}
+	}()
+	var unconfirmed atomic.Int64
+	var wg sync.WaitGroup
+	all := make([][]ARN, 4)
+	for worker := range all {
+		wg.Go(func() {
+			for i := range 100 {
+				arn := testARN(t, fmt.Sprintf("script-%d-%d", worker, i))
+				all[worker] = append(all[worker], arn)
+				for !c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0].Final() {
+					unconfirmed.Add(1) // the queue would bring it again
+				}
+			}
+		})
+	}
+	wg.Wait()
+	cancel()
+	<-flushed
+	for _, some := range all {
+		if n := lost(t, c, some); n > 0 {
+			t.Errorf("%d of %d are lost", n, len(some))
+		}
+	}
+	if loads := calls(t, c, "script|load"); loads < 10 {
+		t.Errorf("the script was gone %d times only", loads)
+	}
+	if n := unconfirmed.Load(); n > 40 {
+		t.Errorf("%d of 400 had to come again: a missing script is to be loaded at once", n)
+	}
+}
+
+// TestAScriptThatFailsForOne leaves the others of its batch alone: a key of the
+// wrong type stands for whatever may go wrong with one record.
+func TestAScriptThatFailsForOne(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	bad, good := testARN(t, "bad"), testARN(t, "good")
+	if err := c.writers.LPush(t.Context(), c.names.execution(bad), "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	outcomes := c.Apply(t.Context(), []Execution{running(good, now()), running(bad, now()), succeeded(good, now(), `{}`)})
+	for i, want := range []Verdict{Applied, Unconfirmed, Applied} {
+		if outcomes[i].Verdict != want {
+			t.Errorf("observation %d: %s, %v; want %s", i, outcomes[i].Verdict, outcomes[i].Err, want)
+		}
+	}
+	if err := outcomes[1].Err; err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+		t.Errorf("the reason is %v", err)
+	}
+	if r := stored(t, c, good); r.Status != Succeeded {
+		t.Errorf("the other one is %s", r.Status)
+	}
+}
