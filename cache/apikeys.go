@@ -184,7 +184,7 @@ func (c *Cache) CreateKey(ctx context.Context, k Key) (secret string, created Ke
 	secret = keyPrefix + hex.EncodeToString(random)
 	h := c.keys.hash(secret)
 	k.Hash, k.Prefix = hex.EncodeToString(h[:]), secret[:keyNameLength]
-	k.CreatedAt = time.Now().UTC().Truncate(time.Second)
+	k.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
 	return secret, k, c.putKeys(ctx, []Key{k})
 }
 

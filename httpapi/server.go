@@ -47,11 +47,11 @@ type Options struct {
 	Origins   []string      // whose pages may call the API
 	TLS       bool          // it is served over TLS
 	Version   string
-	Log       *slog.Logger
-	AccessLog io.Writer // a line for each request; must not block; nil: none
-	LogJSON   bool      // form of those lines
-	Metrics   *prometheus.Registry
-	Posts     []Post // further routes
+	Log       *slog.Logger         // nil: none
+	AccessLog io.Writer            // a line for each request; must not block; nil: none
+	LogJSON   bool                 // form of those lines
+	Metrics   *prometheus.Registry // nil: one of its own
+	Posts     []Post               // further routes
 }
 
 // Post is a route that is not of this service and shares its checks: token,
@@ -79,6 +79,12 @@ type Server struct {
 
 // New returns a Server. Without Keys and JWT it lets nobody in.
 func New(o Options) *Server {
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Server{
 		options: o,
 		auth:    &authenticator{keys: o.Keys},

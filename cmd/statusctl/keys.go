@@ -45,6 +45,9 @@ func withCache(cmd *cobra.Command, f func(context.Context, *cache.Cache, app.Con
 	config.APIKeysFile = file
 	ctx, cancel := context.WithTimeout(cmd.Context(), keysLimit)
 	defer cancel()
+	if err := c.Check(ctx); err != nil {
+		return errors.Join(app.RedisError(config, err), c.Close())
+	}
 	return errors.Join(f(ctx, c, config), c.Close())
 }
 

@@ -208,7 +208,7 @@ func (s *service) check(ctx context.Context) error {
 	var g errgroup.Group
 	errs := make([]error, 2)
 	g.Go(func() error {
-		errs[0] = redisError(s.config, untilGood(ctx, s.cache.Check))
+		errs[0] = RedisError(s.config, untilGood(ctx, s.cache.Check))
 		return nil
 	})
 	if s.queue != nil {
@@ -221,8 +221,8 @@ func (s *service) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// redisError makes one line of what a check of Redis said, with the cure.
-func redisError(c Config, err error) error {
+// RedisError makes one line of what a check of Redis said, with the cure.
+func RedisError(c Config, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -1,0 +1,206 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load reads settings from an environment.
+func load(env map[string]string, args ...string) (Config, error) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	AddFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return Config{}, err
+	}
+	return Load(flags, func(name string) string { return env[name] })
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	const pepper = "0123456789abcdef"
+	for name, test := range map[string]struct {
+		env  map[string]string
+		args []string
+		want string // in the error; empty: none
+	}{
+		"least":               {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper}, nil, ""},
+		"ingest needs no key": {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q"}, nil, ""},
+		"flags win":           {map[string]string{"ROLE": "x", "API_KEY_PEPPER": pepper}, []string{"--role=api"}, ""},
+		"JWT alone":           {map[string]string{"ROLE": "api", "JWT_ISSUER": "https://i.example.com", "JWT_CLIENT_IDS": "a, b"}, nil, ""},
+		"JWT without clients": {map[string]string{"ROLE": "api", "JWT_ISSUER": "https://i.example.com"}, nil, "JWT_CLIENT_IDS"},
+		"clients without JWT": {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "JWT_CLIENT_IDS": "a"}, nil, "JWT_ISSUER"},
+		"TLS half":            {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "TLS_KEY_FILE": "app_test.go"}, nil, "TLS_CERT_FILE"},
+		"FIFO":                {map[string]string{"SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "API_KEY_PEPPER": pepper}, nil, "FIFO"},
+		"a rate":              {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RATE_LIMIT": "1.5"}, nil, "RATE_LIMIT"},
+		"an origin":           {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "https://a.example.com/path"}, nil, "CORS_ORIGINS"},
+		"any origin":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "*"}, nil, "CORS_ORIGINS"},
+		"an address":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LISTEN_ADDR": "8080"}, nil, "LISTEN_ADDR"},
+		"a prefix":            {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_PREFIX": "a{b}"}, nil, "REDIS_PREFIX"},
+		"acks":                {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_REPLICA_ACKS": "-1"}, nil, "REDIS_REPLICA_ACKS"},
+		"a state machine":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "STATE_MACHINES": "Pipeline"}, nil, "STATE_MACHINES"},
+		"an owner path":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "OWNER_PATH": "a..b"}, nil, "OWNER_PATH"},
+		"a duration":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
+		"a level":             {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
+	} {
+		c, err := load(test.env, test.args...)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: error %v, want %q", name, err, test.want)
+		}
+		if err != nil && strings.Count(err.Error(), "\n") > 0 {
+			t.Errorf("%s: one mistake, several lines: %v", name, err)
+		}
+		if err == nil && strings.Contains(c.Print(), pepper) {
+			t.Errorf("%s: the pepper is printed", name)
+		}
+	}
+}
+
+// TestEverySettingIsDocumented: the names are a contract (DESIGN.md §3).
+func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
+		if s.help == "" {
+			t.Errorf("%s has no help", s.name)
+		}
+	}
+	want := strings.Fields(`LISTEN_ADDR ADMIN_ADDR REDIS_URL REDIS_PREFIX SQS_QUEUE_URL ROLE OWNER_PATH STATE_MACHINES
+		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
+		RETENTION MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
+		CORS_ORIGINS TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)
+	slices.Sort(names)
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("settings %v\nwant     %v", names, want)
+	}
+}
+
+// pipe is a log that can be blocked.
+type pipe struct {
+	mu  sync.Mutex // held by who blocks it
+	out bytes.Buffer
+}
+
+func (p *pipe) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+// TestBlockedLog is row 39: who logs never waits. The control is the pipe
+// itself, which would make them wait for ever.
+func TestBlockedLog(t *testing.T) {
+	t.Parallel()
+	p := &pipe{}
+	p.mu.Lock()
+	l := newLogWriter(p)
+	line := strings.Repeat("x", 1023) + "\n"
+	const lines = 3 * maxLogBytes / 1024
+	for range lines {
+		if _, err := l.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.mu.TryLock() {
+		t.Fatal("the control: the pipe is not blocked")
+	}
+	p.mu.Unlock()
+	l.Close(10 * time.Second)
+	text := p.out.String()
+	if got := strings.Count(text, line); got < maxLogBytes/1024-1 || got >= lines {
+		t.Errorf("%d lines of %d written", got, lines)
+	}
+	if !strings.Contains(text, "log lines dropped") {
+		t.Error("no word about those that were dropped")
+	}
+}
+
+func TestLogIsWrittenInOrder(t *testing.T) {
+	t.Parallel()
+	p := &pipe{}
+	l := newLogWriter(p)
+	var want strings.Builder
+	for n := range 1000 {
+		_, _ = fmt.Fprintln(l, n)
+		_, _ = fmt.Fprintln(&want, n)
+	}
+	l.Close(10 * time.Second)
+	if p.out.String() != want.String() {
+		t.Error("lines are missing or out of order")
+	}
+}
+
+func TestStagesStopInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var ended []string
+		part := func(name string, takes time.Duration) stage {
+			return stage{name, func(ctx context.Context) error {
+				<-ctx.Done()
+				<-time.After(takes)
+				mu.Lock()
+				defer mu.Unlock()
+				ended = append(ended, name)
+				return nil
+			}}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		err := runStages(ctx, 10*time.Second, []stage{part("a", 3*time.Second), part("b", time.Second), part("c", 0)})
+		if err != nil || !slices.Equal(ended, []string{"a", "b", "c"}) {
+			t.Errorf("%v, %v", ended, err)
+		}
+	})
+}
+
+func TestStageThatEndsOrHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		release := make(chan struct{})
+		defer close(release)
+		waits := func(ctx context.Context) error { <-ctx.Done(); return nil }
+		err := runStages(t.Context(), time.Second, []stage{{"waits", waits}, {"breaks", func(context.Context) error { return broken }}})
+		if !errors.Is(err, broken) {
+			t.Errorf("a stage that ends: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		err = runStages(ctx, 5*time.Second, []stage{{"hangs", func(context.Context) error { <-release; return nil }}, {"waits", waits}})
+		if err == nil || !strings.Contains(err.Error(), "hangs did not stop") || time.Since(begin) != 6*time.Second {
+			t.Errorf("a stage that hangs: %v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+func TestExit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{nil, 0, ""},
+		{errors.New("a\nb"), 1, "x: a\nx: b\n"},
+		{&ExitError{Code: 3}, 3, ""},
+		{fmt.Errorf("wrapped: %w", &ExitError{Code: 2, Err: errors.New("no")}), 2, "x: no\n"},
+	} {
+		var out bytes.Buffer
+		if code := Exit(&out, "x", test.err); code != test.code || out.String() != test.text {
+			t.Errorf("%v: %d %q", test.err, code, &out)
+		}
+	}
+}

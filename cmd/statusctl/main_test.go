@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/httpapi"
+)
+
+const pepper = "pepper pepper pepper"
+
+func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusctl": main}) }
+
+// ctl runs statusctl on a Redis and returns what it printed.
+func ctl(t *testing.T, env []string, wantCode int, args ...string) string {
+	t.Helper()
+	p := apptest.Start(t, "statusctl", env, args...)
+	if code := p.Wait(30 * time.Second); code != wantCode {
+		t.Errorf("%v: exit code %d, want %d\n%s", args, code, wantCode, p.Output())
+	}
+	return p.Output()
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	file := filepath.Join(t.TempDir(), "keys.json")
+	env := []string{"REDIS_URL=" + redis.URL(), "API_KEY_PEPPER=" + pepper, "API_KEYS_FILE=" + file}
+
+	var made map[string]any
+	text := ctl(t, env, 0, "keys", "create", "--owner", "ada", "--name", "CI", "--daily-limit", "5", "--json")
+	if err := json.Unmarshal([]byte(text), &made); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	secret, _ := made["key"].(string)
+	prefix, _ := made["prefix"].(string)
+	if !cache.IsAPIKey(secret) || prefix != secret[:17] || made["name"] != "CI" || made["owner"] != "ada" || made["scope"] != "read" || made["createdAt"] == "" {
+		t.Errorf("created: %s", text)
+	}
+	plain := ctl(t, env, 0, "keys", "create", "--owner", "gen", "--name", "generate", "--scope", "register",
+		"--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:A", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:B")
+	if first, _, _ := strings.Cut(plain, "\n"); !cache.IsAPIKey(first) {
+		t.Errorf("the key does not stand on a line of its own: %s", plain)
+	}
+	var listed []map[string]any
+	text = ctl(t, env, 0, "keys", "list", "--json")
+	if err := json.Unmarshal([]byte(text), &listed); err != nil || len(listed) != 2 || strings.Contains(text, secret) || listed[0]["key"] != nil {
+		t.Errorf("%v: %s", err, text)
+	}
+	if table := ctl(t, env, 0, "keys", "list"); !strings.Contains(table, prefix) || strings.Contains(table, secret) {
+		t.Errorf("table: %s", table)
+	}
+	ctl(t, env, 0, "keys", "export")
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), secret) {
+		t.Errorf("exported: %v %s", err, text)
+	}
+	if out := ctl(t, env, 0, "keys", "revoke", prefix); !strings.Contains(out, "revoked "+prefix) {
+		t.Errorf("revoke: %s", out)
+	}
+	keys, err := cache.ReadKeysFile(file)
+	if err != nil || !keys[0].Revoked() || keys[1].Revoked() {
+		t.Errorf("the file after the revocation: %+v, %v", keys, err)
+	}
+	redis.Do("FLUSHALL")
+	ctl(t, env, 0, "keys", "import")
+	if table := ctl(t, env, 0, "keys", "list"); !strings.Contains(table, prefix) {
+		t.Errorf("imported: %s", table)
+	}
+	for _, wrong := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"keys", "revoke", "csk_live_00000000"}, "no API key has the prefix"},
+		{[]string{"keys", "create", "--name", "x"}, "--owner"},
+		{[]string{"keys", "create", "--owner", "a", "--name", "x", "--scope", "all"}, "--scope"},
+		{[]string{"keys", "create", "--owner", "a", "--name", "x", "--state-machine", "y"}, "--state-machine"},
+		{[]string{"keys", "create", "--owner", "a", "--name", "x", "--daily-limit", "-1"}, "--daily-limit"},
+		{[]string{"keys", "import", "/nowhere"}, "/nowhere"},
+		{[]string{"keys", "list", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
+		{[]string{"keys", "list", "--redis-url", "x"}, "REDIS_URL"},
+		{[]string{"nothing"}, "unknown command"},
+	} {
+		out := ctl(t, env, 1, wrong.args...)
+		if !strings.HasPrefix(out, "statusctl: ") || !strings.Contains(out, wrong.want) || strings.Contains(out, "goroutine") {
+			t.Errorf("%v: %s", wrong.args, out)
+		}
+	}
+}
+
+func TestGet(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: httpapi.New(httpapi.Options{Cache: c, Keys: c, Retention: 360 * time.Hour}).Handler()}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	secret, _, err := c.CreateKey(t.Context(), cache.Key{Owner: "ada", Name: "test", Scope: cache.ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
+
+	const machine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline/Map:"
+	start := time.Now().Add(-time.Minute).Truncate(time.Second)
+	for status, code := range map[cache.Status]int{
+		cache.Running: exitStillRuns, cache.Succeeded: 0, cache.Failed: exitFailed, cache.TimedOut: exitTimedOut, cache.Aborted: exitAborted,
+	} {
+		arn, err := cache.ParseARN(machine + "é-" + string(status))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := cache.Execution{ARN: arn, Status: status, StartDate: start, Completeness: cache.Complete, Owner: "ada", Source: cache.FromEvent}
+		if e.Terminal() {
+			e.StopDate = start.Add(5 * time.Second)
+		}
+		if status == cache.Succeeded {
+			e.Output = []byte(`{"n":9007199254740993}`)
+		}
+		if o := c.Apply(t.Context(), []cache.Execution{e}); !o[0].Final() {
+			t.Fatal(o[0].Err)
+		}
+		if out := ctl(t, env, code, "get", string(arn)); !strings.Contains(out, string(status)) || !strings.Contains(out, string(arn)) {
+			t.Errorf("%s: %s", status, out)
+		}
+		if out := ctl(t, env, code, "get", "--json", string(arn)); !json.Valid([]byte(out)) || status == cache.Succeeded && !strings.Contains(out, `"output":{"n":9007199254740993}`) {
+			t.Errorf("%s: %s", status, out)
+		}
+	}
+	for name, wrong := range map[string]struct {
+		env  []string
+		args []string
+		want string
+	}{
+		"unknown":    {env, []string{"get", machine + "nobody"}, "NotFound"},
+		"no ARN":     {env, []string{"get", "x"}, "executionArn"},
+		"no token":   {env[:1], []string{"get", machine + "x"}, "STATUS_TOKEN"},
+		"bad token":  {env[:1], []string{"get", "--token", "x", machine + "x"}, "Unauthorized"},
+		"no service": {env, []string{"get", "--server", "http://127.0.0.1:1", machine + "x"}, "refused"},
+		"no URL":     {env, []string{"get", "--server", "here", machine + "x"}, "not the URL"},
+	} {
+		if out := ctl(t, wrong.env, exitCouldNotAsk, wrong.args...); !strings.Contains(out, wrong.want) {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}
+
+func TestCompletionAndVersion(t *testing.T) {
+	t.Parallel()
+	if out := ctl(t, nil, 0, "version"); strings.TrimSpace(out) != version {
+		t.Errorf("version: %s", out)
+	}
+	if out := ctl(t, nil, 0, "completion", "bash"); !strings.Contains(out, "statusctl") {
+		t.Error("no completion for bash")
+	}
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+)
+
+func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusdev": main}) }
+
+// laptop is a running statusdev.
+type laptop struct {
+	*apptest.Process
+	api, key string
+}
+
+var (
+	apiLine = regexp.MustCompile(`(?m)^API +(http://\S+)/v1/status/`)
+	keyLine = regexp.MustCompile(`(?m)^csk_live_[0-9a-f]{32}$`)
+)
+
+// startLaptop starts statusdev and returns when it says how to begin.
+func startLaptop(t *testing.T, args ...string) *laptop {
+	t.Helper()
+	l := &laptop{Process: apptest.Start(t, "statusdev", nil, args...)}
+	cachetest.Eventually(t, 30*time.Second, "statusdev says how to begin", func() bool { return strings.Contains(l.Output(), "Ctrl-C ends it") })
+	api, key := apiLine.FindStringSubmatch(l.Output()), keyLine.FindString(l.Output())
+	if api == nil || key == "" {
+		t.Fatalf("no URL or no key:\n%s", l.Output())
+	}
+	l.api, l.key = api[1], key
+	return l
+}
+
+// ask returns the data of an answer.
+func (l *laptop) ask(method, path, body string) (int, map[string]any, error) {
+	r, err := http.NewRequest(method, l.api+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+l.key)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, nil, err
+	}
+	var envelope struct{ Data, Error map[string]any }
+	if err := json.Unmarshal(text, &envelope); err != nil {
+		return 0, nil, err
+	}
+	if envelope.Data == nil {
+		return answer.StatusCode, envelope.Error, nil
+	}
+	return answer.StatusCode, envelope.Data, nil
+}
+
+// TestPollingScript does what the script of the public documentation does, 25
+// times at once: start an execution, ask for it with its raw ARN in the path,
+// and wait 2 s, growing by half to 10 s, between two questions.
+func TestPollingScript(t *testing.T) {
+	t.Parallel()
+	l := startLaptop(t, "--listen-addr", "127.0.0.1:0")
+	ends := map[string]string{"succeeded": "SUCCEEDED", "failed": "FAILED", "timed_out": "FAILED", "redriven": "SUCCEEDED", "oversize": "SUCCEEDED"}
+	var wg sync.WaitGroup
+	for n := range 5 {
+		for simulate, want := range ends {
+			wg.Go(func() {
+				inputType := []string{"url", "cve", "text"}[n%3]
+				status, data, err := l.ask("POST", "/v1/generate", `{"inputType":"`+inputType+`","simulate":"`+simulate+`","n":`+strconv.Itoa(n)+`}`)
+				if err != nil || status != 202 || data["status"] != "RUNNING" || data["startDate"] == nil {
+					t.Errorf("%s: %d %v %v", simulate, status, data, err)
+					return
+				}
+				last := l.poll(t, data["executionArn"].(string), simulate == "redriven")
+				if last["status"] != want {
+					t.Errorf("%s ended as %v", simulate, last)
+				}
+				l.checkEnd(t, simulate, inputType, last)
+			})
+		}
+	}
+	wg.Wait()
+	l.Signal(syscall.SIGINT)
+	if code := l.Wait(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+}
+
+// poll asks until the execution has ended. A failure that will be redriven is
+// not the end of it.
+func (l *laptop) poll(t *testing.T, arn string, redriven bool) map[string]any {
+	delay := 2 * time.Second
+	for range 20 {
+		status, data, err := l.ask("GET", "/v1/status/"+arn, "")
+		if err != nil || status != 200 || data["executionArn"] != arn {
+			t.Errorf("%s: %d %v %v", arn, status, data, err)
+			return data
+		}
+		if data["status"] == "SUCCEEDED" || data["status"] == "FAILED" && !redriven {
+			return data
+		}
+		<-time.After(delay)
+		delay = min(delay*3/2, 10*time.Second)
+	}
+	t.Errorf("%s does not end", arn)
+	return nil
+}
+
+func (l *laptop) checkEnd(t *testing.T, simulate, inputType string, data map[string]any) {
+	output, _ := data["output"].(map[string]any)
+	switch simulate {
+	case "succeeded", "redriven":
+		for _, part := range []string{"rules", "ttps", "iocs", "detectionGaps", "pipelineNotices", "metadata"} {
+			if _, ok := output[part]; !ok {
+				t.Errorf("the output has no %s: %v", part, output)
+			}
+		}
+		if metadata, _ := output["metadata"].(map[string]any); metadata["inputType"] != inputType {
+			t.Errorf("metadata: %v", metadata)
+		}
+	case "oversize":
+		if data["output"] != nil || data["outputTruncated"] != true {
+			t.Errorf("oversize: %v", data)
+		}
+	case "failed":
+		if data["errorMessage"] != "TierLimitExceeded: Monthly rule generation limit reached" {
+			t.Errorf("failed: %v", data)
+		}
+	case "timed_out":
+		if data["errorMessage"] != "States.Timeout: Execution timed out" {
+			t.Errorf("timed out: %v", data)
+		}
+	}
+}
+
+func TestGenerateRefuses(t *testing.T) {
+	t.Parallel()
+	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--no-demo")
+	for body, want := range map[string]string{
+		`{}`: "inputType", `{"inputType":"file"}`: "inputType", `{"inputType":"url","simulate":"no"}`: "simulate",
+		`[]`: "body", `{`: "body", `{"inputType":7}`: "body",
+	} {
+		status, data, err := l.ask("POST", "/v1/generate", body)
+		message, _ := data["message"].(string)
+		if err != nil || status != 400 || !strings.Contains(message, want) {
+			t.Errorf("%s: %d %v %v", body, status, data, err)
+		}
+	}
+	l.key = "none"
+	if status, _, err := l.ask("POST", "/v1/generate", `{"inputType":"url"}`); status != 401 {
+		t.Errorf("without a key: %d, %v", status, err)
+	}
+}
+
+func TestOwnRedisAndPorts(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--redis-url", redis.URL())
+	cachetest.Eventually(t, 20*time.Second, "records are in the Redis that was named", func() bool { return redis.Do("DBSIZE") > ":3" })
+	l.Signal(syscall.SIGTERM)
+	if code := l.Wait(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for name, args := range map[string][]string{
+		"a port in use":  {"--listen-addr", taken.Addr().String()},
+		"no Redis there": {"--listen-addr", "127.0.0.1:0", "--redis-url", "redis://127.0.0.1:1"},
+		"not a Redis":    {"--listen-addr", "127.0.0.1:0", "--redis-url", "x"},
+	} {
+		p := apptest.Start(t, "statusdev", nil, args...)
+		if code := p.Wait(30 * time.Second); code != 1 || len(p.Lines()) != 1 || !strings.HasPrefix(p.Output(), "statusdev: ") {
+			t.Errorf("%s: exit code %d\n%s", name, code, p.Output())
+		}
+	}
+}
+
+func TestDefaultPortGivesWay(t *testing.T) {
+	t.Parallel()
+	if taken, err := net.Listen("tcp", defaultAddr); err == nil {
+		defer func() { _ = taken.Close() }()
+	} // else somebody else has it, which is as good
+	l := startLaptop(t, "--no-demo")
+	if !strings.Contains(l.Output(), defaultAddr+" is in use") || strings.HasSuffix(l.api, ":8080") {
+		t.Errorf("no word about the port:\n%s", l.Output())
+	}
+}
