@@ -33,6 +33,7 @@ type Program struct {
 	// BalancerDelay is how long to go on serving after a load balancer could see
 	// that the process is about to stop.
 	BalancerDelay time.Duration
+	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
 	Posts         func(*cache.Cache) []httpapi.Post
 	// Background runs beside the service until its context ends; nil: nothing.
 	Background func(context.Context, *cache.Cache) error
@@ -89,7 +90,7 @@ type service struct {
 // open builds every part. It connects to nothing.
 func (s *service) open(ctx context.Context) error {
 	var err error
-	if s.cache, err = OpenCache(s.config, s.log, s.metrics); err != nil {
+	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program.NearBytes); err != nil {
 		return err
 	}
 	return errors.Join(s.openIngest(ctx), s.openAPI())
@@ -97,13 +98,17 @@ func (s *service) open(ctx context.Context) error {
 
 // OpenCache opens the cache that the settings name.
 func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cache.Cache, error) {
+	return openCache(c, log, metrics, 0)
+}
+
+func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, nearBytes int64) (*cache.Cache, error) {
 	var pepper []byte
 	if c.APIKeyPepper != "" {
 		pepper = []byte(c.APIKeyPepper)
 	}
 	return cache.Open(cache.Options{
 		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
-		KeyPepper: pepper, KeysFile: c.APIKeysFile, Log: log, Metrics: metrics,
+		KeyPepper: pepper, KeysFile: c.APIKeysFile, NearBytes: nearBytes, Log: log, Metrics: metrics,
 	})
 }
 
