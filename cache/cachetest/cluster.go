@@ -1,0 +1,116 @@
+package cachetest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ClusterServers is a Redis Cluster of the test's own: three primaries and a
+// replica of each.
+type ClusterServers struct {
+	Primaries []*Server
+	Replicas  []*Server // the i-th is of the i-th primary
+}
+
+// clusterShards is the fewest primaries that can agree that one is gone.
+const clusterShards = 3
+
+// Cluster starts a cluster in which a primary that is gone for a second is
+// replaced by its replica. It returns when every node takes part.
+func Cluster(t testing.TB) *ClusterServers {
+	t.Helper()
+	c := &ClusterServers{}
+	for range clusterShards {
+		c.Primaries = append(c.Primaries, clusterNode(t))
+		c.Replicas = append(c.Replicas, clusterNode(t))
+	}
+	for i, s := range c.Primaries {
+		s.Do(fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*16384/clusterShards, (i+1)*16384/clusterShards-1))
+	}
+	all := c.Servers()
+	for i, s := range all {
+		s.Do(fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)) // else they would have to settle it first
+		if i > 0 {
+			host, port, _ := net.SplitHostPort(s.Addr)
+			all[0].Do(fmt.Sprintf("CLUSTER MEET %s %s %s", host, port, s.busPort()))
+		}
+	}
+	c.await(t, "every node knows every other", func(s *Server) bool {
+		return strings.Contains(s.text("CLUSTER INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(all)))
+	})
+	for i, s := range c.Replicas {
+		s.Do("CLUSTER REPLICATE " + c.Primaries[i].text("CLUSTER MYID"))
+	}
+	c.await(t, "the cluster is complete and replicated", func(s *Server) bool {
+		state, replication := s.text("CLUSTER INFO"), s.text("INFO replication")
+		return strings.Contains(state, "cluster_state:ok") && strings.Count(s.text("CLUSTER NODES"), "slave") == clusterShards &&
+			(strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "connected_slaves:1"))
+	})
+	return c
+}
+
+func clusterNode(t testing.TB) *Server {
+	t.Helper()
+	return Redis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
+}
+
+// busPort is the port on which the nodes of a cluster talk to each other.
+func (s *Server) busPort() string { return s.args[len(s.args)-1] }
+
+func (c *ClusterServers) await(t testing.TB, what string, met func(*Server) bool) {
+	t.Helper()
+	for _, s := range c.Servers() {
+		Eventually(t, 20*time.Second, what, func() bool { return met(s) })
+	}
+}
+
+// Servers returns every node, primaries first.
+func (c *ClusterServers) Servers() []*Server {
+	return append(append([]*Server(nil), c.Primaries...), c.Replicas...)
+}
+
+// URL returns the cluster as a REDIS_URL.
+func (c *ClusterServers) URL() string { return "redis+cluster://" + addresses(c.Servers()) }
+
+func addresses(servers []*Server) string {
+	all := make([]string, len(servers))
+	for i, s := range servers {
+		all[i] = s.Addr
+	}
+	return strings.Join(all, ",")
+}
+
+// text sends one inline command that is answered by a text, and fails the test
+// if it is not.
+func (s *Server) text(command string) string {
+	s.t.Helper()
+	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
+		s.t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	head, err := r.ReadString('\n')
+	length, notLength := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(head, "$")))
+	if err != nil || notLength != nil {
+		s.t.Fatalf("%s: %q, %v", command, head, err)
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(r, text); err != nil {
+		s.t.Fatalf("%s: %v", command, err)
+	}
+	return string(text)
+}

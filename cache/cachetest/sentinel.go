@@ -1,0 +1,66 @@
+package cachetest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// SentinelServers is a primary with one replica, watched by three Sentinels.
+type SentinelServers struct {
+	Primary   *Server
+	Replica   *Server
+	Sentinels []*Server
+}
+
+// masterName is what the Sentinels call the primary.
+const masterName = "main"
+
+// Sentinel starts a primary that is replaced by its replica when it is gone for
+// a second. It returns when the Sentinels know each other and the replica.
+func Sentinel(t testing.TB) *SentinelServers {
+	t.Helper()
+	s := &SentinelServers{Primary: Redis(t), Replica: Redis(t)}
+	host, port, _ := net.SplitHostPort(s.Primary.Addr)
+	s.Replica.Do("REPLICAOF " + host + " " + port)
+	Eventually(t, 20*time.Second, "the replica is in step", func() bool {
+		return strings.Contains(s.Replica.text("INFO replication"), "master_link_status:up")
+	})
+	for range 3 {
+		s.Sentinels = append(s.Sentinels, watcher(t, host, port))
+	}
+	for _, w := range s.Sentinels {
+		Eventually(t, 20*time.Second, "the Sentinels know each other and the replica", func() bool {
+			return strings.Contains(w.text("INFO sentinel"), "status=ok,address="+s.Primary.Addr+",slaves=1,sentinels=3")
+		})
+	}
+	return s
+}
+
+// watcher starts one Sentinel. It keeps what it learns in its configuration
+// file, so it insists on having one.
+func watcher(t testing.TB, host, port string) *Server {
+	t.Helper()
+	own := strconv.Itoa(FreePort(t))
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", own), t: t, dir: t.TempDir()}
+	file := filepath.Join(s.dir, "sentinel.conf")
+	s.args = []string{file, "--sentinel"}
+	settings := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s %s 2\n", own, masterName, host, port) +
+		fmt.Sprintf("sentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 3000\n", masterName, masterName)
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// URL returns the Sentinels and the name of the primary as a REDIS_URL.
+func (s *SentinelServers) URL() string {
+	return "redis+sentinel://" + addresses(s.Sentinels) + "/" + masterName
+}

@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+)
+
+func TestStoreOnACluster(t *testing.T) {
+	t.Parallel()
+	storeSuite(t, cachetest.Cluster(t).URL())
+}
+
+func TestStoreBehindSentinel(t *testing.T) {
+	t.Parallel()
+	storeSuite(t, cachetest.Sentinel(t).URL())
+}
+
+func autoAcks(o *Options) { o.ReplicaAcks = AutoAcks }
+
+// TestAPrimaryDies is rows 10 and 11: everything that was confirmed is there
+// after the replica has taken over, and it takes over soon.
+func TestAPrimaryDies(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(*testing.T) (url string, primary *cachetest.Server){
+		"cluster": func(t *testing.T) (string, *cachetest.Server) {
+			c := cachetest.Cluster(t)
+			return c.URL(), c.Primaries[0]
+		},
+		"sentinel": func(t *testing.T) (string, *cachetest.Server) {
+			s := cachetest.Sentinel(t)
+			return s.URL(), s.Primary
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, primary := start(t)
+			c := openTest(t, url, autoAcks)
+			if acks := c.acks.Load(); acks != 1 {
+				t.Fatalf("%d replicas confirm a write, want 1", acks)
+			}
+			confirmed, gap := applyThrough(t, c, primary.Kill)
+			if n := lost(t, c, confirmed); n > 0 {
+				t.Errorf("%d of %d are lost", n, len(confirmed))
+			}
+			const limit = 8 * time.Second
+			if t.Logf("writes failed for %v", gap); gap < 500*time.Millisecond || gap > limit {
+				t.Errorf("want some time, and at most %v", limit)
+			}
+			cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+		})
+	}
+}
+
+// applyThrough applies executions from several goroutines, again and again until
+// each is confirmed, and has something happen on the way. It returns them and
+// the longest time that one needed.
+func applyThrough(t *testing.T, c *Cache, happen func()) (all []ARN, longest time.Duration) {
+	t.Helper()
+	const each = 400
+	var confirmed atomic.Int64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := range each {
+				arn, begun := testARN(t, fmt.Sprintf("through-%d-%d", worker, i)), time.Now()
+				for !c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0].Final() {
+					if time.Since(begun) > 20*time.Second {
+						t.Errorf("%s is not confirmed", arn)
+						return
+					}
+					<-time.After(10 * time.Millisecond) // as the queue would let some time pass
+				}
+				mu.Lock()
+				all, longest = append(all, arn), max(longest, time.Since(begun))
+				mu.Unlock()
+				if confirmed.Add(1) == each {
+					happen()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return all, longest
+}
+
+// TestAFrozenReplica is row 13: what the replica does not confirm is not
+// confirmed. The control does not ask for it.
+func TestAFrozenReplica(t *testing.T) {
+	t.Parallel()
+	primary := cachetest.Redis(t)
+	host, port, _ := net.SplitHostPort(primary.Addr)
+	replica := cachetest.Redis(t, "--replicaof", host, port)
+	acks := func(n int) func(*Options) { return func(o *Options) { o.ReplicaAcks = n } }
+	auto, always, never := openTest(t, primary.URL(), acks(AutoAcks)), openIdle(t, primary.URL(), acks(1)), openIdle(t, primary.URL())
+	takesWrites := func(c *Cache) func() bool {
+		e := running(testARN(t, "replicated"), now())
+		return func() bool { return c.Ping(t.Context()) == nil && c.Apply(t.Context(), []Execution{e})[0].Final() }
+	}
+	cachetest.Eventually(t, 15*time.Second, "the replica confirms", func() bool {
+		return auto.Check(t.Context()) == nil && auto.acks.Load() == 1 && takesWrites(always)()
+	})
+	replica.Freeze()
+	for name, c := range map[string]*Cache{"counted": auto, "asked for": always} {
+		o := c.Apply(t.Context(), []Execution{running(testARN(t, "frozen"), now())})[0]
+		if o.Final() {
+			t.Errorf("%s: %s", name, o.Verdict)
+		}
+		if c.Ping(t.Context()) == nil {
+			t.Errorf("%s: the ping that ingest relies on says that writes are confirmed", name)
+		}
+		if _, err := c.Register(t.Context(), Registration{ARN: testARN(t, "registered"), Owner: "ada"}); err == nil {
+			t.Errorf("%s: the registration is confirmed", name)
+		}
+	}
+	if !takesWrites(never)() {
+		t.Error("without confirmation by replicas writes fail too: the fault is another one")
+	}
+	replica.Thaw()
+	cachetest.Eventually(t, 5*time.Second, "the replica confirms again", takesWrites(always))
+	replica.Kill()
+	cachetest.Eventually(t, 4*time.Second, "a replica that is gone is not counted", takesWrites(auto))
+	if takesWrites(always)() {
+		t.Error("confirmed by a replica that is gone")
+	}
+}
