@@ -1,0 +1,304 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"statuscache/cache/cachetest"
+)
+
+func createKey(t *testing.T, c *Cache, k Key) (secret string, created Key) {
+	t.Helper()
+	secret, created, err := c.CreateKey(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret, created
+}
+
+// refused reports whether a key is known to be no good, which an error of Redis
+// does not say.
+func refused(t *testing.T, c *Cache, secret string) bool {
+	t.Helper()
+	_, err := c.FindKey(t.Context(), secret)
+	if err != nil && !errors.Is(err, ErrKeyNotFound) {
+		t.Errorf("find key: %v", err)
+	}
+	return err != nil
+}
+
+func TestIsAPIKey(t *testing.T) {
+	t.Parallel()
+	const digits = "0123456789abcdef0123456789abcdef"
+	for text, want := range map[string]bool{
+		keyPrefix + digits: true, "": false, keyPrefix: false, digits: false, keyPrefix + digits[1:]: false,
+		keyPrefix + digits + "0": false, keyPrefix + strings.ToUpper(digits): false, "csk_test_" + digits: false,
+		keyPrefix + digits[1:] + "g": false, keyPrefix + digits[1:] + "/": false, " " + keyPrefix + digits: false,
+		keyPrefix + digits[1:] + "\x00": false, keyPrefix + digits[2:] + "é": false,
+	} {
+		if got := IsAPIKey(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	said := Key{Name: "pipeline", Owner: "ada", Scope: ScopeRegister, StateMachines: []string{"m"}, DailyLimit: 7}
+	secret, created := createKey(t, c, said)
+	other, _ := createKey(t, c, Key{Name: "other", Owner: "eve", Scope: ScopeRead})
+	if !IsAPIKey(secret) || !strings.HasPrefix(secret, created.Prefix) || secret == other || created.CreatedAt.IsZero() {
+		t.Errorf("%+v of a key of %d characters", created, len(secret))
+	}
+	said.Hash, said.Prefix, said.CreatedAt = created.Hash, created.Prefix, created.CreatedAt
+	for range 2 { // from Redis, then from near
+		found, err := c.FindKey(t.Context(), secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(said, *found); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if _, err := c.RevokeKey(t.Context(), keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrKeyNotFound) {
+		t.Errorf("revoking an unknown key: %v", err)
+	}
+	revoked, err := c.RevokeKey(t.Context(), created.Prefix)
+	if err != nil || !revoked.Revoked() {
+		t.Fatalf("revoke: %+v, %v", revoked, err)
+	}
+	again, err := c.RevokeKey(t.Context(), created.Prefix)
+	if err != nil || !again.RevokedAt.Equal(revoked.RevokedAt) {
+		t.Errorf("revoking again: %+v, %v", again, err)
+	}
+	cachetest.Eventually(t, 2*time.Second, "the revoked key is refused", func() bool { return refused(t, c, secret) })
+	if refused(t, c, other) {
+		t.Error("the other key is refused too")
+	}
+	listed, err := c.ListKeys(t.Context())
+	if err != nil || len(listed) != 2 {
+		t.Fatalf("listed %v, %v", listed, err)
+	}
+	stored, err := c.readers.HGetAll(t.Context(), c.names.apiKeys).Result()
+	if text := fmt.Sprint(stored); err != nil || !strings.Contains(text, created.Hash) || strings.Contains(text, secret[keyNameLength:]) {
+		t.Errorf("Redis holds %s, %v", text, err)
+	}
+}
+
+// TestARevokedKeyIsRefusedEverywhere is row 36: another process that has the key
+// at hand refuses it within 2 s, and a little later where nothing tells it of
+// the change. In the control what is announced has no effect.
+func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		deaf, hole bool
+		limit      time.Duration // 0: not refused while we look
+	}{
+		"announced":           {limit: 2 * time.Second},
+		"in a black hole":     {hole: true, limit: maxAge + keyLifeUnheard},
+		"control: not heeded": {deaf: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := cachetest.Redis(t)
+			var n network
+			here, there := openIdle(t, s.URL()), openIdle(t, s.URL(), through(&n))
+			if test.deaf {
+				there.feed.changed = func(string, string) {}
+			}
+			runTest(t, there)
+			secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
+			cachetest.Eventually(t, 5*time.Second, "the key is near", func() bool {
+				e, ok := there.keys.near.GetIfPresent(there.keys.hash(secret))
+				return !refused(t, there, secret) && ok && e.key != nil
+			})
+			if test.hole {
+				n.begin(blackHole)
+			}
+			if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
+				t.Fatal(err)
+			}
+			if !refused(t, here, secret) {
+				t.Error("the process that revoked it accepts it")
+			}
+			if test.limit > 0 {
+				cachetest.Eventually(t, test.limit, "the key is refused", func() bool { return refused(t, there, secret) })
+				return
+			}
+			<-time.After(2 * time.Second)
+			if refused(t, there, secret) {
+				t.Error("refused although nothing was heard: the other cases show nothing")
+			}
+		})
+	}
+}
+
+// TestAKeyThatIsRevokedWhileItIsReadIsNotKept holds the answer of Redis back
+// until the revocation has been heard.
+func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	var n network
+	here, there := openIdle(t, s.URL()), openIdle(t, s.URL(), through(&n))
+	heard, forget := make(chan struct{}, 10), there.feed.changed
+	there.feed.changed = func(channel, payload string) {
+		forget(channel, payload)
+		heard <- struct{}{}
+	}
+	secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
+	runTest(t, there)
+	inHand, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	n.begin(func(conn *faultyConn) (bool, error) {
+		if conn.asked(there.names.apiKeys) && !conn.subscriber() {
+			once.Do(func() { close(inHand) })
+			<-release
+		}
+		return false, nil
+	})
+	read := make(chan error)
+	go func() {
+		_, err := there.FindKey(t.Context(), secret)
+		read <- err
+	}()
+	<-inHand
+	if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
+	close(release)
+	if err := <-read; err != nil {
+		t.Errorf("the read that began before: %v", err)
+	}
+	if !refused(t, there, secret) {
+		t.Error("what was read before the revocation is told after it")
+	}
+}
+
+func TestKeysMoveToAnotherRedis(t *testing.T) {
+	t.Parallel()
+	from, to := openIdle(t, cachetest.Redis(t).URL()), openIdle(t, cachetest.Redis(t).URL())
+	good, _ := createKey(t, from, Key{Name: "good", Owner: "ada", Scope: ScopeRead})
+	bad, revoked := createKey(t, from, Key{Name: "bad", Owner: "ada", Scope: ScopeRead})
+	before, err := from.ListKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := from.RevokeKey(t.Context(), revoked.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	after, err := from.ListKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	// The older list comes second: it must not make the revoked key good again.
+	for _, keys := range [][]Key{after, before} {
+		writeKeys(t, path, keys...)
+		read, err := ReadKeysFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := to.ImportKeys(t.Context(), read); n != 2 || err != nil {
+			t.Fatalf("imported %d, %v", n, err)
+		}
+		if refused(t, to, good) || !refused(t, to, bad) {
+			t.Errorf("good refused %v, revoked refused %v", refused(t, to, good), refused(t, to, bad))
+		}
+	}
+	moved, err := to.ListKeys(t.Context())
+	if diff := cmp.Diff(after, moved); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	if n, err := to.ImportKeys(t.Context(), nil); n != 0 || err != nil {
+		t.Errorf("nothing imported: %d, %v", n, err)
+	}
+}
+
+// TestKeysOfTheFileSurviveRedis is row 0: Redis has lost everything, or is gone.
+func TestKeysOfTheFileSurviveRedis(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	maker := openIdle(t, s.URL())
+	filed, _ := createKey(t, maker, Key{Name: "filed", Owner: "ada", Scope: ScopeRead})
+	ended, revoked := createKey(t, maker, Key{Name: "ended", Owner: "ada", Scope: ScopeRead})
+	if _, err := maker.RevokeKey(t.Context(), revoked.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := maker.ListKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, keys...)
+	unfiled, _ := createKey(t, maker, Key{Name: "unfiled", Owner: "ada", Scope: ScopeRead})
+
+	c := openTest(t, s.URL(), func(o *Options) { o.KeysFile = path })
+	expect := func(when string, want map[string]bool) {
+		t.Helper()
+		c.keys.forget()
+		for secret, good := range want {
+			if refused(t, c, secret) == good {
+				t.Errorf("%s: key %s: good %v", when, secret[:keyNameLength], !good)
+			}
+		}
+	}
+	expect("at first", map[string]bool{filed: true, ended: false, unfiled: true})
+	s.Do("FLUSHALL")
+	expect("after the loss of everything", map[string]bool{filed: true, ended: false, unfiled: false})
+
+	again, created := createKey(t, maker, Key{Name: "again", Owner: "ada", Scope: ScopeRead})
+	writeKeys(t, path, append(keys, created)...)
+	s.Do("FLUSHALL")
+	cachetest.Eventually(t, 2*keysFileInterval, "the file is read again", func() bool { return !refused(t, c, again) })
+
+	s.Kill()
+	expect("without Redis", map[string]bool{filed: true, ended: false, again: true})
+	if _, err := c.FindKey(t.Context(), unfiled); err == nil || errors.Is(err, ErrKeyNotFound) {
+		t.Errorf("without Redis, a key that the file does not know: %v", err)
+	}
+}
+
+// TestRedisRevokesKeysOfTheFile: a key is good only if neither says it is not.
+func TestRedisRevokesKeysOfTheFile(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	maker := openIdle(t, s.URL())
+	secret, created := createKey(t, maker, Key{Owner: "ada", Scope: ScopeRead})
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, created)
+	c := openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path })
+	if refused(t, c, secret) {
+		t.Error("refused before it is revoked")
+	}
+	if _, err := maker.RevokeKey(t.Context(), created.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	c.keys.forget()
+	if !refused(t, c, secret) {
+		t.Error("revoked in Redis, but the file makes it good")
+	}
+}
+
+func TestKeysNeedTheirPepper(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL())
+	other := openIdle(t, s.URL(), func(o *Options) { o.KeyPepper = []byte("another pepper") })
+	none := openIdle(t, s.URL(), func(o *Options) { o.KeyPepper = nil })
+	secret, _ := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	if refused(t, c, secret) || !refused(t, other, secret) || !refused(t, none, secret) {
+		t.Error("a key is good with its pepper and with no other")
+	}
+	if _, _, err := none.CreateKey(t.Context(), Key{Owner: "ada"}); err == nil {
+		t.Error("a key was created without a pepper")
+	}
+}
