@@ -102,6 +102,36 @@ func storeSuite(t *testing.T, url string) {
 				}
 			}
 		},
+		"an API key and its daily limit": func(t *testing.T, c *Cache) {
+			secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 5})
+			found, err := c.FindKey(t.Context(), secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if spent := spendAll(t, c, found); spent != 5 {
+				t.Errorf("spent %d of 5", spent)
+			}
+			if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
+				t.Fatal(err)
+			}
+			cachetest.Eventually(t, 2*time.Second, "the revoked key is refused", func() bool { return refused(t, c, secret) })
+		},
+		"a change is heard": func(t *testing.T, c *Cache) {
+			arn, start := testARN(t, "heard"), now()
+			near := func(want Status) func() bool {
+				return func() bool {
+					_, err := c.Get(t.Context(), arn)
+					r, ok := c.Peek(string(arn))
+					return err == nil && ok && r.Status == want
+				}
+			}
+			apply(t, c, failed(arn, start, "no"))
+			cachetest.Eventually(t, 5*time.Second, "the failure is near", near(Failed)) // for a minute, unless a change is heard
+			again := running(arn, start)
+			again.RedriveCount = 1
+			apply(t, c, again)
+			cachetest.Eventually(t, 2*time.Second, "the redrive is near", near(Running))
+		},
 		"an unknown execution": func(t *testing.T, c *Cache) {
 			if r := stored(t, c, testARN(t, "nobody")); r != nil {
 				t.Errorf("found %+v", r)
