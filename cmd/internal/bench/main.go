@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"statuscache/cmd/internal/app"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(app.Exit(os.Stderr, "bench", err))
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && children[args[0]] != nil {
+		return children[args[0]](ctx)
+	}
+	b := bench{progress: stderr}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.BoolVar(&b.quick, "quick", false, "two short rounds: whether it works, not how fast it is")
+	flags.IntVar(&b.rounds, "rounds", 7, "rounds of each comparison")
+	only := flags.String("only", "", "measure one figure: "+strings.Join(names(), ", "))
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return &app.ExitError{Code: 1} // flag has said it
+	}
+	if flags.NArg() > 0 || b.rounds < 1 {
+		return errors.New("no arguments are taken, and at least one round; see --help")
+	}
+	b.turn = 1500 * time.Millisecond
+	if b.quick {
+		b.rounds, b.turn = 2, 400*time.Millisecond
+	}
+	return b.all(ctx, *only, stdout)
+}
+
+// bench is one run.
+type bench struct {
+	dir      string // for the files of the peers
+	rounds   int
+	turn     time.Duration // of a contender under load
+	quick    bool
+	progress io.Writer
+}
+
+// figures are the parts of a run, in the order of the table.
+var figures = []struct {
+	name    string
+	measure func(*bench, context.Context) ([]line, error)
+}{
+	{"hot", (*bench).hotReads},
+}
+
+func names() []string {
+	var all []string
+	for _, f := range figures {
+		all = append(all, f.name)
+	}
+	return all
+}
+
+func (b *bench) all(ctx context.Context, only string, stdout io.Writer) error {
+	begun := time.Now()
+	var err error
+	if b.dir, err = os.MkdirTemp("", "statuscache-bench-"); err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(b.dir) }()
+	var lines []line
+	for _, f := range figures {
+		if only != "" && only != f.name {
+			continue
+		}
+		_, _ = fmt.Fprintf(b.progress, "measuring %s\n", f.name)
+		more, err := f.measure(b, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		lines = append(lines, more...)
+	}
+	if len(lines) == 0 {
+		return fmt.Errorf("there is no figure %q; there are %s", only, strings.Join(names(), ", "))
+	}
+	if err := printTable(stdout, lines); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "\n%s\n%d rounds of %v, taken in turn; median (least–most). %s; took %v.\n",
+		notes, b.rounds, b.turn, machine(ctx), time.Since(begun).Round(time.Second))
+	return err
+}
+
+const notes = "A cost is user and system time of the processes, with Redis where it is asked. statusd writes its access log, to /dev/null; " +
+	"nginx and webdis write none and check no key."
+
+// machine says on what this was measured.
+func machine(ctx context.Context) string {
+	said, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
+	redis := "unknown"
+	if fields := strings.Fields(string(said)); err == nil && len(fields) > 2 {
+		redis = strings.TrimPrefix(fields[2], "v=")
+	}
+	return fmt.Sprintf("%d cores, %s, Redis %s", runtime.NumCPU(), runtime.Version(), redis)
+}

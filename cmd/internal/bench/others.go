@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// errAbsent says that a program to compare with is not on this machine. The
+// table tells it in place of a figure.
+var errAbsent = errors.New("not installed")
+
+// nginxLocation answers one kind of request.
+const (
+	locationReturn = `location / { default_type application/json; return 200 '%s'; }`
+
+	// locationRedis is one GET from a pool of connections.
+	locationRedis = `
+    location / {
+      content_by_lua_block {
+        local client = library:new()
+        local ok, why = client:connect("127.0.0.1", %s)
+        if not ok then ngx.log(ngx.CRIT, why) return ngx.exit(502) end
+        local body, why = client:get(string.sub(ngx.var.uri, 2))
+        if not body or body == ngx.null then return ngx.exit(404) end
+        client:set_keepalive(60000, 256)
+        ngx.header["Content-Type"] = "application/json"
+        ngx.header["Content-Length"] = #body
+        ngx.print(body)
+      }
+    }`
+
+	nginxConfig = `%[1]s
+daemon off;
+master_process off;
+pid %[2]s/nginx.pid;
+error_log stderr crit;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  keepalive_timeout 1h;
+  keepalive_requests 1000000000;
+  client_body_temp_path %[2]s/body;
+  proxy_temp_path %[2]s/proxy;
+  fastcgi_temp_path %[2]s/fastcgi;
+  uwsgi_temp_path %[2]s/uwsgi;
+  scgi_temp_path %[2]s/scgi;
+  %[3]s
+  server {
+    listen %[4]s;
+    %[5]s
+  }
+}
+`
+)
+
+// nginxReturn starts an nginx, one process, that answers body.
+func (ps *peers) nginxReturn(ctx context.Context, body string) (*peer, error) {
+	if strings.ContainsAny(body, `'\$`) {
+		return nil, errors.New("this body has a meaning in a configuration of nginx")
+	}
+	return ps.nginx(ctx, "", "", fmt.Sprintf(locationReturn, body))
+}
+
+// nginxRedis starts an nginx, one process, that answers what Redis holds under
+// the name in the path.
+func (ps *peers) nginxRedis(ctx context.Context, redis *peer) (*peer, error) {
+	modules, err := nginxModules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lua := filepath.Join(modules, "ngx_http_lua_module.so")
+	library := redisLibrary()
+	if _, err := os.Stat(lua); err != nil || library == "" {
+		return nil, errAbsent
+	}
+	load := fmt.Sprintf("load_module %s;\nload_module %s;", filepath.Join(modules, "ndk_http_module.so"), lua)
+	begin := fmt.Sprintf("lua_package_path '/usr/share/lua/5.1/?.lua;;';\n  init_by_lua_block { library = require %q }", library)
+	return ps.nginx(ctx, load, begin, fmt.Sprintf(locationRedis, redis.port()))
+}
+
+var modulesPath = regexp.MustCompile(`--modules-path=(\S+)`)
+
+// nginxModules returns the folder of the modules that nginx can load.
+func nginxModules(ctx context.Context) (string, error) {
+	said, err := exec.CommandContext(ctx, "nginx", "-V").CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errAbsent
+	}
+	if err != nil {
+		return "", fmt.Errorf("nginx -V: %w", err)
+	}
+	found := modulesPath.FindSubmatch(said)
+	if found == nil {
+		return "", errAbsent
+	}
+	return string(found[1]), nil
+}
+
+// redisLibrary returns the name of the Redis client for Lua, which differs
+// between packages; empty: there is none.
+func redisLibrary() string {
+	for file, name := range map[string]string{"resty/redis.lua": "resty.redis", "nginx/redis.lua": "nginx.redis"} {
+		if _, err := os.Stat(filepath.Join("/usr/share/lua/5.1", file)); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+func (ps *peers) nginx(ctx context.Context, load, begin, location string) (*peer, error) {
+	if _, err := exec.LookPath("nginx"); err != nil {
+		return nil, errAbsent
+	}
+	addr, port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(ps.dir, "nginx-"+port)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, load, dir, begin, addr, location), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := ps.start("nginx", []string{"-p", dir, "-e", "stderr", "-c", file})
+	if err != nil {
+		return nil, err
+	}
+	p.addr = addr
+	return p, p.await(ctx)
+}
+
+// webdis starts a webdis with one worker in front of a Redis.
+func (ps *peers) webdis(ctx context.Context, redis *peer) (*peer, error) {
+	if _, err := exec.LookPath("webdis"); err != nil {
+		return nil, errAbsent
+	}
+	addr, port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(ps.dir, "webdis-"+port+".json")
+	config := fmt.Appendf(nil, `{
+  "redis_host": "127.0.0.1", "redis_port": %s, "redis_auth": null, "database": 0,
+  "http_host": "127.0.0.1", "http_port": %s, "threads": 1, "pool_size": 20,
+  "daemonize": false, "websockets": false, "verbosity": 0, "logfile": "/dev/null"
+}`, redis.port(), port)
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return nil, err
+	}
+	p, err := ps.start("webdis", []string{file})
+	if err != nil {
+		return nil, err
+	}
+	p.addr = addr
+	return p, p.await(ctx)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"statuscache/cache"
+)
+
+// bodySize is the length of an answer of 1 kB. It is just not compressed.
+const bodySize = 1000
+
+// Names of the contenders, as the table has them.
+const (
+	statusd      = "statusd"
+	bareHandler  = "bare net/http handler"
+	nginxReturn  = "nginx return 200"
+	webdisGet    = "webdis GET"
+	nginxRedis   = "nginx+lua+redis GET"
+	hmgetHandler = "net/http + go-redis HMGET"
+)
+
+const statusPath = "/v1/status/"
+
+// statusRequest asks statusd for one of count records.
+func statusRequest(key string, count int) request {
+	return numbered(statusPath+arnPrefix+recordName, "", count, "Authorization: Bearer "+key)
+}
+
+// serveEnv are the settings of a statusd that only serves. Its limit of requests
+// is never reached, but kept account of.
+func serveEnv(redis *peer, more ...string) []string {
+	return append([]string{
+		"ROLE=api", "REDIS_URL=redis://" + redis.addr, "API_KEY_PEPPER=" + pepper, "RATE_LIMIT=1000000",
+	}, more...)
+}
+
+// holdsNothing makes a near cache that has no room for any record.
+const holdsNothing = envNearBytes + "=1"
+
+// hotReads compares reads that the near cache answers.
+func (b *bench) hotReads(ctx context.Context) ([]line, error) {
+	ps := &peers{dir: b.dir}
+	defer ps.stopAll()
+	redis, err := ps.redis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	record, err := fill(ctx, redis, 1, bodySize)
+	if err != nil {
+		return nil, err
+	}
+	if err := fillPeers(ctx, redis, 1, record); err != nil {
+		return nil, err
+	}
+	key, err := createKey(ctx, redis)
+	if err != nil {
+		return nil, err
+	}
+	serve, err := ps.self("serve", serveEnv(redis)...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.hotContenders(ctx, ps, redis, serve, record, key)
+	if err != nil {
+		return nil, err
+	}
+	c, err := interleave(ctx, b.rounds, all)
+	if err != nil {
+		return nil, err
+	}
+	if err := mostlyHits(ctx, serve); err != nil {
+		return nil, err
+	}
+	return []line{
+		compare("hot read of 1 kB, CPU per request", c, statusd, bareHandler, atMost(1.05)),
+		compare("", c, statusd, nginxReturn, atMost(2)),
+		compare("", c, statusd, webdisGet, atMost(0.8)),
+		compare("", c, statusd, nginxRedis, atMost(0.5)),
+	}, nil
+}
+
+// hotContenders starts what hot reads are compared with, as far as it is
+// installed, after making sure that all answer the same.
+func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer, record *cache.Record, key string) ([]contender, error) {
+	url := "http://" + serve.addr + statusPath + string(record.ARN)
+	if err := serve.awaitTrust(ctx, url, key); err != nil {
+		return nil, err
+	}
+	floor, err := b.startFloor(ctx, ps, url, key)
+	if err != nil {
+		return nil, err
+	}
+	simple, err1 := ps.nginxReturn(ctx, string(record.Plain.Body))
+	lua, err2 := ps.nginxRedis(ctx, redis)
+	webdis, err3 := ps.webdis(ctx, redis)
+	if err := errors.Join(notAbsent(err1), notAbsent(err2), notAbsent(err3)); err != nil {
+		return nil, err
+	}
+	var all []contender
+	for _, each := range []struct {
+		name    string
+		peer    *peer
+		redis   bool
+		request request
+	}{
+		{statusd, serve, true, statusRequest(key, 0)},
+		{bareHandler, floor, false, statusRequest(key, 0)},
+		{nginxReturn, simple, false, statusRequest(key, 0)},
+		{webdisGet, webdis, true, numbered("/GET/"+bodyPrefix, ".txt", 0)},
+		{nginxRedis, lua, true, numbered("/"+bodyPrefix, "", 0)},
+	} {
+		if each.peer == nil {
+			continue
+		}
+		if err := answers(ctx, each.peer, each.request, key, record.Plain.Body); err != nil {
+			return nil, err
+		}
+		counted := []*peer{each.peer}
+		if each.redis {
+			counted = append(counted, redis)
+		}
+		const connections = 16
+		all = append(all, underLoad(each.name, load{each.peer.addr, connections, each.request}, b.turn, counted...))
+	}
+	return all, nil
+}
+
+// notAbsent is err unless it says that something is not installed.
+func notAbsent(err error) error {
+	if errors.Is(err, errAbsent) {
+		return nil
+	}
+	return err
+}
+
+// answers makes sure that a peer gives the answer that it is measured by.
+func answers(ctx context.Context, p *peer, q request, key string, want []byte) error {
+	path, _, _ := strings.Cut(strings.TrimPrefix(q.text, "GET "), " ")
+	body, _, err := get(ctx, "http://"+p.addr+path, key)
+	if err == nil && !bytes.Equal(body, want) {
+		err = fmt.Errorf("%s answers %d bytes and not the %d of the others", path, len(body), len(want))
+	}
+	return err
+}
+
+// startFloor starts the bare handler with the answer that a URL gives now.
+func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string) (*peer, error) {
+	body, header, err := get(ctx, url, key)
+	if err != nil {
+		return nil, err
+	}
+	answer := fixedAnswer{Body: body}
+	for name, values := range header {
+		if name != "Date" && name != "Connection" { // net/http's own
+			answer.Headers = append(answer.Headers, [2]string{name, values[0]})
+		}
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(b.dir, "answer.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	return ps.self("floor", envAnswer+"="+file)
+}
+
+// mostlyHits makes sure that hot reads were hot.
+func mostlyHits(ctx context.Context, serve *peer) error {
+	now, err := serve.counters(ctx)
+	if err != nil {
+		return err
+	}
+	if now[nearMisses] > now[nearHits]/1000 {
+		return fmt.Errorf("of the hot reads %.0f were not answered by the near cache", now[nearMisses])
+	}
+	return nil
+}

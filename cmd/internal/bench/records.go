@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+)
+
+const pepper = "a pepper for the bench"
+
+// recordName is the name of the execution with a number, of which loads know
+// how to ask for another.
+const recordName = "bench-"
+
+func recordARN(i int) string { return fmt.Sprintf("%s%s%0*d", arnPrefix, recordName, digits, i) }
+
+// openCache opens the cache that a Redis holds.
+func openCache(p *peer) (*cache.Cache, error) {
+	return cache.Open(cache.Options{
+		URL: "redis://" + p.addr, Prefix: benchPrefix, Retention: retention,
+		KeyPepper: []byte(pepper), Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+// createKey makes an API key of the one owner of all records.
+func createKey(ctx context.Context, p *peer) (secret string, err error) {
+	c, err := openCache(p)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }()
+	secret, _, err = c.CreateKey(ctx, cache.Key{Name: "bench", Owner: benchOwner, Scope: cache.ScopeRead})
+	return secret, err
+}
+
+// fill puts count records into a Redis, of which the answers have about size
+// bytes, and returns the answer of the first. One is written by the cache, the
+// others are copies of it under their own names.
+func fill(ctx context.Context, p *peer, count, size int) (*cache.Record, error) {
+	c, err := openCache(p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	first, err := applyFirst(ctx, c, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyRecords(ctx, p, count); err != nil {
+		return nil, err
+	}
+	last := cache.ARN(recordARN(count - 1))
+	if r, err := c.Get(ctx, last); err != nil || !bytes.Contains(r.Plain.Body, []byte(last)) {
+		return nil, fmt.Errorf("the copies of a record cannot be read; has the form of keys changed? %w", err)
+	}
+	return first, nil
+}
+
+func applyFirst(ctx context.Context, c *cache.Cache, size int) (*cache.Record, error) {
+	e := cache.Execution{
+		ARN: cache.ARN(recordARN(0)), Status: cache.Succeeded, Completeness: cache.Complete, Source: cache.FromEvent,
+		StartDate: time.Now().Add(-time.Minute), StopDate: time.Now(), Owner: benchOwner, InputType: "url",
+	}
+	const aroundOutput = 250 // bytes of an answer, about
+	e.Output = fmt.Appendf(nil, `{"rules":[],"note":"%s"}`, words(size-aroundOutput))
+	if o := c.Apply(ctx, []cache.Execution{e})[0]; o.Err != nil || o.Verdict != cache.Applied {
+		return nil, fmt.Errorf("apply: %v %w", o.Verdict, o.Err)
+	}
+	return c.Get(ctx, e.ARN)
+}
+
+// recordKey is the name of a record in Redis, as cache has it.
+func recordKey(arn string) string {
+	return fmt.Sprintf("%s:{%d}:execution:%s", benchPrefix, crc32.ChecksumIEEE([]byte(arn))%64, arn)
+}
+
+func copyRecords(ctx context.Context, p *peer, count int) error {
+	client := redis.NewClient(&redis.Options{Addr: p.addr})
+	defer func() { _ = client.Close() }()
+	name := recordARN(0)
+	record, err := client.Get(ctx, recordKey(name)).Bytes()
+	if err != nil {
+		return fmt.Errorf("the record that the cache wrote is not where it should be: %w", err)
+	}
+	if !bytes.Contains(record, []byte(name)) {
+		return errors.New("the record does not hold its name as it stands, so it cannot be copied")
+	}
+	return inPipelines(ctx, client, count, func(pipe redis.Pipeliner, i int) {
+		arn := recordARN(i)
+		pipe.Set(ctx, recordKey(arn), bytes.Replace(record, []byte(name), []byte(arn), 1), retention)
+	})
+}
+
+// inPipelines queues something for each number below count.
+func inPipelines(ctx context.Context, client *redis.Client, count int, queue func(redis.Pipeliner, int)) error {
+	const each = 500
+	for begin := 0; begin < count; begin += each {
+		pipe := client.Pipeline()
+		for i := begin; i < min(begin+each, count); i++ {
+			queue(pipe, i)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("fill Redis: %w", err)
+		}
+	}
+	return nil
+}
+
+// Names of what the peers read that know nothing of records.
+const (
+	bodyPrefix = "body-" // text: the answer
+	hashPrefix = "hash-" // hash: answer and entity tag
+)
+
+// fillPeers puts the same answer into a Redis count times, in the forms that
+// others read.
+func fillPeers(ctx context.Context, p *peer, count int, r *cache.Record) error {
+	client := redis.NewClient(&redis.Options{Addr: p.addr})
+	defer func() { _ = client.Close() }()
+	return inPipelines(ctx, client, count, func(pipe redis.Pipeliner, i int) {
+		number := fmt.Sprintf("%0*d", digits, i)
+		body := bytes.Replace(r.Plain.Body, []byte(recordARN(0)), []byte(recordARN(i)), 1)
+		pipe.Set(ctx, bodyPrefix+number, body, retention)
+		pipe.HSet(ctx, hashPrefix+number, "body", body, "etag", r.Plain.ETag[0])
+		pipe.Expire(ctx, hashPrefix+number, retention)
+	})
+}

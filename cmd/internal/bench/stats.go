@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// spread is what the rounds of one measurement came to.
+type spread struct{ median, least, most float64 }
+
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{math.NaN(), math.NaN(), math.NaN()}
+	}
+	return spread{percentile(values, 50), slices.Min(values), slices.Max(values)}
+}
+
+func (s spread) String() string {
+	return fmt.Sprintf("%s (%s–%s)", short(s.median), short(s.least), short(s.most))
+}
+
+// short writes a number with the digits that can be meant.
+func short(f float64) string {
+	switch {
+	case math.Abs(f) >= 100:
+		return fmt.Sprintf("%.0f", f)
+	case math.Abs(f) >= 10:
+		return fmt.Sprintf("%.1f", f)
+	}
+	return fmt.Sprintf("%.2f", f)
+}
+
+// percentile returns the value below which p of a hundred are, on the line
+// between two neighbours where it falls between them. There must be a value.
+func percentile(values []float64, p float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	place := p / 100 * float64(len(sorted)-1)
+	lower := int(place)
+	upper := min(lower+1, len(sorted)-1)
+	return sorted[lower] + (place-float64(lower))*(sorted[upper]-sorted[lower])
+}
+
+// ratios divides round by round: what disturbed a round disturbed both sides.
+func ratios(ours, theirs []float64) []float64 {
+	all := make([]float64, min(len(ours), len(theirs)))
+	for i := range all {
+		all[i] = ours[i] / theirs[i]
+	}
+	return all
+}
