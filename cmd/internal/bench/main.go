@@ -65,6 +65,9 @@ var figures = []struct {
 	measure func(*bench, context.Context) ([]line, error)
 }{
 	{"hot", (*bench).hotReads},
+	{"miss", (*bench).misses},
+	{"growth", (*bench).growth},
+	{"ingest", (*bench).ingestion},
 }
 
 func names() []string {

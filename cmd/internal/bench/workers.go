@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -85,16 +86,16 @@ func runSet(ctx context.Context) error {
 	})
 }
 
-// obey reads how many batches of which size to make, says when they are there,
-// and does the work when it is told to, again and again. It answers with how
-// many messages that were.
+// obey reads which batches to make, says when they are there, and does the work
+// when it is told to, again and again. It answers with how many messages that
+// were.
 func obey(ctx context.Context, do work) error {
 	fmt.Println(readyWord)
 	var batches [][]message
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var count, size int
-		if n, _ := fmt.Sscan(in.Text(), &count, &size); n == 2 {
-			batches = makeBatches(count, size)
+		var o order
+		if n, _ := fmt.Sscan(in.Text(), &o.batches, &o.size, &o.copies); n == 3 {
+			batches = makeBatches(o)
 			runtime.GC() // not while it is measured
 			fmt.Println(readyWord)
 			continue
@@ -108,26 +109,30 @@ func obey(ctx context.Context, do work) error {
 	return nil // the parent has gone
 }
 
+// order is what to make: batches of events, whose ends have size bytes, each
+// under a number of names.
+type order struct{ batches, size, copies int }
+
+func (o order) String() string { return fmt.Sprint(o.batches, " ", o.size, " ", o.copies) }
+
 // makeBatches returns the events of executions that nobody has heard of.
-func makeBatches(count, size int) [][]message {
+func makeBatches(o order) [][]message {
 	const owners = 100
 	var batches [][]message
-	for len(batches) < count {
-		blocks := make([]happening, inOneBlock*batchSize)
-		for i := range blocks {
-			blocks[i] = newHappening("customer-" + strconv.Itoa(i%owners))
+	for block := 0; block*2*inOneBlock < o.batches; block++ {
+		var starts, ends []message
+		for i := range inOneBlock * batchSize {
+			h := newHappening("customer-" + strconv.Itoa(i%owners))
+			starts = append(starts, message{h.name + "-1", h.running()})
+			ends = append(ends, message{h.name + "-2", h.succeeded(o.size)})
 		}
-		begin := make([]message, len(blocks))
-		end := make([]message, len(blocks))
-		for i, h := range blocks {
-			begin[i] = message{h.name + "-1", h.running()}
-			end[i] = message{h.name + "-2", h.succeeded(size)}
-		}
-		for i := 0; i < len(begin); i += batchSize {
-			batches = append(batches, begin[i:i+batchSize])
-		}
-		for i := 0; i < len(end); i += batchSize {
-			batches = append(batches, end[i:i+batchSize])
+		for copied := range o.copies {
+			for batch := range slices.Chunk(slices.Concat(starts, ends), batchSize) {
+				for i := range batch {
+					batch[i].key += "-" + strconv.Itoa(copied)
+				}
+				batches = append(batches, batch)
+			}
 		}
 	}
 	return batches
