@@ -41,9 +41,7 @@ func TestAPrimaryDies(t *testing.T) {
 			t.Parallel()
 			url, primary := start(t)
 			c := openTest(t, url, autoAcks)
-			if acks := c.acks.Load(); acks != 1 {
-				t.Fatalf("%d replicas confirm a write, want 1", acks)
-			}
+			cachetest.Eventually(t, 10*time.Second, "replicas confirm writes", func() bool { return c.acks.Load() == 1 })
 			confirmed, gap := applyThrough(t, c, primary.Kill)
 			if n := lost(t, c, confirmed); n > 0 {
 				t.Errorf("%d of %d are lost", n, len(confirmed))
