@@ -15,11 +15,11 @@ var observedAt = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
 // recordOf returns the record that apply.lua makes of an observation.
 func recordOf(e *Execution, owner, inputType string) []byte {
 	enc := encode(e)
-	rank := ownerUnknown
+	rank := "0"
 	if owner != "" {
-		rank = ownerFromInput
+		rank = "1"
 	}
-	head := fmt.Sprintf("%c%s%s%013d%013d%014d%d%03d%02d", recordFormat, enc.version, enc.hash,
+	head := fmt.Sprintf("%c%s%s%013d%013d%014d%s%03d%02d", recordFormat, enc.version, enc.hash,
 		observedAt.UnixMilli(), observedAt.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType))
 	return append([]byte(head+owner+inputType), enc.payload...)
 }
