@@ -59,8 +59,10 @@ func (b *bench) ingestSize(ctx context.Context, size, batches int) (costs, error
 		}
 		all = append(all, contender{
 			name: each.name, peers: []*peer{worker, redis},
-			prepare: func(ctx context.Context) error { return prepareWorker(ctx, worker, redis, order{batches, size, each.copies}) },
-			work:    func(context.Context) (int, error) { return worker.work() },
+			prepare: func(ctx context.Context) error {
+				return prepareWorker(ctx, worker, redis, order{batches, size, each.copies})
+			},
+			work: func(context.Context) (int, error) { return worker.work() },
 		})
 	}
 	return interleave(ctx, b.rounds, all)

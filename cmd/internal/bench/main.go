@@ -68,6 +68,9 @@ var figures = []struct {
 	{"miss", (*bench).misses},
 	{"growth", (*bench).growth},
 	{"ingest", (*bench).ingestion},
+	{"memory", (*bench).memory},
+	{"polls", (*bench).polls},
+	{"arrival", (*bench).arrival},
 }
 
 func names() []string {

@@ -58,8 +58,10 @@ func fill(ctx context.Context, p *peer, count, size int) (*cache.Record, error) 
 		return nil, err
 	}
 	last := cache.ARN(recordARN(count - 1))
-	if r, err := c.Get(ctx, last); err != nil || !bytes.Contains(r.Plain.Body, []byte(last)) {
-		return nil, fmt.Errorf("the copies of a record cannot be read; has the form of keys changed? %w", err)
+	if r, err := c.Get(ctx, last); err != nil {
+		return nil, fmt.Errorf("a copy of a record cannot be read: %w", err)
+	} else if !bytes.Contains(r.Plain.Body, []byte(last)) {
+		return nil, errors.New("a copy of a record does not tell of its own execution")
 	}
 	return first, nil
 }
@@ -72,7 +74,7 @@ func applyFirst(ctx context.Context, c *cache.Cache, size int) (*cache.Record, e
 	const aroundOutput = 250 // bytes of an answer, about
 	e.Output = fmt.Appendf(nil, `{"rules":[],"note":"%s"}`, words(size-aroundOutput))
 	if o := c.Apply(ctx, []cache.Execution{e})[0]; o.Err != nil || o.Verdict != cache.Applied {
-		return nil, fmt.Errorf("apply: %v %w", o.Verdict, o.Err)
+		return nil, fmt.Errorf("the first record was not applied: %+v", o)
 	}
 	return c.Get(ctx, e.ARN)
 }

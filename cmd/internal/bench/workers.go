@@ -52,13 +52,9 @@ func runIngest(ctx context.Context) error {
 	go func() { _ = c.Run(ctx) }() // until the process is killed
 	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
 	return obey(ctx, func(ctx context.Context, batch []message) (int, error) {
-		executions := make([]cache.Execution, len(batch))
-		for i, m := range batch {
-			event, err := decoder.Decode([]byte(m.body))
-			if err != nil {
-				return 0, err
-			}
-			executions[i] = event.Execution
+		executions, err := decodeAll(&decoder, batch)
+		if err != nil {
+			return 0, err
 		}
 		applied := 0
 		for _, outcome := range c.Apply(ctx, executions) {

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/ingest"
+)
+
+// memory measures what an execution takes in Redis beside its payload.
+func (b *bench) memory(ctx context.Context) ([]line, error) {
+	ps := &peers{dir: b.dir}
+	defer ps.stopAll()
+	server, err := ps.redis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openCache(server)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	batches := 4000
+	if b.quick {
+		batches /= 4
+	}
+	const smallEvent = 1300
+	warm := makeBatches(order{batches: 1, size: smallEvent, copies: 1}) // connections and the script take memory too
+	counted := makeBatches(order{batches: batches, size: smallEvent, copies: 1})
+	if _, err := applyAll(ctx, c, warm); err != nil {
+		return nil, err
+	}
+	before, err := usedMemory(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	executions, err := applyAll(ctx, c, counted)
+	if err != nil {
+		return nil, err
+	}
+	after, err := usedMemory(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := meanPayload(ctx, c, executions)
+	if err != nil {
+		return nil, err
+	}
+	each := (after - before) / float64(len(executions))
+	const limit = 700
+	return []line{{
+		figure: fmt.Sprintf("Redis memory for each of %d executions, index included", len(executions)),
+		ours:   fmt.Sprintf("%.0f B", each), beside: fmt.Sprintf("compressed payload: %.0f B", payload),
+		ratio:  fmt.Sprintf("+ %.0f B", each-payload),
+		target: fmt.Sprintf("+ ≤ %d B", limit), verdict: verdict(each-payload <= limit),
+	}}, nil
+}
+
+// applyAll has the cache merge events and returns the executions they tell of.
+func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache.ARN, error) {
+	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	var arns []cache.ARN
+	for _, batch := range batches {
+		executions, err := decodeAll(&decoder, batch)
+		if err != nil {
+			return nil, err
+		}
+		for i, o := range c.Apply(ctx, executions) {
+			if o.Err != nil || o.Verdict != cache.Applied {
+				return nil, fmt.Errorf("an event was not applied: %+v", o)
+			}
+			if executions[i].Terminal() {
+				arns = append(arns, executions[i].ARN)
+			}
+		}
+	}
+	return arns, nil
+}
+
+func decodeAll(d *ingest.Decoder, batch []message) ([]cache.Execution, error) {
+	executions := make([]cache.Execution, len(batch))
+	for i, m := range batch {
+		event, err := d.Decode([]byte(m.body))
+		if err != nil {
+			return nil, err
+		}
+		executions[i] = event.Execution
+	}
+	return executions, nil
+}
+
+// meanPayload returns the mean length of the answers as they are stored.
+func meanPayload(ctx context.Context, c *cache.Cache, arns []cache.ARN) (float64, error) {
+	const oneIn = 20
+	sum, n := 0, 0
+	for i := 0; i < len(arns); i += oneIn {
+		r, err := c.Get(ctx, arns[i])
+		if err != nil {
+			return 0, err
+		}
+		stored := r.Plain
+		if r.Gzip != nil {
+			stored = r.Gzip
+		}
+		sum += len(stored.Body)
+		n++
+	}
+	return float64(sum) / float64(n), nil
+}
+
+func usedMemory(ctx context.Context, p *peer) (float64, error) {
+	client := redis.NewClient(&redis.Options{Addr: p.addr})
+	defer func() { _ = client.Close() }()
+	info, err := client.Info(ctx, "memory").Result()
+	if err != nil {
+		return 0, err
+	}
+	for text := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(text, "used_memory:"); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, errors.New("INFO of Redis does not tell used_memory")
+}
