@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -61,56 +63,84 @@ func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err
 
 // How an owner became known. The greater beats the lesser.
 const (
-	ownerUnknown = iota
-	ownerFromInput
-	ownerRegistered
+	ownerUnknown    = '0'
+	ownerFromInput  = '1'
+	ownerRegistered = '2'
 )
+
+// What the script is told and tells in one letter. Its contract stands at its
+// head.
+const (
+	kindRunning    = 'r'
+	kindStopped    = 's'
+	kindRegistered = 'g'
+
+	answerFailed = 'f'
+)
+
+// verdict is "conflict" in the answer to a registration.
+const conflict Verdict = "conflict"
+
+var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c': conflict}
 
 // write is one observation or registration on its way, and what came of it.
 type write struct {
 	arn       ARN
 	partition *partitionNames
-	args      []any // of apply.lua
+	kind      byte
+	args      [4]any // of apply.lua
 
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
 	owner      string
 	start      int64 // ms
-	rankBefore int64 // of the owner
+	rankBefore byte  // of the owner
 }
 
 func (c *Cache) observation(e *Execution) *write {
-	kind, expires := "running", e.StartDate.Add(runningLife)
+	kind, expires := byte(kindRunning), e.StartDate.Add(runningLife)
 	if publicStatus(e) != Running {
-		kind, expires = "stopped", e.StopDate.Add(c.options.Retention)
+		kind, expires = kindStopped, e.StopDate.Add(c.options.Retention)
 	}
-	rank := ownerUnknown
+	rank := byte(ownerUnknown)
 	if e.Owner != "" {
 		rank = ownerFromInput
 	}
 	enc := encode(e)
-	return c.newWrite(e.ARN, string(enc.version)+enc.hash, string(enc.version[:14]),
-		rank, e.Owner, e.InputType, enc.payload, expires.UnixMilli(), kind)
+	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.Owner, e.InputType},
+		enc.payload, expires.UnixMilli())
 }
 
 func (c *Cache) registration(r Registration) *write {
-	epoch := ""
+	const noHash, noStart = "0000000000000000", "00000000000000"
+	start := noStart
 	if !r.StartDate.IsZero() {
-		epoch = fmt.Sprintf("%014d", r.StartDate.UnixMilli())
+		start = fmt.Sprintf("%0*d", startLength, r.StartDate.UnixMilli())
 	}
-	const noHash = "0000000000000000"
 	// It is kept as long as a message about the execution can be on its way.
-	return c.newWrite(r.ARN, string(Unobserved)+noHash, epoch,
-		ownerRegistered, r.Owner, "", nil, c.options.Retention.Milliseconds(), "registered")
+	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, r.Owner, ""},
+		nil, c.options.Retention.Milliseconds())
 }
 
-func (c *Cache) newWrite(arn ARN, identity, epoch string, rank int, owner, inputType string,
-	payload []byte, expires int64, kind string) *write {
-	lengths := fmt.Sprintf("%03d%02d", len(owner), len(inputType))
+// given is what the script needs to know of an observation beside its payload.
+type given struct {
+	version, hash, start string
+	rank, kind           byte
+	owner, inputType     string
+}
+
+func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64) *write {
+	b := make([]byte, 0, versionLength+hashLength+startLength+7+len(g.owner)+len(g.inputType))
+	b = append(append(append(b, g.version...), g.hash...), g.start...)
+	b = append(b, g.rank, g.kind)
+	b = append(b, byte('0'+len(g.owner)/100), byte('0'+len(g.owner)/10%10), byte('0'+len(g.owner)%10))
+	b = append(b, byte('0'+len(g.inputType)/10), byte('0'+len(g.inputType)%10))
+	b = append(append(b, g.owner...), g.inputType...)
 	return &write{
 		arn:       arn,
 		partition: c.names.partition(arn),
-		args:      []any{string(arn), identity, epoch, rank, owner, inputType, lengths, payload, expires, kind},
+		kind:      g.kind,
+		args:      [4]any{string(arn), b, payload, expires},
 	}
 }
 
@@ -134,7 +164,7 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 // earlier write made its owner known and either entered it or was not confirmed,
 // and then it comes again.
 func (w *write) indexed() bool {
-	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.args[3] != ownerRegistered
+	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered
 }
 
 // join runs the script for the writes of one primary, in one pipeline. A primary
@@ -185,10 +215,12 @@ func (c *Cache) calls(group []*write) [][]*write {
 }
 
 func (c *Cache) arguments(call []*write) (keys []string, args []any) {
+	keys = make([]string, 0, len(call)*4)
+	args = make([]any, 0, len(call)*len(write{}.args)+2)
 	for _, w := range call {
 		p := w.partition
 		keys = append(keys, p.executions+string(w.arn), p.running, p.recent, p.changed)
-		args = append(args, w.args...)
+		args = append(args, w.args[:]...)
 	}
 	return keys, append(args, c.publish, recentIndexSize)
 }
@@ -198,7 +230,7 @@ var errAnswer = errors.New("the script's answer is damaged")
 // readAnswers gives each write what the script answered, or else why there is
 // no answer.
 func readAnswers(call []*write, cmd *redis.Cmd, unconfirmed error) {
-	answers, err := cmd.Slice()
+	answers, err := cmd.StringSlice()
 	switch {
 	case err != nil:
 	case unconfirmed != nil:
@@ -213,22 +245,20 @@ func readAnswers(call []*write, cmd *redis.Cmd, unconfirmed error) {
 	}
 }
 
-func (w *write) read(answer any) error {
-	fields, _ := answer.([]any)
-	if len(fields) == 2 && fields[0] == "failed" {
-		return fmt.Errorf("redis: %v", fields[1])
+func (w *write) read(answer string) error {
+	const head = 2 + startLength
+	if len(answer) > 0 && answer[0] == answerFailed {
+		return fmt.Errorf("redis: %s", answer[1:])
 	}
-	if len(fields) != 4 {
+	if len(answer) < head {
 		return errAnswer
 	}
-	verdict, ok1 := fields[0].(string)
-	owner, ok2 := fields[1].(string)
-	start, ok3 := fields[2].(int64)
-	rank, ok4 := fields[3].(int64)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	start, err := strconv.ParseInt(answer[2:head], 10, 64)
+	verdict, known := verdicts[answer[0]]
+	if err != nil || !known {
 		return errAnswer
 	}
-	w.verdict, w.owner, w.start, w.rankBefore = Verdict(verdict), owner, start, rank
+	w.verdict, w.rankBefore, w.start, w.owner = verdict, answer[1], start, answer[head:]
 	return nil
 }
 
@@ -236,21 +266,45 @@ func (w *write) read(answer any) error {
 // That comes behind what is superseded too: an earlier attempt may have ended
 // between the script and here.
 func (c *Cache) indexOwners(ctx context.Context, node *redis.Client, group []*write) {
-	var cmds []redis.Cmder
+	adds := make([]*redis.IntCmd, len(group))
+	var upkeep []redis.Cmder
 	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-		for _, w := range group {
+		for i, w := range group {
 			key := c.names.owner(w.owner)
-			cmds = append(cmds,
-				pipe.ZAdd(ctx, key, redis.Z{Score: float64(w.start), Member: string(w.arn)}),
-				pipe.ZRemRangeByRank(ctx, key, 0, -1-ownerIndexSize),
-				pipe.Expire(ctx, key, runningLife))
+			adds[i] = pipe.ZAdd(ctx, key, redis.Z{Score: float64(w.start), Member: string(w.arn)})
+			if c.upkeep.due(w.owner) {
+				upkeep = append(upkeep, pipe.ZRemRangeByRank(ctx, key, 0, -1-ownerIndexSize), pipe.Expire(ctx, key, runningLife))
+			}
 		}
 	})
-	perWrite := len(cmds) / len(group)
-	for i, w := range group {
-		w.err = err
-		for _, cmd := range cmds[i*perWrite : (i+1)*perWrite] {
-			w.err = errors.Join(w.err, cmd.Err())
-		}
+	for _, cmd := range upkeep {
+		err = errors.Join(err, cmd.Err())
 	}
+	for i, w := range group {
+		w.err = errors.Join(err, adds[i].Err())
+	}
+}
+
+// upkeep says when an owner's index is to be cut to its size and kept for
+// longer: at the first entry that this process makes, and at one in so many
+// after it. Each costs as much as the entry itself.
+type upkeep struct {
+	mu      sync.Mutex
+	entries map[string]int // since it was done last
+}
+
+const (
+	upkeepEvery  = 16
+	upkeepOwners = 10_000 // remembered
+)
+
+func (u *upkeep) due(owner string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n, known := u.entries[owner]
+	if !known && len(u.entries) >= upkeepOwners {
+		clear(u.entries)
+	}
+	u.entries[owner] = (n + 1) % upkeepEvery
+	return n == 0
 }

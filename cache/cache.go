@@ -144,6 +144,7 @@ type Cache struct {
 
 	publish string       // the command that announces a change
 	acks    atomic.Int32 // replicas that must confirm a write now
+	upkeep  upkeep
 	near    *near
 	feed    *feed
 	misses  *misses
@@ -164,13 +165,14 @@ func Open(o Options) (*Cache, error) {
 	redis.SetLogger(silence{}) // what it would print comes back as errors too
 	c := &Cache{
 		options: o,
-		names:   newNames(o.Prefix),
+		names:   newNames(o.Prefix, address.mode),
 		address: address,
 		metrics: newMetrics(o.Metrics),
 		readers: address.connect(reads, o.dial),
 		writers: address.connect(writes, o.dial),
 		feeders: address.connect(notifications, o.dial),
 	}
+	c.upkeep.entries = map[string]int{}
 	c.acks.Store(int32(max(o.ReplicaAcks, 0)))
 	c.publish = "PUBLISH"
 	if address.mode == cluster {

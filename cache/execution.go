@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -83,7 +82,10 @@ func (e *Execution) Terminal() bool {
 type Version string
 
 // versionLength is the length of every version in bytes.
-const versionLength = 14 + 1 + 5 + 1 + 1 + 1 + 1
+const versionLength = startLength + 1 + 5 + 1 + 1 + 1 + 1
+
+// startLength is the length of the start date in it.
+const startLength = 14
 
 // Unobserved is the version of an execution that is registered and of which
 // nothing has been observed yet. It is below every version of an observation.
@@ -102,8 +104,21 @@ func (e *Execution) Version() Version {
 	if e.Source == FromRegistration {
 		return Unobserved
 	}
-	return Version(fmt.Sprintf("%014d-%05d-%d-%d",
-		e.StartDate.UnixMilli(), e.RedriveCount, e.rank(), e.Completeness))
+	b := appendDigits(make([]byte, 0, versionLength), e.StartDate.UnixMilli(), startLength)
+	b = appendDigits(append(b, '-'), int64(e.RedriveCount), 5)
+	b = appendDigits(append(b, '-'), int64(e.rank()), 1)
+	return Version(appendDigits(append(b, '-'), int64(e.Completeness), 1))
+}
+
+// appendDigits appends n in so many digits.
+func appendDigits(b []byte, n int64, digits int) []byte {
+	first := len(b)
+	b = append(b, "00000000000000"[:digits]...)
+	for i := first + digits - 1; i >= first; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
 }
 
 // rank orders the states of one attempt.

@@ -52,8 +52,10 @@ func newFeed(c *Cache) *feed {
 			c.metrics.notifications.Inc()
 			if channel == c.names.keyChanges {
 				c.keys.forget()
-			} else {
-				c.near.forget(ARN(payload))
+				return
+			}
+			for arn := range strings.SplitSeq(payload, "\n") {
+				c.near.forget(ARN(arn))
 			}
 		},
 		reset: func() {

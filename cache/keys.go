@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/crc32"
+	"slices"
 	"strconv"
 )
 
@@ -15,7 +16,8 @@ import (
 //	sc:{p}:execution:ARN     string   the record (codec.go)
 //	sc:{p}:running           zset     ARN by start date in ms: executions that run
 //	sc:{p}:recent            zset     ARN by start date in ms: the newest of the partition
-//	sc:{p}:changed           channel  ARN of an execution whose record changed
+//	sc:{p}:changed           channel  ARNs of executions whose records changed, a line each;
+//	                                  on one node all partitions share sc:changed
 //	sc:{p}:probe             string   whether writes are taken; nothing else
 //	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
@@ -46,7 +48,7 @@ const (
 	recentIndexSize = 1000 // newest executions of one partition
 )
 
-func newNames(prefix string) *names {
+func newNames(prefix string, m mode) *names {
 	n := &names{prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed"}
 	for i := range n.partitions {
 		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
@@ -56,6 +58,9 @@ func newNames(prefix string) *names {
 			recent:     tag + "recent",
 			changed:    tag + "changed",
 			probe:      tag + "probe",
+		}
+		if m != cluster {
+			n.partitions[i].changed = prefix + ":changed"
 		}
 	}
 	return n
@@ -80,5 +85,5 @@ func (n *names) channels() []string {
 	for i := range n.partitions {
 		all = append(all, n.partitions[i].changed)
 	}
-	return append(all, n.keyChanges)
+	return append(slices.Compact(all), n.keyChanges)
 }

@@ -116,7 +116,7 @@ func (c *Cache) Check(ctx context.Context) error {
 	if c.options.ReplicaAcks == AutoAcks {
 		c.countReplicas(ctx) // before the first write
 	}
-	return eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
+	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
 		info, err := serverInfo(ctx, node)
 		if err != nil {
 			return err
@@ -126,6 +126,20 @@ func (c *Cache) Check(ctx context.Context) error {
 		}
 		return info.checkEviction()
 	})
+	if err != nil {
+		return err
+	}
+	return c.checkPublish(ctx)
+}
+
+// checkPublish refuses a Redis user who may not announce changes: nobody would
+// ever hear of one. Such is a user of Redis 7 by default.
+func (c *Cache) checkPublish(ctx context.Context) error {
+	err := c.writers.Do(ctx, c.publish, c.names.keyChanges, "").Err()
+	if redis.HasErrorPrefix(err, "NOPERM") {
+		return fmt.Errorf("%w: its user may not publish; allow it the channels (ACL SETUSER name &%s:*)", ErrUnfit, c.names.prefix)
+	}
+	return err
 }
 
 // watchPrimaries keeps the number of replicas that must confirm a write in step
