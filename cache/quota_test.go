@@ -142,7 +142,7 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 			}
 			cancel()
 			if !orderly {
-				<-ended
+				_ = <-ended
 			}
 		})
 	}

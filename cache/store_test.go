@@ -73,7 +73,7 @@ func storeSuite(t *testing.T, url string) {
 			if r := stored(t, c, arn); r.Status != Failed || r.Owner != "ada" || !r.StartDate.Equal(start) {
 				t.Errorf("observed: %+v", r)
 			}
-			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "eve"}); err != ErrOwnerConflict {
+			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "eve"}); !errors.Is(err, ErrOwnerConflict) {
 				t.Errorf("another owner: %v", err)
 			}
 		},

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -34,8 +36,8 @@ type exchange struct {
 	start  time.Time
 	id     [1]string // of the request; an array, so that it is a header value as it stands
 	caller Principal // the zero value until the token was checked
-	status int // of the answer; 0: none yet
-	bytes  int // of its body
+	status int       // of the answer; 0: none yet
+	bytes  int       // of its body
 	failed error
 }
 
@@ -93,12 +95,8 @@ func (x *exchange) run() error {
 }
 
 func (x *exchange) allowed() bool {
-	for _, m := range x.route.methods {
-		if x.r.Method == m {
-			return true
-		}
-	}
-	return x.route.methods == nil // no such path: the token is asked for first
+	// Without methods there is no such path, and the token is asked for first.
+	return x.route.methods == nil || slices.Contains(x.route.methods, x.r.Method)
 }
 
 func (x *exchange) options() error {
@@ -158,7 +156,7 @@ func (x *exchange) end() {
 }
 
 func (x *exchange) panicked(v any) {
-	if v == http.ErrAbortHandler {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v) // it asks for the connection to be cut, quietly
 	}
 	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))

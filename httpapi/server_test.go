@@ -96,7 +96,7 @@ func TestRequestIDAndLog(t *testing.T) {
 	}
 	s.ask("GET", statusPath+"x\"y?secret=1", ada)
 	log := s.log.String()
-	for _, line := range strings.Split(strings.TrimSpace(log), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(log), "\n") {
 		if !strings.HasPrefix(line, `{"time":"`) || !strings.HasSuffix(line, "}") {
 			t.Errorf("not a line of JSON: %s", line)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -73,11 +74,11 @@ func (c *Certificate) load() error {
 
 // stampNow tells two states of the files apart.
 func (c *Certificate) stampNow() string {
-	stamp := ""
+	var stamp strings.Builder
 	for _, name := range []string{c.certFile, c.keyFile} {
 		if info, err := os.Stat(name); err == nil {
-			stamp += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
+			_, _ = fmt.Fprint(&stamp, info.ModTime().UnixNano(), " ", info.Size(), " ")
 		}
 	}
-	return stamp
+	return stamp.String()
 }

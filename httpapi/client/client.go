@@ -43,6 +43,7 @@ type Error struct {
 	RequestID  string
 }
 
+// Error implements error.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%d): %s [request %s]", e.Code, e.StatusCode, e.Message, e.RequestID)
 }
@@ -85,8 +86,7 @@ func (c *Client) get(ctx context.Context, path string) (json.RawMessage, error) 
 	request.Header.Set("Authorization", "Bearer "+c.token)
 	answer, err := c.http.Do(request)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // without the URL, which is long
 		}
 		return nil, fmt.Errorf("ask %s: %w", c.server, err)

@@ -14,6 +14,7 @@ type ExitError struct {
 	Err  error
 }
 
+// Error implements error.
 func (e *ExitError) Error() string {
 	if e.Err == nil {
 		return fmt.Sprintf("exit code %d", e.Code)
@@ -21,6 +22,7 @@ func (e *ExitError) Error() string {
 	return e.Err.Error()
 }
 
+// Unwrap returns what is printed.
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Exit prints an error, a line for each mistake, and returns the exit code that
@@ -30,8 +32,7 @@ func Exit(w io.Writer, program string, err error) int {
 		return 0
 	}
 	code := 1
-	var exit *ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*ExitError](err); ok {
 		code, err = exit.Code, exit.Err
 	}
 	if err != nil {

@@ -198,8 +198,7 @@ func (s *service) listen() error {
 
 // listenError leaves out what net says twice.
 func listenError(setting, addr string, err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
 	return fmt.Errorf("%s: cannot listen on %s: %w; choose another address with --%s", setting, addr, err,
