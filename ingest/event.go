@@ -152,7 +152,7 @@ func output(det *detail) ([]byte, cache.Completeness) {
 	}
 	out := []byte(det.Output)
 	if det.Output.Kind() == '"' {
-		out = []byte(text(det.Output))
+		out = unquoted(det.Output)
 	}
 	if !jsontext.Value(out).IsValid(lenient) {
 		return nil, cache.OutputGivenUp
@@ -174,15 +174,18 @@ func included(details jsontext.Value) bool {
 func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }
 
 // text returns the string that v holds, or "" if it holds none.
-func text(v jsontext.Value) string {
+func text(v jsontext.Value) string { return string(unquoted(v)) }
+
+// unquoted is text as bytes.
+func unquoted(v jsontext.Value) []byte {
 	if len(v) == 0 || v.Kind() != '"' {
-		return ""
+		return nil
 	}
-	b, err := jsontext.AppendUnquote(nil, v)
+	b, err := jsontext.AppendUnquote(make([]byte, 0, len(v)), v)
 	if err != nil && len(b) == 0 {
-		return ""
+		return nil
 	}
-	return string(b)
+	return b
 }
 
 // secondsBelow tells seconds from milliseconds: in seconds it is the year 5138,

@@ -42,11 +42,10 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 func (d *Decoder) registers(input jsontext.Value) (owner, inputType string) {
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
-		unquoted, err := jsontext.AppendUnquote(nil, input)
-		if err != nil {
+		var err error
+		if text, err = jsontext.AppendUnquote(make([]byte, 0, len(input)), input); err != nil {
 			return "", ""
 		}
-		text = unquoted
 	}
 	if len(d.Owner) > 0 {
 		owner = ownerOf(find(text, d.Owner))
