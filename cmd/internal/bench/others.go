@@ -15,8 +15,10 @@ import (
 // table tells it in place of a figure.
 var errAbsent = errors.New("not installed")
 
-// nginxLocation answers one kind of request.
+// The configuration of nginx. It is one process, keeps connections for as long as
+// it is asked to, and writes no access log.
 const (
+	// locationReturn answers the same body to everything.
 	locationReturn = `location / { default_type application/json; return 200 '%s'; }`
 
 	// locationRedis is one GET from a pool of connections.
@@ -35,6 +37,8 @@ const (
       }
     }`
 
+	// nginxConfig takes what to load, the folder of its files, what to run at the
+	// start, the address and the location.
 	nginxConfig = `%[1]s
 daemon off;
 master_process off;

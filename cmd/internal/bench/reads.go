@@ -126,7 +126,7 @@ func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer
 		if each.redis {
 			counted = append(counted, redis)
 		}
-		const connections = 16
+		const connections = 16 // notes in main.go tell it
 		all = append(all, underLoad(each.name, load{each.peer.addr, connections, each.request}, b.turn, counted...))
 	}
 	return all, nil
