@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -160,39 +159,31 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 	c.byPrimary(ctx, owned, func(w *write) string { return c.names.owner(w.owner) }, c.indexOwners)
 }
 
-// indexed reports whether the owner's index has the execution for certain: an
-// earlier write made its owner known and either entered it or was not confirmed,
-// and then it comes again.
-func (w *write) indexed() bool {
-	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered
+// join runs the script for the writes of one primary, in one pipeline. A primary
+// that does not have it, because it restarted or was a replica a moment ago, is
+// sent its text and keeps that: what ran before then runs twice.
+func (c *Cache) join(ctx context.Context, node *redis.Client, group []*write) {
+	calls := c.calls(group)
+	if missing := c.runScript(ctx, node, calls, applyScript.EvalSha); missing {
+		c.runScript(ctx, node, calls, applyScript.Eval)
+	}
 }
 
-// join runs the script for the writes of one primary, in one pipeline. A primary
-// that does not have the script, because it restarted or was a replica a moment
-// ago, is given it and asked again: the script may run twice.
-func (c *Cache) join(ctx context.Context, node *redis.Client, group []*write) {
-	const tries = 3
-	calls := c.calls(group)
-	for try := range tries {
-		cmds := make([]*redis.Cmd, len(calls))
-		err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-			for i, call := range calls {
-				keys, args := c.arguments(call)
-				cmds[i] = applyScript.EvalSha(ctx, pipe, keys, args...)
-			}
-		})
-		missing := false
+// runScript reports whether the primary did not have the script.
+func (c *Cache) runScript(ctx context.Context, node *redis.Client, calls [][]*write,
+	run func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) (missing bool) {
+	cmds := make([]*redis.Cmd, len(calls))
+	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
 		for i, call := range calls {
-			readAnswers(call, cmds[i], err)
-			missing = missing || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT")
+			keys, args := c.arguments(call)
+			cmds[i] = run(ctx, pipe, keys, args...)
 		}
-		if !missing || try == tries-1 {
-			return
-		}
-		if err := applyScript.Load(ctx, node).Err(); err != nil {
-			return // each write says NOSCRIPT already
-		}
+	})
+	for i, call := range calls {
+		readAnswers(call, cmds[i], err)
+		missing = missing || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT")
 	}
+	return missing
 }
 
 // calls divides the writes of one primary among calls of the script: one call
@@ -260,51 +251,4 @@ func (w *write) read(answer string) error {
 	}
 	w.verdict, w.rankBefore, w.start, w.owner = verdict, answer[1], start, answer[head:]
 	return nil
-}
-
-// indexOwners enters the executions of one primary's owners into their indexes.
-// That comes behind what is superseded too: an earlier attempt may have ended
-// between the script and here.
-func (c *Cache) indexOwners(ctx context.Context, node *redis.Client, group []*write) {
-	adds := make([]*redis.IntCmd, len(group))
-	var upkeep []redis.Cmder
-	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-		for i, w := range group {
-			key := c.names.owner(w.owner)
-			adds[i] = pipe.ZAdd(ctx, key, redis.Z{Score: float64(w.start), Member: string(w.arn)})
-			if c.upkeep.due(w.owner) {
-				upkeep = append(upkeep, pipe.ZRemRangeByRank(ctx, key, 0, -1-ownerIndexSize), pipe.Expire(ctx, key, runningLife))
-			}
-		}
-	})
-	for _, cmd := range upkeep {
-		err = errors.Join(err, cmd.Err())
-	}
-	for i, w := range group {
-		w.err = errors.Join(err, adds[i].Err())
-	}
-}
-
-// upkeep says when an owner's index is to be cut to its size and kept for
-// longer: at the first entry that this process makes, and at one in so many
-// after it. Each costs as much as the entry itself.
-type upkeep struct {
-	mu      sync.Mutex
-	entries map[string]int // since it was done last
-}
-
-const (
-	upkeepEvery  = 16
-	upkeepOwners = 10_000 // remembered
-)
-
-func (u *upkeep) due(owner string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	n, known := u.entries[owner]
-	if !known && len(u.entries) >= upkeepOwners {
-		clear(u.entries)
-	}
-	u.entries[owner] = (n + 1) % upkeepEvery
-	return n == 0
 }
