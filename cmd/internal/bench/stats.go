@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // spread is what the rounds of one measurement came to.
@@ -20,15 +21,13 @@ func (s spread) String() string {
 	return fmt.Sprintf("%s (%s–%s)", short(s.median), short(s.least), short(s.most))
 }
 
-// short writes a number with the digits that can be meant.
+// short writes a number with the three digits that can be meant, so that what
+// just misses a target is seen to.
 func short(f float64) string {
-	switch {
-	case math.Abs(f) >= 100:
-		return fmt.Sprintf("%.0f", f)
-	case math.Abs(f) >= 10:
-		return fmt.Sprintf("%.1f", f)
+	if math.Abs(f) >= 100 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
 	}
-	return fmt.Sprintf("%.2f", f)
+	return strconv.FormatFloat(f, 'g', 3, 64)
 }
 
 // percentile returns the value below which p of a hundred are, on the line

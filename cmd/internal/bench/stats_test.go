@@ -55,7 +55,7 @@ func TestRatios(t *testing.T) {
 
 func TestShort(t *testing.T) {
 	t.Parallel()
-	for f, want := range map[float64]string{0.456: "0.46", 9.994: "9.99", 12.34: "12.3", 1234.5: "1234"} {
+	for f, want := range map[float64]string{0.1984: "0.198", 0.5: "0.5", 9.994: "9.99", 12.34: "12.3", 1.05: "1.05", 1234.4: "1234"} {
 		if got := short(f); got != want {
 			t.Errorf("%v: got %q, want %q", f, got, want)
 		}
