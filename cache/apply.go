@@ -112,13 +112,14 @@ func (c *Cache) observation(e *Execution) *write {
 
 func (c *Cache) registration(r Registration) *write {
 	const noHash, noStart = "0000000000000000", "00000000000000"
-	start := noStart
+	start, shown := noStart, []byte(nil)
 	if !r.StartDate.IsZero() {
-		start = fmt.Sprintf("%0*d", startLength, r.StartDate.UnixMilli())
+		shown = appendDigits(nil, r.StartDate.UnixMilli(), startLength)
+		start = string(shown)
 	}
 	// It is kept as long as a message about the execution can be on its way.
 	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, r.Owner, ""},
-		nil, c.options.Retention.Milliseconds())
+		shown, c.options.Retention.Milliseconds())
 }
 
 // given is what the script needs to know of an observation beside its payload.

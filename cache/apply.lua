@@ -6,7 +6,7 @@
 -- ARGV  for each:
 --        1 ARN
 --        2 version, 24 characters (execution.go), and hash of the body, 16 hex digits |
---          epoch: start date in ms, 14 digits, zero in a registration that leaves it to us |
+--          epoch: start date in ms, 14 digits, zero in a registration that does not tell it |
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          kind: r running, s stopped, g registered |
 --          lengths of owner and input type, 3 and 2 digits | owner | input type
@@ -20,8 +20,9 @@
 --
 -- A record is: format of the payload 1 | version 24 | hash 16 | observed at 13 | first seen 13 |
 -- epoch 14 | owner rank 1 | owner length 3 | input type length 2 | owner | input type | payload
--- The epoch tells the incarnations of a reused name apart: one that starts more
--- than a day later has registers of its own.
+-- The epoch tells the incarnations of a reused name apart: those that start more
+-- than a day apart have registers of their own. In a registration it is the date
+-- that was told only if that is plausible; the payload is the date to be shown.
 
 local KEYS_EACH, ARGS_EACH = 4, 4
 local DAY = 86400000
@@ -101,9 +102,10 @@ local function join(k, a)
   local arn, given, payload, expires = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local identity, epoch, rank, kind = sub(given, 1, 40), sub(given, 41, 54), sub(given, 55, 55), sub(given, 56, 56)
   local lengths, registers = sub(given, 57, 61), sub(given, 62)
+  local told = tonumber(epoch)
   if kind == 'g' then
     expires = string.format('%.0f', now + expires)
-    if epoch == NO_START then epoch = '0' .. now_text end
+    if math.abs(told - now) > DAY then epoch = '0' .. now_text end
   end
   local stale = tonumber(expires) <= now
 
@@ -127,6 +129,7 @@ local function join(k, a)
   local old_owner, old_type = sub(head, HEAD + 1, owner_end), sub(head, owner_end + 1, type_end)
   local old_epoch, old_start = sub(head, 68, 81), sub(old, 1, 14)
   local indexed = old_start == NO_START and old_epoch or old_start
+  if kind == 'g' and math.abs(told - old_epoch) <= DAY then epoch = old_epoch end
   local age = tonumber(epoch) - tonumber(old_epoch)
 
   if kind == 'g' and owner ~= old_owner and (old_rank == '2' or age > DAY) then
@@ -141,7 +144,7 @@ local function join(k, a)
 
   -- The registers: set once, registration before input, absent never erases.
   local seen = sub(head, 55, 67)
-  if age > DAY then
+  if age > DAY or age < -DAY and old_start == NO_START then
     seen, old_rank = now_text, '0'
   elseif age < -DAY then
     epoch, rank, owner, input_type, lengths = old_epoch, old_rank, old_owner, old_type, old_lengths

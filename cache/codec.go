@@ -107,6 +107,9 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		ObservedAt: time.UnixMilli(observed),
 	}
 	if version == Unobserved {
+		if shown, err := strconv.ParseInt(string(rest[ownerLength+typeLength:]), 10, 64); err == nil {
+			epoch = shown
+		}
 		return registered(r, time.UnixMilli(epoch)), nil
 	}
 	r.StartDate = version.startDate()
@@ -114,7 +117,8 @@ func decode(arn ARN, b []byte) (*Record, error) {
 }
 
 // registered completes the record of an execution that nothing has been heard
-// of: it has no payload, because its start date may be Redis's to say.
+// of. Its payload is the start date that was told, if one was, or else it is
+// Redis's to say.
 func registered(r *Record, start time.Time) *Record {
 	e := &Execution{ARN: r.ARN, Status: Running, StartDate: start}
 	body := appendBody(nil, e)

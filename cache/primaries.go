@@ -114,7 +114,9 @@ const probeLife = time.Minute
 // errors are for the operator: one line that names the cure.
 func (c *Cache) Check(ctx context.Context) error {
 	if c.options.ReplicaAcks == AutoAcks {
-		c.countReplicas(ctx) // before the first write
+		if err := c.countReplicas(ctx); err != nil { // before the first write
+			return err
+		}
 	}
 	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
 		info, err := serverInfo(ctx, node)
@@ -150,7 +152,7 @@ func (c *Cache) watchPrimaries(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if c.options.ReplicaAcks == AutoAcks {
-			c.countReplicas(ctx)
+			_ = c.countReplicas(ctx) // the next one may do better
 		}
 		select {
 		case <-ctx.Done():
@@ -162,7 +164,7 @@ func (c *Cache) watchPrimaries(ctx context.Context) error {
 
 // countReplicas asks for one confirmation where every primary has a replica. It
 // changes nothing while a primary cannot be asked.
-func (c *Cache) countReplicas(ctx context.Context) {
+func (c *Cache) countReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var mu sync.Mutex
@@ -183,6 +185,7 @@ func (c *Cache) countReplicas(ctx context.Context) {
 	if err == nil {
 		c.acks.Store(int32(min(max(fewest, 0), 1)))
 	}
+	return err
 }
 
 // info is the answer of INFO. Managed Redis forbids CONFIG, so this is where
