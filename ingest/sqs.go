@@ -44,18 +44,19 @@ type SQS struct {
 	url    string
 }
 
-// NewSQS returns the queue with a URL. Where that is not one of AWS and no
-// endpoint is set, the host of the URL is asked.
+// NewSQS returns the queue with a URL. Where its host is not the regional one of
+// AWS (a VPC endpoint, a stand-in) and no endpoint is set, the URL's own is asked.
 func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	u, err := url.Parse(queueURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("SQS_QUEUE_URL: not the URL of a queue; set it to one such as https://sqs.eu-west-1.amazonaws.com/123456789012/events")
 	}
-	if region, ok := regionOf(u.Hostname()); ok && region != c.Region {
+	region, regional := regionOf(u.Hostname())
+	if regional && region != c.Region {
 		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
 	}
 	client := sqs.NewFromConfig(c, func(o *sqs.Options) {
-		if o.BaseEndpoint == nil && !strings.Contains(u.Hostname(), ".amazonaws.") {
+		if o.BaseEndpoint == nil && !regional {
 			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
 		}
 	})
