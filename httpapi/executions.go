@@ -18,7 +18,10 @@ import (
 	"statuscache/cache"
 )
 
-const maxRegistration = 16 << 10 // bytes
+const (
+	maxRegistration = 16 << 10         // bytes
+	bodyLimit       = 10 * time.Second // for a body to arrive
+)
 
 // registration is the body of POST /v1/executions.
 type registration struct {
@@ -93,6 +96,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return unsupportedMediaType()
 	}
+	// A deadline of its own: one of the server would end every long answer too.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyLimit)) // what cannot have one is a test
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var large *http.MaxBytesError
 	switch {
@@ -101,6 +107,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 	case err != nil:
 		return invalid("body: could not be read")
 	}
+	_ = connection.SetReadDeadline(time.Time{})
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {

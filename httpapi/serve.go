@@ -123,7 +123,7 @@ func (x *exchange) admit() error {
 func (x *exchange) send(status int, contentType []string, body []byte) {
 	h := x.w.Header()
 	h["Content-Type"] = contentType
-	if h["Content-Length"] == nil {
+	if x.r.Method == http.MethodHead && h["Content-Length"] == nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	x.status = status

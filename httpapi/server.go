@@ -168,7 +168,6 @@ func hardened(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second, // of a body, which is small everywhere
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes, // a backstop: net/http admits more, see serve.go
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

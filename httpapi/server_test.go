@@ -161,7 +161,7 @@ func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.Origins = []string{"https://app.example.com"} })
 	ada := s.key("ada")
-	s.apply(succeeded(t, "mine", "ada", "1"))
+	s.apply(succeeded(t, "mine", "ada", `"`+strings.Repeat("x", 5000)+`"`))
 	target := statusPath + machine + "mine"
 	got := s.ask("GET", target, ada, header("Origin", "https://app.example.com"))
 	if got.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || !strings.Contains(strings.ToLower(got.header.Get("Access-Control-Expose-Headers")), "retry-after") {

@@ -94,10 +94,8 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	}
 	h["Etag"] = answer.ETag
 	h["Cache-Control"] = privateCache
-	if others := h["Vary"]; others != nil {
-		h["Vary"] = append(others, varyEncoding...) // CORS answers by origin
-	} else {
-		h["Vary"] = varyEncoding
+	if r.Gzip != nil {
+		h["Vary"] = append(h["Vary"], varyEncoding...) // CORS may have written it too
 	}
 	if !r.Terminal {
 		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
@@ -109,9 +107,17 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 		x.w.WriteHeader(x.status)
 		return
 	}
-	h["Content-Length"] = answer.Length
+	// net/http counts a small body itself. A map of more than eight headers costs
+	// twice as much as one of eight.
+	if len(answer.Body) > countedByNetHTTP || x.r.Method == http.MethodHead {
+		h["Content-Length"] = answer.Length
+	}
 	x.send(http.StatusOK, jsonType, answer.Body)
 }
+
+// countedByNetHTTP is the size of a body up to which net/http finds out its
+// length, in bytes.
+const countedByNetHTTP = 2048
 
 // pollAgainAfter is the Retry-After of an execution that has been running for a
 // while: the longer it took, the longer it may take.
