@@ -13,12 +13,14 @@ import (
 const (
 	maxWaitingReads = 8192 // beyond that a read is refused at once
 	maxReadBatch    = 128  // executions asked for in one round trip
-	maxReaders      = 3    // round trips under way at once
+	maxReaders      = 4    // round trips under way at once, if they are slow
+	patience        = 10 * time.Millisecond
 )
 
-// misses reads records for those whom the near cache could not serve. While all
-// its readers wait for Redis, what comes in gathers and shares the next round
-// trip: the more there is to do, the less each costs.
+// misses reads records for those whom the near cache could not serve. While a
+// reader waits for Redis, what comes in gathers and shares the next round trip:
+// the more there is to do, the less each costs. Another reader helps out only
+// where the first is held up, by one slow node of a cluster for instance.
 type misses struct {
 	client  redis.UniversalClient
 	names   *names
@@ -26,8 +28,9 @@ type misses struct {
 	end     func(*fill, *Record, error) // tells what a read brought
 
 	mu      sync.Mutex
-	waiting []*fill
+	waiting []*fill // oldest first
 	readers int
+	watched bool // somebody will look whether the readers are held up
 }
 
 // add queues a read. It reports false if too many are waiting.
@@ -38,11 +41,32 @@ func (m *misses) add(f *fill) bool {
 		return false
 	}
 	m.waiting = append(m.waiting, f)
-	if m.readers < maxReaders {
+	switch {
+	case m.readers == 0:
 		m.readers++
 		go m.drain()
+	case !m.watched:
+		m.watched = true
+		time.AfterFunc(patience, m.help)
 	}
 	return true
+}
+
+// help adds a reader if somebody has been waiting for one too long.
+func (m *misses) help() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watched = false
+	if len(m.waiting) == 0 {
+		return
+	}
+	if time.Until(m.waiting[0].deadline) < readLimit-patience/2 && m.readers < maxReaders {
+		m.readers++
+		go m.drain()
+		return
+	}
+	m.watched = true
+	time.AfterFunc(patience, m.help)
 }
 
 // drain reads until nothing is waiting.
