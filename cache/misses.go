@@ -60,7 +60,7 @@ func (m *misses) help() {
 	if len(m.waiting) == 0 {
 		return
 	}
-	if time.Until(m.waiting[0].deadline) < readLimit-patience/2 && m.readers < maxReaders {
+	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < readLimit-patience/2 {
 		m.readers++
 		go m.drain()
 		return
