@@ -19,6 +19,7 @@ help: ## say what there is
 
 .PHONY: run
 run: ## start the whole system on this machine, nothing to install (ARGS="--help")
+	@[ -x bin/statusdev ] || echo 'building; the first time takes a minute or two'
 	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
 	@exec bin/statusdev $(ARGS)
 

@@ -177,7 +177,7 @@ func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
 // secret, which is returned this once.
 func (c *Cache) CreateKey(ctx context.Context, k Key) (secret string, created Key, err error) {
 	if len(c.keys.pepper) == 0 {
-		return "", Key{}, errors.New("API_KEY_PEPPER is not set, so API keys cannot be stored")
+		return "", Key{}, errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
 	}
 	random := make([]byte, keySecretLength/2)
 	_, _ = rand.Read(random) // never fails (crypto/rand)

@@ -142,7 +142,9 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 			}
 			cancel()
 			if !orderly {
-				_ = <-ended
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 // Its error is one line with the cure.
 func LoadAWS(ctx context.Context) (aws.Config, error) {
 	// The SDK must not hold a failure back for minutes: the consumer tries again.
-	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2))
+	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2), config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return c, fmt.Errorf("AWS settings: %s; check AWS_PROFILE, the other variables AWS_… and the files they name", oneLine(err.Error()))
 	}

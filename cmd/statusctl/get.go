@@ -57,25 +57,37 @@ func getCommand() *cobra.Command {
 		Short: "Print the status of an execution",
 		Long: "Print the status of an execution. The exit code tells it too: 0 SUCCEEDED, 1 FAILED,\n" +
 			"2 could not ask, 3 TIMED_OUT, 4 ABORTED, 124 it has not ended yet.",
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			return couldNotAsk(cobra.ExactArgs(1)(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			service, err := c.client()
 			if err != nil {
-				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+				return couldNotAsk(err)
 			}
 			e, err := service.Get(cmd.Context(), args[0])
 			if err != nil {
-				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+				return couldNotAsk(err)
 			}
 			if err := show(cmd.OutOrStdout(), e, asJSON); err != nil {
-				return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+				return couldNotAsk(err)
 			}
 			return exitCode(e)
 		},
 	}
 	c.addFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the data as the service sent it")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
 	return cmd
+}
+
+// couldNotAsk makes an error end with a code of its own: 1 would say that the
+// execution has failed.
+func couldNotAsk(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &app.ExitError{Code: exitCouldNotAsk, Err: err}
 }
 
 // exitCode is an error that carries the code of a state, nil for success.

@@ -89,7 +89,7 @@ func createCommand() *cobra.Command {
 			if err := checkKey(k); err != nil {
 				return err
 			}
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) error {
+			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
 				secret, created, err := c.CreateKey(ctx, k)
 				if err != nil {
 					return err
@@ -99,6 +99,9 @@ func createCommand() *cobra.Command {
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", secret)
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Keep it safe: it is not shown again. Its prefix, "+created.Prefix+", is how to revoke it.")
+				if config.APIKeysFile != "" {
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "It is not in API_KEYS_FILE yet: run statusctl keys export.")
+				}
 				return err
 			})
 		},
@@ -117,8 +120,10 @@ func createCommand() *cobra.Command {
 func checkKey(k cache.Key) error {
 	var errs []error
 	for _, field := range []struct{ flag, value string }{{"--owner", k.Owner}, {"--name", k.Name}} {
-		if field.value == "" || len(field.value) > cache.MaxOwnerLength || strings.ContainsFunc(field.value, unicode.IsControl) {
-			errs = append(errs, fmt.Errorf("%s: must be 1 to %d bytes without control characters", field.flag, cache.MaxOwnerLength))
+		if field.value == "" {
+			errs = append(errs, fmt.Errorf("%s: not set", field.flag))
+		} else if len(field.value) > cache.MaxOwnerLength || strings.ContainsFunc(field.value, unicode.IsControl) {
+			errs = append(errs, fmt.Errorf("%s: must be at most %d bytes without control characters", field.flag, cache.MaxOwnerLength))
 		}
 	}
 	if !slices.Contains([]cache.Scope{cache.ScopeRead, cache.ScopeReadAll, cache.ScopeRegister}, k.Scope) {

@@ -19,6 +19,7 @@ var version = "dev" // set by the build
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := app.Exit(os.Stderr, "statusctl", command(os.Stdout).ExecuteContext(ctx))
 	stop()
 	os.Exit(code)

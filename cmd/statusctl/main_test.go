@@ -149,12 +149,14 @@ func TestGet(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown":    {env, []string{"get", machine + "nobody"}, "NotFound"},
-		"no ARN":     {env, []string{"get", "x"}, "executionArn"},
-		"no token":   {env[:1], []string{"get", machine + "x"}, "STATUS_TOKEN"},
-		"bad token":  {env[:1], []string{"get", "--token", "x", machine + "x"}, "Unauthorized"},
-		"no service": {env, []string{"get", "--server", "http://127.0.0.1:1", machine + "x"}, "refused"},
-		"no URL":     {env, []string{"get", "--server", "here", machine + "x"}, "not the URL"},
+		"unknown":      {env, []string{"get", machine + "nobody"}, "NotFound"},
+		"no ARN":       {env, []string{"get", "x"}, "executionArn"},
+		"no token":     {env[:1], []string{"get", machine + "x"}, "STATUS_TOKEN"},
+		"bad token":    {env[:1], []string{"get", "--token", "x", machine + "x"}, "Unauthorized"},
+		"no service":   {env, []string{"get", "--server", "http://127.0.0.1:1", machine + "x"}, "refused"},
+		"no ARN given": {env, []string{"get"}, "1 arg"},
+		"no such flag": {env, []string{"get", "--nope", machine + "x"}, "--nope"},
+		"no URL":       {env, []string{"get", "--server", "here", machine + "x"}, "not the URL"},
 	} {
 		if out := ctl(t, wrong.env, exitCouldNotAsk, wrong.args...); !strings.Contains(out, wrong.want) {
 			t.Errorf("%s: %s", name, out)

@@ -24,6 +24,7 @@ const balancerDelay = 4 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := app.Exit(os.Stderr, "statusd", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
 	stop()
 	os.Exit(code)

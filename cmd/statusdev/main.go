@@ -24,6 +24,7 @@ const defaultAddr = "127.0.0.1:8080"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := app.Exit(os.Stderr, "statusdev", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
 	stop()
 	os.Exit(code)

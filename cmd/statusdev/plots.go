@@ -24,7 +24,7 @@ type change struct {
 var plots = map[string]func(execution) []change{
 	"succeeded": func(e execution) []change {
 		stop := e.stopsAfter(3, 10)
-		return []change{e.begins(), {at: stop, status: "SUCCEEDED", stop: stop, output: e.output()}}
+		return []change{e.begins(), {at: stop, status: "SUCCEEDED", stop: stop, output: e.output(stop)}}
 	},
 	"failed": func(e execution) []change {
 		return []change{e.begins(), e.fails(e.stopsAfter(3, 10))}
@@ -38,7 +38,7 @@ var plots = map[string]func(execution) []change{
 		return []change{
 			e.begins(), e.fails(e.stopsAfter(3, 4)),
 			{at: again, status: "RUNNING", redrives: 1, redriven: again},
-			{at: stop, status: "SUCCEEDED", redrives: 1, redriven: again, stop: stop, output: e.output()},
+			{at: stop, status: "SUCCEEDED", redrives: 1, redriven: again, stop: stop, output: e.output(stop)},
 		}
 	},
 	"oversize": func(e execution) []change {
@@ -80,7 +80,7 @@ func (e execution) stopsAfter(least, most int) time.Time {
 }
 
 // output is shaped like the one of the public API.
-func (e execution) output() []byte {
+func (e execution) output(stop time.Time) []byte {
 	type object = map[string]any
 	var rules []object
 	for i := range 1 + rand.N(5) {
@@ -96,7 +96,7 @@ func (e execution) output() []byte {
 		"iocs":            []object{{"type": "ipv4", "value": "203.0.113.7"}, {"type": "domain", "value": "login.example.net"}},
 		"detectionGaps":   []string{"S3 data events are not logged"},
 		"pipelineNotices": []string{},
-		"metadata":        object{"inputType": e.inputType, "rulesGenerated": len(rules), "durationMs": 3000 + rand.N(7000)},
+		"metadata":        object{"inputType": e.inputType, "rulesGenerated": len(rules), "durationMs": stop.Sub(e.start).Milliseconds()},
 	})
 	if err != nil {
 		return []byte("{}") // there is nothing in it that could not be encoded

@@ -45,7 +45,11 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s (%d): %s [request %s]", e.Code, e.StatusCode, e.Message, e.RequestID)
+	text := fmt.Sprintf("%s (%d): %s", e.Code, e.StatusCode, e.Message)
+	if e.RequestID != "" {
+		text += " [request " + e.RequestID + "]"
+	}
+	return text
 }
 
 // Execution is what is known of an execution, in the full view.

@@ -37,7 +37,9 @@ func Exit(w io.Writer, program string, err error) int {
 	}
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
-			_, _ = fmt.Fprintf(w, "%s: %s\n", program, strings.TrimSpace(line))
+			if line = strings.TrimSpace(line); line != "" {
+				_, _ = fmt.Fprintf(w, "%s: %s\n", program, line)
+			}
 		}
 	}
 	return code

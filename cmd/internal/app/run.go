@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 		}
 		return errors.Join(err, s.close())
 	}
-	s.log.Info("started", "version", p.Version, "role", c.Role)
+	s.log.Info("started", "version", p.Version, "role", c.Role, "api", addressOf(s.public), "admin", addressOf(s.admin))
 	err := runStages(ctx, c.ShutdownTimeout, s.stages())
 	s.log.Info("stopped")
 	return errors.Join(err, s.close())
@@ -196,6 +196,14 @@ func (s *service) listen() error {
 	return errors.Join(errs...)
 }
 
+// addressOf returns where l listens, empty for nil.
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
 // listenError leaves out what net says twice.
 func listenError(setting, addr string, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
@@ -212,12 +220,12 @@ func (s *service) check(ctx context.Context) error {
 	var g errgroup.Group
 	errs := make([]error, 2)
 	g.Go(func() error {
-		errs[0] = RedisError(s.config, untilGood(ctx, s.cache.Check))
+		errs[0] = RedisError(s.config, s.untilGood(ctx, "Redis", s.cache.Check))
 		return nil
 	})
 	if s.queue != nil {
 		g.Go(func() error {
-			errs[1] = untilGood(ctx, s.queue.Check)
+			errs[1] = s.untilGood(ctx, "the queue", s.queue.Check)
 			return nil
 		})
 	}
@@ -234,16 +242,22 @@ func RedisError(c Config, err error) error {
 	if errors.Is(err, cache.ErrUnfit) {
 		cure = "" // it says so itself
 	}
+	if strings.HasPrefix(c.RedisURL, "rediss") {
+		cure += ", and that this port speaks TLS"
+	}
 	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), cure)
 }
 
 // untilGood tries again until ctx ends, and then tells what the last try said.
-func untilGood(ctx context.Context, check func(context.Context) error) error {
+func (s *service) untilGood(ctx context.Context, what string, check func(context.Context) error) error {
 	var said error
 	for {
 		err := check(ctx)
 		if err == nil || errors.Is(err, cache.ErrUnfit) {
 			return err
+		}
+		if said == nil {
+			s.log.Info("not there yet; trying for a while", "what", what, "limit", startLimit, "error", err)
 		}
 		if said == nil || ctx.Err() == nil { // cut short, it says nothing
 			said = err
