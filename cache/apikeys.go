@@ -59,14 +59,16 @@ type apiKeys struct {
 	pepper  []byte
 	file    *keysFile
 	near    *otter.Cache[keyHash, keyEntry]
-	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
+	revoked *otter.Cache[keyHash, struct{}] // keys that Redis has called revoked
+	changes atomic.Uint64                   // counts what was announced; an answer from before is not kept
 }
 
 type keyHash [sha256.Size]byte
 
 type keyEntry struct {
-	key  *Key  // nil: not known, or revoked
-	read int64 // by uptime
+	key   *Key  // nil: not known, or revoked
+	read  int64 // by uptime
+	filed bool  // Redis could not be asked, so the file's word was taken
 }
 
 func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() bool) (*apiKeys, error) {
@@ -77,6 +79,7 @@ func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() 
 	k := &apiKeys{client: client, names: n, heard: heard, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = otter.Must(&otter.Options[keyHash, keyEntry]{MaximumSize: maxKeysNear})
+	k.revoked = otter.Must(&otter.Options[keyHash, struct{}]{MaximumSize: maxKeysNear})
 	return k, nil
 }
 
@@ -110,9 +113,9 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 		return e.key, nil
 	}
 	changes, read := k.changes.Load(), uptime()
-	key, err := k.load(ctx, h)
+	key, filed, err := k.load(ctx, h)
 	if err == nil && k.changes.Load() == changes {
-		k.near.Set(h, keyEntry{key, read})
+		k.near.Set(h, keyEntry{key, read, filed})
 		if k.changes.Load() != changes { // announced between the two lines above
 			k.near.Invalidate(h)
 		}
@@ -122,34 +125,41 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 
 func (k *apiKeys) fresh(e keyEntry) bool {
 	life := keyLifeUnheard
-	if e.key != nil && k.heard() {
+	if e.key != nil && !e.filed && k.heard() {
 		life = keyLife
 	}
 	return uptime()-e.read < int64(life)
 }
 
-// load asks the file and Redis. Where Redis cannot be asked, what the file says
-// holds.
-func (k *apiKeys) load(ctx context.Context, h keyHash) (*Key, error) {
+// load asks the file and Redis. Where Redis does not know the key or cannot be
+// asked, what the file says holds, unless this process has seen it revoked.
+func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
 	name := hex.EncodeToString(h[:])
-	filed, known := k.file.get(name)
-	if known && filed.Revoked() {
-		return nil, nil
+	inFile, known := k.file.get(name)
+	if known && inFile.Revoked() {
+		return nil, false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	// A caller who hangs up must not make it look as if Redis could not be asked.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
 	defer cancel()
 	stored, err := k.read(ctx, name)
 	switch {
 	case err == nil && stored.Revoked():
-		return nil, nil
+		k.revoked.Set(h, struct{}{})
+		return nil, false, nil
 	case err == nil:
-		return stored, nil
-	case known:
-		return filed, nil
-	case errors.Is(err, redis.Nil):
-		return nil, nil
+		return stored, false, nil
+	case known && !k.seenRevoked(h):
+		return inFile, true, nil
+	case known || errors.Is(err, redis.Nil):
+		return nil, false, nil
 	}
-	return nil, fmt.Errorf("find API key: %w", err)
+	return nil, false, fmt.Errorf("find API key: %w", err)
+}
+
+func (k *apiKeys) seenRevoked(h keyHash) bool {
+	_, seen := k.revoked.GetIfPresent(h)
+	return seen
 }
 
 func (k *apiKeys) read(ctx context.Context, hash string) (*Key, error) {

@@ -109,7 +109,7 @@ local function join(k, a)
   end
   local stale = tonumber(expires) <= now
 
-  local head = call('GETRANGE', KEYS[k + 1], 0, HEAD + REGISTERS)
+  local head = call('GETRANGE', KEYS[k + 1], 0, HEAD + REGISTERS + #NO_START)
   if head == '' then
     if stale then return 'e0' .. NO_START end
     if kind == 'r' and tonumber(epoch) < now - SUSPICIOUS then
@@ -136,6 +136,14 @@ local function join(k, a)
     return 'c' .. old_rank .. NO_START
   end
 
+  -- A registration speaks of one execution. What an earlier one of the same name
+  -- did is not told to its owner, and does not undo it.
+  if old_start == NO_START and age < -DAY then
+    local shown = tonumber(sub(head, type_end + 1, type_end + #NO_START))
+    if not shown or math.abs(epoch - shown) > DAY then return 's' .. old_rank .. indexed .. old_owner end
+    age = 0
+  end
+
   local wins = newer(identity, old)
   if wins and stale then
     forget(k, arn)
@@ -144,7 +152,7 @@ local function join(k, a)
 
   -- The registers: set once, registration before input, absent never erases.
   local seen = sub(head, 55, 67)
-  if age > DAY or age < -DAY and old_start == NO_START then
+  if age > DAY then
     seen, old_rank = now_text, '0'
   elseif age < -DAY then
     epoch, rank, owner, input_type, lengths = old_epoch, old_rank, old_owner, old_type, old_lengths

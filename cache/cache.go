@@ -179,7 +179,7 @@ func Open(o Options) (*Cache, error) {
 		c.publish = "SPUBLISH" // does not travel to every node
 	}
 	c.near = newNear(o.NearBytes)
-	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill}
+	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.quotas = newQuotas(c.writers, c.names)
 	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
 		return nil, err
@@ -254,8 +254,10 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 // load asks Redis, together with whoever else wants to know the same now.
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
-	if first && !c.misses.add(f) {
-		c.near.endFill(f, nil, ErrOverloaded)
+	if first {
+		if err := c.misses.add(f); err != nil {
+			c.near.endFill(f, nil, fmt.Errorf("get %s: %w", arn, err))
+		}
 	}
 	select {
 	case <-f.done:

@@ -70,6 +70,22 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 	}
 }
 
+// primaryOf returns a client of the primary that has a key. A ClusterClient
+// repeats what did not answer in time, which only harmless commands may bear.
+func primaryOf(ctx context.Context, c redis.UniversalClient, key string) (*redis.Client, error) {
+	switch c := c.(type) {
+	case *redis.Client:
+		return c, nil
+	case *redis.ClusterClient:
+		node, err := c.MasterForKey(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("find the primary: %w", err)
+		}
+		return node, nil
+	}
+	return nil, fmt.Errorf("no way to find the primary of a key with a %T", c)
+}
+
 // eachPrimary calls f with a client of every primary, concurrently where there
 // are several, and joins the errors.
 func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {

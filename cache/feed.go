@@ -108,8 +108,7 @@ func (f *feed) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.reset() // what was read before anybody listened
-	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near}
+	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near, begun: f.reset}
 	g, ctx := errgroup.WithContext(ctx)
 	primary := 0
 	for node, channels := range layout.channels {
@@ -244,6 +243,9 @@ type pulse struct {
 	mu   sync.Mutex
 	last []int64 // by uptime, when the last answered PING was sent
 	near *near
+	// begun throws away what was read before every primary was listened to: a
+	// change that came before its subscription was heard by nobody.
+	begun func()
 }
 
 // of returns what to call when one primary has answered a PING.
@@ -251,9 +253,15 @@ func (p *pulse) of(primary int) func(sent int64) {
 	return func(sent int64) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		first := slices.Min(p.last) == 0
 		p.last[primary] = sent
-		if weakest := slices.Min(p.last); weakest > 0 {
-			p.near.trust(weakest + int64(maxSilence))
+		weakest := slices.Min(p.last)
+		if weakest == 0 {
+			return
 		}
+		if first {
+			p.begun()
+		}
+		p.near.trust(weakest + int64(maxSilence))
 	}
 }

@@ -19,8 +19,14 @@ func TestRegistrationOfAReusedName(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, c, old) // late, or a replay
-	if r := stored(t, c, old.ARN); r.Owner != "ada" {
-		t.Errorf("the output of ada belongs to %q", r.Owner)
+	if r := stored(t, c, old.ARN); r.Owner != "bob" || r.Version != Unobserved {
+		t.Errorf("%q is told version %s", r.Owner, r.Version)
+	}
+	ancient := old
+	ancient.StartDate, ancient.StopDate = now().AddDate(0, 0, -100), now().AddDate(0, 0, -100)
+	apply(t, c, ancient, running(old.ARN, now()))
+	if r := stored(t, c, old.ARN); r == nil || r.Owner != "bob" || r.Version == Unobserved {
+		t.Errorf("what has expired undid the registration: %+v", r)
 	}
 	other := old
 	other.ARN = testARN(t, "reused-2")
@@ -52,6 +58,20 @@ func TestStartDateOfARegistrationIsOnlyShown(t *testing.T) {
 		if r := stored(t, c, arn); r.Owner != "bob" || r.Version == Unobserved {
 			t.Errorf("%s: then %q, version %s", name, r.Owner, r.Version)
 		}
+	}
+}
+
+// TestEventAfterALateRegistration: who registers late says when it began.
+func TestEventAfterALateRegistration(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	e := succeeded(testARN(t, "late-event"), now().Add(-72*time.Hour), `1`)
+	if _, err := c.Register(t.Context(), Registration{ARN: e.ARN, Owner: "bob", StartDate: e.StartDate}); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, c, e)
+	if r := stored(t, c, e.ARN); r.Owner != "bob" || r.Status != Succeeded {
+		t.Errorf("%s of %q", r.Status, r.Owner)
 	}
 }
 

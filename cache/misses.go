@@ -17,28 +17,73 @@ const (
 	patience        = 10 * time.Millisecond
 )
 
-// misses reads records for those whom the near cache could not serve. While a
-// reader waits for Redis, what comes in gathers and shares the next round trip:
-// the more there is to do, the less each costs. Another reader helps out only
-// where the first is held up, by one slow node of a cluster for instance.
+// misses reads records for those whom the near cache could not serve. Each
+// primary has a queue of its own, so that one that is silent holds up nobody
+// else.
 type misses struct {
 	client  redis.UniversalClient
 	names   *names
 	metrics *metrics
 	end     func(*fill, *Record, error) // tells what a read brought
 
+	mu     sync.Mutex
+	queues map[string]*queue // by the address of the primary
+}
+
+// queue is the reads that one primary is to be asked for. While a reader waits
+// for it, what comes in gathers and shares the next round trip: the more there is
+// to do, the less each costs. Another reader helps out only where the first is
+// held up.
+type queue struct {
+	*misses
+
 	mu      sync.Mutex
+	node    *redis.Client
 	waiting []*fill // oldest first
 	readers int
 	watched bool // somebody will look whether the readers are held up
 }
 
-// add queues a read. It reports false if too many are waiting.
-func (m *misses) add(f *fill) bool {
+// add has a read done. An error means that it will not be.
+func (m *misses) add(f *fill) error {
+	if node, alone := m.client.(*redis.Client); alone {
+		return m.queue(node).add(f)
+	}
+	// Others may wait for it when who asked first has gone.
+	ctx, cancel := context.WithDeadline(f.base, f.deadline)
+	defer cancel()
+	node, err := primaryOf(ctx, m.client, m.names.execution(f.arn))
+	if err != nil {
+		return err
+	}
+	return m.queue(node).add(f)
+}
+
+func (m *misses) queue(node *redis.Client) *queue {
+	addr := node.Options().Addr
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q, ok := m.queues[addr]
+	if !ok {
+		q = &queue{misses: m}
+		m.queues[addr] = q
+	}
+	q.use(node)
+	return q
+}
+
+// use changes the client: a primary that went and came back has another one.
+func (m *queue) use(node *redis.Client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.node = node
+}
+
+func (m *queue) add(f *fill) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.waiting) >= maxWaitingReads {
-		return false
+		return ErrOverloaded
 	}
 	m.waiting = append(m.waiting, f)
 	switch {
@@ -49,11 +94,11 @@ func (m *misses) add(f *fill) bool {
 		m.watched = true
 		time.AfterFunc(patience, m.help)
 	}
-	return true
+	return nil
 }
 
 // help adds a reader if somebody has been waiting for one too long.
-func (m *misses) help() {
+func (m *queue) help() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.watched = false
@@ -70,7 +115,7 @@ func (m *misses) help() {
 }
 
 // drain reads until nothing is waiting.
-func (m *misses) drain() {
+func (m *queue) drain() {
 	for {
 		batch := m.next()
 		if batch == nil {
@@ -81,7 +126,7 @@ func (m *misses) drain() {
 }
 
 // next takes what the next round trip asks for. With nil the reader is done.
-func (m *misses) next() []*fill {
+func (m *queue) next() []*fill {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.waiting) == 0 {
@@ -97,7 +142,7 @@ func (m *misses) next() []*fill {
 }
 
 // read asks for a batch and ends each of its reads.
-func (m *misses) read(batch []*fill) {
+func (m *queue) read(batch []*fill) {
 	if batch = m.endLate(batch); len(batch) == 0 {
 		return
 	}
@@ -119,7 +164,7 @@ func (m *misses) read(batch []*fill) {
 var errTooLate = errors.New("redis did not answer in time")
 
 // endLate ends the reads that waited too long and returns the others.
-func (m *misses) endLate(batch []*fill) []*fill {
+func (m *queue) endLate(batch []*fill) []*fill {
 	now := time.Now()
 	for i, f := range batch { // oldest first
 		if f.deadline.After(now) {
@@ -151,16 +196,19 @@ func (v value) record(arn ARN) (*Record, error) {
 	return r, nil
 }
 
-// values asks for all in one round trip, or one for each node of a cluster.
-func (m *misses) values(ctx context.Context, batch []*fill) ([]value, error) {
+// values asks for all in one round trip.
+func (m *queue) values(ctx context.Context, batch []*fill) ([]value, error) {
+	m.mu.Lock()
+	node := m.node
+	m.mu.Unlock()
 	keys := make([]string, len(batch))
 	for i, f := range batch {
 		keys[i] = m.names.execution(f.arn)
 	}
-	if node, ok := m.client.(*redis.Client); ok {
+	if _, alone := m.client.(*redis.Client); alone {
 		return multiGet(ctx, node, keys)
 	}
-	return pipelinedGet(ctx, m.client, keys), nil
+	return m.pipelinedGet(ctx, node, keys), nil
 }
 
 // multiGet costs Redis less than a pipeline, but all keys must be on one node.
@@ -176,8 +224,10 @@ func multiGet(ctx context.Context, node *redis.Client, keys []string) ([]value, 
 	return values, nil
 }
 
-func pipelinedGet(ctx context.Context, client redis.UniversalClient, keys []string) []value {
-	pipe := client.Pipeline()
+// pipelinedGet asks one node of a cluster. What has moved away meanwhile is asked
+// for again, where it is now.
+func (m *queue) pipelinedGet(ctx context.Context, node *redis.Client, keys []string) []value {
+	pipe := node.Pipeline()
 	cmds := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {
 		cmds[i] = pipe.Get(ctx, key)
@@ -185,6 +235,9 @@ func pipelinedGet(ctx context.Context, client redis.UniversalClient, keys []stri
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	values := make([]value, len(keys))
 	for i, cmd := range cmds {
+		if movedAway(cmd.Err()) {
+			cmd = m.client.Get(ctx, keys[i])
+		}
 		text, err := cmd.Result()
 		switch {
 		case err == nil:

@@ -195,10 +195,11 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, "redis://127.0.0.1:1")
-	c.misses.mu.Lock()
-	c.misses.readers = maxReaders // nobody takes from the queue
-	c.misses.waiting = make([]*fill, maxWaitingReads-1)
-	c.misses.mu.Unlock()
+	q := c.misses.queue(c.readers.(*redis.Client))
+	q.mu.Lock()
+	q.readers = maxReaders // nobody takes from the queue
+	q.waiting = make([]*fill, maxWaitingReads-1)
+	q.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.Get(ctx, testARN(t, "last")); !errors.Is(err, context.Canceled) {

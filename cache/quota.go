@@ -63,10 +63,11 @@ func (c *Cache) SpendQuota(ctx context.Context, k *Key) (reset time.Duration, er
 	return c.quotas.spend(ctx, k)
 }
 
-// RefundQuota gives back one request that SpendQuota took.
-func (c *Cache) RefundQuota(k *Key) {
+// RefundQuota gives back one request that SpendQuota took at a moment. One of
+// yesterday is void.
+func (c *Cache) RefundQuota(k *Key, spent time.Time) {
 	if k.DailyLimit > 0 {
-		c.quotas.refund(k.Hash)
+		c.quotas.refund(k.Hash, spent)
 	}
 }
 
@@ -137,7 +138,12 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 }
 
 func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any, given int64) (granted, day int64, left time.Duration, err error) {
-	answer, err := quotaScript.Run(ctx, q.client, []string{q.names.quota(hash)}, limit, givenDay, given).Int64Slice()
+	key := q.names.quota(hash)
+	node, err := primaryOf(ctx, q.client, key)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	answer, err := quotaScript.Run(ctx, node, []string{key}, limit, givenDay, given).Int64Slice()
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -147,10 +153,11 @@ func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any
 	return answer[0], answer[1], time.Duration(answer[2]) * time.Millisecond, nil
 }
 
-func (q *quotas) refund(hash string) {
+func (q *quotas) refund(hash string, spent time.Time) {
+	const day = 24 * time.Hour
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if l := q.local[hash]; l != nil && time.Now().Before(l.ends) {
+	if l := q.local[hash]; l != nil && time.Now().Before(l.ends) && !spent.Before(l.ends.Add(-day)) {
 		l.left++
 	}
 }

@@ -53,7 +53,7 @@ func TestQuotaEndsAtTheLimit(t *testing.T) {
 		if spent := spendAll(t, c, k); spent != limit {
 			t.Errorf("limit %d: spent %d", limit, spent)
 		}
-		c.RefundQuota(k)
+		c.RefundQuota(k, time.Now())
 		if spent := spendAll(t, c, k); spent != 1 {
 			t.Errorf("limit %d: after one was given back, spent %d", limit, spent)
 		}
@@ -63,7 +63,7 @@ func TestQuotaEndsAtTheLimit(t *testing.T) {
 		if _, err := c.SpendQuota(t.Context(), quotaKey(0)); err != nil {
 			t.Fatal(err)
 		}
-		c.RefundQuota(quotaKey(0))
+		c.RefundQuota(quotaKey(0), time.Now())
 	}
 	if n := calls(t, c, "evalsha") - before; n != 0 {
 		t.Errorf("a key without a limit asked Redis %d times", n)
@@ -167,7 +167,7 @@ func TestIdleLeasesAreGivenBack(t *testing.T) {
 	if a, b := spentInRedis(t, c, idle), spentInRedis(t, c, busy); a != 1 || b != 10 {
 		t.Errorf("idle key %d, want 1; busy key %d, want 10", a, b)
 	}
-	c.RefundQuota(idle) // comes after its lease has gone: in the caller's disfavour
+	c.RefundQuota(idle, time.Now()) // comes after its lease has gone: in the caller's disfavour
 	if spent := spendAll(t, c, idle); spent != 319 {
 		t.Errorf("spent %d of the 319 that were left", spent)
 	}

@@ -14,7 +14,7 @@ import (
 type Keys interface {
 	FindKey(ctx context.Context, secret string) (*cache.Key, error)
 	SpendQuota(ctx context.Context, k *cache.Key) (reset time.Duration, err error)
-	RefundQuota(k *cache.Key)
+	RefundQuota(k *cache.Key, spent time.Time)
 }
 
 // Principal is who is calling, and what they may do. It is small enough to be
@@ -108,8 +108,8 @@ func (a *authenticator) spend(ctx context.Context, p *Principal) error {
 }
 
 // refund takes back what spend counted: an answer that says nothing new is free.
-func (a *authenticator) refund(p *Principal) {
+func (a *authenticator) refund(p *Principal, spent time.Time) {
 	if p.key != nil && p.key.DailyLimit != 0 {
-		a.keys.RefundQuota(p.key)
+		a.keys.RefundQuota(p.key, spent)
 	}
 }

@@ -101,7 +101,7 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
 	}
 	if matches(x.r.Header["If-None-Match"], answer.ETag[0]) {
-		x.server.auth.refund(&x.caller)
+		x.server.auth.refund(&x.caller, x.start)
 		delete(h, "Content-Encoding")
 		x.status = http.StatusNotModified
 		x.w.WriteHeader(x.status)
