@@ -4,8 +4,10 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,8 +16,9 @@ import (
 // It is written by hand because a handler would cost more than the request; the
 // line holds no query, no header and no body. Its writer must not block.
 type accessLog struct {
-	w    io.Writer // nil: no log
-	json bool
+	w     io.Writer // nil: no log
+	json  bool
+	level slog.Level // lines below it are left out
 }
 
 const maxLoggedPath = 512 // bytes
@@ -23,7 +26,7 @@ const maxLoggedPath = 512 // bytes
 var lines = sync.Pool{New: func() any { return new([]byte) }}
 
 func (l *accessLog) write(x *exchange, took time.Duration) {
-	if l.w == nil {
+	if l.w == nil || x.level() < l.level {
 		return
 	}
 	p := lines.Get().(*[]byte)
@@ -72,7 +75,7 @@ func (l *line) begin(x *exchange) {
 	} else {
 		l.b = append(l.b, ` level=`...)
 	}
-	l.b = append(l.b, x.level()...)
+	l.b = append(l.b, x.level().String()...)
 	if l.json {
 		l.b = append(l.b, `","msg":"request"`...)
 	} else {
@@ -80,11 +83,11 @@ func (l *line) begin(x *exchange) {
 	}
 }
 
-func (x *exchange) level() string {
+func (x *exchange) level() slog.Level {
 	if x.failed != nil {
-		return slog.LevelWarn.String()
+		return slog.LevelWarn
 	}
-	return slog.LevelInfo.String()
+	return slog.LevelInfo
 }
 
 func (l *line) key(key string) {
@@ -101,9 +104,13 @@ func (l *line) key(key string) {
 
 func (l *line) text(key, value string) {
 	l.key(key)
-	if !l.json && plain(value) {
+	simple := plain(value)
+	if !l.json && simple {
 		l.b = append(l.b, value...)
 		return
+	}
+	if !simple {
+		value = strings.Map(visible, value)
 	}
 	l.b, _ = jsontext.AppendQuote(l.b, value) // replaces what is not UTF-8
 }
@@ -118,6 +125,14 @@ func (l *line) end() {
 		l.b = append(l.b, '}')
 	}
 	l.b = append(l.b, '\n')
+}
+
+// visible replaces what a terminal would obey or hide.
+func visible(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // plain reports whether a value of the text form needs no quotes.

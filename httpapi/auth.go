@@ -28,6 +28,14 @@ type Principal struct {
 	key           *cache.Key // nil for a JWT
 }
 
+// bucket names whose requests are counted together.
+func (p *Principal) bucket() string {
+	if p.Owner == "" && p.key != nil {
+		return p.key.Hash // a key of nobody's
+	}
+	return p.Owner
+}
+
 // mayRead denies what is not known to be theirs.
 func (p *Principal) mayRead(r *cache.Record) bool {
 	return p.ReadAll || p.Read && r.Owner != "" && r.Owner == p.Owner

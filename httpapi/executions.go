@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	maxRegistration = 16 << 10         // bytes
-	bodyLimit       = 10 * time.Second // for a body to arrive
+	maxRegistration = 16 << 10        // bytes
+	bodyLimit       = 5 * time.Second // for a body to arrive
 )
 
 // registration is the body of POST /v1/executions.
@@ -96,9 +96,6 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return unsupportedMediaType()
 	}
-	// A deadline of its own: one of the server would end every long answer too.
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyLimit)) // what cannot have one is a test
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var large *http.MaxBytesError
 	switch {
@@ -107,7 +104,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 	case err != nil:
 		return invalid("body: could not be read")
 	}
-	_ = connection.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it is here
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
@@ -129,8 +130,14 @@ func (k *keySet) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.keys.Store(&keyGeneration{byID: byID, number: k.generation() + 1})
+	if before := k.keys.Load(); before == nil || !maps.EqualFunc(before.byID, byID, samePublicKey) {
+		k.keys.Store(&keyGeneration{byID: byID, number: k.generation() + 1})
+	}
 	return nil
+}
+
+func samePublicKey(a, b *rsa.PublicKey) bool {
+	return a.Equal(b)
 }
 
 // parseKeys reads a JWK set. What is no RSA key for signatures is left out; a

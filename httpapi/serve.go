@@ -62,6 +62,9 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	if s.options.TLS {
 		h["Strict-Transport-Security"] = hsts
 	}
+	if r.ContentLength != 0 { // also -1, of unknown length
+		x.boundBody()
+	}
 	defer x.end()
 	if err := x.run(); err != nil {
 		x.fail(err)
@@ -83,15 +86,22 @@ func (x *exchange) run() error {
 	if headerBytes(x.r.Header) > maxHeaderBytes {
 		return headersTooLarge()
 	}
-	if len(x.r.URL.Path) > maxPathBytes || len(x.r.URL.RawPath) > 3*maxPathBytes || len(x.r.URL.RawQuery) > maxPathBytes {
-		return invalid("the path or the query is longer than %d bytes", maxPathBytes)
-	}
 	if !x.route.open {
 		if err := x.admit(); err != nil {
 			return err
 		}
 	}
+	if len(x.r.URL.Path) > maxPathBytes || len(x.r.URL.RawPath) > 3*maxPathBytes || len(x.r.URL.RawQuery) > maxPathBytes {
+		return invalid("the path or the query is longer than %d bytes", maxPathBytes)
+	}
 	return x.route.handle(x)
+}
+
+// boundBody gives the body a while to arrive, whether anybody reads it or not:
+// net/http waits for the rest of it before it answers. A deadline of the server
+// would end every long answer too.
+func (x *exchange) boundBody() {
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyLimit)) // only a test's writer has none
 }
 
 func (x *exchange) allowed() bool {
@@ -113,7 +123,7 @@ func (x *exchange) admit() error {
 	if x.caller, err = x.server.auth.authenticate(x.r); err != nil {
 		return err
 	}
-	if err := x.server.limits.take(x.w.Header(), x.caller.Owner, x.start); err != nil {
+	if err := x.server.limits.take(x.w.Header(), x.caller.bucket(), x.start); err != nil {
 		return err
 	}
 	return x.server.auth.spend(x.r.Context(), &x.caller)
@@ -128,8 +138,12 @@ func (x *exchange) send(status int, contentType []string, body []byte) {
 	}
 	x.status = status
 	x.w.WriteHeader(status)
-	if x.r.Method != http.MethodHead {
-		x.bytes, x.failed = x.w.Write(body)
+	if x.r.Method == http.MethodHead {
+		return
+	}
+	n, err := x.w.Write(body)
+	if x.bytes = n; err != nil {
+		x.failed = errors.Join(x.failed, err)
 	}
 }
 

@@ -50,6 +50,7 @@ type Options struct {
 	Log       *slog.Logger         // nil: none
 	AccessLog io.Writer            // a line for each request; must not block; nil: none
 	LogJSON   bool                 // form of those lines
+	LogLevel  slog.Level           // of those lines; a request is INFO, one that failed here WARN
 	Metrics   *prometheus.Registry // nil: one of its own
 	Posts     []Post               // further routes
 }
@@ -89,7 +90,7 @@ func New(o Options) *Server {
 		options: o,
 		auth:    &authenticator{keys: o.Keys},
 		limits:  newRateLimits(o.RateLimit),
-		log:     &accessLog{w: o.AccessLog, json: o.LogJSON},
+		log:     &accessLog{w: o.AccessLog, json: o.LogJSON, level: o.LogLevel},
 		metrics: newMetrics(o.Metrics),
 		unknownMessage: fmt.Sprintf("nothing is known of this execution; finished ones are kept for %s",
 			inDays(o.Retention)),
@@ -145,7 +146,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 		}
 		server := hardened(each.handler, s.options.Log)
 		g.Go(func() error {
-			if err := server.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(impatientListener{each.listener}); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve %s: %w", each.listener.Addr(), err)
 			}
 			return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,9 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
 	}
 	if matches(x.r.Header["If-None-Match"], answer.ETag[0]) {
-		x.server.auth.refund(&x.caller, x.start)
+		if !slices.Contains(x.r.Header["If-None-Match"], "*") { // who has seen nothing asks for something
+			x.server.auth.refund(&x.caller, x.start)
+		}
 		delete(h, "Content-Encoding")
 		x.status = http.StatusNotModified
 		x.w.WriteHeader(x.status)

@@ -171,7 +171,8 @@ func TestStageThatEndsOrHangs(t *testing.T) {
 		broken := errors.New("broken")
 		release := make(chan struct{})
 		defer close(release)
-		waits := func(ctx context.Context) error { <-ctx.Done(); return nil }
+		ended := false
+		waits := func(ctx context.Context) error { <-ctx.Done(); ended = true; return nil }
 		err := runStages(t.Context(), time.Second, []stage{{"waits", waits}, {"breaks", func(context.Context) error { return broken }}})
 		if !errors.Is(err, broken) {
 			t.Errorf("a stage that ends: %v", err)
@@ -179,9 +180,10 @@ func TestStageThatEndsOrHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin := time.Now()
+		ended = false
 		err = runStages(ctx, 5*time.Second, []stage{{"hangs", func(context.Context) error { <-release; return nil }}, {"waits", waits}})
-		if err == nil || !strings.Contains(err.Error(), "hangs did not stop") || time.Since(begin) != 6*time.Second {
-			t.Errorf("a stage that hangs: %v after %v", err, time.Since(begin))
+		if err == nil || !strings.Contains(err.Error(), "hangs did not stop") || time.Since(begin) != 6*time.Second || !ended {
+			t.Errorf("a stage that hangs: %v after %v; the next one ended: %v", err, time.Since(begin), ended)
 		}
 	})
 }

@@ -143,10 +143,7 @@ func (s *service) openAPI() error {
 	o := httpapi.Options{
 		Cache: s.cache, Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
-		Version: s.program.Version, Log: s.log, LogJSON: c.LogFormat == "json", Metrics: s.metrics,
-	}
-	if s.log.Enabled(context.Background(), slog.LevelInfo) { // the level of its lines
-		o.AccessLog = s.out
+		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys = s.cache
@@ -293,7 +290,7 @@ func (s *service) drain(ctx context.Context) error {
 	<-ctx.Done()
 	s.log.Info("stopping")
 	s.server.Drain()
-	time.Sleep(s.program.BalancerDelay)
+	time.Sleep(min(s.program.BalancerDelay, s.config.ShutdownTimeout/4))
 	return nil
 }
 
@@ -320,13 +317,16 @@ func (s *service) close() error {
 }
 
 func newLogger(c Config, out io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked with the settings
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: logLevel(c)}
 	if c.LogFormat == "text" {
 		return slog.New(slog.NewTextHandler(out, o))
 	}
 	return slog.New(slog.NewJSONHandler(out, o))
+}
+
+func logLevel(c Config) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked with the settings
+	return level
 }
 
 func newRegistry(version string) *prometheus.Registry {

@@ -43,8 +43,12 @@ func runStages(ctx context.Context, limit time.Duration, stages []stage) error {
 		case err := <-parts[i].ended:
 			all = append(all, err)
 		case <-deadline:
-			return errors.Join(append(all, fmt.Errorf("%s did not stop within %v", s.name, limit))...)
+			all = append(all, fmt.Errorf("%s did not stop within %v", s.name, limit))
+			deadline = time.After(lastMoment) // for each of the others
 		}
 	}
 	return errors.Join(all...)
 }
+
+// lastMoment is what a stage is given to stop when the time of all is up.
+const lastMoment = 200 * time.Millisecond

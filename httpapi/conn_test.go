@@ -1,0 +1,179 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"statuscache/cache"
+)
+
+// TestReaderWhoDoesNotRead: a connection that takes nothing is let go, and one
+// that is merely slow is not.
+func TestReaderWhoDoesNotRead(t *testing.T) {
+	t.Parallel()
+	answer := make([]byte, 20*writePiece)
+	for name, test := range map[string]struct {
+		pause time.Duration // between two pieces that the client takes; 0: it takes none
+		want  error
+	}{
+		"takes nothing": {0, os.ErrDeadlineExceeded},
+		"is slow":       {3 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				defer func() { _ = theirs.Close() }()
+				var reader sync.WaitGroup
+				if test.pause > 0 {
+					reader.Go(func() {
+						piece := make([]byte, writePiece)
+						for {
+							<-time.After(test.pause)
+							if _, err := io.ReadFull(theirs, piece); err != nil {
+								return
+							}
+						}
+					})
+				}
+				c := &impatientConn{Conn: ours}
+				begin := time.Now()
+				_, err := c.Write(answer)
+				if !errors.Is(err, test.want) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+				if took := time.Since(begin); test.want != nil && took > writeLimit {
+					t.Errorf("let go after %v", took)
+				}
+				_ = c.Close()
+				reader.Wait()
+			})
+		})
+	}
+}
+
+// TestBodyThatNeverComes: it is not waited for, whether somebody would have read
+// it or not.
+func TestBodyThatNeverComes(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, public, nil, 5*time.Second) }()
+	register := s.key("generate", scope(cache.ScopeRegister))
+	for name, sent := range map[string]string{
+		"of a GET":                "GET /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, no token":     "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, half of it":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + register + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"of unknown length":       "POST /v1/executions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"of a path that is not":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a method that is not": "DELETE /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", public.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			if _, err := io.WriteString(c, sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetReadDeadline(time.Now().Add(bodyLimit + 10*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(bufio.NewReader(c)) // to the end of the connection
+			if err != nil && os.IsTimeout(err) {
+				t.Errorf("still open, having said %q", text)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFreeLookIsNotFree: a condition that always holds tells the state and is
+// counted like an answer.
+func TestFreeLookIsNotFree(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.apply(succeeded(t, "mine", "ada", "1"))
+	ada := s.key("ada", func(k *cache.Key) { k.DailyLimit = 3 })
+	for i, want := range []int{304, 304, 304, 429} {
+		if got := s.ask("GET", statusPath+machine+"mine", ada, header("If-None-Match", "*")); got.status != want {
+			t.Errorf("request %d: %d, want %d", i, got.status, want)
+		}
+	}
+}
+
+// TestTokenComesBeforeLength: nobody learns anything without a token.
+func TestTokenComesBeforeLength(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, target := range []string{statusPath + strings.Repeat("x", 5000), statusPath + "x?" + strings.Repeat("x", 5000)} {
+		if got := s.ask("GET", target, ""); got.status != 401 {
+			t.Errorf("%d", got.status)
+		}
+	}
+}
+
+// TestKeysOfNobody have buckets of their own.
+func TestKeysOfNobody(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(o *Options) { o.RateLimit = 1 })
+	one, other := s.key("", scope(cache.ScopeReadAll)), s.key("", scope(cache.ScopeReadAll))
+	for range 3 {
+		s.ask("GET", statusPath+"x", one)
+	}
+	if got := s.ask("GET", statusPath+"x", other); got.status != 400 {
+		t.Errorf("slowed down by another: %d", got.status)
+	}
+}
+
+// TestLogShowsNoControls: what a terminal would obey does not get there.
+func TestLogShowsNoControls(t *testing.T) {
+	t.Parallel()
+	for _, asJSON := range []bool{true, false} {
+		s := newService(t, func(o *Options) { o.LogJSON = asJSON })
+		s.ask("GET", "/v1/status/%C2%9B2J%E2%80%AE%E2%80%A8%7F%1b%0a", "")
+		for _, bad := range []rune{'\u009b', '\u202e', '\u2028', '\x7f', '\x1b'} {
+			if strings.ContainsRune(s.log.String(), bad) {
+				t.Errorf("JSON %v: %U is in the log: %q", asJSON, bad, s.log)
+			}
+		}
+	}
+}
+
+// TestFailuresAreLoggedAtWarn: without the line of each request there is still
+// one of each that failed here.
+func TestFailuresAreLoggedAtWarn(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn
+	ada := s.key("ada")
+	s.ask("GET", statusPath+"x", ada)
+	if s.log.String() != "" {
+		t.Errorf("log: %s", s.log)
+	}
+	s.redis.Freeze()
+	defer s.redis.Thaw()
+	s.askOnce("GET", statusPath+machine+"x", ada)
+	if !strings.Contains(s.log.String(), `"level":"WARN"`) {
+		t.Errorf("log: %s", s.log)
+	}
+}
