@@ -24,7 +24,7 @@ const (
 // and no input. A cause that it cannot read is taken as plain text or left out.
 func ErrorMessage(status cache.Status, name, cause string) string {
 	found, message := explain(name, cause, maxCauseDepth)
-	name, message = clip(oneLine(found), maxErrorName), requestID.ReplaceAllString(oneLine(message), "")
+	name, message = clip(oneLine(found), maxErrorName), strings.TrimSpace(requestID.ReplaceAllString(oneLine(message), ""))
 	switch {
 	case name == "" && message == "":
 		return unexplained(status)
@@ -59,16 +59,19 @@ type causeDocument struct {
 // explain returns the name and the message of a failure. Where the name says no
 // more than that a task failed, the one inside is better.
 func explain(name, cause string, depth int) (string, string) {
-	if i := strings.Index(cause, returnedPayload); i >= 0 {
-		tail := cause[i+len(returnedPayload):]
-		if _, ok := document(tail); ok {
-			cause = tail
+	if before, payload, _ := strings.Cut(cause, returnedPayload); isDocument.MatchString(payload) {
+		if cause = before; firstObject(payload) != nil {
+			cause = string(firstObject(payload))
 		}
+	}
+	cause = strings.TrimSpace(cause)
+	if value := jsontext.Value(cause); len(value) > 0 && value.Kind() == '"' && value.IsValid(lenient) && depth > 0 {
+		return explain(name, text(value), depth-1) // a text in a text
 	}
 	doc, ok := document(cause)
 	if !ok {
-		if looksLikeJSON(cause) {
-			return name, "" // a document that was cut: not for people, and it may hold input
+		if isDocument.MatchString(cause) {
+			return name, "" // cut off, or of another kind: not for people, and it may hold input
 		}
 		return name, cause
 	}
@@ -100,17 +103,32 @@ func nested(v jsontext.Value) string {
 
 func document(s string) (causeDocument, bool) {
 	var doc causeDocument
-	if !looksLikeJSON(s) {
+	if !strings.HasPrefix(s, "{") {
 		return doc, false
 	}
 	return doc, json.Unmarshal([]byte(s), &doc, lenient) == nil
 }
 
-func looksLikeJSON(s string) bool { return strings.HasPrefix(strings.TrimSpace(s), `{"`) }
+// firstObject returns the object that s begins with, whatever follows, or nil.
+func firstObject(s string) jsontext.Value {
+	d := jsontext.NewDecoder(strings.NewReader(s), lenient)
+	if d.PeekKind() != '{' {
+		return nil
+	}
+	v, err := d.ReadValue()
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// isDocument is how JSON begins, as a text too, and not how people write: some
+// begin with "[Errno 2]".
+var isDocument = regexp.MustCompile(`^"?\s*(\{\s*("|\\"|\}|$)|\[\s*([{\["\]]|\\"|$))`)
 
 // requestID is how Lambda begins what it says about a time-out or an exit. It
 // tells people nothing and is not theirs to know.
-var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:? `)
+var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:?( |$)`)
 
 // oneLine turns white space and controls into single spaces.
 func oneLine(s string) string {
