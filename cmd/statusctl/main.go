@@ -3,12 +3,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -17,13 +14,7 @@ import (
 
 var version = "dev" // set by the build
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
-	code := app.Exit(os.Stderr, "statusctl", command(os.Stdout).ExecuteContext(ctx))
-	stop()
-	os.Exit(code)
-}
+func main() { app.Main("statusctl", command(os.Stdout)) }
 
 func command(stdout io.Writer) *cobra.Command {
 	root := &cobra.Command{

@@ -3,12 +3,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,13 +19,7 @@ var version = "dev" // set by the build
 // needs a few seconds to notice.
 const balancerDelay = 4 * time.Second
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
-	code := app.Exit(os.Stderr, "statusd", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
-	stop()
-	os.Exit(code)
-}
+func main() { app.Main("statusd", command(os.Stdout, os.Stderr)) }
 
 func command(stdout, stderr io.Writer) *cobra.Command {
 	var printConfig bool

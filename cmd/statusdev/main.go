@@ -5,11 +5,8 @@
 package main
 
 import (
-	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,13 +19,7 @@ var version = "dev" // set by the build
 // asked for does not.
 const defaultAddr = "127.0.0.1:8080"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
-	code := app.Exit(os.Stderr, "statusdev", command(os.Stdout, os.Stderr).ExecuteContext(ctx))
-	stop()
-	os.Exit(code)
-}
+func main() { app.Main("statusdev", command(os.Stdout, os.Stderr)) }
 
 func command(stdout, stderr io.Writer) *cobra.Command {
 	var o options

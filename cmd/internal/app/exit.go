@@ -1,11 +1,27 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
 )
+
+// Main runs the command of a program until it ends or the program is told to by
+// a signal. A second signal ends it at once.
+func Main(program string, command *cobra.Command) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	code := Exit(os.Stderr, program, command.ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
+}
 
 // ExitError is an error that wants a certain exit code. Without Err nothing is
 // printed.
