@@ -59,7 +59,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = noSniff
-	if s.options.TLS {
+	if s.options.TLS != nil {
 		h["Strict-Transport-Security"] = hsts
 	}
 	if r.ContentLength != 0 { // also -1, of unknown length

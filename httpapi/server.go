@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ type Options struct {
 	Retention time.Duration // how long stopped executions are kept, to be told
 	RateLimit int           // requests per second and principal; 0: no limit
 	Origins   []string      // whose pages may call the API
-	TLS       bool          // it is served over TLS
+	TLS       *Certificate  // nil: the API is served without TLS
 	Version   string
 	Log       *slog.Logger         // nil: none
 	AccessLog io.Writer            // a line for each request; must not block; nil: none
@@ -137,6 +138,13 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // may be nil.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
+	if public != nil {
+		public = impatientListener{public}
+	}
+	if s.options.TLS != nil && public != nil { // net/http has to see it for HTTP/2
+		public = tls.NewListener(public, s.options.TLS.Config())
+		g.Go(func() error { return s.options.TLS.Run(ctx) })
+	}
 	for _, each := range []struct {
 		listener net.Listener
 		handler  http.Handler
@@ -146,7 +154,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 		}
 		server := hardened(each.handler, s.options.Log)
 		g.Go(func() error {
-			if err := server.Serve(impatientListener{each.listener}); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve %s: %w", each.listener.Addr(), err)
 			}
 			return nil

@@ -372,3 +372,48 @@ func TestHostileConnections(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// TestTLS: HTTP/2 where the client speaks it, and HSTS.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, certFile, keyFile, "test")
+	certificate, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t, func(o *Options) { o.TLS = certificate })
+	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 200_000)+`"`)
+	s.apply(e)
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
+	for _, http2 := range []bool{true, false} {
+		transport := &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		r, err := http.NewRequest(http.MethodGet, "https://"+public.Addr().String()+statusPath+string(e.ARN), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+s.key("ada"))
+		got, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(got.Body)
+		_ = got.Body.Close()
+		if err != nil || got.StatusCode != 200 || !strings.Contains(string(body), strings.Repeat("x", 200_000)) ||
+			(got.ProtoMajor == 2) != http2 || got.Header.Get("Strict-Transport-Security") == "" {
+			t.Errorf("HTTP/2 %v: %s %d, %d bytes, %v", http2, got.Proto, got.StatusCode, len(body), err)
+		}
+		transport.CloseIdleConnections()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -78,13 +77,12 @@ type service struct {
 	log     *slog.Logger
 	metrics *prometheus.Registry
 
-	cache       *cache.Cache
-	queue       *ingest.SQS
-	consumer    *ingest.Consumer
-	server      *httpapi.Server
-	certificate *httpapi.Certificate
-	public      net.Listener
-	admin       net.Listener
+	cache    *cache.Cache
+	queue    *ingest.SQS
+	consumer *ingest.Consumer
+	server   *httpapi.Server
+	public   net.Listener
+	admin    net.Listener
 }
 
 // open builds every part. It connects to nothing.
@@ -160,8 +158,7 @@ func (s *service) openAPI() error {
 	var errs []error
 	var err error
 	if c.TLSCertFile != "" {
-		o.TLS = true
-		s.certificate, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
+		o.TLS, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
 		errs = append(errs, err)
 	}
 	s.server = httpapi.New(o)
@@ -186,9 +183,6 @@ func (s *service) listen() error {
 	s.admin = bind(s.program.Admin, "ADMIN_ADDR", s.config.AdminAddr)
 	if s.config.Role != Ingest {
 		s.public = bind(s.program.Public, "LISTEN_ADDR", s.config.ListenAddr)
-	}
-	if s.certificate != nil && s.public != nil {
-		s.public = tls.NewListener(s.public, s.certificate.Config())
 	}
 	return errors.Join(errs...)
 }
@@ -295,12 +289,7 @@ func (s *service) drain(ctx context.Context) error {
 }
 
 func (s *service) serve(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	if s.certificate != nil {
-		g.Go(func() error { return s.certificate.Run(ctx) })
-	}
-	g.Go(func() error { return s.server.Serve(ctx, s.public, s.admin, s.config.ShutdownTimeout) })
-	return g.Wait()
+	return s.server.Serve(ctx, s.public, s.admin, s.config.ShutdownTimeout)
 }
 
 // close releases what open took, as far as it got.
