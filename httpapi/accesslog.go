@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -19,6 +20,25 @@ type accessLog struct {
 	w     io.Writer // nil: no log
 	json  bool
 	level slog.Level // lines below it are left out
+
+	second atomic.Pointer[second]
+}
+
+// second is a second and how it is written: most lines share theirs with the one
+// before.
+type second struct {
+	unix int64
+	text string
+}
+
+func (l *accessLog) appendTime(b []byte, t time.Time) []byte {
+	s := l.second.Load()
+	if unix := t.Unix(); s == nil || s.unix != unix {
+		s = &second{unix, t.UTC().Format("2006-01-02T15:04:05.")}
+		l.second.Store(s)
+	}
+	ms := t.Nanosecond() / int(time.Millisecond)
+	return append(append(b, s.text...), byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 const maxLoggedPath = 512 // bytes
@@ -31,7 +51,7 @@ func (l *accessLog) write(x *exchange, took time.Duration) {
 	}
 	p := lines.Get().(*[]byte)
 	line := line{(*p)[:0], l.json}
-	line.begin(x)
+	line.begin(x, l)
 	line.text("request", x.id[0])
 	line.text("method", x.r.Method)
 	line.text("path", clipped(x.r.URL.Path))
@@ -63,13 +83,13 @@ type line struct {
 	json bool
 }
 
-func (l *line) begin(x *exchange) {
+func (l *line) begin(x *exchange, log *accessLog) {
 	if l.json {
 		l.b = append(l.b, `{"time":"`...)
 	} else {
 		l.b = append(l.b, `time=`...)
 	}
-	l.b = x.start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z")
+	l.b = log.appendTime(l.b, x.start)
 	if l.json {
 		l.b = append(l.b, `","level":"`...)
 	} else {
@@ -104,15 +124,14 @@ func (l *line) key(key string) {
 
 func (l *line) text(key, value string) {
 	l.key(key)
-	simple := plain(value)
-	if !l.json && simple {
+	switch simple := plain(value); {
+	case simple && l.json:
+		l.b = append(append(append(l.b, '"'), value...), '"')
+	case simple:
 		l.b = append(l.b, value...)
-		return
+	default:
+		l.b, _ = jsontext.AppendQuote(l.b, strings.Map(visible, value)) // replaces what is not UTF-8
 	}
-	if !simple {
-		value = strings.Map(visible, value)
-	}
-	l.b, _ = jsontext.AppendQuote(l.b, value) // replaces what is not UTF-8
 }
 
 func (l *line) number(key string, value int64) {

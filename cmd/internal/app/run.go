@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -45,9 +47,17 @@ const (
 	logCloseLimit = time.Second
 )
 
+// gcPercent is GOGC where that is not set. A request leaves garbage and little
+// else: collecting it less often saves a tenth of the processor time, for memory
+// that the bound of the near cache keeps within reason.
+const gcPercent = 300
+
 // Run runs the service until ctx ends and stops it in order. Its errors have a
 // line for each mistake, with the cure.
 func Run(ctx context.Context, c Config, p Program) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	out := newLogWriter(p.Log)
 	defer out.Close(logCloseLimit)
 	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
