@@ -57,3 +57,12 @@ func (c *impatientConn) renew() error {
 	c.renewed.Store(int64(now))
 	return c.SetWriteDeadline(time.Now().Add(writeLimit))
 }
+
+// CloseWrite lets net/http say that it has said all, before it closes: without it
+// the answer to a request that is cut off would be lost.
+func (c *impatientConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
