@@ -195,7 +195,8 @@ func TestWithoutAFeedNothingIsNear(t *testing.T) {
 func TestThePulseIsTheWeakest(t *testing.T) {
 	t.Parallel()
 	n := newNear(1 << 20)
-	p := &pulse{last: make([]int64, 3), near: n}
+	begun := 0
+	p := &pulse{last: make([]int64, 3), near: n, begun: func() { begun++ }}
 	second := int64(time.Second)
 	for i, step := range []struct {
 		primary    int
@@ -211,6 +212,9 @@ func TestThePulseIsTheWeakest(t *testing.T) {
 		p.of(step.primary)(step.sent)
 		if got := n.trustedUntil.Load(); got != step.want {
 			t.Errorf("step %d: trusted until %v, want %v", i, time.Duration(got), time.Duration(step.want))
+		}
+		if want := min(int(step.want), 1); begun != want {
+			t.Errorf("step %d: begun %d times, want %d", i, begun, want)
 		}
 	}
 }

@@ -297,6 +297,38 @@ func TestEveryFixture(t *testing.T) {
 	})
 }
 
+// TestOutputByteForByte sends outputs that a JSON encoder would rewrite all the
+// way, through an SQS that is not ours.
+func TestOutputByteForByte(t *testing.T) {
+	t.Parallel()
+	endpoint := sqstest.Fauxqs(t)
+	client := sqstest.Client(t, endpoint)
+	queue := sqstest.NewQueue(t, client, nil)
+	d := startDaemon(t, cachetest.Redis(t), queue, "AWS_ENDPOINT_URL_SQS="+endpoint)
+	outputs := []string{
+		`{"n":9007199254740993}`, `[1.0e10]`, `-0`, `{"a":1,"a":2}`, `{ "a" :  1 ,"b":[ ] }`, "\"\u2028\"", `"\u2028\u003c"`,
+		`"<script>&'"`, `{"large":"` + strings.Repeat("<x> ", 250<<10/4) + `"}`,
+	}
+	for n, output := range outputs {
+		text, err := json.Marshal(output) // as a text in the event; what is in it stays
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, client, queue, strings.Replace(event(n, "SUCCEEDED", 1000), `"{\"n\":`+strconv.Itoa(n)+`}"`, string(text), 1))
+	}
+	for n, output := range outputs {
+		var got string
+		cachetest.Eventually(t, time.Minute, "execution "+strconv.Itoa(n)+" is known", func() bool {
+			var status int
+			status, got = d.status(arnOf(t, n), d.key)
+			return status == 200
+		})
+		if !strings.HasSuffix(got, `,"output":`+output+`}}`) {
+			t.Errorf("%.100s became %.300s", output, got)
+		}
+	}
+}
+
 // escaped writes what fauxqs refuses, characters beyond U+FFFF, as JSON can too.
 func escaped(s string) string {
 	var b strings.Builder
