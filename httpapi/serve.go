@@ -49,6 +49,7 @@ var (
 	privateCache = []string{"private, no-cache"}
 	varyEncoding = []string{"Accept-Encoding"}
 	gzipCoding   = []string{"gzip"}
+	closing      = []string{"close"}
 	hsts         = []string{"max-age=31536000"}
 )
 
@@ -59,6 +60,9 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = noSniff
+	if s.draining.Load() {
+		h["Connection"] = closing // the next request goes to another process
+	}
 	if s.options.TLS != nil {
 		h["Strict-Transport-Security"] = hsts
 	}

@@ -130,7 +130,8 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Drain makes the server not ready, so that a load balancer sends no more. It
-// goes on answering.
+// goes on answering, and closes each connection behind its answer: a request that
+// crosses with the end of a connection would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // Serve answers requests on public and on admin until ctx ends, then lets those

@@ -199,6 +199,11 @@ func TestAdmin(t *testing.T) {
 	if got := s.ask("GET", "/v1/health", ""); got.status != 200 || !strings.Contains(got.body, "shutting down") {
 		t.Errorf("health while draining: %d %s", got.status, got.body)
 	}
+	last := httptest.NewRecorder()
+	s.Handler().ServeHTTP(last, httptest.NewRequest("GET", "/v1/health", nil))
+	if last.Header().Get("Connection") != "close" {
+		t.Errorf("the connection is kept while draining: %v", last.Header())
+	}
 }
 
 func TestRateLimit(t *testing.T) {
