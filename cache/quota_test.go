@@ -231,3 +231,43 @@ func TestQuotaWithoutRedis(t *testing.T) {
 		t.Errorf("spent %d more than the limit", spent-309)
 	}
 }
+
+// TestLeaseIsGivenBackOnce: on a cluster too, where the library repeats what was
+// not answered in time. A lease given back twice would let the limit be passed.
+func TestLeaseIsGivenBackOnce(t *testing.T) {
+	t.Parallel()
+	cluster := cachetest.Cluster(t)
+	c := openIdle(t, cluster.URL())
+	k := &Key{Hash: "once", DailyLimit: 640}
+	other := openIdle(t, cluster.URL())
+	for _, who := range []*Cache{other, c} { // so that there is more to take back than one lease
+		if _, err := who.SpendQuota(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := spentInRedis(t, c, k)
+	c.quotas.mu.Lock()
+	left := c.quotas.local[k.Hash].left
+	c.quotas.mu.Unlock()
+	node, err := primaryOf(t.Context(), other.writers, c.names.quota(k.Hash))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asleep := make(chan struct{})
+	for _, s := range cluster.Primaries {
+		if s.Addr == node.Options().Addr {
+			go func() { defer close(asleep); s.Do("DEBUG SLEEP 0.7") }()
+		}
+	}
+	// It answers too late for the first question, and in time for a second.
+	cachetest.Eventually(t, 5*time.Second, "Redis sleeps", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		return node.Ping(ctx).Err() != nil
+	})
+	c.quotas.giveBack(t.Context(), 0)
+	<-asleep
+	if after := spentInRedis(t, c, k); after < before-left { // what gets lost on the way counts as spent
+		t.Errorf("%d were spent, %d were given back, and now it is %d", before, left, after)
+	}
+}

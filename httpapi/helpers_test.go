@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -84,6 +85,25 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 	})
 	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
 	return s
+}
+
+// listen serves on a socket with the bounds of production, until the test ends.
+func (s *service) listen() (addr string) {
+	s.t.Helper()
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+	return public.Addr().String()
 }
 
 // key makes an API key and returns its secret.

@@ -340,19 +340,7 @@ func writeCertificate(t *testing.T, certFile, keyFile, name string) {
 func TestHostileConnections(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	public, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	addr := s.listen()
 	for name, sent := range map[string]string{
 		"slow headers":  "GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A",
 		"no HTTP":       "\x16\x03\x01 hello\r\n\r\n",
@@ -360,7 +348,7 @@ func TestHostileConnections(t *testing.T) {
 		"two lengths":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
 		"NUL in target": "GET /v1/status/\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
-		c, err := net.Dial("tcp", public.Addr().String())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -391,16 +379,10 @@ func TestTLS(t *testing.T) {
 	s := newService(t, func(o *Options) { o.TLS = certificate })
 	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 200_000)+`"`)
 	s.apply(e)
-	public, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
+	addr := s.listen()
 	for _, http2 := range []bool{true, false} {
 		transport := &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-		r, err := http.NewRequest(http.MethodGet, "https://"+public.Addr().String()+statusPath+string(e.ARN), nil)
+		r, err := http.NewRequest(http.MethodGet, "https://"+addr+statusPath+string(e.ARN), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -416,9 +398,5 @@ func TestTLS(t *testing.T) {
 			t.Errorf("HTTP/2 %v: %s %d, %d bytes, %v", http2, got.Proto, got.StatusCode, len(body), err)
 		}
 		transport.CloseIdleConnections()
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -101,8 +100,8 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	if !r.Terminal {
 		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
 	}
-	if matches(x.r.Header["If-None-Match"], answer.ETag[0]) {
-		if !slices.Contains(x.r.Header["If-None-Match"], "*") { // who has seen nothing asks for something
+	if match, named := matches(x.r.Header["If-None-Match"], answer.ETag[0]); match {
+		if named { // else the tag in this answer tells something new
 			x.server.auth.refund(&x.caller, x.start)
 		}
 		delete(h, "Content-Encoding")
@@ -146,18 +145,20 @@ var (
 	pollSlowest = []string{"10"}
 )
 
-// matches reports whether an If-None-Match names tag. The comparison is the weak
-// one of RFC 9110 §13.1.2: a front that compresses marks tags as weak.
-func matches(ifNoneMatch []string, tag string) bool {
+// matches reports whether an If-None-Match matches tag, and whether it names it
+// or just takes any. The comparison is the weak one of RFC 9110 §13.1.2: a front
+// that compresses marks tags as weak.
+func matches(ifNoneMatch []string, tag string) (match, named bool) {
 	for _, list := range ifNoneMatch {
 		for each := range strings.SplitSeq(list, ",") {
 			each = strings.TrimSpace(each)
-			if each == "*" || strings.TrimPrefix(each, "W/") == tag {
-				return true
+			if strings.TrimPrefix(each, "W/") == tag {
+				return true, true
 			}
+			match = match || each == "*"
 		}
 	}
-	return false
+	return match, false
 }
 
 // seenVersion returns the greatest version in an If-None-Match, by our form of

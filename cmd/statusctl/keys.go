@@ -227,50 +227,43 @@ func revokeInFile(path string, k cache.Key) error {
 }
 
 func exportCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "export [FILE]",
-		Short: "Write all API keys, without their secrets, to a file (default API_KEYS_FILE)",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
-				path, err := keysPath(args, config)
-				if err != nil {
-					return err
-				}
-				keys, err := c.ListKeys(ctx)
-				if err != nil {
-					return err
-				}
-				if err := cache.WriteKeysFile(path, keys); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %d keys to %s\n", len(keys), path)
-				return err
-			})
-		},
-	}
+	return fileCommand("export", "Write all API keys, without their secrets, to a file (default API_KEYS_FILE)",
+		func(ctx context.Context, c *cache.Cache, path string) (string, error) {
+			keys, err := c.ListKeys(ctx)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("keys written to %s: %d", path, len(keys)), cache.WriteKeysFile(path, keys)
+		})
 }
 
 func importCommand() *cobra.Command {
+	return fileCommand("import", "Store the API keys of an exported file (default API_KEYS_FILE); what is revoked stays revoked",
+		func(ctx context.Context, c *cache.Cache, path string) (string, error) {
+			keys, err := cache.ReadKeysFile(path)
+			if err != nil {
+				return "", err
+			}
+			n, err := c.ImportKeys(ctx, keys)
+			return fmt.Sprintf("keys stored from %s: %d", path, n), err
+		})
+}
+
+// fileCommand is a command about a file of keys; do returns what to print.
+func fileCommand(verb, short string, do func(context.Context, *cache.Cache, string) (string, error)) *cobra.Command {
 	return &cobra.Command{
-		Use:   "import [FILE]",
-		Short: "Store the API keys of an exported file (default API_KEYS_FILE); what is revoked stays revoked",
-		Args:  cobra.MaximumNArgs(1),
+		Use: verb + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
 				path, err := keysPath(args, config)
 				if err != nil {
 					return err
 				}
-				keys, err := cache.ReadKeysFile(path)
+				done, err := do(ctx, c, path)
 				if err != nil {
 					return err
 				}
-				n, err := c.ImportKeys(ctx, keys)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "stored %d keys from %s\n", n, path)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), done)
 				return err
 			})
 		},

@@ -15,7 +15,9 @@ import (
 // toQueue is in every request about one queue.
 type toQueue struct{ QueueUrl string }
 
-func (t toQueue) queueURL() string { return t.QueueUrl }
+func (t toQueue) queueURL() string {
+	return t.QueueUrl
+}
 
 type (
 	createQueueRequest struct {
