@@ -74,6 +74,9 @@ type Record struct {
 	ObservedAt time.Time
 	Source     Source
 
+	head    string // as it stands in Redis, without the format
+	summary atomic.Pointer[[]byte]
+
 	// Plain is the answer of GET /v1/status as it stands; Gzip is the same
 	// compressed, nil where that is not worth it.
 	Plain *Representation
@@ -146,6 +149,9 @@ type Cache struct {
 	acks    atomic.Int32 // replicas that must confirm a write now
 	upkeep  upkeep
 	near    *near
+	heads   *heads
+	counter *counter
+	hub     *hub
 	feed    *feed
 	misses  *misses
 	keys    *apiKeys
@@ -180,6 +186,8 @@ func Open(o Options) (*Cache, error) {
 	}
 	c.near = newNear(o.NearBytes)
 	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.heads, c.counter = newHeads(c.readers, c.names, c.near), newCounter()
+	c.hub = newHub(c.GetMany, c.outdated, c.near.forget)
 	c.quotas = newQuotas(c.writers, c.names)
 	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
 		return nil, err
@@ -201,6 +209,7 @@ const DefaultNearBytes = 128 << 20
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.feed.run(ctx) })
+	g.Go(func() error { return c.hub.run(ctx) })
 	g.Go(func() error { return c.watchPrimaries(ctx) })
 	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
 	g.Go(func() error { return c.quotas.run(ctx) })
@@ -255,9 +264,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
 	if first {
-		if err := c.misses.add(f); err != nil {
-			c.near.endFill(f, nil, fmt.Errorf("get %s: %w", arn, err))
-		}
+		c.misses.add(f)
 	}
 	select {
 	case <-f.done:

@@ -105,6 +105,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		Owner:      string(rest[:ownerLength]),
 		InputType:  string(rest[ownerLength : ownerLength+typeLength]),
 		ObservedAt: time.UnixMilli(observed),
+		head:       head,
 	}
 	if version == Unobserved {
 		if shown, err := strconv.ParseInt(string(rest[ownerLength+typeLength:]), 10, 64); err == nil {

@@ -152,6 +152,13 @@ func (v Version) startDate() time.Time {
 	return time.UnixMilli(ms)
 }
 
+// rankAt is where the rank stands in a version.
+const rankAt = startLength + 1 + 5 + 1
+
+// awaitsOutput reports whether v is that of a success whose output is still to be
+// fetched. To the public it runs.
+func (v Version) awaitsOutput() bool { return v[rankAt:rankAt+3] == "6-0" }
+
 // redriveCount returns the redrive count that v holds.
 func (v Version) redriveCount() int {
 	n, err := strconv.Atoi(string(v[15:20]))

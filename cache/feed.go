@@ -54,13 +54,18 @@ func newFeed(c *Cache) *feed {
 				c.keys.forget()
 				return
 			}
+			var arns []ARN
 			for arn := range strings.SplitSeq(payload, "\n") {
 				c.near.forget(ARN(arn))
+				c.heads.forget(ARN(arn))
+				arns = append(arns, ARN(arn))
 			}
+			c.hub.changed(arns) // reads again, so what is near must be gone
 		},
 		reset: func() {
 			c.near.distrust()
 			c.keys.forget()
+			c.hub.lost()
 		},
 	}
 }

@@ -44,19 +44,50 @@ type queue struct {
 	watched bool // somebody will look whether the readers are held up
 }
 
-// add has a read done. An error means that it will not be.
-func (m *misses) add(f *fill) error {
+// add has one read done. It is ended at once if it will not be.
+func (m *misses) add(f *fill) {
+	q, err := m.queueOf(f)
+	if err == nil {
+		err = q.add(f)
+	}
+	if err != nil {
+		m.end(f, nil, fmt.Errorf("get %s: %w", f.arn, err))
+	}
+}
+
+// addAll has reads done. Those that will not be are ended at once.
+func (m *misses) addAll(fills []*fill) {
+	queues := map[*queue][]*fill{}
+	for _, f := range fills {
+		q, err := m.queueOf(f)
+		if err != nil {
+			m.end(f, nil, fmt.Errorf("get %s: %w", f.arn, err))
+			continue
+		}
+		queues[q] = append(queues[q], f)
+	}
+	for q, some := range queues {
+		if err := q.add(some...); err != nil {
+			for _, f := range some {
+				m.end(f, nil, fmt.Errorf("get %s: %w", f.arn, err))
+			}
+		}
+	}
+}
+
+// queueOf returns the queue of the primary that has an execution.
+func (m *misses) queueOf(f *fill) (*queue, error) {
 	if node, alone := m.client.(*redis.Client); alone {
-		return m.queue(node).add(f)
+		return m.queue(node), nil
 	}
 	// Others may wait for it when who asked first has gone.
 	ctx, cancel := context.WithDeadline(f.base, f.deadline)
 	defer cancel()
 	node, err := primaryOf(ctx, m.client, m.names.execution(f.arn))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return m.queue(node).add(f)
+	return m.queue(node), nil
 }
 
 func (m *misses) queue(node *redis.Client) *queue {
@@ -79,13 +110,14 @@ func (m *queue) use(node *redis.Client) {
 	m.node = node
 }
 
-func (m *queue) add(f *fill) error {
+// add has reads done, as long as there is room. An error means that none will be.
+func (m *queue) add(fills ...*fill) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.waiting) >= maxWaitingReads {
+	if len(m.waiting)+len(fills) > maxWaitingReads {
 		return ErrOverloaded
 	}
-	m.waiting = append(m.waiting, f)
+	m.waiting = append(m.waiting, fills...)
 	switch {
 	case m.readers == 0:
 		m.readers++

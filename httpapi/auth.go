@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -26,6 +25,7 @@ type Principal struct {
 	Register      bool   // POST /v1/executions
 	StateMachines []string
 	key           *cache.Key // nil for a JWT
+	expires       time.Time  // of a JWT; zero: never
 }
 
 // bucket names whose requests are counted together.
@@ -53,10 +53,9 @@ var (
 	errBadToken = unauthorized("the token is not valid")
 )
 
-// authenticate returns the principal of a request. Anything but a token that is
-// known to be good is an error.
-func (a *authenticator) authenticate(r *http.Request) (Principal, error) {
-	values := r.Header["Authorization"]
+// authenticate returns the principal whom the header Authorization of a request
+// names. Anything but a token that is known to be good is an error.
+func (a *authenticator) authenticate(ctx context.Context, values []string) (Principal, error) {
 	if len(values) != 1 {
 		return Principal{}, errNoToken // two would leave it to chance which one counts
 	}
@@ -65,7 +64,7 @@ func (a *authenticator) authenticate(r *http.Request) (Principal, error) {
 	case !ok:
 		return Principal{}, errNoToken
 	case cache.IsAPIKey(token):
-		return a.apiKey(r.Context(), token)
+		return a.apiKey(ctx, token)
 	case a.tokens != nil:
 		return a.tokens.verify(token)
 	}

@@ -30,6 +30,13 @@ type registration struct {
 	StartDate    string `json:"startDate"`
 }
 
+func (s *Server) executions(x *exchange) error {
+	if x.r.Method == http.MethodPost {
+		return s.postExecution(x)
+	}
+	return s.getExecutions(x)
+}
+
 // postExecution is POST /v1/executions: the generate endpoint says what it is
 // about to start, and for whom.
 func (s *Server) postExecution(x *exchange) error {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +62,7 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 		t.Fatal(err)
 	}
 	o := Options{
-		Cache: c, Keys: c, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Cache: c, Sets: c, Lists: c, Keys: c, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{"redis", c.Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
@@ -75,14 +74,12 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })
 	running.Go(func() { _ = s.Run(ctx) })
-	server := httptest.NewServer(s.Handler())
-	s.url = server.URL
 	t.Cleanup(func() {
-		server.Close()
 		cancel()
 		running.Wait()
 		_ = c.Close()
 	})
+	s.url = "http://" + s.listen()
 	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
 	return s
 }

@@ -82,8 +82,11 @@ func (t *tokens) verify(token string) (Principal, error) {
 		return Principal{}, errBadToken
 	}
 	until := t.now().Add(verifiedLife)
-	if expires, err := claims.GetExpirationTime(); err == nil && expires.Before(until) {
-		until = expires.Time
+	if expires, err := claims.GetExpirationTime(); err == nil {
+		p.expires = expires.Time
+		if p.expires.Before(until) {
+			until = p.expires
+		}
 	}
 	t.verified.Set(sum, verifiedToken{p, generation, until})
 	return p, nil

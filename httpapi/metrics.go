@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	panics   prometheus.Counter
+	streams  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -25,10 +26,18 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Namespace: "statuscache", Name: "panics_total", Help: "Requests that ended in a panic.",
 		}),
 	}
+	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "statuscache", Name: "streams", Help: "Streams that are open."})
 	if r != nil {
 		r.MustRegister(m.duration, m.panics)
 	}
 	return m
+}
+
+// observeRoom exports how many requests wait.
+func (m *metrics) observeRoom(r prometheus.Registerer, room *room) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "statuscache", Name: "waiting_requests", Help: "Long polls and streams that are open.",
+	}, func() float64 { return float64(room.waiting()) }), m.streams)
 }
 
 // routeMetrics are the histograms of one route. Finding one by its labels costs

@@ -132,11 +132,17 @@ func problemOf(err error) *problem {
 
 // body is the envelope of every error.
 func (p *problem) body() []byte {
-	b := append(make([]byte, 0, 128+len(p.message)), `{"success":false,"error":{"code":"`...)
+	b := append(make([]byte, 0, 128+len(p.message)), `{"success":false,"error":`...)
+	return append(p.appendTo(b), '}')
+}
+
+// appendTo appends what clients are told of the error.
+func (p *problem) appendTo(b []byte) []byte {
+	b = append(b, `{"code":"`...)
 	b = append(b, p.code...)
 	b = append(b, `","message":`...)
 	b, _ = jsontext.AppendQuote(b, p.message) // fails only for text that is not UTF-8, which it replaces
-	return append(b, `}}`...)
+	return append(b, '}')
 }
 
 // writeHeaders sets what belongs to this error beside the body.

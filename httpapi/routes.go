@@ -20,7 +20,9 @@ func (s *Server) routes() http.Handler {
 	status := s.route("/v1/status/{executionArn}", s.getStatus, maxReads, http.MethodGet, http.MethodHead)
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	routes := map[string]*route{
-		"/v1/executions": s.route("/v1/executions", s.postExecution, maxRegistrations, http.MethodPost),
+		"/v1/status":     s.route("/v1/status", s.postStatus, maxRegistrations, http.MethodPost),
+		"/v1/wait":       s.route("/v1/wait", s.postWait, maxRegistrations, http.MethodPost),
+		"/v1/executions": s.route("/v1/executions", s.executions, maxRegistrations, http.MethodGet, http.MethodHead, http.MethodPost),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, http.MethodGet, http.MethodHead),
 	}
 	for _, p := range s.options.Posts {
@@ -46,7 +48,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) route(name string, handle func(*exchange) error, limit int64, methods ...string) *route {
 	return &route{
 		name: name, methods: methods, handle: handle,
-		inFlight: limitCounter{limit: limit}, metrics: s.metrics.route(name),
+		inFlight: limitCounter{limit: limit}, metrics: s.metrics.route(name), waits: s.metrics.route(name + " waiting"),
 	}
 }
 

@@ -25,6 +25,7 @@ type route struct {
 	handle   func(*exchange) error
 	inFlight limitCounter
 	metrics  *routeMetrics
+	waits    *routeMetrics // of requests that waited, which say nothing about how fast the service is
 }
 
 // exchange is one request and the answer to it.
@@ -36,6 +37,9 @@ type exchange struct {
 	start  time.Time
 	id     [1]string // of the request; an array, so that it is a header value as it stands
 	caller Principal // the zero value until the token was checked
+	inside bool      // counted among those of its route
+	guest  *guest    // while it waits or after it did
+	moved  bool      // it is answered by a copy of this, see linger
 	status int       // of the answer; 0: none yet
 	bytes  int       // of its body
 	failed error
@@ -83,10 +87,10 @@ func (x *exchange) run() error {
 		}
 		return methodNotAllowed(x.route.methods)
 	}
-	if !x.route.inFlight.enter() {
+	if x.inside = x.route.inFlight.enter(); !x.inside {
 		return unavailable("too many requests at once", nil)
 	}
-	defer x.route.inFlight.leave()
+	defer x.leave()
 	if headerBytes(x.r.Header) > maxHeaderBytes {
 		return headersTooLarge()
 	}
@@ -99,6 +103,14 @@ func (x *exchange) run() error {
 		return invalid("the path or the query is longer than %d bytes", maxPathBytes)
 	}
 	return x.route.handle(x)
+}
+
+// leave makes room for another request of the route.
+func (x *exchange) leave() {
+	if x.inside {
+		x.inside = false
+		x.route.inFlight.leave()
+	}
 }
 
 // boundBody gives the body a while to arrive, whether anybody reads it or not:
@@ -124,7 +136,7 @@ func (x *exchange) options() error {
 // admit finds out who is calling, and whether they may call again so soon.
 func (x *exchange) admit() error {
 	var err error
-	if x.caller, err = x.server.auth.authenticate(x.r); err != nil {
+	if x.caller, err = x.server.auth.authenticate(x.r.Context(), x.r.Header["Authorization"]); err != nil {
 		return err
 	}
 	if err := x.server.limits.take(x.w.Header(), x.caller.bucket(), x.start); err != nil {
@@ -152,6 +164,10 @@ func (x *exchange) send(status int, contentType []string, body []byte) {
 }
 
 func (x *exchange) fail(err error) {
+	if errors.Is(err, errGone) {
+		x.status = statusGone // nobody reads an answer
+		return
+	}
 	p := problemOf(err)
 	if p.status >= http.StatusInternalServerError {
 		x.failed = err
@@ -163,13 +179,24 @@ func (x *exchange) fail(err error) {
 	x.send(p.status, jsonType, p.body())
 }
 
+// statusGone is logged for a client that hung up before it was answered, as nginx
+// does.
+const statusGone = 499
+
 // end accounts for the request, whatever became of it.
 func (x *exchange) end() {
 	if v := recover(); v != nil {
 		x.panicked(v)
 	}
+	if x.moved {
+		return
+	}
 	took := time.Since(x.start)
-	x.route.metrics.observe(x.status, took)
+	if x.guest != nil {
+		x.route.waits.observe(x.status, took)
+	} else {
+		x.route.metrics.observe(x.status, took)
+	}
 	x.server.log.write(x, took)
 }
 

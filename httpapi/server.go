@@ -27,8 +27,23 @@ type Executions interface {
 	Peek(text string) (*cache.Record, bool)
 	// GetAtLeast returns what is known, not from before a version was.
 	GetAtLeast(ctx context.Context, arn cache.ARN, v cache.Version) (*cache.Record, error)
+	// Wait returns what is known as soon as that is newer than a record.
+	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
 	// Register sets the owner of an execution.
 	Register(ctx context.Context, r cache.Registration) (created bool, err error)
+}
+
+// Sets is what is known of many executions, and when that changes.
+type Sets interface {
+	GetMany(ctx context.Context, arns []cache.ARN) []cache.Found
+	Watch(arns ...cache.ARN) *cache.Watch
+}
+
+// Lists finds the executions of an owner.
+type Lists interface {
+	List(ctx context.Context, q cache.Query) (cache.Page, error)
+	Counts(ctx context.Context, owner string, all bool) (cache.Counts, error)
+	Follow(owner string, all bool) *cache.Follow
 }
 
 // Part is something that the service needs to be whole.
@@ -40,20 +55,27 @@ type Part struct {
 // Options say what a Server serves and to whom.
 type Options struct {
 	Cache     Executions
+	Sets      Sets
+	Lists     Lists
 	Keys      Keys // nil: no API keys
 	JWT       *JWT // nil: no JWTs
 	Parts     []Part
 	Retention time.Duration // how long stopped executions are kept, to be told
-	RateLimit int           // requests per second and principal; 0: no limit
-	Origins   []string      // whose pages may call the API
-	TLS       *Certificate  // nil: the API is served without TLS
-	Version   string
-	Log       *slog.Logger         // nil: none
-	AccessLog io.Writer            // a line for each request; must not block; nil: none
-	LogJSON   bool                 // form of those lines
-	LogLevel  slog.Level           // of those lines; a request is INFO, one that failed here WARN
-	Metrics   *prometheus.Registry // nil: one of its own
-	Posts     []Post               // further routes
+	MaxWait   time.Duration // of one request; 0: nobody waits
+	Grace     time.Duration // for which a read of an unknown execution is held (ARRIVAL_GRACE); 0: not at all
+	// StateMachines are the ARNs of those whose executions are waited for unknown;
+	// empty: all.
+	StateMachines []string
+	RateLimit     int          // requests per second and principal; 0: no limit
+	Origins       []string     // whose pages may call the API
+	TLS           *Certificate // nil: the API is served without TLS
+	Version       string
+	Log           *slog.Logger         // nil: none
+	AccessLog     io.Writer            // a line for each request; must not block; nil: none
+	LogJSON       bool                 // form of those lines
+	LogLevel      slog.Level           // of those lines; a request is INFO, one that failed here WARN
+	Metrics       *prometheus.Registry // nil: one of its own
+	Posts         []Post               // further routes
 }
 
 // Post is a route that is not of this service and shares its checks: token,
@@ -72,6 +94,8 @@ type Server struct {
 	auth           *authenticator
 	signingKeys    *keySet // nil: no JWTs
 	limits         *rateLimits
+	room           *room
+	grace          *grace
 	log            *accessLog
 	metrics        *metrics
 	draining       atomic.Bool
@@ -105,6 +129,9 @@ func New(o Options) *Server {
 		s.auth.tokens = newTokens(*o.JWT, s.signingKeys)
 		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.signingKeys.ready})
 	}
+	s.room = newRoom(s.auth)
+	s.grace = newGrace(o.StateMachines)
+	s.metrics.observeRoom(o.Metrics, s.room)
 	s.handler = s.routes()
 	return s
 }
@@ -120,13 +147,15 @@ func inDays(d time.Duration) string {
 // Handler serves the public API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run keeps what authentication needs fresh until ctx ends.
+// Run keeps what authentication needs fresh, and looks after those who wait,
+// until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	if s.signingKeys == nil {
-		<-ctx.Done()
-		return nil
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.room.run(ctx) })
+	if s.signingKeys != nil {
+		g.Go(func() error { return s.signingKeys.run(ctx) })
 	}
-	return s.signingKeys.run(ctx)
+	return g.Wait()
 }
 
 // Drain makes the server not ready, so that a load balancer sends no more. It
@@ -134,9 +163,9 @@ func (s *Server) Run(ctx context.Context) error {
 // crosses with the end of a connection would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Serve answers requests on public and on admin until ctx ends, then lets those
-// that are being answered finish, for as long as shutdownLimit. Either listener
-// may be nil.
+// Serve answers requests on public and on admin until ctx ends, then ends those
+// that wait and lets those that are being answered finish, for as long as
+// shutdownLimit. Either listener may be nil.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if public != nil {
@@ -154,23 +183,33 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 			continue
 		}
 		server := hardened(each.handler, s.options.Log)
-		g.Go(func() error {
-			if err := server.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve %s: %w", each.listener.Addr(), err)
-			}
-			return nil
-		})
+		lot := newParkingLot(each.listener.Addr(), &s.draining)
+		server.BaseContext = func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), parkingKey{}, lot)
+		}
+		for _, l := range []net.Listener{each.listener, lot} {
+			g.Go(func() error { return serve(server, l) })
+		}
 		g.Go(func() error {
 			<-ctx.Done()
+			s.Drain()
 			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 			defer cancel()
+			s.room.close()
 			if err := server.Shutdown(limit); err != nil {
 				return errors.Join(fmt.Errorf("requests cut off at shutdown: %w", err), server.Close())
 			}
-			return nil
+			return lot.drain(limit)
 		})
 	}
 	return g.Wait()
+}
+
+func serve(server *http.Server, l net.Listener) error {
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
 }
 
 // hardened returns a server with the bounds of RELIABILITY.md §6.

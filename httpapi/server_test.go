@@ -72,7 +72,7 @@ func TestRegistration(t *testing.T) {
 	if got := s.ask("POST", "/v1/executions", generate, jsonBody(body("d", "ada")), header("Content-Type", "text/plain")); got.status != 415 {
 		t.Errorf("another type: %d", got.status)
 	}
-	if got := s.ask("GET", "/v1/executions", generate); got.status != 405 || got.header.Get("Allow") != "POST" {
+	if got := s.ask("PUT", "/v1/executions", generate); got.status != 405 || got.header.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("another method: %d %v", got.status, got.header)
 	}
 	got := s.ask("GET", statusPath+machine+"a", s.key("ada"))

@@ -29,85 +29,146 @@ func statusText(u *url.URL) (text string, ok bool) {
 
 // getStatus is GET /v1/status/{executionArn}.
 func (s *Server) getStatus(x *exchange) error {
-	full, err := wantsFull(x.r.URL.RawQuery)
+	w, err := x.wish()
 	if err != nil {
 		return err
 	}
 	text, _ := statusText(x.r.URL)
-	record, err := s.find(x, text)
-	if err != nil {
+	arn, r, err := s.find(x, text)
+	if err != nil && (arn == "" || !w.told || w.wait == 0) {
 		return err
 	}
-	if !x.caller.mayRead(record) {
-		return forbidden("this execution is not yours to read")
+	granted, err := x.granted(w, r)
+	switch {
+	case err != nil:
+		return err
+	case granted && w.stream:
+		return x.stream(arn, r)
+	case granted, w.wait == 0:
+		return x.answer(r, w, nil)
 	}
-	x.tell(record, full)
-	return nil
+	if !w.told {
+		return x.hold(arn, w, r)
+	}
+	return x.linger(w.until(x.start), func(x *exchange) error {
+		r, err := x.await(arn, w, r)
+		return x.answer(r, w, err)
+	})
 }
 
-// wantsFull reads the query of a status request.
-func wantsFull(query string) (bool, error) {
-	if query == "" {
-		return false, nil
+// wish reads the query and the headers of a status request.
+func (x *exchange) wish() (wish, error) {
+	var values url.Values
+	if query := x.r.URL.RawQuery; query != "" {
+		var err error
+		if values, err = url.ParseQuery(query); err != nil {
+			return wish{}, invalid("query: malformed")
+		}
 	}
-	values, err := url.ParseQuery(query)
+	w, err := x.patience(values["wait"])
 	if err != nil {
-		return false, invalid("query: malformed")
+		return w, err
 	}
 	switch view := values["view"]; {
 	case len(view) == 0:
-		return false, nil
 	case len(view) == 1 && view[0] == "full":
-		return true, nil
+		w.full = true
+	default:
+		return w, invalid("view: only full is known")
 	}
-	return false, invalid("view: only full is known")
+	w.stream = x.wantsStream()
+	return w, nil
 }
 
-// find looks an execution up. Only what the near cache does not know needs to be
-// checked: it holds nothing but well-formed ARNs. A caller who has seen a newer
-// version than it holds is answered from Redis, so nobody sees time run back.
-func (s *Server) find(x *exchange, text string) (*cache.Record, error) {
-	seen := seenVersion(x.r.Header)
+// find looks an execution up; nothing is known of it where the record is nil.
+// Only what the near cache does not know needs to be checked: it holds nothing
+// but well-formed ARNs. A caller who has seen a newer version than it holds is
+// answered from Redis, so nobody sees time run back. The ARN is empty where the
+// text is none.
+func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error) {
+	seen, _ := seenVersion(x.r.Header)
 	if r, ok := s.options.Cache.Peek(text); ok && r.Version >= seen {
-		return r, nil
+		return r.ARN, r, nil
 	}
 	arn, err := cache.ParseARN(text)
 	if err != nil {
-		return nil, invalid("executionArn: %s", err)
+		return "", nil, invalid("executionArn: %s", err)
 	}
 	r, err := s.options.Cache.GetAtLeast(x.r.Context(), arn, seen)
 	if errors.Is(err, cache.ErrNotFound) {
-		return nil, notFound(s.unknownMessage)
+		return arn, nil, nil
 	}
-	return r, err
+	return arn, r, err
 }
 
-// tell answers with a record, or with 304 where the caller has it.
+// answer gives what is known: the record, or that there is none or that it is not
+// the caller's.
+func (x *exchange) answer(r *cache.Record, w wish, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		return x.server.unknown()
+	case !x.caller.mayRead(r):
+		return errForeign
+	}
+	if w.stream {
+		return x.stream(r.ARN, r)
+	}
+	x.tell(r, w.full)
+	return nil
+}
+
+var errForeign = forbidden("this execution is not yours to read")
+
+// unknownFor is when it is worth asking again for an unknown execution.
+const unknownFor = 2 * time.Second
+
+func (s *Server) unknown() *problem {
+	p := notFound(s.unknownMessage)
+	p.retryAfter = unknownFor
+	return p
+}
+
+// representation returns the form of a record that the caller wants.
+func (x *exchange) representation(r *cache.Record, full bool) *cache.Representation {
+	switch {
+	case full:
+		return r.Full()
+	case r.Gzip != nil && acceptsGzip(x.r.Header["Accept-Encoding"]):
+		return r.Gzip
+	}
+	return r.Plain
+}
+
+// tell answers with a record, or with 304 where the caller has it, or has seen a
+// newer one: then a copy of Redis has been put in charge that does not know it yet.
 func (x *exchange) tell(r *cache.Record, full bool) {
 	h := x.w.Header()
-	answer := r.Plain
-	if full {
-		answer = r.Full()
-	} else if r.Gzip != nil && acceptsGzip(x.r.Header["Accept-Encoding"]) {
-		answer = r.Gzip
-		h["Content-Encoding"] = gzipCoding
-	}
-	h["Etag"] = answer.ETag
+	answer := x.representation(r, full)
+	tag := answer.ETag
 	h["Cache-Control"] = privateCache
 	if r.Gzip != nil {
 		h["Vary"] = append(h["Vary"], varyEncoding...) // CORS may have written it too
 	}
 	if !r.Terminal {
-		h["Retry-After"] = pollAgainAfter(x.start.Sub(r.StartDate))
+		h["Retry-After"] = pollAgainAfter(time.Since(r.StartDate))
 	}
-	if match, named := matches(x.r.Header["If-None-Match"], answer.ETag[0]); match {
+	match, named := matches(x.r.Header["If-None-Match"], tag[0])
+	if seen, own := seenVersion(x.r.Header); seen > r.Version {
+		match, named, tag = true, true, []string{own}
+	}
+	h["Etag"] = tag
+	if match {
 		if named { // else the tag in this answer tells something new
 			x.server.auth.refund(&x.caller, x.start)
 		}
-		delete(h, "Content-Encoding")
 		x.status = http.StatusNotModified
 		x.w.WriteHeader(x.status)
 		return
+	}
+	if answer == r.Gzip {
+		h["Content-Encoding"] = gzipCoding
 	}
 	// net/http counts a small body itself. A map of more than eight headers costs
 	// twice as much as one of eight.
@@ -162,17 +223,17 @@ func matches(ifNoneMatch []string, tag string) (match, named bool) {
 }
 
 // seenVersion returns the greatest version in an If-None-Match, by our form of
-// entity tags, or nothing.
-func seenVersion(h http.Header) (seen cache.Version) {
+// entity tags, and the tag it stands in; or nothing.
+func seenVersion(h http.Header) (seen cache.Version, tag string) {
 	for _, list := range h["If-None-Match"] {
 		for each := range strings.SplitSeq(list, ",") {
 			each = strings.TrimPrefix(strings.TrimSpace(each), "W/")
 			if v, ok := cache.ParseVersion(strings.TrimPrefix(each, `"`)); ok && v > seen {
-				seen = v
+				seen, tag = v, each
 			}
 		}
 	}
-	return seen
+	return seen, tag
 }
 
 // acceptsGzip reads an Accept-Encoding.

@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -47,17 +45,9 @@ const (
 	logCloseLimit = time.Second
 )
 
-// gcPercent is GOGC where that is not set. A request leaves garbage and little
-// else: collecting it less often saves a tenth of the processor time, for memory
-// that the bound of the near cache keeps within reason.
-const gcPercent = 300
-
 // Run runs the service until ctx ends and stops it in order. Its errors have a
 // line for each mistake, with the cure.
 func Run(ctx context.Context, c Config, p Program) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	out := newLogWriter(p.Log)
 	defer out.Close(logCloseLimit)
 	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
@@ -149,7 +139,9 @@ func (s *service) openIngest(ctx context.Context) error {
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
+		Cache: s.cache, Sets: s.cache, Lists: s.cache,
+		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
+		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
@@ -285,6 +277,7 @@ func (s *service) stages() []stage {
 	return append(all,
 		stage{"the API", s.serve},
 		stage{"signing keys", s.server.Run},
+		stage{"garbage collection", tuneGC},
 		stage{"the cache", s.cache.Run},
 	)
 }

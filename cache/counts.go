@@ -1,0 +1,137 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+)
+
+// Counts is how many executions are where.
+type Counts struct{ Running, Succeeded, Failed int }
+
+const (
+	countsLife   = 900 * time.Millisecond
+	countsLimit  = time.Second
+	countsOwners = 10_000 // remembered
+)
+
+// counter counts, at most once a second for each owner.
+type counter struct {
+	known *otter.Cache[string, counted]
+	calls singleflight.Group
+}
+
+type counted struct {
+	Counts
+	at int64 // by uptime, when it was begun
+}
+
+func newCounter() *counter {
+	return &counter{known: otter.Must(&otter.Options[string, counted]{MaximumSize: countsOwners})}
+}
+
+// Counts returns how many executions of an owner, or with all of everybody, are
+// kept: the newest 1,000 of an owner, and of everybody all that run and those that
+// have ended among the newest 1,000 of each partition. It is at most a second old.
+func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, error) {
+	key := "o" + owner
+	if all {
+		key = "a"
+	}
+	if k, ok := c.counter.known.GetIfPresent(key); ok && uptime()-k.at < int64(countsLife) {
+		return k.Counts, nil
+	}
+	done := c.counter.calls.DoChan(key, func() (any, error) {
+		// Others wait for it when who asked first has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countsLimit)
+		defer cancel()
+		begun := uptime()
+		counts, err := c.count(ctx, owner, all)
+		if err == nil {
+			c.counter.known.Set(key, counted{counts, begun})
+		}
+		return counts, err
+	})
+	select {
+	case result := <-done:
+		counts, _ := result.Val.(Counts)
+		return counts, result.Err
+	case <-ctx.Done():
+		return Counts{}, fmt.Errorf("count executions: %w", ctx.Err())
+	}
+}
+
+func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, error) {
+	keys, running := []string{c.names.owner(owner)}, 0
+	if all {
+		var err error
+		if running, err = c.countRunning(ctx); err != nil {
+			return Counts{}, err
+		}
+		keys = keys[:0]
+		for i := range c.names.partitions {
+			keys = append(keys, c.names.partitions[i].recent)
+		}
+	}
+	arns, err := c.members(ctx, keys)
+	if err != nil {
+		return Counts{}, err
+	}
+	statuses, err := c.heads.statuses(ctx, arns)
+	if err != nil {
+		return Counts{}, err
+	}
+	var n Counts
+	for _, s := range statuses {
+		switch s {
+		case Running:
+			n.Running++
+		case Succeeded:
+			n.Succeeded++
+		case Failed:
+			n.Failed++
+		}
+	}
+	if all {
+		n.Running = running
+	}
+	return n, nil
+}
+
+// members returns what some indexes hold.
+func (c *Cache) members(ctx context.Context, keys []string) ([]ARN, error) {
+	pipe := c.readers.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.ZRange(ctx, key, 0, -1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read indexes: %w", err)
+	}
+	var arns []ARN
+	for _, cmd := range cmds {
+		for _, text := range cmd.Val() {
+			arns = append(arns, ARN(text))
+		}
+	}
+	return arns, nil
+}
+
+func (c *Cache) countRunning(ctx context.Context) (n int, err error) {
+	pipe := c.readers.Pipeline()
+	var cmds [partitionCount]*redis.IntCmd
+	for i := range c.names.partitions {
+		cmds[i] = pipe.ZCard(ctx, c.names.partitions[i].running)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("count what runs: %w", err)
+	}
+	for _, cmd := range cmds {
+		n += int(cmd.Val())
+	}
+	return n, nil
+}

@@ -1,0 +1,140 @@
+package cache
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// maxPending is how many changes a follower may be behind before it has lost
+// track. Each execution counts once: only its newest state is kept.
+const maxPending = 4096
+
+// Follow hears of every change of an owner's executions, or of everybody's. It
+// is used by one goroutine.
+type Follow struct {
+	hub   *hub
+	owner string
+	all   bool
+	wake  chan struct{} // room for one
+
+	// Guarded by the lock of the hub.
+	pending map[ARN]*Record
+	lost    bool
+}
+
+// followers are those who follow, by owner. They are guarded by the lock of the
+// hub.
+type followers struct {
+	byOwner    map[string][]*Follow
+	everybodys []*Follow
+	count      int
+}
+
+func newFollowers() followers { return followers{byOwner: map[string][]*Follow{}} }
+
+// Follow begins to follow the executions of an owner or, with all, everybody's.
+// From here on no change is missed. It needs Run.
+func (c *Cache) Follow(owner string, all bool) *Follow { return c.hub.follow(owner, all) }
+
+func (h *hub) follow(owner string, all bool) *Follow {
+	f := &Follow{hub: h, owner: owner, all: all, wake: make(chan struct{}, 1), pending: map[ARN]*Record{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.followers.count++
+	if all {
+		h.followers.everybodys = append(h.followers.everybodys, f)
+	} else {
+		h.followers.byOwner[owner] = append(h.followers.byOwner[owner], f)
+	}
+	return f
+}
+
+// Close ends it.
+func (f *Follow) Close() {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	all := &f.hub.followers
+	all.count--
+	if f.all {
+		all.everybodys = without(all.everybodys, f)
+		return
+	}
+	if all.byOwner[f.owner] = without(all.byOwner[f.owner], f); len(all.byOwner[f.owner]) == 0 {
+		delete(all.byOwner, f.owner)
+	}
+}
+
+func without(all []*Follow, f *Follow) []*Follow {
+	return slices.DeleteFunc(all, func(other *Follow) bool { return other == f })
+}
+
+// Next returns the records that have changed since the last call, or waits until
+// there are some. lost says that changes may be missing: look at the list again.
+// It also returns, with nothing, when something comes from early, which may be
+// nil, and with the error of ctx when that ends.
+func (f *Follow) Next(ctx context.Context, early <-chan time.Time) (changed []*Record, lost bool, err error) {
+	for {
+		select {
+		case <-f.wake:
+		case <-early:
+			return nil, false, nil
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+		if changed, lost = f.take(); lost || len(changed) > 0 {
+			return changed, lost, nil
+		}
+	}
+}
+
+func (f *Follow) take() (changed []*Record, lost bool) {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	for _, r := range f.pending {
+		changed = append(changed, r)
+	}
+	clear(f.pending)
+	lost, f.lost = f.lost, false
+	return changed, lost
+}
+
+// tell hands a record to those who may see it.
+func (all *followers) tell(r *Record) {
+	for _, f := range all.everybodys {
+		f.add(r)
+	}
+	if r.Owner != "" {
+		for _, f := range all.byOwner[r.Owner] {
+			f.add(r)
+		}
+	}
+}
+
+func (f *Follow) add(r *Record) {
+	switch old := f.pending[r.ARN]; {
+	case len(f.pending) >= maxPending:
+		clear(f.pending)
+		f.lost = true
+	case r.supersedes(old):
+		f.pending[r.ARN] = r
+	}
+	signal(f.wake)
+}
+
+// lost tells everybody that changes were not heard.
+func (all *followers) lost() {
+	for _, f := range all.everybodys {
+		f.missed()
+	}
+	for _, some := range all.byOwner {
+		for _, f := range some {
+			f.missed()
+		}
+	}
+}
+
+func (f *Follow) missed() {
+	f.lost = true
+	signal(f.wake)
+}

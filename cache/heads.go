@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	maxHeads      = 200_000 // remembered
+	maxHeadsBatch = 1000    // asked for in one round trip
+	headLife      = terminalNearLife
+)
+
+// heads knows the statuses of many executions, for lists and counts, which do not
+// need their answers. It asks Redis for the first bytes of records only, and
+// remembers them as long as the change feed vouches for them, as the near cache
+// does.
+type heads struct {
+	client redis.UniversalClient
+	names  *names
+	near   *near
+	kept   *otter.Cache[string, headEntry]
+	seed   maphash.Seed
+	// changes counts what was announced, by hash: a status that was read before a
+	// change was heard is not kept.
+	changes [1024]atomic.Uint32
+}
+
+type headEntry struct {
+	status     Status // of the public API; empty: there is no record
+	until      int64  // by uptime
+	generation uint64 // of near
+}
+
+func newHeads(client redis.UniversalClient, n *names, near *near) *heads {
+	return &heads{
+		client: client, names: n, near: near, seed: maphash.MakeSeed(),
+		kept: otter.Must(&otter.Options[string, headEntry]{MaximumSize: maxHeads}),
+	}
+}
+
+func (h *heads) changesOf(arn ARN) *atomic.Uint32 {
+	return &h.changes[maphash.String(h.seed, string(arn))%uint64(len(h.changes))]
+}
+
+// forget drops what is known of an execution because it has changed.
+func (h *heads) forget(arn ARN) {
+	h.changesOf(arn).Add(1)
+	h.kept.Invalidate(string(arn))
+}
+
+// statuses returns the public status of each execution, empty where there is no
+// record.
+func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
+	all := make([]Status, len(arns))
+	var missing []int
+	now, generation, trusted := uptime(), h.near.generation.Load(), h.near.trusted()
+	for i, arn := range arns {
+		if e, ok := h.kept.GetIfPresent(string(arn)); ok && trusted && now < e.until && e.generation == generation {
+			all[i] = e.status
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	for some := range slices.Chunk(missing, maxHeadsBatch) {
+		if err := h.read(ctx, arns, some, generation, all); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// read asks Redis for the statuses of some of the executions.
+func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	pipe := h.client.Pipeline() // on a cluster it is one for each node
+	cmds := make([]*redis.StringCmd, len(some))
+	before := make([]uint32, len(some))
+	for n, i := range some {
+		before[n] = h.changesOf(arns[i]).Load()
+		cmds[n] = pipe.GetRange(ctx, h.names.execution(arns[i]), 0, versionLength)
+	}
+	_, _ = pipe.Exec(ctx) // says no more than its commands do
+	for n, i := range some {
+		head, err := cmds[n].Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("read the heads of executions: %w", err)
+		}
+		all[i] = statusOfHead(head)
+		h.keep(arns[i], headEntry{all[i], uptime() + int64(headLife), generation}, before[n])
+	}
+	return nil
+}
+
+func (h *heads) keep(arn ARN, e headEntry, before uint32) {
+	changes := h.changesOf(arn)
+	if changes.Load() != before {
+		return
+	}
+	h.kept.Set(string(arn), e)
+	if changes.Load() != before { // announced between the two lines above
+		h.kept.Invalidate(string(arn))
+	}
+}
+
+// statusOfHead returns the public status that the format byte and the version of a
+// record tell.
+func statusOfHead(head string) Status {
+	if len(head) < 1+versionLength || head[0] != recordFormat {
+		return ""
+	}
+	v := Version(head[1 : 1+versionLength])
+	switch rank := v[rankAt]; {
+	case rank < '3' || v.awaitsOutput():
+		return Running
+	case rank == '6':
+		return Succeeded
+	}
+	return Failed
+}

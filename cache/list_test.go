@@ -1,0 +1,303 @@
+package cache
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/cachetest"
+)
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]func(*testing.T) string{
+		"redis":   func(t *testing.T) string { return cachetest.Redis(t).URL() },
+		"cluster": func(t *testing.T) string { return cachetest.Cluster(t).URL() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			redis := url(t)
+			for name, test := range map[string]func(*testing.T, *Cache){
+				"what is there is listed once, in order": listedInOrder,
+				"a list is stable while it is read":      listedWhileItGrows,
+				"an index is only a hint":                indexIsAHint,
+				"many are read in one round trip":        manyInOneTrip,
+			} {
+				t.Run(name, func(t *testing.T) {
+					test(t, openTest(t, redis, func(o *Options) { o.Prefix = strings.ReplaceAll(name, " ", "-") }))
+				})
+			}
+		})
+	}
+}
+
+// listAll reads a list page by page.
+func listAll(t *testing.T, c *Cache, q Query, between func()) []*Record {
+	t.Helper()
+	var all []*Record
+	for {
+		page, err := c.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Executions) > q.Limit {
+			t.Fatalf("%d executions, asked for %d", len(page.Executions), q.Limit)
+		}
+		all = append(all, page.Executions...)
+		if q.After = page.Next; q.After == (Position{}) {
+			return all
+		}
+		between()
+	}
+}
+
+// history is an execution of an owner in one of many states.
+func history(t *testing.T, c *Cache, name, owner string, start time.Time) (Execution, Status) {
+	t.Helper()
+	arn := testARN(t, name)
+	e := running(arn, start)
+	e.Owner = owner
+	seen, public := []Execution{e}, Running
+	switch rand.N(5) {
+	case 1:
+		seen, public = append(seen, succeeded(arn, start, `{"a":1}`)), Succeeded
+	case 2:
+		seen, public = append(seen, failed(arn, start, "Boom: no")), Failed
+	case 3:
+		again := e
+		again.RedriveCount = 1
+		seen = append(seen, failed(arn, start, "Boom: no"), again)
+	case 4:
+		awaited := succeeded(arn, start, "")
+		awaited.Completeness, awaited.Output = OutputAwaited, nil
+		seen = append(seen, awaited)
+	}
+	rand.Shuffle(len(seen), func(i, j int) { seen[i], seen[j] = seen[j], seen[i] })
+	apply(t, c, seen...)
+	return e, public
+}
+
+func listedInOrder(t *testing.T, c *Cache) {
+	type known struct {
+		e      Execution
+		status Status
+	}
+	all := map[string][]known{}
+	begun := now()
+	for i := range 400 {
+		owner := fmt.Sprint("order", i%3)
+		start := begun.Add(-time.Duration(rand.N(50)) * time.Millisecond) // many at the same time
+		e, status := history(t, c, fmt.Sprint("order-", i), owner, start)
+		all[owner] = append(all[owner], known{e, status})
+		all[""] = append(all[""], known{e, status})
+	}
+	for owner, want := range all {
+		slices.SortFunc(want, func(a, b known) int {
+			return cmp.Or(b.e.StartDate.Compare(a.e.StartDate), strings.Compare(string(b.e.ARN), string(a.e.ARN)))
+		})
+		var counts Counts
+		for _, status := range []Status{"", Running, Succeeded, Failed} {
+			for _, limit := range []int{1 + rand.N(9), 100} {
+				got := listAll(t, c, Query{Owner: owner, All: owner == "", Status: status, Limit: limit}, func() {})
+				i := 0
+				for _, k := range want {
+					if status != "" && k.status != status {
+						continue
+					}
+					if i >= len(got) || got[i].ARN != k.e.ARN || got[i].PublicStatus() != k.status {
+						t.Fatalf("owner %q, status %q, limit %d: entry %d of %d is not %s", owner, status, limit, i, len(got), k.e.ARN)
+					}
+					i++
+				}
+				if i != len(got) {
+					t.Errorf("owner %q, status %q: %d, want %d", owner, status, len(got), i)
+				}
+				switch status {
+				case Running:
+					counts.Running = i
+				case Succeeded:
+					counts.Succeeded = i
+				case Failed:
+					counts.Failed = i
+				}
+			}
+		}
+		if got, err := c.Counts(t.Context(), owner, owner == ""); err != nil || got != counts {
+			t.Errorf("owner %q: %+v %v, want %+v", owner, got, err, counts)
+		}
+	}
+	e := all["order0"][0].e
+	again := e
+	again.RedriveCount = 7
+	apply(t, c, again)
+	want, err := c.count(t.Context(), "order0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cachetest.Eventually(t, time.Second+200*time.Millisecond, "counts are a second old at most", func() bool {
+		got, err := c.Counts(t.Context(), "order0", false)
+		return err == nil && got == want
+	})
+	machine := listAll(t, c, Query{Owner: "order0", StateMachine: e.ARN.StateMachine(), Limit: 100}, func() {})
+	other := listAll(t, c, Query{Owner: "order0", StateMachine: e.ARN.StateMachine() + "2", Limit: 100}, func() {})
+	if len(machine) != len(all["order0"]) || len(other) != 0 {
+		t.Errorf("by state machine: %d and %d", len(machine), len(other))
+	}
+}
+
+func listedWhileItGrows(t *testing.T, c *Cache) {
+	begun := now()
+	there := map[ARN]int{}
+	for i := range 300 {
+		e, _ := history(t, c, fmt.Sprint("grow-", i), "grow", begun.Add(-time.Duration(i)*time.Millisecond))
+		there[e.ARN] = 0
+	}
+	for _, q := range []Query{{Owner: "grow", Limit: 17}, {All: true, Limit: 17}} {
+		n := 0
+		for _, r := range listAll(t, c, q, func() {
+			n++
+			history(t, c, fmt.Sprintf("grow-late-%v-%d", q.All, n), "grow", begun.Add(time.Duration(n)*time.Millisecond))
+			apply(t, c, succeeded(testARN(t, fmt.Sprint("grow-", rand.N(300))), begun.Add(-time.Duration(rand.N(300))*time.Millisecond), "1"))
+		}) {
+			if _, ok := there[r.ARN]; ok {
+				there[r.ARN]++
+			}
+		}
+		for arn, times := range there {
+			if times != 1 {
+				t.Errorf("all %v: %s is listed %d times", q.All, arn, times)
+			}
+			there[arn] = 0
+		}
+	}
+}
+
+func indexIsAHint(t *testing.T, c *Cache) {
+	mine, _ := history(t, c, "hint-mine", "hint", now())
+	foreign, _ := history(t, c, "hint-foreign", "somebody else", now())
+	ghost := testARN(t, "hint-ghost")
+	for _, key := range []string{c.names.owner("hint"), c.names.partition(ghost).recent, c.names.partition(ghost).running} {
+		for _, arn := range []ARN{foreign.ARN, ghost} {
+			if arn == ghost || key == c.names.owner("hint") {
+				err := c.writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	got := listAll(t, c, Query{Owner: "hint", Limit: 10}, func() {})
+	if len(got) != 1 || got[0].ARN != mine.ARN {
+		t.Errorf("%v", got)
+	}
+	for _, status := range []Status{"", Running} {
+		for _, r := range listAll(t, c, Query{All: true, Status: status, Limit: 100}, func() {}) {
+			if r.ARN == ghost {
+				t.Error("a ghost is shown")
+			}
+		}
+	}
+	for _, key := range []string{c.names.partition(ghost).recent, c.names.partition(ghost).running} {
+		if err := c.writers.ZScore(t.Context(), key, string(ghost)).Err(); err != redis.Nil { //nolint:errorlint // it is never wrapped
+			t.Errorf("the ghost stays in %s: %v", key, err)
+		}
+	}
+}
+
+func manyInOneTrip(t *testing.T, c *Cache) {
+	arns := make([]ARN, 101)
+	for i := range arns[:100] {
+		e, _ := history(t, c, fmt.Sprint("many-", i), "many", now())
+		arns[i] = e.ARN
+	}
+	arns[100] = arns[0]
+	arns[7] = testARN(t, "many-unknown")
+	for range 10 { // a change that is heard between the two splits a trip
+		for _, arn := range arns {
+			c.near.forget(arn)
+		}
+		before := tripsOf(c)
+		found := c.GetMany(t.Context(), arns)
+		for i, f := range found {
+			if i == 7 != (f.Err != nil) || f.Err == nil && f.Record.ARN != arns[i] {
+				t.Fatalf("%d: %+v", i, f)
+			}
+		}
+		nodes := 1
+		if c.address.mode == cluster {
+			nodes = 3
+		}
+		if trips := tripsOf(c) - before; trips == nodes {
+			return
+		} else if trips < nodes {
+			t.Fatalf("%d round trips cannot be", trips)
+		}
+	}
+	t.Error("never in one round trip to each node")
+}
+
+// tripsOf returns how many round trips reads have taken.
+func tripsOf(c *Cache) int { return int(testutil.ToFloat64(c.metrics.readBatches)) }
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	start := time.UnixMilli(1_770_724_800_000)
+	for _, test := range []struct{ name, output, want string }{
+		{"metadata", `{"rules":[1],"metadata":{"inputType":"url","n":9007199254740993}}`, `,"metadata":{"inputType":"url","n":9007199254740993}`},
+		{"on several lines", "{\"metadata\":\n{\"a\":\r\n1.0e10}}", `,"metadata":{"a":  1.0e10}`},
+		{"escaped name", `{"meta\u0064ata":{"a":1}}`, `,"metadata":{"a":1}`},
+		{"twice", `{"metadata":{"a":1},"metadata":{"a":2}}`, `,"metadata":{"a":2}`},
+		{"further down", `{"x":{"metadata":{"a":1}}}`, `,"inputType":"url"`},
+		{"no object", `{"metadata":"x"}`, `,"inputType":"url"`},
+		{"too large", `{"metadata":{"a":"` + strings.Repeat("x", maxMetadata) + `"}}`, `,"inputType":"url"`},
+		{"output no object", `[{"metadata":{}}]`, `,"inputType":"url"`},
+		{"nothing", `null`, `,"inputType":"url"`},
+		{"a string like the key", `{"a":",\"output\":","metadata":{}}`, `,"metadata":{}`},
+	} {
+		e := succeeded(testARN(t, "s"), start, test.output)
+		r := recordFrom(t, &e)
+		r.InputType = "url"
+		want := `{"status":"SUCCEEDED","executionArn":"` + string(e.ARN) + `","startDate":"2026-02-10T12:00:00Z","stopDate":"2026-02-10T12:00:01Z","name":"s"` + test.want + `}`
+		if got := string(r.Summary()); got != want {
+			t.Errorf("%s: %s\nwant %s", test.name, got, want)
+		}
+	}
+	e := failed(testARN(t, "f"), start, `Boom: ,"output": {"metadata":{}}`)
+	if got := string(recordFrom(t, &e).Summary()); !strings.HasSuffix(got, `,"errorMessage":"Boom: ,\"output\": {\"metadata\":{}}","name":"f"}`) {
+		t.Error(got)
+	}
+}
+
+// recordFrom is what a reader has of an observation.
+func recordFrom(t testing.TB, e *Execution) *Record {
+	t.Helper()
+	r, err := decode(e.ARN, recordOf(e, "", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func FuzzSummary(f *testing.F) {
+	f.Add(`{"metadata":{"a":[1,2,{"b":null}]}}`)
+	f.Add("{\"metadata\":{\n}}")
+	f.Add(`{"metadata":{"\ud800":1}}`)
+	f.Fuzz(func(t *testing.T, output string) {
+		if !json.Valid([]byte(output)) {
+			return
+		}
+		e := succeeded(testARN(t, "s"), time.UnixMilli(1e12), output)
+		got := recordFrom(t, &e).Summary()
+		if !json.Valid(got) || strings.ContainsAny(string(got), "\r\n") || len(got) > maxMetadata+1024 {
+			t.Errorf("%s", got)
+		}
+	})
+}

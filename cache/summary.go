@@ -1,0 +1,103 @@
+package cache
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxMetadata is how much of an output a summary shows at most, in bytes.
+const maxMetadata = 4 << 10
+
+// outputKey is what separates the output in an answer from what comes before it.
+// Nothing in front of it can hold these bytes: ARNs and dates have no quotes.
+const outputKey = `,"output":`
+
+// Data returns the data object of the answer: Plain without its envelope.
+func (r *Record) Data() []byte {
+	return r.Plain.Body[len(bodyHead)-1 : len(r.Plain.Body)-1]
+}
+
+// PublicStatus returns the word of the public API for where the execution stands:
+// Running, Succeeded or Failed.
+func (r *Record) PublicStatus() Status {
+	return publicOf(r.Version, r.Terminal, r.Status)
+}
+
+func publicOf(v Version, terminal bool, s Status) Status {
+	switch {
+	case !terminal || v.awaitsOutput():
+		return Running
+	case s == Succeeded:
+		return Succeeded
+	}
+	return Failed
+}
+
+// Summary returns what lists show of the execution: the data object without the
+// output, then its name and what little tells executions apart: the object
+// metadata of the output if it has one of up to 4 KiB, else the type of the input.
+// It is one line of JSON. It is made once.
+func (r *Record) Summary() []byte {
+	if made := r.summary.Load(); made != nil {
+		return *made
+	}
+	data := r.Data()
+	head, output, _ := bytes.Cut(data, []byte(outputKey))
+	if r.PublicStatus() != Succeeded {
+		head, output = data, nil
+	}
+	b := append(make([]byte, 0, len(head)+256), head...)
+	b = append(bytes.TrimSuffix(b, []byte("}")), `,"name":`...)
+	b = appendString(b, r.ARN.Name())
+	if m := metadataOf(output); m != nil {
+		b = append(append(b, `,"metadata":`...), m...)
+	} else if r.InputType != "" {
+		b = appendString(append(b, `,"inputType":`...), r.InputType)
+	}
+	b = append(b, '}')
+	r.summary.Store(&b)
+	return b
+}
+
+// metadataOf returns the object metadata of an output, on one line, or nil. Of
+// several members of that name the last counts, as it does to most readers.
+func metadataOf(output []byte) (metadata []byte) {
+	d := jsontext.NewDecoder(bytes.NewReader(output), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if d.PeekKind() != '{' {
+		return nil
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil
+		}
+		wanted := name.String() == "metadata"
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		if wanted {
+			metadata = nil
+			if value.Kind() == '{' && len(value) <= maxMetadata {
+				metadata = oneLine(value)
+			}
+		}
+	}
+	return metadata
+}
+
+// oneLine returns a copy of JSON without raw line breaks, which are white space
+// wherever they may stand.
+func oneLine(b []byte) []byte {
+	b = bytes.Clone(b)
+	for i, c := range b {
+		if c == '\n' || c == '\r' {
+			b[i] = ' '
+		}
+	}
+	return b
+}

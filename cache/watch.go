@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Watch is somebody's interest in executions, from Cache.Watch to Close. It is
+// used by one goroutine.
+type Watch struct {
+	hub     *hub
+	wake    chan struct{} // room for one
+	subs    []*subscription
+	records []*Record
+}
+
+// Watch begins to follow executions. From here on no change is missed: who reads
+// afterwards and then waits sees all of them, or the last of several. It needs
+// Run.
+func (c *Cache) Watch(arns ...ARN) *Watch { return c.hub.watch(arns...) }
+
+func (h *hub) watch(arns ...ARN) *Watch {
+	w := &Watch{hub: h, wake: make(chan struct{}, 1), records: make([]*Record, len(arns)), subs: make([]*subscription, len(arns))}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, arn := range arns {
+		w.subs[i] = h.join(w, arn)
+	}
+	return w
+}
+
+// Close ends the watch.
+func (w *Watch) Close() {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	for _, s := range w.subs {
+		w.hub.leave(s)
+	}
+	w.subs = nil
+}
+
+// Records returns what the watch knows, in the order of its executions: nil
+// where nothing is known. The slice changes with Read and Next.
+func (w *Watch) Records() []*Record { return w.records }
+
+// Read looks all executions up. Its error says that some could not be.
+func (w *Watch) Read(ctx context.Context) error {
+	arns := make([]ARN, len(w.subs))
+	for i, s := range w.subs {
+		arns[i] = s.arn
+	}
+	var err error
+	all := w.hub.read(ctx, arns)
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	for i, found := range all {
+		switch {
+		case found.Err == nil:
+			w.learn(i, found.Record)
+			w.hub.renew(found.Record) // it need not be read again for the others
+		case !errors.Is(found.Err, ErrNotFound):
+			err = found.Err
+		}
+	}
+	return err
+}
+
+// learn reports whether r is news. A watch never goes back to an older state.
+func (w *Watch) learn(i int, r *Record) bool {
+	if r == nil || !r.supersedes(w.records[i]) {
+		return false
+	}
+	w.records[i] = r
+	return true
+}
+
+// Next returns as soon as something newer than Records was is known, and says so.
+// It also returns when something comes from early, which may be nil, and with the
+// error of ctx when that ends.
+func (w *Watch) Next(ctx context.Context, early <-chan time.Time) (news bool, err error) {
+	for {
+		select {
+		case <-w.wake:
+		case <-early:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		if w.gather() {
+			return true, nil
+		}
+	}
+}
+
+// gather takes over what the hub has read, and reports whether any of it is new.
+func (w *Watch) gather() (news bool) {
+	h := w.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, s := range w.subs {
+		news = w.learn(i, h.topics[h.turn(s.arn)][s.arn].newest) || news
+	}
+	return news
+}
+
+// Wait returns what is known of an execution as soon as that is newer than since,
+// which is nil for somebody who knows nothing. It returns the error of ctx if
+// that ends first, and any other error if Redis could not be asked at the start.
+func (c *Cache) Wait(ctx context.Context, arn ARN, since *Record) (*Record, error) {
+	return c.hub.wait(ctx, arn, since)
+}
+
+func (h *hub) wait(ctx context.Context, arn ARN, since *Record) (*Record, error) {
+	w := h.watch(arn)
+	defer w.Close()
+	w.records[0] = since
+	if err := w.Read(ctx); err != nil {
+		return nil, err
+	}
+	if r := w.records[0]; r != since {
+		return r, nil
+	}
+	if _, err := w.Next(ctx, nil); err != nil {
+		return nil, err
+	}
+	return w.records[0], nil
+}

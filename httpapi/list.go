@@ -1,0 +1,252 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+)
+
+const (
+	maxListed     = 100
+	defaultListed = 50
+	relistEvery   = 5 * time.Second // of a live feed, for what was not heard
+)
+
+// getExecutions is GET /v1/executions: the caller's executions as a list, or as a
+// live feed.
+func (s *Server) getExecutions(x *exchange) error {
+	if !x.caller.Read && !x.caller.ReadAll {
+		return forbidden("this token may not read executions")
+	}
+	q, err := x.listQuery()
+	if err != nil {
+		return err
+	}
+	if x.wantsStream() {
+		return x.linger(streamEnd(), func(x *exchange) error { return x.feed(q) })
+	}
+	page, err := s.options.Lists.List(x.r.Context(), q)
+	if err != nil {
+		return err
+	}
+	counts, err := s.options.Lists.Counts(x.r.Context(), q.Owner, q.All)
+	if err != nil {
+		return err
+	}
+	x.w.Header()["Cache-Control"] = noStore
+	x.send(http.StatusOK, jsonType, x.listBody(q, page, counts))
+	return nil
+}
+
+// listQuery reads the query of a request for a list.
+func (x *exchange) listQuery() (cache.Query, error) {
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return cache.Query{}, invalid("query: malformed")
+	}
+	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner"} {
+		if len(values[name]) > 1 {
+			return cache.Query{}, invalid("%s: given more than once", name)
+		}
+	}
+	q := cache.Query{Owner: x.caller.Owner, All: x.caller.ReadAll, Limit: defaultListed}
+	if owner := values.Get("owner"); owner != "" {
+		if !x.caller.ReadAll && owner != x.caller.Owner {
+			return q, forbidden("these executions are not yours to read")
+		}
+		q.Owner, q.All = owner, false
+	}
+	if text := values.Get("limit"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {
+			return q, invalid("limit: must be 1 to %d", maxListed)
+		}
+	}
+	switch q.Status = cache.Status(values.Get("status")); q.Status {
+	case "", cache.Running, cache.Succeeded, cache.Failed:
+	default:
+		return q, invalid("status: must be RUNNING, SUCCEEDED or FAILED")
+	}
+	if q.StateMachine = values.Get("stateMachineArn"); q.StateMachine != "" && !isStateMachine(q.StateMachine) {
+		return q, invalid("stateMachineArn: not the ARN of a state machine")
+	}
+	if cursor := values.Get("cursor"); cursor != "" {
+		if q.After, err = x.readCursor(q, cursor); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// isStateMachine reports whether an execution could belong to it.
+func isStateMachine(s string) bool {
+	arn, err := cache.ParseARN(strings.Replace(s, ":stateMachine:", ":execution:", 1) + ":x")
+	return err == nil && arn.StateMachine() == s
+}
+
+// cursorBinding is how much of a hash ties a cursor to its caller and filter, in
+// bytes.
+const cursorBinding = 8
+
+// binding is the caller and the filter in a few bytes. It keeps a cursor from
+// being used where it makes no sense. It guards nothing: a cursor only says where
+// in the caller's own list to go on.
+func (x *exchange) binding(q cache.Query) []byte {
+	h := sha256.New()
+	for _, text := range []string{x.caller.bucket(), q.Owner, strconv.FormatBool(q.All), string(q.Status), q.StateMachine} {
+		_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(text)))) // a hash does not fail
+		_, _ = h.Write([]byte(text))
+	}
+	return h.Sum(nil)[:cursorBinding]
+}
+
+func (x *exchange) cursor(q cache.Query, p cache.Position) string {
+	b := x.binding(q)
+	b = binary.BigEndian.AppendUint64(b, uint64(p.Start))
+	return base64.RawURLEncoding.EncodeToString(append(b, p.ARN...))
+}
+
+func (x *exchange) readCursor(q cache.Query, cursor string) (cache.Position, error) {
+	const head = cursorBinding + 8
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(b) < head {
+		return cache.Position{}, invalid("cursor: malformed; begin again without one")
+	}
+	if string(b[:cursorBinding]) != string(x.binding(q)) {
+		return cache.Position{}, invalid("cursor: it belongs to another caller or another filter; begin again without one")
+	}
+	start := binary.BigEndian.Uint64(b[cursorBinding:head])
+	arn, err := cache.ParseARN(string(b[head:]))
+	if err != nil || start > cache.MaxTime {
+		return cache.Position{}, invalid("cursor: malformed; begin again without one")
+	}
+	return cache.Position{Start: int64(start), ARN: arn}, nil
+}
+
+func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts) []byte {
+	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), `{"success":true,"data":{"executions":[`...)
+	for i, r := range page.Executions {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, r.Summary()...)
+	}
+	b = append(b, `],"nextCursor":`...)
+	if page.Next == (cache.Position{}) {
+		b = append(b, "null"...)
+	} else {
+		b = append(append(append(b, '"'), x.cursor(q, page.Next)...), '"')
+	}
+	b = append(b, `,"counts":{"RUNNING":`...)
+	b = strconv.AppendInt(b, int64(counts.Running), 10)
+	b = append(b, `,"SUCCEEDED":`...)
+	b = strconv.AppendInt(b, int64(counts.Succeeded), 10)
+	b = append(b, `,"FAILED":`...)
+	b = strconv.AppendInt(b, int64(counts.Failed), 10)
+	return append(b, `}}}`...)
+}
+
+// feed is the live form of a list: what it shows now, and then each change.
+type feed struct {
+	*events
+	query  cache.Query
+	follow *cache.Follow
+	// shown is what the client has of executions that a list would show.
+	shown map[cache.ARN]cache.Version
+}
+
+// maxShown is of how many executions a feed remembers what it has told. A client
+// that needs more starts afresh.
+const maxShown = 10_000
+
+// feed sends the newest executions and then each change of the caller's. It ends
+// when the client cannot keep up: it comes back and starts afresh.
+func (x *exchange) feed(q cache.Query) error {
+	follow := x.server.options.Lists.Follow(q.Owner, q.All)
+	defer follow.Close()
+	page, err := x.server.options.Lists.List(x.r.Context(), q)
+	if err != nil {
+		return err
+	}
+	e, err := x.openStream()
+	defer e.close()
+	f := &feed{events: e, query: q, follow: follow, shown: map[cache.ARN]cache.Version{}}
+	if err == nil {
+		_ = f.run(page) // however it ends, the client comes back
+	}
+	return nil
+}
+
+var errStartAfresh = errors.New("too much was told to remember it")
+
+func (f *feed) run(page cache.Page) error {
+	f.show(page.Executions)
+	f.event("live", "", []byte("{}"))
+	if err := f.flush(); err != nil {
+		return err
+	}
+	relist := time.NewTicker(relistEvery)
+	defer relist.Stop()
+	for {
+		lost, err := f.changes(relist.C)
+		if err != nil {
+			return err
+		}
+		if lost {
+			if page, err := f.x.server.options.Lists.List(f.ctx, f.query); err == nil { // else at the next turn
+				f.show(page.Executions)
+			}
+		}
+		if len(f.shown) > maxShown {
+			return errStartAfresh
+		}
+		if err := f.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// changes waits for changes and adds them, or returns when the list is to be
+// looked at again.
+func (f *feed) changes(relist <-chan time.Time) (lost bool, err error) {
+	if time.Since(f.sent) >= heartbeatEvery-relistEvery/2 { // the nearest turn
+		if err := f.heartbeat(); err != nil {
+			return false, err
+		}
+	}
+	changed, lost, err := f.follow.Next(f.ctx, relist)
+	f.show(changed)
+	return lost || len(changed) == 0, err
+}
+
+// show adds what the client does not have yet, oldest first.
+func (f *feed) show(records []*cache.Record) {
+	for i := len(records) - 1; i >= 0; i-- {
+		r := records[i]
+		shown, known := f.shown[r.ARN]
+		if known && r.Version <= shown || !f.concerns(r, known) {
+			continue
+		}
+		f.shown[r.ARN] = r.Version
+		f.event("status", "", r.Summary())
+	}
+}
+
+// concerns reports whether a record belongs into the feed. One that has left the
+// filter does, once: the client has to take it off its list.
+func (f *feed) concerns(r *cache.Record, known bool) bool {
+	if f.query.StateMachine != "" && !r.ARN.BelongsTo(f.query.StateMachine) {
+		return false
+	}
+	if !f.query.All && r.Owner != f.query.Owner || !f.x.caller.mayRead(r) {
+		return false
+	}
+	return known || f.query.Status == "" || r.PublicStatus() == f.query.Status
+}

@@ -1,0 +1,276 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A connection of net/http that waits costs some 25 kB: two buffers, and a stack
+// that has grown while the request was read. With tens of thousands that wait,
+// this is what a process is made of. So a request that begins to wait over
+// HTTP/1.1 is parked: its connection is taken out of net/http, and is given back
+// when the next request comes. What is left meanwhile is the connection, the
+// request and two small stacks. Over HTTP/2, where many requests share one
+// connection, they wait where they are.
+
+const (
+	idleLimit = 75 * time.Second // for a connection without a request
+	lastRead  = time.Second      // for the client to take the end of an answer, before the connection is closed
+)
+
+// parked is a connection taken out of net/http, and the http.ResponseWriter of
+// the request that waits on it.
+type parked struct {
+	lot    *parkingLot
+	conn   net.Conn
+	end    context.CancelCauseFunc // of the request
+	header http.Header
+	status int  // 0: nothing written yet
+	sent   bool // the head is
+	close  bool // the connection is of no use for another request
+
+	first    []byte // of the next request, read too early
+	answered chan struct{}
+}
+
+// park takes the connection of a request out of net/http, or returns nil where
+// that cannot be done.
+func park(w http.ResponseWriter, r *http.Request, end context.CancelCauseFunc) *parked {
+	lot, _ := r.Context().Value(parkingKey{}).(*parkingLot)
+	if lot == nil || r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.ContentLength != 0 && r.Body != http.NoBody {
+		return nil
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil
+	}
+	p := &parked{lot: lot, end: end, header: w.Header(), close: r.Close, answered: make(chan struct{})}
+	p.first, _ = buffered.Peek(buffered.Reader.Buffered()) // what is there can be had
+	p.first = bytes.Clone(p.first)
+	if back, ok := conn.(*givenBack); ok && len(back.first) == 0 {
+		conn = back.Conn // else it would be wrapped once more each time
+	}
+	p.conn = conn
+	lot.add(p)
+	lot.requests.Add(1)
+	go p.listen()
+	return p
+}
+
+// listen notices that the client hangs up or sends the next request, while this
+// one is being answered and after that.
+func (p *parked) listen() {
+	defer p.lot.remove(p)
+	if len(p.first) == 0 {
+		var first [1]byte
+		if n, _ := p.conn.Read(first[:]); n == 0 { // whatever the reason, nothing more comes
+			p.end(errGone)
+			<-p.answered
+			_ = p.conn.Close()
+			return
+		}
+		p.first = first[:]
+	}
+	<-p.answered
+	if p.close || !p.lot.giveBack(&givenBack{p.conn, p.first}) {
+		_ = p.conn.Close()
+	}
+}
+
+// finish sends what is left of the answer, and lets the connection have the next
+// request.
+func (p *parked) finish() {
+	_ = p.sendHead(nil) // the client has gone, or hears of it by the close
+	limit := idleLimit
+	if p.close {
+		closeWrite(p.conn)
+		limit = lastRead
+	}
+	_ = p.conn.SetReadDeadline(time.Now().Add(limit)) // only a closed one refuses, and needs none
+	close(p.answered)
+	p.lot.requests.Done()
+}
+
+// Header implements http.ResponseWriter.
+func (p *parked) Header() http.Header { return p.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (p *parked) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status = status
+	}
+}
+
+// Write implements http.ResponseWriter. What is written first is the whole body,
+// unless the header has its length or says that it is a stream.
+func (p *parked) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	if !p.sent {
+		if p.header["Content-Length"] == nil && !p.streams() {
+			p.header["Content-Length"] = []string{strconv.Itoa(len(b))}
+		}
+		return len(b), p.sendHead(b)
+	}
+	return p.conn.Write(b)
+}
+
+// streams reports whether the body ends with the connection.
+func (p *parked) streams() bool {
+	kind := p.header["Content-Type"]
+	return len(kind) == 1 && kind[0] == eventStream
+}
+
+// sendHead sends the head of the answer, if that was not done, and what follows.
+func (p *parked) sendHead(body []byte) error {
+	if p.sent || p.status == 0 {
+		return nil
+	}
+	p.sent = true
+	if p.close || p.streams() || p.lot.draining.Load() {
+		p.close = true
+		p.header["Connection"] = closing
+	}
+	var b bytes.Buffer
+	b.Grow(1024 + len(body))
+	_, _ = b.WriteString("HTTP/1.1 " + strconv.Itoa(p.status) + " " + http.StatusText(p.status) + "\r\n")
+	_, _ = b.WriteString("Date: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n")
+	_ = p.header.Write(&b) // a bytes.Buffer does not fail
+	_, _ = b.WriteString("\r\n")
+	_, _ = b.Write(body)
+	_, err := p.conn.Write(b.Bytes())
+	return err
+}
+
+// FlushError implements what http.ResponseController flushes by. Nothing is held
+// back.
+func (p *parked) FlushError() error { return nil }
+
+// parkingLot is the parked connections of one listener. To net/http it is a
+// listener too: of the connections that are given back.
+type parkingLot struct {
+	addr     net.Addr
+	draining *atomic.Bool // of the server: connections are closed behind their answers
+	back     chan net.Conn
+	closed   chan struct{}
+
+	requests sync.WaitGroup // that are not answered yet
+
+	mu  sync.Mutex
+	all map[*parked]struct{}
+}
+
+// parkingKey is where the context of a request has the lot of its listener.
+type parkingKey struct{}
+
+func newParkingLot(addr net.Addr, draining *atomic.Bool) *parkingLot {
+	return &parkingLot{addr: addr, draining: draining, back: make(chan net.Conn), closed: make(chan struct{}), all: map[*parked]struct{}{}}
+}
+
+func (l *parkingLot) add(p *parked) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all[p] = struct{}{}
+}
+
+func (l *parkingLot) remove(p *parked) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.all, p)
+}
+
+// giveBack hands a connection to net/http, unless that takes no more.
+func (l *parkingLot) giveBack(c net.Conn) bool {
+	select {
+	case l.back <- c:
+		return true
+	case <-l.closed:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (l *parkingLot) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.back:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (l *parkingLot) Addr() net.Addr { return l.addr }
+
+// Close implements net.Listener: nothing is given back any more, and connections
+// without a request are closed.
+func (l *parkingLot) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		return nil
+	default:
+	}
+	close(l.closed)
+	for p := range l.all {
+		select {
+		case <-p.answered:
+			_ = p.conn.Close()
+		default: // listen closes it
+		}
+	}
+	return nil
+}
+
+// drain returns when every request that waited has been answered. Nothing must be
+// parked any more.
+func (l *parkingLot) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		l.requests.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting requests cut off at shutdown: %w", ctx.Err())
+	}
+}
+
+// givenBack is a connection whose next request has begun to arrive.
+type givenBack struct {
+	net.Conn
+	first []byte
+}
+
+// Read implements net.Conn.
+func (c *givenBack) Read(b []byte) (int, error) {
+	if len(c.first) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.first)
+	c.first = c.first[n:]
+	return n, nil
+}
+
+// CloseWrite implements what net/http says that it has said all by.
+func (c *givenBack) CloseWrite() error {
+	closeWrite(c.Conn)
+	return nil
+}
+
+// closeWrite tells the client that nothing more comes, where that is possible
+// without cutting off what is on its way.
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}

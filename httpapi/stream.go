@@ -1,0 +1,169 @@
+package httpapi
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+)
+
+// How long streams last, and how often they show that they are alive.
+const (
+	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all come back at once
+	heartbeatEvery = 15 * time.Second
+	streamPause    = time.Second // before Redis is asked again, when it could not be
+	streamWrite    = 5 * time.Second
+)
+
+// wantsStream reports whether the request accepts a stream and says so.
+func (x *exchange) wantsStream() bool {
+	if x.r.Method != http.MethodGet {
+		return false
+	}
+	for _, list := range x.r.Header["Accept"] {
+		for each := range strings.SplitSeq(list, ",") {
+			kind, parameters, _ := strings.Cut(each, ";")
+			if strings.EqualFold(strings.TrimSpace(kind), eventStream) {
+				return !zeroQuality(parameters)
+			}
+		}
+	}
+	return false
+}
+
+// events is the stream of one request.
+type events struct {
+	x       *exchange
+	control *http.ResponseController
+	ctx     context.Context // of the life of the stream
+	sent    time.Time       // when the client heard something last
+	buffer  []byte
+}
+
+// streamEnd returns when a stream that begins is to end.
+func streamEnd() time.Time { return time.Now().Add(streamLife - rand.N(streamLife/5)) }
+
+// openStream begins a stream. close must be called at its end.
+func (x *exchange) openStream() (*events, error) {
+	x.server.metrics.streams.Inc()
+	h := x.w.Header()
+	h["Content-Type"] = []string{eventStream}
+	h["Cache-Control"] = noStore
+	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
+	x.status = http.StatusOK
+	x.w.WriteHeader(x.status)
+	e := &events{x: x, control: http.NewResponseController(x.w), ctx: x.r.Context()}
+	e.buffer = appendRetry(e.buffer)
+	return e, e.flush()
+}
+
+func (e *events) close() { e.x.server.metrics.streams.Dec() }
+
+// event adds an event to what flush sends.
+func (e *events) event(name, id string, data []byte) {
+	e.buffer = appendEvent(e.buffer, name, id, data)
+}
+
+func (e *events) heartbeat() error {
+	e.buffer = appendHeartbeat(e.buffer)
+	return e.flush()
+}
+
+// flush sends what has been added. A client that does not take it in time is cut
+// off; nobody else waits for it.
+func (e *events) flush() error {
+	if len(e.buffer) == 0 {
+		return nil
+	}
+	_ = e.control.SetWriteDeadline(time.Now().Add(streamWrite)) // a parked connection has its own
+	n, err := e.x.w.Write(e.buffer)
+	e.buffer = nil // most streams are silent nearly all the time, and there are many
+	e.sent = time.Now()
+	e.x.bytes += n
+	if err == nil {
+		err = e.control.Flush()
+	}
+	_ = e.control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream even between two writes
+	return err
+}
+
+// until calls next, which waits, with heartbeats while nothing happens. next
+// returns early when something comes over its channel. The error is that of next
+// or of the stream.
+func (e *events) until(next func(early <-chan time.Time) (news bool, err error)) error {
+	timer := time.NewTimer(time.Until(e.sent.Add(heartbeatEvery)))
+	defer timer.Stop()
+	for {
+		if news, err := next(timer.C); news || err != nil {
+			return err
+		}
+		if err := e.heartbeat(); err != nil {
+			return err
+		}
+		timer.Reset(heartbeatEvery)
+	}
+}
+
+// stream follows one execution, of which something is known, to its end. How the
+// stream itself ends is nobody's failure: the client comes back and goes on where
+// it was.
+func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
+	seen := lastEventID(x.r.Header)
+	if r.Terminal && r.Version <= seen {
+		x.w.Header()["Cache-Control"] = noStore
+		x.status = http.StatusNoContent // which an EventSource takes as the end
+		x.w.WriteHeader(x.status)
+		return nil
+	}
+	return x.linger(streamEnd(), func(x *exchange) error {
+		watch := x.server.options.Sets.Watch(arn)
+		defer watch.Close()
+		e, err := x.openStream()
+		defer e.close()
+		if err == nil {
+			_ = e.follow(watch, r, seen)
+		}
+		return nil
+	})
+}
+
+// follow sends the current state and each newer one, to the end.
+func (e *events) follow(watch *cache.Watch, r *cache.Record, seen cache.Version) error {
+	_ = watch.Read(e.ctx) // where Redis could not be asked, a change is still heard
+	for {
+		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {
+			r = newest
+		}
+		if !e.x.caller.mayRead(r) {
+			return errForeign
+		}
+		if r.Version > seen {
+			seen = r.Version
+			e.event("status", string(seen), r.Data())
+		}
+		if r.Terminal {
+			e.event("end", "", []byte("{}"))
+			return e.flush()
+		}
+		if err := e.flush(); err != nil {
+			return err
+		}
+		err := e.until(func(early <-chan time.Time) (bool, error) { return watch.Next(e.ctx, early) })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// lastEventID returns the version that a client saw last.
+func lastEventID(h http.Header) cache.Version {
+	if ids := h["Last-Event-Id"]; len(ids) == 1 {
+		if v, ok := cache.ParseVersion(ids[0]); ok && len(ids[0]) == len(v) {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,223 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+)
+
+// streamed is a stream as its client sees it.
+type streamed struct {
+	t      testing.TB
+	status int
+	header http.Header
+	lines  *bufio.Scanner
+	cancel context.CancelFunc
+}
+
+// open opens a stream; ended by the test or cancel.
+func (s *service) open(client http.RoundTripper, target, token string, change ...func(*http.Request)) *streamed {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	r, err := http.NewRequestWithContext(ctx, "GET", s.url+target, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept", "text/event-stream")
+	for _, f := range change {
+		f(r)
+	}
+	got, err := client.RoundTrip(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		cancel()
+		_ = got.Body.Close()
+	})
+	lines := bufio.NewScanner(got.Body)
+	lines.Buffer(nil, 16<<20)
+	return &streamed{s.t, got.StatusCode, got.Header, lines, cancel}
+}
+
+// next returns the next event without its last line break, or nothing at the end.
+func (s *streamed) next() string {
+	s.t.Helper()
+	var event []string
+	for s.lines.Scan() {
+		if line := s.lines.Text(); line != "" {
+			event = append(event, line)
+		} else if len(event) > 0 && event[0] != ":" && !strings.HasPrefix(event[0], "retry:") {
+			return strings.Join(event, "\n")
+		} else {
+			event = nil
+		}
+	}
+	return strings.Join(event, "\n")
+}
+
+// clients are the ways to follow a stream: parked, and over HTTP/2.
+func clients(t *testing.T, s *service) map[string]http.RoundTripper {
+	return map[string]http.RoundTripper{"HTTP/1.1": asIs}
+}
+
+func TestAStreamTellsEachChange(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	ada := s.key("ada")
+	for name, client := range clients(t, s) {
+		e := running(t, "stream-"+name[5:6], "ada")
+		s.apply(e)
+		stream := s.open(client, statusPath+string(e.ARN), ada)
+		if stream.status != 200 || stream.header.Get("Content-Type") != "text/event-stream" || stream.header.Get("X-Accel-Buffering") != "no" ||
+			stream.header.Get("Content-Encoding") != "" {
+			t.Fatalf("%s: %d %v", name, stream.status, stream.header)
+		}
+		if got := stream.next(); got != fmt.Sprintf("id: %s\nevent: status\ndata: {\"status\":\"RUNNING\",\"executionArn\":%q,\"startDate\":%q}",
+			e.Version(), e.ARN, e.StartDate.UTC().Format(time.RFC3339)) {
+			t.Errorf("%s: %s", name, got)
+		}
+		failed := e
+		failed.Status, failed.StopDate, failed.ErrorMessage = cache.Failed, e.StartDate.Add(time.Second), "Broken: it broke\nbadly"
+		s.apply(failed)
+		if got := stream.next(); !strings.Contains(got, `"status":"FAILED"`) || !strings.HasPrefix(got, "id: "+string(failed.Version())+"\n") {
+			t.Errorf("%s: %s", name, got)
+		}
+		if got := stream.next(); got != "event: end\ndata: {}" {
+			t.Errorf("%s: %s", name, got)
+		}
+		if got := stream.next(); got != "" {
+			t.Errorf("%s: after the end: %s", name, got)
+		}
+
+		resumed := s.open(client, statusPath+string(e.ARN), ada, header("Last-Event-ID", string(failed.Version())))
+		if resumed.status != 204 {
+			t.Errorf("%s: the end is known: %d", name, resumed.status)
+		}
+		redriven := e
+		redriven.RedriveCount = 1
+		s.apply(redriven)
+		resumed = s.open(client, statusPath+string(e.ARN), ada, header("Last-Event-ID", string(failed.Version())))
+		if got := resumed.next(); !strings.HasPrefix(got, "id: "+string(redriven.Version())+"\n") {
+			t.Errorf("%s: %s", name, got)
+		}
+		same := s.open(client, statusPath+string(e.ARN), ada, header("Last-Event-ID", string(redriven.Version())))
+		again := redriven
+		again.Status, again.StopDate, again.Output = cache.Succeeded, e.StartDate.Add(time.Hour), []byte("{\"a\":\r\n1}")
+		s.untilWaiting(2)
+		s.apply(again)
+		for _, stream := range []*streamed{resumed, same} {
+			if got := stream.next(); !strings.HasSuffix(got, `"output":{"a":  1}}`) || !strings.HasPrefix(got, "id: "+string(again.Version())+"\n") {
+				t.Errorf("%s: what was seen is sent again, or something is missing: %s", name, got)
+			}
+		}
+		s.untilWaiting(0)
+	}
+}
+
+func TestWhoMayNotReadIsNotStreamed(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	e := running(t, "stream", "ada")
+	s.apply(e)
+	for _, test := range []struct {
+		name, target, token string
+		want                int
+	}{
+		{"another owner", statusPath + string(e.ARN), s.key("eve"), 403},
+		{"no token", statusPath + string(e.ARN), "", 401},
+		{"unknown", statusPath + machine + "x", s.key("ada"), 404},
+		{"unknown, waited for", statusPath + machine + "x?wait=1", s.key("ada"), 404},
+		{"malformed", statusPath + "x", s.key("ada"), 400},
+		{"feed for a register key", "/v1/executions", s.key("gen", scope(cache.ScopeRegister)), 403},
+	} {
+		got := s.ask("GET", test.target, test.token, header("Accept", "text/event-stream"))
+		if got.status != test.want || got.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %+v", test.name, got)
+		}
+	}
+	for accept, want := range map[string]string{
+		"text/event-stream;q=0": "application/json", "*/*": "application/json", "application/json, TEXT/event-stream": "text/event-stream",
+	} {
+		ada := s.key("ada")
+		if got := s.open(asIs, statusPath+string(e.ARN), ada, header("Accept", accept)); got.header.Get("Content-Type") != want {
+			t.Errorf("Accept: %s: %v", accept, got.header)
+		}
+	}
+}
+
+// TestARevokedKeyEndsItsStreams is row 36: within two seconds, here and where the
+// key was known from before.
+func TestARevokedKeyEndsItsStreams(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	e := running(t, "stream", "ada")
+	s.apply(e)
+	revoked, other := s.key("ada"), s.key("ada")
+	stream, feed := s.open(asIs, statusPath+string(e.ARN), revoked), s.open(asIs, "/v1/executions", revoked)
+	kept := s.open(asIs, statusPath+string(e.ARN), other)
+	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=20", revoked)
+	s.untilWaiting(4)
+	if got := kept.next(); !strings.Contains(got, "RUNNING") {
+		t.Error(got)
+	}
+	begun := time.Now()
+	if _, err := s.cache.RevokeKey(t.Context(), revoked[:17]); err != nil {
+		t.Fatal(err)
+	}
+	for _, each := range []*streamed{stream, feed} {
+		for each.next() != "" {
+		}
+	}
+	if got := <-poll; got.status != 401 {
+		t.Errorf("a poll that waits: %+v", got)
+	}
+	if took := time.Since(begun); took > 2*time.Second+time.Second/2 {
+		t.Errorf("ended after %v", took)
+	}
+	s.untilWaiting(1)
+	s.apply(finished(e, "1"))
+	if got := kept.next(); !strings.Contains(got, "SUCCEEDED") {
+		t.Errorf("the stream of another key: %s", got)
+	}
+}
+
+func FuzzFraming(f *testing.F) {
+	f.Add("01769414400123-00000-6-2", []byte("{\"a\":\n\"b\"}"))
+	f.Add("", []byte("\r\nevent: end\r\rdata: forged\n\n"))
+	f.Add("1", []byte("{\"a\":\"\u2028\"}"))
+	f.Fuzz(func(t *testing.T, id string, data []byte) {
+		if strings.ContainsAny(id, "\r\n") || len(data) == 0 {
+			return
+		}
+		b := appendHeartbeat(appendEvent(appendRetry(nil), "status", id, data))
+		want := "retry: 2000\n\n"
+		if id != "" {
+			want += "id: " + id + "\n"
+		}
+		want += "event: status\ndata: "
+		rest, found := bytes.CutPrefix(b, []byte(want))
+		line, end, cut := bytes.Cut(rest, []byte("\n"))
+		if !found || !cut || string(end) != "\n:\n\n" || bytes.ContainsAny(line, "\r\n") || len(line) != len(data) {
+			t.Errorf("%q", b)
+		}
+		for i := range line {
+			if line[i] != data[i] && (line[i] != ' ' || data[i] != '\n' && data[i] != '\r') {
+				t.Errorf("%q became %q", data, line)
+			}
+		}
+	})
+}
+
+var _ = tls.Config{}
+var _ = x509.NewCertPool

@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+
+	"statuscache/cache"
+)
+
+const (
+	maxSet     = 1000
+	maxSetBody = 2 << 20 // bytes
+)
+
+// waitRequest is the body of POST /v1/wait.
+type waitRequest struct {
+	ExecutionARNs []string `json:"executionArns"`
+	For           string   `json:"for"`
+}
+
+// What can be waited for.
+const (
+	forAll          = "all"          // every execution has ended
+	forAny          = "any"          // one has
+	forFirstFailure = "firstFailure" // one has failed, or all have ended
+)
+
+// postWait is POST /v1/wait: it answers when something is decided about a set of
+// executions.
+func (s *Server) postWait(x *exchange) error {
+	var body waitRequest
+	if err := readJSON(x.w, x.r, maxSetBody, &body); err != nil {
+		return err
+	}
+	x.r.Body = http.NoBody // it was read to its end
+	w, err := x.wish()
+	if err != nil {
+		return err
+	}
+	list, err := newItems(body.ExecutionARNs, maxSet)
+	if err != nil {
+		return err
+	}
+	switch body.For {
+	case "":
+		body.For = forAll
+	case forAll, forAny, forFirstFailure:
+	default:
+		return invalid("for: must be all, any or firstFailure")
+	}
+	waiting := &waitSet{items: list, until: body.For}
+	if !w.told || w.wait == 0 {
+		return waiting.now(x)
+	}
+	return x.linger(w.until(x.start), waiting.await)
+}
+
+// waitSet is executions that are waited for together.
+type waitSet struct {
+	items *items
+	until string
+}
+
+// now answers with the current state.
+func (s *waitSet) now(x *exchange) error {
+	watch := x.server.options.Sets.Watch(s.items.arns()...)
+	defer watch.Close()
+	if err := watch.Read(x.r.Context()); err != nil {
+		return err
+	}
+	s.take(watch)
+	return s.tell(x)
+}
+
+// await answers as soon as that is worth it, or at the end of the wait.
+func (s *waitSet) await(x *exchange) error {
+	watch := x.server.options.Sets.Watch(s.items.arns()...)
+	defer watch.Close()
+	ctx := x.r.Context()
+	for err := watch.Read(ctx); ; _, err = watch.Next(ctx, nil) {
+		if err != nil && ctx.Err() == nil {
+			return err // Redis
+		}
+		if err != nil {
+			break
+		}
+		if s.take(watch); s.granted(x) {
+			return s.tell(x)
+		}
+	}
+	if err := x.ended(); err != nil {
+		return err
+	}
+	if err := watch.Read(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	s.take(watch)
+	return s.tell(x)
+}
+
+func (s *waitSet) take(watch *cache.Watch) {
+	for i, r := range watch.Records() {
+		s.items.valid[i].record = r
+	}
+}
+
+// granted reports whether the state is worth an answer before the end of the wait.
+func (s *waitSet) granted(x *exchange) bool {
+	if x.r.Header.Get("If-None-Match") == "" {
+		return s.done(x)
+	}
+	match, _ := matches(x.r.Header["If-None-Match"], s.tag(x))
+	return !match || s.done(x)
+}
+
+// done reports whether it is decided. An execution that can never be told, because
+// its ARN is malformed or it is somebody else's, counts as one that has failed.
+func (s *waitSet) done(x *exchange) bool {
+	ended, failed := 0, 0
+	for i := range s.items.all {
+		it := &s.items.all[i]
+		switch p := it.wrong(x); {
+		case it.pending(p):
+		case p != nil:
+			ended++
+			failed++
+		case it.record.Terminal:
+			ended++
+			if it.record.PublicStatus() == cache.Failed {
+				failed++
+			}
+		}
+	}
+	switch s.until {
+	case forAny:
+		return ended > 0
+	case forFirstFailure:
+		return failed > 0 || ended == len(s.items.all)
+	}
+	return ended == len(s.items.all)
+}
+
+// pending reports whether what is wrong with an item may pass: nothing is known of
+// it yet, or not whose it is.
+func (it *item) pending(p *problem) bool {
+	return p != nil && it.problem == nil && (it.record == nil || it.record.Owner == "")
+}
+
+// tag is the entity tag of the state.
+func (s *waitSet) tag(x *exchange) string {
+	h := sha256.New()
+	h.Write([]byte(s.until))
+	for i := range s.items.all {
+		it := &s.items.all[i]
+		h.Write([]byte("\n" + it.text + "\n"))
+		if p := it.wrong(x); p != nil {
+			h.Write([]byte(p.code))
+		} else {
+			h.Write([]byte(it.record.Plain.ETag[0]))
+		}
+	}
+	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
+}
+
+func (s *waitSet) tell(x *exchange) error {
+	tag := s.tag(x)
+	h := x.w.Header()
+	h["Etag"] = []string{tag}
+	h["Cache-Control"] = noStore
+	if match, named := matches(x.r.Header["If-None-Match"], tag); match {
+		if named {
+			x.server.auth.refund(&x.caller, x.start)
+		}
+		x.status = http.StatusNotModified
+		x.w.WriteHeader(x.status)
+		return nil
+	}
+	b := append([]byte(nil), `{"success":true,"data":{"done":`...)
+	if s.done(x) {
+		b = append(b, "true"...)
+	} else {
+		b = append(b, "false"...)
+	}
+	b = append(b, `,"results":`...)
+	b = append(s.items.appendResults(b, x), `}}`...)
+	x.send(http.StatusOK, jsonType, b)
+	return nil
+}
