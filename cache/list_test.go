@@ -165,7 +165,8 @@ func listedWhileItGrows(t *testing.T, c *Cache) {
 		for _, r := range listAll(t, c, q, func() {
 			n++
 			history(t, c, fmt.Sprintf("grow-late-%v-%d", q.All, n), "grow", begun.Add(time.Duration(n)*time.Millisecond))
-			apply(t, c, succeeded(testARN(t, fmt.Sprint("grow-", rand.N(300))), begun.Add(-time.Duration(rand.N(300))*time.Millisecond), "1"))
+			i := rand.N(300) // one that was there ends
+			apply(t, c, succeeded(testARN(t, fmt.Sprint("grow-", i)), begun.Add(-time.Duration(i)*time.Millisecond), "1"))
 		}) {
 			if _, ok := there[r.ARN]; ok {
 				there[r.ARN]++

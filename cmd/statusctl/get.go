@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,11 +27,13 @@ const (
 )
 
 // connection are the flags of commands that speak HTTP.
-type connection struct{ server, token string }
+type connection struct{ server, token, machine string }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.server, "server", "", `URL of the service (STATUS_URL) (default "http://127.0.0.1:8080")`)
 	cmd.Flags().StringVar(&c.token, "token", "", "API key or access token (STATUS_TOKEN)")
+	cmd.Flags().StringVar(&c.machine, "state-machine", "", "ARN of the state machine (STATUS_STATE_MACHINE)")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
 }
 
 func (c *connection) client() (*client.Client, error) {
@@ -52,20 +58,25 @@ func first(texts ...string) string {
 func getCommand() *cobra.Command {
 	var c connection
 	var asJSON bool
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "get ARN",
 		Short: "Print the status of an execution",
-		Long: "Print the status of an execution. The exit code tells it too: 0 SUCCEEDED, 1 FAILED,\n" +
-			"2 could not ask, 3 TIMED_OUT, 4 ABORTED, 124 it has not ended yet.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			return couldNotAsk(cobra.ExactArgs(1)(cmd, args))
-		},
+		Long: "Print the status of an execution, or with --wait wait for its end first. The exit code\n" +
+			"tells it too: 0 SUCCEEDED, 1 FAILED, 2 could not ask, 3 TIMED_OUT, 4 ABORTED, 124 it has\n" +
+			"not ended yet.",
+		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			service, err := c.client()
 			if err != nil {
 				return couldNotAsk(err)
 			}
-			e, err := service.Get(cmd.Context(), args[0])
+			arn, err := c.executionARN(args[0])
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			e, err := get(cmd.Context(), service, arn, wait)
 			if err != nil {
 				return couldNotAsk(err)
 			}
@@ -77,8 +88,46 @@ func getCommand() *cobra.Command {
 	}
 	c.addFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the data as the service sent it")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
+	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the end, such as 2m")
 	return cmd
+}
+
+// get asks once or, to wait, until the execution ends or the time is up.
+func get(ctx context.Context, service *client.Client, arn string, wait time.Duration) (*client.Execution, error) {
+	if wait <= 0 {
+		return service.Get(ctx, arn)
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	e, err := service.Wait(limited, arn)
+	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return service.Get(ctx, arn)
+	}
+	return e, err
+}
+
+// exactly wants so many arguments.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return couldNotAsk(cobra.ExactArgs(n)(cmd, args)) }
+}
+
+// executionARN returns the ARN that an argument names: it is one, or holds one, as
+// the address of a page of the AWS console does, or it is the name of an execution
+// of --state-machine.
+func (c *connection) executionARN(arg string) (string, error) {
+	if text, err := url.QueryUnescape(arg); err == nil {
+		if at := strings.LastIndex(text, "arn:aws"); at > 0 {
+			arg, _, _ = strings.Cut(text[at:], "?")
+		}
+	}
+	if strings.HasPrefix(arg, "arn:") {
+		return arg, nil
+	}
+	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"))
+	if machine == "" || strings.ContainsAny(arg, ":/") {
+		return "", fmt.Errorf("%q is not the ARN of an execution; for a name alone, give --state-machine or set STATUS_STATE_MACHINE", arg)
+	}
+	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + arg, nil
 }
 
 // couldNotAsk makes an error end with a code of its own: 1 would say that the

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,26 +100,144 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestGet(t *testing.T) {
-	t.Parallel()
+// service serves what a cache knows, and returns it with the environment in which
+// statusctl asks it.
+func service(t *testing.T) (c *cache.Cache, env []string) {
+	t.Helper()
 	redis := cachetest.Redis(t)
-	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, nil, nil)
+	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: httpapi.New(httpapi.Options{Cache: c, Keys: c, Retention: 360 * time.Hour}).Handler()}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	server := httpapi.New(httpapi.Options{Cache: c, Sets: c, Lists: c, Keys: c, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
+	running.Go(func() { _ = c.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		_ = c.Close()
+	})
 	secret, _, err := c.CreateKey(t.Context(), cache.Key{Owner: "ada", Name: "test", Scope: cache.ScopeRead})
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
+	return c, []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
+}
+
+func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
+	t.Helper()
+	for _, o := range c.Apply(t.Context(), executions) {
+		if !o.Final() {
+			t.Fatal(o.Err)
+		}
+	}
+}
+
+// execution is one of ada's, in a state.
+func execution(t *testing.T, name string, status cache.Status) cache.Execution {
+	t.Helper()
+	arn, err := cache.ParseARN(executions + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now().Add(-time.Minute).Truncate(time.Minute)
+	e := cache.Execution{ARN: arn, Status: status, StartDate: start, Completeness: cache.Complete, Owner: "ada", Source: cache.FromEvent}
+	if e.Terminal() {
+		e.StopDate = start.Add(5 * time.Second)
+	}
+	if status == cache.Succeeded {
+		e.Output = []byte(`{"metadata":{"n":9007199254740993}}`)
+	}
+	return e
+}
+
+const executions = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
+
+// TestWatch has executions end while they are watched.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	for status, code := range map[cache.Status]int{
+		cache.Succeeded: 0, cache.Failed: exitFailed, cache.TimedOut: exitTimedOut, cache.Aborted: exitAborted,
+	} {
+		for _, args := range [][]string{{}, {"--json"}, {"other"}} {
+			name := fmt.Sprint("watch-", status, len(args), strings.Join(args, ""))
+			apply(t, c, execution(t, name, cache.Running), execution(t, "other", cache.Succeeded))
+			if len(args) == 1 && args[0] == "other" {
+				args = []string{executions + "other"}
+			}
+			p := apptest.Start(t, "statusctl", env, append([]string{"watch", executions + name}, args...)...)
+			if len(args) == 0 || args[0] == "--json" {
+				cachetest.Eventually(t, 10*time.Second, "it is seen running", func() bool { return strings.Contains(p.Output(), "RUNNING") })
+			} else {
+				cachetest.Eventually(t, 10*time.Second, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
+			}
+			apply(t, c, execution(t, name, status))
+			if got := p.Wait(10 * time.Second); got != code {
+				t.Errorf("%s %v: exit code %d, want %d\n%s", status, args, got, code, p.Output())
+			}
+			if len(args) == 1 && args[0] == "--json" {
+				for line := range strings.Lines(p.Output()) {
+					if !json.Valid([]byte(line)) {
+						t.Errorf("%s: %s", status, line)
+					}
+				}
+			}
+		}
+	}
+	apply(t, c, execution(t, "runs", cache.Running))
+	ctl(t, env, exitStillRuns, "watch", "--timeout", "300ms", executions+"runs")
+	ctl(t, env, exitStillRuns, "get", "--wait", "300ms", executions+"runs")
+	ctl(t, env, exitCouldNotAsk, "watch", executions+"runs", "--token", "csk_live_00000000000000000000000000000000")
+	p := apptest.Start(t, "statusctl", env, "get", "--wait", "20s", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "runs")
+	apply(t, c, execution(t, "runs", cache.TimedOut))
+	if got := p.Wait(10 * time.Second); got != exitTimedOut {
+		t.Errorf("get --wait of a name: %d\n%s", got, p.Output())
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	for i := range 7 {
+		status := cache.Succeeded
+		if i == 3 {
+			status = cache.Failed
+		}
+		apply(t, c, execution(t, fmt.Sprint("e", i), status))
+	}
+	out := ctl(t, env, 0, "list")
+	if strings.Count(out, "\n") != 9 || !strings.Contains(out, "0 running, 6 succeeded, 1 failed") || !strings.Contains(out, `{"n":9007199254740993}`) {
+		t.Error(out)
+	}
+	if out := ctl(t, env, 0, "list", "--status", "FAILED", "--json"); strings.Count(out, "\n") != 1 || !strings.Contains(out, `"name":"e3"`) {
+		t.Error(out)
+	}
+	if out := ctl(t, env, 0, "list", "--limit", "2", "--json"); strings.Count(out, "\n") != 2 {
+		t.Error(out)
+	}
+	if out := ctl(t, env, exitCouldNotAsk, "list", "--owner", "eve"); !strings.Contains(out, "Forbidden") {
+		t.Error(out)
+	}
+	p := apptest.Start(t, "statusctl", env, "list", "--follow", "--json")
+	cachetest.Eventually(t, 10*time.Second, "the newest are there", func() bool { return strings.Count(p.Output(), "\n") == 7 })
+	apply(t, c, execution(t, "e7", cache.Running))
+	cachetest.Eventually(t, 10*time.Second, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
+	p.Signal(os.Interrupt)
+	if got := p.Wait(10 * time.Second); got != exitInterrupted {
+		t.Errorf("interrupted: exit code %d", got)
+	}
+}
+
+func TestGet(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
 
 	const machine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline/Map:"
 	start := time.Now().Add(-time.Minute).Truncate(time.Second)
@@ -150,7 +271,7 @@ func TestGet(t *testing.T) {
 		want string
 	}{
 		"unknown":      {env, []string{"get", machine + "nobody"}, "NotFound"},
-		"no ARN":       {env, []string{"get", "x"}, "executionArn"},
+		"no ARN":       {env, []string{"get", "x"}, "not the ARN"},
 		"no token":     {env[:1], []string{"get", machine + "x"}, "STATUS_TOKEN"},
 		"bad token":    {env[:1], []string{"get", "--token", "x", machine + "x"}, "Unauthorized"},
 		"no service":   {env, []string{"get", "--server", "http://127.0.0.1:1", machine + "x"}, "refused"},

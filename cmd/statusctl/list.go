@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/httpapi/client"
+)
+
+func listExecutionsCommand() *cobra.Command {
+	var c connection
+	var q client.Query
+	var asJSON, follow bool
+	limit := 0
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List executions, the newest first",
+		Long:    "List your executions, the newest first; operators see everybody's. With --follow it goes\non with each change.",
+		Example: "  statusctl list --status FAILED --limit 200",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			service, err := c.client()
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			q.StateMachineARN = c.machine
+			l := &lister{out: cmd.OutOrStdout(), json: asJSON}
+			if follow {
+				q.Limit = min(limit, pageLimit)
+				return whyEnded(cmd.Context(), cmd.Context(), l.follow(cmd.Context(), service, q))
+			}
+			return couldNotAsk(l.list(cmd.Context(), service, q, limit))
+		},
+	}
+	c.addFlags(cmd)
+	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED")
+	cmd.Flags().StringVar(&q.Owner, "owner", "", "whose; for operators")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print each as the service sent it, a line each")
+	cmd.Flags().BoolVar(&follow, "follow", false, "go on with each change")
+	return cmd
+}
+
+const pageLimit = 100
+
+type lister struct {
+	out  io.Writer
+	json bool
+}
+
+func (l *lister) list(ctx context.Context, service *client.Client, q client.Query, limit int) error {
+	t := tabwriter.NewWriter(l.out, 0, 0, 2, ' ', 0)
+	if !l.json {
+		_, _ = fmt.Fprintln(t, "STATUS\tSTARTED\tTOOK\tNAME\tABOUT") // Flush tells
+	}
+	var counts string
+	for left := limit; left > 0; {
+		q.Limit = min(left, pageLimit)
+		page, err := service.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Executions {
+			l.row(t, e)
+		}
+		counts = fmt.Sprintf("%d running, %d succeeded, %d failed", page.Counts.RUNNING, page.Counts.SUCCEEDED, page.Counts.FAILED)
+		left -= len(page.Executions)
+		if q.Cursor = page.NextCursor; q.Cursor == "" {
+			break
+		}
+	}
+	if !l.json {
+		_, _ = fmt.Fprintln(t, counts)
+	}
+	return t.Flush()
+}
+
+func (l *lister) follow(ctx context.Context, service *client.Client, q client.Query) error {
+	for e, err := range service.Feed(ctx, q) {
+		if err != nil {
+			return err
+		}
+		t := tabwriter.NewWriter(l.out, 11, 0, 2, ' ', 0)
+		l.row(t, e)
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lister) row(w io.Writer, e *client.Execution) {
+	if l.json {
+		_, _ = fmt.Fprintf(w, "%s\n", e.Raw)
+		return
+	}
+	took := ""
+	if !e.StopDate.IsZero() {
+		took = e.StopDate.Sub(e.StartDate).String()
+	}
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.Status, e.StartDate.Format(time.RFC3339), took, e.Name, about(e))
+}
+
+const aboutLength = 60 // characters
+
+// about is what little tells executions apart.
+func about(e *client.Execution) string {
+	text := first(e.ErrorMessage, string(e.Metadata), e.InputType)
+	if short := []rune(text); len(short) > aboutLength {
+		return string(short[:aboutLength-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+	"statuscache/httpapi/client"
+)
+
+const exitInterrupted = 130
+
+func watchCommand() *cobra.Command {
+	var c connection
+	var asJSON bool
+	var timeout time.Duration
+	until := ""
+	cmd := &cobra.Command{
+		Use:   "watch ARN...",
+		Short: "Follow executions to their end",
+		Long: "Follow an execution to its end, by a stream where that is to be had. Several are\n" +
+			"waited for together. The exit code is that of get; of several, the worst.",
+		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
+			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
+		Args: func(cmd *cobra.Command, args []string) error {
+			return couldNotAsk(cobra.MinimumNArgs(1)(cmd, args))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			service, err := c.client()
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			arns := make([]string, len(args))
+			for i, arg := range args {
+				if arns[i], err = c.executionARN(arg); err != nil {
+					return couldNotAsk(err)
+				}
+			}
+			ctx := cmd.Context()
+			if timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, timeout)
+				defer cancel()
+			}
+			w := &watcher{out: cmd.OutOrStdout(), json: asJSON, spin: newSpinner(cmd.ErrOrStderr())}
+			defer w.spin.stop()
+			if len(arns) == 1 {
+				err = w.one(ctx, service, arns[0])
+			} else {
+				err = w.several(ctx, service, arns, client.Until(until))
+			}
+			return whyEnded(cmd.Context(), ctx, err)
+		},
+	}
+	c.addFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print each state as the service sent it, a line each")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait, such as 10m; then the exit code is 124")
+	cmd.Flags().StringVar(&until, "for", string(client.All), "what to wait for with several: all, any or firstFailure")
+	return cmd
+}
+
+// whyEnded turns the end of a context into an exit code: by a signal, or because
+// the time is up.
+func whyEnded(program, watch context.Context, err error) error {
+	_, decided := errors.AsType[*app.ExitError](err)
+	switch {
+	case err == nil || decided:
+		return err
+	case program.Err() != nil:
+		return &app.ExitError{Code: exitInterrupted}
+	case errors.Is(watch.Err(), context.DeadlineExceeded):
+		return &app.ExitError{Code: exitStillRuns}
+	}
+	return couldNotAsk(err)
+}
+
+// watcher shows what is heard of executions.
+type watcher struct {
+	out  io.Writer
+	json bool
+	spin *spinner
+	last string // line
+}
+
+func (w *watcher) one(ctx context.Context, service *client.Client, arn string) error {
+	w.spin.say("asking")
+	for e, err := range service.Watch(ctx, arn) {
+		if err != nil {
+			return err
+		}
+		if err := w.show(e); err != nil {
+			return err
+		}
+		if e.Ended() {
+			return exitCode(e)
+		}
+	}
+	return fmt.Errorf("the service says nothing more of %s", arn)
+}
+
+func (w *watcher) show(e *client.Execution) error {
+	w.spin.hide()
+	defer w.spin.show(e)
+	if w.json {
+		_, err := fmt.Fprintf(w.out, "%s\n", e.Raw)
+		return err
+	}
+	if e.Ended() {
+		return show(w.out, e, false)
+	}
+	if w.spin.on { // which says so itself
+		return nil
+	}
+	line := e.Status + "  " + e.ExecutionARN
+	if line == w.last { // what has changed does not show here
+		return nil
+	}
+	w.last = line
+	_, err := fmt.Fprintln(w.out, line)
+	return err
+}
+
+// several waits for executions together and tells of each as it ends.
+func (w *watcher) several(ctx context.Context, service *client.Client, arns []string, until client.Until) error {
+	w.spin.say(fmt.Sprintf("0 of %d have ended", len(arns)))
+	told := make([]string, len(arns))
+	var failed error
+	set, err := service.WaitAll(ctx, arns, until, func(s *client.Set) {
+		w.spin.hide()
+		ended := 0
+		for i, r := range s.Results {
+			line := summary(arns[i], r)
+			if r.Err == nil && r.Ended() {
+				ended++
+			}
+			if line == told[i] || !w.json && r.Err == nil && !r.Ended() {
+				continue
+			}
+			told[i] = line
+			if w.json && r.Err == nil {
+				line = string(r.Raw)
+			}
+			if _, err := fmt.Fprintln(w.out, line); err != nil {
+				failed = err
+			}
+		}
+		w.spin.say(fmt.Sprintf("%d of %d have ended", ended, len(arns)))
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return err
+	}
+	return worst(ctx, service, set)
+}
+
+func summary(arn string, r client.Result) string {
+	switch {
+	case r.Err != nil:
+		return fmt.Sprintf("%-9s  %s  %s", "?", arn, r.Err)
+	case r.ErrorMessage != "":
+		return fmt.Sprintf("%-9s  %s  %s", r.Status, arn, r.ErrorMessage)
+	}
+	return fmt.Sprintf("%-9s  %s", r.Status, arn)
+}
+
+// worst is the exit code of a set: could not ask, failed in whatever way, not
+// ended, succeeded.
+func worst(ctx context.Context, service *client.Client, set *client.Set) error {
+	var failed, still error
+	for _, r := range set.Results {
+		switch {
+		case r.Err != nil:
+			return couldNotAsk(r.Err)
+		case !r.Ended():
+			still = &app.ExitError{Code: exitStillRuns}
+		case r.Status == "FAILED" && failed == nil:
+			full, err := service.Get(ctx, r.ExecutionARN) // tells in which way
+			if err != nil {
+				full = r.Execution
+			}
+			failed = exitCode(full)
+		}
+	}
+	if failed != nil || !set.Done {
+		return failed
+	}
+	return still
+}
+
+// spinner is a line that shows that something is going on, on terminals only.
+type spinner struct {
+	w       io.Writer
+	on      bool
+	text    chan string
+	stopped chan struct{}
+}
+
+const spinEvery = 120 * time.Millisecond
+
+func newSpinner(w io.Writer) *spinner {
+	s := &spinner{w: w, on: isTerminal(w), text: make(chan string), stopped: make(chan struct{})}
+	if s.on {
+		go s.run()
+	}
+	return s
+}
+
+// isTerminal reports whether somebody looks at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (s *spinner) run() {
+	defer close(s.stopped)
+	tick := time.NewTicker(spinEvery)
+	defer tick.Stop()
+	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+	text, begun := "", time.Now()
+	for i := 0; ; i++ {
+		select {
+		case next, more := <-s.text:
+			_, _ = fmt.Fprint(s.w, "\r\033[K") // to an empty line
+			if !more {
+				return
+			}
+			text = next
+		case <-tick.C:
+		}
+		if text != "" {
+			_, _ = fmt.Fprintf(s.w, "\r\033[K%c %s  %v", frames[i%len(frames)], text, time.Since(begun).Truncate(time.Second))
+		}
+	}
+}
+
+// say shows a text from here on.
+func (s *spinner) say(text string) {
+	if s.on {
+		s.text <- text
+	}
+}
+
+// hide makes room for other output.
+func (s *spinner) hide() { s.say("") }
+
+func (s *spinner) show(e *client.Execution) {
+	switch {
+	case e.Ended():
+	case e.Attempt > 1:
+		s.say(fmt.Sprintf("%s  attempt %d  %s", e.Status, e.Attempt, e.ExecutionARN))
+	default:
+		s.say(e.Status + "  " + e.ExecutionARN)
+	}
+}
+
+func (s *spinner) stop() {
+	if s.on {
+		close(s.text)
+		<-s.stopped
+	}
+}

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/url"
+	"strconv"
+)
+
+// Query asks for executions, the newest first. What is zero is left to the
+// service.
+type Query struct {
+	Status          string // RUNNING, SUCCEEDED or FAILED
+	StateMachineARN string
+	Owner           string // for operators
+	Limit           int    // of a page, 1 to 100
+	Cursor          string // of the page before
+}
+
+// Page is a part of a list.
+type Page struct {
+	Executions []*Execution
+	NextCursor string // empty: there is no more
+	Counts     struct{ RUNNING, SUCCEEDED, FAILED int }
+}
+
+func (q Query) path() string {
+	values := url.Values{}
+	for name, value := range map[string]string{
+		"status": q.Status, "stateMachineArn": q.StateMachineARN, "owner": q.Owner, "cursor": q.Cursor,
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if q.Limit > 0 {
+		values.Set("limit", strconv.Itoa(q.Limit))
+	}
+	if len(values) == 0 {
+		return "/v1/executions"
+	}
+	return "/v1/executions?" + values.Encode()
+}
+
+// List asks for a page of executions.
+func (c *Client) List(ctx context.Context, q Query) (*Page, error) {
+	a, err := c.persist(ctx, question{path: q.path()})
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Executions []json.RawMessage
+		NextCursor string
+		Counts     struct{ RUNNING, SUCCEEDED, FAILED int }
+	}
+	if err := json.Unmarshal(a.data, &got); err != nil {
+		return nil, fmt.Errorf("unexpected answer: %w", err)
+	}
+	page := &Page{NextCursor: got.NextCursor, Counts: got.Counts}
+	for _, text := range got.Executions {
+		e, err := execution(text)
+		if err != nil {
+			return nil, err
+		}
+		page.Executions = append(page.Executions, e)
+	}
+	return page, nil
+}
+
+// Feed yields the newest executions and then each change as it happens, until ctx
+// ends or the iteration is left. After a loss it begins again with the newest. An
+// error ends it.
+func (c *Client) Feed(ctx context.Context, q Query) iter.Seq2[*Execution, error] {
+	return func(yield func(*Execution, error) bool) {
+		left := false
+		p := newPatience()
+		for {
+			err := c.stream(ctx, q.path(), "", func(ev event) bool {
+				p.good()
+				if ev.name != "status" {
+					return true
+				}
+				e, err := execution(ev.data)
+				left = !yield(e, err) || err != nil
+				return !left
+			})
+			if left {
+				return
+			}
+			if err = p.after(ctx, err); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
