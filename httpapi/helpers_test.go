@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -201,7 +202,16 @@ func (s *service) askOnce(method, target, token string, change ...func(*http.Req
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return answer{got.StatusCode, got.Header, string(body)}
+	a := answer{got.StatusCode, got.Header, string(body)}
+	if u, err := url.Parse(path); err == nil && method != http.MethodOptions {
+		if text, ok := statusText(u); ok {
+			path = statusPath + text
+		}
+		if err := conforms(r, path, a); err != nil {
+			s.t.Errorf("%s %s breaks the contract: %v\n%+v", method, target, err, a)
+		}
+	}
+	return a
 }
 
 func header(name, value string) func(*http.Request) {

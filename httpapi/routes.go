@@ -10,26 +10,20 @@ import (
 // How many requests may be inside at once, by route. Beyond that they are
 // refused at once, which is better than all of them being late.
 const (
-	maxReads         = 20_000
-	maxRegistrations = 1_000
+	maxReads  = 20_000
+	maxOthers = 1_000
 )
 
 // routes builds the way of a request. The status route is the hot one: it is
 // found here, because the router costs half of a request (gorilla/mux 1.8.1).
 func (s *Server) routes() http.Handler {
-	status := s.route("/v1/status/{executionArn}", s.getStatus, maxReads, http.MethodGet, http.MethodHead)
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
-	routes := map[string]*route{
-		"/v1/status":     s.route("/v1/status", s.postStatus, maxRegistrations, http.MethodPost),
-		"/v1/wait":       s.route("/v1/wait", s.postWait, maxRegistrations, http.MethodPost),
-		"/v1/executions": s.route("/v1/executions", s.executions, maxRegistrations, http.MethodGet, http.MethodHead, http.MethodPost),
-		"/v1/health":     s.openRoute("/v1/health", s.getHealth, http.MethodGet, http.MethodHead),
-	}
-	for _, p := range s.options.Posts {
-		routes[p.Path] = s.route(p.Path, s.post(p), maxRegistrations, http.MethodPost)
-	}
+	routes := s.routeTable()
+	status := routes[statusRoute]
 	for path, rt := range routes {
-		router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(rt, w, r) })
+		if rt != status {
+			router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(rt, w, r) })
+		}
 	}
 	below := s.route("/v1/*", unknownPath, maxReads)
 	router.PathPrefix("/v1/").HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(below, w, r) })
@@ -43,6 +37,28 @@ func (s *Server) routes() http.Handler {
 		}
 		router.ServeHTTP(w, r)
 	}))
+}
+
+// statusRoute is the path of the hot route, as the contract writes it.
+const statusRoute = "/v1/status/{executionArn}"
+
+// routeTable returns every route by its path.
+func (s *Server) routeTable() map[string]*route {
+	get := []string{http.MethodGet, http.MethodHead}
+	routes := map[string]*route{
+		statusRoute:      s.route(statusRoute, s.getStatus, maxReads, get...),
+		"/v1/status":     s.route("/v1/status", s.postStatus, maxOthers, http.MethodPost),
+		"/v1/wait":       s.route("/v1/wait", s.postWait, maxOthers, http.MethodPost),
+		"/v1/executions": s.route("/v1/executions", s.executions, maxOthers, http.MethodGet, http.MethodHead, http.MethodPost),
+		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
+	}
+	for path, p := range s.pages {
+		routes[path] = s.openRoute(path, p.serve, get...)
+	}
+	for _, p := range s.options.Posts {
+		routes[p.Path] = s.route(p.Path, s.post(p), maxOthers, http.MethodPost)
+	}
+	return routes
 }
 
 func (s *Server) route(name string, handle func(*exchange) error, limit int64, methods ...string) *route {

@@ -96,6 +96,7 @@ type Server struct {
 	limits         *rateLimits
 	room           *room
 	grace          *grace
+	pages          map[string]*page // by path
 	log            *accessLog
 	metrics        *metrics
 	draining       atomic.Bool
@@ -132,6 +133,7 @@ func New(o Options) *Server {
 	s.room = newRoom(s.auth)
 	s.grace = newGrace(o.StateMachines)
 	s.metrics.observeRoom(o.Metrics, s.room)
+	s.pages = pages()
 	s.handler = s.routes()
 	return s
 }

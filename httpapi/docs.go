@@ -1,0 +1,162 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+)
+
+//go:embed docs
+var docsFiles embed.FS
+
+// docsPolicy lets the page load its own style and script, and nothing else.
+var docsPolicy = []string{"default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
+
+// docsPage is what the template of /docs shows.
+type docsPage struct {
+	Title, Summary string
+	Description    []string // paragraphs
+	Operations     []docsOperation
+}
+
+type docsOperation struct {
+	ID, Method, Class, Path, Summary string
+	Description                      []string
+	Parameters, Responses            []docsEntry
+	Samples                          []docsSample
+}
+
+type docsEntry struct{ Name, In, Description string }
+
+type docsSample struct {
+	ID, Language, Text string
+	Open               bool
+}
+
+// docsShown are the operations of the page in their order, and their samples.
+var docsShown = []struct{ operation, samples string }{
+	{"getStatus", "status"}, {"getStatus stream", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
+	{"listExecutions", "list"}, {"registerExecution", "register"}, {"getHealth", ""},
+}
+
+var docsLanguages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
+
+// docs renders the contract as a page, with what it loads.
+func docs(document map[string]any) (html, css, js *page, err error) {
+	d := docsReader{root: document}
+	info := object(document["info"])
+	shown := docsPage{Title: text(info["title"]), Summary: text(info["summary"]), Description: paragraphs(text(info["description"]))}
+	for _, each := range docsShown {
+		id, stream, _ := strings.Cut(each.operation, " ")
+		o, err := d.operation(id)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if stream != "" { // the same operation, once more for what else it can do
+			o.ID, o.Summary, o.Description, o.Parameters, o.Responses = o.ID+"-stream", "Follow an execution by a stream", o.Description[1:], nil, nil
+		} else if id == "getStatus" {
+			o.Description = o.Description[:1]
+		}
+		if o.Samples, err = samples(each.samples); err != nil {
+			return nil, nil, nil, err
+		}
+		shown.Operations = append(shown.Operations, o)
+	}
+	t, err := template.ParseFS(docsFiles, "docs/docs.html")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, shown); err != nil {
+		return nil, nil, nil, err
+	}
+	style, err1 := docsFiles.ReadFile("docs/docs.css")
+	script, err2 := docsFiles.ReadFile("docs/docs.js")
+	html = newPage("text/html; charset=utf-8", b.Bytes())
+	html.policy = docsPolicy
+	return html, newPage("text/css; charset=utf-8", style), newPage("text/javascript; charset=utf-8", script), cmp.Or(err1, err2)
+}
+
+func samples(name string) ([]docsSample, error) {
+	if name == "" {
+		return nil, nil
+	}
+	var all []docsSample
+	for i, language := range docsLanguages {
+		b, err := docsFiles.ReadFile("docs/samples/" + name + language.suffix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, docsSample{"sample-" + name + "-" + strings.ToLower(language.name), language.name, string(b), i == 0})
+	}
+	return all, nil
+}
+
+// docsReader reads a document of OpenAPI.
+type docsReader struct{ root map[string]any }
+
+// operation finds an operation by its id.
+func (d docsReader) operation(id string) (docsOperation, error) {
+	for path, item := range object(d.root["paths"]) {
+		for method, value := range object(item) {
+			o := object(value)
+			if text(o["operationId"]) != id {
+				continue
+			}
+			shown := docsOperation{
+				ID: id, Method: strings.ToUpper(method), Class: method, Path: path,
+				Summary: text(o["summary"]), Description: paragraphs(text(o["description"])),
+			}
+			for _, p := range slices.Concat(list(object(item)["parameters"]), list(o["parameters"])) {
+				p := d.resolve(p)
+				shown.Parameters = append(shown.Parameters, docsEntry{text(p["name"]), text(p["in"]), text(p["description"])})
+			}
+			for status, response := range object(o["responses"]) {
+				shown.Responses = append(shown.Responses, docsEntry{Name: status, Description: text(d.resolve(response)["description"])})
+			}
+			slices.SortFunc(shown.Responses, func(a, b docsEntry) int { return cmp.Compare(a.Name, b.Name) })
+			return shown, nil
+		}
+	}
+	return docsOperation{}, fmt.Errorf("openapi.yaml has no operation %s", id)
+}
+
+// resolve follows a reference within the document.
+func (d docsReader) resolve(value any) map[string]any {
+	o := object(value)
+	reference, found := strings.CutPrefix(text(o["$ref"]), "#/")
+	if !found {
+		return o
+	}
+	o = d.root
+	for name := range strings.SplitSeq(reference, "/") {
+		o = object(o[name])
+	}
+	return o
+}
+
+func object(value any) map[string]any {
+	o, _ := value.(map[string]any)
+	return o
+}
+
+func list(value any) []any {
+	l, _ := value.([]any)
+	return l
+}
+
+func text(value any) string {
+	s, _ := value.(string)
+	return s
+}
+
+func paragraphs(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(s), "\n\n")
+}

@@ -1,0 +1,28 @@
+import json
+import os
+import time
+
+import requests
+
+url = f"{os.environ['STATUS_URL']}/v1/status/{os.environ['ARN']}"
+headers = {"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}", "Accept": "text/event-stream"}
+ended = False
+while not ended:
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=45) as answer:
+            if answer.status_code == 204:  # nothing newer comes
+                break
+            answer.raise_for_status()
+            for line in answer.iter_lines(decode_unicode=True):
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    headers["Last-Event-ID"] = value
+                elif name == "event":
+                    ended = value == "end"
+                elif name == "data" and not ended:
+                    print(json.loads(value)["status"])
+    except requests.exceptions.RequestException as error:
+        if getattr(error, "response", None) is not None and error.response.status_code < 429:
+            raise
+    if not ended:
+        time.sleep(2)

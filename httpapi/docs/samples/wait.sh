@@ -1,0 +1,5 @@
+# one request for a whole fan-out; ask again while done is false
+curl --fail-with-body --silent --show-error \
+  --header "Authorization: Bearer $STATUS_TOKEN" \
+  --json "{\"executionArns\":[\"$ARN\"],\"for\":\"firstFailure\"}" \
+  "$STATUS_URL/v1/wait?wait=20"

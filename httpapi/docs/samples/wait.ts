@@ -1,0 +1,12 @@
+async function decided(server, token, executionArns, until = "all") {
+  for (;;) {
+    const answer = await fetch(`${server}/v1/wait?wait=20`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ executionArns, for: until }),
+    });
+    const body = await answer.json();
+    if (!body.success) throw new Error(`${body.error.code}: ${body.error.message}`);
+    if (body.data.done) return body.data.results;
+  }
+}

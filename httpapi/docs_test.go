@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	size := 0
+	for path, kind := range map[string]string{
+		"/docs": "text/html", "/docs/docs.css": "text/css", "/docs/docs.js": "text/javascript",
+		"/openapi.yaml": "application/yaml", "/openapi.json": "application/json",
+	} {
+		got := s.ask("GET", path, "")
+		if got.status != 200 || !strings.HasPrefix(got.header.Get("Content-Type"), kind) || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+		if again := s.ask("GET", path, "", header("If-None-Match", got.header.Get("ETag"))); again.status != 304 {
+			t.Errorf("%s again: %d", path, again.status)
+		}
+		if strings.HasPrefix(path, "/docs") {
+			size += zipped(t, got.body)
+		}
+	}
+	if size > 60_000 {
+		t.Errorf("the page takes %d bytes", size)
+	}
+	html := s.ask("GET", "/docs", "")
+	if policy := html.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %q", policy)
+	}
+	for _, outside := range regexp.MustCompile(`(?:src|href)="([^"#]*)"`).FindAllStringSubmatch(html.body, -1) {
+		if target := outside[1]; strings.Contains(target, "//") || strings.HasPrefix(target, "/") {
+			t.Errorf("the page asks for %s, which fails below a prefix or outside", target)
+		}
+	}
+	if strings.Contains(html.body, "<script>") || strings.Contains(html.body, "style=") {
+		t.Error("something is inline, which the policy forbids")
+	}
+	for _, shown := range docsShown {
+		if shown.samples != "" && strings.Count(html.body, `id="sample-`+shown.samples+`-`) != len(docsLanguages) {
+			t.Errorf("samples of %s", shown.samples)
+		}
+	}
+}
+
+func zipped(t *testing.T, text string) int {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Len()
+}
+
+// TestSamplesAreWellFormed reads each sample with a reader of its language.
+func TestSamplesAreWellFormed(t *testing.T) {
+	t.Parallel()
+	for _, shown := range docsShown {
+		if shown.samples == "" {
+			continue
+		}
+		all, err := samples(shown.samples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sample := range all {
+			switch sample.Language {
+			case "Go":
+				if _, err := parser.ParseFile(token.NewFileSet(), sample.ID, sample.Text, parser.AllErrors); err != nil {
+					t.Errorf("%s: %v", sample.ID, err)
+				}
+			case "curl":
+				reads(t, sample, "bash", "-n")
+			case "TypeScript": // without types, so that it is JavaScript too
+				reads(t, sample, "node", "--input-type=module", "--check", "-")
+			}
+		}
+	}
+}
+
+func reads(t *testing.T, sample docsSample, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stdin = strings.NewReader(sample.Text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", sample.ID, err, out)
+	}
+}
