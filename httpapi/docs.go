@@ -43,7 +43,7 @@ var docsShown = []struct{ operation, samples string }{
 	{"listExecutions", "list"}, {"registerExecution", "register"}, {"getHealth", ""},
 }
 
-var docsLanguages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
+var docsLanguages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go.txt"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
 
 // docs renders the contract as a page, with what it loads.
 func docs(document map[string]any) (html, css, js *page, err error) {

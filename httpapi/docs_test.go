@@ -3,9 +3,9 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
-	"go/parser"
-	"go/token"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -79,9 +79,11 @@ func TestSamplesAreWellFormed(t *testing.T) {
 		for _, sample := range all {
 			switch sample.Language {
 			case "Go":
-				if _, err := parser.ParseFile(token.NewFileSet(), sample.ID, sample.Text, parser.AllErrors); err != nil {
-					t.Errorf("%s: %v", sample.ID, err)
+				file := filepath.Join(t.TempDir(), "main.go")
+				if err := os.WriteFile(file, []byte(sample.Text), 0o600); err != nil {
+					t.Fatal(err)
 				}
+				reads(t, sample, "go", "vet", file)
 			case "curl":
 				reads(t, sample, "bash", "-n")
 			case "TypeScript": // without types, so that it is JavaScript too

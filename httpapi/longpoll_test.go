@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,6 +203,8 @@ func TestAConnectionServesAgain(t *testing.T) {
 	ada := s.key("ada")
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	connections := 0
+	var applying sync.WaitGroup
+	defer applying.Wait()
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
 			connections++
@@ -217,11 +220,10 @@ func TestAConnectionServesAgain(t *testing.T) {
 			}
 			r.Header.Set("Authorization", "Bearer "+ada)
 			if query != "" {
-				go func() {
-					for s.room.waiting() == 0 && t.Context().Err() == nil { //nolint:revive // a moment
-					}
+				applying.Go(func() {
+					s.untilWaiting(1)
 					s.apply(finished(e, strings.Repeat("1", 5000)))
-				}()
+				})
 			}
 			got, err := client.Do(r)
 			if err != nil {
