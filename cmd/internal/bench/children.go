@@ -30,6 +30,7 @@ var children = map[string]func(context.Context) error{
 	"hmget":  serveHMGet,
 	"ingest": runIngest,
 	"set":    runSet,
+	"hold":   hold,
 }
 
 func listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }

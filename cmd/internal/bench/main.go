@@ -71,6 +71,9 @@ var figures = []struct {
 	{"memory", (*bench).memory},
 	{"polls", (*bench).polls},
 	{"arrival", (*bench).arrival},
+	{"lateness", (*bench).lateness},
+	{"waiting", (*bench).waiting},
+	{"crowded", (*bench).crowded},
 }
 
 func names() []string {
