@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,23 @@ func (c *impatientConn) renew() error {
 		return nil
 	}
 	c.renewed.Store(int64(now))
-	return c.SetWriteDeadline(time.Now().Add(writeLimit))
+	return c.Conn.SetWriteDeadline(time.Now().Add(writeLimit))
+}
+
+// SetWriteDeadline implements net.Conn. net/http lifts the deadline behind each
+// answer, which would leave the next one without any: an own deadline is as good
+// as none for who writes, because each write moves it.
+func (c *impatientConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	c.renewed.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *impatientConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // CloseWrite lets net/http say that it has said all, before it closes: without it

@@ -59,6 +59,28 @@ func TestReaderWhoDoesNotRead(t *testing.T) {
 	}
 }
 
+// TestTheNextAnswerHasADeadlineToo: net/http lifts every deadline behind an answer.
+func TestTheNextAnswerHasADeadlineToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer func() { _ = theirs.Close() }()
+		c := &impatientConn{Conn: ours}
+		go func() { _, _ = io.ReadFull(theirs, make([]byte, 1)) }()
+		if _, err := c.Write([]byte("1")); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.SetWriteDeadline(time.Time{}), c.SetDeadline(time.Time{})); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if _, err := c.Write([]byte("2")); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > writeLimit {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		_ = c.Close()
+	})
+}
+
 // TestBodyThatNeverComes: it is not waited for, whether somebody would have read
 // it or not.
 func TestBodyThatNeverComes(t *testing.T) {

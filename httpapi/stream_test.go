@@ -5,9 +5,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,14 +18,14 @@ import (
 
 // streamed is a stream as its client sees it.
 type streamed struct {
-	t      testing.TB
-	status int
-	header http.Header
-	lines  *bufio.Scanner
-	cancel context.CancelFunc
+	t        testing.TB
+	protocol int
+	status   int
+	header   http.Header
+	lines    *bufio.Scanner
 }
 
-// open opens a stream; ended by the test or cancel.
+// open opens a stream, which ends with the test.
 func (s *service) open(client http.RoundTripper, target, token string, change ...func(*http.Request)) *streamed {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -47,7 +48,7 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 	})
 	lines := bufio.NewScanner(got.Body)
 	lines.Buffer(nil, 16<<20)
-	return &streamed{s.t, got.StatusCode, got.Header, lines, cancel}
+	return &streamed{s.t, got.ProtoMajor, got.StatusCode, got.Header, lines}
 }
 
 // next returns the next event without its last line break, or nothing at the end.
@@ -66,20 +67,39 @@ func (s *streamed) next() string {
 	return strings.Join(event, "\n")
 }
 
-// clients are the ways to follow a stream: parked, and over HTTP/2.
-func clients(t *testing.T, s *service) map[string]http.RoundTripper {
-	return map[string]http.RoundTripper{"HTTP/1.1": asIs}
+// overHTTP2 serves with TLS, and returns a client that speaks HTTP/2.
+func overHTTP2(t *testing.T) (*service, http.RoundTripper) {
+	t.Helper()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, certFile, keyFile, "http2")
+	certificate, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t, func(o *Options) { o.TLS = certificate })
+	s.url = strings.Replace(s.url, "http:", "https:", 1)
+	return s, &http.Transport{
+		ForceAttemptHTTP2: true, DisableCompression: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // who it is does not matter here
+	}
 }
 
 func TestAStreamTellsEachChange(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	ada := s.key("ada")
-	for name, client := range clients(t, s) {
-		e := running(t, "stream-"+name[5:6], "ada")
+	for name, protocol := range map[string]int{"HTTP/1.1": 1, "HTTP/2": 2} {
+		var s *service
+		client := http.RoundTripper(asIs)
+		if protocol == 1 {
+			s = newService(t)
+		} else {
+			s, client = overHTTP2(t)
+		}
+		ada := s.key("ada")
+		e := running(t, "stream", "ada")
 		s.apply(e)
 		stream := s.open(client, statusPath+string(e.ARN), ada)
-		if stream.status != 200 || stream.header.Get("Content-Type") != "text/event-stream" || stream.header.Get("X-Accel-Buffering") != "no" ||
+		if stream.protocol != protocol || stream.status != 200 || stream.header.Get("Content-Type") != "text/event-stream" || stream.header.Get("X-Accel-Buffering") != "no" ||
 			stream.header.Get("Content-Encoding") != "" {
 			t.Fatalf("%s: %d %v", name, stream.status, stream.header)
 		}
@@ -167,9 +187,18 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	stream, feed := s.open(asIs, statusPath+string(e.ARN), revoked), s.open(asIs, "/v1/executions", revoked)
 	kept := s.open(asIs, statusPath+string(e.ARN), other)
 	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=20", revoked)
+	// The control: a server that looks at nobody's token again.
+	careless := *s
+	options := s.options
+	options.Metrics = nil
+	careless.Server = New(options)
+	careless.url = "http://" + careless.listen()
+	goesOn := careless.open(asIs, statusPath+string(e.ARN), revoked)
 	s.untilWaiting(4)
-	if got := kept.next(); !strings.Contains(got, "RUNNING") {
-		t.Error(got)
+	for _, each := range []*streamed{kept, goesOn} {
+		if got := each.next(); !strings.Contains(got, "RUNNING") {
+			t.Error(got)
+		}
 	}
 	begun := time.Now()
 	if _, err := s.cache.RevokeKey(t.Context(), revoked[:17]); err != nil {
@@ -189,6 +218,9 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	s.apply(finished(e, "1"))
 	if got := kept.next(); !strings.Contains(got, "SUCCEEDED") {
 		t.Errorf("the stream of another key: %s", got)
+	}
+	if got := goesOn.next(); !strings.Contains(got, "SUCCEEDED") {
+		t.Errorf("the stream ends by itself, so this proves nothing: %q", got)
 	}
 }
 
@@ -218,6 +250,3 @@ func FuzzFraming(f *testing.F) {
 		}
 	})
 }
-
-var _ = tls.Config{}
-var _ = x509.NewCertPool
