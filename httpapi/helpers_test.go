@@ -54,9 +54,17 @@ func (l *lockedLog) String() string {
 func newService(t testing.TB, change ...func(*Options)) *service {
 	t.Helper()
 	redis := cachetest.Redis(t)
+	s := newServiceOn(t, redis.URL(), change...)
+	s.redis = redis
+	return s
+}
+
+// newServiceOn is newService for a Redis of whatever kind.
+func newServiceOn(t testing.TB, url string, change ...func(*Options)) *service {
+	t.Helper()
 	log := &lockedLog{}
 	c, err := cache.Open(cache.Options{
-		URL: redis.URL(), Prefix: "sc", Retention: 15 * 24 * time.Hour, KeyPepper: []byte(pepper),
+		URL: url, Prefix: "sc", ReplicaAcks: cache.AutoAcks, Retention: 15 * 24 * time.Hour, KeyPepper: []byte(pepper),
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -70,7 +78,7 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 	for _, f := range change {
 		f(&o)
 	}
-	s := &service{Server: New(o), t: t, cache: c, redis: redis, log: log}
+	s := &service{Server: New(o), t: t, cache: c, log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })

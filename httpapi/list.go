@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -228,8 +229,7 @@ func (f *feed) changes(relist <-chan time.Time) (lost bool, err error) {
 
 // show adds what the client does not have yet, oldest first.
 func (f *feed) show(records []*cache.Record) {
-	for i := len(records) - 1; i >= 0; i-- {
-		r := records[i]
+	for _, r := range slices.Backward(records) {
 		shown, known := f.shown[r.ARN]
 		if known && r.Version <= shown || !f.concerns(r, known) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -287,12 +288,7 @@ func (g *grace) enter(caller string, arn cache.ARN) bool {
 }
 
 func (g *grace) ours(arn cache.ARN) bool {
-	for _, machine := range g.machines {
-		if arn.BelongsTo(machine) {
-			return true
-		}
-	}
-	return len(g.machines) == 0
+	return len(g.machines) == 0 || slices.ContainsFunc(g.machines, arn.BelongsTo)
 }
 
 func (g *grace) leave(caller string) {

@@ -173,32 +173,32 @@ func TestListing(t *testing.T) {
 		s.apply(e)
 	}
 	s.apply(succeeded(t, "hers", "eve", "1"))
-	list := func(query, token string) (listAnswer, answer) {
+	list := func(query, token string) listAnswer {
 		t.Helper()
 		got := s.ask("GET", "/v1/executions"+query, token)
 		var l listAnswer
 		if err := json.Unmarshal([]byte(got.body), &l); err != nil || got.status != 200 {
 			t.Fatalf("%s: %v %+v", query, err, got)
 		}
-		return l, got
+		return l
 	}
-	first, _ := list("?limit=20", ada)
+	first := list("?limit=20", ada)
 	if len(first.Data.Executions) != 20 || first.Data.Executions[0].Name != "e29" || first.Data.NextCursor == nil ||
 		first.Data.Counts.RUNNING != 10 || first.Data.Counts.SUCCEEDED != 20 || first.Data.Counts.FAILED != 0 {
 		t.Errorf("%+v", first)
 	}
-	second, _ := list("?limit=20&cursor="+*first.Data.NextCursor, ada)
+	second := list("?limit=20&cursor="+*first.Data.NextCursor, ada)
 	if len(second.Data.Executions) != 10 || second.Data.Executions[0].Name != "e09" || second.Data.NextCursor != nil {
 		t.Errorf("%+v", second)
 	}
-	filtered, _ := list("?status=RUNNING&stateMachineArn=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", ada)
+	filtered := list("?status=RUNNING&stateMachineArn=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", ada)
 	if len(filtered.Data.Executions) != 10 || filtered.Data.Counts.SUCCEEDED != 20 {
 		t.Errorf("%+v", filtered)
 	}
-	if all, _ := list("", operator); len(all.Data.Executions) != 31 || all.Data.Counts.RUNNING != 10 {
+	if all := list("", operator); len(all.Data.Executions) != 31 || all.Data.Counts.RUNNING != 10 {
 		t.Errorf("%+v", all)
 	}
-	if hers, _ := list("?owner=eve", operator); len(hers.Data.Executions) != 1 {
+	if hers := list("?owner=eve", operator); len(hers.Data.Executions) != 1 {
 		t.Errorf("%+v", hers)
 	}
 	cursor := *first.Data.NextCursor

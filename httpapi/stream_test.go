@@ -23,6 +23,7 @@ type streamed struct {
 	status   int
 	header   http.Header
 	lines    *bufio.Scanner
+	close    func()
 }
 
 // open opens a stream, which ends with the test.
@@ -48,7 +49,7 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 	})
 	lines := bufio.NewScanner(got.Body)
 	lines.Buffer(nil, 16<<20)
-	return &streamed{s.t, got.ProtoMajor, got.StatusCode, got.Header, lines}
+	return &streamed{s.t, got.ProtoMajor, got.StatusCode, got.Header, lines, cancel}
 }
 
 // next returns the next event without its last line break, or nothing at the end.

@@ -8,29 +8,37 @@ import (
 	"time"
 )
 
-// A request leaves garbage and little else, so collecting it less often saves a
-// tenth of the processor time. What that costs in memory is bounded: with tens of
-// thousands of waiting clients, the usual multiple of what is alive would be most
-// of the process.
+// A collection costs as much as there is alive, however little it finds. With tens
+// of thousands of waiting clients that is much, and most of the time nothing
+// happens: then memory is worth more than processor time. Under load it is the
+// other way round. So garbage may gather for a few seconds, within bounds.
 const (
-	gcHeadroom  = 40 << 20 // bytes of garbage that are always allowed
-	gcShare     = 3        // beyond that, garbage of up to one such part of what is alive
-	gcMost      = 400      // percent
-	gcTuneEvery = 2 * time.Second
+	gcEvery    = 3 * time.Second // of garbage may gather
+	gcHeadroom = 40 << 20        // bytes of it that always may
+	gcShare    = 3               // so may one such part of what is alive
+	gcMost     = 400             // percent of what is alive that never may be exceeded
+	gcTune     = 2 * time.Second
+	gcMemory   = 5 // of the average rate, in turns
 )
 
-// tuneGC sets GOGC by what is alive until ctx ends. Where the environment sets it,
-// that holds.
+// tuneGC sets GOGC by what is alive and how fast garbage is made, until ctx ends.
+// Where the environment sets it, that holds.
 func tuneGC(ctx context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
 		return nil
 	}
-	tick := time.NewTicker(gcTuneEvery)
+	tick := time.NewTicker(gcTune)
 	defer tick.Stop()
-	percent := 0
+	percent, rate, before := 0, uint64(0), uint64(0)
 	for {
-		if wanted := gcPercent(liveHeap()); wanted != percent {
+		live, made := heap()
+		if before > 0 {
+			now := (made - before) / uint64(gcTune/time.Second)
+			rate = (rate*(gcMemory-1) + now) / gcMemory
+		}
+		before = made
+		if wanted := gcPercent(live, rate); wanted != percent {
 			percent = wanted
 			debug.SetGCPercent(percent)
 		}
@@ -42,19 +50,22 @@ func tuneGC(ctx context.Context) error {
 	}
 }
 
-// gcPercent returns the GOGC for so many bytes alive.
-func gcPercent(live uint64) int {
+// gcPercent returns the GOGC for so many bytes alive and made each second.
+func gcPercent(live, rate uint64) int {
 	live = max(live, 1<<20)
-	allowed := max(gcHeadroom, live/gcShare)
+	allowed := max(gcHeadroom, live/gcShare, rate*uint64(gcEvery/time.Second))
 	return int(min(100*allowed/live, gcMost))
 }
 
-// liveHeap returns what the last collection found alive, in bytes.
-func liveHeap() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+// heap returns how many bytes the last collection found alive, and how many have
+// been made so far.
+func heap() (live, made uint64) {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(samples)
+	for i, to := range []*uint64{&live, &made} {
+		if samples[i].Value.Kind() == metrics.KindUint64 {
+			*to = samples[i].Value.Uint64()
+		}
 	}
-	return sample[0].Value.Uint64()
+	return live, made
 }
