@@ -22,6 +22,16 @@
 // heartbeat. When it is silent for two seconds the near cache is off, and Redis
 // is asked each time; concurrent questions share an answer and round trips.
 //
+// GetMany reads many in one round trip to each node. List and Counts stand on
+// indexes, which are hints: the record says what is so.
+//
+// # Waiting
+//
+// Watch and Wait tell when an execution has changed, Follow when any of an owner
+// has (hub.go). A notification carries no data; it means "read again", so those
+// who wait for the same execution share one read, and a lost notification costs
+// five seconds at most. Subscribe, then read, then wait: no change falls between.
+//
 // # Promises
 //
 //   - A write that Apply reports as final is in Redis and, where asked for, in

@@ -17,9 +17,21 @@
 // that a read from the near cache costs about as much as an empty handler of
 // net/http. Everything else is the same for all routes: see serve.go.
 //
+// # Waiting
+//
+// Who wants to wait (longpoll.go, waitset.go) or to follow (stream.go, list.go)
+// enters the room (room.go), which bounds how many there are and ends their waits:
+// when the server stops, and when their token is no longer good. Over HTTP/1.1
+// their connections are parked outside of net/http (park.go), because there they
+// would cost several times as much. What they wait for is cache's to know: each
+// answer is read again, so a wake-up that comes too often or not at all changes
+// nothing but the time.
+//
 // # What it promises
 //
-// Every request is answered within half a second, with the truth or with 503 and
-// Retry-After; never with a made-up status. A panic ends one request. Neither
-// tokens nor bodies are logged.
+// Every request that does not ask to wait is answered within half a second, with
+// the truth or with 503 and Retry-After; never with a made-up status. Who shows a
+// version never gets an older one. A panic ends one request. Neither tokens nor
+// bodies are logged. What the API says is in openapi.yaml, and every answer in the
+// tests is held to it.
 package httpapi

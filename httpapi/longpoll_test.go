@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -195,8 +197,46 @@ func TestTooManyWait(t *testing.T) {
 	}
 }
 
+// TestTheNextRequestIsThereAlready sends a request behind one that waits, and one
+// behind that, without waiting for answers.
+func TestTheNextRequestIsThereAlready(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	ada := s.key("ada")
+	first, second := running(t, "first", "ada"), running(t, "second", "ada")
+	s.apply(first, second)
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	var text strings.Builder
+	for _, target := range []string{string(first.ARN) + "?wait=20", string(second.ARN), string(second.ARN) + "?wait=20", string(first.ARN)} {
+		fmt.Fprintf(&text, "GET %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", statusPath, target, ada)
+	}
+	if _, err := io.WriteString(c, text.String()); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(c)
+	for i, want := range []string{"SUCCEEDED", "RUNNING", "SUCCEEDED", "SUCCEEDED"} {
+		if i%2 == 0 {
+			s.untilWaiting(1)
+			s.apply(finished([]cache.Execution{first, {}, second}[i], "1"))
+		}
+		got, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(got.Body)
+		_ = got.Body.Close()
+		if err != nil || got.StatusCode != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("answer %d: %v %d %s", i, err, got.StatusCode, body)
+		}
+	}
+}
+
 // TestAConnectionServesAgain asks long polls and others in turn over one
-// connection, the next request sometimes before the answer.
+// connection.
 func TestAConnectionServesAgain(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -68,8 +68,8 @@ func (s *streamed) next() string {
 	return strings.Join(event, "\n")
 }
 
-// overHTTP2 serves with TLS, and returns a client that speaks HTTP/2.
-func overHTTP2(t *testing.T) (*service, http.RoundTripper) {
+// overTLS serves with TLS, and returns a client that speaks HTTP/1.1 or HTTP/2.
+func overTLS(t *testing.T, protocol int) (*service, http.RoundTripper) {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -81,20 +81,20 @@ func overHTTP2(t *testing.T) (*service, http.RoundTripper) {
 	s := newService(t, func(o *Options) { o.TLS = certificate })
 	s.url = strings.Replace(s.url, "http:", "https:", 1)
 	return s, &http.Transport{
-		ForceAttemptHTTP2: true, DisableCompression: true,
+		ForceAttemptHTTP2: protocol == 2, DisableCompression: true,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // who it is does not matter here
 	}
 }
 
 func TestAStreamTellsEachChange(t *testing.T) {
 	t.Parallel()
-	for name, protocol := range map[string]int{"HTTP/1.1": 1, "HTTP/2": 2} {
+	for name, protocol := range map[string]int{"HTTP/1.1": 1, "HTTP/1.1 and TLS": 1, "HTTP/2": 2} {
 		var s *service
 		client := http.RoundTripper(asIs)
-		if protocol == 1 {
+		if name == "HTTP/1.1" {
 			s = newService(t)
 		} else {
-			s, client = overHTTP2(t)
+			s, client = overTLS(t, protocol)
 		}
 		ada := s.key("ada")
 		e := running(t, "stream", "ada")

@@ -51,6 +51,8 @@ func (b banner) print() {
 	_, _ = fmt.Fprintf(b.out, `
 API      %s/v1/status/{executionArn}
 generate %s/v1/generate
+list     %s/v1/executions
+docs     %s/docs
 health   %s/v1/health
 metrics  %s/metrics
 Redis    %s
@@ -59,12 +61,15 @@ queue    %s
 An API key, good until this ends:
 %s
 
-Ask for an execution that has just begun:
-curl -H 'Authorization: Bearer %s' %s/v1/status/%s
+Wait for an execution that has just begun:
+curl -H 'Authorization: Bearer %s' '%s/v1/status/%s?wait=20'
+
+Follow everything:
+curl -N -H 'Authorization: Bearer %s' -H 'Accept: text/event-stream' %s/v1/executions
 
 Start another; it runs 3 to 10 seconds:
 curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inputType":"cve","simulate":"redriven"}' %s/v1/generate
 
 Ctrl-C ends it.
-`, b.api, b.api, b.api, b.admin, b.redis, b.queue, b.key, b.key, b.api, b.executedARN, b.key, b.api)
+`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.queue, b.key, b.key, b.api, b.executedARN, b.key, b.api, b.key, b.api)
 }

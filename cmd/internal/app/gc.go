@@ -18,7 +18,8 @@ const (
 	gcShare    = 3               // so may one such part of what is alive
 	gcMost     = 400             // percent of what is alive that never may be exceeded
 	gcTune     = 2 * time.Second
-	gcMemory   = 5 // of the average rate, in turns
+	gcMemory   = 5       // turns in which a rate is forgotten
+	gcCalm     = 8 << 20 // bytes a second; with less, hardly anything happens
 )
 
 // tuneGC sets GOGC by what is alive and how fast garbage is made, until ctx ends.
@@ -30,23 +31,44 @@ func tuneGC(ctx context.Context) error {
 	}
 	tick := time.NewTicker(gcTune)
 	defer tick.Stop()
-	percent, rate, before := 0, uint64(0), uint64(0)
+	var t gcTuner
 	for {
-		live, made := heap()
-		if before > 0 {
-			now := (made - before) / uint64(gcTune/time.Second)
-			rate = (rate*(gcMemory-1) + now) / gcMemory
-		}
-		before = made
-		if wanted := gcPercent(live, rate); wanted != percent {
-			percent = wanted
-			debug.SetGCPercent(percent)
-		}
+		t.turn()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// gcTuner is what tuneGC remembers.
+type gcTuner struct {
+	percent int
+	rate    uint64 // bytes made each second: rises at once, falls slowly
+	made    uint64 // bytes until the last turn
+	storm   bool   // there was much garbage, and its memory has not been given back
+	calm    int    // turns since
+}
+
+func (t *gcTuner) turn() {
+	live, made := heap()
+	now := uint64(0)
+	if t.made > 0 {
+		now = (made - t.made) / uint64(gcTune/time.Second)
+	}
+	t.made = made
+	t.rate = max(now, t.rate*(gcMemory-1)/gcMemory)
+	if wanted := gcPercent(live, t.rate); wanted != t.percent {
+		t.percent = wanted
+		debug.SetGCPercent(wanted)
+	}
+	if t.calm++; now >= gcCalm {
+		t.storm, t.calm = true, 0
+	}
+	if t.storm && t.calm == 2 {
+		t.storm = false
+		debug.FreeOSMemory() // as when ten thousands have come back after a restart
 	}
 }
 

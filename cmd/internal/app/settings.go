@@ -63,8 +63,8 @@ var settings = []setting{
 	{"API_KEYS_FILE", "", "file of API keys that survives the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
 
 	{"RETENTION", "360h", "how long a stopped execution is kept", duration(func(c *Config) *time.Duration { return &c.Retention }, time.Hour, 10*365*24*time.Hour), nil},
-	{"MAX_WAIT", "25s", "longest wait of one request" + reserved, duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
-	{"ARRIVAL_GRACE", "2s", "how long a read of an unknown execution is held" + reserved, duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
+	{"MAX_WAIT", "25s", "longest wait of one request; 0: nobody waits", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
+	{"ARRIVAL_GRACE", "2s", "how long a read of an execution is held of which nothing is known yet; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller and process; 0: no limit", parseRateLimit, nil},
 	{"CORS_ORIGINS", "", "origins whose pages may call the API, separated by commas", parseOrigins, nil},
 	{"TLS_CERT_FILE", "", "certificate chain; reloaded when it changes", file(func(c *Config) *string { return &c.TLSCertFile }), nil},
