@@ -66,7 +66,7 @@ func docs(document map[string]any) (html, css, js *page, err error) {
 		}
 		shown.Operations = append(shown.Operations, o)
 	}
-	t, err := template.ParseFS(docsFiles, "docs/docs.html")
+	t, err := template.New("docs.html").Funcs(template.FuncMap{"marked": marked}).ParseFS(docsFiles, "docs/docs.html")
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -152,6 +152,19 @@ func list(value any) []any {
 func text(value any) string {
 	s, _ := value.(string)
 	return s
+}
+
+// marked is a text with what stands between backquotes as code.
+func marked(s string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(s, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) //nolint:gosec // each part is escaped
 }
 
 func paragraphs(s string) []string {

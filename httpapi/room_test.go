@@ -1,0 +1,166 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"statuscache/cache"
+)
+
+// fakeKeys knows one key, as long as it is good and can be asked.
+type fakeKeys struct {
+	mu            sync.Mutex
+	revoked, away bool
+}
+
+func (k *fakeKeys) set(revoked, away bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.revoked, k.away = revoked, away
+}
+
+func (k *fakeKeys) FindKey(context.Context, string) (*cache.Key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.away:
+		return nil, errors.New("redis is gone")
+	case k.revoked:
+		return nil, cache.ErrKeyNotFound
+	}
+	return &cache.Key{Owner: "ada", Scope: cache.ScopeRead}, nil
+}
+
+func (*fakeKeys) SpendQuota(context.Context, *cache.Key) (time.Duration, error) { return 0, nil }
+func (*fakeKeys) RefundQuota(*cache.Key, time.Time)                             {}
+
+// inRoom lets a request wait for an hour in a bubble of time, and returns how long
+// that lasted and why it ended.
+func inRoom(t *testing.T, happen func(m *room, k *fakeKeys, x *exchange)) (took time.Duration, cause error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		keys := &fakeKeys{}
+		m := newRoom(&authenticator{keys: keys})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = m.run(ctx) }()
+		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true}}
+		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
+		begun := time.Now()
+		if happen != nil {
+			happen(m, keys, x)
+		}
+		g, err := m.enter(x, begun.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-g.ctx.Done()
+		took, cause = time.Since(begun), context.Cause(g.ctx)
+		m.leave(g)
+		if m.waiting() != 0 || len(m.callers) != 0 || len(m.parties) != 0 {
+			t.Errorf("left behind: %+v", m)
+		}
+		cancel()
+		synctest.Wait()
+	})
+	return took, cause
+}
+
+func TestHowAWaitEnds(t *testing.T) {
+	t.Parallel()
+	after := func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	for name, test := range map[string]struct {
+		happen      func(*room, *fakeKeys, *exchange)
+		least, most time.Duration
+		cause       error
+	}{
+		"its time is up":        {nil, time.Hour, time.Hour, errOver},
+		"the server stops":      {func(m *room, _ *fakeKeys, _ *exchange) { after(time.Minute, m.close) }, time.Minute, time.Minute, errStopping},
+		"it has stopped before": {func(m *room, _ *fakeKeys, _ *exchange) { m.close() }, 0, 0, errStopping},
+		"the key is revoked": {func(_ *room, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(true, false) })
+		}, time.Minute, time.Minute + 2*time.Second, errRevoked},
+		"the key cannot be checked for long": {func(_ *room, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(false, true) })
+		}, time.Minute + maxUnsure, time.Minute + 30*time.Second, errRevoked},
+		"only for a while": {func(_ *room, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(false, true) })
+			after(time.Minute+maxUnsure-2*time.Second, func() { k.set(false, false) })
+		}, time.Hour, time.Hour, errOver},
+		"the token expires": {func(_ *room, _ *fakeKeys, x *exchange) {
+			x.caller.expires = time.Now().Add(time.Minute)
+		}, time.Minute, time.Minute + 30*time.Second, errRevoked},
+	} {
+		took, cause := inRoom(t, test.happen)
+		if took < test.least || took > test.most || !errors.Is(cause, test.cause) {
+			t.Errorf("%s: after %v: %v", name, took, cause)
+		}
+	}
+}
+
+// TestAQuietStreamShowsThatItIsAlive hears nothing for a minute.
+func TestAQuietStreamShowsThatItIsAlive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := New(Options{})
+		w := httptest.NewRecorder()
+		x := &exchange{server: s, w: w, r: httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)}
+		e, err := x.openStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.close()
+		err = e.until(func(early <-chan time.Time) (bool, error) {
+			select {
+			case <-early:
+				return false, nil
+			case <-ctx.Done():
+				return false, ctx.Err()
+			}
+		})
+		beats := strings.Count(w.Body.String(), ":\n\n") // the last may be at the very end
+		if !errors.Is(err, context.DeadlineExceeded) || beats < 3 || beats > 4 || !w.Flushed {
+			t.Errorf("%v %q", err, w.Body.String())
+		}
+	})
+}
+
+// TestASlowReaderOfAFeedIsCut: it takes nothing, and others hear everything.
+func TestASlowReaderOfAFeedIsCut(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	ada := s.key("ada")
+	openSlow(t, strings.TrimPrefix(s.url, "http://"),
+		"GET /v1/executions HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer "+ada+"\r\n\r\n")
+	quick := s.open(asIs, "/v1/executions", ada)
+	s.untilWaiting(2)
+	output := `{"metadata":{"a":"` + strings.Repeat("x", 4000) + `"}}`
+	const executions, rounds = 50, 80
+	for round := range rounds {
+		batch := make([]cache.Execution, executions)
+		for i := range batch {
+			batch[i] = succeeded(t, fmt.Sprint("fed-", i), "ada", output)
+			batch[i].RedriveCount = round
+		}
+		s.apply(batch...)
+		if round == 0 {
+			quick.next() // live
+		}
+		for range executions {
+			if got := quick.next(); !strings.Contains(got, "SUCCEEDED") {
+				t.Fatalf("round %d: %.200s", round, got)
+			}
+		}
+	}
+	s.untilWaiting(1)
+}
