@@ -58,11 +58,8 @@ func (b *bench) lateness(ctx context.Context) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	serve, err := ps.self("serve", serveEnv(redis)...)
+	serve, err := ps.serving(ctx, redis, key, 0)
 	if err != nil {
-		return nil, err
-	}
-	if err := serve.awaitTrust(ctx, "http://"+serve.addr+statusPath+recordARN(0), key); err != nil {
 		return nil, err
 	}
 	all, err := learnEnds(ctx, redis, serve.addr, key, executions, longest)

@@ -143,11 +143,8 @@ func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total i
 	var rss, live float64
 	for i := range processes {
 		count := min(each, total-i*each)
-		serve, err := ps.self("serve", serveEnv(redis, "MAX_WAIT=10m")...)
+		serve, err := ps.serving(ctx, redis, key, i*each)
 		if err != nil {
-			return line{}, err
-		}
-		if err := serve.awaitTrust(ctx, "http://"+serve.addr+statusPath+recordARN(i*each), key); err != nil {
 			return line{}, err
 		}
 		before, err := residentBytes(serve.pid())
@@ -180,6 +177,16 @@ func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total i
 		ours:   short(cost) + " kB", beside: "heap and stacks: " + short(live/float64(total)/1000) + " kB", ratio: none,
 		target: fmt.Sprintf("≤ %d kB", limit), verdict: verdict(cost <= limit),
 	}, nil
+}
+
+// serving starts a statusd that lets wait for long, and returns when its near cache
+// is trusted, by a read of the execution with a number.
+func (ps *peers) serving(ctx context.Context, redis *peer, key string, number int) (*peer, error) {
+	serve, err := ps.self("serve", serveEnv(redis, "MAX_WAIT=10m")...)
+	if err != nil {
+		return nil, err
+	}
+	return serve, serve.awaitTrust(ctx, "http://"+serve.addr+statusPath+recordARN(number), key)
 }
 
 // connectionsEach is how many connections one process may have.
@@ -228,7 +235,7 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 	if b.quick {
 		crowd = 500
 	}
-	serve, err := ps.self("serve", serveEnv(redis, "MAX_WAIT=10m")...)
+	serve, err := ps.serving(ctx, redis, key, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -240,9 +247,6 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 	client := goredis(redis)
 	defer func() { _ = client.Close() }()
 	f := followed{recordARN(0), key}
-	if err := serve.awaitTrust(ctx, "http://"+serve.addr+statusPath+f.arn, key); err != nil {
-		return nil, err
-	}
 	conns, err := openCrowd(ctx, serve.addr, f, crowd)
 	if err != nil {
 		return nil, err
@@ -270,16 +274,7 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	f.arn = recordARN(1)
-	begun = time.Now()
-	conns, err = openCrowd(ctx, serve.addr, f, crowd)
-	if err == nil {
-		err = awaitText(conns, []byte(`"status":"RUNNING"`))
-	}
-	back := time.Since(begun)
-	for _, conn := range conns {
-		_ = conn.Close()
-	}
+	back, err := comeBack(ctx, serve.addr, followed{recordARN(1), key}, crowd)
 	if err != nil {
 		return nil, fmt.Errorf("coming back: %w", err)
 	}
@@ -293,6 +288,21 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 			beside: "errors: 0", ratio: none, target: "no error", verdict: good,
 		},
 	}, nil
+}
+
+// comeBack has a crowd connect all at once, and returns how long it takes until each
+// has its first answer.
+func comeBack(ctx context.Context, addr string, f followed, crowd int) (time.Duration, error) {
+	begun := time.Now()
+	conns, err := openCrowd(ctx, addr, f, crowd)
+	if err == nil {
+		err = awaitText(conns, []byte(`"status":"RUNNING"`))
+	}
+	took := time.Since(begun)
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	return took, err
 }
 
 func goredis(p *peer) *redis.Client { return redis.NewClient(&redis.Options{Addr: p.addr}) }
@@ -371,11 +381,8 @@ func (b *bench) crowded(ctx context.Context) ([]line, error) {
 	const alone = "statusd, nobody waits"
 	var contenders []contender
 	for _, name := range []string{statusd, alone} {
-		serve, err := ps.self("serve", serveEnv(redis, "MAX_WAIT=10m")...)
+		serve, err := ps.serving(ctx, redis, key, 0)
 		if err != nil {
-			return nil, err
-		}
-		if err := serve.awaitTrust(ctx, "http://"+serve.addr+statusPath+recordARN(0), key); err != nil {
 			return nil, err
 		}
 		if name == statusd {
