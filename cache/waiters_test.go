@@ -146,4 +146,14 @@ func TestACrowdCostsOneRead(t *testing.T) {
 			t.Errorf("told of attempt %d, want %d", since.Version.redriveCount(), attempt)
 		}
 	}
+	before := calls(t, c, "mget") // the control: ten that each read for themselves
+	for range 10 {
+		c.near.forget(arn)
+		if _, err := c.Get(t.Context(), arn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads := calls(t, c, "mget") - before; reads != 10 {
+		t.Errorf("%d reads by ten who share none: the count cannot be trusted", reads)
+	}
 }

@@ -47,6 +47,12 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 		cancel()
 		_ = got.Body.Close()
 	})
+	if got.StatusCode == http.StatusOK && got.Header.Get("Content-Type") == eventStream { // others are asked for by ask
+		path, _, _ := strings.Cut(target, "?")
+		if err := conforms(r, path, answer{got.StatusCode, got.Header, "retry: 2000\n\n"}); err != nil {
+			s.t.Errorf("%s breaks the contract: %v", target, err)
+		}
+	}
 	lines := bufio.NewScanner(got.Body)
 	lines.Buffer(nil, 16<<20)
 	return &streamed{s.t, got.ProtoMajor, got.StatusCode, got.Header, lines, cancel}
