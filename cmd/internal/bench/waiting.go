@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
 )
@@ -30,7 +25,6 @@ const (
 
 const (
 	waitingCount = 50_000
-	crowdCount   = 5000
 	waitingGauge = "statuscache_waiting_requests"
 	// spareFiles are what a process needs beside its connections.
 	spareFiles = 300
@@ -226,181 +220,4 @@ func (p *peer) awaitWaiting(ctx context.Context, count int) error {
 		}
 	}
 	return fmt.Errorf("there are not %d requests that wait", count)
-}
-
-// wakeCrowd has many clients wait for one execution, ends it, and has them all
-// come back at once.
-func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key string) ([]line, error) {
-	crowd := crowdCount
-	if b.quick {
-		crowd = 500
-	}
-	serve, err := ps.serving(ctx, redis, key, 0)
-	if err != nil {
-		return nil, err
-	}
-	c, err := openCache(redis)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = c.Close() }()
-	client := goredis(redis)
-	defer func() { _ = client.Close() }()
-	f := followed{recordARN(0), key}
-	conns, err := openCrowd(ctx, serve.addr, f, crowd)
-	if err != nil {
-		return nil, err
-	}
-	if err := serve.awaitWaiting(ctx, crowd); err != nil {
-		return nil, err
-	}
-	before, err := readsOf(ctx, client)
-	if err != nil {
-		return nil, err
-	}
-	begun := time.Now()
-	if err := endExecution(ctx, c, f.arn); err != nil {
-		return nil, err
-	}
-	if err := awaitText(conns, succeededText); err != nil {
-		return nil, err
-	}
-	took := time.Since(begun)
-	after, err := readsOf(ctx, client)
-	if err != nil {
-		return nil, err
-	}
-	reads := after - before - 1 // one is the bench's own, to end it
-	for _, conn := range conns {
-		_ = conn.Close()
-	}
-	back, err := comeBack(ctx, serve.addr, followed{recordARN(1), key}, crowd)
-	if err != nil {
-		return nil, fmt.Errorf("coming back: %w", err)
-	}
-	return []line{
-		{
-			figure: fmt.Sprintf("%d clients of one execution, its end told to all", crowd), ours: took.Round(time.Millisecond).String(),
-			beside: fmt.Sprintf("Redis reads: %d", reads), ratio: none, target: "≤ 1s, ≤ 2 reads", verdict: verdict(took <= time.Second && reads <= 2),
-		},
-		{
-			figure: fmt.Sprintf("%d clients come back at once", crowd), ours: back.Round(time.Millisecond).String(),
-			beside: "errors: 0", ratio: none, target: "no error", verdict: good,
-		},
-	}, nil
-}
-
-// comeBack has a crowd connect all at once, and returns how long it takes until each
-// has its first answer.
-func comeBack(ctx context.Context, addr string, f followed, crowd int) (time.Duration, error) {
-	begun := time.Now()
-	conns, err := openCrowd(ctx, addr, f, crowd)
-	if err == nil {
-		err = awaitText(conns, []byte(`"status":"RUNNING"`))
-	}
-	took := time.Since(begun)
-	for _, conn := range conns {
-		_ = conn.Close()
-	}
-	return took, err
-}
-
-func goredis(p *peer) *redis.Client { return redis.NewClient(&redis.Options{Addr: p.addr}) }
-
-// openCrowd opens streams of one execution, as fast as it goes.
-func openCrowd(ctx context.Context, addr string, f followed, count int) ([]net.Conn, error) {
-	conns := make([]net.Conn, count)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(64)
-	for i := range conns {
-		g.Go(func() (err error) {
-			conns[i], err = openWaiting(ctx, addr, f.key, "stream", f.arn)
-			return err
-		})
-	}
-	return conns, g.Wait()
-}
-
-// awaitText reads each connection until a text has come.
-func awaitText(conns []net.Conn, text []byte) error {
-	var g errgroup.Group
-	for _, c := range conns {
-		g.Go(func() error {
-			lines := bufio.NewScanner(c)
-			for lines.Scan() {
-				if bytes.Contains(lines.Bytes(), text) {
-					return nil
-				}
-			}
-			return fmt.Errorf("a stream ended early: %w", lines.Err())
-		})
-	}
-	return g.Wait()
-}
-
-// readsOf returns how many reads of records Redis has served.
-func readsOf(ctx context.Context, client *redis.Client) (int, error) {
-	info, err := client.Info(ctx, "commandstats").Result()
-	if err != nil {
-		return 0, err
-	}
-	sum := 0
-	for line := range strings.Lines(info) {
-		if rest, found := strings.CutPrefix(line, "cmdstat_mget:calls="); found {
-			text, _, _ := strings.Cut(rest, ",")
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				return 0, err
-			}
-			sum += n
-		}
-	}
-	return sum, nil
-}
-
-// crowded compares hot reads of a process in which many wait with those of one in
-// which nobody does.
-func (b *bench) crowded(ctx context.Context) ([]line, error) {
-	ps := &peers{dir: b.dir}
-	defer ps.stopAll()
-	redis, err := ps.redis(ctx)
-	if err != nil {
-		return nil, err
-	}
-	crowd := crowdCount
-	if b.quick {
-		crowd = 500
-	}
-	if err := startMany(ctx, redis, crowd+1); err != nil {
-		return nil, err
-	}
-	key, err := createKey(ctx, redis)
-	if err != nil {
-		return nil, err
-	}
-	const alone = "statusd, nobody waits"
-	var contenders []contender
-	for _, name := range []string{statusd, alone} {
-		serve, err := ps.serving(ctx, redis, key, 0)
-		if err != nil {
-			return nil, err
-		}
-		if name == statusd {
-			_, err = ps.self("hold", envHoldAddr+"="+serve.addr, envHoldKey+"="+key, envHoldKind+"=stream",
-				envHoldFirst+"=1", fmt.Sprint(envHoldCount, "=", crowd))
-			if err == nil {
-				err = serve.awaitWaiting(ctx, crowd)
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		const connections = 16
-		contenders = append(contenders, underLoad(name, load{serve.addr, connections, statusRequest(key, 0)}, b.turn, serve))
-	}
-	c, err := interleave(ctx, b.rounds, contenders)
-	if err != nil {
-		return nil, err
-	}
-	return []line{compare(fmt.Sprintf("hot read while %d clients wait, CPU per request", crowd), c, statusd, alone, atMost(1.1))}, nil
 }
