@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 )
 
 // The form of an API key: the prefix and 32 lower-case hex digits.
@@ -60,7 +62,8 @@ type apiKeys struct {
 	file    *keysFile
 	near    *otter.Cache[keyHash, keyEntry]
 	revoked *otter.Cache[keyHash, struct{}] // keys that Redis has called revoked
-	changes atomic.Uint64                   // counts what was announced; an answer from before is not kept
+	reads   singleflight.Group
+	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
 }
 
 type keyHash [sha256.Size]byte
@@ -112,7 +115,18 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 	if e, ok := k.near.GetIfPresent(h); ok && k.fresh(e) {
 		return e.key, nil
 	}
-	changes, read := k.changes.Load(), uptime()
+	// Thousands may come back at once with the same key. Who comes behind a change
+	// does not join a read from before it.
+	changes := k.changes.Load()
+	found, err, _ := k.reads.Do(string(h[:])+strconv.FormatUint(changes, 10), func() (any, error) {
+		return k.loadOnce(ctx, h, changes)
+	})
+	key, _ := found.(*Key)
+	return key, err
+}
+
+func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
+	read := uptime()
 	key, filed, err := k.load(ctx, h)
 	if err == nil && k.changes.Load() == changes {
 		k.near.Set(h, keyEntry{key, read, filed})

@@ -302,3 +302,30 @@ func TestKeysNeedTheirPepper(t *testing.T) {
 		t.Error("a key was created without a pepper")
 	}
 }
+
+// TestACrowdWithOneKeyReadsItOnce: after a restart thousands come back at once.
+func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	secret, _, err := c.CreateKey(t.Context(), Key{Owner: "ada", Name: "crowd", Scope: ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.keys.forget()
+	before := calls(t, c, "hget")
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 3000 {
+		wg.Go(func() {
+			<-begin
+			if _, err := c.FindKey(t.Context(), secret); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+	if n := calls(t, c, "hget") - before; n > 2 { // a change that is heard meanwhile makes a second
+		t.Errorf("%d reads of one key", n)
+	}
+}

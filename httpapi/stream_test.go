@@ -40,6 +40,10 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 		f(r)
 	}
 	got, err := client.RoundTrip(r)
+	for try := 1; err == nil && got.StatusCode == http.StatusServiceUnavailable && try < 20; try++ { // as ask does
+		_ = got.Body.Close()
+		got, err = client.RoundTrip(r)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
