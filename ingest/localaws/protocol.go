@@ -84,7 +84,7 @@ type (
 // action does what a request asks for.
 type action func(s *Server, r *http.Request, body []byte) (any, error)
 
-var actions = map[string]action{
+var queueActions = map[string]action{
 	"CreateQueue":                  decoded((*Server).createQueue),
 	"GetQueueUrl":                  decoded((*Server).getQueueURL),
 	"ListQueues":                   decoded((*Server).listQueues),

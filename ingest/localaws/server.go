@@ -16,11 +16,26 @@ import (
 // A message may take six times its length where every byte of it is escaped.
 const maxRequestBytes = 6*maxMessageBytes + 1<<20
 
-const contentType = "application/x-amz-json-1.0"
+// service is one of the services that the stand-in is.
+type service struct {
+	target      string // before the dot in X-Amz-Target
+	contentType string
+	namespace   string // of the types of its errors
+	actions     map[string]action
+}
+
+// services are told apart by the target of a call, as the SDK sends it.
+func services() []*service {
+	return []*service{
+		{"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs", queueActions},
+	}
+}
 
 // Server is the service: an http.Handler over queues in memory. It has to be made
 // by New.
 type Server struct {
+	services []*service
+
 	faults  atomic.Pointer[Faults]
 	ending  chan struct{} // closed by Shutdown
 	endOnce sync.Once
@@ -31,7 +46,7 @@ type Server struct {
 
 // New returns a server without queues.
 func New() *Server {
-	s := &Server{ending: make(chan struct{}), queues: map[string]*Queue{}}
+	s := &Server{services: services(), ending: make(chan struct{}), queues: map[string]*Queue{}}
 	s.SetFaults(Faults{})
 	return s
 }
@@ -57,29 +72,42 @@ func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
 
 // ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	result, err := s.answer(w, r)
+	service, name := s.target(r)
+	result, err := s.answer(w, r, service, name)
 	var body []byte
 	if err == nil {
 		body, err = json.Marshal(result)
 	}
-	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Type", service.contentType)
 	w.Header().Set("x-amzn-RequestId", newID())
 	if err != nil {
-		writeError(w, asError(err))
+		writeError(w, service, asError(err))
 		return
 	}
 	w.Write(body) //nolint:errcheck // who asked has gone
 }
 
-func writeError(w http.ResponseWriter, e *Error) {
+// target returns the service that a call is for and the name of the action. Of a
+// service that is not here the action is not known.
+func (s *Server) target(r *http.Request) (*service, string) {
+	target, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	for _, service := range s.services {
+		if service.target == target {
+			return service, name
+		}
+	}
+	return s.services[0], r.Header.Get("X-Amz-Target")
+}
+
+func writeError(w http.ResponseWriter, service *service, e *Error) {
 	w.Header().Set("x-amzn-query-error", e.queryError())
 	w.WriteHeader(e.status())
-	body := map[string]string{"__type": "com.amazonaws.sqs#" + e.Code, "message": strings.ToValidUTF8(e.Message, "?")}
+	body := map[string]string{"__type": service.namespace + "#" + e.Code, "message": strings.ToValidUTF8(e.Message, "?")}
 	json.MarshalWrite(w, body) //nolint:errcheck // who asked has gone
 }
 
 // answer returns what a call results in.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, service *service, name string) (any, error) {
 	if r.Method != http.MethodPost {
 		return nil, errNotPost
 	}
@@ -89,10 +117,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	} else if err != nil {
 		return nil, &Error{Code: "IncompleteBody", Message: err.Error()}
 	}
-	name, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-	act := actions[name]
-	if !ours || act == nil {
-		return nil, &Error{Code: "UnsupportedOperation", Message: "cannot do " + r.Header.Get("X-Amz-Target")}
+	act := service.actions[name]
+	if act == nil {
+		return nil, &Error{Code: "UnsupportedOperation", Message: "cannot do " + name}
 	}
 	if err := s.faults.Load().refuse(name); err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func post(s *Server, action string, body io.Reader) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/", body)
 	r.Header.Set("X-Amz-Target", "AmazonSQS."+action)
-	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	return w
@@ -73,7 +73,7 @@ func TestErrorsOnTheWire(t *testing.T) {
 			t.Errorf("%s %.200s: %v", test.action, test.body, err)
 		}
 		if got.Code != test.status || answer.Type != "com.amazonaws.sqs#"+test.code || answer.Message == "" ||
-			got.Header().Get("x-amzn-query-error") != test.queryError || got.Header().Get("Content-Type") != contentType {
+			got.Header().Get("x-amzn-query-error") != test.queryError || got.Header().Get("Content-Type") != "application/x-amz-json-1.0" {
 			t.Errorf("%s %.200s: %d %v %s", test.action, test.body, got.Code, got.Header(), got.Body)
 		}
 	}
