@@ -71,6 +71,8 @@ const (
 // head.
 const (
 	kindRunning    = 'r'
+	kindRunsNow    = 'v' // as Step Functions itself says
+	kindAwaiting   = 'w'
 	kindStopped    = 's'
 	kindRegistered = 'g'
 
@@ -87,7 +89,7 @@ type write struct {
 	arn       ARN
 	partition *partitionNames
 	kind      byte
-	args      [4]any // of apply.lua
+	args      [5]any // of apply.lua
 
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
@@ -98,16 +100,21 @@ type write struct {
 
 func (c *Cache) observation(e *Execution) *write {
 	kind, expires := byte(kindRunning), e.StartDate.Add(runningLife)
-	if publicStatus(e) != Running {
+	switch {
+	case e.Terminal() && publicStatus(e) == Running:
+		kind, expires = kindAwaiting, e.StopDate.Add(c.options.Retention)
+	case e.Terminal():
 		kind, expires = kindStopped, e.StopDate.Add(c.options.Retention)
+	case e.Source == FromDescribe:
+		kind = kindRunsNow
 	}
 	rank := byte(ownerUnknown)
 	if e.Owner != "" {
 		rank = ownerFromInput
 	}
 	enc := encode(e)
-	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.Owner, e.InputType},
-		enc.payload, expires.UnixMilli())
+	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.Owner, e.InputType},
+		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e))
 }
 
 func (c *Cache) registration(r Registration) *write {
@@ -118,21 +125,25 @@ func (c *Cache) registration(r Registration) *write {
 		start = string(shown)
 	}
 	// It is kept as long as a message about the execution can be on its way.
-	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, r.Owner, ""},
-		shown, c.options.Retention.Milliseconds())
+	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, r.Owner, ""},
+		shown, c.options.Retention.Milliseconds(), trailEntry(Unobserved, &Execution{Source: FromRegistration}))
 }
 
 // given is what the script needs to know of an observation beside its payload.
 type given struct {
 	version, hash, start string
 	rank, kind           byte
+	ownerLeftOut         bool
 	owner, inputType     string
 }
 
-func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64) *write {
-	b := make([]byte, 0, versionLength+hashLength+startLength+7+len(g.owner)+len(g.inputType))
+func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail []byte) *write {
+	b := make([]byte, 0, versionLength+hashLength+startLength+8+len(g.owner)+len(g.inputType))
 	b = append(append(append(b, g.version...), g.hash...), g.start...)
-	b = append(b, g.rank, g.kind)
+	b = append(b, g.rank, g.kind, '0')
+	if g.ownerLeftOut {
+		b[len(b)-1] = '1'
+	}
 	b = append(b, byte('0'+len(g.owner)/100), byte('0'+len(g.owner)/10%10), byte('0'+len(g.owner)%10))
 	b = append(b, byte('0'+len(g.inputType)/10), byte('0'+len(g.inputType)%10))
 	b = append(append(b, g.owner...), g.inputType...)
@@ -140,7 +151,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64) *write
 		arn:       arn,
 		partition: c.names.partition(arn),
 		kind:      g.kind,
-		args:      [4]any{string(arn), b, payload, expires},
+		args:      [5]any{string(arn), b, payload, expires, trail},
 	}
 }
 
@@ -207,11 +218,11 @@ func (c *Cache) calls(group []*write) [][]*write {
 }
 
 func (c *Cache) arguments(call []*write) (keys []string, args []any) {
-	keys = make([]string, 0, len(call)*4)
+	keys = make([]string, 0, len(call)*7)
 	args = make([]any, 0, len(call)*len(write{}.args)+2)
 	for _, w := range call {
 		p := w.partition
-		keys = append(keys, p.executions+string(w.arn), p.running, p.recent, p.changed)
+		keys = append(keys, p.executions+string(w.arn), p.running, p.recent, p.changed, p.awaiting, p.doubted, p.late)
 		args = append(args, w.args[:]...)
 	}
 	return keys, append(args, c.publish, recentIndexSize)

@@ -2,36 +2,46 @@
 -- All keys are on one node and, on a cluster, in one slot. Each is joined on its
 -- own: an error of one leaves the others as they are.
 --
--- KEYS  for each: record, running index, recent index, change channel
+-- KEYS  for each: record, running index, recent index, change channel, and of the
+--       partition what is awaited, what is doubted, what came too late (keys.go)
 -- ARGV  for each:
 --        1 ARN
 --        2 version, 24 characters (execution.go), and hash of the body, 16 hex digits |
 --          epoch: start date in ms, 14 digits, zero in a registration that does not tell it |
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
---          kind: r running, s stopped, g registered |
+--          kind: r running, v running as Step Functions says now, w stopped with the output to be
+--          fetched, s stopped, g registered |
+--          1 if the input was left out, so that the owner is to be asked for, else 0 |
 --          lengths of owner and input type, 3 and 2 digits | owner | input type
 --        3 payload (codec.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
+--        5 what the trail is to keep of it (trail.go)
 --       and at the end PUBLISH or SPUBLISH, and the size of the recent index
 -- Answers for each a text:
 --        a applied, s superseded, e expired or c conflict (another owner has it) |
 --        rank of the owner before, of the same incarnation | start date in ms, 14 digits | owner
 --      or f | why it failed
 --
--- A record is: format of the payload 1 | version 24 | hash 16 | observed at 13 | first seen 13 |
--- epoch 14 | owner rank 1 | owner length 3 | input type length 2 | owner | input type | payload
+-- A record is: format 2 | version 24 | hash 16 | observed at 13 | first seen 13 |
+-- epoch 14 | owner rank 1 | owner length 3 | input type length 2 | payload length 7 |
+-- owner | input type | payload | trail
+-- In format 1 there is no payload length, and no trail.
 -- The epoch tells the incarnations of a reused name apart: those that start more
 -- than a day apart have registers of their own. In a registration it is the date
 -- that was told only if that is plausible; the payload is the date to be shown.
 
-local KEYS_EACH, ARGS_EACH = 4, 4
+local KEYS_EACH, ARGS_EACH = 7, 5
 local DAY = 86400000
 local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a replay of what has expired
 local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
-local FORMAT = '1'
-local HEAD = 87           -- length of the part with fixed widths
+local FORMAT = '2'
+local HEAD = 94           -- length of the part with fixed widths
 local REGISTERS = 288     -- length of owner and input type at most
+local TRAIL_ENTRY = 53    -- length of an entry of the trail
+local TRAIL_KEPT = 16     -- entries
+local LATE_KEPT = 256     -- observations that came too late
+local DOUBTS_KEPT = 10000
 local TRIM_ONE_IN = 16    -- indexes may be a little too long
 local NO_START = '00000000000000'
 
@@ -59,10 +69,18 @@ local function newer(a, b)
   return x > y
 end
 
--- Whether the state is indexed as running: by its rank, or because readers are
--- told RUNNING until the output is there.
-local function runs(identity)
-  return sub(identity, 22, 22) < '3' or sub(identity, 22, 24) == '6-0'
+-- Whether the state is a success whose output is still to be fetched. Readers
+-- are told RUNNING.
+local function awaits(identity) return sub(identity, 22, 24) == '6-0' end
+
+-- Whether the state is indexed as running.
+local function runs(identity) return sub(identity, 22, 22) < '3' or awaits(identity) end
+
+-- Whether readers are told the same of an execution that awaits its output as
+-- they were told when it ran.
+local function tells_the_same(identity, old)
+  return awaits(identity) and sub(old, 22, 24) == '1-2'
+    and sub(identity, 1, 20) == sub(old, 1, 20) and sub(identity, 25) == sub(old, 25)
 end
 
 local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
@@ -75,11 +93,10 @@ local function announce(k, arn)
   changes[channel] = changes[channel] and changes[channel] .. '\n' .. arn or arn
 end
 
--- Stores a record, enters it into the indexes and has it announced. Nothing has
--- been written before: Redis does not roll back. indexed is the start date by
--- which the recent index has it already.
+-- Stores a record and enters it into the indexes. Nothing has been written
+-- before: Redis does not roll back. indexed is the start date by which the recent
+-- index has it already.
 local function store(k, arn, text, expires, start, kind, indexed)
-  announce(k, arn)
   call('SET', KEYS[k + 1], text, 'PXAT', expires)
   if kind ~= 's' then
     call('ZADD', KEYS[k + 2], start, arn)
@@ -91,17 +108,46 @@ local function store(k, arn, text, expires, start, kind, indexed)
   end
 end
 
+-- Enters an execution among those that Step Functions is to be asked about, as
+-- what is awaited or as what is doubted.
+local function await_output(k, arn) call('ZADD', KEYS[k + 5], 'NX', now_text, arn) end
+
+local function doubt(k, arn)
+  call('ZADD', KEYS[k + 6], 'NX', now_text, arn)
+  if trims then call('ZREMRANGEBYRANK', KEYS[k + 6], DOUBTS_KEPT, -1) end
+end
+
+-- Keeps in mind an observation that came too late to be kept.
+local function note_late(k, arn, entry)
+  call('RPUSH', KEYS[k + 7], entry .. arn)
+  if trims then call('LTRIM', KEYS[k + 7], -LATE_KEPT, -1) end
+end
+
+-- Adds to the trail of a record what has changed nothing else. Where that is full
+-- the last entry gives way, so that how it came to the state can still be seen.
+local function note(k, head, payload_end, entry)
+  if sub(head, 1, 1) ~= FORMAT then return end
+  local kept = call('STRLEN', KEYS[k + 1]) - payload_end
+  if kept < TRAIL_KEPT * TRAIL_ENTRY then
+    call('APPEND', KEYS[k + 1], entry)
+  else
+    call('SETRANGE', KEYS[k + 1], payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY, entry)
+  end
+end
+
 local function forget(k, arn)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
-  call('ZREM', KEYS[k + 2], arn)
-  call('ZREM', KEYS[k + 3], arn)
+  for i = 2, 3 do call('ZREM', KEYS[k + i], arn) end
+  for i = 5, 6 do call('ZREM', KEYS[k + i], arn) end
 end
 
 local function join(k, a)
   local arn, given, payload, expires = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local identity, epoch, rank, kind = sub(given, 1, 40), sub(given, 41, 54), sub(given, 55, 55), sub(given, 56, 56)
-  local lengths, registers = sub(given, 57, 61), sub(given, 62)
+  local lengths, registers = sub(given, 58, 62), sub(given, 63)
+  local wants_owner = sub(given, 57, 57) == '1'
+  local function entry(verdict) return verdict .. ARGV[a + 5] .. now_text end
   local told = tonumber(epoch)
   if kind == 'g' then
     expires = string.format('%.0f', now + expires)
@@ -111,42 +157,57 @@ local function join(k, a)
 
   local head = call('GETRANGE', KEYS[k + 1], 0, HEAD + REGISTERS + #NO_START)
   if head == '' then
-    if stale then return 'e0' .. NO_START end
+    if stale then
+      note_late(k, arn, entry('e'))
+      return 'e0' .. NO_START
+    end
     if kind == 'r' and tonumber(epoch) < now - SUSPICIOUS then
       expires = string.format('%.0f', math.min(expires, now + SUSPICIOUS_LIFE))
+      doubt(k, arn)
     end
+    announce(k, arn)
     store(k, arn, FORMAT .. identity .. now_text .. now_text .. epoch .. rank .. lengths
-      .. registers .. payload, expires, epoch, kind)
+      .. string.format('%07d', #payload) .. registers .. payload .. entry('a'), expires, epoch, kind)
+    if kind == 'w' or wants_owner and rank == '0' then await_output(k, arn) end
     return 'a0' .. epoch .. sub(registers, 1, tonumber(sub(lengths, 1, 3)))
   end
 
   local owner_length = tonumber(sub(lengths, 1, 3))
   local owner, input_type = sub(registers, 1, owner_length), sub(registers, owner_length + 1)
 
+  local format = sub(head, 1, 1)
+  if format ~= '1' and format ~= FORMAT then error('its record is of a format that this release does not know') end
+  local fixed = format == FORMAT and HEAD or HEAD - 7
   local old, old_rank, old_lengths = sub(head, 2, 41), sub(head, 82, 82), sub(head, 83, 87)
-  local owner_end = HEAD + tonumber(sub(old_lengths, 1, 3))
+  local owner_end = fixed + tonumber(sub(old_lengths, 1, 3))
   local type_end = owner_end + tonumber(sub(old_lengths, 4, 5))
-  local old_owner, old_type = sub(head, HEAD + 1, owner_end), sub(head, owner_end + 1, type_end)
+  local payload_end = format == FORMAT and type_end + tonumber(sub(head, 88, 94)) or type_end
+  local old_owner, old_type = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, type_end)
   local old_epoch, old_start = sub(head, 68, 81), sub(old, 1, 14)
   local indexed = old_start == NO_START and old_epoch or old_start
   if kind == 'g' and math.abs(told - old_epoch) <= DAY then epoch = old_epoch end
   local age = tonumber(epoch) - tonumber(old_epoch)
 
   if kind == 'g' and owner ~= old_owner and (old_rank == '2' or age > DAY) then
+    note(k, head, payload_end, entry('c'))
     return 'c' .. old_rank .. NO_START
   end
 
   -- A registration speaks of one execution. What an earlier one of the same name
   -- did is not told to its owner, and does not undo it.
   if old_start == NO_START and age < -DAY then
-    local shown = tonumber(sub(head, type_end + 1, type_end + #NO_START))
-    if not shown or math.abs(epoch - shown) > DAY then return 's' .. old_rank .. indexed .. old_owner end
+    local shown = (format ~= FORMAT or payload_end > type_end) and tonumber(sub(head, type_end + 1, type_end + #NO_START))
+    if not shown or math.abs(epoch - shown) > DAY then
+      note(k, head, payload_end, entry('s'))
+      return 's' .. old_rank .. indexed .. old_owner
+    end
     age = 0
   end
 
   local wins = newer(identity, old)
   if wins and stale then
     forget(k, arn)
+    note_late(k, arn, entry('e'))
     return 'e' .. old_rank .. NO_START
   end
 
@@ -163,17 +224,40 @@ local function join(k, a)
     if kind == 'g' or age < 0 and old_start ~= NO_START then epoch = old_epoch end
   end
 
+  -- The whole record with other registers, an observation and its body, and one
+  -- more entry in the trail.
+  local function text(state, body, verdict)
+    local trail = format == FORMAT and call('GETRANGE', KEYS[k + 1], payload_end, -1) or ''
+    return FORMAT .. state .. seen .. epoch .. rank .. lengths .. string.format('%07d', #body) .. owner .. input_type
+      .. body .. sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry(verdict)
+  end
+
   if wins then
-    local start = sub(identity, 1, 14)
-    store(k, arn, FORMAT .. identity .. now_text .. seen .. epoch .. rank .. lengths
-      .. owner .. input_type .. payload, expires, start, kind, indexed)
+    local start, observed = sub(identity, 1, 14), now_text
+    if tells_the_same(identity, old) and owner == old_owner and input_type == old_type then
+      observed = sub(head, 42, 54)
+      payload = sub(payload, 1, 1) .. sub(head, type_end + 2, type_end + 2) .. sub(payload, 3)
+    else
+      announce(k, arn)
+    end
+    store(k, arn, text(identity .. observed, payload, 'a'), expires, start, kind, indexed)
     if kind == 's' and runs(old) then call('ZREM', KEYS[k + 2], arn) end
+    if kind == 'w' or wants_owner and rank == '0' then
+      await_output(k, arn)
+    elseif sub(old, 22, 22) == '6' and sub(identity, 22, 24) ~= '6-1' then
+      call('ZREM', KEYS[k + 5], arn)
+    end
     return 'a' .. old_rank .. start .. owner
   end
   if rank ~= old_rank or owner ~= old_owner or input_type ~= old_type or epoch ~= old_epoch then
     announce(k, arn)
-    call('SET', KEYS[k + 1], sub(head, 1, 54) .. seen .. epoch .. rank .. lengths .. owner .. input_type
-      .. call('GETRANGE', KEYS[k + 1], type_end, -1), 'KEEPTTL')
+    local body = call('GETRANGE', KEYS[k + 1], type_end, format == FORMAT and payload_end - 1 or -1)
+    call('SET', KEYS[k + 1], text(sub(head, 2, 54), body, 's'), 'KEEPTTL')
+  else
+    note(k, head, payload_end, entry('s'))
+  end
+  if kind == 'v' and sub(identity, 1, 22) == sub(old, 1, 22) and call('PTTL', KEYS[k + 1]) <= SUSPICIOUS_LIFE then
+    call('PEXPIREAT', KEYS[k + 1], expires) -- it runs after all
   end
   return 's' .. old_rank .. indexed .. owner
 end

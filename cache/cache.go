@@ -74,8 +74,9 @@ type Record struct {
 	ObservedAt time.Time
 	Source     Source
 
-	head    string // as it stands in Redis, without the format
-	summary atomic.Pointer[[]byte]
+	stopDate time.Time // zero while it runs
+	head     string    // as it stands in Redis, without the format
+	summary  atomic.Pointer[[]byte]
 
 	// Plain is the answer of GET /v1/status as it stands; Gzip is the same
 	// compressed, nil where that is not worth it.

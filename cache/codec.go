@@ -13,8 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// A record in Redis is a head that apply.lua reads and writes, the registers,
-// and a payload that only this file understands:
+// A record in Redis is a head that apply.lua reads and writes, the registers, a
+// payload that only this file understands, and a trail (trail.go). The payload is
 //
 //	coding 1 | source 1 | status | error | stop date | length of the body | body
 //
@@ -23,8 +23,12 @@ import (
 // is worth it. The first byte of the record is the format of the payload; what
 // a newer release writes, an older one refuses to guess.
 const (
-	recordFormat = '1'
-	headLength   = 87
+	recordFormat = '2'
+	headLength   = 94
+
+	// In the older format the payload goes to the end, and there is no trail.
+	olderFormat      = '1'
+	payloadLengthLen = 7
 
 	codingPlain = 'p'
 	codingGzip  = 'g'
@@ -67,7 +71,15 @@ func encode(e *Execution) encoded {
 	p = binary.AppendVarint(p, unixMilli(e.StopDate))
 	p = binary.AppendUvarint(p, uint64(len(body)))
 	p = append(p, stored...)
-	return encoded{version: e.Version(), hash: bodyHash(body, e), payload: p}
+	return encoded{version: e.Version(), hash: bodyHash(body, told(e)), payload: p}
+}
+
+// told returns e as readers are shown it: a success whose output is awaited runs.
+func told(e *Execution) *Execution {
+	if e.Status != Succeeded || e.Completeness != OutputAwaited {
+		return e
+	}
+	return &Execution{Status: Running}
 }
 
 func unixMilli(t time.Time) int64 {
@@ -81,40 +93,77 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decode reads the record of arn. b is not kept.
-func decode(arn ARN, b []byte) (*Record, error) {
-	if len(b) < headLength {
-		return nil, fmt.Errorf("record of %d bytes is too short", len(b))
+// parts are a record taken apart.
+type parts struct {
+	head      string // without the format
+	version   Version
+	hash      string
+	observed  time.Time
+	epoch     int64
+	owner     string
+	inputType string
+	payload   []byte
+	trail     []byte
+}
+
+// takeApart reads the head of a record. What it returns refers to b.
+func takeApart(b []byte) (p parts, err error) {
+	length := headLength
+	if len(b) > 0 && b[0] == olderFormat {
+		length -= payloadLengthLen
 	}
-	if b[0] != recordFormat {
-		return nil, errFormat
+	switch {
+	case len(b) < length:
+		return p, fmt.Errorf("record of %d bytes is too short", len(b))
+	case b[0] != recordFormat && b[0] != olderFormat:
+		return p, errFormat
 	}
-	head := string(b[1:headLength])
-	version, hash := Version(head[:versionLength]), head[24:40]
+	p.head = string(b[1:length])
+	head := p.head
+	p.version, p.hash = Version(head[:versionLength]), head[24:40]
 	observed, err1 := strconv.ParseInt(head[40:53], 10, 64)
 	epoch, err2 := strconv.ParseInt(head[66:80], 10, 64)
 	ownerLength, err3 := strconv.Atoi(head[81:84])
 	typeLength, err4 := strconv.Atoi(head[84:86])
-	rest := b[headLength:]
-	if err := errors.Join(err1, err2, err3, err4); err != nil || ownerLength < 0 || typeLength < 0 || len(rest) < ownerLength+typeLength {
-		return nil, fmt.Errorf("head of the record is damaged: %w", err)
+	rest := b[length:]
+	payloadLength, err5 := len(rest)-ownerLength-typeLength, error(nil)
+	if b[0] == recordFormat {
+		payloadLength, err5 = strconv.Atoi(head[86:])
+	}
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil || ownerLength < 0 || typeLength < 0 || payloadLength < 0 ||
+		len(rest) < ownerLength+typeLength+payloadLength {
+		return p, fmt.Errorf("head of the record is damaged: %w", err)
+	}
+	p.observed, p.epoch = time.UnixMilli(observed), epoch
+	p.owner, rest = string(rest[:ownerLength]), rest[ownerLength:]
+	p.inputType, rest = string(rest[:typeLength]), rest[typeLength:]
+	p.payload, p.trail = rest[:payloadLength], rest[payloadLength:]
+	return p, nil
+}
+
+// decode reads the record of arn. b is not kept.
+func decode(arn ARN, b []byte) (*Record, error) {
+	p, err := takeApart(b)
+	if err != nil {
+		return nil, err
 	}
 	r := &Record{
 		ARN:        arn,
-		Version:    version,
-		Owner:      string(rest[:ownerLength]),
-		InputType:  string(rest[ownerLength : ownerLength+typeLength]),
-		ObservedAt: time.UnixMilli(observed),
-		head:       head,
+		Version:    p.version.told(),
+		Owner:      p.owner,
+		InputType:  p.inputType,
+		ObservedAt: p.observed,
+		head:       p.head,
 	}
-	if version == Unobserved {
-		if shown, err := strconv.ParseInt(string(rest[ownerLength+typeLength:]), 10, 64); err == nil {
-			epoch = shown
+	if p.version == Unobserved {
+		start := p.epoch
+		if shown, err := strconv.ParseInt(string(p.payload), 10, 64); err == nil {
+			start = shown
 		}
-		return registered(r, time.UnixMilli(epoch)), nil
+		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = version.startDate()
-	return r, decodePayload(r, hash, rest[ownerLength+typeLength:])
+	r.StartDate = p.version.startDate()
+	return r, decodePayload(r, p.hash, p.payload)
 }
 
 // registered completes the record of an execution that nothing has been heard
@@ -137,11 +186,13 @@ func decodePayload(r *Record, hash string, p []byte) error {
 		return errors.New("payload of the record is damaged")
 	}
 	r.Status, r.Error, r.Source = Status(status), errorName, sourceOf(source)
-	e := Execution{Status: r.Status}
 	if stop != 0 {
-		e.StopDate = time.UnixMilli(stop)
+		r.stopDate = time.UnixMilli(stop)
 	}
-	r.Terminal = e.Terminal()
+	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
+	if Version(r.head[:versionLength]).awaitsOutput() {
+		r.Status, r.Terminal = Running, false
+	}
 
 	body := bytes.Clone(d.rest)
 	if coding == codingGzip {

@@ -20,9 +20,10 @@ func recordOf(e *Execution, owner, inputType string) []byte {
 	if owner != "" {
 		rank = "1"
 	}
-	head := fmt.Sprintf("%c%s%s%013d%013d%014d%s%03d%02d", recordFormat, enc.version, enc.hash,
-		observedAt.UnixMilli(), observedAt.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType))
-	return append([]byte(head+owner+inputType), enc.payload...)
+	head := fmt.Sprintf("%c%s%s%013d%013d%014d%s%03d%02d%07d", recordFormat, enc.version, enc.hash,
+		observedAt.UnixMilli(), observedAt.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType), len(enc.payload))
+	record := append([]byte(head+owner+inputType), enc.payload...)
+	return append(append(append(record, 'a'), trailEntry(enc.version, e)...), fmt.Sprintf("%013d", observedAt.UnixMilli())...)
 }
 
 func TestDecodeRestores(t *testing.T) {
@@ -58,10 +59,21 @@ func TestDecodeRestores(t *testing.T) {
 			Plain: newRepresentation(body, e.Version(), bodyHash(body, &e)),
 		}
 		r.Gzip = nil
+		older := olderRecord(recordOf(&e, test.owner, test.inputType))
+		if again, err := decode(arn, older); err != nil || string(again.Plain.Body) != string(r.Plain.Body) || again.Owner != r.Owner {
+			t.Errorf("%s: in the older format: %+v, %v", what, again, err)
+		}
 		if diff := cmp.Diff(want, r, cmpopts.IgnoreUnexported(Record{})); diff != "" {
 			t.Errorf("%s: %s", what, diff)
 		}
 	}
+}
+
+// olderRecord returns a record as the older format has it: without the length of
+// the payload, and without a trail.
+func olderRecord(record []byte) []byte {
+	older := append([]byte{olderFormat}, record[1:headLength-payloadLengthLen]...)
+	return append(older, record[headLength:len(record)-trailEntryLength]...)
 }
 
 func TestDecodeRefusesDamage(t *testing.T) {
@@ -72,13 +84,11 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		record := recordOf(e, "ada", "url")
 		for n := range record {
 			_, err := decode(e.ARN, record[:n])
-			// What follows the last byte of the body is the check sum, which is not
-			// looked at: Redis and TCP have theirs.
-			if err == nil && (what == "plain" || n < len(record)-16) {
-				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, len(record))
+			if whole := len(record) - trailEntryLength; err == nil && n < whole {
+				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, whole)
 			}
 		}
-		for place, b := range map[int]byte{0: '2', 41: 'x', 82: 'x', 85: '-'} {
+		for place, b := range map[int]byte{0: '3', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {
 			damaged := append([]byte(nil), record...)
 			damaged[place] = b
 			if _, err := decode(e.ARN, damaged); err == nil {
@@ -100,8 +110,9 @@ func TestDecodeBoundsMemory(t *testing.T) {
 		for ; claimed >= 0x80; claimed >>= 7 {
 			bomb = append(bomb, byte(claimed)|0x80)
 		}
-		bomb = append(bomb, byte(claimed))
-		if _, err := decode(e.ARN, append(bomb, compress(make([]byte, 1<<20))...)); err == nil {
+		bomb = append(append(bomb, byte(claimed)), compress(make([]byte, 1<<20))...)
+		copy(bomb[headLength-payloadLengthLen:], fmt.Sprintf("%07d", len(bomb)-headLength))
+		if _, err := decode(e.ARN, bomb); err == nil || !strings.Contains(err.Error(), "payload") {
 			t.Error("accepted")
 		}
 	}
@@ -116,6 +127,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		f.Add(recordOf(&e, "ada", "url"))
 	}
 	f.Add([]byte("1" + string(Unobserved) + strings.Repeat("0", 62)))
+	f.Add([]byte("2" + string(Unobserved) + strings.Repeat("0", 69)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := string(b)
 		r, err := decode(arn, b)

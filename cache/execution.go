@@ -55,7 +55,13 @@ type Execution struct {
 	ErrorMessage string // one line for people, for failures
 	Owner        string // as the input names it; empty if it does not
 	InputType    string // as the input names it; empty if it does not
+	OwnerLeftOut bool   // the input that may name the owner was left out, so Step Functions is to be asked
 	Source       Source
+
+	// Whence it came, for the trail.
+	EventID    string    // the same in every copy of an event and in its replays; empty: no event
+	EmittedAt  time.Time // by Step Functions; never used to order; zero: not known
+	ReceivedAt time.Time // by us; zero: not known
 }
 
 // Terminal reports whether the execution has stopped. A redrive can still start
@@ -158,6 +164,35 @@ const rankAt = startLength + 1 + 5 + 1
 // awaitsOutput reports whether v is that of a success whose output is still to be
 // fetched. To the public it runs.
 func (v Version) awaitsOutput() bool { return v[rankAt:rankAt+3] == "6-0" }
+
+// told returns the version that readers are shown of a record of version v: a
+// success whose output is awaited is shown as the run that it was.
+func (v Version) told() Version {
+	if !v.awaitsOutput() {
+		return v
+	}
+	return v[:rankAt] + "1-2"
+}
+
+// AwaitsOutput reports whether v is that of a success whose output is still to be
+// fetched, and GaveUp whether the output could not be had.
+func (v Version) AwaitsOutput() bool { return v != "" && v.awaitsOutput() }
+
+// GaveUp reports whether v is that of a success without its output.
+func (v Version) GaveUp() bool { return v != "" && v[rankAt:rankAt+3] == "6-1" }
+
+// SameOrLaterState reports whether v is that of a state of the same execution as
+// late as that of w, or later, whatever is known of its output. Nothing known, the
+// empty version, is before everything.
+func (v Version) SameOrLaterState(w Version) bool {
+	return v != "" && v[:rankAt+1] >= w[:rankAt+1]
+}
+
+// RedriveCount returns the redrive count that v holds.
+func (v Version) RedriveCount() int { return v.redriveCount() }
+
+// Running reports whether v is that of an execution that has not ended.
+func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
 
 // redriveCount returns the redrive count that v holds.
 func (v Version) redriveCount() int {

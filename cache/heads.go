@@ -114,7 +114,7 @@ func (h *heads) keep(arn ARN, e headEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record tell.
 func statusOfHead(head string) Status {
-	if len(head) < 1+versionLength || head[0] != recordFormat {
+	if len(head) < 1+versionLength || head[0] != recordFormat && head[0] != olderFormat {
 		return ""
 	}
 	v := Version(head[1 : 1+versionLength])

@@ -127,12 +127,16 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 		t.Fatalf("%s: no record", arn)
 	}
 	hash, _, _ := strings.Cut(strings.TrimPrefix(r.Plain.ETag[0], `"`+string(r.Version)+"-"), `"`)
-	if r.Version == Unobserved {
+	exact := Version(r.head[:versionLength])
+	if exact == Unobserved {
 		hash = strings.Repeat("0", hashLength) // a registration has no body of its own
 	} else if body := bodyHash(r.Plain.Body, &Execution{Status: r.Status, Error: r.Error}); body != hash {
 		t.Errorf("%s: body of another observation", arn)
 	}
-	got := joined{identity: string(r.Version) + hash, owner: r.Owner, inputType: r.InputType}
+	if exact.told() != r.Version {
+		t.Errorf("%s: version %s is told as %s", arn, exact, r.Version)
+	}
+	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType}
 	want.epoch, want.ownerRank = 0, 0 // not told to readers
 	if got != want {
 		t.Errorf("%s:\n got %+v\nwant %+v", arn, got, want)

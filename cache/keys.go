@@ -18,11 +18,21 @@ import (
 //	sc:{p}:recent            zset     ARN by start date in ms: the newest of the partition
 //	sc:{p}:changed           channel  ARNs of executions whose records changed, a line each;
 //	                                  on one node all partitions share sc:changed
+//	sc:{p}:awaiting          zset     ARN by when to ask, in ms: outputs and owners that events left out
+//	sc:{p}:doubted           zset     ARN by when to ask, in ms: executions that may have been missed
+//	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
+//	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (lifeline.go)
 //	sc:{p}:probe             string   whether writes are taken; nothing else
 //	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
 //	sc:{keys}:changed        channel  an API key changed
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
+//	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
+//	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
+//	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
+//	sc:{audit}:lost          hash     at, in ms, and why: records that were lost and are not learnt again yet
+//	sc:{audit}:backfill:H    string   where a backfill goes on; H is a hash of what it fills
+//	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
 // The zsets are hints: a reader checks the record and drops what is not there.
 type names struct {
@@ -30,6 +40,9 @@ type names struct {
 	partitions [partitionCount]partitionNames
 	apiKeys    string
 	keyChanges string
+	sweeps     string
+	machines   string
+	lost       string
 }
 
 type partitionNames struct {
@@ -37,6 +50,10 @@ type partitionNames struct {
 	running    string
 	recent     string
 	changed    string
+	awaiting   string
+	doubted    string
+	late       string
+	born       string
 	probe      string
 }
 
@@ -49,7 +66,10 @@ const (
 )
 
 func newNames(prefix string, m mode) *names {
-	n := &names{prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed"}
+	n := &names{
+		prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed",
+		sweeps: prefix + ":{audit}:sweeps", machines: prefix + ":{audit}:machines", lost: prefix + ":{audit}:lost",
+	}
 	for i := range n.partitions {
 		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
 		n.partitions[i] = partitionNames{
@@ -57,6 +77,10 @@ func newNames(prefix string, m mode) *names {
 			running:    tag + "running",
 			recent:     tag + "recent",
 			changed:    tag + "changed",
+			awaiting:   tag + "awaiting",
+			doubted:    tag + "doubted",
+			late:       tag + "late",
+			born:       tag + "born",
 			probe:      tag + "probe",
 		}
 		if m != cluster {
@@ -76,6 +100,12 @@ func (n *names) owner(owner string) string {
 	sum := sha256.Sum256([]byte(owner)) // an owner may hold any character, braces too
 	return n.prefix + ":{owner:" + hex.EncodeToString(sum[:16]) + "}:executions"
 }
+
+func (n *names) doubts(machine string) string { return n.prefix + ":{audit}:doubts:" + machine }
+
+func (n *names) backfill(hash string) string { return n.prefix + ":{audit}:backfill:" + hash }
+
+func (n *names) budget(name string) string { return n.prefix + ":{budget:" + name + "}:spent" }
 
 func (n *names) quota(keyHash string) string { return n.prefix + ":{quota:" + keyHash + "}:spent" }
 

@@ -21,14 +21,10 @@ func (r *Record) Data() []byte {
 // PublicStatus returns the word of the public API for where the execution stands:
 // Running, Succeeded or Failed.
 func (r *Record) PublicStatus() Status {
-	return publicOf(r.Version, r.Terminal, r.Status)
-}
-
-func publicOf(v Version, terminal bool, s Status) Status {
 	switch {
-	case !terminal || v.awaitsOutput():
+	case !r.Terminal:
 		return Running
-	case s == Succeeded:
+	case r.Status == Succeeded:
 		return Succeeded
 	}
 	return Failed
