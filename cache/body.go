@@ -88,8 +88,11 @@ func bodyHash(body []byte, e *Execution) string {
 const hashLength = 16
 
 // Full returns the answer of ?view=full: the documented keys and then what else
-// is known. It is built on each call.
-func (r *Record) Full() *Representation {
+// is known. It is built on each call. auditedAt is the time up to which the state
+// machine is known to be whole, zero for none. It moves on every minute and says
+// nothing new of the execution, so the entity tag does not depend on it: who waits
+// for a change is not woken by it.
+func (r *Record) Full(auditedAt time.Time) *Representation {
 	b := make([]byte, 0, len(r.Plain.Body)+512)
 	b = append(b, r.Plain.Body[:len(r.Plain.Body)-len(bodyTail)]...)
 	b = append(b, `,"executionStatus":`...)
@@ -112,9 +115,12 @@ func (r *Record) Full() *Representation {
 	b = append(b, r.Source...)
 	b = append(b, `","version":"`...)
 	b = append(b, r.Version...)
-	b = append(b, `"`...)
-	b = append(b, bodyTail...)
 	sum := sha256.Sum256(b)
+	b = append(b, '"')
+	if !auditedAt.IsZero() {
+		b = appendDate(append(b, `,"auditedAt":`...), auditedAt)
+	}
+	b = append(b, bodyTail...)
 	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
 }
 

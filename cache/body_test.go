@@ -110,9 +110,13 @@ func TestFull(t *testing.T) {
 		`,"stopDate":"2026-02-10T12:00:01Z","errorMessage":"Boom: no","executionStatus":"TIMED_OUT","name":"full"` +
 		`,"stateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline","attempt":3,"error":"Boom"` +
 		`,"observedAt":"2026-02-10T12:30:00.123Z","source":"replay","version":"` + string(e.Version()) + `"}}`
-	full := r.Full()
+	full := r.Full(time.Time{})
 	if diff := cmp.Diff(want, string(full.Body)); diff != "" {
 		t.Error(diff)
+	}
+	audited := r.Full(bodyStart)
+	if want := strings.TrimSuffix(want, "}}") + `,"auditedAt":"2026-02-10T12:00:00Z"}}`; string(audited.Body) != want || audited.ETag[0] != full.ETag[0] {
+		t.Errorf("audited: %s with the ETag %s, else %s", audited.Body, audited.ETag[0], full.ETag[0])
 	}
 	if full.ETag[0] == r.Plain.ETag[0] || !strings.HasPrefix(full.ETag[0], `"`+string(r.Version)+"-") || !strings.HasSuffix(full.ETag[0], `-full"`) {
 		t.Errorf("ETag %s beside %s", full.ETag[0], r.Plain.ETag[0])
@@ -121,7 +125,7 @@ func TestFull(t *testing.T) {
 	if r, err = decode(e.ARN, recordOf(&e, "", "")); err != nil {
 		t.Fatal(err)
 	}
-	if body := string(r.Full().Body); !strings.Contains(body, `"attempt":1,"error":null,`) {
+	if body := string(r.Full(time.Time{}).Body); !strings.Contains(body, `"attempt":1,"error":null,`) {
 		t.Errorf("without an error: %s", body)
 	}
 }
@@ -143,7 +147,7 @@ func TestETagTellsAnswersApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, answer := range []*Representation{r.Plain, r.Gzip, r.Full()} {
+		for _, answer := range []*Representation{r.Plain, r.Gzip, r.Full(time.Time{})} {
 			if answer == nil {
 				continue
 			}

@@ -157,6 +157,9 @@ type Cache struct {
 	misses  *misses
 	keys    *apiKeys
 	quotas  *quotas
+
+	lifeline *lifeline
+	audited  audited
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error tells what is
@@ -193,7 +196,7 @@ func Open(o Options) (*Cache, error) {
 	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
 		return nil, err
 	}
-	c.feed = newFeed(c)
+	c.feed, c.lifeline = newFeed(c), newLifeline(c)
 	return c, nil
 }
 
@@ -214,6 +217,8 @@ func (c *Cache) Run(ctx context.Context) error {
 	g.Go(func() error { return c.watchPrimaries(ctx) })
 	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
 	g.Go(func() error { return c.quotas.run(ctx) })
+	g.Go(func() error { return c.lifeline.run(ctx) })
+	g.Go(func() error { return c.watchAudits(ctx) })
 	return g.Wait()
 }
 

@@ -8,6 +8,7 @@ type metrics struct {
 	nearMisses    prometheus.Counter
 	readBatches   prometheus.Counter
 	notifications prometheus.Counter
+	losses        prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -23,5 +24,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		nearMisses:    counter("near_cache_misses_total", "Reads that needed Redis."),
 		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads; each serves many."),
 		notifications: counter("change_notifications_total", "Changes heard on the change feed."),
+		losses:        counter("redis_losses_total", "Times that Redis was found emptied, or back in an older state."),
 	}
 }

@@ -3,8 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,11 +21,50 @@ type health struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
 	Version string   `json:"version"`
+	Audit   []audit  `json:"audit,omitempty"`
+}
+
+// audit is how far a state machine has been compared with Step Functions. Its ARN
+// would tell the account.
+type audit struct {
+	StateMachine   string     `json:"stateMachine"`
+	ConfirmedUntil *time.Time `json:"confirmedUntil"`
+	Doubts         int        `json:"doubts"`
+}
+
+func (s *Server) audits() (all []audit) {
+	if s.options.Audits == nil {
+		return nil
+	}
+	audits := s.options.Audits()
+	for _, machine := range slices.Sorted(maps.Keys(audits)) {
+		each := audit{StateMachine: machine[strings.LastIndexByte(machine, ':')+1:], Doubts: audits[machine].Doubts}
+		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
+			each.ConfirmedUntil = &until
+		}
+		all = append(all, each)
+	}
+	return all
+}
+
+// confirmedUntil returns the time up to which the state machine of an execution is
+// known to be whole, zero for none. Children of a Distributed Map are not listed
+// with it.
+func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
+	if s.options.Audits == nil {
+		return time.Time{}
+	}
+	return s.options.Audits()[arn.StateMachine()].ConfirmedUntil
 }
 
 // getHealth is GET /v1/health: 200 as long as the process answers.
 func (s *Server) getHealth(x *exchange) error {
-	h := health{Status: "ok", Version: s.options.Version}
+	h := health{Status: "ok", Version: s.options.Version, Audit: s.audits()}
+	if s.options.Concern != nil {
+		if concern := s.options.Concern(); concern != "" {
+			h.Status, h.Reasons = "degraded", []string{concern}
+		}
+	}
 	for _, reason := range s.notReady() {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, reason.part+": not available")

@@ -54,12 +54,18 @@ type Part struct {
 
 // Options say what a Server serves and to whom.
 type Options struct {
-	Cache     Executions
-	Sets      Sets
-	Lists     Lists
-	Keys      Keys // nil: no API keys
-	JWT       *JWT // nil: no JWTs
-	Parts     []Part
+	Cache Executions
+	Sets  Sets
+	Lists Lists
+	Keys  Keys // nil: no API keys
+	JWT   *JWT // nil: no JWTs
+	Parts []Part
+	// Concern returns what everybody may know about why the answers may be wrong,
+	// empty if there is nothing; nil: never.
+	Concern func() string
+	// Audits returns how far each state machine has been compared with Step
+	// Functions, by ARN; nil: none is.
+	Audits    func() map[string]cache.Audited
 	Retention time.Duration // how long stopped executions are kept, to be told
 	MaxWait   time.Duration // of one request; 0: nobody waits
 	Grace     time.Duration // for which a read of an unknown execution is held (ARRIVAL_GRACE); 0: not at all

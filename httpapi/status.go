@@ -134,7 +134,7 @@ func (s *Server) unknown() *problem {
 func (x *exchange) representation(r *cache.Record, full bool) *cache.Representation {
 	switch {
 	case full:
-		return r.Full()
+		return r.Full(x.server.confirmedUntil(r.ARN))
 	case r.Gzip != nil && acceptsGzip(x.r.Header["Accept-Encoding"]):
 		return r.Gzip
 	}

@@ -1,0 +1,101 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// eraseScript removes an execution if it belongs to an owner. KEYS: record, running
+// index, recent index, awaited, doubted, change channel. ARGV: ARN, owner, PUBLISH
+// or SPUBLISH. Where things stand in a record is said in apply.lua.
+var eraseScript = redis.NewScript(`
+local head = redis.call('GETRANGE', KEYS[1], 0, 93 + #ARGV[2])
+local fixed = string.sub(head, 1, 1) == '1' and 87 or 94
+if tonumber(string.sub(head, 83, 85)) ~= #ARGV[2] or string.sub(head, fixed + 1, fixed + #ARGV[2]) ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1])
+for i = 2, 5 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call(ARGV[3], KEYS[6], ARGV[1])
+return 1`)
+
+// eraseBatch is how many records are looked at in one round trip.
+const eraseBatch = 500
+
+// Erase forgets every execution of an owner: records, trails and index. It looks at
+// every record there is, since the index of an owner holds the newest only, and
+// tells found how many it has looked at and how many it erased, now and then. What
+// Step Functions tells of them later is learnt again.
+func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, erased int64)) error {
+	var looked, erased atomic.Int64
+	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
+		match := c.names.prefix + ":{*}:execution:*"
+		for cursor := uint64(0); ; {
+			keys, next, err := node.Scan(ctx, cursor, match, eraseBatch).Result()
+			if err != nil {
+				return fmt.Errorf("look for records: %w", err)
+			}
+			n, err := c.eraseAmong(ctx, node, keys, owner)
+			if err != nil {
+				return err
+			}
+			found(looked.Add(int64(len(keys))), erased.Add(int64(n)))
+			if cursor = next; cursor == 0 {
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.writers.Del(ctx, c.names.owner(owner)).Err(); err != nil {
+		return fmt.Errorf("erase the index of the owner: %w", err)
+	}
+	return nil
+}
+
+// eraseAmong erases those of the records that belong to an owner.
+func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []string, owner string) (erased int, err error) {
+	pipe := node.Pipeline()
+	heads := make([]*redis.StringCmd, len(keys))
+	for i, key := range keys {
+		heads[i] = pipe.GetRange(ctx, key, 0, headLength+MaxOwnerLength)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("read records: %w", err)
+	}
+	for i, key := range keys {
+		_, name, ours := strings.Cut(key, "}:execution:")
+		if !ours || ownerOfHead(heads[i].Val()) != owner {
+			continue
+		}
+		arn := ARN(name)
+		p := c.names.partition(arn)
+		names := []string{key, p.running, p.recent, p.awaiting, p.doubted, p.changed}
+		n, err := eraseScript.Run(ctx, node, names, string(arn), owner, c.publish).Int()
+		if err != nil {
+			return erased, fmt.Errorf("erase %s: %w", arn, err)
+		}
+		erased += n
+	}
+	return erased, nil
+}
+
+// ownerOfHead returns the owner that the beginning of a record names.
+func ownerOfHead(head string) string {
+	fixed := headLength
+	if head != "" && head[0] == olderFormat {
+		fixed -= payloadLengthLen
+	}
+	if len(head) < fixed {
+		return ""
+	}
+	n, err := strconv.Atoi(head[82:85])
+	if err != nil || n < 0 || len(head) < fixed+n {
+		return ""
+	}
+	return head[fixed : fixed+n]
+}

@@ -1,0 +1,206 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	beatEvery = time.Second
+	// beatsKept is how many beats back a Redis may go without having lost what
+	// matters: a replica that takes over may be a moment behind.
+	beatsKept = 5
+	beatLimit = 2 * time.Second
+)
+
+// lifeline notices when a Redis has lost its records: it was emptied, restarted
+// without its files, or filled with an old copy. Each process counts a number on
+// and remembers it. A Redis in which it is gone, or smaller than it was five
+// seconds ago, is not the one that was written to.
+//
+// What was lost is remembered in Redis too, for all processes, until the audit or
+// a backfill has learnt it again.
+type lifeline struct {
+	cache *Cache
+	log   *slog.Logger
+
+	seen [partitionCount][]lifesign // the latest, the newest last
+	lost atomic.Pointer[Loss]
+}
+
+// lifesign is what a partition answered once.
+type lifesign struct {
+	born  string
+	beats int64
+}
+
+// Loss is that records were lost and are not learnt again yet.
+type Loss struct {
+	At  time.Time // when that was noticed, by the clock of Redis
+	Why string
+}
+
+// beatScript counts on, and begins where there is nothing. KEYS: born. ARGV: a
+// name to begin with. It answers with the name and the count as it was before.
+var beatScript = redis.NewScript(`
+local born = redis.call('HGET', KEYS[1], 'id')
+if not born then
+  born = ARGV[1]
+  redis.call('HSET', KEYS[1], 'id', born)
+end
+return {born, redis.call('HINCRBY', KEYS[1], 'beats', 1) - 1}`)
+
+// lossScript remembers a loss, unless an earlier one is. KEYS: lost. ARGV: why.
+var lossScript = redis.NewScript(`
+local time = redis.call('TIME')
+if redis.call('HSETNX', KEYS[1], 'at', time[1] .. string.sub(1000000 + time[2], 2, 4)) == 1 then
+  redis.call('HSET', KEYS[1], 'why', ARGV[1])
+end`)
+
+func newLifeline(c *Cache) *lifeline { return &lifeline{cache: c, log: c.options.Log} }
+
+// run watches until ctx ends.
+func (l *lifeline) run(ctx context.Context) error {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		if err := l.look(ctx); err != nil && ctx.Err() == nil {
+			l.log.Debug("cannot look whether records were lost", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look counts on in every partition, or in one where all are on one node, and
+// finds out what is lost. What replicas did not confirm proves nothing: it may be
+// gone with a primary that was cut off.
+func (l *lifeline) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	c := l.cache
+	partitions := c.names.partitions[:]
+	if c.address.mode != cluster {
+		partitions = partitions[:1]
+	}
+	probes, places := make([]*write, len(partitions)), map[*write]int{}
+	for i := range partitions {
+		probes[i] = &write{partition: &partitions[i]}
+		places[probes[i]] = i
+	}
+	signs, name := make([]lifesign, len(partitions)), rand.Text()
+	c.byPrimary(ctx, probes, func(w *write) string { return w.partition.born }, func(ctx context.Context, node *redis.Client, group []*write) {
+		cmds := make([]*redis.Cmd, len(group))
+		unconfirmed := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
+			for i, w := range group {
+				cmds[i] = beatScript.Eval(ctx, pipe, []string{w.partition.born}, name)
+			}
+		})
+		for i, w := range group {
+			signs[places[w]], w.err = readLifesign(cmds[i])
+			w.err = errors.Join(w.err, unconfirmed)
+		}
+	})
+	var errs []error
+	for i, w := range probes {
+		if w.err != nil {
+			errs = append(errs, w.err)
+		} else if why := l.judge(i, signs[i]); why != "" {
+			errs = append(errs, l.remember(ctx, why))
+		}
+	}
+	return errors.Join(append(errs, l.recall(ctx))...)
+}
+
+func readLifesign(cmd *redis.Cmd) (lifesign, error) {
+	answer, err := cmd.Slice()
+	if err != nil {
+		return lifesign{}, err
+	}
+	if len(answer) == 2 {
+		born, ok1 := answer[0].(string)
+		beats, ok2 := answer[1].(int64)
+		if ok1 && ok2 {
+			return lifesign{born, beats}, nil
+		}
+	}
+	return lifesign{}, errAnswer
+}
+
+// judge returns why the records of a partition are lost, or "" if they are not.
+func (l *lifeline) judge(partition int, now lifesign) (why string) {
+	seen := l.seen[partition]
+	if len(seen) > 0 {
+		switch oldest := seen[0]; {
+		case now.born != oldest.born:
+			why = "Redis was emptied"
+		case now.beats < oldest.beats:
+			why = "Redis went back to an older state"
+		}
+	}
+	if why != "" {
+		seen = nil
+	}
+	seen = append(seen, now)
+	l.seen[partition] = slices.Clone(seen[max(0, len(seen)-beatsKept):])
+	return why
+}
+
+// remember tells all processes.
+func (l *lifeline) remember(ctx context.Context, why string) error {
+	l.cache.metrics.losses.Inc()
+	l.log.Error("records were lost; learning again what can be learnt", "why", why)
+	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why})
+	if err := lossScript.Run(ctx, l.cache.writers, []string{l.cache.names.lost}, why).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("remember that records were lost: %w", err)
+	}
+	return nil
+}
+
+// recall learns what all processes know of a loss.
+func (l *lifeline) recall(ctx context.Context) error {
+	lost, err := l.cache.writers.HGetAll(ctx, l.cache.names.lost).Result()
+	if err != nil {
+		return fmt.Errorf("ask whether records were lost: %w", err)
+	}
+	if len(lost) == 0 {
+		l.lost.Store(nil)
+		return nil
+	}
+	l.lost.Store(&Loss{At: milliseconds(lost["at"]), Why: lost["why"]})
+	return nil
+}
+
+// Lost returns what is known of a loss of records that are not learnt again yet,
+// nil if there is none. It needs Run, and is two seconds old at most.
+func (c *Cache) Lost() *Loss { return c.lifeline.lost.Load() }
+
+// Relearnt says that what was lost up to a moment, by the clock of Redis, is known
+// again, as far as that is in our hands.
+func (c *Cache) Relearnt(ctx context.Context, until time.Time) error {
+	lost, err := c.writers.HGet(ctx, c.names.lost, "at").Result()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err == nil && milliseconds(lost).After(until) {
+		return nil // since then more was lost
+	}
+	if err == nil {
+		err = c.writers.Del(ctx, c.names.lost).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("note that records are learnt again: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Audited is how far the audit of a state machine has come.
+type Audited struct {
+	// Swept is when the latest sweep began that came to its end, by the clock of
+	// Redis; zero: none did.
+	Swept time.Time `json:"swept,omitzero"`
+	// ConfirmedUntil is the time up to which everything that Step Functions lists
+	// is known here; zero: nothing is confirmed.
+	ConfirmedUntil time.Time `json:"confirmedUntil,omitzero"`
+	// Doubts is how many executions differed when the latest sweep ended.
+	Doubts int `json:"doubts"`
+}
+
+// Sweep is the turn of one process to compare a state machine with Step Functions.
+type Sweep struct {
+	Machine string
+	Begun   time.Time         // by the clock of Redis
+	Before  Audited           // as the sweep before left it
+	Doubts  map[ARN]time.Time // executions that differed then, and until when they did not
+}
+
+// maxDoubts bounds what is remembered of one state machine from sweep to sweep.
+// What is left out is found again.
+const maxDoubts = 100_000
+
+// ClaimSweep returns a sweep of one of the state machines that is due, or nil if
+// none is. It is the caller's for the time of the lease; EndSweep ends it,
+// ExtendSweep makes it last longer.
+func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
+	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	defer cancel()
+	for _, machine := range machines {
+		if err := c.writers.ZAddNX(ctx, c.names.sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
+			return nil, fmt.Errorf("enter a state machine: %w", err)
+		}
+		now, err := claimScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, lease.Milliseconds()).Int64()
+		if err != nil {
+			return nil, fmt.Errorf("claim a sweep: %w", err)
+		}
+		if now > 0 {
+			return c.beginSweep(ctx, machine, time.UnixMilli(now))
+		}
+	}
+	return nil, nil
+}
+
+func (c *Cache) beginSweep(ctx context.Context, machine string, begun time.Time) (*Sweep, error) {
+	s := &Sweep{Machine: machine, Begun: begun, Doubts: map[ARN]time.Time{}}
+	before, err := c.writers.HGet(ctx, c.names.machines, machine).Bytes()
+	if err == nil {
+		err = json.Unmarshal(before, &s.Before)
+	}
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read how far the audit is: %w", err)
+	}
+	doubts, err := c.writers.HGetAll(ctx, c.names.doubts(machine)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read what is doubted: %w", err)
+	}
+	for arn, until := range doubts {
+		s.Doubts[ARN(arn)] = milliseconds(until)
+	}
+	return s, nil
+}
+
+// ExtendSweep keeps a sweep from being claimed by others for d from now.
+func (c *Cache) ExtendSweep(ctx context.Context, machine string, d time.Duration) error {
+	if err := postponeScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, d.Milliseconds()).Err(); err != nil {
+		return fmt.Errorf("extend a sweep: %w", err)
+	}
+	return nil
+}
+
+// EndSweep stores what a sweep found out: how far it came, and what differs now.
+// The next is due after d.
+func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	defer cancel()
+	text, err := json.Marshal(now)
+	if err != nil {
+		return fmt.Errorf("end a sweep: %w", err)
+	}
+	_, err = c.writers.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		key := c.names.doubts(s.Machine)
+		pipe.Del(ctx, key)
+		fields := make([]any, 0, 2*min(len(s.Doubts), maxDoubts))
+		for arn, until := range s.Doubts {
+			if len(fields) < 2*maxDoubts {
+				fields = append(fields, string(arn), strconv.FormatInt(unixMilli(until), 10))
+			}
+		}
+		if len(fields) > 0 {
+			pipe.HSet(ctx, key, fields...)
+			pipe.Expire(ctx, key, runningLife)
+		}
+		pipe.HSet(ctx, c.names.machines, s.Machine, text)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end a sweep: %w", err)
+	}
+	return c.ExtendSweep(ctx, s.Machine, d)
+}
+
+// audited is what this process knows of the audits of all.
+type audited struct {
+	all atomic.Pointer[map[string]Audited]
+}
+
+const auditedEvery = 2 * time.Second
+
+// watchAudits keeps that fresh until ctx ends.
+func (c *Cache) watchAudits(ctx context.Context) error {
+	tick := time.NewTicker(auditedEvery)
+	defer tick.Stop()
+	for {
+		c.readAudits(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// readAudits leaves everything as it is where Redis cannot be asked.
+func (c *Cache) readAudits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	texts, err := c.writers.HGetAll(ctx, c.names.machines).Result()
+	if err != nil {
+		return
+	}
+	all := make(map[string]Audited, len(texts))
+	for machine, text := range texts {
+		var a Audited
+		if json.Unmarshal([]byte(text), &a) == nil {
+			all[machine] = a
+		}
+	}
+	c.audited.all.Store(&all)
+}
+
+// Audits returns how far the audit of each state machine is, by ARN. It needs Run,
+// and is a few seconds old at most. The map must not be changed.
+func (c *Cache) Audits() map[string]Audited {
+	if all := c.audited.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
