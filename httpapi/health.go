@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"statuscache/cache"
 )
 
 // health is the answer of GET /v1/health. It names what is wrong and not why:
