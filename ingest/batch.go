@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"statuscache/cache"
 )
@@ -16,17 +17,17 @@ type batch struct {
 
 type received struct {
 	message Message
-	event   Event
+	event   cache.Execution
 }
 
 // decode sorts messages. What will never make sense is in neither list: it is
 // left to the redrive policy of the queue.
 func (c *Consumer) decode(messages []Message) *batch {
-	b := &batch{}
+	b, now := &batch{}, time.Now()
 	for _, m := range messages {
 		event, err := c.decoder.Decode([]byte(m.Body))
 		switch {
-		case errors.Is(err, ErrNotOurs) || err == nil && !c.ours(event.Execution.ARN):
+		case errors.Is(err, ErrNotOurs) || err == nil && !c.ours(event.ARN):
 			c.metrics.count(resultIgnored, 1)
 			b.finished = append(b.finished, m)
 		case err != nil:
@@ -35,6 +36,7 @@ func (c *Consumer) decode(messages []Message) *batch {
 				c.options.Log.Error("message left for the dead-letter queue", "message", m.ID, "error", err)
 			}
 		default:
+			event.ReceivedAt = now
 			b.pending = append(b.pending, received{m, event})
 		}
 	}

@@ -166,7 +166,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 	executions := make([]cache.Execution, len(b.pending))
 	for i := range b.pending {
-		executions[i] = b.pending[i].event.Execution
+		executions[i] = b.pending[i].event
 	}
 	var done []Message
 	var left []received
@@ -179,7 +179,7 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 		}
 		c.metrics.count(result(outcome.Verdict), 1)
 		if outcome.Verdict == cache.Applied {
-			c.metrics.observeAge(r.event.Time)
+			c.metrics.observeAge(r.event.EmittedAt)
 		}
 		done = append(done, r.message)
 	}

@@ -30,13 +30,6 @@ const (
 	maxStatus    = 64      // bytes
 )
 
-// Event is what a message says.
-type Event struct {
-	Execution cache.Execution
-	ID        string    // the same in every copy and replay
-	Time      time.Time // of emission; never used to order
-}
-
 // Decoder reads messages. The zero value learns no owners.
 type Decoder struct {
 	Owner OwnerPath
@@ -62,6 +55,7 @@ type detail struct {
 	StopDate      jsontext.Value `json:"stopDate"`
 	RedriveCount  jsontext.Value `json:"redriveCount"`
 	Input         jsontext.Value `json:"input"`
+	InputDetails  jsontext.Value `json:"inputDetails"`
 	Output        jsontext.Value `json:"output"`
 	OutputDetails jsontext.Value `json:"outputDetails"`
 	Error         jsontext.Value `json:"error"`
@@ -75,37 +69,36 @@ var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 // (EVENTS.md §1) and strict in what it lets through: the ARN is well formed, the
 // dates and the redrive count fit a version, texts are bounded. Its errors wrap
 // ErrNotOurs or ErrUndecodable and quote nothing of the message.
-func (d *Decoder) Decode(body []byte) (Event, error) {
+func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
 	if len(body) > maxBody {
-		return Event{}, undecodable("it is larger than 1 MiB")
+		return cache.Execution{}, undecodable("it is larger than 1 MiB")
 	}
 	var env envelope
 	if err := json.Unmarshal(body, &env, lenient); err != nil {
-		return Event{}, undecodable("it is not a JSON object with the envelope of EventBridge")
+		return cache.Execution{}, undecodable("it is not a JSON object with the envelope of EventBridge")
 	}
 	if env.Source == nil || env.DetailType == nil || isNull(env.Detail) {
-		return Event{}, undecodable("source, detail-type or detail is missing")
+		return cache.Execution{}, undecodable("source, detail-type or detail is missing")
 	}
 	if *env.Source != eventSource || *env.DetailType != eventDetailType {
-		return Event{}, ErrNotOurs
+		return cache.Execution{}, ErrNotOurs
 	}
 	var det detail
 	if err := json.Unmarshal(env.Detail, &det, lenient); err != nil {
-		return Event{}, undecodable("detail is not an object")
+		return cache.Execution{}, undecodable("detail is not an object")
 	}
-	ev := Event{ID: text(env.ID)}
-	ev.Time, _ = date(env.Time) // only for a metric
-	err := d.execution(&ev, &det)
+	e := cache.Execution{Completeness: cache.Complete, Source: cache.FromEvent, EventID: text(env.ID)}
+	e.EmittedAt, _ = date(env.Time)
 	if !isNull(env.ReplayName) {
-		ev.Execution.Source = cache.FromReplay
+		e.Source = cache.FromReplay
 	}
-	return ev, err
+	return e, d.execution(&e, &det)
 }
 
 func undecodable(why string) error { return fmt.Errorf("%w: %s", ErrUndecodable, why) }
 
 // execution makes the observation of a detail.
-func (d *Decoder) execution(ev *Event, det *detail) error {
+func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	arn, err := cache.ParseARN(text(det.ExecutionARN))
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
@@ -122,37 +115,35 @@ func (d *Decoder) execution(ev *Event, det *detail) error {
 	if !ok {
 		return undecodable("redriveCount is not a count")
 	}
-	e := cache.Execution{
-		ARN: arn, Status: cache.Status(status), StartDate: start, RedriveCount: redrives,
-		Completeness: cache.Complete, Source: cache.FromEvent,
-	}
+	e.ARN, e.Status, e.StartDate, e.RedriveCount = arn, cache.Status(status), start, redrives
 	e.StopDate, _ = date(det.StopDate)
 	if e.Terminal() && e.StopDate.IsZero() { // stopped, but it does not say when
-		if e.StopDate = ev.Time; e.StopDate.IsZero() {
+		if e.StopDate = e.EmittedAt; e.StopDate.IsZero() {
 			e.StopDate = start
 		}
 	}
 	switch {
 	case e.Status == cache.Succeeded:
-		e.Output, e.Completeness = output(det)
+		e.Output, e.Completeness = output(det.Output, det.OutputDetails)
 	case e.Terminal():
 		e.Error = clip(oneLine(text(det.Error)), maxErrorName)
 		e.ErrorMessage = ErrorMessage(e.Status, e.Error, text(det.Cause))
 	}
 	e.Owner, e.InputType = d.registers(det.Input)
-	ev.Execution = e
+	e.OwnerLeftOut = len(d.Owner) > 0 && (isNull(det.Input) || !included(det.InputDetails))
 	return nil
 }
 
-// output returns the output byte for byte as it was in its string. What is not
-// JSON could not be put into an answer, and counts as left out.
-func output(det *detail) ([]byte, cache.Completeness) {
-	if isNull(det.Output) || !included(det.OutputDetails) {
-		return nil, cache.OutputGivenUp
+// output returns the output byte for byte as it was in its string. One that was
+// left out is awaited: Step Functions can be asked for it. One that is not JSON
+// could not be put into an answer, wherever it came from.
+func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
+	if isNull(value) || !included(details) {
+		return nil, cache.OutputAwaited
 	}
-	out := []byte(det.Output)
-	if det.Output.Kind() == '"' {
-		out = unquoted(det.Output)
+	out := []byte(value)
+	if value.Kind() == '"' {
+		out = unquoted(value)
 	}
 	if !jsontext.Value(out).IsValid(lenient) {
 		return nil, cache.OutputGivenUp

@@ -84,12 +84,12 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				return
 			}
-			e := ev.Execution
+			e := ev
 			if w.source == "" {
 				w.source = cache.FromEvent
 			}
-			if e.Source != w.source || e.RedriveCount != w.redrives || e.StartDate.IsZero() || ev.ID == "" || ev.Time.IsZero() {
-				t.Errorf("source %s, redrives %d, start %v, id %q, time %v", e.Source, e.RedriveCount, e.StartDate, ev.ID, ev.Time)
+			if e.Source != w.source || e.RedriveCount != w.redrives || e.StartDate.IsZero() || ev.EventID == "" || ev.EmittedAt.IsZero() {
+				t.Errorf("source %s, redrives %d, start %v, id %q, time %v", e.Source, e.RedriveCount, e.StartDate, ev.EventID, ev.EmittedAt)
 			}
 			for _, c := range []struct{ what, got, want string }{
 				{"name", e.ARN.Name(), w.name},
@@ -133,8 +133,8 @@ func TestOutputByteForByte(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(ev.Execution.Output) != out || ev.Execution.Completeness != cache.Complete {
-				t.Errorf("%s: %.60q became %.60q", shape, out, ev.Execution.Output)
+			if string(ev.Output) != out || ev.Completeness != cache.Complete {
+				t.Errorf("%s: %.60q became %.60q", shape, out, ev.Output)
 			}
 		}
 	}
@@ -142,13 +142,34 @@ func TestOutputByteForByte(t *testing.T) {
 
 func TestOutputLeftOut(t *testing.T) {
 	t.Parallel()
-	for _, more := range []string{
-		``, `,"output":null`, `,"output":null,"outputDetails":{"included":true}`, `,"output":"","outputDetails":{"included":false}`,
-		`,"output":"{}","outputDetails":{"included":false}`, `,"output":"{"`, `,"output":"{}{}"`, `,"output":"\"\u0000\""`,
+	for more, want := range map[string]cache.Completeness{
+		``: cache.OutputAwaited, `,"output":null`: cache.OutputAwaited,
+		`,"output":null,"outputDetails":{"included":true}`:  cache.OutputAwaited,
+		`,"output":"","outputDetails":{"included":false}`:   cache.OutputAwaited,
+		`,"output":"{}","outputDetails":{"included":false}`: cache.OutputAwaited,
+		// Step Functions would tell the same again.
+		`,"output":"{"`: cache.OutputGivenUp, `,"output":"{}{}"`: cache.OutputGivenUp, `,"output":"\"\u0000\""`: cache.OutputGivenUp,
 	} {
 		ev, err := new(Decoder).Decode(event(base + more))
-		if err != nil || ev.Execution.Completeness != cache.OutputGivenUp || ev.Execution.Output != nil {
-			t.Errorf("%s: %v, %d, %q", more, err, ev.Execution.Completeness, ev.Execution.Output)
+		if err != nil || ev.Completeness != want || ev.Output != nil {
+			t.Errorf("%s: %v, %d, %q", more, err, ev.Completeness, ev.Output)
+		}
+	}
+}
+
+// TestOwnerLeftOut: only where an owner could have been in the input.
+func TestOwnerLeftOut(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]bool{
+		`,"input":"{}"`: false, `,"input":"{}","inputDetails":{"included":true}`: false,
+		``: true, `,"input":null`: true, `,"input":"","inputDetails":{"included":false}`: true,
+	} {
+		for _, path := range []OwnerPath{nil, {"tenantId"}} {
+			d := Decoder{Owner: path}
+			ev, err := d.Decode(event(base + more))
+			if err != nil || ev.OwnerLeftOut != (want && path != nil) {
+				t.Errorf("%s with the path %v: %v, %v", more, path, ev.OwnerLeftOut, err)
+			}
 		}
 	}
 }
@@ -163,8 +184,8 @@ func TestShapesOfDates(t *testing.T) {
 		body := event(`"executionArn":"` + fixtureARN + `x","status":"RUNNING","startDate":` + text)
 		ev, err := new(Decoder).Decode(body)
 		switch {
-		case ok && (err != nil || !ev.Execution.StartDate.Equal(want)):
-			t.Errorf("%s: %v, %v", text, ev.Execution.StartDate, err)
+		case ok && (err != nil || !ev.StartDate.Equal(want)):
+			t.Errorf("%s: %v, %v", text, ev.StartDate, err)
 		case !ok && !errors.Is(err, ErrUndecodable):
 			t.Errorf("%s: let through: %v", text, err)
 		}
@@ -203,8 +224,8 @@ func TestUnknownStatus(t *testing.T) {
 		`"status":"VAPORISED","startDate":1769414400123,"stopDate":1769414442000`: true,
 	} {
 		ev, err := new(Decoder).Decode(event(`"executionArn":"` + fixtureARN + `x",` + detail))
-		if err != nil || ev.Execution.Terminal() != terminal || terminal && ev.Execution.ErrorMessage != "Execution failed" {
-			t.Errorf("%s: %+v, %v", detail, ev.Execution, err)
+		if err != nil || ev.Terminal() != terminal || terminal && ev.ErrorMessage != "Execution failed" {
+			t.Errorf("%s: %+v, %v", detail, ev, err)
 		}
 	}
 }
@@ -230,8 +251,8 @@ func TestRegisters(t *testing.T) {
 			t.Fatal(err)
 		}
 		ev, err := (&Decoder{Owner: path}).Decode(event(base + `,"input":` + c.input))
-		if err != nil || ev.Execution.Owner != c.owner || ev.Execution.InputType != c.inputType {
-			t.Errorf("%s in %.60s: owner %q, input type %q, %v", c.path, c.input, ev.Execution.Owner, ev.Execution.InputType, err)
+		if err != nil || ev.Owner != c.owner || ev.InputType != c.inputType {
+			t.Errorf("%s in %.60s: owner %q, input type %q, %v", c.path, c.input, ev.Owner, ev.InputType, err)
 		}
 	}
 }
@@ -259,7 +280,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		e := ev.Execution
+		e := ev
 		if _, err := cache.ParseARN(string(e.ARN)); err != nil {
 			t.Fatal(err)
 		}

@@ -325,7 +325,7 @@ func joined(bodies ...string) map[cache.ARN]string {
 	known := newFakeCache()
 	for _, body := range bodies {
 		if ev, err := new(Decoder).Decode([]byte(body)); err == nil {
-			known.join(&ev.Execution)
+			known.join(&ev)
 		}
 	}
 	return known.records

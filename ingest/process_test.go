@@ -208,7 +208,7 @@ func executions(messages []Message) (batch []cache.Execution, err error) {
 		if err != nil {
 			return batch, err
 		}
-		batch = append(batch, ev.Execution)
+		batch = append(batch, ev)
 	}
 	return batch, nil
 }

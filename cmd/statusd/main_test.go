@@ -263,7 +263,7 @@ func TestEveryFixture(t *testing.T) {
 		if err != nil {
 			continue // ignored, or for the dead letters
 		}
-		e := event.Execution
+		e := event
 		if before, ok := newest[e.ARN]; !ok || before.Version() < e.Version() {
 			newest[e.ARN] = e
 		}
@@ -507,7 +507,7 @@ func deletesFirst() {
 		_, _ = queue.Delete(ctx, messages)
 		for _, m := range messages {
 			if e, err := decoder.Decode([]byte(m.Body)); err == nil {
-				c.Apply(ctx, []cache.Execution{e.Execution})
+				c.Apply(ctx, []cache.Execution{e})
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func TestEventsAreOfTheirSizeAndDecodable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := event.Execution
+			e := event
 			if e.Status != c.want || e.Owner != "ada" || string(e.ARN) != h.arn() || e.InputType != "url" {
 				t.Errorf("decoded as %+v", e)
 			}

@@ -104,11 +104,10 @@ func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache
 func decodeAll(d *ingest.Decoder, batch []message) ([]cache.Execution, error) {
 	executions := make([]cache.Execution, len(batch))
 	for i, m := range batch {
-		event, err := d.Decode([]byte(m.body))
-		if err != nil {
+		var err error
+		if executions[i], err = d.Decode([]byte(m.body)); err != nil {
 			return nil, err
 		}
-		executions[i] = event.Execution
 	}
 	return executions, nil
 }

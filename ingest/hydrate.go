@@ -1,0 +1,178 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+// hydrateFor is how long an output is asked for after it was given up: AWS may have
+// throttled, or refused what it will allow later.
+const (
+	hydrateFor  = 24 * time.Hour
+	giveUpRetry = time.Minute // at first, then twice as long each time
+)
+
+// HydratorOptions say what a Hydrator works on.
+type HydratorOptions struct {
+	Cache    Applier
+	Lists    Inquiries
+	States   Describer
+	Budget   Budget        // nil: nothing may be asked
+	Deadline time.Duration // for which an output is awaited before readers are told that it is not there
+	Owners   bool          // whether the input may name an owner
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Hydrator asks Step Functions for what events left out because it was too large:
+// outputs, and inputs that may name an owner. While an output is awaited readers are
+// told that the execution runs. What is to be asked for is in Redis, so it survives
+// this process, and no execution is asked about by two at once.
+type Hydrator struct {
+	options  HydratorOptions
+	inquirer *inquirer
+	results  *prometheus.CounterVec
+}
+
+// NewHydrator returns a Hydrator. Run starts it.
+func NewHydrator(o HydratorOptions) *Hydrator {
+	h := &Hydrator{options: o, results: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "hydrations_total",
+		Help: "Outputs and owners that events left out, by what became of them.",
+	}, []string{"result"})}
+	h.inquirer = &inquirer{list: cache.Awaited, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: h.deal}
+	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
+		h.results.WithLabelValues(result)
+	}
+	if o.Metrics != nil {
+		o.Metrics.MustRegister(h.results)
+	}
+	return h
+}
+
+// Results of a hydration.
+const (
+	hydrated      = "fetched"
+	hydratedOwner = "owner"
+	gaveUp        = "given_up"
+)
+
+// Run hydrates until ctx ends.
+func (h *Hydrator) Run(ctx context.Context) error { return h.inquirer.run(ctx) }
+
+// Wake has it look without delay.
+func (h *Hydrator) Wake() { h.inquirer.signal() }
+
+// deal implements inquirer.deal.
+func (h *Hydrator) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
+	switch {
+	case due.Record == nil:
+		return settled, nil
+	case due.Exact.AwaitsOutput() && due.Age >= h.options.Deadline:
+		return h.later(due, h.giveUp(ctx, due))
+	case due.Exact.GaveUp() && due.Age >= hydrateFor:
+		return settled, nil
+	case due.Exact.AwaitsOutput() || due.Exact.GaveUp():
+		return h.output(ctx, due)
+	case due.Record.Owner == "" && h.options.Owners:
+		return h.owner(ctx, due)
+	}
+	return settled, nil
+}
+
+// output fetches an output.
+func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, error) {
+	e, err := h.describe(ctx, due.ARN)
+	switch {
+	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
+		if giveUpErr := h.giveUp(ctx, due); giveUpErr != nil {
+			return h.later(due, giveUpErr)
+		}
+		if errors.Is(err, ErrUnknown) {
+			return settled, err
+		}
+		return giveUpRetry, err // it may be allowed later
+	case err != nil:
+		return h.later(due, err)
+	}
+	if err := h.apply(ctx, e); err != nil {
+		return inquiryRetry, err
+	}
+	if e.Status != cache.Succeeded { // Step Functions is behind its own events
+		return h.later(due, nil)
+	}
+	h.results.WithLabelValues(hydrated).Inc()
+	return settled, nil
+}
+
+// owner fetches the input for the owner that it may name.
+func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, error) {
+	e, err := h.describe(ctx, due.ARN)
+	switch {
+	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
+		return settled, err
+	case err != nil:
+		return h.later(due, err)
+	}
+	if err := h.apply(ctx, e); err != nil {
+		return inquiryRetry, err
+	}
+	if e.Owner != "" {
+		h.results.WithLabelValues(hydratedOwner).Inc()
+	}
+	return settled, nil
+}
+
+func (h *Hydrator) describe(ctx context.Context, arn cache.ARN) (e cache.Execution, err error) {
+	if h.options.Budget == nil {
+		return e, &errNoBudget{h.options.Deadline}
+	}
+	err = paced(ctx, h.options.Budget, func(ctx context.Context) error {
+		e, err = h.options.States.Describe(ctx, arn, ToHydrate)
+		return err
+	})
+	return e, err
+}
+
+func (h *Hydrator) apply(ctx context.Context, e cache.Execution) error {
+	e.ReceivedAt = time.Now()
+	return h.options.Cache.Apply(ctx, []cache.Execution{e})[0].Err
+}
+
+// giveUp has readers be told of the success without its output, which is a version
+// of its own: if the output comes later, that is newer.
+func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
+	if !due.Exact.AwaitsOutput() {
+		return nil
+	}
+	err := h.apply(ctx, cache.Execution{
+		ARN: due.ARN, Status: cache.Succeeded, Completeness: cache.OutputGivenUp, Source: cache.FromEvent,
+		StartDate: due.Record.StartDate, StopDate: due.StopDate(), RedriveCount: due.Exact.RedriveCount(),
+	})
+	if err == nil {
+		h.results.WithLabelValues(gaveUp).Inc()
+	}
+	return err
+}
+
+// later returns when to ask again: soon at first, then ever later, but in time for
+// the deadline. That there is no budget is no failure.
+func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
+	again := max(inquiryRetry, due.Age/4)
+	if due.Exact.GaveUp() {
+		again = max(giveUpRetry, due.Age)
+	}
+	if budget, ok := errors.AsType[*errNoBudget](err); ok {
+		again, err = jitter(2*max(budget.wait, inquiryRetry)), nil
+	}
+	if left := h.options.Deadline - due.Age; due.Exact.AwaitsOutput() && left > 0 {
+		again = min(again, left)
+	}
+	return again, err
+}

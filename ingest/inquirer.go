@@ -1,0 +1,105 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
+)
+
+// Inquiries are lists of executions that Step Functions is to be asked about, in
+// Redis and shared by all processes.
+type Inquiries interface {
+	// Claim takes some that are due, for the time of the lease.
+	Claim(ctx context.Context, list cache.Inquiry, most int, lease time.Duration) ([]cache.Due, error)
+	// Settle takes one off a list.
+	Settle(ctx context.Context, list cache.Inquiry, arn cache.ARN) error
+	// Postpone has one be due again after d.
+	Postpone(ctx context.Context, list cache.Inquiry, arn cache.ARN, d time.Duration) error
+	// Forget removes the record of one unless it has changed since.
+	Forget(ctx context.Context, arn cache.ARN, v cache.Version) (bool, error)
+}
+
+// Describer is Step Functions, as far as it tells of one execution.
+type Describer interface {
+	Describe(ctx context.Context, arn cache.ARN, why Reason) (cache.Execution, error)
+}
+
+const (
+	inquiryLease  = 30 * time.Second // longer than a call may be booked ahead and take
+	inquiryAtOnce = 8                // calls of one process under way or booked
+	inquiryLook   = time.Second      // between two looks at a list with nothing due
+	inquiryRetry  = 2 * time.Second  // after an answer that is behind what is known
+)
+
+// inquirer works on one list.
+type inquirer struct {
+	list  cache.Inquiry
+	lists Inquiries
+	log   *slog.Logger
+	wake  chan struct{} // room for one: something is due, do not wait to look
+	// deal deals with one execution. It returns after how long that is due again;
+	// settled takes it off the list.
+	deal func(ctx context.Context, due cache.Due) (again time.Duration, err error)
+}
+
+// settled is the answer of a deal that is done.
+const settled = time.Duration(-1)
+
+// run works on the list until ctx ends. What it has in hand then is left to whoever
+// looks when the lease is over.
+func (q *inquirer) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, err := q.round(ctx)
+		if err != nil && ctx.Err() == nil {
+			q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
+		}
+		if n > 0 && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-q.wake:
+		case <-time.After(jitter(inquiryLook)):
+		}
+	}
+	return nil
+}
+
+// round deals with what can be claimed now and returns how many that were.
+func (q *inquirer) round(ctx context.Context) (int, error) {
+	due, err := q.lists.Claim(ctx, q.list, inquiryAtOnce, inquiryLease)
+	if err != nil {
+		return 0, err
+	}
+	var g errgroup.Group
+	for _, each := range due {
+		g.Go(func() error { return q.one(ctx, each) })
+	}
+	return len(due), g.Wait()
+}
+
+func (q *inquirer) one(ctx context.Context, due cache.Due) error {
+	again, err := q.deal(ctx, due)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "again", again, "error", err)
+	}
+	if again == settled {
+		return q.lists.Settle(ctx, q.list, due.ARN)
+	}
+	return q.lists.Postpone(ctx, q.list, due.ARN, again)
+}
+
+// signal has the inquirer look without delay.
+func (q *inquirer) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}

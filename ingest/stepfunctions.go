@@ -1,0 +1,199 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/smithy-go"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+// Errors of StepFunctions that callers decide on.
+var (
+	// ErrThrottled says that AWS refuses because of too many calls, not only ours.
+	ErrThrottled = errors.New("AWS throttles")
+	// ErrUnknown says that Step Functions does not know the execution or the state
+	// machine: it never did, it was deleted, or it is older than 90 days.
+	ErrUnknown = errors.New("not known to Step Functions")
+	// ErrDenied says that we may not ask.
+	ErrDenied = errors.New("access denied")
+)
+
+// Reason is why Step Functions is asked.
+type Reason string
+
+// The reasons.
+const (
+	ToHydrate  Reason = "hydrate"
+	ToAudit    Reason = "audit"
+	ToBackfill Reason = "backfill"
+)
+
+// askLimit bounds a call to Step Functions.
+const askLimit = 10 * time.Second
+
+// StepFunctions asks Step Functions itself, which is right where the cache is not.
+// What it tells is a little behind: a change may not be seen for a second or so.
+type StepFunctions struct {
+	client  *sfn.Client
+	decoder Decoder
+	calls   *prometheus.CounterVec
+}
+
+// NewStepFunctions returns a StepFunctions that learns owners at a path. Each call
+// is counted, by action, reason and result.
+func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Registerer) *StepFunctions {
+	s := &StepFunctions{
+		// A call that is repeated unseen would be beyond the budget.
+		client:  sfn.NewFromConfig(c, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
+		decoder: Decoder{Owner: owner},
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions; none is made for a poll.",
+		}, []string{"action", "reason", "result"}),
+	}
+	if metrics != nil {
+		metrics.MustRegister(s.calls)
+	}
+	return s
+}
+
+// Describe returns what Step Functions knows of an execution. Its errors wrap
+// ErrThrottled, ErrUnknown or ErrDenied where they are that.
+func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason) (cache.Execution, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	out, err := s.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(string(arn))})
+	if err = s.counted("DescribeExecution", why, err); err != nil {
+		return cache.Execution{}, fmt.Errorf("describe %s: %w", arn, err)
+	}
+	e, err := observed(string(arn), out.Status, out.StartDate, out.StopDate, out.RedriveCount)
+	if err != nil {
+		return e, fmt.Errorf("describe %s: %w", arn, err)
+	}
+	switch {
+	case e.Status == cache.Succeeded:
+		e.Output, e.Completeness = describedOutput(out)
+	case e.Terminal():
+		e.Error = clip(oneLine(aws.ToString(out.Error)), maxErrorName)
+		e.ErrorMessage = ErrorMessage(e.Status, e.Error, aws.ToString(out.Cause))
+	}
+	e.Owner, e.InputType = s.decoder.registers(jsontext.Value(aws.ToString(out.Input)))
+	return e, nil
+}
+
+// describedOutput is the output as an answer carries it. One that is left out here
+// too cannot be had.
+func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completeness) {
+	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !jsontext.Value(*out.Output).IsValid(lenient) {
+		return nil, cache.OutputGivenUp
+	}
+	return []byte(*out.Output), cache.Complete
+}
+
+// ListQuery asks for the executions of a state machine, the latest start first.
+type ListQuery struct {
+	Machine  string       // ARN
+	Status   cache.Status // empty: all
+	Redriven bool         // only those that were
+	After    string       // token of the page before; empty: the first
+}
+
+// ListPage is a part of a list. The executions are without output, error and owner.
+type ListPage struct {
+	Executions []cache.Execution
+	Next       string // token of the next page, good for 24 hours; empty: there is none
+}
+
+// List returns a page of up to 1,000 executions.
+func (s *StepFunctions) List(ctx context.Context, q ListQuery, why Reason) (ListPage, error) {
+	const most = 1000
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	in := &sfn.ListExecutionsInput{StateMachineArn: &q.Machine, MaxResults: most, StatusFilter: types.ExecutionStatus(q.Status)}
+	if q.Redriven {
+		in.RedriveFilter = types.ExecutionRedriveFilterRedriven
+	}
+	if q.After != "" {
+		in.NextToken = &q.After
+	}
+	out, err := s.client.ListExecutions(ctx, in)
+	if err = s.counted("ListExecutions", why, err); err != nil {
+		return ListPage{}, fmt.Errorf("list executions of %s: %w", q.Machine, err)
+	}
+	page := ListPage{Next: aws.ToString(out.NextToken)}
+	for _, item := range out.Executions {
+		e, err := observed(aws.ToString(item.ExecutionArn), item.Status, item.StartDate, item.StopDate, item.RedriveCount)
+		if err == nil { // else it is one that no event could tell of either
+			page.Executions = append(page.Executions, e)
+		}
+	}
+	return page, nil
+}
+
+// observed is what every answer tells of an execution.
+func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, redrives *int32) (e cache.Execution, err error) {
+	if e.ARN, err = cache.ParseARN(arn); err != nil {
+		return e, fmt.Errorf("executionArn: %w", err)
+	}
+	var ok bool
+	if e.StartDate, ok = inRange(float64(aws.ToTime(start).UnixMilli())); !ok {
+		return e, errors.New("startDate is missing or not a date")
+	}
+	e.StopDate, _ = inRange(float64(aws.ToTime(stop).UnixMilli()))
+	e.Status, e.Completeness, e.Source = cache.Status(status), cache.Complete, cache.FromDescribe
+	e.RedriveCount = min(max(int(aws.ToInt32(redrives)), 0), cache.MaxRedriveCount)
+	if e.Terminal() && e.StopDate.IsZero() {
+		e.StopDate = e.StartDate
+	}
+	return e, nil
+}
+
+// counted classifies the error of a call and counts it.
+func (s *StepFunctions) counted(action string, why Reason, err error) error {
+	err = classified(err)
+	result := "error"
+	switch {
+	case err == nil:
+		result = "ok"
+	case errors.Is(err, ErrThrottled):
+		result = "throttled"
+	case errors.Is(err, ErrUnknown):
+		result = "unknown"
+	case errors.Is(err, ErrDenied):
+		result = "denied"
+	}
+	s.calls.WithLabelValues(action, string(why), result).Inc()
+	return err
+}
+
+// classified wraps the errors of the SDK into those that callers decide on.
+func classified(err error) error {
+	if err == nil {
+		return nil
+	}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return errors.New(diagnosis(err))
+	}
+	code := api.ErrorCode()
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	switch {
+	case throttled || code == "KmsThrottlingException":
+		return fmt.Errorf("%w (%s)", ErrThrottled, code)
+	case code == "ExecutionDoesNotExist" || code == "StateMachineDoesNotExist" || code == "StateMachineDeleting":
+		return fmt.Errorf("%w (%s)", ErrUnknown, code)
+	case strings.Contains(code, "AccessDenied"):
+		return fmt.Errorf("%w (%s); grant states:DescribeExecution and states:ListExecutions, and kms:Decrypt where the state machine is encrypted", ErrDenied, code)
+	}
+	return fmt.Errorf("%s: %s", code, oneLine(api.ErrorMessage()))
+}
