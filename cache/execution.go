@@ -188,6 +188,10 @@ func (v Version) SameOrLaterState(w Version) bool {
 	return v != "" && v[:rankAt+1] >= w[:rankAt+1]
 }
 
+// SameStart reports whether v and w are of the same execution, of those that had the
+// name.
+func (v Version) SameStart(w Version) bool { return v[:startLength] == w[:startLength] }
+
 // RedriveCount returns the redrive count that v holds.
 func (v Version) RedriveCount() int { return v.redriveCount() }
 

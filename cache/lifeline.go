@@ -162,6 +162,7 @@ func (l *lifeline) remember(ctx context.Context, why string) error {
 	l.cache.metrics.losses.Inc()
 	l.log.Error("records were lost; learning again what can be learnt", "why", why)
 	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why})
+	_ = l.cache.writers.Del(ctx, l.cache.names.sweeps).Err() // all are due at once; else they are soon
 	if err := lossScript.Run(ctx, l.cache.writers, []string{l.cache.names.lost}, why).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("remember that records were lost: %w", err)
 	}
@@ -193,7 +194,7 @@ func (c *Cache) Relearnt(ctx context.Context, until time.Time) error {
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
-	if err == nil && milliseconds(lost).After(until) {
+	if err == nil && !milliseconds(lost).Before(until) {
 		return nil // since then more was lost
 	}
 	if err == nil {

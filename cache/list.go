@@ -134,7 +134,7 @@ func (c *Cache) fetch(ctx context.Context, q Query, some []Position, page *Page)
 		}
 	}
 	if q.All {
-		c.dropGhosts(ctx, gone)
+		c.DropGhosts(ctx, gone)
 	}
 	return nil
 }
@@ -147,9 +147,9 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('ZREM', KEYS[3], ARGV[1])
 end`)
 
-// dropGhosts removes entries whose records have expired. Where that fails, the next
-// reader tries again.
-func (c *Cache) dropGhosts(ctx context.Context, arns []ARN) {
+// DropGhosts takes executions whose records have expired out of the indexes. Where
+// that fails, the next reader tries again.
+func (c *Cache) DropGhosts(ctx context.Context, arns []ARN) {
 	if len(arns) == 0 {
 		return
 	}

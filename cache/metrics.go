@@ -9,6 +9,8 @@ type metrics struct {
 	readBatches   prometheus.Counter
 	notifications prometheus.Counter
 	losses        prometheus.Counter
+	confirmed     *prometheus.GaugeVec
+	inquiries     *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -19,11 +21,21 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 		return c
 	}
+	gauge := func(name, help, label string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "statuscache", Name: name, Help: help}, []string{label})
+		if r != nil {
+			r.MustRegister(g)
+		}
+		return g
+	}
 	return &metrics{
 		nearHits:      counter("near_cache_hits_total", "Reads answered from the near cache."),
 		nearMisses:    counter("near_cache_misses_total", "Reads that needed Redis."),
 		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads; each serves many."),
 		notifications: counter("change_notifications_total", "Changes heard on the change feed."),
 		losses:        counter("redis_losses_total", "Times that Redis was found emptied, or back in an older state."),
+		confirmed: gauge("audit_confirmed_timestamp_seconds",
+			"Up to when a state machine has been compared with Step Functions and found whole.", "state_machine"),
+		inquiries: gauge("inquiries", "Executions that Step Functions is to be asked about.", "list"),
 	}
 }

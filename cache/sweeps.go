@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,11 +31,20 @@ type Sweep struct {
 	Begun   time.Time         // by the clock of Redis
 	Before  Audited           // as the sweep before left it
 	Doubts  map[ARN]time.Time // executions that differed then, and until when they did not
+
+	all []string // state machines that are audited
 }
 
 // maxDoubts bounds what is remembered of one state machine from sweep to sweep.
 // What is left out is found again.
 const maxDoubts = 100_000
+
+// Learning reports whether what is known of a state machine that was last swept
+// then may be lost: it never was, or records were lost since.
+func (c *Cache) Learning(swept time.Time) bool {
+	lost := c.Lost()
+	return swept.IsZero() || lost != nil && lost.At.After(swept)
+}
 
 // ClaimSweep returns a sweep of one of the state machines that is due, or nil if
 // none is. It is the caller's for the time of the lease; EndSweep ends it,
@@ -51,22 +61,21 @@ func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Du
 			return nil, fmt.Errorf("claim a sweep: %w", err)
 		}
 		if now > 0 {
-			return c.beginSweep(ctx, machine, time.UnixMilli(now))
+			return c.beginSweep(ctx, &Sweep{Machine: machine, Begun: time.UnixMilli(now), Doubts: map[ARN]time.Time{}, all: machines})
 		}
 	}
 	return nil, nil
 }
 
-func (c *Cache) beginSweep(ctx context.Context, machine string, begun time.Time) (*Sweep, error) {
-	s := &Sweep{Machine: machine, Begun: begun, Doubts: map[ARN]time.Time{}}
-	before, err := c.writers.HGet(ctx, c.names.machines, machine).Bytes()
+func (c *Cache) beginSweep(ctx context.Context, s *Sweep) (*Sweep, error) {
+	before, err := c.writers.HGet(ctx, c.names.machines, s.Machine).Bytes()
 	if err == nil {
 		err = json.Unmarshal(before, &s.Before)
 	}
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read how far the audit is: %w", err)
 	}
-	doubts, err := c.writers.HGetAll(ctx, c.names.doubts(machine)).Result()
+	doubts, err := c.writers.HGetAll(ctx, c.names.doubts(s.Machine)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read what is doubted: %w", err)
 	}
@@ -112,7 +121,26 @@ func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Dura
 	if err != nil {
 		return fmt.Errorf("end a sweep: %w", err)
 	}
+	if err := c.relearnt(ctx, s.all); err != nil {
+		return err
+	}
 	return c.ExtendSweep(ctx, s.Machine, d)
+}
+
+// relearnt ends a loss of records when every state machine was swept since: then
+// what runs is known again.
+func (c *Cache) relearnt(ctx context.Context, machines []string) error {
+	audits, err := c.auditsNow(ctx)
+	if err != nil {
+		return err
+	}
+	var since time.Time
+	for i, machine := range machines {
+		if swept := audits[machine].Swept; i == 0 || swept.Before(since) {
+			since = swept
+		}
+	}
+	return c.Relearnt(ctx, since)
 }
 
 // audited is what this process knows of the audits of all.
@@ -140,18 +168,36 @@ func (c *Cache) watchAudits(ctx context.Context) error {
 func (c *Cache) readAudits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)
 	defer cancel()
+	if all, err := c.auditsNow(ctx); err == nil {
+		c.audited.all.Store(&all)
+		for machine, a := range all {
+			c.metrics.confirmed.WithLabelValues(MachineName(machine)).Set(float64(unixMilli(a.ConfirmedUntil)) / 1000)
+		}
+	}
+	for list, name := range map[Inquiry]string{Awaited: "awaited", Doubted: "doubted"} {
+		if n, err := c.Pending(ctx, list); err == nil {
+			c.metrics.inquiries.WithLabelValues(name).Set(float64(n))
+		}
+	}
+}
+
+// MachineName returns the last part of the ARN of a state machine. It is what may be
+// shown to everybody: the rest tells the account.
+func MachineName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
+
+func (c *Cache) auditsNow(ctx context.Context) (map[string]Audited, error) {
 	texts, err := c.writers.HGetAll(ctx, c.names.machines).Result()
 	if err != nil {
-		return
+		return nil, fmt.Errorf("read how far the audit is: %w", err)
 	}
 	all := make(map[string]Audited, len(texts))
 	for machine, text := range texts {
 		var a Audited
-		if json.Unmarshal([]byte(text), &a) == nil {
+		if json.Unmarshal([]byte(text), &a) == nil { // else it is of a release that writes it otherwise
 			all[machine] = a
 		}
 	}
-	c.audited.all.Store(&all)
+	return all, nil
 }
 
 // Audits returns how far the audit of each state machine is, by ARN. It needs Run,

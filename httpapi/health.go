@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -40,7 +39,7 @@ func (s *Server) audits() (all []audit) {
 	}
 	audits := s.options.Audits()
 	for _, machine := range slices.Sorted(maps.Keys(audits)) {
-		each := audit{StateMachine: machine[strings.LastIndexByte(machine, ':')+1:], Doubts: audits[machine].Doubts}
+		each := audit{StateMachine: cache.MachineName(machine), Doubts: audits[machine].Doubts}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
 			each.ConfirmedUntil = &until
 		}

@@ -62,6 +62,7 @@ type Options struct {
 	Cache         Applier
 	Owner         OwnerPath
 	StateMachines []string // ARNs of ours; empty: all
+	LeftOut       func()   // called when an event left out what is to be asked for; nil: nobody cares
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 }
@@ -171,6 +172,7 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 	var done []Message
 	var left []received
 	var why error
+	leftOut := false
 	for i, outcome := range c.options.Cache.Apply(ctx, executions) {
 		r := b.pending[i]
 		if !outcome.Final() {
@@ -180,6 +182,7 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 		c.metrics.count(result(outcome.Verdict), 1)
 		if outcome.Verdict == cache.Applied {
 			c.metrics.observeAge(r.event.EmittedAt)
+			leftOut = leftOut || r.event.OwnerLeftOut || r.event.Completeness == cache.OutputAwaited
 		}
 		done = append(done, r.message)
 	}
@@ -187,6 +190,9 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 		c.options.Log.Warn("not confirmed; holding the messages", "count", len(left), "error", why)
 	}
 	c.confirmed.Add(int64(len(done)))
+	if leftOut && c.options.LeftOut != nil {
+		c.options.LeftOut()
+	}
 	b.pending = left
 	return done
 }

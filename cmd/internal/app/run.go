@@ -80,6 +80,8 @@ type service struct {
 	cache    *cache.Cache
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
+	hydrator *ingest.Hydrator
+	auditor  *ingest.Auditor
 	server   *httpapi.Server
 	public   net.Listener
 	admin    net.Listener
@@ -129,11 +131,49 @@ func (s *service) openIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.openInquiries(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
-		Log: s.log, Metrics: s.metrics,
+		LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
 	return nil
+}
+
+// openInquiries builds what asks Step Functions itself, for what events left out and
+// for what they may not have told.
+func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
+	c := s.config
+	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
+		Cache: s.cache, Lists: s.cache, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
+		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
+	})
+	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
+		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, States: states, Lister: states,
+		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
+		Machines: c.StateMachines, Every: c.AuditEvery, Owners: owners, Log: s.log, Metrics: s.metrics,
+	})
+	if len(c.StateMachines) == 0 {
+		s.log.Warn("STATE_MACHINES is not set: no audit looks for events that were lost")
+	}
+}
+
+// Budgets of calls to Step Functions, by the names that all processes share.
+const (
+	HydrateBudget  = "hydrate"
+	DescribeBudget = "describe"
+	ListBudget     = "list"
+
+	// ListRate is how often executions are listed, per second: AWS grants 2 to 5, to
+	// the whole account.
+	ListRate = 2
+)
+
+// Budget returns a budget, nil for the rate 0.
+func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
+	if rate <= 0 {
+		return nil // an interface without a type, so that it can be compared
+	}
+	return c.NewBudget(name, rate)
 }
 
 func (s *service) openAPI() error {
@@ -143,6 +183,7 @@ func (s *service) openAPI() error {
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
+		Concern: s.concern, Audits: s.cache.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
@@ -165,6 +206,19 @@ func (s *service) openAPI() error {
 	}
 	s.server = httpapi.New(o)
 	return errors.Join(append(errs, s.listen())...)
+}
+
+// concern tells everybody when records were lost, and what becomes of that.
+func (s *service) concern() string {
+	lost := s.cache.Lost()
+	if lost == nil {
+		return ""
+	}
+	cure := "what runs and what ended lately is being learnt again; statusctl backfill or replay brings back the rest"
+	if len(s.config.StateMachines) == 0 {
+		cure = "statusctl backfill or replay brings them back"
+	}
+	return fmt.Sprintf("records: lost, noticed at %s (%s); %s", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
 }
 
 // listen binds the listeners, so that a port in use is noticed before anything
@@ -272,7 +326,7 @@ func (s *service) stages() []stage {
 		all = append(all, stage{"the background", func(ctx context.Context) error { return s.program.Background(ctx, s.cache) }})
 	}
 	if s.consumer != nil {
-		all = append(all, stage{"ingest", s.consumer.Run})
+		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"the audit", s.auditor.Run})
 	}
 	return append(all,
 		stage{"the API", s.serve},

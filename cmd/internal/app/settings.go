@@ -38,8 +38,6 @@ type setting struct {
 
 func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
 
-const reserved = " (reserved: not used by this release)"
-
 var settings = []setting{
 	{"ROLE", "all", "what this process does: all, api or ingest", parseRole, nil},
 	{"LISTEN_ADDR", ":8080", "where the API is served", address(func(c *Config) *string { return &c.ListenAddr }), nil},
@@ -71,10 +69,10 @@ var settings = []setting{
 	{"TLS_KEY_FILE", "", "its private key", file(func(c *Config) *string { return &c.TLSKeyFile }), nil},
 	{"SHUTDOWN_TIMEOUT", "25s", "how long stopping may take", duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Second, 10*time.Minute), nil},
 
-	{"AUDIT_EVERY", "1m", "how often the cache is compared with Step Functions" + reserved, duration(func(c *Config) *time.Duration { return &c.AuditEvery }, time.Second, 24*time.Hour), nil},
-	{"DESCRIBE_RATE", "2", "DescribeExecution calls per second of the audit" + reserved, rate(func(c *Config) *float64 { return &c.DescribeRate }), nil},
-	{"HYDRATE_RATE", "5", "DescribeExecution calls per second for outputs left out of events" + reserved, rate(func(c *Config) *float64 { return &c.HydrateRate }), nil},
-	{"HYDRATE_DEADLINE", "60s", "how long an output left out of an event is awaited" + reserved, duration(func(c *Config) *time.Duration { return &c.HydrateDeadline }, time.Second, time.Hour), nil},
+	{"AUDIT_EVERY", "1m", "how often the executions of STATE_MACHINES are compared with Step Functions", duration(func(c *Config) *time.Duration { return &c.AuditEvery }, time.Second, 24*time.Hour), nil},
+	{"DESCRIBE_RATE", "2", "DescribeExecution calls per second of the audit, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.DescribeRate }), nil},
+	{"HYDRATE_RATE", "5", "DescribeExecution calls per second for outputs left out of events, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.HydrateRate }), nil},
+	{"HYDRATE_DEADLINE", "60s", "how long an output left out of an event is awaited", duration(func(c *Config) *time.Duration { return &c.HydrateDeadline }, time.Second, time.Hour), nil},
 
 	{"LOG_FORMAT", "json", "json or text", oneOf(func(c *Config) *string { return &c.LogFormat }, "json", "text"), nil},
 	{"LOG_LEVEL", "info", "debug, info, warn or error", oneOf(func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error"), nil},

@@ -1,0 +1,184 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
+)
+
+// Known is what the cache knows, as far as an audit compares it.
+type Known interface {
+	// Versions returns the version of each execution, empty where nothing is known.
+	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
+	// Running calls f with the executions of a state machine that run.
+	Running(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
+	// Doubt has Step Functions be asked about executions.
+	Doubt(ctx context.Context, arns []cache.ARN) error
+	// DropGhosts takes executions without a record out of the indexes.
+	DropGhosts(ctx context.Context, arns []cache.ARN)
+}
+
+// Sweeps are whose turn it is to compare which state machine.
+type Sweeps interface {
+	ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*cache.Sweep, error)
+	ExtendSweep(ctx context.Context, machine string, d time.Duration) error
+	EndSweep(ctx context.Context, s *cache.Sweep, now cache.Audited, d time.Duration) error
+	// Learning reports whether the records of a state machine were lost since a
+	// sweep that began then.
+	Learning(swept time.Time) bool
+}
+
+// Lister is Step Functions, as far as it lists executions.
+type Lister interface {
+	List(ctx context.Context, q ListQuery, why Reason) (ListPage, error)
+}
+
+// AuditorOptions say what an Auditor compares.
+type AuditorOptions struct {
+	Cache     Applier
+	Lists     Inquiries
+	Known     Known
+	Sweeps    Sweeps
+	States    Describer
+	Lister    Lister
+	Describes Budget   // nil: nothing may be described, so nothing is repaired
+	Listings  Budget   // of ListExecutions
+	Machines  []string // ARNs of the state machines to compare
+	Every     time.Duration
+	Owners    bool // whether the input may name an owner
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+}
+
+// Auditor compares the cache with Step Functions, because events get lost. At each
+// sweep the executions of a state machine are listed; what differs in two sweeps,
+// one after the other, is described and merged like any event. That costs a few
+// calls a minute however many poll.
+//
+// All processes share the work: whoever claims a state machine sweeps it, whoever
+// claims an execution that is in doubt describes it.
+type Auditor struct {
+	options  AuditorOptions
+	inquirer *inquirer
+	metrics  *auditMetrics
+}
+
+const (
+	sweepLease = 2 * time.Minute // extended with each page
+	sweepLook  = time.Second     // between two looks whether a sweep is due
+
+	// ghostAge is how old a record must be before it is believed that Step
+	// Functions does not know the execution: one that is registered is about to
+	// start, and its answers are a little behind.
+	ghostAge = 15 * time.Minute
+)
+
+// NewAuditor returns an Auditor. Run starts it.
+func NewAuditor(o AuditorOptions) *Auditor {
+	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
+	a.inquirer = &inquirer{list: cache.Doubted, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: a.deal}
+	return a
+}
+
+// Run audits until ctx ends.
+func (a *Auditor) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if a.options.Describes != nil {
+		g.Go(func() error { return a.inquirer.run(ctx) })
+	}
+	if len(a.options.Machines) > 0 {
+		g.Go(func() error { return a.sweepAll(ctx) })
+	}
+	return g.Wait()
+}
+
+// sweepAll sweeps whatever is due until ctx ends.
+func (a *Auditor) sweepAll(ctx context.Context) error {
+	for ctx.Err() == nil {
+		s, err := a.options.Sweeps.ClaimSweep(ctx, a.options.Machines, sweepLease)
+		if err == nil && s != nil {
+			err = a.sweep(ctx, s)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.options.Log.Warn("an audit did not come to its end", "error", err)
+		}
+		if s == nil || err != nil {
+			sleep(ctx, jitter(sweepLook))
+		}
+	}
+	return nil
+}
+
+// sweep compares one state machine. Where AWS does not answer, it is due again
+// when that is likely to be over.
+func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
+	x := newComparison(a, s)
+	err := x.run(ctx)
+	if err == nil {
+		a.metrics.sweeps.WithLabelValues("complete").Inc()
+		return a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every)
+	}
+	if ctx.Err() != nil {
+		// Ending; whoever looks next begins anew.
+		return a.options.Sweeps.ExtendSweep(context.WithoutCancel(ctx), s.Machine, 0)
+	}
+	a.metrics.sweeps.WithLabelValues("failed").Inc()
+	again := a.options.Every
+	if budget, ok := errors.AsType[*errNoBudget](err); ok {
+		again = max(again, budget.wait)
+	}
+	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
+}
+
+// deal settles a doubt; it implements inquirer.deal.
+func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
+	var e cache.Execution
+	err := paced(ctx, a.options.Describes, func(ctx context.Context) (err error) {
+		e, err = a.options.States.Describe(ctx, due.ARN, ToAudit)
+		return err
+	})
+	budget, noBudget := errors.AsType[*errNoBudget](err)
+	switch {
+	case noBudget:
+		return jitter(2 * max(budget.wait, inquiryRetry)), nil
+	case errors.Is(err, ErrUnknown):
+		return a.ghost(ctx, due)
+	case err != nil: // the next sweep doubts it again
+		return settled, err
+	}
+	e.ReceivedAt = time.Now()
+	outcome := a.options.Cache.Apply(ctx, []cache.Execution{e})[0]
+	if outcome.Err != nil {
+		return inquiryRetry, outcome.Err
+	}
+	if outcome.Verdict == cache.Applied || outcome.Verdict == cache.Expired && due.Record != nil {
+		a.repaired(due, kindOf(due.Exact, &e))
+	}
+	return settled, nil
+}
+
+// ghost removes an execution that Step Functions does not know.
+func (a *Auditor) ghost(ctx context.Context, due cache.Due) (time.Duration, error) {
+	if due.Record == nil || due.Record.Terminal || due.Age < ghostAge {
+		return settled, nil
+	}
+	gone, err := a.options.Lists.Forget(ctx, due.ARN, due.Exact)
+	if err != nil {
+		return inquiryRetry, err
+	}
+	if gone {
+		a.repaired(due, repairedGhost)
+	}
+	return settled, nil
+}
+
+func (a *Auditor) repaired(due cache.Due, kind repair) {
+	a.metrics.repairs.WithLabelValues(string(kind)).Inc()
+	a.options.Log.Info("repaired what no event had told", "execution", due.ARN, "kind", kind, "version", due.Exact)
+}

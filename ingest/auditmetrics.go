@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+// repair is what an audit has put right.
+type repair string
+
+const (
+	repairedUnknown repair = "unknown" // no event had come at all
+	repairedEnd     repair = "end"     // it had ended
+	repairedRedrive repair = "redrive" // it had been started again
+	repairedRun     repair = "run"     // it runs, and only a registration was known, or an earlier execution of the name
+	repairedGhost   repair = "ghost"   // there is no such execution
+)
+
+// kindOf returns what was missed where a version was known and e is the truth.
+func kindOf(known cache.Version, e *cache.Execution) repair {
+	switch {
+	case known == "":
+		return repairedUnknown
+	case known.SameStart(e.Version()) && known.RedriveCount() < e.RedriveCount:
+		return repairedRedrive
+	case e.Terminal():
+		return repairedEnd
+	}
+	return repairedRun
+}
+
+// auditMetrics are the service's honesty: how often it was wrong and found out.
+type auditMetrics struct {
+	repairs *prometheus.CounterVec
+	sweeps  *prometheus.CounterVec
+}
+
+func newAuditMetrics(r prometheus.Registerer) *auditMetrics {
+	m := &auditMetrics{
+		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "audit_repairs_total",
+			Help: "Executions that were wrong or missing here until an audit found out.",
+		}, []string{"kind"}),
+		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "audit_sweeps_total",
+			Help: "Comparisons of a state machine with Step Functions.",
+		}, []string{"result"}),
+	}
+	for _, kind := range []repair{repairedUnknown, repairedEnd, repairedRedrive, repairedRun, repairedGhost} {
+		m.repairs.WithLabelValues(string(kind))
+	}
+	for _, result := range []string{"complete", "failed"} {
+		m.sweeps.WithLabelValues(result)
+	}
+	if r != nil {
+		r.MustRegister(m.repairs, m.sweeps)
+	}
+	return m
+}

@@ -1,0 +1,199 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
+)
+
+// Versions tells what is known of executions.
+type Versions interface {
+	// Versions returns the version of each execution, empty where nothing is known.
+	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
+}
+
+// Checkpoints remember where work goes on that was interrupted.
+type Checkpoints interface {
+	Checkpoint(ctx context.Context, name string) (string, error)
+	SaveCheckpoint(ctx context.Context, name, place string) error
+}
+
+// Backfill learns the executions of a state machine that began in a range of time
+// from Step Functions itself. Run again, it goes on where it ended, and what is
+// known already costs no more than its place in a list.
+type Backfill struct {
+	Cache       Applier
+	Known       Versions
+	Checkpoints Checkpoints // nil: always from the beginning
+	States      Describer
+	Lister      Lister
+	Describes   Budget
+	Listings    Budget
+	Machine     string    // ARN of the state machine
+	Since       time.Time // the earliest start
+	Until       time.Time // the latest
+	Retention   time.Duration
+	Owners      bool // whether the input may name an owner
+
+	mu   sync.Mutex
+	done BackfillProgress
+	tell func(BackfillProgress)
+}
+
+// BackfillProgress is how far a Backfill has come. It goes from the latest start to
+// the earliest.
+type BackfillProgress struct {
+	Resumed   bool      `json:"resumed"`         // it goes on where an earlier one ended
+	Listed    int       `json:"listed"`          // executions in the range so far
+	Known     int       `json:"known"`           // of these, that were known as they are
+	Learnt    int       `json:"learnt"`          // that are known better now
+	Expired   int       `json:"expired"`         // that ended so long ago that they are not kept
+	Failed    int       `json:"failed"`          // that could not be learnt
+	Described int       `json:"described"`       // calls of DescribeExecution
+	At        time.Time `json:"at"`              // the start that it has come to
+	Error     string    `json:"error,omitempty"` // why the latest failed
+}
+
+// Describes of one Backfill under way or booked.
+const backfillAtOnce = 8
+
+// Run fills until all is done or ctx ends, and calls tell after each execution or
+// page. What fails alone is counted; the error is about what kept it from going on.
+func (b *Backfill) Run(ctx context.Context, tell func(BackfillProgress)) (BackfillProgress, error) {
+	b.tell, b.done = tell, BackfillProgress{At: b.Until}
+	name := fmt.Sprintf("%s %d %d", b.Machine, b.Since.UnixMilli(), b.Until.UnixMilli())
+	place := ""
+	if b.Checkpoints != nil {
+		var err error
+		if place, err = b.Checkpoints.Checkpoint(ctx, name); err != nil {
+			return b.done, err
+		}
+		b.done.Resumed = place != ""
+	}
+	q := ListQuery{Machine: b.Machine, After: place}
+	for {
+		page, err := b.list(ctx, q)
+		if err != nil && q.After != "" && b.done.Listed == 0 && ctx.Err() == nil {
+			q.After, b.done.Resumed = "", false // the place is not good any more
+			continue
+		}
+		if err == nil {
+			err = b.fill(ctx, page.Executions)
+		}
+		if err != nil {
+			return b.progress(func(*BackfillProgress) {}), err
+		}
+		last := len(page.Executions) - 1
+		if q.After = page.Next; last >= 0 && page.Executions[last].StartDate.Before(b.Since) {
+			q.After = ""
+		}
+		if b.Checkpoints != nil && b.done.Failed == 0 { // else what failed is to be tried again
+			if err := b.Checkpoints.SaveCheckpoint(ctx, name, q.After); err != nil {
+				return b.done, err
+			}
+		}
+		if q.After == "" {
+			return b.progress(func(p *BackfillProgress) { p.At = b.Since }), nil
+		}
+	}
+}
+
+// progress changes it and tells.
+func (b *Backfill) progress(change func(*BackfillProgress)) BackfillProgress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.done)
+	b.tell(b.done)
+	return b.done
+}
+
+func (b *Backfill) list(ctx context.Context, q ListQuery) (page ListPage, err error) {
+	err = patiently(ctx, b.Listings, func(ctx context.Context) error {
+		page, err = b.Lister.List(ctx, q, ToBackfill)
+		return err
+	})
+	return page, err
+}
+
+// patiently makes a call when the budget lets it, however long that takes.
+func patiently(ctx context.Context, budget Budget, call func(context.Context) error) error {
+	for {
+		err := paced(ctx, budget, call)
+		wait, noBudget := errors.AsType[*errNoBudget](err)
+		if !noBudget {
+			return err
+		}
+		if sleep(ctx, wait.wait); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// fill learns those of a page that are in the range and not known as they are.
+func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
+	var inRange []cache.Execution
+	var arns []cache.ARN
+	for _, e := range listed {
+		if !e.StartDate.Before(b.Since) && !e.StartDate.After(b.Until) {
+			inRange, arns = append(inRange, e), append(arns, e.ARN)
+		}
+	}
+	known, err := b.Known.Versions(ctx, arns)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(backfillAtOnce)
+	for i, e := range inRange {
+		count := func(field func(*BackfillProgress) *int) {
+			b.progress(func(p *BackfillProgress) {
+				p.Listed++
+				*field(p)++
+				if e.StartDate.Before(p.At) {
+					p.At = e.StartDate
+				}
+			})
+		}
+		switch {
+		case known[i].SameOrLaterState(e.Version()) && !known[i].GaveUp():
+			count(func(p *BackfillProgress) *int { return &p.Known })
+		case e.Terminal() && time.Since(e.StopDate) >= b.Retention:
+			count(func(p *BackfillProgress) *int { return &p.Expired })
+		default:
+			g.Go(func() error { return b.learn(ctx, e, count) })
+		}
+	}
+	return g.Wait()
+}
+
+// learn describes an execution and merges what that tells. Its error is about all.
+func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
+	if e.Terminal() || b.Owners { // else the list tells all that there is to tell
+		arn := e.ARN
+		err := patiently(ctx, b.Describes, func(ctx context.Context) (err error) {
+			e, err = b.States.Describe(ctx, arn, ToBackfill)
+			return err
+		})
+		if ctx.Err() != nil || errors.Is(err, ErrDenied) {
+			return errors.Join(err, ctx.Err())
+		}
+		b.progress(func(p *BackfillProgress) { p.Described++ })
+		if err != nil {
+			b.progress(func(p *BackfillProgress) { p.Error = err.Error() })
+			count(func(p *BackfillProgress) *int { return &p.Failed })
+			return nil
+		}
+	}
+	e.ReceivedAt = time.Now()
+	if outcome := b.Cache.Apply(ctx, []cache.Execution{e})[0]; outcome.Err != nil {
+		return outcome.Err
+	}
+	count(func(p *BackfillProgress) *int { return &p.Learnt })
+	return nil
+}

@@ -1,0 +1,230 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"statuscache/cache"
+)
+
+// How far back a comparison looks.
+const (
+	// listingLag is how far Step Functions may be behind in what it lists.
+	listingLag = 10 * time.Second
+	// overlap is how long before the sweep before the executions began that are
+	// listed again.
+	overlap = time.Minute
+	// firstLook is what is listed of executions that may have ended where nothing
+	// was compared before.
+	firstLook = 10 * time.Minute
+	// redriveWindow is how long after its end an execution can be redriven.
+	redriveWindow = 14 * 24 * time.Hour
+	// redrivenPages is how many pages of redriven executions are looked at, those
+	// that began last: a redrive comes soon after the failure, mostly.
+	redrivenPages = 2
+)
+
+// comparison is what one sweep finds out about a state machine. Three lists tell all
+// that can have been missed:
+//
+//   - what runs: executions of which nothing is known, those that were redriven, and,
+//     since what runs only here has ended, lost ends, however old the execution is;
+//   - what began since the sweep before, ended or not: executions that came and went
+//     without a word between two sweeps;
+//   - what was redriven: redrives that began and ended between two sweeps.
+type comparison struct {
+	auditor  *Auditor
+	sweep    *cache.Sweep
+	learning bool // nothing here can be trusted to be whole: what is listed is believed at once
+
+	runs    map[cache.ARN]struct{} // as Step Functions lists
+	differs map[cache.ARN]time.Time
+	again   []cache.ARN // differed in the sweep before, too
+}
+
+func newComparison(a *Auditor, s *cache.Sweep) *comparison {
+	return &comparison{
+		auditor: a, sweep: s, learning: a.options.Sweeps.Learning(s.Before.Swept),
+		runs: map[cache.ARN]struct{}{}, differs: map[cache.ARN]time.Time{},
+	}
+}
+
+func (x *comparison) run(ctx context.Context) error {
+	begun := x.sweep.Begun
+	since := x.sweep.Before.Swept.Add(-overlap)
+	if x.learning {
+		since = begun.Add(-firstLook)
+	}
+	err := x.list(ctx, ListQuery{Status: cache.Running}, time.Time{}, 0)
+	if err == nil {
+		err = x.list(ctx, ListQuery{}, since, 0)
+	}
+	if err == nil {
+		err = x.list(ctx, ListQuery{Redriven: true}, begun.Add(-redriveWindow), redrivenPages)
+	}
+	if err == nil {
+		err = x.auditor.options.Known.Running(ctx, x.sweep.Machine, func(arns []cache.ARN, started []time.Time) error {
+			return x.runsOnlyHere(ctx, arns, started)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return x.auditor.doubt(ctx, x.again)
+}
+
+// list compares what is listed, page by page, until executions began before since,
+// or so many pages were seen; 0 is no limit.
+func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pages int) error {
+	q.Machine = x.sweep.Machine
+	for n := 1; ; n++ {
+		var page ListPage
+		err := x.auditor.listed(ctx, x.sweep.Machine, func(ctx context.Context) (err error) {
+			page, err = x.auditor.options.Lister.List(ctx, q, ToAudit)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := x.compare(ctx, page.Executions); err != nil {
+			return err
+		}
+		last := len(page.Executions) - 1
+		if q.After = page.Next; q.After == "" || n == pages || last >= 0 && page.Executions[last].StartDate.Before(since) {
+			return nil
+		}
+	}
+}
+
+// compare finds those of which an earlier state is known here than is listed.
+func (x *comparison) compare(ctx context.Context, listed []cache.Execution) error {
+	arns := make([]cache.ARN, len(listed))
+	for i, e := range listed {
+		arns[i] = e.ARN
+		if !e.Terminal() {
+			x.runs[e.ARN] = struct{}{}
+		}
+	}
+	known, err := x.auditor.options.Known.Versions(ctx, arns)
+	if err != nil {
+		return err
+	}
+	var believed []cache.Execution
+	for i, e := range listed {
+		switch {
+		case known[i].SameOrLaterState(e.Version()):
+		case x.learning && !e.Terminal(): // a list tells all that there is to tell
+			e.OwnerLeftOut = x.auditor.options.Owners
+			e.ReceivedAt = time.Now()
+			believed = append(believed, e)
+		default:
+			x.differ(e.ARN)
+		}
+	}
+	return x.auditor.believe(ctx, believed)
+}
+
+// runsOnlyHere finds executions that have ended unheard of: they run as far as is
+// known here, and are not listed among those that run.
+func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started []time.Time) error {
+	var missing []cache.ARN
+	var since []time.Time
+	for i, arn := range arns {
+		if _, runs := x.runs[arn]; !runs && started[i].Before(x.sweep.Begun.Add(-listingLag)) {
+			missing, since = append(missing, arn), append(since, started[i])
+		}
+	}
+	known, err := x.auditor.options.Known.Versions(ctx, missing)
+	if err != nil {
+		return err
+	}
+	var ghosts []cache.ARN
+	for i, arn := range missing {
+		switch v := known[i]; {
+		case v == "":
+			ghosts = append(ghosts, arn)
+		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < ghostAge: // registered, and about to start
+		case v.Running():
+			x.differ(arn)
+		}
+	}
+	x.auditor.options.Known.DropGhosts(ctx, ghosts)
+	return nil
+}
+
+// differ notes an execution. One that differed in the sweep before as well, or that
+// certainly is missing, is in doubt.
+func (x *comparison) differ(arn cache.ARN) {
+	if _, noted := x.differs[arn]; noted {
+		return
+	}
+	until, before := x.sweep.Doubts[arn]
+	if !before {
+		until = x.sweep.Before.Swept
+	}
+	x.differs[arn] = until
+	if before || x.learning {
+		x.again = append(x.again, arn)
+	}
+}
+
+// result is what the sweep amounts to: all that is listed is known up to when the
+// oldest difference was not there yet.
+func (x *comparison) result() cache.Audited {
+	confirmed := x.sweep.Begun.Add(-listingLag)
+	for _, until := range x.differs {
+		if until.Before(confirmed) {
+			confirmed = until
+		}
+	}
+	if confirmed.Before(x.sweep.Before.ConfirmedUntil) && !x.learning {
+		confirmed = x.sweep.Before.ConfirmedUntil
+	}
+	x.sweep.Doubts = x.differs
+	return cache.Audited{Swept: x.sweep.Begun, ConfirmedUntil: confirmed, Doubts: len(x.differs)}
+}
+
+// listed makes a call to ListExecutions within the budget, and keeps the sweep.
+func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
+	for {
+		if err := a.options.Sweeps.ExtendSweep(ctx, machine, sweepLease); err != nil {
+			return err
+		}
+		err := paced(ctx, a.options.Listings, call)
+		budget, noBudget := errors.AsType[*errNoBudget](err)
+		if !noBudget || budget.wait > sweepLease/2 {
+			return err
+		}
+		if sleep(ctx, budget.wait); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// doubt has executions described, by whichever process comes first.
+func (a *Auditor) doubt(ctx context.Context, arns []cache.ARN) error {
+	if len(arns) == 0 || a.options.Describes == nil {
+		return nil
+	}
+	defer a.inquirer.signal()
+	return a.options.Known.Doubt(ctx, arns)
+}
+
+// believe merges what was listed.
+func (a *Auditor) believe(ctx context.Context, listed []cache.Execution) error {
+	const together = 100
+	for len(listed) > 0 {
+		some := listed[:min(together, len(listed))]
+		listed = listed[len(some):]
+		for i, outcome := range a.options.Cache.Apply(ctx, some) {
+			switch {
+			case outcome.Err != nil:
+				return outcome.Err
+			case outcome.Verdict == cache.Applied:
+				a.metrics.repairs.WithLabelValues(string(kindOf("", &some[i]))).Inc()
+			}
+		}
+	}
+	return nil
+}
