@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/cachetest"
 )
 
 // streamed is a stream as its client sees it.
@@ -138,6 +139,10 @@ func TestAStreamTellsEachChange(t *testing.T) {
 		redriven := e
 		redriven.RedriveCount = 1
 		s.apply(redriven)
+		cachetest.Eventually(t, 5*time.Second, "the redrive is heard of", func() bool {
+			r, err := s.cache.Get(t.Context(), e.ARN)
+			return err == nil && r.Version == redriven.Version()
+		})
 		resumed = s.open(client, statusPath+string(e.ARN), ada, header("Last-Event-ID", string(failed.Version())))
 		if got := resumed.next(); !strings.HasPrefix(got, "id: "+string(redriven.Version())+"\n") {
 			t.Errorf("%s: %s", name, got)
