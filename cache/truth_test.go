@@ -1,0 +1,263 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"statuscache/cache/cachetest"
+)
+
+const testStateMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
+
+// truthSuite is the part of the store suite that is about what is known of the
+// knowledge itself: trails, budgets, sweeps and losses.
+var truthSuite = map[string]func(*testing.T, *Cache){
+	"a trail tells what became of each observation": func(t *testing.T, c *Cache) {
+		arn, start := testARN(t, "trail"), now()
+		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "ada"}); err != nil {
+			t.Fatal(err)
+		}
+		run, end := running(arn, start), failed(arn, start, "no")
+		run.EventID, run.EmittedAt, run.ReceivedAt = "0f9619ff-8b86-d011-b42d-00c04fc964ff", start.Truncate(time.Second), start
+		end.Source = FromReplay
+		apply(t, c, end, run, end)
+		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "eve"}); !errors.Is(err, ErrOwnerConflict) {
+			t.Error(err)
+		}
+		x, err := c.Explain(t.Context(), arn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []Observation{
+			{Verdict: Applied, Source: FromRegistration, Version: Unobserved},
+			{Verdict: Applied, Source: FromReplay, Version: end.Version()},
+			{Verdict: Superseded, Source: FromEvent, Version: run.Version(), EventID: run.EventID, EmittedAt: run.EmittedAt, ReceivedAt: start},
+			{Verdict: Superseded, Source: FromReplay, Version: end.Version()},
+			{Verdict: conflict, Source: FromRegistration, Version: Unobserved},
+		}
+		if diff := cmp.Diff(want, x.Trail, cmpopts.IgnoreFields(Observation{}, "AppliedAt"), cmpopts.EquateApproxTime(0)); diff != "" {
+			t.Error(diff)
+		}
+		if x.Record == nil || x.Exact != end.Version() || x.Expiry < 14*24*time.Hour || time.Since(x.Trail[0].AppliedAt) > time.Minute {
+			t.Errorf("%+v", x)
+		}
+	},
+	"what came too late is told too": func(t *testing.T, c *Cache) {
+		old := succeeded(testARN(t, "too-late"), now().AddDate(-1, 0, 0), `1`)
+		if got := apply(t, c, old); got[0] != Expired {
+			t.Fatalf("it is %s", got[0])
+		}
+		x, err := c.Explain(t.Context(), old.ARN)
+		if err != nil || x.Record != nil || len(x.Trail) != 1 || x.Trail[0].Verdict != Expired || x.Trail[0].Version != old.Version() {
+			t.Errorf("%+v, %v", x, err)
+		}
+	},
+	"a budget paces and pauses": func(t *testing.T, c *Cache) {
+		b := c.NewBudget("suite", 2)
+		for i := range 3 {
+			wait, ok, err := b.Take(t.Context())
+			if least := time.Duration(i)*500*time.Millisecond - 300*time.Millisecond; !ok || err != nil || wait < least {
+				t.Errorf("call %d after %v, %v, %v", i, wait, ok, err)
+			}
+		}
+		for i, most := range []time.Duration{firstThrottlePause, firstThrottlePause} { // those under way count once
+			if pause, err := b.Throttled(t.Context()); err != nil || pause > most || pause < most-time.Second {
+				t.Errorf("throttled %d: %v, %v", i, pause, err)
+			}
+		}
+		if wait, ok, err := b.Take(t.Context()); ok || err != nil || wait < firstThrottlePause-time.Second {
+			t.Errorf("throttled, and booked after %v, %v, %v", wait, ok, err)
+		}
+		if err := b.Passed(t.Context()); err != nil {
+			t.Error(err)
+		}
+	},
+	"a sweep is one process's, and its findings are kept": func(t *testing.T, c *Cache) {
+		machine := testStateMachine + "Swept"
+		s, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
+		if err != nil || s == nil || s.Machine != machine || !s.Before.Swept.IsZero() {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if other, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour); other != nil || err != nil {
+			t.Errorf("claimed twice: %v, %v", other, err)
+		}
+		doubted, fine := testARN(t, "in-doubt"), now().Add(-time.Minute)
+		s.Doubts[doubted] = fine
+		found := Audited{Swept: s.Begun, ConfirmedUntil: fine, Doubts: 1}
+		if err := c.EndSweep(t.Context(), s, found, 0); err != nil {
+			t.Fatal(err)
+		}
+		cachetest.Eventually(t, 5*time.Second, "the next is due", func() bool {
+			next, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
+			if err != nil || next == nil {
+				return false
+			}
+			if !next.Before.Swept.Equal(found.Swept) || !next.Before.ConfirmedUntil.Equal(fine) || !next.Doubts[doubted].Equal(fine) {
+				t.Errorf("it knows %+v and doubts %v", next.Before, next.Doubts)
+			}
+			return true
+		})
+		cachetest.Eventually(t, 5*time.Second, "every process knows", func() bool {
+			return c.Audits()[machine].ConfirmedUntil.Equal(fine)
+		})
+	},
+	"a checkpoint": func(t *testing.T, c *Cache) {
+		for _, place := range []string{"token", "", "another"} {
+			if err := c.SaveCheckpoint(t.Context(), "suite", place); err != nil {
+				t.Error(err)
+			}
+			if got, err := c.Checkpoint(t.Context(), "suite"); got != place || err != nil {
+				t.Errorf("%q became %q, %v", place, got, err)
+			}
+		}
+	},
+	"an owner is erased": func(t *testing.T, c *Cache) {
+		mine, other := succeeded(testARN(t, "erased"), now(), `1`), succeeded(testARN(t, "not-erased"), now(), `1`)
+		mine.Owner, other.Owner = "erased", "erase"
+		apply(t, c, mine, other)
+		var looked, erased int64
+		if err := c.Erase(t.Context(), "erased", func(l, e int64) { looked, erased = max(looked, l), max(erased, e) }); err != nil {
+			t.Fatal(err)
+		}
+		if stored(t, c, mine.ARN) != nil || stored(t, c, other.ARN) == nil || erased != 1 || looked < 2 {
+			t.Errorf("%d of %d were erased", erased, looked)
+		}
+		page, err := c.List(t.Context(), Query{Owner: "erased", Limit: 10})
+		if err != nil || len(page.Executions) != 0 {
+			t.Errorf("listed: %v, %v", page.Executions, err)
+		}
+	},
+}
+
+// TestTrailIsBounded: whatever is repeated, a record does not grow, and how it came to
+// its state is still told.
+func TestTrailIsBounded(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	arn, start := testARN(t, "bounded"), now()
+	end := failed(arn, start, "no")
+	apply(t, c, running(arn, start), end)
+	for i := range 100 {
+		again := end
+		again.EventID = fmt.Sprintf("00000000-0000-0000-0000-%012x", i+1)
+		apply(t, c, again)
+	}
+	x, err := c.Explain(t.Context(), arn)
+	if err != nil || len(x.Trail) != 16 {
+		t.Fatalf("%d entries, %v", len(x.Trail), err)
+	}
+	last := x.Trail[15]
+	if x.Trail[0].Verdict != Applied || x.Trail[1].Version != end.Version() || last.EventID != "00000000-0000-0000-0000-000000000064" {
+		t.Errorf("first %+v, last %+v", x.Trail[0], last)
+	}
+	redriven := running(arn, start)
+	redriven.RedriveCount = 1
+	apply(t, c, redriven)
+	if x, err := c.Explain(t.Context(), arn); err != nil || len(x.Trail) != 16 || x.Trail[15].Version != redriven.Version() {
+		t.Errorf("after a redrive: %+v, %v", x.Trail, err)
+	}
+}
+
+// TestOlderFormatIsJoined: what an older release has written is read and joined.
+func TestOlderFormatIsJoined(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	arn, start := testARN(t, "older"), now()
+	run := running(arn, start)
+	if err := c.writers.Set(t.Context(), c.names.execution(arn), olderRecord(recordOf(&run, "ada", "url")), time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := apply(t, c, run); got[0] != Superseded {
+		t.Errorf("the same again: %s", got[0])
+	}
+	apply(t, c, failed(arn, start, "no"))
+	if r := stored(t, c, arn); r.Status != Failed || r.Owner != "ada" || r.InputType != "url" {
+		t.Errorf("%s of %q", r.Status, r.Owner)
+	}
+	if x, err := c.Explain(t.Context(), arn); err != nil || len(x.Trail) != 1 {
+		t.Errorf("trail %+v, %v", x.Trail, err)
+	}
+	newer := []byte("3" + string(recordOf(&run, "", ""))[1:])
+	if err := c.writers.Set(t.Context(), c.names.execution(arn), newer, time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if o := c.Apply(t.Context(), []Execution{run})[0]; o.Final() {
+		t.Errorf("a record of a newer release was overwritten: %s", o.Verdict)
+	}
+}
+
+// TestSuspiciousRunning is row 18, as far as the store has a part in it: a RUNNING
+// that is old and unknown is kept for an hour only and doubted, unless Step Functions
+// itself says so.
+func TestSuspiciousRunning(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	life := func(arn ARN) time.Duration {
+		return c.writers.PTTL(t.Context(), c.names.execution(arn)).Val()
+	}
+	old := running(testARN(t, "suspicious"), now().Add(-time.Hour))
+	fresh := running(testARN(t, "not-suspicious"), now())
+	vouched := running(testARN(t, "vouched"), now().Add(-time.Hour))
+	vouched.Source = FromDescribe
+	apply(t, c, old, fresh, vouched)
+	if life(old.ARN) > time.Hour || life(fresh.ARN) < 300*24*time.Hour || life(vouched.ARN) < 300*24*time.Hour {
+		t.Errorf("kept for %v, %v and %v", life(old.ARN), life(fresh.ARN), life(vouched.ARN))
+	}
+	due, err := c.Claim(t.Context(), Doubted, 10, time.Hour)
+	if err != nil || len(due) != 1 || due[0].ARN != old.ARN {
+		t.Errorf("doubted: %+v, %v", due, err)
+	}
+	old.Source = FromDescribe
+	if got := apply(t, c, old); got[0] != Superseded || life(old.ARN) < 300*24*time.Hour {
+		t.Errorf("it runs after all: %s, kept for %v", got[0], life(old.ARN))
+	}
+}
+
+// TestLossIsNoticed is row 8, as far as the store has a part in it.
+func TestLossIsNoticed(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*cachetest.Server, *Cache){
+		"emptied":         func(s *cachetest.Server, _ *Cache) { s.Do("FLUSHALL") },
+		"restarted empty": func(s *cachetest.Server, _ *Cache) { s.Kill(); s.Start() },
+		"an old copy": func(_ *cachetest.Server, c *Cache) {
+			key := c.names.partitions[0].born
+			born := c.writers.HGet(t.Context(), key, "id").Val()
+			if err := c.writers.HSet(t.Context(), key, "id", born, "beats", 1).Err(); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := cachetest.Redis(t)
+			c, other := openTest(t, s.URL()), openTest(t, s.URL())
+			cachetest.Eventually(t, 20*time.Second, "it is known that time went by", func() bool {
+				beats, err := c.writers.HGet(t.Context(), c.names.partitions[0].born, "beats").Int()
+				return err == nil && beats > 2*(beatsKept+1)
+			})
+			if c.Lost() != nil {
+				t.Fatalf("nothing was lost, and it says %+v", c.Lost())
+			}
+			lose(s, c)
+			cachetest.Eventually(t, 5*time.Second, "every process says so", func() bool { return c.Lost() != nil && other.Lost() != nil })
+			if !c.Learning(now().Add(-time.Minute)) {
+				t.Error("what was swept before counts")
+			}
+			at := c.Lost().At
+			if err := c.Relearnt(t.Context(), at.Add(-time.Second)); err != nil {
+				t.Error(err)
+			}
+			if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 {
+				t.Error("what was learnt before the loss ends it")
+			}
+			cachetest.Eventually(t, 10*time.Second, "it is over when all is learnt again", func() bool {
+				return c.Relearnt(t.Context(), time.Now().Add(time.Second)) == nil && c.Lost() == nil && other.Lost() == nil
+			})
+		})
+	}
+}
