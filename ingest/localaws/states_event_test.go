@@ -3,6 +3,7 @@ package localaws
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,8 +130,10 @@ func TestTheHighestEventIsTheTruth(t *testing.T) {
 			told := record(s)
 			s.SetEmission(Emission{Seed: 7, Duplicates: .3, MaxDelay: 3 * time.Second, Late: .2, MaxLate: 20 * time.Second})
 			machine := s.CreateStateMachine("m", func(a Attempt) Ending {
-				var n int
-				fmt.Sscan(a.Name, &n)
+				n, err := strconv.Atoi(a.Name)
+				if err != nil {
+					panic(err)
+				}
 				runs := all[n].Runs
 				e := Ending{After: time.Duration(runs[a.RedriveCount]) * time.Second, Status: "FAILED", Error: "E", RedriveAfter: time.Second}
 				switch {
