@@ -27,4 +27,25 @@
 // attributes (they are accepted and dropped), no permissions, no encryption and
 // no pages in lists. Credentials and signatures are not looked at, so it must
 // listen on loopback only. What is in the queues ends with the process.
+//
+// # Step Functions
+//
+// A state machine is a [Plot] in Go that says how long an execution runs and how
+// it ends; its definition means nothing. Faithful are what can be seen from
+// outside: the life of a standard execution, with stops and redrives that keep
+// ARN and start date; the names, sizes, periods and errors of the actions; an
+// action that is repeated (same name and input, same redrive token); pages of
+// lists, newest first, with tokens that last 24 hours; and the events, with all
+// their keys, in whole seconds outside and milliseconds inside, without input and
+// output where those are too long. On demand readers lag behind the truth
+// ([Server.SetLag]), calls are throttled ([Server.SetThrottling]), and events are
+// lost, doubled and late ([Server.SetEmission]): Step Functions promises no
+// better. [Server.Execution], [Server.Calls] and [Server.Emitted] tell the truth.
+//
+// There are no versions, aliases, Express workflows, Map Runs, histories and
+// tags; state machines are made in Go only and listed on one page. A stop of an
+// execution that is closed succeeds and changes nothing. A name is also free
+// again once its execution was forgotten because there were too many
+// ([Server.SetKept]). The limits of [RealThrottling] for actions other than
+// StartExecution, DescribeExecution and ListExecutions are generous guesses.
 package localaws
