@@ -39,9 +39,9 @@ func RealThrottling() Throttling {
 
 // SetThrottling changes the limits. All buckets are full again.
 func (s *Server) SetThrottling(t Throttling) {
-	fresh := throttle{linger: t.Linger, limits: map[string]*limit{}}
+	fresh := throttle{linger: t.Linger, limits: map[string]*actionLimit{}}
 	for action, b := range t.Buckets {
-		fresh.limits[action] = &limit{bucket: rate.NewLimiter(rate.Limit(b.PerSecond), b.Size)}
+		fresh.limits[action] = &actionLimit{bucket: rate.NewLimiter(rate.Limit(b.PerSecond), b.Size)}
 	}
 	s.states.lock.Lock()
 	defer s.states.lock.Unlock()
@@ -63,11 +63,11 @@ func (s *states) count(action string) {
 }
 
 type throttle struct {
-	limits map[string]*limit // by action
+	limits map[string]*actionLimit // by action
 	linger time.Duration
 }
 
-type limit struct {
+type actionLimit struct {
 	bucket *rate.Limiter
 	until  time.Time // refused before that, whatever is in the bucket
 }
