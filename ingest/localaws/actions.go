@@ -49,6 +49,17 @@ func (s *Server) purgeQueue(_ *http.Request, q *Queue, _ purgeQueueRequest) (any
 	return emptyResult{}, nil
 }
 
+// deleteQueue makes the queue's URL and ARN unknown. A long poll that is open goes
+// on until its time is over.
+func (s *Server) deleteQueue(_ *http.Request, q *Queue, _ deleteQueueRequest) (any, error) {
+	q.purge()
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	q.deleted = true
+	delete(s.queues, q.name)
+	return emptyResult{}, nil
+}
+
 func (s *Server) sendMessage(_ *http.Request, q *Queue, in sendMessageRequest) (any, error) {
 	return q.accept(in.outgoing)
 }
@@ -77,16 +88,18 @@ func (s *Server) receiveMessage(r *http.Request, q *Queue, in receiveMessageRequ
 	var result receivedResult
 	asked := append(in.AttributeNames, in.MessageSystemAttributeNames...)
 	for _, d := range q.receive(r.Context(), most, inSeconds(hide), inSeconds(wait)) {
+		attributes := d.message.attributes.asked(in.MessageAttributeNames)
 		result.Messages = append(result.Messages, receivedMessage{
 			MessageId: d.id, ReceiptHandle: d.receipt, MD5OfBody: d.md5, Body: d.body,
-			Attributes: d.attributes(asked),
+			Attributes:             d.systemAttributes(asked),
+			MD5OfMessageAttributes: attributes.md5(), MessageAttributes: attributes,
 		})
 	}
 	return result, nil
 }
 
-// attributes returns what was asked for among what is known of a delivery.
-func (d delivery) attributes(asked []string) map[string]string {
+// systemAttributes returns what was asked for among what is known of a delivery.
+func (d delivery) systemAttributes(asked []string) map[string]string {
 	all := map[string]string{
 		"ApproximateReceiveCount":          strconv.Itoa(d.receives),
 		"SentTimestamp":                    strconv.FormatInt(d.sent.UnixMilli(), 10),
@@ -107,6 +120,8 @@ func (d delivery) attributes(asked []string) map[string]string {
 	return found
 }
 
+func (o outgoing) bytes() int { return len(o.MessageBody) + o.MessageAttributes.bytes() }
+
 // accept puts a message into the queue if that may hold it.
 func (q *Queue) accept(m outgoing) (sent, error) {
 	delay, err := number(delaySeconds, m.DelaySeconds, q.bounds(delaySeconds))
@@ -117,12 +132,15 @@ func (q *Queue) accept(m outgoing) (sent, error) {
 	switch {
 	case m.MessageBody == "":
 		return sent{}, missingParameter("MessageBody")
-	case len(m.MessageBody) > most:
+	case m.bytes() > most:
 		return sent{}, &Error{Code: "InvalidParameterValue", Message: "the message is longer than " + strconv.Itoa(most) + " bytes"}
 	case !allowedText(m.MessageBody):
 		return sent{}, errContents
 	}
-	return q.send(m.MessageBody, inSeconds(delay)), nil
+	if err := m.MessageAttributes.check(); err != nil {
+		return sent{}, err
+	}
+	return q.send(m.MessageBody, m.MessageAttributes, inSeconds(delay)), nil
 }
 
 // delete deletes a message, or has it survive as the faults say.

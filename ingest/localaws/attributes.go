@@ -26,6 +26,7 @@ const (
 	receiveWait       = "ReceiveMessageWaitTimeSeconds" // seconds
 	maximumSize       = "MaximumMessageSize"            // bytes
 	redrivePolicy     = "RedrivePolicy"                 // JSON
+	policyAttribute   = "Policy"                        // JSON
 )
 
 // bounds are what a number may be, and what it is if nobody says.
@@ -49,7 +50,6 @@ var numbers = map[string]bounds{
 
 // inert attributes are kept as they were set and have no effect.
 var inert = map[string]bool{
-	"Policy":                       true,
 	"RedriveAllowPolicy":           true,
 	"SqsManagedSseEnabled":         true,
 	"KmsMasterKeyId":               true,
@@ -74,6 +74,7 @@ type settings struct {
 	text    map[string]string // as set, with defaults
 	number  map[string]int    // those that are numbers
 	redrive *redrive          // nil: nothing moves
+	policy  *policy           // nil: no service may send
 }
 
 // redrive says where messages go that were received too often.
@@ -120,6 +121,12 @@ func (s *settings) set(name, value string, find queueFinder) error {
 			return err
 		}
 		s.redrive = r
+	case name == policyAttribute:
+		p, err := parsePolicy(value)
+		if err != nil {
+			return &Error{Code: "InvalidAttributeValue", Message: "Policy: " + err.Error()}
+		}
+		s.policy = p
 	case !inert[name]:
 		return &Error{Code: "InvalidAttributeName", Message: name + " cannot be set"}
 	}
@@ -145,7 +152,7 @@ func parseRedrive(policy string, find queueFinder) (*redrive, error) {
 	if err != nil || after < 1 || after > 1000 {
 		return nil, invalidParameter("maxReceiveCount", string(p.After), "between 1 and 1000")
 	}
-	to := find(p.Target[strings.LastIndexByte(p.Target, ':')+1:])
+	to := find(nameInARN(p.Target))
 	if to == nil || to.ARN() != p.Target {
 		return nil, invalidParameter("deadLetterTargetArn", p.Target, "the ARN of a queue")
 	}
@@ -169,12 +176,14 @@ func (q *Queue) attributes(names []string) (map[string]string, error) {
 			for name, compute := range computed {
 				found[name] = compute(q)
 			}
-		case !inert[name] && name != redrivePolicy: // these may be unset
+		case !inert[name] && name != redrivePolicy && name != policyAttribute: // these may be unset
 			return nil, &Error{Code: "InvalidAttributeName", Message: "there is no attribute " + name}
 		}
 	}
 	return found, nil
 }
+
+func nameInARN(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 // ARN returns the queue's ARN, in a region and an account that do not matter.
 func (q *Queue) ARN() string { return "arn:aws:sqs:" + region + ":" + account + ":" + q.name }

@@ -57,7 +57,7 @@ type (
 func (s *Server) sendMessageBatch(_ *http.Request, q *Queue, in sendMessageBatchRequest) (any, error) {
 	bytes := 0
 	for _, e := range in.Entries {
-		bytes += len(e.MessageBody)
+		bytes += e.bytes()
 	}
 	if bytes > maxMessageBytes {
 		return nil, errBatchTooLong

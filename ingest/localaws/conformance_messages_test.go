@@ -1,6 +1,7 @@
 package localaws_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -90,17 +91,35 @@ func systemAttributes(c *calls) {
 	}
 }
 
+const checksumOfAttributes = "33fd7304041606068d7d953995d7223c"
+
 func messageAttributes(c *calls) {
 	queue := c.queue(nil)
-	_, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{
+	sent, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{
 		QueueUrl: queue, MessageBody: aws.String("a"),
 		MessageAttributes: map[string]types.MessageAttributeValue{
-			"text":  {DataType: aws.String("String"), StringValue: aws.String("x")},
-			"bytes": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
+			"text":   {DataType: aws.String("String"), StringValue: aws.String("x")},
+			"number": {DataType: aws.String("Number"), StringValue: aws.String("7")},
+			"bytes":  {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
 		},
 	})
 	c.ok(err)
-	if got := c.one(queue, 10); *got.Body != "a" {
+	// A checksum known from nowhere but the description of how it is made.
+	if got := aws.ToString(sent.MD5OfMessageAttributes); got != checksumOfAttributes {
+		c.Errorf("checksum %s, want %s", got, checksumOfAttributes)
+	}
+	out, err := c.client.ReceiveMessage(c.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: queue, WaitTimeSeconds: 10, MessageAttributeNames: []string{"All"},
+	})
+	c.ok(err)
+	if len(out.Messages) != 1 {
+		c.Fatalf("received %d messages", len(out.Messages))
+	}
+	got := out.Messages[0]
+	if *got.Body != "a" || aws.ToString(got.MD5OfMessageAttributes) != checksumOfAttributes || len(got.MessageAttributes) != 3 ||
+		aws.ToString(got.MessageAttributes["text"].StringValue) != "x" ||
+		aws.ToString(got.MessageAttributes["number"].DataType) != "Number" ||
+		!bytes.Equal(got.MessageAttributes["bytes"].BinaryValue, []byte{0, 1}) {
 		c.Errorf("received %+v", got)
 	}
 }

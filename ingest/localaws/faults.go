@@ -18,6 +18,9 @@ type Faults struct {
 	// Resurrect reports whether a message with this body, whose delete is
 	// answered with success, becomes visible again in place of being deleted.
 	Resurrect func(body string) bool
+	// FailDelivery reports whether the bus fails to deliver an event to a queue,
+	// for as long as it retries. The retries take no time here.
+	FailDelivery func(queueARN string) bool
 }
 
 // refuse returns the error that a request is answered with, if any.
@@ -36,3 +39,7 @@ func (f Faults) refuse(action string) error {
 func (f Faults) failDelete(body string) bool { return f.FailDelete != nil && f.FailDelete(body) }
 
 func (f Faults) resurrect(body string) bool { return f.Resurrect != nil && f.Resurrect(body) }
+
+func (f Faults) failDelivery(queueARN string) bool {
+	return f.FailDelivery != nil && f.FailDelivery(queueARN)
+}

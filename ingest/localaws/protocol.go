@@ -9,8 +9,7 @@ import (
 )
 
 // The names of the fields below are those of the protocol. A number that may be
-// left out is a pointer: SQS tells 0 from nothing. What is not listed is ignored,
-// message attributes among it.
+// left out is a pointer: SQS tells 0 from nothing. What is not listed is ignored.
 
 // toQueue is in every request about one queue.
 type toQueue struct{ QueueUrl string }
@@ -27,6 +26,7 @@ type (
 	getQueueURLRequest  struct{ QueueName string }
 	listQueuesRequest   struct{ QueueNamePrefix string }
 	purgeQueueRequest   struct{ toQueue }
+	deleteQueueRequest  struct{ toQueue }
 	getQueueAttrRequest struct {
 		toQueue
 		AttributeNames []string
@@ -42,12 +42,14 @@ type (
 		WaitTimeSeconds             *int
 		AttributeNames              []string // the older name of the next
 		MessageSystemAttributeNames []string
+		MessageAttributeNames       []string
 	}
 
 	// What is done to one message; the first line of each is an entry of a batch.
 	outgoing struct {
-		MessageBody  string
-		DelaySeconds *int
+		MessageBody       string
+		MessageAttributes messageAttributes
+		DelaySeconds      *int
 	}
 	receipt    struct{ ReceiptHandle string }
 	visibility struct {
@@ -71,13 +73,18 @@ type (
 	queueURLsResult  struct{ QueueUrls []string }
 	attributesResult struct{ Attributes map[string]string }
 	emptyResult      struct{}
-	sent             struct{ MessageId, MD5OfMessageBody string }
-	receivedResult   struct {
+	sent             struct {
+		MessageId, MD5OfMessageBody string
+		MD5OfMessageAttributes      string `json:",omitzero"`
+	}
+	receivedResult struct {
 		Messages []receivedMessage `json:",omitempty"`
 	}
 	receivedMessage struct {
 		MessageId, ReceiptHandle, MD5OfBody, Body string
 		Attributes                                map[string]string `json:",omitempty"`
+		MD5OfMessageAttributes                    string            `json:",omitzero"`
+		MessageAttributes                         messageAttributes `json:",omitempty"`
 	}
 )
 
@@ -91,6 +98,11 @@ var queueActions = map[string]action{
 	"GetQueueAttributes":           forQueue((*Server).getQueueAttributes),
 	"SetQueueAttributes":           forQueue((*Server).setQueueAttributes),
 	"PurgeQueue":                   forQueue((*Server).purgeQueue),
+	"DeleteQueue":                  forQueue((*Server).deleteQueue),
+	"ListDeadLetterSourceQueues":   forQueue((*Server).listDeadLetterSourceQueues),
+	"StartMessageMoveTask":         decoded((*Server).startMessageMoveTask),
+	"ListMessageMoveTasks":         decoded((*Server).listMessageMoveTasks),
+	"CancelMessageMoveTask":        decoded((*Server).cancelMessageMoveTask),
 	"SendMessage":                  forQueue((*Server).sendMessage),
 	"SendMessageBatch":             forQueue((*Server).sendMessageBatch),
 	"ReceiveMessage":               forQueue((*Server).receiveMessage),

@@ -23,6 +23,7 @@ type Queue struct {
 	lock     *sync.Mutex // of all queues of a server, so that a message changes queues in one step
 	settings settings
 	modified time.Time
+	deleted  bool                // nothing is moved here any more
 	messages map[string]*message // by ID
 	byTime   messageHeap         // the same messages
 	entered  uint64              // counts messages, to order those of the same instant
@@ -35,6 +36,7 @@ type message struct {
 	id            string
 	body          string
 	md5           string
+	attributes    messageAttributes
 	sent          time.Time
 	firstReceived time.Time
 	visible       time.Time // hidden before
@@ -72,15 +74,23 @@ func newQueue(name string, s settings, lock *sync.Mutex, ending <-chan struct{})
 
 // Send puts a message into the queue, to be visible after the delay, and returns
 // its ID. The body has to be valid UTF-8.
-func (q *Queue) Send(body string, delay time.Duration) string { return q.send(body, delay).MessageId }
+func (q *Queue) Send(body string, delay time.Duration) string {
+	return q.send(body, nil, delay).MessageId
+}
 
-func (q *Queue) send(body string, delay time.Duration) sent {
-	now := time.Now()
-	m := &message{id: newID(), body: body, md5: hexMD5(body), sent: now, visible: now.Add(delay)}
+func (q *Queue) send(body string, attributes messageAttributes, delay time.Duration) sent {
+	m := newMessage(body, attributes, delay)
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	q.add(m)
-	return sent{m.id, m.md5}
+	return sent{m.id, m.md5, attributes.md5()}
+}
+
+func newMessage(body string, attributes messageAttributes, delay time.Duration) *message {
+	now := time.Now()
+	return &message{
+		id: newID(), body: body, md5: hexMD5(body), attributes: attributes, sent: now, visible: now.Add(delay),
+	}
 }
 
 // Depth returns how many messages there are.
@@ -159,7 +169,7 @@ func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-
 	for len(received) < most && len(q.byTime) > 0 && !q.byTime[0].visible.After(now) {
 		m := q.byTime[0]
 		q.drop(m)
-		if r := q.settings.redrive; r != nil && m.receives-m.receivesPast >= r.after {
+		if r := q.settings.redrive; r != nil && !r.to.deleted && m.receives-m.receivesPast >= r.after {
 			m.source, m.receivesPast = q.ARN(), m.receives
 			r.to.add(m)
 			continue

@@ -28,6 +28,7 @@ type service struct {
 func services() []*service {
 	return []*service{
 		{"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs", queueActions},
+		{"AWSEvents", "application/x-amz-json-1.1", "com.amazonaws.eventbridge", busActions},
 	}
 }
 
@@ -42,11 +43,14 @@ type Server struct {
 
 	lock   sync.Mutex // of the queues, too
 	queues map[string]*Queue
+	moves  []*move // the newest last
+
+	bus bus
 }
 
 // New returns a server without queues.
 func New() *Server {
-	s := &Server{services: services(), ending: make(chan struct{}), queues: map[string]*Queue{}}
+	s := &Server{services: services(), ending: make(chan struct{}), queues: map[string]*Queue{}, bus: newBus()}
 	s.SetFaults(Faults{})
 	return s
 }
@@ -66,7 +70,8 @@ func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
 // SetFaults makes things go wrong from now on. Faults{} mends them.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 
-// Shutdown ends long polls, now and from now on; all else goes on. It may be
+// Shutdown ends long polls, moves of messages and replays, now and from now on; all
+// else goes on. It may be
 // called more than once. Let http.Server.RegisterOnShutdown call it.
 func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
 

@@ -60,8 +60,14 @@ func TestErrorsOnTheWire(t *testing.T) {
 		{"DeleteMessage", queue + `,"ReceiptHandle":"x"}`, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid;Sender", 400},
 		{"ChangeMessageVisibility", queue + `,"ReceiptHandle":"x"}`, "MissingParameter", "MissingParameter;Sender", 400},
 		{"ChangeMessageVisibility", queue + `,"ReceiptHandle":"x","VisibilityTimeout":43201}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"a","MessageAttributes":{"x":{"DataType":"Text","StringValue":"y"}}}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"SendMessage", queue + `,"MessageBody":"a","MessageAttributes":{"x":{"DataType":"String","StringValue":"\u0000"}}}`, "InvalidMessageContents", "InvalidMessageContents;Sender", 400},
+		{"SetQueueAttributes", queue + `,"Attributes":{"Policy":"{}"}}`, "InvalidAttributeValue", "InvalidAttributeValue;Sender", 400},
+		{"StartMessageMoveTask", `{"SourceArn":"arn:aws:sqs:eu-west-1:000000000000:q"}`, "InvalidParameterValue", "InvalidParameterValue;Sender", 400},
+		{"StartMessageMoveTask", `{"SourceArn":"arn:aws:sqs:eu-west-1:000000000000:none"}`, "ResourceNotFoundException", "ResourceNotFoundException;Sender", 404},
+		{"CancelMessageMoveTask", `{"TaskHandle":"none"}`, "ResourceNotFoundException", "ResourceNotFoundException;Sender", 404},
 		{"DeleteMessageBatch", queue + `,"Entries":[]}`, "EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest;Sender", 400},
-		{"DeleteQueue", queue + `}`, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation;Sender", 400},
+		{"AddPermission", queue + `}`, "UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation;Sender", 400},
 		{"SendMessage", strings.Repeat(" ", maxRequestBytes+1), "RequestEntityTooLarge", "RequestEntityTooLarge;Sender", 413},
 	} {
 		got := post(s, test.action, strings.NewReader(test.body))
@@ -190,6 +196,11 @@ func FuzzProtocol(f *testing.F) {
 		{"GetQueueAttributes", queue + `,"AttributeNames":["All"]}`},
 		{"SetQueueAttributes", queue + `,"Attributes":{"VisibilityTimeout":"3"}}`},
 		{"PurgeQueue", queue + `}`},
+		{"DeleteQueue", queue + `}`},
+		{"ListDeadLetterSourceQueues", queue + `}`},
+		{"StartMessageMoveTask", `{"SourceArn":"arn:aws:sqs:eu-west-1:000000000000:q"}`},
+		{"ListMessageMoveTasks", `{"SourceArn":"arn:aws:sqs:eu-west-1:000000000000:q"}`},
+		{"CancelMessageMoveTask", `{"TaskHandle":"x"}`},
 	} {
 		f.Add(seed[0], []byte(seed[1]))
 	}
@@ -199,13 +210,13 @@ func FuzzProtocol(f *testing.F) {
 		q := s.CreateQueue("q", nil)
 		q.Send("kept", 0)
 		got := post(s, action, bytes.NewReader(body))
-		if got.Code != http.StatusOK && got.Code != http.StatusBadRequest && got.Code != http.StatusRequestEntityTooLarge {
+		if got.Code != http.StatusOK && got.Code != http.StatusBadRequest && got.Code != http.StatusNotFound && got.Code != http.StatusRequestEntityTooLarge {
 			t.Errorf("status %d: %s", got.Code, got.Body)
 		}
 		if !jsontext.Value(got.Body.Bytes()).IsValid() {
 			t.Errorf("not JSON: %q", got.Body)
 		}
-		if action != "PurgeQueue" && q.Depth().Total() == 0 {
+		if action != "PurgeQueue" && action != "DeleteQueue" && q.Depth().Total() == 0 {
 			t.Error("the message is lost")
 		}
 	})

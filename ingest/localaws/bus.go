@@ -1,0 +1,151 @@
+package localaws
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	busName = "default"
+	busARN  = eventsARN + "event-bus/" + busName
+
+	eventsARN = "arn:aws:events:" + region + ":" + account + ":"
+)
+
+// bus is the default event bus, the only one.
+type bus struct {
+	lock     sync.Mutex // never held while a queue is locked
+	delays   Delays
+	rules    map[string]*rule
+	archives map[string]*archive
+	replays  []*replay // the newest last
+	stats    BusStats
+}
+
+// BusStats counts what became of events.
+type BusStats struct {
+	Published    int64 // events that came, replayed ones among them
+	Malformed    int64 // of these, no event at all
+	Matched      int64 // matches of an event and a rule
+	Delivered    int64 // events that a target got
+	DeadLettered int64 // events that a target's dead-letter queue got
+	Dropped      int64 // events that neither got
+}
+
+// Delays are how long the bus takes for what the real one does not do at once.
+// The zero value does everything at once.
+type Delays struct {
+	// NewRule is how long a rule matches nothing after it was made or enabled.
+	NewRule time.Duration
+	// ReplayedMinute is how long a replay takes before each minute's events.
+	ReplayedMinute time.Duration
+}
+
+func newBus() bus {
+	return bus{rules: map[string]*rule{}, archives: map[string]*archive{}}
+}
+
+// SetDelays sets how long the bus takes from now on.
+func (s *Server) SetDelays(d Delays) {
+	s.bus.lock.Lock()
+	defer s.bus.lock.Unlock()
+	s.bus.delays = d
+}
+
+// BusStats returns what became of the events until now.
+func (s *Server) BusStats() BusStats {
+	s.bus.lock.Lock()
+	defer s.bus.lock.Unlock()
+	return s.bus.stats
+}
+
+// Publish puts a whole event on the bus, in the envelope of EventBridge, as a
+// service of AWS does: it is archived, matched against the rules and delivered to
+// their targets before Publish returns. It never fails: what cannot be delivered
+// goes to the target's dead-letter queue, and is dropped and counted if that
+// cannot take it either; so is what is no event.
+func (s *Server) Publish(event []byte) { s.publish(event, nil) }
+
+// publish puts an event on the bus for the rules of some ARNs, or for all.
+func (s *Server) publish(text []byte, only []string) {
+	e, err := readEvent(text)
+	for _, d := range s.bus.route(e, err, only) {
+		s.deliver(d)
+	}
+}
+
+// event is one in its envelope.
+type event struct {
+	text     string // JSON without white space
+	tree     any    // the same, to be matched
+	time     time.Time
+	replayed bool
+}
+
+func readEvent(text []byte) (event, error) {
+	compact := jsontext.Value(slices.Clone(text))
+	if err := compact.Compact(); err != nil {
+		return event{}, err
+	}
+	tree, err := parseTree(compact)
+	if err != nil {
+		return event{}, err
+	}
+	fields, _ := tree.(map[string]any)
+	at, _ := fields["time"].(string)
+	e := event{text: string(compact), tree: tree}
+	_, e.replayed = fields["replay-name"]
+	e.time, err = time.Parse(time.RFC3339, at)
+	return e, err
+}
+
+// busDelivery is one event on its way to one target.
+type busDelivery struct {
+	event event
+	rule  string // ARN
+	to    target
+}
+
+// route archives an event and returns what is to be delivered.
+func (b *bus) route(e event, malformed error, only []string) []busDelivery {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	b.stats.Published++
+	if malformed != nil {
+		b.stats.Malformed++
+		return nil
+	}
+	if !e.replayed {
+		b.keep(e)
+	}
+	var deliveries []busDelivery
+	for _, r := range b.rules {
+		if only != nil && !slices.Contains(only, r.arn()) || !r.matches(e) {
+			continue
+		}
+		b.stats.Matched++
+		for _, t := range r.targets {
+			deliveries = append(deliveries, busDelivery{e, r.arn(), t})
+		}
+	}
+	return deliveries
+}
+
+// count adds one to a counter of the stats.
+func (b *bus) count(counter *int64) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	*counter++
+}
+
+// checkBus returns an error if a call names another bus than the only one.
+func checkBus(nameOrARN string) error {
+	if nameOrARN == "" || nameOrARN == busName || nameOrARN == busARN {
+		return nil
+	}
+	return notFound("Event bus " + strings.TrimPrefix(nameOrARN, eventsARN+"event-bus/"))
+}

@@ -1,0 +1,182 @@
+package localaws
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const maxPatternBytes = 4096
+
+// pattern says which events a rule is about. An event matches if every field of
+// the pattern does.
+type pattern struct {
+	fields map[string]field
+	either [][]*pattern // of each group, one has to match: $or
+}
+
+// field is what one field of an event has to be: an object that matches a
+// pattern, or a value that passes one of the tests.
+type field struct {
+	object *pattern
+	tests  []test
+}
+
+// test reports whether one value passes. The value is absent, nil, a bool, a
+// string or a number; it is never an array nor an object.
+type test func(value any) bool
+
+// absent stands for a value that the event does not have.
+type absent struct{}
+
+// numeral is a number as it was written: a pattern of 300 does not match 300.0.
+type numeral string
+
+func (n numeral) float() float64 {
+	f, _ := strconv.ParseFloat(string(n), 64) // out of range: infinite, as good as any
+	return f
+}
+
+// compilePattern reads a pattern. Its errors say what is wrong with it.
+func compilePattern(text string) (*pattern, error) {
+	if len(text) > maxPatternBytes {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxPatternBytes)
+	}
+	tree, err := parseTree([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	object, is := tree.(map[string]any)
+	if !is {
+		return nil, errors.New("it is not an object")
+	}
+	return compileObject(object)
+}
+
+// parseTree reads JSON and keeps numbers as they were written.
+func parseTree(text []byte) (any, error) {
+	var tree any
+	err := json.Unmarshal(text, &tree, json.WithUnmarshalers(json.UnmarshalFromFunc(
+		func(in *jsontext.Decoder, out *any) error {
+			if in.PeekKind() != '0' {
+				return errors.ErrUnsupported
+			}
+			text, err := in.ReadValue()
+			*out = numeral(text)
+			return err
+		})))
+	return tree, err
+}
+
+func compileObject(object map[string]any) (*pattern, error) {
+	if len(object) == 0 {
+		return nil, errors.New("an empty object matches nothing")
+	}
+	p := &pattern{fields: map[string]field{}}
+	for name, value := range object {
+		var err error
+		if name == "$or" {
+			err = p.compileOr(value)
+		} else {
+			p.fields[name], err = compileField(value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *pattern) compileOr(value any) error {
+	list, _ := value.([]any)
+	if len(list) < 2 {
+		return errors.New("must be a list of at least two patterns")
+	}
+	var group []*pattern
+	for _, item := range list {
+		object, _ := item.(map[string]any)
+		one, err := compileObject(object)
+		if err != nil {
+			return err
+		}
+		group = append(group, one)
+	}
+	p.either = append(p.either, group)
+	return nil
+}
+
+func compileField(value any) (field, error) {
+	switch value := value.(type) {
+	case map[string]any:
+		object, err := compileObject(value)
+		return field{object: object}, err
+	case []any:
+		tests, err := compileAll(value, compileTest)
+		return field{tests: tests}, err
+	default:
+		return field{}, errors.New("must be an object or a list")
+	}
+}
+
+// compileAll compiles each item of a list that must not be empty.
+func compileAll(list []any, compile func(any) (test, error)) ([]test, error) {
+	if len(list) == 0 {
+		return nil, errors.New("an empty list matches nothing")
+	}
+	var tests []test
+	for _, item := range list {
+		t, err := compile(item)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, t)
+	}
+	return tests, nil
+}
+
+// matches reports whether an event does, as parseTree returns it.
+func (p *pattern) matches(value any) bool {
+	if list, is := value.([]any); is && len(list) > 0 {
+		return slices.ContainsFunc(list, p.matches)
+	}
+	object, _ := value.(map[string]any) // anything else has no fields
+	for name, f := range p.fields {
+		child, has := object[name]
+		if !has {
+			child = absent{}
+		}
+		if !f.matches(child) {
+			return false
+		}
+	}
+	for _, group := range p.either {
+		if !slices.ContainsFunc(group, func(one *pattern) bool { return one.matches(value) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f field) matches(value any) bool {
+	if f.object != nil {
+		return f.object.matches(value)
+	}
+	switch v := value.(type) {
+	case []any:
+		if len(v) > 0 {
+			return slices.ContainsFunc(v, f.matches)
+		}
+		value = absent{}
+	case map[string]any:
+		value = absent{} // only leaves exist for a test
+	}
+	return passesAny(f.tests, value)
+}
+
+func passesAny(tests []test, value any) bool {
+	return slices.ContainsFunc(tests, func(t test) bool { return t(value) })
+}

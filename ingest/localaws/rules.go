@@ -1,0 +1,169 @@
+package localaws
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxRules    = 300
+	maxRuleName = 64
+
+	ruleEnabled  = "ENABLED"
+	ruleDisabled = "DISABLED"
+)
+
+// rule sends the events that match to its targets. The lock of the bus guards it.
+type rule struct {
+	name, description, role, state string
+
+	text    string // of the pattern
+	pattern *pattern
+	from    time.Time // matches nothing before
+	targets []target
+}
+
+type (
+	putRuleRequest struct {
+		Name, EventBusName, Description, EventPattern, RoleArn, ScheduleExpression, State string
+	}
+	putRuleResult struct{ RuleArn string }
+	ruleRequest   struct{ Name, EventBusName string }
+	listRequest   struct{ NamePrefix, EventBusName string }
+	ruleResult    struct {
+		Name, Arn, EventPattern, State, EventBusName string
+		Description, RoleArn                         string `json:",omitzero"`
+	}
+	rulesResult struct{ Rules []ruleResult }
+)
+
+func (r *rule) arn() string { return eventsARN + "rule/" + r.name }
+
+func (r *rule) matches(e event) bool {
+	return r.state == ruleEnabled && !time.Now().Before(r.from) && r.pattern.matches(e.tree)
+}
+
+func (r *rule) result() ruleResult {
+	return ruleResult{
+		Name: r.name, Arn: r.arn(), EventPattern: r.text, State: r.state, EventBusName: busName,
+		Description: r.description, RoleArn: r.role,
+	}
+}
+
+// putRule makes a rule or replaces all of it but its targets.
+func (s *Server) putRule(_ *http.Request, in putRuleRequest) (any, error) {
+	r, err := newRule(in)
+	if err != nil {
+		return nil, err
+	}
+	b := &s.bus
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	old := b.rules[in.Name]
+	switch {
+	case old != nil:
+		r.targets, r.from = old.targets, old.from
+		if old.state == ruleEnabled {
+			break
+		}
+		fallthrough
+	case len(b.rules) < maxRules:
+		r.from = time.Now().Add(b.delays.NewRule)
+	default:
+		return nil, limitExceeded("rules", maxRules)
+	}
+	b.rules[r.name] = r
+	return putRuleResult{r.arn()}, nil
+}
+
+func newRule(in putRuleRequest) (*rule, error) {
+	if err := checkBus(in.EventBusName); err != nil {
+		return nil, err
+	}
+	if err := checkName(in.Name, maxRuleName); err != nil {
+		return nil, err
+	}
+	state := cmp.Or(in.State, ruleEnabled)
+	switch {
+	case in.ScheduleExpression != "":
+		return nil, validation("ScheduleExpression: the stand-in has no schedules")
+	case in.EventPattern == "":
+		return nil, validation("Parameter(s) EventPattern or ScheduleExpression must be specified.")
+	case state != ruleEnabled && state != ruleDisabled:
+		return nil, validation("State must be " + ruleEnabled + " or " + ruleDisabled)
+	}
+	p, err := compilePattern(in.EventPattern)
+	if err != nil {
+		return nil, invalidPattern(err)
+	}
+	return &rule{
+		name: in.Name, description: in.Description, role: in.RoleArn, state: state, text: in.EventPattern, pattern: p,
+	}, nil
+}
+
+func (s *Server) describeRule(r *rule, _ ruleRequest) (any, error) { return r.result(), nil }
+
+func (s *Server) listRules(_ *http.Request, in listRequest) (any, error) {
+	if err := checkBus(in.EventBusName); err != nil {
+		return nil, err
+	}
+	s.bus.lock.Lock()
+	defer s.bus.lock.Unlock()
+	rules := []ruleResult{}
+	for _, name := range slices.Sorted(maps.Keys(s.bus.rules)) {
+		if strings.HasPrefix(name, in.NamePrefix) {
+			rules = append(rules, s.bus.rules[name].result())
+		}
+	}
+	return rulesResult{rules}, nil
+}
+
+func (s *Server) enableRule(r *rule, _ ruleRequest) (any, error) {
+	if r.state != ruleEnabled {
+		r.state, r.from = ruleEnabled, time.Now().Add(s.bus.delays.NewRule)
+	}
+	return emptyResult{}, nil
+}
+
+func (s *Server) disableRule(r *rule, _ ruleRequest) (any, error) {
+	r.state = ruleDisabled
+	return emptyResult{}, nil
+}
+
+// deleteRule is a success if there is no such rule.
+func (s *Server) deleteRule(_ *http.Request, in ruleRequest) (any, error) {
+	if err := checkBus(in.EventBusName); err != nil {
+		return nil, err
+	}
+	s.bus.lock.Lock()
+	defer s.bus.lock.Unlock()
+	if r := s.bus.rules[in.Name]; r != nil && len(r.targets) > 0 {
+		return nil, validation("Rule can't be deleted since it has targets.")
+	}
+	delete(s.bus.rules, in.Name)
+	return emptyResult{}, nil
+}
+
+// forRule reads a request of type In and finds the rule that it is about. The
+// action runs under the lock of the bus.
+func forRule[In interface{ ruleName() (name, bus string) }](act func(*Server, *rule, In) (any, error)) action {
+	return decoded(func(s *Server, _ *http.Request, in In) (any, error) {
+		name, bus := in.ruleName()
+		if err := checkBus(bus); err != nil {
+			return nil, err
+		}
+		s.bus.lock.Lock()
+		defer s.bus.lock.Unlock()
+		r := s.bus.rules[name]
+		if r == nil {
+			return nil, notFound("Rule " + name)
+		}
+		return act(s, r, in)
+	})
+}
+
+func (in ruleRequest) ruleName() (name, bus string) { return in.Name, in.EventBusName }
