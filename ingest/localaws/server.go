@@ -29,13 +29,15 @@ func services() []*service {
 	return []*service{
 		{"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs", queueActions},
 		{"AWSEvents", "application/x-amz-json-1.1", "com.amazonaws.eventbridge", busActions},
+		{"AWSStepFunctions", "application/x-amz-json-1.0", "com.amazonaws.states", stateActions},
 	}
 }
 
-// Server is the service: an http.Handler over queues in memory. It has to be made
-// by New.
+// Server is the services: an http.Handler over queues and executions in memory.
+// It has to be made by New.
 type Server struct {
 	services []*service
+	states   *states
 
 	faults  atomic.Pointer[Faults]
 	ending  chan struct{} // closed by Shutdown
@@ -52,6 +54,7 @@ type Server struct {
 func New() *Server {
 	s := &Server{services: services(), ending: make(chan struct{}), queues: map[string]*Queue{}, bus: newBus()}
 	s.SetFaults(Faults{})
+	s.states = newStates(s.Publish, s.ending)
 	return s
 }
 
@@ -70,9 +73,9 @@ func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
 // SetFaults makes things go wrong from now on. Faults{} mends them.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 
-// Shutdown ends long polls, moves of messages and replays, now and from now on; all
-// else goes on. It may be
-// called more than once. Let http.Server.RegisterOnShutdown call it.
+// Shutdown ends long polls, moves of messages and replays, now and from now on, and
+// executions do nothing any more of themselves; all else goes on. It may be called
+// more than once. Let http.Server.RegisterOnShutdown call it.
 func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
 
 // ServeHTTP answers one call.
@@ -126,6 +129,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, service *service
 	if act == nil {
 		return nil, &Error{Code: "UnsupportedOperation", Message: "cannot do " + name}
 	}
+	s.states.count(name)
 	if err := s.faults.Load().refuse(name); err != nil {
 		return nil, err
 	}

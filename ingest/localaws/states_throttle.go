@@ -1,0 +1,102 @@
+package localaws
+
+import (
+	"maps"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Throttling says how often the actions of Step Functions may be called. The zero
+// Throttling lets everything through.
+type Throttling struct {
+	Buckets map[string]Bucket // by action; one without is not throttled
+	// Linger is for how long each call of an action is refused after its bucket
+	// was found empty, whatever comes into the bucket meanwhile.
+	Linger time.Duration
+}
+
+// Bucket is a token bucket. It is full at first.
+type Bucket struct {
+	Size      int     // calls
+	PerSecond float64 // calls that come back
+}
+
+// RealThrottling returns the limits of a small region: those of an account that
+// did not ask for more.
+func RealThrottling() Throttling {
+	return Throttling{Buckets: map[string]Bucket{
+		"StartExecution":       {1300, 300},
+		"DescribeExecution":    {300, 15},
+		"ListExecutions":       {100, 5},
+		"StopExecution":        {1000, 200},
+		"RedriveExecution":     {1300, 300},
+		"DescribeStateMachine": {200, 20},
+		"ListStateMachines":    {100, 5},
+	}}
+}
+
+// SetThrottling changes the limits. All buckets are full again.
+func (s *Server) SetThrottling(t Throttling) {
+	fresh := throttle{linger: t.Linger, limits: map[string]*limit{}}
+	for action, b := range t.Buckets {
+		fresh.limits[action] = &limit{bucket: rate.NewLimiter(rate.Limit(b.PerSecond), b.Size)}
+	}
+	s.states.lock.Lock()
+	defer s.states.lock.Unlock()
+	s.states.throttle = fresh
+}
+
+// Calls returns how often each action of any service was called, refused calls
+// included.
+func (s *Server) Calls() map[string]int {
+	s.states.lock.Lock()
+	defer s.states.lock.Unlock()
+	return maps.Clone(s.states.calls)
+}
+
+func (s *states) count(action string) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.calls[action]++
+}
+
+type throttle struct {
+	limits map[string]*limit // by action
+	linger time.Duration
+}
+
+type limit struct {
+	bucket *rate.Limiter
+	until  time.Time // refused before that, whatever is in the bucket
+}
+
+// allow reports whether an action may be called now.
+func (t *throttle) allow(action string, at time.Time) bool {
+	l := t.limits[action]
+	if l == nil {
+		return true
+	}
+	if at.Before(l.until) {
+		return false
+	}
+	if l.bucket.AllowN(at, 1) {
+		return true
+	}
+	l.until = at.Add(t.linger)
+	return false
+}
+
+// throttled has an action answer only as often as it may.
+func throttled(name string, act action) action {
+	return func(s *Server, r *http.Request, body []byte) (any, error) {
+		s.states.lock.Lock()
+		allowed := s.states.throttle.allow(name, time.Now())
+		s.states.lock.Unlock()
+		if !allowed {
+			return nil, errTooManyCalls
+		}
+		return act(s, r, body)
+	}
+}
