@@ -1,0 +1,228 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Finding is what a check of the set-up has found.
+type Finding struct {
+	Check   string `json:"check"`            // what was looked at
+	Detail  string `json:"detail,omitempty"` // what was seen
+	Problem string `json:"problem,omitempty"`
+	Cure    string `json:"cure,omitempty"` // of the problem
+}
+
+const notChecked = "not checked: "
+
+// NotChecked returns the finding of a check that could not be made.
+func NotChecked(check, why string) Finding {
+	return Finding{Check: check, Problem: notChecked + why}
+}
+
+// OK reports whether a check was made and found nothing wrong.
+func (f Finding) OK() bool { return f.Problem == "" }
+
+// Unchecked reports whether a check could not be made.
+func (f Finding) Unchecked() bool { return strings.HasPrefix(f.Problem, notChecked) }
+
+// Bounds of what counts as healthy.
+const (
+	diagnoseLimit = 5 * time.Second
+	mostSkew      = 2 * time.Second // between the clock of Redis and ours
+	mostMemory    = 0.8             // part of it that may be in use
+)
+
+// Diagnose asks every primary how it is. There is one finding for each check;
+// of several primaries it is the one with a problem.
+func (c *Cache) Diagnose(ctx context.Context) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
+	defer cancel()
+	primaries, err := c.primaries(ctx)
+	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d primaries answer", len(primaries))}
+	if err == nil && len(primaries) == 0 {
+		err = errors.New("no primary is known")
+	}
+	if err != nil {
+		reached.Problem = "Redis cannot be asked: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+		reached.Cure = "see that Redis runs, and that the address, user and password in REDIS_URL are right"
+	}
+	findings := []Finding{reached}
+	for _, check := range primaryChecks {
+		if err != nil {
+			findings = append(findings, NotChecked(check.name, "Redis cannot be asked"))
+			continue
+		}
+		findings = append(findings, worst(c, check, primaries))
+	}
+	return append(findings, c.diagnosePublish(ctx, err == nil))
+}
+
+func (c *Cache) diagnosePublish(ctx context.Context, reached bool) Finding {
+	const name = "Redis channels"
+	if !reached {
+		return NotChecked(name, "Redis cannot be asked")
+	}
+	switch err := c.checkPublish(ctx); {
+	case errors.Is(err, ErrUnfit):
+		return unfit(name, err)
+	case err != nil:
+		return NotChecked(name, err.Error())
+	}
+	return Finding{Check: name, Detail: "changes may be announced"}
+}
+
+// primary is what one primary says of itself.
+type primary struct {
+	addr string
+	info info
+	skew time.Duration // its clock minus ours
+}
+
+func (c *Cache) primaries(ctx context.Context) ([]primary, error) {
+	var mu sync.Mutex
+	var all []primary
+	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
+		info, err := serverInfo(ctx, node)
+		if err != nil {
+			return err
+		}
+		asked := time.Now()
+		there, err := node.Time(ctx).Result()
+		if err != nil {
+			return fmt.Errorf("ask Redis for the time: %w", err)
+		}
+		here := asked.Add(time.Since(asked) / 2)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, primary{node.Options().Addr, info, there.Sub(here)})
+		return nil
+	})
+	return all, err
+}
+
+// primaryCheck looks at one primary.
+type primaryCheck struct {
+	name string
+	look func(*Cache, primary) Finding
+}
+
+var primaryChecks = []primaryCheck{
+	{"Redis version", (*Cache).diagnoseVersion},
+	{"Redis eviction", diagnoseEviction},
+	{"Redis persistence", diagnosePersistence},
+	{"Redis replicas", (*Cache).diagnoseReplicas},
+	{"Redis memory", diagnoseMemory},
+	{"Redis clock", diagnoseClock},
+}
+
+// worst returns the finding of the first primary that has a problem, else of the
+// last one.
+func worst(c *Cache, check primaryCheck, primaries []primary) Finding {
+	var f Finding
+	for _, p := range primaries {
+		f = check.look(c, p)
+		f.Check = check.name
+		if !f.OK() {
+			if len(primaries) > 1 {
+				f.Problem = p.addr + ": " + f.Problem
+			}
+			break
+		}
+	}
+	return f
+}
+
+// unfit splits an error that is one line with the cure.
+func unfit(check string, err error) Finding {
+	problem, cure, _ := strings.Cut(strings.TrimPrefix(err.Error(), ErrUnfit.Error()+": "), "; ")
+	return Finding{Check: check, Problem: problem, Cure: cure}
+}
+
+func (c *Cache) diagnoseVersion(p primary) Finding {
+	if err := p.info.checkVersion(c.address.mode); err != nil {
+		f := unfit("", err)
+		f.Cure = "run a newer Redis or Valkey"
+		return f
+	}
+	return Finding{Detail: p.info["redis_version"]}
+}
+
+func diagnoseEviction(_ *Cache, p primary) Finding {
+	if err := p.info.checkEviction(); err != nil {
+		return unfit("", err)
+	}
+	return Finding{Detail: p.info["maxmemory_policy"]}
+}
+
+func diagnosePersistence(_ *Cache, p primary) Finding {
+	const log = "read the log of Redis and see that its disk is not full"
+	switch i := p.info; {
+	case i["aof_enabled"] == "1" && i["aof_last_write_status"] == "err":
+		return Finding{Problem: "the last write to the append-only file failed", Cure: log}
+	case i["aof_enabled"] == "1":
+		return Finding{Detail: "append-only file"}
+	case i["rdb_last_bgsave_status"] == "err":
+		return Finding{Problem: "the last snapshot failed", Cure: log}
+	case i["rdb_saves"] != "" && i["rdb_saves"] != "0":
+		return Finding{Detail: "snapshots only; what came after the last is lost in a crash"}
+	case i.number("connected_slaves") > 0:
+		return Finding{Detail: "none; the replicas hold a copy"}
+	}
+	return Finding{
+		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",
+		Cure:    "redis-cli CONFIG SET appendonly yes (and CONFIG REWRITE), or add a replica",
+	}
+}
+
+func (c *Cache) diagnoseReplicas(p primary) Finding {
+	n, want := p.info.number("connected_slaves"), c.options.ReplicaAcks
+	if n < want {
+		return Finding{
+			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),
+			Cure:    "connect replicas, or set REDIS_REPLICA_ACKS=auto",
+		}
+	}
+	if n == 0 {
+		return Finding{Detail: "none; writes are confirmed by the primary alone"}
+	}
+	return Finding{Detail: fmt.Sprintf("%d connected", n)}
+}
+
+func diagnoseMemory(_ *Cache, p primary) Finding {
+	used, most, limit := p.info.number("used_memory"), p.info.number("maxmemory"), "maxmemory"
+	if most == 0 {
+		most, limit = p.info.number("total_system_memory"), "the machine's memory"
+	}
+	if most == 0 {
+		return Finding{Detail: fmt.Sprintf("%d MiB used", used>>20)}
+	}
+	part := fmt.Sprintf("%d MiB used, %d %% of %s", used>>20, used*100/most, limit)
+	if float64(used) > mostMemory*float64(most) {
+		return Finding{Problem: part, Cure: "raise maxmemory (redis-cli CONFIG SET maxmemory, or a larger node), or lower RETENTION"}
+	}
+	return Finding{Detail: part}
+}
+
+func diagnoseClock(_ *Cache, p primary) Finding {
+	if p.skew.Abs() > mostSkew {
+		return Finding{
+			Problem: fmt.Sprintf("the clock of Redis and that of this machine are %v apart", p.skew.Abs().Round(time.Millisecond)),
+			Cure:    "timedatectl set-ntp true, on whichever of the two machines is wrong",
+		}
+	}
+	return Finding{Detail: fmt.Sprintf("%v apart", p.skew.Abs().Round(time.Millisecond))}
+}
+
+// number returns a field that is a number, 0 if it is not there.
+func (i info) number(field string) int {
+	n, _ := strconv.Atoi(i[field])
+	return n
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/ingest"
+)
+
+const moveEvery = time.Second // the progress of a redrive is asked for
+
+func dlqCommand() *cobra.Command {
+	var rule string
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "Look at dead letters, send them back, or delete them",
+		Long: "There are two dead-letter queues. That of the consumer has what was received too often, as a\n" +
+			"message is that nobody can read. That of the rule has what EventBridge could not send to the\n" +
+			"queue. Each verb is about both, or about the one that is named.",
+	}
+	operatorFlags(cmd, "SQS_QUEUE_URL")
+	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default the one that sends to the queue)")
+	cmd.AddCommand(dlqListCommand(&rule), dlqRedriveCommand(&rule), dlqPurgeCommand(&rule))
+	return cmd
+}
+
+// oneOrBoth takes the name of a dead-letter queue, or none for both.
+func oneOrBoth(_ *cobra.Command, args []string) error {
+	if len(args) > 1 || len(args) == 1 && !slices.Contains([]string{ingest.OfConsumer, ingest.OfRule}, args[0]) {
+		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", ingest.OfConsumer, ingest.OfRule))
+	}
+	return nil
+}
+
+// withDeadLetters runs f on the dead-letter queues that are meant.
+func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ingest.Operator, []ingest.DeadLetters) error) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
+	defer cancel()
+	config, o, err := openOperator(ctx, cmd)
+	if err != nil {
+		return couldNotAsk(err)
+	}
+	all, err := o.DeadLetterQueues(ctx, config.SQSQueueURL, rule)
+	if err != nil {
+		return interrupted(cmd.Context(), err)
+	}
+	if len(args) == 1 {
+		all = slices.DeleteFunc(all, func(d ingest.DeadLetters) bool { return d.Kind != args[0] })
+		if len(all) == 0 {
+			return couldNotAsk(fmt.Errorf("there is no dead-letter queue of the %s; statusctl provision makes one", args[0]))
+		}
+	}
+	return interrupted(cmd.Context(), f(o, all))
+}
+
+// shownLetters is a dead-letter queue as --json prints it.
+type shownLetters struct {
+	Kind     string              `json:"of"`
+	Name     string              `json:"queue"`
+	Count    int                 `json:"messages"`
+	Messages []ingest.DeadLetter `json:"shown"`
+}
+
+func dlqListCommand(rule *string) *cobra.Command {
+	var asJSON bool
+	var most int
+	cmd := &cobra.Command{
+		Use:   "list [consumer|rule]",
+		Short: "Count the dead letters and say of some why they are there",
+		Long: "Count the dead letters and say of some why they are there, never what they hold. Looking\n" +
+			"takes no message away, but counts as a receive.",
+		Example: "  statusctl dlq list\n  statusctl dlq list consumer --max 100 --json",
+		Args:    oneOrBoth,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if most < 0 || most > 1000 {
+				return couldNotAsk(errors.New("--max: must be 0 to 1000"))
+			}
+			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+				shown := make([]shownLetters, len(all))
+				for i, d := range all {
+					letters, err := o.Look(cmd.Context(), d, most)
+					if err != nil {
+						return err
+					}
+					shown[i] = shownLetters{d.Kind, d.Name, d.Messages, letters}
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), shown)
+				}
+				return printLetters(cmd.OutOrStdout(), shown)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&most, "max", 10, "messages of each queue to show")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printLetters(w io.Writer, all []shownLetters) error {
+	for _, d := range all {
+		_, _ = fmt.Fprintf(w, "%s (of the %s): %d messages\n", d.Name, d.Kind, d.Count)
+		if len(d.Messages) == 0 {
+			continue
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(t, "ID\tFIRST SENT\tRECEIVES\tWHY\tEXECUTION")
+		for _, m := range d.Messages {
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", m.ID, m.FirstSent.Format(time.DateTime), m.Receives, m.Why, first(m.Execution, "-"))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(w, "send them back with statusctl dlq redrive, delete them with statusctl dlq purge")
+	return err
+}
+
+func dlqRedriveCommand(rule *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "redrive [consumer|rule]",
+		Short: "Put the dead letters back into the queue",
+		Long: "Put the dead letters back into the queue, once what put them there is mended: statusctl dlq\n" +
+			"list says of each whether it would be taken now. What is known already changes nothing.",
+		Example: "  statusctl dlq redrive rule",
+		Args:    oneOrBoth,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+				for _, d := range all {
+					if d.Messages == 0 {
+						_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s is empty\n", d.Name)
+						continue
+					}
+					if err := redrive(cmd, o, d); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func redrive(cmd *cobra.Command, o *ingest.Operator, d ingest.DeadLetters) error {
+	bar := newProgress(cmd.OutOrStdout(), !isTerminal(cmd.OutOrStdout()))
+	bar.unit = "messages"
+	err := o.Redrive(cmd.Context(), d, moveEvery, func(done, total int) {
+		bar.update(float64(done), float64(total), map[string]any{"queue": d.Name})
+	})
+	bar.end()
+	if cmd.Context().Err() != nil && d.Kind == ingest.OfConsumer {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "SQS goes on moving them; statusctl dlq list counts what is left")
+	}
+	return err
+}
+
+func dlqPurgeCommand(rule *string) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:     "purge [consumer|rule]",
+		Short:   "Delete the dead letters for good",
+		Long:    "Delete the dead letters for good. It asks before, or without a terminal needs --yes.",
+		Example: "  statusctl dlq purge consumer",
+		Args:    oneOrBoth,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+				if err := mayPurge(cmd, all, yes); err != nil {
+					return err
+				}
+				for _, d := range all {
+					if err := o.Purge(cmd.Context(), d); err != nil {
+						return err
+					}
+					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "purged %s of %d messages\n", d.Name, d.Messages)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func mayPurge(cmd *cobra.Command, all []ingest.DeadLetters, yes bool) error {
+	if yes {
+		return nil
+	}
+	var what []string
+	for _, d := range all {
+		what = append(what, fmt.Sprintf("%d messages of %s", d.Messages, d.Name))
+	}
+	question := "delete " + strings.Join(what, " and ") + " for good?"
+	if someoneThere() && confirm(os.Stdin, cmd.ErrOrStderr(), question) {
+		return nil
+	}
+	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " for good")
+}

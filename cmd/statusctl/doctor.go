@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cache"
+	"statuscache/cmd/internal/app"
+	"statuscache/ingest"
+)
+
+const exitWrong = 1 // something is wrong with the set-up
+
+func doctorCommand() *cobra.Command {
+	var setUp ingest.SetUp
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is wrong with the set-up, and how to mend it",
+		Long: "Look at the whole way of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
+			"say of each part that it is ok, or what is wrong and which command mends it. Nothing is\n" +
+			"changed and no message is received. The exit code is 0 if all is well, 1 if something is\n" +
+			"wrong, and 2 if something could not be asked.",
+		Example: "  statusctl doctor\n  statusctl doctor --json | jq '.[] | select(.problem)'",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := app.LoadStore(cmd.Flags(), os.Getenv)
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			setUp.QueueURL, setUp.StateMachines = config.SQSQueueURL, config.StateMachines
+			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), findings)
+			} else {
+				err = printFindings(cmd.OutOrStdout(), findings)
+			}
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			return verdict(findings)
+		},
+	}
+	operatorFlags(cmd, "SQS_QUEUE_URL", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS")
+	cmd.Flags().StringVar(&setUp.Rule, "rule", "", "name of the EventBridge rule (default the one that sends to the queue)")
+	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default as the rule)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func diagnoseAWS(ctx context.Context, setUp ingest.SetUp) []cache.Finding {
+	settings, err := ingest.LoadAWS(ctx)
+	var o *ingest.Operator
+	if err == nil {
+		o, err = ingest.NewOperator(settings, setUp.QueueURL)
+	}
+	if err != nil {
+		return []cache.Finding{
+			{Check: "AWS settings", Problem: err.Error(), Cure: "set what it names"},
+			cache.NotChecked("AWS", "its settings are wrong"),
+		}
+	}
+	return o.Diagnose(ctx, setUp)
+}
+
+func diagnoseRedis(ctx context.Context, config app.Config) []cache.Finding {
+	config.APIKeysFile = "" // which is not looked at
+	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return []cache.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
+	}
+	defer func() { _ = c.Close() }()
+	return c.Diagnose(ctx)
+}
+
+func printFindings(w io.Writer, findings []cache.Finding) error {
+	var err error
+	for _, f := range findings {
+		switch {
+		case f.OK():
+			_, err = fmt.Fprintf(w, "ok     %s: %s\n", f.Check, f.Detail)
+		case f.Unchecked():
+			_, err = fmt.Fprintf(w, "?      %s: %s\n", f.Check, f.Problem)
+		default:
+			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       mend it: %s\n", f.Check, f.Problem, f.Cure)
+		}
+	}
+	return err
+}
+
+// verdict is an error with the exit code that findings mean.
+func verdict(findings []cache.Finding) error {
+	code := 0
+	for _, f := range findings {
+		switch {
+		case f.Unchecked() && code == 0:
+			code = exitCouldNotAsk
+		case !f.OK() && !f.Unchecked():
+			code = exitWrong
+		}
+	}
+	if code == 0 {
+		return nil
+	}
+	return &app.ExitError{Code: code}
+}

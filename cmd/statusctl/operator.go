@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+	"statuscache/ingest"
+)
+
+// operatorLimit bounds verbs that do not wait for something at AWS.
+const operatorLimit = 2 * time.Minute
+
+// operatorFlags adds those of statusd's settings that a verb reads. Wrong flags
+// mean that it could not ask.
+func operatorFlags(cmd *cobra.Command, settings ...string) {
+	app.AddFlags(cmd.PersistentFlags(), settings...)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
+}
+
+// openOperator reads statusd's settings and those of AWS. Verbs that have no flag
+// for the queue do not look at it.
+func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *ingest.Operator, error) {
+	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
+	if err != nil {
+		return config, nil, err
+	}
+	if cmd.Flags().Lookup("sqs-queue-url") == nil {
+		config.SQSQueueURL = ""
+	}
+	settings, err := ingest.LoadAWS(ctx)
+	if err != nil {
+		return config, nil, err
+	}
+	o, err := ingest.NewOperator(settings, config.SQSQueueURL)
+	return config, o, err
+}
+
+// confirm asks a question that is answered with y or not at all. Where nobody can
+// answer, it is not.
+func confirm(in io.Reader, out io.Writer, question string) bool {
+	_, _ = fmt.Fprint(out, question+" [y/N] ")
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil {
+		_, _ = fmt.Fprintln(out)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
+
+// someoneThere reports whether a person can be asked.
+func someoneThere() bool { return isTerminal(os.Stdin) && isTerminal(os.Stderr) }
+
+// interrupted turns the end of the program's context into its exit code.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return &app.ExitError{Code: exitInterrupted}
+	}
+	return couldNotAsk(err)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"strings"
+	"time"
+)
+
+// How often progress is shown, however often it is told.
+const (
+	barEvery  = 100 * time.Millisecond
+	lineEvery = time.Second
+	barWidth  = 30 // characters
+)
+
+// progress shows how far something long has come: a bar with rate and time left
+// on a terminal, else a line of JSON each time.
+type progress struct {
+	w     io.Writer
+	lines bool
+	unit  string // of what is done, for people
+	begun time.Time
+	first float64 // what was done already when it began
+	shown time.Time
+	held  func() // shows what was told last, and has not been shown
+}
+
+func newProgress(w io.Writer, jsonLines bool) *progress { return &progress{w: w, lines: jsonLines} }
+
+// update tells that done of total is done. Fields go into the line of JSON.
+func (p *progress) update(done, total float64, fields map[string]any) {
+	now := time.Now()
+	if p.begun.IsZero() {
+		p.begun, p.first = now, done
+	}
+	every := barEvery
+	if p.lines {
+		every = lineEvery
+	}
+	p.held = func() { p.show(done, total, now.Sub(p.begun), fields) }
+	if now.Sub(p.shown) >= every {
+		p.shown = now
+		p.flush()
+	}
+}
+
+func (p *progress) flush() {
+	if p.held != nil {
+		p.held()
+		p.held = nil
+	}
+}
+
+// end shows what was told last and leaves the line.
+func (p *progress) end() {
+	p.flush()
+	if !p.lines && !p.begun.IsZero() {
+		_, _ = fmt.Fprintln(p.w)
+	}
+}
+
+func (p *progress) show(done, total float64, spent time.Duration, fields map[string]any) {
+	rate := 0.0
+	if spent > 0 {
+		rate = (done - p.first) / spent.Seconds()
+	}
+	left, known := time.Duration(0), rate > 0 && total >= done
+	if known {
+		known = (total-done)/rate < math.MaxInt32 // or it means nothing to anybody
+		left = time.Duration(math.Min((total-done)/rate, math.MaxInt32) * float64(time.Second))
+	}
+	if p.lines {
+		p.line(done, total, rate, left, known, fields)
+		return
+	}
+	_, _ = fmt.Fprint(p.w, "\r\033[K"+bar(done, total)+fmt.Sprintf("  %.6g of %.6g", round(done), round(total)))
+	if p.unit != "" {
+		_, _ = fmt.Fprint(p.w, " "+p.unit)
+	}
+	_, _ = fmt.Fprintf(p.w, "  %.4g/s", rate)
+	if known {
+		_, _ = fmt.Fprintf(p.w, "  %v left", left.Round(time.Second))
+	}
+}
+
+func (p *progress) line(done, total, rate float64, left time.Duration, known bool, fields map[string]any) {
+	all := map[string]any{"done": round(done), "total": round(total), "rate": round(rate)}
+	if known {
+		all["secondsLeft"] = math.Ceil(left.Seconds())
+	}
+	maps.Copy(all, fields)
+	_ = json.NewEncoder(p.w).Encode(all) // nobody listens
+}
+
+func round(n float64) float64 { return math.Round(n*100) / 100 }
+
+// bar draws how much of total is done. Of nothing, nothing is left to do.
+func bar(done, total float64) string {
+	part := 1.0
+	if total > 0 {
+		part = min(max(done/total, 0), 1)
+	}
+	full := int(part * barWidth)
+	return fmt.Sprintf("[%s%s] %3d %%", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), int(part*100))
+}

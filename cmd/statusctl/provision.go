@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+	"statuscache/ingest"
+)
+
+func provisionCommand() *cobra.Command {
+	var plan ingest.Plan
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "provision --state-machine ARN...",
+		Short: "Make or mend what brings events into the queue",
+		Long: "Make or mend everything between Step Functions and statusd: the queue and its dead-letter\n" +
+			"queue, the EventBridge rule with its target and dead-letter queue, the policies of the\n" +
+			"queues, and an archive. It adds to what is there, takes nothing away, and can be run again\n" +
+			"at any time. At the end it prints the settings that statusd needs.",
+		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
+			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
+			defer cancel()
+			config, o, err := openOperator(ctx, cmd)
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			if len(plan.StateMachines) == 0 {
+				plan.StateMachines = config.StateMachines
+			}
+			if err := app.CheckStateMachines(plan.StateMachines); err != nil {
+				return couldNotAsk(fmt.Errorf("--state-machine: %w", err))
+			}
+			return interrupted(cmd.Context(), provision(ctx, cmd, o, plan, asJSON))
+		},
+	}
+	// Not SQS_QUEUE_URL: the queue is found by its name.
+	operatorFlags(cmd, "STATE_MACHINES")
+	f := cmd.Flags()
+	f.StringArrayVar(&plan.StateMachines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
+	f.StringVar(&plan.Name, "name", "status-events", "name of the queue, the rule and the archive, and what the others' begin with")
+	f.BoolVar(&plan.DryRun, "dry-run", false, "show what would be done, and do nothing")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// provision tells of each step as it is done: on stderr, since the settings at the
+// end are to be evaluated by a shell; in a dry run, which has none, on stdout.
+func provision(ctx context.Context, cmd *cobra.Command, o *ingest.Operator, plan ingest.Plan, asJSON bool) error {
+	var steps []ingest.Step
+	out := cmd.ErrOrStderr()
+	if plan.DryRun {
+		out = cmd.OutOrStdout()
+	}
+	made, err := o.Provision(ctx, plan, func(s ingest.Step) {
+		steps = append(steps, s)
+		if !asJSON {
+			tellStep(out, s)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), struct {
+			Steps []ingest.Step      `json:"steps"`
+			Made  ingest.Provisioned `json:"settings"`
+		}{steps, made})
+	}
+	if plan.DryRun {
+		return nil
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "export AWS_REGION=%s\nexport SQS_QUEUE_URL=%s\nexport STATE_MACHINES=%s\n",
+		made.Region, made.QueueURL, shellQuote(strings.Join(made.StateMachines, ",")))
+	return err
+}
+
+func tellStep(w io.Writer, s ingest.Step) {
+	if s.Detail != "" {
+		s.Detail = "  (" + s.Detail + ")"
+	}
+	_, _ = fmt.Fprintf(w, "%-12s  %s %s%s\n", s.Result, s.What, s.Name, s.Detail)
+}
+
+// shellQuote makes one word of a text for a shell.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+	"statuscache/ingest"
+)
+
+const (
+	replayEvery = 2 * time.Second // its progress is asked for
+	cancelLimit = 10 * time.Second
+)
+
+// replayFlags are those of replay.
+type replayFlags struct {
+	order            ingest.ReplayOrder
+	from, to, follow string
+	now, asJSON      bool
+	every            time.Duration
+}
+
+func replayCommand() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay --archive NAME --from TIME",
+		Short: "Send archived events to the queue again, and follow that to its end",
+		Long: "Have EventBridge send the events of an archive again, to the rule of our queue and to no\n" +
+			"other, and follow that to its end. Events that are known already change nothing. A time is\n" +
+			"RFC 3339, or a duration before now. Events take some ten minutes to reach the archive; if\n" +
+			"--to is later than that it is waited for. The exit code is 0 when all were sent, 1 if the\n" +
+			"replay failed or was cancelled, and 2 if it could not be asked for. Ctrl-C leaves it running.",
+		Example: "  statusctl replay --archive status-events --from 2026-02-10T12:00:00Z --to 2026-02-10T18:00:00Z\n" +
+			"  statusctl replay --archive status-events --from 6h --to 15m\n" +
+			"  statusctl replay --follow status-events-20260210T181500Z",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, o, err := openOperator(cmd.Context(), cmd)
+			if err != nil {
+				return couldNotAsk(err)
+			}
+			f.order.QueueURL, f.order.Name = config.SQSQueueURL, f.follow
+			if f.follow == "" {
+				if err := f.start(cmd, o); err != nil {
+					return interrupted(cmd.Context(), err)
+				}
+			}
+			return followReplay(cmd, o, &f)
+		},
+	}
+	operatorFlags(cmd, "SQS_QUEUE_URL")
+	flags := cmd.Flags()
+	flags.StringVar(&f.order.Archive, "archive", "", "name of the archive")
+	flags.StringVar(&f.from, "from", "", "time of the first event, such as 2026-02-10T12:00:00Z or 6h")
+	flags.StringVar(&f.to, "to", "10m", "time of the last event")
+	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that hears it (default the one that sends to SQS_QUEUE_URL)")
+	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
+	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
+	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")
+	flags.DurationVar(&f.every, "every", replayEvery, "how often to ask for the progress")
+	return cmd
+}
+
+// start starts a replay once its events are in the archive.
+func (f *replayFlags) start(cmd *cobra.Command, o *ingest.Operator) error {
+	now := time.Now()
+	if err := f.parse(now); err != nil {
+		return err
+	}
+	if ready := f.order.To.Add(ingest.ArchiveDelay); ready.After(now) {
+		say := func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+		if f.now {
+			say("warning: events of the last %v may not be in the archive yet, and are not replayed then", ingest.ArchiveDelay)
+		} else {
+			say("waiting until %s: events take some %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), ingest.ArchiveDelay)
+			select {
+			case <-cmd.Context().Done():
+				return cmd.Context().Err()
+			case <-time.After(ready.Sub(now)):
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
+	defer cancel()
+	return o.StartReplay(ctx, f.order)
+}
+
+// parse reads the range. Dates are whole seconds, as EventBridge has them.
+func (f *replayFlags) parse(now time.Time) error {
+	if f.order.Archive == "" {
+		return errors.New("--archive: not set; provision names it as the rule, status-events if nothing else was said")
+	}
+	var err error
+	if f.order.From, err = parseTime(f.from, now); err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	if f.order.To, err = parseTime(f.to, now); err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	if !f.order.From.Before(f.order.To) || f.order.To.After(now) {
+		return errors.New("--from, --to: --from must be before --to, and --to not in the future")
+	}
+	if f.every <= 0 {
+		return errors.New("--every: must be positive")
+	}
+	const longest = 64 // characters of a name
+	suffix := now.UTC().Format("-20060102T150405.000Z")
+	f.order.Name = f.order.Archive[:min(len(f.order.Archive), longest-len(suffix))] + suffix
+	return nil
+}
+
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC().Truncate(time.Second), nil
+	}
+	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
+		return now.Add(-ago).UTC().Truncate(time.Second), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a time, such as 2026-02-10T12:00:00Z, nor how long ago, such as 6h", s)
+}
+
+// followReplay shows the progress of a replay until it ends.
+func followReplay(cmd *cobra.Command, o *ingest.Operator, f *replayFlags) error {
+	ctx, name := cmd.Context(), f.order.Name
+	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
+	bar.unit = "minutes of events"
+	r, err := o.FollowReplay(ctx, name, f.every, func(r ingest.Replay) {
+		bar.update(r.Done().Minutes(), r.To.Sub(r.From).Minutes(), map[string]any{"replay": name, "state": r.State})
+	})
+	bar.end()
+	switch {
+	case ctx.Err() != nil && !r.Ended():
+		return leaveOrCancel(cmd, o, name)
+	case err != nil:
+		return couldNotAsk(fmt.Errorf("%w; the replay may go on: statusctl replay --follow %s", err, name))
+	case r.Completed():
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "replay %s has sent all events\n", name)
+		return err
+	}
+	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}
+}
+
+// leaveOrCancel asks what is to become of a replay when its follower is told to
+// end. Another Ctrl-C at the question ends the program and leaves the replay.
+func leaveOrCancel(cmd *cobra.Command, o *ingest.Operator, name string) error {
+	out := cmd.ErrOrStderr()
+	if someoneThere() && confirm(os.Stdin, out, "\ncancel the replay too?") {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), cancelLimit)
+		defer cancel()
+		if err := o.CancelReplay(ctx, name); err != nil {
+			return couldNotAsk(err)
+		}
+		return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s is being cancelled", name)}
+	}
+	_, _ = fmt.Fprintf(out, "the replay goes on; follow it again with: statusctl replay --follow %s\n", name)
+	return &app.ExitError{Code: exitInterrupted}
+}

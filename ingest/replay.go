@@ -1,0 +1,149 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+)
+
+// ArchiveDelay is how long an event may take to reach the archive.
+const ArchiveDelay = 10 * time.Minute
+
+// ReplayOrder says what is to be replayed.
+type ReplayOrder struct {
+	Name     string    // of the replay, new
+	Archive  string    // name
+	QueueURL string    // whose rule hears it
+	Rule     string    // name; empty: the one that sends to the queue
+	From, To time.Time // of the events
+}
+
+// Replay is how far a replay has come.
+type Replay struct {
+	Name     string
+	State    string // as EventBridge says, such as RUNNING
+	Reason   string // of the state, may be empty
+	From, To time.Time
+	Last     time.Time // event time up to which events were replayed; zero: none yet
+}
+
+// Ended reports whether nothing more will be replayed.
+func (r Replay) Ended() bool {
+	switch types.ReplayState(r.State) {
+	case types.ReplayStateCompleted, types.ReplayStateFailed, types.ReplayStateCancelled:
+		return true
+	}
+	return false
+}
+
+// Completed reports whether everything was replayed.
+func (r Replay) Completed() bool { return r.State == string(types.ReplayStateCompleted) }
+
+// Done returns how much of the range was replayed.
+func (r Replay) Done() time.Duration {
+	if r.Completed() {
+		return r.To.Sub(r.From)
+	}
+	if r.Last.IsZero() {
+		return 0
+	}
+	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
+}
+
+// StartReplay has the events of an archive sent again, to the rule of our queue
+// and to no other.
+func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
+	rule := r.Rule
+	if rule == "" {
+		q, err := o.ours(ctx, r.QueueURL)
+		if err != nil {
+			return err
+		}
+		rule = o.ruleFor(ctx, q.arn())
+	}
+	found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule})
+	if notThere(err) {
+		return fmt.Errorf("there is no rule %s; name the one that sends to the queue with --rule, or make it with statusctl provision", rule)
+	} else if err != nil {
+		return failed("events:DescribeRule", err)
+	}
+	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.Archive})
+	if notThere(err) {
+		return fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", r.Archive)
+	} else if err != nil {
+		return failed("events:DescribeArchive", err)
+	}
+	_, err = o.events.StartReplay(ctx, &eventbridge.StartReplayInput{
+		ReplayName: &r.Name, EventSourceArn: archive.ArchiveArn, EventStartTime: &r.From, EventEndTime: &r.To,
+		Destination: &types.ReplayDestination{
+			Arn:        archive.EventSourceArn,
+			FilterArns: []string{aws.ToString(found.Arn)}, // without it every rule of the bus fires again
+		},
+	})
+	return failed("events:StartReplay", err)
+}
+
+// Replay tells how far a replay has come.
+func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
+	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
+	if notThere(err) {
+		return Replay{}, fmt.Errorf("there is no replay %s in this region", name)
+	} else if err != nil {
+		return Replay{}, failed("events:DescribeReplay", err)
+	}
+	return Replay{
+		Name: name, State: string(r.State), Reason: oneLine(aws.ToString(r.StateReason)),
+		From: aws.ToTime(r.EventStartTime), To: aws.ToTime(r.EventEndTime), Last: aws.ToTime(r.EventLastReplayedTime),
+	}, nil
+}
+
+// CancelReplay ends a replay; what was sent stays sent.
+func (o *Operator) CancelReplay(ctx context.Context, name string) error {
+	_, err := o.events.CancelReplay(ctx, &eventbridge.CancelReplayInput{ReplayName: &name})
+	return failed("events:CancelReplay", err)
+}
+
+// FollowReplay asks again and again how far a replay has come, tells, and returns
+// when it has ended. It bears a few failures in a row, since the replay goes on
+// whether it is asked or not.
+func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, told func(Replay)) (Replay, error) {
+	return follow(ctx, every, func() (Replay, bool, error) {
+		r, err := o.Replay(ctx, name)
+		if err == nil {
+			told(r)
+		}
+		return r, r.Ended(), err
+	})
+}
+
+const mostFailures = 5 // in a row, of asking for progress
+
+// follow asks until it is told that all is done.
+func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for failures := 0; ; {
+		got, done, err := ask()
+		switch {
+		case ctx.Err() != nil:
+			return got, ctx.Err()
+		case err == nil && done:
+			return got, nil
+		case err == nil:
+			failures = 0
+		case failures == mostFailures || notThere(err) || denied(err):
+			return got, err
+		default:
+			failures++
+		}
+		select {
+		case <-ctx.Done():
+			return got, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
