@@ -143,7 +143,7 @@ func letterOf(kind string, m types.Message) DeadLetter {
 	var d Decoder
 	event, err := d.Decode([]byte(aws.ToString(m.Body)))
 	if err == nil {
-		l.Execution = string(event.Execution.ARN)
+		l.Execution = string(event.ARN)
 	} else {
 		l.Why = err.Error()
 	}

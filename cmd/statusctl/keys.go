@@ -36,6 +36,13 @@ func withCache(cmd *cobra.Command, f func(context.Context, *cache.Cache, app.Con
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), keysLimit)
+	defer cancel()
+	return openStore(ctx, config, func(c *cache.Cache, config app.Config) error { return f(ctx, c, config) })
+}
+
+// openStore runs f on the store of a configuration.
+func openStore(ctx context.Context, config app.Config, f func(*cache.Cache, app.Config) error) error {
 	file := config.APIKeysFile
 	config.APIKeysFile = "" // keys are managed in Redis; a file that is yet to be written is no error
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
@@ -43,12 +50,12 @@ func withCache(cmd *cobra.Command, f func(context.Context, *cache.Cache, app.Con
 		return err
 	}
 	config.APIKeysFile = file
-	ctx, cancel := context.WithTimeout(cmd.Context(), keysLimit)
+	checked, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
-	if err := c.Check(ctx); err != nil {
+	if err := c.Check(checked); err != nil {
 		return errors.Join(app.RedisError(config, err), c.Close())
 	}
-	return errors.Join(f(ctx, c, config), c.Close())
+	return errors.Join(f(c, config), c.Close())
 }
 
 // shownKey is a key as --json prints it.

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"statuscache/cache"
+	"statuscache/ingest"
 )
 
 // banner is what a person needs to begin.
 type banner struct {
 	out              io.Writer
 	api, admin       string
-	redis, queue     string
+	redis, aws       string
+	made             ingest.Provisioned
 	key, executedARN string
 }
 
@@ -29,18 +32,18 @@ func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool)
 		defer cancel()
 		_, _ = c.RevokeKey(ending, key.Prefix)
 	}()
-	first, err := p.start(ctx, c, demoOwner, request{InputType: "url"}, nil)
+	first, _, err := p.start(ctx, c, demoOwner, request{InputType: "url"}, nil)
 	if err != nil {
 		return err
 	}
-	b.key, b.executedARN = secret, string(first.arn)
+	b.key, b.executedARN = secret, string(first)
 	b.print()
 	for busy && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second + rand.N(3*time.Second)):
 			// Should Redis be away, the next one may do better.
-			_, _ = p.start(ctx, c, demoOwner, request{InputType: []string{"url", "cve", "text"}[rand.N(3)]}, nil)
+			_, _, _ = p.start(ctx, c, demoOwner, request{InputType: []string{"url", "cve", "text"}[rand.N(3)]}, nil)
 		}
 	}
 	<-ctx.Done()
@@ -56,7 +59,7 @@ docs     %s/docs
 health   %s/v1/health
 metrics  %s/metrics
 Redis    %s
-queue    %s
+AWS      %s (SQS, EventBridge and Step Functions, pretended)
 
 An API key, good until this ends:
 %s
@@ -70,6 +73,12 @@ curl -N -H 'Authorization: Bearer %s' -H 'Accept: text/event-stream' %s/v1/execu
 Start another; it runs 3 to 10 seconds:
 curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inputType":"cve","simulate":"redriven"}' %s/v1/generate
 
+What statusctl needs for doctor, explain, replay, backfill, provision and dlq here:
+export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+export SQS_QUEUE_URL=%s STATE_MACHINES=%s
+export REDIS_URL=%s OWNER_PATH=tenantId STATUS_URL=%s STATUS_TOKEN=%s
+
 Ctrl-C ends it.
-`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.queue, b.key, b.key, b.api, b.executedARN, b.key, b.api, b.key, b.api)
+`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.key, b.key, b.api, b.executedARN, b.key, b.api, b.key, b.api,
+		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.key)
 }

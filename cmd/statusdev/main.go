@@ -5,6 +5,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 
@@ -31,6 +32,9 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !(o.loss >= 0 && o.loss <= 1) {
+				return fmt.Errorf("--loss: %v is not between 0 and 1", o.loss)
+			}
 			o.fallback = !cmd.Flags().Changed("listen-addr")
 			return run(cmd.Context(), o, stdout, stderr)
 		},
@@ -40,6 +44,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "where the API is served; if left out, a free port where this one is in use")
 	cmd.Flags().StringVar(&o.redisURL, "redis-url", "", "a Redis to use instead of the embedded one, such as redis://localhost:6379")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "start no executions but those that are asked for")
+	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that AWS loses, such as 0.1; the audit finds out")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	return cmd
 }

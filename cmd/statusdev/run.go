@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi"
+	"statuscache/ingest"
 	"statuscache/ingest/localaws"
 )
 
@@ -28,6 +30,7 @@ type options struct {
 	redisURL   string
 	quiet      bool
 	verbose    bool
+	loss       float64 // chance of an event to be lost
 }
 
 const (
@@ -53,26 +56,28 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		defer stop()
 		o.redisURL = url
 	}
-	queues, queueURL, stopQueue, err := startQueue()
+	local, err := startAWS(o.loss)
 	if err != nil {
 		return err
 	}
-	defer stopQueue()
-	config, err := settings(o, queueURL)
+	defer local.stop()
+	p := local.pipeline
+	made, err := local.provision(ctx)
 	if err != nil {
 		return err
 	}
-	p := newPipeline(queues)
+	config, err := settings(o, made)
+	if err != nil {
+		return err
+	}
 	return app.Run(ctx, config, app.Program{
 		Version: version, Log: stderr, Public: public, Admin: admin,
-		AWS: func(context.Context) (aws.Config, error) {
-			return aws.Config{Region: region, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, nil
-		},
+		AWS:   func(context.Context) (aws.Config, error) { return local.config(), nil },
 		Posts: func(c *cache.Cache) []httpapi.Post { return []httpapi.Post{p.generate(c)} },
 		Background: func(ctx context.Context, c *cache.Cache) error {
 			return demo(ctx, c, p, banner{
 				out: stdout, api: "http://" + public.Addr().String(), admin: "http://" + admin.Addr().String(),
-				redis: o.redisURL, queue: queueURL,
+				redis: o.redisURL, aws: local.url, made: made,
 			}, !o.quiet)
 		},
 	})
@@ -115,34 +120,57 @@ func startRedis() (stop func(), url string, err error) {
 	return func() { close(ended); m.Close() }, "redis://" + m.Addr(), nil
 }
 
-// startQueue serves the embedded queue and its dead-letter queue.
-func startQueue() (q *localaws.Queue, url string, stop func(), err error) {
+// localAWS is the stand-in for AWS, listening on loopback.
+type localAWS struct {
+	url      string
+	pipeline *pipeline
+	stop     func()
+}
+
+func startAWS(loss float64) (*localAWS, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, "", nil, fmt.Errorf("embedded queue: %w", err)
+		return nil, fmt.Errorf("embedded AWS: %w", err)
 	}
 	server := localaws.New()
-	dead := server.CreateQueue("status-events-dead", nil)
-	q = server.CreateQueue("status-events", map[string]string{
-		"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"5"}`, dead.ARN()),
-	})
 	h := &http.Server{Handler: server, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = h.Serve(l) }() // ends with Close
-	return q, q.URL("http://" + l.Addr().String()), func() {
+	return &localAWS{"http://" + l.Addr().String(), newPipeline(server, loss), func() {
 		server.Shutdown()
 		_ = h.Close()
-	}, nil
+	}}, nil
+}
+
+// config is what the SDK needs to ask it.
+func (l *localAWS) config() aws.Config {
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(l.url),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	}
+}
+
+// provision makes queues, rule and archive as statusctl provision does.
+func (l *localAWS) provision(ctx context.Context) (ingest.Provisioned, error) {
+	operator, err := ingest.NewOperator(l.config(), "")
+	if err != nil {
+		return ingest.Provisioned{}, err
+	}
+	plan := ingest.Plan{Name: "status-events", StateMachines: []string{l.pipeline.machine}}
+	return operator.Provision(ctx, plan, func(ingest.Step) {})
 }
 
 // settings returns the settings of statusd that make it run here.
-func settings(o options, queueURL string) (app.Config, error) {
+func settings(o options, made ingest.Provisioned) (app.Config, error) {
 	level := "warn"
 	if o.verbose {
 		level = "info"
 	}
 	values := map[string]string{
 		"REDIS_URL":      o.redisURL,
-		"SQS_QUEUE_URL":  queueURL,
+		"SQS_QUEUE_URL":  made.QueueURL,
+		"STATE_MACHINES": strings.Join(made.StateMachines, ","),
+		"OWNER_PATH":     "tenantId",
+		"AUDIT_EVERY":    "10s",       // so that what is lost is found while somebody looks
 		"API_KEY_PEPPER": rand.Text(), // keys are made at each start
 		"LOG_FORMAT":     "text",
 		"LOG_LEVEL":      level,

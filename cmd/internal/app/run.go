@@ -216,7 +216,7 @@ func (s *service) concern() string {
 	}
 	cure := "what runs and what ended lately is being learnt again; statusctl backfill or replay brings back the rest"
 	if len(s.config.StateMachines) == 0 {
-		cure = "statusctl backfill or replay brings them back"
+		cure = "statusctl backfill brings them back"
 	}
 	return fmt.Sprintf("records: lost, noticed at %s (%s); %s", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cache"
+	"statuscache/cmd/internal/app"
+	"statuscache/ingest"
+)
+
+// backfillFlags are those of backfill.
+type backfillFlags struct {
+	machines     []string
+	since, until string
+	rate         float64
+	restart      bool
+	asJSON       bool
+}
+
+func backfillCommand() *cobra.Command {
+	var f backfillFlags
+	cmd := &cobra.Command{
+		Use:   "backfill --since TIME",
+		Short: "Learn executions from Step Functions itself",
+		Long: "List the executions of state machines that began in a range of time, and describe those\n" +
+			"that are not known as they are. It fills an empty cache, does no harm to a full one, and\n" +
+			"may run beside everything else. A time is RFC 3339, or a duration before now. Calls are\n" +
+			"within DESCRIBE_RATE, which the audit shares, or have --rate to themselves. Interrupted,\n" +
+			"it goes on where it was when it is run again within a day with the same times. The exit\n" +
+			"code is 0 when all is known, 1 if some could not be learnt, 2 if it could not go on.",
+		Example: "  statusctl backfill --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline --since 24h\n" +
+			"  statusctl backfill --since 2026-02-01T00:00:00Z --until 2026-02-10T00:00:00Z --rate 10",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return interrupted(cmd.Context(), f.run(cmd))
+		},
+	}
+	storeFlags(cmd, "STATE_MACHINES", "OWNER_PATH", "DESCRIBE_RATE", "RETENTION")
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.machines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
+	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
+	flags.StringVar(&f.until, "until", "0s", "the latest start")
+	flags.Float64Var(&f.rate, "rate", 0, "DescribeExecution calls per second, beside those of the audit (default DESCRIBE_RATE, together)")
+	flags.BoolVar(&f.restart, "restart", false, "do not go on where an earlier one was interrupted")
+	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")
+	return cmd
+}
+
+func (f *backfillFlags) run(cmd *cobra.Command) error {
+	ctx, now := cmd.Context(), time.Now()
+	if f.since == "" {
+		return errors.New("--since: not set; give the earliest start, such as 2026-02-10T12:00:00Z or 24h")
+	}
+	since, err := parseTime(f.since, now)
+	if err != nil {
+		return fmt.Errorf("--since: %w", err)
+	}
+	until, err := parseTime(f.until, now)
+	if err != nil {
+		return fmt.Errorf("--until: %w", err)
+	}
+	if !since.Before(until) {
+		return errors.New("--since, --until: --since must be before --until")
+	}
+	return withStore(cmd, func(c *cache.Cache, config app.Config) error {
+		if len(f.machines) == 0 {
+			f.machines = config.StateMachines
+		}
+		if len(f.machines) == 0 {
+			return errors.New("--state-machine: not set, and neither is STATE_MACHINES")
+		}
+		if err := app.CheckStateMachines(f.machines); err != nil {
+			return fmt.Errorf("--state-machine: %w", err)
+		}
+		begun, err := c.Now(ctx)
+		if err != nil {
+			return err
+		}
+		failed := 0
+		for _, machine := range f.machines {
+			b, err := f.prepare(ctx, c, config)
+			if err != nil {
+				return err
+			}
+			b.Machine, b.Since, b.Until = machine, since, until
+			done, err := f.fill(cmd, b)
+			if err != nil {
+				return err
+			}
+			failed += done.Failed
+		}
+		if failed > 0 {
+			return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("%d executions could not be learnt; run it again", failed)}
+		}
+		return c.Relearnt(ctx, begun)
+	})
+}
+
+// prepare builds a backfill of no state machine yet.
+func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.Config) (*ingest.Backfill, error) {
+	settings, err := ingest.LoadAWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := ingest.ParseOwnerPath(config.OwnerPath)
+	if err != nil {
+		return nil, err
+	}
+	describes := app.Budget(c, app.DescribeBudget, config.DescribeRate)
+	if f.rate > 0 {
+		describes = app.Budget(c, "backfill", f.rate)
+	}
+	if describes == nil {
+		return nil, errors.New("--rate: not set, and DESCRIBE_RATE is 0")
+	}
+	states := ingest.NewStepFunctions(settings, owner, nil)
+	b := &ingest.Backfill{
+		Cache: c, Known: c, States: states, Lister: states, Describes: describes, Retention: config.Retention,
+		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(owner) > 0,
+	}
+	if !f.restart {
+		b.Checkpoints = c
+	}
+	return b, nil
+}
+
+// fill shows the progress through the range, which is known, as the number of
+// executions in it is not.
+func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
+	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
+	bar.unit = "minutes of starts"
+	name := cache.MachineName(b.Machine)
+	done, err := b.Run(cmd.Context(), func(p ingest.BackfillProgress) {
+		bar.update(b.Until.Sub(p.At).Minutes(), b.Until.Sub(b.Since).Minutes(), map[string]any{"stateMachine": name, "progress": p})
+	})
+	bar.end()
+	if err != nil && cmd.Context().Err() != nil {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "interrupted; run it again with the same times to go on")
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d executions, %d known before, %d learnt, %d expired, %d failed; %d calls of DescribeExecution\n",
+			name, done.Listed, done.Known, done.Learnt, done.Expired, done.Failed, done.Described)
+	}
+	return done, err
+}
+
+// storeFlags adds the settings of the store, and others.
+func storeFlags(cmd *cobra.Command, others ...string) {
+	operatorFlags(cmd, append([]string{"REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS"}, others...)...)
+}
+
+// withStore runs f on the store that the settings name, for as long as it takes.
+func withStore(cmd *cobra.Command, f func(*cache.Cache, app.Config) error) error {
+	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
+	if err != nil {
+		return err
+	}
+	return openStore(cmd.Context(), config, f)
+}

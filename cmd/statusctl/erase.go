@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cache"
+	"statuscache/cmd/internal/app"
+)
+
+func eraseCommand() *cobra.Command {
+	var owner string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "erase --owner ID",
+		Short: "Forget all executions of an owner",
+		Long: "Forget every record of an owner's executions: status, output, trail and lists. It looks at\n" +
+			"every record in Redis, so it takes a while. What is still in the queue, in the archive or\n" +
+			"running is learnt again; API keys of the owner are revoked with statusctl keys revoke.",
+		Example: "  statusctl erase --owner ada",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if owner == "" {
+				return couldNotAsk(errors.New("--owner: not set"))
+			}
+			if !yes && (!someoneThere() || !confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("forget all executions of %q?", owner))) {
+				return couldNotAsk(errors.New("nothing was erased; --yes confirms it"))
+			}
+			var looked, erased int64
+			err := withStore(cmd, func(c *cache.Cache, _ app.Config) error {
+				return c.Erase(cmd.Context(), owner, func(l, e int64) { looked, erased = max(looked, l), max(erased, e) })
+			})
+			if err != nil {
+				return interrupted(cmd.Context(), err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "erased %d of %d executions\n", erased, looked)
+			return err
+		},
+	}
+	storeFlags(cmd)
+	cmd.Flags().StringVar(&owner, "owner", "", "whose executions")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
