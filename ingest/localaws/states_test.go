@@ -1,12 +1,8 @@
 package localaws
 
 import (
-	"context"
-	"errors"
-	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,101 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
-	"github.com/aws/smithy-go"
-	"github.com/go-json-experiment/json"
 
 	"statuscache/ingest/awstest"
 )
-
-// inProcess has an SDK call the server without a network, so that it can be used
-// in a bubble.
-type inProcess struct{ *Server }
-
-func (p inProcess) Do(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	r.RequestURI = ""
-	p.ServeHTTP(w, r)
-	return w.Result(), nil
-}
-
-// stepFunctions returns a client that does not try again.
-func stepFunctions(t testing.TB, s *Server) *sfn.Client {
-	config := awstest.Config(t, "http://localhost")
-	config.HTTPClient = inProcess{s}
-	config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	return sfn.NewFromConfig(config)
-}
-
-// recorder keeps the events that a server publishes, in order.
-type recorder struct {
-	lock   sync.Mutex
-	events []statusEvent
-}
-
-func record(s *Server) *recorder {
-	r := &recorder{}
-	s.states.publish = func(event []byte) {
-		var e statusEvent
-		if err := json.Unmarshal(event, &e, json.RejectUnknownMembers(true)); err != nil {
-			panic(err)
-		}
-		r.lock.Lock()
-		defer r.lock.Unlock()
-		r.events = append(r.events, e)
-	}
-	return r
-}
-
-func (r *recorder) all() []statusEvent {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	return r.events
-}
-
-func (r *recorder) statuses() string {
-	var all []string
-	for _, e := range r.all() {
-		all = append(all, e.Detail.Status)
-	}
-	return strings.Join(all, " ")
-}
-
-// always is a plot of one ending.
-func always(e Ending) Plot { return func(Attempt) Ending { return e } }
-
-// wantCode fails the test unless an SDK's error has a code; "" stands for none.
-func wantCode(t testing.TB, what string, err error, code string) {
-	t.Helper()
-	got := ""
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		got = api.ErrorCode()
-	} else if err != nil {
-		got = err.Error()
-	}
-	if got != code {
-		t.Errorf("%s: %q, want %q (%v)", what, got, code, err)
-	}
-}
-
-func start(t testing.TB, c *sfn.Client, machine, name, input string) *sfn.StartExecutionOutput {
-	t.Helper()
-	out, err := c.StartExecution(t.Context(), &sfn.StartExecutionInput{
-		StateMachineArn: &machine, Name: aws.String(name), Input: aws.String(input),
-	})
-	if err != nil {
-		t.Fatalf("start %s: %v", name, err)
-	}
-	return out
-}
-
-func describe(t testing.TB, c *sfn.Client, arn string) *sfn.DescribeExecutionOutput {
-	t.Helper()
-	out, err := c.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: &arn})
-	if err != nil {
-		t.Fatalf("describe %s: %v", arn, err)
-	}
-	return out
-}
 
 func TestLifeOfASuccess(t *testing.T) {
 	t.Parallel()
@@ -239,6 +143,10 @@ func TestStopAndRedrive(t *testing.T) {
 			t.Errorf("events %s", got)
 		}
 		wantCode(t, "redrive of a success", redrive(), "ExecutionNotRedrivable")
+		late, err := c.StopExecution(t.Context(), stop)
+		if got, _ := s.Execution(*begun.ExecutionArn); err != nil || got.Status != "SUCCEEDED" || !late.StopDate.Equal(got.StopDate) {
+			t.Errorf("stopped when it was over: %+v, %v; %+v", late, err, got)
+		}
 	})
 }
 
@@ -326,7 +234,7 @@ func TestOverTheNetwork(t *testing.T) {
 	if got := describe(t, c, arn); got.Status != types.ExecutionStatusRunning {
 		t.Errorf("%+v", got)
 	}
-	all, err := c.ListStateMachines(context.WithoutCancel(t.Context()), &sfn.ListStateMachinesInput{})
+	all, err := c.ListStateMachines(t.Context(), &sfn.ListStateMachinesInput{})
 	if err != nil || len(all.StateMachines) != 1 || *all.StateMachines[0].StateMachineArn != machine {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -334,4 +242,36 @@ func TestOverTheNetwork(t *testing.T) {
 	if err != nil || one.Status != types.StateMachineStatusActive || *one.Name != "m" || one.Type != types.StateMachineTypeStandard {
 		t.Errorf("%+v, %v", one, err)
 	}
+}
+
+// TestAnOldPlanDoesNotEndARedrive stops an execution before its time and redrives
+// it; later the same token asks for another redrive.
+func TestAnOldPlanDoesNotEndARedrive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := New()
+		machine := s.CreateStateMachine("m", func(a Attempt) Ending {
+			if a.RedriveCount > 0 {
+				return Ending{}
+			}
+			return Ending{After: 10 * time.Second, Status: "FAILED"}
+		})
+		begun, err := s.StartExecution(machine, "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want := 1; want <= 2; want++ {
+			pass(time.Second)
+			if _, err := s.states.stop(begun.ARN, "", ""); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.states.redrive(begun.ARN, "token"); err != nil {
+				t.Fatal(err)
+			}
+			pass(redriveTokenValid)
+			if got, _ := s.Execution(begun.ARN); got.Status != "RUNNING" || got.RedriveCount != want {
+				t.Errorf("%s after %d redrives, want RUNNING after %d", got.Status, got.RedriveCount, want)
+			}
+		}
+	})
 }
