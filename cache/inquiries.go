@@ -38,6 +38,7 @@ type Due struct {
 	Record *Record       // nil: nothing is known
 	Exact  Version       // as it is stored, empty without a record; it differs from the record's while an output is awaited
 	Age    time.Duration // since that version was stored, by the clock of Redis
+	Waited time.Duration // since it was due
 }
 
 // StopDate returns when the execution stopped, zero where that is not known.
@@ -49,14 +50,15 @@ func (d *Due) StopDate() time.Time {
 }
 
 // claimScript takes a lease. KEYS: list. ARGV: ARN, lease in ms. It answers with
-// the time in ms, or 0 where it is not due or somebody else was faster.
+// the time and when it was due, in ms, or with nothing where it is not due or somebody
+// else was faster.
 var claimScript = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not due or tonumber(due) > now then return 0 end
+if not due or tonumber(due) > now then return {} end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-return now`)
+return {now, math.floor(tonumber(due))}`)
 
 // Claim takes up to so many executions of a list that are due, for the time of the
 // lease. Settle takes them off it; who does neither that nor Postpone leaves them
@@ -77,17 +79,18 @@ func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Du
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	var all []Due
 	for i, arn := range arns {
-		now, err := claims[i].Int64()
+		times, err := claims[i].Int64Slice()
 		if err != nil {
 			return all, fmt.Errorf("claim %s: %w", arn, err)
 		}
-		if now == 0 {
+		if len(times) != 2 {
 			continue
 		}
-		due, err := dueOf(arn, records[i], time.UnixMilli(now))
+		due, err := dueOf(arn, records[i], time.UnixMilli(times[0]))
 		if err != nil {
 			return all, err
 		}
+		due.Waited = time.Duration(times[0]-times[1]) * time.Millisecond
 		all = append(all, due)
 	}
 	return all, nil
@@ -181,11 +184,15 @@ func (c *Cache) Postpone(ctx context.Context, list Inquiry, arn ARN, d time.Dura
 
 // Doubt puts executions on the list of what is doubted.
 func (c *Cache) Doubt(ctx context.Context, arns []ARN) error {
+	now, err := c.Now(ctx)
+	if err != nil || len(arns) == 0 {
+		return err
+	}
 	pipe := c.writers.Pipeline()
 	for _, arn := range arns {
-		pipe.ZAddNX(ctx, c.names.partition(arn).doubted, redis.Z{Score: 0, Member: string(arn)})
+		pipe.ZAddNX(ctx, c.names.partition(arn).doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
 	}
-	if _, err := pipe.Exec(ctx); err != nil && len(arns) > 0 {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("doubt executions: %w", err)
 	}
 	return nil

@@ -56,12 +56,12 @@ func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Du
 		if err := c.writers.ZAddNX(ctx, c.names.sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
 			return nil, fmt.Errorf("enter a state machine: %w", err)
 		}
-		now, err := claimScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, lease.Milliseconds()).Int64()
+		times, err := claimScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, lease.Milliseconds()).Int64Slice()
 		if err != nil {
 			return nil, fmt.Errorf("claim a sweep: %w", err)
 		}
-		if now > 0 {
-			return c.beginSweep(ctx, &Sweep{Machine: machine, Begun: time.UnixMilli(now), Doubts: map[ARN]time.Time{}, all: machines})
+		if len(times) > 0 {
+			return c.beginSweep(ctx, &Sweep{Machine: machine, Begun: time.UnixMilli(times[0]), Doubts: map[ARN]time.Time{}, all: machines})
 		}
 	}
 	return nil, nil

@@ -136,8 +136,12 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
 }
 
-// deal settles a doubt; it implements inquirer.deal.
+// deal settles a doubt; it implements inquirer.deal. One that an event has come for
+// meanwhile is left to the next sweep.
 func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
+	if due.Record != nil && due.Age < due.Waited {
+		return settled, nil
+	}
 	var e cache.Execution
 	err := paced(ctx, a.options.Describes, func(ctx context.Context) (err error) {
 		e, err = a.options.States.Describe(ctx, due.ARN, ToAudit)
