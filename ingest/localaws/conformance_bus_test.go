@@ -50,8 +50,7 @@ func TestConformanceOfBus(t *testing.T) {
 			"archives and their replay": archiveLife,
 			"errors of the bus":         busErrors,
 		} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
+			t.Run(name, func(t *testing.T) { // one after the other: moto answers 500 to some calls at once
 				c := newBusCalls(t, endpoint, nil)
 				c.newIDs = strings.Contains(t.Name(), "/moto/")
 				behaviour(c)
@@ -167,11 +166,7 @@ func eventArrives(c *busCalls) {
 		Source     string         `json:"source"`
 		Detail     map[string]int `json:"detail"`
 	}
-	got := c.receive(queue, 10)
-	for _, g := range got {
-		c.Log(*g.Body)
-	}
-	c.ok(json.Unmarshal([]byte(*got[0].Body), &event))
+	c.ok(json.Unmarshal([]byte(*c.one(queue, 10).Body), &event))
 	if event.ID != *id || event.DetailType != "test" || event.Source != "arrives" || event.Detail["a"] != 1 {
 		c.Errorf("event: %+v", event)
 	}
