@@ -106,7 +106,7 @@ func TestDeadLettersOfTargets(t *testing.T) {
 			b.Publish(eventAt("1", time.Unix(0, 0)))
 			b.want(BusStats{Published: 1, Matched: 1, DeadLettered: 1}, 0, 1)
 			got := map[string]string{}
-			for name, a := range b.dead.receive(t.Context(), 1, 0, 0)[0].message.attributes {
+			for name, a := range b.dead.receive(t.Context(), 1, 0, 0)[0].attributes {
 				got[name] = a.StringValue
 			}
 			if got["ERROR_MESSAGE"] == "" || test.retries != "0" && got["EXHAUSTED_RETRY_CONDITION"] != "MaximumRetryAttempts" {
@@ -140,9 +140,9 @@ func TestNewRulesMatchLater(t *testing.T) {
 		b.SetDelays(Delays{NewRule: time.Minute})
 		b.call("DisableRule", `{"Name":"r"}`)
 		b.call("EnableRule", `{"Name":"r"}`)
-		time.Sleep(time.Minute - 1)
+		pass(time.Minute - 1)
 		b.Publish(eventAt("1", time.Now()))
-		time.Sleep(1)
+		pass(1)
 		b.Publish(eventAt("2", time.Now()))
 		b.want(BusStats{Published: 2, Matched: 1, Delivered: 1}, 1, 0)
 	})
