@@ -195,6 +195,9 @@ func (v Version) SameStart(w Version) bool { return v[:startLength] == w[:startL
 // RedriveCount returns the redrive count that v holds.
 func (v Version) RedriveCount() int { return v.redriveCount() }
 
+// Succeeded reports whether v is that of a success, whatever is known of its output.
+func (v Version) Succeeded() bool { return v != "" && v[rankAt] == '6' }
+
 // Running reports whether v is that of an execution that has not ended.
 func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
 

@@ -28,6 +28,7 @@ type Queue struct {
 	byTime   messageHeap         // the same messages
 	entered  uint64              // counts messages, to order those of the same instant
 	waiting  int                 // long polls
+	handed   int                 // deliveries so far
 	arrived  chan struct{}       // closed and replaced when a wait may be over sooner than thought
 }
 
@@ -105,6 +106,13 @@ func (q *Queue) Waiting() int {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	return q.waiting
+}
+
+// Deliveries returns how often a message was received so far.
+func (q *Queue) Deliveries() int {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return q.handed
 }
 
 func (q *Queue) depth() Depth {
@@ -186,6 +194,7 @@ func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-
 		q.add(m)
 		taken = append(taken, delivery{message: *m, receipt: q.receipt(m)})
 	}
+	q.handed += len(taken)
 	if len(q.byTime) > 0 {
 		next = q.byTime[0].visible
 	}

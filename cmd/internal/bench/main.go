@@ -34,6 +34,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.BoolVar(&b.quick, "quick", false, "two short rounds: whether it works, not how fast it is")
 	flags.IntVar(&b.rounds, "rounds", 7, "rounds of each comparison")
 	only := flags.String("only", "", "measure one figure: "+strings.Join(names(), ", "))
+	flags.DurationVar(&b.simulate, "for", 10*time.Minute, "how long executions start in each run of truth")
+	flags.StringVar(&b.scenario, "scenario", "", "a part of the name of the only run of truth that is made")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -57,23 +59,27 @@ type bench struct {
 	turn     time.Duration // of a contender under load
 	quick    bool
 	progress io.Writer
+	simulate time.Duration // of truth
+	scenario string        // of truth; empty: all
 }
 
 // figures are the parts of a run, in the order of the table.
 var figures = []struct {
 	name    string
 	measure func(*bench, context.Context) ([]line, error)
+	asked   bool // only if it is asked for: it takes most of an hour
 }{
-	{"hot", (*bench).hotReads},
-	{"miss", (*bench).misses},
-	{"growth", (*bench).growth},
-	{"ingest", (*bench).ingestion},
-	{"memory", (*bench).memory},
-	{"polls", (*bench).polls},
-	{"arrival", (*bench).arrival},
-	{"lateness", (*bench).lateness},
-	{"waiting", (*bench).waiting},
-	{"crowded", (*bench).crowded},
+	{"hot", (*bench).hotReads, false},
+	{"miss", (*bench).misses, false},
+	{"growth", (*bench).growth, false},
+	{"ingest", (*bench).ingestion, false},
+	{"memory", (*bench).memory, false},
+	{"polls", (*bench).polls, false},
+	{"arrival", (*bench).arrival, false},
+	{"lateness", (*bench).lateness, false},
+	{"waiting", (*bench).waiting, false},
+	{"crowded", (*bench).crowded, false},
+	{"truth", (*bench).truth, true},
 }
 
 func names() []string {
@@ -93,7 +99,7 @@ func (b *bench) all(ctx context.Context, only string, stdout io.Writer) error {
 	defer func() { _ = os.RemoveAll(b.dir) }()
 	var lines []line
 	for _, f := range figures {
-		if only != "" && only != f.name {
+		if only != "" && only != f.name || only == "" && f.asked {
 			continue
 		}
 		_, _ = fmt.Fprintf(b.progress, "measuring %s\n", f.name)

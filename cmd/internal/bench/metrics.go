@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Counters of serve.
@@ -37,6 +39,13 @@ func parseMetrics(r io.Reader) map[string]float64 {
 		}
 	}
 	return values
+}
+
+// flush empties a Redis.
+func (p *peer) flush(ctx context.Context) error {
+	client := redis.NewClient(&redis.Options{Addr: p.addr})
+	defer func() { _ = client.Close() }()
+	return client.FlushAll(ctx).Err()
 }
 
 // get asks once, outside of what is measured.

@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"statuscache/cache"
+	"statuscache/ingest"
 	"statuscache/ingest/localaws"
 )
 
@@ -110,6 +113,19 @@ func (b *bench) newSimulation(ctx context.Context, e localaws.Emission) (*simula
 	}
 	s.cache, err = openCache(s.redis)
 	return s, err
+}
+
+// routed makes the way of events as statusctl provision does, and returns its queue.
+func routed(ctx context.Context, server *localaws.Server, endpoint, machine string) (*localaws.Queue, error) {
+	const name = "status-events"
+	o, err := ingest.NewOperator(aws.Config{
+		Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	}, "")
+	if err != nil {
+		return nil, err
+	}
+	_, err = o.Provision(ctx, ingest.Plan{Name: name, StateMachines: []string{machine}}, func(ingest.Step) {})
+	return server.CreateQueue(name, nil), err
 }
 
 // lived is the plot of the simulation's executions.
@@ -269,7 +285,7 @@ func (s *simulation) lines(name string, mostCalls float64) []line {
 
 // accounts compares what became of the deliveries with how many there were.
 func (s *simulation) accounts() line {
-	counted, received := s.sum("statuscache_events_total"), float64(s.aws.Received())
+	counted, received := s.sum("statuscache_events_total"), float64(s.queue.Deliveries())
 	return line{
 		figure: "deliveries, and what became of them", ours: fmt.Sprintf("%.0f", counted),
 		beside: fmt.Sprintf("delivered: %.0f", received), ratio: "–", target: "equal", verdict: verdict(counted == received),
@@ -284,5 +300,3 @@ func (s *simulation) sum(counter string) (sum float64) {
 	}
 	return sum
 }
-
-var errFlush = errors.New("Redis could not be emptied")
