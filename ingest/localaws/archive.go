@@ -12,7 +12,7 @@ import (
 const (
 	maxArchives     = 20
 	maxArchiveName  = 48
-	maxArchiveBytes = 16 << 20 // of one archive; the oldest events make room
+	maxArchiveBytes = 128 << 20 // of one archive; the oldest events make room
 
 	archiveEnabled = "ENABLED"
 )

@@ -46,7 +46,7 @@
 //
 // Not: the bus delivers each event once, and before it answers; Delays and Faults
 // make it late, and make it fail. Retries take no time. Archives show and replay
-// an event at once, and hold 16 MiB, of which the oldest make room. A replay
+// an event at once, and hold 128 MiB, of which the oldest make room. A replay
 // includes both ends of its time. The only targets are queues of the same server,
 // and an event is not changed on its way: a target with Input, InputPath or
 // InputTransformer is a failed entry. There are no schedules, no other buses and
