@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,10 +99,8 @@ func must(t *testing.T, err error) {
 // deny has AWS refuse some calls.
 func (w *world) deny(actions ...string) {
 	w.server.SetFaults(localaws.Faults{Refuse: func(action string) error {
-		for _, denied := range actions {
-			if action == denied {
-				return &localaws.Error{Code: "AccessDeniedException", Message: "no"}
-			}
+		if slices.Contains(actions, action) {
+			return &localaws.Error{Code: "AccessDeniedException", Message: "no"}
 		}
 		return nil
 	}})
