@@ -88,7 +88,7 @@ func (s *Server) receiveMessage(r *http.Request, q *Queue, in receiveMessageRequ
 	var result receivedResult
 	asked := append(in.AttributeNames, in.MessageSystemAttributeNames...)
 	for _, d := range q.receive(r.Context(), most, inSeconds(hide), inSeconds(wait)) {
-		attributes := d.message.attributes.asked(in.MessageAttributeNames)
+		attributes := d.attributes.asked(in.MessageAttributeNames)
 		result.Messages = append(result.Messages, receivedMessage{
 			MessageId: d.id, ReceiptHandle: d.receipt, MD5OfBody: d.md5, Body: d.body,
 			Attributes:             d.systemAttributes(asked),

@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -140,6 +141,15 @@ func (b *bus) count(counter *int64) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	*counter++
+}
+
+type (
+	busRequest struct{ Name string }
+	busResult  struct{ Name, Arn string }
+)
+
+func (s *Server) describeEventBus(_ *http.Request, in busRequest) (any, error) {
+	return busResult{busName, busARN}, checkBus(in.Name)
 }
 
 // checkBus returns an error if a call names another bus than the only one.

@@ -74,8 +74,6 @@ var behaviours = map[string]func(*calls){
 	"a queue is made, found, listed and changed":         queueLife,
 	"a purged queue is empty":                            purge,
 	"a deleted queue is gone":                            deleteQueue,
-	"dead letters move back":                             moveBack,
-	"dead letters move elsewhere":                        moveElsewhere,
 	"the longest message":                                longest,
 	"errors have the types of the SDK":                   typedErrors,
 	"a batch fails in part":                              partOfBatch,

@@ -1,30 +1,54 @@
-// Package localaws is a stand-in for Amazon SQS: standard queues in memory,
-// spoken to in the AWS JSON protocol by an unchanged SDK. It makes the whole
-// system run on one machine without an account, and gives tests the faults that
-// the real service has too rarely to wait for.
+// Package localaws is a stand-in for Amazon SQS and Amazon EventBridge: standard
+// queues and the default event bus in memory, spoken to in the AWS JSON protocol
+// by an unchanged SDK. It makes the whole system run on one machine without an
+// account, and gives tests the faults that the real service has too rarely to wait
+// for.
 //
 // # Where it is faithful
 //
 // Delivery at least once: a received message is hidden, comes back when its
 // visibility time-out ends, and counts its receives. A receipt handle belongs to
-// one receive; once the message was received again, a delete with the older
-// handle is answered with success and deletes nothing. A message that was
-// received as often as the redrive policy allows moves to the dead-letter queue
-// when it would be received once more, and keeps its ID, its dates and its
-// count. Long polls end with the first message, when their time is over, or when
-// the caller has gone; one who has gone takes no message along. Batches answer
-// 200 with what failed inside. Limits, defaults and error types are the real
-// ones, texts of errors are not. All this is held against the SDK and against
-// another implementation by the tests of this package.
+// one receive; once the message was received again, a delete with the older handle
+// is answered with success and deletes nothing. A message that was received as
+// often as the redrive policy allows moves to the dead-letter queue when it would
+// be received once more, and keeps its ID, its dates and its count. Long polls end
+// with the first message, when their time is over, or when the caller has gone;
+// one who has gone takes no message along. Batches answer 200 with what failed
+// inside. Message attributes arrive with their checksum. A task moves dead letters
+// as new messages, back to where they came from or elsewhere; one that came from
+// no queue ends it. Limits, defaults and error types are the real ones, texts of
+// errors are not. All this is held against the SDK and against another
+// implementation by the tests of this package.
 //
 // # Where it is not
 //
 // Messages are received in the order in which they became visible, and a receive
-// sees all of them; SQS promises neither. Nothing expires: the retention period
-// is stored but has no effect, nor has the limit of 12 hours for extending
-// visibility or the one on messages in flight. Names are free again at once, and
-// a queue may be purged at any time. There are no FIFO queues, no message
-// attributes (they are accepted and dropped), no permissions, no encryption and
-// no pages in lists. Credentials and signatures are not looked at, so it must
-// listen on loopback only. What is in the queues ends with the process.
+// sees all of them; SQS promises neither. Nothing expires: the retention period is
+// stored but has no effect, nor has the limit of 12 hours for extending visibility
+// or the one on messages in flight. Names are free again at once, and a queue may
+// be purged at any time. There are no FIFO queues, no encryption and no pages in
+// lists. A queue's policy holds for the event bus alone, and one with elements or
+// conditions that the stand-in does not know is refused. Credentials and
+// signatures are not looked at, so it must listen on loopback only. What is in the
+// queues ends with the process.
+//
+// # The event bus
+//
+// Faithful: a rule is replaced as a whole but for its targets, and cannot be
+// deleted while it has any. Patterns know all comparisons that AWS documents;
+// numbers are compared as they are written unless the comparison is numeric;
+// fields of an array of objects have to match in the same object. A queue gets an
+// event only if its policy lets the rule send. Without that, or without the queue,
+// the event goes to the target's dead-letter queue at once, with the attributes
+// that say why, and is lost if that is not allowed either. A replayed event keeps
+// id, time and detail, has its replay's name, comes in no order within a minute,
+// and is not archived again.
+//
+// Not: the bus delivers each event once, and before it answers; Delays and Faults
+// make it late, and make it fail. Retries take no time. Archives show and replay
+// an event at once, and hold 16 MiB, of which the oldest make room. A replay
+// includes both ends of its time. The only targets are queues of the same server,
+// and an event is not changed on its way: a target with Input, InputPath or
+// InputTransformer is a failed entry. There are no schedules, no other buses and
+// no tags, which are dropped. An empty array in an event is as good as none.
 package localaws

@@ -28,6 +28,7 @@ var busActions = map[string]action{
 	"DescribeReplay":    decoded((*Server).describeReplay),
 	"ListReplays":       decoded((*Server).listReplays),
 	"CancelReplay":      decoded((*Server).cancelReplay),
+	"DescribeEventBus":  decoded((*Server).describeEventBus),
 }
 
 func validation(message string) *Error { return &Error{Code: "ValidationException", Message: message} }

@@ -17,8 +17,8 @@ var operators = map[string]func(value, bound float64) bool{
 	">=": func(v, b float64) bool { return v >= b },
 }
 
-// bound is one half of a numeric comparison, such as > 0.
-type bound struct {
+// numericBound is one half of a numeric comparison, such as > 0.
+type numericBound struct {
 	operator string
 	bound    float64
 }
@@ -43,12 +43,12 @@ func numeric(argument any) (test, error) {
 	}, nil
 }
 
-func numericLimits(argument any) ([]bound, error) {
+func numericLimits(argument any) ([]numericBound, error) {
 	list, _ := argument.([]any)
 	if len(list) != 2 && len(list) != 4 {
 		return nil, errors.New("must be a list of one or two operators, each with its number")
 	}
-	var limits []bound
+	var limits []numericBound
 	for ; len(list) > 0; list = list[2:] {
 		operator, _ := list[0].(string)
 		n, isNumber := list[1].(numeral)
@@ -58,7 +58,7 @@ func numericLimits(argument any) ([]bound, error) {
 		if f := n.float(); f < -maxNumeric || f > maxNumeric {
 			return nil, fmt.Errorf("%s is not between %g and %g", n, -maxNumeric, maxNumeric)
 		}
-		limits = append(limits, bound{operator, n.float()})
+		limits = append(limits, numericBound{operator, n.float()})
 	}
 	if len(limits) == 2 && !isRange(limits[0], limits[1]) {
 		return nil, errors.New("a range goes from a lower to a higher number: >, then <")
@@ -66,6 +66,6 @@ func numericLimits(argument any) ([]bound, error) {
 	return limits, nil
 }
 
-func isRange(from, to bound) bool {
+func isRange(from, to numericBound) bool {
 	return strings.HasPrefix(from.operator, ">") && strings.HasPrefix(to.operator, "<") && from.bound < to.bound
 }

@@ -111,7 +111,7 @@ func parsePolicy(text string) (*policy, error) {
 func (s statement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect is %q: it must be Allow or Deny", s.Effect)
+		return fmt.Errorf("the Effect %q is neither Allow nor Deny", s.Effect)
 	case !s.Principal.anyone && len(s.Principal.kinds) == 0:
 		return errors.New("a statement has no Principal")
 	case len(s.Action) == 0 || len(s.Resource) == 0:

@@ -107,7 +107,7 @@ func (e putEvent) envelope(id string) []byte {
 	if e.Time != nil {
 		at = fromEpoch(*e.Time)
 	}
-	text, _ := json.Marshal(envelope{ //nolint:errcheck // strings that came as JSON, and a detail that was checked
+	text, _ := json.Marshal(envelope{ // no error: strings that came as JSON, and a detail that was checked
 		Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: account, Region: region,
 		Time: at.UTC().Format("2006-01-02T15:04:05Z"), Resources: e.Resources, Detail: jsontext.Value(e.Detail),
 	})

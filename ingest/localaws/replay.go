@@ -105,7 +105,7 @@ func (b *bus) progress(r *replay, last time.Time) {
 // one. The event is an object without white space.
 func withReplayName(event, name string) []byte {
 	text := append([]byte(event[:len(event)-1]), `,"replay-name":`...)
-	quoted, _ := jsontext.AppendQuote(nil, name) //nolint:errcheck // a name is plain text
+	quoted, _ := jsontext.AppendQuote(nil, name) // no error: a name is plain text
 	return append(append(text, quoted...), '}')
 }
 

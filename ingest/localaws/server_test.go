@@ -20,8 +20,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // post sends a request as the SDK would, without a network.
 func post(s *Server, action string, body io.Reader) *httptest.ResponseRecorder {
+	return postTo(s, "AmazonSQS."+action, body)
+}
+
+// postTo is post for any service.
+func postTo(s *Server, target string, body io.Reader) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/", body)
-	r.Header.Set("X-Amz-Target", "AmazonSQS."+action)
+	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)

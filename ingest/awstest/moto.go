@@ -1,0 +1,57 @@
+package awstest
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"io"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// Moto starts moto_server, an EventBridge that is not ours, on a free port of
+// loopback, and returns the base of its URLs. It ends with the test. Where it is not
+// installed the test is skipped, and says so: pip install 'moto[server]' mends that.
+func Moto(t testing.TB) (endpoint string) {
+	t.Helper()
+	program, err := exec.LookPath("moto_server")
+	if err != nil {
+		t.Skip("moto_server is not installed: " + err.Error())
+	}
+	server := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
+	says, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatalf("start moto_server: %v", err)
+	}
+	kill := func() { server.Process.Kill() } //nolint:errcheck // it has ended
+	t.Cleanup(func() {
+		kill()
+		server.Wait() //nolint:errcheck // it was killed
+	})
+	late := time.AfterFunc(time.Minute, kill)
+	defer late.Stop()
+	endpoint, err = readAddress(says)
+	if err != nil {
+		t.Fatalf("moto_server did not start: %v", err)
+	}
+	go io.Copy(io.Discard, says) //nolint:errcheck // it ends with the server
+	return endpoint
+}
+
+var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+
+// readAddress reads until the server has said where it listens.
+func readAddress(says io.Reader) (string, error) {
+	lines := bufio.NewScanner(says)
+	for lines.Scan() {
+		if found := address.FindString(lines.Text()); found != "" {
+			return found, nil
+		}
+	}
+	return "", cmp.Or(lines.Err(), errors.New("it ended without saying where it listens"))
+}
