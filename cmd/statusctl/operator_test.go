@@ -2,10 +2,12 @@ package main
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
 )
@@ -78,5 +80,25 @@ func TestReplayRange(t *testing.T) {
 		if err == nil && len(f.order.Name) > 64 {
 			t.Errorf("name of %d characters", len(f.order.Name))
 		}
+	}
+}
+
+// TestReplayIsLeftRunning when its follower is told to end and nobody can be asked.
+func TestReplayIsLeftRunning(t *testing.T) {
+	t.Parallel()
+	endpoint, server := sqstest.Local(t)
+	machine := server.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
+	env := []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
+		"SQS_QUEUE_URL=" + endpoint + "/000000000000/status-events"}
+	ctl(t, env, 0, "provision", "--state-machine", machine)
+	if _, err := server.StartExecution(machine, "one", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	server.SetDelays(localaws.Delays{ReplayedMinute: time.Hour})
+	p := apptest.Start(t, "statusctl", env, "replay", "--archive", "status-events", "--from", "1h", "--to", "0s", "--now", "--every", "10ms")
+	cachetest.Eventually(t, 20*time.Second, "the replay runs", func() bool { return strings.Contains(p.Output(), `"state":"STARTING"`) })
+	p.Signal(syscall.SIGINT)
+	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "statusctl replay --follow status-events-") {
+		t.Errorf("exit code %d: %s", code, p.Output())
 	}
 }
