@@ -91,7 +91,7 @@ func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
 	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
 	if notThere(err) {
-		return Replay{}, fmt.Errorf("there is no replay %s in this region", name)
+		return Replay{}, &awsError{"there is no replay " + name + " in this region", err}
 	} else if err != nil {
 		return Replay{}, failed("events:DescribeReplay", err)
 	}

@@ -1,5 +1,5 @@
-// Command statusctl is the tool for people: it asks a status service and manages
-// its API keys.
+// Command statusctl is the tool for people: it asks a status service, manages
+// its API keys, and looks after what brings events to it.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() { app.Main("statusctl", command(os.Stdout)) }
 func command(stdout io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "statusctl",
-		Short:         "Ask a status service and manage its API keys",
+		Short:         "Ask a status service, manage its API keys, look after its set-up",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

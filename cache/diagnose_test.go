@@ -1,0 +1,94 @@
+package cache
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+)
+
+// problems opens a cache and returns what is wrong with its Redis.
+func problems(t *testing.T, o Options) (found []Finding, unchecked int) {
+	t.Helper()
+	o.Prefix, o.Retention = "sc", time.Hour
+	c, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for _, f := range c.Diagnose(t.Context()) {
+		switch {
+		case f.Unchecked():
+			unchecked++
+		case !f.OK():
+			found = append(found, f)
+		case f.Check == "" || f.Detail == "":
+			t.Errorf("says nothing: %+v", f)
+		}
+	}
+	return found, unchecked
+}
+
+func TestDiagnose(t *testing.T) {
+	t.Parallel()
+	healthy := cachetest.Redis(t, "--appendonly", "yes")
+	if found, unchecked := problems(t, Options{URL: healthy.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked > 0 {
+		t.Errorf("the control, in which all is well: %+v, %d not checked", found, unchecked)
+	}
+	for name, c := range map[string]struct {
+		args        []string
+		acks        int
+		check, cure string
+	}{
+		"no persistence": {nil, 0, "Redis persistence", "appendonly yes"},
+		"evicts":         {[]string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"}, 0, "Redis eviction", "CONFIG SET maxmemory-policy noeviction"},
+		"no replica":     {[]string{"--appendonly", "yes"}, 1, "Redis replicas", "REDIS_REPLICA_ACKS=auto"},
+		"full":           {[]string{"--appendonly", "yes", "--maxmemory", "1mb"}, 0, "Redis memory", "maxmemory"},
+		"no channels":    {[]string{"--appendonly", "yes"}, 0, "Redis channels", "ACL SETUSER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			redis := cachetest.Redis(t, c.args...)
+			if c.check == "Redis channels" {
+				redis.Do("ACL SETUSER default resetchannels")
+			}
+			found, _ := problems(t, Options{URL: redis.URL(), ReplicaAcks: c.acks})
+			if len(found) != 1 || found[0].Check != c.check || !strings.Contains(found[0].Cure, c.cure) {
+				t.Errorf("found %+v, want %s with the cure %q", found, c.check, c.cure)
+			}
+		})
+	}
+}
+
+func TestDiagnoseUnreachable(t *testing.T) {
+	t.Parallel()
+	found, unchecked := problems(t, Options{URL: "redis://127.0.0.1:1"})
+	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+1 {
+		t.Errorf("found %+v, %d not checked", found, unchecked)
+	}
+}
+
+func TestDiagnoseOnePrimary(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		look func(*Cache, primary) Finding
+		p    primary
+		ok   bool
+	}{
+		"clock":            {diagnoseClock, primary{skew: -mostSkew}, true},
+		"clock behind":     {diagnoseClock, primary{skew: -mostSkew - 1}, false},
+		"snapshots":        {diagnosePersistence, primary{info: info{"rdb_saves": "1"}}, true},
+		"replicas hold it": {diagnosePersistence, primary{info: info{"rdb_saves": "0", "connected_slaves": "1"}}, true},
+		"append fails":     {diagnosePersistence, primary{info: info{"aof_enabled": "1", "aof_last_write_status": "err"}}, false},
+		"snapshot fails":   {diagnosePersistence, primary{info: info{"rdb_saves": "1", "rdb_last_bgsave_status": "err"}}, false},
+		"machine full":     {diagnoseMemory, primary{info: info{"used_memory": "81", "total_system_memory": "100"}}, false},
+		"memory not known": {diagnoseMemory, primary{info: info{"used_memory": "81"}}, true},
+		"version":          {(*Cache).diagnoseVersion, primary{info: info{"redis_version": "6.0.9"}}, false},
+	} {
+		f := c.look(&Cache{address: &address{}}, c.p)
+		if f.OK() != c.ok || !c.ok && f.Cure == "" {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest/localaws"
+	"statuscache/ingest/sqstest"
+)
+
+// TestOperatorsVerbs makes a set-up, looks at it, and works on it, as one who has
+// nothing but the help texts.
+func TestOperatorsVerbs(t *testing.T) {
+	t.Parallel()
+	endpoint, server := sqstest.Local(t)
+	machine := server.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
+	redis := cachetest.Redis(t, "--appendonly", "yes")
+	env := []string{
+		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "REDIS_URL=" + redis.URL(),
+	}
+	has := func(out string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q is missing in:\n%s", want, out)
+			}
+		}
+	}
+	has(ctl(t, env, 0, "provision", "--dry-run", "--state-machine", machine), "would create  queue status-events")
+	has(ctl(t, env, 2, "dlq", "list"), "SQS_QUEUE_URL: not set")
+	out := ctl(t, env, 0, "provision", "--state-machine", machine)
+	url := endpoint + "/000000000000/status-events"
+	has(out, "export AWS_REGION=eu-west-1\n", "export SQS_QUEUE_URL="+url+"\n", "export STATE_MACHINES='"+machine+"'\n")
+	env = append(env, "SQS_QUEUE_URL="+url, "STATE_MACHINES="+machine)
+	has(ctl(t, env, 0, "doctor"), "ok     rule pattern: matches 1 state machines", "ok     Redis")
+
+	dead := server.CreateQueue("status-events-dlq", nil)
+	dead.Send(`{"secret":"hunter2"}`, 0)
+	has(ctl(t, env, 1, "doctor"), "wrong  dead-letter queue: status-events-dlq holds 1 messages\n       mend it: statusctl dlq list")
+	listed := ctl(t, env, 0, "dlq", "list")
+	has(listed, "status-events-dlq (of the consumer): 1 messages", "source, detail-type or detail is missing")
+	if strings.Contains(listed, "hunter2") {
+		t.Errorf("a payload is shown: %s", listed)
+	}
+	has(ctl(t, env, 2, "dlq", "purge", "consumer"), "nothing was deleted", "1 messages of status-events-dlq")
+	has(ctl(t, env, 0, "dlq", "redrive"), `"done":1`)
+	dead.Send("x", 0)
+	has(ctl(t, env, 0, "dlq", "purge", "consumer", "--yes"), "purged status-events-dlq of 1 messages")
+	has(ctl(t, env, 2, "dlq", "purge", "neither"), "want consumer, rule")
+
+	replay := ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1m", "--now", "--every", "10ms")
+	has(replay, "may not be in the archive yet", `"state":"COMPLETED"`, "has sent all events")
+	has(ctl(t, env, 2, "replay", "--from", "6h"), "--archive")
+	has(ctl(t, env, 2, "replay", "--archive", "a", "--from", "yesterday"), "--from")
+	has(ctl(t, env, 2, "replay", "--follow", "gone"), "there is no replay gone")
+	has(ctl(t, append(env, "STATE_MACHINES=x"), 2, "doctor"), "STATE_MACHINES")
+}
+
+func TestReplayRange(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ from, to, want string }{
+		"durations":  {"6h", "10m", ""},
+		"dates":      {"2026-02-10T06:00:00Z", "2026-02-10T13:00:00+02:00", ""},
+		"no start":   {"", "10m", "--from"},
+		"no end":     {"6h", "x", "--to"},
+		"backwards":  {"10m", "6h", "before"},
+		"the future": {"6h", "2026-02-10T12:00:01Z", "future"},
+	} {
+		f := replayFlags{from: c.from, to: c.to, every: time.Second}
+		f.order.Archive = strings.Repeat("a", 48)
+		err := f.parse(now)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if err == nil && len(f.order.Name) > 64 {
+			t.Errorf("name of %d characters", len(f.order.Name))
+		}
+	}
+}
+
+// TestReplayIsLeftRunning when its follower is told to end and nobody can be asked.
+func TestReplayIsLeftRunning(t *testing.T) {
+	t.Parallel()
+	endpoint, server := sqstest.Local(t)
+	machine := server.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
+	env := []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
+		"SQS_QUEUE_URL=" + endpoint + "/000000000000/status-events"}
+	ctl(t, env, 0, "provision", "--state-machine", machine)
+	if _, err := server.StartExecution(machine, "one", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	server.SetDelays(localaws.Delays{ReplayedMinute: time.Hour})
+	p := apptest.Start(t, "statusctl", env, "replay", "--archive", "status-events", "--from", "1h", "--to", "0s", "--now", "--every", "10ms")
+	cachetest.Eventually(t, 20*time.Second, "the replay runs", func() bool { return strings.Contains(p.Output(), `"state":"STARTING"`) })
+	p.Signal(syscall.SIGINT)
+	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "statusctl replay --follow status-events-") {
+		t.Errorf("exit code %d: %s", code, p.Output())
+	}
+}
