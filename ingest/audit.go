@@ -95,6 +95,10 @@ func (a *Auditor) Run(ctx context.Context) error {
 	if len(a.options.Machines) > 0 {
 		g.Go(func() error { return a.sweepAll(ctx) })
 	}
+	g.Go(func() error { // with nothing to do, too: the end of a part is the end of all
+		<-ctx.Done()
+		return nil
+	})
 	return g.Wait()
 }
 

@@ -41,6 +41,7 @@ type Operator struct {
 // NewOperator returns an Operator for a region. queueURL, which may be empty, tells
 // where SQS is asked if that is not the region's own endpoint.
 func NewOperator(c aws.Config, queueURL string) (*Operator, error) {
+	c = whole(c)
 	o := &Operator{config: c, queues: sqs.NewFromConfig(c), events: eventbridge.NewFromConfig(c), states: sfn.NewFromConfig(c)}
 	if queueURL != "" {
 		q, err := NewSQS(c, queueURL)

@@ -56,7 +56,7 @@ func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	if regional && region != c.Region {
 		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
 	}
-	client := sqs.NewFromConfig(c, func(o *sqs.Options) {
+	client := sqs.NewFromConfig(whole(c), func(o *sqs.Options) {
 		if o.BaseEndpoint == nil && !regional {
 			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
 		}

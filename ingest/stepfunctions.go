@@ -55,7 +55,7 @@ type StepFunctions struct {
 func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
 		// A call that is repeated unseen would be beyond the budget.
-		client:  sfn.NewFromConfig(c, func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
+		client:  sfn.NewFromConfig(whole(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
 		decoder: Decoder{Owner: owner},
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions; none is made for a poll.",
@@ -183,7 +183,7 @@ func classified(err error) error {
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return errors.New(diagnosis(err))
+		return errors.New(trouble("states:DescribeExecution and states:ListExecutions", err))
 	}
 	code := api.ErrorCode()
 	_, throttled := retry.DefaultThrottleErrorCodes[code]

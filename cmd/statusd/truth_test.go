@@ -1,0 +1,352 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/ingest"
+	"statuscache/ingest/awstest"
+	"statuscache/ingest/localaws"
+	"statuscache/ingest/sqstest"
+)
+
+// world is a Step Functions whose events come by the way that provision makes, and
+// Redis.
+type world struct {
+	*testing.T
+	endpoint string
+	aws      *localaws.Server
+	queue    *localaws.Queue
+	queueURL string
+	machine  string
+	redis    *cachetest.Server
+	operator *ingest.Operator
+}
+
+func newWorld(t *testing.T, plot localaws.Plot) *world {
+	t.Helper()
+	w := &world{T: t, redis: cachetest.Redis(t)}
+	w.endpoint, w.aws = sqstest.Local(t)
+	w.machine = w.aws.CreateStateMachine("Pipeline", plot)
+	var err error
+	if w.operator, err = ingest.NewOperator(awstest.Config(t, w.endpoint), ""); err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.operator.Provision(t.Context(), ingest.Plan{Name: "events", StateMachines: []string{w.machine}}, func(ingest.Step) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.queue, w.queueURL = w.aws.CreateQueue("events", nil), made.QueueURL
+	return w
+}
+
+// daemon starts a statusd that audits as often as it may.
+func (w *world) daemon(more ...string) *daemon {
+	w.Helper()
+	return startDaemon(w.T, w.redis, w.queueURL, append([]string{
+		"AWS_ENDPOINT_URL=" + w.endpoint, "STATE_MACHINES=" + w.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "HYDRATE_RATE=100", "LOG_LEVEL=warn",
+	}, more...)...)
+}
+
+// start starts executions, the ends of which depend on their names.
+func (w *world) start(name string, n int) {
+	w.Helper()
+	for i := range n {
+		if _, err := w.aws.StartExecution(w.machine, fmt.Sprint(name, "-", i), `{"tenantId":"ada","inputType":"url"}`); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// shortLives end within two seconds: most succeed, some with an output that no event
+// has room for, some fail, and of these some are redriven.
+func shortLives(a localaws.Attempt) localaws.Ending {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(a.Name)) // never fails
+	lot := h.Sum32()
+	e := localaws.Ending{After: time.Duration(200+lot%1800) * time.Millisecond, Status: "SUCCEEDED", Output: `{"of":"` + a.Name + `"}`}
+	switch {
+	case lot%10 == 0:
+		e.Output = `{"of":"` + a.Name + `","large":"` + strings.Repeat(`\"`, 100_000) + `"}`
+	case lot%10 < 4 && a.RedriveCount == 0:
+		e.Status, e.Output, e.Error, e.Cause = "FAILED", "", "Boom", "of "+a.Name
+		if lot%10 < 2 {
+			e.RedriveAfter = time.Second
+		}
+	case lot%10 == 4:
+		e = localaws.Ending{After: e.After, Status: "TIMED_OUT"}
+	}
+	return e
+}
+
+// wrong returns the executions of which something else is told than the truth, and
+// whether all have ended.
+func (w *world) wrong(d *daemon) (wrong []string, ended bool) {
+	ended = true
+	for truth := range w.aws.Executions() {
+		ended = ended && truth.Status != "RUNNING"
+		status, body := get("http://"+d.api+"/v1/status/"+truth.ARN+"?view=full&wait=0", d.key)
+		var answer struct {
+			Data struct {
+				ExecutionStatus string
+				Attempt         int
+				Output          json.RawMessage
+				ErrorMessage    string
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &answer); err != nil {
+			w.Fatalf("%s: %v", body, err)
+		}
+		told := answer.Data
+		if status != 200 || told.ExecutionStatus != truth.Status || told.Attempt != truth.RedriveCount+1 || string(told.Output) != truth.Output ||
+			truth.Error != "" && told.ErrorMessage != truth.Error+": "+truth.Cause {
+			wrong = append(wrong, fmt.Sprintf("%s: told %d %s, attempt %d, is %s, attempt %d", truth.Name, status, told.ExecutionStatus, told.Attempt, truth.Status, truth.RedriveCount+1))
+		}
+	}
+	return wrong, ended
+}
+
+// untilRight returns when all executions have ended and are told right.
+func (w *world) untilRight(d *daemon, limit time.Duration) {
+	w.Helper()
+	var last []string
+	for deadline := time.Now().Add(limit); ; <-time.After(500 * time.Millisecond) {
+		wrong, ended := w.wrong(d)
+		if ended && len(wrong) == 0 {
+			return
+		}
+		if last = wrong; time.Now().After(deadline) {
+			w.Fatalf("%d are wrong after %v, the first: %s", len(last), limit, last[0])
+		}
+	}
+}
+
+// counters returns the sum of a counter over its labels, of those that match.
+func (d *daemon) counter(name, label string) (sum int) {
+	_, text := get("http://"+d.admin+"/metrics", "")
+	for line := range strings.Lines(text) {
+		var n int
+		if head, value, _ := strings.Cut(line, " "); strings.HasPrefix(head, name) && strings.Contains(head, label) {
+			if _, err := fmt.Sscan(value, &n); err == nil {
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// lossy loses, doubles and delays events.
+var lossy = localaws.Emission{
+	Seed: 7, Loss: 0.1, LossOfExecution: 0.05, LossOfRedrive: 0.2, Duplicates: 0.3, Late: 0.2,
+	MinDelay: 20 * time.Millisecond, MaxDelay: 300 * time.Millisecond, MaxLate: 2 * time.Second,
+}
+
+// TestEveryExecutionEndsRight: whatever events are lost, late and doubled, each
+// execution is told as it is in the end, no poll asks AWS, and the deliveries are
+// accounted for. A statusd that does not audit is the control.
+func TestEveryExecutionEndsRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shortLives)
+	w.aws.SetEmission(lossy)
+	w.aws.SetLag(200 * time.Millisecond)
+	control := newWorld(t, shortLives)
+	control.aws.SetEmission(lossy)
+	d, blind := w.daemon(), control.daemon("STATE_MACHINES=", "DESCRIBE_RATE=0")
+	const executions = 300
+	w.start("run", executions)
+	control.start("run", executions)
+	w.untilRight(d, 60*time.Second)
+
+	calls := w.aws.Calls()
+	if n := d.counter("statuscache_aws_calls_total", "DescribeExecution"); n != calls["DescribeExecution"] || n > executions {
+		t.Errorf("%d calls of DescribeExecution are counted, and %d were made for %d executions", n, calls["DescribeExecution"], executions)
+	}
+	if n := d.counter("statuscache_audit_repairs_total", ""); n < executions/20 {
+		t.Errorf("%d repairs only", n)
+	}
+	cachetest.Eventually(t, 10*time.Second, "the deliveries add up", func() bool {
+		return d.counter("statuscache_events_total", "") == w.queue.Deliveries() && w.queue.Depth().Total() == 0
+	})
+	if wrong, _ := control.wrong(blind); len(wrong) < executions/20 {
+		t.Errorf("without an audit %d are wrong: nothing was shown", len(wrong))
+	}
+	if body := health(d); !strings.Contains(body, `"status":"ok"`) {
+		t.Errorf("health: %s", body)
+	}
+	cachetest.Eventually(t, 10*time.Second, "everything is confirmed", func() bool {
+		return strings.Contains(health(d), `"doubts":0`) && !strings.Contains(health(d), `"confirmedUntil":null`)
+	})
+}
+
+func health(d *daemon) string {
+	_, body := get("http://"+d.api+"/v1/health", "")
+	return body
+}
+
+// TestRedisIsEmptied is row 8: it is noticed and told within five seconds, what runs is
+// learnt again by itself, and the rest by backfill or replay, which do no harm when
+// they are run twice.
+func TestRedisIsEmptied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(a localaws.Attempt) localaws.Ending {
+		if strings.HasPrefix(a.Name, "long") {
+			return localaws.Ending{}
+		}
+		return shortLives(a)
+	})
+	d := w.daemon("DESCRIBE_RATE=5")
+	w.start("ended", 200)
+	w.start("long", 50)
+	known := func() bool {
+		for e := range w.aws.Executions() {
+			if e.Status == "RUNNING" && !strings.HasPrefix(e.Name, "long") {
+				return false
+			}
+		}
+		wrong, _ := w.wrong(d)
+		return len(wrong) == 0
+	}
+	cachetest.Eventually(t, 60*time.Second, "all but the long have ended, and all is known", known)
+	w.redis.Do("FLUSHALL")
+	d.key = w.newKey(d) // it went, too
+	cachetest.Eventually(t, 5*time.Second, "it says so", func() bool {
+		return strings.Contains(health(d), "degraded") && strings.Contains(health(d), "records: lost")
+	})
+	cachetest.Eventually(t, 20*time.Second, "what runs is known again, and it says ok", func() bool {
+		wrong, _ := w.wrong(d)
+		for _, each := range wrong {
+			if strings.HasPrefix(each, "long") {
+				return false
+			}
+		}
+		return strings.Contains(health(d), `"status":"ok"`)
+	})
+	if wrong, _ := w.wrong(d); len(wrong) < 50 {
+		t.Errorf("only %d are not known again: that backfill learns them is not shown", len(wrong))
+	}
+	for range 2 {
+		w.backfill(d)
+		cachetest.Eventually(t, 10*time.Second, "all is known after a backfill", known)
+	}
+
+	w.redis.Do("FLUSHALL")
+	d.key = w.newKey(d)
+	for n := range 2 {
+		w.replay(fmt.Sprint("replay-", n))
+		cachetest.Eventually(t, 30*time.Second, "what was replayed is known", func() bool {
+			return known() && w.queue.Depth().Total() == 0
+		})
+	}
+}
+
+func (w *world) newKey(d *daemon) string {
+	w.Helper()
+	key, _, err := d.cache.CreateKey(w.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return key
+}
+
+// backfill learns everything of the last hour.
+func (w *world) backfill(d *daemon) ingest.BackfillProgress {
+	w.Helper()
+	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), ingest.OwnerPath{"tenantId"}, nil)
+	b := &ingest.Backfill{
+		Cache: d.cache, Known: d.cache, Checkpoints: d.cache, States: states, Lister: states, Owners: true,
+		Describes: d.cache.NewBudget("backfill", 200), Listings: d.cache.NewBudget("list", 10),
+		Machine: w.machine, Since: time.Now().Add(-time.Hour), Until: time.Now(), Retention: 360 * time.Hour,
+	}
+	done, err := b.Run(w.Context(), func(ingest.BackfillProgress) {})
+	if err != nil || done.Failed > 0 {
+		w.Fatalf("backfill: %+v, %v", done, err)
+	}
+	return done
+}
+
+// replay has the archive of the last hour sent again.
+func (w *world) replay(name string) {
+	w.Helper()
+	order := ingest.ReplayOrder{Name: name, Archive: "events", QueueURL: w.queueURL, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Second)}
+	if err := w.operator.StartReplay(w.Context(), order); err != nil {
+		w.Fatal(err)
+	}
+	r, err := w.operator.FollowReplay(w.Context(), name, 50*time.Millisecond, func(ingest.Replay) {})
+	if err != nil || !r.Completed() {
+		w.Fatalf("replay: %+v, %v", r, err)
+	}
+}
+
+// TestAnOutputIsFetchedOnce: however often the event comes, however many processes
+// there are, and though the first is killed before it can ask.
+func TestAnOutputIsFetchedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(a localaws.Attempt) localaws.Ending {
+		return localaws.Ending{After: 100 * time.Millisecond, Status: "SUCCEEDED", Output: `{"large":"` + strings.Repeat(`\"`, 100_000) + `"}`}
+	})
+	w.aws.SetEmission(localaws.Emission{Seed: 1, Duplicates: 1, MaxDelay: time.Second})
+	w.aws.SetThrottling(localaws.Throttling{Buckets: map[string]localaws.Bucket{"DescribeExecution": {}}})
+	killed := w.daemon("HYDRATE_RATE=20")
+	const executions = 30
+	w.start("large", executions)
+	cachetest.Eventually(t, 20*time.Second, "all outputs are awaited", func() bool {
+		n, err := killed.cache.Pending(t.Context(), cache.Awaited)
+		return err == nil && n == executions && w.queue.Depth().Total() == 0
+	})
+	status, body := killed.status(cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1)+":large-0"), killed.key)
+	if status != 200 || !strings.Contains(body, `"status":"RUNNING"`) {
+		t.Errorf("while its output is awaited: %d %s", status, body)
+	}
+	killed.Signal(syscall.SIGKILL)
+	killed.Wait(10 * time.Second)
+	refused := w.aws.Calls()["DescribeExecution"]
+	w.aws.SetThrottling(localaws.Throttling{})
+	first, second := w.daemon("HYDRATE_RATE=20"), w.daemon("HYDRATE_RATE=20")
+	w.untilRight(first, 60*time.Second)
+	if wrong, _ := w.wrong(second); len(wrong) > 0 {
+		t.Errorf("the other process tells another story: %s", wrong[0])
+	}
+	if n := w.aws.Calls()["DescribeExecution"] - refused; n != executions {
+		t.Errorf("%d calls for %d outputs", n, executions)
+	}
+}
+
+// TestAnOutputThatCannotBeHad is given up at once, and told without it.
+func TestAnOutputThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(localaws.Attempt) localaws.Ending {
+		return localaws.Ending{After: 100 * time.Millisecond, Status: "SUCCEEDED", Output: `{"large":"` + strings.Repeat(`\"`, 100_000) + `"}`}
+	})
+	w.aws.SetFaults(localaws.Faults{Refuse: func(action string) error {
+		if action == "DescribeExecution" {
+			return &localaws.Error{Code: "AccessDeniedException", Message: "no"}
+		}
+		return nil
+	}})
+	d := w.daemon()
+	w.start("denied", 1)
+	arn := cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1) + ":denied-0")
+	cachetest.Eventually(t, 20*time.Second, "it is given up", func() bool {
+		_, body := d.status(arn, d.key)
+		return strings.Contains(body, `"status":"SUCCEEDED"`) && strings.HasSuffix(body, `"output":null,"outputTruncated":true}}`)
+	})
+	w.aws.SetFaults(localaws.Faults{})
+	states := ingest.NewStepFunctions(awstest.Config(t, w.endpoint), nil, nil)
+	e, err := states.Describe(context.Background(), arn, ingest.ToHydrate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cache.Apply(t.Context(), []cache.Execution{e}) // as a backfill does
+	cachetest.Eventually(t, 5*time.Second, "it is there after all", func() bool {
+		_, body := d.status(arn, d.key)
+		return strings.Contains(body, `"large"`)
+	})
+}
