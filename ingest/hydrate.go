@@ -16,6 +16,9 @@ import (
 const (
 	hydrateFor  = 24 * time.Hour
 	giveUpRetry = time.Minute // at first, then twice as long each time
+	// describeLag is how long after an event it is worth asking: DescribeExecution is
+	// behind, and would have to be asked again.
+	describeLag = time.Second
 )
 
 // HydratorOptions say what a Hydrator works on.
@@ -78,6 +81,8 @@ func (h *Hydrator) deal(ctx context.Context, due cache.Due) (time.Duration, erro
 		return h.later(due, h.giveUp(ctx, due))
 	case due.Exact.GaveUp() && due.Age >= hydrateFor:
 		return settled, nil
+	case due.Age < describeLag:
+		return describeLag - due.Age, nil
 	case due.Exact.AwaitsOutput() || due.Exact.GaveUp():
 		return h.output(ctx, due)
 	case due.Record.Owner == "" && h.options.Owners:
