@@ -21,15 +21,16 @@ var budgetScript = redis.NewScript(budgetSource)
 const (
 	firstThrottlePause = 5 * time.Second
 	maxThrottlePause   = 5 * time.Minute
-	maxBookedAhead     = 10 * time.Second
+	maxBookedAhead     = 5 * time.Second
 )
 
 // Budget is how often all processes together may call AWS for one purpose.
 type Budget struct {
 	client redis.UniversalClient
 	key    string
-	every  float64     // ms between two calls
-	struck atomic.Bool // AWS throttled lately, as far as this process knows
+	every  float64      // ms between two calls
+	struck atomic.Bool  // AWS throttled lately, as far as this process knows
+	until  atomic.Int64 // by uptime, before which this process knows not to call
 }
 
 // NewBudget returns a budget by its name, of a rate in calls per second, which
@@ -58,8 +59,14 @@ func (b *Budget) Throttled(ctx context.Context) (pause time.Duration, err error)
 	if err != nil {
 		return 0, err
 	}
-	return time.Duration(answer[1]) * time.Millisecond, nil
+	pause = time.Duration(answer[1]) * time.Millisecond
+	b.until.Store(uptime() + int64(pause))
+	return pause, nil
 }
+
+// Paused returns for how long no call may be made, though it was booked: AWS has
+// throttled another of this process since. 0: it may be.
+func (b *Budget) Paused() time.Duration { return max(0, time.Duration(b.until.Load()-uptime())) }
 
 // Passed says that AWS has answered a call, so that the next pause is a short one
 // again.

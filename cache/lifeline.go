@@ -162,7 +162,7 @@ func (l *lifeline) remember(ctx context.Context, why string) error {
 	l.cache.metrics.losses.Inc()
 	l.log.Error("records were lost; learning again what can be learnt", "why", why)
 	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why})
-	l.cache.feed.reset() // what is near may be all that is left, and contradict what others tell
+	l.cache.feed.reset()                                     // what is near may be all that is left, and contradict what others tell
 	_ = l.cache.writers.Del(ctx, l.cache.names.sweeps).Err() // all are due at once; else they are soon
 	if err := lossScript.Run(ctx, l.cache.writers, []string{l.cache.names.lost}, why).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("remember that records were lost: %w", err)

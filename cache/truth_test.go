@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,6 +133,58 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("listed: %v, %v", page.Executions, err)
 		}
 	},
+}
+
+// TestABudgetIsSharedByAll: however many processes call, two calls are as far apart as
+// the rate says, and nobody calls once AWS has throttled one of them.
+func TestABudgetIsSharedByAll(t *testing.T) {
+	t.Parallel()
+	url := cachetest.Redis(t).URL()
+	const processes, each, every = 8, 5, 50 * time.Millisecond
+	booked := make(chan time.Time, processes*each)
+	var all []*Budget
+	for range processes {
+		all = append(all, openIdle(t, url).NewBudget("shared", float64(time.Second/every)))
+	}
+	var wg sync.WaitGroup
+	for _, b := range all {
+		wg.Go(func() {
+			for range each {
+				asked := time.Now()
+				wait, ok, err := b.Take(t.Context())
+				if !ok || err != nil {
+					t.Errorf("%v, %v", ok, err)
+				}
+				booked <- asked.Add(wait)
+			}
+		})
+	}
+	wg.Wait()
+	close(booked)
+	var first, last time.Time
+	for at := range booked {
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	const calls = processes * each
+	if span := last.Sub(first); span < (calls-3)*every { // two of them may be late to ask
+		t.Errorf("%d calls within %v", calls, span)
+	}
+	if _, err := all[0].Throttled(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range all {
+		if _, ok, err := b.Take(t.Context()); ok || err != nil {
+			t.Errorf("process %d calls on: %v", i, err)
+		}
+	}
+	if all[0].Paused() == 0 {
+		t.Error("what was booked by the same process is called")
+	}
 }
 
 // TestTrailIsBounded: whatever is repeated, a record does not grow, and how it came to

@@ -15,6 +15,8 @@ type Budget interface {
 	// Throttled says that AWS refused a call, and returns for how long nobody makes
 	// another.
 	Throttled(ctx context.Context) (pause time.Duration, err error)
+	// Paused returns for how long no call may be made, though it was booked.
+	Paused() time.Duration
 	// Passed says that AWS has answered.
 	Passed(ctx context.Context) error
 }
@@ -37,6 +39,9 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 	}
 	if sleep(ctx, wait); ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if pause := b.Paused(); pause > 0 {
+		return &errNoBudget{pause}
 	}
 	err = call(ctx)
 	if errors.Is(err, ErrThrottled) {

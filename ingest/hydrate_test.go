@@ -1,0 +1,268 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"statuscache/cache"
+)
+
+const truthARN = cache.ARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:truth")
+
+// memory is what the cache knows, and the lists, as far as an inquirer can tell.
+type memory struct {
+	mu     sync.Mutex
+	known  map[cache.ARN]*remembered
+	due    map[cache.ARN]time.Time
+	merged []cache.Execution
+}
+
+type remembered struct {
+	exact  cache.Version
+	record cache.Record
+	stored time.Time
+}
+
+func newMemory(observations ...cache.Execution) *memory {
+	m := &memory{known: map[cache.ARN]*remembered{}, due: map[cache.ARN]time.Time{}}
+	for _, e := range observations {
+		m.Apply(context.Background(), []cache.Execution{e})
+		m.due[e.ARN] = time.Now()
+	}
+	return m
+}
+
+func (m *memory) Ping(context.Context) error { return nil }
+
+func (m *memory) Apply(_ context.Context, batch []cache.Execution) []cache.Outcome {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	outcomes := make([]cache.Outcome, len(batch))
+	for i, e := range batch {
+		outcomes[i].Verdict = cache.Superseded
+		old := m.known[e.ARN]
+		if old == nil {
+			old = &remembered{}
+			m.known[e.ARN] = old
+		}
+		if e.Owner != "" {
+			old.record.Owner = e.Owner
+		}
+		if v := e.Version(); v > old.exact {
+			outcomes[i].Verdict = cache.Applied
+			old.exact, old.stored = v, time.Now()
+			old.record.Terminal, old.record.StartDate = e.Terminal(), e.StartDate
+			m.merged = append(m.merged, e)
+		}
+	}
+	return outcomes
+}
+
+func (m *memory) Claim(_ context.Context, _ cache.Inquiry, most int, lease time.Duration) (all []cache.Due, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for arn, at := range m.due {
+		if time.Now().Before(at) || len(all) == most {
+			continue
+		}
+		m.due[arn] = time.Now().Add(lease)
+		d := cache.Due{ARN: arn, Waited: time.Since(at)}
+		if r := m.known[arn]; r != nil {
+			d.Record = &cache.Record{Owner: r.record.Owner, Terminal: r.record.Terminal, StartDate: r.record.StartDate}
+			d.Exact, d.Age = r.exact, time.Since(r.stored)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+func (m *memory) Settle(_ context.Context, _ cache.Inquiry, arn cache.ARN) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.known[arn]; r == nil || !r.exact.AwaitsOutput() {
+		delete(m.due, arn)
+	}
+	return nil
+}
+
+func (m *memory) Postpone(_ context.Context, _ cache.Inquiry, arn cache.ARN, d time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.due[arn]; there {
+		m.due[arn] = time.Now().Add(d)
+	}
+	return nil
+}
+
+func (m *memory) Forget(_ context.Context, arn cache.ARN, v cache.Version) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.known[arn]; r == nil || r.exact != v {
+		return false, nil
+	}
+	delete(m.known, arn)
+	return true, nil
+}
+
+func (m *memory) pending() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.due)
+}
+
+// answers is a Step Functions that answers as it is told.
+type answers struct {
+	mu       sync.Mutex
+	calls    []time.Time
+	describe func(call int) (cache.Execution, error)
+}
+
+func (a *answers) Describe(_ context.Context, _ cache.ARN, _ Reason) (cache.Execution, error) {
+	a.mu.Lock()
+	a.calls = append(a.calls, time.Now())
+	n := len(a.calls)
+	a.mu.Unlock()
+	return a.describe(n)
+}
+
+// freely is a budget without a limit that stops for a while when AWS throttles.
+type freely struct {
+	mu      sync.Mutex
+	until   time.Time
+	strikes int
+}
+
+func (f *freely) Take(context.Context) (time.Duration, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wait := time.Until(f.until)
+	return max(wait, 0), wait <= 0, nil
+}
+
+func (f *freely) Throttled(context.Context) (time.Duration, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.strikes++
+	f.until = time.Now().Add(5 * time.Second << f.strikes)
+	return time.Until(f.until), nil
+}
+
+func (f *freely) Paused() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return max(0, time.Until(f.until))
+}
+
+func (f *freely) Passed(context.Context) error { return nil }
+
+func awaitedSuccess(start time.Time) cache.Execution {
+	return cache.Execution{
+		ARN: truthARN, Status: cache.Succeeded, StartDate: start, StopDate: start.Add(time.Second),
+		Completeness: cache.OutputAwaited, Source: cache.FromEvent,
+	}
+}
+
+func TestHydration(t *testing.T) {
+	t.Parallel()
+	const deadline = time.Minute
+	for name, test := range map[string]struct {
+		describe func(call int) (cache.Execution, error)
+		noBudget bool
+		after    time.Duration // looked at then
+		want     []cache.Completeness
+		least    int // calls of DescribeExecution
+		most     int
+		left     int // on the list
+	}{
+		"the output is there": {describe: described(cache.Complete), after: 3 * time.Second, want: []cache.Completeness{cache.Complete}, least: 1, most: 1},
+		"Step Functions is behind": {describe: func(call int) (cache.Execution, error) {
+			if call == 1 {
+				return cache.Execution{ARN: truthARN, Status: cache.Running, StartDate: time.Now().Truncate(time.Hour), Completeness: cache.Complete}, nil
+			}
+			return described(cache.Complete)(call)
+		}, after: 10 * time.Second, want: []cache.Completeness{cache.Complete}, least: 2, most: 2},
+		"it does not know the execution": {describe: refusing(ErrUnknown), after: 3 * time.Second, want: []cache.Completeness{cache.OutputGivenUp}, least: 1, most: 1},
+		"we may not ask":                 {describe: refusing(ErrDenied), after: 30 * time.Second, want: []cache.Completeness{cache.OutputGivenUp}, least: 1, most: 1, left: 1},
+		"AWS throttles": {describe: refusing(ErrThrottled), after: deadline + 3*time.Second,
+			want: []cache.Completeness{cache.OutputGivenUp}, least: 2, most: 4, left: 1},
+		"AWS throttles, not yet given up": {describe: refusing(ErrThrottled), after: deadline - 3*time.Second, want: nil, least: 2, most: 4, left: 1},
+		"AWS throttles for an hour": {describe: func(call int) (cache.Execution, error) {
+			if call < 8 {
+				return cache.Execution{}, ErrThrottled
+			}
+			return described(cache.Complete)(call)
+		}, after: 24 * time.Hour, want: []cache.Completeness{cache.OutputGivenUp, cache.Complete}, least: 8, most: 8},
+		"nobody may ask": {noBudget: true, after: deadline + 3*time.Second, want: []cache.Completeness{cache.OutputGivenUp}, left: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory(awaitedSuccess(time.Now().Truncate(time.Hour)))
+				m.merged = nil
+				states := &answers{describe: test.describe}
+				o := HydratorOptions{Cache: m, Lists: m, States: states, Deadline: deadline, Log: slog.New(slog.DiscardHandler)}
+				if !test.noBudget {
+					o.Budget = &freely{}
+				}
+				runFor(t, NewHydrator(o).Run, test.after)
+				var got []cache.Completeness
+				for _, e := range m.merged {
+					got = append(got, e.Completeness)
+				}
+				if len(got) != len(test.want) {
+					t.Fatalf("merged %v, want %v", got, test.want)
+				}
+				for i := range got {
+					if got[i] != test.want[i] {
+						t.Errorf("merged %v, want %v", got, test.want)
+					}
+				}
+				if n := len(states.calls); n < test.least || n > test.most || m.pending() != test.left {
+					t.Errorf("%d calls, and %d left on the list", n, m.pending())
+				}
+			})
+		})
+	}
+}
+
+func described(c cache.Completeness) func(int) (cache.Execution, error) {
+	return func(int) (cache.Execution, error) {
+		e := awaitedSuccess(time.Now().Truncate(24 * time.Hour))
+		e.Completeness, e.Source, e.Output = c, cache.FromDescribe, []byte(`{}`)
+		return e, nil
+	}
+}
+
+func refusing(err error) func(int) (cache.Execution, error) {
+	return func(int) (cache.Execution, error) { return cache.Execution{}, err }
+}
+
+// runFor runs something for a while of the bubble's time.
+func runFor(t *testing.T, run func(context.Context) error, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
+// TestOwnerIsLearnt: from the input that an event left out, once.
+func TestOwnerIsLearnt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := cache.Execution{ARN: truthARN, Status: cache.Running, StartDate: time.Now(), Completeness: cache.Complete}
+		m := newMemory(run)
+		run.Owner = "ada"
+		states := &answers{describe: func(int) (cache.Execution, error) { return run, nil }}
+		h := NewHydrator(HydratorOptions{Cache: m, Lists: m, States: states, Budget: &freely{}, Deadline: time.Minute, Owners: true, Log: slog.New(slog.DiscardHandler)})
+		runFor(t, h.Run, 5*time.Second)
+		if m.known[truthARN].record.Owner != "ada" || len(states.calls) != 1 || m.pending() != 0 {
+			t.Errorf("owner %q after %d calls, %d left", m.known[truthARN].record.Owner, len(states.calls), m.pending())
+		}
+	})
+}
