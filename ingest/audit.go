@@ -73,9 +73,9 @@ const (
 	sweepLease = 2 * time.Minute // extended with each page
 	sweepLook  = time.Second     // between two looks whether a sweep is due
 
-	// ghostAge is how old a record must be before it is believed that Step
-	// Functions does not know the execution: one that is registered is about to
-	// start, and its answers are a little behind.
+	// ghostAge is how old an execution or its registration must be before it is
+	// believed that Step Functions does not know it: one that is registered is about
+	// to start, and answers are a little behind.
 	ghostAge = 15 * time.Minute
 )
 
@@ -173,7 +173,14 @@ func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error
 
 // ghost removes an execution that Step Functions does not know.
 func (a *Auditor) ghost(ctx context.Context, due cache.Due) (time.Duration, error) {
-	if due.Record == nil || due.Record.Terminal || due.Age < ghostAge {
+	if due.Record == nil || due.Record.Terminal {
+		return settled, nil
+	}
+	age := time.Since(due.Record.StartDate)
+	if due.Exact == cache.Unobserved { // a date that was told proves nothing
+		age = due.Age
+	}
+	if age < ghostAge {
 		return settled, nil
 	}
 	gone, err := a.options.Lists.Forget(ctx, due.ARN, due.Exact)

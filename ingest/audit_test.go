@@ -219,12 +219,12 @@ func TestGhosts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		old := execution("ghost", cache.Running, start.Add(-time.Hour), 0)
+		old := execution("ghost", cache.Running, start.Add(-time.Minute), 0)
 		l := &listing{memory: newMemory(), audited: cache.Audited{Swept: start}}
 		l.Apply(t.Context(), []cache.Execution{old})
 		auditing(t, l, 5*time.Minute)
 		if l.known[old.ARN] == nil {
-			t.Fatal("removed minutes after it was stored")
+			t.Fatal("removed minutes after it started")
 		}
 		states := auditing(t, l, 20*time.Minute)
 		if l.known[old.ARN] != nil {
