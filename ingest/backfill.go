@@ -87,7 +87,7 @@ func (b *Backfill) Run(ctx context.Context, tell func(BackfillProgress)) (Backfi
 			err = b.fill(ctx, page.Executions)
 		}
 		if err != nil {
-			return b.progress(func(*BackfillProgress) {}), err
+			return b.done, err
 		}
 		last := len(page.Executions) - 1
 		if q.After = page.Next; last >= 0 && page.Executions[last].StartDate.Before(b.Since) {

@@ -181,6 +181,11 @@ func classified(err error) error {
 	if err == nil {
 		return nil
 	}
+	for _, ended := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, ended) {
+			return ended
+		}
+	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return errors.New(trouble("states:DescribeExecution and states:ListExecutions", err))

@@ -65,6 +65,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--until: %w", err)
 	}
+	until = until.Add(time.Second - time.Millisecond) // to the end of that second
 	if !since.Before(until) {
 		return errors.New("--since, --until: --since must be before --until")
 	}
@@ -140,8 +141,12 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 		bar.update(b.Until.Sub(p.At).Minutes(), b.Until.Sub(b.Since).Minutes(), map[string]any{"stateMachine": name, "progress": p})
 	})
 	bar.end()
+	if errors.Is(err, ingest.ErrUnknown) {
+		err = fmt.Errorf("%w; check --state-machine and AWS_REGION", err)
+	}
 	if err != nil && cmd.Context().Err() != nil {
-		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "interrupted; run it again with the same times to go on")
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "interrupted; to go on within a day, give the same times: --since %s --until %s\n",
+			b.Since.Format(time.RFC3339), b.Until.Format(time.RFC3339))
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d executions, %d known before, %d learnt, %d expired, %d failed; %d calls of DescribeExecution\n",

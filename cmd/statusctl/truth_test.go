@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest/localaws"
+	"statuscache/ingest/sqstest"
+)
+
+// lived is a Step Functions with executions that have ended, and the settings by which
+// statusctl finds it and a Redis.
+func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, redis *cachetest.Server, env []string) {
+	t.Helper()
+	endpoint, aws := sqstest.Local(t)
+	machine = aws.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending {
+		return localaws.Ending{After: time.Millisecond, Status: "FAILED", Error: "Boom", Cause: "it broke"}
+	})
+	for i := range executions {
+		if _, err := aws.StartExecution(machine, fmt.Sprint("lived-", i), `{"tenantId":"ada"}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redis = cachetest.Redis(t)
+	return aws, machine, redis, []string{
+		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y",
+		"REDIS_URL=" + redis.URL(), "STATE_MACHINES=" + machine, "OWNER_PATH=tenantId", "STATUS_STATE_MACHINE=" + machine,
+	}
+}
+
+// progressOf returns the last line of progress that a backfill printed.
+func progressOf(t *testing.T, output string) (last struct {
+	Progress struct {
+		Resumed                          bool
+		Listed, Known, Learnt, Described int
+	}
+}) {
+	t.Helper()
+	for line := range strings.Lines(output) {
+		if strings.HasPrefix(line, "{") {
+			if err := json.Unmarshal([]byte(line), &last); err != nil {
+				t.Fatalf("%v: %s", err, line)
+			}
+		}
+	}
+	return last
+}
+
+func TestBackfillExplainErase(t *testing.T) {
+	t.Parallel()
+	const executions = 40
+	_, machine, _, env := lived(t, executions)
+	first := progressOf(t, ctl(t, env, 0, "backfill", "--since", "1h", "--rate", "100")).Progress
+	again := progressOf(t, ctl(t, env, 0, "backfill", "--state-machine", machine, "--since", "1h", "--rate", "100", "--json")).Progress
+	if first.Listed != executions || first.Learnt != executions || first.Described != executions || again.Known != executions || again.Described != 0 {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+
+	text := ctl(t, env, 0, "explain", "lived-7")
+	for _, want := range []string{"FAILED", "owner      ada", "from describe", "applied", "VERDICT"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	var explained explanation
+	text = ctl(t, env, 0, "explain", strings.Replace(machine, ":stateMachine:", ":execution:", 1)+":lived-7", "--json")
+	if err := json.Unmarshal([]byte(text), &explained); err != nil || len(explained.Observations) != 1 || explained.Observations[0].Source != cache.FromDescribe {
+		t.Errorf("%v: %s", err, text)
+	}
+	if text := ctl(t, env, 1, "explain", "never"); !strings.Contains(text, "nothing is known") {
+		t.Errorf("of one that never was: %s", text)
+	}
+
+	if text := ctl(t, env, 2, "erase", "--owner", "ada"); !strings.Contains(text, "--yes") {
+		t.Errorf("without a person to ask: %s", text)
+	}
+	if text := ctl(t, env, 0, "erase", "--owner", "ada", "--yes"); !strings.Contains(text, fmt.Sprintf("erased %d of %d", executions, executions)) {
+		t.Errorf("erase: %s", text)
+	}
+	ctl(t, env, 1, "explain", "lived-7")
+}
+
+// TestBackfillGoesOn: what was interrupted is not done again.
+func TestBackfillGoesOn(t *testing.T) {
+	t.Parallel()
+	const executions = 2500 // three pages
+	aws, _, _, env := lived(t, executions)
+	since, until := time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Format(time.RFC3339)
+	args := []string{"backfill", "--since", since, "--until", until, "--rate", "1000"}
+	p := apptest.Start(t, "statusctl", env, args...)
+	cachetest.Eventually(t, 60*time.Second, "the second page is on its way", func() bool { return aws.Calls()["ListExecutions"] == 2 })
+	p.Signal(syscall.SIGINT)
+	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "to go on within a day") {
+		t.Errorf("exit code %d\n%s", code, p.Output())
+	}
+	second := progressOf(t, ctl(t, env, 0, args...)).Progress
+	if !second.Resumed || second.Listed > executions-1000 {
+		t.Errorf("it went on as %+v", second)
+	}
+	if n := aws.Calls()["DescribeExecution"]; n > executions+2*8 {
+		t.Errorf("%d calls for %d executions", n, executions)
+	}
+}
+
+func TestBackfillErrors(t *testing.T) {
+	t.Parallel()
+	aws, machine, _, env := lived(t, 1)
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no range":             {[]string{"backfill"}, "--since: not set"},
+		"not a time":           {[]string{"backfill", "--since", "yesterday"}, "--since: \"yesterday\" is neither"},
+		"backwards":            {[]string{"backfill", "--since", "1h", "--until", "2h"}, "--since must be before"},
+		"not a state machine":  {[]string{"backfill", "--since", "1h", "--state-machine", "x"}, "--state-machine:"},
+		"no such machine":      {[]string{"backfill", "--since", "1h", "--state-machine", machine + "x"}, "check --state-machine and AWS_REGION"},
+		"a rate of nothing":    {[]string{"backfill", "--since", "1h", "--describe-rate", "0"}, "--rate: not set"},
+		"not an execution":     {[]string{"explain", "a b"}, "not the ARN"},
+		"no owner":             {[]string{"erase"}, "--owner: not set"},
+		"no Redis":             {[]string{"explain", "x", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
+		"a flag that is none":  {[]string{"backfill", "--sinse", "1h"}, "unknown flag"},
+		"an argument too many": {[]string{"explain", "x", "y"}, "accepts 1 arg"},
+	} {
+		text := ctl(t, env, exitCouldNotAsk, test.args...)
+		if lines := strings.Count(strings.TrimSpace(text), "\n"); lines > 0 || !strings.Contains(text, test.want) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	aws.SetFaults(localaws.Faults{Refuse: func(action string) error {
+		if action == "DescribeExecution" {
+			return &localaws.Error{Code: "AccessDeniedException", Message: "no"}
+		}
+		return nil
+	}})
+	if text := ctl(t, env, exitCouldNotAsk, "backfill", "--since", "1h"); !strings.Contains(text, "grant states:DescribeExecution") {
+		t.Errorf("denied: %s", text)
+	}
+}
