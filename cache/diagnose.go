@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (c *Cache) Diagnose(ctx context.Context) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
 	primaries, err := c.primaries(ctx)
-	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d primaries answer", len(primaries))}
+	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d of its primaries answer, all there are", len(primaries))}
 	if err == nil && len(primaries) == 0 {
 		err = errors.New("no primary is known")
 	}
@@ -152,14 +153,14 @@ func (c *Cache) diagnoseVersion(p primary) Finding {
 		f.Cure = "run a newer Redis or Valkey"
 		return f
 	}
-	return Finding{Detail: p.info["redis_version"]}
+	return Finding{Detail: cmp.Or(p.info["redis_version"], "not told")}
 }
 
 func diagnoseEviction(_ *Cache, p primary) Finding {
 	if err := p.info.checkEviction(); err != nil {
 		return unfit("", err)
 	}
-	return Finding{Detail: p.info["maxmemory_policy"]}
+	return Finding{Detail: cmp.Or(p.info["maxmemory_policy"], "not told")}
 }
 
 func diagnosePersistence(_ *Cache, p primary) Finding {

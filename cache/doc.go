@@ -32,6 +32,15 @@
 // who wait for the same execution share one read, and a lost notification costs
 // five seconds at most. Subscribe, then read, then wait: no change falls between.
 //
+// # Knowing what is not known
+//
+// Events get lost, and leave out what is large. Executions that Step Functions is to
+// be asked about stand in two lists (inquiries.go), and budgets (budget.go) say how
+// often it may be asked; both are shared by all processes. Sweeps (sweeps.go) are the
+// turns in which state machines are compared. The lifeline (lifeline.go) notices when
+// Redis has lost its records. A trail (trail.go) at the end of each record tells from
+// which observations it was joined.
+//
 // # Promises
 //
 //   - A write that Apply reports as final is in Redis and, where asked for, in

@@ -20,6 +20,15 @@
 // While Redis is sick nothing is received, and what is in hand is kept in hand,
 // so that no message uses up its receive count and ends among the dead letters.
 //
+// # What no event tells
+//
+// The Hydrator asks Step Functions for what an event left out, the Auditor compares
+// what is known with what Step Functions lists and has every difference described that
+// lasts, Backfill fills a cache from there. What they learn is an observation like any
+// other and is merged like one. The Operator looks after the way of the events:
+// it makes queue, rule and archive, finds out what is wrong with them, has archived
+// events sent again, and looks after dead letters.
+//
 // # What it does not do
 //
 // It decides nothing about who wins (package cache) or who may read (httpapi),
