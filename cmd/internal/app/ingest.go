@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/ingest"
+)
+
+func (s *service) openIngest(ctx context.Context) error {
+	if s.config.Role == API {
+		return nil
+	}
+	load := s.program.AWS
+	if load == nil {
+		load = ingest.LoadAWS
+	}
+	settings, err := load(ctx)
+	if err != nil {
+		return err
+	}
+	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL); err != nil {
+		return err
+	}
+	owner, err := ingest.ParseOwnerPath(s.config.OwnerPath)
+	if err != nil {
+		return err
+	}
+	s.openInquiries(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
+	s.consumer = ingest.NewConsumer(ingest.Options{
+		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
+		LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
+	})
+	return nil
+}
+
+// openInquiries builds what asks Step Functions itself, for what events left out and
+// for what they may not have told.
+func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
+	c := s.config
+	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
+		Cache: s.cache, Lists: s.cache, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
+		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
+	})
+	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
+		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, States: states, Lister: states,
+		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
+		Machines: c.StateMachines, Every: c.AuditEvery, Owners: owners, Log: s.log, Metrics: s.metrics,
+	})
+	if len(c.StateMachines) == 0 {
+		s.log.Warn("STATE_MACHINES is not set: no audit looks for events that were lost")
+	}
+}
+
+// Budgets of calls to Step Functions, by the names that all processes share.
+const (
+	HydrateBudget  = "hydrate"
+	DescribeBudget = "describe"
+	ListBudget     = "list"
+
+	// ListRate is how often executions are listed, per second: AWS grants 2 to 5, to
+	// the whole account.
+	ListRate = 2
+)
+
+// Budget returns a budget, nil for the rate 0.
+func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
+	if rate <= 0 {
+		return nil // an interface without a type, so that it can be compared
+	}
+	return c.NewBudget(name, rate)
+}
+
+// concern tells everybody when records were lost, and what becomes of that.
+func (s *service) concern() string {
+	lost := s.cache.Lost()
+	if lost == nil {
+		return ""
+	}
+	cure := "what runs and what ended lately is being learnt again; statusctl backfill or replay brings back the rest"
+	if len(s.config.StateMachines) == 0 {
+		cure = "statusctl backfill brings them back"
+	}
+	return fmt.Sprintf("records: lost, noticed at %s (%s); %s", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
+}
