@@ -37,7 +37,7 @@ local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
 local FORMAT = '2'
 local HEAD = 94           -- length of the part with fixed widths
-local REGISTERS = 288     -- length of owner and input type at most
+local LOOK = 1024         -- what is read of a record at first: more than the head, and all of most that run
 local TRAIL_ENTRY = 53    -- length of an entry of the trail
 local TRAIL_KEPT = 16     -- entries
 local LATE_KEPT = 256     -- observations that came too late
@@ -127,12 +127,20 @@ end
 -- the last entry gives way, so that how it came to the state can still be seen.
 local function note(k, head, payload_end, entry)
   if sub(head, 1, 1) ~= FORMAT then return end
-  local kept = call('STRLEN', KEYS[k + 1]) - payload_end
+  local length = #head < LOOK and #head or call('STRLEN', KEYS[k + 1])
+  local kept = length - payload_end
   if kept < TRAIL_KEPT * TRAIL_ENTRY then
     call('APPEND', KEYS[k + 1], entry)
   else
     call('SETRANGE', KEYS[k + 1], payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY, entry)
   end
+end
+
+-- The trail of a record with one more entry.
+local function longer_trail(k, head, payload_end, entry)
+  if sub(head, 1, 1) ~= FORMAT then return entry end
+  local trail = #head < LOOK and sub(head, payload_end + 1) or call('GETRANGE', KEYS[k + 1], payload_end, -1)
+  return sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry
 end
 
 local function forget(k, arn)
@@ -147,7 +155,7 @@ local function join(k, a)
   local identity, epoch, rank, kind = sub(given, 1, 40), sub(given, 41, 54), sub(given, 55, 55), sub(given, 56, 56)
   local lengths, registers = sub(given, 58, 62), sub(given, 63)
   local wants_owner = sub(given, 57, 57) == '1'
-  local function entry(verdict) return verdict .. ARGV[a + 5] .. now_text end
+  local entry = ARGV[a + 5] .. now_text -- of the trail, behind the verdict
   local told = tonumber(epoch)
   if kind == 'g' then
     expires = string.format('%.0f', now + expires)
@@ -155,10 +163,10 @@ local function join(k, a)
   end
   local stale = tonumber(expires) <= now
 
-  local head = call('GETRANGE', KEYS[k + 1], 0, HEAD + REGISTERS + #NO_START)
+  local head = call('GETRANGE', KEYS[k + 1], 0, LOOK - 1)
   if head == '' then
     if stale then
-      note_late(k, arn, entry('e'))
+      note_late(k, arn, 'e' .. entry)
       return 'e0' .. NO_START
     end
     if kind == 'r' and tonumber(epoch) < now - SUSPICIOUS then
@@ -167,7 +175,7 @@ local function join(k, a)
     end
     announce(k, arn)
     store(k, arn, FORMAT .. identity .. now_text .. now_text .. epoch .. rank .. lengths
-      .. string.format('%07d', #payload) .. registers .. payload .. entry('a'), expires, epoch, kind)
+      .. string.format('%07d', #payload) .. registers .. payload .. 'a' .. entry, expires, epoch, kind)
     if kind == 'w' or wants_owner and rank == '0' then await_output(k, arn) end
     return 'a0' .. epoch .. sub(registers, 1, tonumber(sub(lengths, 1, 3)))
   end
@@ -189,7 +197,7 @@ local function join(k, a)
   local age = tonumber(epoch) - tonumber(old_epoch)
 
   if kind == 'g' and owner ~= old_owner and (old_rank == '2' or age > DAY) then
-    note(k, head, payload_end, entry('c'))
+    note(k, head, payload_end, 'c' .. entry)
     return 'c' .. old_rank .. NO_START
   end
 
@@ -198,7 +206,7 @@ local function join(k, a)
   if old_start == NO_START and age < -DAY then
     local shown = (format ~= FORMAT or payload_end > type_end) and tonumber(sub(head, type_end + 1, type_end + #NO_START))
     if not shown or math.abs(epoch - shown) > DAY then
-      note(k, head, payload_end, entry('s'))
+      note(k, head, payload_end, 's' .. entry)
       return 's' .. old_rank .. indexed .. old_owner
     end
     age = 0
@@ -207,7 +215,7 @@ local function join(k, a)
   local wins = newer(identity, old)
   if wins and stale then
     forget(k, arn)
-    note_late(k, arn, entry('e'))
+    note_late(k, arn, 'e' .. entry)
     return 'e' .. old_rank .. NO_START
   end
 
@@ -224,14 +232,6 @@ local function join(k, a)
     if kind == 'g' or age < 0 and old_start ~= NO_START then epoch = old_epoch end
   end
 
-  -- The whole record with other registers, an observation and its body, and one
-  -- more entry in the trail.
-  local function text(state, body, verdict)
-    local trail = format == FORMAT and call('GETRANGE', KEYS[k + 1], payload_end, -1) or ''
-    return FORMAT .. state .. seen .. epoch .. rank .. lengths .. string.format('%07d', #body) .. owner .. input_type
-      .. body .. sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry(verdict)
-  end
-
   if wins then
     local start, observed = sub(identity, 1, 14), now_text
     if tells_the_same(identity, old) and owner == old_owner and input_type == old_type then
@@ -240,7 +240,8 @@ local function join(k, a)
     else
       announce(k, arn)
     end
-    store(k, arn, text(identity .. observed, payload, 'a'), expires, start, kind, indexed)
+    store(k, arn, FORMAT .. identity .. observed .. seen .. epoch .. rank .. lengths .. string.format('%07d', #payload)
+      .. owner .. input_type .. payload .. longer_trail(k, head, payload_end, 'a' .. entry), expires, start, kind, indexed)
     if kind == 's' and runs(old) then call('ZREM', KEYS[k + 2], arn) end
     if kind == 'w' or wants_owner and rank == '0' then
       await_output(k, arn)
@@ -252,9 +253,10 @@ local function join(k, a)
   if rank ~= old_rank or owner ~= old_owner or input_type ~= old_type or epoch ~= old_epoch then
     announce(k, arn)
     local body = call('GETRANGE', KEYS[k + 1], type_end, format == FORMAT and payload_end - 1 or -1)
-    call('SET', KEYS[k + 1], text(sub(head, 2, 54), body, 's'), 'KEEPTTL')
+    call('SET', KEYS[k + 1], FORMAT .. sub(head, 2, 54) .. seen .. epoch .. rank .. lengths .. string.format('%07d', #body)
+      .. owner .. input_type .. body .. longer_trail(k, head, payload_end, 's' .. entry), 'KEEPTTL')
   else
-    note(k, head, payload_end, entry('s'))
+    note(k, head, payload_end, 's' .. entry)
   end
   if kind == 'v' and sub(identity, 1, 22) == sub(old, 1, 22) and call('PTTL', KEYS[k + 1]) <= SUSPICIOUS_LIFE then
     call('PEXPIREAT', KEYS[k + 1], expires) -- it runs after all
