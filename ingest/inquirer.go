@@ -49,8 +49,8 @@ type inquirer struct {
 // settled is the answer of a deal that is done.
 const settled = time.Duration(-1)
 
-// run works on the list until ctx ends. What it has in hand then is left to whoever
-// looks when the lease is over.
+// run works on the list until ctx ends. What it has in hand then is due at once, for
+// whoever looks next.
 func (q *inquirer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		n, err := q.round(ctx)
@@ -85,7 +85,7 @@ func (q *inquirer) round(ctx context.Context) (int, error) {
 func (q *inquirer) one(ctx context.Context, due cache.Due) error {
 	again, err := q.deal(ctx, due)
 	if ctx.Err() != nil {
-		return nil
+		return q.lists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)
 	}
 	if err != nil {
 		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "again", again, "error", err)
