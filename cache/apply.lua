@@ -124,7 +124,8 @@ local function note_late(k, arn, entry)
 end
 
 -- Adds to the trail of a record what has changed nothing else. Where that is full
--- the last entry gives way, so that how it came to the state can still be seen.
+-- the last entry gives way, or the one before it if the last is that of the state:
+-- how it came to that, and when, must still be seen.
 local function note(k, head, payload_end, entry)
   if sub(head, 1, 1) ~= FORMAT then return end
   local length = #head < LOOK and #head or call('STRLEN', KEYS[k + 1])
@@ -132,7 +133,9 @@ local function note(k, head, payload_end, entry)
   if kept < TRAIL_KEPT * TRAIL_ENTRY then
     call('APPEND', KEYS[k + 1], entry)
   else
-    call('SETRANGE', KEYS[k + 1], payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY, entry)
+    local last = payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY
+    if call('GETRANGE', KEYS[k + 1], last, last) == 'a' then last = last - TRAIL_ENTRY end
+    call('SETRANGE', KEYS[k + 1], last, entry)
   end
 end
 

@@ -62,7 +62,8 @@ return {now, math.floor(tonumber(due))}`)
 
 // Claim takes up to so many executions of a list that are due, for the time of the
 // lease. Settle takes them off it; who does neither that nor Postpone leaves them
-// to the next when the lease ends.
+// to the next when the lease ends. Its error may be about some of them only: the
+// others are returned with it.
 func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Duration) ([]Due, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchLimit)
 	defer cancel()
@@ -78,22 +79,24 @@ func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Du
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	var all []Due
+	var errs []error
 	for i, arn := range arns {
 		times, err := claims[i].Int64Slice()
 		if err != nil {
-			return all, fmt.Errorf("claim %s: %w", arn, err)
+			errs = append(errs, fmt.Errorf("claim %s: %w", arn, err))
 		}
 		if len(times) != 2 {
 			continue
 		}
 		due, err := dueOf(arn, records[i], time.UnixMilli(times[0]))
 		if err != nil {
-			return all, err
+			errs = append(errs, err)
+			continue
 		}
 		due.Waited = time.Duration(times[0]-times[1]) * time.Millisecond
 		all = append(all, due)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 // firstOf returns up to so many executions at the head of a list, due or not.

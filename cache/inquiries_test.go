@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -280,3 +281,25 @@ var inquirySuite = map[string]func(*testing.T, *Cache){
 }
 
 func (e Execution) versionOf() Version { return e.Version() }
+
+// TestClaimIsNotHeldUpByOneRecord: a record that cannot be read, such as one of a
+// newer release, takes no other with it for the time of a lease.
+func TestClaimIsNotHeldUpByOneRecord(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	const executions = 40
+	for i := range executions {
+		apply(t, c, awaiting(testARN(t, strconv.Itoa(i)), now()))
+	}
+	odd := testARN(t, "20")
+	if err := c.writers.SetRange(t.Context(), c.names.execution(odd), 0, "9").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.writers.ZAdd(t.Context(), c.names.partition(odd).awaiting, redis.Z{Score: 1, Member: string(odd)}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	due, err := c.Claim(t.Context(), Awaited, 2*executions, 30*time.Second)
+	if len(due) != executions-1 || err == nil {
+		t.Errorf("claimed %d of %d, with the error %v", len(due), executions, err)
+	}
+}

@@ -34,6 +34,8 @@ type lifeline struct {
 
 	seen [partitionCount][]lifesign // the latest, the newest last
 	lost atomic.Pointer[Loss]
+
+	untold string // why records were lost, until all processes are told; else empty
 }
 
 // lifesign is what a partition answered once.
@@ -117,8 +119,11 @@ func (l *lifeline) look(ctx context.Context) error {
 		if w.err != nil {
 			errs = append(errs, w.err)
 		} else if why := l.judge(i, signs[i]); why != "" {
-			errs = append(errs, l.remember(ctx, why))
+			l.noticed(why)
 		}
+	}
+	if l.untold != "" {
+		errs = append(errs, l.remember(ctx, l.untold))
 	}
 	return errors.Join(append(errs, l.recall(ctx))...)
 }
@@ -157,16 +162,22 @@ func (l *lifeline) judge(partition int, now lifesign) (why string) {
 	return why
 }
 
-// remember tells all processes.
-func (l *lifeline) remember(ctx context.Context, why string) error {
+// noticed is what this process does about a loss by itself.
+func (l *lifeline) noticed(why string) {
 	l.cache.metrics.losses.Inc()
 	l.log.Error("records were lost; learning again what can be learnt", "why", why)
+	l.untold = why
 	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why})
-	l.cache.feed.reset()                                     // what is near may be all that is left, and contradict what others tell
+	l.cache.feed.reset() // what is near may be all that is left, and contradict what others tell
+}
+
+// remember tells all processes. Where that fails it is tried again.
+func (l *lifeline) remember(ctx context.Context, why string) error {
 	_ = l.cache.writers.Del(ctx, l.cache.names.sweeps).Err() // all are due at once; else they are soon
 	if err := lossScript.Run(ctx, l.cache.writers, []string{l.cache.names.lost}, why).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("remember that records were lost: %w", err)
 	}
+	l.untold = ""
 	return nil
 }
 
@@ -177,7 +188,9 @@ func (l *lifeline) recall(ctx context.Context) error {
 		return fmt.Errorf("ask whether records were lost: %w", err)
 	}
 	if len(lost) == 0 {
-		l.lost.Store(nil)
+		if l.untold == "" {
+			l.lost.Store(nil)
+		}
 		return nil
 	}
 	l.lost.Store(&Loss{At: milliseconds(lost["at"]), Why: lost["why"]})

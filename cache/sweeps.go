@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -52,7 +53,8 @@ func (c *Cache) Learning(swept time.Time) bool {
 func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchLimit)
 	defer cancel()
-	for _, machine := range machines {
+	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
+		machine := machines[i]
 		if err := c.writers.ZAddNX(ctx, c.names.sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
 			return nil, fmt.Errorf("enter a state machine: %w", err)
 		}

@@ -314,3 +314,31 @@ func TestLossIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+// TestLossIsToldInTheEnd: a loss that cannot be told to the others when it is noticed
+// is told when it can.
+func TestLossIsToldInTheEnd(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	if err := c.lifeline.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.writers.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.writers.Set(t.Context(), c.names.lost, "not a hash", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.lifeline.look(t.Context()); err == nil || c.Lost() == nil {
+		t.Fatalf("look: %v, lost: %v; want an error and a loss", err, c.Lost())
+	}
+	if err := c.writers.Del(t.Context(), c.names.lost).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.lifeline.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 || c.Lost() == nil {
+		t.Errorf("the loss is forgotten: told to others %v, known here: %v", n == 1, c.Lost())
+	}
+}

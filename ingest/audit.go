@@ -51,7 +51,8 @@ type AuditorOptions struct {
 	Listings  Budget   // of ListExecutions
 	Machines  []string // ARNs of the state machines to compare
 	Every     time.Duration
-	Owners    bool // whether the input may name an owner
+	Retention time.Duration // for which stopped executions are kept
+	Owners    bool          // whether the input may name an owner
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }

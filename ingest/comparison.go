@@ -53,8 +53,8 @@ func newComparison(a *Auditor, s *cache.Sweep) *comparison {
 func (x *comparison) run(ctx context.Context) error {
 	begun := x.sweep.Begun
 	since := x.sweep.Before.Swept.Add(-overlap)
-	if x.learning {
-		since = begun.Add(-firstLook)
+	if first := begun.Add(-firstLook); x.learning && (x.sweep.Before.Swept.IsZero() || first.Before(since)) {
+		since = first
 	}
 	err := x.list(ctx, ListQuery{Status: cache.Running}, time.Time{}, 0)
 	if err == nil {
@@ -114,6 +114,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	for i, e := range listed {
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
+		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
 		case x.learning && !e.Terminal(): // a list tells all that there is to tell
 			e.OwnerLeftOut = x.auditor.options.Owners
 			e.ReceivedAt = time.Now()
@@ -160,8 +161,8 @@ func (x *comparison) differ(arn cache.ARN) {
 		return
 	}
 	until, before := x.sweep.Doubts[arn]
-	if !before {
-		until = x.sweep.Before.Swept
+	if !before && !x.sweep.Before.Swept.IsZero() {
+		until = x.sweep.Before.Swept.Add(-listingLag)
 	}
 	x.differs[arn] = until
 	if before || x.learning {

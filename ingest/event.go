@@ -103,7 +103,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
 	}
-	status := text(det.Status)
+	status := oneLine(text(det.Status)) // people read it
 	if status == "" || len(status) > maxStatus {
 		return undecodable("status is missing or not a word")
 	}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 // Inquiries are lists of executions that Step Functions is to be asked about, in
 // Redis and shared by all processes.
 type Inquiries interface {
-	// Claim takes some that are due, for the time of the lease.
+	// Claim takes some that are due, for the time of the lease. Its error may be
+	// about others than those that it returns.
 	Claim(ctx context.Context, list cache.Inquiry, most int, lease time.Duration) ([]cache.Due, error)
 	// Settle takes one off a list.
 	Settle(ctx context.Context, list cache.Inquiry, arn cache.ARN) error
@@ -72,14 +74,11 @@ func (q *inquirer) run(ctx context.Context) error {
 // round deals with what can be claimed now and returns how many that were.
 func (q *inquirer) round(ctx context.Context) (int, error) {
 	due, err := q.lists.Claim(ctx, q.list, inquiryAtOnce, inquiryLease)
-	if err != nil {
-		return 0, err
-	}
 	var g errgroup.Group
 	for _, each := range due {
 		g.Go(func() error { return q.one(ctx, each) })
 	}
-	return len(due), g.Wait()
+	return len(due), errors.Join(err, g.Wait())
 }
 
 func (q *inquirer) one(ctx context.Context, due cache.Due) error {

@@ -47,7 +47,7 @@ func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
 		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
-		Machines: c.StateMachines, Every: c.AuditEvery, Owners: owners, Log: s.log, Metrics: s.metrics,
+		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
 	if len(c.StateMachines) == 0 {
 		s.log.Warn("STATE_MACHINES is not set: no audit looks for events that were lost")

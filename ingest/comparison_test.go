@@ -1,0 +1,145 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+)
+
+// auditWorld is what a comparison sees: what is listed, and what is known.
+type auditWorld struct {
+	listed   []cache.Execution // the latest start first
+	page     int               // executions of a page
+	known    map[cache.ARN]cache.Version
+	learning bool
+	doubted  []cache.ARN
+}
+
+func (w *auditWorld) List(_ context.Context, q ListQuery, _ Reason) (ListPage, error) {
+	var all []cache.Execution
+	for _, e := range w.listed {
+		if (q.Status == "" || q.Status == e.Status) && (!q.Redriven || e.RedriveCount > 0) && string(e.ARN) > q.After {
+			all = append(all, e)
+		}
+	}
+	page := ListPage{Executions: all}
+	if len(all) > w.page {
+		page = ListPage{Executions: all[:w.page], Next: string(all[w.page-1].ARN)} // ARNs grow with age here
+	}
+	return page, nil
+}
+
+func (w *auditWorld) Versions(_ context.Context, arns []cache.ARN) ([]cache.Version, error) {
+	all := make([]cache.Version, len(arns))
+	for i, arn := range arns {
+		all[i] = w.known[arn]
+	}
+	return all, nil
+}
+
+func (w *auditWorld) Running(context.Context, string, func([]cache.ARN, []time.Time) error) error {
+	return nil
+}
+
+func (w *auditWorld) Doubt(_ context.Context, arns []cache.ARN) error {
+	w.doubted = append(w.doubted, arns...)
+	return nil
+}
+
+func (w *auditWorld) DropGhosts(context.Context, []cache.ARN) {}
+
+func (w *auditWorld) Learning(time.Time) bool { return w.learning }
+
+func (w *auditWorld) ClaimSweep(context.Context, []string, time.Duration) (*cache.Sweep, error) {
+	return nil, nil
+}
+func (w *auditWorld) ExtendSweep(context.Context, string, time.Duration) error { return nil }
+func (w *auditWorld) EndSweep(context.Context, *cache.Sweep, cache.Audited, time.Duration) error {
+	return nil
+}
+
+// unlimited is a budget that grants every call.
+type unlimited struct{}
+
+func (unlimited) Take(context.Context) (time.Duration, bool, error) { return 0, true, nil }
+func (unlimited) Throttled(context.Context) (time.Duration, error)  { return 0, nil }
+func (unlimited) Passed(context.Context) error                      { return nil }
+
+const auditedRetention = 15 * 24 * time.Hour
+
+// sweepOnce compares once, and returns what that amounts to.
+func sweepOnce(t *testing.T, w *auditWorld, s *cache.Sweep) cache.Audited {
+	t.Helper()
+	a := NewAuditor(AuditorOptions{
+		Cache: newFakeCache(), Known: w, Sweeps: w, Lister: w, Describes: unlimited{}, Listings: unlimited{},
+		Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
+	})
+	x := newComparison(a, s)
+	if err := x.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return x.result()
+}
+
+func listedSuccess(t *testing.T, name string, start time.Time) cache.Execution {
+	t.Helper()
+	arn, err := cache.ParseARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cache.Execution{
+		ARN: arn, Status: cache.Succeeded, StartDate: start, StopDate: start.Add(time.Second),
+		Completeness: cache.Complete, Source: cache.FromDescribe,
+	}
+}
+
+var sweptAt = time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC)
+
+// TestAuditLeavesAloneWhatIsNotKept: a page of a list reaches back as far as Step
+// Functions remembers, which is longer than records are kept. What has expired here
+// would be in doubt, and described, for ever.
+func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
+	t.Parallel()
+	w := &auditWorld{page: 1000, listed: []cache.Execution{
+		listedSuccess(t, "a-kept", sweptAt.Add(-auditedRetention+time.Hour)),
+		listedSuccess(t, "b-expired", sweptAt.Add(-auditedRetention-time.Hour)),
+	}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]time.Time{}}
+	if got := sweepOnce(t, w, s); got.Doubts != 1 {
+		t.Errorf("%d executions differ, want only the one that is to be kept", got.Doubts)
+	}
+}
+
+// TestLearningLooksAsFarBackAsItMust: where an old copy was restored, everything
+// since the sweep that it remembers may be missing, and not the latest minutes only.
+func TestLearningLooksAsFarBackAsItMust(t *testing.T) {
+	t.Parallel()
+	w := &auditWorld{page: 1, learning: true}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		w.listed = append(w.listed, listedSuccess(t, name, sweptAt.Add(-time.Duration(len(w.listed))*time.Hour)))
+	}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Doubts: map[cache.ARN]time.Time{}}
+	sweepOnce(t, w, s)
+	if len(w.doubted) < 5 {
+		t.Errorf("%d executions of the time since the latest sweep are asked about, want 5 at least", len(w.doubted))
+	}
+}
+
+// TestConfirmedIsNotAheadOfTheListing: an execution that is missed for the first time
+// may have been missing in the sweep before, which saw a list that was behind.
+func TestConfirmedIsNotAheadOfTheListing(t *testing.T) {
+	t.Parallel()
+	before := sweptAt.Add(-time.Minute)
+	missed := listedSuccess(t, "missed", before.Add(-listingLag/2)) // not listed then
+	w := &auditWorld{page: 1000, listed: []cache.Execution{missed}}
+	s := &cache.Sweep{
+		Begun: sweptAt, Doubts: map[cache.ARN]time.Time{},
+		Before: cache.Audited{Swept: before, ConfirmedUntil: before.Add(-listingLag)},
+	}
+	if got := sweepOnce(t, w, s); got.ConfirmedUntil.After(missed.StartDate) {
+		t.Errorf("confirmed until %v, though nothing is known of an execution that began at %v", got.ConfirmedUntil, missed.StartDate)
+	}
+}
