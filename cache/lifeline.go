@@ -183,38 +183,47 @@ func (l *lifeline) remember(ctx context.Context, why string) error {
 
 // recall learns what all processes know of a loss.
 func (l *lifeline) recall(ctx context.Context) error {
-	lost, err := l.cache.writers.HGetAll(ctx, l.cache.names.lost).Result()
+	loss, err := l.cache.loss(ctx)
+	if err == nil && (loss != nil || l.untold == "") {
+		l.lost.Store(loss)
+	}
+	return err
+}
+
+// loss returns what is stored of a loss, nil if nothing is.
+func (c *Cache) loss(ctx context.Context) (*Loss, error) {
+	lost, err := c.writers.HGetAll(ctx, c.names.lost).Result()
 	if err != nil {
-		return fmt.Errorf("ask whether records were lost: %w", err)
+		return nil, fmt.Errorf("ask whether records were lost: %w", err)
 	}
 	if len(lost) == 0 {
-		if l.untold == "" {
-			l.lost.Store(nil)
-		}
-		return nil
+		return nil, nil
 	}
-	l.lost.Store(&Loss{At: milliseconds(lost["at"]), Why: lost["why"]})
-	return nil
+	return &Loss{At: milliseconds(lost["at"]), Why: lost["why"]}, nil
 }
 
 // Lost returns what is known of a loss of records that are not learnt again yet,
 // nil if there is none. It needs Run, and is two seconds old at most.
 func (c *Cache) Lost() *Loss { return c.lifeline.lost.Load() }
 
-// Relearnt says that what was lost up to a moment, by the clock of Redis, is known
-// again, as far as that is in our hands.
-func (c *Cache) Relearnt(ctx context.Context, until time.Time) error {
-	lost, err := c.writers.HGet(ctx, c.names.lost, "at").Result()
-	if errors.Is(err, redis.Nil) {
-		return nil
+// Backfilled says that every execution that began in a range of time is known. A loss
+// is over where that holds of the hour before it, the dates by the clock of Redis.
+func (c *Cache) Backfilled(ctx context.Context, since, until time.Time) error {
+	loss, err := c.loss(ctx)
+	if err != nil || loss == nil || since.After(loss.At.Add(-time.Hour)) || until.Before(loss.At) {
+		return err
 	}
-	if err == nil && !milliseconds(lost).Before(until) {
-		return nil // since then more was lost
-	}
-	if err == nil {
-		err = c.writers.Del(ctx, c.names.lost).Err()
-	}
-	if err != nil {
+	return c.forgetLoss(ctx, loss)
+}
+
+// endLossScript ends a loss unless there was another since. KEYS: lost. ARGV: when, in
+// ms.
+var endLossScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'at') == ARGV[1] then redis.call('DEL', KEYS[1]) end`)
+
+func (c *Cache) forgetLoss(ctx context.Context, loss *Loss) error {
+	err := endLossScript.Run(ctx, c.writers, []string{c.names.lost}, loss.At.UnixMilli()).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("note that records are learnt again: %w", err)
 	}
 	return nil

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
-	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,16 +23,38 @@ type Audited struct {
 	// ConfirmedUntil is the time up to which everything that Step Functions lists
 	// is known here; zero: nothing is confirmed.
 	ConfirmedUntil time.Time `json:"confirmedUntil,omitzero"`
-	// Doubts is how many executions differed when the latest sweep ended.
-	Doubts int `json:"doubts"`
+	// Doubts is how many executions differed when the latest sweep ended, and Oldest
+	// until when the first of these did not; zero: not that anybody knows.
+	Doubts int       `json:"doubts"`
+	Oldest time.Time `json:"oldest,omitzero"`
+}
+
+// Doubt is an execution of which an earlier state is known than Step Functions lists.
+type Doubt struct {
+	Noted  time.Time // first
+	Until  time.Time // it did not differ then; zero: not that anybody knows
+	Listed Version   // the latest that was listed; empty: it is not listed where it should be
+}
+
+// text is a doubt as it is stored.
+func (d Doubt) text() string {
+	return fmt.Sprintf("%d %d %s", unixMilli(d.Noted), unixMilli(d.Until), d.Listed)
+}
+
+func parseDoubt(text string) (d Doubt) {
+	noted, rest, _ := strings.Cut(text, " ")
+	until, listed, _ := strings.Cut(rest, " ")
+	d.Noted, d.Until = milliseconds(noted), milliseconds(until)
+	d.Listed, _ = ParseVersion(listed)
+	return d
 }
 
 // Sweep is the turn of one process to compare a state machine with Step Functions.
 type Sweep struct {
 	Machine string
-	Begun   time.Time         // by the clock of Redis
-	Before  Audited           // as the sweep before left it
-	Doubts  map[ARN]time.Time // executions that differed then, and until when they did not
+	Begun   time.Time     // by the clock of Redis
+	Before  Audited       // as the sweep before left it
+	Doubts  map[ARN]Doubt // executions that differed then
 
 	all []string // state machines that are audited
 }
@@ -63,7 +86,7 @@ func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Du
 			return nil, fmt.Errorf("claim a sweep: %w", err)
 		}
 		if len(times) > 0 {
-			return c.beginSweep(ctx, &Sweep{Machine: machine, Begun: time.UnixMilli(times[0]), Doubts: map[ARN]time.Time{}, all: machines})
+			return c.beginSweep(ctx, &Sweep{Machine: machine, Begun: time.UnixMilli(times[0]), Doubts: map[ARN]Doubt{}, all: machines})
 		}
 	}
 	return nil, nil
@@ -81,8 +104,8 @@ func (c *Cache) beginSweep(ctx context.Context, s *Sweep) (*Sweep, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what is doubted: %w", err)
 	}
-	for arn, until := range doubts {
-		s.Doubts[ARN(arn)] = milliseconds(until)
+	for arn, text := range doubts {
+		s.Doubts[ARN(arn)] = parseDoubt(text)
 	}
 	return s, nil
 }
@@ -108,15 +131,15 @@ func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Dura
 		key := c.names.doubts(s.Machine)
 		pipe.Del(ctx, key)
 		fields := make([]any, 0, 2*min(len(s.Doubts), maxDoubts))
-		for arn, until := range s.Doubts {
+		for arn, d := range s.Doubts {
 			if len(fields) < 2*maxDoubts {
-				fields = append(fields, string(arn), strconv.FormatInt(unixMilli(until), 10))
+				fields = append(fields, string(arn), d.text())
 			}
 		}
-		if len(fields) > 0 {
-			pipe.HSet(ctx, key, fields...)
-			pipe.Expire(ctx, key, runningLife)
+		for some := range slices.Chunk(fields, 10_000) { // or others would wait for a command
+			pipe.HSet(ctx, key, some...)
 		}
+		pipe.Expire(ctx, key, runningLife)
 		pipe.HSet(ctx, c.names.machines, s.Machine, text)
 		return nil
 	})
@@ -129,20 +152,24 @@ func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Dura
 	return c.ExtendSweep(ctx, s.Machine, d)
 }
 
-// relearnt ends a loss of records when every state machine was swept since: then
-// what runs is known again.
+// relearnt ends a loss of records when every state machine was swept since, and no
+// doubt is left that is as old: then what runs, and what ended lately, is known again.
 func (c *Cache) relearnt(ctx context.Context, machines []string) error {
+	loss, err := c.loss(ctx)
+	if err != nil || loss == nil {
+		return err
+	}
 	audits, err := c.auditsNow(ctx)
 	if err != nil {
 		return err
 	}
-	var since time.Time
-	for i, machine := range machines {
-		if swept := audits[machine].Swept; i == 0 || swept.Before(since) {
-			since = swept
+	for _, machine := range slices.Concat(machines, slices.Collect(maps.Keys(audits))) {
+		a := audits[machine]
+		if !a.Swept.After(loss.At) || a.Doubts > 0 && a.Oldest.Before(loss.At) {
+			return nil
 		}
 	}
-	return c.Relearnt(ctx, since)
+	return c.forgetLoss(ctx, loss)
 }
 
 // audited is what this process knows of the audits of all.

@@ -88,7 +88,8 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("claimed twice: %v, %v", other, err)
 		}
 		doubted, fine := testARN(t, "in-doubt"), now().Add(-time.Minute)
-		s.Doubts[doubted] = fine
+		doubt := Doubt{Noted: s.Begun, Until: fine, Listed: running(doubted, fine).versionOf()}
+		s.Doubts[doubted] = doubt
 		found := Audited{Swept: s.Begun, ConfirmedUntil: fine, Doubts: 1}
 		if err := c.EndSweep(t.Context(), s, found, 0); err != nil {
 			t.Fatal(err)
@@ -98,7 +99,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			if err != nil || next == nil {
 				return false
 			}
-			if !next.Before.Swept.Equal(found.Swept) || !next.Before.ConfirmedUntil.Equal(fine) || !next.Doubts[doubted].Equal(fine) {
+			if !next.Before.Swept.Equal(found.Swept) || !next.Before.ConfirmedUntil.Equal(fine) || next.Doubts[doubted].text() != doubt.text() {
 				t.Errorf("it knows %+v and doubts %v", next.Before, next.Doubts)
 			}
 			return true
@@ -302,14 +303,16 @@ func TestLossIsNoticed(t *testing.T) {
 				t.Error("what was swept before counts")
 			}
 			at := c.Lost().At
-			if err := c.Relearnt(t.Context(), at.Add(-time.Second)); err != nil {
-				t.Error(err)
-			}
-			if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 {
-				t.Error("what was learnt before the loss ends it")
+			for _, tooLittle := range [][2]time.Time{{at.Add(-2 * time.Hour), at.Add(-time.Second)}, {at.Add(-time.Minute), at.Add(time.Second)}} {
+				if err := c.Backfilled(t.Context(), tooLittle[0], tooLittle[1]); err != nil {
+					t.Error(err)
+				}
+				if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 {
+					t.Errorf("what began from %v to %v ends a loss at %v", tooLittle[0], tooLittle[1], at)
+				}
 			}
 			cachetest.Eventually(t, 10*time.Second, "it is over when all is learnt again", func() bool {
-				return c.Relearnt(t.Context(), time.Now().Add(time.Second)) == nil && c.Lost() == nil && other.Lost() == nil
+				return c.Backfilled(t.Context(), at.Add(-2*time.Hour), time.Now()) == nil && c.Lost() == nil && other.Lost() == nil
 			})
 		})
 	}

@@ -74,9 +74,8 @@ const (
 	sweepLease = 2 * time.Minute // extended with each page
 	sweepLook  = time.Second     // between two looks whether a sweep is due
 
-	// ghostAge is how old an execution or its registration must be before it is
-	// believed that Step Functions does not know it: one that is registered is about
-	// to start, and answers are a little behind.
+	// ghostAge is how old an execution must be before it is believed that Step
+	// Functions does not know it: its answers are a little behind.
 	ghostAge = 15 * time.Minute
 )
 
@@ -177,11 +176,11 @@ func (a *Auditor) ghost(ctx context.Context, due cache.Due) (time.Duration, erro
 	if due.Record == nil || due.Record.Terminal {
 		return settled, nil
 	}
-	age := time.Since(due.Record.StartDate)
+	age, least := time.Since(due.Record.StartDate), ghostAge
 	if due.Exact == cache.Unobserved { // a date that was told proves nothing
-		age = due.Age
+		age, least = due.Age, registeredFor
 	}
-	if age < ghostAge {
+	if age < least {
 		return settled, nil
 	}
 	gone, err := a.options.Lists.Forget(ctx, due.ARN, due.Exact)

@@ -21,7 +21,7 @@ type listing struct {
 	listed   []cache.Execution // the latest start first
 	learning bool
 	audited  cache.Audited
-	doubts   map[cache.ARN]time.Time
+	doubts   map[cache.ARN]cache.Doubt
 	next     time.Time
 	ghosts   []cache.ARN
 	lists    int
@@ -126,7 +126,7 @@ func auditing(t *testing.T, l *listing, d time.Duration) *answersByARN {
 	states := &answersByARN{l: l}
 	a := NewAuditor(AuditorOptions{
 		Cache: l, Lists: l, Known: l, Sweeps: l, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
-		Machines: []string{auditedMachine}, Every: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
 	})
 	runFor(t, a.Run, d)
 	return states

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"statuscache/cache"
@@ -17,7 +18,11 @@ const (
 	overlap = time.Minute
 	// firstLook is what is listed of executions that may have ended where nothing
 	// was compared before.
-	firstLook = 10 * time.Minute
+	firstLook = 5 * time.Minute
+	// doubtFor is how long an execution is in doubt that is not listed any more.
+	doubtFor = 24 * time.Hour
+	// registeredFor is how long an execution may be registered and not start.
+	registeredFor = 24 * time.Hour
 	// redriveWindow is how long after its end an execution can be redriven.
 	redriveWindow = 14 * 24 * time.Hour
 	// redrivenPages is how many pages of redriven executions are looked at, those
@@ -36,29 +41,31 @@ const (
 type comparison struct {
 	auditor  *Auditor
 	sweep    *cache.Sweep
-	learning bool // nothing here can be trusted to be whole: what is listed is believed at once
+	learning bool      // nothing here can be trusted to be whole: what is listed is believed at once
+	since    time.Time // what has ended and began before was looked at by other sweeps
 
-	runs    map[cache.ARN]struct{} // as Step Functions lists
-	differs map[cache.ARN]time.Time
-	again   []cache.ARN // differed in the sweep before, too
+	runs     map[cache.ARN]struct{} // as Step Functions lists
+	compared map[cache.ARN]struct{}
+	differs  map[cache.ARN]cache.Doubt
+	again    []cache.ARN // differed in the sweep before, too
 }
 
 func newComparison(a *Auditor, s *cache.Sweep) *comparison {
 	return &comparison{
 		auditor: a, sweep: s, learning: a.options.Sweeps.Learning(s.Before.Swept),
-		runs: map[cache.ARN]struct{}{}, differs: map[cache.ARN]time.Time{},
+		runs: map[cache.ARN]struct{}{}, compared: map[cache.ARN]struct{}{}, differs: map[cache.ARN]cache.Doubt{},
 	}
 }
 
 func (x *comparison) run(ctx context.Context) error {
 	begun := x.sweep.Begun
-	since := x.sweep.Before.Swept.Add(-overlap)
-	if first := begun.Add(-firstLook); x.learning && (x.sweep.Before.Swept.IsZero() || first.Before(since)) {
-		since = first
+	x.since = x.sweep.Before.Swept.Add(-overlap)
+	if first := begun.Add(-firstLook); x.learning && (x.sweep.Before.Swept.IsZero() || first.Before(x.since)) {
+		x.since = first
 	}
 	err := x.list(ctx, ListQuery{Status: cache.Running}, time.Time{}, 0)
 	if err == nil {
-		err = x.list(ctx, ListQuery{}, since, 0)
+		err = x.list(ctx, ListQuery{}, x.since, 0)
 	}
 	if err == nil {
 		err = x.list(ctx, ListQuery{Redriven: true}, begun.Add(-redriveWindow), redrivenPages)
@@ -67,6 +74,9 @@ func (x *comparison) run(ctx context.Context) error {
 		err = x.auditor.options.Known.Running(ctx, x.sweep.Machine, func(arns []cache.ARN, started []time.Time) error {
 			return x.runsOnlyHere(ctx, arns, started)
 		})
+	}
+	if err == nil {
+		err = x.carryOn(ctx)
 	}
 	if err != nil {
 		return err
@@ -102,6 +112,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	arns := make([]cache.ARN, len(listed))
 	for i, e := range listed {
 		arns[i] = e.ARN
+		x.compared[e.ARN] = struct{}{}
 		if !e.Terminal() {
 			x.runs[e.ARN] = struct{}{}
 		}
@@ -115,12 +126,13 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
+		case e.Terminal() && known[i] == "" && e.StartDate.Before(x.since): // it was looked at; it may be erased
 		case x.learning && !e.Terminal(): // a list tells all that there is to tell
 			e.OwnerLeftOut = x.auditor.options.Owners
 			e.ReceivedAt = time.Now()
 			believed = append(believed, e)
 		default:
-			x.differ(e.ARN)
+			x.differ(e.ARN, e.Version())
 		}
 	}
 	return x.auditor.believe(ctx, believed)
@@ -145,26 +157,53 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 		switch v := known[i]; {
 		case v == "":
 			ghosts = append(ghosts, arn)
-		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < ghostAge: // registered, and about to start
+		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < registeredFor: // it may be about to start
 		case v.Running():
-			x.differ(arn)
+			x.differ(arn, "")
 		}
 	}
 	x.auditor.options.Known.DropGhosts(ctx, ghosts)
 	return nil
 }
 
-// differ notes an execution. One that differed in the sweep before as well, or that
-// certainly is missing, is in doubt.
-func (x *comparison) differ(arn cache.ARN) {
+// carryOn compares what differed in the sweep before and is not listed any more,
+// because others began since, with what was listed then.
+func (x *comparison) carryOn(ctx context.Context) error {
+	var arns []cache.ARN
+	for arn, d := range x.sweep.Doubts {
+		if _, compared := x.compared[arn]; !compared && d.Listed != "" && x.sweep.Begun.Sub(d.Noted) < doubtFor {
+			arns = append(arns, arn)
+		}
+	}
+	for some := range slices.Chunk(arns, 1000) {
+		known, err := x.auditor.options.Known.Versions(ctx, some)
+		if err != nil {
+			return err
+		}
+		for i, arn := range some {
+			if listed := x.sweep.Doubts[arn].Listed; !known[i].SameOrLaterState(listed) {
+				x.differ(arn, listed)
+			}
+		}
+	}
+	return nil
+}
+
+// differ notes an execution and what was listed of it. One that differed in the sweep
+// before as well, or that certainly is missing, is to be asked about.
+func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	if _, noted := x.differs[arn]; noted {
 		return
 	}
-	until, before := x.sweep.Doubts[arn]
-	if !before && !x.sweep.Before.Swept.IsZero() {
-		until = x.sweep.Before.Swept.Add(-listingLag)
+	d, before := x.sweep.Doubts[arn]
+	if !before {
+		d.Noted = x.sweep.Begun
+		if swept := x.sweep.Before.Swept; !swept.IsZero() {
+			d.Until = swept.Add(-listingLag)
+		}
 	}
-	x.differs[arn] = until
+	d.Listed = listed
+	x.differs[arn] = d
 	if before || x.learning {
 		x.again = append(x.again, arn)
 	}
@@ -173,17 +212,21 @@ func (x *comparison) differ(arn cache.ARN) {
 // result is what the sweep amounts to: all that is listed is known up to when the
 // oldest difference was not there yet.
 func (x *comparison) result() cache.Audited {
-	confirmed := x.sweep.Begun.Add(-listingLag)
-	for _, until := range x.differs {
-		if until.Before(confirmed) {
-			confirmed = until
+	now := cache.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Doubts: len(x.differs)}
+	first := true
+	for _, d := range x.differs {
+		if first || d.Until.Before(now.Oldest) {
+			now.Oldest, first = d.Until, false
 		}
 	}
-	if confirmed.Before(x.sweep.Before.ConfirmedUntil) && !x.learning {
-		confirmed = x.sweep.Before.ConfirmedUntil
+	if !first && now.Oldest.Before(now.ConfirmedUntil) {
+		now.ConfirmedUntil = now.Oldest
+	}
+	if before := x.sweep.Before.ConfirmedUntil; now.ConfirmedUntil.Before(before) && !x.learning {
+		now.ConfirmedUntil = before // it was, and doubts that came later do not change that
 	}
 	x.sweep.Doubts = x.differs
-	return cache.Audited{Swept: x.sweep.Begun, ConfirmedUntil: confirmed, Doubts: len(x.differs)}
+	return now
 }
 
 // listed makes a call to ListExecutions within the budget, and keeps the sweep.

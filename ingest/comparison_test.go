@@ -66,6 +66,7 @@ type unlimited struct{}
 
 func (unlimited) Take(context.Context) (time.Duration, bool, error) { return 0, true, nil }
 func (unlimited) Throttled(context.Context) (time.Duration, error)  { return 0, nil }
+func (unlimited) Paused() time.Duration                             { return 0 }
 func (unlimited) Passed(context.Context) error                      { return nil }
 
 const auditedRetention = 15 * 24 * time.Hour
@@ -107,7 +108,7 @@ func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
 		listedSuccess(t, "a-kept", sweptAt.Add(-auditedRetention+time.Hour)),
 		listedSuccess(t, "b-expired", sweptAt.Add(-auditedRetention-time.Hour)),
 	}}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]time.Time{}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.AddDate(0, 0, -20)}, Doubts: map[cache.ARN]cache.Doubt{}}
 	if got := sweepOnce(t, w, s); got.Doubts != 1 {
 		t.Errorf("%d executions differ, want only the one that is to be kept", got.Doubts)
 	}
@@ -121,7 +122,7 @@ func TestLearningLooksAsFarBackAsItMust(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		w.listed = append(w.listed, listedSuccess(t, name, sweptAt.Add(-time.Duration(len(w.listed))*time.Hour)))
 	}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Doubts: map[cache.ARN]time.Time{}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
 	sweepOnce(t, w, s)
 	if len(w.doubted) < 5 {
 		t.Errorf("%d executions of the time since the latest sweep are asked about, want 5 at least", len(w.doubted))
@@ -136,10 +137,41 @@ func TestConfirmedIsNotAheadOfTheListing(t *testing.T) {
 	missed := listedSuccess(t, "missed", before.Add(-listingLag/2)) // not listed then
 	w := &auditWorld{page: 1000, listed: []cache.Execution{missed}}
 	s := &cache.Sweep{
-		Begun: sweptAt, Doubts: map[cache.ARN]time.Time{},
+		Begun: sweptAt, Doubts: map[cache.ARN]cache.Doubt{},
 		Before: cache.Audited{Swept: before, ConfirmedUntil: before.Add(-listingLag)},
 	}
 	if got := sweepOnce(t, w, s); got.ConfirmedUntil.After(missed.StartDate) {
 		t.Errorf("confirmed until %v, though nothing is known of an execution that began at %v", got.ConfirmedUntil, missed.StartDate)
+	}
+}
+
+// TestADoubtIsCarriedOn: what differed once is asked about in the next sweep, though
+// others began since and it is not listed any more.
+func TestADoubtIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	missed := listedSuccess(t, "a-missed", sweptAt.Add(-4*time.Minute))
+	w := &auditWorld{page: 1, listed: []cache.Execution{missed}, known: map[cache.ARN]cache.Version{}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-5 * time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	first := sweepOnce(t, w, s)
+	w.listed = nil // beyond the look back of the next
+	next := &cache.Sweep{Begun: sweptAt.Add(5 * time.Minute), Before: first, Doubts: s.Doubts}
+	if second := sweepOnce(t, w, next); second.Doubts != 1 || len(w.doubted) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
+		t.Errorf("%d doubts, %d asked about, confirmed until %v", second.Doubts, len(w.doubted), second.ConfirmedUntil)
+	}
+	w.known[missed.ARN] = missed.Version()
+	last := &cache.Sweep{Begun: sweptAt.Add(10 * time.Minute), Before: first, Doubts: next.Doubts}
+	if third := sweepOnce(t, w, last); third.Doubts != 0 {
+		t.Errorf("%d doubts about what is known", third.Doubts)
+	}
+}
+
+// TestAuditDoesNotUndoAnErasure: what other sweeps have looked at, ended, and is not
+// known any more, was erased.
+func TestAuditDoesNotUndoAnErasure(t *testing.T) {
+	t.Parallel()
+	w := &auditWorld{page: 1000, listed: []cache.Execution{listedSuccess(t, "a-erased", sweptAt.Add(-time.Hour))}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	if got := sweepOnce(t, w, s); got.Doubts != 0 {
+		t.Error("it is in doubt")
 	}
 }

@@ -79,10 +79,6 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 		if err := app.CheckStateMachines(f.machines); err != nil {
 			return fmt.Errorf("--state-machine: %w", err)
 		}
-		begun, err := c.Now(ctx)
-		if err != nil {
-			return err
-		}
 		failed := 0
 		for _, machine := range f.machines {
 			b, err := f.prepare(ctx, c, config)
@@ -99,7 +95,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 		if failed > 0 {
 			return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("%d executions could not be learnt; run it again", failed)}
 		}
-		return c.Relearnt(ctx, begun)
+		return c.Backfilled(ctx, since, until)
 	})
 }
 
