@@ -21,7 +21,7 @@ var budgetScript = redis.NewScript(budgetSource)
 const (
 	firstThrottlePause = 5 * time.Second
 	maxThrottlePause   = 5 * time.Minute
-	maxBookedAhead     = 5 * time.Second
+	maxBookedAhead     = time.Second // who waits cannot do what needs no call
 )
 
 // Budget is how often all processes together may call AWS for one purpose.

@@ -14,6 +14,11 @@ local state = redis.call('HMGET', KEYS[1], 'next', 'until', 'strikes')
 local following, stopped, strikes = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)
 local answer
 
+-- A clock that went back must not stop all for as long.
+local FURTHEST, LONGEST = 60000, 300000
+if ARGV[1] == 'take' and following > now + ARGV[2] + ARGV[3] + FURTHEST then following = now end
+if stopped > now + LONGEST then stopped = 0 end
+
 if ARGV[1] == 'take' then
   local at = math.max(now, following)
   if stopped > now then

@@ -179,7 +179,7 @@ func diagnosePersistence(_ *Cache, p primary) Finding {
 	}
 	return Finding{
 		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",
-		Cure:    "redis-cli CONFIG SET appendonly yes (and CONFIG REWRITE), or add a replica",
+		Cure:    "redis-cli -u $REDIS_URL CONFIG SET appendonly yes (and CONFIG REWRITE), or add a replica",
 	}
 }
 
@@ -207,7 +207,7 @@ func diagnoseMemory(_ *Cache, p primary) Finding {
 	}
 	part := fmt.Sprintf("%d MiB used, %d %% of %s", used>>20, used*100/most, limit)
 	if float64(used) > mostMemory*float64(most) {
-		return Finding{Problem: part, Cure: "raise maxmemory (redis-cli CONFIG SET maxmemory, or a larger node), or lower RETENTION"}
+		return Finding{Problem: part, Cure: "raise maxmemory (redis-cli -u $REDIS_URL CONFIG SET maxmemory, or a larger node), or lower RETENTION"}
 	}
 	return Finding{Detail: part}
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,12 +25,14 @@ return 1`)
 // eraseBatch is how many records are looked at in one round trip.
 const eraseBatch = 500
 
-// Erase forgets every execution of an owner: records, trails and index. It looks at
+// Erase forgets every execution of an owner: records, trails and indexes. It looks at
 // every record there is, since the index of an owner holds the newest only, and
 // tells found how many it has looked at and how many it erased, now and then. What
 // Step Functions tells of them later is learnt again.
 func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, erased int64)) error {
-	var looked, erased atomic.Int64
+	var mu sync.Mutex
+	var looked int64
+	erased := map[ARN]struct{}{}
 	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
 		match := c.names.prefix + ":{*}:execution:*"
 		for cursor := uint64(0); ; {
@@ -38,34 +40,65 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 			if err != nil {
 				return fmt.Errorf("look for records: %w", err)
 			}
-			n, err := c.eraseAmong(ctx, node, keys, owner)
-			if err != nil {
-				return err
+			arns, err := c.eraseAmong(ctx, node, keys, owner)
+			mu.Lock()
+			for _, arn := range arns {
+				erased[arn] = struct{}{}
 			}
-			found(looked.Add(int64(len(keys))), erased.Add(int64(n)))
-			if cursor = next; cursor == 0 {
-				return nil
+			looked += int64(len(keys))
+			found(looked, int64(len(erased)))
+			mu.Unlock()
+			if cursor = next; err != nil || cursor == 0 {
+				return err
 			}
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.eraseTraces(ctx, erased)
 	}
-	if err := c.writers.Del(ctx, c.names.owner(owner)).Err(); err != nil {
-		return fmt.Errorf("erase the index of the owner: %w", err)
+	if err == nil {
+		err = c.writers.Del(ctx, c.names.owner(owner)).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("erase: %w", err)
+	}
+	return nil
+}
+
+// eraseTraces removes executions from what is kept beside records.
+func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error {
+	for i := range c.names.partitions {
+		key := c.names.partitions[i].late
+		late, err := c.writers.LRange(ctx, key, 0, -1).Result()
+		if err != nil {
+			return err
+		}
+		for _, each := range late {
+			if _, gone := erased[ARN(each[min(len(each), trailEntryLength):])]; !gone {
+				continue
+			}
+			if err := c.writers.LRem(ctx, key, 0, each).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	for arn := range erased {
+		if err := c.writers.HDel(ctx, c.names.doubts(arn.StateMachine()), string(arn)).Err(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // eraseAmong erases those of the records that belong to an owner.
-func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []string, owner string) (erased int, err error) {
+func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []string, owner string) (erased []ARN, err error) {
 	pipe := node.Pipeline()
 	heads := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {
 		heads[i] = pipe.GetRange(ctx, key, 0, headLength+MaxOwnerLength)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("read records: %w", err)
+		return nil, fmt.Errorf("read records: %w", err)
 	}
 	for i, key := range keys {
 		_, name, ours := strings.Cut(key, "}:execution:")
@@ -79,7 +112,9 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 		if err != nil {
 			return erased, fmt.Errorf("erase %s: %w", arn, err)
 		}
-		erased += n
+		if n == 1 {
+			erased = append(erased, arn)
+		}
 	}
 	return erased, nil
 }

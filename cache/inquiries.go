@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -185,18 +186,20 @@ func (c *Cache) Postpone(ctx context.Context, list Inquiry, arn ARN, d time.Dura
 	return nil
 }
 
-// Doubt puts executions on the list of what is doubted.
+// Doubt puts executions on the list of what is doubted, 100,000 at most.
 func (c *Cache) Doubt(ctx context.Context, arns []ARN) error {
 	now, err := c.Now(ctx)
 	if err != nil || len(arns) == 0 {
 		return err
 	}
-	pipe := c.writers.Pipeline()
-	for _, arn := range arns {
-		pipe.ZAddNX(ctx, c.names.partition(arn).doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("doubt executions: %w", err)
+	for some := range slices.Chunk(arns[:min(len(arns), maxDoubts)], 1000) {
+		pipe := c.writers.Pipeline()
+		for _, arn := range some {
+			pipe.ZAddNX(ctx, c.names.partition(arn).doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("doubt executions: %w", err)
+		}
 	}
 	return nil
 }

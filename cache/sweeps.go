@@ -27,6 +27,9 @@ type Audited struct {
 	// until when the first of these did not; zero: not that anybody knows.
 	Doubts int       `json:"doubts"`
 	Oldest time.Time `json:"oldest,omitzero"`
+	// Problem is why the state machine cannot be swept, fit to be told to everybody;
+	// empty: it can.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Doubt is an execution of which an earlier state is known than Step Functions lists.
@@ -108,6 +111,20 @@ func (c *Cache) beginSweep(ctx context.Context, s *Sweep) (*Sweep, error) {
 		s.Doubts[ARN(arn)] = parseDoubt(text)
 	}
 	return s, nil
+}
+
+// FailSweep says why a sweep did not come to its end. The next is due after d.
+func (c *Cache) FailSweep(ctx context.Context, s *Sweep, problem string, d time.Duration) error {
+	now := s.Before
+	now.Problem = problem
+	text, err := json.Marshal(now)
+	if err == nil {
+		err = c.writers.HSet(ctx, c.names.machines, s.Machine, text).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("fail a sweep: %w", err)
+	}
+	return c.ExtendSweep(ctx, s.Machine, d)
 }
 
 // ExtendSweep keeps a sweep from being claimed by others for d from now.
@@ -214,15 +231,26 @@ func (c *Cache) readAudits(ctx context.Context) {
 // shown to everybody: the rest tells the account.
 func MachineName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
+// abandonedAfter is for how long a sweep is due before it is clear that no process
+// audits the state machine any more.
+const abandonedAfter = 10 * time.Minute
+
 func (c *Cache) auditsNow(ctx context.Context) (map[string]Audited, error) {
-	texts, err := c.writers.HGetAll(ctx, c.names.machines).Result()
-	if err != nil {
+	pipe := c.writers.Pipeline()
+	texts := pipe.HGetAll(ctx, c.names.machines)
+	turns := pipe.ZRangeWithScores(ctx, c.names.sweeps, 0, -1)
+	clock := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read how far the audit is: %w", err)
 	}
-	all := make(map[string]Audited, len(texts))
-	for machine, text := range texts {
+	all := map[string]Audited{}
+	for _, turn := range turns.Val() {
+		machine, _ := turn.Member.(string)
+		if time.UnixMilli(int64(turn.Score)).Before(clock.Val().Add(-abandonedAfter)) && turn.Score > 0 {
+			continue
+		}
 		var a Audited
-		if json.Unmarshal([]byte(text), &a) == nil { // else it is of a release that writes it otherwise
+		if json.Unmarshal([]byte(texts.Val()[machine]), &a) == nil { // else there is nothing, or another release wrote it
 			all[machine] = a
 		}
 	}

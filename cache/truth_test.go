@@ -141,7 +141,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 func TestABudgetIsSharedByAll(t *testing.T) {
 	t.Parallel()
 	url := cachetest.Redis(t).URL()
-	const processes, each, every = 8, 5, 50 * time.Millisecond
+	const processes, each, every = 8, 2, 50 * time.Millisecond
 	booked := make(chan time.Time, processes*each)
 	var all []*Budget
 	for range processes {

@@ -31,6 +31,7 @@ type audit struct {
 	StateMachine   string     `json:"stateMachine"`
 	ConfirmedUntil *time.Time `json:"confirmedUntil"`
 	Doubts         int        `json:"doubts"`
+	Problem        string     `json:"problem,omitempty"`
 }
 
 func (s *Server) audits() (all []audit) {
@@ -39,7 +40,7 @@ func (s *Server) audits() (all []audit) {
 	}
 	audits := s.options.Audits()
 	for _, machine := range slices.Sorted(maps.Keys(audits)) {
-		each := audit{StateMachine: cache.MachineName(machine), Doubts: audits[machine].Doubts}
+		each := audit{StateMachine: cache.MachineName(machine), Doubts: audits[machine].Doubts, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
 			each.ConfirmedUntil = &until
 		}
@@ -61,9 +62,15 @@ func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
 // getHealth is GET /v1/health: 200 as long as the process answers.
 func (s *Server) getHealth(x *exchange) error {
 	h := health{Status: "ok", Version: s.options.Version, Audit: s.audits()}
+	for _, each := range h.Audit {
+		if each.Problem != "" {
+			h.Status = "degraded"
+			h.Reasons = append(h.Reasons, "audit of "+each.StateMachine+": "+each.Problem)
+		}
+	}
 	if s.options.Concern != nil {
 		if concern := s.options.Concern(); concern != "" {
-			h.Status, h.Reasons = "degraded", []string{concern}
+			h.Status, h.Reasons = "degraded", append(h.Reasons, concern)
 		}
 	}
 	for _, reason := range s.notReady() {

@@ -29,9 +29,8 @@ type Sweeps interface {
 	ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*cache.Sweep, error)
 	ExtendSweep(ctx context.Context, machine string, d time.Duration) error
 	EndSweep(ctx context.Context, s *cache.Sweep, now cache.Audited, d time.Duration) error
-	// Learning reports whether the records of a state machine were lost since a
-	// sweep that began then.
-	Learning(swept time.Time) bool
+	// FailSweep says why a sweep did not come to its end.
+	FailSweep(ctx context.Context, s *cache.Sweep, problem string, d time.Duration) error
 }
 
 // Lister is Step Functions, as far as it lists executions.
@@ -41,10 +40,13 @@ type Lister interface {
 
 // AuditorOptions say what an Auditor compares.
 type AuditorOptions struct {
-	Cache     Applier
-	Lists     Inquiries
-	Known     Known
-	Sweeps    Sweeps
+	Cache  Applier
+	Lists  Inquiries
+	Known  Known
+	Sweeps Sweeps
+	// Learning reports whether the records of a state machine may have been lost since
+	// a sweep that began then.
+	Learning  func(swept time.Time) bool
 	States    Describer
 	Lister    Lister
 	Describes Budget   // nil: nothing may be described, so nothing is repaired
@@ -137,6 +139,11 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(again, budget.wait)
 	}
+	for _, problem := range []error{ErrUnknown, ErrDenied} { // which last; others are passing
+		if errors.Is(err, problem) {
+			return errors.Join(err, a.options.Sweeps.FailSweep(ctx, s, problem.Error(), again))
+		}
+	}
 	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
 }
 
@@ -154,7 +161,7 @@ func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error
 	budget, noBudget := errors.AsType[*errNoBudget](err)
 	switch {
 	case noBudget:
-		return jitter(2 * max(budget.wait, inquiryRetry)), nil
+		return jitter(2 * max(budget.wait, inquiryRetry)), err
 	case errors.Is(err, ErrUnknown):
 		return a.ghost(ctx, due)
 	case err != nil: // the next sweep doubts it again

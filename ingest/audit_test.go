@@ -106,7 +106,10 @@ func (l *listing) EndSweep(_ context.Context, s *cache.Sweep, now cache.Audited,
 	return nil
 }
 
-func (l *listing) Learning(time.Time) bool { return l.learning }
+func (l *listing) FailSweep(_ context.Context, _ *cache.Sweep, problem string, d time.Duration) error {
+	l.audited.Problem, l.next = problem, time.Now().Add(d)
+	return nil
+}
 
 func execution(name string, status cache.Status, start time.Time, redrives int) cache.Execution {
 	e := cache.Execution{
@@ -126,7 +129,7 @@ func auditing(t *testing.T, l *listing, d time.Duration) *answersByARN {
 	states := &answersByARN{l: l}
 	a := NewAuditor(AuditorOptions{
 		Cache: l, Lists: l, Known: l, Sweeps: l, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
-		Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
+		Learning: func(time.Time) bool { return l.learning }, Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
 	})
 	runFor(t, a.Run, d)
 	return states
@@ -244,12 +247,12 @@ func TestLearning(t *testing.T) {
 			l.listed = append(l.listed, execution(fmt.Sprint("runs-", i), cache.Running, start.Add(-time.Minute), 0))
 		}
 		ended := execution("ended", cache.Failed, start.Add(-2*time.Minute), 0)
-		for i := range 4 { // the first is on a page that is looked at
+		for i := range 4 { // the first is on a page that is looked at, too
 			l.listed = append(l.listed, execution(fmt.Sprint("too-old-", i), cache.Failed, start.Add(-time.Hour), 0))
 		}
 		l.listed = slices.Insert(l.listed, 7, ended)
 		states := auditing(t, l, 20*time.Second)
-		if len(l.known) != 10 || len(states.described) != 3 || !slices.Contains(states.described, ended.ARN) {
+		if len(l.known) != 8 || len(states.described) != 1 || states.described[0] != ended.ARN {
 			t.Errorf("%d are known, described %v", len(l.known), states.described)
 		}
 	})
@@ -263,6 +266,9 @@ func TestAuditWithoutAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &listing{memory: newMemory(), failure: failure}
 			auditing(t, l, 10*time.Minute)
+			if lasts := name == "denied"; lasts != (l.audited.Problem != "") {
+				t.Errorf("%s: the problem is %q", name, l.audited.Problem)
+			}
 			if !l.audited.ConfirmedUntil.IsZero() || l.lists > 12 || l.lists < 2 {
 				t.Errorf("%s: confirmed until %v after %d calls", name, l.audited.ConfirmedUntil, l.lists)
 			}

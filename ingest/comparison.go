@@ -52,7 +52,7 @@ type comparison struct {
 
 func newComparison(a *Auditor, s *cache.Sweep) *comparison {
 	return &comparison{
-		auditor: a, sweep: s, learning: a.options.Sweeps.Learning(s.Before.Swept),
+		auditor: a, sweep: s, learning: a.options.Learning(s.Before.Swept),
 		runs: map[cache.ARN]struct{}{}, compared: map[cache.ARN]struct{}{}, differs: map[cache.ARN]cache.Doubt{},
 	}
 }

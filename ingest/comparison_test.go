@@ -51,7 +51,9 @@ func (w *auditWorld) Doubt(_ context.Context, arns []cache.ARN) error {
 
 func (w *auditWorld) DropGhosts(context.Context, []cache.ARN) {}
 
-func (w *auditWorld) Learning(time.Time) bool { return w.learning }
+func (w *auditWorld) FailSweep(context.Context, *cache.Sweep, string, time.Duration) error {
+	return nil
+}
 
 func (w *auditWorld) ClaimSweep(context.Context, []string, time.Duration) (*cache.Sweep, error) {
 	return nil, nil
@@ -76,7 +78,7 @@ func sweepOnce(t *testing.T, w *auditWorld, s *cache.Sweep) cache.Audited {
 	t.Helper()
 	a := NewAuditor(AuditorOptions{
 		Cache: newFakeCache(), Known: w, Sweeps: w, Lister: w, Describes: unlimited{}, Listings: unlimited{},
-		Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
+		Retention: auditedRetention, Learning: func(time.Time) bool { return w.learning }, Log: slog.New(slog.DiscardHandler),
 	})
 	x := newComparison(a, s)
 	if err := x.run(t.Context()); err != nil {

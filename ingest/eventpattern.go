@@ -40,6 +40,9 @@ func widenPattern(present string, machines []string) (pattern string, changed bo
 	if ours && len(add) == 0 {
 		return present, false, nil
 	}
+	if present != "" && !aboutStatusChanges(present) {
+		return "", false, errors.New("the rule is there and asks for other events too; choose another name with --name")
+	}
 	p := eventPattern{Source: []string{eventSource}, DetailType: []string{eventDetailType}}
 	p.Detail.StateMachineARN = listed
 	for _, machine := range add {
@@ -65,6 +68,14 @@ func presentMachines(present string) (listed []jsontext.Value, ours bool) {
 	ours = slices.Contains(p.Source, eventSource) && slices.Contains(p.DetailType, eventDetailType) &&
 		json.Unmarshal([]byte(present), &eventPattern{}, json.RejectUnknownMembers(true)) == nil
 	return p.Detail.StateMachineARN, ours
+}
+
+// aboutStatusChanges reports whether a pattern asks for our events and no others,
+// though perhaps not for all of them.
+func aboutStatusChanges(pattern string) bool {
+	var p eventPattern
+	return json.Unmarshal([]byte(pattern), &p) == nil &&
+		slices.Equal(p.Source, []string{eventSource}) && slices.Equal(p.DetailType, []string{eventDetailType})
 }
 
 // covered reports whether a pattern's list matches a state machine and its children.

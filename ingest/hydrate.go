@@ -79,7 +79,7 @@ func (h *Hydrator) deal(ctx context.Context, due cache.Due) (time.Duration, erro
 		return settled, nil
 	case due.Exact.AwaitsOutput() && due.Age >= h.options.Deadline:
 		return h.later(due, h.giveUp(ctx, due))
-	case due.Exact.GaveUp() && due.Age >= hydrateFor:
+	case due.Exact.GaveUp() && (due.Age >= hydrateFor || h.options.Budget == nil):
 		return settled, nil
 	case due.Age < describeLag:
 		return describeLag - due.Age, nil
@@ -99,10 +99,7 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 		if giveUpErr := h.giveUp(ctx, due); giveUpErr != nil {
 			return h.later(due, giveUpErr)
 		}
-		if errors.Is(err, ErrUnknown) {
-			return settled, err
-		}
-		return giveUpRetry, err // it may be allowed later
+		return h.refused(due, err)
 	case err != nil:
 		return h.later(due, err)
 	}
@@ -112,8 +109,19 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 	if e.Status != cache.Succeeded { // Step Functions is behind its own events
 		return h.later(due, nil)
 	}
-	h.results.WithLabelValues(hydrated).Inc()
+	if e.Completeness == cache.Complete {
+		h.results.WithLabelValues(hydrated).Inc()
+	}
 	return settled, nil
+}
+
+// refused returns when to ask again what Step Functions does not tell: never, or for
+// a day ever more rarely where we may not ask, because that may be mended.
+func (h *Hydrator) refused(due cache.Due, err error) (time.Duration, error) {
+	if errors.Is(err, ErrUnknown) || due.Age >= hydrateFor {
+		return settled, err
+	}
+	return max(giveUpRetry, due.Age), err
 }
 
 // owner fetches the input for the owner that it may name.
@@ -121,7 +129,7 @@ func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, err
 	e, err := h.describe(ctx, due.ARN)
 	switch {
 	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
-		return settled, err
+		return h.refused(due, err)
 	case err != nil:
 		return h.later(due, err)
 	}
@@ -170,11 +178,11 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 // the deadline. That there is no budget is no failure.
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
 	again := max(inquiryRetry, due.Age/4)
-	if due.Exact.GaveUp() {
-		again = max(giveUpRetry, due.Age)
-	}
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
-		again, err = jitter(2*max(budget.wait, inquiryRetry)), nil
+		again = jitter(2 * max(budget.wait, inquiryRetry))
+	}
+	if due.Exact.GaveUp() { // those that are awaited come first
+		again = max(giveUpRetry, due.Age)
 	}
 	if left := h.options.Deadline - due.Age; due.Exact.AwaitsOutput() && left > 0 {
 		again = min(again, left)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,7 +33,7 @@ type Describer interface {
 
 const (
 	inquiryLease  = 30 * time.Second // longer than a call may be booked ahead and take
-	inquiryAtOnce = 8                // calls of one process under way or booked
+	inquiryAtOnce = 32               // executions that one process deals with at a time
 	inquiryLook   = time.Second      // between two looks at a list with nothing due
 	inquiryRetry  = 2 * time.Second  // after an answer that is behind what is known
 )
@@ -43,8 +44,9 @@ type inquirer struct {
 	lists Inquiries
 	log   *slog.Logger
 	wake  chan struct{} // room for one: something is due, do not wait to look
+	short atomic.Int64  // for how long there is no budget, as the last round found, in ns
 	// deal deals with one execution. It returns after how long that is due again;
-	// settled takes it off the list.
+	// settled takes it off the list. The error may be an errNoBudget.
 	deal func(ctx context.Context, due cache.Due) (again time.Duration, err error)
 }
 
@@ -59,13 +61,14 @@ func (q *inquirer) run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
 		}
+		pause := jitter(inquiryLook)
 		if n > 0 && err == nil {
-			continue
+			pause = min(pause, time.Duration(q.short.Swap(0)))
 		}
 		select {
 		case <-ctx.Done():
 		case <-q.wake:
-		case <-time.After(jitter(inquiryLook)):
+		case <-time.After(pause):
 		}
 	}
 	return nil
@@ -86,8 +89,10 @@ func (q *inquirer) one(ctx context.Context, due cache.Due) error {
 	if ctx.Err() != nil {
 		return q.lists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)
 	}
-	if err != nil {
-		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "again", again, "error", err)
+	if budget, ok := errors.AsType[*errNoBudget](err); ok {
+		q.short.Store(int64(budget.wait))
+	} else if err != nil {
+		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "error", err)
 	}
 	if again == settled {
 		return q.lists.Settle(ctx, q.list, due.ARN)

@@ -62,6 +62,7 @@ func parsePolicy(text string) (policy, []statement, error) {
 			return p, nil, fmt.Errorf("statement %d of the policy of the queue is not understood: %w", i+1, err)
 		}
 	}
+	raw.policy.Version = first(raw.policy.Version, policyVersion)
 	return raw.policy, statements, nil
 }
 
@@ -115,11 +116,26 @@ func maySend(statements []statement, queue, rule string) bool {
 // account, may send to a queue.
 func openTo(statements []statement, queue string) (sids []string) {
 	for i, s := range statements {
-		if s.Effect == effectOfAllow && s.about(queue) && len(s.Condition) == 0 {
+		if s.Effect == effectOfAllow && s.about(queue) && !s.limited() {
 			sids = append(sids, first(s.SID, fmt.Sprintf("number %d", i+1)))
 		}
 	}
 	return sids
+}
+
+// limited reports whether the conditions of a statement name somebody: a rule, an
+// account, an organisation.
+func (s statement) limited() bool {
+	for _, keys := range s.Condition {
+		for key, values := range keys {
+			names := slices.ContainsFunc([]string{"aws:SourceArn", "aws:SourceAccount", "aws:PrincipalArn", "aws:PrincipalOrgID", "aws:SourceOrgID", "aws:PrincipalAccount"},
+				func(known string) bool { return strings.EqualFold(known, key) })
+			if names && !slices.Contains(texts(values), allStatements) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func first(a, b string) string {

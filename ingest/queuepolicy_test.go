@@ -59,18 +59,49 @@ func TestWidenPattern(t *testing.T) {
 	both := of(`{"prefix":"` + a + `"},{"prefix":"` + b + `"}`)
 	for name, c := range map[string]struct{ present, want string }{
 		"none":          {"", both},
-		"no JSON":       {"x", both},
 		"one":           {of(`{"prefix":"` + a + `"}`), both},
 		"both":          {both, both},
 		"wider":         {of(`{"prefix":"arn:aws:states:eu-west-1:1:"}`), of(`{"prefix":"arn:aws:states:eu-west-1:1:"}`)},
 		"every machine": {pattern(""), pattern("")},
 		"an exact one":  {of(`"` + a + `"`), of(`"` + a + `",{"prefix":"` + a + `"},{"prefix":"` + b + `"}`)},
 		"narrower":      {pattern(`,"detail":{"status":["FAILED"],"stateMachineArn":[{"prefix":"` + a + `"}]}`), both},
-		"others":        {`{"source":["aws.ec2"]}`, both},
 	} {
 		got, changed, err := widenPattern(c.present, []string{a, b})
 		if err != nil || got != c.want || changed != (c.present != c.want) {
 			t.Errorf("%s: %v %v\ngot  %s\nwant %s", name, changed, err, got, c.want)
+		}
+	}
+	// What others ask for is theirs.
+	for _, foreign := range []string{
+		"x", `{"source":["aws.ec2"]}`,
+		`{"source":["aws.states","my.app"],"detail-type":["` + eventDetailType + `"],"detail":{"status":["FAILED"]}}`,
+		`{"source":["aws.states"],"detail-type":["` + eventDetailType + `","another"],"detail":{"stateMachineArn":["x"]}}`,
+	} {
+		if got, changed, err := widenPattern(foreign, []string{a, b}); err == nil || changed {
+			t.Errorf("%s becomes %s", foreign, got)
+		}
+	}
+}
+
+// TestAPolicyWithoutAVersion gets one: it is not written back as an empty text.
+func TestAPolicyWithoutAVersion(t *testing.T) {
+	t.Parallel()
+	text, changed, err := letRuleSend(`{"Statement":[]}`, ofQueue, ofRule)
+	if err != nil || !changed || !strings.Contains(text, `"Version":"2012-10-17"`) {
+		t.Errorf("%s, %v, %v", text, changed, err)
+	}
+}
+
+// TestOpenPolicies: a condition that names nobody does not close a policy.
+func TestOpenPolicies(t *testing.T) {
+	t.Parallel()
+	for condition, open := range map[string]bool{
+		``: true, `,"Condition":{"ArnLike":{"aws:SourceArn":"*"}}`: true, `,"Condition":{"Bool":{"aws:SecureTransport":"true"}}`: true,
+		`,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ofRule + `"}}`: false, `,"Condition":{"StringEquals":{"aws:SourceAccount":"1"}}`: false,
+	} {
+		_, statements, err := parsePolicy(`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"` + condition + `}]}`)
+		if err != nil || (len(openTo(statements, ofQueue)) > 0) != open {
+			t.Errorf("%s: %v, %v", condition, openTo(statements, ofQueue), err)
 		}
 	}
 }

@@ -54,6 +54,9 @@ func backfillCommand() *cobra.Command {
 
 func (f *backfillFlags) run(cmd *cobra.Command) error {
 	ctx, now := cmd.Context(), time.Now()
+	if f.rate < 0 {
+		return errors.New("--rate: must not be negative")
+	}
 	if f.since == "" {
 		return errors.New("--since: not set; give the earliest start, such as 2026-02-10T12:00:00Z or 24h")
 	}
@@ -133,7 +136,9 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "minutes of starts"
 	name := cache.MachineName(b.Machine)
+	begun := time.Now()
 	done, err := b.Run(cmd.Context(), func(p ingest.BackfillProgress) {
+		bar.note = backfillNote(p, time.Since(begun), b.Until.Sub(p.At), b.Until.Sub(b.Since))
 		bar.update(b.Until.Sub(p.At).Minutes(), b.Until.Sub(b.Since).Minutes(), map[string]any{"stateMachine": name, "progress": p})
 	})
 	bar.end()
@@ -149,6 +154,16 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 			name, done.Listed, done.Known, done.Learnt, done.Expired, done.Failed, done.Described)
 	}
 	return done, err
+}
+
+// backfillNote says what a backfill has done, and how long the rest of the range takes
+// if as many executions began in it.
+func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) string {
+	note := fmt.Sprintf("%d listed, %d learnt, %d failed  %.3g/s", p.Listed, p.Learnt, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
+	if done > all/100 {
+		note += fmt.Sprintf("  ≤ %v left", (time.Duration(float64(spent) * float64(all-done) / float64(done))).Round(time.Second))
+	}
+	return note
 }
 
 // storeFlags adds the settings of the store, and others.

@@ -120,6 +120,9 @@ func printLetters(w io.Writer, all []shownLetters) error {
 			return err
 		}
 	}
+	if !slices.ContainsFunc(all, func(d shownLetters) bool { return d.Count > 0 }) {
+		return nil
+	}
 	_, err := fmt.Fprintln(w, "send them back with statusctl dlq redrive, delete them with statusctl dlq purge")
 	return err
 }
@@ -198,7 +201,7 @@ func mayPurge(cmd *cobra.Command, all []ingest.DeadLetters, yes bool) error {
 		what = append(what, fmt.Sprintf("%d messages of %s", d.Messages, d.Name))
 	}
 	question := "delete " + strings.Join(what, " and ") + " for good?"
-	if someoneThere() && confirm(os.Stdin, cmd.ErrOrStderr(), question) {
+	if someoneThere() && confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
 		return nil
 	}
 	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " for good")

@@ -17,16 +17,17 @@ func eraseCommand() *cobra.Command {
 		Use:   "erase --owner ID",
 		Short: "Forget all executions of an owner",
 		Long: "Forget every record of an owner's executions: status, output, trail and lists. It looks at\n" +
-			"every record in Redis, so it takes a while. What is still in the queue, in the archive or\n" +
-			"running is learnt again; API keys of the owner are revoked with statusctl keys revoke.",
+			"every record in Redis, so it takes a while. What runs, began in the last minutes, or is\n" +
+			"still in the queue is learnt again, and so is what is replayed or filled in; API keys of\n" +
+			"the owner are revoked with statusctl keys revoke. Without a terminal it needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if owner == "" {
 				return couldNotAsk(errors.New("--owner: not set"))
 			}
-			if !yes && (!someoneThere() || !confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("forget all executions of %q?", owner))) {
-				return couldNotAsk(errors.New("nothing was erased; --yes confirms it"))
+			if !yes && (!someoneThere() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("forget all executions of %q?", owner))) {
+				return interrupted(cmd.Context(), errors.Join(cmd.Context().Err(), errors.New("nothing was erased; --yes confirms it")))
 			}
 			var looked, erased int64
 			err := withStore(cmd, func(c *cache.Cache, _ app.Config) error {

@@ -123,11 +123,19 @@ func (c *connection) executionARN(arg string) (string, error) {
 	if strings.HasPrefix(arg, "arn:") {
 		return arg, nil
 	}
-	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"))
+	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"), onlyMachine(os.Getenv("STATE_MACHINES")))
 	if machine == "" || strings.ContainsAny(arg, ":/") {
 		return "", fmt.Errorf("%q is not the ARN of an execution; for a name alone, give --state-machine or set STATUS_STATE_MACHINE", arg)
 	}
 	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + arg, nil
+}
+
+// onlyMachine returns the ARN in STATE_MACHINES if that is one.
+func onlyMachine(setting string) string {
+	if strings.Contains(setting, ",") {
+		return ""
+	}
+	return strings.TrimSpace(setting)
 }
 
 // couldNotAsk makes an error end with a code of its own: 1 would say that the

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,21 +39,6 @@ func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *ingest.
 	o, err := ingest.NewOperator(settings, config.SQSQueueURL)
 	return config, o, err
 }
-
-// confirm asks a question that is answered with y or not at all. Where nobody can
-// answer, it is not.
-func confirm(in io.Reader, out io.Writer, question string) bool {
-	_, _ = fmt.Fprint(out, question+" [y/N] ")
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil {
-		_, _ = fmt.Fprintln(out)
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
-}
-
-// someoneThere reports whether a person can be asked.
-func someoneThere() bool { return isTerminal(os.Stdin) && isTerminal(os.Stderr) }
 
 // interrupted turns the end of the program's context into its exit code.
 func interrupted(ctx context.Context, err error) error {

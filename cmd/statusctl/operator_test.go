@@ -53,7 +53,7 @@ func TestOperatorsVerbs(t *testing.T) {
 	has(ctl(t, env, 2, "dlq", "purge", "neither"), "want consumer, rule")
 
 	replay := ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1m", "--now", "--every", "10ms")
-	has(replay, "may not be in the archive yet", `"state":"COMPLETED"`, "has sent all events")
+	has(replay, "may not be in the archive yet", `"state":"COMPLETED"`, "has sent all archived events from")
 	has(ctl(t, env, 2, "replay", "--from", "6h"), "--archive")
 	has(ctl(t, env, 2, "replay", "--archive", "a", "--from", "yesterday"), "--from")
 	has(ctl(t, env, 2, "replay", "--follow", "gone"), "there is no replay gone")

@@ -23,6 +23,7 @@ type progress struct {
 	w     io.Writer
 	lines bool
 	unit  string // of what is done, for people
+	note  string // for people, in place of rate and time left, which then mean nothing
 	begun time.Time
 	first float64 // what was done already when it began
 	shown time.Time
@@ -77,18 +78,20 @@ func (p *progress) show(done, total float64, spent time.Duration, fields map[str
 		p.line(done, total, rate, left, known, fields)
 		return
 	}
-	_, _ = fmt.Fprint(p.w, "\r\033[K"+bar(done, total)+fmt.Sprintf("  %.6g of %.6g", round(done), round(total)))
-	if p.unit != "" {
-		_, _ = fmt.Fprint(p.w, " "+p.unit)
+	line := bar(done, total) + fmt.Sprintf("  %.6g of %.6g %s", round(done), round(total), p.unit)
+	switch {
+	case p.note != "":
+		line += "  " + p.note
+	case known:
+		line += fmt.Sprintf("  %.4g/s  %v left", rate, left.Round(time.Second))
+	default:
+		line += fmt.Sprintf("  %.4g/s", rate)
 	}
-	_, _ = fmt.Fprintf(p.w, "  %.4g/s", rate)
-	if known {
-		_, _ = fmt.Fprintf(p.w, "  %v left", left.Round(time.Second))
-	}
+	_, _ = fmt.Fprint(p.w, "\r\033[K"+fitting(p.w, line))
 }
 
 func (p *progress) line(done, total, rate float64, left time.Duration, known bool, fields map[string]any) {
-	all := map[string]any{"done": round(done), "total": round(total), "rate": round(rate)}
+	all := map[string]any{"done": round(done), "total": round(total), "rate": round(rate), "unit": p.unit}
 	if known {
 		all["secondsLeft"] = math.Ceil(left.Seconds())
 	}

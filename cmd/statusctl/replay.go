@@ -81,6 +81,7 @@ func (f *replayFlags) start(cmd *cobra.Command, o *ingest.Operator) error {
 			say("waiting until %s: events take some %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), ingest.ArchiveDelay)
 			select {
 			case <-cmd.Context().Done():
+				say("nothing was started")
 				return cmd.Context().Err()
 			case <-time.After(ready.Sub(now)):
 			}
@@ -104,7 +105,7 @@ func (f *replayFlags) parse(now time.Time) error {
 		return fmt.Errorf("--to: %w", err)
 	}
 	if !f.order.From.Before(f.order.To) || f.order.To.After(now) {
-		return errors.New("--from, --to: --from must be before --to, and --to not in the future")
+		return errors.New("--from, --to: --from must be before --to, which is 10m ago if it is not given, and --to not in the future")
 	}
 	if f.every <= 0 {
 		return errors.New("--every: must be positive")
@@ -137,10 +138,12 @@ func followReplay(cmd *cobra.Command, o *ingest.Operator, f *replayFlags) error 
 	switch {
 	case ctx.Err() != nil && !r.Ended():
 		return leaveOrCancel(cmd, o, name)
+	case err != nil && r.Name == "": // it was never seen
+		return couldNotAsk(err)
 	case err != nil:
 		return couldNotAsk(fmt.Errorf("%w; the replay may go on: statusctl replay --follow %s", err, name))
 	case r.Completed():
-		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "replay %s has sent all events\n", name)
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "replay %s has sent all archived events from %s to %s\n", name, r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
 		return err
 	}
 	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}
@@ -150,7 +153,7 @@ func followReplay(cmd *cobra.Command, o *ingest.Operator, f *replayFlags) error 
 // end. Another Ctrl-C at the question ends the program and leaves the replay.
 func leaveOrCancel(cmd *cobra.Command, o *ingest.Operator, name string) error {
 	out := cmd.ErrOrStderr()
-	if someoneThere() && confirm(os.Stdin, out, "\ncancel the replay too?") {
+	if someoneThere() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), cancelLimit)
 		defer cancel()
 		if err := o.CancelReplay(ctx, name); err != nil {

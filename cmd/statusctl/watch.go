@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -210,16 +209,6 @@ func newSpinner(w io.Writer) *spinner {
 	return s
 }
 
-// isTerminal reports whether somebody looks at w.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 func (s *spinner) run() {
 	defer close(s.stopped)
 	tick := time.NewTicker(spinEvery)
@@ -237,7 +226,8 @@ func (s *spinner) run() {
 		case <-tick.C:
 		}
 		if text != "" {
-			_, _ = fmt.Fprintf(s.w, "\r\033[K%c %s  %v", frames[i%len(frames)], text, time.Since(begun).Truncate(time.Second))
+			line := fmt.Sprintf("%c %v  %s", frames[i%len(frames)], time.Since(begun).Truncate(time.Second), text)
+			_, _ = fmt.Fprint(s.w, "\r\033[K"+fitting(s.w, line))
 		}
 	}
 }

@@ -18,6 +18,7 @@ type banner struct {
 	api, admin       string
 	redis, aws       string
 	made             ingest.Provisioned
+	keysFile         string
 	key, executedARN string
 }
 
@@ -25,6 +26,9 @@ type banner struct {
 func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool) error {
 	secret, key, err := c.CreateKey(ctx, cache.Key{Name: "statusdev", Owner: demoOwner, Scope: cache.ScopeRead})
 	if err != nil {
+		return err
+	}
+	if err := cache.WriteKeysFile(b.keysFile, []cache.Key{key}); err != nil { // so that it survives an emptied Redis
 		return err
 	}
 	defer func() { // a Redis that stays must not keep it

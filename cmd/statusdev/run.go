@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -66,7 +68,16 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	config, err := settings(o, made)
+	dir, err := os.MkdirTemp("", "statusdev-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	keysFile := filepath.Join(dir, "keys.json")
+	if err := cache.WriteKeysFile(keysFile, nil); err != nil {
+		return err
+	}
+	config, err := settings(o, made, keysFile)
 	if err != nil {
 		return err
 	}
@@ -77,7 +88,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		Background: func(ctx context.Context, c *cache.Cache) error {
 			return demo(ctx, c, p, banner{
 				out: stdout, api: "http://" + public.Addr().String(), admin: "http://" + admin.Addr().String(),
-				redis: o.redisURL, aws: local.url, made: made,
+				redis: o.redisURL, aws: local.url, made: made, keysFile: keysFile,
 			}, !o.quiet)
 		},
 	})
@@ -160,7 +171,7 @@ func (l *localAWS) provision(ctx context.Context) (ingest.Provisioned, error) {
 }
 
 // settings returns the settings of statusd that make it run here.
-func settings(o options, made ingest.Provisioned) (app.Config, error) {
+func settings(o options, made ingest.Provisioned, keysFile string) (app.Config, error) {
 	level := "warn"
 	if o.verbose {
 		level = "info"
@@ -172,6 +183,7 @@ func settings(o options, made ingest.Provisioned) (app.Config, error) {
 		"OWNER_PATH":     "tenantId",
 		"AUDIT_EVERY":    "10s",       // so that what is lost is found while somebody looks
 		"API_KEY_PEPPER": rand.Text(), // keys are made at each start
+		"API_KEYS_FILE":  keysFile,
 		"LOG_FORMAT":     "text",
 		"LOG_LEVEL":      level,
 	}

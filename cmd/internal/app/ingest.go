@@ -45,7 +45,7 @@ func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
 		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
-		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, States: states, Lister: states,
+		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, Learning: s.cache.Learning, States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
@@ -79,9 +79,9 @@ func (s *service) concern() string {
 	if lost == nil {
 		return ""
 	}
-	cure := "what runs and what ended lately is being learnt again; statusctl backfill or replay brings back the rest"
+	cure := "what runs and what ended lately is being learnt again, statusctl backfill or replay brings back the rest"
 	if len(s.config.StateMachines) == 0 {
 		cure = "statusctl backfill brings them back"
 	}
-	return fmt.Sprintf("records: lost, noticed at %s (%s); %s", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
+	return fmt.Sprintf("records: lost, noticed at %s (%s): %s, and statusctl keys import the API keys", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
 }

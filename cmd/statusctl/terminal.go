@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether somebody looks at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// fitting cuts a line to the width of the terminal that w is: a longer one takes two
+// rows, of which only the last can be drawn again.
+func fitting(w io.Writer, line string) string {
+	width := 80
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			width = columns
+		}
+	}
+	if runes := []rune(line); len(runes) >= width {
+		return string(runes[:width-1])
+	}
+	return line
+}
+
+// confirm asks a question that is answered with y or not at all. Where nobody can
+// answer, or Ctrl-C does, it is not.
+func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)
+	defer stop()
+	_, _ = fmt.Fprint(out, question+" [y/N] ")
+	line := make(chan string, 1)
+	go func() { // it may wait for a line until the program ends
+		text, err := bufio.NewReader(in).ReadString('\n')
+		if err != nil {
+			_, _ = fmt.Fprintln(out)
+		}
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		answer := strings.ToLower(strings.TrimSpace(text))
+		return answer == "y" || answer == "yes"
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(out)
+		return false
+	}
+}
+
+// someoneThere reports whether a person can be asked.
+func someoneThere() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && isTerminal(os.Stderr)
+}
