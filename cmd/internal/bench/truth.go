@@ -26,6 +26,7 @@ const (
 	truthRedrives = 0.05 // share of these that are redriven
 	truthOversize = 0.05 // share of outputs that no event has room for
 	truthDrain    = 40 * time.Minute
+	truthName     = "status-events"
 )
 
 // truth has statusd follow a Step Functions that loses events, and measures how long
@@ -41,7 +42,7 @@ func (b *bench) truth(ctx context.Context) ([]line, error) {
 	}{
 		{"every event comes", localaws.Emission{}, false, 0.05},
 		{"a tenth of the events is lost", lossy, false, 0.25},
-		{"likewise, and Redis is emptied half-way", lossy, true, -1},
+		{"likewise, Redis is emptied half-way, replay and backfill at the end", lossy, true, -1},
 	} {
 		if b.scenario != "" && !strings.Contains(scenario.name, b.scenario) {
 			continue
@@ -77,6 +78,8 @@ type simulation struct {
 	queue   *localaws.Queue
 	machine string
 	cache   *cache.Cache
+	config  aws.Config
+	way     *ingest.Operator
 
 	right  map[string]string        // by ARN, the state that was last seen to be right
 	wrong  map[string]time.Duration // by ARN, for how long another one was told
@@ -100,7 +103,7 @@ func (b *bench) newSimulation(ctx context.Context, e localaws.Emission) (*simula
 	go func() { _ = h.Serve(l) }() // ends with the program
 	endpoint := "http://" + l.Addr().String()
 	s.machine = s.aws.CreateStateMachine("CloudSigmaPipeline", lived)
-	if s.queue, err = routed(ctx, s.aws, endpoint, s.machine); err != nil {
+	if err := s.route(ctx, endpoint); err != nil {
 		return nil, err
 	}
 	s.aws.SetThrottling(localaws.RealThrottling())
@@ -115,17 +118,39 @@ func (b *bench) newSimulation(ctx context.Context, e localaws.Emission) (*simula
 	return s, err
 }
 
-// routed makes the way of events as statusctl provision does, and returns its queue.
-func routed(ctx context.Context, server *localaws.Server, endpoint, machine string) (*localaws.Queue, error) {
-	const name = "status-events"
-	o, err := ingest.NewOperator(aws.Config{
-		Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	}, "")
-	if err != nil {
-		return nil, err
+// route makes the way of events as statusctl provision does.
+func (s *simulation) route(ctx context.Context, endpoint string) (err error) {
+	s.config = aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	if s.way, err = ingest.NewOperator(s.config, ""); err != nil {
+		return err
 	}
-	_, err = o.Provision(ctx, ingest.Plan{Name: name, StateMachines: []string{machine}}, func(ingest.Step) {})
-	return server.CreateQueue(name, nil), err
+	_, err = s.way.Provision(ctx, ingest.Plan{Name: truthName, StateMachines: []string{s.machine}}, func(ingest.Step) {})
+	s.queue = s.aws.CreateQueue(truthName, nil)
+	return err
+}
+
+// restore does what an operator does when Redis was emptied: a replay, and a backfill
+// for what the archive does not hold either.
+func (s *simulation) restore(ctx context.Context, begun time.Time) error {
+	order := ingest.ReplayOrder{Name: "restore", Archive: truthName, Rule: truthName, From: begun.Add(-time.Second), To: time.Now()}
+	if err := s.way.StartReplay(ctx, order); err != nil {
+		return err
+	}
+	if _, err := s.way.FollowReplay(ctx, order.Name, time.Second, func(ingest.Replay) {}); err != nil {
+		return err
+	}
+	for s.queue.Depth().Total() > 0 && ctx.Err() == nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	states := ingest.NewStepFunctions(s.config, ingest.OwnerPath{"tenantId"}, nil)
+	const rate = 10
+	b := &ingest.Backfill{
+		Cache: s.cache, Known: s.cache, States: states, Lister: states, Machine: s.machine, Owners: true,
+		Describes: s.cache.NewBudget("backfill", rate), Listings: s.cache.NewBudget("list", 2),
+		Since: begun.Add(-time.Second), Until: time.Now(), Retention: retention,
+	}
+	_, err := b.Run(ctx, func(ingest.BackfillProgress) {})
+	return err
 }
 
 // lived is the plot of the simulation's executions.
@@ -156,10 +181,15 @@ func (s *simulation) run(ctx context.Context, length time.Duration, flush bool) 
 	if err != nil {
 		return err
 	}
+	emptied, restored := false, make(chan error, 1)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err := <-restored:
+			if err != nil {
+				return err
+			}
 		case <-tick.C:
 			if time.Since(begun) > length {
 				tick.Stop()
@@ -168,13 +198,17 @@ func (s *simulation) run(ctx context.Context, length time.Duration, flush bool) 
 			}
 		case <-look.C:
 			if flush && time.Since(begun) > length/2 {
-				if flush, err = false, s.redis.flush(ctx); err != nil {
+				if flush, emptied, err = false, true, s.redis.flush(ctx); err != nil {
 					return err
 				}
 			}
 			ended, err := s.look(ctx)
 			if err != nil {
 				return err
+			}
+			if emptied && time.Since(begun) > length {
+				emptied = false
+				go func() { restored <- s.restore(ctx, begun) }()
 			}
 			if over := time.Since(begun) - length; over > 0 && ended || over > truthDrain {
 				s.marked = time.Now()
