@@ -62,7 +62,7 @@ func parsePolicy(text string) (policy, []statement, error) {
 			return p, nil, fmt.Errorf("statement %d of the policy of the queue is not understood: %w", i+1, err)
 		}
 	}
-	raw.policy.Version = first(raw.policy.Version, policyVersion)
+	raw.Version = first(raw.Version, policyVersion)
 	return raw.policy, statements, nil
 }
 

@@ -17,7 +17,7 @@ import (
 
 // lived is a Step Functions with executions that have ended, and the settings by which
 // statusctl finds it and a Redis.
-func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, redis *cachetest.Server, env []string) {
+func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, env []string) {
 	t.Helper()
 	endpoint, aws := sqstest.Local(t)
 	machine = aws.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending {
@@ -28,10 +28,9 @@ func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, 
 			t.Fatal(err)
 		}
 	}
-	redis = cachetest.Redis(t)
-	return aws, machine, redis, []string{
+	return aws, machine, []string{
 		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y",
-		"REDIS_URL=" + redis.URL(), "STATE_MACHINES=" + machine, "OWNER_PATH=tenantId", "STATUS_STATE_MACHINE=" + machine,
+		"REDIS_URL=" + cachetest.Redis(t).URL(), "STATE_MACHINES=" + machine, "OWNER_PATH=tenantId", "STATUS_STATE_MACHINE=" + machine,
 	}
 }
 
@@ -56,7 +55,7 @@ func progressOf(t *testing.T, output string) (last struct {
 func TestBackfillExplainErase(t *testing.T) {
 	t.Parallel()
 	const executions = 40
-	_, machine, _, env := lived(t, executions)
+	_, machine, env := lived(t, executions)
 	first := progressOf(t, ctl(t, env, 0, "backfill", "--since", "1h", "--rate", "100")).Progress
 	again := progressOf(t, ctl(t, env, 0, "backfill", "--state-machine", machine, "--since", "1h", "--rate", "100", "--json")).Progress
 	if first.Listed != executions || first.Learnt != executions || first.Described != executions || again.Known != executions || again.Described != 0 {
@@ -91,7 +90,7 @@ func TestBackfillExplainErase(t *testing.T) {
 func TestBackfillGoesOn(t *testing.T) {
 	t.Parallel()
 	const executions = 2500 // three pages
-	aws, _, _, env := lived(t, executions)
+	aws, _, env := lived(t, executions)
 	since, until := time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Format(time.RFC3339)
 	args := []string{"backfill", "--since", since, "--until", until, "--rate", "1000"}
 	p := apptest.Start(t, "statusctl", env, args...)
@@ -111,7 +110,7 @@ func TestBackfillGoesOn(t *testing.T) {
 
 func TestBackfillErrors(t *testing.T) {
 	t.Parallel()
-	aws, machine, _, env := lived(t, 1)
+	aws, machine, env := lived(t, 1)
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -125,7 +124,7 @@ func TestBackfillErrors(t *testing.T) {
 		"not an execution":     {[]string{"explain", "a b"}, "not the ARN"},
 		"no owner":             {[]string{"erase"}, "--owner: not set"},
 		"no Redis":             {[]string{"explain", "x", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
-		"a flag that is none":  {[]string{"backfill", "--sinse", "1h"}, "unknown flag"},
+		"a flag that is none":  {[]string{"backfill", "--begin", "1h"}, "unknown flag"},
 		"an argument too many": {[]string{"explain", "x", "y"}, "accepts 1 arg"},
 	} {
 		text := ctl(t, env, exitCouldNotAsk, test.args...)
