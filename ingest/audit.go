@@ -84,7 +84,7 @@ const (
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.inquirer = &inquirer{list: cache.Doubted, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: a.deal}
+	a.inquirer = &inquirer{list: cache.Doubted, atOnce: 8, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: a.deal}
 	return a
 }
 

@@ -49,7 +49,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs and owners that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.inquirer = &inquirer{list: cache.Awaited, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: h.deal}
+	h.inquirer = &inquirer{list: cache.Awaited, atOnce: 64, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: h.deal} // many: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
@@ -179,7 +179,7 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
 	again := max(inquiryRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
-		again = jitter(2 * max(budget.wait, inquiryRetry))
+		again = jitter(2 * max(budget.wait, inquiryRetry, due.Age/4))
 	}
 	if due.Exact.GaveUp() { // those that are awaited come first
 		again = max(giveUpRetry, due.Age)

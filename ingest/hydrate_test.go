@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -19,6 +20,8 @@ type memory struct {
 	known  map[cache.ARN]*remembered
 	due    map[cache.ARN]time.Time
 	merged []cache.Execution
+
+	applied func(cache.Execution) // of each that is merged; nil: nobody listens
 }
 
 type remembered struct {
@@ -57,6 +60,9 @@ func (m *memory) Apply(_ context.Context, batch []cache.Execution) []cache.Outco
 			old.exact, old.stored = v, time.Now()
 			old.record.Terminal, old.record.StartDate = e.Terminal(), e.StartDate
 			m.merged = append(m.merged, e)
+			if m.applied != nil {
+				m.applied(e)
+			}
 		}
 	}
 	return outcomes
@@ -265,4 +271,88 @@ func TestOwnerIsLearnt(t *testing.T) {
 			t.Errorf("owner %q after %d calls, %d left", m.known[truthARN].record.Owner, len(states.calls), m.pending())
 		}
 	})
+}
+
+// slowly is a budget of a call each so often, which books a second ahead.
+type slowly struct {
+	mu    sync.Mutex
+	every time.Duration
+	next  time.Time
+}
+
+func (s *slowly) Take(context.Context) (time.Duration, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	at := now
+	if s.next.After(now) {
+		at = s.next
+	}
+	if at.Sub(now) > time.Second {
+		return at.Sub(now), false, nil
+	}
+	s.next = at.Add(s.every)
+	return at.Sub(now), true, nil
+}
+
+func (s *slowly) Throttled(context.Context) (time.Duration, error) { return 0, nil }
+func (s *slowly) Paused() time.Duration                            { return 0 }
+func (s *slowly) Passed(context.Context) error                     { return nil }
+
+// TestDeadlineIsKept: where more outputs are left out than may be asked for, those that
+// are not had in time are given up in time, since that needs no call.
+func TestDeadlineIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const perSecond, seconds, deadline = 20, 180, time.Minute
+		m := newMemory()
+		told := map[cache.ARN]time.Time{}
+		states := &byName{}
+		h := NewHydrator(HydratorOptions{Cache: m, Lists: m, States: states, Budget: &slowly{every: time.Second / 5}, Deadline: deadline, Log: slog.New(slog.DiscardHandler)})
+		begun := map[cache.ARN]time.Time{}
+		go func() {
+			for i := range perSecond * seconds {
+				e := awaitedSuccess(time.Now())
+				e.ARN = cache.ARN(fmt.Sprint("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:", i))
+				m.Apply(t.Context(), []cache.Execution{e})
+				m.mu.Lock()
+				m.due[e.ARN], begun[e.ARN] = time.Now(), time.Now()
+				m.mu.Unlock()
+				time.Sleep(time.Second / perSecond) //nolint:forbidigo // the bubble's time, in which events come
+			}
+		}()
+		m.applied = func(e cache.Execution) {
+			if e.Completeness != cache.OutputAwaited && told[e.ARN].IsZero() {
+				told[e.ARN] = time.Now()
+			}
+		}
+		runFor(t, h.Run, seconds*time.Second+2*deadline)
+		late := 0
+		for arn, at := range begun {
+			if told[arn].IsZero() || told[arn].Sub(at) > deadline+5*time.Second {
+				late++
+			}
+		}
+		if late > 0 || len(begun) != perSecond*seconds {
+			t.Errorf("%d of %d were told late or never", late, len(begun))
+		}
+		if n := len(states.calls); n < 4*seconds { // of the budget of 5
+			t.Errorf("%d calls within %d s", n, seconds)
+		}
+	})
+}
+
+// byName is a Step Functions that has every output.
+type byName struct {
+	mu    sync.Mutex
+	calls []cache.ARN
+}
+
+func (b *byName) Describe(_ context.Context, arn cache.ARN, _ Reason) (cache.Execution, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, arn)
+	e := awaitedSuccess(time.Now().Add(time.Hour)) // later than any
+	e.ARN, e.Completeness, e.Output = arn, cache.Complete, []byte(`{}`)
+	return e, nil
 }

@@ -32,19 +32,20 @@ type Describer interface {
 }
 
 const (
-	inquiryLease  = 30 * time.Second // longer than a call may be booked ahead and take
-	inquiryAtOnce = 32               // executions that one process deals with at a time
-	inquiryLook   = time.Second      // between two looks at a list with nothing due
-	inquiryRetry  = 2 * time.Second  // after an answer that is behind what is known
+	inquiryLease = 30 * time.Second       // longer than a call may be booked ahead and take
+	inquiryLook  = time.Second            // between two looks at a list with nothing due
+	inquiryRetry = 2 * time.Second        // after an answer that is behind what is known
+	inquiryShort = 250 * time.Millisecond // between two looks where there is no budget
 )
 
 // inquirer works on one list.
 type inquirer struct {
-	list  cache.Inquiry
-	lists Inquiries
-	log   *slog.Logger
-	wake  chan struct{} // room for one: something is due, do not wait to look
-	short atomic.Int64  // for how long there is no budget, as the last round found, in ns
+	list   cache.Inquiry
+	atOnce int // executions that are dealt with at a time
+	lists  Inquiries
+	log    *slog.Logger
+	wake   chan struct{} // room for one: something is due, do not wait to look
+	short  atomic.Int64  // for how long there is no budget, as was found lately, in ns
 	// deal deals with one execution. It returns after how long that is due again;
 	// settled takes it off the list. The error may be an errNoBudget.
 	deal func(ctx context.Context, due cache.Due) (again time.Duration, err error)
@@ -54,16 +55,27 @@ type inquirer struct {
 const settled = time.Duration(-1)
 
 // run works on the list until ctx ends. What it has in hand then is due at once, for
-// whoever looks next.
+// whoever looks next. Those that wait for their call do not hold up those that need
+// none.
 func (q *inquirer) run(ctx context.Context) error {
+	var g errgroup.Group
+	g.SetLimit(q.atOnce)
 	for ctx.Err() == nil {
-		n, err := q.round(ctx)
+		due, err := q.lists.Claim(ctx, q.list, q.atOnce, inquiryLease)
 		if err != nil && ctx.Err() == nil {
 			q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
 		}
+		for _, each := range due {
+			g.Go(func() error {
+				if err := q.one(ctx, each); err != nil {
+					q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
+				}
+				return nil
+			})
+		}
 		pause := jitter(inquiryLook)
-		if n > 0 && err == nil {
-			pause = min(pause, time.Duration(q.short.Swap(0)))
+		if len(due) > 0 && err == nil {
+			pause = min(time.Duration(q.short.Swap(0)), inquiryShort)
 		}
 		select {
 		case <-ctx.Done():
@@ -71,17 +83,7 @@ func (q *inquirer) run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
-	return nil
-}
-
-// round deals with what can be claimed now and returns how many that were.
-func (q *inquirer) round(ctx context.Context) (int, error) {
-	due, err := q.lists.Claim(ctx, q.list, inquiryAtOnce, inquiryLease)
-	var g errgroup.Group
-	for _, each := range due {
-		g.Go(func() error { return q.one(ctx, each) })
-	}
-	return len(due), errors.Join(err, g.Wait())
+	return g.Wait()
 }
 
 func (q *inquirer) one(ctx context.Context, due cache.Due) error {
