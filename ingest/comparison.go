@@ -123,10 +123,11 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	}
 	var believed []cache.Execution
 	for i, e := range listed {
+		_, doubted := x.sweep.Doubts[e.ARN]
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
-		case e.Terminal() && known[i] == "" && e.StartDate.Before(x.since): // it was looked at; it may be erased
+		case e.Terminal() && known[i] == "" && !doubted && e.StartDate.Before(x.since): // it was looked at; it may be erased
 		case x.learning && !e.Terminal(): // a list tells all that there is to tell
 			e.OwnerLeftOut = x.auditor.options.Owners
 			e.ReceivedAt = time.Now()

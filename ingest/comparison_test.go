@@ -167,6 +167,23 @@ func TestADoubtIsCarriedOn(t *testing.T) {
 	}
 }
 
+// TestADoubtThatEndedStays: an execution of which nothing is known ran in one sweep and
+// had ended in the next, which looks less far back.
+func TestADoubtThatEndedStays(t *testing.T) {
+	t.Parallel()
+	ended := listedSuccess(t, "a-missed", sweptAt.Add(-3*time.Minute))
+	runs := ended
+	runs.Status, runs.StopDate = cache.Running, time.Time{}
+	w := &auditWorld{page: 1000, listed: []cache.Execution{runs}, known: map[cache.ARN]cache.Version{}}
+	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	before := sweepOnce(t, w, s)
+	w.listed = []cache.Execution{ended}
+	next := &cache.Sweep{Begun: sweptAt.Add(time.Minute), Before: before, Doubts: s.Doubts}
+	if got := sweepOnce(t, w, next); got.Doubts != 1 || len(w.doubted) != 1 {
+		t.Errorf("%d doubts, %d asked about", got.Doubts, len(w.doubted))
+	}
+}
+
 // TestAuditDoesNotUndoAnErasure: what other sweeps have looked at, ended, and is not
 // known any more, was erased.
 func TestAuditDoesNotUndoAnErasure(t *testing.T) {
