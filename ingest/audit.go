@@ -148,9 +148,9 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 }
 
 // deal settles a doubt; it implements inquirer.deal. One that an event has come for
-// meanwhile is left to the next sweep.
+// meanwhile is left to the next sweep, or to who fetches its output.
 func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
-	if due.Record != nil && due.Age < due.Waited {
+	if due.Record != nil && (due.Age < due.Waited || due.Exact.AwaitsOutput()) {
 		return settled, nil
 	}
 	var e cache.Execution

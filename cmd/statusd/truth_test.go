@@ -193,16 +193,19 @@ func health(d *daemon) string {
 
 // TestRedisIsEmptied is row 8: it is noticed and told within five seconds, what runs is
 // learnt again by itself, and the rest by backfill or replay, which do no harm when
-// they are run twice.
+// they are run twice. A statusd that does not audit is the control: it says so, too,
+// and what runs stays unknown.
 func TestRedisIsEmptied(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(a localaws.Attempt) localaws.Ending {
+	plot := func(a localaws.Attempt) localaws.Ending {
 		if strings.HasPrefix(a.Name, "long") {
 			return localaws.Ending{}
 		}
 		return shortLives(a)
-	})
-	d := w.daemon("DESCRIBE_RATE=5")
+	}
+	w, control := newWorld(t, plot), newWorld(t, plot)
+	d, blind := w.daemon("DESCRIBE_RATE=5"), control.daemon("STATE_MACHINES=", "DESCRIBE_RATE=0")
+	control.start("long", 50)
 	w.start("ended", 200)
 	w.start("long", 50)
 	known := func() bool {
@@ -215,8 +218,13 @@ func TestRedisIsEmptied(t *testing.T) {
 		return len(wrong) == 0
 	}
 	cachetest.Eventually(t, 60*time.Second, "all but the long have ended, and all is known", known)
+	cachetest.Eventually(t, 10*time.Second, "the control knows what runs", func() bool {
+		wrong, _ := control.wrong(blind)
+		return len(wrong) == 0
+	})
 	w.redis.Do("FLUSHALL")
-	d.key = w.newKey(d) // it went, too
+	control.redis.Do("FLUSHALL")
+	d.key, blind.key = w.newKey(d), control.newKey(blind) // they went, too
 	cachetest.Eventually(t, 5*time.Second, "it says so", func() bool {
 		return strings.Contains(health(d), "degraded") && strings.Contains(health(d), "records: lost")
 	})
@@ -229,6 +237,9 @@ func TestRedisIsEmptied(t *testing.T) {
 		}
 		return true
 	})
+	if wrong, _ := control.wrong(blind); len(wrong) != 50 || !strings.Contains(health(blind), "records: lost") {
+		t.Errorf("without an audit %d are unknown, and it says %s", len(wrong), health(blind))
+	}
 	if body := health(d); !strings.Contains(body, "degraded") {
 		t.Errorf("what ended lately is not known, and it says %s", body)
 	}
@@ -298,7 +309,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	})
 	w.aws.SetEmission(localaws.Emission{Seed: 1, Duplicates: 1, MaxDelay: time.Second})
 	w.aws.SetThrottling(localaws.Throttling{Buckets: map[string]localaws.Bucket{"DescribeExecution": {}}})
-	killed := w.daemon("HYDRATE_RATE=20")
+	killed := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h")
 	const executions = 30
 	w.start("large", executions)
 	cachetest.Eventually(t, 20*time.Second, "all outputs are awaited", func() bool {
@@ -313,7 +324,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	killed.Wait(10 * time.Second)
 	refused := w.aws.Calls()["DescribeExecution"]
 	w.aws.SetThrottling(localaws.Throttling{})
-	first, second := w.daemon("HYDRATE_RATE=20"), w.daemon("HYDRATE_RATE=20")
+	first, second := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h"), w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h")
 	w.untilRight(first, 60*time.Second)
 	if wrong, _ := w.wrong(second); len(wrong) > 0 {
 		t.Errorf("the other process tells another story: %s", wrong[0])
