@@ -40,6 +40,7 @@ type Due struct {
 	Exact  Version       // as it is stored, empty without a record; it differs from the record's while an output is awaited
 	Age    time.Duration // since that version was stored, by the clock of Redis
 	Waited time.Duration // since it was due
+	Listed Version       // on the list of what is doubted, what Step Functions listed; empty: nothing
 }
 
 // StopDate returns when the execution stopped, zero where that is not known.
@@ -73,10 +74,13 @@ func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Du
 		return nil, err
 	}
 	pipe := c.writers.Pipeline()
-	claims, records := make([]*redis.Cmd, len(arns)), make([]*redis.StringCmd, len(arns))
+	claims, records, doubts := make([]*redis.Cmd, len(arns)), make([]*redis.StringCmd, len(arns)), make([]*redis.StringCmd, len(arns))
 	for i, arn := range arns {
 		claims[i] = claimScript.Eval(ctx, pipe, []string{list.key(c.names.partition(arn))}, string(arn), lease.Milliseconds())
 		records[i] = pipe.Get(ctx, c.names.execution(arn))
+		if list == Doubted {
+			doubts[i] = pipe.HGet(ctx, c.names.doubts(arn.StateMachine()), string(arn))
+		}
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	var all []Due
@@ -95,6 +99,9 @@ func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Du
 			continue
 		}
 		due.Waited = time.Duration(times[0]-times[1]) * time.Millisecond
+		if doubts[i] != nil {
+			due.Listed = parseDoubt(doubts[i].Val()).Listed
+		}
 		all = append(all, due)
 	}
 	return all, errors.Join(errs...)

@@ -13,8 +13,6 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-const testStateMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
-
 // truthSuite is the part of the store suite that is about what is known of the
 // knowledge itself: trails, budgets, sweeps and losses.
 var truthSuite = map[string]func(*testing.T, *Cache){
@@ -79,7 +77,8 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 		}
 	},
 	"a sweep is one process's, and its findings are kept": func(t *testing.T, c *Cache) {
-		machine := testStateMachine + "Swept"
+		doubted := testARN(t, "in-doubt")
+		machine := doubted.StateMachine()
 		s, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
 		if err != nil || s == nil || s.Machine != machine || !s.Before.Swept.IsZero() {
 			t.Fatalf("%+v, %v", s, err)
@@ -87,12 +86,23 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 		if other, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour); other != nil || err != nil {
 			t.Errorf("claimed twice: %v, %v", other, err)
 		}
-		doubted, fine := testARN(t, "in-doubt"), now().Add(-time.Minute)
+		fine := now().Add(-time.Minute)
 		doubt := Doubt{Noted: s.Begun, Until: fine, Listed: running(doubted, fine).versionOf()}
 		s.Doubts[doubted] = doubt
 		found := Audited{Swept: s.Begun, ConfirmedUntil: fine, Doubts: 1}
 		if err := c.EndSweep(t.Context(), s, found, 0); err != nil {
 			t.Fatal(err)
+		}
+		if err := c.Doubt(t.Context(), []ARN{doubted}); err != nil {
+			t.Fatal(err)
+		}
+		// What is listed is told to who claims it: of the state machine that is swept.
+		due, err := c.Claim(t.Context(), Doubted, 10, time.Hour)
+		if err != nil || len(due) != 1 || due[0].ARN != doubted || due[0].Listed != doubt.Listed {
+			t.Errorf("claimed %+v, %v", due, err)
+		}
+		if err := c.Settle(t.Context(), Doubted, doubted); err != nil {
+			t.Error(err)
 		}
 		cachetest.Eventually(t, 5*time.Second, "the next is due", func() bool {
 			next, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)

@@ -128,7 +128,11 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	err := x.run(ctx)
 	if err == nil {
 		a.metrics.sweeps.WithLabelValues("complete").Inc()
-		return a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every)
+		// In this order: who deals with a doubt looks at what is remembered of it.
+		if err := a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every); err != nil {
+			return err
+		}
+		return a.doubt(ctx, x.again)
 	}
 	if ctx.Err() != nil {
 		// Ending; whoever looks next begins anew.
@@ -147,10 +151,9 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
 }
 
-// deal settles a doubt; it implements inquirer.deal. One that an event has come for
-// meanwhile is left to the next sweep, or to who fetches its output.
+// deal settles a doubt; it implements inquirer.deal.
 func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
-	if due.Record != nil && (due.Age < due.Waited || due.Exact.AwaitsOutput()) {
+	if overtaken(due) {
 		return settled, nil
 	}
 	var e cache.Execution
@@ -176,6 +179,13 @@ func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error
 		a.repaired(due, kindOf(due.Exact, &e))
 	}
 	return settled, nil
+}
+
+// overtaken reports whether an event has come for a doubt meanwhile, so that it is
+// left to the next sweep, or to who fetches its output.
+func overtaken(due cache.Due) bool {
+	return due.Record != nil && (due.Age < due.Waited || due.Exact.AwaitsOutput() ||
+		due.Listed != "" && due.Exact.SameOrLaterState(due.Listed))
 }
 
 // ghost removes an execution that Step Functions does not know.

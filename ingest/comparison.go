@@ -78,10 +78,7 @@ func (x *comparison) run(ctx context.Context) error {
 	if err == nil {
 		err = x.carryOn(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	return x.auditor.doubt(ctx, x.again)
+	return err
 }
 
 // list compares what is listed, page by page, until executions began before since,

@@ -84,6 +84,7 @@ func sweepOnce(t *testing.T, w *auditWorld, s *cache.Sweep) cache.Audited {
 	if err := x.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	w.doubted = append(w.doubted, x.again...)
 	return x.result()
 }
 
