@@ -16,6 +16,9 @@ import (
 const (
 	hydrateFor  = 24 * time.Hour
 	giveUpRetry = time.Minute // at first, then twice as long each time
+	// ownerRetry is when an owner is asked for again where there is no budget: after a
+	// loss of records those of all that run are, and outputs come first.
+	ownerRetry = 30 * time.Second
 	// describeLag is how long after an event it is worth asking: DescribeExecution is
 	// behind, and would have to be asked again.
 	describeLag = time.Second
@@ -131,7 +134,8 @@ func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, err
 	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
 		return h.refused(due, err)
 	case err != nil:
-		return h.later(due, err)
+		again, err := h.later(due, err)
+		return max(again, jitter(ownerRetry)), err
 	}
 	if err := h.apply(ctx, e); err != nil {
 		return inquiryRetry, err

@@ -38,6 +38,7 @@ func newPipeline(aws *localaws.Server, loss float64) *pipeline {
 		Loss: loss, LossOfExecution: loss / 4,
 	})
 	aws.SetThrottling(localaws.RealThrottling())
+	aws.SetDelays(localaws.Delays{ReplayedMinute: 100 * time.Millisecond}) // so that a replay can be watched
 	return &pipeline{aws, aws.CreateStateMachine(machineName, plot)}
 }
 
