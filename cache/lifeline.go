@@ -85,9 +85,9 @@ func (l *lifeline) run(ctx context.Context) error {
 	}
 }
 
-// look counts on in every partition, or in one where all are on one node, and
-// finds out what is lost. What replicas did not confirm proves nothing: it may be
-// gone with a primary that was cut off.
+// look counts on in a partition of every primary and finds out what is lost. What
+// replicas did not confirm proves nothing: it may be gone with a primary that was cut
+// off.
 func (l *lifeline) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)
 	defer cancel()
@@ -101,23 +101,21 @@ func (l *lifeline) look(ctx context.Context) error {
 		probes[i] = &write{partition: &partitions[i]}
 		places[probes[i]] = i
 	}
-	signs, name := make([]lifesign, len(partitions)), rand.Text()
+	signs, looked, name := make([]lifesign, len(partitions)), make([]bool, len(partitions)), rand.Text()
 	c.byPrimary(ctx, probes, func(w *write) string { return w.partition.born }, func(ctx context.Context, node *redis.Client, group []*write) {
-		cmds := make([]*redis.Cmd, len(group))
+		w, cmd := group[0], (*redis.Cmd)(nil)
 		unconfirmed := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-			for i, w := range group {
-				cmds[i] = beatScript.Eval(ctx, pipe, []string{w.partition.born}, name)
-			}
+			cmd = beatScript.Eval(ctx, pipe, []string{w.partition.born}, name)
 		})
-		for i, w := range group {
-			signs[places[w]], w.err = readLifesign(cmds[i])
-			w.err = errors.Join(w.err, unconfirmed)
-		}
+		signs[places[w]], w.err = readLifesign(cmd)
+		looked[places[w]], w.err = true, errors.Join(w.err, unconfirmed)
 	})
 	var errs []error
 	for i, w := range probes {
 		if w.err != nil {
 			errs = append(errs, w.err)
+		} else if !looked[i] {
+			continue
 		} else if why := l.judge(i, signs[i]); why != "" {
 			l.noticed(why)
 		}

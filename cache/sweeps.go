@@ -194,14 +194,20 @@ type audited struct {
 	all atomic.Pointer[map[string]Audited]
 }
 
-const auditedEvery = 2 * time.Second
+const (
+	auditedEvery = 2 * time.Second
+	pendingEvery = 5 // times as long: it asks every partition
+)
 
 // watchAudits keeps that fresh until ctx ends.
 func (c *Cache) watchAudits(ctx context.Context) error {
 	tick := time.NewTicker(auditedEvery)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		c.readAudits(ctx)
+		if n%pendingEvery == 0 {
+			c.readPending(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -220,6 +226,10 @@ func (c *Cache) readAudits(ctx context.Context) {
 			c.metrics.confirmed.WithLabelValues(MachineName(machine)).Set(float64(unixMilli(a.ConfirmedUntil)) / 1000)
 		}
 	}
+}
+
+// readPending tells of how many executions Step Functions is to be asked.
+func (c *Cache) readPending(ctx context.Context) {
 	for list, name := range map[Inquiry]string{Awaited: "awaited", Doubted: "doubted"} {
 		if n, err := c.Pending(ctx, list); err == nil {
 			c.metrics.inquiries.WithLabelValues(name).Set(float64(n))

@@ -18,6 +18,9 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
+// The tests of this file run one after the other: each is a whole system at work, and
+// together they would keep the machine from what other tests are about.
+
 // world is a Step Functions whose events come by the way that provision makes, and
 // Redis.
 type world struct {
@@ -153,7 +156,6 @@ var lossy = localaws.Emission{
 // execution is told as it is in the end, no poll asks AWS, and the deliveries are
 // accounted for. A statusd that does not audit is the control.
 func TestEveryExecutionEndsRight(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, shortLives)
 	w.aws.SetEmission(lossy)
 	w.aws.SetLag(200 * time.Millisecond)
@@ -196,7 +198,6 @@ func health(d *daemon) string {
 // they are run twice. A statusd that does not audit is the control: it says so, too,
 // and what runs stays unknown.
 func TestRedisIsEmptied(t *testing.T) {
-	t.Parallel()
 	plot := func(a localaws.Attempt) localaws.Ending {
 		if strings.HasPrefix(a.Name, "long") {
 			return localaws.Ending{}
@@ -303,7 +304,6 @@ func (w *world) replay(name string) {
 // TestAnOutputIsFetchedOnce: however often the event comes, however many processes
 // there are, and though the first is killed before it can ask.
 func TestAnOutputIsFetchedOnce(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, func(a localaws.Attempt) localaws.Ending {
 		return localaws.Ending{After: 100 * time.Millisecond, Status: "SUCCEEDED", Output: `{"large":"` + strings.Repeat(`\"`, 100_000) + `"}`}
 	})
@@ -336,7 +336,6 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 
 // TestAnOutputThatCannotBeHad is given up at once, and told without it.
 func TestAnOutputThatCannotBeHad(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, func(localaws.Attempt) localaws.Ending {
 		return localaws.Ending{After: 100 * time.Millisecond, Status: "SUCCEEDED", Output: `{"large":"` + strings.Repeat(`\"`, 100_000) + `"}`}
 	})
