@@ -64,7 +64,7 @@ func TestDiagnose(t *testing.T) {
 func TestDiagnoseUnreachable(t *testing.T) {
 	t.Parallel()
 	found, unchecked := problems(t, Options{URL: "redis://127.0.0.1:1"})
-	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+1 {
+	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+2 {
 		t.Errorf("found %+v, %d not checked", found, unchecked)
 	}
 }
@@ -90,5 +90,31 @@ func TestDiagnoseOnePrimary(t *testing.T) {
 		if f.OK() != c.ok || !c.ok && f.Cure == "" {
 			t.Errorf("%s: %+v", name, f)
 		}
+	}
+}
+
+// TestAgeOfEvents: how long events wait is told by those that were taken.
+func TestAgeOfEvents(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	if f := c.diagnoseEvents(t.Context(), true); !f.OK() {
+		t.Errorf("without an event: %+v", f)
+	}
+	fresh, late := running(testARN(t, "fresh"), now().Add(-time.Minute)), running(testARN(t, "late"), now())
+	fresh.EmittedAt, fresh.ReceivedAt = now().Add(-time.Second), now()
+	late.EmittedAt, late.ReceivedAt = now().Add(-time.Hour), now()
+	apply(t, c, fresh)
+	if f := c.diagnoseEvents(t.Context(), true); !f.OK() || !strings.Contains(f.Detail, "1s old") {
+		t.Errorf("a fresh one: %+v", f)
+	}
+	replayed := failed(testARN(t, "replayed"), now(), "no")
+	replayed.Source, replayed.EmittedAt, replayed.ReceivedAt = FromReplay, now().Add(-time.Hour), now()
+	apply(t, c, replayed)
+	if f := c.diagnoseEvents(t.Context(), true); !f.OK() {
+		t.Errorf("a replay is old by nature: %+v", f)
+	}
+	apply(t, c, late)
+	if f := c.diagnoseEvents(t.Context(), true); f.OK() || !strings.Contains(f.Problem, "1h0m") || f.Cure == "" {
+		t.Errorf("a late one: %+v", f)
 	}
 }
