@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -43,6 +44,14 @@ func TestAPrimaryDies(t *testing.T) {
 			c := openTest(t, url, autoAcks)
 			cachetest.Eventually(t, 10*time.Second, "replicas confirm writes", func() bool { return c.acks.Load() == 1 })
 			confirmed, gap := applyThrough(t, c, primary.Kill)
+			cachetest.Eventually(t, 10*time.Second, "readers know the new primary, too", func() bool {
+				for _, found := range c.GetMany(t.Context(), confirmed[:min(len(confirmed), 200)]) {
+					if found.Err != nil && !errors.Is(found.Err, ErrNotFound) {
+						return false
+					}
+				}
+				return true
+			})
 			if n := lost(t, c, confirmed); n > 0 {
 				t.Errorf("%d of %d are lost", n, len(confirmed))
 			}
