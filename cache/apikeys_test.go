@@ -79,7 +79,7 @@ func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
 	if err != nil || !again.RevokedAt.Equal(revoked.RevokedAt) {
 		t.Errorf("revoking again: %+v, %v", again, err)
 	}
-	cachetest.Eventually(t, 2*time.Second, "the revoked key is refused", func() bool { return refused(t, c, secret) })
+	cachetest.Eventually(t, "the revoked key is refused", func() bool { return refused(t, c, secret) })
 	if refused(t, c, other) {
 		t.Error("the other key is refused too")
 	}
@@ -116,7 +116,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 			}
 			runTest(t, there)
 			secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
-			cachetest.Eventually(t, 5*time.Second, "the key is near", func() bool {
+			cachetest.Eventually(t, "the key is near", func() bool {
 				e, ok := there.keys.near.GetIfPresent(there.keys.hash(secret))
 				return !refused(t, there, secret) && ok && e.key != nil
 			})
@@ -130,7 +130,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 				t.Error("the process that revoked it accepts it")
 			}
 			if test.limit > 0 {
-				cachetest.Eventually(t, test.limit, "the key is refused", func() bool { return refused(t, there, secret) })
+				cachetest.Eventually(t, "the key is refused", func() bool { return refused(t, there, secret) })
 				return
 			}
 			<-time.After(2 * time.Second)
@@ -258,7 +258,7 @@ func TestKeysOfTheFileSurviveRedis(t *testing.T) {
 	again, created := createKey(t, maker, Key{Name: "again", Owner: "ada", Scope: ScopeRead})
 	writeKeys(t, path, append(keys, created)...)
 	s.Do("FLUSHALL")
-	cachetest.Eventually(t, 2*keysFileInterval, "the file is read again", func() bool { return !refused(t, c, again) })
+	cachetest.Eventually(t, "the file is read again", func() bool { return !refused(t, c, again) })
 
 	s.Kill()
 	expect("without Redis", map[string]bool{filed: true, ended: false, again: true})

@@ -44,7 +44,7 @@ func TestGetAtLeastDoesNotShareAnOlderRead(t *testing.T) {
 					t.Errorf("%+v, %v; want at least %s", r, err, newer.Version())
 				}
 			})
-			cachetest.Eventually(t, readLimit, "both wait", func() bool { return testutil.ToFloat64(c.metrics.nearMisses) == 2 })
+			cachetest.Eventually(t, "both wait", func() bool { return testutil.ToFloat64(c.metrics.nearMisses) == 2 })
 			close(release)
 			wg.Wait()
 		})

@@ -42,9 +42,9 @@ func TestAPrimaryDies(t *testing.T) {
 			t.Parallel()
 			url, primary := start(t)
 			c := openTest(t, url, autoAcks)
-			cachetest.Eventually(t, 10*time.Second, "replicas confirm writes", func() bool { return c.acks.Load() == 1 })
+			cachetest.Eventually(t, "replicas confirm writes", func() bool { return c.acks.Load() == 1 })
 			confirmed, gap := applyThrough(t, c, primary.Kill)
-			cachetest.Eventually(t, 10*time.Second, "readers know the new primary, too", func() bool {
+			cachetest.Eventually(t, "readers know the new primary, too", func() bool {
 				for _, found := range c.GetMany(t.Context(), confirmed[:min(len(confirmed), 200)]) {
 					if found.Err != nil && !errors.Is(found.Err, ErrNotFound) {
 						return false
@@ -59,7 +59,7 @@ func TestAPrimaryDies(t *testing.T) {
 			if t.Logf("writes failed for %v", gap); gap < 500*time.Millisecond || gap > limit {
 				t.Errorf("want some time, and at most %v", limit)
 			}
-			cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+			cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
 		})
 	}
 }
@@ -110,7 +110,7 @@ func TestAFrozenReplica(t *testing.T) {
 		e := running(testARN(t, "replicated"), now())
 		return func() bool { return c.Ping(t.Context()) == nil && c.Apply(t.Context(), []Execution{e})[0].Final() }
 	}
-	cachetest.Eventually(t, 15*time.Second, "the replica confirms", func() bool {
+	cachetest.Eventually(t, "the replica confirms", func() bool {
 		return auto.Check(t.Context()) == nil && auto.acks.Load() == 1 && takesWrites(always)()
 	})
 	replica.Freeze()
@@ -130,9 +130,9 @@ func TestAFrozenReplica(t *testing.T) {
 		t.Error("without confirmation by replicas writes fail too: the fault is another one")
 	}
 	replica.Thaw()
-	cachetest.Eventually(t, 5*time.Second, "the replica confirms again", takesWrites(always))
+	cachetest.Eventually(t, "the replica confirms again", takesWrites(always))
 	replica.Kill()
-	cachetest.Eventually(t, 4*time.Second, "a replica that is gone is not counted", takesWrites(auto))
+	cachetest.Eventually(t, "a replica that is gone is not counted", takesWrites(auto))
 	if takesWrites(always)() {
 		t.Error("confirmed by a replica that is gone")
 	}

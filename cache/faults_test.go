@@ -156,7 +156,7 @@ func TestFrozenRedis(t *testing.T) {
 		}
 	}
 	s.Thaw()
-	cachetest.Eventually(t, 5*time.Second, "writes are confirmed again", func() bool {
+	cachetest.Eventually(t, "writes are confirmed again", func() bool {
 		return c.Ping(t.Context()) == nil && c.Apply(t.Context(), []Execution{e})[0].Final()
 	})
 	if r := stored(t, c, e.ARN); r.Version != e.Version() {

@@ -49,7 +49,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				return
 			}
 			n.end()
-			cachetest.Eventually(t, 5*time.Second, "the change feed is heard again", func() bool { return reader.Ready() == nil })
+			cachetest.Eventually(t, "the change feed is heard again", func() bool { return reader.Ready() == nil })
 			if age := h.observe(t, reader, writer, time.Second); age > time.Second {
 				t.Errorf("after the fault a read was %v old", age)
 			}
@@ -134,7 +134,7 @@ func TestFeedComesBack(t *testing.T) {
 		if killed := s.Do("CLIENT KILL TYPE pubsub"); killed != ":1" {
 			t.Fatalf("killed %s connections", killed)
 		}
-		cachetest.Eventually(t, 5*time.Second, "everything near is thrown away and the feed is heard", func() bool {
+		cachetest.Eventually(t, "everything near is thrown away and the feed is heard", func() bool {
 			return c.near.generation.Load() > generation+1 && c.Ready() == nil
 		})
 	}
@@ -148,13 +148,13 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 	c := openTest(t, s.URL())
 	arn := testARN(t, "gone")
 	apply(t, c, succeeded(arn, now(), `{}`))
-	cachetest.Eventually(t, 5*time.Second, "the record is near", func() bool {
+	cachetest.Eventually(t, "the record is near", func() bool {
 		_, err := c.Get(t.Context(), arn)
 		_, ok := c.Peek(string(arn))
 		return err == nil && ok
 	})
 	s.Kill()
-	cachetest.Eventually(t, maxAge, "the loss is noticed", func() bool { return c.Ready() != nil })
+	cachetest.Eventually(t, "the loss is noticed", func() bool { return c.Ready() != nil })
 	if _, ok := c.Peek(string(arn)); ok {
 		t.Error("told although Redis is gone")
 	}
@@ -162,7 +162,7 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 		t.Errorf("the reason is %v", err)
 	}
 	s.Start()
-	cachetest.Eventually(t, 5*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
 	if r := stored(t, c, arn); r != nil {
 		t.Errorf("an empty Redis knows %s", r.Status)
 	}

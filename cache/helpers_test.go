@@ -65,7 +65,7 @@ func runTest(t testing.TB, c *Cache) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
 }
 
 // now is the present with the precision of an event.

@@ -196,7 +196,7 @@ func TestClaimsAreExclusive(t *testing.T) {
 	if err := c.Postpone(t.Context(), Awaited, again, 0); err != nil {
 		t.Fatal(err)
 	}
-	cachetest.Eventually(t, 5*time.Second, "a lease that is over is claimed", func() bool {
+	cachetest.Eventually(t, "a lease that is over is claimed", func() bool {
 		due, err := c.Claim(t.Context(), Awaited, 1, time.Hour)
 		return err == nil && len(due) == 1 && due[0].ARN == again
 	})

@@ -142,7 +142,7 @@ func listedInOrder(t *testing.T, c *Cache) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.Eventually(t, time.Second+200*time.Millisecond, "counts are a second old at most", func() bool {
+	cachetest.Eventually(t, "counts are a second old at most", func() bool {
 		got, err := c.Counts(t.Context(), "order0", false)
 		return err == nil && got == want
 	})

@@ -116,7 +116,7 @@ func TestReadsEndInTime(t *testing.T) {
 		_, ok := c.Peek(string(known))
 		return err == nil && ok
 	}
-	cachetest.Eventually(t, 5*time.Second, "the record is near", isNear) // not before the change is heard
+	cachetest.Eventually(t, "the record is near", isNear) // not before the change is heard
 	s.Freeze()
 	if r, ok := c.Peek(string(known)); !ok || r.Status != Succeeded {
 		t.Error("the near cache was off before it had to be")
@@ -134,12 +134,12 @@ func TestReadsEndInTime(t *testing.T) {
 	if begun, err := time.Now(), frozen.Get(t.Context(), "x").Err(); err == nil || time.Since(begun) < limit {
 		t.Errorf("a client without our limits waited %v only: Redis was not frozen (%v)", time.Since(begun), err)
 	}
-	cachetest.Eventually(t, 5*time.Second, "the near cache is off", func() bool { return c.Ready() != nil })
+	cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
 	if _, ok := c.Peek(string(known)); ok {
 		t.Error("the near cache answers although nothing vouches for it")
 	}
 	s.Thaw()
-	cachetest.Eventually(t, 5*time.Second, "the near cache is back", isNear)
+	cachetest.Eventually(t, "the near cache is back", isNear)
 }
 
 // readAll reads many executions at once and returns how long each took. None of

@@ -101,7 +101,7 @@ func TestALimitThatWasRaised(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	spendAll(t, c, quotaKey(10))
-	cachetest.Eventually(t, 3*limitReachedLife, "the raised limit counts", func() bool {
+	cachetest.Eventually(t, "the raised limit counts", func() bool {
 		_, err := c.SpendQuota(t.Context(), quotaKey(20))
 		return err == nil
 	})
@@ -223,7 +223,7 @@ func TestQuotaWithoutRedis(t *testing.T) {
 		}
 	}
 	s.Thaw()
-	cachetest.Eventually(t, 5*time.Second, "requests are let in again", func() bool {
+	cachetest.Eventually(t, "requests are let in again", func() bool {
 		_, err := c.SpendQuota(t.Context(), k)
 		return err == nil
 	})
@@ -260,7 +260,7 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 		}
 	}
 	// It answers too late for the first question, and in time for a second.
-	cachetest.Eventually(t, 5*time.Second, "Redis sleeps", func() bool {
+	cachetest.Eventually(t, "Redis sleeps", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		return node.Ping(ctx).Err() != nil

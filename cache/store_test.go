@@ -119,7 +119,7 @@ func storeSuite(t *testing.T, url string) {
 			if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
 				t.Fatal(err)
 			}
-			cachetest.Eventually(t, 2*time.Second, "the revoked key is refused", func() bool { return refused(t, c, secret) })
+			cachetest.Eventually(t, "the revoked key is refused", func() bool { return refused(t, c, secret) })
 		},
 		"a change is heard": func(t *testing.T, c *Cache) {
 			arn, start := testARN(t, "heard"), now()
@@ -131,11 +131,11 @@ func storeSuite(t *testing.T, url string) {
 				}
 			}
 			apply(t, c, failed(arn, start, "no"))
-			cachetest.Eventually(t, 5*time.Second, "the failure is near", near(Failed)) // for a minute, unless a change is heard
+			cachetest.Eventually(t, "the failure is near", near(Failed)) // for a minute, unless a change is heard
 			again := running(arn, start)
 			again.RedriveCount = 1
 			apply(t, c, again)
-			cachetest.Eventually(t, 2*time.Second, "the redrive is near", near(Running))
+			cachetest.Eventually(t, "the redrive is near", near(Running))
 		},
 		"an unknown execution": func(t *testing.T, c *Cache) {
 			if r := stored(t, c, testARN(t, "nobody")); r != nil {

@@ -104,7 +104,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 		if err := c.Settle(t.Context(), Doubted, doubted); err != nil {
 			t.Error(err)
 		}
-		cachetest.Eventually(t, 5*time.Second, "the next is due", func() bool {
+		cachetest.Eventually(t, "the next is due", func() bool {
 			next, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
 			if err != nil || next == nil {
 				return false
@@ -114,7 +114,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			}
 			return true
 		})
-		cachetest.Eventually(t, 5*time.Second, "every process knows", func() bool {
+		cachetest.Eventually(t, "every process knows", func() bool {
 			return c.Audits()[machine].ConfirmedUntil.Equal(fine)
 		})
 	},
@@ -300,7 +300,7 @@ func TestLossIsNoticed(t *testing.T) {
 			t.Parallel()
 			s := cachetest.Redis(t)
 			c, other := openTest(t, s.URL()), openTest(t, s.URL())
-			cachetest.Eventually(t, 20*time.Second, "it is known that time went by", func() bool {
+			cachetest.Eventually(t, "it is known that time went by", func() bool {
 				beats, err := c.writers.HGet(t.Context(), c.names.partitions[0].born, "beats").Int()
 				return err == nil && beats > 2*(beatsKept+1)
 			})
@@ -308,7 +308,7 @@ func TestLossIsNoticed(t *testing.T) {
 				t.Fatalf("nothing was lost, and it says %+v", c.Lost())
 			}
 			lose(s, c)
-			cachetest.Eventually(t, 5*time.Second, "every process says so", func() bool { return c.Lost() != nil && other.Lost() != nil })
+			cachetest.Eventually(t, "every process says so", func() bool { return c.Lost() != nil && other.Lost() != nil })
 			if !c.Learning(now().Add(-time.Minute)) {
 				t.Error("what was swept before counts")
 			}
@@ -321,7 +321,7 @@ func TestLossIsNoticed(t *testing.T) {
 					t.Errorf("what began from %v to %v ends a loss at %v", tooLittle[0], tooLittle[1], at)
 				}
 			}
-			cachetest.Eventually(t, 10*time.Second, "it is over when all is learnt again", func() bool {
+			cachetest.Eventually(t, "it is over when all is learnt again", func() bool {
 				return c.Backfilled(t.Context(), at.Add(-2*time.Hour), time.Now()) == nil && c.Lost() == nil && other.Lost() == nil
 			})
 		})

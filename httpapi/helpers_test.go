@@ -89,7 +89,7 @@ func newServiceOn(t testing.TB, url string, change ...func(*Options)) *service {
 		_ = c.Close()
 	})
 	s.url = "http://" + s.listen()
-	cachetest.Eventually(t, 10*time.Second, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
 	return s
 }
 

@@ -27,7 +27,7 @@ func (s *service) later(method, target, token string, change ...func(*http.Reque
 // untilWaiting returns when so many requests wait in the server.
 func (s *service) untilWaiting(n int) {
 	s.t.Helper()
-	cachetest.Eventually(s.t, 10*time.Second, fmt.Sprint(n, " requests wait"), func() bool { return s.room.waiting() == n })
+	cachetest.Eventually(s.t, fmt.Sprint(n, " requests wait"), func() bool { return s.room.waiting() == n })
 }
 
 func finished(e cache.Execution, output string) cache.Execution {

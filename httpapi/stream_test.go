@@ -139,7 +139,7 @@ func TestAStreamTellsEachChange(t *testing.T) {
 		redriven := e
 		redriven.RedriveCount = 1
 		s.apply(redriven)
-		cachetest.Eventually(t, 5*time.Second, "the redrive is heard of", func() bool {
+		cachetest.Eventually(t, "the redrive is heard of", func() bool {
 			r, err := s.cache.Get(t.Context(), e.ARN)
 			return err == nil && r.Version == redriven.Version()
 		})

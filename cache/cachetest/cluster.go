@@ -1,14 +1,11 @@
 package cachetest
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // ClusterServers is a Redis Cluster of the test's own: three primaries and a
@@ -25,6 +22,7 @@ const clusterShards = 3
 // replaced by its replica. It returns when every node takes part.
 func Cluster(t testing.TB) *ClusterServers {
 	t.Helper()
+	SkipShort(t, "redis-server")
 	c := &ClusterServers{}
 	for range clusterShards {
 		c.Primaries = append(c.Primaries, clusterNode(t))
@@ -67,8 +65,17 @@ func (s *Server) busPort() string { return s.args[len(s.args)-1] }
 func (c *ClusterServers) await(t testing.TB, what string, met func(*Server) bool) {
 	t.Helper()
 	for _, s := range c.Servers() {
-		Eventually(t, 20*time.Second, what, func() bool { return met(s) })
+		Eventually(t, what, func() bool { return met(s) })
 	}
+}
+
+// NoFailover ends the failovers: from here on no node is taken for dead, however
+// long a busy machine lets it wait. It is for tests of something else.
+func (c *ClusterServers) NoFailover() *ClusterServers {
+	for _, s := range c.Servers() {
+		s.Do("CONFIG SET cluster-node-timeout 3600000")
+	}
+	return c
 }
 
 // Servers returns every node, primaries first.
@@ -85,32 +92,4 @@ func addresses(servers []*Server) string {
 		all[i] = s.Addr
 	}
 	return strings.Join(all, ",")
-}
-
-// text sends one inline command that is answered by a text, and fails the test
-// if it is not.
-func (s *Server) text(command string) string {
-	s.t.Helper()
-	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
-		s.t.Fatal(err)
-	}
-	r := bufio.NewReader(c)
-	head, err := r.ReadString('\n')
-	length, notLength := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(head, "$")))
-	if err != nil || notLength != nil {
-		s.t.Fatalf("%s: %q, %v", command, head, err)
-	}
-	text := make([]byte, length)
-	if _, err := io.ReadFull(r, text); err != nil {
-		s.t.Fatalf("%s: %v", command, err)
-	}
-	return string(text)
 }

@@ -1,11 +1,14 @@
 // Package cachetest starts real Redis servers for tests. A test that needs one
-// and finds none fails: it does not skip.
+// and finds none fails. With go test -short it is skipped: then no test starts
+// another program.
 package cachetest
 
 import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -24,12 +27,14 @@ type Server struct {
 	args []string
 	dir  string
 	cmd  *exec.Cmd
+	gone chan struct{} // closed when the process has ended
 }
 
 // Redis starts a server without persistence; more arguments of redis-server may
 // follow, such as "--appendonly", "yes".
 func Redis(t testing.TB, args ...string) *Server {
 	t.Helper()
+	SkipShort(t, "redis-server")
 	port := FreePort(t)
 	s := &Server{
 		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
@@ -62,18 +67,21 @@ func (s *Server) Start() {
 	} else if err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
+	gone, cmd := make(chan struct{}), s.cmd
+	s.gone = gone
+	go func() {
+		defer close(gone)
+		_ = cmd.Wait() // says that it was killed, or what it has printed
+	}()
 	s.await(&out)
 }
 
 // await returns when the server has loaded its files and answers.
 func (s *Server) await(out fmt.Stringer) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline) && !s.exited(); {
 		if answer, err := s.ask("PING"); err == nil && answer == "+PONG" {
 			return
-		}
-		if s.exited() {
-			break
 		}
 		pause()
 	}
@@ -81,24 +89,63 @@ func (s *Server) await(out fmt.Stringer) {
 }
 
 func (s *Server) exited() bool {
-	return syscall.Kill(s.cmd.Process.Pid, 0) != nil
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// send sends one inline command on a connection of its own, and returns the
+// reader of the answer and what ends the connection.
+func (s *Server) send(command string) (answer *bufio.Reader, end func(), err error) {
+	c, err := net.DialTimeout("tcp", s.Addr, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	end = func() { _ = c.Close() }
+	err = c.SetDeadline(time.Now().Add(limit))
+	if err == nil {
+		_, err = c.Write([]byte(command + "\r\n"))
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return bufio.NewReader(c), end, nil
 }
 
 // ask sends one inline command and returns the first line of the answer.
 func (s *Server) ask(command string) (string, error) {
-	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	r, end, err := s.send(command)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = c.Close() }()
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return "", err
-	}
-	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
-		return "", err
-	}
-	line, err := bufio.NewReader(c).ReadString('\n')
+	defer end()
+	line, err := r.ReadString('\n')
 	return strings.TrimSpace(line), err
+}
+
+// text sends one inline command that is answered by a text, and fails the test
+// if it is not.
+func (s *Server) text(command string) string {
+	s.t.Helper()
+	r, end, err := s.send(command)
+	if err != nil {
+		s.t.Fatalf("%s: %v", command, err)
+	}
+	defer end()
+	head, err := r.ReadString('\n')
+	length, notLength := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(head, "$")))
+	if err != nil || notLength != nil {
+		s.t.Fatalf("%s: %q, %v", command, head, err)
+	}
+	text := make([]byte, length)
+	if _, err := io.ReadFull(r, text); err != nil {
+		s.t.Fatalf("%s: %v", command, err)
+	}
+	return string(text)
 }
 
 // Do sends one inline command, and fails the test if Redis refuses it. It
@@ -119,7 +166,7 @@ func (s *Server) Kill() {
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGCONT) // a frozen one would not be reaped
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait() // says that it was killed
+	<-s.gone
 	s.cmd = nil
 }
 
@@ -136,36 +183,40 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
-// FreePort returns a port of loopback that nobody listens on.
+// FreePort returns a port of loopback that nobody listens on, and that no other
+// test gets until t has ended, in whatever process: a UDP socket of the same
+// number is the claim to it. It lies below the ports from which the system takes
+// those of outgoing connections, so it is still free when a server comes back.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 20_000, 12_000
+	for range count {
+		port := first + rand.N(count)
+		claim, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			continue
+		}
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil { // some other program has it
+			_ = claim.Close()
+			continue
+		}
+		_ = l.Close()
+		t.Cleanup(func() { _ = claim.Close() })
+		return port
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // Info returns one field of INFO.
 func (s *Server) Info(field string) string {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.Addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	if _, err := c.Write([]byte("INFO\r\n")); err != nil {
-		s.t.Fatal(err)
-	}
-	r := bufio.NewReader(c)
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			s.t.Fatalf("INFO has no %s: %v", field, err)
-		}
+	for line := range strings.Lines(s.text("INFO")) {
 		if v, ok := strings.CutPrefix(line, field+":"); ok {
 			return strings.TrimSpace(v)
 		}
 	}
+	s.t.Fatalf("INFO has no %s", field)
+	return ""
 }

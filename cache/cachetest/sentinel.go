@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // SentinelServers is a primary with one replica, watched by three Sentinels.
@@ -25,17 +24,18 @@ const masterName = "main"
 // a second. It returns when the Sentinels know each other and the replica.
 func Sentinel(t testing.TB) *SentinelServers {
 	t.Helper()
+	SkipShort(t, "redis-server")
 	s := &SentinelServers{Primary: Redis(t), Replica: Redis(t)}
 	host, port, _ := net.SplitHostPort(s.Primary.Addr)
 	s.Replica.Do("REPLICAOF " + host + " " + port)
-	Eventually(t, 20*time.Second, "the replica is in step", func() bool {
+	Eventually(t, "the replica is in step", func() bool {
 		return strings.Contains(s.Replica.text("INFO replication"), "master_link_status:up")
 	})
 	for range 3 {
 		s.Sentinels = append(s.Sentinels, watcher(t, host, port))
 	}
 	for _, w := range s.Sentinels {
-		Eventually(t, 20*time.Second, "the Sentinels know each other and the replica", func() bool {
+		Eventually(t, "the Sentinels know each other and the replica", func() bool {
 			return strings.Contains(w.text("INFO sentinel"), "status=ok,address="+s.Primary.Addr+",slaves=1,sentinels=3")
 		})
 	}
@@ -57,6 +57,15 @@ func watcher(t testing.TB, host, port string) *Server {
 	}
 	s.Start()
 	t.Cleanup(s.Kill)
+	return s
+}
+
+// NoFailover ends the failovers: from here on the primary is not taken for dead,
+// however long a busy machine lets it wait. It is for tests of something else.
+func (s *SentinelServers) NoFailover() *SentinelServers {
+	for _, w := range s.Sentinels {
+		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds 3600000")
+	}
 	return s
 }
 

@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
-// Eventually returns when met reports true, and fails the test if that takes
-// longer than the limit.
-func Eventually(t testing.TB, limit time.Duration, what string, met func() bool) {
+// limit bounds every wait for a condition. It is no promise of anybody's: it only
+// ends a test whose condition will never be met, so a machine that is busy with
+// other work must not reach it.
+const limit = 2 * time.Minute
+
+// Eventually returns when met reports true, and fails the test if that does not
+// happen within two minutes. How soon something has to happen is measured by make
+// bench, not here.
+func Eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
 		if met() {
@@ -22,6 +28,15 @@ func Eventually(t testing.TB, limit time.Duration, what string, met func() bool)
 
 // pause waits a moment before a condition is looked at again.
 func pause() { <-time.After(2 * time.Millisecond) }
+
+// SkipShort leaves a test out of go test -short, which starts no other program and
+// is quick. It is for a test that needs either; what says which.
+func SkipShort(t testing.TB, what string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs " + what)
+	}
+}
 
 // lockedBuffer takes what a child process prints.
 type lockedBuffer struct {

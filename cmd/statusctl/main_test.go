@@ -174,9 +174,9 @@ func TestWatch(t *testing.T) {
 			}
 			p := apptest.Start(t, "statusctl", env, append([]string{"watch", executions + name}, args...)...)
 			if len(args) == 0 || args[0] == "--json" {
-				cachetest.Eventually(t, 10*time.Second, "it is seen running", func() bool { return strings.Contains(p.Output(), "RUNNING") })
+				cachetest.Eventually(t, "it is seen running", func() bool { return strings.Contains(p.Output(), "RUNNING") })
 			} else {
-				cachetest.Eventually(t, 10*time.Second, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
+				cachetest.Eventually(t, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
 			}
 			apply(t, c, execution(t, name, status))
 			if got := p.Wait(10 * time.Second); got != code {
@@ -226,9 +226,9 @@ func TestList(t *testing.T) {
 		t.Error(out)
 	}
 	p := apptest.Start(t, "statusctl", env, "list", "--follow", "--json")
-	cachetest.Eventually(t, 10*time.Second, "the newest are there", func() bool { return strings.Count(p.Output(), "\n") == 7 })
+	cachetest.Eventually(t, "the newest are there", func() bool { return strings.Count(p.Output(), "\n") == 7 })
 	apply(t, c, execution(t, "e7", cache.Running))
-	cachetest.Eventually(t, 10*time.Second, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
+	cachetest.Eventually(t, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
 	p.Signal(os.Interrupt)
 	if got := p.Wait(10 * time.Second); got != exitInterrupted {
 		t.Errorf("interrupted: exit code %d", got)

@@ -96,7 +96,7 @@ func TestReplayIsLeftRunning(t *testing.T) {
 	}
 	server.SetDelays(localaws.Delays{ReplayedMinute: time.Hour})
 	p := apptest.Start(t, "statusctl", env, "replay", "--archive", "status-events", "--from", "1h", "--to", "0s", "--now", "--every", "10ms")
-	cachetest.Eventually(t, 20*time.Second, "the replay runs", func() bool { return strings.Contains(p.Output(), `"state":"STARTING"`) })
+	cachetest.Eventually(t, "the replay runs", func() bool { return strings.Contains(p.Output(), `"state":"STARTING"`) })
 	p.Signal(syscall.SIGINT)
 	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "statusctl replay --follow status-events-") {
 		t.Errorf("exit code %d: %s", code, p.Output())

@@ -94,7 +94,7 @@ func TestBackfillGoesOn(t *testing.T) {
 	since, until := time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Format(time.RFC3339)
 	args := []string{"backfill", "--since", since, "--until", until, "--rate", "1000"}
 	p := apptest.Start(t, "statusctl", env, args...)
-	cachetest.Eventually(t, 60*time.Second, "the second page is on its way", func() bool { return aws.Calls()["ListExecutions"] == 2 })
+	cachetest.Eventually(t, "the second page is on its way", func() bool { return aws.Calls()["ListExecutions"] == 2 })
 	p.Signal(syscall.SIGINT)
 	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "to go on within a day") {
 		t.Errorf("exit code %d\n%s", code, p.Output())

@@ -60,7 +60,7 @@ func TestBacklog(t *testing.T) {
 			begun := time.Now()
 			d := w.daemon("DESCRIBE_RATE="+test.rate, "HYDRATE_RATE="+test.rate, "AUDIT_EVERY=1h")
 			late := 0
-			cachetest.Eventually(t, 60*time.Second, "the backlog is worked off", func() bool {
+			cachetest.Eventually(t, "the backlog is worked off", func() bool {
 				asked := time.Now()
 				status, _ := get("http://"+d.api+"/v1/status/"+strings.Replace(w.machine, ":stateMachine:", ":execution:", 1)+":old-1?wait=0", d.key)
 				if status != 200 && status != 404 || time.Since(asked) > time.Second {
@@ -89,7 +89,7 @@ func TestBacklog(t *testing.T) {
 				t.Errorf("%d are wrong", wrong)
 			}
 			if test.most == nil {
-				cachetest.Eventually(t, 20*time.Second, "each missing output is asked for", func() bool {
+				cachetest.Eventually(t, "each missing output is asked for", func() bool {
 					return w.aws.Calls()["DescribeExecution"] >= executions/withoutOutput
 				})
 			}
@@ -114,11 +114,11 @@ func TestLateRunning(t *testing.T) {
 				versions, err := d.cache.Versions(t.Context(), []cache.ARN{arn})
 				return err == nil && versions[0] != ""
 			}
-			cachetest.Eventually(t, 10*time.Second, "the event came", func() bool {
+			cachetest.Eventually(t, "the event came", func() bool {
 				return d.counter("statuscache_events_total", "applied") == 1
 			})
 			if test.gone {
-				cachetest.Eventually(t, 10*time.Second, "it is found out", func() bool { return !known() })
+				cachetest.Eventually(t, "it is found out", func() bool { return !known() })
 				if n := d.counter("statuscache_audit_repairs_total", "ghost"); n != 1 {
 					t.Errorf("%d ghosts", n)
 				}

@@ -172,7 +172,7 @@ func startDaemon(t *testing.T, redis *cachetest.Server, queue string, more ...st
 	if d.key, _, err = d.cache.CreateKey(t.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll}); err != nil {
 		t.Fatal(err)
 	}
-	cachetest.Eventually(t, 30*time.Second, "statusd is ready", func() bool {
+	cachetest.Eventually(t, "statusd is ready", func() bool {
 		status, _ := get("http://"+d.admin+"/readyz", "")
 		return status == 200
 	})
@@ -284,7 +284,7 @@ func TestEveryFixture(t *testing.T) {
 	for arn, e := range newest {
 		want := answer(e)
 		var got string
-		cachetest.Eventually(t, 60*time.Second, string(arn)+" is answered with\n"+want, func() bool {
+		cachetest.Eventually(t, string(arn)+" is answered with\n"+want, func() bool {
 			_, got = d.status(arn, d.key)
 			return got == want
 		})
@@ -294,7 +294,7 @@ func TestEveryFixture(t *testing.T) {
 		}
 	}
 	// One fixture can never be decoded: its three copies are the dead letters.
-	cachetest.Eventually(t, 2*time.Minute, "the queue is empty and the dead letters are three", func() bool {
+	cachetest.Eventually(t, "the queue is empty and the dead letters are three", func() bool {
 		return left(t, client, queue) == 0 && left(t, client, dead) == 3
 	})
 }
@@ -320,7 +320,7 @@ func TestOutputByteForByte(t *testing.T) {
 	}
 	for n, output := range outputs {
 		var got string
-		cachetest.Eventually(t, time.Minute, "execution "+strconv.Itoa(n)+" is known", func() bool {
+		cachetest.Eventually(t, "execution "+strconv.Itoa(n)+" is known", func() bool {
 			var status int
 			status, got = d.status(arnOf(t, n), d.key)
 			return status == 200
@@ -386,7 +386,7 @@ func TestTermination(t *testing.T) {
 		t.Errorf("the last line: %s", last)
 	}
 	again := startDaemon(t, d.redis, queue)
-	cachetest.Eventually(t, time.Minute, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
+	cachetest.Eventually(t, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
 	for n := range 50 {
 		if status, body := again.status(arnOf(t, n), again.key); status != 200 {
 			t.Errorf("execution %d: %d %s", n, status, body)
@@ -446,7 +446,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 				t.Fatal(err)
 			}
 			apptest.Start(t, program, env)
-			cachetest.Eventually(t, 2*time.Minute, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
+			cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
 
 			c, lost := openCache(t, redis), 0
 			for n := range executions {

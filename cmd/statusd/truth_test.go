@@ -174,7 +174,7 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 	if n := d.counter("statuscache_audit_repairs_total", ""); n < executions/20 {
 		t.Errorf("%d repairs only", n)
 	}
-	cachetest.Eventually(t, 10*time.Second, "the deliveries add up", func() bool {
+	cachetest.Eventually(t, "the deliveries add up", func() bool {
 		return d.counter("statuscache_events_total", "") == w.queue.Deliveries() && w.queue.Depth().Total() == 0
 	})
 	if wrong, _ := control.wrong(blind); len(wrong) < executions/20 {
@@ -183,7 +183,7 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 	if body := health(d); !strings.Contains(body, `"status":"ok"`) {
 		t.Errorf("health: %s", body)
 	}
-	cachetest.Eventually(t, 10*time.Second, "everything is confirmed", func() bool {
+	cachetest.Eventually(t, "everything is confirmed", func() bool {
 		return strings.Contains(health(d), `"doubts":0`) && !strings.Contains(health(d), `"confirmedUntil":null`)
 	})
 }
@@ -218,18 +218,18 @@ func TestRedisIsEmptied(t *testing.T) {
 		wrong, _ := w.wrong(d)
 		return len(wrong) == 0
 	}
-	cachetest.Eventually(t, 60*time.Second, "all but the long have ended, and all is known", known)
-	cachetest.Eventually(t, 10*time.Second, "the control knows what runs", func() bool {
+	cachetest.Eventually(t, "all but the long have ended, and all is known", known)
+	cachetest.Eventually(t, "the control knows what runs", func() bool {
 		wrong, _ := control.wrong(blind)
 		return len(wrong) == 0
 	})
 	w.redis.Do("FLUSHALL")
 	control.redis.Do("FLUSHALL")
 	d.key, blind.key = w.newKey(d), control.newKey(blind) // they went, too
-	cachetest.Eventually(t, 5*time.Second, "it says so", func() bool {
+	cachetest.Eventually(t, "it says so", func() bool {
 		return strings.Contains(health(d), "degraded") && strings.Contains(health(d), "records: lost")
 	})
-	cachetest.Eventually(t, 20*time.Second, "what runs is known again", func() bool {
+	cachetest.Eventually(t, "what runs is known again", func() bool {
 		wrong, _ := w.wrong(d)
 		for _, each := range wrong {
 			if strings.HasPrefix(each, "long") {
@@ -249,15 +249,15 @@ func TestRedisIsEmptied(t *testing.T) {
 	}
 	for range 2 {
 		w.backfill(d)
-		cachetest.Eventually(t, 10*time.Second, "all is known after a backfill", known)
+		cachetest.Eventually(t, "all is known after a backfill", known)
 	}
-	cachetest.Eventually(t, 30*time.Second, "it says ok when all is known", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
+	cachetest.Eventually(t, "it says ok when all is known", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
 
 	w.redis.Do("FLUSHALL")
 	d.key = w.newKey(d)
 	for n := range 2 {
 		w.replay(fmt.Sprint("replay-", n))
-		cachetest.Eventually(t, 30*time.Second, "what was replayed is known", func() bool {
+		cachetest.Eventually(t, "what was replayed is known", func() bool {
 			return known() && w.queue.Depth().Total() == 0
 		})
 	}
@@ -312,7 +312,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	killed := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h")
 	const executions = 30
 	w.start("large", executions)
-	cachetest.Eventually(t, 20*time.Second, "all outputs are awaited", func() bool {
+	cachetest.Eventually(t, "all outputs are awaited", func() bool {
 		n, err := killed.cache.Pending(t.Context(), cache.Awaited)
 		return err == nil && n == executions && w.queue.Depth().Total() == 0
 	})
@@ -348,7 +348,7 @@ func TestAnOutputThatCannotBeHad(t *testing.T) {
 	d := w.daemon()
 	w.start("denied", 1)
 	arn := cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1) + ":denied-0")
-	cachetest.Eventually(t, 20*time.Second, "it is given up", func() bool {
+	cachetest.Eventually(t, "it is given up", func() bool {
 		_, body := d.status(arn, d.key)
 		return strings.Contains(body, `"status":"SUCCEEDED"`) && strings.HasSuffix(body, `"output":null,"outputTruncated":true}}`)
 	})
@@ -359,7 +359,7 @@ func TestAnOutputThatCannotBeHad(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.cache.Apply(t.Context(), []cache.Execution{e}) // as a backfill does
-	cachetest.Eventually(t, 5*time.Second, "it is there after all", func() bool {
+	cachetest.Eventually(t, "it is there after all", func() bool {
 		_, body := d.status(arn, d.key)
 		return strings.Contains(body, `"large"`)
 	})

@@ -70,7 +70,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 					}
 				})
 			}
-			cachetest.Eventually(t, 30*time.Second, "all wait", func() bool {
+			cachetest.Eventually(t, "all wait", func() bool {
 				_, text := get("http://"+d.admin+"/metrics", "")
 				return strings.Contains(text, fmt.Sprintf("statuscache_waiting_requests %d\n", polls+streams))
 			})
@@ -93,7 +93,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 				t.Errorf("%d of %d requests failed, exit code %d after %v", n, polls+streams, code, took)
 			}
 			again := startDaemon(t, d.redis, queue)
-			cachetest.Eventually(t, time.Minute, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
+			cachetest.Eventually(t, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
 			for n := range messages {
 				if status, body := again.status(arnOf(t, n), again.key); status != 200 {
 					t.Errorf("execution %d: %d %s", n, status, body)
@@ -153,7 +153,7 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 		arns = append(arns, string(e.ARN))
 	}
 	told := follow(t, first, arns)
-	cachetest.Eventually(t, 30*time.Second, "all are seen running", func() bool { return told.count("RUNNING") == executions })
+	cachetest.Eventually(t, "all are seen running", func() bool { return told.count("RUNNING") == executions })
 	end := func(third int) {
 		for i := range executions {
 			if i%3 == third {
@@ -162,15 +162,15 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 		}
 	}
 	end(0)
-	cachetest.Eventually(t, 10*time.Second, "some have ended", func() bool { return told.count("SUCCEEDED") == executions/3 })
+	cachetest.Eventually(t, "some have ended", func() bool { return told.count("SUCCEEDED") == executions/3 })
 	first.Kill()
 	end(1)
 	second := startDaemon(t, redis, queue, "LISTEN_ADDR="+first.api)
-	cachetest.Eventually(t, 30*time.Second, "what ended meanwhile is seen", func() bool { return told.count("SUCCEEDED") == 2*executions/3 })
+	cachetest.Eventually(t, "what ended meanwhile is seen", func() bool { return told.count("SUCCEEDED") == 2*executions/3 })
 	_ = second
 	end(2)
-	cachetest.Eventually(t, 30*time.Second, "the rest is seen", func() bool { return told.count("SUCCEEDED") == executions })
-	cachetest.Eventually(t, 10*time.Second, "every stream has ended", func() bool { return told.count("ended") == executions })
+	cachetest.Eventually(t, "the rest is seen", func() bool { return told.count("SUCCEEDED") == executions })
+	cachetest.Eventually(t, "every stream has ended", func() bool { return told.count("ended") == executions })
 	if n := told.count("RUNNING"); n != executions {
 		t.Errorf("RUNNING was told %d times: what was seen is sent again", n)
 	}

@@ -35,7 +35,7 @@ var (
 func startLaptop(t *testing.T, args ...string) *laptop {
 	t.Helper()
 	l := &laptop{Process: apptest.Start(t, "statusdev", nil, args...)}
-	cachetest.Eventually(t, 30*time.Second, "statusdev says how to begin", func() bool { return strings.Contains(l.Output(), "Ctrl-C ends it") })
+	cachetest.Eventually(t, "statusdev says how to begin", func() bool { return strings.Contains(l.Output(), "Ctrl-C ends it") })
 	api, key := apiLine.FindStringSubmatch(l.Output()), keyLine.FindString(l.Output())
 	if api == nil || key == "" {
 		t.Fatalf("no URL or no key:\n%s", l.Output())
@@ -172,7 +172,7 @@ func TestOwnRedisAndPorts(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--redis-url", redis.URL())
-	cachetest.Eventually(t, 20*time.Second, "records are in the Redis that was named", func() bool { return redis.Do("DBSIZE") > ":3" })
+	cachetest.Eventually(t, "records are in the Redis that was named", func() bool { return redis.Do("DBSIZE") > ":3" })
 	l.Signal(syscall.SIGTERM)
 	if code := l.Wait(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -33,7 +33,7 @@ func TestBusIsUsedConcurrently(t *testing.T) {
 		})
 	}
 	group.Wait()
-	cachetest.Eventually(t, 10*time.Second, "the replays have ended", func() bool {
+	cachetest.Eventually(t, "the replays have ended", func() bool {
 		running := b.call("ListReplays", `{"State":"RUNNING"}`)["Replays"].([]any)
 		cancelling := b.call("ListReplays", `{"State":"CANCELLING"}`)["Replays"].([]any)
 		starting := b.call("ListReplays", `{"State":"STARTING"}`)["Replays"].([]any)

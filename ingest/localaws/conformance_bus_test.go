@@ -240,7 +240,7 @@ func archiveLife(c *busCalls) {
 	if (event["id"] != *id && !c.newIDs) || event["replay-name"] != "again" {
 		c.Errorf("replayed: %v", event)
 	}
-	cachetest.Eventually(c, 10*time.Second, "the replay is complete", func() bool {
+	cachetest.Eventually(c, "the replay is complete", func() bool {
 		r, err := c.events.DescribeReplay(c.Context(), &eventbridge.DescribeReplayInput{ReplayName: aws.String("again")})
 		c.ok(err)
 		return r.State == types.ReplayStateCompleted

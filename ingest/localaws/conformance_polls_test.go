@@ -89,5 +89,5 @@ func (c *calls) awaitPolls(queue *string, n int) {
 		return
 	}
 	q := c.server.CreateQueue(nameOf(queue), nil)
-	cachetest.Eventually(c, 10*time.Second, fmt.Sprintf("%d polls wait", n), func() bool { return q.Waiting() == n })
+	cachetest.Eventually(c, fmt.Sprintf("%d polls wait", n), func() bool { return q.Waiting() == n })
 }

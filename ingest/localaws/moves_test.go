@@ -2,7 +2,6 @@ package localaws_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -60,7 +59,7 @@ func (c *calls) move(from, to *string) types.ListMessageMoveTasksResultEntry {
 	_, err := c.client.StartMessageMoveTask(c.Context(), in)
 	c.ok(err)
 	var task types.ListMessageMoveTasksResultEntry
-	cachetest.Eventually(c, 20*time.Second, "the task has ended", func() bool {
+	cachetest.Eventually(c, "the task has ended", func() bool {
 		tasks, err := c.client.ListMessageMoveTasks(c.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: in.SourceArn})
 		c.ok(err)
 		if len(tasks.Results) != 1 {
@@ -110,7 +109,7 @@ func cancelMove(c *calls) {
 	}
 	_, err = c.client.CancelMessageMoveTask(c.Context(), &sqs.CancelMessageMoveTaskInput{TaskHandle: started.TaskHandle})
 	c.ok(err)
-	cachetest.Eventually(c, 20*time.Second, "the task is cancelled", func() bool {
+	cachetest.Eventually(c, "the task is cancelled", func() bool {
 		tasks, err := c.client.ListMessageMoveTasks(c.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: c.arn(deadLetters)})
 		c.ok(err)
 		return aws.ToString(tasks.Results[0].Status) == "CANCELLED" && aws.ToInt32(tasks.Results[0].MaxNumberOfMessagesPerSecond) == 1

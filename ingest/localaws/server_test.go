@@ -167,7 +167,7 @@ func TestShutdownLetsTheHTTPServerEnd(t *testing.T) {
 		defer response.Body.Close()
 		polled <- response.StatusCode
 	}()
-	cachetest.Eventually(t, 10*time.Second, "the poll waits", func() bool { return q.Waiting() == 1 })
+	cachetest.Eventually(t, "the poll waits", func() bool { return q.Waiting() == 1 })
 	ended := make(chan error, 1)
 	go func() { ended <- listening.Config.Shutdown(t.Context()) }()
 	select {
