@@ -91,6 +91,8 @@ type write struct {
 	kind      byte
 	args      [5]any // of apply.lua
 
+	ownerLeftOut bool
+
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
 	owner      string
@@ -152,6 +154,8 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 		partition: c.names.partition(arn),
 		kind:      g.kind,
 		args:      [5]any{string(arn), b, payload, expires, trail},
+
+		ownerLeftOut: g.ownerLeftOut,
 	}
 }
 
@@ -160,7 +164,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 func (c *Cache) write(ctx context.Context, writes []*write) {
 	ctx, cancel := context.WithTimeout(ctx, batchLimit)
 	defer cancel()
-	c.byPrimary(ctx, writes, func(w *write) string { return w.partition.changed }, c.join)
+	c.join(ctx, writes)
 
 	owned := make([]*write, 0, len(writes))
 	for _, w := range writes {
@@ -168,50 +172,48 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 			owned = append(owned, w)
 		}
 	}
-	c.byPrimary(ctx, owned, func(w *write) string { return c.names.owner(w.owner) }, c.indexOwners)
+	c.indexOwners(ctx, owned)
 }
 
-// join runs the script for the writes of one primary, in one pipeline. A primary
-// that does not have it, because it restarted or was a replica a moment ago, is
-// sent its text and keeps that: what ran before then runs twice.
-func (c *Cache) join(ctx context.Context, node *redis.Client, group []*write) {
-	calls := c.calls(group)
-	if missing := c.runScript(ctx, node, calls, applyScript.EvalSha); missing {
-		c.runScript(ctx, node, calls, applyScript.Eval)
-	}
-}
-
-// runScript reports whether the primary did not have the script.
-func (c *Cache) runScript(ctx context.Context, node *redis.Client, calls [][]*write,
-	run func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) (missing bool) {
-	cmds := make([]*redis.Cmd, len(calls))
-	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-		for i, call := range calls {
-			keys, args := c.arguments(call)
-			cmds[i] = run(ctx, pipe, keys, args...)
-		}
-	})
+// join runs the script for the writes. Those whose slot is on its way to another
+// primary are joined without it (apply_moving.go).
+func (c *Cache) join(ctx context.Context, writes []*write) {
+	calls := c.calls(writes)
+	commands := make([]*command, len(calls))
 	for i, call := range calls {
-		readAnswers(call, cmds[i], err)
-		missing = missing || redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT")
+		keys, args := c.arguments(call)
+		commands[i] = newScript(applyScript, keys, args...)
 	}
-	return missing
+	c.primaries.confirm(ctx, commands...)
+	var moving []*write
+	for i, call := range calls {
+		if slotMoves(commands[i].err) {
+			moving = append(moving, call...)
+			continue
+		}
+		readAnswers(call, commands[i])
+	}
+	c.joinMoving(ctx, moving)
 }
 
-// calls divides the writes of one primary among calls of the script: one call
-// costs less than many, but on a cluster it must stay within a slot.
-func (c *Cache) calls(group []*write) [][]*write {
+// calls divides writes among calls of the script: one call costs less than many,
+// but on a cluster it must stay within a slot.
+func (c *Cache) calls(writes []*write) [][]*write {
 	if c.address.mode != cluster {
-		return [][]*write{group}
+		if len(writes) == 0 {
+			return nil
+		}
+		return [][]*write{writes}
 	}
-	slices.SortStableFunc(group, func(a, b *write) int { return cmp.Compare(a.partition.changed, b.partition.changed) })
+	sorted := slices.Clone(writes)
+	slices.SortStableFunc(sorted, func(a, b *write) int { return cmp.Compare(a.partition.changed, b.partition.changed) })
 	var calls [][]*write
-	for first := 0; first < len(group); {
+	for first := 0; first < len(sorted); {
 		last := first + 1
-		for last < len(group) && group[last].partition == group[first].partition {
+		for last < len(sorted) && sorted[last].partition == sorted[first].partition {
 			last++
 		}
-		calls = append(calls, group[first:last])
+		calls = append(calls, sorted[first:last])
 		first = last
 	}
 	return calls
@@ -231,14 +233,14 @@ func (c *Cache) arguments(call []*write) (keys []string, args []any) {
 var errAnswer = errors.New("the script's answer is damaged")
 
 // readAnswers gives each write what the script answered, or else why there is
-// no answer.
-func readAnswers(call []*write, cmd *redis.Cmd, unconfirmed error) {
-	answers, err := cmd.StringSlice()
-	switch {
-	case err != nil:
-	case unconfirmed != nil:
-		err = unconfirmed
-	case len(answers) != len(call):
+// no confirmed answer.
+func readAnswers(call []*write, of *command) {
+	var answers []string
+	err := of.err
+	if err == nil {
+		answers, err = of.answer.StringSlice()
+	}
+	if err == nil && len(answers) != len(call) {
 		err = errAnswer
 	}
 	for i, w := range call {

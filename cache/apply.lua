@@ -2,6 +2,9 @@
 -- All keys are on one node and, on a cluster, in one slot. Each is joined on its
 -- own: an error of one leaves the others as they are.
 --
+-- With the record of one as the only key it joins that and leaves the rest to its
+-- caller: the slot is on its way to another node, and so may be the other keys.
+--
 -- KEYS  for each: record, running index, recent index, change channel, and of the
 --       partition what is awaited, what is doubted, what came too late (keys.go)
 -- ARGV  for each:
@@ -46,6 +49,7 @@ local TRIM_ONE_IN = 16    -- indexes may be a little too long
 local NO_START = '00000000000000'
 
 local sub, call = string.sub, redis.call
+local alone = #KEYS == 1
 local publish, recent_size = ARGV[#ARGV - 1], ARGV[#ARGV]
 
 local time = call('TIME')
@@ -89,8 +93,24 @@ local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
 local changes = {}
 
 local function announce(k, arn)
+  if alone then return end
   local channel = KEYS[k + 4]
   changes[channel] = changes[channel] and changes[channel] .. '\n' .. arn or arn
+end
+
+-- Does something to a key that is not a record.
+local function index(command, key, ...)
+  if not alone then call(command, KEYS[key], ...) end
+end
+
+local function enter_running(k, arn, start)
+  index('ZADD', k + 2, start, arn)
+  if trims then index('ZREMRANGEBYSCORE', k + 2, '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
+end
+
+local function enter_recent(k, arn, start)
+  index('ZADD', k + 3, start, arn)
+  if trims then index('ZREMRANGEBYRANK', k + 3, 0, -1 - recent_size) end
 end
 
 -- Stores a record and enters it into the indexes. Nothing has been written
@@ -98,29 +118,30 @@ end
 -- index has it already.
 local function store(k, arn, text, expires, start, kind, indexed)
   call('SET', KEYS[k + 1], text, 'PXAT', expires)
-  if kind ~= 's' then
-    call('ZADD', KEYS[k + 2], start, arn)
-    if trims then call('ZREMRANGEBYSCORE', KEYS[k + 2], '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
-  end
-  if start ~= indexed then
-    call('ZADD', KEYS[k + 3], start, arn)
-    if trims then call('ZREMRANGEBYRANK', KEYS[k + 3], 0, -1 - recent_size) end
-  end
+  if kind ~= 's' then enter_running(k, arn, start) end
+  if start ~= indexed then enter_recent(k, arn, start) end
+end
+
+-- Enters a record that stays as it is into the indexes: an attempt before may have
+-- stored it and ended there, while its slot moved.
+local function enter_again(k, arn, identity, start)
+  enter_recent(k, arn, start)
+  if runs(identity) then enter_running(k, arn, start) else index('ZREM', k + 2, arn) end
 end
 
 -- Enters an execution among those that Step Functions is to be asked about, as
 -- what is awaited or as what is doubted.
-local function await_output(k, arn) call('ZADD', KEYS[k + 5], 'NX', now_text, arn) end
+local function await_output(k, arn) index('ZADD', k + 5, 'NX', now_text, arn) end
 
 local function doubt(k, arn)
-  call('ZADD', KEYS[k + 6], 'NX', now_text, arn)
-  if trims then call('ZREMRANGEBYRANK', KEYS[k + 6], DOUBTS_KEPT, -1) end
+  index('ZADD', k + 6, 'NX', now_text, arn)
+  if trims then index('ZREMRANGEBYRANK', k + 6, DOUBTS_KEPT, -1) end
 end
 
 -- Keeps in mind an observation that came too late to be kept.
 local function note_late(k, arn, entry)
-  call('RPUSH', KEYS[k + 7], entry .. arn)
-  if trims then call('LTRIM', KEYS[k + 7], -LATE_KEPT, -1) end
+  index('RPUSH', k + 7, entry .. arn)
+  if trims then index('LTRIM', k + 7, -LATE_KEPT, -1) end
 end
 
 -- Adds to the trail of a record what has changed nothing else. Where that is full
@@ -149,8 +170,8 @@ end
 local function forget(k, arn)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
-  for i = 2, 3 do call('ZREM', KEYS[k + i], arn) end
-  for i = 5, 6 do call('ZREM', KEYS[k + i], arn) end
+  for i = 2, 3 do index('ZREM', k + i, arn) end
+  for i = 5, 6 do index('ZREM', k + i, arn) end
 end
 
 local function join(k, a)
@@ -245,11 +266,11 @@ local function join(k, a)
     end
     store(k, arn, FORMAT .. identity .. observed .. seen .. epoch .. rank .. lengths .. string.format('%07d', #payload)
       .. owner .. input_type .. payload .. longer_trail(k, head, payload_end, 'a' .. entry), expires, start, kind, indexed)
-    if kind == 's' and runs(old) then call('ZREM', KEYS[k + 2], arn) end
+    if kind == 's' and runs(old) then index('ZREM', k + 2, arn) end
     if kind == 'w' or wants_owner and rank == '0' then
       await_output(k, arn)
     elseif sub(old, 22, 22) == '6' and sub(identity, 22, 24) ~= '6-1' then
-      call('ZREM', KEYS[k + 5], arn)
+      index('ZREM', k + 5, arn)
     end
     return 'a' .. old_rank .. start .. owner
   end
@@ -261,6 +282,7 @@ local function join(k, a)
   else
     note(k, head, payload_end, 's' .. entry)
   end
+  enter_again(k, arn, old, indexed)
   if kind == 'v' and sub(identity, 1, 22) == sub(old, 1, 22) and call('PTTL', KEYS[k + 1]) <= SUSPICIOUS_LIFE then
     call('PEXPIREAT', KEYS[k + 1], expires) -- it runs after all
   end
@@ -268,7 +290,7 @@ local function join(k, a)
 end
 
 local answers = {}
-for i = 0, #KEYS / KEYS_EACH - 1 do
+for i = 0, math.max(1, #KEYS / KEYS_EACH) - 1 do
   local ok, answer = pcall(join, i * KEYS_EACH, i * ARGS_EACH)
   if not ok then
     answer = 'f' .. (type(answer) == 'table' and answer.err or tostring(answer))

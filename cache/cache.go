@@ -120,7 +120,7 @@ type Options struct {
 	URL         string        // REDIS_URL in one of the forms of DESIGN.md §3
 	Prefix      string        // of every Redis name
 	Retention   time.Duration // how long a stopped execution is kept, from its stop
-	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is one
+	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one
 	NearBytes   int64         // bound of the near cache, bytes
 	KeyPepper   []byte        // of the HMAC by which API keys are stored; nil: no API keys
 	KeysFile    string        // API keys that survive the loss of Redis; empty: none
@@ -130,7 +130,8 @@ type Options struct {
 	dial dialer // nil: net.Dialer; tests put faults into it
 }
 
-// AutoAcks asks for the confirmation of one replica where the primary has one.
+// AutoAcks asks for the confirmation of one replica of each primary that has one, or
+// has had one within the hour.
 const AutoAcks = -1
 
 // Cache is what is known of executions, kept in Redis and shared by every
@@ -146,8 +147,9 @@ type Cache struct {
 	writers redis.UniversalClient // does not make the others wait
 	feeders redis.UniversalClient
 
-	publish string       // the command that announces a change
-	acks    atomic.Int32 // replicas that must confirm a write now
+	primaries *primaries // of writers
+
+	publish string // the command that announces a change
 	upkeep  upkeep
 	near    *near
 	heads   *heads
@@ -183,7 +185,7 @@ func Open(o Options) (*Cache, error) {
 		feeders: address.connect(notifications, o.dial),
 	}
 	c.upkeep.entries = map[string]int{}
-	c.acks.Store(int32(max(o.ReplicaAcks, 0)))
+	c.primaries = newPrimaries(c.writers, address, c.names, o)
 	c.publish = "PUBLISH"
 	if address.mode == cluster {
 		c.publish = "SPUBLISH" // does not travel to every node
@@ -224,7 +226,7 @@ func (c *Cache) Run(ctx context.Context) error {
 
 // Close ends every connection. Run must have ended.
 func (c *Cache) Close() error {
-	return errors.Join(c.readers.Close(), c.writers.Close(), c.feeders.Close())
+	return errors.Join(c.readers.Close(), c.writers.Close(), c.feeders.Close(), c.primaries.close())
 }
 
 // Ready returns nil if Redis answers and the change feed is heard, or else the

@@ -32,23 +32,39 @@ const (
 	notifications
 )
 
+// Lives of connections.
+const (
+	idleLife         = 5 * time.Minute
+	connectionLife   = 30 * time.Minute
+	connectionJitter = 5 * time.Minute
+)
+
+// bounds returns how often a client repeats what failed (-1: not at all), how many
+// connections it has to a node, and how long an answer may take.
+func (f clientFor) bounds() (retries, poolSize int, limit time.Duration) {
+	if f == reads {
+		return 1, 16, readLimit
+	}
+	return -1, 16, writeLimit
+}
+
+// noMaintenance keeps go-redis from asking for notices that few servers know.
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
 // connect returns a client for a. It does not dial.
 func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient {
-	retries, poolSize, limit := -1, 16, writeLimit
-	if purpose == reads {
-		retries, poolSize, limit = 1, 16, readLimit
-	}
-	maint := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	const idle, life, jitter = 5 * time.Minute, 30 * time.Minute, 5 * time.Minute
+	retries, poolSize, limit := purpose.bounds()
 	switch a.mode {
 	case cluster:
 		return redis.NewClusterClient(&redis.ClusterOptions{
 			Addrs: a.hosts, Username: a.username, Password: a.password, TLSConfig: a.tls, Dialer: dial,
-			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: maint,
+			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
 			ClusterStateReloadInterval: time.Second, // or writes go to a dead primary for a minute
 			MaxRedirects:               2, PoolSize: poolSize,
 			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
-			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
+			ConnMaxIdleTime: idleLife, ConnMaxLifetime: connectionLife, ConnMaxLifetimeJitter: connectionJitter,
 		})
 	case sentinel:
 		return redis.NewFailoverClient(&redis.FailoverOptions{
@@ -57,17 +73,23 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true,
 			MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
 			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
-			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
+			ConnMaxIdleTime: idleLife, ConnMaxLifetime: connectionLife, ConnMaxLifetimeJitter: connectionJitter,
 		})
 	default:
-		return redis.NewClient(&redis.Options{
-			Addr: a.hosts[0], Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
-			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: maint,
-			MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
-			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
-			ConnMaxIdleTime: idle, ConnMaxLifetime: life, ConnMaxLifetimeJitter: jitter,
-		})
+		return a.node(a.hosts[0], purpose, dial)
 	}
+}
+
+// node returns a client of one node. It does not dial.
+func (a *address) node(addr string, purpose clientFor, dial dialer) *redis.Client {
+	retries, poolSize, limit := purpose.bounds()
+	return redis.NewClient(&redis.Options{
+		Addr: addr, Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
+		Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
+		MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
+		DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+		ConnMaxIdleTime: idleLife, ConnMaxLifetime: connectionLife, ConnMaxLifetimeJitter: connectionJitter,
+	})
 }
 
 // primaryOf returns a client of the primary that has a key. A ClusterClient

@@ -46,7 +46,7 @@ const (
 func (c *Cache) Diagnose(ctx context.Context) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
-	primaries, err := c.primaries(ctx)
+	primaries, err := c.askPrimaries(ctx)
 	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d of its primaries answer, all there are", len(primaries))}
 	if err == nil && len(primaries) == 0 {
 		err = errors.New("no primary is known")
@@ -87,7 +87,7 @@ type primary struct {
 	skew time.Duration // its clock minus ours
 }
 
-func (c *Cache) primaries(ctx context.Context) ([]primary, error) {
+func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 	var mu sync.Mutex
 	var all []primary
 	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {

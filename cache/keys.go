@@ -23,6 +23,8 @@ import (
 //	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
 //	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (lifeline.go)
 //	sc:{p}:probe             string   whether writes are taken; nothing else
+//	sc:{p}:replica           hash     history, seen, looked: whether the primary has had a replica; in one
+//	                                  partition of each primary (primaries_replicas.go)
 //	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
 //	sc:{keys}:changed        channel  an API key changed
@@ -55,6 +57,7 @@ type partitionNames struct {
 	late       string
 	born       string
 	probe      string
+	replica    string
 }
 
 const partitionCount = 64
@@ -82,6 +85,7 @@ func newNames(prefix string, m mode) *names {
 			late:       tag + "late",
 			born:       tag + "born",
 			probe:      tag + "probe",
+			replica:    tag + "replica",
 		}
 		if m != cluster {
 			n.partitions[i].changed = prefix + ":changed"

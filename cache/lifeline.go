@@ -96,27 +96,21 @@ func (l *lifeline) look(ctx context.Context) error {
 	if c.address.mode != cluster {
 		partitions = partitions[:1]
 	}
-	probes, places := make([]*write, len(partitions)), map[*write]int{}
-	for i := range partitions {
-		probes[i] = &write{partition: &partitions[i]}
-		places[probes[i]] = i
+	beats, err := l.beats(ctx, partitions)
+	if err != nil {
+		return err
 	}
-	signs, looked, name := make([]lifesign, len(partitions)), make([]bool, len(partitions)), rand.Text()
-	c.byPrimary(ctx, probes, func(w *write) string { return w.partition.born }, func(ctx context.Context, node *redis.Client, group []*write) {
-		w, cmd := group[0], (*redis.Cmd)(nil)
-		unconfirmed := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-			cmd = beatScript.Eval(ctx, pipe, []string{w.partition.born}, name)
-		})
-		signs[places[w]], w.err = readLifesign(cmd)
-		looked[places[w]], w.err = true, errors.Join(w.err, unconfirmed)
-	})
+	commands := make([]*command, 0, len(beats))
+	for _, beat := range beats {
+		commands = append(commands, beat)
+	}
+	c.primaries.confirm(ctx, commands...)
 	var errs []error
-	for i, w := range probes {
-		if w.err != nil {
-			errs = append(errs, w.err)
-		} else if !looked[i] {
-			continue
-		} else if why := l.judge(i, signs[i]); why != "" {
+	for i, beat := range beats {
+		sign, err := readLifesign(beat)
+		if err != nil {
+			errs = append(errs, err)
+		} else if why := l.judge(i, sign); why != "" {
 			l.noticed(why)
 		}
 	}
@@ -126,8 +120,27 @@ func (l *lifeline) look(ctx context.Context) error {
 	return errors.Join(append(errs, l.recall(ctx))...)
 }
 
-func readLifesign(cmd *redis.Cmd) (lifesign, error) {
-	answer, err := cmd.Slice()
+// beats returns a beat for a partition of every primary, by its number.
+func (l *lifeline) beats(ctx context.Context, partitions []partitionNames) (map[int]*command, error) {
+	beats, seen, name := map[int]*command{}, map[*redis.Client]bool{}, rand.Text()
+	for i := range partitions {
+		node, err := primaryOf(ctx, l.cache.writers, partitions[i].born)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[node] {
+			seen[node] = true
+			beats[i] = newScript(beatScript, []string{partitions[i].born}, name)
+		}
+	}
+	return beats, nil
+}
+
+func readLifesign(beat *command) (lifesign, error) {
+	if beat.err != nil {
+		return lifesign{}, beat.err
+	}
+	answer, err := beat.answer.Slice()
 	if err != nil {
 		return lifesign{}, err
 	}

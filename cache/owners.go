@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/redis/go-redis/v9"
+	"time"
 )
 
 // indexed reports whether the owner's index has the execution for certain: an
@@ -15,26 +14,34 @@ func (w *write) indexed() bool {
 	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered
 }
 
-// indexOwners enters the executions of one primary's owners into their indexes.
-// That comes behind what is superseded too: an earlier attempt may have ended
-// between the script and here.
-func (c *Cache) indexOwners(ctx context.Context, node *redis.Client, group []*write) {
-	adds := make([]*redis.IntCmd, len(group))
-	var upkeep []redis.Cmder
-	err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-		for i, w := range group {
-			key := c.names.owner(w.owner)
-			adds[i] = pipe.ZAdd(ctx, key, redis.Z{Score: float64(w.start), Member: string(w.arn)})
-			if c.upkeep.due(w.owner) {
-				upkeep = append(upkeep, pipe.ZRemRangeByRank(ctx, key, 0, -1-ownerIndexSize), pipe.Expire(ctx, key, runningLife))
+// indexOwners enters executions into the indexes of their owners. That comes behind
+// what is superseded too: an earlier attempt may have ended between the script and
+// here.
+func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
+	entries := make([]*command, len(writes))
+	var all []*command
+	upkeep := map[*write][]*command{}
+	for i, w := range writes {
+		key := c.names.owner(w.owner)
+		entries[i] = newCommand(key, "ZADD", key, w.start, string(w.arn))
+		all = append(all, entries[i])
+		if c.upkeep.due(w.owner) {
+			upkeep[w] = []*command{
+				newCommand(key, "ZREMRANGEBYRANK", key, 0, -1-ownerIndexSize),
+				newCommand(key, "EXPIRE", key, int(runningLife/time.Second)),
 			}
+			all = append(all, upkeep[w]...)
 		}
-	})
-	for _, cmd := range upkeep {
-		err = errors.Join(err, cmd.Err())
 	}
-	for i, w := range group {
-		w.err = errors.Join(err, adds[i].Err())
+	if len(all) == 0 {
+		return
+	}
+	c.primaries.confirm(ctx, all...)
+	for i, w := range writes {
+		w.err = entries[i].err
+		for _, each := range upkeep[w] {
+			w.err = errors.Join(w.err, each.err)
+		}
 	}
 }
 

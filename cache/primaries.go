@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,180 +11,295 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var errReplicas = errors.New("too few replicas confirmed the write")
+// primaries send writes to the primaries that have their keys, and know which of
+// them are confirmed: run by the primary, and held by as many replicas as it must
+// have (primaries_replicas.go).
+type primaries struct {
+	client  redis.UniversalClient // of writes: it repeats nothing by itself
+	address *address
+	names   *names
+	dial    dialer
+	acks    int // replicas that must confirm; AutoAcks: primaries_replicas.go
 
-// byPrimary calls f for the writes of each primary with a client of exactly
-// that one, concurrently where there are several. key tells what a write is
-// about to touch.
-//
-// ClusterClient cannot be used for it: it would send a WAIT to any node, and it
-// follows redirections, which would leave the write and its WAIT on different
-// nodes. So a redirection counts as not confirmed, and the writer comes again.
-func (c *Cache) byPrimary(ctx context.Context, writes []*write, key func(*write) string,
-	f func(context.Context, *redis.Client, []*write)) {
-	if node, ok := c.writers.(*redis.Client); ok {
-		if len(writes) > 0 {
-			f(ctx, node, writes)
-		}
-		return
-	}
-	nodes := c.writers.(*redis.ClusterClient)
-	groups := map[*redis.Client][]*write{}
-	for _, w := range writes {
-		node, err := nodes.MasterForKey(ctx, key(w))
-		if err != nil {
-			w.err = fmt.Errorf("find the primary: %w", err)
-			continue
-		}
-		groups[node] = append(groups[node], w)
-	}
-	var wg sync.WaitGroup
-	for node, group := range groups {
-		wg.Go(func() { f(ctx, node, group) })
-	}
-	wg.Wait()
-	for _, w := range writes {
-		if movedAway(w.err) {
-			nodes.ReloadState(ctx)
-			return
-		}
+	mu      sync.Mutex
+	demands map[string]demand        // by the address of the primary
+	others  map[string]*redis.Client // nodes that only redirections name
+}
+
+func newPrimaries(client redis.UniversalClient, a *address, n *names, o Options) *primaries {
+	return &primaries{
+		client: client, address: a, names: n, dial: o.dial, acks: o.ReplicaAcks,
+		demands: map[string]demand{}, others: map[string]*redis.Client{},
 	}
 }
 
+// command is a command or a script on its way to the primary of its keys.
+type command struct {
+	keys   []string      // of one slot; a command has one
+	script *redis.Script // nil: args are the command
+	args   []any
+
+	answer *redis.Cmd
+	err    error // why it is not confirmed: the answer, or what became of it
+
+	node   *redis.Client // where to send it; nil: to the primary of its keys
+	asking bool          // node takes it only as an exception, since the slot is on its way there
+	text   bool          // node does not have the script
+}
+
+// newCommand returns a command about one key.
+func newCommand(key string, args ...any) *command {
+	return &command{keys: []string{key}, args: args}
+}
+
+// newScript returns a call of a script. On a cluster its keys must share a slot.
+func newScript(script *redis.Script, keys []string, args ...any) *command {
+	return &command{keys: keys, script: script, args: args}
+}
+
+// queue appends the command to a pipeline.
+func (c *command) queue(ctx context.Context, pipe redis.Pipeliner) {
+	if c.asking {
+		pipe.Do(ctx, "ASKING")
+	}
+	switch {
+	case c.script == nil:
+		c.answer = pipe.Do(ctx, c.args...)
+	case c.text:
+		c.answer = c.script.Eval(ctx, pipe, c.keys, c.args...)
+	default:
+		c.answer = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
+	}
+}
+
+const (
+	firstRetryPause = 5 * time.Millisecond
+	maxRetryPause   = 50 * time.Millisecond
+)
+
+// confirm sends commands, those of one primary in one pipeline and in their order,
+// and returns when each is confirmed or has an error. It follows a slot that moves
+// to another primary for as long as ctx lasts: a command that was redirected has not
+// run. Whatever may have run is not sent again.
+//
+// A script of several keys cannot run while their slot moves, because some are here
+// and some there. Its error says so (slotMoves).
+func (p *primaries) confirm(ctx context.Context, commands ...*command) {
+	pause := firstRetryPause
+	for {
+		p.sendAll(ctx, commands)
+		var again []*command
+		waits := false
+		for _, c := range commands {
+			repeat, wait := p.redirect(ctx, c)
+			if repeat {
+				again = append(again, c)
+			}
+			waits = waits || wait
+		}
+		if len(again) == 0 || ctx.Err() != nil {
+			return
+		}
+		commands = again
+		if !waits {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return // with the errors they have
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxRetryPause)
+	}
+}
+
+// redirect looks at what became of a command, and reports whether it is to be sent
+// again, and whether only after a moment.
+func (p *primaries) redirect(ctx context.Context, c *command) (again, wait bool) {
+	if c.err == nil {
+		return false, false
+	}
+	if redis.HasErrorPrefix(c.err, "NOSCRIPT") && !c.text {
+		c.text = true
+		return true, false
+	}
+	if addr, ok := redis.IsMovedError(c.err); ok {
+		p.reload(ctx)
+		// Two nodes may each say that the other has the slot, for a moment.
+		c.node, c.asking, wait = p.node(ctx, addr), false, c.node != nil
+		return true, wait
+	}
+	if len(c.keys) > 1 && slotMoves(c.err) {
+		return false, false
+	}
+	if addr, ok := redis.IsAskError(c.err); ok {
+		c.node, c.asking, wait = p.node(ctx, addr), true, c.asking
+		return true, wait
+	}
+	if redis.IsTryAgainError(c.err) {
+		c.node, c.asking = nil, false
+		return true, true
+	}
+	if redis.IsReadOnlyError(c.err) {
+		p.reload(ctx)
+	}
+	return false, false
+}
+
+// slotMoves reports whether a command did not run because its slot is on its way
+// to another primary.
+func slotMoves(err error) bool {
+	_, asks := redis.IsAskError(err)
+	return asks || redis.IsTryAgainError(err)
+}
+
+// movedAway reports whether a key is not, or not only, where it was looked for.
 func movedAway(err error) bool {
 	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK") || redis.HasErrorPrefix(err, "READONLY")
 }
 
-// confirmed runs a pipeline on one primary. Where replicas must confirm, WAIT
-// goes through the same connection, since it speaks only of what that one
-// wrote. Errors of single commands are left to their reader.
-func (c *Cache) confirmed(ctx context.Context, node *redis.Client, fill func(redis.Pipeliner)) error {
+func (p *primaries) reload(ctx context.Context) {
+	if nodes, ok := p.client.(*redis.ClusterClient); ok {
+		nodes.ReloadState(ctx)
+	}
+}
+
+// node returns a client of a node that a redirection names. It may have no slot
+// yet, so that a ClusterClient does not know it.
+func (p *primaries) node(ctx context.Context, addr string) *redis.Client {
+	if strings.HasPrefix(addr, ":") {
+		return nil // the node does not tell; the reloaded state will
+	}
+	var known *redis.Client
+	var mu sync.Mutex
+	if nodes, ok := p.client.(*redis.ClusterClient); ok {
+		_ = nodes.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if node.Options().Addr == addr {
+				known = node
+			}
+			return nil
+		})
+	}
+	if known != nil {
+		return known
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.others[addr] == nil {
+		p.others[addr] = p.address.node(addr, writes, p.dial)
+	}
+	return p.others[addr]
+}
+
+// close ends the connections to nodes that only redirections have named.
+func (p *primaries) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []error
+	for _, node := range p.others {
+		all = append(all, node.Close())
+	}
+	return errors.Join(all...)
+}
+
+// sendAll sends each command once.
+func (p *primaries) sendAll(ctx context.Context, commands []*command) {
+	groups := map[*redis.Client][]*command{}
+	for _, c := range commands {
+		node := c.node
+		if node == nil {
+			var err error
+			if node, err = primaryOf(ctx, p.client, c.keys[0]); err != nil {
+				c.err = err
+				continue
+			}
+		}
+		groups[node] = append(groups[node], c)
+	}
+	if len(groups) == 1 {
+		for node, group := range groups {
+			p.send(ctx, node, group)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for node, group := range groups {
+		wg.Go(func() { p.send(ctx, node, group) })
+	}
+	wg.Wait()
+}
+
+// send sends commands to one primary in one pipeline. Where replicas must confirm,
+// WAIT goes through the same connection, since it speaks only of what that one
+// wrote.
+func (p *primaries) send(ctx context.Context, node *redis.Client, group []*command) {
+	wanted, err := p.demand(ctx, node)
+	if err != nil {
+		for _, c := range group {
+			c.err = err
+		}
+		return
+	}
 	pipe := node.Pipeline()
-	fill(pipe)
-	acks := int(c.acks.Load())
-	var wait *redis.Cmd
-	if acks > 0 {
-		wait = pipe.Do(ctx, "WAIT", acks, ackLimit.Milliseconds())
+	for _, c := range group {
+		c.queue(ctx, pipe)
 	}
+	confirmed := wanted.ask(ctx, pipe)
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
-	if wait == nil {
-		return nil
+	unconfirmed := confirmed()
+	for _, c := range group {
+		if c.err = c.answer.Err(); errors.Is(c.err, redis.Nil) {
+			c.err = nil
+		}
+		if c.err == nil {
+			c.err = unconfirmed
+		}
 	}
-	n, err := wait.Int()
-	switch {
-	case err != nil:
-		return fmt.Errorf("wait for replicas: %w", err)
-	case n < acks:
-		return fmt.Errorf("%w: %d of %d", errReplicas, n, acks)
-	}
-	return nil
 }
 
 // Ping asks every primary to take a write, and its replicas to confirm it where
 // that is asked for. Ingest stops receiving while it fails: a Redis that is
 // full or has lost its replicas answers a PING and would still turn every
-// message away.
+// message away. Its error says why, and what cures it.
 func (c *Cache) Ping(ctx context.Context) error {
-	probes := make([]*write, 0, partitionCount)
-	for i := range c.names.partitions {
-		probes = append(probes, &write{partition: &c.names.partitions[i]})
+	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	defer cancel()
+	probes, err := c.primaries.probes(ctx)
+	if err == nil {
+		c.primaries.confirm(ctx, probes...)
+		var all []error
+		for _, p := range probes {
+			all = append(all, p.err)
+		}
+		err = errors.Join(all...)
 	}
-	if _, ok := c.writers.(*redis.Client); ok {
-		probes = probes[:1]
-	}
-	c.byPrimary(ctx, probes, func(w *write) string { return w.partition.probe },
-		func(ctx context.Context, node *redis.Client, group []*write) {
-			var set *redis.StatusCmd
-			err := c.confirmed(ctx, node, func(pipe redis.Pipeliner) {
-				set = pipe.Set(ctx, group[0].partition.probe, "", probeLife)
-			})
-			group[0].err = errors.Join(set.Err(), err)
-		})
-	var all []error
-	for _, p := range probes {
-		all = append(all, p.err)
-	}
-	return errors.Join(all...)
+	return c.explained(err)
 }
 
 const probeLife = time.Minute
 
-// Check connects to every primary and refuses one that would lose records. Its
-// errors are for the operator: one line that names the cure.
-func (c *Cache) Check(ctx context.Context) error {
-	if c.options.ReplicaAcks == AutoAcks {
-		if err := c.countReplicas(ctx); err != nil { // before the first write
-			return err
-		}
-	}
-	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
-		info, err := serverInfo(ctx, node)
+// probeScript writes what a probe is for. By a script, because the store stands on
+// them.
+var probeScript = redis.NewScript(`return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])`)
+
+// probes returns a write to a partition of every primary.
+func (p *primaries) probes(ctx context.Context) ([]*command, error) {
+	var all []*command
+	seen := map[*redis.Client]bool{}
+	for i := range p.names.partitions {
+		key := p.names.partitions[i].probe
+		node, err := primaryOf(ctx, p.client, key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := info.checkVersion(c.address.mode); err != nil {
-			return err
-		}
-		return info.checkEviction()
-	})
-	if err != nil {
-		return err
-	}
-	return c.checkPublish(ctx)
-}
-
-// checkPublish refuses a Redis user who may not announce changes: nobody would
-// ever hear of one. Such is a user of Redis 7 by default.
-func (c *Cache) checkPublish(ctx context.Context) error {
-	err := c.writers.Do(ctx, c.publish, c.names.keyChanges, "").Err()
-	if redis.HasErrorPrefix(err, "NOPERM") {
-		return fmt.Errorf("%w: its user may not publish; allow it the channels (ACL SETUSER name &%s:*)", ErrUnfit, c.names.prefix)
-	}
-	return err
-}
-
-// watchPrimaries keeps the number of replicas that must confirm a write in step
-// with how many there are, where that is left to us.
-func (c *Cache) watchPrimaries(ctx context.Context) error {
-	const every = 2 * time.Second // until then no write is confirmed by a replica that has taken over
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if c.options.ReplicaAcks == AutoAcks {
-			_ = c.countReplicas(ctx) // the next one may do better
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		if !seen[node] {
+			seen[node] = true
+			all = append(all, newScript(probeScript, []string{key}, probeLife.Milliseconds()))
 		}
 	}
-}
-
-// countReplicas asks for one confirmation where every primary has a replica. It
-// changes nothing while a primary cannot be asked.
-func (c *Cache) countReplicas(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
-	defer cancel()
-	var mu sync.Mutex
-	fewest := -1
-	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
-		info, err := serverInfo(ctx, node)
-		if err != nil {
-			return err
-		}
-		n, _ := strconv.Atoi(info["connected_slaves"]) // absent: none
-		mu.Lock()
-		defer mu.Unlock()
-		if fewest < 0 || n < fewest {
-			fewest = n
-		}
-		return nil
-	})
-	if err == nil {
-		c.acks.Store(int32(min(max(fewest, 0), 1)))
-	}
-	return err
+	return all, nil
 }
 
 // info is the answer of INFO. Managed Redis forbids CONFIG, so this is where
@@ -197,39 +311,20 @@ func serverInfo(ctx context.Context, node *redis.Client) (info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask Redis about itself: %w", err)
 	}
-	fields := info{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			fields[name] = value
+	return parseInfo(text), nil
+}
+
+// watchPrimaries keeps what the primaries owe in step with their replicas until ctx
+// ends.
+func (c *Cache) watchPrimaries(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		c.primaries.watch(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
 		}
-	}
-	return fields, nil
-}
-
-// checkVersion refuses a Redis that lacks what the store uses. Fields that are
-// not there say nothing: the Redis of a laptop has none.
-func (i info) checkVersion(m mode) error {
-	need, why := [2]int{6, 2}, "for SET with PXAT"
-	if m == cluster {
-		need, why = [2]int{7, 0}, "for sharded publish and subscribe"
-	}
-	var have [2]int
-	if _, err := fmt.Sscanf(i["redis_version"], "%d.%d", &have[0], &have[1]); err != nil {
-		return nil
-	}
-	if have[0] < need[0] || have[0] == need[0] && have[1] < need[1] {
-		return fmt.Errorf("%w: version %d.%d is too old, %d.%d or newer is needed %s", ErrUnfit, have[0], have[1], need[0], need[1], why)
-	}
-	return nil
-}
-
-// checkEviction refuses the policies that evict records of running executions
-// or forget which execution is whose.
-func (i info) checkEviction() error {
-	switch policy := i["maxmemory_policy"]; policy {
-	case "", "noeviction", "volatile-ttl":
-		return nil
-	default:
-		return fmt.Errorf("%w: its maxmemory-policy %s evicts records; set it to noeviction (CONFIG SET maxmemory-policy noeviction, or the parameter group of a managed Redis) or volatile-ttl", ErrUnfit, policy)
 	}
 }

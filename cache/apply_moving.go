@@ -1,0 +1,152 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// suspiciousAge is from which age a RUNNING is suspicious of which there is no
+// record; see apply.lua.
+const suspiciousAge = 15 * time.Minute
+
+// maxSettles is how often the indexes are made to agree with a record that changes
+// meanwhile.
+const maxSettles = 5
+
+var errRestless = errors.New("the record changes all the time while its slot moves")
+
+// joinMoving joins writes whose slot is on its way to another primary. Some keys are
+// there already and some are not, so no script can have all of them; but each key is
+// in one place, and a script of the record alone follows it. Then the indexes are made
+// to agree with the record, key by key, until it has not changed meanwhile, and the
+// change is announced.
+func (c *Cache) joinMoving(ctx context.Context, writes []*write) {
+	if len(writes) == 0 {
+		return
+	}
+	commands := make([]*command, len(writes))
+	for i, w := range writes {
+		record := w.partition.executions + string(w.arn)
+		commands[i] = newScript(applyScript, []string{record}, append(w.args[:], c.publish, recentIndexSize)...)
+	}
+	c.primaries.confirm(ctx, commands...)
+	var joined []*write
+	for i, w := range writes {
+		if readAnswers([]*write{w}, commands[i]); w.err == nil {
+			joined = append(joined, w)
+		}
+	}
+	c.settleIndexes(ctx, joined)
+	c.announce(ctx, joined)
+}
+
+// settleIndexes enters executions into the indexes of their partitions as their
+// records say.
+func (c *Cache) settleIndexes(ctx context.Context, writes []*write) {
+	heads := c.recordHeads(ctx, writes)
+	for range maxSettles {
+		if writes = confirmedOf(writes); len(writes) == 0 {
+			return
+		}
+		var all []*command
+		entries := map[*write][]*command{}
+		for _, w := range writes {
+			entries[w] = w.entries(heads[w])
+			all = append(all, entries[w]...)
+		}
+		c.primaries.confirm(ctx, all...)
+		for _, w := range writes {
+			for _, entry := range entries[w] {
+				w.err = errors.Join(w.err, entry.err)
+			}
+		}
+		now := c.recordHeads(ctx, confirmedOf(writes))
+		var changed []*write
+		for w, head := range now {
+			if head != heads[w] {
+				changed = append(changed, w)
+			}
+		}
+		writes, heads = changed, now
+	}
+	for _, w := range writes {
+		w.err = errors.Join(w.err, errRestless)
+	}
+}
+
+func confirmedOf(writes []*write) (some []*write) {
+	for _, w := range writes {
+		if w.err == nil {
+			some = append(some, w)
+		}
+	}
+	return some
+}
+
+// recordHeads reads the heads of records, as far as there are any.
+func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]string {
+	commands := make([]*command, len(writes))
+	for i, w := range writes {
+		record := w.partition.executions + string(w.arn)
+		commands[i] = newCommand(record, "GETRANGE", record, 0, headLength-payloadLengthLen-1)
+	}
+	c.primaries.confirm(ctx, commands...)
+	heads := make(map[*write]string, len(writes))
+	for i, w := range writes {
+		if w.err = commands[i].err; w.err == nil {
+			heads[w], w.err = commands[i].answer.Text()
+		}
+	}
+	return heads
+}
+
+// entries returns what enters an execution into the indexes of its partition as the
+// head of its record says; what takes it out if that is empty.
+func (w *write) entries(head string) []*command {
+	p, arn := w.partition, string(w.arn)
+	out := func(key string) *command { return newCommand(key, "ZREM", key, arn) }
+	if len(head) < headLength-payloadLengthLen {
+		return []*command{out(p.running), out(p.recent), out(p.awaiting), out(p.doubted)}
+	}
+	version, observed, epoch, rank := Version(head[1:25]), head[41:54], head[67:81], head[81]
+	start := epoch
+	if version != Unobserved {
+		start = string(version[:startLength])
+	}
+	all := []*command{newCommand(p.recent, "ZADD", p.recent, start, arn)}
+	if version[rankAt] < '3' || version.awaitsOutput() {
+		all = append(all, newCommand(p.running, "ZADD", p.running, start, arn))
+	} else {
+		all = append(all, out(p.running))
+	}
+	if version.awaitsOutput() || w.ownerLeftOut && rank == ownerUnknown {
+		all = append(all, newCommand(p.awaiting, "ZADD", p.awaiting, "NX", observed, arn))
+	}
+	if w.kind == kindRunning && w.verdict == Applied && milliseconds(observed).Sub(milliseconds(epoch)) > suspiciousAge {
+		all = append(all, newCommand(p.doubted, "ZADD", p.doubted, "NX", observed, arn))
+	}
+	return all
+}
+
+// announce tells of changes, once a channel.
+func (c *Cache) announce(ctx context.Context, writes []*write) {
+	changes := map[*partitionNames][]string{}
+	for _, w := range confirmedOf(writes) {
+		changes[w.partition] = append(changes[w.partition], string(w.arn))
+	}
+	var all []*command
+	of := map[*partitionNames]*command{}
+	for p, arns := range changes {
+		of[p] = newCommand(p.changed, c.publish, p.changed, strings.Join(arns, "\n"))
+		all = append(all, of[p])
+	}
+	if len(all) == 0 {
+		return
+	}
+	c.primaries.confirm(ctx, all...)
+	for _, w := range confirmedOf(writes) {
+		w.err = of[w.partition].err
+	}
+}

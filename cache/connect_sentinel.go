@@ -1,0 +1,34 @@
+package cache
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sentinelNode returns a client of one Sentinel. It does not dial.
+func (a *address) sentinelNode(addr string, dial dialer) *redis.SentinelClient {
+	_, _, limit := writes.bounds()
+	return redis.NewSentinelClient(&redis.Options{
+		Addr: addr, Password: a.sentinelPassword, TLSConfig: a.tls, Dialer: dial,
+		ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(), MaxRetries: -1, PoolSize: 1,
+		DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
+	})
+}
+
+// sentinelsListReplica reports whether a Sentinel lists a replica of the present
+// primary that has followed it, connected or not. A primary that was replaced is listed
+// too, but has followed nobody.
+func (a *address) sentinelsListReplica(ctx context.Context, dial dialer) bool {
+	for _, host := range a.hosts {
+		s := a.sentinelNode(host, dial)
+		replicas, err := s.Replicas(ctx, a.master).Result()
+		_ = s.Close() // it was of use once
+		for _, r := range replicas {
+			if err == nil && r["slave-repl-offset"] != "" && r["slave-repl-offset"] != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}

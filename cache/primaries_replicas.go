@@ -1,0 +1,256 @@
+package cache
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// With AutoAcks each primary must have a write confirmed by a replica if it has had
+// one, connected or not: a primary that was cut off from its replica looks like one
+// that never had any, and what it takes is lost when the replica takes over. That it
+// had one is remembered in the primary itself, where every process finds it that can
+// write to it at all; a process that finds nothing asks those who list replicas that
+// are gone, the Sentinels or the cluster.
+//
+// A replica that takes over is a primary of its own. Until a replica follows it,
+// it owes nothing. It is told apart by the id of its replication history, which
+// Redis changes then and of which it keeps the one before.
+//
+// A replica that never comes back is given up after replicaMemory. Who does not want
+// to wait has it forgotten (CLUSTER FORGET, SENTINEL RESET) before the first process
+// starts, or sets REDIS_REPLICA_ACKS=0.
+
+const (
+	// replicaMemory is how long a primary must have its writes confirmed after its
+	// last replica has gone.
+	replicaMemory = time.Hour
+	watchEvery    = 2 * time.Second // until then no write is confirmed by a replica that has just come
+	demandLife    = 3 * watchEvery  // then it is asked again before a write
+	lookLimit     = writeLimit
+)
+
+//go:embed primaries_replicas.lua
+var replicasSource string
+
+// replicasScript says what a primary owes. Its contract stands at its head.
+var replicasScript = redis.NewScript(replicasSource)
+
+// demand is what a primary must do before a write of it is confirmed.
+type demand struct {
+	acks   int
+	gone   bool      // no replica is connected
+	until  time.Time // with gone: when it is given up, by the clock of this process
+	looked int64     // by uptime, when the primary was asked
+
+	// Of a primary that took over and owes nothing: where it keeps the id of its
+	// history, and the id. A write confirms nothing if it reached another server, such
+	// as the one that was primary before, through an older connection.
+	key, history string
+}
+
+var errReplicas = errors.New("too few replicas confirmed the write")
+
+// ask appends to a pipeline what shows whether the demand is met. The function that
+// it returns tells that once the pipeline has run.
+func (d demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
+	switch {
+	case d.acks > 0:
+		wait := pipe.Do(ctx, "WAIT", d.acks, ackLimit.Milliseconds())
+		return func() error {
+			n, err := wait.Int()
+			switch {
+			case err != nil:
+				return fmt.Errorf("wait for replicas: %w", err)
+			case n < d.acks:
+				return &replicasError{n, d}
+			}
+			return nil
+		}
+	case d.history != "":
+		history := pipe.HGet(ctx, d.key, "history")
+		return func() error {
+			switch now, err := history.Result(); {
+			case err != nil && !errors.Is(err, redis.Nil):
+				return fmt.Errorf("ask for the primary's history: %w", err)
+			case now != d.history:
+				return errOtherPrimary
+			}
+			return nil
+		}
+	}
+	return func() error { return nil }
+}
+
+var errOtherPrimary = errors.New("another server answered than the present primary")
+
+// replicasError says that too few replicas have confirmed a write.
+type replicasError struct {
+	confirmed int
+	demand
+}
+
+func (e *replicasError) Error() string {
+	if e.gone {
+		return fmt.Sprintf("the replica of Redis is gone, so what is written now would be lost in a failover, and is not confirmed; "+
+			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 if Redis is to go on without one (by itself it does from %s on)",
+			e.until.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; see that they run and keep up", e.confirmed, e.acks, ackLimit)
+}
+
+func (e *replicasError) Unwrap() error { return errReplicas }
+
+// demand returns what a primary owes. It is looked up where that was not done
+// lately.
+func (p *primaries) demand(ctx context.Context, node *redis.Client) (demand, error) {
+	if p.acks != AutoAcks {
+		return demand{acks: p.acks}, nil
+	}
+	p.mu.Lock()
+	d, known := p.demands[node.Options().Addr]
+	p.mu.Unlock()
+	if known && uptime()-d.looked < int64(demandLife) {
+		return d, nil
+	}
+	return p.look(ctx, node)
+}
+
+// look asks a primary for its replicas and remembers what it owes.
+func (p *primaries) look(ctx context.Context, node *redis.Client) (demand, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	looked := uptime()
+	i, err := serverInfo(ctx, node)
+	if err != nil {
+		return demand{}, err
+	}
+	d, err := p.owed(ctx, node, i)
+	if err != nil {
+		return demand{}, fmt.Errorf("ask for replicas: %w", err)
+	}
+	d.looked = looked
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.demands[node.Options().Addr] = d
+	return d, nil
+}
+
+// owed asks a primary what it owes, according to what it says of itself.
+func (p *primaries) owed(ctx context.Context, node *redis.Client, i info) (demand, error) {
+	if i["master_replid"] == "" { // the Redis of a laptop
+		return demand{acks: min(i.number("connected_slaves"), 1)}, nil
+	}
+	key, err := p.replicaKey(ctx, node)
+	if err != nil {
+		return demand{}, err
+	}
+	ask := func(listed string) ([]int64, error) {
+		return replicasScript.Run(ctx, node, []string{key}, i["master_replid"], i["master_replid2"], i.number("uptime_in_seconds"),
+			min(i.onlineReplicas(), 1), listed, replicaMemory.Milliseconds()).Int64Slice()
+	}
+	answer, err := ask("?")
+	if err == nil && len(answer) == 2 && answer[0] < 0 {
+		listed := "0"
+		if p.listsReplicas(ctx, node) {
+			listed = "1"
+		}
+		answer, err = ask(listed)
+	}
+	if err != nil {
+		return demand{}, err
+	}
+	if len(answer) != 2 {
+		return demand{}, errAnswer
+	}
+	d := demand{acks: int(answer[0]), gone: i.onlineReplicas() == 0, until: time.Now().Add(time.Duration(answer[1]) * time.Millisecond)}
+	if d.acks == 0 && p.address.mode != cluster && strings.Trim(i["master_replid2"], "0") != "" {
+		d.key, d.history = key, i["master_replid"]
+	}
+	return d, nil
+}
+
+// replicaKey returns where a primary keeps what it owes.
+func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string, error) {
+	for i := range p.names.partitions {
+		key := p.names.partitions[i].replica
+		at, err := primaryOf(ctx, p.client, key)
+		if err != nil {
+			return "", err
+		}
+		if at.Options().Addr == node.Options().Addr {
+			return key, nil
+		}
+	}
+	return "", errors.New("it has no slot of ours")
+}
+
+// onlineReplicas returns how many replicas follow. One that is being filled for the
+// first time does not yet.
+func (i info) onlineReplicas() (n int) {
+	if i["slave0"] == "" {
+		return i.number("connected_slaves")
+	}
+	for r := range i.number("connected_slaves") {
+		if strings.Contains(i["slave"+strconv.Itoa(r)], "state=online") {
+			n++
+		}
+	}
+	return n
+}
+
+// listsReplicas reports whether those who watch a primary list a replica of it,
+// connected or not. Where they cannot be asked they list none.
+func (p *primaries) listsReplicas(ctx context.Context, node *redis.Client) bool {
+	switch p.address.mode {
+	case cluster:
+		nodes, err := node.ClusterNodes(ctx).Result()
+		return err == nil && clusterListsReplica(nodes)
+	case sentinel:
+		return p.address.sentinelsListReplica(ctx, p.dial)
+	case oneNode:
+	}
+	return false
+}
+
+// clusterListsReplica looks through CLUSTER NODES for replicas of who answered it.
+func clusterListsReplica(nodes string) bool {
+	const id, flags, primary = 0, 2, 3
+	myself, primaries := "", []string{}
+	for line := range strings.Lines(nodes) {
+		fields := strings.Fields(line)
+		if len(fields) <= primary {
+			continue
+		}
+		if strings.Contains(fields[flags], "myself") {
+			myself = fields[id]
+		}
+		if strings.Contains(fields[flags], "slave") {
+			primaries = append(primaries, fields[primary])
+		}
+	}
+	for _, p := range primaries {
+		if p == myself {
+			return true
+		}
+	}
+	return false
+}
+
+// watch keeps what every primary owes in step with its replicas, and looks whether
+// it takes writes, until ctx ends.
+func (p *primaries) watch(ctx context.Context) {
+	if p.acks != AutoAcks {
+		return
+	}
+	_ = eachPrimary(ctx, p.client, func(ctx context.Context, node *redis.Client) error {
+		_, err := p.look(ctx, node)
+		return err
+	})
+}
