@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"statuscache/ingest/internal/eventpattern"
 )
 
 const (
@@ -19,11 +21,11 @@ const (
 
 // archive keeps events of the bus. The lock of the bus guards it.
 type archive struct {
-	name, description string
+	name, description, bus string
 
-	text    string   // of the pattern
-	pattern *pattern // nil: all events
-	days    int      // of retention, 0: for ever
+	text    string                // of the pattern
+	pattern *eventpattern.Pattern // nil: all events
+	days    int                   // of retention, 0: for ever
 	created time.Time
 	events  []event // in the order of arrival
 	bytes   int
@@ -70,15 +72,15 @@ func (a *archive) state() stateOfArchive {
 func (a *archive) summary() archiveSummary {
 	a.expire()
 	return archiveSummary{
-		ArchiveName: a.name, EventSourceArn: busARN, State: archiveEnabled, RetentionDays: a.days,
+		ArchiveName: a.name, EventSourceArn: busARN(a.bus), State: archiveEnabled, RetentionDays: a.days,
 		SizeBytes: a.bytes, EventCount: len(a.events), CreationTime: epoch(a.created),
 	}
 }
 
 // keep puts an event into the archives that want it. The caller holds the lock.
-func (b *bus) keep(e event) {
+func (b *bus) keep(name string, e event) {
 	for _, a := range b.archives {
-		if a.pattern != nil && !a.pattern.matches(e.tree) {
+		if a.bus != name || a.pattern != nil && !a.pattern.Matches(e.tree) {
 			continue
 		}
 		a.events, a.bytes = append(a.events, event{text: e.text, time: e.time}), a.bytes+len(e.text)
@@ -112,7 +114,7 @@ func (a *archive) set(in updateArchiveRequest) error {
 		changed.description = *in.Description
 	}
 	if in.EventPattern != nil {
-		p, err := compilePattern(*in.EventPattern)
+		p, err := eventpattern.Compile(*in.EventPattern)
 		if err != nil {
 			return invalidPattern(err)
 		}
@@ -132,9 +134,6 @@ func (s *Server) createArchive(_ *http.Request, in createArchiveRequest) (any, e
 	if err := checkName(in.ArchiveName, maxArchiveName); err != nil {
 		return nil, err
 	}
-	if in.EventSourceArn != busARN {
-		return nil, notFound("Event bus " + in.EventSourceArn)
-	}
 	a := &archive{name: in.ArchiveName, created: time.Now()}
 	initial := updateArchiveRequest{Description: &in.Description, RetentionDays: &in.RetentionDays}
 	if in.EventPattern != "" {
@@ -146,6 +145,10 @@ func (s *Server) createArchive(_ *http.Request, in createArchiveRequest) (any, e
 	b := &s.bus
 	b.lock.Lock()
 	defer b.lock.Unlock()
+	var err error
+	if a.bus, err = b.find(in.EventSourceArn); err != nil {
+		return nil, err
+	}
 	switch {
 	case b.archives[a.name] != nil:
 		return nil, alreadyExists("Archive " + a.name)
@@ -184,9 +187,10 @@ func (s *Server) listArchives(_ *http.Request, in listArchivesRequest) (any, err
 	defer s.bus.lock.Unlock()
 	archives := []archiveSummary{}
 	for _, name := range slices.Sorted(maps.Keys(s.bus.archives)) {
-		if strings.HasPrefix(name, in.NamePrefix) && cmp.Or(in.EventSourceArn, busARN) == busARN &&
-			cmp.Or(in.State, archiveEnabled) == archiveEnabled {
-			archives = append(archives, s.bus.archives[name].summary())
+		a := s.bus.archives[name].summary()
+		if strings.HasPrefix(name, in.NamePrefix) && cmp.Or(in.EventSourceArn, a.EventSourceArn) == a.EventSourceArn &&
+			cmp.Or(in.State, a.State) == a.State {
+			archives = append(archives, a)
 		}
 	}
 	return archivesResult{archives}, nil

@@ -1,27 +1,27 @@
 package localaws
 
 import (
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/ingest/internal/eventpattern"
 )
 
 const (
-	busName = "default"
-	busARN  = eventsARN + "event-bus/" + busName
-
-	eventsARN = "arn:aws:events:" + region + ":" + account + ":"
+	eventsARN  = "arn:aws:events:" + region + ":" + account + ":"
+	busesARN   = eventsARN + "event-bus/"
+	defaultBus = "default" // the name of the bus that services of AWS send to
 )
 
-// bus is the default event bus, the only one.
+// bus is EventBridge: the event buses with their rules, archives and replays.
 type bus struct {
 	lock     sync.Mutex // never held while a queue is locked
 	delays   Delays
-	rules    map[string]*rule
+	names    map[string]bool // of the buses
+	rules    map[ruleName]*rule
 	archives map[string]*archive
 	replays  []*replay // the newest last
 	stats    BusStats
@@ -47,7 +47,7 @@ type Delays struct {
 }
 
 func newBus() bus {
-	return bus{rules: map[string]*rule{}, archives: map[string]*archive{}}
+	return bus{names: map[string]bool{defaultBus: true}, rules: map[ruleName]*rule{}, archives: map[string]*archive{}}
 }
 
 // SetDelays sets how long the bus takes from now on.
@@ -64,17 +64,17 @@ func (s *Server) BusStats() BusStats {
 	return s.bus.stats
 }
 
-// Publish puts a whole event on the bus, in the envelope of EventBridge, as a
+// Publish puts a whole event on the default bus, in the envelope of EventBridge, as a
 // service of AWS does: it is archived, matched against the rules and delivered to
 // their targets before Publish returns. It never fails: what cannot be delivered
 // goes to the target's dead-letter queue, and is dropped and counted if that
 // cannot take it either; so is what is no event.
-func (s *Server) Publish(event []byte) { s.publish(event, nil) }
+func (s *Server) Publish(event []byte) { s.publish(defaultBus, event, nil) }
 
-// publish puts an event on the bus for the rules of some ARNs, or for all.
-func (s *Server) publish(text []byte, only []string) {
+// publish puts an event on a bus for the rules of some ARNs, or for all.
+func (s *Server) publish(bus string, text []byte, only []string) {
 	e, err := readEvent(text)
-	for _, d := range s.bus.route(e, err, only) {
+	for _, d := range s.bus.route(bus, e, err, only) {
 		s.deliver(d)
 	}
 }
@@ -92,7 +92,7 @@ func readEvent(text []byte) (event, error) {
 	if err := compact.Compact(); err != nil {
 		return event{}, err
 	}
-	tree, err := parseTree(compact)
+	tree, err := eventpattern.Parse(compact)
 	if err != nil {
 		return event{}, err
 	}
@@ -107,12 +107,12 @@ func readEvent(text []byte) (event, error) {
 // busDelivery is one event on its way to one target.
 type busDelivery struct {
 	event event
-	rule  string // ARN
+	rule  ruleName
 	to    target
 }
 
 // route archives an event and returns what is to be delivered.
-func (b *bus) route(e event, malformed error, only []string) []busDelivery {
+func (b *bus) route(name string, e event, malformed error, only []string) []busDelivery {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	b.stats.Published++
@@ -121,16 +121,16 @@ func (b *bus) route(e event, malformed error, only []string) []busDelivery {
 		return nil
 	}
 	if !e.replayed {
-		b.keep(e)
+		b.keep(name, e)
 	}
 	var deliveries []busDelivery
 	for _, r := range b.rules {
-		if only != nil && !slices.Contains(only, r.arn()) || !r.matches(e) {
+		if r.bus != name || only != nil && !slices.Contains(only, r.arn()) || !r.matches(e) {
 			continue
 		}
 		b.stats.Matched++
 		for _, t := range r.targets {
-			deliveries = append(deliveries, busDelivery{e, r.arn(), t})
+			deliveries = append(deliveries, busDelivery{e, r.ruleName, t})
 		}
 	}
 	return deliveries
@@ -141,21 +141,4 @@ func (b *bus) count(counter *int64) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	*counter++
-}
-
-type (
-	busRequest struct{ Name string }
-	busResult  struct{ Name, Arn string }
-)
-
-func (s *Server) describeEventBus(_ *http.Request, in busRequest) (any, error) {
-	return busResult{busName, busARN}, checkBus(in.Name)
-}
-
-// checkBus returns an error if a call names another bus than the only one.
-func checkBus(nameOrARN string) error {
-	if nameOrARN == "" || nameOrARN == busName || nameOrARN == busARN {
-		return nil
-	}
-	return notFound("Event bus " + strings.TrimPrefix(nameOrARN, eventsARN+"event-bus/"))
 }

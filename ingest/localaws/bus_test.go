@@ -151,12 +151,12 @@ func TestNewRulesMatchLater(t *testing.T) {
 func TestBusErrorsOnTheWire(t *testing.T) {
 	t.Parallel()
 	b := newOnBus(t)
-	archive := `"EventSourceArn":"` + busARN + `"`
+	archive := `"EventSourceArn":"` + busARN(defaultBus) + `"`
 	b.call("CreateArchive", `{"ArchiveName":"a",`+archive+`}`)
 	target := func(more string) string {
 		return `{"Rule":"r","Targets":[{"Id":"t","Arn":"` + b.q.ARN() + `"` + more + `}]}`
 	}
-	replay := `{"ReplayName":"x","EventSourceArn":"` + eventsARN + `archive/a","EventStartTime":1,"EventEndTime":2,"Destination":{"Arn":"` + busARN + `"`
+	replay := `{"ReplayName":"x","EventSourceArn":"` + eventsARN + `archive/a","EventStartTime":1,"EventEndTime":2,"Destination":{"Arn":"` + busARN(defaultBus) + `"`
 	for _, test := range []struct{ action, body, code string }{
 		{"PutRule", `{"Name":"a b","EventPattern":"{\"a\":[1]}"}`, "ValidationException"},
 		{"PutRule", `{"Name":"s"}`, "ValidationException"},

@@ -18,7 +18,7 @@ import (
 func TestBusIsUsedConcurrently(t *testing.T) {
 	t.Parallel()
 	b := newOnBus(t)
-	b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN+`"}`)
+	b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN(defaultBus)+`"}`)
 	b.Publish(eventAt("first", time.Now()))
 	var group sync.WaitGroup
 	for worker := range 4 {
@@ -52,6 +52,10 @@ func TestBusIsUsedConcurrently(t *testing.T) {
 // error of the sender's, in JSON.
 func FuzzBus(f *testing.F) {
 	for _, seed := range [][2]string{
+		{"ListRuleNamesByTarget", `{"TargetArn":"arn:aws:sqs:eu-west-1:000000000000:q","EventBusName":"default"}`},
+		{"CreateEventBus", `{"Name":"hub"}`},
+		{"DeleteEventBus", `{"Name":"hub"}`},
+		{"ListEventBuses", `{"NamePrefix":"h"}`},
 		{"PutRule", `{"Name":"r","EventPattern":"{\"source\":[{\"prefix\":\"a\"}]}","State":"DISABLED"}`},
 		{"DescribeRule", `{"Name":"r"}`},
 		{"ListRules", `{"NamePrefix":"r"}`},
@@ -74,7 +78,7 @@ func FuzzBus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, action, body string) {
 		b := newOnBus(t)
 		b.Shutdown()
-		b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN+`"}`)
+		b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN(defaultBus)+`"}`)
 		got := postTo(b.Server, "AWSEvents."+action, strings.NewReader(body))
 		if got.Code != http.StatusOK && got.Code != http.StatusBadRequest {
 			t.Errorf("status %d: %s", got.Code, got.Body)

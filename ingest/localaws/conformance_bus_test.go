@@ -45,6 +45,7 @@ func TestConformanceOfBus(t *testing.T) {
 		for name, behaviour := range map[string]func(*busCalls){
 			"a rule's life":             ruleLife,
 			"targets":                   targetsLife,
+			"several buses":             severalBuses,
 			"an event reaches a queue":  eventArrives,
 			"entries fail alone":        entriesFailAlone,
 			"archives and their replay": archiveLife,
@@ -151,6 +152,38 @@ func targetsLife(c *busCalls) {
 	c.ok(err)
 	_, err = c.events.DeleteRule(c.Context(), &eventbridge.DeleteRuleInput{Name: aws.String("targets")})
 	c.ok(err)
+}
+
+// severalBuses: a rule belongs to one bus, and is found there by its target.
+func severalBuses(c *busCalls) {
+	hub := aws.String("hub")
+	_, err := c.events.CreateEventBus(c.Context(), &eventbridge.CreateEventBusInput{Name: hub})
+	c.ok(err)
+	queue := c.queue(nil)
+	made, err := c.events.PutRule(c.Context(), &eventbridge.PutRuleInput{Name: aws.String("on-hub"), EventBusName: hub, EventPattern: aws.String(`{"source":["a"]}`)})
+	c.ok(err)
+	if !strings.HasSuffix(*made.RuleArn, ":rule/"+*hub+"/on-hub") {
+		c.Errorf("ARN %s", *made.RuleArn)
+	}
+	_, err = c.events.PutTargets(c.Context(), &eventbridge.PutTargetsInput{
+		Rule: aws.String("on-hub"), EventBusName: hub, Targets: []types.Target{{Id: aws.String("q"), Arn: c.arn(queue)}},
+	})
+	c.ok(err)
+	for bus, want := range map[string][]string{"default": nil, *hub: {"on-hub"}} {
+		found, err := c.events.ListRuleNamesByTarget(c.Context(), &eventbridge.ListRuleNamesByTargetInput{TargetArn: c.arn(queue), EventBusName: &bus})
+		c.ok(err)
+		if !slices.Equal(found.RuleNames, want) && len(found.RuleNames)+len(want) > 0 {
+			c.Errorf("rules of %s: %q, want %q", bus, found.RuleNames, want)
+		}
+	}
+	listed, err := c.events.ListEventBuses(c.Context(), &eventbridge.ListEventBusesInput{NamePrefix: hub})
+	c.ok(err)
+	if len(listed.EventBuses) != 1 || *listed.EventBuses[0].Name != *hub {
+		c.Errorf("buses: %+v", listed.EventBuses)
+	}
+	if _, err = c.events.DescribeRule(c.Context(), &eventbridge.DescribeRuleInput{Name: aws.String("on-hub")}); codeOf(err) != "ResourceNotFoundException" {
+		c.Errorf("the rule is on the default bus too: %v", err)
+	}
 }
 
 func eventArrives(c *busCalls) {

@@ -1,6 +1,9 @@
 package localaws
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // undelivered says why a target did not get an event.
 type undelivered struct {
@@ -11,7 +14,7 @@ type undelivered struct {
 
 // deliver sends an event to its target, or to the target's dead-letter queue.
 func (s *Server) deliver(d busDelivery) {
-	failed := s.sendFromBus(d.to.Arn, d, nil)
+	failed := s.send(d)
 	switch {
 	case failed == nil:
 		s.bus.count(&s.bus.stats.Delivered)
@@ -22,11 +25,25 @@ func (s *Server) deliver(d busDelivery) {
 	}
 }
 
+// send sends an event to the queue or the bus that is its target. From bus to bus an
+// event goes once only, as at AWS.
+func (s *Server) send(d busDelivery) *undelivered {
+	name, toBus := strings.CutPrefix(d.to.Arn, busesARN)
+	switch {
+	case !toBus:
+		return s.sendFromBus(d.to.Arn, d, nil)
+	case d.rule.bus != defaultBus || name == d.rule.bus || !s.bus.has(name):
+		return &undelivered{code: "NO_RESOURCE", message: "The event bus does not exist, or the event came from another already."}
+	}
+	s.publish(name, []byte(d.event.text), nil)
+	return nil
+}
+
 // attributes are those of a message in the dead-letter queue of a target.
 func (u *undelivered) attributes(d busDelivery) messageAttributes {
 	text := func(s string) messageAttribute { return messageAttribute{DataType: "String", StringValue: s} }
 	all := messageAttributes{
-		"RULE_ARN":       text(d.rule),
+		"RULE_ARN":       text(d.rule.arn()),
 		"TARGET_ARN":     text(d.to.Arn),
 		"ERROR_CODE":     text(u.code),
 		"ERROR_MESSAGE":  text(u.message),
@@ -53,7 +70,7 @@ func (s *Server) sendFromBus(arn string, d busDelivery, attributes messageAttrib
 	allowed := q.settings.policy.allows(access{
 		service: "events.amazonaws.com", action: "sqs:SendMessage", resource: arn,
 		context: map[string]string{
-			"aws:sourcearn": d.rule, "aws:sourceaccount": account, "aws:securetransport": "true",
+			"aws:sourcearn": d.rule.arn(), "aws:sourceaccount": account, "aws:securetransport": "true",
 		},
 	})
 	switch {

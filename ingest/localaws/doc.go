@@ -1,5 +1,5 @@
 // Package localaws is a stand-in for Amazon SQS and Amazon EventBridge: standard
-// queues and the default event bus in memory, spoken to in the AWS JSON protocol
+// queues and event buses in memory, spoken to in the AWS JSON protocol
 // by an unchanged SDK. It makes the whole system run on one machine without an
 // account, and gives tests the faults that the real service has too rarely to wait
 // for.
@@ -47,10 +47,10 @@
 // Not: the bus delivers each event once, and before it answers; Delays and Faults
 // make it late, and make it fail. Retries take no time. Archives show and replay
 // an event at once, and hold 128 MiB, of which the oldest make room. A replay
-// includes both ends of its time. The only targets are queues of the same server,
+// includes both ends of its time. The only targets are queues and buses of the same server,
 // and an event is not changed on its way: a target with Input, InputPath or
-// InputTransformer is a failed entry. There are no schedules, no other buses and
-// no tags, which are dropped. An empty array in an event is as good as none.
+// InputTransformer is a failed entry. There are no schedules, no
+// policies of buses and no tags, which are dropped. An empty array in an event is as good as none.
 //
 // # Step Functions
 //

@@ -28,7 +28,12 @@ var busActions = map[string]action{
 	"DescribeReplay":    decoded((*Server).describeReplay),
 	"ListReplays":       decoded((*Server).listReplays),
 	"CancelReplay":      decoded((*Server).cancelReplay),
+	"CreateEventBus":    decoded((*Server).createEventBus),
 	"DescribeEventBus":  decoded((*Server).describeEventBus),
+	"ListEventBuses":    decoded((*Server).listEventBuses),
+	"DeleteEventBus":    decoded((*Server).deleteEventBus),
+
+	"ListRuleNamesByTarget": decoded((*Server).listRuleNamesByTarget),
 }
 
 func validation(message string) *Error { return &Error{Code: "ValidationException", Message: message} }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/ingest/internal/eventpattern"
 )
 
 const (
@@ -59,13 +61,17 @@ func (s *Server) putEvents(_ *http.Request, in putEventsRequest) (any, error) {
 	}
 	var result putEventsResult
 	for _, e := range in.Entries {
-		if err := e.check(); err != nil {
-			result.Entries = append(result.Entries, putResult{ErrorCode: err.Code, ErrorMessage: err.Message})
+		bus, err := s.bus.lookUp(e.EventBusName)
+		if err == nil {
+			err = e.check()
+		}
+		if err != nil {
+			result.Entries = append(result.Entries, putResult{ErrorCode: asError(err).Code, ErrorMessage: asError(err).Message})
 			result.FailedEntryCount++
 			continue
 		}
 		id := newID()
-		s.Publish(e.envelope(id))
+		s.publish(bus, e.envelope(id), nil)
 		result.Entries = append(result.Entries, putResult{EventId: id})
 	}
 	return result, nil
@@ -84,7 +90,7 @@ func (e putEvent) bytes() int {
 }
 
 // check returns the error that an entry fails with, alone.
-func (e putEvent) check() *Error {
+func (e putEvent) check() error {
 	for name, value := range map[string]string{"Source": e.Source, "DetailType": e.DetailType, "Detail": e.Detail} {
 		if value == "" {
 			return &Error{Code: "InvalidArgument", Message: "Parameter " + name + " is not valid. Reason: " + name + " is a required argument."}
@@ -96,8 +102,6 @@ func (e putEvent) check() *Error {
 		return &Error{Code: "NotAuthorizedForSourceException", Message: "Not authorized for the source."}
 	case !detail.IsValid() || detail.Kind() != '{':
 		return &Error{Code: "MalformedDetail", Message: "Detail is malformed."}
-	case checkBus(e.EventBusName) != nil:
-		return &Error{Code: "InvalidArgument", Message: "the stand-in has the default bus only"}
 	}
 	return nil
 }
@@ -115,13 +119,13 @@ func (e putEvent) envelope(id string) []byte {
 }
 
 func (s *Server) testEventPattern(_ *http.Request, in testPatternRequest) (any, error) {
-	p, err := compilePattern(in.EventPattern)
+	p, err := eventpattern.Compile(in.EventPattern)
 	if err != nil {
 		return nil, invalidPattern(err)
 	}
-	tree, err := parseTree([]byte(in.Event))
+	tree, err := eventpattern.Parse([]byte(in.Event))
 	if _, is := tree.(map[string]any); err != nil || !is {
 		return nil, validation("Parameter Event is not valid.")
 	}
-	return testPatternResult{p.matches(tree)}, nil
+	return testPatternResult{p.Matches(tree)}, nil
 }

@@ -23,6 +23,7 @@ const (
 type replay struct {
 	name, description string
 	archive           string // ARN
+	bus               string // name
 	rules             []string
 	from, to          time.Time
 	minutes           [][]event // events of the same minute, the earliest first
@@ -84,7 +85,7 @@ func (s *Server) replayMinutes(r *replay) (state, reason string) {
 			return replayFailed, "the service was shut down"
 		}
 		for _, e := range events {
-			s.publish(withReplayName(e.text, r.name), r.rules)
+			s.publish(r.bus, withReplayName(e.text, r.name), r.rules)
 		}
 		s.bus.progress(r, slices.MaxFunc(events, func(a, b event) int { return a.time.Compare(b.time) }).time)
 	}

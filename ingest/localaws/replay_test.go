@@ -7,13 +7,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"statuscache/ingest/internal/eventpattern"
 )
 
 // withArchive has an archive a of five events, one every 30 s.
 func withArchive(t *testing.T) (b *onBus, start time.Time) {
 	t.Helper()
 	b = newOnBus(t)
-	b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN+`","RetentionDays":1}`)
+	b.call("CreateArchive", `{"ArchiveName":"a","EventSourceArn":"`+busARN(defaultBus)+`","RetentionDays":1}`)
 	start = time.Now().Truncate(time.Minute)
 	for i := range 5 {
 		b.Publish(eventAt(fmt.Sprint(i), start.Add(time.Duration(i)*30*time.Second)))
@@ -27,7 +29,7 @@ func (b *onBus) start(name, more string) (code string) {
 	b.Helper()
 	_, code = b.ask("StartReplay", fmt.Sprintf(
 		`{"ReplayName":%q,"EventSourceArn":"%sarchive/a","EventStartTime":0,"EventEndTime":32503680000,"Destination":{"Arn":%q%s}}`,
-		name, eventsARN, busARN, more))
+		name, eventsARN, busARN(defaultBus), more))
 	return code
 }
 
@@ -64,7 +66,7 @@ func TestReplayRunsOverTime(t *testing.T) {
 		}
 		var seen []string
 		for _, d := range b.q.receive(t.Context(), 10, time.Minute, 0) {
-			e, err := parseTree([]byte(d.body))
+			e, err := eventpattern.Parse([]byte(d.body))
 			if err != nil || e.(map[string]any)["replay-name"] != "x" {
 				t.Errorf("replayed %s: %v", d.body, err)
 			}

@@ -61,13 +61,16 @@ func (s *Server) startReplay(_ *http.Request, in startReplayRequest) (any, error
 	if a == nil || a.arn() != in.EventSourceArn {
 		return nil, notFound("Archive " + in.EventSourceArn)
 	}
+	if in.Destination.Arn != busARN(a.bus) {
+		return nil, validation("Parameter Destination.Arn is not valid. Reason: it must be the event bus of the archive.")
+	}
 	for _, arn := range in.Destination.FilterArns {
-		if name, ours := strings.CutPrefix(arn, eventsARN+"rule/"); !ours || b.rules[name] == nil {
+		if !b.hasRule(a.bus, arn) {
 			return nil, notFound("Rule " + arn)
 		}
 	}
 	r := &replay{
-		name: in.ReplayName, description: in.Description, archive: a.arn(), rules: in.Destination.FilterArns,
+		name: in.ReplayName, description: in.Description, archive: a.arn(), bus: a.bus, rules: in.Destination.FilterArns,
 		from: fromEpoch(in.EventStartTime), to: fromEpoch(in.EventEndTime), pace: b.delays.ReplayedMinute,
 		cancel: make(chan struct{}), state: replayStarting, started: time.Now(),
 	}
@@ -83,11 +86,8 @@ func (in startReplayRequest) check() error {
 	if err := checkName(in.ReplayName, maxReplayName); err != nil {
 		return err
 	}
-	switch {
-	case in.EventStartTime >= in.EventEndTime:
+	if in.EventStartTime >= in.EventEndTime {
 		return validation("Parameter EventEndTime is not valid. Reason: EventStartTime must be before EventEndTime.")
-	case in.Destination.Arn != busARN:
-		return validation("Parameter Destination.Arn is not valid. Reason: it must be the event bus of the archive.")
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (s *Server) describeReplay(_ *http.Request, in replayRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return replayResult{r.summary(), r.arn(), r.description, destination{busARN, r.rules}}, nil
+	return replayResult{r.summary(), r.arn(), r.description, destination{busARN(r.bus), r.rules}}, nil
 }
 
 func (s *Server) listReplays(_ *http.Request, in listReplaysRequest) (any, error) {

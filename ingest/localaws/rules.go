@@ -2,11 +2,11 @@ package localaws
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
+
+	"statuscache/ingest/internal/eventpattern"
 )
 
 const (
@@ -19,10 +19,11 @@ const (
 
 // rule sends the events that match to its targets. The lock of the bus guards it.
 type rule struct {
-	name, description, role, state string
+	ruleName
+	description, role, state string
 
 	text    string // of the pattern
-	pattern *pattern
+	pattern *eventpattern.Pattern
 	from    time.Time // matches nothing before
 	targets []target
 }
@@ -41,15 +42,23 @@ type (
 	rulesResult struct{ Rules []ruleResult }
 )
 
-func (r *rule) arn() string { return eventsARN + "rule/" + r.name }
+// ruleName is how a rule is told from all others.
+type ruleName struct{ bus, name string }
+
+func (r ruleName) arn() string {
+	if r.bus == defaultBus {
+		return eventsARN + "rule/" + r.name
+	}
+	return eventsARN + "rule/" + r.bus + "/" + r.name
+}
 
 func (r *rule) matches(e event) bool {
-	return r.state == ruleEnabled && !time.Now().Before(r.from) && r.pattern.matches(e.tree)
+	return r.state == ruleEnabled && !time.Now().Before(r.from) && r.pattern.Matches(e.tree)
 }
 
 func (r *rule) result() ruleResult {
 	return ruleResult{
-		Name: r.name, Arn: r.arn(), EventPattern: r.text, State: r.state, EventBusName: busName,
+		Name: r.name, Arn: r.arn(), EventPattern: r.text, State: r.state, EventBusName: r.bus,
 		Description: r.description, RoleArn: r.role,
 	}
 }
@@ -63,7 +72,10 @@ func (s *Server) putRule(_ *http.Request, in putRuleRequest) (any, error) {
 	b := &s.bus
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	old := b.rules[in.Name]
+	if r.bus, err = b.find(in.EventBusName); err != nil {
+		return nil, err
+	}
+	old := b.rules[r.ruleName]
 	switch {
 	case old != nil:
 		r.targets, r.from = old.targets, old.from
@@ -76,14 +88,11 @@ func (s *Server) putRule(_ *http.Request, in putRuleRequest) (any, error) {
 	default:
 		return nil, limitExceeded("rules", maxRules)
 	}
-	b.rules[r.name] = r
+	b.rules[r.ruleName] = r
 	return putRuleResult{r.arn()}, nil
 }
 
 func newRule(in putRuleRequest) (*rule, error) {
-	if err := checkBus(in.EventBusName); err != nil {
-		return nil, err
-	}
 	if err := checkName(in.Name, maxRuleName); err != nil {
 		return nil, err
 	}
@@ -96,27 +105,28 @@ func newRule(in putRuleRequest) (*rule, error) {
 	case state != ruleEnabled && state != ruleDisabled:
 		return nil, validation("State must be " + ruleEnabled + " or " + ruleDisabled)
 	}
-	p, err := compilePattern(in.EventPattern)
+	p, err := eventpattern.Compile(in.EventPattern)
 	if err != nil {
 		return nil, invalidPattern(err)
 	}
 	return &rule{
-		name: in.Name, description: in.Description, role: in.RoleArn, state: state, text: in.EventPattern, pattern: p,
+		ruleName: ruleName{name: in.Name}, description: in.Description, role: in.RoleArn, state: state, text: in.EventPattern, pattern: p,
 	}, nil
 }
 
 func (s *Server) describeRule(r *rule, _ ruleRequest) (any, error) { return r.result(), nil }
 
 func (s *Server) listRules(_ *http.Request, in listRequest) (any, error) {
-	if err := checkBus(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.bus.lock.Lock()
 	defer s.bus.lock.Unlock()
+	on, err := s.bus.rulesOn(in.EventBusName)
+	if err != nil {
+		return nil, err
+	}
 	rules := []ruleResult{}
-	for _, name := range slices.Sorted(maps.Keys(s.bus.rules)) {
-		if strings.HasPrefix(name, in.NamePrefix) {
-			rules = append(rules, s.bus.rules[name].result())
+	for _, r := range on {
+		if strings.HasPrefix(r.name, in.NamePrefix) {
+			rules = append(rules, r.result())
 		}
 	}
 	return rulesResult{rules}, nil
@@ -136,29 +146,31 @@ func (s *Server) disableRule(r *rule, _ ruleRequest) (any, error) {
 
 // deleteRule is a success if there is no such rule.
 func (s *Server) deleteRule(_ *http.Request, in ruleRequest) (any, error) {
-	if err := checkBus(in.EventBusName); err != nil {
-		return nil, err
-	}
 	s.bus.lock.Lock()
 	defer s.bus.lock.Unlock()
-	if r := s.bus.rules[in.Name]; r != nil && len(r.targets) > 0 {
+	bus, err := s.bus.find(in.EventBusName)
+	if err != nil {
+		return nil, err
+	}
+	if r := s.bus.rules[ruleName{bus, in.Name}]; r != nil && len(r.targets) > 0 {
 		return nil, validation("Rule can't be deleted since it has targets.")
 	}
-	delete(s.bus.rules, in.Name)
+	delete(s.bus.rules, ruleName{bus, in.Name})
 	return emptyResult{}, nil
 }
 
 // forRule reads a request of type In and finds the rule that it is about. The
 // action runs under the lock of the bus.
-func forRule[In interface{ ruleName() (name, bus string) }](act func(*Server, *rule, In) (any, error)) action {
+func forRule[In interface{ rule() (name, bus string) }](act func(*Server, *rule, In) (any, error)) action {
 	return decoded(func(s *Server, _ *http.Request, in In) (any, error) {
-		name, bus := in.ruleName()
-		if err := checkBus(bus); err != nil {
-			return nil, err
-		}
 		s.bus.lock.Lock()
 		defer s.bus.lock.Unlock()
-		r := s.bus.rules[name]
+		name, bus := in.rule()
+		bus, err := s.bus.find(bus)
+		if err != nil {
+			return nil, err
+		}
+		r := s.bus.rules[ruleName{bus, name}]
 		if r == nil {
 			return nil, notFound("Rule " + name)
 		}
@@ -166,4 +178,4 @@ func forRule[In interface{ ruleName() (name, bus string) }](act func(*Server, *r
 	})
 }
 
-func (in ruleRequest) ruleName() (name, bus string) { return in.Name, in.EventBusName }
+func (in ruleRequest) rule() (name, bus string) { return in.Name, in.EventBusName }

@@ -12,7 +12,8 @@ const (
 	defaultRetries = 185
 )
 
-// target is where a rule sends events: a queue, in the words of the protocol.
+// target is where a rule sends events: a queue or another bus, in the words of the
+// protocol.
 type target struct {
 	Id, Arn          string
 	RoleArn          string            `json:",omitzero"`
@@ -51,7 +52,7 @@ type (
 	failedTarget struct{ TargetId, ErrorCode, ErrorMessage string }
 )
 
-func (in ruleOf) ruleName() (name, bus string) { return in.Rule, in.EventBusName }
+func (in ruleOf) rule() (name, bus string) { return in.Rule, in.EventBusName }
 
 func (t target) retries() int {
 	if t.RetryPolicy == nil || t.RetryPolicy.MaximumRetryAttempts == nil {
@@ -93,8 +94,8 @@ func (t target) check() error {
 	if err := checkName(t.Id, maxRuleName); err != nil {
 		return err
 	}
-	if !isQueueARN(t.Arn) {
-		return validation("Parameter " + t.Arn + " is not valid. Reason: the stand-in delivers to the ARN of a queue only.")
+	if !isQueueARN(t.Arn) && !strings.HasPrefix(t.Arn, busesARN) {
+		return validation("Parameter " + t.Arn + " is not valid. Reason: the stand-in delivers to the ARN of a queue or of its own buses only.")
 	}
 	if t.DeadLetterConfig != nil && !isQueueARN(t.DeadLetterConfig.Arn) {
 		return validation("DeadLetterConfig: " + t.DeadLetterConfig.Arn + " is not the ARN of a queue")

@@ -1,4 +1,4 @@
-package localaws
+package eventpattern
 
 import (
 	"strings"
@@ -101,15 +101,15 @@ var matching = map[string]bool{
 
 func TestPatternsMatch(t *testing.T) {
 	t.Parallel()
-	event, err := parseTree([]byte(sampleEvent))
+	event, err := Parse([]byte(sampleEvent))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for detail, want := range matching {
-		p, err := compilePattern(`{"source":["aws.states"],"detail":` + detail + `}`)
+		p, err := Compile(`{"source":["aws.states"],"detail":` + detail + `}`)
 		if err != nil {
 			t.Errorf("%s: %v", detail, err)
-		} else if got := p.matches(event); got != want {
+		} else if got := p.Matches(event); got != want {
 			t.Errorf("%s: %v, want %v", detail, got, want)
 		}
 	}
@@ -127,13 +127,13 @@ var refused = []string{
 	`{"a":[{"exists":"true"}]}`, `{"a":[{"equals-ignore-case":1}]}`, `{"a":[{"cidr":"10.0.0.0"}]}`, `{"a":[{"cidr":7}]}`,
 	`{"a":[{"wildcard":"a**b"}]}`, `{"a":[{"wildcard":"a\\b"}]}`, `{"a":[{"wildcard":"a\\"}]}`, `{"a":[{"wildcard":1}]}`,
 	`{"$or":[]}`, `{"$or":[{"a":[1]}]}`, `{"$or":{"a":[1]}}`, `{"$or":[{"a":[1]},7]}`, `{"$or":[{"a":[1]},{}]}`,
-	`{"a":["` + strings.Repeat("x", maxPatternBytes) + `"]}`,
+	`{"a":["` + strings.Repeat("x", maxBytes) + `"]}`,
 }
 
 func TestMalformedPatternsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range refused {
-		if _, err := compilePattern(text); err == nil {
+		if _, err := Compile(text); err == nil {
 			t.Errorf("taken: %.100s", text)
 		}
 	}
@@ -149,16 +149,16 @@ func FuzzPattern(f *testing.F) {
 		f.Add(text, sampleEvent)
 	}
 	f.Fuzz(func(t *testing.T, text, event string) {
-		p, err := compilePattern(text)
+		p, err := Compile(text)
 		if err != nil {
 			return
 		}
-		tree, err := parseTree([]byte(event))
+		tree, err := Parse([]byte(event))
 		if err != nil {
 			return
 		}
-		first := p.matches(tree)
-		if again := p.matches(tree); again != first {
+		first := p.Matches(tree)
+		if again := p.Matches(tree); again != first {
 			t.Error("two answers")
 		}
 	})

@@ -1,4 +1,8 @@
-package localaws
+// Package eventpattern matches events with the patterns of EventBridge: all
+// comparisons that AWS documents. Numbers are compared as they are written unless
+// the comparison is numeric; fields of an array of objects have to match in the same
+// object; an empty array in an event is as good as none.
+package eventpattern
 
 import (
 	"errors"
@@ -10,19 +14,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const maxPatternBytes = 4096
+const maxBytes = 4096
 
-// pattern says which events a rule is about. An event matches if every field of
+// Pattern says which events a rule is about. An event matches if every field of
 // the pattern does.
-type pattern struct {
+type Pattern struct {
 	fields map[string]field
-	either [][]*pattern // of each group, one has to match: $or
+	either [][]*Pattern // of each group, one has to match: $or
 }
 
 // field is what one field of an event has to be: an object that matches a
 // pattern, or a value that passes one of the tests.
 type field struct {
-	object *pattern
+	object *Pattern
 	tests  []test
 }
 
@@ -41,12 +45,12 @@ func (n numeral) float() float64 {
 	return f
 }
 
-// compilePattern reads a pattern. Its errors say what is wrong with it.
-func compilePattern(text string) (*pattern, error) {
-	if len(text) > maxPatternBytes {
-		return nil, fmt.Errorf("it is longer than %d bytes", maxPatternBytes)
+// Compile reads a pattern. Its errors say what is wrong with it.
+func Compile(text string) (*Pattern, error) {
+	if len(text) > maxBytes {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxBytes)
 	}
-	tree, err := parseTree([]byte(text))
+	tree, err := Parse([]byte(text))
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +61,8 @@ func compilePattern(text string) (*pattern, error) {
 	return compileObject(object)
 }
 
-// parseTree reads JSON and keeps numbers as they were written.
-func parseTree(text []byte) (any, error) {
+// Parse reads JSON, such as an event, and keeps numbers as they were written.
+func Parse(text []byte) (any, error) {
 	var tree any
 	err := json.Unmarshal(text, &tree, json.WithUnmarshalers(json.UnmarshalFromFunc(
 		func(in *jsontext.Decoder, out *any) error {
@@ -72,11 +76,11 @@ func parseTree(text []byte) (any, error) {
 	return tree, err
 }
 
-func compileObject(object map[string]any) (*pattern, error) {
+func compileObject(object map[string]any) (*Pattern, error) {
 	if len(object) == 0 {
 		return nil, errors.New("an empty object matches nothing")
 	}
-	p := &pattern{fields: map[string]field{}}
+	p := &Pattern{fields: map[string]field{}}
 	for name, value := range object {
 		var err error
 		if name == "$or" {
@@ -91,12 +95,12 @@ func compileObject(object map[string]any) (*pattern, error) {
 	return p, nil
 }
 
-func (p *pattern) compileOr(value any) error {
+func (p *Pattern) compileOr(value any) error {
 	list, _ := value.([]any)
 	if len(list) < 2 {
 		return errors.New("must be a list of at least two patterns")
 	}
-	var group []*pattern
+	var group []*Pattern
 	for _, item := range list {
 		object, _ := item.(map[string]any)
 		one, err := compileObject(object)
@@ -138,10 +142,10 @@ func compileAll(list []any, compile func(any) (test, error)) ([]test, error) {
 	return tests, nil
 }
 
-// matches reports whether an event does, as parseTree returns it.
-func (p *pattern) matches(value any) bool {
+// Matches reports whether an event does, as Parse returns it.
+func (p *Pattern) Matches(value any) bool {
 	if list, is := value.([]any); is && len(list) > 0 {
-		return slices.ContainsFunc(list, p.matches)
+		return slices.ContainsFunc(list, p.Matches)
 	}
 	object, _ := value.(map[string]any) // anything else has no fields
 	for name, f := range p.fields {
@@ -154,7 +158,7 @@ func (p *pattern) matches(value any) bool {
 		}
 	}
 	for _, group := range p.either {
-		if !slices.ContainsFunc(group, func(one *pattern) bool { return one.matches(value) }) {
+		if !slices.ContainsFunc(group, func(one *Pattern) bool { return one.Matches(value) }) {
 			return false
 		}
 	}
@@ -163,7 +167,7 @@ func (p *pattern) matches(value any) bool {
 
 func (f field) matches(value any) bool {
 	if f.object != nil {
-		return f.object.matches(value)
+		return f.object.Matches(value)
 	}
 	switch v := value.(type) {
 	case []any:
