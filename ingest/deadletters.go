@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,17 +45,16 @@ type DeadLetter struct {
 	Why       string    `json:"why"`
 }
 
-// DeadLetterQueues finds the dead-letter queues of the queue at a URL: that of its
-// redrive policy, and that of the target of the rule (empty: the rule that sends to
-// the queue).
-func (o *Operator) DeadLetterQueues(ctx context.Context, queueURL, rule string) ([]DeadLetters, error) {
-	source, err := o.ours(ctx, queueURL)
+// DeadLetterQueues finds the dead-letter queues of a way: that of the queue's redrive
+// policy, and those of the rules that send to the queue, each once.
+func (o *Operator) DeadLetterQueues(ctx context.Context, w Way) ([]DeadLetters, error) {
+	source, err := o.ours(ctx, w.QueueURL)
 	if err != nil {
 		return nil, err
 	}
 	var all []DeadLetters
 	add := func(kind, arn string) error {
-		if arn == "" {
+		if arn == "" || slices.ContainsFunc(all, func(d DeadLetters) bool { return d.dead.arn() == arn }) {
 			return nil
 		}
 		dead, err := o.queueNamed(ctx, lastPart(arn))
@@ -67,16 +67,19 @@ func (o *Operator) DeadLetterQueues(ctx context.Context, queueURL, rule string) 
 	if err := add(OfConsumer, source.deadLetterARN()); err != nil {
 		return nil, err
 	}
-	r, err := o.routeOf(ctx, first(rule, o.ruleFor(ctx, source.arn())), source.arn())
-	if err == nil {
-		err = add(OfRule, r.deadLetterARN())
-	} else if notThere(err) {
-		err = nil
+	routes, err := o.routesOf(ctx, w, source.arn())
+	if err != nil && !notThere(err) {
+		return nil, err
 	}
-	if err == nil && len(all) == 0 {
-		err = errors.New("the queue has no dead-letter queue, nor has the rule; statusctl provision makes both")
+	for _, r := range routes {
+		if err := add(OfRule, r.deadLetterARN()); err != nil {
+			return nil, err
+		}
 	}
-	return all, err
+	if len(all) == 0 {
+		return nil, errors.New("the queue has no dead-letter queue, nor has a rule; statusctl provision makes both")
+	}
+	return all, nil
 }
 
 // Look returns up to so many messages and gives them back. Each look counts as a

@@ -8,7 +8,7 @@ import (
 
 func deadLettersOf(t *testing.T, w *world, url string) map[string]DeadLetters {
 	t.Helper()
-	all, err := w.DeadLetterQueues(t.Context(), url, "")
+	all, err := w.DeadLetterQueues(t.Context(), Way{QueueURL: url})
 	must(t, err)
 	byKind := map[string]DeadLetters{}
 	for _, d := range all {
@@ -115,7 +115,7 @@ func TestNoDeadLetterQueues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.server.CreateQueue("alone", nil)
-	_, err := w.DeadLetterQueues(t.Context(), w.url("alone"), "")
+	_, err := w.DeadLetterQueues(t.Context(), Way{QueueURL: w.url("alone")})
 	if err == nil || !strings.Contains(err.Error(), "statusctl provision") {
 		t.Error(err)
 	}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -14,9 +15,8 @@ import (
 
 // SetUp is what Diagnose looks at.
 type SetUp struct {
-	QueueURL      string
-	Rule          string // name; empty: the one that sends to the queue
-	Archive       string // name; empty: as the rule
+	Way
+	Archive       string // name; empty: one that holds the events
 	StateMachines []string
 }
 
@@ -30,7 +30,7 @@ const (
 func (o *Operator) Diagnose(ctx context.Context, s SetUp) []cache.Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
-	d := &doctor{Operator: o, setUp: s}
+	d := &doctor{Operator: o, setUp: s, bus: busName(s.EventBus)}
 	if d.credentials(ctx) {
 		d.theQueue(ctx)
 		d.theRoute(ctx)
@@ -50,8 +50,10 @@ type doctor struct {
 	*Operator
 	setUp    SetUp
 	findings []cache.Finding
-	queue    *queue // nil: cannot be looked at
-	rule     string // ARN, empty: none
+	bus      string   // name
+	queue    *queue   // nil: cannot be looked at
+	routes   []*route // that lead to the queue
+	change   []string // names of rules of others that have to be changed
 }
 
 func (d *doctor) fine(check, detail string) {
@@ -68,13 +70,23 @@ func (d *doctor) unchecked(why string, checks ...string) {
 	}
 }
 
-// provision is the command that mends most of what can be wrong.
+// provision is the command that mends most of what can be wrong. It finds the rules by
+// the queue. Rules that others have made it changes only by their names.
 func (d *doctor) provision() string {
-	command := "statusctl provision"
-	if name := first(d.setUp.Rule, lastPart(d.setUp.QueueURL)); name != "" {
-		command += " --name " + name
+	words := []string{"statusctl provision"}
+	if name := lastPart(d.setUp.QueueURL); name != "" {
+		words = append(words, "--name", name)
 	}
-	return command
+	if d.bus != DefaultBus {
+		words = append(words, "--event-bus", d.bus)
+	}
+	for _, rule := range d.change {
+		words = append(words, "--change-rule", rule)
+	}
+	for _, machine := range d.setUp.StateMachines {
+		words = append(words, "--state-machine", machine)
+	}
+	return strings.Join(words, " ")
 }
 
 func (d *doctor) credentials(ctx context.Context) bool {

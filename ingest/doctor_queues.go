@@ -75,18 +75,33 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	return q
 }
 
-// sendPolicy looks at who may send to a queue.
-func (d *doctor) sendPolicy(check string, q *queue) {
+// sendPolicy looks at who may send to a queue, and whether rules may.
+func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 	_, statements, err := parsePolicy(q.attributes[attrPolicy])
-	switch open := openTo(statements, q.arn()); {
-	case err != nil:
+	if err != nil {
 		d.wrong(check, err.Error(), "mend the policy of "+q.name()+", or remove it and run "+d.provision())
-	case !maySend(statements, q.arn(), d.rule):
-		d.wrong(check, "the policy of "+q.name()+" does not let the rule send", d.provision())
-	case len(open) > 0:
+		return
+	}
+	for _, r := range rules {
+		v := judge(statements, sending{q.arn(), r.arn()})
+		switch {
+		case v.deny == yes:
+			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,
+				"change that statement so that it does not deny "+eventsService+", such as by the condition that aws:PrincipalIsAWSService is false")
+			return
+		case v.allow == no:
+			d.wrong(check, "the policy of "+q.name()+" does not let rule "+r.shown()+" send", d.provision())
+			return
+		case v.may() == unknown:
+			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
+				"; a statement of its own for the rule would tell", check)
+			return
+		}
+	}
+	if open := openTo(statements, q.arn()); len(open) > 0 {
 		d.wrong(check, "the policy of "+q.name()+" lets anybody send, by its statement "+strings.Join(open, ", "),
 			"remove that statement, then run "+d.provision())
-	default:
-		d.fine(check, "lets the rule send to "+q.name())
+		return
 	}
+	d.fine(check, "lets the rule send to "+q.name())
 }

@@ -15,7 +15,7 @@ import (
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	w, made := provisioned(t)
-	for _, f := range w.Diagnose(t.Context(), SetUp{QueueURL: made.QueueURL, StateMachines: made.StateMachines}) {
+	for _, f := range w.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
 		if !f.OK() {
 			t.Errorf("the control, in which all is well: %+v", f)
 		}
@@ -24,7 +24,7 @@ func TestDoctor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, made := provisioned(t)
-			s := SetUp{QueueURL: made.QueueURL, StateMachines: made.StateMachines}
+			s := SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}
 			c.harm(t, w, &s)
 			var wrong []cache.Finding
 			for _, f := range w.Diagnose(t.Context(), s) {
@@ -53,7 +53,7 @@ var doctorCases = map[string]struct {
 	"unsent events": {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned+"-rule-dlq", "x", 1) }, checkRuleDead, "statusctl dlq list"},
 	"wrong key":     {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrKey, awsOwnKey) }, "queue encryption", "SqsManagedSseEnabled"},
 	"backlog":       {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned, "x", mostBacklog+1) }, "queue backlog", "statusd"},
-	"no rule":       {func(_ *testing.T, _ *world, s *SetUp) { s.Rule, s.Archive = "gone", planned }, checkRule, "statusctl provision --name gone"},
+	"no rule":       {func(_ *testing.T, _ *world, s *SetUp) { s.Rule, s.Archive = "gone", planned }, checkRule, "leave --rule out: status-events leads to the queue"},
 	"rule disabled": {func(t *testing.T, w *world, _ *SetUp) {
 		_, err := w.events.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String(planned)})
 		must(t, err)
@@ -96,11 +96,11 @@ func (w *world) send(t *testing.T, queue, body string, times int) {
 // TestDoctorCannotAsk: what could not be asked is never said to be ok.
 func TestDoctorCannotAsk(t *testing.T) {
 	t.Parallel()
-	for _, action := range []string{"GetQueueAttributes", "DescribeRule", "ListTargetsByRule", "TestEventPattern", "DescribeArchive", "GetQueueUrl"} {
+	for _, action := range []string{"GetQueueAttributes", "ListRuleNamesByTarget", "DescribeRule", "ListTargetsByRule", "DescribeArchive", "GetQueueUrl"} {
 		w, made := provisioned(t)
 		w.deny(action)
 		unchecked := 0
-		for _, f := range w.Diagnose(t.Context(), SetUp{QueueURL: made.QueueURL, StateMachines: made.StateMachines}) {
+		for _, f := range w.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
 			if f.Unchecked() {
 				unchecked++
 			} else if !f.OK() {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ type eventPattern struct {
 }
 
 type patternDetail struct {
+	Status          []string         `json:"status,omitempty"`
 	StateMachineARN []jsontext.Value `json:"stateMachineArn,omitempty"`
 }
 
@@ -28,80 +30,158 @@ func prefixOf(machine string) jsontext.Value {
 	return text
 }
 
-// widenPattern returns a pattern that matches the events of the state machines and
-// those that the present one, if any, matches. It changes nothing if the present
-// one does.
-func widenPattern(present string, machines []string) (pattern string, changed bool, err error) {
-	listed, ours := presentMachines(present)
-	if ours && listed == nil {
-		return present, false, nil // every state machine
-	}
-	add := slices.DeleteFunc(slices.Clone(machines), func(machine string) bool { return covered(listed, machine) })
-	if ours && len(add) == 0 {
-		return present, false, nil
-	}
-	if present != "" && !aboutStatusChanges(present) {
-		return "", false, errors.New("the rule is there and asks for other events too; choose another name with --name")
-	}
-	p := eventPattern{Source: []string{eventSource}, DetailType: []string{eventDetailType}}
-	p.Detail.StateMachineARN = listed
-	for _, machine := range add {
-		p.Detail.StateMachineARN = append(p.Detail.StateMachineARN, prefixOf(machine))
-	}
-	if len(p.Detail.StateMachineARN) == 0 {
-		return "", false, errors.New("no state machine")
-	}
-	text, err := json.Marshal(&p)
-	if err != nil {
-		return "", false, fmt.Errorf("write the event pattern: %w", err)
-	}
-	return string(text), true, nil
+// patternFor returns the pattern of all events of state machines.
+func patternFor(machines []string) string {
+	return writePattern(patternDetail{StateMachineARN: prefixesOf(machines)})
 }
 
-// presentMachines returns what a pattern asks of the state machine, and whether the
-// pattern asks nothing else than ours does. A narrower one loses events.
-func presentMachines(present string) (listed []jsontext.Value, ours bool) {
-	var p eventPattern
-	if json.Unmarshal([]byte(present), &p, json.RejectUnknownMembers(false)) != nil {
-		return nil, false
+// patternOf returns the pattern of the events that samples stand for: it asks for no
+// other status, since other rules send those.
+func patternOf(samples []sample) string {
+	detail := patternDetail{StateMachineARN: prefixesOf(machinesOf(samples))}
+	if wanted := statusesOf(samples); len(wanted) < len(statuses) {
+		detail.Status = wanted
 	}
-	ours = slices.Contains(p.Source, eventSource) && slices.Contains(p.DetailType, eventDetailType) &&
-		json.Unmarshal([]byte(present), &eventPattern{}, json.RejectUnknownMembers(true)) == nil
-	return p.Detail.StateMachineARN, ours
+	return writePattern(detail)
 }
 
-// aboutStatusChanges reports whether a pattern asks for our events and no others,
-// though perhaps not for all of them.
-func aboutStatusChanges(pattern string) bool {
-	var p eventPattern
-	return json.Unmarshal([]byte(pattern), &p) == nil &&
-		slices.Equal(p.Source, []string{eventSource}) && slices.Equal(p.DetailType, []string{eventDetailType})
-}
-
-// covered reports whether a pattern's list matches a state machine and its children.
-func covered(listed []jsontext.Value, machine string) bool {
-	return slices.ContainsFunc(listed, func(v jsontext.Value) bool {
-		var p struct {
-			Prefix *string `json:"prefix"`
-		}
-		return json.Unmarshal(v, &p) == nil && p.Prefix != nil && strings.HasPrefix(machine, *p.Prefix)
-	})
-}
-
-// sampleEvent is an event of an execution that never was.
-func sampleEvent(machine string, child bool) string {
-	parts := strings.SplitN(machine, ":", 7) // arn:aws:states:region:account:stateMachine:name
-	if child {
-		machine += "/Map"
-	}
-	execution := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":doctor"
-	text, _ := json.Marshal(map[string]any{ // texts can always be marshalled
-		"version": "0", "id": "00000000-0000-0000-0000-000000000000",
-		"source": eventSource, "detail-type": eventDetailType,
-		"region": parts[3], "account": parts[4], "time": "2026-01-01T00:00:00Z", "resources": []string{execution},
-		"detail": map[string]any{
-			"executionArn": execution, "stateMachineArn": machine, "name": "doctor", "status": "RUNNING", "startDate": 1767225600000,
-		},
-	})
+func writePattern(detail patternDetail) string {
+	text, _ := json.Marshal(&eventPattern{[]string{eventSource}, []string{eventDetailType}, detail}) // nothing in it can fail
 	return string(text)
+}
+
+func prefixesOf(machines []string) (prefixes []jsontext.Value) {
+	for _, machine := range machines {
+		prefixes = append(prefixes, prefixOf(machine))
+	}
+	return prefixes
+}
+
+func statusesOf(samples []sample) (all []string) {
+	for _, s := range samples {
+		if !slices.Contains(all, s.status) {
+			all = append(all, s.status)
+		}
+	}
+	return all
+}
+
+// widen returns a pattern that matches what the present one does and the samples that
+// it does not. Others' patterns keep every condition that can be kept; ours asks for
+// the state machine alone.
+func widen(present string, missing []sample, ours bool) (string, error) {
+	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, onlyMachines}
+	if ours {
+		steps = steps[len(steps)-1:]
+	}
+	for _, step := range steps {
+		text, err := step(present, missing)
+		if err != nil {
+			return "", err
+		}
+		if left, err := unmatched([]string{text}, missing); err != nil || len(left) == 0 {
+			return text, err
+		}
+	}
+	return "", errors.New("its event pattern cannot be widened")
+}
+
+func addStatuses(present string, missing []sample) (string, error) {
+	return editDetail(present, "status", func(list []jsontext.Value) []jsontext.Value {
+		for _, status := range statusesOf(missing) {
+			list = addOnce(list, jsontext.Value(`"`+status+`"`))
+		}
+		return list
+	})
+}
+
+func addMachines(present string, missing []sample) (string, error) {
+	return editDetail(present, "stateMachineArn", func(list []jsontext.Value) []jsontext.Value {
+		for _, prefix := range prefixesOf(machinesOf(missing)) {
+			list = addOnce(list, prefix)
+		}
+		return list
+	})
+}
+
+func addBoth(present string, missing []sample) (string, error) {
+	text, err := addStatuses(present, missing)
+	if err != nil {
+		return "", err
+	}
+	return addMachines(text, missing)
+}
+
+// onlyMachines drops every condition but that on the state machine, which no event
+// must fail for another reason.
+func onlyMachines(present string, missing []sample) (string, error) {
+	var p struct {
+		Source     []string `json:"source"`
+		DetailType []string `json:"detail-type"`
+		Detail     struct {
+			StateMachineARN []jsontext.Value `json:"stateMachineArn"`
+		} `json:"detail"`
+	}
+	if json.Unmarshal([]byte(present), &p) != nil ||
+		!slices.Equal(p.Source, []string{eventSource}) || !slices.Equal(p.DetailType, []string{eventDetailType}) {
+		return "", errors.New("it asks for other events too")
+	}
+	listed := p.Detail.StateMachineARN
+	if len(listed) == 0 { // every one, so far
+		return writePattern(patternDetail{}), nil
+	}
+	for _, prefix := range prefixesOf(machinesOf(missing)) {
+		listed = addOnce(listed, prefix)
+	}
+	return writePattern(patternDetail{StateMachineARN: listed}), nil
+}
+
+func addOnce(list []jsontext.Value, item jsontext.Value) []jsontext.Value {
+	if slices.ContainsFunc(list, func(have jsontext.Value) bool { return string(have) == string(item) }) {
+		return list
+	}
+	return append(list, item)
+}
+
+// editDetail changes the list of a field of detail, and nothing else. Where there is
+// none, nothing is changed.
+func editDetail(pattern, field string, edit func([]jsontext.Value) []jsontext.Value) (string, error) {
+	text, err := editMember([]byte(pattern), "detail", func(detail jsontext.Value) (jsontext.Value, error) {
+		return editMember(detail, field, func(v jsontext.Value) (jsontext.Value, error) {
+			var list []jsontext.Value
+			if err := json.Unmarshal(v, &list); err != nil {
+				return nil, fmt.Errorf("detail.%s: %w", field, err)
+			}
+			edited, err := json.Marshal(edit(list))
+			return edited, err
+		})
+	})
+	return string(text), err
+}
+
+// editMember changes the value of a member of an object, which keeps its order.
+func editMember(object jsontext.Value, name string, edit func(jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
+	in := jsontext.NewDecoder(bytes.NewReader(object))
+	if t, err := in.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil, errors.New("the event pattern is not an object")
+	}
+	var members []string
+	for in.PeekKind() != '}' {
+		key, err := in.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		text := string(key)
+		value, err := in.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if text == `"`+name+`"` {
+			if value, err = edit(value.Clone()); err != nil {
+				return nil, err
+			}
+		}
+		members = append(members, text+":"+string(value))
+	}
+	return jsontext.Value("{" + strings.Join(members, ",") + "}"), nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -103,73 +102,9 @@ func (o *Operator) queueNamed(ctx context.Context, name string) (*queue, error) 
 	return o.queueAt(ctx, aws.ToString(answer.QueueUrl))
 }
 
-// route is how events come into a queue.
-type route struct {
-	rule   *eventbridge.DescribeRuleOutput
-	target *eventtypes.Target // nil: the rule does not send to the queue
-	all    []eventtypes.Target
-}
-
-func (r *route) deadLetterARN() string {
-	if r.target == nil || r.target.DeadLetterConfig == nil {
-		return ""
-	}
-	return aws.ToString(r.target.DeadLetterConfig.Arn)
-}
-
-// routeOf reads a rule and its target. Of a rule that is not there the error is
-// notThere.
-func (o *Operator) routeOf(ctx context.Context, rule, queueARN string) (*route, error) {
-	found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule})
-	if err != nil {
-		return nil, failed("events:DescribeRule", err)
-	}
-	r := &route{rule: found}
-	in := &eventbridge.ListTargetsByRuleInput{Rule: &rule}
-	for {
-		page, err := o.events.ListTargetsByRule(ctx, in)
-		if err != nil {
-			return nil, failed("events:ListTargetsByRule", err)
-		}
-		r.all = append(r.all, page.Targets...)
-		if in.NextToken = page.NextToken; in.NextToken == nil {
-			break
-		}
-	}
-	for i := range r.all {
-		if aws.ToString(r.all[i].Arn) == queueARN {
-			r.target = &r.all[i]
-			break
-		}
-	}
-	return r, nil
-}
-
-// ruleFor returns the name of the rule that sends to a queue. Where that cannot be
-// told, it is the queue's own name, as Provision has it.
-func (o *Operator) ruleFor(ctx context.Context, queueARN string) string {
-	answer, err := o.events.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &queueARN})
-	if err != nil || len(answer.RuleNames) == 0 {
-		return lastPart(queueARN)
-	}
-	for _, name := range answer.RuleNames {
-		if name == lastPart(queueARN) {
-			return name
-		}
-	}
-	return answer.RuleNames[0]
-}
-
 // lastPart returns the name at the end of an ARN.
 func lastPart(arn string) string {
 	return arn[strings.LastIndexAny(arn, ":/")+1:]
-}
-
-// busOf returns the event bus of a rule on the default bus, which is where Step
-// Functions sends to.
-func busOf(ruleARN string) string {
-	head, _, _ := strings.Cut(ruleARN, ":rule/")
-	return head + ":event-bus/default"
 }
 
 // errNoQueue is for verbs that need one.

@@ -106,6 +106,11 @@ func (w *world) deny(actions ...string) {
 	}})
 }
 
+// sampleEvent is an event of a state machine or of a child of its Map.
+func sampleEvent(machine string, child bool) string {
+	return sampleKind{status: "RUNNING", child: child}.eventOf(machine)
+}
+
 func targetOf(id, queue string) eventtypes.Target {
 	return eventtypes.Target{Id: &id, Arn: aws.String("arn:aws:sqs:eu-west-1:000000000000:" + queue)}
 }

@@ -5,27 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 )
 
 // How long archived events are kept, in days. They hold inputs and outputs, and
 // replaying what RETENTION has let go is of no use.
 const archiveDays = 30
 
-// Retries of EventBridge towards the queue, the most that there are.
+// The longest names that EventBridge and SQS take.
 const (
-	retryAge   = 24 * 60 * 60 // seconds
-	retryCount = 185
+	longestRule    = 64
+	longestArchive = 48
+	longestQueue   = 80
 )
 
 // Plan says what Provision makes.
 type Plan struct {
-	Name          string   // of the rule, the queue and the archive
-	StateMachines []string // ARNs of one region and account
+	Name          string   // of the queue, the rule and the archive
+	EventBus      string   // name or ARN; empty: the default one
+	StateMachines []string // ARNs; on the default bus of one region and account
+	ChangeRules   []string // names of rules that others have made, and that may be changed
 	DryRun        bool     // change nothing
 }
 
@@ -45,40 +48,50 @@ const (
 	Created     Outlook = "created"
 	Changed     Outlook = "changed"
 	Fine        Outlook = "ok"
+	Unseen      Outlook = "not checked"
 	WouldCreate Outlook = "would create"
 	WouldChange Outlook = "would change"
 )
 
-// Provisioned is what statusd needs to know.
+// Provisioned is what statusd and statusctl need to know.
 type Provisioned struct {
 	Region        string   `json:"region"`
 	QueueURL      string   `json:"queueUrl"` // empty: not made yet, in a dry run
 	StateMachines []string `json:"stateMachines"`
+	EventBus      string   `json:"eventBus"` // name
 }
 
 // Provision makes or mends everything between Step Functions and the queue. It
 // adds to what others have put there and takes nothing away, so it can be run again
-// at any time. told hears of each step. Its error names what is missing.
+// at any time. Rules are found by their targets, and where rules send all events to the
+// queue none is made beside them. A rule that others have made is left as it is unless
+// the plan names it. told hears of each step. Its error names what is missing; what was left as
+// it is makes an error as well, beside the settings.
 func (o *Operator) Provision(ctx context.Context, plan Plan, told func(Step)) (Provisioned, error) {
+	plan.EventBus = busName(plan.EventBus)
 	p := &provision{Operator: o, plan: plan, told: told}
 	if err := plan.check(o.config.Region); err != nil {
 		return Provisioned{}, err
 	}
 	for _, part := range []func(context.Context) error{
-		p.look, p.deadLetters, p.theQueue, p.theRule, p.policies, p.theTarget, p.archive,
+		p.stateMachines, p.look, p.deadLetters, p.theQueue, p.rules, p.policies, p.targets, p.archive,
 	} {
 		if err := part(ctx); err != nil {
 			return Provisioned{}, err
 		}
 	}
-	return Provisioned{o.config.Region, p.queue.url, plan.StateMachines}, nil
+	made := Provisioned{o.config.Region, p.queue.url, plan.StateMachines, plan.EventBus}
+	if len(p.left) > 0 {
+		return made, errors.New(strings.Join(p.left, "\n"))
+	}
+	return made, nil
 }
 
-var planName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,48}$`)
+var planName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 func (p Plan) check(region string) error {
 	if !planName.MatchString(p.Name) {
-		return fmt.Errorf("--name: %q must be 1 to 48 letters, digits, hyphens and underscores", p.Name)
+		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, longestQueue)
 	}
 	if len(p.StateMachines) == 0 {
 		return errors.New("--state-machine: none given; name the state machines whose executions are to be known")
@@ -87,11 +100,13 @@ func (p Plan) check(region string) error {
 	for _, machine := range p.StateMachines {
 		if parts := strings.Split(machine, ":"); len(parts) != 7 || parts[5] != "stateMachine" || parts[6] == "" {
 			return fmt.Errorf("--state-machine: %q is not the ARN of a state machine", machine)
+		} else if p.EventBus != DefaultBus {
+			continue // it gathers the events of any region and account
 		} else if parts[3] != region {
 			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, parts[3], region, parts[3])
 		}
 		if place(machine) != place(p.StateMachines[0]) {
-			return errors.New("--state-machine: the state machines are of several accounts; provision each account for itself")
+			return errors.New("--state-machine: the state machines are of several accounts; provision each account for itself, or name the bus that gathers their events with --event-bus")
 		}
 	}
 	return nil
@@ -102,12 +117,16 @@ type provision struct {
 	*Operator
 	plan Plan
 	told func(Step)
+	left []string // what it may not do, a line each
 
-	queue    *queue // url is empty until it is made
-	dead     *queue // of the consumer
-	ruleDead *queue // of the rule
-	route    *route // nil: there is no rule yet
-	rule     string // ARN
+	place   string // of what is made: arn:partition:%s:region:account:
+	queue   *queue // url is empty until it is made
+	dead    *queue // of the consumer
+	routes  []*route
+	mending mending
+
+	ruleDeads []*queue // of rules that have one
+	ruleDead  *queue   // of rules that have none yet; nil: not needed
 }
 
 // do makes a change, unless this is a dry run, and tells of it.
@@ -125,155 +144,84 @@ func (p *provision) fine(what, name string) { p.told(Step{What: what, Name: name
 
 // arn returns what the ARN of something in our region and account is.
 func (p *provision) arn(service, resource string) string {
-	parts := strings.SplitN(p.plan.StateMachines[0], ":", 6)
-	return strings.Join([]string{"arn", parts[1], service, parts[3], parts[4], resource}, ":")
+	return fmt.Sprintf(p.place, service) + resource
+}
+
+// ruleARN returns what the ARN of a rule on our bus is.
+func (p *provision) ruleARN(name string) string {
+	if p.plan.EventBus != DefaultBus {
+		name = p.plan.EventBus + "/" + name
+	}
+	return p.arn("events", "rule/"+name)
+}
+
+// may reports whether a rule may be changed.
+func (p *provision) may(r *route) bool {
+	return r.ours() || slices.Contains(p.plan.ChangeRules, r.name())
+}
+
+// leave notes what would have to be done to a rule that others have made.
+func (p *provision) leave(r *route, what string) {
+	p.left = append(p.left, fmt.Sprintf("rule %s was not made by statusctl provision, so it was left as it is; to have it changed (%s), add --change-rule %s", r.shown(), what, r.name()))
 }
 
 // look reads what is there, so that what others chose is kept.
 func (p *provision) look(ctx context.Context) error {
 	var err error
+	if p.place, err = p.placeOf(ctx); err != nil {
+		return err
+	}
 	if p.queue, err = p.find(ctx, p.plan.Name); err != nil {
 		return err
 	}
-	p.rule = p.arn("events", "rule/"+p.plan.Name)
-	p.route, err = p.routeOf(ctx, p.plan.Name, p.queue.arn())
-	if notThere(err) {
-		return nil
+	if p.routes, err = p.routesTo(ctx, p.queue.arn(), p.plan.EventBus); err != nil {
+		return err
 	}
+	if err := checkOnBus(p.routes, p.plan.EventBus); err != nil {
+		return err
+	}
+	if len(p.routes) == 0 {
+		if err := p.named(ctx); err != nil {
+			return err
+		}
+	}
+	samples, err := samplesOf(p.plan.StateMachines)
 	if err == nil {
-		p.rule = aws.ToString(p.route.rule.Arn)
+		p.mending, err = mend(p.routes, samples)
 	}
 	return err
 }
 
-func (p *provision) theRule(ctx context.Context) error {
-	in := &eventbridge.PutRuleInput{
-		Name: &p.plan.Name, State: eventtypes.RuleStateEnabled,
-		Description: aws.String("Status changes of Step Functions executions, for the status cache"),
-	}
-	present, step := "", Step{What: "rule", Name: p.plan.Name, Result: Created}
-	if p.route != nil {
-		// PutRule replaces the whole rule.
-		was := p.route.rule
-		present, step.Result = aws.ToString(was.EventPattern), Changed
-		in.Description, in.RoleArn, in.ScheduleExpression = was.Description, was.RoleArn, was.ScheduleExpression
-		if was.State != eventtypes.RuleStateDisabled {
-			in.State = was.State
-		}
-	}
-	pattern, widened, err := widenPattern(present, p.plan.StateMachines)
-	if err != nil {
+// named takes the rule of our name, if there is one, though it does not lead to the
+// queue.
+func (p *provision) named(ctx context.Context) error {
+	r, err := p.routeOf(ctx, p.plan.EventBus, cut(p.plan.Name, longestRule), p.queue.arn())
+	switch {
+	case notThere(err):
+		return nil
+	case err != nil:
 		return err
+	case !p.may(r):
+		return fmt.Errorf("there is a rule %s that statusctl provision has not made and that does not send to the queue; to have it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
 	}
-	in.EventPattern = &pattern
-	enabled := p.route == nil || p.route.rule.State != in.State
-	if !widened && !enabled {
-		p.fine(step.What, step.Name)
-		return nil
-	}
-	if step.Result == Changed {
-		step.Detail = strings.Join(changes(map[string]bool{"enabled": enabled, "event pattern": widened}), ", ")
-	}
-	return p.do(step, func() error {
-		answer, err := p.events.PutRule(ctx, in)
-		if err == nil {
-			p.rule = aws.ToString(answer.RuleArn)
+	p.routes = []*route{r}
+	return nil
+}
+
+// placeOf returns the beginning of the ARNs of what is made. A bus that gathers events
+// of other accounts is in ours.
+func (p *provision) placeOf(ctx context.Context) (string, error) {
+	arn := p.plan.StateMachines[0]
+	if bus := p.plan.EventBus; bus != DefaultBus {
+		found, err := p.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus})
+		if notThere(err) {
+			return "", fmt.Errorf("--event-bus: there is no event bus %s in this region; make it, and let the other accounts send to it", bus)
 		}
-		return failed("events:PutRule", err)
-	})
-}
-
-func (p *provision) theTarget(ctx context.Context) error {
-	target := eventtypes.Target{Id: aws.String(p.targetID()), Arn: aws.String(p.queue.arn())}
-	step := Step{What: "target", Name: p.queue.arn(), Result: Created}
-	if p.route != nil && p.route.target != nil {
-		target, step.Result = *p.route.target, Changed
-	}
-	transforms := target.Input != nil || target.InputPath != nil || target.InputTransformer != nil
-	noDeadLetters := target.DeadLetterConfig == nil
-	if step.Result == Changed && !transforms && !noDeadLetters {
-		p.fine(step.What, step.Name)
-		return nil
-	}
-	if step.Result == Changed {
-		step.Detail = strings.Join(changes(map[string]bool{"sends events as they are": transforms, "dead-letter queue": noDeadLetters}), ", ")
-	}
-	target.Input, target.InputPath, target.InputTransformer = nil, nil, nil
-	if target.RetryPolicy == nil {
-		target.RetryPolicy = &eventtypes.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(retryAge), MaximumRetryAttempts: aws.Int32(retryCount)}
-	}
-	target.DeadLetterConfig = &eventtypes.DeadLetterConfig{Arn: aws.String(p.ruleDead.arn())}
-	return p.do(step, func() error {
-		answer, err := p.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &p.plan.Name, Targets: []eventtypes.Target{target}})
-		if err == nil && answer.FailedEntryCount > 0 {
-			return fmt.Errorf("events:PutTargets: %s", putFailure(answer.FailedEntries))
-		}
-		return failed("events:PutTargets", err)
-	})
-}
-
-// putFailure tells of targets that were refused, in an answer that says 200.
-func putFailure(entries []eventtypes.PutTargetsResultEntry) string {
-	if len(entries) == 0 {
-		return "the target was refused"
-	}
-	return aws.ToString(entries[0].ErrorCode) + ": " + oneLine(aws.ToString(entries[0].ErrorMessage))
-}
-
-// targetID returns an ID that no target of others has: PutTargets replaces.
-func (p *provision) targetID() string {
-	id := p.plan.Name
-	for n := 2; p.route != nil && taken(p.route.all, id); n++ {
-		id = fmt.Sprintf("%s-%d", p.plan.Name, n)
-	}
-	return id
-}
-
-func taken(targets []eventtypes.Target, id string) bool {
-	for _, t := range targets {
-		if aws.ToString(t.Id) == id {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *provision) archive(ctx context.Context) error {
-	step := Step{What: "archive", Name: p.plan.Name, Result: Created}
-	was, err := p.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &p.plan.Name})
-	if err != nil && !notThere(err) {
-		return failed("events:DescribeArchive", err)
-	}
-	if err != nil {
-		pattern, _, err := widenPattern("", p.plan.StateMachines)
 		if err != nil {
-			return err
+			return "", failed("events:DescribeEventBus", err)
 		}
-		return p.do(step, func() error {
-			_, err := p.events.CreateArchive(ctx, &eventbridge.CreateArchiveInput{
-				ArchiveName: &p.plan.Name, EventSourceArn: aws.String(busOf(p.rule)), EventPattern: &pattern,
-				RetentionDays: aws.Int32(archiveDays), Description: aws.String("Status changes to replay into the status cache"),
-			})
-			return failed("events:CreateArchive", err)
-		})
+		arn = aws.ToString(found.Arn)
 	}
-	if aws.ToString(was.EventPattern) == "" { // every event of the bus
-		p.fine(step.What, step.Name)
-		return nil
-	}
-	pattern, widened, err := widenPattern(aws.ToString(was.EventPattern), p.plan.StateMachines)
-	if err != nil || !widened {
-		if err == nil {
-			p.fine(step.What, step.Name)
-		}
-		return err
-	}
-	step.Result, step.Detail = Changed, "event pattern"
-	return p.do(step, func() error {
-		_, err := p.events.UpdateArchive(ctx, &eventbridge.UpdateArchiveInput{
-			ArchiveName: &p.plan.Name, EventPattern: &pattern, Description: was.Description, RetentionDays: was.RetentionDays,
-			KmsKeyIdentifier: was.KmsKeyIdentifier,
-		})
-		return failed("events:UpdateArchive", err)
-	})
+	parts := strings.SplitN(arn, ":", 6)
+	return strings.Join([]string{parts[0], parts[1], "%s", parts[3], parts[4], ""}, ":"), nil
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -31,21 +32,34 @@ func (p *provision) find(ctx context.Context, name string) (*queue, error) {
 	return q, err
 }
 
-// deadLetters sees to both dead-letter queues: those that are in use, or else new
-// ones.
+// deadLetters sees to the dead-letter queues: those that are in use, or else new ones.
 func (p *provision) deadLetters(ctx context.Context) error {
-	consumers, rules := p.plan.Name+"-dlq", p.plan.Name+"-rule-dlq"
+	consumers := cut(p.plan.Name, longestQueue-len("-dlq")) + "-dlq"
 	if arn := p.queue.deadLetterARN(); arn != "" {
 		consumers = lastPart(arn)
-	}
-	if p.route != nil && p.route.deadLetterARN() != "" {
-		rules = lastPart(p.route.deadLetterARN())
 	}
 	var err error
 	if p.dead, err = p.deadLetter(ctx, "dead-letter queue", consumers); err != nil {
 		return err
 	}
-	p.ruleDead, err = p.deadLetter(ctx, "dead-letter queue of the rule", rules)
+	const what = "dead-letter queue of the rule"
+	needed, seen := p.creates(), map[string]bool{}
+	for _, r := range p.routes {
+		switch arn := r.deadLetterARN(); {
+		case arn == "":
+			needed = needed || p.may(r)
+		case !seen[arn]:
+			seen[arn] = true
+			q, err := p.deadLetter(ctx, what, lastPart(arn))
+			if err != nil {
+				return err
+			}
+			p.ruleDeads = append(p.ruleDeads, q)
+		}
+	}
+	if needed {
+		p.ruleDead, err = p.deadLetter(ctx, what, cut(p.plan.Name, longestQueue-len("-rule-dlq"))+"-rule-dlq")
+	}
 	return err
 }
 
@@ -109,27 +123,70 @@ func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[str
 	})
 }
 
-// policies let the rule, and nobody else, send to the queue and to its own
-// dead-letter queue.
+// policies let the rules, and nobody else, send to the queue and to their own
+// dead-letter queues.
 func (p *provision) policies(ctx context.Context) error {
-	for _, q := range []*queue{p.queue, p.ruleDead} {
-		policy, changed, err := letRuleSend(q.attributes[attrPolicy], q.arn(), p.rule)
-		if err != nil {
-			return err
-		}
-		step := Step{What: "policy of queue", Name: q.name(), Result: Changed, Detail: "lets the rule send"}
-		if !changed {
-			p.fine(step.What, step.Name)
+	queues := []*queue{p.queue}
+	rules := map[*queue][]string{}
+	for _, r := range p.routes {
+		rules[p.queue] = append(rules[p.queue], r.arn())
+		dead := p.deadOf(r)
+		if dead == nil {
 			continue
 		}
-		if err := p.do(step, func() error {
-			_, err := p.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &q.url, Attributes: map[string]string{attrPolicy: policy}})
-			return failed("sqs:SetQueueAttributes", err)
-		}); err != nil {
+		if rules[dead] = append(rules[dead], r.arn()); len(rules[dead]) == 1 {
+			queues = append(queues, dead)
+		}
+	}
+	for _, q := range queues {
+		if err := p.policy(ctx, q, rules[q]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deadOf returns the dead-letter queue that a rule has, or is given; nil: none.
+func (p *provision) deadOf(r *route) *queue {
+	arn := r.deadLetterARN()
+	for _, dead := range p.ruleDeads {
+		if dead.arn() == arn {
+			return dead
+		}
+	}
+	if !p.may(r) {
+		return nil
+	}
+	return p.ruleDead
+}
+
+func (p *provision) policy(ctx context.Context, q *queue, rules []string) error {
+	policy, changed := q.attributes[attrPolicy], false
+	for _, rule := range rules {
+		text, more, err := letRuleSend(policy, q.arn(), rule)
+		if err != nil {
+			return err
+		}
+		policy, changed = text, changed || more
+	}
+	_, statements, err := parsePolicy(policy)
+	if err != nil {
+		return err
+	}
+	for _, rule := range rules {
+		if v := judge(statements, sending{q.arn(), rule}); v.deny == yes {
+			p.left = append(p.left, fmt.Sprintf("the policy of queue %s denies rule %s to send, by its statement %s; change that statement", q.name(), lastPart(rule), v.denies))
+		}
+	}
+	step := Step{What: "policy of queue", Name: q.name(), Result: Changed, Detail: "lets the rule send"}
+	if !changed {
+		p.fine(step.What, step.Name)
+		return nil
+	}
+	return p.do(step, func() error {
+		_, err := p.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &q.url, Attributes: map[string]string{attrPolicy: policy}})
+		return failed("sqs:SetQueueAttributes", err)
+	})
 }
 
 // changes returns the names of what has changed, in order.

@@ -102,14 +102,14 @@ func TestProvisionMends(t *testing.T) {
 
 func (w *world) putPattern(t *testing.T, pattern string) {
 	t.Helper()
-	_, err := w.events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String(planned), EventPattern: &pattern})
+	_, err := w.events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String(planned), EventPattern: &pattern, Description: aws.String(ruleDescription)})
 	must(t, err)
 }
 
 // putTarget changes the target of the rule.
 func (w *world) putTarget(t *testing.T, change func(*eventbridge.PutTargetsInput)) {
 	t.Helper()
-	r, err := w.routeOf(t.Context(), planned, "")
+	r, err := w.routeOf(t.Context(), DefaultBus, planned, "")
 	must(t, err)
 	in := &eventbridge.PutTargetsInput{Rule: aws.String(planned), Targets: r.all}
 	change(in)
@@ -140,8 +140,14 @@ func TestProvisionKeepsWhatOthersMade(t *testing.T) {
 	must(t, err)
 	w.putTarget(t, func(in *eventbridge.PutTargetsInput) { in.Targets = append(in.Targets, targetOf(planned, "theirs")) })
 
-	w.provision(t)
-	r, err := w.routeOf(t.Context(), planned, "arn:aws:sqs:eu-west-1:000000000000:"+planned)
+	plan := Plan{Name: planned, StateMachines: []string{w.machine}}
+	if _, err := w.Provision(t.Context(), plan, func(Step) {}); err == nil || !strings.Contains(err.Error(), "--change-rule "+planned) {
+		t.Errorf("a rule of others is changed: %v", err)
+	}
+	plan.ChangeRules = []string{planned}
+	_, err = w.Provision(t.Context(), plan, func(Step) {})
+	must(t, err)
+	r, err := w.routeOf(t.Context(), DefaultBus, planned, "arn:aws:sqs:eu-west-1:000000000000:"+planned)
 	must(t, err)
 	if len(r.all) != 2 || r.target == nil || aws.ToString(r.target.Id) == planned {
 		t.Errorf("targets %+v", r.all)
@@ -169,12 +175,14 @@ func TestProvisionRefuses(t *testing.T) {
 		refuse string // action
 		want   string
 	}{
+		"a long name":     {Plan{Name: strings.Repeat("a", 81), StateMachines: []string{w.machine}}, "", "--name"},
 		"a name":          {Plan{Name: "a b", StateMachines: []string{w.machine}}, "", "--name"},
 		"no machine":      {Plan{Name: planned}, "", "--state-machine: none given"},
 		"no ARN":          {Plan{Name: planned, StateMachines: []string{"Pipeline"}}, "", "not the ARN of a state machine"},
 		"another region":  {Plan{Name: planned, StateMachines: []string{"arn:aws:states:us-east-1:1:stateMachine:P"}}, "", "set AWS_REGION=us-east-1"},
 		"several account": {Plan{Name: planned, StateMachines: []string{w.machine, "arn:aws:states:eu-west-1:1:stateMachine:P"}}, "", "several accounts"},
 		"queue denied":    {Plan{Name: planned, StateMachines: []string{w.machine}}, "CreateQueue", "grant sqs:CreateQueue"},
+		"not there":       {Plan{Name: planned, StateMachines: []string{w.machine + "2"}}, "", "there is no state machine "},
 		"rule denied":     {Plan{Name: planned, StateMachines: []string{w.machine}}, "PutRule", "rule status-events: events:PutRule: access denied; grant events:PutRule"},
 	} {
 		w := newWorld(t)

@@ -18,6 +18,7 @@ const (
 	sourceARN      = "aws:SourceArn"
 	allStatements  = "*"
 	effectOfAllow  = "Allow"
+	effectOfDeny   = "Deny"
 	arnEqualsInIAM = "ArnEquals"
 )
 
@@ -30,12 +31,15 @@ type policy struct {
 
 // statement is what is understood of a statement.
 type statement struct {
-	SID       string                               `json:"Sid"`
-	Effect    string                               `json:"Effect"`
-	Principal jsontext.Value                       `json:"Principal"`
-	Action    jsontext.Value                       `json:"Action"`
-	Resource  jsontext.Value                       `json:"Resource"`
-	Condition map[string]map[string]jsontext.Value `json:"Condition"`
+	SID          string                               `json:"Sid"`
+	Effect       string                               `json:"Effect"`
+	Principal    jsontext.Value                       `json:"Principal"`
+	NotPrincipal jsontext.Value                       `json:"NotPrincipal"`
+	Action       jsontext.Value                       `json:"Action"`
+	NotAction    jsontext.Value                       `json:"NotAction"`
+	Resource     jsontext.Value                       `json:"Resource"`
+	NotResource  jsontext.Value                       `json:"NotResource"`
+	Condition    map[string]map[string]jsontext.Value `json:"Condition"`
 }
 
 func parsePolicy(text string) (policy, []statement, error) {
@@ -67,13 +71,15 @@ func parsePolicy(text string) (policy, []statement, error) {
 }
 
 // letRuleSend returns a policy that lets a rule send to a queue. It keeps every
-// statement that is there, and changes nothing if the rule may send already.
+// statement that is there, and changes nothing if one lets the rule send for certain.
+// What a statement denies cannot be allowed by another.
 func letRuleSend(text, queue, rule string) (changedText string, changed bool, err error) {
 	p, statements, err := parsePolicy(text)
 	if err != nil {
 		return "", false, err
 	}
-	if maySend(statements, queue, rule) {
+	v := judge(statements, sending{queue, rule})
+	if v.allow == yes {
 		return text, false, nil
 	}
 	sid := ruleStatement
@@ -95,42 +101,35 @@ func letRuleSend(text, queue, rule string) (changedText string, changed bool, er
 	return string(added), true, nil
 }
 
-// maySend reports whether statements let a rule send to a queue.
-func maySend(statements []statement, queue, rule string) bool {
-	allowed := false
-	for _, s := range statements {
-		if !s.about(queue) {
-			continue
-		}
-		if s.Effect == effectOfAllow && s.allows(rule) {
-			allowed = true
-		}
-		if s.Effect == "Deny" && len(s.Condition) == 0 {
-			return false
-		}
-	}
-	return allowed
-}
-
 // openTo returns the names of statements by which anybody, or any rule of any
 // account, may send to a queue.
 func openTo(statements []statement, queue string) (sids []string) {
 	for i, s := range statements {
-		if s.Effect == effectOfAllow && s.about(queue) && !s.limited() {
-			sids = append(sids, first(s.SID, fmt.Sprintf("number %d", i+1)))
+		if s.Effect == effectOfAllow && s.about(queue) != no && !s.limited() {
+			sids = append(sids, s.name(i))
 		}
 	}
 	return sids
 }
 
+// name is how a statement, the one at i, is named to people.
+func (s statement) name(i int) string { return first(s.SID, fmt.Sprintf("number %d", i+1)) }
+
+// naming are the keys by which a condition names who may send.
+var naming = []string{
+	"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc",
+	"aws:sourcevpce", "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid",
+}
+
 // limited reports whether the conditions of a statement name somebody: a rule, an
-// account, an organisation.
+// account, an organisation. IfExists limits only those who bring the key.
 func (s statement) limited() bool {
-	for _, keys := range s.Condition {
+	for operator, keys := range s.Condition {
+		if strings.Contains(operator, "Not") || operator == "Null" || strings.HasSuffix(operator, ifExists) && s.anybody() {
+			continue
+		}
 		for key, values := range keys {
-			names := slices.ContainsFunc([]string{"aws:SourceArn", "aws:SourceAccount", "aws:PrincipalArn", "aws:PrincipalOrgID", "aws:SourceOrgID", "aws:PrincipalAccount"},
-				func(known string) bool { return strings.EqualFold(known, key) })
-			if names && !slices.Contains(texts(values), allStatements) {
+			if slices.Contains(naming, strings.ToLower(key)) && !slices.Contains(texts(values), allStatements) {
 				return true
 			}
 		}
@@ -145,46 +144,26 @@ func first(a, b string) string {
 	return b
 }
 
-// about reports whether a statement speaks of EventBridge sending to a queue.
-func (s statement) about(queue string) bool {
-	principal := texts(s.Principal)
-	if s.Principal.Kind() == '{' {
-		var by map[string]jsontext.Value
-		_ = json.Unmarshal(s.Principal, &by) // what is not understood names nobody
-		principal = append(texts(by["Service"]), texts(by["AWS"])...)
-	}
-	return (slices.Contains(principal, eventsService) || slices.Contains(principal, allStatements)) &&
-		slices.ContainsFunc(texts(s.Action), func(a string) bool { return glob(strings.ToLower(a), strings.ToLower(sendAction)) }) &&
-		slices.ContainsFunc(texts(s.Resource), func(r string) bool { return glob(r, queue) })
-}
-
-// allows reports whether the conditions of a statement are met by a rule. Other
-// conditions than on the rule are not understood, and count as not met.
-func (s statement) allows(rule string) bool {
-	for operator, keys := range s.Condition {
-		if !slices.Contains([]string{arnEqualsInIAM, "ArnLike", "StringEquals", "StringLike"}, operator) {
-			return false
-		}
-		for key, values := range keys {
-			if !strings.EqualFold(key, sourceARN) || !slices.ContainsFunc(texts(values), func(v string) bool { return glob(v, rule) }) {
-				return false
+// texts returns a text or a list of them as a list. A truth value or a number stands
+// for its text.
+func texts(v jsontext.Value) (all []string) {
+	switch v.Kind() {
+	case '"':
+		var text string
+		_ = json.Unmarshal(v, &text) // a text, as has been seen
+		return []string{text}
+	case 't', 'f', '0':
+		return []string{string(v)}
+	case '[':
+		var list []jsontext.Value
+		_ = json.Unmarshal(v, &list) // what is not understood is no text
+		for _, item := range list {
+			if item.Kind() != '[' {
+				all = append(all, texts(item)...)
 			}
 		}
 	}
-	return true
-}
-
-// texts returns a text or a list of them as a list.
-func texts(v jsontext.Value) []string {
-	var one string
-	var list []string
-	if len(v) > 0 && json.Unmarshal(v, &one) == nil {
-		return []string{one}
-	}
-	if len(v) > 0 && json.Unmarshal(v, &list) == nil {
-		return list
-	}
-	return nil
+	return all
 }
 
 // glob matches with * and ? as policies know them, where * matches slashes too.

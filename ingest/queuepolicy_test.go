@@ -26,7 +26,9 @@ func TestLetRuleSend(t *testing.T) {
 		"all rules":        {stated(`,"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:events:*:123456789012:rule/*"}}`), false},
 		"no condition":     {stated(""), false},
 		"another rule":     {stated(`,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ofRule + `2"}}`), true},
-		"another question": {stated(`,"Condition":{"Bool":{"aws:SecureTransport":"true"}}`), true},
+		"another question": {stated(`,"Condition":{"Bool":{"aws:SecureTransport":"false"}}`), true},
+		"who knows":        {stated(`,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), true},
+		"its account":      {stated(`,"Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"}}`), false},
 		"another queue":    {strings.ReplaceAll(stated(""), ofQueue, ofQueue+"2"), true},
 		"another action":   {strings.ReplaceAll(stated(""), "sqs:SendMessage", "sqs:ReceiveMessage"), true},
 		"another service":  {strings.ReplaceAll(stated(""), "events.", "sns."), true},
@@ -45,40 +47,6 @@ func TestLetRuleSend(t *testing.T) {
 	for _, wrong := range []string{"x", `{"Statement":7}`, `{"Statement":[7]}`} {
 		if _, _, err := letRuleSend(wrong, ofQueue, ofRule); err == nil {
 			t.Errorf("%s: no error", wrong)
-		}
-	}
-}
-
-func TestWidenPattern(t *testing.T) {
-	t.Parallel()
-	const a, b = "arn:aws:states:eu-west-1:1:stateMachine:A", "arn:aws:states:eu-west-1:1:stateMachine:B"
-	pattern := func(detail string) string {
-		return `{"source":["aws.states"],"detail-type":["` + eventDetailType + `"]` + detail + `}`
-	}
-	of := func(entries string) string { return pattern(`,"detail":{"stateMachineArn":[` + entries + `]}`) }
-	both := of(`{"prefix":"` + a + `"},{"prefix":"` + b + `"}`)
-	for name, c := range map[string]struct{ present, want string }{
-		"none":          {"", both},
-		"one":           {of(`{"prefix":"` + a + `"}`), both},
-		"both":          {both, both},
-		"wider":         {of(`{"prefix":"arn:aws:states:eu-west-1:1:"}`), of(`{"prefix":"arn:aws:states:eu-west-1:1:"}`)},
-		"every machine": {pattern(""), pattern("")},
-		"an exact one":  {of(`"` + a + `"`), of(`"` + a + `",{"prefix":"` + a + `"},{"prefix":"` + b + `"}`)},
-		"narrower":      {pattern(`,"detail":{"status":["FAILED"],"stateMachineArn":[{"prefix":"` + a + `"}]}`), both},
-	} {
-		got, changed, err := widenPattern(c.present, []string{a, b})
-		if err != nil || got != c.want || changed != (c.present != c.want) {
-			t.Errorf("%s: %v %v\ngot  %s\nwant %s", name, changed, err, got, c.want)
-		}
-	}
-	// What others ask for is theirs.
-	for _, foreign := range []string{
-		"x", `{"source":["aws.ec2"]}`,
-		`{"source":["aws.states","my.app"],"detail-type":["` + eventDetailType + `"],"detail":{"status":["FAILED"]}}`,
-		`{"source":["aws.states"],"detail-type":["` + eventDetailType + `","another"],"detail":{"stateMachineArn":["x"]}}`,
-	} {
-		if got, changed, err := widenPattern(foreign, []string{a, b}); err == nil || changed {
-			t.Errorf("%s becomes %s", foreign, got)
 		}
 	}
 }

@@ -17,8 +17,8 @@ const ArchiveDelay = 10 * time.Minute
 type ReplayOrder struct {
 	Name     string    // of the replay, new
 	Archive  string    // name
-	QueueURL string    // whose rule hears it
-	Rule     string    // name; empty: the one that sends to the queue
+	QueueURL string    // whose rules hear it
+	Rule     string    // name, of the archive's bus; empty: all that send to the queue
 	From, To time.Time // of the events
 }
 
@@ -54,37 +54,56 @@ func (r Replay) Done() time.Duration {
 	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
 }
 
-// StartReplay has the events of an archive sent again, to the rule of our queue
-// and to no other.
+// StartReplay has the events of an archive sent again, to the rules of our queue and
+// to no others.
 func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
-	rule := r.Rule
-	if rule == "" {
-		q, err := o.ours(ctx, r.QueueURL)
-		if err != nil {
-			return err
-		}
-		rule = o.ruleFor(ctx, q.arn())
-	}
-	found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule})
-	if notThere(err) {
-		return fmt.Errorf("there is no rule %s; name the one that sends to the queue with --rule, or make it with statusctl provision", rule)
-	} else if err != nil {
-		return failed("events:DescribeRule", err)
-	}
 	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.Archive})
 	if notThere(err) {
 		return fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", r.Archive)
 	} else if err != nil {
 		return failed("events:DescribeArchive", err)
 	}
+	rules, err := o.hearers(ctx, r, busName(aws.ToString(archive.EventSourceArn)))
+	if err != nil {
+		return err
+	}
 	_, err = o.events.StartReplay(ctx, &eventbridge.StartReplayInput{
 		ReplayName: &r.Name, EventSourceArn: archive.ArchiveArn, EventStartTime: &r.From, EventEndTime: &r.To,
 		Destination: &types.ReplayDestination{
 			Arn:        archive.EventSourceArn,
-			FilterArns: []string{aws.ToString(found.Arn)}, // without it every rule of the bus fires again
+			FilterArns: rules, // without them every rule of the bus fires again
 		},
 	})
 	return failed("events:StartReplay", err)
+}
+
+// hearers returns the ARNs of the rules that are to hear a replay. A replay stays on
+// the bus of its archive.
+func (o *Operator) hearers(ctx context.Context, r ReplayOrder, bus string) (arns []string, err error) {
+	if r.Rule != "" {
+		found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &r.Rule, EventBusName: &bus})
+		if notThere(err) {
+			return nil, fmt.Errorf("there is no rule %s on event bus %s; without --rule all that send to the queue hear the replay", r.Rule, bus)
+		} else if err != nil {
+			return nil, failed("events:DescribeRule", err)
+		}
+		return []string{aws.ToString(found.Arn)}, nil
+	}
+	q, err := o.ours(ctx, r.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := o.routesOn(ctx, q.arn(), bus)
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range routes {
+		arns = append(arns, route.arn())
+	}
+	if len(arns) == 0 {
+		return nil, fmt.Errorf("no rule on event bus %s, where the archive %s is, sends to the queue; statusctl doctor says what is wrong", bus, r.Archive)
+	}
+	return arns, nil
 }
 
 // Replay tells how far a replay has come.

@@ -23,12 +23,12 @@ func dlqCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
 		Short: "Look at dead letters, send them back, or delete them",
-		Long: "There are two dead-letter queues. That of the consumer has what was received too often, as a\n" +
-			"message is that nobody can read. That of the rule has what EventBridge could not send to the\n" +
-			"queue. Each verb is about both, or about the one that is named.",
+		Long: "There are two kinds of dead-letter queues. That of the consumer has what was received too\n" +
+			"often, as a message is that nobody can read. That of a rule has what EventBridge could not\n" +
+			"send to the queue. Each verb is about all of them, or about the kind that is named.",
 	}
-	operatorFlags(cmd, "SQS_QUEUE_URL")
-	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default the one that sends to the queue)")
+	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS")
+	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default those that send to the queue)")
 	cmd.AddCommand(dlqListCommand(&rule), dlqRedriveCommand(&rule), dlqPurgeCommand(&rule))
 	return cmd
 }
@@ -49,7 +49,7 @@ func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ing
 	if err != nil {
 		return couldNotAsk(err)
 	}
-	all, err := o.DeadLetterQueues(ctx, config.SQSQueueURL, rule)
+	all, err := o.DeadLetterQueues(ctx, wayOf(config, rule))
 	if err != nil {
 		return interrupted(cmd.Context(), err)
 	}

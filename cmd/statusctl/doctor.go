@@ -18,6 +18,7 @@ const exitWrong = 1 // something is wrong with the set-up
 
 func doctorCommand() *cobra.Command {
 	var setUp ingest.SetUp
+	var rule string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -33,7 +34,7 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return couldNotAsk(err)
 			}
-			setUp.QueueURL, setUp.StateMachines = config.SQSQueueURL, config.StateMachines
+			setUp.Way, setUp.StateMachines = wayOf(config, rule), config.StateMachines
 			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), findings)
@@ -46,9 +47,9 @@ func doctorCommand() *cobra.Command {
 			return verdict(findings)
 		},
 	}
-	operatorFlags(cmd, "SQS_QUEUE_URL", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS")
-	cmd.Flags().StringVar(&setUp.Rule, "rule", "", "name of the EventBridge rule (default the one that sends to the queue)")
-	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default as the rule)")
+	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS")
+	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
+	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -22,6 +22,11 @@ func operatorFlags(cmd *cobra.Command, settings ...string) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
 }
 
+// wayOf is the way of the events that the settings name.
+func wayOf(config app.Config, rule string) ingest.Way {
+	return ingest.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
+}
+
 // openOperator reads statusd's settings and those of AWS. Verbs that have no flag
 // for the queue do not look at it.
 func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *ingest.Operator, error) {

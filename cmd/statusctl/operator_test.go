@@ -34,9 +34,9 @@ func TestOperatorsVerbs(t *testing.T) {
 	has(ctl(t, env, 2, "dlq", "list"), "SQS_QUEUE_URL: not set")
 	out := ctl(t, env, 0, "provision", "--state-machine", machine)
 	url := endpoint + "/000000000000/status-events"
-	has(out, "export AWS_REGION=eu-west-1\n", "export SQS_QUEUE_URL="+url+"\n", "export STATE_MACHINES='"+machine+"'\n")
+	has(out, "export AWS_REGION=eu-west-1\n", "export SQS_QUEUE_URL="+url+"\n", "export STATE_MACHINES='"+machine+"'\nexport EVENT_BUS='default'\n")
 	env = append(env, "SQS_QUEUE_URL="+url, "STATE_MACHINES="+machine)
-	has(ctl(t, env, 0, "doctor"), "ok     rule pattern: matches 1 state machines", "ok     Redis")
+	has(ctl(t, env, 0, "doctor"), "ok     rule pattern: every status of 1 state machines", "ok     Redis")
 
 	dead := server.CreateQueue("status-events-dlq", nil)
 	dead.Send(`{"secret":"hunter2"}`, 0)

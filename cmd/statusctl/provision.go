@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -21,7 +22,9 @@ func provisionCommand() *cobra.Command {
 		Long: "Make or mend everything between Step Functions and statusd: the queue and its dead-letter\n" +
 			"queue, the EventBridge rule with its target and dead-letter queue, the policies of the\n" +
 			"queues, and an archive. It adds to what is there, takes nothing away, and can be run again\n" +
-			"at any time. At the end it prints the settings that statusd needs.",
+			"at any time. Rules are found by the queue that they send to, whatever their names; one that\n" +
+			"somebody else has made is left as it is, unless --change-rule names it. At the end it prints\n" +
+			"the settings that statusd and statusctl need.",
 		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
 			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",
 		Args: exactly(0),
@@ -32,6 +35,7 @@ func provisionCommand() *cobra.Command {
 			if err != nil {
 				return couldNotAsk(err)
 			}
+			plan.EventBus = config.EventBus
 			if len(plan.StateMachines) == 0 {
 				plan.StateMachines = config.StateMachines
 			}
@@ -42,10 +46,11 @@ func provisionCommand() *cobra.Command {
 		},
 	}
 	// Not SQS_QUEUE_URL: the queue is found by its name.
-	operatorFlags(cmd, "STATE_MACHINES")
+	operatorFlags(cmd, "EVENT_BUS", "STATE_MACHINES")
 	f := cmd.Flags()
 	f.StringArrayVar(&plan.StateMachines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
 	f.StringVar(&plan.Name, "name", "status-events", "name of the queue, the rule and the archive, and what the others' begin with")
+	f.StringArrayVar(&plan.ChangeRules, "change-rule", nil, "name of a rule that somebody else has made and that may be changed; may be repeated")
 	f.BoolVar(&plan.DryRun, "dry-run", false, "show what would be done, and do nothing")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -65,21 +70,21 @@ func provision(ctx context.Context, cmd *cobra.Command, o *ingest.Operator, plan
 			tellStep(out, s)
 		}
 	})
-	if err != nil {
+	if err != nil && made.Region == "" {
 		return err
 	}
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), struct {
+		return errors.Join(err, printJSON(cmd.OutOrStdout(), struct {
 			Steps []ingest.Step      `json:"steps"`
 			Made  ingest.Provisioned `json:"settings"`
-		}{steps, made})
+		}{steps, made}))
 	}
 	if plan.DryRun {
-		return nil
+		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "export AWS_REGION=%s\nexport SQS_QUEUE_URL=%s\nexport STATE_MACHINES=%s\n",
-		made.Region, made.QueueURL, shellQuote(strings.Join(made.StateMachines, ",")))
-	return err
+	_, failed := fmt.Fprintf(cmd.OutOrStdout(), "export AWS_REGION=%s\nexport SQS_QUEUE_URL=%s\nexport STATE_MACHINES=%s\nexport EVENT_BUS=%s\n",
+		made.Region, made.QueueURL, shellQuote(strings.Join(made.StateMachines, ",")), shellQuote(made.EventBus))
+	return errors.Join(err, failed)
 }
 
 func tellStep(w io.Writer, s ingest.Step) {

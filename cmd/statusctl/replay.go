@@ -31,8 +31,8 @@ func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay --archive NAME --from TIME",
 		Short: "Send archived events to the queue again, and follow that to its end",
-		Long: "Have EventBridge send the events of an archive again, to the rule of our queue and to no\n" +
-			"other, and follow that to its end. Events that are known already change nothing. A time is\n" +
+		Long: "Have EventBridge send the events of an archive again, to the rules of our queue and to no\n" +
+			"others, and follow that to its end. Events that are known already change nothing. A time is\n" +
 			"RFC 3339, or a duration before now. Events take some ten minutes to reach the archive; if\n" +
 			"--to is later than that it is waited for. The exit code is 0 when all were sent, 1 if the\n" +
 			"replay failed or was cancelled, and 2 if it could not be asked for. Ctrl-C leaves it running.",
@@ -59,7 +59,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&f.order.Archive, "archive", "", "name of the archive")
 	flags.StringVar(&f.from, "from", "", "time of the first event, such as 2026-02-10T12:00:00Z or 6h")
 	flags.StringVar(&f.to, "to", "10m", "time of the last event")
-	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that hears it (default the one that sends to SQS_QUEUE_URL)")
+	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that hears it (default those that send to SQS_QUEUE_URL)")
 	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
 	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
 	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")

@@ -21,6 +21,7 @@ type Config struct {
 	RedisReplicaAcks int // cache.AutoAcks: 1 where there is a replica
 
 	SQSQueueURL   string
+	EventBus      string // name or ARN
 	OwnerPath     string
 	StateMachines []string
 
