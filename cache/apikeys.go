@@ -56,8 +56,9 @@ func IsAPIKey(s string) bool {
 type apiKeys struct {
 	client  redis.UniversalClient
 	names   *names
-	heard   func() bool // the change feed
-	macs    sync.Pool   // of hash.Hash
+	limit   time.Duration // of one question to Redis
+	heard   func() bool   // the change feed
+	macs    sync.Pool     // of hash.Hash
 	pepper  []byte
 	file    *keysFile
 	near    *otter.Cache[keyHash, keyEntry]
@@ -79,7 +80,7 @@ func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() 
 	if err != nil {
 		return nil, err
 	}
-	k := &apiKeys{client: client, names: n, heard: heard, pepper: o.KeyPepper, file: file}
+	k := &apiKeys{client: client, names: n, limit: o.ReadLimit, heard: heard, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = otter.Must(&otter.Options[keyHash, keyEntry]{MaximumSize: maxKeysNear})
 	k.revoked = otter.Must(&otter.Options[keyHash, struct{}]{MaximumSize: maxKeysNear})
@@ -154,7 +155,7 @@ func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, er
 		return nil, false, nil
 	}
 	// A caller who hangs up must not make it look as if Redis could not be asked.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.limit)
 	defer cancel()
 	stored, err := k.read(ctx, name)
 	switch {

@@ -3,10 +3,7 @@ package cache
 import (
 	"sync"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"statuscache/cache/cachetest"
+	"testing/synctest"
 )
 
 // TestGetAtLeastDoesNotShareAnOlderRead: a read of another caller is on its way
@@ -17,36 +14,32 @@ func TestGetAtLeastDoesNotShareAnOlderRead(t *testing.T) {
 	for name, known := range map[string]bool{"older state": true, "nothing known yet": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := cachetest.Redis(t)
-			var n network
-			c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
-			arn, start := testARN(t, "shared"), now()
-			newer := succeeded(arn, start, `{}`)
-			if known {
-				apply(t, other, running(arn, start))
-			}
-			inHand, release := make(chan struct{}), make(chan struct{})
-			var once sync.Once
-			n.begin(func(conn *faultyConn) (bool, error) {
-				if conn.asked(string(arn)) {
-					once.Do(func() { close(inHand) })
-					<-release
+			inBubble(t, func(t *testing.T, b *bubble) {
+				var n network
+				c, other := b.open(t, &n), b.open(t, new(network))
+				arn, start := testARN(t, "shared"), now()
+				newer := succeeded(arn, start, `{}`)
+				if known {
+					apply(t, other, running(arn, start))
 				}
-				return false, nil
-			})
-			var wg sync.WaitGroup
-			wg.Go(func() { _, _ = c.Get(t.Context(), arn) }) // either state is right for this one
-			<-inHand
-			apply(t, other, newer)
-			wg.Go(func() {
-				r, err := c.GetAtLeast(t.Context(), arn, newer.Version())
-				if err != nil || r.Version < newer.Version() {
-					t.Errorf("%+v, %v; want at least %s", r, err, newer.Version())
+				h := n.hold(readsOf(string(arn)))
+				var wg sync.WaitGroup
+				wg.Go(func() { _, _ = c.Get(t.Context(), arn) }) // either state is right for this one
+				<-h.reached
+				apply(t, other, newer)
+				wg.Go(func() {
+					r, err := c.GetAtLeast(t.Context(), arn, newer.Version())
+					if err != nil || r.Version < newer.Version() {
+						t.Errorf("%+v, %v; want at least %s", r, err, newer.Version())
+					}
+				})
+				synctest.Wait() // both wait for the one answer
+				if trips := tripsOf(c); trips != 1 {
+					t.Errorf("%d reads are on their way, want one that both wait for", trips)
 				}
+				h.release()
+				wg.Wait()
 			})
-			cachetest.Eventually(t, "both wait", func() bool { return testutil.ToFloat64(c.metrics.nearMisses) == 2 })
-			close(release)
-			wg.Wait()
 		})
 	}
 }

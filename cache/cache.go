@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,6 +128,11 @@ type Options struct {
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 
+	// How long Redis may take before a call fails. The defaults are what the package
+	// promises; a test of something else gives a busy machine more.
+	ReadLimit  time.Duration // of one read; 0: 300 ms
+	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
+
 	dial dialer // nil: net.Dialer; tests put faults into it
 }
 
@@ -174,6 +180,8 @@ func Open(o Options) (*Cache, error) {
 	if o.NearBytes == 0 {
 		o.NearBytes = DefaultNearBytes
 	}
+	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, readLimit), cmp.Or(o.WriteLimit, writeLimit)
+	address.readLimit, address.writeLimit = o.ReadLimit, o.WriteLimit
 	redis.SetLogger(silence{}) // what it would print comes back as errors too
 	c := &Cache{
 		options: o,
@@ -191,10 +199,11 @@ func Open(o Options) (*Cache, error) {
 		c.publish = "SPUBLISH" // does not travel to every node
 	}
 	c.near = newNear(o.NearBytes)
-	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.near.limit = o.ReadLimit
+	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, limit: o.ReadLimit, queues: map[string]*queue{}}
 	c.heads, c.counter = newHeads(c.readers, c.names, c.near), newCounter()
 	c.hub = newHub(c.GetMany, c.outdated, c.near.forget)
-	c.quotas = newQuotas(c.writers, c.names)
+	c.quotas = newQuotas(c.writers, c.names, o.ReadLimit)
 	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
 		return nil, err
 	}
@@ -257,7 +266,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 		return r, nil
 	}
 	c.metrics.nearMisses.Inc()
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.ReadLimit)
 	defer cancel()
 	r, err := c.load(ctx, arn, v)
 	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {

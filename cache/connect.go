@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Time limits towards Redis (RELIABILITY.md §6).
+// Time limits towards Redis, the first two where Options leaves them open.
 const (
 	readLimit  = 300 * time.Millisecond // of one read: pool, dial, retry and answer together
 	writeLimit = 500 * time.Millisecond // of one answer to a write
@@ -41,11 +42,11 @@ const (
 
 // bounds returns how often a client repeats what failed (-1: not at all), how many
 // connections it has to a node, and how long an answer may take.
-func (f clientFor) bounds() (retries, poolSize int, limit time.Duration) {
-	if f == reads {
-		return 1, 16, readLimit
+func (a *address) bounds(purpose clientFor) (retries, poolSize int, limit time.Duration) {
+	if purpose == reads {
+		return 1, 16, cmp.Or(a.readLimit, readLimit)
 	}
-	return -1, 16, writeLimit
+	return -1, 16, cmp.Or(a.writeLimit, writeLimit)
 }
 
 // noMaintenance keeps go-redis from asking for notices that few servers know.
@@ -55,7 +56,7 @@ func noMaintenance() *maintnotifications.Config {
 
 // connect returns a client for a. It does not dial.
 func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient {
-	retries, poolSize, limit := purpose.bounds()
+	retries, poolSize, limit := a.bounds(purpose)
 	switch a.mode {
 	case cluster:
 		return redis.NewClusterClient(&redis.ClusterOptions{
@@ -82,7 +83,7 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 
 // node returns a client of one node. It does not dial.
 func (a *address) node(addr string, purpose clientFor, dial dialer) *redis.Client {
-	retries, poolSize, limit := purpose.bounds()
+	retries, poolSize, limit := a.bounds(purpose)
 	return redis.NewClient(&redis.Options{
 		Addr: addr, Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
 		Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),

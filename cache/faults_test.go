@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"statuscache/cache/cachetest"
 )
@@ -129,16 +127,9 @@ func TestRestartLosesNothingConfirmed(t *testing.T) {
 	}
 }
 
-// TestFrozenRedis is row 15: whoever writes knows soon, and soon can go on.
-func TestFrozenRedis(t *testing.T) {
-	t.Parallel()
-	s := cachetest.Redis(t)
-	c := openIdle(t, s.URL())
-	e := running(testARN(t, "frozen"), now())
-	apply(t, c, e)
-	e.RedriveCount = 1
-	s.Freeze()
-	for what, try := range map[string]func() error{
+// attempts are the ways to write, of an execution.
+func attempts(t *testing.T, c *Cache, e Execution) map[string]func() error {
+	return map[string]func() error{
 		"apply": func() error { return c.Apply(t.Context(), []Execution{e})[0].Err },
 		"ping":  func() error { return c.Ping(t.Context()) },
 		"check": func() error { return c.Check(t.Context()) },
@@ -146,13 +137,47 @@ func TestFrozenRedis(t *testing.T) {
 			_, err := c.Register(t.Context(), Registration{ARN: e.ARN, Owner: "ada"})
 			return err
 		},
-	} {
-		begun := time.Now()
+	}
+}
+
+// TestWritesEndInTime has Redis fall silent: whoever writes knows soon.
+func TestWritesEndInTime(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		var n network
+		c, e := b.open(t, &n), running(testARN(t, "silent"), now())
+		apply(t, c, e)
+		n.begin(silent)
+		for what, try := range attempts(t, c, e) {
+			if took := took(func() {
+				if err := try(); err == nil {
+					t.Errorf("%s succeeds although Redis is silent", what)
+				}
+			}); took > batchLimit {
+				t.Errorf("%s took %v", what, took)
+			}
+		}
+		n.end()
+		for what, try := range attempts(t, c, e) {
+			if err := try(); err != nil {
+				t.Errorf("then %s: %v", what, err)
+			}
+		}
+	})
+}
+
+// TestFrozenRedis is row 15: whoever writes knows that it failed, and soon can go on.
+func TestFrozenRedis(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL(), func(o *Options) { o.WriteLimit = writeLimit })
+	e := running(testARN(t, "frozen"), now())
+	apply(t, c, e)
+	e.RedriveCount = 1
+	s.Freeze()
+	for what, try := range attempts(t, c, e) {
 		if err := try(); err == nil {
 			t.Errorf("%s succeeds although Redis is frozen", what)
-		}
-		if took := time.Since(begun); took > batchLimit {
-			t.Errorf("%s took %v", what, took)
 		}
 	}
 	s.Thaw()
@@ -206,50 +231,47 @@ func TestALostReply(t *testing.T) {
 	}
 }
 
-// TestScriptsThatVanish is row 20: SCRIPT FLUSH again and again, as if replicas
-// without the script were promoted.
+// TestScriptsThatVanish is row 20: SCRIPT FLUSH before every write, as if replicas
+// without the script were promoted, and again and again while others write. Whatever
+// the script is gone for, no write has to come a second time.
 func TestScriptsThatVanish(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	c, flusher := openIdle(t, s.URL()), openIdle(t, s.URL())
-	ctx, cancel := context.WithCancel(t.Context())
-	flushed := make(chan struct{})
-	go func() {
-		defer close(flushed)
-		tick := time.NewTicker(3 * time.Millisecond)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			_ = flusher.writers.ScriptFlush(ctx).Err() // the number of EVALs tells
-			<-tick.C
-		}
-	}()
-	var unconfirmed atomic.Int64
+	const writers, each = 4, 100
 	var wg sync.WaitGroup
-	all := make([][]ARN, 4)
+	all := make([][]ARN, writers)
 	for worker := range all {
 		wg.Go(func() {
-			for i := range 100 {
+			for i := range each {
+				if worker == 0 {
+					if err := flusher.writers.ScriptFlush(t.Context()).Err(); err != nil {
+						t.Error(err)
+					}
+				}
 				arn := testARN(t, fmt.Sprintf("script-%d-%d", worker, i))
 				all[worker] = append(all[worker], arn)
-				for !c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0].Final() {
-					if unconfirmed.Add(1) > 40 { // else the queue would bring it again
-						t.Error("too often not confirmed: a script that is gone is to be loaded at once")
-						return
-					}
+				if o := c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0]; !o.Final() {
+					t.Errorf("%s: %v", arn, o.Err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	cancel()
-	<-flushed
 	for _, some := range all {
 		if n := lost(t, c, some); n > 0 {
 			t.Errorf("%d of %d are lost", n, len(some))
 		}
 	}
-	if texts := calls(t, c, "eval"); texts < 10 {
-		t.Errorf("the script was gone %d times only", texts)
+	before := calls(t, c, "eval")
+	for i := range each { // nobody else loads it
+		if err := flusher.writers.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, c, succeeded(testARN(t, fmt.Sprint("script-alone-", i)), now(), `{}`))
+	}
+	if texts := calls(t, c, "eval") - before; texts != each {
+		t.Errorf("the script was gone %d times, want %d", texts, each)
 	}
 }
 

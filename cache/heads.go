@@ -79,7 +79,7 @@ func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 
 // read asks Redis for the statuses of some of the executions.
 func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(ctx, h.near.limit)
 	defer cancel()
 	pipe := h.client.Pipeline() // on a cluster it is one for each node
 	cmds := make([]*redis.StringCmd, len(some))

@@ -25,6 +25,7 @@ type misses struct {
 	names   *names
 	metrics *metrics
 	end     func(*fill, *Record, error) // tells what a read brought
+	limit   time.Duration               // of one read
 
 	mu     sync.Mutex
 	queues map[string]*queue // by the address of the primary
@@ -137,7 +138,7 @@ func (m *queue) help() {
 	if len(m.waiting) == 0 {
 		return
 	}
-	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < readLimit-patience/2 {
+	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.limit-patience/2 {
 		m.readers++
 		go m.drain()
 		return

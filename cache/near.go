@@ -29,6 +29,7 @@ type near struct {
 	records *otter.Cache[string, nearEntry]
 	seed    maphash.Seed
 	shards  [64]fillShard
+	limit   time.Duration // of one read
 
 	// trustedUntil is the moment, by uptime, up to which the feed vouches for
 	// the entries. It moves on with every heartbeat.
@@ -69,7 +70,7 @@ type fillShard struct {
 }
 
 func newNear(bytes int64) *near {
-	n := &near{seed: maphash.MakeSeed()}
+	n := &near{seed: maphash.MakeSeed(), limit: readLimit}
 	n.records = otter.Must(&otter.Options[string, nearEntry]{
 		MaximumWeight: uint64(bytes),
 		Weigher:       func(arn string, e nearEntry) uint32 { return e.record.weight() },
@@ -152,7 +153,7 @@ func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, firs
 		arn:        arn,
 		base:       context.WithoutCancel(ctx), // others may wait for it when the first has gone
 		generation: generation,
-		deadline:   time.Now().Add(readLimit),
+		deadline:   time.Now().Add(n.limit),
 		done:       make(chan struct{}),
 	}
 	s.fills[arn] = f

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,39 +18,38 @@ import (
 // TestConcurrentMissesShareOneRead is row 27: a hot key that 5,000 miss at once
 // costs Redis one read.
 func TestConcurrentMissesShareOneRead(t *testing.T) {
-	c := openTest(t, cachetest.Redis(t).URL())
-	arn := testARN(t, "hot")
-	apply(t, c, succeeded(arn, now(), `{}`))
-	before := calls(t, c, "mget")
-	missTogether(t, c, arn, 5_000)
-	if n := calls(t, c, "mget") - before; n != 1 {
-		t.Errorf("%d reads, want 1", n)
-	}
-	before = calls(t, c, "mget")
-	for range 20 {
-		c.near.forget(arn)
-		missTogether(t, c, arn, 1)
-	}
-	if n := calls(t, c, "mget") - before; n != 20 {
-		t.Errorf("%d reads by 20 who have nothing to share: the count cannot be trusted", n)
-	}
-}
-
-// missTogether has many ask for one execution at the same moment.
-func missTogether(t *testing.T, c *Cache, arn ARN, callers int) {
-	t.Helper()
-	begin := make(chan struct{})
-	var wg sync.WaitGroup
-	for range callers {
-		wg.Go(func() {
-			<-begin
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const crowd = 5_000
+		var n network
+		c, arn := b.open(t, &n), testARN(t, "hot")
+		apply(t, c, succeeded(arn, now(), `{}`))
+		h := n.hold(readsOf(string(arn)))
+		before := tripsOf(c)
+		var wg sync.WaitGroup
+		for range crowd {
+			wg.Go(func() {
+				if _, err := c.Get(t.Context(), arn); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all of them have asked
+		h.release()
+		wg.Wait()
+		if trips := tripsOf(c) - before; trips != 1 {
+			t.Errorf("%d reads, want 1", trips)
+		}
+		before = tripsOf(c)
+		for range 20 {
 			if _, err := c.Get(t.Context(), arn); err != nil {
 				t.Error(err)
 			}
-		})
-	}
-	close(begin)
-	wg.Wait()
+		}
+		if trips := tripsOf(c) - before; trips != 20 {
+			t.Errorf("%d reads by 20 who have nothing to share: the count cannot be trusted", trips)
+		}
+	})
 }
 
 // TestAReadThatAChangeOvertookIsNotKept holds the answer to a read back until
@@ -59,87 +59,90 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 	for name, protected := range map[string]bool{"protected": true, "control": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := cachetest.Redis(t)
-			var n network
-			c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
-			heard, forget := make(chan struct{}, 10), c.feed.changed
-			c.feed.changed = func(channel, payload string) {
-				if protected {
-					forget(channel, payload)
+			inBubble(t, func(t *testing.T, b *bubble) {
+				var n network
+				c, other := b.open(t, &n), b.open(t, new(network))
+				heard, forget := make(chan struct{}, 10), c.feed.changed
+				c.feed.changed = func(channel, payload string) {
+					if protected {
+						forget(channel, payload)
+					}
+					heard <- struct{}{}
 				}
-				heard <- struct{}{}
-			}
-			arn, start := testARN(t, "overtaken"), now()
-			apply(t, other, running(arn, start))
-			runTest(t, c)
-
-			inHand, release := make(chan struct{}), make(chan struct{})
-			var once sync.Once
-			n.begin(func(conn *faultyConn) (bool, error) {
-				if conn.asked(string(arn)) && !conn.subscriber() {
-					once.Do(func() { close(inHand) })
-					<-release
+				arn, start := testARN(t, "overtaken"), now()
+				apply(t, other, running(arn, start))
+				runTest(t, c)
+				h := n.hold(readsOf(string(arn)))
+				read := make(chan error)
+				go func() {
+					_, err := c.Get(t.Context(), arn)
+					read <- err
+				}()
+				<-h.reached
+				apply(t, other, succeeded(arn, start, `{}`))
+				<-heard
+				h.release()
+				if err := <-read; err != nil {
+					t.Fatal(err)
 				}
-				return false, nil
+				r, err := c.Get(t.Context(), arn)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := map[bool]Status{true: Succeeded, false: Running}[protected]; r.Status != want {
+					t.Errorf("then %s, want %s", r.Status, want)
+				}
 			})
-			read := make(chan error)
-			go func() {
-				_, err := c.Get(t.Context(), arn)
-				read <- err
-			}()
-			<-inHand
-			apply(t, other, succeeded(arn, start, `{}`))
-			<-heard
-			close(release)
-			if err := <-read; err != nil {
-				t.Fatal(err)
-			}
-			r, err := c.Get(t.Context(), arn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := map[bool]Status{true: Succeeded, false: Running}[protected]; r.Status != want {
-				t.Errorf("then %s, want %s", r.Status, want)
-			}
 		})
 	}
 }
 
-// TestReadsEndInTime freezes Redis. It is not parallel because it takes the time.
-func TestReadsEndInTime(t *testing.T) {
-	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	known := testARN(t, "known")
-	apply(t, c, succeeded(known, now(), `{}`))
-	isNear := func() bool {
-		_, err := c.Get(t.Context(), known)
-		_, ok := c.Peek(string(known))
+// isNear reports whether the near cache tells an execution, after asking for it.
+func isNear(t *testing.T, c *Cache, arn ARN) func() bool {
+	return func() bool {
+		_, err := c.Get(t.Context(), arn)
+		_, ok := c.Peek(string(arn))
 		return err == nil && ok
 	}
-	cachetest.Eventually(t, "the record is near", isNear) // not before the change is heard
-	s.Freeze()
-	if r, ok := c.Peek(string(known)); !ok || r.Status != Succeeded {
-		t.Error("the near cache was off before it had to be")
-	}
-	const limit = readLimit + 100*time.Millisecond
-	for _, callers := range []int{1, 500} {
-		for took := range readAll(t, c, callers) {
-			if took > limit {
-				t.Errorf("one of %d reads took %v, want at most %v", callers, took, limit)
+}
+
+// TestReadsEndInTime has Redis fall silent. In the control a client without our
+// limits waits.
+func TestReadsEndInTime(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		var n network
+		c, known := b.open(t, &n), testARN(t, "known")
+		runTest(t, c)
+		apply(t, c, succeeded(known, now(), `{}`))
+		cachetest.Eventually(t, "the record is near", isNear(t, c, known)) // not before the change is heard
+		n.begin(silent)
+		fell := time.Now()
+		for _, callers := range []int{1, 500} {
+			for took := range readAll(t, c, callers) {
+				if took > readLimit {
+					t.Errorf("one of %d reads took %v, want at most %v", callers, took, readLimit)
+				}
 			}
 		}
-	}
-	frozen := redis.NewClient(&redis.Options{Addr: s.Addr, ReadTimeout: 2 * limit, MaxRetries: -1})
-	defer func() { _ = frozen.Close() }()
-	if begun, err := time.Now(), frozen.Get(t.Context(), "x").Err(); err == nil || time.Since(begun) < limit {
-		t.Errorf("a client without our limits waited %v only: Redis was not frozen (%v)", time.Since(begun), err)
-	}
-	cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
-	if _, ok := c.Peek(string(known)); ok {
-		t.Error("the near cache answers although nothing vouches for it")
-	}
-	s.Thaw()
-	cachetest.Eventually(t, "the near cache is back", isNear)
+		if r, ok := c.Peek(string(known)); !ok || r.Status != Succeeded {
+			t.Error("the near cache was off before it had to be")
+		}
+		cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
+		if after := time.Since(fell); after < maxSilence-heartbeat || after > maxSilence+heartbeat/10 {
+			t.Errorf("the near cache was off after %v", after)
+		}
+		if _, ok := c.Peek(string(known)); ok {
+			t.Error("the near cache answers although nothing vouches for it")
+		}
+		unlimited := redis.NewClient(&redis.Options{Addr: "bubble", Dialer: n.dial, ReadTimeout: 2 * readLimit, MaxRetries: -1})
+		defer func() { _ = unlimited.Close() }()
+		if took := took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*readLimit {
+			t.Errorf("a client without our limits waited %v only: Redis was not silent", took)
+		}
+		n.end()
+		cachetest.Eventually(t, "the near cache is back", isNear(t, c, known))
+	})
 }
 
 // readAll reads many executions at once and returns how long each took. None of
@@ -149,19 +152,39 @@ func readAll(t *testing.T, c *Cache, callers int) <-chan time.Duration {
 	all := make(chan time.Duration, callers)
 	var wg sync.WaitGroup
 	for i := range callers {
-		arn := testARN(t, fmt.Sprint("frozen-", i))
+		arn := testARN(t, fmt.Sprint("unanswered-", i))
 		wg.Go(func() {
 			begun := time.Now()
 			_, err := c.Get(t.Context(), arn)
 			all <- time.Since(begun)
 			if err == nil || errors.Is(err, ErrNotFound) {
-				t.Errorf("a frozen Redis answered: %v", err)
+				t.Errorf("a Redis that does not answer has answered: %v", err)
 			}
 		})
 	}
 	wg.Wait()
 	close(all)
 	return all
+}
+
+// TestReadsFromAFrozenRedis: a server that is stopped, with all its connections
+// open, is one that cannot be asked, and nothing near is told for long.
+func TestReadsFromAFrozenRedis(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL(), func(o *Options) { o.ReadLimit = readLimit })
+	known := testARN(t, "known")
+	apply(t, c, succeeded(known, now(), `{}`))
+	cachetest.Eventually(t, "the record is near", isNear(t, c, known))
+	s.Freeze()
+	for range readAll(t, c, 100) { // they end, and find out nothing
+	}
+	cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
+	if _, ok := c.Peek(string(known)); ok {
+		t.Error("the near cache answers although nothing vouches for it")
+	}
+	s.Thaw()
+	cachetest.Eventually(t, "the near cache is back", isNear(t, c, known))
 }
 
 func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 
 // network opens connections to Redis whose answers pass through a fault.
 type network struct {
-	fault atomic.Pointer[fault]
+	fault   atomic.Pointer[fault]
+	connect dialer // nil: net.Dialer
 }
 
 // fault looks at a connection on which an answer has just come in. The answer
@@ -26,8 +27,11 @@ func through(n *network) func(*Options) {
 }
 
 func (n *network) dial(ctx context.Context, kind, addr string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, kind, addr)
+	connect := n.connect
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	c, err := connect(ctx, kind, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +43,38 @@ func (n *network) begin(f fault) { n.fault.Store(&f) }
 
 // end lets every answer through again.
 func (n *network) end() { n.fault.Store(nil) }
+
+// hold is a fault that keeps answers back until they are released.
+type hold struct {
+	whose    func(*faultyConn) bool
+	reached  chan struct{} // closed when the first answer is kept back
+	released chan struct{}
+	once     sync.Once
+}
+
+// hold keeps back the answers on connections that are whose, from here on.
+func (n *network) hold(whose func(*faultyConn) bool) *hold {
+	h := &hold{whose: whose, reached: make(chan struct{}), released: make(chan struct{})}
+	n.begin(h.fault)
+	return h
+}
+
+func (h *hold) fault(c *faultyConn) (lost bool, err error) {
+	if h.whose(c) {
+		h.once.Do(func() { close(h.reached) })
+		<-h.released
+	}
+	return false, nil
+}
+
+// release lets through what was kept back, and all that follows.
+func (h *hold) release() { close(h.released) }
+
+// readsOf is whose answers a hold keeps back: those to questions about something,
+// but not what a subscription brings.
+func readsOf(about string) func(*faultyConn) bool {
+	return func(c *faultyConn) bool { return c.asked(about) && !c.subscriber() }
+}
 
 type faultyConn struct {
 	net.Conn

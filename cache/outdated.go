@@ -10,7 +10,7 @@ import (
 // owner, than the records say. It asks for the heads only. What cannot be asked
 // for is left out.
 func (c *Cache) outdated(ctx context.Context, records []*Record) (arns []ARN) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.ReadLimit)
 	defer cancel()
 	pipe := c.readers.Pipeline() // on a cluster it is one for each node
 	heads := make([]*redis.StringCmd, len(records))

@@ -32,6 +32,7 @@ const (
 type quotas struct {
 	client redis.UniversalClient
 	names  *names
+	limit  time.Duration      // of one question to Redis
 	flight singleflight.Group // one question to Redis per key
 
 	mu    sync.Mutex
@@ -49,8 +50,8 @@ type lease struct {
 	refilling bool
 }
 
-func newQuotas(client redis.UniversalClient, n *names) *quotas {
-	return &quotas{client: client, names: n, local: map[string]*lease{}}
+func newQuotas(client redis.UniversalClient, n *names, limit time.Duration) *quotas {
+	return &quotas{client: client, names: n, limit: limit, local: map[string]*lease{}}
 }
 
 // SpendQuota takes one request off the key's daily limit. ErrLimitReached comes
@@ -111,7 +112,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
 	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.limit)
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
 		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)

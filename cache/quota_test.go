@@ -201,35 +201,36 @@ func TestWhatWasLeasedYesterdayIsVoid(t *testing.T) {
 // that does not blame the caller.
 func TestQuotaWithoutRedis(t *testing.T) {
 	t.Parallel()
-	s := cachetest.Redis(t)
-	c := openIdle(t, s.URL())
-	k := quotaKey(320)
-	if _, err := c.SpendQuota(t.Context(), k); err != nil {
-		t.Fatal(err)
-	}
-	s.Freeze()
-	for i := range 9 {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		var n network
+		c, k := b.open(t, &n), quotaKey(320)
 		if _, err := c.SpendQuota(t.Context(), k); err != nil {
-			t.Errorf("request %d of the lease: %v", i, err)
+			t.Fatal(err)
 		}
-	}
-	for _, k := range []*Key{k, {Hash: "new", DailyLimit: 5}} {
-		begun := time.Now()
-		if _, err := c.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
-			t.Errorf("without Redis and without a lease: %v", err)
+		n.begin(silent)
+		for i := range 9 {
+			if _, err := c.SpendQuota(t.Context(), k); err != nil {
+				t.Errorf("request %d of the lease: %v", i, err)
+			}
 		}
-		if took := time.Since(begun); took > 2*readLimit { // one that is on its way, and its own
-			t.Errorf("took %v", took)
+		for _, k := range []*Key{k, {Hash: "new", DailyLimit: 5}} {
+			if took := took(func() {
+				if _, err := c.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
+					t.Errorf("without Redis and without a lease: %v", err)
+				}
+			}); took > 2*readLimit { // one that is on its way, and its own
+				t.Errorf("took %v", took)
+			}
 		}
-	}
-	s.Thaw()
-	cachetest.Eventually(t, "requests are let in again", func() bool {
-		_, err := c.SpendQuota(t.Context(), k)
-		return err == nil
+		n.end()
+		cachetest.Eventually(t, "requests are let in again", func() bool {
+			_, err := c.SpendQuota(t.Context(), k)
+			return err == nil
+		})
+		if spent := spendAll(t, c, k); spent > 309 {
+			t.Errorf("spent %d more than the limit", spent-309)
+		}
 	})
-	if spent := spendAll(t, c, k); spent > 309 {
-		t.Errorf("spent %d more than the limit", spent-309)
-	}
 }
 
 // TestLeaseIsGivenBackOnce: on a cluster too, where the library repeats what was

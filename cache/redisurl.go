@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // address is what a REDIS_URL says.
@@ -20,6 +21,8 @@ type address struct {
 	sentinelPassword string
 	database         int
 	tls              *tls.Config // nil: none
+
+	readLimit, writeLimit time.Duration // those of Options
 }
 
 type mode int
