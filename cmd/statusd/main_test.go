@@ -163,10 +163,21 @@ type daemon struct {
 // startDaemon starts statusd and returns when it is ready.
 func startDaemon(t *testing.T, redis *cachetest.Server, queue string, more ...string) *daemon {
 	t.Helper()
+	return startDaemonOf(t, "", redis, queue, more...)
+}
+
+// startDaemonOf starts the statusd in a file, empty for the one that is tested.
+func startDaemonOf(t *testing.T, file string, redis *cachetest.Server, queue string, more ...string) *daemon {
+	t.Helper()
 	d := &daemon{redis: redis}
 	d.api = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
 	d.admin = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
-	d.Process = apptest.Start(t, "statusd", append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...))
+	env := append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...)
+	if file == "" {
+		d.Process = apptest.Start(t, "statusd", env)
+	} else {
+		d.Process = apptest.StartFile(t, file, env)
+	}
 	d.cache = openCache(t, redis)
 	var err error
 	if d.key, _, err = d.cache.CreateKey(t.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll}); err != nil {

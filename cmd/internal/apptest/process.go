@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,9 +51,15 @@ func (o *output) Write(p []byte) (int, error) {
 // the machine's settings for AWS.
 func Start(t testing.TB, program string, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: exec.Command(os.Args[0], args...), output: &output{}, ended: make(chan struct{})}
+	return StartFile(t, os.Args[0], append([]string{runMain + "=" + program}, env...), args...)
+}
+
+// StartFile starts the program in a file, likewise.
+func StartFile(t testing.TB, file string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: exec.Command(file, args...), output: &output{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
-		runMain + "=" + program, "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -66,7 +73,7 @@ func Start(t testing.TB, program string, env []string, args ...string) *Process 
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() && p.Output() != "" {
-			t.Logf("%s printed:\n%.4000s", program, p.Output())
+			t.Logf("%s printed:\n%.4000s", filepath.Base(file), p.Output())
 		}
 	})
 	return p

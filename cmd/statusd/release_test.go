@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/ingest/sqstest"
+)
+
+// previousRelease is the commit of the release that an upgrade comes from, and that a
+// roll-back goes to. Move it when a release is out.
+const previousRelease = "999c826ed38c8745f78381e9214bc300eff6c1fd"
+
+// TestThePreviousReleaseRunsBesideThisOne upgrades as a rolling update does: processes
+// of both releases share one queue and one Redis. Executions are registered with
+// either, their events are taken by either, and both must say the same of all.
+// Then this release is rolled back, and nothing is lost with it.
+func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the previous release and needs redis-server")
+	}
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	endpoint, _ := sqstest.Local(t)
+	client := sqstest.Client(t, endpoint)
+	queue := sqstest.NewQueue(t, client, nil)
+	older := startDaemonOf(t, buildRelease(t, previousRelease), redis, queue, "OWNER_PATH=")
+	newer := startDaemon(t, redis, queue, "OWNER_PATH=")
+	register, _, err := newer.cache.CreateKey(t.Context(), cache.Key{Owner: "generate", Name: "test", Scope: cache.ScopeRegister})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	const executions = 200
+	apis := []string{older.api, newer.api}
+	for n := range executions {
+		if n%3 == 0 { // events may come before the registration
+			send(t, client, queue, event(n, "RUNNING", 0))
+		}
+		registerExecution(t, apis[n%2], register, arnOf(t, n), owner(n))
+		if n%3 != 0 {
+			send(t, client, queue, event(n, "RUNNING", 0))
+		}
+		if n%2 == 0 {
+			send(t, client, queue, event(n, "SUCCEEDED", 1000))
+		}
+	}
+	drained := func() bool { return left(t, client, queue) == 0 }
+	cachetest.Eventually(t, 2*time.Minute, "both have taken every message", drained)
+	for n := range executions {
+		want := "RUNNING"
+		if n%2 == 0 {
+			want = "SUCCEEDED"
+		}
+		checkExecution(t, n, want, newer.cache, newer.key, older, newer)
+	}
+
+	newer.Kill() // the roll-back
+	for n := 1; n < executions; n += 2 {
+		send(t, client, queue, event(n, "SUCCEEDED", 1000))
+	}
+	cachetest.Eventually(t, 2*time.Minute, "the previous release has taken the rest", drained)
+	again := startDaemon(t, redis, queue, "OWNER_PATH=")
+	for n := range executions {
+		checkExecution(t, n, "SUCCEEDED", again.cache, again.key, older, again)
+	}
+}
+
+func owner(n int) string { return fmt.Sprintf("owner-%d", n%7) }
+
+// checkExecution checks that all processes give one and the same answer about an
+// execution, and that Redis has its owner.
+func checkExecution(t *testing.T, n int, want string, c *cache.Cache, key string, processes ...*daemon) {
+	t.Helper()
+	arn := arnOf(t, n)
+	r, err := c.Get(t.Context(), arn)
+	if err != nil || r.Owner != owner(n) {
+		t.Fatalf("execution %d: its owner %s is lost: %+v, %v", n, owner(n), r, err)
+	}
+	var first string
+	for i, d := range processes {
+		status, tag, body := statusWithTag(t, d.api, arn, key)
+		if status != http.StatusOK || !bytes.Contains([]byte(body), []byte(`"status":"`+want+`"`)) {
+			t.Fatalf("execution %d, process %d: %d %s, want %s", n, i, status, body, want)
+		}
+		if i == 0 {
+			first = tag + body
+		} else if tag+body != first {
+			t.Fatalf("execution %d: the releases answer\n%s and\n%s", n, first, tag+body)
+		}
+	}
+}
+
+func statusWithTag(t *testing.T, api string, arn cache.ARN, key string) (status int, tag, body string) {
+	t.Helper()
+	answer := request(t, http.MethodGet, "http://"+api+"/v1/status/"+url.PathEscape(string(arn)), key, nil)
+	defer func() { _ = answer.Body.Close() }()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, answer.Header.Get("ETag"), b.String()
+}
+
+func registerExecution(t *testing.T, api, key string, arn cache.ARN, owner string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"executionArn": string(arn), "owner": owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := request(t, http.MethodPost, "http://"+api+"/v1/executions", key, body)
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusCreated {
+		t.Fatalf("registration of %s: %s", arn, answer.Status)
+	}
+}
+
+func request(t *testing.T, method, target, key string, body []byte) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, target, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// buildRelease builds statusd of a commit and returns its path.
+func buildRelease(t *testing.T, commit string) string {
+	t.Helper()
+	dir := t.TempDir()
+	source, binary := filepath.Join(dir, "source"), filepath.Join(dir, "statusd")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tar := filepath.Join(dir, "source.tar")
+	top := filepath.Join("..", "..")
+	run(t, top, "git", "archive", "-o", tar, commit) // fails where the clone is shallow: git fetch --unshallow
+	run(t, source, "tar", "-xf", tar)
+	args := []string{"build", "-buildvcs=false", "-o", binary}
+	if underRaceDetector() {
+		args = append(args, "-race") // what it needs is then built already
+	}
+	run(t, source, "go", append(args, "./cmd/statusd")...)
+	return binary
+}
+
+func run(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), name, args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", c, err, out)
+	}
+}
+
+func underRaceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			on, err := strconv.ParseBool(s.Value)
+			return err == nil && on
+		}
+	}
+	return false
+}
