@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"testing"
-	"time"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
@@ -58,7 +57,7 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 		}
 	}
 	drained := func() bool { return left(t, client, queue) == 0 }
-	cachetest.Eventually(t, 2*time.Minute, "both have taken every message", drained)
+	cachetest.Eventually(t, "both have taken every message", drained)
 	for n := range executions {
 		want := "RUNNING"
 		if n%2 == 0 {
@@ -71,7 +70,7 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 	for n := 1; n < executions; n += 2 {
 		send(t, client, queue, event(n, "SUCCEEDED", 1000))
 	}
-	cachetest.Eventually(t, 2*time.Minute, "the previous release has taken the rest", drained)
+	cachetest.Eventually(t, "the previous release has taken the rest", drained)
 	again := startDaemon(t, redis, queue, "OWNER_PATH=")
 	for n := range executions {
 		checkExecution(t, n, "SUCCEEDED", again.cache, again.key, older, again)
