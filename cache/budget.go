@@ -44,12 +44,18 @@ func (c *Cache) NewBudget(name string, rate float64) *Budget {
 // because too many are already or AWS throttles: then wait is after how long it is
 // worth asking again.
 func (b *Budget) Take(ctx context.Context) (wait time.Duration, ok bool, err error) {
+	_, wait, ok, err = b.book(ctx)
+	return wait, ok, err
+}
+
+// book is Take. It also returns when, by the clock of Redis.
+func (b *Budget) book(ctx context.Context) (at time.Time, wait time.Duration, ok bool, err error) {
 	answer, err := b.run(ctx, "take", b.every, maxBookedAhead.Milliseconds())
 	if err != nil {
-		return 0, false, err
+		return time.Time{}, 0, false, err
 	}
 	b.struck.Store(answer[2] > 0)
-	return time.Duration(answer[1]) * time.Millisecond, answer[0] == 1, nil
+	return time.UnixMilli(answer[3]), time.Duration(answer[1]) * time.Millisecond, answer[0] == 1, nil
 }
 
 // Throttled says that AWS has refused a call because there were too many, and
@@ -86,7 +92,7 @@ func (b *Budget) run(ctx context.Context, args ...any) ([]int64, error) {
 		return nil, err
 	}
 	answer, err := budgetScript.Run(ctx, node, []string{b.key}, args...).Int64Slice()
-	if err == nil && len(answer) != 3 {
+	if err == nil && len(answer) != 4 {
 		err = errors.New("the script's answer is damaged")
 	}
 	if err != nil {

@@ -6,7 +6,7 @@
 -- ARGV  1 what: take, throttled or passed
 --       2 take: ms between two calls; throttled: the first pause, in ms, of which each in a row is twice the one before
 --       3 take: how long a call may be booked ahead, in ms; throttled: the longest pause, in ms
--- Answers {1 if it is booked, else 0; ms until then, or until it is worth asking again; strikes}
+-- Answers {1 if it is booked, else 0; ms until then, or until it is worth asking again; strikes; then, in ms of Redis's clock}
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,12 +22,12 @@ if stopped > now + LONGEST then stopped = 0 end
 if ARGV[1] == 'take' then
   local at = math.max(now, following)
   if stopped > now then
-    answer = {0, stopped - now, strikes}
+    answer = {0, stopped - now, strikes, stopped}
   elseif at - now > tonumber(ARGV[3]) then
-    answer = {0, at - now, strikes}
+    answer = {0, at - now, strikes, at}
   else
     redis.call('HSET', KEYS[1], 'next', string.format('%.3f', at + ARGV[2]))
-    answer = {1, math.ceil(at - now), strikes}
+    answer = {1, math.ceil(at - now), strikes, math.ceil(at)}
   end
 elseif ARGV[1] == 'throttled' then
   if stopped <= now then -- else it is one of those that were on their way
@@ -35,10 +35,10 @@ elseif ARGV[1] == 'throttled' then
     stopped = now + math.min(ARGV[2] * 2 ^ (strikes - 1), tonumber(ARGV[3]))
     redis.call('HSET', KEYS[1], 'until', string.format('%.0f', stopped), 'strikes', strikes)
   end
-  answer = {0, stopped - now, strikes}
+  answer = {0, stopped - now, strikes, stopped}
 else
   redis.call('HDEL', KEYS[1], 'strikes')
-  answer = {0, 0, 0}
+  answer = {0, 0, 0, now}
 end
 redis.call('PEXPIRE', KEYS[1], 3600000)
 return answer

@@ -11,7 +11,7 @@ import (
 // problems opens a cache and returns what is wrong with its Redis.
 func problems(t *testing.T, o Options) (found []Finding, unchecked int) {
 	t.Helper()
-	o.Prefix, o.Retention = "sc", time.Hour
+	o.Prefix, o.Retention, o.ReadLimit, o.WriteLimit = "sc", time.Hour, patient, patient
 	c, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -100,9 +100,10 @@ func TestAgeOfEvents(t *testing.T) {
 	if f := c.diagnoseEvents(t.Context(), true); !f.OK() {
 		t.Errorf("without an event: %+v", f)
 	}
-	fresh, late := running(testARN(t, "fresh"), now().Add(-time.Minute)), running(testARN(t, "late"), now())
-	fresh.EmittedAt, fresh.ReceivedAt = now().Add(-time.Second), now()
-	late.EmittedAt, late.ReceivedAt = now().Add(-time.Hour), now()
+	at := now()
+	fresh, late := running(testARN(t, "fresh"), at.Add(-time.Minute)), running(testARN(t, "late"), at)
+	fresh.EmittedAt, fresh.ReceivedAt = at.Add(-time.Second), at
+	late.EmittedAt, late.ReceivedAt = at.Add(-time.Hour), at
 	apply(t, c, fresh)
 	if f := c.diagnoseEvents(t.Context(), true); !f.OK() || !strings.Contains(f.Detail, "1s old") {
 		t.Errorf("a fresh one: %+v", f)

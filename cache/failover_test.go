@@ -17,12 +17,12 @@ import (
 
 func TestStoreOnACluster(t *testing.T) {
 	t.Parallel()
-	storeSuite(t, cachetest.Cluster(t).URL())
+	storeSuite(t, cachetest.Cluster(t).NoFailover().URL())
 }
 
 func TestStoreBehindSentinel(t *testing.T) {
 	t.Parallel()
-	storeSuite(t, cachetest.Sentinel(t).URL())
+	storeSuite(t, cachetest.Sentinel(t).NoFailover().URL())
 }
 
 func autoAcks(o *Options) { o.ReplicaAcks = AutoAcks }
@@ -54,23 +54,28 @@ func missed(c *Cache) bool {
 	return false
 }
 
+// soon is when writes are taken again after a primary has died. That takes seconds;
+// a busy machine may need more, but not the minute for which the library would go on
+// writing to the dead one.
+const soon = 40 * time.Second
+
 // TestAPrimaryDies is rows 10 and 11: everything that was confirmed is there
 // after the replica has taken over, and it takes over soon.
 func TestAPrimaryDies(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (url string, primary *cachetest.Server){
-		"cluster": func(t *testing.T) (string, *cachetest.Server) {
+	for name, start := range map[string]func(*testing.T) (url string, primary, replica *cachetest.Server){
+		"cluster": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server) {
 			c := cachetest.Cluster(t)
-			return c.URL(), c.Primaries[0]
+			return c.URL(), c.Primaries[0], c.Replicas[0]
 		},
-		"sentinel": func(t *testing.T) (string, *cachetest.Server) {
+		"sentinel": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server) {
 			s := cachetest.Sentinel(t)
-			return s.URL(), s.Primary
+			return s.URL(), s.Primary, s.Replica
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, primary := start(t)
+			url, primary, replica := start(t)
 			c := openTest(t, url, autoAcks)
 			cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c, 1) })
 			confirmed, gap := applyThrough(t, c, primary.Kill)
@@ -85,9 +90,11 @@ func TestAPrimaryDies(t *testing.T) {
 			if n := lost(t, c, confirmed); n > 0 {
 				t.Errorf("%d of %d are lost", n, len(confirmed))
 			}
-			const limit = 8 * time.Second
-			if t.Logf("writes failed for %v", gap); gap < 500*time.Millisecond || gap > limit {
-				t.Errorf("want some time, and at most %v", limit)
+			if t.Logf("writes failed for %v", gap); gap > soon {
+				t.Errorf("want at most %v", soon)
+			}
+			if role := replica.Info("role"); role != "master" {
+				t.Errorf("the replica is a %s: it did not take over", role)
 			}
 			cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
 		})
@@ -108,7 +115,7 @@ func applyThrough(t *testing.T, c *Cache, happen func()) (all []ARN, longest tim
 			for i := range each {
 				arn, begun := testARN(t, fmt.Sprintf("through-%d-%d", worker, i)), time.Now()
 				for !c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0].Final() {
-					if time.Since(begun) > 20*time.Second {
+					if time.Since(begun) > 2*soon {
 						t.Errorf("%s is not confirmed", arn)
 						return
 					}

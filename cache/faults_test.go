@@ -2,11 +2,9 @@ package cache
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"statuscache/cache/cachetest"
@@ -198,13 +196,7 @@ func TestALostReply(t *testing.T) {
 	c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
 	arn, start := testARN(t, "reply"), now()
 	apply(t, c, running(arn, start)) // loads the script
-	var dropped atomic.Bool
-	n.begin(func(conn *faultyConn) (bool, error) {
-		if conn.asked(string(arn)) && dropped.CompareAndSwap(false, true) {
-			return true, io.ErrUnexpectedEOF
-		}
-		return false, nil
-	})
+	n.begin(dropOne(string(arn)))
 	e := succeeded(arn, start, `{}`)
 	e.Owner = "ada"
 	published := calls(t, other, "publish")

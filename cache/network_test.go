@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -49,7 +50,7 @@ type hold struct {
 	whose    func(*faultyConn) bool
 	reached  chan struct{} // closed when the first answer is kept back
 	released chan struct{}
-	once     sync.Once
+	answers  atomic.Int64 // that came, kept back or not
 }
 
 // hold keeps back the answers on connections that are whose, from here on.
@@ -61,10 +62,24 @@ func (n *network) hold(whose func(*faultyConn) bool) *hold {
 
 func (h *hold) fault(c *faultyConn) (lost bool, err error) {
 	if h.whose(c) {
-		h.once.Do(func() { close(h.reached) })
+		if h.answers.Add(1) == 1 {
+			close(h.reached)
+		}
 		<-h.released
 	}
 	return false, nil
+}
+
+// dropOne is a fault that swallows the first answer to a question about something,
+// and with it the connection.
+func dropOne(about string) fault {
+	var dropped atomic.Bool
+	return func(c *faultyConn) (bool, error) {
+		if c.asked(about) && dropped.CompareAndSwap(false, true) {
+			return true, io.ErrUnexpectedEOF
+		}
+		return false, nil
+	}
 }
 
 // release lets through what was kept back, and all that follows.

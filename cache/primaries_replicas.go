@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -236,7 +235,12 @@ func clusterListsReplica(nodes string) bool {
 			primaries = append(primaries, fields[primary])
 		}
 	}
-	return slices.Contains(primaries, myself)
+	for _, p := range primaries {
+		if p == myself {
+			return true
+		}
+	}
+	return false
 }
 
 // watch keeps what every primary owes in step with its replicas, and looks whether

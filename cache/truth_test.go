@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,18 +59,23 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 	},
 	"a budget paces and pauses": func(t *testing.T, c *Cache) {
 		b := c.NewBudget("suite", 2)
+		var last time.Time
 		for i := range 3 {
-			wait, ok, err := b.Take(t.Context())
-			if least := time.Duration(i)*500*time.Millisecond - 300*time.Millisecond; !ok || err != nil || wait < least {
-				t.Errorf("call %d after %v, %v, %v", i, wait, ok, err)
+			at, _, ok, err := b.book(t.Context())
+			if !ok || err != nil || at.Sub(last) < 500*time.Millisecond {
+				t.Errorf("call %d at %v, after one at %v, %v, %v", i, at, last, ok, err)
 			}
+			last = at
 		}
-		for i, most := range []time.Duration{firstThrottlePause, firstThrottlePause} { // those under way count once
-			if pause, err := b.Throttled(t.Context()); err != nil || pause > most || pause < most-time.Second {
-				t.Errorf("throttled %d: %v, %v", i, pause, err)
-			}
+		pause, err := b.Throttled(t.Context())
+		if err != nil || pause != firstThrottlePause {
+			t.Errorf("throttled: %v, %v", pause, err)
 		}
-		if wait, ok, err := b.Take(t.Context()); ok || err != nil || wait < firstThrottlePause-time.Second {
+		if again, err := b.Throttled(t.Context()); err != nil || again > pause { // those under way count once
+			t.Errorf("throttled again: %v, %v", again, err)
+		}
+		pauseLong(t, c, "suite")
+		if wait, ok, err := b.Take(t.Context()); ok || err != nil || wait <= pause {
 			t.Errorf("throttled, and booked after %v, %v, %v", wait, ok, err)
 		}
 		if err := b.Passed(t.Context()); err != nil {
@@ -146,6 +152,19 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 	},
 }
 
+// pauseLong prolongs the pause of a budget, so that it lasts as long as the test,
+// however slow that is.
+func pauseLong(t *testing.T, c *Cache, budget string) {
+	t.Helper()
+	now, err := c.writers.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.writers.HSet(t.Context(), c.names.budget(budget), "until", now.Add(4*time.Minute).UnixMilli()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestABudgetIsSharedByAll: however many processes call, two calls are as far apart as
 // the rate says, and nobody calls once AWS has throttled one of them.
 func TestABudgetIsSharedByAll(t *testing.T) {
@@ -161,41 +180,74 @@ func TestABudgetIsSharedByAll(t *testing.T) {
 	for _, b := range all {
 		wg.Go(func() {
 			for range each {
-				asked := time.Now()
-				wait, ok, err := b.Take(t.Context())
+				at, _, ok, err := b.book(t.Context())
 				if !ok || err != nil {
 					t.Errorf("%v, %v", ok, err)
 				}
-				booked <- asked.Add(wait)
+				booked <- at
 			}
 		})
 	}
 	wg.Wait()
 	close(booked)
-	var first, last time.Time
+	var calls []time.Time
 	for at := range booked {
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
-		if at.After(last) {
-			last = at
-		}
+		calls = append(calls, at)
 	}
-	const calls = processes * each
-	if span := last.Sub(first); span < (calls-3)*every { // two of them may be late to ask
-		t.Errorf("%d calls within %v", calls, span)
+	slices.SortFunc(calls, time.Time.Compare)
+	for i := range calls[1:] {
+		if apart := calls[i+1].Sub(calls[i]); apart < every {
+			t.Errorf("calls %d and %d are %v apart", i, i+1, apart)
+		}
 	}
 	if _, err := all[0].Throttled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	pauseLong(t, openIdle(t, url), "shared")
 	for i, b := range all {
 		if _, ok, err := b.Take(t.Context()); ok || err != nil {
 			t.Errorf("process %d calls on: %v", i, err)
 		}
 	}
-	if all[0].Paused() == 0 {
-		t.Error("what was booked by the same process is called")
-	}
+}
+
+// TestABudgetTellsWhenToCall by the clock: a call is made when it is booked for, and
+// none for as long as AWS throttles.
+func TestABudgetTellsWhenToCall(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		budget := b.open(t, new(network)).NewBudget("times", 2)
+		for _, want := range []time.Duration{0, 500 * time.Millisecond, time.Second} {
+			if wait, ok, err := budget.Take(t.Context()); wait != want || !ok || err != nil {
+				t.Errorf("booked after %v, %v, %v; want %v", wait, ok, err, want)
+			}
+		}
+		if wait, ok, err := budget.Take(t.Context()); ok || err != nil {
+			t.Errorf("booked too far ahead, after %v, %v", wait, err)
+		}
+		for _, pause := range []time.Duration{firstThrottlePause, 2 * firstThrottlePause} {
+			if got, err := budget.Throttled(t.Context()); got != pause || err != nil {
+				t.Errorf("throttled: %v, %v; want %v", got, err, pause)
+			}
+			pass(pause / 2)
+			if wait, ok, err := budget.Take(t.Context()); ok || wait != pause/2 || err != nil {
+				t.Errorf("half a pause later: %v, %v, %v", wait, ok, err)
+			}
+			if left := budget.Paused(); left != pause/2 {
+				t.Errorf("what the same process has booked waits for %v, want %v", left, pause/2)
+			}
+			pass(pause / 2)
+			if wait, ok, err := budget.Take(t.Context()); wait != 0 || !ok || err != nil || budget.Paused() != 0 {
+				t.Errorf("after the pause: %v, %v, %v", wait, ok, err)
+			}
+		}
+		if err := budget.Passed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := budget.Throttled(t.Context()); got != firstThrottlePause || err != nil {
+			t.Errorf("throttled anew: %v, %v", got, err)
+		}
+	})
 }
 
 // TestTrailIsBounded: whatever is repeated, a record does not grow, and how it came to

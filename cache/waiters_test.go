@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"statuscache/cache/cachetest"
@@ -20,70 +21,69 @@ func TestWaitersInABlackHole(t *testing.T) {
 	for name, protected := range map[string]bool{"protected": true, "control": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := cachetest.Redis(t)
-			var n network
-			reader, writer := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
-			if !protected {
-				reader.feed.reset = func() {}
-				reader.hub.outdated = func(context.Context, []*Record) []ARN { return nil }
-			}
-			runTest(t, reader)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			const waiters = 40
-			var wg sync.WaitGroup
-			var mu sync.Mutex
-			changed := map[ARN]time.Time{}
-			late := 0
-			start := now()
-			for i := range waiters {
-				arn := testARN(t, fmt.Sprint("hole-", i))
-				apply(t, writer, running(arn, start))
-				watch := reader.Watch(arn)
-				if err := watch.Read(ctx); err != nil {
-					t.Fatal(err)
+			inBubble(t, func(t *testing.T, b *bubble) {
+				var n network
+				reader, writer := b.open(t, &n), b.open(t, new(network))
+				if !protected {
+					reader.feed.reset = func() {}
+					reader.hub.outdated = func(context.Context, []*Record) []ARN { return nil }
 				}
-				wg.Go(func() {
-					defer watch.Close()
-					var h versions
-					h.add(t, watch.Records()[0].Version)
-					for !watch.Records()[0].Terminal {
-						if _, err := watch.Next(ctx, nil); err != nil {
-							mu.Lock()
-							late++
-							mu.Unlock()
-							return
-						}
+				runTest(t, reader)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				const waiters = 40
+				var wg sync.WaitGroup
+				var mu sync.Mutex
+				changed := map[ARN]time.Time{}
+				late := 0
+				start := now()
+				for i := range waiters {
+					arn := testARN(t, fmt.Sprint("hole-", i))
+					apply(t, writer, running(arn, start))
+					watch := reader.Watch(arn)
+					if err := watch.Read(ctx); err != nil {
+						t.Fatal(err)
+					}
+					wg.Go(func() {
+						defer watch.Close()
+						var h versions
 						h.add(t, watch.Records()[0].Version)
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					if time.Since(changed[arn]) > most {
-						late++
-					}
-				})
-			}
-			n.begin(blackHole)
-			tick := time.NewTicker(8 * time.Second / waiters)
-			defer tick.Stop()
-			for i := range waiters {
-				<-tick.C
-				arn := testARN(t, fmt.Sprint("hole-", i))
-				mu.Lock()
-				changed[arn] = time.Now()
-				mu.Unlock()
-				apply(t, writer, succeeded(arn, start, "1"))
-			}
-			n.begin(func(c *faultyConn) (bool, error) { // the connection is killed
-				if c.subscriber() {
-					return false, c.Close()
+						for !watch.Records()[0].Terminal {
+							if _, err := watch.Next(ctx, nil); err != nil {
+								mu.Lock()
+								late++
+								mu.Unlock()
+								return
+							}
+							h.add(t, watch.Records()[0].Version)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						if time.Since(changed[arn]) > most {
+							late++
+						}
+					})
 				}
-				return false, nil
+				n.begin(blackHole)
+				for i := range waiters {
+					arn := testARN(t, fmt.Sprint("hole-", i))
+					mu.Lock()
+					changed[arn] = time.Now()
+					mu.Unlock()
+					apply(t, writer, succeeded(arn, start, "1"))
+					pass(8 * time.Second / waiters)
+				}
+				n.begin(func(c *faultyConn) (bool, error) { // the connection is killed
+					if c.subscriber() {
+						return false, c.Close()
+					}
+					return false, nil
+				})
+				wg.Wait()
+				if want := map[bool]int{true: 0, false: waiters}[protected]; late != want {
+					t.Errorf("%d of %d waiters were told too late, want %d", late, waiters, want)
+				}
 			})
-			wg.Wait()
-			if (late == 0) != protected {
-				t.Errorf("%d of %d waiters were told too late", late, waiters)
-			}
 		})
 	}
 }
@@ -99,61 +99,51 @@ func (h *versions) add(t *testing.T, v Version) {
 	h.last = v
 }
 
-// TestACrowdCostsOneRead is row 26 with a real Redis: 5,000 wait for one
-// execution, and then 5,000 come back.
+// TestACrowdCostsOneRead is row 26 with a whole cache: 5,000 wait for one execution,
+// and then 5,000 come back.
 func TestACrowdCostsOneRead(t *testing.T) {
 	t.Parallel()
-	c := openTest(t, cachetest.Redis(t).URL())
-	const crowd = 5000
-	arn, start := testARN(t, "hot"), now()
-	apply(t, c, running(arn, start))
-	since, err := c.Get(t.Context(), arn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for attempt := 1; attempt <= 3; attempt++ {
-		var wg sync.WaitGroup
-		var joined sync.WaitGroup
-		told := make(chan *Record, crowd)
-		for range crowd {
-			joined.Add(1)
-			wg.Go(func() {
-				watch := c.Watch(arn)
-				defer watch.Close()
-				if err := watch.Read(t.Context()); err != nil {
-					t.Error(err)
-				}
-				joined.Done()
-				for watch.Records()[0].Version <= since.Version {
-					if _, err := watch.Next(t.Context(), nil); err != nil {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const crowd = 5000
+		c, arn, start := b.open(t, new(network)), testARN(t, "hot"), now()
+		runTest(t, c)
+		apply(t, c, running(arn, start))
+		cachetest.Eventually(t, "the run is near", isNear(t, c, arn))
+		since, _ := c.Peek(string(arn))
+		for attempt := 1; attempt <= 3; attempt++ {
+			var wg sync.WaitGroup
+			told := make(chan *Record, crowd)
+			for range crowd {
+				wg.Go(func() {
+					r, err := c.Wait(t.Context(), arn, since)
+					if err != nil {
 						t.Error(err)
-						return
 					}
-				}
-				told <- watch.Records()[0]
-			})
+					told <- r
+				})
+			}
+			synctest.Wait() // all of them wait
+			before := tripsOf(c)
+			again := running(arn, start)
+			again.RedriveCount = attempt
+			apply(t, c, again)
+			wg.Wait()
+			if trips := tripsOf(c) - before; trips < 1 || trips > 2 {
+				t.Errorf("%d reads for %d waiters", trips, crowd)
+			}
+			if since = <-told; since.Version.redriveCount() != attempt {
+				t.Errorf("told of attempt %d, want %d", since.Version.redriveCount(), attempt)
+			}
 		}
-		joined.Wait()
-		before := calls(t, c, "mget")
-		again := running(arn, start)
-		again.RedriveCount = attempt
-		apply(t, c, again)
-		wg.Wait()
-		if reads := calls(t, c, "mget") - before; reads > 2 {
-			t.Errorf("%d reads for %d waiters", reads, crowd)
+		before := tripsOf(c) // the control: ten that each read for themselves
+		for range 10 {
+			c.near.forget(arn)
+			if _, err := c.Get(t.Context(), arn); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if since = <-told; since.Version.redriveCount() != attempt {
-			t.Errorf("told of attempt %d, want %d", since.Version.redriveCount(), attempt)
+		if trips := tripsOf(c) - before; trips != 10 {
+			t.Errorf("%d reads by ten who share none: the count cannot be trusted", trips)
 		}
-	}
-	before := calls(t, c, "mget") // the control: ten that each read for themselves
-	for range 10 {
-		c.near.forget(arn)
-		if _, err := c.Get(t.Context(), arn); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if reads := calls(t, c, "mget") - before; reads != 10 {
-		t.Errorf("%d reads by ten who share none: the count cannot be trusted", reads)
-	}
+	})
 }
