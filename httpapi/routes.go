@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
-	"github.com/rs/cors"
 )
 
 // How many requests may be inside at once, by route. Beyond that they are
@@ -75,24 +74,3 @@ func (s *Server) openRoute(name string, handle func(*exchange) error, methods ..
 }
 
 func unknownPath(*exchange) error { return notFound("there is nothing at this path") }
-
-// crossOrigin lets the pages of the allowed origins call the API.
-func (s *Server) crossOrigin(next http.Handler) http.Handler {
-	if len(s.options.Origins) == 0 {
-		return next
-	}
-	handler := cors.New(cors.Options{
-		AllowedOrigins: s.options.Origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", "Prefer", "Last-Event-ID", "X-Request-Id"},
-		ExposedHeaders: []string{"ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "Preference-Applied"},
-		MaxAge:         600, // seconds
-	}).Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header["Origin"] == nil && r.Method != http.MethodOptions {
-			next.ServeHTTP(w, r)
-			return
-		}
-		handler.ServeHTTP(w, r)
-	})
-}
