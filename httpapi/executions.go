@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -97,6 +98,9 @@ func registered(r cache.Registration) []byte {
 	return append(b, `}}`...)
 }
 
+// byteOrderMark is U+FEFF in UTF-8.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // readJSON reads a body of at most limit bytes into v. Its errors are problems
 // that name what is wrong.
 func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
@@ -112,6 +116,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 		return invalid("body: could not be read")
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it is here
+	body = bytes.TrimPrefix(body, byteOrderMark)                   // some clients write it, and RFC 8259 lets us ignore it
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {

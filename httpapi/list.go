@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -157,10 +158,12 @@ func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts)
 // feed is the live form of a list: what it shows now, and then each change.
 type feed struct {
 	*events
-	query  cache.Query
-	follow *cache.Follow
+	query cache.Query
+	list  func(context.Context, cache.Query) (cache.Page, error)
+	next  func(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error)
 	// shown is what the client has of executions that a list would show.
-	shown map[cache.ARN]cache.Version
+	shown  map[cache.ARN]cache.Version
+	listed time.Time // when the list was looked at last
 }
 
 // maxShown is of how many executions a feed remembers what it has told. A client
@@ -170,15 +173,16 @@ const maxShown = 10_000
 // feed sends the newest executions and then each change of the caller's. It ends
 // when the client cannot keep up: it comes back and starts afresh.
 func (x *exchange) feed(q cache.Query) error {
-	follow := x.server.options.Lists.Follow(q.Owner, q.All)
+	lists := x.server.options.Lists
+	follow := lists.Follow(q.Owner, q.All)
 	defer follow.Close()
-	page, err := x.server.options.Lists.List(x.r.Context(), q)
+	page, err := lists.List(x.r.Context(), q)
 	if err != nil {
 		return err
 	}
 	e, err := x.openStream()
 	defer e.close()
-	f := &feed{events: e, query: q, follow: follow, shown: map[cache.ARN]cache.Version{}}
+	f := &feed{events: e, query: q, list: lists.List, next: follow.Next, shown: map[cache.ARN]cache.Version{}}
 	if err == nil {
 		_ = f.run(page) // however it ends, the client comes back
 	}
@@ -188,43 +192,47 @@ func (x *exchange) feed(q cache.Query) error {
 var errStartAfresh = errors.New("too much was told to remember it")
 
 func (f *feed) run(page cache.Page) error {
+	f.listed = time.Now()
 	f.show(page.Executions)
 	f.event("live", "", []byte("{}"))
 	if err := f.flush(); err != nil {
 		return err
 	}
-	relist := time.NewTicker(relistEvery)
-	defer relist.Stop()
+	timer := time.NewTimer(f.untilDue())
+	defer timer.Stop()
 	for {
-		lost, err := f.changes(relist.C)
+		changed, lost, err := f.next(f.ctx, timer.C)
 		if err != nil {
 			return err
 		}
-		if lost {
-			if page, err := f.x.server.options.Lists.List(f.ctx, f.query); err == nil { // else at the next turn
-				f.show(page.Executions)
-			}
+		f.show(changed)
+		if lost || time.Since(f.listed) >= relistEvery {
+			f.relist()
 		}
 		if len(f.shown) > maxShown {
 			return errStartAfresh
 		}
+		if time.Since(f.sent) >= heartbeatEvery {
+			f.buffer = appendHeartbeat(f.buffer)
+		}
 		if err := f.flush(); err != nil {
 			return err
 		}
+		timer.Reset(f.untilDue())
 	}
 }
 
-// changes waits for changes and adds them, or returns when the list is to be
-// looked at again.
-func (f *feed) changes(relist <-chan time.Time) (lost bool, err error) {
-	if time.Since(f.sent) >= heartbeatEvery-relistEvery/2 { // the nearest turn
-		if err := f.heartbeat(); err != nil {
-			return false, err
-		}
+// untilDue is how long nothing is to be done but to wait for changes.
+func (f *feed) untilDue() time.Duration {
+	return min(time.Until(f.listed.Add(relistEvery)), time.Until(f.sent.Add(heartbeatEvery)))
+}
+
+// relist adds what changed and was not heard.
+func (f *feed) relist() {
+	f.listed = time.Now()
+	if page, err := f.list(f.ctx, f.query); err == nil { // else at the next turn
+		f.show(page.Executions)
 	}
-	changed, lost, err := f.follow.Next(f.ctx, relist)
-	f.show(changed)
-	return lost || len(changed) == 0, err
 }
 
 // show adds what the client does not have yet, oldest first.

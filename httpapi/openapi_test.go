@@ -103,7 +103,7 @@ func TestWhatBreaksTheContractIsSeen(t *testing.T) {
 	const body = `{"success":true,"data":{"status":"RUNNING","executionArn":"x","startDate":"2026-02-10T12:00:00Z"}}`
 	header := func(change ...string) http.Header {
 		h := http.Header{
-			"Content-Type": {"application/json"}, "Cache-Control": {"private, no-cache"}, "X-Request-Id": {"x"},
+			"Content-Type": {"application/json"}, "Cache-Control": {"private, no-cache, no-transform"}, "X-Request-Id": {"x"},
 			"Etag": {`"01770724800000-00000-1-2-0123456789abcdef"`},
 		}
 		for i := 0; i < len(change); i += 2 {

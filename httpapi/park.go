@@ -124,7 +124,7 @@ func (p *parked) Write(b []byte) (int, error) {
 // streams reports whether the body ends with the connection.
 func (p *parked) streams() bool {
 	kind := p.header["Content-Type"]
-	return len(kind) == 1 && kind[0] == eventStream
+	return len(kind) == 1 && kind[0] == streamType[0]
 }
 
 // sendHead sends the head of the answer, if that was not done, and what follows.

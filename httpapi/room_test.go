@@ -106,35 +106,6 @@ func TestHowAWaitEnds(t *testing.T) {
 	}
 }
 
-// TestAQuietStreamShowsThatItIsAlive hears nothing for a minute.
-func TestAQuietStreamShowsThatItIsAlive(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		s := New(Options{})
-		w := httptest.NewRecorder()
-		x := &exchange{server: s, w: w, r: httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)}
-		e, err := x.openStream()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.close()
-		err = e.until(func(early <-chan time.Time) (bool, error) {
-			select {
-			case <-early:
-				return false, nil
-			case <-ctx.Done():
-				return false, ctx.Err()
-			}
-		})
-		beats := strings.Count(w.Body.String(), ":\n\n") // the last may be at the very end
-		if !errors.Is(err, context.DeadlineExceeded) || beats < 3 || beats > 4 || !w.Flushed {
-			t.Errorf("%v %q", err, w.Body.String())
-		}
-	})
-}
-
 // TestASlowReaderOfAFeedIsCut: it takes nothing, and others hear everything.
 func TestASlowReaderOfAFeedIsCut(t *testing.T) {
 	t.Parallel()

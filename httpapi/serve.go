@@ -47,10 +47,12 @@ type exchange struct {
 
 // Header values that never change.
 var (
-	jsonType     = []string{"application/json"}
+	jsonType     = []string{jsonMedia}
+	streamType   = []string{eventStream + "; charset=utf-8"} // without it some clients read Latin-1
 	noSniff      = []string{"nosniff"}
-	noStore      = []string{"no-store"}
-	privateCache = []string{"private, no-cache"}
+	noStore      = []string{"no-store, no-transform"}
+	privateCache = []string{"private, no-cache, no-transform"}
+	streamCache  = []string{"no-store, no-cache, no-transform"} // what compresses it would hold events back
 	varyEncoding = []string{"Accept-Encoding"}
 	gzipCoding   = []string{"gzip"}
 	closing      = []string{"close"}

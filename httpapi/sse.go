@@ -3,10 +3,7 @@ package httpapi
 // The framing of Server-Sent Events, as the WHATWG HTML standard defines it
 // (§9.2.6). Everything here is pure.
 
-const (
-	eventStream = "text/event-stream"
-	reconnectMs = "2000" // how long a client waits before it comes back
-)
+const reconnectMs = "2000" // how long a client waits before it comes back
 
 // appendRetry appends how long a client is to wait before it comes back.
 func appendRetry(b []byte) []byte { return append(b, "retry: "+reconnectMs+"\n\n"...) }

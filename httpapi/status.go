@@ -156,11 +156,14 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	}
 	match, named := matches(x.r.Header["If-None-Match"], tag[0])
 	if seen, own := seenVersion(x.r.Header); seen > r.Version {
-		match, named, tag = true, true, []string{own}
+		match, named = true, own
+	}
+	if named != "" && named != tag[0] {
+		tag = []string{named} // a client may store the answer by the tag of a front
 	}
 	h["Etag"] = tag
 	if match {
-		if named { // else the tag in this answer tells something new
+		if named != "" { // else the tag in this answer tells something new
 			x.server.auth.refund(&x.caller, x.start)
 		}
 		x.status = http.StatusNotModified
@@ -205,54 +208,3 @@ var (
 	}
 	pollSlowest = []string{"10"}
 )
-
-// matches reports whether an If-None-Match matches tag, and whether it names it
-// or just takes any. The comparison is the weak one of RFC 9110 §13.1.2: a front
-// that compresses marks tags as weak.
-func matches(ifNoneMatch []string, tag string) (match, named bool) {
-	for _, list := range ifNoneMatch {
-		for each := range strings.SplitSeq(list, ",") {
-			each = strings.TrimSpace(each)
-			if strings.TrimPrefix(each, "W/") == tag {
-				return true, true
-			}
-			match = match || each == "*"
-		}
-	}
-	return match, false
-}
-
-// seenVersion returns the greatest version in an If-None-Match, by our form of
-// entity tags, and the tag it stands in; or nothing.
-func seenVersion(h http.Header) (seen cache.Version, tag string) {
-	for _, list := range h["If-None-Match"] {
-		for each := range strings.SplitSeq(list, ",") {
-			each = strings.TrimPrefix(strings.TrimSpace(each), "W/")
-			if v, ok := cache.ParseVersion(strings.TrimPrefix(each, `"`)); ok && v > seen {
-				seen, tag = v, each
-			}
-		}
-	}
-	return seen, tag
-}
-
-// acceptsGzip reads an Accept-Encoding.
-func acceptsGzip(accept []string) bool {
-	for _, list := range accept {
-		for each := range strings.SplitSeq(list, ",") {
-			coding, parameters, _ := strings.Cut(each, ";")
-			if coding = strings.TrimSpace(coding); !strings.EqualFold(coding, "gzip") && !strings.EqualFold(coding, "x-gzip") {
-				continue
-			}
-			return !zeroQuality(parameters)
-		}
-	}
-	return false
-}
-
-// zeroQuality reports whether parameters say q=0, with up to three more zeros.
-func zeroQuality(parameters string) bool {
-	q := strings.ToLower(strings.ReplaceAll(parameters, " ", ""))
-	value, found := strings.CutPrefix(q, "q=")
-	return found && strings.Trim(value, "0.") == ""
-}

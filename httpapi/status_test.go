@@ -48,7 +48,7 @@ func TestStatusAnswers(t *testing.T) {
 				t.Errorf("status %d\n%s", got.status, diff)
 			}
 			for name, want := range map[string]string{
-				"Content-Type": "application/json", "Cache-Control": "private, no-cache",
+				"Content-Type": "application/json", "Cache-Control": "private, no-cache, no-transform",
 				"X-Content-Type-Options": "nosniff", "RateLimit-Policy": `"default";q=400;w=2`, "Retry-After": test.retryAfter,
 			} {
 				if have := got.header.Get(name); have != want {
@@ -215,7 +215,7 @@ func TestOrderOfChecks(t *testing.T) {
 			t.Errorf("%s: %d %s (%v)", step.name, got.status, got.body, err)
 		}
 		if got.status == 429 && got.header.Get("Retry-After") == "" || got.status == 405 && got.header.Get("Allow") != "GET, HEAD" ||
-			got.status == 401 && got.header.Get("WWW-Authenticate") != "Bearer" {
+			got.status == 401 && !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer") {
 			t.Errorf("%s: header is missing: %v", step.name, got.header)
 		}
 		if got.status == 404 && !strings.Contains(envelope.Error.Message, "15 days") {
@@ -406,7 +406,7 @@ func FuzzConditions(f *testing.F) {
 				t.Errorf("%q is no version", v)
 			}
 		}
-		if match, _ := matches(h["If-None-Match"], `"tag"`); match && !strings.Contains(ifNoneMatch, "*") && !strings.Contains(ifNoneMatch, `"tag"`) {
+		if match, _ := matches(h["If-None-Match"], `"tag"`); match && !strings.Contains(ifNoneMatch, "*") && !strings.Contains(ifNoneMatch, `"tag`) {
 			t.Errorf("%q matches", ifNoneMatch)
 		}
 		if acceptsGzip([]string{accept}) && !bytes.Contains(bytes.ToLower([]byte(accept)), []byte("gzip")) {

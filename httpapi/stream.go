@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"statuscache/cache"
@@ -13,26 +12,10 @@ import (
 // How long streams last, and how often they show that they are alive.
 const (
 	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all come back at once
-	heartbeatEvery = 15 * time.Second
-	streamPause    = time.Second // before Redis is asked again, when it could not be
+	heartbeatEvery = 9 * time.Second  // common read time-outs are 10 s and more
+	streamPause    = time.Second      // before Redis is asked again, when it could not be
 	streamWrite    = 5 * time.Second
 )
-
-// wantsStream reports whether the request accepts a stream and says so.
-func (x *exchange) wantsStream() bool {
-	if x.r.Method != http.MethodGet {
-		return false
-	}
-	for _, list := range x.r.Header["Accept"] {
-		for each := range strings.SplitSeq(list, ",") {
-			kind, parameters, _ := strings.Cut(each, ";")
-			if strings.EqualFold(strings.TrimSpace(kind), eventStream) {
-				return !zeroQuality(parameters)
-			}
-		}
-	}
-	return false
-}
 
 // events is the stream of one request.
 type events struct {
@@ -50,8 +33,8 @@ func streamEnd() time.Time { return time.Now().Add(streamLife - rand.N(streamLif
 func (x *exchange) openStream() (*events, error) {
 	x.server.metrics.streams.Inc()
 	h := x.w.Header()
-	h["Content-Type"] = []string{eventStream}
-	h["Cache-Control"] = noStore
+	h["Content-Type"] = streamType
+	h["Cache-Control"] = streamCache
 	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
 	x.status = http.StatusOK
 	x.w.WriteHeader(x.status)
@@ -111,7 +94,7 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 // stream itself ends is nobody's failure: the client comes back and goes on where
 // it was.
 func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
-	seen := lastEventID(x.r.Header)
+	seen := lastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
 		x.w.Header()["Cache-Control"] = noStore
 		x.status = http.StatusNoContent // which an EventSource takes as the end
@@ -158,12 +141,20 @@ func (e *events) follow(watch *cache.Watch, r *cache.Record, seen cache.Version)
 	}
 }
 
-// lastEventID returns the version that a client saw last.
-func lastEventID(h http.Header) cache.Version {
-	if ids := h["Last-Event-Id"]; len(ids) == 1 {
-		if v, ok := cache.ParseVersion(ids[0]); ok && len(ids[0]) == len(v) {
-			return v
+// lastEventID returns the newest version that a client says it saw, by the header
+// or, as polyfills of EventSource do that may set no header, by the query. What is
+// malformed is ignored.
+func lastEventID(r *http.Request) (seen cache.Version) {
+	take := func(ids []string) {
+		for _, id := range ids {
+			if v, ok := cache.ParseVersion(id); ok && len(id) == len(v) && v > seen {
+				seen = v
+			}
 		}
 	}
-	return ""
+	take(r.Header["Last-Event-Id"])
+	if r.URL.RawQuery != "" {
+		take(r.URL.Query()["lastEventId"])
+	}
+	return seen
 }

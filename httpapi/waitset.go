@@ -166,11 +166,15 @@ func (s *waitSet) tag(x *exchange) string {
 
 func (s *waitSet) tell(x *exchange) error {
 	tag := s.tag(x)
+	match, named := matches(x.r.Header["If-None-Match"], tag)
+	if named != "" {
+		tag = named
+	}
 	h := x.w.Header()
 	h["Etag"] = []string{tag}
 	h["Cache-Control"] = noStore
-	if match, named := matches(x.r.Header["If-None-Match"], tag); match {
-		if named {
+	if match {
+		if named != "" {
 			x.server.auth.refund(&x.caller, x.start)
 		}
 		x.status = http.StatusNotModified

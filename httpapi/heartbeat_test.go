@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+// heard notes when a client hears something.
+type heard struct {
+	*httptest.ResponseRecorder
+	at []time.Time
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.at = append(h.at, time.Now())
+	return h.ResponseRecorder.Write(b)
+}
+
+// quietStream is a stream of which nothing is to be told, until a certain time.
+func quietStream(ctx context.Context) (*events, *heard) {
+	w := &heard{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	x := &exchange{server: &Server{metrics: newMetrics(prometheus.NewRegistry())}, w: w, r: r}
+	e, _ := x.openStream()
+	return e, w
+}
+
+// TestAQuietStreamShowsThatItIsAliveEveryNineSeconds: common read time-outs are 10 s.
+func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
+	t.Parallel()
+	for name, quiet := range map[string]func(context.Context, *events){
+		"one execution": func(ctx context.Context, e *events) {
+			_ = e.until(func(early <-chan time.Time) (bool, error) {
+				select {
+				case <-early:
+					return false, nil
+				case <-ctx.Done():
+					return false, ctx.Err()
+				}
+			})
+		},
+		"the live feed": func(_ context.Context, e *events) {
+			f := &feed{
+				events: e,
+				list:   func(context.Context, cache.Query) (cache.Page, error) { return cache.Page{}, nil },
+				next: func(ctx context.Context, early <-chan time.Time) ([]*cache.Record, bool, error) {
+					select {
+					case <-early:
+						return nil, false, nil
+					case <-ctx.Done():
+						return nil, false, ctx.Err()
+					}
+				},
+			}
+			_ = f.run(cache.Page{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				e, w := quietStream(ctx)
+				quiet(ctx, e)
+				last := begun
+				for _, at := range append(w.at, begun.Add(10*time.Minute)) {
+					if silent := at.Sub(last); silent > 9*time.Second {
+						t.Fatalf("silent for %v, after %v", silent, last.Sub(begun))
+					}
+					last = at
+				}
+				if n := strings.Count(w.Body.String(), ":\n\n"); n != 66 || !w.Flushed {
+					t.Errorf("%d comments in 10 minutes, flushed: %v\n%s", n, w.Flushed, w.Body)
+				}
+			})
+		})
+	}
+}
