@@ -48,10 +48,7 @@ type authenticator struct {
 	tokens *tokens // nil: no JWTs
 }
 
-var (
-	errNoToken  = unauthorized("a bearer token is needed: Authorization: Bearer TOKEN")
-	errBadToken = unauthorized("the token is not valid")
-)
+var errNoToken = unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", refusal{reason: noToken})
 
 // authenticate returns the principal whom the header Authorization of a request
 // names. Anything but a token that is known to be good is an error.
@@ -66,9 +63,9 @@ func (a *authenticator) authenticate(ctx context.Context, values []string) (Prin
 	case cache.IsAPIKey(token):
 		return a.apiKey(ctx, token)
 	case a.tokens != nil:
-		return a.tokens.verify(token)
+		return a.tokens.verify(ctx, token)
 	}
-	return Principal{}, errBadToken
+	return Principal{}, refused(malformedToken, "", "not an API key, and JWT_ISSUER is not set")
 }
 
 func bearer(header string) (token string, ok bool) {
@@ -77,14 +74,18 @@ func bearer(header string) (token string, ok bool) {
 	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
+// keyNameLength is of the part of an API key that it is listed by: csk_live_ and
+// eight digits.
+const keyNameLength = 17
+
 func (a *authenticator) apiKey(ctx context.Context, secret string) (Principal, error) {
 	if a.keys == nil {
-		return Principal{}, errBadToken
+		return Principal{}, refused(unknownKey, "", "API_KEY_PEPPER is not set, so there are none")
 	}
 	k, err := a.keys.FindKey(ctx, secret)
 	switch {
 	case errors.Is(err, cache.ErrKeyNotFound):
-		return Principal{}, errBadToken
+		return Principal{}, refused(unknownKey, secret[:keyNameLength], "")
 	case err != nil:
 		return Principal{}, unavailable("the API key cannot be checked now; try again", err)
 	}

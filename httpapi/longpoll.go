@@ -231,7 +231,7 @@ func (x *exchange) ended() error {
 	case errors.Is(cause, errGone):
 		return errGone
 	case errors.Is(cause, errRevoked):
-		return errBadToken
+		return refused(endedWhileInUse, "", "")
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	panics   prometheus.Counter
 	streams  prometheus.Gauge
+	// unauthorized counts answers with 401 by reason.
+	unauthorized *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -27,8 +29,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 	}
 	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "statuscache", Name: "streams", Help: "Streams that are open."})
+	m.unauthorized = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "unauthorized_total", Help: "Requests that got 401, by the reason for which the token was refused.",
+	}, []string{"reason"})
+	for _, reason := range refusalReasons {
+		m.unauthorized.WithLabelValues(reason) // there from the start, so that an increase can be seen
+	}
 	if r != nil {
-		r.MustRegister(m.duration, m.panics)
+		r.MustRegister(m.duration, m.panics, m.unauthorized)
 	}
 	return m
 }

@@ -23,6 +23,7 @@ type problem struct {
 	message    string
 	retryAfter time.Duration // 0: none
 	allow      []string      // of a 405
+	refused    *refusal      // of a 401
 	cause      error
 }
 
@@ -43,8 +44,9 @@ func invalid(format string, args ...any) *problem {
 	return &problem{status: http.StatusBadRequest, code: "ValidationError", message: fmt.Sprintf(format, args...)}
 }
 
-func unauthorized(message string) *problem {
-	return &problem{status: http.StatusUnauthorized, code: "Unauthorized", message: message}
+// unauthorized says no more to the caller than message; the refusal is for operators.
+func unauthorized(message string, why refusal) *problem {
+	return &problem{status: http.StatusUnauthorized, code: "Unauthorized", message: message, refused: &why}
 }
 
 func forbidden(message string) *problem {
@@ -152,7 +154,10 @@ func (p *problem) writeHeaders(h http.Header) {
 		h["Retry-After"] = []string{strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds())))}
 	}
 	if p.status == http.StatusUnauthorized {
-		h["Www-Authenticate"] = []string{"Bearer"}
+		h["Www-Authenticate"] = p.challenge()
+	}
+	if p.status == http.StatusRequestHeaderFieldsTooLarge {
+		h["Connection"] = closing // as net/http does with what is larger still
 	}
 	if p.allow != nil {
 		h["Allow"] = []string{strings.Join(p.allow, ", ")}

@@ -174,6 +174,9 @@ func (x *exchange) fail(err error) {
 	if p.status >= http.StatusInternalServerError {
 		x.failed = err
 	}
+	if p.refused != nil {
+		x.tellRefusal(p.refused)
+	}
 	if x.status != 0 {
 		return // too late to say anything else
 	}

@@ -10,7 +10,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -128,11 +127,7 @@ func New(o Options) *Server {
 			inDays(o.Retention)),
 	}
 	if o.JWT != nil {
-		url := o.JWT.JWKSURL
-		if url == "" {
-			url = strings.TrimSuffix(o.JWT.Issuer, "/") + "/.well-known/jwks.json"
-		}
-		s.signingKeys = newKeySet(url, o.Log)
+		s.signingKeys = newKeySet(o.JWT.keysURL(), o.Log)
 		s.auth.tokens = newTokens(*o.JWT, s.signingKeys)
 		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.signingKeys.ready})
 	}
