@@ -25,7 +25,7 @@ var slowlyDoes = map[string]struct {
 		return strings.Repeat("GET "+statusPath+arn+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+key+"\r\n\r\n", 40)
 	}},
 	"huge headers": {50, func(arn, key string) string {
-		return "GET " + statusPath + arn + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\nX-A: " + strings.Repeat("x", 12<<10) + "\r\n\r\n"
+		return "GET " + statusPath + arn + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\nX-A: " + strings.Repeat("x", 40<<10) + "\r\n\r\n"
 	}},
 	"slow bodies": {100, func(_, key string) string {
 		return "POST /v1/wait?wait=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"

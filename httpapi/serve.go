@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// Bounds of a request, in bytes.
+// Bounds of a request, in bytes. A browser sends the cookies of every program on
+// the same host, and a load balancer that signs people in adds tokens of its own.
 const (
-	maxHeaderBytes = 8 << 10
+	maxHeaderBytes = 32 << 10
 	maxPathBytes   = 4 << 10
 )
 
@@ -219,6 +220,10 @@ func requestID(r *http.Request) string {
 	if id := r.Header["X-Request-Id"]; len(id) == 1 && validRequestID(id[0]) {
 		return id[0]
 	}
+	return newRequestID()
+}
+
+func newRequestID() string {
 	const digits = "0123456789abcdef"
 	var id [16]byte
 	n := rand.Uint64() // to be told apart, not to be secret

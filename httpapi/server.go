@@ -172,7 +172,7 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if public != nil {
-		public = impatientListener{public}
+		public = patientListener{Listener: impatientListener{public}, tls: s.options.TLS != nil}
 	}
 	if s.options.TLS != nil && public != nil { // net/http has to see it for HTTP/2
 		public = tls.NewListener(public, s.options.TLS.Config())
@@ -215,13 +215,17 @@ func serve(server *http.Server, l net.Listener) error {
 	return nil
 }
 
+// netHTTPHeaderBytes is how much of headers net/http reads, in bytes. It is a
+// backstop: what is larger than maxHeaderBytes is refused by us, and better.
+const netHTTPHeaderBytes = 4 * maxHeaderBytes
+
 // hardened returns a server with the bounds of RELIABILITY.md §6.
 func hardened(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    maxHeaderBytes, // a backstop: net/http admits more, see serve.go
+		MaxHeaderBytes:    netHTTPHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

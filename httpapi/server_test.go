@@ -119,8 +119,8 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")
-	if got := s.ask("GET", statusPath+"x", ada, header("X-Large", strings.Repeat("x", 8<<10))); got.status != 431 || !strings.Contains(got.body, "HeadersTooLarge") {
-		t.Errorf("headers of 8 KiB: %d %s", got.status, got.body)
+	if got := s.ask("GET", statusPath+"x", ada, header("X-Large", strings.Repeat("x", 32<<10))); got.status != 431 || !strings.Contains(got.body, "HeadersTooLarge") {
+		t.Errorf("headers of 32 KiB: %d %s", got.status, got.body)
 	}
 	if got := s.ask("GET", statusPath+strings.Repeat("x", 5000), ada); got.status != 400 {
 		t.Errorf("a path of 5,000 bytes: %d", got.status)
@@ -344,7 +344,7 @@ func TestHostileConnections(t *testing.T) {
 	for name, sent := range map[string]string{
 		"slow headers":  "GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A",
 		"no HTTP":       "\x16\x03\x01 hello\r\n\r\n",
-		"huge headers":  "GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 20_000) + "\r\n\r\n",
+		"huge headers":  "GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 200_000) + "\r\n\r\n",
 		"two lengths":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
 		"NUL in target": "GET /v1/status/\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
