@@ -296,7 +296,7 @@ func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	s := newService(t, withJWT(i))
 	e := running(t, "followed", "ada")
 	s.apply(e)
-	cachetest.Eventually(t, 30*time.Second, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
 	token := i.sign(t, i.claims())
 	kept := s.open(asIs, statusPath+string(e.ARN), s.key("ada"))
 	stream := s.open(asIs, statusPath+string(e.ARN), token)
@@ -330,7 +330,7 @@ func TestOperatorsLearnWhyATokenIsRefused(t *testing.T) {
 	s := newService(t, withJWT(i), func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	cachetest.Eventually(t, 30*time.Second, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
 	good := i.sign(t, i.claims())
 	unknown := "csk_live_" + strings.Repeat("0123456789abcdef", 2)
 	for name, test := range map[string]struct {
