@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -75,7 +76,7 @@ func (s *Server) getHealth(x *exchange) error {
 	}
 	for _, reason := range s.notReady() {
 		h.Status = "degraded"
-		h.Reasons = append(h.Reasons, reason.part+": not available")
+		h.Reasons = append(h.Reasons, reason.public())
 	}
 	if s.draining.Load() {
 		h.Status = "degraded"
@@ -97,6 +98,16 @@ func (s *Server) getHealth(x *exchange) error {
 type reason struct {
 	part string
 	err  error
+}
+
+// public is what everybody may know: what the error has for them, else no more than
+// the name of the part.
+func (r reason) public() string {
+	var told interface{ Public() string }
+	if errors.As(r.err, &told) {
+		return r.part + ": " + told.Public()
+	}
+	return r.part + ": not available"
 }
 
 func (s *Server) notReady() []reason {

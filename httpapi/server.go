@@ -48,7 +48,7 @@ type Lists interface {
 // Part is something that the service needs to be whole.
 type Part struct {
 	Name  string       // as everybody may read it, such as "redis"
-	Ready func() error // nil, or the reason for operators
+	Ready func() error // nil, or the reason for operators; one with Public() string has words for everybody too
 }
 
 // Options say what a Server serves and to whom.

@@ -1,31 +1,38 @@
 package ingest
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
 )
 
+// awsError says in one line what the SDK says in many.
+type awsError struct {
+	text  string // for the operator, with the cure
+	brief string // for everybody: it names no account, no resource and no one
+	err   error
+}
+
+func (e *awsError) Error() string { return e.text }
+func (e *awsError) Unwrap() error { return e.err }
+
+// queuePermissions are what a consumer needs.
+const queuePermissions = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
+
+// diagnosis says what an error of the queue means for the operator.
+func diagnosis(err error) string { return explained(queuePermissions, "SQS", err).text }
+
 // trouble is diagnosis for calls that need a permission of their own, such as
 // events:PutRule.
-func trouble(permission string, err error) string {
-	var network net.Error
-	var noAnswer *smithy.DeserializationError
-	switch {
-	case denied(err):
-		return "access denied; grant " + permission
-	case errors.As(err, &noAnswer):
-		return "what answers is not AWS; check AWS_ENDPOINT_URL"
-	case hasCode(err, badCredentials...):
-		return diagnosis(err)
-	case errors.As(err, &network):
-		return "AWS cannot be reached (" + innermost(err).Error() + "); check AWS_REGION, AWS_ENDPOINT_URL and the network"
-	}
-	return diagnosis(err)
-}
+func trouble(permission string, err error) string { return explained(permission, "AWS", err).text }
 
 // failed makes one line of the error of a call, with the permission if that is
 // what is missing.
@@ -33,17 +40,161 @@ func failed(permission string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", permission, &awsError{trouble(permission, err), err})
+	return fmt.Errorf("%s: %w", permission, explained(permission, "AWS", err))
 }
 
-// awsError says in one line what the SDK says in many.
-type awsError struct {
-	text string
-	err  error
+// explained finds out what an error of the SDK means: who refuses, and why. The
+// identity comes first, because a call that lacks one ends as an error of the service
+// that was called.
+func explained(permission, service string, err error) *awsError {
+	if e := identityError(err); e != nil {
+		e.err = err
+		return e
+	}
+	check := "check AWS_REGION, AWS_ENDPOINT_URL"
+	if service == "SQS" {
+		check = "check the URL, AWS_ENDPOINT_URL_SQS"
+	}
+	var network net.Error
+	var noAnswer *smithy.DeserializationError
+	var api smithy.APIError
+	e := &awsError{err: err}
+	switch {
+	case hasCode(err, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"):
+		e.brief, e.text = "the queue is gone", "there is no such queue; check its URL, the account and AWS_REGION"
+	case errors.As(err, &api) && isKMS(api.ErrorCode()):
+		e.brief = "the queue's encryption key cannot be used"
+		e.text = fmt.Sprintf("the queue's encryption key cannot be used (%s: %s); grant kms:Decrypt on it to this role, in the policy of the key too, and see that the key is enabled",
+			api.ErrorCode(), message(api))
+	case denied(err):
+		e.brief, e.text = "access denied", deniedText(permission, api)
+	case hasCode(err, "OverLimit"):
+		e.brief, e.text = "too many messages are in flight", "too many messages of the queue are received and not deleted (OverLimit); see that they can be deleted"
+	case errors.As(err, &noAnswer):
+		e.brief, e.text = "what answers is not AWS", "what answers is not "+service+"; "+check
+	case errors.As(err, &api):
+		e.brief, e.text = "AWS answers with an error", api.ErrorCode()+": "+message(api)
+	case errors.Is(err, context.DeadlineExceeded):
+		e.brief, e.text = "there is no answer", "there is no answer in time; "+check+" and the network"
+	case errors.As(err, &network):
+		e.brief, e.text = "AWS cannot be reached", "AWS cannot be reached ("+innermost(err).Error()+"); "+check+" and the network"
+	default:
+		e.brief, e.text = "the call fails", clip(oneLine(err.Error()), maxErrorName)
+	}
+	return e
 }
 
-func (e *awsError) Error() string { return e.text }
-func (e *awsError) Unwrap() error { return e.err }
+// badCredentials are the codes of credentials that AWS does not take, and
+// pastCredentials of those that it took until they expired.
+var (
+	badCredentials = []string{
+		"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+		"IncompleteSignature", "MissingAuthenticationToken", "InvalidSignatureException",
+	}
+	pastCredentials = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+)
+
+// identityError explains an error that is about who we are; nil if it is not.
+func identityError(err error) *awsError {
+	if op := operation(err, "STS"); op != nil {
+		return roleRefused(op)
+	}
+	const badBrief, noneBrief = "the AWS credentials are refused", "there are no AWS credentials"
+	const refused = "AWS credentials refused (%s); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE"
+	text := err.Error()
+	var api smithy.APIError
+	switch unsigned := strings.Contains(text, "get credentials") || strings.Contains(text, "get identity"); {
+	case operation(err, "SSO") != nil || operation(err, "SSO OIDC") != nil || unsigned && strings.Contains(text, "SSO"):
+		return &awsError{brief: "the AWS credentials have expired",
+			text: "the SSO session has ended or is refused; aws sso login --profile " + cmp.Or(os.Getenv("AWS_PROFILE"), "default") + ", or run with a role"}
+	case hasCode(err, pastCredentials...):
+		errors.As(err, &api)
+		return &awsError{brief: "the AWS credentials have expired",
+			text: "AWS credentials have expired (" + api.ErrorCode() + "); renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or run with a role, which renews them itself; check the clock too"}
+	case hasCode(err, badCredentials...):
+		errors.As(err, &api)
+		return &awsError{brief: badBrief, text: fmt.Sprintf(refused, api.ErrorCode())}
+	case !unsigned:
+		return nil
+	case strings.Contains(text, "retrieve jwt"):
+		return &awsError{brief: noneBrief, text: "the web identity token cannot be read (" + innermost(err).Error() + "); check AWS_WEB_IDENTITY_TOKEN_FILE and the service account of the pod"}
+	case strings.Contains(text, "credential process") || strings.Contains(text, "credential_process"):
+		return &awsError{brief: noneBrief, text: "the credential_process of the profile fails (" + clip(oneLine(innermost(err).Error()), maxErrorName) + "); run it by hand and check AWS_PROFILE"}
+	case strings.Contains(text, "failed to load credentials"):
+		return &awsError{brief: noneBrief, text: "the credentials endpoint of the container does not give any (" + clip(oneLine(innermost(err).Error()), maxErrorName) + "); check the task role or the pod identity"}
+	case strings.Contains(text, "IMDS"):
+		return &awsError{brief: noneBrief, text: "no AWS credentials: none are set, and the metadata service of the machine (IMDS) gives no role; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or attach a role (in a container IMDSv2 needs a hop limit of 2)"}
+	}
+	return &awsError{brief: noneBrief, text: "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role"}
+}
+
+var roleARN = regexp.MustCompile(`arn:[a-z-]+:iam::\d+:role/[^\s"',;]+`)
+
+// roleRefused explains why a role could not be taken on.
+func roleRefused(op *smithy.OperationError) *awsError {
+	var api smithy.APIError
+	if !errors.As(op.Err, &api) {
+		return &awsError{brief: "AWS STS cannot be reached", text: "STS cannot be reached to take on a role (" + op.OperationName + ": " +
+			clip(oneLine(innermost(op.Err).Error()), maxErrorName) + "); check AWS_REGION, AWS_ENDPOINT_URL_STS and the network"}
+	}
+	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
+	cure := "have the trust policy of the role name this caller, and grant the caller sts:AssumeRole"
+	if op.OperationName == "AssumeRoleWithWebIdentity" {
+		cure = "have the trust policy of the role name the identity provider and this service account, and check AWS_WEB_IDENTITY_TOKEN_FILE"
+	}
+	return &awsError{
+		brief: "the AWS role is refused",
+		text:  fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), cure),
+	}
+}
+
+// operation returns the call to a service that an error comes from, nil if it does
+// not: a call to SQS may hold one to STS.
+func operation(err error, service string) *smithy.OperationError {
+	for {
+		op, ok := errors.AsType[*smithy.OperationError](err)
+		if !ok || op.ServiceID == service {
+			return op
+		}
+		err = op.Err
+	}
+}
+
+func isKMS(code string) bool {
+	return strings.HasPrefix(code, "Kms") || strings.HasPrefix(code, "KMS.")
+}
+
+var (
+	actionDenied = regexp.MustCompile(`to perform: ([a-zA-Z0-9]+:[a-zA-Z0-9]+)`)
+	policyDenied = regexp.MustCompile(`(?:because|with an?) ([^.;]*polic(?:y|ies)[^.;]*)`)
+)
+
+// deniedText says what to grant, and which kind of policy refuses where AWS tells.
+func deniedText(permission string, api smithy.APIError) string {
+	text := "access denied"
+	if action := actionDenied.FindStringSubmatch(api.ErrorMessage()); action != nil {
+		text += " to " + action[1]
+		if strings.HasPrefix(action[1], "kms:") {
+			permission = action[1] + " on the queue's encryption key, in its policy too"
+		}
+	}
+	if policy := policyDenied.FindStringSubmatch(api.ErrorMessage()); policy != nil {
+		text += " (" + clip(oneLine(policy[1]), maxErrorName) + ")"
+	}
+	return text + "; grant " + permission
+}
+
+func message(api smithy.APIError) string { return clip(oneLine(api.ErrorMessage()), maxErrorName) }
+
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
 
 func denied(err error) bool {
 	var api smithy.APIError
@@ -53,15 +204,7 @@ func denied(err error) bool {
 // hasCode reports whether AWS answered with one of these error codes.
 func hasCode(err error, codes ...string) bool {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	for _, code := range codes {
-		if api.ErrorCode() == code {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
 
 // notThere reports whether a call failed because what it is about does not exist.

@@ -25,19 +25,21 @@ type received struct {
 func (c *Consumer) decode(messages []Message) *batch {
 	b, now := &batch{}, time.Now()
 	for _, m := range messages {
+		if m.Damaged {
+			c.damaged(m)
+			continue
+		}
 		event, err := c.decoder.Decode([]byte(m.Body))
 		switch {
 		case errors.Is(err, ErrNotOurs) || err == nil && !c.ours(event.ARN):
 			c.metrics.count(resultIgnored, 1)
 			b.finished = append(b.finished, m)
 		case err != nil:
-			c.metrics.count(resultUndecodable, 1)
-			if c.logged.first(m.ID) {
-				c.options.Log.Error("message left for the dead-letter queue", "message", m.ID, "error", err)
-			}
+			c.undecodable(m, err)
 		default:
+			c.wasDecoded()
 			event.ReceivedAt = now
-			b.pending = append(b.pending, received{m, event})
+			b.pending = append(b.pending, received{message: m, event: event})
 		}
 	}
 	return b
@@ -60,6 +62,14 @@ func (h *hand) drop(done []Message) {
 	h.messages = slices.DeleteFunc(slices.Clone(h.messages), func(m Message) bool {
 		return slices.ContainsFunc(done, func(d Message) bool { return d.Receipt == m.Receipt })
 	})
+}
+
+func (h *hand) add(pending []received) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range pending {
+		h.messages = append(h.messages, r.message)
+	}
 }
 
 func (h *hand) now() []Message {

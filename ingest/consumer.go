@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,16 +19,19 @@ type Message struct {
 	ID      string // the same in every delivery
 	Receipt string // of this delivery
 	Body    string
+	Damaged bool // the body is not the one that was sent
 }
 
 // Queue is where messages come from. Its methods are called concurrently.
 type Queue interface {
-	// Receive waits for messages, for a long poll at most.
+	// Receive waits for messages, for pollWait at most. Called off, it may swallow some.
 	Receive(ctx context.Context) ([]Message, error)
 	// Delete removes messages and returns those that are still there.
 	Delete(ctx context.Context, batch []Message) (left []Message, err error)
 	// ExtendVisibility keeps messages from being delivered again for d from now.
 	ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error
+	// Waiting returns about how many messages could be received now.
+	Waiting(ctx context.Context) (int, error)
 }
 
 // Applier merges what was observed.
@@ -46,8 +50,10 @@ const (
 	Visibility      = 30 * time.Second
 	visibilityRenew = Visibility / 3
 
-	drainLimit      = 10 * time.Second // what is in hand when Run is told to end
-	queueCallLimit  = 5 * time.Second  // a delete or an extension
+	// DrainLimit is how long Run goes on where Options leave it open: for receives to
+	// end, and for what is in hand.
+	DrainLimit      = 10 * time.Second
+	queueCallLimit  = 5 * time.Second // each but a receive
 	minRetryPause   = 100 * time.Millisecond
 	maxRetryPause   = 5 * time.Second
 	maxReceivePause = 20 * time.Second
@@ -61,8 +67,9 @@ type Options struct {
 	Queue         Queue
 	Cache         Applier
 	Owner         OwnerPath
-	StateMachines []string // ARNs of ours; empty: all
-	LeftOut       func()   // called when an event left out what is to be asked for; nil: nobody cares
+	StateMachines []string      // ARNs of ours; empty: all
+	LeftOut       func()        // called when an event left out what is to be asked for; nil: nobody cares
+	DrainLimit    time.Duration // how long Run goes on when it is told to end; 0: DrainLimit
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 }
@@ -74,60 +81,96 @@ type Consumer struct {
 	decoder Decoder
 	gate    *gate
 	metrics *metrics
+	outages *outages
 	logged  *onceSet
 
+	decoded, stored, deleted majority // by message
+
+	unfinished hand // when Run is told to end
+
+	draining  chan struct{} // closed when no receive is to begin any more
+	drain     sync.Once
 	confirmed atomic.Int64 // counts what the cache confirmed, whoever asked
+	arrived   atomic.Int64 // when messages were received last, in ns since 1970
 }
 
 // NewConsumer returns a Consumer. Run starts it.
 func NewConsumer(o Options) *Consumer {
+	if o.DrainLimit == 0 {
+		o.DrainLimit = DrainLimit
+	}
 	m := newMetrics(o.Metrics)
+	out := newOutages(time.Now, o.Log, m.trouble)
 	return &Consumer{
-		options: o,
-		decoder: Decoder{Owner: o.Owner},
-		gate:    newGate(o.Cache.Ping, o.Log, m.paused),
-		metrics: m,
-		logged:  newOnceSet(),
+		options:  o,
+		decoder:  Decoder{Owner: o.Owner},
+		gate:     newGate(o.Cache.Ping, out, m.paused),
+		metrics:  m,
+		outages:  out,
+		logged:   newOnceSet(),
+		draining: make(chan struct{}),
 	}
 }
 
-// Run consumes until ctx ends, then finishes and deletes what it has in hand,
-// which takes 10 s at most. It returns nil.
+// Trouble returns a *Trouble if a part has kept events from being learnt for half a
+// minute or more, else nil.
+func (c *Consumer) Trouble(part Part) error { return c.outages.trouble(part) }
+
+// Drain has no receive begin any more. Whoever stops a process calls it as early as
+// can be, so that those under way have ended when Run is told to.
+func (c *Consumer) Drain() { c.drain.Do(func() { close(c.draining) }) }
+
+// Run consumes until ctx ends, then lets receives end, and finishes and deletes what
+// is in hand, which takes DrainLimit at most. It returns nil.
 func (c *Consumer) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainLimit, cancel) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.options.DrainLimit, cancel) })()
 
 	var wg sync.WaitGroup
+	c.arrived.Store(time.Now().UnixNano())
 	wg.Go(func() { c.gate.run(ctx) })
+	wg.Go(func() { c.outages.run(ctx) })
+	wg.Go(func() { c.watchLag(ctx) })
 	for range receivers {
 		wg.Go(func() { c.receive(ctx, work) })
 	}
 	wg.Wait()
+	c.giveBack(work)
 	return nil
 }
 
-// receive takes batches one after the other until ctx ends. What is in hand then
-// is finished in the context of work.
+// receive takes batches one after the other until ctx ends. A receive under way then,
+// and what is in hand, is finished in the context of work: called off, it could
+// swallow messages (pollWait).
 func (c *Consumer) receive(ctx, work context.Context) {
 	pause := minRetryPause
-	for c.gate.await(ctx) == nil {
-		open, done := c.gate.whileOpen(ctx)
-		messages, err := c.options.Queue.Receive(open)
-		interrupted := open.Err() != nil
-		done()
+	for c.gate.await(ctx) == nil && !c.drained() {
+		begun := c.outages.now()
+		messages, err := c.options.Queue.Receive(work)
+		if err == nil {
+			c.outages.works(PartReceive, causeQueue)
+			pause = minRetryPause
+		}
 		if len(messages) > 0 {
+			c.arrived.Store(time.Now().UnixNano())
 			c.handle(ctx, work, messages)
 		}
-		switch {
-		case err == nil:
-			pause = minRetryPause
-		case !interrupted:
+		if err != nil && work.Err() == nil {
 			c.metrics.receiveErrors.Inc()
-			c.options.Log.Warn("cannot receive from the queue; trying again", "error", err, "pause", pause)
+			c.outages.fails(PartReceive, causeQueue, begun, 0, queueReason(err))
 			sleep(ctx, jitter(pause))
 			pause = min(2*pause, maxReceivePause)
 		}
+	}
+}
+
+func (c *Consumer) drained() bool {
+	select {
+	case <-c.draining:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -155,11 +198,25 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 			c.gate.suspect()
 		}
 		sleep(ctx, jitter(pause))
-		if c.gate.await(ctx) != nil {
-			break // ending; whoever receives them next goes on
+		if c.gate.await(ctx) != nil { // ending; whoever receives them next goes on
+			c.unfinished.add(b.pending)
+			break
 		}
 	}
 	c.metrics.count(resultRetried, len(b.pending))
+}
+
+// giveBack makes visible again what was not finished, so that another process goes on
+// with it at once. It comes after the last receive, which would take it again. If it
+// fails messages come back by themselves.
+func (c *Consumer) giveBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
+	defer cancel()
+	for some := range slices.Chunk(c.unfinished.now(), maxBatch) {
+		if err := c.options.Queue.ExtendVisibility(ctx, some, 0); err != nil {
+			c.options.Log.Info("could not give messages back; they come again when their visibility ends", "count", len(some), "error", err)
+		}
+	}
 }
 
 // apply has the cache merge what is pending and returns the messages that are
@@ -171,12 +228,12 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 	}
 	var done []Message
 	var left []received
-	var why error
 	leftOut := false
 	for i, outcome := range c.options.Cache.Apply(ctx, executions) {
 		r := b.pending[i]
 		if !outcome.Final() {
-			left, why = append(left, r), outcome.Err
+			c.notStored(r.message, outcome.Err)
+			left = append(left, r)
 			continue
 		}
 		c.metrics.count(result(outcome.Verdict), 1)
@@ -186,10 +243,7 @@ func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
 		}
 		done = append(done, r.message)
 	}
-	if len(left) > 0 {
-		c.options.Log.Warn("not confirmed; holding the messages", "count", len(left), "error", why)
-	}
-	c.confirmed.Add(int64(len(done)))
+	c.wereStored(len(done))
 	if leftOut && c.options.LeftOut != nil {
 		c.options.LeftOut()
 	}
@@ -205,13 +259,12 @@ func (c *Consumer) finish(ctx context.Context, held *hand, messages []Message) {
 		call, cancel := context.WithTimeout(ctx, queueCallLimit)
 		left, err := c.options.Queue.Delete(call, messages)
 		cancel()
-		if len(left) == 0 {
+		c.wereDeleted(len(messages) - len(left))
+		if messages = left; len(left) == 0 {
 			return
 		}
-		messages = left
 		if attempt == deleteAttempts || ctx.Err() != nil {
-			c.metrics.deletesFailed.Add(float64(len(left)))
-			c.options.Log.Warn("messages stay in the queue and come again", "count", len(left), "error", err)
+			c.notDeleted(len(left), err)
 			return
 		}
 		sleep(ctx, jitter(pause))
@@ -233,8 +286,10 @@ func (c *Consumer) keepHidden(ctx context.Context, held *hand) (stop func()) {
 			case <-tick.C:
 			}
 			call, cancelCall := context.WithTimeout(ctx, queueCallLimit)
-			if err := c.options.Queue.ExtendVisibility(call, held.now(), Visibility); err != nil && ctx.Err() == nil {
-				c.options.Log.Warn("cannot keep messages hidden; they may be delivered twice", "error", err)
+			if err := c.options.Queue.ExtendVisibility(call, held.now(), Visibility); err == nil {
+				c.outages.works(PartDelete, causeHide)
+			} else if ctx.Err() == nil {
+				c.outages.fails(PartDelete, causeHide, c.outages.now(), untilForgotten, queueReason(err))
 			}
 			cancelCall()
 		}

@@ -65,13 +65,13 @@ func TestDrain(t *testing.T) {
 	}{
 		"no fault":        {func(*fakeQueue, *fakeCache) {}, 0, true},
 		"slow Apply":      {func(_ *fakeQueue, c *fakeCache) { c.slow = 4 * time.Second }, 4 * time.Second, true},
-		"Apply hangs":     {func(_ *fakeQueue, c *fakeCache) { c.hang = true }, drainLimit, false},
-		"Apply too slow":  {func(_ *fakeQueue, c *fakeCache) { c.slow = time.Hour }, drainLimit, false},
+		"Apply hangs":     {func(_ *fakeQueue, c *fakeCache) { c.hang = true }, DrainLimit, false},
+		"Apply too slow":  {func(_ *fakeQueue, c *fakeCache) { c.slow = time.Hour }, DrainLimit, false},
 		"all unconfirmed": {func(_ *fakeQueue, c *fakeCache) { c.applyFault = failing("") }, time.Second, false},
 		"Delete is slow": {func(q *fakeQueue, _ *fakeCache) {
 			q.beforeDelete = func(ctx context.Context) { sleep(ctx, 4*time.Second) }
 		}, 4 * time.Second, true},
-		"Delete hangs": {func(q *fakeQueue, _ *fakeCache) { q.beforeDelete = hang }, drainLimit, false},
+		"Delete hangs": {func(q *fakeQueue, _ *fakeCache) { q.beforeDelete = hang }, DrainLimit, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,8 +85,8 @@ func TestDrain(t *testing.T) {
 					pass(time.Millisecond)
 				}
 				q.send(statusEvent("later", "RUNNING")) // or it is in hand already
-				if took := p.stop(); took > c.took {
-					t.Errorf("stopped within %v, want %v", took, c.took)
+				if took := p.stop(); took > max(c.took, pollWait) {
+					t.Errorf("stopped within %v, want %v", took, max(c.took, pollWait))
 				}
 				if left := q.counts(); (left.left <= 1) != c.finished || left.polling != 0 {
 					t.Errorf("left behind: %+v", left)
@@ -104,24 +104,62 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestMessagesCrossTheEnd says that messages which come although the long poll
-// was called off are in hand like all others.
+// TestMessagesCrossTheEnd says that messages which come while a process is told to
+// stop are in hand like all others: no receive is called off.
 func TestMessagesCrossTheEnd(t *testing.T) {
 	t.Parallel()
+	for name, drained := range map[string]bool{"stopped": false, "drained before": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q, known, bodies := newFakeQueue(), newFakeCache(), histories(20)
+				p := startProcess(t, q, known)
+				pass(7 * time.Second)
+				took := make(chan time.Duration, 1)
+				if drained {
+					p.consumer.Drain()
+				} else {
+					go func() { took <- p.stop() }()
+				}
+				pass(time.Second)
+				receives := q.counts().receives
+				q.send(bodies...)
+				pass(pollWait)
+				if drained {
+					took <- p.stop()
+				}
+				if d := <-took; d > pollWait {
+					t.Errorf("stopped within %v, want %v", d, pollWait)
+				}
+				checkState(t, known, bodies)
+				checkDrained(t, q, 1)
+				checkAccounts(t, q, p)
+				if c := q.counts(); c.calledOff != 0 || c.receives != receives {
+					t.Errorf("%d receives were called off, %d began after it was told to end", c.calledOff, c.receives-receives)
+				}
+			})
+		})
+	}
+}
+
+// TestReceivesThatAreCalledOff is the control: they swallow messages.
+func TestReceivesThatAreCalledOff(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, known, bodies := newFakeQueue(), newFakeCache(), histories(20)
-		q.crossing = true
-		p := startProcess(t, q, known)
-		pass(5 * time.Second)
+		q, bodies := newFakeQueue(), histories(5)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, _ = q.Receive(ctx) }()
+		pass(time.Second)
+		q.mu.Lock() // they come as it is called off
 		quiet := newFakeQueue()
 		quiet.send(bodies...)
-		q.mu.Lock() // and without waking the long polls
 		q.messages = quiet.messages
 		q.mu.Unlock()
-		p.stop()
-		checkState(t, known, bodies)
-		checkDrained(t, q, 1)
-		checkAccounts(t, q, p)
+		cancel()
+		synctest.Wait()
+		if messages, err := q.Receive(t.Context()); len(messages) > 0 || q.counts().left != len(bodies) {
+			t.Errorf("received %d, %v; %+v", len(messages), err, q.counts())
+		}
 	})
 }
 

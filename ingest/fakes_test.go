@@ -26,7 +26,10 @@ type fakeQueue struct {
 
 	deliveries, receives, polling, extended int
 
-	crossing     bool // what there is crosses with the end of a long poll
+	calledOff    int  // receives that were
+	withholding  bool // nothing is given, although it is there
+	garbled      bool // what is given cannot be read
+	extendFault  error
 	receiveFault func() error
 	deleteFault  func(m Message) error     // of one message
 	deleteReply  func([]Message) error     // the deletes happened, their answer is lost
@@ -72,7 +75,7 @@ func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
 			return nil, err
 		}
 	}
-	for end := time.Now().Add(longPoll); ctx.Err() == nil; {
+	for end := time.Now().Add(pollWait); ctx.Err() == nil; {
 		batch, next := q.take(end)
 		wait := time.Until(next)
 		if len(batch) > 0 || wait <= 0 {
@@ -80,16 +83,29 @@ func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
 		}
 		q.wait(ctx, wait)
 	}
-	if q.crossing {
-		batch, _ := q.take(time.Time{})
-		return batch, nil
-	}
+	q.calledOff++
+	q.take(time.Time{}) // as SQS may do: what there is goes where nobody listens
 	return nil, ctx.Err()
+}
+
+// Waiting implements Queue.
+func (q *fakeQueue) Waiting(context.Context) (n int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.messages {
+		if !m.deleted && !m.dead && !m.visible.After(time.Now()) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // take returns what can be delivered now, or else when to look again.
 func (q *fakeQueue) take(end time.Time) (batch []Message, next time.Time) {
 	next, now := end, time.Now()
+	if q.withholding {
+		return nil, next
+	}
 	for _, m := range q.messages {
 		switch {
 		case m.deleted || m.dead:
@@ -103,7 +119,11 @@ func (q *fakeQueue) take(end time.Time) (batch []Message, next time.Time) {
 			m.receives++
 			m.visible = now.Add(Visibility)
 			q.deliveries++
-			batch = append(batch, Message{ID: m.id, Receipt: m.receipt(), Body: m.body})
+			body := m.body
+			if q.garbled {
+				body = "garbled"
+			}
+			batch = append(batch, Message{ID: m.id, Receipt: m.receipt(), Body: body})
 		}
 	}
 	return batch, next
@@ -173,7 +193,10 @@ func (q *fakeQueue) ExtendVisibility(ctx context.Context, batch []Message, d tim
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var err error
+	err := q.extendFault
+	if err != nil {
+		return err
+	}
 	for _, m := range batch {
 		stored := q.of(m.Receipt)
 		if stored == nil {
@@ -187,12 +210,12 @@ func (q *fakeQueue) ExtendVisibility(ctx context.Context, batch []Message, d tim
 }
 
 // counts is what a test looks at.
-type counts struct{ deliveries, receives, polling, extended, left, dead, mostReceives int }
+type counts struct{ deliveries, receives, polling, calledOff, extended, left, dead, mostReceives int }
 
 func (q *fakeQueue) counts() counts {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	c := counts{deliveries: q.deliveries, receives: q.receives, polling: q.polling, extended: q.extended}
+	c := counts{deliveries: q.deliveries, receives: q.receives, polling: q.polling, calledOff: q.calledOff, extended: q.extended}
 	for _, m := range q.messages {
 		c.mostReceives = max(c.mostReceives, m.receives)
 		switch {

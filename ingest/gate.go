@@ -2,8 +2,8 @@ package ingest
 
 import (
 	"context"
-	"errors"
-	"log/slog"
+	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -17,29 +17,29 @@ const pingEvery = 500 * time.Millisecond
 // promise that receiving stops within a second.
 const pingLimit = 500 * time.Millisecond
 
-var errPingLate = errors.New("no answer to a ping in time")
+var errPingLate = fmt.Errorf("no answer to a ping in time: %w", os.ErrDeadlineExceeded)
 
 // gate is shut until Redis has shown that it is well, and while it is sick.
 // Nothing is received then, so that no message uses up its receive count waiting
 // for it, not even where the process is restarted again and again.
 type gate struct {
-	ping   func(context.Context) error
-	log    *slog.Logger
-	paused prometheus.Gauge
-	now    chan struct{} // asks for a ping without delay
+	ping    func(context.Context) error
+	outages *outages
+	paused  prometheus.Gauge
+	now     chan struct{} // asks for a ping without delay
 
 	mu      sync.Mutex
 	shut    bool
 	changed chan struct{} // closed at the next change of shut
 }
 
-func newGate(ping func(context.Context) error, log *slog.Logger, paused prometheus.Gauge) *gate {
+func newGate(ping func(context.Context) error, o *outages, paused prometheus.Gauge) *gate {
 	paused.Set(1)
-	return &gate{ping: ping, log: log, paused: paused, shut: true, now: make(chan struct{}, 1), changed: make(chan struct{})}
+	return &gate{ping: ping, outages: o, paused: paused, shut: true, now: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
-// run asks Redis again and again until ctx ends, whether messages come or not: a
-// long poll under way must be called off before it brings any.
+// run asks Redis again and again until ctx ends, whether messages come or not: no
+// receive may begin while Redis is sick.
 func (g *gate) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -62,8 +62,8 @@ func (g *gate) run(ctx context.Context) {
 	}
 }
 
-// suspect asks Redis without delay. It does not shut the gate: where it is not
-// Redis but a message, long polls would be called off for nothing.
+// suspect asks Redis without delay. It does not shut the gate: it may be a message
+// and not Redis.
 func (g *gate) suspect() {
 	select {
 	case g.now <- struct{}{}:
@@ -74,13 +74,13 @@ func (g *gate) suspect() {
 func (g *gate) set(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err != nil {
+		g.outages.fails(PartStore, causeGate, g.outages.now(), 0, storeReason(err))
+	} else {
+		g.outages.works(PartStore, causeGate)
+	}
 	if g.shut == (err != nil) {
 		return
-	}
-	if err != nil {
-		g.log.Warn("Redis does not take writes; not receiving until it does", "error", err)
-	} else {
-		g.log.Info("Redis takes writes; receiving")
 	}
 	g.shut = err != nil
 	close(g.changed)
@@ -107,22 +107,4 @@ func (g *gate) await(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// whileOpen returns a context that ends when the gate shuts. done must be called.
-func (g *gate) whileOpen(ctx context.Context) (open context.Context, done func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	shut, changed := g.state()
-	if shut {
-		cancel()
-		return ctx, cancel
-	}
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-changed:
-			cancel()
-		}
-	}()
-	return ctx, cancel
 }

@@ -26,6 +26,8 @@ type metrics struct {
 	receiveErrors prometheus.Counter
 	deletesFailed prometheus.Counter
 	paused        prometheus.Gauge
+	damaged       prometheus.Counter
+	trouble       *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -50,12 +52,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not take writes.",
 		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "statuscache", Name: "messages_damaged_total",
+			Help: "Deliveries whose body does not fit its MD5; they are left to come again.",
+		}),
+		trouble: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "statuscache", Name: "ingest_trouble",
+			Help: "1 while a part of ingest has kept events from being learnt for 30 s or more.",
+		}, []string{"part"}),
 	}
 	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
 		m.events.WithLabelValues(string(each)) // 0 is a figure too
 	}
 	if r != nil {
-		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused)
+		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused, m.damaged, m.trouble)
 	}
 	return m
 }

@@ -49,6 +49,7 @@ func startProcess(t *testing.T, q Queue, a Applier, stateMachines ...string) *pr
 		<-ended
 		return time.Since(begin)
 	}
+	t.Cleanup(func() { p.stop() })
 	return p
 }
 

@@ -110,7 +110,7 @@ func (o *Operator) hearers(ctx context.Context, r ReplayOrder, bus string) (arns
 func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
 	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
 	if notThere(err) {
-		return Replay{}, &awsError{"there is no replay " + name + " in this region", err}
+		return Replay{}, &awsError{text: "there is no replay " + name + " in this region", err: err}
 	} else if err != nil {
 		return Replay{}, failed("events:DescribeReplay", err)
 	}

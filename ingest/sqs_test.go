@@ -82,11 +82,11 @@ func TestSQSReceive(t *testing.T) {
 	}
 	q, latest := serveSQS(t, http.StatusOK, string(text))
 	got, err := q.Receive(t.Context())
-	if diff := cmp.Diff([]Message{{"m", "r", body}}, got); err != nil || diff != "" {
+	if diff := cmp.Diff([]Message{{ID: "m", Receipt: "r", Body: body}}, got); err != nil || diff != "" {
 		t.Errorf("%v, (-want +got):\n%s", err, diff)
 	}
 	asked := latest.Load()
-	if in := asked.Input; asked.Operation != "ReceiveMessage" || in.MaxNumberOfMessages != 10 || in.WaitTimeSeconds != 20 || in.VisibilityTimeout != 30 {
+	if in := asked.Input; asked.Operation != "ReceiveMessage" || in.MaxNumberOfMessages != 10 || in.WaitTimeSeconds != 5 || in.VisibilityTimeout != 30 {
 		t.Errorf("asked %+v", asked)
 	}
 }
@@ -135,7 +135,7 @@ func TestSQSBatchesThatFailInPart(t *testing.T) {
 		"one is missing":  {200, `{"Successful":[{"Id":"0"},{"Id":"1"}],"Failed":[]}`, batch[2:], "missing"},
 		"nothing is said": {200, `{}`, batch, "missing"},
 		"foreign ids":     {200, `{"Successful":[{"Id":"9"},{"Id":"-1"},{"Id":"x"},{"Id":"0"}]}`, batch[1:], "missing"},
-		"refused":         {403, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"no"}`, batch, "AccessDenied"},
+		"refused":         {403, `{"__type":"com.amazonaws.sqs#AccessDenied","message":"no"}`, batch, "access denied; grant sqs:DeleteMessage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

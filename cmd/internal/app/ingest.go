@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/httpapi"
 	"statuscache/ingest"
 )
 
@@ -31,9 +32,32 @@ func (s *service) openIngest(ctx context.Context) error {
 	s.openInquiries(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
-		LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
+		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*2/5),
+		LeftOut:    s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
 	return nil
+}
+
+// parts are what health and readiness look at.
+func (s *service) parts() []httpapi.Part {
+	parts := []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}}
+	if s.consumer == nil {
+		return parts
+	}
+	for _, part := range ingest.Parts() {
+		parts = append(parts, httpapi.Part{Name: "ingest " + string(part), Ready: func() error { return s.trouble(part) }})
+	}
+	return parts
+}
+
+// trouble returns what keeps events from being learnt. That Redis does not answer is
+// told once, by its own part.
+func (s *service) trouble(part ingest.Part) error {
+	err := s.consumer.Trouble(part)
+	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.Ready() != nil {
+		return nil
+	}
+	return err
 }
 
 // openInquiries builds what asks Step Functions itself, for what events left out and

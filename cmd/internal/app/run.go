@@ -118,8 +118,7 @@ func (s *service) openAPI() error {
 		Cache: s.cache, Sets: s.cache, Lists: s.cache,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
-		Parts:   []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}},
-		Concern: s.concern, Audits: s.cache.Audits,
+		Parts: s.parts(), Concern: s.concern, Audits: s.cache.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
@@ -264,6 +263,9 @@ func (s *service) drain(ctx context.Context) error {
 	<-ctx.Done()
 	s.log.Info("stopping")
 	s.server.Drain()
+	if s.consumer != nil {
+		s.consumer.Drain()
+	}
 	time.Sleep(min(s.program.BalancerDelay, s.config.ShutdownTimeout/4))
 	return nil
 }

@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// twoTexts is an error with words for operators and others for everybody.
+type twoTexts struct{ operators, everybody string }
+
+func (e twoTexts) Error() string  { return e.operators }
+func (e twoTexts) Public() string { return e.everybody }
+
+// TestHealthAndReadinessNameWhatFails says who is told how much of a part that fails.
+func TestHealthAndReadinessNameWhatFails(t *testing.T) {
+	t.Parallel()
+	var receive, store error
+	s := newService(t, func(o *Options) {
+		o.Parts = append(o.Parts, Part{"ingest receive", func() error { return receive }}, Part{"ingest store", func() error { return store }})
+	})
+	readyz := func() *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		s.Admin().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		return w
+	}
+	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"ok"`) || readyz().Code != 200 {
+		t.Errorf("nothing fails: %s, %d", got.body, readyz().Code)
+	}
+	receive = twoTexts{"no event for 40s: access denied to role arn:aws:iam::1:role/x", "no event for 40s: access denied"}
+	store = errors.New("redis://10.0.0.1 is full")
+	got := s.ask("GET", "/v1/health", "")
+	for _, want := range []string{`"status":"degraded"`, `"ingest receive: no event for 40s: access denied"`, `"ingest store: not available"`} {
+		if !strings.Contains(got.body, want) || strings.Contains(got.body, "arn:") || strings.Contains(got.body, "10.0.0.1") {
+			t.Errorf("health: %s, want %s and no names", got.body, want)
+		}
+	}
+	if w := readyz(); w.Code != 503 || !strings.Contains(w.Body.String(), "role/x") || !strings.Contains(w.Body.String(), "10.0.0.1 is full") {
+		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
+}

@@ -1,0 +1,247 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Part is a part of ingest that can keep events from being learnt.
+type Part string
+
+// The parts.
+const (
+	PartReceive Part = "receive" // messages are received
+	PartStore   Part = "store"   // Redis takes what they tell
+	PartDecode  Part = "decode"  // they can be read
+	PartDelete  Part = "delete"  // they can be kept hidden, and deleted
+	PartLag     Part = "lag"     // what is in the queue arrives
+)
+
+// Parts returns all parts.
+func Parts() []Part { return []Part{PartReceive, PartStore, PartDecode, PartDelete, PartLag} }
+
+// effect is what a part that fails means to the events.
+var effect = map[Part]string{
+	PartReceive: "no event is received from the queue",
+	PartStore:   "events are not stored, and no more are received",
+	PartDecode:  "most messages cannot be read and end in the dead-letter queue",
+	PartDelete:  "messages come again although they are dealt with",
+	PartLag:     "messages wait in the queue and none arrives",
+}
+
+const (
+	toldAfter    = 30 * time.Second // for so long a part may fail before health says so
+	seenAgain    = 5 * time.Second  // and be seen to fail again so much later, or it was one failure
+	loggedAfter  = 2 * time.Second  // the log says so much sooner
+	loggedEvery  = time.Minute      // for a part, whether it fails all the time or now and then
+	outagesEvery = time.Second      // between two looks
+)
+
+// outages knows which parts of ingest fail, since when, and why. A part can fail for
+// several causes, each of which is reported and taken back by itself. It writes one
+// line when a part begins to fail, one a minute while it does, and one when it works
+// again.
+type outages struct {
+	now    func() time.Time
+	log    *slog.Logger
+	failed *prometheus.GaugeVec // by part
+
+	mu    sync.Mutex
+	parts map[Part]*outage
+}
+
+// outage is what is known of a part.
+type outage struct {
+	causes map[string]*failure // empty: it works
+	since  time.Time           // when the first of them began; zero: it works
+	logged time.Time           // the latest line that it fails
+	open   bool                // no line has said yet that it works again
+}
+
+// failure is one cause.
+type failure struct {
+	latest time.Time     // when it was seen last
+	forget time.Duration // it is over when it was not seen for so long; 0: never
+	why    reason
+}
+
+// reason is why something fails.
+type reason struct {
+	brief string // for everybody
+	text  string // for the operator, with the cure
+	err   error
+}
+
+func newOutages(now func() time.Time, log *slog.Logger, failed *prometheus.GaugeVec) *outages {
+	o := &outages{now: now, log: log, failed: failed, parts: map[Part]*outage{}}
+	for _, part := range Parts() {
+		o.parts[part] = &outage{causes: map[string]*failure{}}
+		failed.WithLabelValues(string(part)).Set(0)
+	}
+	return o
+}
+
+// run looks at all parts until ctx ends.
+func (o *outages) run(ctx context.Context) {
+	tick := time.NewTicker(outagesEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			o.look()
+		}
+	}
+}
+
+// fails says that a part fails for a cause, and has since then at the latest.
+func (o *outages) fails(part Part, cause string, since time.Time, forget time.Duration, why reason) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.parts[part]
+	if p.since.IsZero() {
+		p.since = since
+	}
+	p.causes[cause] = &failure{latest: o.now(), forget: forget, why: why}
+}
+
+// works says that a cause is gone.
+func (o *outages) works(part Part, cause string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.parts[part].gone(cause)
+}
+
+// failing reports whether a part fails now.
+func (o *outages) failing(part Part) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.parts[part].since.IsZero()
+}
+
+func (p *outage) gone(cause string) {
+	delete(p.causes, cause)
+	if len(p.causes) == 0 {
+		p.since = time.Time{}
+	}
+}
+
+// latest returns the failure that was seen last, nil if the part works.
+func (p *outage) latest() (last *failure) {
+	for _, f := range p.causes {
+		if last == nil || f.latest.After(last.latest) {
+			last = f
+		}
+	}
+	return last
+}
+
+// lasts returns the latest failure of a part that has failed for d and was seen to
+// fail again, nil if it has not.
+func (p *outage) lasts(now time.Time, d, again time.Duration) *failure {
+	if f := p.latest(); f != nil && now.Sub(p.since) >= d && f.latest.Sub(p.since) >= again {
+		return f
+	}
+	return nil
+}
+
+// Trouble is a part that has kept events from being learnt for half a minute or more.
+// The text of the error is for operators.
+type Trouble struct {
+	part Part
+	took time.Duration
+	why  reason
+}
+
+// Error implements error.
+func (t *Trouble) Error() string { return t.sentence(t.why.text) }
+
+// Public is the text for everybody: it names no account and no resource.
+func (t *Trouble) Public() string { return t.sentence(t.why.brief) }
+
+// Unwrap returns the error that the part met.
+func (t *Trouble) Unwrap() error { return t.why.err }
+
+func (t *Trouble) sentence(why string) string {
+	return fmt.Sprintf("%s for %v: %s", effect[t.part], t.took.Round(time.Second), why)
+}
+
+// trouble returns a *Trouble if a part is in trouble, else nil.
+func (o *outages) trouble(part Part) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, now := o.parts[part], o.now()
+	if f := p.lasts(now, toldAfter, seenAgain); f != nil {
+		return &Trouble{part, now.Sub(p.since), f.why}
+	}
+	return nil
+}
+
+// look forgets what is not seen any more, and tells of what begins, lasts and ends.
+func (o *outages) look() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	for _, part := range Parts() {
+		p := o.parts[part]
+		for cause, f := range p.causes {
+			if f.forget > 0 && now.Sub(f.latest) > f.forget {
+				p.gone(cause)
+			}
+		}
+		o.tell(part, p, now)
+		lasts := 0.0
+		if p.lasts(now, toldAfter, seenAgain) != nil {
+			lasts = 1
+		}
+		o.failed.WithLabelValues(string(part)).Set(lasts)
+	}
+}
+
+func (o *outages) tell(part Part, p *outage, now time.Time) {
+	f := p.lasts(now, loggedAfter, 0)
+	switch {
+	case f != nil && now.Sub(p.logged) >= loggedEvery:
+		o.log.Warn("events are not learnt", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
+		p.logged, p.open = now, true
+	case p.since.IsZero() && p.open:
+		o.log.Info("events are learnt again", "part", part)
+		p.open = false
+	}
+}
+
+// majority remembers the latest outcomes of one thing. The zero value has seen none.
+type majority struct {
+	mu     sync.Mutex
+	failed []bool // the latest, the newest last
+	run    int    // failures since the latest success
+}
+
+const majorityOf = 20 // outcomes
+
+// add adds n outcomes and returns how many failures came since the latest success, and
+// whether failures are more than half of the latest outcomes.
+func (m *majority) add(failed bool, n int) (run int, most bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for range min(n, majorityOf) {
+		m.failed = append(m.failed, failed)
+		if m.run++; !failed {
+			m.run = 0
+		}
+	}
+	m.failed = m.failed[max(0, len(m.failed)-majorityOf):]
+	failures := 0
+	for _, each := range m.failed {
+		if each {
+			failures++
+		}
+	}
+	return m.run, 2*failures > len(m.failed)
+}
