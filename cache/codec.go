@@ -162,7 +162,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		}
 		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = p.version.startDate()
+	r.StartDate = p.version.StartDate()
 	return r, decodePayload(r, p.hash, p.payload)
 }
 

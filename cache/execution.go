@@ -149,8 +149,8 @@ func (e *Execution) rank() int {
 	return 1
 }
 
-// startDate returns the start date that v holds.
-func (v Version) startDate() time.Time {
+// StartDate returns the start date that v holds.
+func (v Version) StartDate() time.Time {
 	ms, err := strconv.ParseInt(string(v[:14]), 10, 64)
 	if err != nil {
 		return time.Time{} // not a version that Execution.Version made

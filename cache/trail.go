@@ -45,7 +45,7 @@ type Observation struct {
 func trailEntry(v Version, e *Execution) []byte {
 	b := make([]byte, 0, trailGivenLength)
 	b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
-	b = appendTime(b, v.startDate().UnixMilli())
+	b = appendTime(b, v.StartDate().UnixMilli())
 	redrives := uint32(v.redriveCount())
 	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[rankAt+2]-'0')
 	b = appendTime(appendTime(b, unixMilli(e.EmittedAt)), unixMilli(e.ReceivedAt))

@@ -15,9 +15,11 @@ type batch struct {
 	finished []Message  // to be deleted
 }
 
+// received is a message with what it tells.
 type received struct {
 	message Message
-	event   cache.Execution
+	events  []cache.Execution
+	partly  bool // some of it cannot be read, so it is never deleted
 }
 
 // decode sorts messages. What will never make sense is in neither list: it is
@@ -29,21 +31,33 @@ func (c *Consumer) decode(messages []Message) *batch {
 			c.damaged(m)
 			continue
 		}
-		event, err := c.decoder.Decode([]byte(m.Body))
-		switch {
-		case errors.Is(err, ErrNotOurs) || err == nil && !c.ours(event.ARN):
+		events, err := c.decoder.DecodeAll([]byte(m.Body))
+		if c.options.Runs == nil && slices.ContainsFunc(events, undated) {
+			events, err = nil, undecodable("startDate is missing")
+		}
+		events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })
+		for i := range events {
+			events[i].ReceivedAt = now
+		}
+		switch unread := errors.Is(err, ErrUndecodable); {
+		case unread && len(events) == 0:
+			c.undecodable(m, err)
+		case len(events) == 0:
 			c.metrics.count(resultIgnored, 1)
 			b.finished = append(b.finished, m)
-		case err != nil:
-			c.undecodable(m, err)
 		default:
-			c.wasDecoded()
-			event.ReceivedAt = now
-			b.pending = append(b.pending, received{message: m, event: event})
+			if !unread {
+				c.wasDecoded()
+			} else {
+				c.undecodable(m, err)
+			}
+			b.pending = append(b.pending, received{m, events, unread})
 		}
 	}
 	return b
 }
+
+func undated(e cache.Execution) bool { return e.StartDate.IsZero() }
 
 func (c *Consumer) ours(arn cache.ARN) bool {
 	return len(c.options.StateMachines) == 0 || slices.ContainsFunc(c.options.StateMachines, arn.BelongsTo)

@@ -16,10 +16,11 @@ import (
 
 // Message is one delivery of an SQS message.
 type Message struct {
-	ID      string // the same in every delivery
-	Receipt string // of this delivery
-	Body    string
-	Damaged bool // the body is not the one that was sent
+	ID       string // the same in every delivery
+	Receipt  string // of this delivery
+	Body     string
+	Damaged  bool // the body is not the one that was sent
+	Receives int  // deliveries so far, with this one; 0: not told
 }
 
 // Queue is where messages come from. Its methods are called concurrently.
@@ -68,6 +69,7 @@ type Options struct {
 	Cache         Applier
 	Owner         OwnerPath
 	StateMachines []string      // ARNs of ours; empty: all
+	Runs          Runs          // what is known of runs, for events without a start date; nil: these cannot be read
 	LeftOut       func()        // called when an event left out what is to be asked for; nil: nobody cares
 	DrainLimit    time.Duration // how long Run goes on when it is told to end; 0: DrainLimit
 	Log           *slog.Logger
@@ -186,7 +188,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 	before, attempts := c.confirmed.Load(), 0
 	for pause := minRetryPause; len(b.pending) > 0; pause = min(2*pause, maxRetryPause) {
 		tried := len(b.pending)
-		c.finish(work, held, c.apply(work, b))
+		c.finish(work, held, c.apply(work, held, b))
 		if len(b.pending) == 0 {
 			return
 		}
@@ -203,7 +205,11 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 			break
 		}
 	}
-	c.metrics.count(resultRetried, len(b.pending))
+	for _, r := range b.pending {
+		if !r.partly { // else it is counted
+			c.metrics.count(resultRetried, 1)
+		}
+	}
 }
 
 // giveBack makes visible again what was not finished, so that another process goes on
@@ -219,36 +225,69 @@ func (c *Consumer) giveBack(ctx context.Context) {
 	}
 }
 
-// apply has the cache merge what is pending and returns the messages that are
-// dealt with; the others stay pending.
-func (c *Consumer) apply(ctx context.Context, b *batch) []Message {
-	executions := make([]cache.Execution, len(b.pending))
-	for i := range b.pending {
-		executions[i] = b.pending[i].event
+// apply has the cache merge what is pending and returns the messages that are to be
+// deleted; what was not confirmed stays pending.
+func (c *Consumer) apply(ctx context.Context, held *hand, b *batch) []Message {
+	if err := c.date(ctx, held, b); err != nil {
+		for _, r := range b.pending {
+			c.notStored(r.message, err)
+		}
+		return nil
 	}
+	if len(b.pending) == 0 {
+		return nil
+	}
+	var executions []cache.Execution
+	for _, r := range b.pending {
+		executions = append(executions, r.events...)
+	}
+	outcomes := c.options.Cache.Apply(ctx, executions)
 	var done []Message
 	var left []received
-	leftOut := false
-	for i, outcome := range c.options.Cache.Apply(ctx, executions) {
-		r := b.pending[i]
-		if !outcome.Final() {
-			c.notStored(r.message, outcome.Err)
+	settled, leftOut := 0, false
+	for _, r := range b.pending {
+		verdict, err := c.outcome(r, outcomes[:len(r.events)])
+		outcomes = outcomes[len(r.events):]
+		if err != nil {
+			c.notStored(r.message, err)
 			left = append(left, r)
 			continue
 		}
-		c.metrics.count(result(outcome.Verdict), 1)
-		if outcome.Verdict == cache.Applied {
-			c.metrics.observeAge(r.event.EmittedAt)
-			leftOut = leftOut || r.event.OwnerLeftOut || r.event.Completeness == cache.OutputAwaited
+		settled++
+		leftOut = leftOut || verdict == cache.Applied && slices.ContainsFunc(r.events, leavesOut)
+		if !r.partly { // else it is counted, and left to the dead letters
+			c.metrics.count(result(verdict), 1)
+			done = append(done, r.message)
 		}
-		done = append(done, r.message)
 	}
-	c.wereStored(len(done))
+	c.wereStored(settled)
 	if leftOut && c.options.LeftOut != nil {
 		c.options.LeftOut()
 	}
 	b.pending = left
 	return done
+}
+
+// outcome sums up what became of the events of one message: the best of it, or why it
+// is not confirmed.
+func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Verdict, err error) {
+	for i, o := range outcomes {
+		switch {
+		case !o.Final():
+			return cache.Unconfirmed, o.Err
+		case o.Verdict == cache.Applied:
+			c.metrics.observeAge(r.events[i].EmittedAt)
+			best = cache.Applied
+		case best == "" || best == cache.Expired:
+			best = o.Verdict
+		}
+	}
+	return best, nil
+}
+
+// leavesOut reports whether Step Functions is to be asked for a part of an event.
+func leavesOut(e cache.Execution) bool {
+	return e.OwnerLeftOut || e.Completeness == cache.OutputAwaited
 }
 
 // finish deletes messages that are dealt with. One that stays comes again, and

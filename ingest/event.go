@@ -26,6 +26,8 @@ const (
 	eventDetailType = "Step Functions Execution Status Change"
 
 	maxBody      = 1 << 20 // bytes; the most that SQS carries
+	maxDepth     = 6       // of envelopes in each other
+	maxEvents    = 1000    // in one message
 	maxErrorName = 256     // characters
 	maxStatus    = 64      // bytes
 )
@@ -33,17 +35,6 @@ const (
 // Decoder reads messages. The zero value learns no owners.
 type Decoder struct {
 	Owner OwnerPath
-}
-
-// envelope is what EventBridge puts around an event. What is optional is raw, so
-// that an odd value does not make a good event undecodable.
-type envelope struct {
-	ID         jsontext.Value `json:"id"`
-	DetailType *string        `json:"detail-type"`
-	Source     *string        `json:"source"`
-	Time       jsontext.Value `json:"time"`
-	ReplayName jsontext.Value `json:"replay-name"`
-	Detail     jsontext.Value `json:"detail"`
 }
 
 // detail is the part of an event that Step Functions wrote. The keys that are
@@ -65,26 +56,10 @@ type detail struct {
 // lenient reads what AWS may send: names twice, and text that is not UTF-8.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// Decode reads the body of a message. It is liberal in the shapes it takes
-// (EVENTS.md §1) and strict in what it lets through: the ARN is well formed, the
-// dates and the redrive count fit a version, texts are bounded. Its errors wrap
-// ErrNotOurs or ErrUndecodable and quote nothing of the message.
-func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
-	if len(body) > maxBody {
-		return cache.Execution{}, undecodable("it is larger than 1 MiB")
-	}
-	var env envelope
-	if err := json.Unmarshal(body, &env, lenient); err != nil {
-		return cache.Execution{}, undecodable("it is not a JSON object with the envelope of EventBridge")
-	}
-	if env.Source == nil || env.DetailType == nil || isNull(env.Detail) {
-		return cache.Execution{}, undecodable("source, detail-type or detail is missing")
-	}
-	if *env.Source != eventSource || *env.DetailType != eventDetailType {
-		return cache.Execution{}, ErrNotOurs
-	}
+// event makes the observation of an event of EventBridge, or of its detail alone.
+func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, error) {
 	var det detail
-	if err := json.Unmarshal(env.Detail, &det, lenient); err != nil {
+	if err := json.Unmarshal(change, &det, lenient); err != nil {
 		return cache.Execution{}, undecodable("detail is not an object")
 	}
 	e := cache.Execution{Completeness: cache.Complete, Source: cache.FromEvent, EventID: text(env.ID)}
@@ -108,8 +83,8 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 		return undecodable("status is missing or not a word")
 	}
 	start, ok := date(det.StartDate)
-	if !ok {
-		return undecodable("startDate is missing or not a date")
+	if !ok && !isNull(det.StartDate) {
+		return undecodable("startDate is not a date")
 	}
 	redrives, ok := count(det.RedriveCount)
 	if !ok {
@@ -121,6 +96,9 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 		if e.StopDate = e.EmittedAt; e.StopDate.IsZero() {
 			e.StopDate = start
 		}
+	}
+	if e.Terminal() && e.StopDate.IsZero() {
+		return undecodable("startDate, stopDate and time are missing")
 	}
 	switch {
 	case e.Status == cache.Succeeded:

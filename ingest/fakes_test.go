@@ -42,6 +42,7 @@ type queued struct {
 	receives      int
 	visible       time.Time
 	deleted, dead bool
+	damaged       bool
 }
 
 func newFakeQueue() *fakeQueue { return &fakeQueue{changed: make(chan struct{})} }
@@ -123,7 +124,7 @@ func (q *fakeQueue) take(end time.Time) (batch []Message, next time.Time) {
 			if q.garbled {
 				body = "garbled"
 			}
-			batch = append(batch, Message{ID: m.id, Receipt: m.receipt(), Body: body})
+			batch = append(batch, Message{ID: m.id, Receipt: m.receipt(), Body: body, Receives: m.receives, Damaged: m.damaged})
 		}
 	}
 	return batch, next
@@ -249,6 +250,8 @@ type fakeCache struct {
 	mu      sync.Mutex
 	records map[cache.ARN]string // version and status
 
+	doubted []cache.ARN
+
 	frozen     bool // no answer to anything
 	refusing   bool // errors at once
 	beforePing func(context.Context)
@@ -335,6 +338,28 @@ func (c *fakeCache) answer(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+// Versions implements Runs.
+func (c *fakeCache) Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error) {
+	if err := c.answer(ctx, 0); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	versions := make([]cache.Version, len(arns))
+	for i, arn := range arns {
+		versions[i], _ = cache.ParseVersion(c.records[arn])
+	}
+	return versions, nil
+}
+
+// Doubt implements Runs.
+func (c *fakeCache) Doubt(_ context.Context, arns []cache.ARN) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubted = append(c.doubted, arns...)
+	return nil
+}
+
 // state returns a copy of what is known.
 func (c *fakeCache) state() map[cache.ARN]string {
 	c.mu.Lock()
@@ -347,8 +372,9 @@ func (c *fakeCache) state() map[cache.ARN]string {
 func joined(bodies ...string) map[cache.ARN]string {
 	known := newFakeCache()
 	for _, body := range bodies {
-		if ev, err := new(Decoder).Decode([]byte(body)); err == nil {
-			known.join(&ev)
+		events, _ := new(Decoder).DecodeAll([]byte(body))
+		for i := range events {
+			known.join(&events[i])
 		}
 	}
 	return known.records

@@ -106,6 +106,7 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.url, MaxNumberOfMessages: maxBatch,
 		WaitTimeSeconds: int32(pollWait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {
 		return nil, explained(queuePermissions, "SQS", err)
@@ -115,9 +116,12 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 		messages[i] = Message{
 			ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body), Damaged: damaged(m),
 		}
+		messages[i].Receives, _ = strconv.Atoi(m.Attributes[receiveCount])
 	}
 	return messages, nil
 }
+
+const receiveCount = string(types.MessageSystemAttributeNameApproximateReceiveCount)
 
 // damaged reports whether the body is not the one that was sent. Some stand-ins for
 // SQS send no checksum.

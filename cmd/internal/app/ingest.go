@@ -33,7 +33,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
 		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*2/5),
-		LeftOut:    s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
+		Runs:       s.cache, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
 	return nil
 }

@@ -1,0 +1,188 @@
+package ingest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache"
+)
+
+// envelope is what an event may be in, any of these:
+//
+//	EventBridge   source, detail-type and detail
+//	SNS           Type and Message, a text, where it is not delivered raw
+//	SQS           body, a text, and messageId: a record of EventBridge Pipes
+//	Lambda        Records, an array of such records
+//	none          executionArn and status: a rule's target with InputPath $.detail
+//
+// An array holds several. Nobody checks a signature: the policy of the queue says who
+// may send. What is optional is raw, so that an odd value does not make a good event
+// undecodable.
+type envelope struct {
+	ID         jsontext.Value `json:"id"`
+	DetailType *string        `json:"detail-type"`
+	Source     *string        `json:"source"`
+	Time       jsontext.Value `json:"time"`
+	ReplayName jsontext.Value `json:"replay-name"`
+	Detail     jsontext.Value `json:"detail"`
+
+	Type    jsontext.Value `json:"Type"`
+	Message jsontext.Value `json:"Message"`
+
+	MessageID jsontext.Value   `json:"messageId"`
+	Body      jsontext.Value   `json:"body"`
+	Records   []jsontext.Value `json:"Records"`
+
+	ExecutionARN jsontext.Value `json:"executionArn"`
+	MapRunARN    jsontext.Value `json:"mapRunArn"`
+	Status       jsontext.Value `json:"status"`
+}
+
+// Decode reads the body of a message that holds one event. It is liberal in the shapes
+// it takes and strict in what it lets through: the ARN is well formed, the dates and
+// the redrive count fit a version, texts are bounded. An event may leave out its start
+// date. Its errors wrap ErrNotOurs or ErrUndecodable and quote nothing of the message.
+func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
+	events, err := d.DecodeAll(body)
+	switch {
+	case err != nil:
+		return cache.Execution{}, err
+	case len(events) > 1:
+		return cache.Execution{}, undecodable("it holds more than one event")
+	}
+	return events[0], nil
+}
+
+// DecodeAll reads the body of a message. Where some of its events cannot be read, the
+// others are returned beside the error. Without an error there is at least one.
+func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
+	if len(body) > maxBody {
+		return nil, undecodable("it is larger than 1 MiB")
+	}
+	u := unwrapper{decoder: d}
+	u.text(body, 0)
+	switch {
+	case u.failed != nil:
+		return u.events, u.failed
+	case len(u.events) == 0:
+		return nil, ErrNotOurs
+	}
+	return u.events, nil
+}
+
+// unwrapper collects what is in the envelopes of a message.
+type unwrapper struct {
+	decoder *Decoder
+	events  []cache.Execution
+	failed  error // the first; wraps ErrUndecodable
+}
+
+func (u *unwrapper) fail(why string) {
+	if u.failed == nil {
+		u.failed = undecodable(why)
+	}
+}
+
+// text takes what a text holds: JSON, perhaps behind a byte order mark, or in Base64.
+func (u *unwrapper) text(t []byte, depth int) {
+	t = bytes.TrimSpace(bytes.TrimPrefix(t, []byte("\uFEFF")))
+	if depth > maxDepth {
+		u.fail("too many envelopes are in each other")
+		return
+	}
+	if len(t) > 0 && t[0] != '{' && t[0] != '[' && t[0] != '"' {
+		if plain, err := base64.StdEncoding.DecodeString(string(t)); err == nil && len(plain) > 0 {
+			u.text(plain, depth+1)
+			return
+		}
+	}
+	u.value(t, depth)
+}
+
+// value takes what a JSON value holds.
+func (u *unwrapper) value(v jsontext.Value, depth int) {
+	const not = "it is not a JSON object with the envelope of EventBridge"
+	if depth > maxDepth {
+		u.fail("too many envelopes are in each other")
+		return
+	}
+	var all []jsontext.Value
+	var env envelope
+	switch {
+	case len(v) == 0:
+		u.fail(not)
+	case v[0] == '"':
+		if !v.IsValid(lenient) {
+			u.fail(not)
+			return
+		}
+		u.text(unquoted(v), depth+1)
+	case v[0] == '[':
+		if err := json.Unmarshal(v, &all, lenient); err != nil || len(all) == 0 {
+			u.fail(not)
+			return
+		}
+		u.each(all, depth)
+	default:
+		if err := json.Unmarshal(v, &env, lenient); err != nil {
+			u.fail(not)
+			return
+		}
+		u.object(&env, v, depth)
+	}
+}
+
+func (u *unwrapper) each(all []jsontext.Value, depth int) {
+	if len(all) > maxEvents {
+		u.fail(fmt.Sprintf("it holds more than %d events", maxEvents))
+		return
+	}
+	for _, v := range all {
+		u.value(v, depth+1)
+	}
+}
+
+func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
+	switch {
+	case env.Source != nil && env.DetailType != nil && !isNull(env.Detail):
+		if *env.Source != eventSource || *env.DetailType != eventDetailType {
+			return // not ours
+		}
+		u.event(env, env.Detail)
+	case isText(env.Message) && text(env.Type) == "Notification":
+		u.text(unquoted(env.Message), depth+1)
+	case text(env.Type) == "SubscriptionConfirmation":
+		u.fail("SNS asks to confirm the subscription of this queue; confirm it with aws sns confirm-subscription and the token in the message")
+	case text(env.Type) == "UnsubscribeConfirmation": // not ours
+	case isText(env.Body) && isText(env.MessageID):
+		u.text(unquoted(env.Body), depth+1)
+	case len(env.Records) > 0:
+		u.each(env.Records, depth)
+	case env.Source == nil && isText(env.ExecutionARN) && isText(env.Status):
+		if isNull(env.MapRunARN) { // else it is the status of a Map Run: not ours
+			u.event(env, v)
+		}
+	default:
+		u.fail("source, detail-type or detail is missing")
+	}
+}
+
+func (u *unwrapper) event(env *envelope, change jsontext.Value) {
+	if len(u.events) == maxEvents {
+		u.fail(fmt.Sprintf("it holds more than %d events", maxEvents))
+		return
+	}
+	e, err := u.decoder.event(env, change)
+	if err != nil {
+		u.failed = cmp.Or(u.failed, err)
+		return
+	}
+	u.events = append(u.events, e)
+}
+
+func isText(v jsontext.Value) bool { return len(v) > 0 && v[0] == '"' }

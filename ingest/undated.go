@@ -1,0 +1,110 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"statuscache/cache"
+)
+
+// Runs is what the cache knows, as far as events need it that leave out their start
+// date. Step Functions itself always tells it; stand-ins do not.
+type Runs interface {
+	// Versions returns the version of each execution, empty where nothing is known.
+	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
+	// Doubt has Step Functions be asked about executions.
+	Doubt(ctx context.Context, arns []cache.ARN) error
+}
+
+// undatedRetry is when a message comes again whose execution is not known yet: the
+// event that tells its start is on its way, most likely.
+const undatedRetry = 5 * time.Second
+
+var errUndated = errors.New("startDate is missing, and nothing is known of the execution")
+
+// date gives events without a start date that of the run which is known, and only then
+// are they an observation with a place among the others: the merge stays a join, since
+// it never sees a date that depends on what came first. Messages of unknown runs come
+// again a little later, and Step Functions is asked meanwhile. If nothing has been heard
+// when they do, an end is worth more than its start: it is taken to have begun when it
+// stopped. Then it is later than whatever else is told of that run, so that no late
+// RUNNING can undo it.
+func (c *Consumer) date(ctx context.Context, held *hand, b *batch) error {
+	var arns []cache.ARN
+	for _, r := range b.pending {
+		for _, e := range r.events {
+			if e.StartDate.IsZero() {
+				arns = append(arns, e.ARN)
+			}
+		}
+	}
+	if len(arns) == 0 {
+		return nil
+	}
+	versions, err := c.options.Runs.Versions(ctx, arns)
+	if err != nil {
+		return err
+	}
+	known := map[cache.ARN]time.Time{}
+	for i, v := range versions {
+		if v != "" && v != cache.Unobserved {
+			known[arns[i]] = v.StartDate()
+		}
+	}
+	var pending []received
+	var later []Message
+	for _, r := range b.pending {
+		if dated(&r, known) {
+			pending = append(pending, r)
+		} else {
+			later = append(later, r.message)
+		}
+	}
+	b.pending = pending
+	c.postpone(ctx, held, later, arns)
+	return nil
+}
+
+// dated reports whether all events of a message have a start date now.
+func dated(r *received, known map[cache.ARN]time.Time) bool {
+	all := true
+	for i := range r.events {
+		e := &r.events[i]
+		if !e.StartDate.IsZero() {
+			continue
+		}
+		start, ok := known[e.ARN]
+		switch {
+		case ok && (e.StopDate.IsZero() || !e.StopDate.Before(start)):
+			e.StartDate = start
+		case e.Terminal() && (ok || r.message.Receives > 1): // of an earlier run of the same name, or unheard of
+			e.StartDate = e.StopDate
+		default:
+			all = false
+		}
+	}
+	return all
+}
+
+// postpone gives back messages that cannot be dated yet.
+func (c *Consumer) postpone(ctx context.Context, held *hand, later []Message, arns []cache.ARN) {
+	if len(later) == 0 {
+		return
+	}
+	held.drop(later)
+	c.metrics.count(resultRetried, len(later))
+	var soon []Message
+	for _, m := range later {
+		if m.Receives <= 1 {
+			soon = append(soon, m)
+		} else if c.logged.first("undated " + m.ID) {
+			c.options.Log.Error("message left to come again", "message", m.ID, "error", errUndated)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
+	defer cancel()
+	if err := errors.Join(c.options.Runs.Doubt(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, undatedRetry)); err != nil {
+		c.options.Log.Info("messages without a start date come again when their visibility ends", "count", len(later), "error", err)
+	}
+}
