@@ -3,14 +3,12 @@ package cache
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,7 +50,9 @@ func IsAPIKey(s string) bool {
 }
 
 // apiKeys finds API keys by their HMAC, in Redis and in the file that survives
-// its loss. A key is good if either knows it and neither says it is revoked.
+// its loss. A key is good if either knows it and neither says it is revoked. What
+// this process has seen revoked stays so whatever Redis becomes, until it is
+// restored by name.
 type apiKeys struct {
 	client  redis.UniversalClient
 	names   *names
@@ -62,9 +62,10 @@ type apiKeys struct {
 	pepper  []byte
 	file    *keysFile
 	near    *otter.Cache[keyHash, keyEntry]
-	revoked *otter.Cache[keyHash, struct{}] // keys that Redis has called revoked
+	revoked *otter.Cache[keyHash, *Key] // keys that Redis has called revoked
 	reads   singleflight.Group
 	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
+	watches keyWatches
 }
 
 type keyHash [sha256.Size]byte
@@ -83,7 +84,8 @@ func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() 
 	k := &apiKeys{client: client, names: n, limit: o.ReadLimit, heard: heard, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = otter.Must(&otter.Options[keyHash, keyEntry]{MaximumSize: maxKeysNear})
-	k.revoked = otter.Must(&otter.Options[keyHash, struct{}]{MaximumSize: maxKeysNear})
+	k.revoked = otter.Must(&otter.Options[keyHash, *Key]{MaximumSize: maxKeysNear})
+	k.watches.wake = make(chan struct{}, 1)
 	return k, nil
 }
 
@@ -146,151 +148,69 @@ func (k *apiKeys) fresh(e keyEntry) bool {
 	return uptime()-e.read < int64(life)
 }
 
-// load asks the file and Redis. Where Redis does not know the key or cannot be
-// asked, what the file says holds, unless this process has seen it revoked.
+// load asks Redis, and weighs its word against that of the file and what this
+// process has seen.
 func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
-	name := hex.EncodeToString(h[:])
-	inFile, known := k.file.get(name)
-	if known && inFile.Revoked() {
-		return nil, false, nil
-	}
 	// A caller who hangs up must not make it look as if Redis could not be asked.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.limit)
 	defer cancel()
-	stored, err := k.read(ctx, name)
-	switch {
-	case err == nil && stored.Revoked():
-		k.revoked.Set(h, struct{}{})
+	text, err := k.client.HGet(ctx, k.names.apiKeys, hex.EncodeToString(h[:])).Result()
+	if errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	return k.judge(h, text, err)
+}
+
+// judge returns the key that counts, nil if it is not known or revoked. text is its
+// record, empty if Redis does not know it; err is why Redis could not be asked. Then
+// the word of the file holds; filed reports that it does.
+func (k *apiKeys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
+	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
+	seen, _ := k.revoked.GetIfPresent(h)
+	if err == nil && text != "" {
+		key = new(Key)
+		if err = json.Unmarshal([]byte(text), key); err != nil {
+			key = nil
+		} else if key.Revoked() {
+			k.revoked.Set(h, key)
+		}
+	}
+	filed = key == nil
+	switch key = weigh(weigh(key, inFile), seen); {
+	case key == nil && err != nil:
+		return nil, false, fmt.Errorf("find API key: %w", err)
+	case key == nil || key.Revoked():
 		return nil, false, nil
-	case err == nil:
-		return stored, false, nil
-	case known && !k.seenRevoked(h):
-		return inFile, true, nil
-	case known || errors.Is(err, redis.Nil):
-		return nil, false, nil
 	}
-	return nil, false, fmt.Errorf("find API key: %w", err)
+	return key, filed, nil
 }
 
-func (k *apiKeys) seenRevoked(h keyHash) bool {
-	_, seen := k.revoked.GetIfPresent(h)
-	return seen
+// announced drops what is known of keys that have changed. payload is their HMACs, a
+// line each; empty: any may have.
+func (k *apiKeys) announced(payload string) {
+	if payload == "" {
+		k.forget()
+		return
+	}
+	var changed []keyHash
+	for text := range strings.SplitSeq(payload, "\n") {
+		h := unhex(text)
+		if len(h) != len(keyHash{}) { // another release
+			k.forget()
+			return
+		}
+		changed = append(changed, keyHash(h))
+	}
+	k.changes.Add(1)
+	for _, h := range changed {
+		k.near.Invalidate(h)
+	}
+	k.watches.due(changed...)
 }
 
-func (k *apiKeys) read(ctx context.Context, hash string) (*Key, error) {
-	text, err := k.client.HGet(ctx, k.names.apiKeys, hash).Bytes()
-	if err != nil {
-		return nil, err
-	}
-	key := new(Key)
-	if err := json.Unmarshal(text, key); err != nil {
-		return nil, fmt.Errorf("record of the key: %w", err)
-	}
-	return key, nil
-}
-
-// forget drops what is known of keys because one of them has changed.
+// forget drops what is known of keys because any may have changed.
 func (k *apiKeys) forget() {
 	k.changes.Add(1)
 	k.near.InvalidateAll()
-}
-
-// Revoked reports whether the key is not good any more.
-func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
-
-// CreateKey makes an API key of what k says about it and stores it without its
-// secret, which is returned this once.
-func (c *Cache) CreateKey(ctx context.Context, k Key) (secret string, created Key, err error) {
-	if len(c.keys.pepper) == 0 {
-		return "", Key{}, errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
-	}
-	random := make([]byte, keySecretLength/2)
-	_, _ = rand.Read(random) // never fails (crypto/rand)
-	secret = keyPrefix + hex.EncodeToString(random)
-	h := c.keys.hash(secret)
-	k.Hash, k.Prefix = hex.EncodeToString(h[:]), secret[:keyNameLength]
-	k.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
-	return secret, k, c.putKeys(ctx, []Key{k})
-}
-
-// ImportKeys stores keys that another Redis or a file holds. One that is
-// revoked here or there stays revoked. It returns how many there are.
-func (c *Cache) ImportKeys(ctx context.Context, keys []Key) (int, error) {
-	present, err := c.ListKeys(ctx)
-	if err != nil {
-		return 0, err
-	}
-	revoked := map[string]time.Time{}
-	for _, k := range present {
-		revoked[k.Hash] = k.RevokedAt
-	}
-	keys = slices.Clone(keys)
-	for i := range keys {
-		if at := revoked[keys[i].Hash]; !at.IsZero() {
-			keys[i].RevokedAt = at
-		}
-	}
-	return len(keys), c.putKeys(ctx, keys)
-}
-
-// ListKeys returns every API key, revoked ones too, oldest first.
-func (c *Cache) ListKeys(ctx context.Context) ([]Key, error) {
-	texts, err := c.writers.HVals(ctx, c.names.apiKeys).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list API keys: %w", err)
-	}
-	keys := make([]Key, len(texts))
-	for i, text := range texts {
-		if err := json.Unmarshal([]byte(text), &keys[i]); err != nil {
-			return nil, fmt.Errorf("list API keys: record of a key: %w", err)
-		}
-	}
-	slices.SortFunc(keys, func(a, b Key) int {
-		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Hash, b.Hash)
-	})
-	return keys, nil
-}
-
-// RevokeKey ends the API key whose prefix is given, and keeps it on the list. No
-// such key is ErrKeyNotFound.
-func (c *Cache) RevokeKey(ctx context.Context, prefix string) (Key, error) {
-	keys, err := c.ListKeys(ctx)
-	if err != nil {
-		return Key{}, err
-	}
-	keys = slices.DeleteFunc(keys, func(k Key) bool { return k.Prefix != prefix })
-	if len(keys) == 0 {
-		return Key{}, ErrKeyNotFound
-	}
-	for i := range keys { // two keys may share a prefix, once in a blue moon
-		if !keys[i].Revoked() {
-			keys[i].RevokedAt = time.Now().UTC().Truncate(time.Second)
-		}
-	}
-	return keys[0], c.putKeys(ctx, keys)
-}
-
-// putKeys stores keys and announces the change.
-func (c *Cache) putKeys(ctx context.Context, keys []Key) error {
-	fields := make([]any, 0, 2*len(keys))
-	for _, k := range keys {
-		text, err := json.Marshal(k)
-		if err != nil {
-			return fmt.Errorf("store API key: %w", err)
-		}
-		fields = append(fields, k.Hash, text)
-	}
-	if len(fields) == 0 {
-		return nil
-	}
-	if err := c.writers.HSet(ctx, c.names.apiKeys, fields...).Err(); err != nil {
-		return fmt.Errorf("store API key: %w", err)
-	}
-	if err := c.writers.Do(ctx, c.publish, c.names.keyChanges, "").Err(); err != nil {
-		return fmt.Errorf("announce API key: %w", err)
-	}
-	return nil
+	k.watches.allDue()
 }

@@ -104,6 +104,7 @@ type Key struct {
 	DailyLimit    int64     `json:"dailyLimit,omitempty"`    // requests per day UTC; 0: none
 	CreatedAt     time.Time `json:"createdAt"`
 	RevokedAt     time.Time `json:"revokedAt,omitzero"`
+	Restored      int       `json:"restored,omitempty"` // how often a revocation was taken back
 }
 
 // Scope is what an API key is good for.
@@ -203,7 +204,7 @@ func Open(o Options) (*Cache, error) {
 	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, limit: o.ReadLimit, queues: map[string]*queue{}}
 	c.heads, c.counter = newHeads(c.readers, c.names, c.near), newCounter()
 	c.hub = newHub(c.GetMany, c.outdated, c.near.forget)
-	c.quotas = newQuotas(c.writers, c.names, o.ReadLimit)
+	c.quotas = newQuotas(c)
 	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
 		return nil, err
 	}
@@ -227,6 +228,7 @@ func (c *Cache) Run(ctx context.Context) error {
 	g.Go(func() error { return c.hub.run(ctx) })
 	g.Go(func() error { return c.watchPrimaries(ctx) })
 	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
+	g.Go(func() error { return c.keys.watch(ctx) })
 	g.Go(func() error { return c.quotas.run(ctx) })
 	g.Go(func() error { return c.lifeline.run(ctx) })
 	g.Go(func() error { return c.watchAudits(ctx) })

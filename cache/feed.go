@@ -51,7 +51,7 @@ func newFeed(c *Cache) *feed {
 		changed: func(channel, payload string) {
 			c.metrics.notifications.Inc()
 			if channel == c.names.keyChanges {
-				c.keys.forget()
+				c.keys.announced(payload)
 				return
 			}
 			var arns []ARN

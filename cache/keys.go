@@ -27,7 +27,8 @@ import (
 //	                                  partition of each primary (primaries_replicas.go)
 //	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
-//	sc:{keys}:changed        channel  an API key changed
+//	sc:{keys}:changed        channel  HMACs of API keys that changed, a line each; none: perhaps all
+//	sc:{keys}:changes        string   how often API keys changed
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
@@ -41,7 +42,8 @@ type names struct {
 	prefix     string
 	partitions [partitionCount]partitionNames
 	apiKeys    string
-	keyChanges string
+	keyChanges string // channel
+	keyCount   string // of changes
 	sweeps     string
 	machines   string
 	lost       string
@@ -70,7 +72,7 @@ const (
 
 func newNames(prefix string, m mode) *names {
 	n := &names{
-		prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed",
+		prefix: prefix, apiKeys: prefix + ":{keys}:api", keyChanges: prefix + ":{keys}:changed", keyCount: prefix + ":{keys}:changes",
 		sweeps: prefix + ":{audit}:sweeps", machines: prefix + ":{audit}:machines", lost: prefix + ":{audit}:lost",
 	}
 	for i := range n.partitions {

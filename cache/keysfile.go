@@ -2,22 +2,29 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // keysFile holds the API keys of API_KEYS_FILE, which survive the loss of
-// Redis. A file that is replaced by a broken one stays as it was.
+// Redis. While it cannot be read, what was read before stays.
 type keysFile struct {
-	path string
-	log  *slog.Logger
-	seen os.FileInfo // of what is loaded
-	keys atomic.Pointer[map[string]*Key]
+	path   string
+	log    *slog.Logger
+	seen   os.FileInfo       // of what is loaded; nil: to be read in any case
+	digest [sha256.Size]byte // of what is loaded
+	failed bool              // the latest attempt has, and that is told
+	keys   atomic.Pointer[map[string]*Key]
 }
 
 // keysDocument is the file.
@@ -29,7 +36,10 @@ type keysDocument struct {
 const (
 	keysVersion      = 1
 	maxKeysFileBytes = 64 << 20
-	keysFileInterval = 2 * time.Second // between two looks
+	keysFileInterval = time.Second // between two looks
+	// unsettled is how old a file must be for its date to tell that it has changed:
+	// dates are coarse, and a second change may have the date of the first.
+	unsettled = 2 * time.Second
 )
 
 // openKeysFile loads the file. No path means no file.
@@ -49,11 +59,11 @@ func (f *keysFile) get(hash string) (*Key, bool) {
 }
 
 func (f *keysFile) load() error {
-	seen, err := os.Stat(f.path)
+	seen, err := os.Stat(f.path) // before reading: a change meanwhile is noticed next time
 	if err != nil {
 		return fmt.Errorf("API_KEYS_FILE: %w", err)
 	}
-	keys, err := ReadKeysFile(f.path)
+	keys, digest, err := readKeysFile(f.path)
 	if err != nil {
 		return fmt.Errorf("API_KEYS_FILE: %w", err)
 	}
@@ -62,7 +72,10 @@ func (f *keysFile) load() error {
 		byHash[keys[i].Hash] = &keys[i]
 	}
 	f.keys.Store(&byHash)
-	f.seen = seen
+	f.seen, f.digest = seen, digest
+	if time.Since(seen.ModTime()) < unsettled {
+		f.seen = nil
+	}
 	return nil
 }
 
@@ -78,77 +91,137 @@ func (f *keysFile) watch(ctx context.Context, changed func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			if f.reload() {
+				changed()
+			}
 		}
-		now, err := os.Stat(f.path)
-		if err == nil && sameFile(now, f.seen) {
-			continue
-		}
-		f.seen = now
-		if err := f.load(); err != nil {
-			f.log.Error("API keys not reloaded; the ones loaded before stay", "error", err)
-			continue
-		}
-		changed()
 	}
 }
 
-// sameFile reports whether nothing has changed; both may be nil.
-func sameFile(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
+// reload reports whether there is something new. What fails is tried again at the
+// next look, and told once.
+func (f *keysFile) reload() bool {
+	if now, err := os.Stat(f.path); err == nil && !f.failed && f.seen != nil && sameFile(now, f.seen) {
+		return false
 	}
+	before := f.digest
+	err := f.load()
+	switch {
+	case err != nil && !f.failed:
+		f.log.Error("API keys not read again; the ones read before stay, and it is tried each second", "error", err)
+	case err == nil && (f.failed || f.digest != before):
+		f.log.Info("API keys read again", "file", f.path, "keys", len(*f.keys.Load()))
+	}
+	f.failed = err != nil
+	return err == nil && f.digest != before
+}
+
+// sameFile reports whether nothing has changed.
+func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 // ReadKeysFile reads a file that WriteKeysFile wrote.
 func ReadKeysFile(path string) ([]Key, error) {
+	keys, _, err := readKeysFile(path)
+	return keys, err
+}
+
+func readKeysFile(path string) (keys []Key, digest [sha256.Size]byte, err error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > maxKeysFileBytes {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxKeysFileBytes)
+		return nil, digest, fmt.Errorf("%s has more than %d bytes", path, maxKeysFileBytes)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, digest, err
 	}
 	var d keysDocument
 	if err := json.Unmarshal(text, &d); err != nil {
-		return nil, fmt.Errorf("%s is not a file of API keys: %w", path, err)
+		return nil, digest, fmt.Errorf("%s is not a file of API keys: %w", path, err)
 	}
 	if d.Version != keysVersion {
-		return nil, fmt.Errorf("%s is not a file of API keys: version %d, want %d", path, d.Version, keysVersion)
+		return nil, digest, fmt.Errorf("%s is not a file of API keys: version %d, want %d", path, d.Version, keysVersion)
 	}
 	for _, k := range d.Keys {
 		if len(k.Hash) != 2*len(keyHash{}) || k.Owner == "" && k.Scope == ScopeRead {
-			return nil, fmt.Errorf("%s: the key %q has no hash or no owner", path, k.Prefix)
+			return nil, digest, fmt.Errorf("%s: the key %q has no hash or no owner", path, k.Prefix)
 		}
 	}
-	return d.Keys, nil
+	return d.Keys, sha256.Sum256(text), nil
 }
 
-// WriteKeysFile writes keys to a file that only its owner may read, in one step,
-// so that nobody ever reads half of it.
+// MergeKeys adds to some keys those of others that they lack. What is revoked in either
+// is revoked, unless the other was restored since.
+func MergeKeys(keys, others []Key) []Key {
+	merged, places := slices.Clone(keys), make(map[string]int, len(keys))
+	for i := range merged {
+		places[merged[i].Hash] = i
+	}
+	for i := range others {
+		if place, listed := places[others[i].Hash]; listed {
+			merged[place] = *weigh(&merged[place], &others[i])
+		} else {
+			merged = append(merged, others[i])
+		}
+	}
+	return merged
+}
+
+// WriteKeysFile writes keys to a file in one step, so that nobody ever reads half of
+// it. A file that is there keeps its owner, group and mode; a new one may be read by
+// its owner only.
 func WriteKeysFile(path string, keys []Key) error {
-	text, err := json.MarshalIndent(keysDocument{keysVersion, keys}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write API keys: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write API keys: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // it is gone if all went well
-	if _, err := f.Write(append(text, '\n')); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write API keys: %w", err)
-	}
-	if err := f.Sync(); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write API keys: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write API keys: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := writeKeysFile(path, keys); err != nil {
 		return fmt.Errorf("write API keys: %w", err)
 	}
 	return nil
+}
+
+func writeKeysFile(path string, keys []Key) (err error) {
+	text, err := json.MarshalIndent(keysDocument{keysVersion, keys}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the link stays
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(append(text, '\n'))
+	if err == nil {
+		err = keepOwner(f, path)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// keepOwner gives a file the owner, the group and the mode of the one that it is to
+// replace, if there is one.
+func keepOwner(f *os.File, path string) error {
+	before, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, have := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
+	if want.Uid != have.Uid || want.Gid != have.Gid {
+		if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
+			return fmt.Errorf("%s belongs to user %d, group %d, which only root may keep; run it as root or as that user: %w", path, want.Uid, want.Gid, err)
+		}
+	}
+	return f.Chmod(before.Mode().Perm())
 }

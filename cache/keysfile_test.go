@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +144,122 @@ func TestKeysFileIsReloaded(t *testing.T) {
 		writeKeys(t, path, fileKey("b"))
 		expect("mended", 2, "b")
 	})
+}
+
+// TestAKeysFileThatCannotBeReadIsTriedAgain each second, and that is told once.
+func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, fileKey("a"))
+	for name, fault := range map[string]func() (mend func() error){
+		"unreadable": func() func() error { // root may read anything, so it is a folder for a while
+			aside := path + ".aside"
+			if err := errors.Join(os.Rename(path, aside), os.Mkdir(path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			return func() error { return errors.Join(os.Remove(path), os.Rename(aside, path)) }
+		},
+		"half written": func() func() error {
+			whole, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, whole[:len(whole)/2], 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() error { return os.WriteFile(path, whole, 0o600) }
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			writeKeys(t, path, fileKey("a"))
+			var log strings.Builder
+			f, err := openKeysFile(path, slog.New(slog.NewTextHandler(&log, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := make(chan struct{}, 10)
+			go func() { _ = f.watch(t.Context(), func() { changed <- struct{}{} }) }()
+			revoked := fileKey("a")
+			revoked.RevokedAt = revoked.CreatedAt
+			writeKeys(t, path, revoked)
+			mend := fault()
+			<-time.After(time.Minute) // by the clock of the bubble, as below
+			if k, known := f.get(revoked.Hash); !known || k.Revoked() {
+				t.Errorf("%s: what was read before is gone", name)
+			}
+			if err := mend(); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(keysFileInterval + time.Millisecond)
+			synctest.Wait()
+			if k, _ := f.get(revoked.Hash); !k.Revoked() || len(changed) != 1 {
+				t.Errorf("%s: mended, and not read within a second", name)
+			}
+			if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "read again\"") {
+				t.Errorf("%s: told %d times\n%s", name, n, log.String())
+			}
+		})
+	}
+}
+
+// TestAChangeWithTheSameDateAndSizeIsNoticed: dates are coarse.
+func TestAChangeWithTheSameDateAndSizeIsNoticed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeKeys(t, path, fileKey("a"))
+	f, err := openKeysFile(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, []byte(strings.Replace(string(text), "of a", "of b", 1)), 0o600)
+	}
+	if err = errors.Join(err, os.Chtimes(path, before.ModTime(), before.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Stat(path); err != nil || !sameFile(before, now) {
+		t.Fatalf("the file tells that it has changed: %v", err)
+	}
+	if k, _ := f.get(fileKey("a").Hash); !f.reload() || k.Name != "of a" {
+		t.Error("not read again")
+	}
+	if k, _ := f.get(fileKey("a").Hash); k.Name != "of b" || f.reload() {
+		t.Errorf("%q is known, or read again without a change", k.Name)
+	}
+}
+
+// TestWriteKeysFileKeepsOwnerAndMode of the file that is there, and a link to it.
+func TestWriteKeysFileKeepsOwnerAndMode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "keys.json"), filepath.Join(dir, "link.json")
+	writeKeys(t, path)
+	owner, group := os.Getuid(), os.Getgid()
+	if owner == 0 {
+		owner, group = 12345, 23456
+	}
+	if err := errors.Join(os.Chown(path, owner, group), os.Chmod(path, 0o640), os.Symlink(path, link)); err != nil {
+		t.Fatal(err)
+	}
+	writeKeys(t, link, fileKey("a"))
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := info.Sys().(*syscall.Stat_t); info.Mode() != 0o640 || int(s.Uid) != owner || int(s.Gid) != group {
+		t.Errorf("mode %v, user %d, group %d", info.Mode(), s.Uid, s.Gid)
+	}
+	if target, err := os.Readlink(link); err != nil || target != path {
+		t.Errorf("the link became %q, %v", target, err)
+	}
+	if keys, err := ReadKeysFile(path); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
 }
 
 func TestOpenRefusesABrokenKeysFile(t *testing.T) {

@@ -28,11 +28,10 @@ const (
 // quotas spends the daily limits of API keys. What a process may spend it leases
 // from Redis, a part at a time, so that a request costs no round trip and all
 // processes together never pass the limit. A crash loses what was leased to it,
-// in the caller's disfavour but for that day only.
+// in the caller's disfavour but for that day only. A lease that the replicas have not
+// confirmed is not spent: after a failover it would be leased again.
 type quotas struct {
-	client redis.UniversalClient
-	names  *names
-	limit  time.Duration      // of one question to Redis
+	cache  *Cache
 	flight singleflight.Group // one question to Redis per key
 
 	mu    sync.Mutex
@@ -50,9 +49,7 @@ type lease struct {
 	refilling bool
 }
 
-func newQuotas(client redis.UniversalClient, n *names, limit time.Duration) *quotas {
-	return &quotas{client: client, names: n, limit: limit, local: map[string]*lease{}}
-}
+func newQuotas(c *Cache) *quotas { return &quotas{cache: c, local: map[string]*lease{}} }
 
 // SpendQuota takes one request off the key's daily limit. ErrLimitReached comes
 // with the time until midnight UTC; any other error means that the limit could
@@ -112,7 +109,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
 	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.limit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cache.options.ReadLimit)
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
 		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)
@@ -139,17 +136,16 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 }
 
 func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any, given int64) (granted, day int64, left time.Duration, err error) {
-	key := q.names.quota(hash)
-	node, err := primaryOf(ctx, q.client, key)
-	if err != nil {
-		return 0, 0, 0, err
+	lease := newScript(quotaScript, []string{q.cache.names.quota(hash)}, limit, givenDay, given)
+	if q.cache.primaries.confirm(ctx, lease); lease.err != nil {
+		return 0, 0, 0, lease.err
 	}
-	answer, err := quotaScript.Run(ctx, node, []string{key}, limit, givenDay, given).Int64Slice()
+	answer, err := lease.answer.Int64Slice()
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	if len(answer) != 3 {
-		return 0, 0, 0, errors.New("the script's answer is damaged")
+		return 0, 0, 0, errAnswer
 	}
 	return answer[0], answer[1], time.Duration(answer[2]) * time.Millisecond, nil
 }

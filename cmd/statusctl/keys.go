@@ -195,94 +195,31 @@ func revokeCommand() *cobra.Command {
 		Short: "End an API key, in API_KEYS_FILE too if that is set",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
-				k, err := c.RevokeKey(ctx, args[0])
-				if errors.Is(err, cache.ErrKeyNotFound) {
-					return fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0])
+			config, err := app.LoadStore(cmd.Flags(), os.Getenv)
+			if err != nil {
+				return err
+			}
+			// The file first: it is what counts while Redis cannot be asked.
+			filed, fileErr := revokeInFile(config.APIKeysFile, args[0])
+			var k cache.Key
+			err = withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) (err error) {
+				if k, err = c.RevokeKey(ctx, args[0], filed...); err == nil && fileErr == nil {
+					fileErr = refreshFile(ctx, c, config.APIKeysFile)
 				}
-				if err != nil {
-					return err
-				}
-				if err := revokeInFile(config.APIKeysFile, k); err != nil {
-					return fmt.Errorf("revoked in Redis, but not in API_KEYS_FILE: %w", err)
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s of %s)\n", k.Prefix, k.Name, k.Owner)
 				return err
 			})
+			switch {
+			case errors.Is(err, cache.ErrKeyNotFound):
+				return errors.Join(fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0]), fileErr)
+			case err != nil && len(filed) > 0:
+				return errors.Join(fmt.Errorf("revoked in API_KEYS_FILE, but not in Redis; run it again: %w", err), fileErr)
+			case err != nil:
+				return errors.Join(err, fileErr)
+			case fileErr != nil:
+				return fmt.Errorf("revoked in Redis, but not in API_KEYS_FILE: %w", fileErr)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s (%s of %s)\n", k.Prefix, k.Name, k.Owner)
+			return err
 		},
 	}
-}
-
-// revokeInFile marks a key in the file that outlives Redis. There the key would
-// be good again otherwise.
-func revokeInFile(path string, k cache.Key) error {
-	if path == "" {
-		return nil
-	}
-	keys, err := cache.ReadKeysFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	for i := range keys {
-		if keys[i].Prefix == k.Prefix && !keys[i].Revoked() {
-			keys[i].RevokedAt = k.RevokedAt
-		}
-	}
-	return cache.WriteKeysFile(path, keys)
-}
-
-func exportCommand() *cobra.Command {
-	return fileCommand("export", "Write all API keys, without their secrets, to a file (default API_KEYS_FILE)",
-		func(ctx context.Context, c *cache.Cache, path string) (string, error) {
-			keys, err := c.ListKeys(ctx)
-			if err != nil {
-				return "", err
-			}
-			return fmt.Sprintf("keys written to %s: %d", path, len(keys)), cache.WriteKeysFile(path, keys)
-		})
-}
-
-func importCommand() *cobra.Command {
-	return fileCommand("import", "Store the API keys of an exported file (default API_KEYS_FILE); what is revoked stays revoked",
-		func(ctx context.Context, c *cache.Cache, path string) (string, error) {
-			keys, err := cache.ReadKeysFile(path)
-			if err != nil {
-				return "", err
-			}
-			n, err := c.ImportKeys(ctx, keys)
-			return fmt.Sprintf("keys stored from %s: %d", path, n), err
-		})
-}
-
-// fileCommand is a command about a file of keys; do returns what to print.
-func fileCommand(verb, short string, do func(context.Context, *cache.Cache, string) (string, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " [FILE]", Short: short, Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
-				path, err := keysPath(args, config)
-				if err != nil {
-					return err
-				}
-				done, err := do(ctx, c, path)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), done)
-				return err
-			})
-		},
-	}
-}
-
-func keysPath(args []string, c app.Config) (string, error) {
-	if len(args) == 1 {
-		return args[0], nil
-	}
-	if c.APIKeysFile == "" {
-		return "", errors.New("no file: name one, or set API_KEYS_FILE")
-	}
-	return c.APIKeysFile, nil
 }

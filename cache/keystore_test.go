@@ -1,0 +1,244 @@
+package cache
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"statuscache/cache/cachetest"
+)
+
+// TestARevocationBesideAnImportIsFinal holds one of the two up at what it reads
+// first until the other is done.
+func TestARevocationBesideAnImportIsFinal(t *testing.T) {
+	t.Parallel()
+	for name, revokesFirst := range map[string]bool{"the import is held up": true, "the revocation is held up": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := cachetest.Redis(t)
+			var n network
+			quick, slow := openIdle(t, s.URL()), openIdle(t, s.URL(), through(&n))
+			secret, created := createKey(t, quick, Key{Owner: "ada", Scope: ScopeRead})
+			revoke := func(c *Cache) error {
+				_, err := c.RevokeKey(t.Context(), created.Prefix)
+				return err
+			}
+			store := func(c *Cache) error {
+				_, err := c.ImportKeys(t.Context(), []Key{created})
+				return err
+			}
+			first, second := revoke, store
+			if !revokesFirst {
+				first, second = store, revoke
+			}
+			inHand, release := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			n.begin(func(conn *faultyConn) (bool, error) {
+				if conn.asked(slow.names.apiKeys) {
+					once.Do(func() { close(inHand); <-release })
+				}
+				return false, nil
+			})
+			done := make(chan error)
+			go func() { done <- second(slow) }()
+			<-inHand
+			if err := first(quick); err != nil {
+				t.Error(err)
+			}
+			close(release)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if err := store(quick); err != nil { // after it, too
+				t.Error(err)
+			}
+			if !refused(t, openIdle(t, s.URL()), secret) {
+				t.Error("the revoked key is good again")
+			}
+		})
+	}
+}
+
+func TestARevokedKeyIsRestoredByNameOnly(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c, other := openIdle(t, s.URL()), openTest(t, s.URL())
+	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	stays, alsoRevoked := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	keys := []Key{created, alsoRevoked}
+	revoke := func() {
+		t.Helper()
+		for _, k := range keys {
+			if _, err := c.RevokeKey(t.Context(), k.Prefix); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cachetest.Eventually(t, "a process that has seen it good refuses it", func() bool { return refused(t, other, secret) })
+	}
+	revoke()
+	if _, err := c.ImportKeys(t.Context(), keys, keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrKeyNotFound) {
+		t.Errorf("restoring a key that is not there: %v", err)
+	}
+	for range 2 { // also one that was restored before
+		for _, restored := range [][]string{nil, {created.Prefix}} {
+			if _, err := c.ImportKeys(t.Context(), keys, restored...); err != nil {
+				t.Fatal(err)
+			}
+			cachetest.Eventually(t, "it is good exactly if it was named", func() bool {
+				return refused(t, other, secret) == (restored == nil) && refused(t, openIdle(t, s.URL()), secret) == (restored == nil)
+			})
+			if !refused(t, other, stays) {
+				t.Error("one that was not named is good again")
+			}
+		}
+		revoke()
+	}
+}
+
+// TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood: as far as a process knows that it
+// was revoked, or the file does.
+func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL())
+	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	before := c.writers.HGet(t.Context(), c.names.apiKeys, created.Hash).Val()
+	revoked, err := c.RevokeKey(t.Context(), created.Prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/keys.json"
+	writeKeys(t, path, revoked)
+	cachetest.Eventually(t, "the revocation is heard", func() bool {
+		_, seen := c.keys.revoked.GetIfPresent(c.keys.hash(secret))
+		return seen
+	})
+	if err := c.writers.HSet(t.Context(), c.names.apiKeys, created.Hash, before).Err(); err != nil {
+		t.Fatal(err)
+	}
+	c.keys.forget()
+	if !refused(t, c, secret) {
+		t.Error("a process that has heard of the revocation believes the old copy")
+	}
+	if !refused(t, openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path }), secret) {
+		t.Error("a process whose file has the revocation believes the old copy")
+	}
+	if refused(t, openIdle(t, s.URL()), secret) {
+		t.Error("refused by a process that cannot know: the others show nothing")
+	}
+}
+
+func TestAKeyThatOnlyTheFileKnowsIsRevoked(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL())
+	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	path := t.TempDir() + "/keys.json"
+	writeKeys(t, path, created)
+	s.Do("FLUSHALL")
+	serving := openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path })
+	if refused(t, serving, secret) {
+		t.Fatal("a key of the file is refused")
+	}
+	if k, err := c.RevokeKey(t.Context(), created.Prefix, created); err != nil || !k.Revoked() {
+		t.Fatalf("revoke: %+v, %v", k, err)
+	}
+	serving.keys.forget()
+	if !refused(t, serving, secret) {
+		t.Error("the file makes the revoked key good")
+	}
+}
+
+// replicated is a primary with a replica that takes its place when promote is called.
+// Cut off, the replica keeps what it has and learns nothing.
+func replicated(t *testing.T) (primary, replica *cachetest.Server) {
+	t.Helper()
+	primary = cachetest.Redis(t)
+	host, port, _ := net.SplitHostPort(primary.Addr)
+	replica = cachetest.Redis(t, "--replicaof", host, port)
+	cachetest.Eventually(t, "the replica is in step", func() bool { return replica.Info("master_link_status") == "up" })
+	return primary, replica
+}
+
+// TestWhatNoReplicaConfirmsFails: a failover would undo it. In the control nobody asks
+// for confirmation, and the failover does.
+func TestWhatNoReplicaConfirmsFails(t *testing.T) {
+	t.Parallel()
+	for name, acks := range map[string]int{"confirmation is asked for": 1, "control: it is not": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			primary, replica := replicated(t)
+			c := openIdle(t, primary.URL(), func(o *Options) { o.ReplicaAcks = 1 })
+			cachetest.Eventually(t, "the replica confirms", func() bool { return c.Ping(t.Context()) == nil })
+			secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 100})
+			replica.Do("REPLICAOF 127.0.0.1 1")
+			c.primaries.acks = acks
+
+			_, _, createErr := c.CreateKey(t.Context(), Key{Owner: "ada", Scope: ScopeRead})
+			_, importErr := c.ImportKeys(t.Context(), []Key{created})
+			_, spendErr := c.SpendQuota(t.Context(), &created)
+			spent := int64(0)
+			if spendErr == nil {
+				spent = 1 + spendAll(t, c, &created)
+			}
+			_, revokeErr := c.RevokeKey(t.Context(), created.Prefix)
+			_, revokeAgainErr := c.RevokeKey(t.Context(), created.Prefix)
+			for what, err := range map[string]error{
+				"create": createErr, "import": importErr, "spend": spendErr, "revoke": revokeErr, "revoke again": revokeAgainErr,
+			} {
+				if (err != nil) != (acks > 0) || err != nil && !errors.Is(err, errReplicas) && what != "spend" { // which waits less
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if revokeErr != nil && !strings.Contains(revokeErr.Error(), "run it again") {
+				t.Errorf("it does not say what to do: %v", revokeErr)
+			}
+
+			primary.Kill()
+			replica.Do("REPLICAOF NO ONE")
+			after := openIdle(t, replica.URL())
+			if refused(t, after, secret) {
+				t.Error("the replica knows of the revocation: the fault is another one")
+			}
+			if spent += spendAll(t, after, &created); (spent > created.DailyLimit) != (acks == 0) {
+				t.Errorf("spent %d of %d", spent, created.DailyLimit)
+			}
+		})
+	}
+}
+
+// TestKeysAndLimitsOutliveAFailover has a replica take over behind Sentinel.
+func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Sentinel(t)
+	c := openTest(t, s.URL(), func(o *Options) { o.ReplicaAcks = 1 })
+	cachetest.Eventually(t, "the replica confirms", func() bool { return c.Ping(t.Context()) == nil })
+	limited := &Key{Hash: strings.Repeat("ab", 32), DailyLimit: 100}
+	good, _ := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	bad, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	spent := int64(0)
+	for range 40 {
+		if _, err := c.SpendQuota(t.Context(), limited); err != nil {
+			t.Fatal(err)
+		}
+		spent++
+	}
+	if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	s.Primary.Kill()
+	after := openTest(t, s.URL())
+	cachetest.Eventually(t, "the replica has taken over", func() bool {
+		_, err := after.FindKey(t.Context(), good)
+		return err == nil
+	})
+	if !refused(t, after, bad) {
+		t.Error("the revoked key is good again")
+	}
+	cachetest.Eventually(t, "the replica takes writes", func() bool { return after.Ping(t.Context()) == nil })
+	if spent += spendAll(t, after, limited); spent > limited.DailyLimit {
+		t.Errorf("spent %d of %d", spent, limited.DailyLimit)
+	}
+}
