@@ -14,6 +14,9 @@ type Keys interface {
 	FindKey(ctx context.Context, secret string) (*cache.Key, error)
 	SpendQuota(ctx context.Context, k *cache.Key) (reset time.Duration, err error)
 	RefundQuota(k *cache.Key, spent time.Time)
+	// WatchKey tells what becomes of a key that FindKey returned: nil that it is good,
+	// ErrKeyNotFound that it is not, another error that this cannot be found out.
+	WatchKey(k *cache.Key, tell func(error)) (stop func())
 }
 
 // Principal is who is calling, and what they may do. It is small enough to be

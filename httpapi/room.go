@@ -3,9 +3,12 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
+
+	"statuscache/cache"
 )
 
 // How many requests may wait at once, in this process. A caller may not have
@@ -17,7 +20,7 @@ const (
 
 // How the tokens of those who wait are looked after.
 const (
-	lookAgain   = 1500 * time.Millisecond // a revoked token is noticed after that at most
+	lookAgain   = 1500 * time.Millisecond // a JWT that is no longer good is noticed after that at most
 	maxUnsure   = 20 * time.Second        // without being able to check it
 	afterExpiry = 10 * time.Second        // clocks differ
 )
@@ -47,6 +50,8 @@ type room struct {
 type party struct {
 	expires time.Time // of the token; zero: never
 	unsure  time.Time // since when it could not be checked; zero: it could
+	ended   error     // why who comes now must not wait either; nil: they may
+	stop    func()    // of being told what becomes of the API key; nil: it is a JWT
 	guests  map[*guest]struct{}
 }
 
@@ -87,6 +92,12 @@ func (m *room) enter(x *exchange, until time.Time) (*guest, error) {
 	if p == nil {
 		p = &party{expires: x.caller.expires, guests: map[*guest]struct{}{}}
 		m.parties[g.token] = p
+		if x.caller.key != nil {
+			p.stop = m.auth.keys.WatchKey(x.caller.key, func(err error) { m.learn(p, err) })
+		}
+	}
+	if p.ended != nil {
+		end(p.ended)
 	}
 	p.guests[g] = struct{}{}
 	return g, nil
@@ -104,6 +115,9 @@ func (m *room) leave(g *guest) {
 	p := m.parties[g.token]
 	if delete(p.guests, g); len(p.guests) == 0 {
 		delete(m.parties, g.token)
+		if p.stop != nil {
+			p.stop()
+		}
 	}
 }
 
@@ -125,12 +139,14 @@ func (m *room) close() {
 }
 
 func (p *party) end(why error) {
+	p.ended = why
 	for g := range p.guests {
 		g.end(why)
 	}
 }
 
-// run looks after the tokens until ctx ends.
+// run looks after the tokens until ctx ends. What becomes of API keys is told; JWTs are
+// looked at here, which asks nobody.
 func (m *room) run(ctx context.Context) error {
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
@@ -140,42 +156,43 @@ func (m *room) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		for _, token := range m.tokens() {
-			m.look(ctx, token)
+		for token, p := range m.all() {
+			if p.stop == nil {
+				_, err := m.auth.authenticate(ctx, []string{token})
+				m.learn(p, err)
+			}
+			m.judge(p)
 		}
 	}
 }
 
-func (m *room) tokens() []string {
+func (m *room) all() map[string]*party {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]string, 0, len(m.parties))
-	for token := range m.parties {
-		all = append(all, token)
-	}
-	return all
+	return maps.Clone(m.parties)
 }
 
-// look ends a party whose token is no longer good, or may no longer be.
-func (m *room) look(ctx context.Context, token string) {
-	_, err := m.auth.authenticate(ctx, []string{token})
+// learn takes in what was found out about the token of a party: nil that it is good.
+func (m *room) learn(p *party, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := m.parties[token]
-	if p == nil {
-		return
-	}
-	now := time.Now()
 	var said *problem
 	switch {
-	case !p.expires.IsZero() && now.After(p.expires.Add(afterExpiry)),
-		errors.As(err, &said) && said.status == http.StatusUnauthorized:
-		p.end(errRevoked)
 	case err == nil:
 		p.unsure = time.Time{}
+	case errors.Is(err, cache.ErrKeyNotFound), errors.As(err, &said) && said.status == http.StatusUnauthorized:
+		p.end(errRevoked)
 	case p.unsure.IsZero():
-		p.unsure = now
-	case now.Sub(p.unsure) > maxUnsure:
+		p.unsure = time.Now()
+	}
+}
+
+// judge ends a party whose token has expired, or could not be checked for long.
+func (m *room) judge(p *party) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if !p.expires.IsZero() && now.After(p.expires.Add(afterExpiry)) || !p.unsure.IsZero() && now.Sub(p.unsure) > maxUnsure {
 		p.end(errRevoked)
 	}
 }

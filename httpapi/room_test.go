@@ -19,12 +19,18 @@ import (
 type fakeKeys struct {
 	mu            sync.Mutex
 	revoked, away bool
+	tell          []func(error)
 }
 
 func (k *fakeKeys) set(revoked, away bool) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.revoked, k.away = revoked, away
+	tell := k.tell
+	k.mu.Unlock()
+	_, err := k.FindKey(context.Background(), "")
+	for _, f := range tell {
+		f(err)
+	}
 }
 
 func (k *fakeKeys) FindKey(context.Context, string) (*cache.Key, error) {
@@ -37,6 +43,13 @@ func (k *fakeKeys) FindKey(context.Context, string) (*cache.Key, error) {
 		return nil, cache.ErrKeyNotFound
 	}
 	return &cache.Key{Owner: "ada", Scope: cache.ScopeRead}, nil
+}
+
+func (k *fakeKeys) WatchKey(_ *cache.Key, tell func(error)) (stop func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tell = append(k.tell, tell)
+	return func() {}
 }
 
 func (*fakeKeys) SpendQuota(context.Context, *cache.Key) (time.Duration, error) { return 0, nil }
@@ -52,7 +65,7 @@ func inRoom(t *testing.T, happen func(m *room, k *fakeKeys, x *exchange)) (took 
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = m.run(ctx) }()
-		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true}}
+		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true, key: &cache.Key{}}}
 		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
 		begun := time.Now()
 		if happen != nil {
@@ -87,7 +100,7 @@ func TestHowAWaitEnds(t *testing.T) {
 		"it has stopped before": {func(m *room, _ *fakeKeys, _ *exchange) { m.close() }, 0, 0, errStopping},
 		"the key is revoked": {func(_ *room, k *fakeKeys, _ *exchange) {
 			after(time.Minute, func() { k.set(true, false) })
-		}, time.Minute, time.Minute + 2*time.Second, errRevoked},
+		}, time.Minute, time.Minute, errRevoked},
 		"the key cannot be checked for long": {func(_ *room, k *fakeKeys, _ *exchange) {
 			after(time.Minute, func() { k.set(false, true) })
 		}, time.Minute + maxUnsure, time.Minute + 30*time.Second, errRevoked},
