@@ -89,7 +89,8 @@ func TestClientsThatAcceptBothGetJSON(t *testing.T) {
 			{"application/json, text/event-stream"}, {"text/event-stream", "application/json"},
 			{"application/json;q=1, text/event-stream;q=0.5"}, {"*/*"}, {"text/html"}, {"text/event-stream;q=0"},
 		} {
-			if got := s.ask("GET", target, ada, accepts(accept...)); got.status != 200 || got.header.Get("Content-Type") != "application/json" {
+			got := s.open(asIs, target, ada, accepts(accept...)) // a stream would not end
+			if got.status != 200 || got.header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s, Accept: %q: %d %v", target, accept, got.status, got.header)
 			}
 		}

@@ -28,12 +28,12 @@ type front struct {
 	changed func(tag string) string
 }
 
-// startFronts starts Apache, nginx and HAProxy before a service, each as a process
-// of its own that ends with the test.
+// startFronts starts Apache, nginx, HAProxy and webpack-dev-server before a service,
+// each as a process of its own that ends with the test.
 func startFronts(t *testing.T, service string) []front {
 	t.Helper()
 	port := map[string]int{}
-	for _, name := range []string{"deflate", "brotli", "nginx", "nginx brotli", "haproxy"} {
+	for _, name := range []string{"deflate", "brotli", "nginx", "nginx brotli", "haproxy", "webpack"} {
 		port[name] = cachetest.FreePort(t)
 	}
 	replaced := func(config string, ports ...string) string {
@@ -43,17 +43,24 @@ func startFronts(t *testing.T, service string) []front {
 		}
 		return config
 	}
-	startFront(t, "apache2", replaced(apacheConfig, "deflate", "brotli"), port["brotli"], "-D", "FOREGROUND", "-f", "CONFIG")
-	startFront(t, "nginx", replaced(nginxConfig, "nginx", "nginx brotli"), port["nginx brotli"], "-p", "DIR", "-e", "stderr", "-c", "CONFIG")
-	startFront(t, "haproxy", replaced(haproxyConfig, "haproxy"), port["haproxy"], "-db", "-f", "CONFIG")
+	for _, listens := range []func(){
+		startWebpack(t, port["webpack"], service), // it takes longest
+		startFront(t, "apache2", replaced(apacheConfig, "deflate", "brotli"), port["brotli"], "-D", "FOREGROUND", "-f", "CONFIG"),
+		startFront(t, "nginx", replaced(nginxConfig, "nginx", "nginx brotli"), port["nginx brotli"], "-p", "DIR", "-e", "stderr", "-c", "CONFIG"),
+		startFront(t, "haproxy", replaced(haproxyConfig, "haproxy"), port["haproxy"], "-db", "-f", "CONFIG"),
+	} {
+		listens()
+	}
 	url := func(name string) string { return "http://127.0.0.1:" + strconv.Itoa(port[name]) }
 	weak := func(tag string) string { return "W/" + tag }
+	asItIs := func(tag string) string { return tag }
 	return []front{
 		{"Apache's deflate", url("deflate"), "gzip", suffixed("-gzip")},
 		{"Apache's brotli", url("brotli"), "br", suffixed("-br")},
 		{"nginx's gzip", url("nginx"), "gzip", weak},
 		{"nginx's brotli", url("nginx brotli"), "br", weak},
-		{"HAProxy's compression", url("haproxy"), "gzip", func(tag string) string { return tag }}, // it heeds no-transform
+		{"HAProxy's compression", url("haproxy"), "gzip", asItIs}, // it heeds no-transform
+		{"webpack-dev-server", url("webpack"), "gzip", asItIs},    // likewise: it would hold streams else
 	}
 }
 
@@ -141,8 +148,9 @@ backend service
  server one SERVICE
 `
 
-// startFront starts a program with a configuration, and returns when it listens.
-func startFront(t *testing.T, program, config string, port int, args ...string) {
+// startFront starts a program with a configuration. The result returns when it
+// listens.
+func startFront(t *testing.T, program, config string, port int, args ...string) (listens func()) {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -159,8 +167,26 @@ func startFront(t *testing.T, program, config string, port int, args ...string) 
 	for i := range args {
 		args[i] = strings.NewReplacer("DIR", dir, "CONFIG", file).Replace(args[i])
 	}
+	return launch(t, exec.Command(path, args...), port)
+}
+
+// startWebpack starts the development server of web pages.
+func startWebpack(t *testing.T, port int, service string) (listens func()) {
+	t.Helper()
+	folder := filepath.Join("..", ".tools", "wds")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", "webpack-dev-server")); err != nil {
+		t.Fatalf("webpack-dev-server is not here: .tools/install-test-deps installs it: %v", err)
+	}
+	node := exec.Command("node", "server.mjs", strconv.Itoa(port), "http://"+service)
+	node.Dir = folder
+	return launch(t, node, port)
+}
+
+// launch starts a process, which ends with the test. The result returns when it
+// listens on a port.
+func launch(t *testing.T, command *exec.Cmd, port int) (listens func()) {
+	t.Helper()
 	said := &lockedLog{}
-	command := exec.Command(path, args...)
 	command.Stdout, command.Stderr = said, said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -174,18 +200,21 @@ func startFront(t *testing.T, program, config string, port int, args ...string) 
 		_ = command.Process.Signal(syscall.SIGTERM) // Apache and nginx end their children then
 		<-ended
 	})
-	cachetest.Eventually(t, program+" listens", func() bool {
-		select {
-		case <-ended:
-			t.Fatalf("%s has ended: %s", program, said)
-		default:
-		}
-		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	return func() {
+		t.Helper()
+		cachetest.Eventually(t, command.Path+" listens", func() bool {
+			select {
+			case <-ended:
+				t.Fatalf("%s has ended: %s", command.Path, said)
+			default:
+			}
+			c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err == nil {
+				_ = c.Close()
+			}
+			return err == nil
+		})
+	}
 }
 
 // through asks by way of a front.
@@ -202,12 +231,12 @@ func (s *service) through(f front, target, token string, change ...func(*http.Re
 	return asIs.RoundTrip(r)
 }
 
-// TestStatesAndStreamsHoldBehindRealFronts: behind Apache, nginx and HAProxy, which
-// compress, a client that shows the tag it got is told 304, is held by a long poll
+// TestStatesAndStreamsHoldBehindRealFronts: behind Apache, nginx, HAProxy and
+// webpack-dev-server, which compress, a client that shows the tag it got is told 304, is held by a long poll
 // until something changes, and hears each event of a stream when it happens.
 func TestStatesAndStreamsHoldBehindRealFronts(t *testing.T) {
 	t.Parallel()
-	cachetest.SkipShort(t, "Apache, nginx and HAProxy")
+	cachetest.SkipShort(t, "Apache, nginx, HAProxy and Node")
 	if runtime.GOOS != "linux" {
 		t.Skip("the configurations are for Debian's builds")
 	}
