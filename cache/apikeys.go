@@ -15,9 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache/bounded"
 )
 
 // The form of an API key: the prefix and 32 lower-case hex digits.
@@ -61,8 +62,8 @@ type apiKeys struct {
 	macs    sync.Pool     // of hash.Hash
 	pepper  []byte
 	file    *keysFile
-	near    *otter.Cache[keyHash, keyEntry]
-	revoked *otter.Cache[keyHash, *Key] // keys that Redis has called revoked
+	near    bounded.ByHash[keyEntry]
+	revoked bounded.ByHash[*Key] // keys that Redis has called revoked
 	reads   singleflight.Group
 	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
 	watches keyWatches
@@ -83,8 +84,8 @@ func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() 
 	}
 	k := &apiKeys{client: client, names: n, limit: o.ReadLimit, heard: heard, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
-	k.near = otter.Must(&otter.Options[keyHash, keyEntry]{MaximumSize: maxKeysNear})
-	k.revoked = otter.Must(&otter.Options[keyHash, *Key]{MaximumSize: maxKeysNear})
+	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
+	k.revoked = bounded.NewByHash[*Key](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
 	return k, nil
 }
@@ -115,7 +116,7 @@ func (c *Cache) FindKey(ctx context.Context, secret string) (*Key, error) {
 
 // find returns nil for a key that is not known or revoked.
 func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
-	if e, ok := k.near.GetIfPresent(h); ok && k.fresh(e) {
+	if e, ok := k.near.Get(h); ok && k.fresh(e) {
 		return e.key, nil
 	}
 	// Thousands may come back at once with the same key. Who comes behind a change
@@ -134,7 +135,7 @@ func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key
 	if err == nil && k.changes.Load() == changes {
 		k.near.Set(h, keyEntry{key, read, filed})
 		if k.changes.Load() != changes { // announced between the two lines above
-			k.near.Invalidate(h)
+			k.near.Delete(h)
 		}
 	}
 	return key, err
@@ -166,7 +167,7 @@ func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, er
 // the word of the file holds; filed reports that it does.
 func (k *apiKeys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
-	seen, _ := k.revoked.GetIfPresent(h)
+	seen, _ := k.revoked.Get(h)
 	if err == nil && text != "" {
 		key = new(Key)
 		if err = json.Unmarshal([]byte(text), key); err != nil {
@@ -203,7 +204,7 @@ func (k *apiKeys) announced(payload string) {
 	}
 	k.changes.Add(1)
 	for _, h := range changed {
-		k.near.Invalidate(h)
+		k.near.Delete(h)
 	}
 	k.watches.due(changed...)
 }
@@ -211,6 +212,6 @@ func (k *apiKeys) announced(payload string) {
 // forget drops what is known of keys because any may have changed.
 func (k *apiKeys) forget() {
 	k.changes.Add(1)
-	k.near.InvalidateAll()
+	k.near.Clear()
 	k.watches.allDue()
 }

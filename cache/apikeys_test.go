@@ -119,7 +119,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 				runTest(t, there)
 				secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
 				cachetest.Eventually(t, "the key is near", func() bool {
-					e, ok := there.keys.near.GetIfPresent(there.keys.hash(secret))
+					e, ok := there.keys.near.Get(there.keys.hash(secret))
 					return !refused(t, there, secret) && ok && e.key != nil
 				})
 				if test.hole {

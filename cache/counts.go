@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache/bounded"
 )
 
 // Counts is how many executions are where.
@@ -21,7 +22,7 @@ const (
 
 // counter counts, at most once a second for each owner.
 type counter struct {
-	known *otter.Cache[string, counted]
+	known bounded.ByText[counted]
 	calls singleflight.Group
 }
 
@@ -31,7 +32,7 @@ type counted struct {
 }
 
 func newCounter() *counter {
-	return &counter{known: otter.Must(&otter.Options[string, counted]{MaximumSize: countsOwners})}
+	return &counter{known: bounded.NewByText[counted](countsOwners)}
 }
 
 // Counts returns how many executions of an owner, or with all of everybody, are
@@ -42,7 +43,7 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 	if all {
 		key = "a"
 	}
-	if k, ok := c.counter.known.GetIfPresent(key); ok && uptime()-k.at < int64(countsLife) {
+	if k, ok := c.counter.known.Get(key); ok && uptime()-k.at < int64(countsLife) {
 		return k.Counts, nil
 	}
 	done := c.counter.calls.DoChan(key, func() (any, error) {

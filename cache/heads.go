@@ -8,8 +8,9 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/bounded"
 )
 
 const (
@@ -26,7 +27,7 @@ type heads struct {
 	client redis.UniversalClient
 	names  *names
 	near   *near
-	kept   *otter.Cache[string, headEntry]
+	kept   bounded.ByText[headEntry]
 	seed   maphash.Seed
 	// changes counts what was announced, by hash: a status that was read before a
 	// change was heard is not kept.
@@ -42,7 +43,7 @@ type headEntry struct {
 func newHeads(client redis.UniversalClient, n *names, near *near) *heads {
 	return &heads{
 		client: client, names: n, near: near, seed: maphash.MakeSeed(),
-		kept: otter.Must(&otter.Options[string, headEntry]{MaximumSize: maxHeads}),
+		kept: bounded.NewByText[headEntry](maxHeads),
 	}
 }
 
@@ -53,7 +54,7 @@ func (h *heads) changesOf(arn ARN) *atomic.Uint32 {
 // forget drops what is known of an execution because it has changed.
 func (h *heads) forget(arn ARN) {
 	h.changesOf(arn).Add(1)
-	h.kept.Invalidate(string(arn))
+	h.kept.Delete(string(arn))
 }
 
 // statuses returns the public status of each execution, empty where there is no
@@ -63,7 +64,7 @@ func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 	var missing []int
 	now, generation, trusted := uptime(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
-		if e, ok := h.kept.GetIfPresent(string(arn)); ok && trusted && now < e.until && e.generation == generation {
+		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation {
 			all[i] = e.status
 		} else {
 			missing = append(missing, i)
@@ -107,7 +108,7 @@ func (h *heads) keep(arn ARN, e headEntry, before uint32) {
 	}
 	h.kept.Set(string(arn), e)
 	if changes.Load() != before { // announced between the two lines above
-		h.kept.Invalidate(string(arn))
+		h.kept.Delete(string(arn))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"statuscache/cache/bounded"
 )
 
 // How long an entry may live at most, however healthy the feed is. It bounds
@@ -26,7 +26,7 @@ const (
 // one execution share one, and so that a change that is heard meanwhile keeps
 // what they bring out of the cache.
 type near struct {
-	records *otter.Cache[string, nearEntry]
+	records bounded.ByText[nearEntry]
 	seed    maphash.Seed
 	shards  [64]fillShard
 	limit   time.Duration // of one read
@@ -71,10 +71,7 @@ type fillShard struct {
 
 func newNear(bytes int64) *near {
 	n := &near{seed: maphash.MakeSeed(), limit: readLimit}
-	n.records = otter.Must(&otter.Options[string, nearEntry]{
-		MaximumWeight: uint64(bytes),
-		Weigher:       func(arn string, e nearEntry) uint32 { return e.record.weight() },
-	})
+	n.records = bounded.NewWeighedByText(uint64(bytes), func(_ string, e nearEntry) uint32 { return e.record.weight() })
 	for i := range n.shards {
 		n.shards[i].fills = map[ARN]*fill{}
 	}
@@ -104,7 +101,7 @@ func (n *near) get(arn string) (*Record, bool) {
 	if now >= n.trustedUntil.Load() {
 		return nil, false
 	}
-	e, ok := n.records.GetIfPresent(arn)
+	e, ok := n.records.Get(arn)
 	if !ok || now >= e.until || e.generation != n.generation.Load() {
 		return nil, false
 	}
@@ -122,7 +119,7 @@ func (n *near) trust(until int64) { n.trustedUntil.Store(until) }
 func (n *near) distrust() {
 	n.trustedUntil.Store(0)
 	n.generation.Add(1)
-	n.records.InvalidateAll()
+	n.records.Clear()
 }
 
 // forget drops an execution because its record has changed. Who asks from now
@@ -132,7 +129,7 @@ func (n *near) forget(arn ARN) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.fills, arn)
-	n.records.Invalidate(string(arn))
+	n.records.Delete(string(arn))
 }
 
 // startFill returns the read of arn that is on its way, or one that ended with

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/maypok86/otter/v2"
+
+	"statuscache/cache/bounded"
 )
 
 // JWT says which access tokens are let in (EVENTS.md §5).
@@ -37,7 +38,7 @@ type tokens struct {
 	parser    *jwt.Parser
 	validator *jwt.Validator
 	keys      *keySet
-	verified  *otter.Cache[[sha256.Size]byte, verifiedToken]
+	verified  bounded.ByHash[verifiedToken]
 	now       func() time.Time
 }
 
@@ -56,7 +57,7 @@ func newTokens(o JWT, keys *keySet) *tokens {
 		validator: jwt.NewValidator(claims...),
 		parser: jwt.NewParser(append(claims,
 			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), jwt.WithStrictDecoding())...),
-		verified: otter.Must(&otter.Options[[sha256.Size]byte, verifiedToken]{MaximumSize: maxVerified}),
+		verified: bounded.NewByHash[verifiedToken](maxVerified),
 	}
 }
 
@@ -68,7 +69,7 @@ func (t *tokens) verify(ctx context.Context, token string) (Principal, error) {
 	}
 	sum := sha256.Sum256([]byte(token))
 	generation := t.keys.generation()
-	if v, ok := t.verified.GetIfPresent(sum); ok && v.generation == generation && t.now().Before(v.until) {
+	if v, ok := t.verified.Get(sum); ok && v.generation == generation && t.now().Before(v.until) {
 		return v.principal, nil
 	}
 	c := check{tokens: t, ctx: ctx}

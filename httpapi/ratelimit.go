@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"statuscache/cache/bounded"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 type rateLimits struct {
 	perSecond int
 	burst     int
-	buckets   *otter.Cache[string, *rate.Limiter]
+	buckets   bounded.ByText[*rate.Limiter]
 	policy    []string
 	states    [][]string // the header RateLimit by what is left
 }
@@ -33,7 +34,7 @@ func newRateLimits(perSecond int) *rateLimits {
 	l := &rateLimits{
 		perSecond: perSecond,
 		burst:     burstSeconds * perSecond,
-		buckets:   otter.Must(&otter.Options[string, *rate.Limiter]{MaximumSize: maxBuckets}),
+		buckets:   bounded.NewByText[*rate.Limiter](maxBuckets),
 	}
 	l.policy = []string{fmt.Sprintf(`"default";q=%d;w=%d`, l.burst, burstSeconds)}
 	for left := range min(l.burst+1, preparedStates) {
@@ -48,9 +49,9 @@ func (l *rateLimits) take(h http.Header, principal string, now time.Time) error 
 	if l == nil {
 		return nil
 	}
-	bucket, ok := l.buckets.GetIfPresent(principal)
+	bucket, ok := l.buckets.Get(principal)
 	if !ok {
-		bucket, _ = l.buckets.SetIfAbsent(principal, rate.NewLimiter(rate.Limit(l.perSecond), l.burst))
+		bucket = l.buckets.GetOrSet(principal, rate.NewLimiter(rate.Limit(l.perSecond), l.burst))
 	}
 	allowed := bucket.AllowN(now, 1)
 	tokens := bucket.TokensAt(now)

@@ -1,0 +1,78 @@
+// Package bounded has concurrent maps of bounded size. What is used least makes
+// room for what is new.
+//
+// They stand on otter. The compiler makes its code anew for each pair of key and
+// value types that a package names, which takes seconds for each. So the two kinds
+// of key that this project has are compiled here, once, with values of any type.
+package bounded
+
+import (
+	"crypto/sha256"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// Hash is a SHA-256 sum.
+type Hash = [sha256.Size]byte
+
+// ByText is a map from texts to values of one type.
+type ByText[V any] struct{ m *byText }
+
+// NewByText returns a map of at most so many entries.
+func NewByText[V any](entries int) ByText[V] {
+	return ByText[V]{newByText(&otter.Options[string, any]{MaximumSize: entries})}
+}
+
+// NewWeighedByText returns a map whose entries together have at most a weight.
+func NewWeighedByText[V any](total uint64, weigh func(string, V) uint32) ByText[V] {
+	return ByText[V]{newByText(&otter.Options[string, any]{
+		MaximumWeight: total,
+		Weigher:       func(key string, value any) uint32 { return weigh(key, value.(V)) },
+	})}
+}
+
+// Get returns the value of a key.
+func (b ByText[V]) Get(key string) (V, bool) { return typed[V](b.m.get(key)) }
+
+// Set gives a key a value.
+func (b ByText[V]) Set(key string, value V) { b.m.set(key, value) }
+
+// GetOrSet returns the value of a key, which is the given one if it had none.
+func (b ByText[V]) GetOrSet(key string, value V) V { return b.m.getOrSet(key, value).(V) }
+
+// Delete takes a key out.
+func (b ByText[V]) Delete(key string) { b.m.delete(key) }
+
+// Clear takes all keys out.
+func (b ByText[V]) Clear() { b.m.clear() }
+
+// CleanUp makes room at once for what was added, rather than soon.
+func (b ByText[V]) CleanUp() { b.m.cleanUp() }
+
+// ByHash is a map from hashes to values of one type.
+type ByHash[V any] struct{ m *byHash }
+
+// NewByHash returns a map of at most so many entries.
+func NewByHash[V any](entries int) ByHash[V] {
+	return ByHash[V]{newByHash(&otter.Options[Hash, any]{MaximumSize: entries})}
+}
+
+// Get returns the value of a key.
+func (b ByHash[V]) Get(key Hash) (V, bool) { return typed[V](b.m.get(key)) }
+
+// Set gives a key a value.
+func (b ByHash[V]) Set(key Hash, value V) { b.m.set(key, value) }
+
+// Delete takes a key out.
+func (b ByHash[V]) Delete(key Hash) { b.m.delete(key) }
+
+// Clear takes all keys out.
+func (b ByHash[V]) Clear() { b.m.clear() }
+
+func typed[V any](value any, ok bool) (V, bool) {
+	if !ok {
+		var none V
+		return none, false
+	}
+	return value.(V), true
+}
