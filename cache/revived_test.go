@@ -29,7 +29,7 @@ func TestRevokedKeyStaysRevoked(t *testing.T) {
 	}
 	c := openTest(t, r.URL(), func(o *Options) { o.KeysFile = file })
 	find := func(ctx context.Context) error {
-		c.keys.near.InvalidateAll() // as if its life were over
+		c.keys.near.Clear() // as if its life were over
 		_, err := c.FindKey(ctx, secret)
 		return err
 	}
