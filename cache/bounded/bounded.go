@@ -6,29 +6,22 @@
 // of key that this project has are compiled here, once, with values of any type.
 package bounded
 
-import (
-	"crypto/sha256"
-
-	"github.com/maypok86/otter/v2"
-)
+import "crypto/sha256"
 
 // Hash is a SHA-256 sum.
 type Hash = [sha256.Size]byte
 
 // ByText is a map from texts to values of one type.
-type ByText[V any] struct{ m *byText }
+type ByText[V any] struct{ m entries[string] }
 
 // NewByText returns a map of at most so many entries.
 func NewByText[V any](entries int) ByText[V] {
-	return ByText[V]{newByText(&otter.Options[string, any]{MaximumSize: entries})}
+	return ByText[V]{newByText(uint64(entries), nil)}
 }
 
 // NewWeighedByText returns a map whose entries together have at most a weight.
 func NewWeighedByText[V any](total uint64, weigh func(string, V) uint32) ByText[V] {
-	return ByText[V]{newByText(&otter.Options[string, any]{
-		MaximumWeight: total,
-		Weigher:       func(key string, value any) uint32 { return weigh(key, value.(V)) },
-	})}
+	return ByText[V]{newByText(total, func(key string, value any) uint32 { return weigh(key, value.(V)) })}
 }
 
 // Get returns the value of a key.
@@ -50,11 +43,11 @@ func (b ByText[V]) Clear() { b.m.clear() }
 func (b ByText[V]) CleanUp() { b.m.cleanUp() }
 
 // ByHash is a map from hashes to values of one type.
-type ByHash[V any] struct{ m *byHash }
+type ByHash[V any] struct{ m entries[Hash] }
 
 // NewByHash returns a map of at most so many entries.
 func NewByHash[V any](entries int) ByHash[V] {
-	return ByHash[V]{newByHash(&otter.Options[Hash, any]{MaximumSize: entries})}
+	return ByHash[V]{newByHash(uint64(entries))}
 }
 
 // Get returns the value of a key.

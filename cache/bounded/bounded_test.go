@@ -16,8 +16,9 @@ func TestEntriesAreBounded(t *testing.T) {
 		hash.Set(sha256.Sum256([]byte(key)), n)
 	}
 	text.CleanUp()
-	hash.m.entries.CleanUp()
-	if a, b := text.m.entries.EstimatedSize(), hash.m.entries.EstimatedSize(); a > most || b > most {
+	hash.m.cleanUp()
+	a, b := text.m.(compiled[string]).cache.EstimatedSize(), hash.m.(compiled[Hash]).cache.EstimatedSize()
+	if a > most || b > most {
 		t.Errorf("%d and %d entries, at most %d may be kept", a, b, most)
 	}
 }
@@ -29,7 +30,7 @@ func TestWeightIsBounded(t *testing.T) {
 		m.Set(strconv.Itoa(n), make([]byte, 100))
 	}
 	m.CleanUp()
-	if got := m.m.entries.WeightedSize(); got > 1000 {
+	if got := m.m.(compiled[string]).cache.WeightedSize(); got > 1000 {
 		t.Errorf("weight %d", got)
 	}
 }

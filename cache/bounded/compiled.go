@@ -2,48 +2,50 @@ package bounded
 
 import "github.com/maypok86/otter/v2"
 
-// byText and byHash have otter's code for their types. None of their methods may be
-// inlined: otter's code would be compiled again wherever they are.
-type (
-	byText struct{ entries *otter.Cache[string, any] }
-	byHash struct{ entries *otter.Cache[Hash, any] }
-)
+// entries are a map with keys of one kind. Other packages know this interface only:
+// would they see otter's types behind it, they would compile its code again.
+type entries[K comparable] interface {
+	get(key K) (value any, ok bool)
+	set(key K, value any)
+	getOrSet(key K, value any) any
+	delete(key K)
+	clear()
+	cleanUp()
+}
+
+// newByText and newByHash are not inlined for the same reason. Either they bound the
+// number of entries or, where weigh is not nil, their weight.
 
 //go:noinline
-func newByText(o *otter.Options[string, any]) *byText { return &byText{otter.Must(o)} }
-
-//go:noinline
-func (b *byText) get(key string) (any, bool) { return b.entries.GetIfPresent(key) }
-
-//go:noinline
-func (b *byText) set(key string, value any) { b.entries.Set(key, value) }
-
-//go:noinline
-func (b *byText) getOrSet(key string, value any) any {
-	kept, _ := b.entries.SetIfAbsent(key, value)
-	return kept
+func newByText(limit uint64, weigh func(string, any) uint32) entries[string] {
+	return compiled[string]{otter.Must(options(limit, weigh))}
 }
 
 //go:noinline
-func (b *byText) delete(key string) { b.entries.Invalidate(key) }
+func newByHash(limit uint64) entries[Hash] {
+	return compiled[Hash]{otter.Must(options[Hash](limit, nil))}
+}
 
-//go:noinline
-func (b *byText) clear() { b.entries.InvalidateAll() }
+func options[K comparable](limit uint64, weigh func(K, any) uint32) *otter.Options[K, any] {
+	if weigh == nil {
+		return &otter.Options[K, any]{MaximumSize: int(limit)}
+	}
+	return &otter.Options[K, any]{MaximumWeight: limit, Weigher: weigh}
+}
 
-//go:noinline
-func (b *byText) cleanUp() { b.entries.CleanUp() }
+type compiled[K comparable] struct{ cache *otter.Cache[K, any] }
 
-//go:noinline
-func newByHash(o *otter.Options[Hash, any]) *byHash { return &byHash{otter.Must(o)} }
+func (c compiled[K]) get(key K) (any, bool) { return c.cache.GetIfPresent(key) }
 
-//go:noinline
-func (b *byHash) get(key Hash) (any, bool) { return b.entries.GetIfPresent(key) }
+func (c compiled[K]) set(key K, value any) { c.cache.Set(key, value) }
 
-//go:noinline
-func (b *byHash) set(key Hash, value any) { b.entries.Set(key, value) }
+func (c compiled[K]) getOrSet(key K, value any) any {
+	kept, _ := c.cache.SetIfAbsent(key, value)
+	return kept
+}
 
-//go:noinline
-func (b *byHash) delete(key Hash) { b.entries.Invalidate(key) }
+func (c compiled[K]) delete(key K) { c.cache.Invalidate(key) }
 
-//go:noinline
-func (b *byHash) clear() { b.entries.InvalidateAll() }
+func (c compiled[K]) clear() { c.cache.InvalidateAll() }
+
+func (c compiled[K]) cleanUp() { c.cache.CleanUp() }
