@@ -41,7 +41,7 @@ func (c *Cache) WatchKey(k *Key, tell func(error)) (stop func()) {
 	copy(h[:], unhex(k.Hash))
 	c.keys.watches.add(h, w)
 	// What was announced before is heard by nobody here; then the key is not near.
-	if e, ok := c.keys.near.GetIfPresent(h); !ok || e.key != k {
+	if e, ok := c.keys.near.Get(h); !ok || e.key != k {
 		c.keys.watches.due(h)
 	}
 	return func() { c.keys.watches.remove(h, w) }
