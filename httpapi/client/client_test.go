@@ -143,7 +143,7 @@ func TestWatchFollowsAStream(t *testing.T) {
 		s := &script{answers: []func(*http.Request) *http.Response{
 			streams("retry: 2000\n\n"+told("RUNNING", "1")+"id: 2\nevent: sta", false),
 			refused,
-			streams("retry: 2000\n\n"+told("RUNNING", "0")+told("RUNNING", "2")+":\n\n", true), // falls silent
+			streams("retry: 2000\n\n"+told("RUNNING", "0")+told("RUNNING", "2")+":\n\n", false),
 			wrong(503, "Retry-After", "1"),
 			streams(told("FAILED", "3")+"event: end\ndata: {}\n\n", true),
 			state("FAILED", "3"), // the full view
@@ -168,12 +168,17 @@ func TestWatchFollowsAStream(t *testing.T) {
 	})
 }
 
-func TestWatchWithoutAStream(t *testing.T) {
+// TestWatchFallsBackToLongPolls: there are no streams, or a front collects them as
+// API Gateway and old proxies do. The first state is shown within ten seconds.
+func TestWatchFallsBackToLongPolls(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(*http.Request) *http.Response{
-		"an answer instead": state("RUNNING", "1"),
-		"not acceptable":    wrong(406),
-		"held back":         streams("", true),
+		"an answer instead":               state("RUNNING", "1"),
+		"not acceptable":                  wrong(406),
+		"its beginning is collected":      streams("", true),
+		"even its headers are collected":  held(29*time.Second, streams(told("RUNNING", "1"), false)),
+		"silence after the first state":   streams("retry: 2000\n\n"+told("RUNNING", "1"), true),
+		"silence after the first comment": streams(":\n\n"+told("RUNNING", "1")+":\n\n", true),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{answers: []func(*http.Request) *http.Response{
@@ -181,10 +186,14 @@ func TestWatchWithoutAStream(t *testing.T) {
 				held(longPoll, says(304, "")), held(time.Second, state("RUNNING", "2")), state("RUNNING", "1"), // a replica that is behind
 				held(time.Second, state("SUCCEEDED", "3")),
 			}}
+			begun := time.Now()
 			var versions []string
 			for e, err := range s.client().Watch(t.Context(), arn) {
 				if err != nil {
-					t.Fatal(err)
+					t.Fatalf("%s: %v", name, err)
+				}
+				if after := time.Since(begun); len(versions) == 0 && after > 10*time.Second {
+					t.Errorf("%s: the first state after %v", name, after)
 				}
 				versions = append(versions, e.Version)
 			}

@@ -12,8 +12,8 @@ import (
 
 const (
 	longPoll     = 20 * time.Second
-	silence      = 45 * time.Second // without a heartbeat; then a stream is taken for dead
-	firstSign    = 5 * time.Second  // for the first bytes of a stream; something in between may hold them back
+	firstByte    = 5 * time.Second  // within which a stream begins, unless something on the way collects it
+	silence      = 20 * time.Second // two heartbeats of the service and a margin; then something holds the stream back
 	early        = time.Second      // a long poll that is answered sooner with nothing new did not wait
 	maxEarly     = 3                // such answers in a row; then the service does not know how to wait
 	pollSlowest  = 10 * time.Second
@@ -72,7 +72,8 @@ var errNoStream = errors.New("no stream is to be had")
 
 // followStream yields what a stream tells, and comes back when it is lost. ended
 // says that there is nothing more to come or that nobody wants more. errNoStream
-// asks for another way.
+// says that there are no streams here, or that a front collects them, so that their
+// heartbeats do not arrive: then long polls are the better way.
 func (c *Client) followStream(ctx context.Context, arn string, yield func(*Execution) bool) (ended bool, err error) {
 	var last string
 	done, stopped := false, false
@@ -123,7 +124,7 @@ var errSeen = errors.New("nothing newer comes")
 func (c *Client) stream(ctx context.Context, path, last string, told func(event) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	quiet := time.AfterFunc(requestLimit, func() { cancel(errSilent) })
+	quiet := time.AfterFunc(firstByte, func() { cancel(errNoStream) })
 	defer quiet.Stop()
 	r, err := c.request(ctx, question{path: path})
 	if err != nil {
@@ -133,35 +134,31 @@ func (c *Client) stream(ctx context.Context, path, last string, told func(event)
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
+	lost := func(err error) error {
+		if errors.Is(context.Cause(ctx), errNoStream) {
+			return errNoStream
+		}
+		return c.unreachable(err)
+	}
 	got, err := c.http.Do(r)
 	if err != nil {
-		return c.unreachable(err)
+		return lost(err)
 	}
 	defer func() { _ = got.Body.Close() }()
 	if err := isStream(got); err != nil {
 		return err
 	}
-	quiet.Reset(firstSign)
-	heard := false
-	events := newEventReader(got.Body, maxAnswer, func() {
-		heard = true
-		quiet.Reset(silence)
-	})
+	events := newEventReader(got.Body, maxAnswer, func() { quiet.Reset(silence) })
 	for {
 		ev, err := events.next()
-		if err != nil && !heard && errors.Is(context.Cause(ctx), errSilent) {
-			return errNoStream // it is held back on the way
-		}
 		if err != nil {
-			return c.unreachable(err)
+			return lost(err)
 		}
 		if !told(ev) {
 			return nil
 		}
 	}
 }
-
-var errSilent = errors.New("nothing was heard for too long")
 
 // isStream tells a stream from the answers of who cannot send one.
 func isStream(got *http.Response) error {
@@ -187,6 +184,19 @@ type poller struct {
 	untilEnd bool   // nothing but the end is of interest
 }
 
+// next is the question that follows what has the tag. Only who waits for the end does
+// so from the first question on: others want to see the present state first.
+func (p *poller) next(tag string, quick bool) question {
+	if tag == "" && !p.untilEnd {
+		return question{path: p.path}
+	}
+	q := question{path: p.path + "&wait=" + strconv.Itoa(int(longPoll/time.Second)), wait: longPoll}
+	if !p.untilEnd || quick {
+		q.tag = tag
+	}
+	return q
+}
+
 // states yields each state that differs from the one before, until the iteration
 // is left. An error ends it.
 func (p *poller) states(ctx context.Context) iter.Seq2[*Execution, error] {
@@ -195,11 +205,7 @@ func (p *poller) states(ctx context.Context) iter.Seq2[*Execution, error] {
 		var shown *Execution
 		for {
 			begun := time.Now()
-			q := question{path: p.path + "&wait=" + strconv.Itoa(int(longPoll/time.Second)), wait: longPoll}
-			if !p.untilEnd || quick >= maxEarly {
-				q.tag = tag
-			}
-			a, err := p.client.ask(ctx, q)
+			a, err := p.client.ask(ctx, p.next(tag, quick >= maxEarly))
 			if err != nil {
 				if err = patience.after(ctx, err); err != nil {
 					yield(nil, err)
