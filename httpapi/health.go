@@ -41,6 +41,9 @@ func (s *Server) audits() (all []audit) {
 	}
 	audits := s.options.Audits()
 	for _, machine := range slices.Sorted(maps.Keys(audits)) {
+		if ours := s.options.StateMachines; len(ours) > 0 && !slices.Contains(ours, machine) {
+			continue // an earlier configuration's, such as one with a typing error
+		}
 		each := audit{StateMachine: cache.MachineName(machine), Doubts: audits[machine].Doubts, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
 			each.ConfirmedUntil = &until

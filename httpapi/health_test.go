@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"statuscache/cache"
 )
 
 // twoTexts is an error with words for operators and others for everybody.
@@ -38,5 +40,27 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	}
 	if w := readyz(); w.Code != 503 || !strings.Contains(w.Body.String(), "role/x") || !strings.Contains(w.Body.String(), "10.0.0.1 is full") {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestHealthIsOfTheStateMachinesThatAreConfigured: what an earlier configuration left
+// behind, as one with a typing error, degrades nothing.
+func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
+	t.Parallel()
+	const ours, typo = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipelime"
+	audits := func() map[string]cache.Audited {
+		return map[string]cache.Audited{ours: {}, typo: {Problem: "it does not exist"}}
+	}
+	for _, c := range []struct {
+		machines []string
+		want     string
+	}{
+		{[]string{ours}, `"status":"ok"`},
+		{[]string{ours, typo}, `audit of Pipelime: it does not exist`}, // the control
+	} {
+		s := newService(t, func(o *Options) { o.Audits, o.StateMachines = audits, c.machines })
+		if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, c.want) || strings.Contains(got.body, "Pipelime") != (len(c.machines) == 2) {
+			t.Errorf("%v: %s", c.machines, got.body)
+		}
 	}
 }

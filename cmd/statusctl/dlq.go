@@ -33,9 +33,12 @@ func dlqCommand() *cobra.Command {
 	return cmd
 }
 
+// kinds are the names of dead-letter queues.
+var kinds = []string{ingest.OfConsumer, ingest.OfRule}
+
 // oneOrBoth takes the name of a dead-letter queue, or none for both.
 func oneOrBoth(_ *cobra.Command, args []string) error {
-	if len(args) > 1 || len(args) == 1 && !slices.Contains([]string{ingest.OfConsumer, ingest.OfRule}, args[0]) {
+	if len(args) > 1 || len(args) == 1 && !slices.Contains(kinds, args[0]) {
 		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", ingest.OfConsumer, ingest.OfRule))
 	}
 	return nil
@@ -79,7 +82,7 @@ func dlqListCommand(rule *string) *cobra.Command {
 		Long: "Count the dead letters and say of some why they are there, never what they hold. Looking\n" +
 			"takes no message away, but counts as a receive.",
 		Example: "  statusctl dlq list\n  statusctl dlq list consumer --max 100 --json",
-		Args:    oneOrBoth,
+		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if most < 0 || most > 1000 {
 				return couldNotAsk(errors.New("--max: must be 0 to 1000"))
@@ -134,7 +137,7 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 		Long: "Put the dead letters back into the queue, once what put them there is mended: statusctl dlq\n" +
 			"list says of each whether it would be taken now. What is known already changes nothing.",
 		Example: "  statusctl dlq redrive rule",
-		Args:    oneOrBoth,
+		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
 				for _, d := range all {
@@ -172,7 +175,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 		Short:   "Delete the dead letters for good",
 		Long:    "Delete the dead letters for good. It asks before, or without a terminal needs --yes.",
 		Example: "  statusctl dlq purge consumer",
-		Args:    oneOrBoth,
+		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
 				if err := mayPurge(cmd, all, yes); err != nil {

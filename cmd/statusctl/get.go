@@ -162,6 +162,17 @@ func exitCode(e *client.Execution) error {
 	return &app.ExitError{Code: exitFailed}
 }
 
+// shownOutput is how much of an output is shown on a terminal, in bytes.
+const shownOutput = 4096
+
+// shortened returns an output as it is shown: on a terminal no more than a person reads.
+func shortened(output []byte, onTerminal bool) string {
+	if len(output) <= shownOutput || !onTerminal {
+		return string(output)
+	}
+	return fmt.Sprintf("%s … (%d kB in all; --json or a pipe shows the whole)", strings.ToValidUTF8(string(output[:shownOutput]), ""), len(output)/1000)
+}
+
 func show(w io.Writer, e *client.Execution, asJSON bool) error {
 	if asJSON {
 		_, err := fmt.Fprintf(w, "%s\n", e.Raw)
@@ -186,7 +197,7 @@ func show(w io.Writer, e *client.Execution, asJSON bool) error {
 	if e.OutputTruncated {
 		row("output", "(too large for its event)")
 	} else {
-		row("output", string(e.Output))
+		row("output", shortened(e.Output, isTerminal(w)))
 	}
 	row("known since", e.ObservedAt.Format(time.RFC3339Nano))
 	return t.Flush()

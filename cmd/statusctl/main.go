@@ -32,5 +32,6 @@ func command(stdout io.Writer) *cobra.Command {
 			return err
 		},
 	})
+	completeValues(root)
 	return root
 }

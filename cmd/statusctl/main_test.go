@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -13,12 +12,11 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/alicebob/miniredis/v2"
-	"github.com/spf13/cobra"
+	"unicode/utf8"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/httpapi"
 )
@@ -30,15 +28,8 @@ func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusctl": mai
 // ctl runs statusctl on a Redis and returns what it printed.
 func ctl(t *testing.T, env []string, wantCode int, args ...string) string {
 	t.Helper()
-	if testing.Short() {
-		code, out := apptest.Run(t, func(stdout, _ io.Writer) *cobra.Command { return command(stdout) }, env, args...)
-		if code != wantCode {
-			t.Errorf("%v: exit code %d, want %d\n%s", args, code, wantCode, out)
-		}
-		return out
-	}
 	p := apptest.Start(t, "statusctl", env, args...)
-	if code := p.Wait(); code != wantCode {
+	if code := p.Wait(30 * time.Second); code != wantCode {
 		t.Errorf("%v: exit code %d, want %d\n%s", args, code, wantCode, p.Output())
 	}
 	return p.Output()
@@ -114,10 +105,8 @@ func TestKeys(t *testing.T) {
 // statusctl asks it.
 func service(t *testing.T) (c *cache.Cache, env []string) {
 	t.Helper()
-	c, err := cache.Open(cache.Options{
-		URL: storeURL(t), Prefix: "sc", Retention: 360 * time.Hour, KeyPepper: []byte(pepper), Log: slog.New(slog.DiscardHandler),
-		ReadLimit: time.Minute, WriteLimit: time.Minute,
-	})
+	redis := cachetest.Redis(t)
+	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,15 +129,6 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 		t.Fatal(err)
 	}
 	return c, []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
-}
-
-// storeURL is that of a real Redis, or with -short of an embedded one.
-func storeURL(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		return "redis://" + miniredis.RunT(t).Addr()
-	}
-	return cachetest.Redis(t).URL()
 }
 
 func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
@@ -200,7 +180,7 @@ func TestWatch(t *testing.T) {
 				cachetest.Eventually(t, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
 			}
 			apply(t, c, execution(t, name, status))
-			if got := p.Wait(); got != code {
+			if got := p.Wait(10 * time.Second); got != code {
 				t.Errorf("%s %v: exit code %d, want %d\n%s", status, args, got, code, p.Output())
 			}
 			if len(args) == 1 && args[0] == "--json" {
@@ -218,7 +198,7 @@ func TestWatch(t *testing.T) {
 	ctl(t, env, exitCouldNotAsk, "watch", executions+"runs", "--token", "csk_live_00000000000000000000000000000000")
 	p := apptest.Start(t, "statusctl", env, "get", "--wait", "20s", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "runs")
 	apply(t, c, execution(t, "runs", cache.TimedOut))
-	if got := p.Wait(); got != exitTimedOut {
+	if got := p.Wait(10 * time.Second); got != exitTimedOut {
 		t.Errorf("get --wait of a name: %d\n%s", got, p.Output())
 	}
 }
@@ -251,7 +231,7 @@ func TestList(t *testing.T) {
 	apply(t, c, execution(t, "e7", cache.Running))
 	cachetest.Eventually(t, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
 	p.Signal(os.Interrupt)
-	if got := p.Wait(); got != exitInterrupted {
+	if got := p.Wait(10 * time.Second); got != exitInterrupted {
 		t.Errorf("interrupted: exit code %d", got)
 	}
 }
@@ -313,5 +293,56 @@ func TestCompletionAndVersion(t *testing.T) {
 	}
 	if out := ctl(t, nil, 0, "completion", "bash"); !strings.Contains(out, "statusctl") {
 		t.Error("no completion for bash")
+	}
+}
+
+// TestCompletionOffersValues and no files, where no file is meant.
+func TestCompletionOffersValues(t *testing.T) {
+	t.Parallel()
+	const noFiles = ":4\n"
+	env := []string{"STATE_MACHINES=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"}
+	for words, want := range map[string]string{
+		"get ": noFiles, "watch --timeout ": noFiles, "doctor --sqs-queue-url ": noFiles, "keys revoke ": noFiles, "erase --owner ": noFiles,
+		"watch --for ": "firstFailure\n" + noFiles, "list --status ": "RUNNING\nSUCCEEDED\nFAILED\n" + noFiles, "dlq purge ": "consumer\nrule\n" + noFiles,
+		"keys create --scope ": "register\n" + noFiles, "backfill --state-machine ": ":stateMachine:Pipeline\n" + noFiles,
+		"keys export ": ":0\n", "keys create --api-keys-file ": ":0\n",
+	} {
+		out := ctl(t, env, 0, append([]string{"__complete"}, strings.Split(words, " ")...)...)
+		if !strings.Contains(out, want) {
+			t.Errorf("%q: %s", words, out)
+		}
+	}
+}
+
+// TestLongOutputsAreShortened for people, and nobody else.
+func TestLongOutputsAreShortened(t *testing.T) {
+	t.Parallel()
+	long := []byte(`"` + strings.Repeat("é", 125_000) + `"`)
+	if got := shortened(long, false); got != string(long) {
+		t.Errorf("a pipe gets %d bytes", len(got))
+	}
+	if got := shortened(long, true); len(got) > 2*shownOutput || !strings.Contains(got, "250 kB in all") || !utf8.ValidString(got) {
+		t.Errorf("a terminal gets %d bytes", len(got))
+	}
+	if got := shortened([]byte("{}"), true); got != "{}" {
+		t.Error(got)
+	}
+}
+
+// TestSeveralTellHowEachEnded: in the words of Step Functions, as for one alone.
+func TestSeveralTellHowEachEnded(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	args := []string{"watch"}
+	for _, status := range []cache.Status{cache.Succeeded, cache.Failed, cache.TimedOut, cache.Aborted} {
+		e := execution(t, "s-"+string(status), status)
+		apply(t, c, e)
+		args = append(args, string(e.ARN))
+	}
+	out := ctl(t, env, exitFailed, args...)
+	for _, line := range []string{"SUCCEEDED  ", "FAILED     ", "TIMED_OUT  ", "ABORTED    "} {
+		if strings.Count("\n"+out, "\n"+line) != 1 {
+			t.Errorf("%q is missing or comes twice in:\n%s", line, out)
+		}
 	}
 }

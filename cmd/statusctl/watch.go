@@ -84,7 +84,8 @@ type watcher struct {
 	out  io.Writer
 	json bool
 	spin *spinner
-	last string // line
+	last string                       // line
+	full map[string]*client.Execution // how those of several ended that failed
 }
 
 func (w *watcher) one(ctx context.Context, service *client.Client, arn string) error {
@@ -134,10 +135,11 @@ func (w *watcher) several(ctx context.Context, service *client.Client, arns []st
 		w.spin.hide()
 		ended := 0
 		for i, r := range s.Results {
-			line := summary(arns[i], r)
 			if r.Err == nil && r.Ended() {
 				ended++
+				r.Execution = w.inFull(ctx, service, r.Execution)
 			}
+			line := summary(arns[i], r)
 			if line == told[i] || !w.json && r.Err == nil && !r.Ended() {
 				continue
 			}
@@ -157,14 +159,33 @@ func (w *watcher) several(ctx context.Context, service *client.Client, arns []st
 	return worst(ctx, service, set)
 }
 
-func summary(arn string, r client.Result) string {
-	switch {
-	case r.Err != nil:
-		return fmt.Sprintf("%-9s  %s  %s", "?", arn, r.Err)
-	case r.ErrorMessage != "":
-		return fmt.Sprintf("%-9s  %s  %s", r.Status, arn, r.ErrorMessage)
+// inFull asks how an execution failed: a set tells FAILED of one that was aborted, too.
+func (w *watcher) inFull(ctx context.Context, service *client.Client, e *client.Execution) *client.Execution {
+	if w.json || e.Status != "FAILED" {
+		return e
 	}
-	return fmt.Sprintf("%-9s  %s", r.Status, arn)
+	if w.full[e.ExecutionARN] == nil {
+		full, err := service.Get(ctx, e.ExecutionARN)
+		if err != nil || !full.Ended() {
+			return e
+		}
+		if w.full == nil {
+			w.full = map[string]*client.Execution{}
+		}
+		w.full[e.ExecutionARN] = full
+	}
+	return w.full[e.ExecutionARN]
+}
+
+func summary(arn string, r client.Result) string {
+	if r.Err != nil {
+		return fmt.Sprintf("%-9s  %s  %s", "?", arn, r.Err)
+	}
+	line := fmt.Sprintf("%-9s  %s", first(r.ExecutionStatus, r.Status), arn)
+	if r.ErrorMessage != "" {
+		line += "  " + r.ErrorMessage
+	}
+	return line
 }
 
 // worst is the exit code of a set: could not ask, failed in whatever way, not

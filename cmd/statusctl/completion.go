@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"statuscache/httpapi/client"
+	"statuscache/ingest"
+)
+
+// completed are the values of flags that can be told beforehand.
+var completed = map[string][]string{
+	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
+	"scope":              {"read", "read:all", "register"},
+	"for":                {string(client.All), string(client.Any), string(client.FirstFailure)},
+	"redis-replica-acks": {"auto", "0", "1", "2"},
+	"redis-url":          {"redis://localhost:6379", "redis+cluster://", "redis+sentinel://"},
+	"event-bus":          {ingest.DefaultBus},
+}
+
+// completeValues has a shell offer the values of arguments and flags where they are
+// known, and files only where a file is meant.
+func completeValues(cmd *cobra.Command) {
+	if cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil && !strings.Contains(cmd.Use, "FILE") {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasSuffix(f.Name, "-file") {
+			return
+		}
+		offer := cobra.FixedCompletions(completed[f.Name], cobra.ShellCompDirectiveNoFileComp)
+		if f.Name == "state-machine" || f.Name == "state-machines" {
+			offer = stateMachines
+		}
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, offer) // one that was made with its flag stays
+	})
+	for _, sub := range cmd.Commands() {
+		completeValues(sub)
+	}
+}
+
+// stateMachines offers those that are set.
+func stateMachines(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return strings.FieldsFunc(os.Getenv("STATE_MACHINES"), func(r rune) bool { return r == ',' || r == ' ' }), cobra.ShellCompDirectiveNoFileComp
+}
