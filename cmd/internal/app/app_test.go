@@ -48,6 +48,8 @@ func TestSettings(t *testing.T) {
 		"a prefix":            {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_PREFIX": "a{b}"}, nil, "REDIS_PREFIX"},
 		"acks":                {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_REPLICA_ACKS": "-1"}, nil, "REDIS_REPLICA_ACKS"},
 		"a state machine":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "STATE_MACHINES": "Pipeline"}, nil, "STATE_MACHINES"},
+		"an event bus":        {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "a b"}, nil, "EVENT_BUS"},
+		"a bus by its ARN":    {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "arn:aws:events:eu-west-1:123456789012:event-bus/hub"}, nil, ""},
 		"an owner path":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "OWNER_PATH": "a..b"}, nil, "OWNER_PATH"},
 		"a duration":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
 		"a level":             {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
@@ -65,6 +67,23 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestAnAdminPortOutOfReachIsTold where probes and metrics are asked for from outside.
+func TestAnAdminPortOutOfReachIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kubernetes, addr string
+		want             bool
+	}{{"10.0.0.1", "", true}, {"10.0.0.1", "localhost:9090", true}, {"10.0.0.1", ":9090", false}, {"", "", false}} {
+		config, err := load(map[string]string{"ROLE": "api", "API_KEY_PEPPER": "0123456789abcdef", "KUBERNETES_SERVICE_HOST": c.kubernetes, "ADMIN_ADDR": c.addr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(strings.Join(config.Warnings(), "\n"), "set ADMIN_ADDR=:9090"); told != c.want {
+			t.Errorf("%+v: told %v", c, told)
+		}
+	}
+}
+
 // TestEverySettingIsDocumented: the names are a contract (DESIGN.md §3).
 func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
@@ -75,7 +94,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 			t.Errorf("%s has no help", s.name)
 		}
 	}
-	want := strings.Fields(`LISTEN_ADDR ADMIN_ADDR REDIS_URL REDIS_PREFIX SQS_QUEUE_URL ROLE OWNER_PATH STATE_MACHINES
+	want := strings.Fields(`LISTEN_ADDR ADMIN_ADDR REDIS_URL REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH STATE_MACHINES
 		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
 		RETENTION MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
 		CORS_ORIGINS TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)

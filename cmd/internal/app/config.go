@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +52,8 @@ type Config struct {
 	LogFormat string
 	LogLevel  string
 
-	values []value // what each setting was set to, in the order of settings
+	kubernetes bool    // it runs there
+	values     []value // what each setting was set to, in the order of settings
 }
 
 // value is where a setting got its text from.
@@ -89,7 +91,7 @@ func LoadStore(flags *pflag.FlagSet, getenv func(string) string) (Config, error)
 }
 
 func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
-	var c Config
+	c := Config{kubernetes: getenv("KUBERNETES_SERVICE_HOST") != ""}
 	var problems []error
 	for i := range settings {
 		s := &settings[i]
@@ -138,6 +140,9 @@ func (c *Config) Warnings() []string {
 	var all []string
 	if c.Retention < maxMessageLife {
 		all = append(all, fmt.Sprintf("RETENTION is %v, less than the %v that a message can wait in SQS: a late message may bring a stopped execution back as running for an hour", c.Retention, maxMessageLife))
+	}
+	if host, _, err := net.SplitHostPort(c.AdminAddr); err == nil && c.kubernetes && isLoopback(host) {
+		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s, which neither the probes of the kubelet nor Prometheus can reach: set ADMIN_ADDR=:9090, and let nobody else reach that port", c.AdminAddr))
 	}
 	return all
 }

@@ -124,12 +124,7 @@ func (s *service) openAPI() error {
 	if c.APIKeyPepper != "" {
 		o.Keys = s.cache
 	}
-	if c.JWTIssuer != "" {
-		o.JWT = &httpapi.JWT{
-			Issuer: c.JWTIssuer, JWKSURL: c.JWTJWKSURL, ClientIDs: c.JWTClientIDs,
-			OwnerClaim: c.JWTOwnerClaim, ScopePrefix: c.JWTScopePrefix, OperatorGroups: c.JWTOperatorGroups,
-		}
-	}
+	o.JWT = c.JWT()
 	if s.program.Posts != nil {
 		o.Posts = s.program.Posts(s.cache)
 	}
@@ -141,6 +136,17 @@ func (s *service) openAPI() error {
 	}
 	s.server = httpapi.New(o)
 	return errors.Join(append(errs, s.listen())...)
+}
+
+// JWT says which access tokens are let in, nil for none.
+func (c *Config) JWT() *httpapi.JWT {
+	if c.JWTIssuer == "" {
+		return nil
+	}
+	return &httpapi.JWT{
+		Issuer: c.JWTIssuer, JWKSURL: c.JWTJWKSURL, ClientIDs: c.JWTClientIDs,
+		OwnerClaim: c.JWTOwnerClaim, ScopePrefix: c.JWTScopePrefix, OperatorGroups: c.JWTOperatorGroups,
+	}
 }
 
 // listen binds the listeners, so that a port in use is noticed before anything
