@@ -85,6 +85,7 @@ type primary struct {
 	addr string
 	info info
 	skew time.Duration // its clock minus ours
+	save saving
 }
 
 func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
@@ -103,10 +104,29 @@ func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 		here := asked.Add(time.Since(asked) / 2)
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, primary{node.Options().Addr, info, there.Sub(here)})
+		all = append(all, primary{node.Options().Addr, info, there.Sub(here), savingOf(ctx, node)})
 		return nil
 	})
 	return all, err
+}
+
+// saving is what is known of the save points of a Redis.
+type saving int
+
+const (
+	savingUnknown saving = iota // a managed Redis does not tell
+	savesNever
+	savesAtTimes
+)
+
+func savingOf(ctx context.Context, node *redis.Client) saving {
+	switch points, err := node.ConfigGet(ctx, "save").Result(); {
+	case err != nil || len(points) == 0:
+		return savingUnknown
+	case points["save"] == "":
+		return savesNever
+	}
+	return savesAtTimes
 }
 
 // primaryCheck looks at one primary.
@@ -172,10 +192,14 @@ func diagnosePersistence(_ *Cache, p primary) Finding {
 		return Finding{Detail: "append-only file"}
 	case i["rdb_last_bgsave_status"] == "err":
 		return Finding{Problem: "the last snapshot failed", Cure: log}
-	case i["rdb_saves"] != "" && i["rdb_saves"] != "0":
+	case p.save == savesAtTimes || i["rdb_saves"] != "" && i["rdb_saves"] != "0":
 		return Finding{Detail: "snapshots only; what came after the last is lost in a crash"}
 	case i.number("connected_slaves") > 0:
 		return Finding{Detail: "none; the replicas hold a copy"}
+	case i["aof_enabled"] == "": // as from the Redis of a laptop, which ends with its process
+		return Finding{Detail: "not told"}
+	case p.save == savingUnknown:
+		return NotChecked("", "this Redis does not tell whether it takes snapshots; there is no append-only file and no replica")
 	}
 	return Finding{
 		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",

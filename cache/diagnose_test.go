@@ -119,3 +119,58 @@ func TestAgeOfEvents(t *testing.T) {
 		t.Errorf("a late one: %+v", f)
 	}
 }
+
+// TestSavePointsCount before the first snapshot is taken; where Redis does not tell of
+// them it is not said that there are none.
+func TestSavePointsCount(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t, "--save", "900 1")
+	if found, unchecked := problems(t, Options{URL: redis.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked > 0 {
+		t.Errorf("with save points: %+v, %d not checked", found, unchecked)
+	}
+	redis.Do("ACL SETUSER default -config")
+	if found, unchecked := problems(t, Options{URL: redis.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked != 1 {
+		t.Errorf("where CONFIG is forbidden: %+v, %d not checked", found, unchecked)
+	}
+}
+
+// TestOwnersAreDiagnosed: executions that nobody may read are told, with one of them.
+func TestOwnersAreDiagnosed(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	c, err := Open(Options{URL: redis.URL(), Prefix: "sc", Retention: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	check := func(ownerPath, problem, cure, detail string) {
+		t.Helper()
+		f := c.DiagnoseOwners(t.Context(), ownerPath)
+		if (problem == "") != f.OK() || !strings.Contains(f.Problem, problem) || !strings.Contains(f.Cure, cure) || !strings.Contains(f.Detail, detail) {
+			t.Errorf("%+v, want %q, %q, %q", f, problem, cure, detail)
+		}
+	}
+	check("", "", "", "OWNER_PATH is not set, so each has to be registered")
+	check("tenantId", "", "", "no execution is known of")
+	execution := func(name, owner string) Execution {
+		arn, err := ParseARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Execution{ARN: arn, Status: Running, StartDate: time.Now(), Owner: owner, Source: FromEvent}
+	}
+	store := func(e Execution) {
+		t.Helper()
+		if o := c.Apply(t.Context(), []Execution{e})[0]; !o.Final() {
+			t.Fatal(o.Err)
+		}
+	}
+	store(execution("nobodys", ""))
+	check("", "1 of the 1 newest executions have no owner, such as arn:aws:states:eu-west-1:123456789012:execution:Pipeline:nobodys", "set OWNER_PATH", "")
+	check("tenantId", "have no owner", "tenantId", "")
+	for i := range 64 {
+		store(execution("ada-"+strings.Repeat("x", i+1), "ada"))
+	}
+	redis.Do("DEL sc:nothing")
+	check("", "", "", "have an owner")
+}

@@ -189,7 +189,8 @@ type carelessKeys struct{ Keys }
 
 func (carelessKeys) WatchKey(*cache.Key, func(error)) (stop func()) { return func() {} }
 
-// TestARevokedKeyEndsItsStreams and its polls. TestHowAWaitEnds says how soon.
+// TestARevokedKeyEndsItsStreams is row 36: here and where the key was known from
+// before.
 func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

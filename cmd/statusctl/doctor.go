@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
+	"statuscache/httpapi"
 	"statuscache/ingest"
 )
 
@@ -24,7 +27,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what is wrong with the set-up, and how to mend it",
 		Long: "Look at the whole way of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
-			"say of each part that it is ok, or what is wrong and which command mends it. Nothing is\n" +
+			"at who may read it, and say of each part that it is ok, or what is wrong and which command mends it. Nothing is\n" +
 			"changed and no message is received. The exit code is 0 if all is well, 1 if something is\n" +
 			"wrong, and 2 if something could not be asked.",
 		Example: "  statusctl doctor\n  statusctl doctor --json | jq '.[] | select(.problem)'",
@@ -36,6 +39,7 @@ func doctorCommand() *cobra.Command {
 			}
 			setUp.Way, setUp.StateMachines = wayOf(config, rule), config.StateMachines
 			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
+			findings = append(findings, diagnoseIssuer(cmd.Context(), config)...)
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), findings)
 			} else {
@@ -47,7 +51,7 @@ func doctorCommand() *cobra.Command {
 			return verdict(findings)
 		},
 	}
-	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS")
+	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "OWNER_PATH", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS", "JWT_ISSUER", "JWT_JWKS_URL")
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -76,7 +80,28 @@ func diagnoseRedis(ctx context.Context, config app.Config) []cache.Finding {
 		return []cache.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
 	}
 	defer func() { _ = c.Close() }()
-	return c.Diagnose(ctx)
+	return append(c.Diagnose(ctx), c.DiagnoseOwners(ctx, config.OwnerPath))
+}
+
+const issuerLimit = 5 * time.Second // of each question to the issuer
+
+// diagnoseIssuer asks the issuer of tokens, if there is one, whether it and the settings
+// agree.
+func diagnoseIssuer(ctx context.Context, config app.Config) (findings []cache.Finding) {
+	const check = "JWT issuer"
+	tokens := config.JWT()
+	if tokens == nil {
+		return nil
+	}
+	client := &http.Client{Timeout: issuerLimit}
+	defer client.CloseIdleConnections()
+	for _, fault := range httpapi.CheckIssuer(ctx, client, *tokens) {
+		findings = append(findings, cache.Finding{Check: check, Problem: fault.Problem, Cure: fault.Cure})
+	}
+	if findings == nil {
+		findings = []cache.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
+	}
+	return findings
 }
 
 func printFindings(w io.Writer, findings []cache.Finding) error {

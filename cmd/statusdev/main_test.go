@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,8 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest"
+	"statuscache/ingest/awstest"
 )
 
 func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusdev": main}) }
@@ -98,7 +106,7 @@ func TestPollingScript(t *testing.T) {
 	}
 	wg.Wait()
 	l.Signal(syscall.SIGINT)
-	if code := l.Wait(); code != 0 {
+	if code := l.Wait(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
 }
@@ -149,6 +157,44 @@ func (l *laptop) checkEnd(t *testing.T, simulate, inputType string, data map[str
 	}
 }
 
+// TestTheLaptopIsWellByItsDoctor, with the settings that it prints.
+func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
+	t.Parallel()
+	l := startLaptop(t, "--listen-addr", "127.0.0.1:0")
+	env := map[string]string{}
+	for line := range strings.Lines(l.Output()) {
+		if settings, is := strings.CutPrefix(line, "export "); is {
+			for _, setting := range strings.Fields(settings) {
+				name, value, _ := strings.Cut(setting, "=")
+				env[name] = value
+			}
+		}
+	}
+	config, err := app.LoadStore(pflag.NewFlagSet("", pflag.ContinueOnError), func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := ingest.NewOperator(awstest.Config(t, env["AWS_ENDPOINT_URL"]), config.SQSQueueURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	setUp := ingest.SetUp{Way: ingest.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
+	findings := slices.Concat(operator.Diagnose(t.Context(), setUp), c.Diagnose(t.Context()), []cache.Finding{c.DiagnoseOwners(t.Context(), config.OwnerPath)})
+	if len(findings) < 20 {
+		t.Errorf("only %d findings", len(findings))
+	}
+	for _, f := range findings {
+		if !f.OK() {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestGenerateRefuses(t *testing.T) {
 	t.Parallel()
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--no-demo")
@@ -174,7 +220,7 @@ func TestOwnRedisAndPorts(t *testing.T) {
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--redis-url", redis.URL())
 	cachetest.Eventually(t, "records are in the Redis that was named", func() bool { return redis.Do("DBSIZE") > ":3" })
 	l.Signal(syscall.SIGTERM)
-	if code := l.Wait(); code != 0 {
+	if code := l.Wait(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 
@@ -189,7 +235,7 @@ func TestOwnRedisAndPorts(t *testing.T) {
 		"not a Redis":    {"--listen-addr", "127.0.0.1:0", "--redis-url", "x"},
 	} {
 		p := apptest.Start(t, "statusdev", nil, args...)
-		if code := p.Wait(); code != 1 || len(p.Lines()) != 1 || !strings.HasPrefix(p.Output(), "statusdev: ") {
+		if code := p.Wait(30 * time.Second); code != 1 || len(p.Lines()) != 1 || !strings.HasPrefix(p.Output(), "statusdev: ") {
 			t.Errorf("%s: exit code %d\n%s", name, code, p.Output())
 		}
 	}
