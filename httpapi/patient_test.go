@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -207,6 +208,7 @@ func TestWhatNetHTTPRefusesIsToldInOurForm(t *testing.T) {
 			continue
 		}
 		body, err := io.ReadAll(got.Body)
+		_ = got.Body.Close()
 		if want := fmt.Sprintf(`{"success":false,"error":{"code":%q,`, test.code); got.StatusCode != test.status || err != nil ||
 			got.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(string(body), want) || !got.Close {
 			t.Errorf("%s: %d %v %s %v", name, got.StatusCode, got.Header, body, err)
@@ -234,9 +236,7 @@ func TestHeadersThatOthersAddAreTaken(t *testing.T) {
 	} {
 		for target, token := range map[string]string{"/docs": "", "/v1/health": "", statusPath + machine + "mine": ada} {
 			got := s.ask("GET", target, token, func(r *http.Request) {
-				for name, values := range headers {
-					r.Header[name] = values
-				}
+				maps.Copy(r.Header, headers)
 			})
 			if got.status != 200 {
 				t.Errorf("%s, %s: %d %s", name, target, got.status, got.body)

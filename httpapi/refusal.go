@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 )
@@ -73,7 +72,7 @@ var (
 func (x *exchange) tellRefusal(why *refusal) {
 	x.server.metrics.unauthorized.WithLabelValues(why.reason).Inc()
 	log := x.server.options.Log
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
+	if !log.Enabled(x.r.Context(), slog.LevelDebug) {
 		return
 	}
 	values := []any{"reason", why.reason, "request", x.id[0]}
