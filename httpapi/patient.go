@@ -125,6 +125,11 @@ func netHTTPProblem(b []byte) *problem {
 	if string(b) == overTLS {
 		return invalid("this port takes HTTPS only")
 	}
+	if bytes.HasPrefix(b, []byte("HTTP/1.1 417 ")) {
+		p := invalid("Expect: nothing but 100-continue is known here")
+		p.status = http.StatusExpectationFailed
+		return p
+	}
 	status, _, found := strings.Cut(string(b), text)
 	if !found || len(status) < len("HTTP/1.1 400 ") {
 		return nil

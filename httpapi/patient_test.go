@@ -195,6 +195,7 @@ func TestWhatNetHTTPRefusesIsToldInOurForm(t *testing.T) {
 		"two lengths":               {"POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "ValidationError", 400},
 		"NUL in the target":         {"GET /v1/status/\x00 HTTP/1.1\r\nHost: x\r\n\r\n", "ValidationError", 400},
 		"an unknown coding":         {"POST /v1/status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", "ValidationError", 501},
+		"an unknown expectation":    {"GET /v1/health HTTP/1.1\r\nHost: x\r\nExpect: the-unexpected\r\n\r\n", "ValidationError", 417},
 		"a future version":          {"GET /v1/health HTTP/3.0\r\nHost: x\r\n\r\n", "ValidationError", 505},
 	} {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -214,6 +215,29 @@ func TestWhatNetHTTPRefusesIsToldInOurForm(t *testing.T) {
 			t.Errorf("%s: %d %v %s %v", name, got.StatusCode, got.Header, body, err)
 		}
 		_ = c.Close()
+	}
+}
+
+// TestPlainHTTPToAPortWithTLSIsToldSo: also that is for net/http to answer.
+func TestPlainHTTPToAPortWithTLSIsToldSo(t *testing.T) {
+	t.Parallel()
+	s, _ := overTLS(t, 1)
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := io.WriteString(c, aRequest); err != nil {
+		t.Fatal(err)
+	}
+	got, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(got.Body)
+	_ = got.Body.Close()
+	if got.StatusCode != 400 || err != nil || !strings.HasPrefix(string(body), `{"success":false,`) || !strings.Contains(string(body), "HTTPS") {
+		t.Errorf("%d %s %v", got.StatusCode, body, err)
 	}
 }
 
