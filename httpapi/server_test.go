@@ -269,50 +269,6 @@ func TestServeFinishesWhatItBegan(t *testing.T) {
 	}
 }
 
-// TestCertificateIsReadAgain is row 38.
-func TestCertificateIsReadAgain(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writeCertificate(t, certFile, keyFile, "first")
-	log := &lockedLog{}
-	c, err := LoadCertificate(certFile, keyFile, slog.New(slog.NewTextHandler(log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := func() string {
-		pair, err := c.Config().GetCertificate(&tls.ClientHelloInfo{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		leaf, err := x509.ParseCertificate(pair.Certificate[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return leaf.Subject.CommonName
-	}
-	if err := os.WriteFile(certFile, []byte("broken"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if c.load() == nil || name() != "first" {
-		t.Errorf("a broken file: %s", name())
-	}
-	writeCertificate(t, certFile, keyFile, "second")
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		if err := c.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	if name() != "second" || !strings.Contains(log.String(), "read again") {
-		t.Errorf("after 30 s: %s", name())
-	}
-	if _, err := LoadCertificate(certFile, filepath.Join(dir, "none"), nil); err == nil || !strings.Contains(err.Error(), "TLS_KEY_FILE") {
-		t.Errorf("no key: %v", err)
-	}
-}
-
 func writeCertificate(t *testing.T, certFile, keyFile, name string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

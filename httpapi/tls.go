@@ -1,32 +1,35 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// certificateCheck is how often the files of a certificate are looked at.
-const certificateCheck = 10 * time.Second
+// certificateCheck is how often the files of a certificate are read.
+const certificateCheck = time.Second
 
-// Certificate is a certificate in files, read again when they change. What
-// cannot be read leaves the last good one in place.
+// Certificate is a certificate in files, taken over when they change. While they do
+// not make a certificate, such as when only one of them is replaced yet, the last
+// good one stays.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 	current           atomic.Pointer[tls.Certificate]
-	stamp             string // of the files as they were read
+	cert, key         []byte // the files as they were taken over
+	failed            bool   // the latest attempt has, and that is told
 }
 
 // LoadCertificate reads a certificate chain and its key.
 func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
-	if err := c.load(); err != nil {
+	if _, err := c.load(); err != nil {
 		return nil, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)
 	}
 	return c, nil
@@ -41,7 +44,7 @@ func (c *Certificate) Config() *tls.Config {
 	}
 }
 
-// Run reads the files again whenever they change, until ctx ends.
+// Run takes the files over whenever they change, until ctx ends.
 func (c *Certificate) Run(ctx context.Context) error {
 	tick := time.NewTicker(certificateCheck)
 	defer tick.Stop()
@@ -50,35 +53,40 @@ func (c *Certificate) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		if c.stampNow() == c.stamp {
-			continue
-		}
-		if err := c.load(); err != nil {
-			c.log.Warn("new certificate not usable; keeping the old one", "error", err)
-		} else {
-			c.log.Info("certificate read again")
+			c.reload()
 		}
 	}
 }
 
-func (c *Certificate) load() error {
-	c.stamp = c.stampNow() // before reading: a change meanwhile is noticed next time
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+// reload takes the files over if they have changed. What fails is tried again at the
+// next look, and told once.
+func (c *Certificate) reload() {
+	changed, err := c.load()
+	switch {
+	case err != nil && !c.failed:
+		c.log.Warn("new certificate not usable; the old one stays, and it is tried each second", "error", err)
+	case err == nil && (changed || c.failed):
+		c.log.Info("certificate read again", "file", c.certFile)
+	}
+	c.failed = err != nil
+}
+
+// load reports whether the files have changed. They are small, so they are compared
+// and not their dates.
+func (c *Certificate) load() (changed bool, err error) {
+	cert, certErr := os.ReadFile(c.certFile)
+	key, keyErr := os.ReadFile(c.keyFile)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return false, err
+	}
+	if bytes.Equal(cert, c.cert) && bytes.Equal(key, c.key) {
+		return false, nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return err
+		return false, err
 	}
+	c.cert, c.key = cert, key
 	c.current.Store(&pair)
-	return nil
-}
-
-// stampNow tells two states of the files apart.
-func (c *Certificate) stampNow() string {
-	var stamp strings.Builder
-	for _, name := range []string{c.certFile, c.keyFile} {
-		if info, err := os.Stat(name); err == nil {
-			_, _ = fmt.Fprint(&stamp, info.ModTime().UnixNano(), " ", info.Size(), " ")
-		}
-	}
-	return stamp.String()
+	return true, nil
 }

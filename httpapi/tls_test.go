@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// certificateFiles are the files of a certificate and what a server made of them.
+type certificateFiles struct {
+	t                 *testing.T
+	certFile, keyFile string
+	certificate       *Certificate
+	log               lockedLog
+}
+
+// served returns the name in the certificate that a client gets.
+func (f *certificateFiles) served() string {
+	f.t.Helper()
+	pair, err := f.certificate.Config().GetCertificate(&tls.ClientHelloInfo{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return leaf.Subject.CommonName
+}
+
+func (f *certificateFiles) do(steps ...error) {
+	f.t.Helper()
+	if err := errors.Join(steps...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// next lets another certificate be made elsewhere, and returns its files.
+func (f *certificateFiles) next(name string) (certFile, keyFile string) {
+	dir := f.t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	writeCertificate(f.t, certFile, keyFile, name)
+	return certFile, keyFile
+}
+
+// TestACertificateIsTakenOverWhenItIsWhole, within a second and without a restart;
+// what is broken is ignored, told once, and tried again.
+func TestACertificateIsTakenOverWhenItIsWhole(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault func(*certificateFiles) (mend func())
+	}{
+		"broken": {func(f *certificateFiles) func() {
+			f.do(os.WriteFile(f.certFile, []byte("broken"), 0o600))
+			return func() { writeCertificate(t, f.certFile, f.keyFile, "second") }
+		}},
+		"gone": {func(f *certificateFiles) func() {
+			f.do(os.Remove(f.keyFile))
+			return func() { writeCertificate(t, f.certFile, f.keyFile, "second") }
+		}},
+		"unreadable after it was replaced": {func(f *certificateFiles) func() {
+			// Root may read anything, so a folder stands in its place.
+			cert, key := f.next("second")
+			f.do(os.Rename(cert, f.certFile), os.Remove(f.keyFile), os.Mkdir(f.keyFile, 0o700))
+			return func() { f.do(os.Remove(f.keyFile), os.Rename(key, f.keyFile)) }
+		}},
+		"the certificate is replaced before the key": {func(f *certificateFiles) func() {
+			cert, key := f.next("second")
+			f.do(os.Rename(cert, f.certFile))
+			return func() { f.do(os.Rename(key, f.keyFile)) }
+		}},
+		"the key is replaced before the certificate": {func(f *certificateFiles) func() {
+			cert, key := f.next("second")
+			f.do(os.Rename(key, f.keyFile))
+			return func() { f.do(os.Rename(cert, f.certFile)) }
+		}},
+		"half written": {func(f *certificateFiles) func() {
+			cert, key := f.next("second")
+			whole, err := os.ReadFile(cert)
+			f.do(err, os.WriteFile(f.certFile, whole[:len(whole)/2], 0o600), os.Rename(key, f.keyFile))
+			return func() { f.do(os.WriteFile(f.certFile, whole, 0o600)) }
+		}},
+		"written again with its old date": {func(f *certificateFiles) func() {
+			before, err := os.Stat(f.certFile)
+			f.do(err, os.WriteFile(f.certFile, []byte("broken"), 0o600), os.Chtimes(f.certFile, before.ModTime(), before.ModTime()))
+			return func() {
+				writeCertificate(t, f.certFile, f.keyFile, "second")
+				f.do(os.Chtimes(f.certFile, before.ModTime(), before.ModTime()), os.Chtimes(f.keyFile, before.ModTime(), before.ModTime()))
+			}
+		}},
+	} {
+		f := &certificateFiles{t: t}
+		f.certFile, f.keyFile = f.next("first")
+		var err error
+		f.certificate, err = LoadCertificate(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
+		f.do(err)
+		synctest.Test(t, func(t *testing.T) {
+			go func() { _ = f.certificate.Run(t.Context()) }()
+			mend := test.fault(f)
+			<-time.After(time.Minute) // by the clock of the bubble, as below
+			if got := f.served(); got != "first" {
+				t.Errorf("%s: %s is served meanwhile", name, got)
+			}
+			mend()
+			<-time.After(certificateCheck + time.Millisecond)
+			synctest.Wait()
+			if got := f.served(); got != "second" {
+				t.Errorf("%s: mended, and %s is served", name, got)
+			}
+		})
+		if told := strings.Count(f.log.String(), "level=WARN"); told != 1 || !strings.Contains(f.log.String(), "read again") {
+			t.Errorf("%s: told %d times\n%s", name, told, f.log.String())
+		}
+	}
+}
+
+// TestAnUntouchedCertificateIsNotTakenOver, and files that make none are refused at
+// the start.
+func TestAnUntouchedCertificateIsNotTakenOver(t *testing.T) {
+	t.Parallel()
+	f := &certificateFiles{t: t}
+	f.certFile, f.keyFile = f.next("first")
+	c, err := LoadCertificate(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
+	f.do(err)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.do(c.Run(ctx))
+	})
+	if f.log.String() != "" {
+		t.Errorf("nothing has happened, and it says %s", f.log.String())
+	}
+	if _, err := LoadCertificate(f.certFile, f.certFile+".none", nil); err == nil || !strings.Contains(err.Error(), "TLS_KEY_FILE") {
+		t.Errorf("no key: %v", err)
+	}
+}
