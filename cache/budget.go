@@ -16,21 +16,17 @@ var budgetSource string
 
 var budgetScript = redis.NewScript(budgetSource)
 
-// How long nobody calls after AWS has throttled. What it grants is shared with the
-// console and everybody else in the account, and may be used up for minutes.
-const (
-	firstThrottlePause = 5 * time.Second
-	maxThrottlePause   = 5 * time.Minute
-	maxBookedAhead     = time.Second // who waits cannot do what needs no call
-)
+// maxBookedAhead is how long a call may be booked ahead: who waits cannot do what
+// needs no call.
+const maxBookedAhead = time.Second
 
-// Budget is how often all processes together may call AWS for one purpose.
+// Budget is how often all processes together may call AWS for one purpose. Where AWS
+// throttles, it goes slower (budget.lua); another purpose does not.
 type Budget struct {
 	client redis.UniversalClient
 	key    string
-	every  float64      // ms between two calls
-	struck atomic.Bool  // AWS throttled lately, as far as this process knows
-	until  atomic.Int64 // by uptime, before which this process knows not to call
+	every  float64     // ms between two calls
+	slowed atomic.Bool // as far as this process knows
 }
 
 // NewBudget returns a budget by its name, of a rate in calls per second, which
@@ -41,8 +37,7 @@ func (c *Cache) NewBudget(name string, rate float64) *Budget {
 }
 
 // Take books a call, to be made after wait. ok is false where none can be booked,
-// because too many are already or AWS throttles: then wait is after how long it is
-// worth asking again.
+// because too many are already: then wait is after how long it is worth asking again.
 func (b *Budget) Take(ctx context.Context) (wait time.Duration, ok bool, err error) {
 	_, wait, ok, err = b.book(ctx)
 	return wait, ok, err
@@ -54,33 +49,25 @@ func (b *Budget) book(ctx context.Context) (at time.Time, wait time.Duration, ok
 	if err != nil {
 		return time.Time{}, 0, false, err
 	}
-	b.struck.Store(answer[2] > 0)
 	return time.UnixMilli(answer[3]), time.Duration(answer[1]) * time.Millisecond, answer[0] == 1, nil
 }
 
-// Throttled says that AWS has refused a call because there were too many, and
-// returns for how long nobody makes another.
-func (b *Budget) Throttled(ctx context.Context) (pause time.Duration, err error) {
-	answer, err := b.run(ctx, "throttled", firstThrottlePause.Milliseconds(), maxThrottlePause.Milliseconds())
+// Throttled says that AWS has refused a call because there were too many, and returns
+// after how long it is worth booking another.
+func (b *Budget) Throttled(ctx context.Context) (wait time.Duration, err error) {
+	answer, err := b.run(ctx, "throttled", b.every)
 	if err != nil {
 		return 0, err
 	}
-	pause = time.Duration(answer[1]) * time.Millisecond
-	b.until.Store(uptime() + int64(pause))
-	return pause, nil
+	return time.Duration(answer[1]) * time.Millisecond, nil
 }
 
-// Paused returns for how long no call may be made, though it was booked: AWS has
-// throttled another of this process since. 0: it may be.
-func (b *Budget) Paused() time.Duration { return max(0, time.Duration(b.until.Load()-uptime())) }
-
-// Passed says that AWS has answered a call, so that the next pause is a short one
-// again.
+// Passed says that AWS has answered a call.
 func (b *Budget) Passed(ctx context.Context) error {
-	if !b.struck.Swap(false) {
+	if !b.slowed.Load() {
 		return nil
 	}
-	_, err := b.run(ctx, "passed", 0, 0)
+	_, err := b.run(ctx, "passed", b.every)
 	return err
 }
 
@@ -98,5 +85,6 @@ func (b *Budget) run(ctx context.Context, args ...any) ([]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("budget: %w", err)
 	}
+	b.slowed.Store(answer[2] == 1)
 	return answer, nil
 }

@@ -1,44 +1,60 @@
--- Books a call of a budget that all processes share, or stops it for a while
--- because AWS throttles.
+-- Books a call of a budget that all processes share, or has it go slower because AWS
+-- throttles, or faster again because AWS answers.
 --
--- KEYS  1 the budget: a hash of next (when the next call may be made, in ms), until
---         (none may be made before, in ms) and strikes (how often AWS throttled in a row)
+-- KEYS  1 the budget: a hash of next (when the next call may be made, in ms), share (of the
+--         rate that is used; absent: all), halved (when that was last halved, in ms) and
+--         throttled and passed (calls since then)
 -- ARGV  1 what: take, throttled or passed
---       2 take: ms between two calls; throttled: the first pause, in ms, of which each in a row is twice the one before
---       3 take: how long a call may be booked ahead, in ms; throttled: the longest pause, in ms
--- Answers {1 if it is booked, else 0; ms until then, or until it is worth asking again; strikes; then, in ms of Redis's clock}
+--       2 ms between two calls at the full rate
+--       3 take: how long a call may be booked ahead, in ms
+-- Answers {1 if it is booked, else 0; ms until then, or until it is worth asking again;
+-- 1 if it goes slower than at the full rate, else 0; then, in ms of Redis's clock}
+--
+-- A throttle halves the rate, and each call that passes gives back a twentieth of the full
+-- one. Others in the account may be throttled half of the time for hours, and so are we
+-- then; calls must go on all the same. So the rate is halved once in WINDOW, and sooner
+-- only where nearly nothing passes.
+
+local WINDOW = 20000
+local UNDER_WAY = 2000 -- calls that come back until then were booked before
+local SLOWEST = 2000   -- ms between two calls
+local STEP = 0.05
+local FURTHEST = 60000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'next', 'until', 'strikes')
-local following, stopped, strikes = tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(state[3] or 0)
-local answer
+local what, every = ARGV[1], tonumber(ARGV[2])
+local state = redis.call('HMGET', KEYS[1], 'next', 'share', 'halved', 'throttled', 'passed')
+local following, share, halved = tonumber(state[1] or 0), tonumber(state[2] or 1), tonumber(state[3] or 0)
+local throttled, passed = tonumber(state[4] or 0), tonumber(state[5] or 0)
+
+local least = math.min(1, every / SLOWEST)
+local function interval() return every / math.max(share, least) end
 
 -- A clock that went back must not stop all for as long.
-local FURTHEST, LONGEST = 60000, 300000
-if ARGV[1] == 'take' and following > now + ARGV[2] + ARGV[3] + FURTHEST then following = now end
-if stopped > now + LONGEST then stopped = 0 end
+local since = now - halved
+if since < 0 then since = WINDOW end
+if following > now + interval() + FURTHEST then following = now end
 
-if ARGV[1] == 'take' then
-  local at = math.max(now, following)
-  if stopped > now then
-    answer = {0, stopped - now, strikes, stopped}
-  elseif at - now > tonumber(ARGV[3]) then
-    answer = {0, at - now, strikes, at}
-  else
-    redis.call('HSET', KEYS[1], 'next', string.format('%.3f', at + ARGV[2]))
-    answer = {1, math.ceil(at - now), strikes, math.ceil(at)}
+local booked = 0
+local at = math.max(now, following)
+if what == 'take' then
+  if at - now <= tonumber(ARGV[3]) then
+    booked, following = 1, at + interval()
   end
-elseif ARGV[1] == 'throttled' then
-  if stopped <= now then -- else it is one of those that were on their way
-    strikes = strikes + 1
-    stopped = now + math.min(ARGV[2] * 2 ^ (strikes - 1), tonumber(ARGV[3]))
-    redis.call('HSET', KEYS[1], 'until', string.format('%.0f', stopped), 'strikes', strikes)
+elseif what == 'throttled' then
+  if since >= UNDER_WAY then throttled = throttled + 1 end
+  if since >= WINDOW or throttled > 2 * passed + 3 then
+    share = math.max(share / 2, least)
+    halved, throttled, passed = now, 0, 0
+    at = math.max(at, now + interval())
+    following = at
   end
-  answer = {0, stopped - now, strikes, stopped}
 else
-  redis.call('HDEL', KEYS[1], 'strikes')
-  answer = {0, 0, 0, now}
+  if since >= UNDER_WAY then passed = passed + 1 end
+  share = math.min(1, share + STEP)
 end
+redis.call('HSET', KEYS[1], 'next', string.format('%.3f', following), 'share', string.format('%.4f', share),
+  'halved', string.format('%.0f', halved), 'throttled', throttled, 'passed', passed)
 redis.call('PEXPIRE', KEYS[1], 3600000)
-return answer
+return {booked, math.ceil(at - now), share < 1 and 1 or 0, math.ceil(at)}

@@ -227,15 +227,16 @@ func (x *comparison) result() cache.Audited {
 	return now
 }
 
-// listed makes a call to ListExecutions within the budget, and keeps the sweep.
+// listed makes a call to ListExecutions within the budget, and keeps the sweep. It gives
+// up when AWS has throttled it for long.
 func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
-	for {
+	for begun := time.Now(); ; {
 		if err := a.options.Sweeps.ExtendSweep(ctx, machine, sweepLease); err != nil {
 			return err
 		}
 		err := paced(ctx, a.options.Listings, call)
 		budget, noBudget := errors.AsType[*errNoBudget](err)
-		if !noBudget || budget.wait > sweepLease/2 {
+		if !noBudget || budget.wait > sweepLease/2 || time.Since(begun) > sweepLease {
 			return err
 		}
 		if sleep(ctx, budget.wait); ctx.Err() != nil {

@@ -67,8 +67,7 @@ func (w *auditWorld) EndSweep(context.Context, *cache.Sweep, cache.Audited, time
 type unlimited struct{}
 
 func (unlimited) Take(context.Context) (time.Duration, bool, error) { return 0, true, nil }
-func (unlimited) Throttled(context.Context) (time.Duration, error)  { return 0, nil }
-func (unlimited) Paused() time.Duration                             { return 0 }
+func (unlimited) Throttled(context.Context) (time.Duration, error)  { return 2 * time.Second, nil }
 func (unlimited) Passed(context.Context) error                      { return nil }
 
 const auditedRetention = 15 * 24 * time.Hour

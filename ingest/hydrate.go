@@ -182,8 +182,8 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 // the deadline. That there is no budget is no failure.
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
 	again := max(inquiryRetry, due.Age/4)
-	if budget, ok := errors.AsType[*errNoBudget](err); ok {
-		again = jitter(2 * max(budget.wait, inquiryRetry, due.Age/4))
+	if budget, ok := errors.AsType[*errNoBudget](err); ok { // or calls would be free while all wait
+		again = jitter(max(2*budget.wait, inquiryRetry))
 	}
 	if due.Exact.GaveUp() { // those that are awaited come first
 		again = max(giveUpRetry, due.Age)

@@ -135,32 +135,25 @@ func (a *answers) Describe(_ context.Context, _ cache.ARN, _ Reason) (cache.Exec
 	return a.describe(n)
 }
 
-// freely is a budget without a limit that stops for a while when AWS throttles.
+// freely is a budget without a limit, of which a call in two seconds is left when AWS
+// throttles.
 type freely struct {
-	mu      sync.Mutex
-	until   time.Time
-	strikes int
+	mu   sync.Mutex
+	next time.Time
 }
 
 func (f *freely) Take(context.Context) (time.Duration, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	wait := time.Until(f.until)
+	wait := time.Until(f.next)
 	return max(wait, 0), wait <= 0, nil
 }
 
 func (f *freely) Throttled(context.Context) (time.Duration, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.strikes++
-	f.until = time.Now().Add(5 * time.Second << f.strikes)
-	return time.Until(f.until), nil
-}
-
-func (f *freely) Paused() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return max(0, time.Until(f.until))
+	f.next = time.Now().Add(2 * time.Second)
+	return time.Until(f.next), nil
 }
 
 func (f *freely) Passed(context.Context) error { return nil }
@@ -194,14 +187,14 @@ func TestHydration(t *testing.T) {
 		"it does not know the execution": {describe: refusing(ErrUnknown), after: 3 * time.Second, want: []cache.Completeness{cache.OutputGivenUp}, least: 1, most: 1},
 		"we may not ask":                 {describe: refusing(ErrDenied), after: 30 * time.Second, want: []cache.Completeness{cache.OutputGivenUp}, least: 1, most: 1, left: 1},
 		"AWS throttles": {describe: refusing(ErrThrottled), after: deadline + 3*time.Second,
-			want: []cache.Completeness{cache.OutputGivenUp}, least: 2, most: 4, left: 1},
-		"AWS throttles, not yet given up": {describe: refusing(ErrThrottled), after: deadline - 3*time.Second, want: nil, least: 2, most: 4, left: 1},
+			want: []cache.Completeness{cache.OutputGivenUp}, least: 14, most: 31, left: 1},
+		"AWS throttles, not yet given up": {describe: refusing(ErrThrottled), after: deadline - 3*time.Second, want: nil, least: 13, most: 30, left: 1},
 		"AWS throttles for an hour": {describe: func(call int) (cache.Execution, error) {
-			if call < 8 {
+			if call < 25 { // a minute in which it is awaited, and then ever more rarely
 				return cache.Execution{}, ErrThrottled
 			}
 			return described(cache.Complete)(call)
-		}, after: 24 * time.Hour, want: []cache.Completeness{cache.OutputGivenUp, cache.Complete}, least: 8, most: 8},
+		}, after: 24 * time.Hour, want: []cache.Completeness{cache.OutputGivenUp, cache.Complete}, least: 25, most: 25},
 		"nobody may ask": {noBudget: true, after: deadline + 3*time.Second, want: []cache.Completeness{cache.OutputGivenUp}, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +289,6 @@ func (s *slowly) Take(context.Context) (time.Duration, bool, error) {
 }
 
 func (s *slowly) Throttled(context.Context) (time.Duration, error) { return 0, nil }
-func (s *slowly) Paused() time.Duration                            { return 0 }
 func (s *slowly) Passed(context.Context) error                     { return nil }
 
 // TestDeadlineIsKept: where more outputs are left out than may be asked for, those that

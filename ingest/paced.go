@@ -12,11 +12,9 @@ type Budget interface {
 	// Take books a call, to be made after wait; where it is not ok, wait is after
 	// how long it is worth asking again.
 	Take(ctx context.Context) (wait time.Duration, ok bool, err error)
-	// Throttled says that AWS refused a call, and returns for how long nobody makes
-	// another.
-	Throttled(ctx context.Context) (pause time.Duration, err error)
-	// Paused returns for how long no call may be made, though it was booked.
-	Paused() time.Duration
+	// Throttled says that AWS refused a call, and returns after how long it is worth
+	// booking another.
+	Throttled(ctx context.Context) (wait time.Duration, err error)
 	// Passed says that AWS has answered.
 	Passed(ctx context.Context) error
 }
@@ -40,13 +38,10 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 	if sleep(ctx, wait); ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if pause := b.Paused(); pause > 0 {
-		return &errNoBudget{pause}
-	}
 	err = call(ctx)
 	if errors.Is(err, ErrThrottled) {
-		pause, budgetErr := b.Throttled(ctx)
-		return errors.Join(&errNoBudget{pause}, budgetErr)
+		wait, budgetErr := b.Throttled(ctx)
+		return errors.Join(&errNoBudget{wait}, budgetErr)
 	}
 	if err == nil {
 		_ = b.Passed(ctx) // or the next one says it
