@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -13,19 +12,9 @@ const (
 	writePiece   = 64 << 10        // bytes
 )
 
-// impatientListener accepts connections that do not wait for ever for somebody
-// who does not read. One deadline for a whole answer would not do: an answer may
-// take long and a stream never ends, so each piece has one of its own.
-type impatientListener struct{ net.Listener }
-
-func (l impatientListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &impatientConn{Conn: c}, nil
-}
-
+// impatientConn does not wait for ever for somebody who does not read. One deadline
+// for a whole answer would not do: an answer may take long and a stream never ends,
+// so each piece has one of its own.
 type impatientConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
@@ -34,7 +23,8 @@ type impatientConn struct {
 // begun is what connections count time from, by a clock that nobody sets.
 var begun = time.Now()
 
-// Write fails if a piece is not taken within 4 to 6 seconds.
+// Write fails if a piece is not taken within 4 to 6 seconds. The connection is of
+// no use then, and ends for whoever still reads from it too.
 func (c *impatientConn) Write(b []byte) (written int, err error) {
 	for {
 		if err := c.renew(); err != nil {
@@ -42,8 +32,12 @@ func (c *impatientConn) Write(b []byte) (written int, err error) {
 		}
 		n, err := c.Conn.Write(b[:min(len(b), writePiece)])
 		written += n
-		if b = b[n:]; err != nil || len(b) == 0 {
+		if err != nil {
+			c.abandon()
 			return written, err
+		}
+		if b = b[n:]; len(b) == 0 {
+			return written, nil
 		}
 	}
 }
@@ -59,21 +53,22 @@ func (c *impatientConn) renew() error {
 	return c.Conn.SetWriteDeadline(time.Now().Add(writeLimit))
 }
 
-// SetWriteDeadline implements net.Conn. net/http lifts the deadline behind each
-// answer, which would leave the next one without any: an own deadline is as good
-// as none for who writes, because each write moves it.
-func (c *impatientConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() {
-		return nil
+// abandon closes the connection without waiting for what was not taken, which
+// would keep memory of the kernel for minutes.
+func (c *impatientConn) abandon() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
-	c.renewed.Store(0)
-	return c.Conn.SetWriteDeadline(t)
+	_ = c.Close() // the error of the write says what happened
 }
 
+// SetWriteDeadline implements net.Conn and does nothing: every write has a deadline
+// of its own. net/http lifts those it knows of behind each answer, which would
+// leave the next one without any.
+func (c *impatientConn) SetWriteDeadline(time.Time) error { return nil }
+
 // SetDeadline implements net.Conn.
-func (c *impatientConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
+func (c *impatientConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
 // CloseWrite lets net/http say that it has said all, before it closes: without it
 // the answer to a request that is cut off would be lost.

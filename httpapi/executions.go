@@ -45,7 +45,7 @@ func (s *Server) postExecution(x *exchange) error {
 		return forbidden("this token may not register executions: that needs the scope register")
 	}
 	var body registration
-	if err := readJSON(x.w, x.r, maxRegistration, &body); err != nil {
+	if err := x.readJSON(maxRegistration, &body); err != nil {
 		return err
 	}
 	reg, err := body.check()
@@ -103,20 +103,15 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // readJSON reads a body of at most limit bytes into v. Its errors are problems
 // that name what is wrong.
-func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+func (x *exchange) readJSON(limit int, v any) error {
+	if kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return unsupportedMediaType()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return payloadTooLarge(limit)
-	case err != nil:
-		return invalid("body: could not be read")
+	body, err := x.readBody(limit)
+	if err != nil {
+		return err
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it is here
-	body = bytes.TrimPrefix(body, byteOrderMark)                   // some clients write it, and RFC 8259 lets us ignore it
+	body = bytes.TrimPrefix(body, byteOrderMark) // some clients write it, and RFC 8259 lets us ignore it
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {
@@ -128,11 +123,43 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int, v any) error {
 	return nil
 }
 
+// bodyCost is what a body counts for that arrives, at least: what its connection
+// costs meanwhile, in bytes.
+const bodyCost = 16 << 10
+
+// readBody reads the body of a request. It may take its time to arrive, and so has
+// no place among the requests that are being answered.
+func (x *exchange) readBody(limit int) ([]byte, error) {
+	x.leave()
+	cost := int64(limit)
+	if n := x.r.ContentLength; n >= 0 {
+		cost = min(n, cost)
+	}
+	cost = max(cost, bodyCost)
+	if !x.server.bodies.take(x.holder, cost) {
+		return nil, unavailable("too many requests arrive at once", nil)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
+	x.server.bodies.give(x.holder, cost)
+	if err := x.enter(); err != nil {
+		return nil, err
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, payloadTooLarge(limit)
+	case err != nil:
+		return nil, invalid("body: could not be read")
+	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // it is here
+	return body, nil
+}
+
 // post serves a route that is not ours.
 func (s *Server) post(p Post) func(*exchange) error {
 	return func(x *exchange) error {
 		var body jsontext.Value
-		if err := readJSON(x.w, x.r, p.Limit, &body); err != nil {
+		if err := x.readJSON(p.Limit, &body); err != nil {
 			return err
 		}
 		status, data, err := p.Answer(x.r.Context(), &x.caller, body)

@@ -81,6 +81,10 @@ func (s *Server) getHealth(x *exchange) error {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, reason.public())
 	}
+	if s.accepts.lately() {
+		h.Status = "degraded"
+		h.Reasons = append(h.Reasons, "connections: not all are accepted")
+	}
 	if s.draining.Load() {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, "shutting down")

@@ -33,7 +33,7 @@ func (s *Server) getExecutions(x *exchange) error {
 		return err
 	}
 	if x.wantsStream() {
-		return x.linger(streamEnd(), func(x *exchange) error { return x.feed(q) })
+		return x.linger(1, streamEnd(), func(x *exchange) error { return x.feed(q) })
 	}
 	page, err := s.options.Lists.List(x.r.Context(), q)
 	if err != nil {

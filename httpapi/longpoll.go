@@ -14,15 +14,15 @@ import (
 	"statuscache/cache"
 )
 
-// linger goes on with a request that takes long, until a certain time at most.
-// The context of the request ends then, or when it must not go on any more, and
-// the cause says why.
-func (x *exchange) linger(until time.Time, rest func(*exchange) error) error {
+// linger goes on with a request that takes long, until a certain time at most. It
+// counts as one for each of the executions that it is about. The context of the
+// request ends then, or when it must not go on any more, and the cause says why.
+func (x *exchange) linger(executions int, until time.Time, rest func(*exchange) error) error {
 	if x.guest != nil { // it has waited already and goes on to wait for something else
 		x.guest.over.Reset(time.Until(until))
 		return rest(x)
 	}
-	g, err := x.server.room.enter(x, until)
+	g, err := x.server.room.enter(x, executions, until)
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,7 @@ func (x *exchange) linger(until time.Time, rest func(*exchange) error) error {
 		return nil
 	}
 	defer x.server.room.leave(g)
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // the answer gets one of its own
 	defer context.AfterFunc(x.r.Context(), func() { g.end(errGone) })()
 	x.r, x.guest = x.r.WithContext(g.ctx), g
 	return rest(x)
@@ -242,7 +243,7 @@ func (x *exchange) hold(arn cache.ARN, w wish, r *cache.Record) error {
 	if !g.enter(caller, arn) {
 		return x.answer(r, wish{}, nil)
 	}
-	err := x.linger(w.until(x.start), func(x *exchange) error {
+	err := x.linger(1, w.until(x.start), func(x *exchange) error {
 		r, err := x.await(arn, w, r)
 		g.leave(caller)
 		return x.answer(r, w, err)

@@ -185,9 +185,10 @@ func TestTooManyWait(t *testing.T) {
 	e := running(t, "poll", "ada")
 	s.apply(e)
 	ada := s.key("ada")
-	s.room.mu.Lock()
-	s.room.callers["ada"] = maxWaitingCaller
-	s.room.mu.Unlock()
+	holder := s.callers.of("ada")
+	for s.room.places.take(holder, 1) {
+		continue
+	}
 	got := s.askOnce("GET", statusPath+string(e.ARN)+"?wait=20", ada)
 	if got.status != 503 || got.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", got)

@@ -1,8 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
-	"net/http"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -24,30 +25,22 @@ type batch struct {
 // postStatus is POST /v1/status.
 func (s *Server) postStatus(x *exchange) error {
 	var body batch
-	if err := readJSON(x.w, x.r, maxBatchBody, &body); err != nil {
+	if err := x.readJSON(maxBatchBody, &body); err != nil {
 		return err
 	}
 	items, err := newItems(body.ExecutionARNs, maxBatch)
 	if err != nil {
 		return err
 	}
-	unheard := 0
-	arns := items.arns()
-	for i, found := range s.options.Sets.GetMany(x.r.Context(), arns) {
-		it := items.valid[i]
-		it.record = found.Record
-		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {
-			it.problem = problemOf(found.Err)
-			unheard++
-		}
+	if err := items.find(x); err != nil {
+		return err
 	}
-	if unheard > 0 && unheard == len(arns) {
-		return items.valid[0].problem // it is not about this one or that
-	}
-	b := append([]byte(nil), `{"success":true,"data":{"results":`...)
-	b = append(items.appendResults(b, x), `}}`...)
+	var answer parts
+	answer.text(`{"success":true,"data":{"results":`)
+	items.results(&answer, x)
+	answer.text(`}}`)
 	x.w.Header()["Cache-Control"] = noStore
-	x.send(http.StatusOK, jsonType, b)
+	answer.send(x)
 	return nil
 }
 
@@ -59,28 +52,37 @@ type item struct {
 	problem *problem      // nil: none that was found so far
 }
 
-// items are the executions of one request, in its order.
+// items are the executions of one request.
 type items struct {
-	all   []item
-	valid []*item // those whose ARN is well formed
+	all   []*item // in its order; what is named twice is there twice
+	valid []*item // those whose ARN is well formed, each once
 }
 
 func newItems(texts []string, limit int) (*items, error) {
 	if len(texts) == 0 || len(texts) > limit {
 		return nil, invalid("executionArns: must be 1 to %d ARNs", limit)
 	}
-	list := &items{all: make([]item, len(texts))}
+	list := &items{all: make([]*item, len(texts))}
+	known := make(map[string]*item, len(texts))
 	for i, text := range texts {
-		it := &list.all[i]
-		it.text = text
-		var err error
-		if it.arn, err = cache.ParseARN(text); err != nil {
-			it.problem = invalid("executionArn: %s", err)
-			continue
+		it := known[text]
+		if it == nil {
+			it = newItem(text)
+			if known[text] = it; it.problem == nil {
+				list.valid = append(list.valid, it)
+			}
 		}
-		list.valid = append(list.valid, it)
+		list.all[i] = it
 	}
 	return list, nil
+}
+
+func newItem(text string) *item {
+	arn, err := cache.ParseARN(text)
+	if err != nil {
+		return &item{text: text, problem: invalid("executionArn: %s", err)}
+	}
+	return &item{text: text, arn: arn}
 }
 
 func (list *items) arns() []cache.ARN {
@@ -89,6 +91,53 @@ func (list *items) arns() []cache.ARN {
 		arns[i] = it.arn
 	}
 	return arns
+}
+
+// find looks the items up. It is an error if that was possible for none.
+func (list *items) find(x *exchange) error {
+	done, err := x.turn(x.r.Context(), len(list.valid), turnLimit)
+	if err != nil {
+		return err
+	}
+	defer done()
+	unheard := 0
+	for i, found := range x.server.options.Sets.GetMany(x.r.Context(), list.arns()) {
+		it := list.valid[i]
+		it.record = found.Record
+		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {
+			it.problem = problemOf(found.Err)
+			unheard++
+		}
+	}
+	if unheard > 0 && unheard == len(list.valid) {
+		return list.valid[0].problem // it is not about this one or that
+	}
+	return nil
+}
+
+// How long it may take until the executions of a request may be read.
+const (
+	turnLimit     = 200 * time.Millisecond
+	turnLimitWait = 2 * time.Second // of one that has waited for long
+)
+
+// turn waits until so many executions may be read at once: those of one caller
+// after one another, and of all callers not so many that single reads are late.
+func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.reads, x.server.reads
+	if err := own.Acquire(ctx, n); err != nil {
+		return nil, unavailable("too many executions are asked for at once", err)
+	}
+	if err := all.Acquire(ctx, n); err != nil {
+		own.Release(n)
+		return nil, unavailable("too many executions are asked for at once", err)
+	}
+	return func() {
+		all.Release(n)
+		own.Release(n)
+	}, nil
 }
 
 // wrong returns what keeps an item from being told, or nil.
@@ -104,26 +153,25 @@ func (it *item) wrong(x *exchange) *problem {
 	return nil
 }
 
-// appendResults appends the array of all items.
-func (list *items) appendResults(b []byte, x *exchange) []byte {
-	first := len(b)
-	b = append(b, '[')
-	for i := range list.all {
+// results adds the array of all items to an answer.
+func (list *items) results(answer *parts, x *exchange) {
+	first := answer.length
+	answer.text(`[`)
+	for i, it := range list.all {
 		if i > 0 {
-			b = append(b, ',')
+			answer.text(`,`)
 		}
-		it := &list.all[i]
 		p := it.wrong(x)
-		if p == nil && len(b)-first+len(it.record.Data()) > maxManyAnswer {
+		if p == nil && answer.length-first+len(it.record.Data()) > maxManyAnswer {
 			p = tooMuch()
 		}
 		if p != nil {
-			b = p.appendItem(b, it.text)
+			answer.own(p.appendItem(nil, it.text))
 		} else {
-			b = append(b, it.record.Data()...)
+			answer.shared(it.record)
 		}
 	}
-	return append(b, ']')
+	answer.text(`]`)
 }
 
 func tooMuch() *problem {

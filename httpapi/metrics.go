@@ -72,20 +72,3 @@ func (m *routeMetrics) observe(code int, took time.Duration) {
 	}
 	(*o).Observe(took.Seconds())
 }
-
-// limitCounter bounds how many are inside at once. The zero value lets everybody
-// in.
-type limitCounter struct {
-	inside atomic.Int64
-	limit  int64
-}
-
-func (c *limitCounter) enter() bool {
-	if n := c.inside.Add(1); c.limit > 0 && n > c.limit {
-		c.inside.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (c *limitCounter) leave() { c.inside.Add(-1) }

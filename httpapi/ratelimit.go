@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	maxBuckets     = 100_000 // principals with a bucket; whoever falls out starts afresh
-	burstSeconds   = 2       // a bucket holds the requests of so many seconds
-	preparedStates = 4096    // header values made in advance
+	burstSeconds   = 2    // a bucket holds the requests of so many seconds
+	preparedStates = 4096 // header values made in advance
 )
 
 // rateLimits lets each principal make so many requests per second in this
@@ -22,7 +21,6 @@ const (
 type rateLimits struct {
 	perSecond int
 	burst     int
-	buckets   bounded.ByText[*rate.Limiter]
 	policy    []string
 	states    [][]string // the header RateLimit by what is left
 }
@@ -34,7 +32,6 @@ func newRateLimits(perSecond int) *rateLimits {
 	l := &rateLimits{
 		perSecond: perSecond,
 		burst:     burstSeconds * perSecond,
-		buckets:   bounded.NewByText[*rate.Limiter](maxBuckets),
 	}
 	l.policy = []string{fmt.Sprintf(`"default";q=%d;w=%d`, l.burst, burstSeconds)}
 	for left := range min(l.burst+1, preparedStates) {
@@ -43,25 +40,45 @@ func newRateLimits(perSecond int) *rateLimits {
 	return l
 }
 
-// take counts a request of a principal, and writes the headers that tell how
-// many more there may be.
-func (l *rateLimits) take(h http.Header, principal string, now time.Time) error {
+// bucket returns a full bucket for somebody new.
+func (l *rateLimits) bucket() *rate.Limiter {
 	if l == nil {
 		return nil
 	}
-	bucket, ok := l.buckets.Get(principal)
-	if !ok {
-		bucket = l.buckets.GetOrSet(principal, rate.NewLimiter(rate.Limit(l.perSecond), l.burst))
+	return rate.NewLimiter(rate.Limit(l.perSecond), l.burst)
+}
+
+// take counts a request against a bucket, and writes the headers that tell how
+// many more there may be.
+func (l *rateLimits) take(h http.Header, bucket *rate.Limiter, now time.Time) error {
+	if l == nil {
+		return nil
 	}
 	allowed := bucket.AllowN(now, 1)
 	tokens := bucket.TokensAt(now)
-	h["Ratelimit-Policy"] = l.policy
-	h["Ratelimit"] = l.state(int(max(tokens, 0)))
+	l.describeIn(h, tokens)
 	if !allowed {
 		missing := 1 - tokens
 		return rateLimitExceeded(time.Duration(missing / float64(l.perSecond) * float64(time.Second)))
 	}
 	return nil
+}
+
+// owe counts what a request that was let in costs more than others. The bucket may
+// be overdrawn by that: the next request waits for it.
+func (l *rateLimits) owe(h http.Header, bucket *rate.Limiter, now time.Time, more int) {
+	if l == nil {
+		return
+	}
+	for ; more > 0; more -= l.burst {
+		bucket.ReserveN(now, min(more, l.burst))
+	}
+	l.describeIn(h, bucket.TokensAt(now))
+}
+
+func (l *rateLimits) describeIn(h http.Header, tokens float64) {
+	h["Ratelimit-Policy"] = l.policy
+	h["Ratelimit"] = l.state(int(max(tokens, 0)))
 }
 
 func (l *rateLimits) state(left int) []string {

@@ -11,13 +11,6 @@ import (
 	"statuscache/cache"
 )
 
-// How many requests may wait at once, in this process. A caller may not have
-// all of it, but nearly: one API key may ask on behalf of many.
-const (
-	maxWaiting       = 80_000
-	maxWaitingCaller = 60_000
-)
-
 // How the tokens of those who wait are looked after.
 const (
 	lookAgain   = 1500 * time.Millisecond // a JWT that is no longer good is noticed after that at most
@@ -37,12 +30,12 @@ var (
 // many there are and ends them: all when the server stops, and those of a token
 // when that is no longer good.
 type room struct {
-	auth *authenticator
+	auth   *authenticator
+	places *pool // one for each execution that is waited for
 
 	mu      sync.Mutex
 	stopped bool
-	count   int
-	callers map[string]int // by bucket
+	count   int // of requests
 	parties map[string]*party
 }
 
@@ -59,35 +52,35 @@ type party struct {
 // context for all that can end it.
 type guest struct {
 	token  string // the header Authorization as it came
-	bucket string
+	holder *holder
+	cost   int64 // in places
 	ctx    context.Context
 	end    context.CancelCauseFunc
 	over   *time.Timer
 }
 
-func newRoom(auth *authenticator) *room {
-	return &room{auth: auth, callers: map[string]int{}, parties: map[string]*party{}}
+func newRoom(auth *authenticator, places *pool) *room {
+	return &room{auth: auth, places: places, parties: map[string]*party{}}
 }
 
-// enter lets a request wait until a certain time. Its context ends then, or when
-// it must not go on, with the reason as its cause; leave is to be called in any
-// case.
-func (m *room) enter(x *exchange, until time.Time) (*guest, error) {
-	// The request's own context ends when net/http lets go of it.
-	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
-	g := &guest{token: x.r.Header.Get("Authorization"), bucket: x.caller.bucket(), ctx: ctx, end: end}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.count >= maxWaiting || m.callers[g.bucket] >= maxWaitingCaller {
-		end(nil)
+// enter lets a request wait for so many executions until a certain time. Its
+// context ends then, or when it must not go on, with the reason as its cause; leave
+// is to be called in any case.
+func (m *room) enter(x *exchange, executions int, until time.Time) (*guest, error) {
+	cost := int64(executions)
+	if !m.places.take(x.holder, cost) {
 		return nil, unavailable("too many requests are waiting", nil)
 	}
+	// The request's own context ends when net/http lets go of it.
+	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
+	g := &guest{token: x.r.Header.Get("Authorization"), holder: x.holder, cost: cost, ctx: ctx, end: end}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.stopped {
 		end(errStopping)
 	}
 	g.over = time.AfterFunc(time.Until(until), func() { end(errOver) })
 	m.count++
-	m.callers[g.bucket]++
 	p := m.parties[g.token]
 	if p == nil {
 		p = &party{expires: x.caller.expires, guests: map[*guest]struct{}{}}
@@ -106,12 +99,10 @@ func (m *room) enter(x *exchange, until time.Time) (*guest, error) {
 func (m *room) leave(g *guest) {
 	g.over.Stop()
 	g.end(nil)
+	m.places.give(g.holder, g.cost)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.count--
-	if m.callers[g.bucket]--; m.callers[g.bucket] == 0 {
-		delete(m.callers, g.bucket)
-	}
 	p := m.parties[g.token]
 	if delete(p.guests, g); len(p.guests) == 0 {
 		delete(m.parties, g.token)

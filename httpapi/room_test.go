@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,24 +62,25 @@ func inRoom(t *testing.T, happen func(m *room, k *fakeKeys, x *exchange)) (took 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		keys := &fakeKeys{}
-		m := newRoom(&authenticator{keys: keys})
+		places := &pool{limit: 10, greed: shareNearly}
+		m := newRoom(&authenticator{keys: keys}, places)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = m.run(ctx) }()
-		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true, key: &cache.Key{}}}
+		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true, key: &cache.Key{}}, holder: &holder{held: make([]atomic.Int64, 1)}}
 		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
 		begun := time.Now()
 		if happen != nil {
 			happen(m, keys, x)
 		}
-		g, err := m.enter(x, begun.Add(time.Hour))
+		g, err := m.enter(x, 1, begun.Add(time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-g.ctx.Done()
 		took, cause = time.Since(begun), context.Cause(g.ctx)
 		m.leave(g)
-		if m.waiting() != 0 || len(m.callers) != 0 || len(m.parties) != 0 {
+		if m.waiting() != 0 || places.taken.Load() != 0 || len(m.parties) != 0 {
 			t.Errorf("left behind: %+v", m)
 		}
 		cancel()

@@ -6,13 +6,6 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// How many requests may be inside at once, by route. Beyond that they are
-// refused at once, which is better than all of them being late.
-const (
-	maxReads  = 20_000
-	maxOthers = 1_000
-)
-
 // routes builds the way of a request. The status route is the hot one: it is
 // found here, because the router costs half of a request (gorilla/mux 1.8.1).
 func (s *Server) routes() http.Handler {
@@ -24,7 +17,7 @@ func (s *Server) routes() http.Handler {
 			router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(rt, w, r) })
 		}
 	}
-	below := s.route("/v1/*", unknownPath, maxReads)
+	below := s.route("/v1/*", unknownPath, s.limits.Reads)
 	router.PathPrefix("/v1/").HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(below, w, r) })
 	elsewhere := s.openRoute("*", unknownPath)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(elsewhere, w, r) })
@@ -45,17 +38,17 @@ const statusRoute = "/v1/status/{executionArn}"
 func (s *Server) routeTable() map[string]*route {
 	get := []string{http.MethodGet, http.MethodHead}
 	routes := map[string]*route{
-		statusRoute:      s.route(statusRoute, s.getStatus, maxReads, get...),
-		"/v1/status":     s.route("/v1/status", s.postStatus, maxOthers, http.MethodPost),
-		"/v1/wait":       s.route("/v1/wait", s.postWait, maxOthers, http.MethodPost),
-		"/v1/executions": s.route("/v1/executions", s.executions, maxOthers, http.MethodGet, http.MethodHead, http.MethodPost),
+		statusRoute:      s.route(statusRoute, s.getStatus, s.limits.Reads, get...),
+		"/v1/status":     s.route("/v1/status", s.postStatus, s.limits.Others, http.MethodPost),
+		"/v1/wait":       s.route("/v1/wait", s.postWait, s.limits.Others, http.MethodPost),
+		"/v1/executions": s.route("/v1/executions", s.executions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}
 	for path, p := range s.pages {
 		routes[path] = s.openRoute(path, p.serve, get...)
 	}
 	for _, p := range s.options.Posts {
-		routes[p.Path] = s.route(p.Path, s.post(p), maxOthers, http.MethodPost)
+		routes[p.Path] = s.route(p.Path, s.post(p), s.limits.Others, http.MethodPost)
 	}
 	return routes
 }
@@ -63,12 +56,12 @@ func (s *Server) routeTable() map[string]*route {
 func (s *Server) route(name string, handle func(*exchange) error, limit int64, methods ...string) *route {
 	return &route{
 		name: name, methods: methods, handle: handle,
-		inFlight: limitCounter{limit: limit}, metrics: s.metrics.route(name), waits: s.metrics.route(name + " waiting"),
+		places: s.newPool(limit, shareEvenly), metrics: s.metrics.route(name), waits: s.metrics.route(name + " waiting"),
 	}
 }
 
 func (s *Server) openRoute(name string, handle func(*exchange) error, methods ...string) *route {
-	rt := s.route(name, handle, maxReads, methods...)
+	rt := s.route(name, handle, s.limits.Others, methods...)
 	rt.open = true
 	return rt
 }

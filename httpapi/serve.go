@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -20,13 +19,13 @@ const (
 
 // route is one resource and how it is served.
 type route struct {
-	name     string // as metrics and the log call it
-	methods  []string
-	open     bool // no token needed
-	handle   func(*exchange) error
-	inFlight limitCounter
-	metrics  *routeMetrics
-	waits    *routeMetrics // of requests that waited, which say nothing about how fast the service is
+	name    string // as metrics and the log call it
+	methods []string
+	open    bool // no token needed
+	handle  func(*exchange) error
+	places  *pool // for requests that are being answered
+	metrics *routeMetrics
+	waits   *routeMetrics // of requests that waited, which say nothing about how fast the service is
 }
 
 // exchange is one request and the answer to it.
@@ -38,7 +37,8 @@ type exchange struct {
 	start  time.Time
 	id     [1]string // of the request; an array, so that it is a header value as it stands
 	caller Principal // the zero value until the token was checked
-	inside bool      // counted among those of its route
+	holder *holder   // who takes room for it: its address, and from when its token was checked its caller
+	inside bool      // it has a place of its route
 	guest  *guest    // while it waits or after it did
 	moved  bool      // it is answered by a copy of this, see linger
 	status int       // of the answer; 0: none yet
@@ -62,7 +62,7 @@ var (
 
 // serve answers one request: it is the one way in for every route.
 func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
-	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now()}
+	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now(), holder: s.addressOf(r.Context())}
 	x.id[0] = requestID(r)
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
@@ -90,8 +90,8 @@ func (x *exchange) run() error {
 		}
 		return methodNotAllowed(x.route.methods)
 	}
-	if x.inside = x.route.inFlight.enter(); !x.inside {
-		return unavailable("too many requests at once", nil)
+	if err := x.enter(); err != nil {
+		return err
 	}
 	defer x.leave()
 	if headerBytes(x.r.Header) > maxHeaderBytes {
@@ -108,13 +108,23 @@ func (x *exchange) run() error {
 	return x.route.handle(x)
 }
 
-// leave makes room for another request of the route.
+// enter takes a place of the route.
+func (x *exchange) enter() error {
+	if x.inside = x.route.places.take(x.holder, 1); !x.inside {
+		return errCrowded
+	}
+	return nil
+}
+
+// leave gives the place to another request of the route.
 func (x *exchange) leave() {
 	if x.inside {
 		x.inside = false
-		x.route.inFlight.leave()
+		x.route.places.give(x.holder, 1)
 	}
 }
+
+var errCrowded = unavailable("too many requests at once", nil)
 
 // boundBody gives the body a while to arrive, whether anybody reads it or not:
 // net/http waits for the rest of it before it answers. A deadline of the server
@@ -142,28 +152,15 @@ func (x *exchange) admit() error {
 	if x.caller, err = x.server.auth.authenticate(x.r.Context(), x.r.Header["Authorization"]); err != nil {
 		return err
 	}
-	if err := x.server.limits.take(x.w.Header(), x.caller.bucket(), x.start); err != nil {
+	caller := x.server.callers.of(x.caller.bucket())
+	if !x.route.places.pass(x.holder, caller, 1) {
+		return errCrowded
+	}
+	x.holder = caller
+	if err := x.server.rates.take(x.w.Header(), caller.bucket, x.start); err != nil {
 		return err
 	}
 	return x.server.auth.spend(x.r.Context(), &x.caller)
-}
-
-// send writes a whole answer. The body may be shared: it is only read.
-func (x *exchange) send(status int, contentType []string, body []byte) {
-	h := x.w.Header()
-	h["Content-Type"] = contentType
-	if x.r.Method == http.MethodHead && h["Content-Length"] == nil {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	}
-	x.status = status
-	x.w.WriteHeader(status)
-	if x.r.Method == http.MethodHead {
-		return
-	}
-	n, err := x.w.Write(body)
-	if x.bytes = n; err != nil {
-		x.failed = errors.Join(x.failed, err)
-	}
 }
 
 func (x *exchange) fail(err error) {
@@ -182,7 +179,23 @@ func (x *exchange) fail(err error) {
 		return // too late to say anything else
 	}
 	p.writeHeaders(x.w.Header())
-	x.send(p.status, jsonType, p.body())
+	x.refuse(p)
+}
+
+// refuse tells what is wrong. It needs no place of the route, so over HTTP/2, where
+// a client can refuse to take a body, a bound of its own holds: beyond it there is
+// only the head, which nobody can refuse.
+func (x *exchange) refuse(p *problem) {
+	body := p.body()
+	if x.shared() {
+		clear(x.r.Header) // they may be large, and the client slow
+		if x.server.refusals.take(x.holder, 1) {
+			defer x.server.refusals.give(x.holder, 1)
+		} else {
+			body = nil
+		}
+	}
+	x.send(p.status, jsonType, body)
 }
 
 // statusGone is logged for a client that hung up before it was answered, as nginx

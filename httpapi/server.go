@@ -2,13 +2,10 @@ package httpapi
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -16,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"statuscache/cache"
 )
@@ -81,6 +79,7 @@ type Options struct {
 	LogLevel      slog.Level           // of those lines; a request is INFO, one that failed here WARN
 	Metrics       *prometheus.Registry // nil: one of its own
 	Posts         []Post               // further routes
+	Limits        Limits
 }
 
 // Post is a route that is not of this service and shares its checks: token,
@@ -98,12 +97,21 @@ type Server struct {
 	options        Options
 	auth           *authenticator
 	signingKeys    *keySet // nil: no JWTs
-	limits         *rateLimits
+	limits         Limits
+	pools          int // how many there are
+	callers        *holders
+	addresses      *holders
+	bodies         *pool // bytes of requests that arrive
+	answers        *pool // bytes of large answers that are sent
+	refusals       *pool // places for answers that say what is wrong, over HTTP/2
+	reads          *semaphore.Weighted
+	rates          *rateLimits
 	room           *room
 	grace          *grace
 	pages          map[string]*page // by path
 	log            *accessLog
 	metrics        *metrics
+	accepts        *acceptErrors
 	draining       atomic.Bool
 	unknownMessage string
 	handler        http.Handler
@@ -120,7 +128,8 @@ func New(o Options) *Server {
 	s := &Server{
 		options: o,
 		auth:    &authenticator{keys: o.Keys},
-		limits:  newRateLimits(o.RateLimit),
+		limits:  o.Limits.orDefaults(),
+		rates:   newRateLimits(o.RateLimit),
 		log:     &accessLog{w: o.AccessLog, json: o.LogJSON, level: o.LogLevel},
 		metrics: newMetrics(o.Metrics),
 		unknownMessage: fmt.Sprintf("nothing is known of this execution; finished ones are kept for %s",
@@ -131,7 +140,8 @@ func New(o Options) *Server {
 		s.auth.tokens = newTokens(*o.JWT, s.signingKeys)
 		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.signingKeys.ready})
 	}
-	s.room = newRoom(s.auth)
+	s.accepts = newAcceptErrors(o.Log, o.Metrics)
+	s.share()
 	s.grace = newGrace(o.StateMachines)
 	s.metrics.observeRoom(o.Metrics, s.room)
 	s.pages = pages()
@@ -165,67 +175,3 @@ func (s *Server) Run(ctx context.Context) error {
 // goes on answering, and closes each connection behind its answer: a request that
 // crosses with the end of a connection would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }
-
-// Serve answers requests on public and on admin until ctx ends, then ends those
-// that wait and lets those that are being answered finish, for as long as
-// shutdownLimit. Either listener may be nil.
-func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
-	g, ctx := errgroup.WithContext(ctx)
-	if public != nil {
-		public = patientListener{Listener: impatientListener{public}, tls: s.options.TLS != nil}
-	}
-	if s.options.TLS != nil && public != nil { // net/http has to see it for HTTP/2
-		public = tls.NewListener(public, s.options.TLS.Config())
-		g.Go(func() error { return s.options.TLS.Run(ctx) })
-	}
-	for _, each := range []struct {
-		listener net.Listener
-		handler  http.Handler
-	}{{public, s.handler}, {admin, s.Admin()}} {
-		if each.listener == nil {
-			continue
-		}
-		server := hardened(each.handler, s.options.Log)
-		lot := newParkingLot(each.listener.Addr(), &s.draining)
-		server.BaseContext = func(net.Listener) context.Context {
-			return context.WithValue(context.WithoutCancel(ctx), parkingKey{}, lot)
-		}
-		for _, l := range []net.Listener{each.listener, lot} {
-			g.Go(func() error { return serve(server, l) })
-		}
-		g.Go(func() error {
-			<-ctx.Done()
-			s.Drain()
-			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
-			defer cancel()
-			s.room.close()
-			if err := server.Shutdown(limit); err != nil {
-				return errors.Join(fmt.Errorf("requests cut off at shutdown: %w", err), server.Close())
-			}
-			return lot.drain(limit)
-		})
-	}
-	return g.Wait()
-}
-
-func serve(server *http.Server, l net.Listener) error {
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
-	}
-	return nil
-}
-
-// netHTTPHeaderBytes is how much of headers net/http reads, in bytes. It is a
-// backstop: what is larger than maxHeaderBytes is refused by us, and better.
-const netHTTPHeaderBytes = 4 * maxHeaderBytes
-
-// hardened returns a server with the bounds of RELIABILITY.md §6.
-func hardened(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    netHTTPHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}

@@ -50,7 +50,7 @@ func (s *Server) getStatus(x *exchange) error {
 	if !w.told {
 		return x.hold(arn, w, r)
 	}
-	return x.linger(w.until(x.start), func(x *exchange) error {
+	return x.linger(1, w.until(x.start), func(x *exchange) error {
 		r, err := x.await(arn, w, r)
 		return x.answer(r, w, err)
 	})

@@ -14,7 +14,6 @@ const (
 	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all come back at once
 	heartbeatEvery = 9 * time.Second  // common read time-outs are 10 s and more
 	streamPause    = time.Second      // before Redis is asked again, when it could not be
-	streamWrite    = 5 * time.Second
 )
 
 // events is the stream of one request.
@@ -61,8 +60,7 @@ func (e *events) flush() error {
 	if len(e.buffer) == 0 {
 		return nil
 	}
-	_ = e.control.SetWriteDeadline(time.Now().Add(streamWrite)) // a parked connection has its own
-	n, err := e.x.w.Write(e.buffer)
+	n, err := e.x.put(e.buffer)
 	e.buffer = nil // most streams are silent nearly all the time, and there are many
 	e.sent = time.Now()
 	e.x.bytes += n
@@ -101,7 +99,7 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 		x.w.WriteHeader(x.status)
 		return nil
 	}
-	return x.linger(streamEnd(), func(x *exchange) error {
+	return x.linger(1, streamEnd(), func(x *exchange) error {
 		watch := x.server.options.Sets.Watch(arn)
 		defer watch.Close()
 		e, err := x.openStream()

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"strconv"
+	"time"
 
 	"statuscache/cache"
 )
@@ -12,6 +14,9 @@ import (
 const (
 	maxSet     = 1000
 	maxSetBody = 2 << 20 // bytes
+	// executionsPerRequest is how many executions of a set count as one request
+	// against the limit of rate: together they cost less than one by one.
+	executionsPerRequest = 10
 )
 
 // waitRequest is the body of POST /v1/wait.
@@ -31,7 +36,7 @@ const (
 // executions.
 func (s *Server) postWait(x *exchange) error {
 	var body waitRequest
-	if err := readJSON(x.w, x.r, maxSetBody, &body); err != nil {
+	if err := x.readJSON(maxSetBody, &body); err != nil {
 		return err
 	}
 	x.r.Body = http.NoBody // it was read to its end
@@ -50,11 +55,13 @@ func (s *Server) postWait(x *exchange) error {
 	default:
 		return invalid("for: must be all, any or firstFailure")
 	}
+	n := len(list.valid)
+	s.rates.owe(x.w.Header(), x.holder.bucket, x.start, (n-1)/executionsPerRequest)
 	waiting := &waitSet{items: list, until: body.For}
 	if !w.told || w.wait == 0 {
 		return waiting.now(x)
 	}
-	return x.linger(w.until(x.start), waiting.await)
+	return x.linger(max(n, 1), w.until(x.start), waiting.await)
 }
 
 // waitSet is executions that are waited for together.
@@ -67,11 +74,22 @@ type waitSet struct {
 func (s *waitSet) now(x *exchange) error {
 	watch := x.server.options.Sets.Watch(s.items.arns()...)
 	defer watch.Close()
-	if err := watch.Read(x.r.Context()); err != nil {
+	if err := s.read(x.r.Context(), x, watch, turnLimit); err != nil {
 		return err
 	}
-	s.take(watch)
 	return s.tell(x)
+}
+
+// read looks all executions up.
+func (s *waitSet) read(ctx context.Context, x *exchange, watch *cache.Watch, limit time.Duration) error {
+	done, err := x.turn(ctx, len(s.items.valid), limit)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = watch.Read(ctx)
+	s.take(watch)
+	return err
 }
 
 // await answers as soon as that is worth it, or at the end of the wait.
@@ -79,7 +97,7 @@ func (s *waitSet) await(x *exchange) error {
 	watch := x.server.options.Sets.Watch(s.items.arns()...)
 	defer watch.Close()
 	ctx := x.r.Context()
-	for err := watch.Read(ctx); ; _, err = watch.Next(ctx, nil) {
+	for err := s.read(ctx, x, watch, x.server.options.MaxWait); ; _, err = watch.Next(ctx, nil) {
 		if err != nil && ctx.Err() == nil {
 			return err // Redis
 		}
@@ -93,10 +111,9 @@ func (s *waitSet) await(x *exchange) error {
 	if err := x.ended(); err != nil {
 		return err
 	}
-	if err := watch.Read(context.WithoutCancel(ctx)); err != nil {
+	if err := s.read(context.WithoutCancel(ctx), x, watch, turnLimitWait); err != nil {
 		return err
 	}
-	s.take(watch)
 	return s.tell(x)
 }
 
@@ -119,8 +136,7 @@ func (s *waitSet) granted(x *exchange) bool {
 // its ARN is malformed or it is somebody else's, counts as one that has failed.
 func (s *waitSet) done(x *exchange) bool {
 	ended, failed := 0, 0
-	for i := range s.items.all {
-		it := &s.items.all[i]
+	for _, it := range s.items.all {
 		switch p := it.wrong(x); {
 		case it.pending(p):
 		case p != nil:
@@ -152,8 +168,7 @@ func (it *item) pending(p *problem) bool {
 func (s *waitSet) tag(x *exchange) string {
 	h := sha256.New()
 	h.Write([]byte(s.until))
-	for i := range s.items.all {
-		it := &s.items.all[i]
+	for _, it := range s.items.all {
 		h.Write([]byte("\n" + it.text + "\n"))
 		if p := it.wrong(x); p != nil {
 			h.Write([]byte(p.code))
@@ -181,14 +196,10 @@ func (s *waitSet) tell(x *exchange) error {
 		x.w.WriteHeader(x.status)
 		return nil
 	}
-	b := append([]byte(nil), `{"success":true,"data":{"done":`...)
-	if s.done(x) {
-		b = append(b, "true"...)
-	} else {
-		b = append(b, "false"...)
-	}
-	b = append(b, `,"results":`...)
-	b = append(s.items.appendResults(b, x), `}}`...)
-	x.send(http.StatusOK, jsonType, b)
+	var answer parts
+	answer.text(`{"success":true,"data":{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
+	s.items.results(&answer, x)
+	answer.text(`}}`)
+	answer.send(x)
 	return nil
 }

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package httpapi
+
+import "net"
+
+// refuse does nothing: a connection that begins just when the listener closes may
+// be reset.
+func refuse(*net.TCPListener) {}

@@ -1,0 +1,209 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+)
+
+// TestSlowBodiesTakeNoPlaces: requests whose bodies do not come keep none of the
+// places of those whose bodies are there, and one caller cannot have more on their
+// way than its part.
+func TestSlowBodiesTakeNoPlaces(t *testing.T) {
+	t.Parallel()
+	const room = 8 * maxSetBody
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: room} })
+	eve, ada := s.key("eve"), s.key("ada")
+	held := &s.callers.of("eve").held[s.bodies.index]
+	for path, size := range map[string]int{"/v1/status": maxBatchBody, "/v1/wait": maxSetBody} {
+		for range room / size {
+			openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
+				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size))
+		}
+		cachetest.Eventually(t, 30*time.Second, "as many as may are waited for, which is the control", func() bool {
+			return held.Load() >= room/2 && held.Load() <= room/2+maxSetBody
+		})
+		for i := range 20 {
+			if got := s.askOnce("POST", path, ada, jsonBody(arnsBody("", machine+"x"))); got.status != http.StatusOK {
+				t.Errorf("%s: request %d of somebody else: %d %s", path, i, got.status, got.body)
+			}
+		}
+		cachetest.Eventually(t, 30*time.Second, "none is waited for any more", func() bool { return held.Load() == 0 })
+	}
+}
+
+// unknownSet is the body that waits for so many executions of which nothing is
+// known.
+func unknownSet(n, of int) string {
+	arns := make([]string, of)
+	for i := range arns {
+		arns[i] = fmt.Sprintf("%sunknown-%d-%d", machine, n, i)
+	}
+	return arnsBody("", arns...)
+}
+
+// TestASetCountsByItsExecutions: sets take as many places of those who wait as they
+// name executions, so that few large ones are as good as many small ones.
+func TestASetCountsByItsExecutions(t *testing.T) {
+	t.Parallel()
+	const places, of = 1000, 100
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits.Waiting, o.MaxWait = 0, places, time.Hour })
+	e := running(t, "single", "ada")
+	s.apply(e)
+	eve, ada := s.key("eve"), s.key("ada")
+	answers := make(chan answer, 20)
+	for n := range cap(answers) {
+		set := s.later("POST", "/v1/wait?wait=3600", eve, jsonBody(unknownSet(n, of)))
+		go func() { answers <- <-set }()
+	}
+	const let = 7 // three quarters of the places
+	for range cap(answers) - let {
+		if got := <-answers; got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("a set too many: %d %s", got.status, got.body)
+		}
+	}
+	s.untilWaiting(let)
+	if got := s.room.places.taken.Load(); got != let*of {
+		t.Errorf("%d places are taken", got)
+	}
+	waits := s.later("GET", statusPath+string(e.ARN)+"?wait=3600", ada)
+	s.untilWaiting(let + 1)
+	s.apply(finished(e, "1"))
+	if got := <-waits; got.status != http.StatusOK {
+		t.Errorf("somebody else who waits: %d %s", got.status, got.body)
+	}
+	s.room.close()
+}
+
+// TestASetIsRatedByItsExecutions: a large set costs as much of the rate as several
+// requests, and the answer says what is left.
+func TestASetIsRatedByItsExecutions(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(o *Options) { o.RateLimit = 50 })
+	ada := s.key("ada")
+	first := s.askOnce("POST", "/v1/wait?wait=0", ada, jsonBody(unknownSet(0, 1000)))
+	if first.status != http.StatusOK || !strings.HasPrefix(first.header.Get("RateLimit"), `"default";r=0;`) {
+		t.Errorf("a set of 1000: %d, %s", first.status, first.header.Get("RateLimit"))
+	}
+	if got := s.askOnce("POST", "/v1/status", s.key("eve"), jsonBody(unknownSet(0, 100))); !strings.HasPrefix(got.header.Get("RateLimit"), `"default";r=99;`) {
+		t.Errorf("a batch is not one request: %s", got.header.Get("RateLimit"))
+	}
+}
+
+// TestSetsAreReadInTurn: however many sets one caller asks for at once, not more
+// executions are read at once than a bound, and everybody is answered.
+func TestSetsAreReadInTurn(t *testing.T) {
+	t.Parallel()
+	sets := &countedSets{}
+	s := newService(t, func(o *Options) {
+		sets.Sets = o.Sets
+		o.RateLimit, o.Sets, o.Limits.Asked = 0, sets, 200
+	})
+	eve, ada := s.key("eve"), s.key("ada")
+	var all []<-chan answer
+	for n := range 60 {
+		path := []string{"/v1/wait?wait=1", "/v1/wait?wait=0", "/v1/status"}[n%3]
+		all = append(all, s.later("POST", path, eve, jsonBody(unknownSet(n, 100))))
+	}
+	for n := range 10 {
+		if got := s.ask("POST", "/v1/status", ada, jsonBody(unknownSet(100+n, 10))); got.status != http.StatusOK {
+			t.Errorf("somebody else: %d %s", got.status, got.body)
+		}
+	}
+	for _, each := range all {
+		if got := <-each; got.status != http.StatusOK && got.status != http.StatusServiceUnavailable {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	if most := sets.most.Load(); most > 200 || most < 100 {
+		t.Errorf("%d executions were read at once", most)
+	}
+}
+
+// TestTheSameExecutionIsHeldOnce: an execution that is named a hundred times is in
+// memory once, and is told a hundred times.
+func TestTheSameExecutionIsHeldOnce(t *testing.T) {
+	t.Parallel()
+	const size, times = 80_000, 100
+	s := newService(t)
+	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", size)+`"`)
+	s.apply(e)
+	ada := s.key("ada")
+	arns := make([]string, times)
+	for i := range arns {
+		arns[i] = string(e.ARN)
+	}
+	list, err := newItems(arns, times)
+	if err != nil || len(list.valid) != 1 || len(list.all) != times {
+		t.Fatalf("%d executions are looked up: %v", len(list.valid), err)
+	}
+	got := s.ask("POST", "/v1/status", ada, jsonBody(arnsBody("", arns...)))
+	if n := strings.Count(got.body, strings.Repeat("x", size)); got.status != http.StatusOK || n != times {
+		t.Errorf("%d, told %d times", got.status, n)
+	}
+	record, err := s.cache.Get(t.Context(), e.ARN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p parts
+	for range times {
+		p.text(",")
+		p.shared(record)
+	}
+	if p.held > size+10_000 || p.length < times*size {
+		t.Errorf("%d bytes are held for %d", p.held, p.length)
+	}
+}
+
+// TestLargeAnswersAreBounded: those who do not read hold no more bytes than their
+// part, and others get their answers.
+func TestLargeAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	const size, room = 200_000, 10
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits.Answers = 0, room*(size+1000) })
+	large := succeeded(t, "large", "eve", `"`+strings.Repeat("x", size)+`"`)
+	mine := succeeded(t, "mine", "ada", `"`+strings.Repeat("x", size)+`"`)
+	s.apply(large, mine)
+	eve, ada := s.key("eve"), s.key("ada")
+	holder := s.callers.of("eve")
+	for s.answers.take(holder, size) {
+		continue
+	}
+	if held := holder.held[s.answers.index].Load() / size; held < room/2 || held > room/2+1 {
+		t.Errorf("%d answers of %d are on their way to one caller", held, room)
+	}
+	body := jsonBody(arnsBody("", string(large.ARN)))
+	for name, got := range map[string]answer{
+		"one": s.askOnce("GET", statusPath+string(large.ARN), eve), "many": s.askOnce("POST", "/v1/status", eve, body), "a set": s.askOnce("POST", "/v1/wait", eve, body),
+	} {
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" || got.header.Get("ETag") != "" || !strings.Contains(got.body, "large answers") {
+			t.Errorf("%s: %d %v %.200s", name, got.status, got.header, got.body)
+		}
+	}
+	if got := s.askOnce("GET", statusPath+string(mine.ARN), ada); got.status != http.StatusOK || got.header.Get("ETag") == "" {
+		t.Errorf("somebody else: %d %.200s", got.status, got.body)
+	}
+}
+
+// countedSets counts the executions that are being read for batches.
+type countedSets struct {
+	Sets
+	now, most atomic.Int64
+}
+
+func (c *countedSets) GetMany(ctx context.Context, arns []cache.ARN) []cache.Found {
+	n := int64(len(arns))
+	now := c.now.Add(n)
+	defer c.now.Add(-n)
+	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
+		continue
+	}
+	return c.Sets.GetMany(ctx, arns)
+}

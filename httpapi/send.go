@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// largeAnswer is the size of an answer from which on its bytes are counted while
+// they are on their way.
+const largeAnswer = 64 << 10
+
+// send writes a whole answer. The body may be shared: it is only read.
+func (x *exchange) send(status int, contentType []string, body []byte) {
+	if len(body) >= largeAnswer {
+		x.sendParts(status, contentType, int64(len(body)), body)
+		return
+	}
+	if x.begin(status, contentType, len(body)) && x.write(body) {
+		x.flush()
+	}
+}
+
+// sendParts is send for a body in parts, which may be shared and repeated. held is
+// how many bytes of memory all of them are.
+func (x *exchange) sendParts(status int, contentType []string, held int64, parts ...[]byte) {
+	if !x.server.answers.take(x.holder, held) {
+		for _, name := range []string{"Etag", "Content-Length", "Content-Encoding", "Retry-After"} {
+			delete(x.w.Header(), name) // they were about the other answer
+		}
+		x.fail(unavailable("too many large answers at once", nil))
+		return
+	}
+	defer x.server.answers.give(x.holder, held)
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	x.w.Header()["Content-Length"] = []string{strconv.Itoa(length)}
+	if !x.begin(status, contentType, length) {
+		return
+	}
+	for _, part := range parts {
+		if !x.write(part) {
+			return
+		}
+	}
+	x.flush()
+}
+
+// begin writes the head of an answer and reports whether a body follows.
+func (x *exchange) begin(status int, contentType []string, length int) bool {
+	h := x.w.Header()
+	h["Content-Type"] = contentType
+	head := x.r.Method == http.MethodHead
+	if (head || x.shared()) && h["Content-Length"] == nil {
+		h["Content-Length"] = []string{strconv.Itoa(length)}
+	}
+	x.status = status
+	x.w.WriteHeader(status)
+	return !head && length > 0
+}
+
+// shared reports whether other requests are on their way over the same connection.
+func (x *exchange) shared() bool { return x.r.ProtoMajor >= 2 }
+
+// write writes a part of the body and reports whether that was possible.
+func (x *exchange) write(b []byte) bool { return x.wrote(x.put(b)) }
+
+// put writes to the connection. Where many answers share it, its own deadline says
+// nothing about this one, which the client may not want to take: so each piece has
+// a deadline.
+func (x *exchange) put(b []byte) (written int, err error) {
+	if !x.shared() {
+		return x.w.Write(b)
+	}
+	for err == nil && written < len(b) {
+		x.expectTaken()
+		var n int
+		n, err = x.w.Write(b[written:min(len(b), written+writePiece)])
+		written += n
+	}
+	return written, err
+}
+
+// flush returns when what net/http holds back of a body has been taken too: until
+// then the request is under way and counts.
+func (x *exchange) flush() {
+	if x.shared() {
+		x.wrote(0, http.NewResponseController(x.w).Flush())
+	}
+}
+
+func (x *exchange) expectTaken() {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.server.limits.Taken)) // only a test's writer has none
+}
+
+func (x *exchange) wrote(n int, err error) bool {
+	x.bytes += n
+	if err == nil || errors.Is(err, http.ErrNotSupported) {
+		return true
+	}
+	x.failed = errors.Join(x.failed, err)
+	return false
+}
