@@ -23,6 +23,9 @@ import (
 const (
 	idleLimit = 75 * time.Second // for a connection without a request
 	lastRead  = time.Second      // for the client to take the end of an answer, before the connection is closed
+
+	maxReadAhead   = 8 << 10 // bytes that are read behind a request that waits
+	readAheadPiece = 512
 )
 
 // parked is a connection taken out of net/http, and the http.ResponseWriter of
@@ -36,8 +39,11 @@ type parked struct {
 	sent   bool // the head is
 	close  bool // the connection is of no use for another request
 
-	first    []byte // of the next request, read too early
 	answered chan struct{}
+
+	mu    sync.Mutex
+	next  []byte // what has been read of the next request
+	ended bool   // the answer is sent, and listen is to stop
 }
 
 // park takes the connection of a request out of net/http, or returns nil where
@@ -52,8 +58,8 @@ func park(w http.ResponseWriter, r *http.Request, end context.CancelCauseFunc) *
 		return nil
 	}
 	p := &parked{lot: lot, end: end, header: w.Header(), close: r.Close, answered: make(chan struct{})}
-	p.first, _ = buffered.Peek(buffered.Reader.Buffered()) // what is there can be had
-	p.first = bytes.Clone(p.first)
+	next, _ := buffered.Peek(buffered.Reader.Buffered()) // what is there can be had
+	p.next = bytes.Clone(next)
 	if back, ok := conn.(*givenBack); ok && len(back.first) == 0 {
 		conn = back.Conn // else it would be wrapped once more each time
 	}
@@ -68,20 +74,46 @@ func park(w http.ResponseWriter, r *http.Request, end context.CancelCauseFunc) *
 // one is being answered and after that.
 func (p *parked) listen() {
 	defer p.lot.remove(p)
-	if len(p.first) == 0 {
-		var first [1]byte
-		if n, _ := p.conn.Read(first[:]); n == 0 { // whatever the reason, nothing more comes
-			p.end(errGone)
-			<-p.answered
-			_ = p.conn.Close()
-			return
-		}
-		p.first = first[:]
-	}
+	gone := p.readAhead()
 	<-p.answered
-	if p.close || !p.lot.giveBack(&givenBack{p.conn, p.first}) {
+	_ = p.conn.SetReadDeadline(time.Time{}) // of finish
+	if gone || p.close || !p.lot.giveBack(&givenBack{p.conn, p.next}) {
 		_ = p.conn.Close()
 	}
+}
+
+// readAhead reads until the answer is sent and a next request has begun. It reports
+// whether the client has hung up. That may come behind a next request or a part of
+// one, so who has sent something is read from too.
+func (p *parked) readAhead() (gone bool) {
+	room := make([]byte, 1) // most send nothing, and there are many
+	for !p.enough(nil) {
+		if len(p.next) >= maxReadAhead {
+			p.end(errOver) // it is answered now, since its end could not be noticed
+			return false
+		}
+		if len(p.next) > 0 && len(room) == 1 {
+			room = make([]byte, readAheadPiece)
+		}
+		n, err := p.conn.Read(room)
+		if enough := p.enough(room[:n]); err != nil && !enough {
+			p.end(errGone)
+			return true
+		}
+	}
+	return false
+}
+
+// enough takes what has been read of the next request, and reports whether that
+// has begun and can be given back.
+func (p *parked) enough(read []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended && p.close {
+		return false // nobody answers it
+	}
+	p.next = append(p.next, read...)
+	return p.ended && len(p.next) > 0
 }
 
 // finish sends what is left of the answer, and lets the connection have the next
@@ -93,7 +125,13 @@ func (p *parked) finish() {
 		closeWrite(p.conn)
 		limit = lastRead
 	}
+	p.mu.Lock()
+	p.ended = true
+	if len(p.next) > 0 && !p.close {
+		limit = 0 // it need not be waited for
+	}
 	_ = p.conn.SetReadDeadline(time.Now().Add(limit)) // only a closed one refuses, and needs none
+	p.mu.Unlock()
 	close(p.answered)
 	p.lot.requests.Done()
 }
@@ -116,7 +154,12 @@ func (p *parked) Write(b []byte) (int, error) {
 		if p.header["Content-Length"] == nil && !p.streams() {
 			p.header["Content-Length"] = []string{strconv.Itoa(len(b))}
 		}
-		return len(b), p.sendHead(b)
+		if len(b) <= copied {
+			return len(b), p.sendHead(b)
+		}
+		if err := p.sendHead(nil); err != nil {
+			return 0, err
+		}
 	}
 	return p.conn.Write(b)
 }
