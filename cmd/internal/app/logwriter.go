@@ -1,10 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Bounds of what is written to the log and has not got there.
@@ -14,20 +17,24 @@ const (
 )
 
 // logWriter takes log lines and writes them from a goroutine of its own. Write
-// never waits: what a blocked pipe does not take is dropped and counted.
+// never waits: what a blocked pipe does not take is dropped and counted, and so is
+// what nobody reads any more.
 type logWriter struct {
 	out   io.Writer
+	lost  prometheus.Counter // lines
 	wake  chan struct{}
 	ended chan struct{}
 
 	mu      sync.Mutex
 	lines   []byte
-	dropped int
+	dropped int // lines that are still to be told of
 	closed  bool
 }
 
 func newLogWriter(out io.Writer) *logWriter {
-	l := &logWriter{out: out, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	l := &logWriter{out: out, wake: make(chan struct{}, 1), ended: make(chan struct{}), lost: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "log_lines_dropped_total", Help: "Log lines that the log did not take.",
+	})}
 	go l.run()
 	return l
 }
@@ -35,7 +42,7 @@ func newLogWriter(out io.Writer) *logWriter {
 func (l *logWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	if len(l.lines)+len(p) > maxLogBytes || l.closed {
-		l.dropped++
+		l.drop(1)
 	} else {
 		l.lines = append(l.lines, p...)
 	}
@@ -56,12 +63,27 @@ func (l *logWriter) run() {
 	var spare []byte
 	for range l.wake {
 		lines, last := l.take(spare[:0])
-		_, _ = l.out.Write(lines) // there is nobody to tell
+		if n, err := l.out.Write(lines); err != nil {
+			l.lose(lines[n:])
+		}
 		if spare = lines; last {
 			return
 		}
 		time.Sleep(logPause)
 	}
+}
+
+// drop counts lines that are lost. It is called with the lock held.
+func (l *logWriter) drop(lines int) {
+	l.dropped += lines
+	l.lost.Add(float64(lines))
+}
+
+// lose counts lines that could not be written.
+func (l *logWriter) lose(lines []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(bytes.Count(lines, []byte("\n")))
 }
 
 // take returns what is to be written, and leaves an empty buffer in its place.

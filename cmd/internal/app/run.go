@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,9 +50,11 @@ const (
 // Run runs the service until ctx ends and stops it in order. Its errors have a
 // line for each mistake, with the cure.
 func Run(ctx context.Context, c Config, p Program) error {
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may end without us
 	out := newLogWriter(p.Log)
 	defer out.Close(logCloseLimit)
 	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
+	s.metrics.MustRegister(out.lost)
 	for _, w := range c.Warnings() {
 		s.log.Warn("setting: " + w) //nolint:sloglint // each warning is a sentence of its own
 	}
@@ -62,6 +66,9 @@ func Run(ctx context.Context, c Config, p Program) error {
 			err = nil // told to stop before it began
 		}
 		return errors.Join(err, s.close())
+	}
+	if files := maxFiles(); s.public != nil && files < httpapi.FilesNeeded {
+		s.log.Warn("fewer files may be open than connections are promised: raise the limit (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or expect connections that are not accepted under load", "limit", files, "needed", httpapi.FilesNeeded)
 	}
 	s.log.Info("started", "version", p.Version, "role", c.Role, "api", addressOf(s.public), "admin", addressOf(s.admin))
 	err := runStages(ctx, c.ShutdownTimeout, s.stages())

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package app
+
+import "math"
+
+// maxFiles returns how many files this process may have open at once: as many as
+// it likes.
+func maxFiles() uint64 { return math.MaxUint64 }
