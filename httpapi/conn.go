@@ -18,6 +18,7 @@ const (
 type impatientConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
+	fresh   atomic.Bool  // nothing was answered yet
 }
 
 // begun is what connections count time from, by a clock that nobody sets.

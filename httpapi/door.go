@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +17,11 @@ const (
 	// listener closes: those that it had not accepted would be reset.
 	lastCall = 100 * time.Millisecond
 	// leaveLimit is how long that may take where nothing can be accepted.
-	leaveLimit = 2 * time.Second
+	leaveLimit = 5 * time.Second
+	// freshLimit is how long those who have just come may take for their request: a
+	// server of net/http that is shutting down reads it and does not answer.
+	freshLimit = 5 * time.Second
+	freshLook  = 10 * time.Millisecond
 )
 
 // door is the listener of the public. It knows when no connection can be accepted,
@@ -21,6 +29,8 @@ const (
 type door struct {
 	net.Listener
 	errors  *acceptErrors
+	fresh   atomic.Int64 // connections on which nothing was answered yet
+	latest  time.Time    // when leave has to be over; written before leaving
 	leaving atomic.Bool
 	left    chan struct{} // closed when nobody more comes
 	once    sync.Once
@@ -33,19 +43,30 @@ func newDoor(l net.Listener, errors *acceptErrors) *door {
 
 // Accept implements net.Listener.
 func (d *door) Accept() (net.Conn, error) {
-	c, err := d.Listener.Accept()
-	switch {
-	case err == nil:
-		return &impatientConn{Conn: c}, nil
-	case d.leaving.Load():
+	for {
+		c, err := d.Listener.Accept()
+		switch {
+		case err == nil:
+			return &impatientConn{Conn: c}, nil
+		case !d.leaving.Load():
+			if !errors.Is(err, net.ErrClosed) {
+				d.errors.note(err)
+			}
+			return nil, err
+		case errors.Is(err, os.ErrDeadlineExceeded) && d.extend():
+			continue
+		}
 		_ = d.Listener.Close()
 		close(d.left)
 		<-d.closed
 		return nil, net.ErrClosed
-	case !errors.Is(err, net.ErrClosed):
-		d.errors.note(err)
 	}
-	return nil, err
+}
+
+// extend gives more time where connections are still to be accepted.
+func (d *door) extend() bool {
+	l, ok := d.Listener.(*net.TCPListener)
+	return ok && time.Now().Before(d.latest) && pending(l) && l.SetDeadline(time.Now().Add(lastCall)) == nil
 }
 
 // Close implements net.Listener.
@@ -57,20 +78,69 @@ func (d *door) Close() error {
 	return nil // after leave
 }
 
+// follow is the ConnState of the server.
+func (d *door) follow(c net.Conn, state http.ConnState) {
+	if state == http.StateActive {
+		return
+	}
+	conn := innermost(c)
+	switch {
+	case conn == nil:
+	case state == http.StateNew:
+		if conn.fresh.CompareAndSwap(false, true) {
+			d.fresh.Add(1)
+		}
+	case conn.fresh.Load() && conn.fresh.CompareAndSwap(true, false):
+		d.fresh.Add(-1)
+	}
+}
+
+func innermost(c net.Conn) *impatientConn {
+	for {
+		switch outer := c.(type) {
+		case *impatientConn:
+			return outer
+		case *tls.Conn:
+			c = outer.NetConn()
+		case *givenBack:
+			c = outer.Conn
+		default:
+			return nil
+		}
+	}
+}
+
 // leave lets nobody in any more. It returns when those who had come have been
-// accepted.
-func (d *door) leave() {
+// accepted, and the first request of each has been answered.
+func (d *door) leave(ctx context.Context, server *http.Server) {
+	d.lastCall()
+	server.SetKeepAlivesEnabled(false)
+	ctx, cancel := context.WithTimeout(ctx, freshLimit)
+	defer cancel()
+	look := time.NewTicker(freshLook)
+	defer look.Stop()
+	for d.fresh.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-look.C:
+		}
+	}
+}
+
+// lastCall closes the listener behind the last connection that has begun.
+func (d *door) lastCall() {
 	l, ok := d.Listener.(*net.TCPListener)
 	if !ok {
 		return
 	}
 	refuse(l)
+	d.latest = time.Now().Add(leaveLimit)
 	d.leaving.Store(true)
 	if l.SetDeadline(time.Now().Add(lastCall)) != nil {
 		return // it is closed
 	}
 	select {
 	case <-d.left:
-	case <-time.After(leaveLimit):
+	case <-time.After(leaveLimit + lastCall):
 	}
 }

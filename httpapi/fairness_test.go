@@ -27,7 +27,7 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 			openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
 				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size))
 		}
-		cachetest.Eventually(t, 30*time.Second, "as many as may are waited for, which is the control", func() bool {
+		cachetest.Eventually(t, "as many as may are waited for, which is the control", func() bool {
 			return held.Load() >= room/2 && held.Load() <= room/2+maxSetBody
 		})
 		for i := range 20 {
@@ -35,7 +35,7 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 				t.Errorf("%s: request %d of somebody else: %d %s", path, i, got.status, got.body)
 			}
 		}
-		cachetest.Eventually(t, 30*time.Second, "none is waited for any more", func() bool { return held.Load() == 0 })
+		cachetest.Eventually(t, "none is waited for any more", func() bool { return held.Load() == 0 })
 	}
 }
 

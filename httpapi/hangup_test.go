@@ -51,7 +51,7 @@ func TestAHangUpEndsAWait(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				cachetest.Eventually(t, 30*time.Second, "nobody waits any more", func() bool { return s.room.waiting() == 0 })
+				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.room.waiting() == 0 })
 			}
 		})
 	}

@@ -194,14 +194,14 @@ func TestAClosedWindowIsGivenUp(t *testing.T) {
 			for range requests {
 				c.send(t, c.get(request.path, request.headers...))
 			}
-			cachetest.Eventually(t, 30*time.Second, "every answer has begun, which is the control", func() bool {
+			cachetest.Eventually(t, "every answer has begun, which is the control", func() bool {
 				begun, whole, _ := c.count()
 				if whole > 0 {
 					t.Errorf("%d answers need no window", whole)
 				}
 				return begun == requests
 			})
-			cachetest.Eventually(t, 60*time.Second, "every answer is given up", func() bool {
+			cachetest.Eventually(t, "every answer is given up", func() bool {
 				_, _, reset := c.count()
 				return reset == requests
 			})
@@ -224,7 +224,7 @@ func TestASlowReaderOverHTTP2IsNotCutOff(t *testing.T) {
 		more := binary.BigEndian.AppendUint32(nil, window)
 		c.send(t, frame(windowUpdate, 0, 0, more), frame(windowUpdate, 0, 1, more))
 	}
-	cachetest.Eventually(t, 30*time.Second, "the answer is whole", func() bool {
+	cachetest.Eventually(t, "the answer is whole", func() bool {
 		_, whole, _ := c.count()
 		return whole == 1
 	})
@@ -253,7 +253,7 @@ func TestOneCallerLeavesPlaces(t *testing.T) {
 		}
 	}
 	const all = 5 * 30 * 3
-	cachetest.Eventually(t, 60*time.Second, "every request of the attack is answered or stuck", func() bool {
+	cachetest.Eventually(t, "every request of the attack is answered or stuck", func() bool {
 		begun := 0
 		for _, c := range attackers {
 			n, _, _ := c.count()

@@ -18,7 +18,7 @@ import (
 // shutdownLimit. Either listener may be nil.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
-	run := func(l net.Listener, server *http.Server, leave func()) {
+	run := func(l net.Listener, server *http.Server, leave func(context.Context, *http.Server)) {
 		lot := newParkingLot(l.Addr(), &s.draining)
 		server.BaseContext = func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), parkingKey{}, lot)
@@ -32,7 +32,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 			defer cancel()
 			s.room.close()
-			leave()
+			leave(limit, server)
 			return shutDown(limit, server, lot)
 		})
 	}
@@ -43,10 +43,12 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 			public = tls.NewListener(public, s.options.TLS.Config())
 			g.Go(func() error { return s.options.TLS.Run(ctx) })
 		}
-		run(public, s.publicServer(), door.leave)
+		server := s.publicServer()
+		server.ConnState = door.follow
+		run(public, server, door.leave)
 	}
 	if admin != nil {
-		run(admin, hardened(s.Admin(), s.options.Log), func() {})
+		run(admin, hardened(s.Admin(), s.options.Log), func(context.Context, *http.Server) {})
 	}
 	return g.Wait()
 }

@@ -33,7 +33,7 @@ import (
 const pepper = "pepper pepper pepper"
 
 func TestMain(m *testing.M) {
-	apptest.Main(m, map[string]func(){"statusd": main, "deletes-first": deletesFirst})
+	apptest.Main(m, map[string]func(){"statusd": main, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
 }
 
 // TestStartErrors: each mistake is one clear line with the cure and exit code 1.
@@ -169,15 +169,21 @@ func startDaemon(t *testing.T, redis *cachetest.Server, queue string, more ...st
 // startDaemonOf starts the statusd in a file, empty for the one that is tested.
 func startDaemonOf(t *testing.T, file string, redis *cachetest.Server, queue string, more ...string) *daemon {
 	t.Helper()
+	return startDaemonBy(t, func(env []string) *apptest.Process {
+		if file == "" {
+			return apptest.Start(t, "statusd", env)
+		}
+		return apptest.StartFile(t, file, env)
+	}, redis, queue, more...)
+}
+
+// startDaemonBy starts statusd in a way of its own.
+func startDaemonBy(t *testing.T, start func(env []string) *apptest.Process, redis *cachetest.Server, queue string, more ...string) *daemon {
+	t.Helper()
 	d := &daemon{redis: redis}
 	d.api = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
 	d.admin = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
-	env := append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...)
-	if file == "" {
-		d.Process = apptest.Start(t, "statusd", env)
-	} else {
-		d.Process = apptest.StartFile(t, file, env)
-	}
+	d.Process = start(append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...))
 	d.cache = openCache(t, redis)
 	var err error
 	if d.key, _, err = d.cache.CreateKey(t.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll}); err != nil {

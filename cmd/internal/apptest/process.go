@@ -54,14 +54,29 @@ func Start(t testing.TB, program string, env []string, args ...string) *Process 
 	return StartFile(t, os.Args[0], append([]string{runMain + "=" + program}, env...), args...)
 }
 
+// StartTo is Start with another place for what the program prints, such as a pipe.
+func StartTo(t testing.TB, out *os.File, program string, env []string) *Process {
+	t.Helper()
+	return start(t, os.Args[0], out, append([]string{runMain + "=" + program}, env...))
+}
+
 // StartFile starts the program in a file, likewise.
 func StartFile(t testing.TB, file string, env []string, args ...string) *Process {
+	t.Helper()
+	return start(t, file, nil, env, args...)
+}
+
+// start starts a program that prints to out; nil: to where Output finds it.
+func start(t testing.TB, file string, out *os.File, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(file, args...), output: &output{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if out != nil {
+		p.cmd.Stdout, p.cmd.Stderr = out, out
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+)
+
+// serves starts a statusd without a queue.
+func serves(t *testing.T, start func(env []string) *apptest.Process) *daemon {
+	t.Helper()
+	return startDaemonBy(t, start, cachetest.Redis(t), "", "ROLE=api")
+}
+
+// metric returns the value of a metric without labels, -1 for none.
+func (d *daemon) metric(name string) float64 {
+	_, text := get("http://"+d.admin+"/metrics", "")
+	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(text)
+	if found == nil {
+		return -1
+	}
+	value, err := strconv.ParseFloat(found[1], 64)
+	if err != nil {
+		return -1
+	}
+	return value
+}
+
+// prints is a program that does nothing but print, like most.
+func prints() {
+	for {
+		if _, err := fmt.Fprintln(os.Stderr, "a line"); err != nil {
+			os.Exit(1)
+		}
+	}
+}
+
+// TestTheReaderOfTheLogEnds: the service goes on when nobody reads its log any
+// more, and counts the lines. The control is another program, which is killed.
+func TestTheReaderOfTheLogEnds(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "a process")
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	control := apptest.StartTo(t, write, "prints", nil)
+	d := serves(t, func(env []string) *apptest.Process { return apptest.StartTo(t, write, "statusd", env) })
+	_ = write.Close()
+	_ = read.Close()
+	if code := control.Wait(time.Minute); code != -1 {
+		t.Errorf("the control ended by itself, with %d", code)
+	}
+	e := runs(t, "logged", "1")
+	d.apply(t, e)
+	cachetest.Eventually(t, "lines are lost", func() bool {
+		if status, body := d.status(e.ARN, d.key); status != http.StatusOK {
+			t.Fatalf("%d %s", status, body)
+		}
+		return d.metric("statuscache_log_lines_dropped_total") > 0
+	})
+	d.Signal(syscall.SIGTERM)
+	if code := d.Wait(time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestNobodyReadsTheLog: requests are answered while the pipe of the log is full,
+// and what it holds is the control.
+func TestNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "a process")
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
+	if _, err := unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil {
+		t.Fatal(err)
+	}
+	d := serves(t, func(env []string) *apptest.Process { return apptest.StartTo(t, write, "statusd", env) })
+	full := func() bool {
+		writable, err := unix.Poll([]unix.PollFd{{Fd: int32(write.Fd()), Events: unix.POLLOUT}}, 0)
+		return err == nil && writable == 0
+	}
+	cachetest.Eventually(t, "the pipe is full", func() bool {
+		_, _ = d.status(arnOf(t, 1), d.key)
+		return full()
+	})
+	e := runs(t, "unread", "1")
+	d.apply(t, e)
+	for range 200 {
+		if status, body := d.status(e.ARN, d.key); status != http.StatusOK {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if !full() {
+		t.Error("the control: somebody reads the log")
+	}
+}
+
+// fewFiles is statusd where few files may be open.
+func fewFiles() {
+	few := syscall.Rlimit{Cur: 100, Max: 100}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		panic(err)
+	}
+	main()
+}
+
+// TestNoFilesAreLeft: without file descriptors connections wait, which is told in
+// the log, the health and the metrics, and those that are there go on. When some
+// are free again, everybody is served.
+func TestNoFilesAreLeft(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "a process")
+	d := serves(t, func(env []string) *apptest.Process { return apptest.Start(t, "few-files", env) })
+	if limit, open := d.metric("process_max_fds"), d.metric("process_open_fds"); limit != 100 || open <= 0 {
+		t.Errorf("metrics: %v files of %v", open, limit)
+	}
+	if !strings.Contains(d.Output(), "fewer files may be open") || !strings.Contains(d.Output(), "LimitNOFILE") {
+		t.Errorf("no word at the start: %s", d.Output())
+	}
+	health := keptAlive(t, "http://"+d.api+"/v1/health")
+	if got := health(); !strings.Contains(got, `"status":"ok"`) {
+		t.Errorf("health before: %s", got)
+	}
+	var conns []net.Conn
+	for range 150 {
+		c, err := net.Dial("tcp", d.api) // the kernel takes it, whoever accepts it
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		conns = append(conns, c)
+	}
+	cachetest.Eventually(t, "the log tells", func() bool { return strings.Contains(d.Output(), "no file descriptors are left") })
+	if got := health(); !strings.Contains(got, `"degraded"`) || !strings.Contains(got, "not all are accepted") {
+		t.Errorf("health meanwhile: %s", got)
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	e := runs(t, "after", "1")
+	d.apply(t, e)
+	cachetest.Eventually(t, "everybody is served again", func() bool {
+		status, _ := d.status(e.ARN, d.key)
+		return status == http.StatusOK
+	})
+	if n := d.metric("statuscache_accept_errors_total"); n < 1 {
+		t.Errorf("%v errors are counted", n)
+	}
+	if n := strings.Count(d.Output(), "no file descriptors are left"); n > 2 { // once a minute, however slow this machine is
+		t.Errorf("told %d times", n)
+	}
+}
+
+// keptAlive returns a function that asks for a URL over one connection.
+func keptAlive(t *testing.T, target string) func() string {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	client := http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return conn, nil }}}
+	return func() string {
+		got, err := client.Get(target)
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = got.Body.Close() }()
+		body, err := io.ReadAll(got.Body)
+		if err != nil {
+			return err.Error()
+		}
+		return string(body)
+	}
+}
+
+// TestRedisTakesNoMoreConnections: where Redis has as many clients as it may, or
+// none of its connections answers, requests get 503, and are answered when that is
+// over. That they were answered before is the control.
+func TestRedisTakesNoMoreConnections(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "a process")
+	for name, begin := range map[string]func(*testing.T, *daemon) (end func()){
+		"maxclients": func(t *testing.T, d *daemon) func() {
+			only, err := net.Dial("tcp", d.redis.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = only.Close() })
+			say := func(text string) {
+				if _, err := io.WriteString(only, text); err != nil {
+					t.Error(err)
+				}
+			}
+			say("CONFIG SET maxclients 1\r\nCLIENT KILL TYPE normal SKIPME yes\r\nCLIENT KILL TYPE pubsub\r\n")
+			return func() { say("CONFIG SET maxclients 1000\r\n") }
+		},
+		"the pool is used up": func(_ *testing.T, d *daemon) func() {
+			d.redis.Freeze()
+			return d.redis.Thaw
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := serves(t, func(env []string) *apptest.Process { return apptest.Start(t, "statusd", env) })
+			// Nobody holds what is unknown, so each of these needs Redis.
+			ask := func(n int) int {
+				status, _ := get("http://"+d.api+"/v1/status/"+url.PathEscape(string(arnOf(t, n)))+"?wait=0", d.key)
+				return status
+			}
+			cachetest.Eventually(t, "Redis is asked", func() bool { return ask(0) == http.StatusNotFound })
+			end := begin(t, d)
+			cachetest.Eventually(t, "requests are refused", func() bool { return ask(1) == http.StatusServiceUnavailable })
+			var refused atomic.Int64
+			var asking sync.WaitGroup
+			const many = 300
+			for n := range many {
+				asking.Go(func() {
+					if ask(2+n) == http.StatusServiceUnavailable {
+						refused.Add(1)
+					}
+				})
+			}
+			asking.Wait()
+			if refused.Load() != many {
+				t.Errorf("%d of %d are refused", refused.Load(), many)
+			}
+			end()
+			cachetest.Eventually(t, "requests are answered again", func() bool { return ask(many+2) == http.StatusNotFound })
+		})
+	}
+}
