@@ -104,6 +104,8 @@ func innermost(c net.Conn) *impatientConn {
 			c = outer.NetConn()
 		case *givenBack:
 			c = outer.Conn
+		case *patientConn:
+			c = outer.Conn
 		default:
 			return nil
 		}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // pipeListener accepts one connection, whose other end is the client's.
@@ -62,7 +64,7 @@ func preopened(t *testing.T, wrap func(net.Listener) net.Listener, test func(t *
 }
 
 func patient(l net.Listener) net.Listener {
-	return patientListener{Listener: impatientListener{l}}
+	return patientListener{Listener: newDoor(l, newAcceptErrors(slog.New(slog.DiscardHandler), prometheus.NewRegistry()))}
 }
 
 const aRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"statuscache/cache/bounded"
 )
 
 const (
