@@ -27,6 +27,9 @@ const runningLife = 400 * 24 * time.Hour
 // batchLimit bounds one Apply: both pipelines and a script that must be loaded.
 const batchLimit = 2 * time.Second
 
+// batchLimit is never less than one answer may take.
+func (o *Options) batchLimit() time.Duration { return max(batchLimit, o.WriteLimit) }
+
 // Apply merges observations and returns what became of each, in their order. It
 // may be repeated without harm.
 func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
@@ -162,7 +165,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 // write joins each with its record and then enters what that answered into the
 // owner indexes. What is left without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	c.join(ctx, writes)
 

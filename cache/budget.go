@@ -25,15 +25,16 @@ const maxBookedAhead = time.Second
 type Budget struct {
 	client redis.UniversalClient
 	key    string
-	every  float64     // ms between two calls
-	slowed atomic.Bool // as far as this process knows
+	every  float64       // ms between two calls
+	limit  time.Duration // of one question to Redis
+	slowed atomic.Bool   // as far as this process knows
 }
 
 // NewBudget returns a budget by its name, of a rate in calls per second, which
 // must be above 0. Where processes disagree about the rate, each call counts as
 // who makes it says.
 func (c *Cache) NewBudget(name string, rate float64) *Budget {
-	return &Budget{client: c.writers, key: c.names.budget(name), every: 1000 / rate}
+	return &Budget{client: c.writers, key: c.names.budget(name), every: 1000 / rate, limit: c.options.WriteLimit}
 }
 
 // Take books a call, to be made after wait. ok is false where none can be booked,
@@ -72,7 +73,7 @@ func (b *Budget) Passed(ctx context.Context) error {
 }
 
 func (b *Budget) run(ctx context.Context, args ...any) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	node, err := primaryOf(ctx, b.client, b.key)
 	if err != nil {

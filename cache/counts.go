@@ -48,7 +48,7 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 	}
 	done := c.counter.calls.DoChan(key, func() (any, error) {
 		// Others wait for it when who asked first has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countsLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.options.ReadLimit))
 		defer cancel()
 		begun := uptime()
 		counts, err := c.count(ctx, owner, all)

@@ -83,7 +83,7 @@ func (f *freshness) observe(t *testing.T, reader, writer *Cache, length time.Dur
 			f.store(t, writer)
 		}
 	})
-	pause := time.NewTicker(time.Millisecond)
+	pause := time.NewTicker(5 * time.Millisecond)
 	defer pause.Stop()
 	for ended := false; !ended; <-pause.C {
 		select {

@@ -67,7 +67,7 @@ return {now, math.floor(tonumber(due))}`)
 // to the next when the lease ends. Its error may be about some of them only: the
 // others are returned with it.
 func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Duration) ([]Due, error) {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	arns, err := c.firstOf(ctx, list, most)
 	if err != nil || len(arns) == 0 {
@@ -252,7 +252,7 @@ func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 // Versions returns the version of each execution as it is stored, empty where
 // nothing is known.
 func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	if len(arns) == 0 {
 		return nil, nil

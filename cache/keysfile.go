@@ -73,7 +73,7 @@ func (f *keysFile) load() error {
 	}
 	f.keys.Store(&byHash)
 	f.seen, f.digest = seen, digest
-	if time.Since(seen.ModTime()) < unsettled {
+	if time.Since(seen.ModTime()).Abs() < unsettled {
 		f.seen = nil
 	}
 	return nil

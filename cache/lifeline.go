@@ -89,7 +89,7 @@ func (l *lifeline) run(ctx context.Context) error {
 // replicas did not confirm proves nothing: it may be gone with a primary that was cut
 // off.
 func (l *lifeline) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, l.cache.options.WriteLimit))
 	defer cancel()
 	c := l.cache
 	partitions := c.names.partitions[:]

@@ -264,7 +264,7 @@ func (p *primaries) send(ctx context.Context, node *redis.Client, group []*comma
 // full or has lost its replicas answers a PING and would still turn every
 // message away. Its error says why, and what cures it.
 func (c *Cache) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	probes, err := c.primaries.probes(ctx)
 	if err == nil {

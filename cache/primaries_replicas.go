@@ -33,7 +33,6 @@ const (
 	replicaMemory = time.Hour
 	watchEvery    = 2 * time.Second // until then no write is confirmed by a replica that has just come
 	demandLife    = 3 * watchEvery  // then it is asked again before a write
-	lookLimit     = writeLimit
 )
 
 //go:embed primaries_replicas.lua
@@ -124,7 +123,7 @@ func (p *primaries) demand(ctx context.Context, node *redis.Client) (demand, err
 
 // look asks a primary for its replicas and remembers what it owes.
 func (p *primaries) look(ctx context.Context, node *redis.Client) (demand, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	ctx, cancel := context.WithTimeout(ctx, p.address.writeLimit)
 	defer cancel()
 	looked := uptime()
 	i, err := serverInfo(ctx, node)

@@ -77,7 +77,7 @@ func (c *Cache) Learning(swept time.Time) bool {
 // none is. It is the caller's for the time of the lease; EndSweep ends it,
 // ExtendSweep makes it last longer.
 func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
 		machine := machines[i]
@@ -138,7 +138,7 @@ func (c *Cache) ExtendSweep(ctx context.Context, machine string, d time.Duration
 // EndSweep stores what a sweep found out: how far it came, and what differs now.
 // The next is due after d.
 func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	text, err := json.Marshal(now)
 	if err != nil {
@@ -218,7 +218,7 @@ func (c *Cache) watchAudits(ctx context.Context) error {
 
 // readAudits leaves everything as it is where Redis cannot be asked.
 func (c *Cache) readAudits(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, c.options.WriteLimit))
 	defer cancel()
 	if all, err := c.auditsNow(ctx); err == nil {
 		c.audited.all.Store(&all)
