@@ -27,6 +27,14 @@
 // answer is read again, so a wake-up that comes too often or not at all changes
 // nothing but the time.
 //
+// # Clients and fronts as they are
+//
+// Browsers, generated clients, proxies and load balancers do what no contract says:
+// they accept streams and JSON alike (accept.go), mark our entity tags (etag.go),
+// open connections ahead of need (patient.go), add headers to what a page asks
+// (crossorigin.go) and hold or compress what no header forbids them to. The tests
+// have real ones in front (fronts_test.go).
+//
 // # What it promises
 //
 // Every request that does not ask to wait is answered within half a second, with
