@@ -63,7 +63,7 @@ func (c *Cache) Diagnose(ctx context.Context) []Finding {
 		}
 		findings = append(findings, worst(c, check, primaries))
 	}
-	return append(findings, c.diagnosePublish(ctx, err == nil), c.diagnoseEvents(ctx, err == nil))
+	return append(findings, c.diagnosePublish(ctx, err == nil), c.diagnoseEvents(ctx, err == nil), c.diagnoseOwners(ctx, err == nil))
 }
 
 func (c *Cache) diagnosePublish(ctx context.Context, reached bool) Finding {

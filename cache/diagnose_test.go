@@ -64,7 +64,7 @@ func TestDiagnose(t *testing.T) {
 func TestDiagnoseUnreachable(t *testing.T) {
 	t.Parallel()
 	found, unchecked := problems(t, Options{URL: "redis://127.0.0.1:1"})
-	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+2 {
+	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+3 {
 		t.Errorf("found %+v, %d not checked", found, unchecked)
 	}
 }

@@ -51,6 +51,9 @@ func (r *Record) Summary() []byte {
 	} else if r.InputType != "" {
 		b = appendString(append(b, `,"inputType":`...), r.InputType)
 	}
+	if r.Version == Unobserved { // registered, and nothing heard of it yet
+		b = append(b, `,"observed":false`...)
+	}
 	b = append(b, '}')
 	r.summary.Store(&b)
 	return b

@@ -52,6 +52,10 @@ func (s *Server) postExecution(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if machines := s.options.StateMachines; len(machines) > 0 && !slices.ContainsFunc(machines, reg.ARN.BelongsTo) {
+		// Its events are not taken, so it would be told as RUNNING for ever.
+		return invalid("executionArn: its state machine is not one of those of this service (STATE_MACHINES)")
+	}
 	if !x.caller.mayRegister(reg.ARN) {
 		return forbidden("this API key may not register executions of that state machine")
 	}

@@ -22,6 +22,7 @@ import (
 type health struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
 	Version string   `json:"version"`
 	Audit   []audit  `json:"audit,omitempty"`
 }
@@ -76,6 +77,9 @@ func (s *Server) getHealth(x *exchange) error {
 		if concern := s.options.Concern(); concern != "" {
 			h.Status, h.Reasons = "degraded", append(h.Reasons, concern)
 		}
+	}
+	if s.options.Notes != nil {
+		h.Notes = s.options.Notes()
 	}
 	for _, reason := range s.notReady() {
 		h.Status = "degraded"

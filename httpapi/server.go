@@ -60,6 +60,8 @@ type Options struct {
 	// Concern returns what everybody may know about why the answers may be wrong,
 	// empty if there is nothing; nil: never.
 	Concern func() string
+	// Notes returns what everybody may know about what is not told to some; nil: nothing.
+	Notes func() []string
 	// Audits returns how far each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
 	Audits    func() map[string]cache.Audited

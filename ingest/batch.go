@@ -63,35 +63,6 @@ func (c *Consumer) ours(arn cache.ARN) bool {
 	return len(c.options.StateMachines) == 0 || slices.ContainsFunc(c.options.StateMachines, arn.BelongsTo)
 }
 
-// hand is what a receiver has in hand. Its visibility is renewed by another
-// goroutine.
-type hand struct {
-	mu       sync.Mutex
-	messages []Message
-}
-
-func (h *hand) drop(done []Message) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.messages = slices.DeleteFunc(slices.Clone(h.messages), func(m Message) bool {
-		return slices.ContainsFunc(done, func(d Message) bool { return d.Receipt == m.Receipt })
-	})
-}
-
-func (h *hand) add(pending []received) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range pending {
-		h.messages = append(h.messages, r.message)
-	}
-}
-
-func (h *hand) now() []Message {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.messages
-}
-
 // onceSet remembers the latest few thousand names it was asked about.
 type onceSet struct {
 	mu   sync.Mutex

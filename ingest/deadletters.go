@@ -144,10 +144,11 @@ func letterOf(kind string, m types.Message) DeadLetter {
 	l.FirstSent = time.UnixMilli(sent).UTC()
 	l.Receives, _ = strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
 	var d Decoder
-	event, err := d.Decode([]byte(aws.ToString(m.Body)))
-	if err == nil {
-		l.Execution = string(event.ARN)
-	} else {
+	events, err := d.DecodeAll([]byte(aws.ToString(m.Body)))
+	if len(events) > 0 {
+		l.Execution = string(events[0].ARN)
+	}
+	if err != nil {
 		l.Why = err.Error()
 	}
 	if kind == OfRule {

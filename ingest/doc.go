@@ -20,6 +20,10 @@
 // While Redis is sick nothing is received, and what is in hand is kept in hand,
 // so that no message uses up its receive count and ends among the dead letters.
 //
+// A message may hold its event in envelopes of SNS or of Pipes, and several events
+// (envelope.go). What keeps events from being learnt for half a minute is a Trouble,
+// by the part that fails (outages.go).
+//
 // # What no event tells
 //
 // The Hydrator asks Step Functions for what an event left out, the Auditor compares

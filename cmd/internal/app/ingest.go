@@ -73,6 +73,9 @@ func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
+	if !owners {
+		s.log.Info("OWNER_PATH is not set: only executions that are registered have an owner, others can be read by operators only")
+	}
 	if len(c.StateMachines) == 0 {
 		s.log.Warn("STATE_MACHINES is not set: no audit looks for events that were lost")
 	}

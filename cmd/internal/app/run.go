@@ -89,6 +89,7 @@ type service struct {
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
 	auditor  *ingest.Auditor
+	census   *census
 	server   *httpapi.Server
 	public   net.Listener
 	admin    net.Listener
@@ -100,6 +101,7 @@ func (s *service) open(ctx context.Context) error {
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program.NearBytes); err != nil {
 		return err
 	}
+	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
 
@@ -125,7 +127,7 @@ func (s *service) openAPI() error {
 		Cache: s.cache, Sets: s.cache, Lists: s.cache,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
-		Parts: s.parts(), Concern: s.concern, Audits: s.cache.Audits,
+		Parts: s.parts(), Concern: s.concern, Notes: s.census.notes, Audits: s.cache.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
@@ -267,6 +269,7 @@ func (s *service) stages() []stage {
 		stage{"the API", s.serve},
 		stage{"signing keys", s.server.Run},
 		stage{"garbage collection", tuneGC},
+		stage{"the census", s.census.run},
 		stage{"the cache", s.cache.Run},
 	)
 }

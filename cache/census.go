@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Census is what a look at some executions found: the newest of each partition, and
+// those that are only registered. It is a sample, so that it costs the same however
+// many there are.
+type Census struct {
+	Looked    int // executions that were heard of, a minute ago at least
+	Ownerless int // of these, those that only operators may read
+	Unheard   int // executions that were registered long ago, and of which nothing was heard
+
+	OwnerlessExample, UnheardExample ARN // empty: there is none
+}
+
+const (
+	censusNewest  = 2              // of each partition
+	censusRunning = 32             // likewise
+	censusSettled = time.Minute    // owners are known by then: events come out of order, inputs are asked for
+	censusLook    = 24 * time.Hour // registrations that are older are removed by the audit
+	leastLooked   = 3              // executions that tell anything
+)
+
+// MostAreOwnerless reports whether more executions than not can be read by nobody but
+// operators.
+func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
+
+// TakeCensus looks. A registration counts as unheard after so long.
+func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s Census, err error) {
+	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	defer cancel()
+	now, err := c.Now(ctx)
+	if err != nil {
+		return s, err
+	}
+	pipe := c.readers.Pipeline()
+	var newest, running [partitionCount]*redis.StringSliceCmd
+	for i := range c.names.partitions {
+		p := &c.names.partitions[i]
+		newest[i] = pipe.ZRevRange(ctx, p.recent, 0, censusNewest-1)
+		running[i] = pipe.ZRangeByScore(ctx, p.running, &redis.ZRangeBy{
+			Min: score(now.Add(-censusLook)), Max: score(now.Add(-unheardAfter)), Count: censusRunning,
+		})
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return s, fmt.Errorf("read indexes: %w", err)
+	}
+	err = c.eachHead(ctx, newest[:], func(arn ARN, h headOf) {
+		if h.version == Unobserved || h.seen.After(now.Add(-censusSettled)) {
+			return
+		}
+		if s.Looked++; h.ownerless {
+			s.Ownerless, s.OwnerlessExample = s.Ownerless+1, arn
+		}
+	})
+	if err != nil {
+		return s, err
+	}
+	return s, c.eachHead(ctx, running[:], func(arn ARN, h headOf) {
+		if h.version == Unobserved && !h.seen.After(now.Add(-unheardAfter)) {
+			s.Unheard, s.UnheardExample = s.Unheard+1, arn
+		}
+	})
+}
+
+func score(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// headOf is what a census looks at of a record.
+type headOf struct {
+	version   Version
+	seen      time.Time // first
+	ownerless bool
+}
+
+// eachHead calls f with the records that are there; it reads no more of them than it
+// needs.
+func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f func(ARN, headOf)) error {
+	const seenAt, ownerAt, end = 54, 82, 85 // as apply.lua writes it, in either format
+	pipe := c.readers.Pipeline()
+	var arns []ARN
+	var heads []*redis.StringCmd
+	for _, list := range lists {
+		for _, arn := range list.Val() {
+			arns = append(arns, ARN(arn))
+			heads = append(heads, pipe.GetRange(ctx, c.names.execution(ARN(arn)), 0, end-1))
+		}
+	}
+	if len(arns) == 0 {
+		return nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("read records: %w", err)
+	}
+	for i, head := range heads {
+		text := head.Val()
+		if len(text) < end {
+			continue // it has expired
+		}
+		if v, ok := ParseVersion(text[1:]); ok {
+			f(arns[i], headOf{v, milliseconds(text[seenAt : seenAt+13]), text[ownerAt:end] == "000"})
+		}
+	}
+	return nil
+}
+
+// diagnoseOwners says whether those who start executions can read them.
+func (c *Cache) diagnoseOwners(ctx context.Context, reached bool) Finding {
+	const name = "owners"
+	if !reached {
+		return NotChecked(name, "Redis cannot be asked")
+	}
+	s, err := c.TakeCensus(ctx, censusLook)
+	switch {
+	case err != nil:
+		return NotChecked(name, err.Error())
+	case s.MostAreOwnerless():
+		return Finding{
+			Check:   name,
+			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that nobody but an operator may read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
+			Cure:    "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
+		}
+	}
+	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have none", s.Ownerless, s.Looked)}
+}

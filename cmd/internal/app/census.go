@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+)
+
+const (
+	censusEvery  = 30 * time.Second
+	censusWarned = time.Hour // between two warnings
+)
+
+// census tells who cannot be told: executions without an owner, which only operators
+// may read, and registrations of which nothing was ever heard.
+type census struct {
+	service    *service
+	latest     atomic.Pointer[cache.Census] // nil: not taken yet
+	ownerless  prometheus.Gauge
+	unheard    prometheus.Gauge
+	warnedOf   time.Time // that executions have no owner
+	warnedThat time.Time // that registrations are not heard of
+}
+
+func newCensus(s *service) *census {
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "statuscache", Name: name, Help: help})
+		s.metrics.MustRegister(g)
+		return g
+	}
+	return &census{
+		service:   s,
+		ownerless: gauge("recent_executions_without_owner", "Of a hundred or so of the newest executions, those that have no owner, so that only operators may read them."),
+		unheard:   gauge("registrations_unheard", "Executions that are registered and of which nothing was heard for longer than an audit takes, of a sample."),
+	}
+}
+
+// run looks again and again until ctx ends.
+func (c *census) run(ctx context.Context) error {
+	tick := time.NewTicker(censusEvery)
+	defer tick.Stop()
+	for {
+		if s, err := c.service.cache.TakeCensus(ctx, c.unheardAfter()); err == nil {
+			c.tell(s, time.Now())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// unheardAfter is how long an audit takes to find an execution of which no event came.
+func (c *census) unheardAfter() time.Duration { return 2*c.service.config.AuditEvery + time.Minute }
+
+func (c *census) tell(s cache.Census, now time.Time) {
+	c.latest.Store(&s)
+	c.ownerless.Set(float64(s.Ownerless))
+	c.unheard.Set(float64(s.Unheard))
+	if s.MostAreOwnerless() && now.Sub(c.warnedOf) >= censusWarned {
+		c.warnedOf = now
+		c.service.log.Warn("most executions have no owner, so nobody but an operator may read them; register them with POST /v1/executions, or set OWNER_PATH to where their input names the owner",
+			"without", s.Ownerless, "looked", s.Looked, "example", s.OwnerlessExample)
+	}
+	if s.Unheard > 0 && now.Sub(c.warnedThat) >= censusWarned {
+		c.warnedThat = now
+		c.service.log.Warn("executions are registered and nothing is heard of them; see whether they were started, and whether STATE_MACHINES and the rule name their state machine",
+			"count", s.Unheard, "example", s.UnheardExample)
+	}
+}
+
+// notes are what everybody may know of it.
+func (c *census) notes() (all []string) {
+	s := c.latest.Load()
+	if s == nil {
+		return nil
+	}
+	if s.MostAreOwnerless() {
+		all = append(all, fmt.Sprintf("owners: %d of the %d newest executions have none, so nobody but an operator may read them", s.Ownerless, s.Looked))
+	}
+	if s.Unheard > 0 {
+		all = append(all, fmt.Sprintf("registrations: of %d nothing has been heard for %v or more", s.Unheard, c.unheardAfter()))
+	}
+	return all
+}
