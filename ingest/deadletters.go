@@ -67,7 +67,7 @@ func (o *Operator) DeadLetterQueues(ctx context.Context, w Way) ([]DeadLetters, 
 	if err := add(OfConsumer, source.deadLetterARN()); err != nil {
 		return nil, err
 	}
-	routes, err := o.routesOf(ctx, w, source.arn())
+	routes, err := o.routesOf(ctx, w, source)
 	if err != nil && !notThere(err) {
 		return nil, err
 	}

@@ -35,9 +35,9 @@ func (d *doctor) theRoute(ctx context.Context) {
 		return
 	}
 	var err error
-	d.routes, err = d.routesOf(ctx, d.setUp.Way, d.queue.arn())
+	d.routes, err = d.routesOf(ctx, d.setUp.Way, d.queue)
 	if err == nil && len(d.routes) == 0 {
-		d.routes, err = d.routesOf(ctx, Way{EventBus: d.bus, Rule: cut(d.queue.name(), longestRule)}, d.queue.arn())
+		d.routes, err = d.routesOf(ctx, Way{EventBus: d.bus, Rule: cut(d.queue.name(), longestRule)}, d.queue)
 	}
 	switch {
 	case notThere(err):
@@ -68,7 +68,7 @@ func (d *doctor) noRule(ctx context.Context) {
 		d.wrong(checkRule, "no rule sends to the queue", d.provision())
 		return
 	}
-	others, err := d.routesTo(ctx, d.queue.arn(), d.bus)
+	others, err := d.routesTo(ctx, d.queue, d.bus)
 	if err == nil && len(others) > 0 {
 		d.wrong(checkRule, "there is no rule "+d.setUp.Rule, "leave --rule out: "+namesOf(others)+" leads to the queue")
 		return
@@ -140,6 +140,9 @@ func (d *doctor) targets(ctx context.Context) {
 			return
 		case r.transforms():
 			d.wrong(checkTarget, "that of rule "+r.shown()+" changes the events, so they cannot be read", d.provision())
+		case r.via != "":
+			fine = append(fine, aws.ToString(r.target.Id)+" through "+r.via)
+			continue
 		default:
 			fine = append(fine, aws.ToString(r.target.Id))
 		}

@@ -83,6 +83,9 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		return
 	}
 	for _, r := range rules {
+		if r.via != "" {
+			continue // it is the topic that sends
+		}
 		v := judge(statements, sending{q.arn(), r.arn()})
 		switch {
 		case v.deny == yes:

@@ -174,7 +174,7 @@ func (p *provision) look(ctx context.Context) error {
 	if p.queue, err = p.find(ctx, p.plan.Name); err != nil {
 		return err
 	}
-	if p.routes, err = p.routesTo(ctx, p.queue.arn(), p.plan.EventBus); err != nil {
+	if p.routes, err = p.routesTo(ctx, p.queue, p.plan.EventBus); err != nil {
 		return err
 	}
 	if err := checkOnBus(p.routes, p.plan.EventBus); err != nil {

@@ -46,6 +46,7 @@ func (p *provision) deadLetters(ctx context.Context) error {
 	needed, seen := p.creates(), map[string]bool{}
 	for _, r := range p.routes {
 		switch arn := r.deadLetterARN(); {
+		case r.via != "":
 		case arn == "":
 			needed = needed || p.may(r)
 		case !seen[arn]:
@@ -129,6 +130,9 @@ func (p *provision) policies(ctx context.Context) error {
 	queues := []*queue{p.queue}
 	rules := map[*queue][]string{}
 	for _, r := range p.routes {
+		if r.via != "" {
+			continue
+		}
 		rules[p.queue] = append(rules[p.queue], r.arn())
 		dead := p.deadOf(r)
 		if dead == nil {

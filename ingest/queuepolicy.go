@@ -101,6 +101,28 @@ func letRuleSend(text, queue, rule string) (changedText string, changed bool, er
 	return string(added), true, nil
 }
 
+// topics returns the ARNs of the SNS topics that the policy of a queue lets send, which
+// may be how events come.
+func (q *queue) topics() (arns []string) {
+	_, statements, err := parsePolicy(q.attributes[attrPolicy])
+	if err != nil {
+		return nil // whoever judges the policy tells
+	}
+	for _, s := range statements {
+		for _, keys := range s.Condition {
+			for key, values := range keys {
+				for _, arn := range texts(values) {
+					if s.Effect == effectOfAllow && strings.EqualFold(key, sourceARN) && strings.Contains(arn, ":sns:") && !strings.ContainsAny(arn, "*?$") {
+						arns = append(arns, arn)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(arns)
+	return slices.Compact(arns)
+}
+
 // openTo returns the names of statements by which anybody, or any rule of any
 // account, may send to a queue.
 func openTo(statements []statement, queue string) (sids []string) {

@@ -93,7 +93,7 @@ func (o *Operator) hearers(ctx context.Context, r ReplayOrder, bus string) (arns
 	if err != nil {
 		return nil, err
 	}
-	routes, err := o.routesOn(ctx, q.arn(), bus)
+	routes, err := o.routesOn(ctx, q, bus)
 	if err != nil {
 		return nil, err
 	}

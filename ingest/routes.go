@@ -22,8 +22,9 @@ const ruleDescription = "Status changes of Step Functions executions, for the st
 // route is a rule by which events come into a queue.
 type route struct {
 	bus    string // name
+	via    string // ARN of the topic through which the events come; empty: none
 	rule   *eventbridge.DescribeRuleOutput
-	target *eventtypes.Target // nil: the rule does not send to the queue
+	target *eventtypes.Target // nil: the rule does not send to the queue, nor to the topic
 	all    []eventtypes.Target
 }
 
@@ -40,7 +41,7 @@ func (r *route) ours() bool {
 // tellsNobodyElse reports whether more events of the rule are nobody's concern but ours:
 // it is ours, or sends to the queue alone.
 func (r *route) tellsNobodyElse() bool {
-	return r.ours() || len(r.all) == 0 || len(r.all) == 1 && r.target != nil
+	return r.ours() || len(r.all) == 0 || len(r.all) == 1 && r.target != nil && r.via == ""
 }
 
 // shown is how a rule is named to people.
@@ -58,26 +59,30 @@ func (r *route) deadLetterARN() string {
 	return aws.ToString(r.target.DeadLetterConfig.Arn)
 }
 
-// transforms reports whether the target does not get events as they are. The path $
-// is that of a whole event.
+// transforms reports whether the target gets what cannot be read. The path $ is that of a
+// whole event, and its detail alone can be read, too.
 func (r *route) transforms() bool {
 	t := r.target
-	return t != nil && (t.Input != nil || t.InputTransformer != nil || t.InputPath != nil && *t.InputPath != "$")
+	return t != nil && (t.Input != nil || t.InputTransformer != nil || t.InputPath != nil && !slices.Contains([]string{"$", "$.detail"}, *t.InputPath))
 }
 
-// lacks returns what is wrong with the target, in the words of a step.
+// lacks returns what is wrong with the target, in the words of a step. What a topic does
+// is its owner's concern.
 func (r *route) lacks() []string {
+	if r.via != "" {
+		return nil
+	}
 	if r.target == nil {
 		return []string{"sends to the queue"}
 	}
 	return changes(map[string]bool{"sends events as they are": r.transforms(), "dead-letter queue": r.deadLetterARN() == ""})
 }
 
-// routesTo finds the rules that lead to a queue by their targets, whatever their names:
-// first those on a bus, then those on the other buses that may be listed. Of a bus that
+// routesTo finds the rules that lead to a queue by their targets, whatever their names,
+// directly or through a topic: first those on a bus, then those on the other buses that may be listed. Of a bus that
 // is not there the error is notThere.
-func (o *Operator) routesTo(ctx context.Context, queueARN, bus string) ([]*route, error) {
-	routes, err := o.routesOn(ctx, queueARN, bus)
+func (o *Operator) routesTo(ctx context.Context, q *queue, bus string) ([]*route, error) {
+	routes, err := o.routesOn(ctx, q, bus)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +90,7 @@ func (o *Operator) routesTo(ctx context.Context, queueARN, bus string) ([]*route
 		if other == bus {
 			continue
 		}
-		more, err := o.routesOn(ctx, queueARN, other)
+		more, err := o.routesOn(ctx, q, other)
 		if err != nil && !notThere(err) {
 			return nil, err
 		}
@@ -111,15 +116,34 @@ func (o *Operator) buses(ctx context.Context) (names []string) {
 	}
 }
 
-func (o *Operator) routesOn(ctx context.Context, queueARN, bus string) (routes []*route, err error) {
-	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &queueARN, EventBusName: &bus}
+// routesOn finds the rules of one bus.
+func (o *Operator) routesOn(ctx context.Context, q *queue, bus string) ([]*route, error) {
+	routes, err := o.routesByTarget(ctx, q.arn(), bus)
+	for _, topic := range q.topics() {
+		if err != nil {
+			return nil, err
+		}
+		var more []*route
+		more, err = o.routesByTarget(ctx, topic, bus)
+		for _, r := range more {
+			if !slices.ContainsFunc(routes, func(known *route) bool { return known.name() == r.name() }) {
+				r.via = topic
+				routes = append(routes, r)
+			}
+		}
+	}
+	return routes, err
+}
+
+func (o *Operator) routesByTarget(ctx context.Context, target, bus string) (routes []*route, err error) {
+	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: &bus}
 	for {
 		page, err := o.events.ListRuleNamesByTarget(ctx, in)
 		if err != nil {
 			return nil, failed("events:ListRuleNamesByTarget", err)
 		}
 		for _, rule := range page.RuleNames {
-			r, err := o.routeOf(ctx, bus, rule, queueARN)
+			r, err := o.routeOf(ctx, bus, rule, target)
 			if notThere(err) {
 				continue // deleted just now
 			}
@@ -136,7 +160,7 @@ func (o *Operator) routesOn(ctx context.Context, queueARN, bus string) (routes [
 
 // routeOf reads a rule and its targets. Of a rule that is not there the error is
 // notThere.
-func (o *Operator) routeOf(ctx context.Context, bus, rule, queueARN string) (*route, error) {
+func (o *Operator) routeOf(ctx context.Context, bus, rule, target string) (*route, error) {
 	found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule, EventBusName: &bus})
 	if err != nil {
 		return nil, failed("events:DescribeRule", err)
@@ -154,7 +178,7 @@ func (o *Operator) routeOf(ctx context.Context, bus, rule, queueARN string) (*ro
 		}
 	}
 	for i := range r.all {
-		if aws.ToString(r.all[i].Arn) == queueARN {
+		if aws.ToString(r.all[i].Arn) == target {
 			r.target = &r.all[i]
 			break
 		}
@@ -164,12 +188,12 @@ func (o *Operator) routeOf(ctx context.Context, bus, rule, queueARN string) (*ro
 
 // routesOf returns the rules that a verb is about: those that lead to the queue or,
 // where one is named, that one.
-func (o *Operator) routesOf(ctx context.Context, w Way, queueARN string) ([]*route, error) {
+func (o *Operator) routesOf(ctx context.Context, w Way, q *queue) ([]*route, error) {
 	bus := busName(w.EventBus)
 	if w.Rule == "" {
-		return o.routesTo(ctx, queueARN, bus)
+		return o.routesTo(ctx, q, bus)
 	}
-	r, err := o.routeOf(ctx, bus, w.Rule, queueARN)
+	r, err := o.routeOf(ctx, bus, w.Rule, q.arn())
 	if err != nil {
 		return nil, err
 	}
