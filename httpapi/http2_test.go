@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
@@ -11,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 )
 
@@ -294,54 +297,61 @@ func (s *service) askTLS(path, token string) int {
 	return got.StatusCode
 }
 
-// TestPoolsAreShared: however many want all of it, whoever comes next gets a part.
-func TestPoolsAreShared(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		greed  int64
-		greedy int
-		each   int64 // what each of the greedy has in the end, nearly
-	}{{shareEvenly, 1, 500}, {shareEvenly, 4, 200}, {shareNearly, 1, 750}, {shareNearly, 3, 300}} {
-		s := &Server{rates: nil}
-		p := s.newPool(1000, test.greed)
-		all := make([]*holder, test.greedy)
-		for i := range all {
-			all[i] = s.newHolder(nil)
-		}
-		for range 1000 {
-			for _, h := range all {
-				p.take(h, 1)
-			}
-		}
-		for i, h := range all {
-			if got := h.held[0].Load(); got < test.each-2 || got > test.each+2 {
-				t.Errorf("%+v: number %d has %d", test, i, got)
-			}
-		}
-		late := s.newHolder(nil)
-		if !p.take(late, 10) {
-			t.Errorf("%+v: nothing is left for somebody new", test)
-		}
-		p.give(late, 10)
-		for _, h := range all {
-			p.give(h, h.held[0].Load())
-		}
-		if p.taken.Load() != 0 || !p.take(late, 1000) || p.take(all[0], 1) {
-			t.Errorf("%+v: not given back, or more than there is", test)
-		}
-	}
+// stuck is a cache that answers nobody before it is released, not even those who
+// have gone.
+type stuck struct {
+	Executions
+	asked   atomic.Int64
+	release chan struct{}
 }
 
-func TestAddressesOfOneClient(t *testing.T) {
+func (s *stuck) GetAtLeast(ctx context.Context, arn cache.ARN, v cache.Version) (*cache.Record, error) {
+	s.asked.Add(1)
+	<-s.release
+	return s.Executions.GetAtLeast(ctx, arn, v)
+}
+
+// TestAFloodOfResetsIsBounded: who takes back each request at once has no more of
+// them at work than are allowed over a connection, and loses the connection. Others
+// do not notice.
+func TestAFloodOfResetsIsBounded(t *testing.T) {
 	t.Parallel()
-	for addr, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-	} {
-		if got := neighbourhood(&net.TCPAddr{IP: net.ParseIP(addr), Port: 1}).String(); got != want {
-			t.Errorf("%s: %s", addr, got)
+	blocked := &stuck{release: make(chan struct{})}
+	s := newService(t, withTLS(t), func(o *Options) {
+		blocked.Executions = o.Cache
+		o.RateLimit, o.Cache = 0, blocked
+	})
+	release := sync.OnceFunc(func() { close(blocked.release) })
+	t.Cleanup(release) // before the server ends
+	s.url = "https://" + strings.TrimPrefix(s.url, "http://")
+	eve := "Bearer " + s.key("eve")
+	c := dialHTTP2(t, strings.TrimPrefix(s.url, "https://"), 1<<20)
+	for n := range 10 * maxStreams {
+		stream := uint32(2*n + 1)
+		request := append(c.get(statusPath+machine+"x?wait=0", "authorization", eve), frame(resetFrame, 0, stream, make([]byte, 4))...)
+		if _, err := c.Write(request); err != nil {
+			break // the server has had enough
 		}
 	}
-	if got := neighbourhood(&net.UnixAddr{}); got.IsValid() {
-		t.Errorf("no address of a network: %s", got)
+	cachetest.Eventually(t, "the connection is ended", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.closed
+	})
+	cachetest.Eventually(t, "as many as may are at work, which is the control", func() bool { return blocked.asked.Load() == maxStreams })
+	if got := s.askTLS("/v1/executions", s.key("ada")); got != http.StatusOK {
+		t.Errorf("somebody else: %d", got)
+	}
+	release()
+	cachetest.Eventually(t, "nothing is held", func() bool {
+		for i := range s.callers.of("eve").held {
+			if s.callers.of("eve").held[i].Load() != 0 {
+				return false
+			}
+		}
+		return true
+	})
+	if n := blocked.asked.Load(); n != maxStreams {
+		t.Errorf("%d were at work", n)
 	}
 }
