@@ -40,13 +40,15 @@ const (
 	connectionJitter = 5 * time.Minute
 )
 
-// bounds returns how often a client repeats what failed (-1: not at all), how many
-// connections it has to a node, and how long an answer may take.
-func (a *address) bounds(purpose clientFor) (retries, poolSize int, limit time.Duration) {
+const poolSize = 16 // connections of a client to a node
+
+// bounds returns how often a client repeats what failed (-1: not at all), and how long
+// an answer may take.
+func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	if purpose == reads {
-		return 1, 16, cmp.Or(a.readLimit, readLimit)
+		return 1, cmp.Or(a.readLimit, readLimit)
 	}
-	return -1, 16, cmp.Or(a.writeLimit, writeLimit)
+	return -1, cmp.Or(a.writeLimit, writeLimit)
 }
 
 // noMaintenance keeps go-redis from asking for notices that few servers know.
@@ -56,7 +58,7 @@ func noMaintenance() *maintnotifications.Config {
 
 // connect returns a client for a. It does not dial.
 func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient {
-	retries, poolSize, limit := a.bounds(purpose)
+	retries, limit := a.bounds(purpose)
 	switch a.mode {
 	case cluster:
 		return redis.NewClusterClient(&redis.ClusterOptions{
@@ -83,7 +85,7 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 
 // node returns a client of one node. It does not dial.
 func (a *address) node(addr string, purpose clientFor, dial dialer) *redis.Client {
-	retries, poolSize, limit := a.bounds(purpose)
+	retries, limit := a.bounds(purpose)
 	return redis.NewClient(&redis.Options{
 		Addr: addr, Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
 		Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),

@@ -8,7 +8,7 @@ import (
 
 // sentinelNode returns a client of one Sentinel. It does not dial.
 func (a *address) sentinelNode(addr string, dial dialer) *redis.SentinelClient {
-	_, _, limit := a.bounds(writes)
+	_, limit := a.bounds(writes)
 	return redis.NewSentinelClient(&redis.Options{
 		Addr: addr, Password: a.sentinelPassword, TLSConfig: a.tls, Dialer: dial,
 		ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(), MaxRetries: -1, PoolSize: 1,

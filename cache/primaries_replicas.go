@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -234,12 +235,7 @@ func clusterListsReplica(nodes string) bool {
 			primaries = append(primaries, fields[primary])
 		}
 	}
-	for _, p := range primaries {
-		if p == myself {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(primaries, myself)
 }
 
 // watch keeps what every primary owes in step with its replicas, and looks whether

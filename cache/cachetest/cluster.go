@@ -59,6 +59,9 @@ func clusterNode(t testing.TB) *Server {
 		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
 }
 
+// ID is what the nodes of a cluster call the server.
+func (s *Server) ID() string { return s.text("CLUSTER MYID") }
+
 // busPort is the port on which the nodes of a cluster talk to each other.
 func (s *Server) busPort() string { return s.args[len(s.args)-1] }
 

@@ -1,0 +1,170 @@
+package cache
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/cachetest"
+)
+
+// movingSlot is a slot on its way from one primary to another.
+type movingSlot struct {
+	t        *testing.T
+	slot     string
+	from, to *cachetest.Server
+	source   *redis.Client
+	others   []*cachetest.Server
+}
+
+// beginMove has the slot of a key begin to move.
+func beginMove(t *testing.T, servers *cachetest.ClusterServers, key string) *movingSlot {
+	t.Helper()
+	slot := strings.TrimPrefix(servers.Primaries[0].Do("CLUSTER KEYSLOT "+key), ":")
+	n, err := strconv.Atoi(slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := 0
+	for i := range servers.Primaries {
+		if n >= i*16384/len(servers.Primaries) {
+			owner = i
+		}
+	}
+	m := &movingSlot{t: t, slot: slot, from: servers.Primaries[owner], to: servers.Primaries[(owner+1)%len(servers.Primaries)]}
+	m.others = servers.Primaries
+	m.source = redis.NewClient(&redis.Options{Addr: m.from.Addr})
+	t.Cleanup(func() { _ = m.source.Close() })
+	m.to.Do("CLUSTER SETSLOT " + slot + " IMPORTING " + m.from.ID())
+	m.from.Do("CLUSTER SETSLOT " + slot + " MIGRATING " + m.to.ID())
+	return m
+}
+
+// move moves so many keys of the slot, and returns how many it has moved.
+func (m *movingSlot) move(most int) int {
+	m.t.Helper()
+	keys, err := m.source.Do(m.t.Context(), "CLUSTER", "GETKEYSINSLOT", m.slot, most).StringSlice()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(m.to.Addr)
+	for _, key := range keys {
+		if err := m.source.Migrate(m.t.Context(), host, port, key, 0, 0).Err(); err != nil {
+			m.t.Fatalf("migrate %s: %v", key, err)
+		}
+	}
+	return len(keys)
+}
+
+// end moves what is left, and gives the slot to where its keys are.
+func (m *movingSlot) end() {
+	m.t.Helper()
+	for m.move(100) > 0 {
+	}
+	id := m.to.ID()
+	m.to.Do("CLUSTER SETSLOT " + m.slot + " NODE " + id)
+	for _, s := range m.others {
+		s.Do("CLUSTER SETSLOT " + m.slot + " NODE " + id)
+	}
+}
+
+// TestASlotThatMovesTurnsNothingAway: while a slot is on its way to another primary, in no
+// hurry and with some keys here and some there, registrations and events are taken as
+// ever, and the indexes have what the records say. In the control a script is sent
+// as a cluster's client would send it.
+func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
+	t.Parallel()
+	servers := cachetest.Cluster(t).NoFailover()
+	c := openTest(t, servers.URL(), autoAcks)
+	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c, 1) })
+	var arns []ARN // of one partition
+	for i := 0; len(arns) < 400; i++ {
+		if arn := testARN(t, fmt.Sprint("moving-", i)); c.names.partition(arn) == &c.names.partitions[7] {
+			arns = append(arns, arn)
+		}
+	}
+	start := now()
+	ends := func(arn ARN, i int) Execution {
+		if i%2 == 0 {
+			return running(arn, start)
+		}
+		return succeeded(arn, start, `{}`)
+	}
+	var turn, stop atomic.Int64
+	var load sync.WaitGroup
+	for range 2 {
+		load.Go(func() {
+			for stop.Load() == 0 {
+				i := int(turn.Add(1)) - 1
+				if i >= len(arns) {
+					turn.Store(int64(len(arns)))
+					return
+				}
+				if created, err := c.Register(t.Context(), Registration{ARN: arns[i], Owner: "ada"}); err != nil || !created {
+					t.Errorf("register %d: %v, %v", i, created, err)
+				}
+				for _, e := range []Execution{running(arns[i], start), ends(arns[i], i)} {
+					if o := c.Apply(t.Context(), []Execution{e})[0]; o.Err != nil {
+						t.Errorf("apply %d: %v", i, o.Err)
+					}
+				}
+			}
+		})
+	}
+	more := func(n int64) {
+		t.Helper()
+		until := min(turn.Load()+n, int64(len(arns)))
+		cachetest.Eventually(t, "writes are taken", func() bool { return turn.Load() >= until })
+	}
+	more(40)
+	moves := []*movingSlot{beginMove(t, servers, c.names.partitions[7].running), beginMove(t, servers, c.names.owner("ada"))}
+	more(40)
+	for _, m := range moves {
+		m.move(15)
+	}
+	more(40)
+	keys, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"})})
+	if err := applyScript.Eval(t.Context(), c.writers, keys, args...).Err(); err == nil {
+		t.Error("the control: the script ran although its keys are in two places")
+	}
+	for _, m := range moves {
+		m.end()
+	}
+	more(40)
+	stop.Store(1)
+	load.Wait()
+	expectIndexed(t, c, arns[:turn.Load()])
+}
+
+// expectIndexed checks that records are there, and the running and recent index have what
+// they say.
+func expectIndexed(t *testing.T, c *Cache, arns []ARN) {
+	t.Helper()
+	if n := lost(t, c, arns); n > 0 {
+		t.Errorf("%d of %d are lost", n, len(arns))
+	}
+	members := func(key string) map[string]bool {
+		all, err := c.readers.ZRange(t.Context(), key, 0, -1).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, arn := range all {
+			found[arn] = true
+		}
+		return found
+	}
+	p := c.names.partition(arns[0])
+	runs, recent := members(p.running), members(p.recent)
+	for i, arn := range arns {
+		if runs[string(arn)] != (i%2 == 0) || !recent[string(arn)] {
+			t.Errorf("execution %d: among the running %v, among the recent %v", i, runs[string(arn)], recent[string(arn)])
+		}
+	}
+}
