@@ -67,11 +67,12 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			}
 			last = at
 		}
+		before := c.writers.Time(t.Context()).Val().Truncate(time.Millisecond)
 		if wait, err := b.Throttled(t.Context()); err != nil || wait < time.Second {
 			t.Errorf("throttled: %v, %v", wait, err)
 		}
-		if wait, ok, err := b.Take(t.Context()); ok && wait < time.Second || err != nil {
-			t.Errorf("throttled, and booked after %v, %v, %v", wait, ok, err)
+		if at, _, ok, err := b.book(t.Context()); ok && at.Sub(before) < time.Second || err != nil {
+			t.Errorf("throttled at %v, and booked at %v, %v, %v", before, at, ok, err)
 		}
 		if err := b.Passed(t.Context()); err != nil {
 			t.Error(err)
