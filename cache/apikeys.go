@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +65,7 @@ type apiKeys struct {
 	pepper  []byte
 	file    *keysFile
 	near    bounded.ByHash[keyEntry]
-	revoked bounded.ByHash[*Key] // keys that Redis has called revoked
+	revoked revocations
 	reads   singleflight.Group
 	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
 	watches keyWatches
@@ -85,7 +87,6 @@ func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() 
 	k := &apiKeys{client: client, names: n, limit: o.ReadLimit, heard: heard, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
-	k.revoked = bounded.NewByHash[*Key](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
 	return k, nil
 }
@@ -141,6 +142,36 @@ func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key
 	return key, err
 }
 
+// revocations are the keys that Redis has called revoked.
+type revocations struct {
+	mu   sync.Mutex
+	keys map[keyHash]*Key
+}
+
+// get returns nil for a key that was not seen revoked.
+func (r *revocations) get(h keyHash) *Key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys[h]
+}
+
+func (r *revocations) add(h keyHash, k *Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys == nil {
+		r.keys = map[keyHash]*Key{}
+	}
+	if _, known := r.keys[h]; known || len(r.keys) < maxKeysNear {
+		r.keys[h] = k
+	}
+}
+
+func (r *revocations) all() []*Key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.keys))
+}
+
 func (k *apiKeys) fresh(e keyEntry) bool {
 	life := keyLifeUnheard
 	if e.key != nil && !e.filed && k.heard() {
@@ -167,13 +198,13 @@ func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, er
 // the word of the file holds; filed reports that it does.
 func (k *apiKeys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
-	seen, _ := k.revoked.Get(h)
+	seen := k.revoked.get(h)
 	if err == nil && text != "" {
 		key = new(Key)
 		if err = json.Unmarshal([]byte(text), key); err != nil {
 			key = nil
 		} else if key.Revoked() {
-			k.revoked.Set(h, key)
+			k.revoked.add(h, key)
 		}
 	}
 	filed = key == nil

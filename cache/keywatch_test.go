@@ -82,7 +82,7 @@ func TestWhoWaitsWithARevokedKeyIsToldHoweverManyWait(t *testing.T) {
 	// A release that does not name the key, or a feed that was lost.
 	revoked := keys[42]
 	revoked.RevokedAt = revoked.CreatedAt
-	c.keys.revoked.Set(keyHash(unhex(revoked.Hash)), &revoked)
+	c.keys.revoked.add(keyHash(unhex(revoked.Hash)), &revoked)
 	if err := c.writers.Publish(t.Context(), c.names.keyChanges, "").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -26,13 +25,14 @@ const (
 // and remembers it. A Redis in which it is gone, or smaller than it was five
 // seconds ago, is not the one that was written to.
 //
-// What was lost is remembered in Redis too, for all processes, until the audit or
-// a backfill has learnt it again.
+// What was lost is remembered in Redis too, for all processes, until it is learnt or
+// stored again, or an operator dismisses it (loss.go).
 type lifeline struct {
 	cache *Cache
 	log   *slog.Logger
 
 	seen [partitionCount][]lifesign // the latest, the newest last
+	keys keySign
 	lost atomic.Pointer[Loss]
 
 	untold string // why records were lost, until all processes are told; else empty
@@ -44,12 +44,6 @@ type lifesign struct {
 	beats int64
 }
 
-// Loss is that records were lost and are not learnt again yet.
-type Loss struct {
-	At  time.Time // when that was noticed, by the clock of Redis
-	Why string
-}
-
 // beatScript counts on, and begins where there is nothing. KEYS: born. ARGV: a
 // name to begin with. It answers with the name and the count as it was before.
 var beatScript = redis.NewScript(`
@@ -59,13 +53,6 @@ if not born then
   redis.call('HSET', KEYS[1], 'id', born)
 end
 return {born, redis.call('HINCRBY', KEYS[1], 'beats', 1) - 1}`)
-
-// lossScript remembers a loss, unless an earlier one is. KEYS: lost. ARGV: why.
-var lossScript = redis.NewScript(`
-local time = redis.call('TIME')
-if redis.call('HSETNX', KEYS[1], 'at', time[1] .. string.sub(1000000 + time[2], 2, 4)) == 1 then
-  redis.call('HSET', KEYS[1], 'why', ARGV[1])
-end`)
 
 func newLifeline(c *Cache) *lifeline { return &lifeline{cache: c, log: c.options.Log} }
 
@@ -114,10 +101,7 @@ func (l *lifeline) look(ctx context.Context) error {
 			l.noticed(why)
 		}
 	}
-	if l.untold != "" {
-		errs = append(errs, l.remember(ctx, l.untold))
-	}
-	return errors.Join(append(errs, l.recall(ctx))...)
+	return errors.Join(append(errs, l.tell(ctx), l.recall(ctx))...)
 }
 
 // beats returns a beat for a partition of every primary, by its number.
@@ -178,64 +162,6 @@ func (l *lifeline) noticed(why string) {
 	l.cache.metrics.losses.Inc()
 	l.log.Error("records were lost; learning again what can be learnt", "why", why)
 	l.untold = why
-	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why})
+	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why, Running: true, Results: true})
 	l.cache.feed.reset() // what is near may be all that is left, and contradict what others tell
-}
-
-// remember tells all processes. Where that fails it is tried again.
-func (l *lifeline) remember(ctx context.Context, why string) error {
-	_ = l.cache.writers.Del(ctx, l.cache.names.sweeps).Err() // all are due at once; else they are soon
-	if err := lossScript.Run(ctx, l.cache.writers, []string{l.cache.names.lost}, why).Err(); err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("remember that records were lost: %w", err)
-	}
-	l.untold = ""
-	return nil
-}
-
-// recall learns what all processes know of a loss.
-func (l *lifeline) recall(ctx context.Context) error {
-	loss, err := l.cache.loss(ctx)
-	if err == nil && (loss != nil || l.untold == "") {
-		l.lost.Store(loss)
-	}
-	return err
-}
-
-// loss returns what is stored of a loss, nil if nothing is.
-func (c *Cache) loss(ctx context.Context) (*Loss, error) {
-	lost, err := c.writers.HGetAll(ctx, c.names.lost).Result()
-	if err != nil {
-		return nil, fmt.Errorf("ask whether records were lost: %w", err)
-	}
-	if len(lost) == 0 {
-		return nil, nil
-	}
-	return &Loss{At: milliseconds(lost["at"]), Why: lost["why"]}, nil
-}
-
-// Lost returns what is known of a loss of records that are not learnt again yet,
-// nil if there is none. It needs Run, and is two seconds old at most.
-func (c *Cache) Lost() *Loss { return c.lifeline.lost.Load() }
-
-// Backfilled says that every execution that began in a range of time is known. A loss
-// is over where that holds of the hour before it, the dates by the clock of Redis.
-func (c *Cache) Backfilled(ctx context.Context, since, until time.Time) error {
-	loss, err := c.loss(ctx)
-	if err != nil || loss == nil || since.After(loss.At.Add(-time.Hour)) || until.Before(loss.At) {
-		return err
-	}
-	return c.forgetLoss(ctx, loss)
-}
-
-// endLossScript ends a loss unless there was another since. KEYS: lost. ARGV: when, in
-// ms.
-var endLossScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'at') == ARGV[1] then redis.call('DEL', KEYS[1]) end`)
-
-func (c *Cache) forgetLoss(ctx context.Context, loss *Loss) error {
-	err := endLossScript.Run(ctx, c.writers, []string{c.names.lost}, loss.At.UnixMilli()).Err()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("note that records are learnt again: %w", err)
-	}
-	return nil
 }

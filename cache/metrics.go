@@ -11,6 +11,7 @@ type metrics struct {
 	losses        prometheus.Counter
 	confirmed     *prometheus.GaugeVec
 	inquiries     *prometheus.GaugeVec
+	lost          *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -37,5 +38,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		confirmed: gauge("audit_confirmed_timestamp_seconds",
 			"Up to when a state machine has been compared with Step Functions and found whole.", "state_machine"),
 		inquiries: gauge("inquiries", "Executions that Step Functions is to be asked about.", "list"),
+		lost:      gauge("lost", "What Redis has lost and is neither back nor dismissed: 1, else 0.", "part"),
+	}
+}
+
+// tellLoss shows what is lost; nil: nothing.
+func (m *metrics) tellLoss(loss *Loss) {
+	if loss == nil {
+		loss = &Loss{}
+	}
+	for part, lost := range map[string]bool{partRunning: loss.Running, partResults: loss.Results, partKeys: loss.Keys} {
+		value := 0.0
+		if lost {
+			value = 1
+		}
+		m.lost.WithLabelValues(part).Set(value)
 	}
 }

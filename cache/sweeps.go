@@ -169,8 +169,9 @@ func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Dura
 	return c.ExtendSweep(ctx, s.Machine, d)
 }
 
-// relearnt ends a loss of records when every state machine was swept since, and no
-// doubt is left that is as old: then what runs, and what ended lately, is known again.
+// relearnt ends that part of a loss which the audit learns again when every state machine
+// was swept since, and no doubt is left that is as old: then what runs, and what ended
+// lately, is known again.
 func (c *Cache) relearnt(ctx context.Context, machines []string) error {
 	loss, err := c.loss(ctx)
 	if err != nil || loss == nil {
@@ -186,7 +187,7 @@ func (c *Cache) relearnt(ctx context.Context, machines []string) error {
 			return nil
 		}
 	}
-	return c.forgetLoss(ctx, loss)
+	return c.endLoss(ctx, loss, partRunning)
 }
 
 // audited is what this process knows of the audits of all.

@@ -22,7 +22,7 @@ const exitWrong = 1 // something is wrong with the set-up
 func doctorCommand() *cobra.Command {
 	var setUp ingest.SetUp
 	var rule string
-	var asJSON bool
+	var asJSON, dismiss bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong with the set-up, and how to mend it",
@@ -37,8 +37,12 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return couldNotAsk(err)
 			}
+			if dismiss {
+				return couldNotAsk(dismissLoss(cmd.Context(), config, cmd.OutOrStdout()))
+			}
 			setUp.Way, setUp.StateMachines = wayOf(config, rule), config.StateMachines
 			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
+			findings = append(findings, diagnoseLoss(cmd.Context(), config))
 			findings = append(findings, diagnoseIssuer(cmd.Context(), config)...)
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), findings)
@@ -55,6 +59,7 @@ func doctorCommand() *cobra.Command {
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "look at nothing, and accept what Redis has lost: health says ok again")
 	return cmd
 }
 

@@ -121,7 +121,11 @@ func importCommand() *cobra.Command {
 			if err == nil && len(restore) > 0 {
 				err = refreshFile(ctx, c, config.APIKeysFile)
 			}
-			return fmt.Sprintf("keys stored from %s: %d", path, n), err
+			if err != nil {
+				return "", err
+			}
+			missing, err := noteImported(ctx, c)
+			return fmt.Sprintf("keys stored from %s: %d%s", path, n, missing), err
 		})
 	cmd.Flags().StringArrayVar(&restore, "restore", nil, "prefix of a revoked key that is to be good again; may be repeated")
 	return cmd

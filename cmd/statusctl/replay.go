@@ -51,7 +51,7 @@ func replayCommand() *cobra.Command {
 					return interrupted(cmd.Context(), err)
 				}
 			}
-			return followReplay(cmd, o, &f)
+			return followReplay(cmd, config, o, &f)
 		},
 	}
 	operatorFlags(cmd, "SQS_QUEUE_URL")
@@ -127,7 +127,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 }
 
 // followReplay shows the progress of a replay until it ends.
-func followReplay(cmd *cobra.Command, o *ingest.Operator, f *replayFlags) error {
+func followReplay(cmd *cobra.Command, config app.Config, o *ingest.Operator, f *replayFlags) error {
 	ctx, name := cmd.Context(), f.order.Name
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "minutes of events"
@@ -144,6 +144,7 @@ func followReplay(cmd *cobra.Command, o *ingest.Operator, f *replayFlags) error 
 		return couldNotAsk(fmt.Errorf("%w; the replay may go on: statusctl replay --follow %s", err, name))
 	case r.Completed():
 		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "replay %s has sent all archived events from %s to %s\n", name, r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
+		noteReplayed(ctx, config, r.From, r.To, cmd.ErrOrStderr())
 		return err
 	}
 	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"statuscache/cache"
@@ -100,15 +101,12 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	return c.NewBudget(name, rate)
 }
 
-// concern tells everybody when records were lost, and what becomes of that.
+// concern tells everybody what was lost and is neither back nor dismissed.
 func (s *service) concern() string {
 	lost := s.cache.Lost()
 	if lost == nil {
 		return ""
 	}
-	cure := "what runs and what ended lately is being learnt again, statusctl backfill or replay brings back the rest"
-	if len(s.config.StateMachines) == 0 {
-		cure = "statusctl backfill brings them back"
-	}
-	return fmt.Sprintf("records: lost, noticed at %s (%s): %s, and statusctl keys import the API keys", lost.At.UTC().Format(time.RFC3339), lost.Why, cure)
+	return fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
+		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(), "; "))
 }

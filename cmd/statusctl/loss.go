@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cmd/internal/app"
+)
+
+// lossLimit bounds what is asked of Redis about a loss.
+const lossLimit = 5 * time.Second
+
+// dismissLoss ends the notice that Redis has lost what it held.
+func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, lossLimit)
+	defer cancel()
+	return openStore(ctx, config, func(c *cache.Cache, _ app.Config) error {
+		loss, err := c.DismissLoss(ctx)
+		switch {
+		case err != nil:
+			return err
+		case loss == nil:
+			_, err = fmt.Fprintln(out, "nothing is known to be lost")
+		default:
+			_, err = fmt.Fprintf(out, "dismissed the loss of %s (%s)\n", loss.At.UTC().Format(time.RFC3339), loss.Why)
+		}
+		return err
+	})
+}
+
+// diagnoseLoss tells what Redis has lost and is neither back nor dismissed.
+func diagnoseLoss(ctx context.Context, config app.Config) cache.Finding {
+	const check = "lost records"
+	ctx, cancel := context.WithTimeout(ctx, lossLimit)
+	defer cancel()
+	config.APIKeysFile = "" // which is not looked at
+	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return cache.NotChecked(check, "Redis is not open")
+	}
+	defer func() { _ = c.Close() }()
+	loss, err := c.LossNow(ctx)
+	switch {
+	case err != nil:
+		return cache.NotChecked(check, "Redis does not answer")
+	case loss == nil:
+		return cache.Finding{Check: check, Detail: "none that is not back"}
+	}
+	return cache.Finding{
+		Check:   check,
+		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(), "; ")),
+		Cure:    "do what it says, or accept the loss: statusctl doctor --dismiss-loss",
+	}
+}
+
+// noteReplayed has the notice of a loss end that a replay has made up for.
+func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, out io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, lossLimit)
+	defer cancel()
+	err := openStore(ctx, config, func(c *cache.Cache, _ app.Config) error { return c.Backfilled(ctx, from, to) })
+	if err != nil {
+		_, _ = fmt.Fprintf(out, "cannot note it in Redis (%v); if it has lost records, statusctl doctor --dismiss-loss says that they are back\n", err)
+	}
+}
+
+// noteImported has the notice of a loss end that an import of API keys has made up for,
+// and says what is still missing.
+func noteImported(ctx context.Context, c *cache.Cache) (string, error) {
+	missing, err := c.KeysImported(ctx)
+	if err != nil || missing == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("\nstill lost: %d; make new ones (statusctl keys create), or accept it: statusctl doctor --dismiss-loss", missing), nil
+}
