@@ -40,8 +40,36 @@ func (c *Cache) diagnoseEvents(ctx context.Context, reached bool) Finding {
 // latestEvent returns the observation that was applied last among the newest executions
 // and came as an event, not as a replay; a zero one if there is none.
 func (c *Cache) latestEvent(ctx context.Context) (latest Observation, err error) {
-	newest, err := c.newest(ctx)
-	for _, p := range newest {
+	pipe := c.writers.Pipeline()
+	newest := make([]*redis.StringSliceCmd, partitionCount)
+	for i := range c.names.partitions {
+		newest[i] = pipe.ZRevRange(ctx, c.names.partitions[i].recent, 0, 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return latest, fmt.Errorf("read indexes: %w", err)
+	}
+	pipe = c.writers.Pipeline()
+	var records []*redis.StringCmd
+	for _, cmd := range newest {
+		for _, arn := range cmd.Val() {
+			records = append(records, pipe.Get(ctx, c.names.execution(ARN(arn))))
+		}
+	}
+	if len(records) == 0 {
+		return latest, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return latest, fmt.Errorf("read records: %w", err)
+	}
+	for _, record := range records {
+		b, err := record.Bytes()
+		if err != nil {
+			continue // it has expired
+		}
+		p, err := takeApart(b)
+		if err != nil {
+			continue // of another release
+		}
 		trail, _ := readTrail(p.trail) // as far as it can be read
 		for _, o := range trail {
 			if o.Source == FromEvent && !o.EmittedAt.IsZero() && !o.ReceivedAt.IsZero() && o.AppliedAt.After(latest.AppliedAt) {
@@ -49,41 +77,5 @@ func (c *Cache) latestEvent(ctx context.Context) (latest Observation, err error)
 			}
 		}
 	}
-	return latest, err
-}
-
-// newest returns the newest execution of each partition, as far as it can be read.
-func (c *Cache) newest(ctx context.Context) (map[ARN]parts, error) {
-	pipe := c.writers.Pipeline()
-	newest := make([]*redis.StringSliceCmd, partitionCount)
-	for i := range c.names.partitions {
-		newest[i] = pipe.ZRevRange(ctx, c.names.partitions[i].recent, 0, 0)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("read indexes: %w", err)
-	}
-	pipe = c.writers.Pipeline()
-	records := map[ARN]*redis.StringCmd{}
-	for _, cmd := range newest {
-		for _, arn := range cmd.Val() {
-			records[ARN(arn)] = pipe.Get(ctx, c.names.execution(ARN(arn)))
-		}
-	}
-	if len(records) == 0 {
-		return nil, nil
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read records: %w", err)
-	}
-	all := map[ARN]parts{}
-	for arn, record := range records {
-		b, err := record.Bytes()
-		if err != nil {
-			continue // it has expired
-		}
-		if p, err := takeApart(b); err == nil { // else it is of another release
-			all[arn] = p
-		}
-	}
-	return all, nil
+	return latest, nil
 }

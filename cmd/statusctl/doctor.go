@@ -55,7 +55,7 @@ func doctorCommand() *cobra.Command {
 			return verdict(findings)
 		},
 	}
-	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "OWNER_PATH", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS", "JWT_ISSUER", "JWT_JWKS_URL")
+	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS", "JWT_ISSUER", "JWT_JWKS_URL")
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -85,7 +85,7 @@ func diagnoseRedis(ctx context.Context, config app.Config) []cache.Finding {
 		return []cache.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
 	}
 	defer func() { _ = c.Close() }()
-	return append(c.Diagnose(ctx), c.DiagnoseOwners(ctx, config.OwnerPath))
+	return c.Diagnose(ctx)
 }
 
 const issuerLimit = 5 * time.Second // of each question to the issuer
