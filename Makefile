@@ -8,6 +8,7 @@ SHELL := /bin/bash
 ARGS ?=
 TESTFLAGS ?=
 FUZZTIME ?= 10s
+ROUNDS ?= 5
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
@@ -15,7 +16,7 @@ BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## start the whole system on this machine, nothing to install (ARGS="--help")
@@ -27,12 +28,22 @@ run: ## start the whole system on this machine, nothing to install (ARGS="--help
 build: ## build statusd, statusctl and statusdev into bin/
 	go build $(BUILDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
 
-# The path is for Node where the system's own is too old; see the script.
+# The path is for Node where the system's own is too old; see the script. The
+# time-out ends a test that hangs: a busy machine must not reach it.
 .PHONY: test
-test: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+test test-stress: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN")
 	@.tools/install-test-deps
-	go test -race -timeout 10m $(TESTFLAGS) ./...
+	go test -race -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: test-short
+test-short: ## run the tests that start no other program, within a minute
+	go test -short $(TESTFLAGS) ./...
+
+.PHONY: test-stress
+test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
+	@.tools/install-test-deps
+	@.tools/stress $(ROUNDS) $(TESTFLAGS)
 
 .PHONY: check
 check: $(LINTER) ## look for what the compiler and the tests do not see
