@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
+
+	"statuscache/cache/cachetest"
 )
 
 // call is one request as the SDK sent it.
@@ -110,13 +112,17 @@ func TestSQSReceiveIsCalledOff(t *testing.T) {
 	}()
 	<-polling
 	cancel()
-	select {
-	case err := <-ended:
-		if err == nil {
-			t.Error("no error")
+	var err error
+	cachetest.Eventually(t, "the poll ends", func() bool {
+		select {
+		case err = <-ended:
+			return true
+		default:
+			return false
 		}
-	case <-time.After(5 * time.Second):
-		t.Error("the poll goes on")
+	})
+	if err == nil {
+		t.Error("no error")
 	}
 }
 
@@ -235,13 +241,19 @@ func TestSQSCheckUnreachable(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer hang.Close()
-	for name, url := range map[string]string{
-		"refused": "http://" + address, "silent": hang.URL, "no such host": "http://queue.invalid", "TLS to a plain server": strings.Replace(hang.URL, "http", "https", 1),
+	for name, test := range map[string]struct {
+		url   string
+		limit time.Duration
+	}{
+		"refused":               {"http://" + address, time.Minute},
+		"silent":                {hang.URL, 100 * time.Millisecond}, // whenever it ends
+		"no such host":          {"http://queue.invalid", time.Minute},
+		"TLS to a plain server": {strings.Replace(hang.URL, "http", "https", 1), time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), test.limit)
 			defer cancel()
-			checkCure(t, newSQS(t, url+"/1/q").Check(ctx), "SQS_QUEUE_URL", "check the URL", "AWS_ENDPOINT_URL_SQS")
+			checkCure(t, newSQS(t, test.url+"/1/q").Check(ctx), "SQS_QUEUE_URL", "check the URL", "AWS_ENDPOINT_URL_SQS")
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"statuscache/cache/cachetest"
 )
 
 // Moto starts moto_server, an EventBridge that is not ours, on a free port of
@@ -16,6 +18,7 @@ import (
 // installed the test is skipped, and says so: pip install 'moto[server]' mends that.
 func Moto(t testing.TB) (endpoint string) {
 	t.Helper()
+	cachetest.SkipShort(t, "moto_server")
 	program, err := exec.LookPath("moto_server")
 	if err != nil {
 		t.Skip("moto_server is not installed: " + err.Error())
@@ -33,7 +36,7 @@ func Moto(t testing.TB) (endpoint string) {
 		kill()
 		server.Wait() //nolint:errcheck // it was killed
 	})
-	late := time.AfterFunc(time.Minute, kill)
+	late := time.AfterFunc(5*time.Minute, kill)
 	defer late.Stop()
 	endpoint, err = readAddress(says)
 	if err != nil {

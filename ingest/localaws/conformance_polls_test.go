@@ -36,14 +36,10 @@ func (c *calls) poll(ctx context.Context, queue *string) (result <-chan []types.
 
 func longPollWakes(c *calls) {
 	queue := c.queue(nil)
-	start := time.Now()
 	result := c.poll(c.Context(), queue)
 	c.send(queue, "a")
 	if got := <-result; len(got) != 1 {
 		c.Errorf("received %d messages", len(got))
-	}
-	if took := time.Since(start); took > 15*time.Second {
-		c.Errorf("took %v, as if nothing had been sent", took)
 	}
 }
 

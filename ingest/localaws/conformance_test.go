@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"statuscache/cache/cachetest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
 )
@@ -34,16 +35,21 @@ type implementation struct {
 // not ours: what both do is not something that only we believe.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	endpoint, server := sqstest.Local(t)
-	for name, impl := range map[string]implementation{
-		"localaws": {endpoint: endpoint, server: server},
-		"fauxqs": {
-			endpoint: sqstest.Fauxqs(t), takesAnyReceipt: true, abandonedPollTakes: true,
-			refusesEmoji: true, prefixesCodes: true,
+	for name, start := range map[string]func(*testing.T) implementation{
+		"localaws": func(t *testing.T) implementation {
+			endpoint, server := sqstest.Local(t)
+			return implementation{endpoint: endpoint, server: server}
+		},
+		"fauxqs": func(t *testing.T) implementation {
+			return implementation{
+				endpoint: sqstest.Fauxqs(t), takesAnyReceipt: true, abandonedPollTakes: true,
+				refusesEmoji: true, prefixesCodes: true,
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			impl := start(t)
 			client := sqstest.Client(t, impl.endpoint)
 			for name, behaviour := range behaviours {
 				t.Run(name, func(t *testing.T) {
@@ -116,10 +122,15 @@ func (c *calls) receive(queue *string, wait int32) []types.Message {
 	return out.Messages
 }
 
-// one receives exactly one message.
+// one receives exactly one message, for which it waits with long polls of so many
+// seconds.
 func (c *calls) one(queue *string, wait int32) types.Message {
 	c.Helper()
-	got := c.receive(queue, wait)
+	var got []types.Message
+	cachetest.Eventually(c, "a message comes", func() bool {
+		got = c.receive(queue, wait)
+		return len(got) > 0
+	})
 	if len(got) != 1 {
 		c.Fatalf("received %d messages, want 1", len(got))
 	}

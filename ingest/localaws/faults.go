@@ -9,6 +9,9 @@ type Faults struct {
 	// else is looked at, such as ErrUnavailable or ErrThrottled; nil: none. The
 	// action is the name of the call, such as SendMessage.
 	Refuse func(action string) error
+	// Done is told of each request that has taken effect, before it is answered.
+	// The caller waits for as long as it takes.
+	Done func(action string)
 	// FailReceive is Refuse for ReceiveMessage alone.
 	FailReceive func() error
 	// FailDelete reports whether the delete of a message with this body fails
@@ -34,6 +37,13 @@ func (f Faults) refuse(action string) error {
 		return nil
 	}
 	return f.Refuse(action)
+}
+
+// done tells that a request has taken effect.
+func (f Faults) done(action string) {
+	if f.Done != nil {
+		f.Done(action)
+	}
 }
 
 func (f Faults) failDelete(body string) bool { return f.FailDelete != nil && f.FailDelete(body) }

@@ -158,3 +158,37 @@ func TestSDKRetriesRefusals(t *testing.T) {
 		c.Errorf("asked %d times", asked.Load())
 	}
 }
+
+// TestARequestThatIsDoneIsToldOfBeforeItsAnswer: who is told can look at what has
+// happened while the caller still waits.
+func TestARequestThatIsDoneIsToldOfBeforeItsAnswer(t *testing.T) {
+	t.Parallel()
+	c, queue := localCalls(t)
+	done, answer := make(chan string), make(chan struct{})
+	c.server.SetFaults(localaws.Faults{Done: func(action string) {
+		done <- action
+		<-answer
+	}})
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("a")})
+		sent <- err
+	}()
+	if action := <-done; action != "SendMessage" {
+		c.Errorf("told of %s", action)
+	}
+	if n := c.server.CreateQueue(nameOf(queue), nil).Depth().Total(); n != 1 {
+		c.Errorf("%d messages while the answer is on its way", n)
+	}
+	select {
+	case err := <-sent:
+		c.Errorf("answered before: %v", err)
+	default:
+	}
+	close(answer)
+	c.ok(<-sent)
+	c.server.SetFaults(localaws.Faults{Done: func(action string) { c.Errorf("told of %s, which was refused", action) }})
+	if _, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("\uFFFF")}, once); err == nil {
+		c.Error("a body that is not allowed was taken")
+	}
+}

@@ -98,7 +98,9 @@ func moveElsewhere(c *calls) {
 
 func cancelMove(c *calls) {
 	_, deadLetters := c.dead("a")
-	c.send(deadLetters, "b")
+	for range 100 { // at one a second they last
+		c.send(deadLetters, "b")
+	}
 	started, err := c.client.StartMessageMoveTask(c.Context(), &sqs.StartMessageMoveTaskInput{
 		SourceArn: c.arn(deadLetters), DestinationArn: c.arn(c.queue(nil)), MaxNumberOfMessagesPerSecond: aws.Int32(1),
 	})

@@ -130,10 +130,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, service *service
 		return nil, &Error{Code: "UnsupportedOperation", Message: "cannot do " + name}
 	}
 	s.states.count(name)
-	if err := s.faults.Load().refuse(name); err != nil {
+	faults := s.faults.Load()
+	if err := faults.refuse(name); err != nil {
 		return nil, err
 	}
-	return act(s, r, body)
+	result, err := act(s, r, body)
+	if err == nil {
+		faults.done(name)
+	}
+	return result, err
 }
 
 // create is CreateQueue with an error in place of a panic.

@@ -2,18 +2,20 @@ package localaws
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/goleak"
-
-	"statuscache/cache/cachetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -143,43 +145,86 @@ func TestRedrivePolicyCanBeTakenAway(t *testing.T) {
 	}
 }
 
+// pipes is a listener whose connections are pipes, so that a server can be used in a
+// bubble.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+	close    sync.Once
+}
+
+func newPipes() *pipes { return &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.accepted:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.close.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	p.accepted <- theirs
+	return ours, nil
+}
+
 // TestShutdownLetsTheHTTPServerEnd has http.Server.Shutdown wait for a long poll
 // of 20 s. The control is that it does wait while Shutdown was not called.
 func TestShutdownLetsTheHTTPServerEnd(t *testing.T) {
 	t.Parallel()
-	s := New()
-	q := s.CreateQueue("q", nil)
-	listening := httptest.NewServer(s)
-	defer listening.Close()
-	polled := make(chan int, 1)
-	go func() {
-		defer close(polled)
-		body := `{"QueueUrl":"` + q.URL(listening.URL) + `","WaitTimeSeconds":20}`
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, listening.URL, strings.NewReader(body))
-		if err != nil {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		s := New()
+		q := s.CreateQueue("q", nil)
+		listening := newPipes()
+		server := &http.Server{Handler: s}
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(listening) }) // ends with Shutdown
+		client := &http.Client{Transport: &http.Transport{DialContext: listening.dial, DisableKeepAlives: true}}
+		polled := make(chan int, 1)
+		go func() {
+			defer close(polled)
+			body := `{"QueueUrl":"` + q.URL("http://localhost") + `","WaitTimeSeconds":20}`
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost", strings.NewReader(body))
+			if err != nil {
+				return
+			}
+			r.Header.Set("X-Amz-Target", "AmazonSQS.ReceiveMessage")
+			response, err := client.Do(r)
+			if err != nil {
+				return
+			}
+			defer response.Body.Close()
+			polled <- response.StatusCode
+		}()
+		synctest.Wait()
+		if q.Waiting() != 1 {
+			t.Fatalf("%d polls wait", q.Waiting())
 		}
-		r.Header.Set("X-Amz-Target", "AmazonSQS.ReceiveMessage")
-		response, err := listening.Client().Do(r)
-		if err != nil {
-			return
+		ended := make(chan error, 1)
+		go func() { ended <- server.Shutdown(t.Context()) }()
+		pass(19 * time.Second)
+		select {
+		case err := <-ended:
+			t.Fatalf("ended with a long poll open: %v", err)
+		default:
 		}
-		defer response.Body.Close()
-		polled <- response.StatusCode
-	}()
-	cachetest.Eventually(t, "the poll waits", func() bool { return q.Waiting() == 1 })
-	ended := make(chan error, 1)
-	go func() { ended <- listening.Config.Shutdown(t.Context()) }()
-	select {
-	case err := <-ended:
-		t.Fatalf("ended with a long poll open: %v", err)
-	case <-time.After(200 * time.Millisecond):
-	}
-	s.Shutdown()
-	s.Shutdown() // once more is no error
-	if status, err := <-polled, <-ended; status != http.StatusOK || err != nil {
-		t.Errorf("poll answered %d, shutdown %v", status, err)
-	}
+		begun := time.Now()
+		s.Shutdown()
+		s.Shutdown() // once more is no error
+		if status, err := <-polled, <-ended; status != http.StatusOK || err != nil || time.Since(begun) >= time.Second {
+			t.Errorf("poll answered %d, shutdown %v after %v", status, err, time.Since(begun))
+		}
+		serving.Wait()
+	})
 }
 
 // FuzzProtocol sends what nobody should: whatever comes, the answer is a result

@@ -1,6 +1,6 @@
 // Package sqstest gives tests queues to work on: those of the stand-in, and those
 // of fauxqs, an SQS that is not ours. A test that needs fauxqs and finds it not
-// installed fails: it does not skip.
+// installed fails. With go test -short it is skipped.
 package sqstest
 
 import (
@@ -26,13 +26,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"statuscache/cache/cachetest"
 	"statuscache/ingest/localaws"
 )
 
 // How long fauxqs may take. It starts in about a second on an idle machine.
 const (
-	startLimit = time.Minute
-	stopLimit  = 10 * time.Second
+	startLimit = 5 * time.Minute
+	stopLimit  = time.Minute
 )
 
 // Local starts a stand-in on loopback. It ends with the test. The endpoint is the
@@ -52,6 +53,7 @@ func Local(t testing.TB) (endpoint string, server *localaws.Server) {
 // of the test however that ends. The endpoint is the base of its URLs.
 func Fauxqs(t testing.TB) (endpoint string) {
 	t.Helper()
+	cachetest.SkipShort(t, "fauxqs")
 	folder := fauxqsFolder()
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "fauxqs")); err != nil {
 		t.Fatalf("fauxqs is not installed; make test installs it: %v", err)
