@@ -106,7 +106,7 @@ func TestBodyThatNeverComes(t *testing.T) {
 			if _, err := io.WriteString(c, sent); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.SetReadDeadline(time.Now().Add(bodyLimit + 10*time.Second)); err != nil {
+			if err := c.SetReadDeadline(time.Now().Add(bodyLimit + askLimit)); err != nil {
 				t.Fatal(err)
 			}
 			text, err := io.ReadAll(bufio.NewReader(c)) // to the end of the connection
@@ -175,7 +175,7 @@ func TestLogShowsNoControls(t *testing.T) {
 // one of each that failed here.
 func TestFailuresAreLoggedAtWarn(t *testing.T) {
 	t.Parallel()
-	s := newService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn
+	s := newHastyService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn
 	ada := s.key("ada")
 	s.ask("GET", statusPath+"x", ada)
 	if s.log.String() != "" {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"statuscache/cache/cachetest"
 )
 
 func TestDocs(t *testing.T) {
@@ -68,6 +70,7 @@ func zipped(t *testing.T, text string) int {
 // TestSamplesAreWellFormed reads each sample with a reader of its language.
 func TestSamplesAreWellFormed(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "go vet, bash and node")
 	for _, shown := range docsShown {
 		if shown.samples == "" {
 			continue

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
@@ -23,12 +25,20 @@ const (
 	pepper  = "pepper pepper pepper"
 )
 
-// service is a server on a real Redis, with somebody to ask it.
+// What Redis and whoever asks may take here. Neither is a promise: a test shares its
+// machine with others.
+const (
+	redisLimit = time.Minute
+	askLimit   = 2 * time.Minute
+)
+
+// service is a server on a real Redis, or with -short on an embedded one, with
+// somebody to ask it.
 type service struct {
 	*Server
 	t     testing.TB
 	cache *cache.Cache
-	redis *cachetest.Server
+	redis *cachetest.Server // nil: an embedded one, or several
 	log   *lockedLog
 	url   string
 }
@@ -53,6 +63,9 @@ func (l *lockedLog) String() string {
 
 func newService(t testing.TB, change ...func(*Options)) *service {
 	t.Helper()
+	if testing.Short() {
+		return newServiceOn(t, "redis://"+miniredis.RunT(t).Addr(), change...)
+	}
 	redis := cachetest.Redis(t)
 	s := newServiceOn(t, redis.URL(), change...)
 	s.redis = redis
@@ -62,11 +75,25 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 // newServiceOn is newService for a Redis of whatever kind.
 func newServiceOn(t testing.TB, url string, change ...func(*Options)) *service {
 	t.Helper()
+	return newServiceWith(t, cache.Options{URL: url, ReadLimit: redisLimit, WriteLimit: redisLimit}, change...)
+}
+
+// newHastyService is newService with the limits of production, for tests of a Redis
+// that does not answer.
+func newHastyService(t testing.TB, change ...func(*Options)) *service {
+	t.Helper()
+	redis := cachetest.Redis(t)
+	s := newServiceWith(t, cache.Options{URL: redis.URL()}, change...)
+	s.redis = redis
+	return s
+}
+
+func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options)) *service {
+	t.Helper()
 	log := &lockedLog{}
-	c, err := cache.Open(cache.Options{
-		URL: url, Prefix: "sc", ReplicaAcks: cache.AutoAcks, Retention: 15 * 24 * time.Hour, KeyPepper: []byte(pepper),
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-	})
+	store.Prefix, store.ReplicaAcks, store.Retention, store.KeyPepper = "sc", cache.AutoAcks, 15*24*time.Hour, []byte(pepper)
+	store.Log, store.Metrics = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	c, err := cache.Open(store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,10 +146,12 @@ func (s *service) key(owner string, change ...func(*cache.Key)) string {
 	for _, f := range change {
 		f(&k)
 	}
-	secret, _, err := s.cache.CreateKey(s.t.Context(), k)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	var secret string
+	cachetest.Eventually(s.t, "a key is made", func() (made bool) {
+		var err error
+		secret, _, err = s.cache.CreateKey(s.t.Context(), k)
+		return err == nil
+	})
 	return secret
 }
 
@@ -157,11 +186,9 @@ func running(t testing.TB, name, owner string) cache.Execution {
 
 func (s *service) apply(executions ...cache.Execution) {
 	s.t.Helper()
-	for _, o := range s.cache.Apply(s.t.Context(), executions) {
-		if !o.Final() {
-			s.t.Fatal(o.Err)
-		}
-	}
+	cachetest.Eventually(s.t, "what happened is stored", func() bool {
+		return !slices.ContainsFunc(s.cache.Apply(s.t.Context(), executions), func(o cache.Outcome) bool { return !o.Final() })
+	})
 }
 
 // asIs follows no redirection and unpacks nothing.
@@ -189,7 +216,9 @@ func (s *service) ask(method, target, token string, change ...func(*http.Request
 // askOnce sends a request with a target that goes over the wire as it stands.
 func (s *service) askOnce(method, target, token string, change ...func(*http.Request)) answer {
 	s.t.Helper()
-	r, err := http.NewRequest(method, s.url, nil)
+	ctx, cancel := context.WithTimeout(s.t.Context(), askLimit)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, s.url, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -32,11 +32,12 @@ var slowlyDoes = map[string]struct {
 	}},
 }
 
-// TestWhoIsSlowIsLetGo is row 28: nobody holds a connection for longer than six
-// seconds without using it, and others are served meanwhile. The control is a
-// server without bounds.
+// TestWhoIsSlowIsLetGo: nobody holds a connection without using it, and others are
+// served meanwhile. The control is a server without bounds. TestReaderWhoDoesNotRead
+// says how soon.
 func TestWhoIsSlowIsLetGo(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	s := newService(t, func(o *Options) { o.RateLimit = 0 })
 	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 500_000)+`"`)
 	small := succeeded(t, "small", "ada", "1")
@@ -58,14 +59,12 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 		for i := range conns {
 			conns[i] = openSlow(t, addr, does.request(string(e.ARN), ada))
 		}
-		opened := time.Now()
 		ctx, stop := context.WithCancel(t.Context())
 		var served sync.WaitGroup
 		served.Go(func() {
 			for ctx.Err() == nil {
-				begun := time.Now()
-				if got := s.ask("GET", statusPath+string(small.ARN), ada); got.status != 200 || time.Since(begun) > 2*time.Second {
-					t.Errorf("%s: meanwhile somebody else: %d after %v", name, got.status, time.Since(begun))
+				if got := s.ask("GET", statusPath+string(small.ARN), ada); got.status != 200 {
+					t.Errorf("%s: meanwhile somebody else: %d", name, got.status)
 					return
 				}
 			}
@@ -82,7 +81,7 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 					_ = c.Close()
 					return
 				}
-				_ = c.SetReadDeadline(opened.Add(15 * time.Second))
+				_ = c.SetReadDeadline(time.Now().Add(askLimit))
 				if _, err := io.Copy(io.Discard, c); timedOut(err) {
 					t.Errorf("%s: connection %d is kept", name, i)
 				}
@@ -91,11 +90,8 @@ func TestWhoIsSlowIsLetGo(t *testing.T) {
 		released.Wait()
 		stop()
 		served.Wait()
-		if took := time.Since(opened); took > 10*time.Second {
-			t.Errorf("%s: all were let go after %v", name, took)
-		}
 	}
-	_ = kept.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	_ = kept.SetReadDeadline(time.Now().Add(time.Second))
 	if _, err := kept.Read(make([]byte, 1)); !timedOut(err) {
 		t.Errorf("without bounds nobody is let go either: %v", err)
 	}

@@ -303,7 +303,7 @@ func TestHostileConnections(t *testing.T) {
 		if _, err := io.WriteString(c, sent); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := c.SetReadDeadline(time.Now().Add(15 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(askLimit)); err != nil {
 			t.Fatal(err)
 		}
 		line, err := bufio.NewReader(c).ReadString('\n')

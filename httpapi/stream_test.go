@@ -189,8 +189,7 @@ type carelessKeys struct{ Keys }
 
 func (carelessKeys) WatchKey(*cache.Key, func(error)) (stop func()) { return func() {} }
 
-// TestARevokedKeyEndsItsStreams is row 36: here and where the key was known from
-// before.
+// TestARevokedKeyEndsItsStreams and its polls. TestHowAWaitEnds says how soon.
 func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
