@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -14,9 +15,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/spf13/cobra"
+
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
-	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/httpapi"
 )
@@ -28,8 +31,15 @@ func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusctl": mai
 // ctl runs statusctl on a Redis and returns what it printed.
 func ctl(t *testing.T, env []string, wantCode int, args ...string) string {
 	t.Helper()
+	if testing.Short() {
+		code, out := apptest.Run(t, func(stdout, _ io.Writer) *cobra.Command { return command(stdout) }, env, args...)
+		if code != wantCode {
+			t.Errorf("%v: exit code %d, want %d\n%s", args, code, wantCode, out)
+		}
+		return out
+	}
 	p := apptest.Start(t, "statusctl", env, args...)
-	if code := p.Wait(30 * time.Second); code != wantCode {
+	if code := p.Wait(); code != wantCode {
 		t.Errorf("%v: exit code %d, want %d\n%s", args, code, wantCode, p.Output())
 	}
 	return p.Output()
@@ -105,8 +115,10 @@ func TestKeys(t *testing.T) {
 // statusctl asks it.
 func service(t *testing.T) (c *cache.Cache, env []string) {
 	t.Helper()
-	redis := cachetest.Redis(t)
-	c, err := app.OpenCache(app.Config{RedisURL: redis.URL(), RedisPrefix: "sc", Retention: 360 * time.Hour, APIKeyPepper: pepper}, slog.New(slog.DiscardHandler), nil)
+	c, err := cache.Open(cache.Options{
+		URL: storeURL(t), Prefix: "sc", Retention: 360 * time.Hour, KeyPepper: []byte(pepper), Log: slog.New(slog.DiscardHandler),
+		ReadLimit: time.Minute, WriteLimit: time.Minute,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +141,15 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 		t.Fatal(err)
 	}
 	return c, []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
+}
+
+// storeURL is that of a real Redis, or with -short of an embedded one.
+func storeURL(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		return "redis://" + miniredis.RunT(t).Addr()
+	}
+	return cachetest.Redis(t).URL()
 }
 
 func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
@@ -180,7 +201,7 @@ func TestWatch(t *testing.T) {
 				cachetest.Eventually(t, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
 			}
 			apply(t, c, execution(t, name, status))
-			if got := p.Wait(10 * time.Second); got != code {
+			if got := p.Wait(); got != code {
 				t.Errorf("%s %v: exit code %d, want %d\n%s", status, args, got, code, p.Output())
 			}
 			if len(args) == 1 && args[0] == "--json" {
@@ -198,7 +219,7 @@ func TestWatch(t *testing.T) {
 	ctl(t, env, exitCouldNotAsk, "watch", executions+"runs", "--token", "csk_live_00000000000000000000000000000000")
 	p := apptest.Start(t, "statusctl", env, "get", "--wait", "20s", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "runs")
 	apply(t, c, execution(t, "runs", cache.TimedOut))
-	if got := p.Wait(10 * time.Second); got != exitTimedOut {
+	if got := p.Wait(); got != exitTimedOut {
 		t.Errorf("get --wait of a name: %d\n%s", got, p.Output())
 	}
 }
@@ -231,7 +252,7 @@ func TestList(t *testing.T) {
 	apply(t, c, execution(t, "e7", cache.Running))
 	cachetest.Eventually(t, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
 	p.Signal(os.Interrupt)
-	if got := p.Wait(10 * time.Second); got != exitInterrupted {
+	if got := p.Wait(); got != exitInterrupted {
 		t.Errorf("interrupted: exit code %d", got)
 	}
 }

@@ -98,7 +98,7 @@ func TestReplayIsLeftRunning(t *testing.T) {
 	p := apptest.Start(t, "statusctl", env, "replay", "--archive", "status-events", "--from", "1h", "--to", "0s", "--now", "--every", "10ms")
 	cachetest.Eventually(t, "the replay runs", func() bool { return strings.Contains(p.Output(), `"state":"STARTING"`) })
 	p.Signal(syscall.SIGINT)
-	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "statusctl replay --follow status-events-") {
+	if code := p.Wait(); code != exitInterrupted || !strings.Contains(p.Output(), "statusctl replay --follow status-events-") {
 		t.Errorf("exit code %d: %s", code, p.Output())
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"statuscache/cache"
-	"statuscache/cache/cachetest"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
@@ -30,7 +30,7 @@ func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, 
 	}
 	return aws, machine, []string{
 		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y",
-		"REDIS_URL=" + cachetest.Redis(t).URL(), "STATE_MACHINES=" + machine, "OWNER_PATH=tenantId", "STATUS_STATE_MACHINE=" + machine,
+		"REDIS_URL=" + storeURL(t), "STATE_MACHINES=" + machine, "OWNER_PATH=tenantId", "STATUS_STATE_MACHINE=" + machine,
 	}
 }
 
@@ -93,15 +93,26 @@ func TestBackfillGoesOn(t *testing.T) {
 	aws, _, env := lived(t, executions)
 	since, until := time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Format(time.RFC3339)
 	args := []string{"backfill", "--since", since, "--until", until, "--rate", "1000"}
+	second, answer := make(chan struct{}), make(chan struct{})
+	var lists atomic.Int32
+	aws.SetFaults(localaws.Faults{Refuse: func(action string) error {
+		if action == "ListExecutions" && lists.Add(1) == 2 {
+			close(second)
+			<-answer
+		}
+		return nil
+	}})
 	p := apptest.Start(t, "statusctl", env, args...)
-	cachetest.Eventually(t, "the second page is on its way", func() bool { return aws.Calls()["ListExecutions"] == 2 })
+	p.Until(second) // page is asked for, so the first is done
 	p.Signal(syscall.SIGINT)
-	if code := p.Wait(20 * time.Second); code != exitInterrupted || !strings.Contains(p.Output(), "to go on within a day") {
+	if code := p.Wait(); code != exitInterrupted || !strings.Contains(p.Output(), "to go on within a day") {
 		t.Errorf("exit code %d\n%s", code, p.Output())
 	}
-	second := progressOf(t, ctl(t, env, 0, args...)).Progress
-	if !second.Resumed || second.Listed > executions-1000 {
-		t.Errorf("it went on as %+v", second)
+	close(answer)
+	aws.SetFaults(localaws.Faults{})
+	rest := progressOf(t, ctl(t, env, 0, args...)).Progress
+	if !rest.Resumed || rest.Listed > executions-1000 {
+		t.Errorf("it went on as %+v", rest)
 	}
 	if n := aws.Calls()["DescribeExecution"]; n > executions+2*8 {
 		t.Errorf("%d calls for %d executions", n, executions)

@@ -104,7 +104,7 @@ func TestPollingScript(t *testing.T) {
 	}
 	wg.Wait()
 	l.Signal(syscall.SIGINT)
-	if code := l.Wait(20 * time.Second); code != 0 {
+	if code := l.Wait(); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
 }
@@ -218,7 +218,7 @@ func TestOwnRedisAndPorts(t *testing.T) {
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0", "--redis-url", redis.URL())
 	cachetest.Eventually(t, "records are in the Redis that was named", func() bool { return redis.Do("DBSIZE") > ":3" })
 	l.Signal(syscall.SIGTERM)
-	if code := l.Wait(20 * time.Second); code != 0 {
+	if code := l.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 
@@ -233,7 +233,7 @@ func TestOwnRedisAndPorts(t *testing.T) {
 		"not a Redis":    {"--listen-addr", "127.0.0.1:0", "--redis-url", "x"},
 	} {
 		p := apptest.Start(t, "statusdev", nil, args...)
-		if code := p.Wait(30 * time.Second); code != 1 || len(p.Lines()) != 1 || !strings.HasPrefix(p.Output(), "statusdev: ") {
+		if code := p.Wait(); code != 1 || len(p.Lines()) != 1 || !strings.HasPrefix(p.Output(), "statusdev: ") {
 			t.Errorf("%s: exit code %d\n%s", name, code, p.Output())
 		}
 	}

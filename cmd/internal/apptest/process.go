@@ -1,5 +1,6 @@
 // Package apptest runs a program of this project as a process of its own, the
-// way its users do: with an environment, signals and an exit code.
+// way its users do: with an environment, signals and an exit code. With go test -short
+// such a test is skipped.
 package apptest
 
 import (
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"statuscache/cache/cachetest"
 )
 
 // runMain tells a test binary to be the program that it tests.
@@ -69,6 +72,7 @@ func StartFile(t testing.TB, file string, env []string, args ...string) *Process
 // start starts a program that prints to out; nil: to where Output finds it.
 func start(t testing.TB, file string, out *os.File, env []string, args ...string) *Process {
 	t.Helper()
+	cachetest.SkipShort(t, "a process of its own")
 	p := &Process{t: t, cmd: exec.Command(file, args...), output: &output{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
@@ -108,9 +112,13 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// Wait returns the exit code, and fails the test if the process does not end in
-// time.
-func (p *Process) Wait(limit time.Duration) int {
+// limit bounds every wait for a process. It is no promise of anybody's: a machine
+// that is busy with other work must not reach it.
+const limit = 2 * time.Minute
+
+// Wait returns the exit code, and fails the test if the process does not end within
+// two minutes.
+func (p *Process) Wait() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
@@ -118,6 +126,19 @@ func (p *Process) Wait(limit time.Duration) int {
 	case <-time.After(limit):
 		p.t.Fatalf("did not end within %v:\n%s", limit, p.Output())
 		return -1
+	}
+}
+
+// Until returns when something has happened, and fails the test if the process ends
+// before that, or if it takes two minutes.
+func (p *Process) Until(happened <-chan struct{}) {
+	p.t.Helper()
+	select {
+	case <-happened:
+	case <-p.ended:
+		p.t.Fatalf("ended before with exit code %d:\n%s", p.cmd.ProcessState.ExitCode(), p.Output())
+	case <-time.After(limit):
+		p.t.Fatalf("not within %v:\n%s", limit, p.Output())
 	}
 }
 

@@ -1,0 +1,52 @@
+package apptest
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"statuscache/cmd/internal/app"
+)
+
+// environment is held by the command that runs: a process has one environment.
+var environment sync.Mutex
+
+// Run runs a command to its end within the process of the test, where a process of
+// its own would prove no more, and returns its exit code and what it printed. It
+// has env and none of the machine's settings for AWS. Commands run one at a time.
+func Run(t testing.TB, command func(stdout, stderr io.Writer) *cobra.Command, env []string, args ...string) (code int, printed string) {
+	t.Helper()
+	environment.Lock()
+	defer environment.Unlock()
+	before := os.Environ()
+	defer setEnvironment(t, before)
+	var own []string
+	for _, variable := range before {
+		if !strings.HasPrefix(variable, "AWS_") {
+			own = append(own, variable)
+		}
+	}
+	setEnvironment(t, append(append(own, "AWS_EC2_METADATA_DISABLED=true"), env...))
+	var out bytes.Buffer
+	cmd := command(&out, &out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return app.Exit(&out, cmd.Name(), err), out.String()
+}
+
+func setEnvironment(t testing.TB, variables []string) {
+	t.Helper()
+	os.Clearenv()
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest"
+	"statuscache/ingest/localaws"
+	"statuscache/ingest/sqstest"
+)
+
+// moment is when a consumer is killed, as its queue sees it.
+type moment struct {
+	action string
+	done   bool // it has taken effect and is not answered; else it is only asked for
+}
+
+var (
+	received    = moment{"ReceiveMessage", true}      // and nothing more
+	notDeleted  = moment{"DeleteMessageBatch", false} // though it should be
+	justDeleted = moment{"DeleteMessageBatch", true}
+)
+
+// reached says when a consumer has come to a moment. It is held there until it is
+// let go, and what was only asked for is never done.
+func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo func()) {
+	at, goOn := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(at) })
+	hold := func(action string) (held bool) {
+		if action != m.action {
+			return false
+		}
+		once()
+		<-goOn
+		return true
+	}
+	faults := localaws.Faults{Refuse: func(action string) error {
+		if hold(action) {
+			return localaws.ErrUnavailable
+		}
+		return nil
+	}}
+	if m.done {
+		faults = localaws.Faults{Done: func(action string) { hold(action) }}
+	}
+	server.SetFaults(faults)
+	return at, func() {
+		server.SetFaults(localaws.Faults{})
+		close(goOn)
+	}
+}
+
+// TestKilledWhileEventsFlow: ingest is killed again and again at each moment at which
+// that could cost an event, and nothing is lost. The control is a consumer that
+// deletes a message before it is applied, killed between the two.
+func TestKilledWhileEventsFlow(t *testing.T) {
+	t.Parallel()
+	for program, test := range map[string]struct {
+		kills    []moment
+		wantLost bool
+	}{
+		"statusd":       {[]moment{received, notDeleted, justDeleted, justDeleted, notDeleted, received, justDeleted, received, notDeleted}, false},
+		"deletes-first": {[]moment{justDeleted}, true},
+	} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			redis := cachetest.Redis(t)
+			endpoint, server := sqstest.Local(t)
+			client := sqstest.Client(t, endpoint)
+			queue := sqstest.NewQueue(t, client, nil)
+			env := append(environment(redis, queue), "ROLE=ingest", "ADMIN_ADDR=127.0.0.1:0")
+
+			const eachTime = 100
+			executions := 0
+			for _, kill := range test.kills {
+				flow(t, client, queue, executions, executions+eachTime)
+				executions += eachTime
+				reached, letGo := kill.reached(server)
+				p := apptest.Start(t, program, env)
+				p.Until(reached)
+				p.Kill()
+				letGo()
+			}
+			apptest.Start(t, program, env)
+			cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
+
+			c, lost := openCache(t, redis), 0
+			for n := range executions {
+				r, err := c.Get(t.Context(), arnOf(t, n))
+				if err != nil && !errors.Is(err, cache.ErrNotFound) {
+					t.Fatal(err)
+				}
+				if err != nil || r.Status != cache.Succeeded {
+					lost++
+				}
+			}
+			if (lost > 0) != test.wantLost {
+				t.Errorf("%d of %d lost", lost, executions)
+			}
+		})
+	}
+}
+
+// flow sends the events of executions with the numbers from first to before last.
+func flow(t *testing.T, client *sqs.Client, queue string, first, last int) {
+	t.Helper()
+	const perBatch = 5 // executions, with two events each
+	for ; first < last; first += perBatch {
+		var entries []types.SendMessageBatchRequestEntry
+		for n := first; n < first+perBatch; n++ {
+			for _, body := range []string{event(n, "SUCCEEDED", 1000), event(n, "RUNNING", 0)} { // out of order
+				id := strconv.Itoa(len(entries))
+				entries = append(entries, types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body})
+			}
+		}
+		if _, err := client.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: entries}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// deletesFirst is a consumer as one should not write it.
+func deletesFirst() {
+	ctx := context.Background()
+	config, err := ingest.LoadAWS(ctx)
+	if err != nil {
+		panic(err)
+	}
+	queue, err := ingest.NewSQS(config, os.Getenv("SQS_QUEUE_URL"))
+	if err != nil {
+		panic(err)
+	}
+	c, err := app.OpenCache(app.Config{RedisURL: os.Getenv("REDIS_URL"), RedisPrefix: "sc", Retention: 360 * time.Hour}, nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	var decoder ingest.Decoder
+	for {
+		messages, err := queue.Receive(ctx)
+		if err != nil {
+			continue
+		}
+		_, _ = queue.Delete(ctx, messages)
+		for _, m := range messages {
+			if e, err := decoder.Decode([]byte(m.Body)); err == nil {
+				c.Apply(ctx, []cache.Execution{e})
+			}
+		}
+	}
+}
