@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -48,6 +49,54 @@ func startLaptop(t *testing.T, args ...string) *laptop {
 	}
 	l.api, l.key = api[1], key
 	return l
+}
+
+// TestALaptopInOneProcess starts the whole system, has one execution run, and ends it.
+// Nothing else is started, so it is for -short too.
+func TestALaptopInOneProcess(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	var out, log shown
+	cmd := command(&out, &log)
+	cmd.SetArgs([]string{"--listen-addr", "127.0.0.1:0", "--no-demo"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(ctx) }()
+	cachetest.Eventually(t, "it says how to begin", func() bool { return strings.Contains(out.String(), "Ctrl-C ends it") })
+	l := &laptop{api: apiLine.FindStringSubmatch(out.String())[1], key: keyLine.FindString(out.String())}
+	status, begun, err := l.ask("POST", "/v1/generate", `{"inputType":"url","simulate":"failed"}`)
+	if err != nil || status != 202 {
+		t.Fatalf("%d %v %v", status, begun, err)
+	}
+	arn, _ := begun["executionArn"].(string)
+	var last map[string]any
+	cachetest.Eventually(t, "the execution has failed", func() bool {
+		_, last, _ = l.ask("GET", "/v1/status/"+arn, "")
+		return last["status"] == "FAILED"
+	})
+	l.checkEnd(t, "failed", "url", last)
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// shown is what a command has printed so far.
+type shown struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *shown) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *shown) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 // ask returns the data of an answer.
