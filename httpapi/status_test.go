@@ -192,7 +192,7 @@ func TestOrderOfChecks(t *testing.T) {
 	eve, ada := s.key("eve"), s.key("ada")
 	foreign := statusPath + string(e.ARN)
 	spend := func(owner string) { // so that no time fills the bucket while the test runs
-		for s.limits.take(http.Header{}, owner, time.Now().Add(time.Hour)) == nil {
+		for s.rates.take(http.Header{}, s.callers.of(owner).bucket, time.Now().Add(time.Hour)) == nil {
 			continue
 		}
 	}

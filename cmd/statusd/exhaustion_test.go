@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -64,7 +63,7 @@ func TestTheReaderOfTheLogEnds(t *testing.T) {
 	d := serves(t, func(env []string) *apptest.Process { return apptest.StartTo(t, write, "statusd", env) })
 	_ = write.Close()
 	_ = read.Close()
-	if code := control.Wait(time.Minute); code != -1 {
+	if code := control.Wait(); code != -1 {
 		t.Errorf("the control ended by itself, with %d", code)
 	}
 	e := runs(t, "logged", "1")
@@ -76,7 +75,7 @@ func TestTheReaderOfTheLogEnds(t *testing.T) {
 		return d.metric("statuscache_log_lines_dropped_total") > 0
 	})
 	d.Signal(syscall.SIGTERM)
-	if code := d.Wait(time.Minute); code != 0 {
+	if code := d.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
