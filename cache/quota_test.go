@@ -291,3 +291,57 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 		t.Errorf("of %d one was given back, and now it is %d: the library repeated nothing, so nothing was shown", before, after)
 	}
 }
+
+// TestTheLimitHoldsThroughCrashes of half of the processes, and of Redis, which comes back
+// with its file. In the control it comes back empty.
+func TestTheLimitHoldsThroughCrashes(t *testing.T) {
+	t.Parallel()
+	const limit, processes = 2_000, 8
+	for name, kept := range map[string]bool{"Redis keeps its file": true, "control: it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			appendOnly := map[bool]string{true: "yes", false: "no"}
+			s := cachetest.Redis(t, "--appendonly", appendOnly[kept])
+			k := quotaKey(limit)
+			var all []*Cache
+			for range processes {
+				all = append(all, openIdle(t, s.URL()))
+			}
+			var spent atomic.Int64
+			spend := func(processes []*Cache, most int) {
+				var wg sync.WaitGroup
+				for _, c := range processes {
+					wg.Go(func() {
+						for range most {
+							_, err := c.SpendQuota(t.Context(), k)
+							switch {
+							case err == nil:
+								spent.Add(1)
+							case errors.Is(err, ErrLimitReached):
+								return
+							} // else Redis is away: not let in
+						}
+					})
+				}
+				wg.Wait()
+			}
+			spend(all, 150)
+			s.Kill()
+			spend(all[:processes/2], 10) // of what they have leased; then they crash
+			s.Start()
+			alive := all[processes/2:]
+			cachetest.Eventually(t, "Redis is back", func() bool {
+				for _, c := range alive {
+					if c.Ping(t.Context()) != nil {
+						return false
+					}
+				}
+				return true
+			})
+			spend(alive, limit)
+			if n := spent.Load(); (n > limit) == kept || n < limit/2 {
+				t.Errorf("spent %d of %d", n, limit)
+			}
+		})
+	}
+}
