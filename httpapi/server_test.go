@@ -327,7 +327,7 @@ func TestTLS(t *testing.T) {
 	s := newService(t, func(o *Options) { o.TLS = certificate })
 	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 200_000)+`"`)
 	s.apply(e)
-	addr := s.listen()
+	addr := strings.TrimPrefix(s.url, "http://") // newService serves with TLS already
 	for _, http2 := range []bool{true, false} {
 		transport := &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		r, err := http.NewRequest(http.MethodGet, "https://"+addr+statusPath+string(e.ARN), nil)
