@@ -82,7 +82,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t).NoFailover()
 	c := openTest(t, servers.URL(), autoAcks)
-	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c, 1) })
+	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
 	var arns []ARN // of one partition
 	for i := 0; len(arns) < 400; i++ {
 		if arn := testARN(t, fmt.Sprint("moving-", i)); c.names.partition(arn) == &c.names.partitions[7] {

@@ -28,13 +28,12 @@ func inBubble(t *testing.T, test func(*testing.T, *bubble)) {
 	})
 }
 
-// open opens a cache that does not listen to changes. Its connections pass through
-// n.
-func (b *bubble) open(t *testing.T, n *network, change ...func(*Options)) *Cache {
+// open opens a cache that does not listen to changes, with the limits of production.
+// Its connections pass through n.
+func (b *bubble) open(t *testing.T, n *network) *Cache {
 	t.Helper()
 	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.redis.Dial() }
-	production := func(o *Options) { o.ReadLimit, o.WriteLimit = 0, 0 }
-	return openIdle(t, "redis://bubble", append([]func(*Options){through(n), production}, change...)...)
+	return openIdle(t, "redis://bubble", through(n), func(o *Options) { o.ReadLimit, o.WriteLimit = 0, 0 })
 }
 
 // silent swallows every answer, without an error.
