@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -206,4 +207,28 @@ func (c *countedSets) GetMany(ctx context.Context, arns []cache.ARN) []cache.Fou
 		continue
 	}
 	return c.Sets.GetMany(ctx, arns)
+}
+
+// TestStreamsShareLargeEvents: what many streams tell of one execution is the same
+// memory, and what they send is what one buffer would hold.
+func TestStreamsShareLargeEvents(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]struct {
+		text   string
+		shared bool
+	}{
+		"large":                   {strings.Repeat("x", 10_000), true},
+		"large, with line breaks": {strings.Repeat("x\r\n", 10_000), false},
+		"small":                   {"{}", false},
+	} {
+		e := &events{}
+		e.event("first", "", []byte("{}"))
+		e.event("status", "7", []byte(data.text))
+		e.event("end", "", []byte("{}"))
+		sent := strings.Join([]string{string(slices.Concat(e.parts...)), string(e.buffer)}, "")
+		want := appendEvent(appendEvent(appendEvent(nil, "first", "", []byte("{}")), "status", "7", []byte(data.text)), "end", "", []byte("{}"))
+		if sent != string(want) || (len(e.parts) > 0) != data.shared {
+			t.Errorf("%s: %d parts, %.200q", name, len(e.parts), sent)
+		}
+	}
 }

@@ -76,6 +76,7 @@ func TestMuchBehindAWaitIsAnswered(t *testing.T) {
 			t.Fatalf("answer %d: %v", i, err)
 		}
 		body, err := io.ReadAll(got.Body)
+		_ = got.Body.Close()
 		if want := map[bool]string{true: "RUNNING", false: `"status":"ok"`}[i == 0]; err != nil || !strings.Contains(string(body), want) {
 			t.Fatalf("answer %d: %s, %v", i, body, err)
 		}

@@ -17,10 +17,7 @@ func appendHeartbeat(b []byte) []byte { return append(b, ":\n\n"...) }
 // only be white space, and becomes a space, because it would end the line. An
 // event without data would not be told, so there must be some.
 func appendEvent(b []byte, name, id string, data []byte) []byte {
-	if id != "" {
-		b = append(append(append(b, "id: "...), id...), '\n')
-	}
-	b = append(append(append(b, "event: "...), name...), "\ndata: "...)
+	b = appendEventHead(b, name, id)
 	first := len(b)
 	b = append(b, data...)
 	for i := first; i < len(b); i++ {
@@ -28,5 +25,18 @@ func appendEvent(b []byte, name, id string, data []byte) []byte {
 			b[i] = ' '
 		}
 	}
-	return append(b, "\n\n"...)
+	return append(b, endOfEvent...)
+}
+
+const (
+	endOfEvent = "\n\n"
+	lineBreaks = "\r\n" // which end a line, each of them
+)
+
+// appendEventHead appends what stands before the data of an event.
+func appendEventHead(b []byte, name, id string) []byte {
+	if id != "" {
+		b = append(append(append(b, "id: "...), id...), '\n')
+	}
+	return append(append(append(b, "event: "...), name...), "\ndata: "...)
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -22,6 +23,7 @@ type events struct {
 	control *http.ResponseController
 	ctx     context.Context // of the life of the stream
 	sent    time.Time       // when the client heard something last
+	parts   [][]byte        // to be sent before buffer; those of records are shared
 	buffer  []byte
 }
 
@@ -44,9 +46,15 @@ func (x *exchange) openStream() (*events, error) {
 
 func (e *events) close() { e.x.server.metrics.streams.Dec() }
 
-// event adds an event to what flush sends.
+// event adds an event to what flush sends. Large data is not copied: many may follow
+// the same execution and read slowly.
 func (e *events) event(name, id string, data []byte) {
-	e.buffer = appendEvent(e.buffer, name, id, data)
+	if len(data) <= copied || bytes.ContainsAny(data, lineBreaks) {
+		e.buffer = appendEvent(e.buffer, name, id, data)
+		return
+	}
+	e.parts = append(e.parts, appendEventHead(e.buffer, name, id), data)
+	e.buffer = append([]byte(nil), endOfEvent...)
 }
 
 func (e *events) heartbeat() error {
@@ -60,15 +68,22 @@ func (e *events) flush() error {
 	if len(e.buffer) == 0 {
 		return nil
 	}
-	n, err := e.x.put(e.buffer)
-	e.buffer = nil // most streams are silent nearly all the time, and there are many
+	parts := append(e.parts, e.buffer)
+	e.parts, e.buffer = nil, nil // most streams are silent nearly all the time, and there are many
+	err := e.send(parts)
 	e.sent = time.Now()
-	e.x.bytes += n
-	if err == nil {
-		err = e.control.Flush()
-	}
 	_ = e.control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream even between two writes
 	return err
+}
+
+func (e *events) send(parts [][]byte) error {
+	for _, part := range parts {
+		n, err := e.x.put(part)
+		if e.x.bytes += n; err != nil {
+			return err
+		}
+	}
+	return e.control.Flush()
 }
 
 // until calls next, which waits, with heartbeats while nothing happens. next
