@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRoleThatIsRefused has an STS refuse a role, and checks that the error names STS,
@@ -146,5 +148,21 @@ func TestReceiveThatIsRefused(t *testing.T) {
 				t.Errorf("not for people: %q", why.text)
 			}
 		})
+	}
+}
+
+// TestQueueThatDoesNotAnswer takes connections and says nothing.
+func TestQueueThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client went away
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := newSQS(t, silent.URL+"/1/q").Receive(ctx)
+	if why := queueReason(err); why.brief != "there is no answer" || !strings.Contains(why.text, "AWS_ENDPOINT_URL_SQS") {
+		t.Errorf("%+v", why)
 	}
 }

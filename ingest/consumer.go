@@ -160,7 +160,7 @@ func (c *Consumer) receive(ctx, work context.Context) {
 		}
 		if err != nil && work.Err() == nil {
 			c.metrics.receiveErrors.Inc()
-			c.outages.fails(PartReceive, causeQueue, begun, 0, queueReason(err))
+			c.outages.fails(PartReceive, causeQueue, begun, untilForgotten, queueReason(err))
 			sleep(ctx, jitter(pause))
 			pause = min(2*pause, maxReceivePause)
 		}

@@ -156,24 +156,24 @@ func TestOneDamagedMessageAmongOthers(t *testing.T) {
 	})
 }
 
-// undatedEvent is statusEvent without its start date.
-func undatedEvent(name, status string) string {
-	return strings.Replace(statusEvent(name, status), `"startDate":1769414400123`, `"startDate":null`, 1)
+// undatedEvent is an event of the execution x without its start date.
+func undatedEvent(status string) string {
+	return strings.Replace(statusEvent("x", status), `"startDate":1769414400123`, `"startDate":null`, 1)
 }
 
 // TestEventsWithoutAStartDate joins them to the run that is known, in whatever order
 // and however often they come.
 func TestEventsWithoutAStartDate(t *testing.T) {
 	t.Parallel()
-	begins, ends, whole := statusEvent("x", "RUNNING"), undatedEvent("x", "SUCCEEDED"), []string{statusEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED")}
+	begins, ends, whole := statusEvent("x", "RUNNING"), undatedEvent("SUCCEEDED"), []string{statusEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED")}
 	for name, order := range map[string][]string{
 		"in order":          {begins, ends},
 		"the end first":     {ends, begins},
 		"the end twice":     {ends, begins, ends},
 		"all twice":         {begins, ends, begins, ends},
 		"all twice, turned": {ends, ends, begins, begins},
-		"the begin undated": {begins, undatedEvent("x", "RUNNING"), ends},
-		"the end dated":     {undatedEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED"), begins},
+		"the begin undated": {begins, undatedEvent("RUNNING"), ends},
+		"the end dated":     {undatedEvent("RUNNING"), statusEvent("x", "SUCCEEDED"), begins},
 		"absent":            {strings.Replace(ends, `"startDate":null,`, "", 1), begins},
 	} {
 		for pause := range 2 {
@@ -208,7 +208,7 @@ func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
-		q.send(undatedEvent("x", "FAILED"))
+		q.send(undatedEvent("FAILED"))
 		p := startProcess(t, q, known)
 		pass(time.Second)
 		if len(known.state()) != 0 || len(known.doubted) != 1 {
@@ -236,7 +236,7 @@ func TestABeginWithoutADateIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
-		q.send(undatedEvent("x", "RUNNING"))
+		q.send(undatedEvent("RUNNING"))
 		p := startProcess(t, q, known)
 		pass(2 * time.Minute)
 		p.stop()

@@ -20,9 +20,9 @@ const (
 )
 
 const (
-	// untilForgotten is how long a failure that is about messages counts when it is not
-	// seen again: none may be left to fail. Those that cannot be read come again less
-	// often, and nothing is known to be well until another can.
+	// untilForgotten is how long a failure counts when it is not seen again: no message
+	// may be left to fail, or nothing is received because Redis is sick. Those that cannot
+	// be read come again less often, and nothing is known to be well until another can.
 	untilForgotten       = 90 * time.Second
 	unreadUntilForgotten = 10 * time.Minute
 	// leastUnread is how many messages that cannot be read are more than a stray one.

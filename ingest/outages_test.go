@@ -169,7 +169,8 @@ func TestSilence(t *testing.T) {
 				p.checkTroubles(t, "")
 				traffic(55 * time.Second)
 				p.checkTroubles(t, c.part)
-				if err := p.consumer.Trouble(c.part); err == nil || !strings.Contains(err.(*Trouble).Public(), c.brief) {
+				err := p.consumer.Trouble(c.part)
+				if told, ok := errors.AsType[*Trouble](err); !ok || !strings.Contains(told.Public(), c.brief) {
 					t.Errorf("%v, want %q", err, c.brief)
 				}
 				traffic(4 * time.Minute)
