@@ -20,13 +20,17 @@ var docsPolicy = []string{"default-src 'none'; style-src 'self'; script-src 'sel
 type docsPage struct {
 	Title, Summary string
 	Description    []string // paragraphs
+	Authentication string
 	Operations     []docsOperation
 }
 
 type docsOperation struct {
 	ID, Method, Class, Path, Summary string
 	Description                      []string
+	Open                             bool // needs no token
 	Parameters, Responses            []docsEntry
+	RequestType, AnswerType          string      // media types; empty: no body
+	Request, Answer                  []docsField // of the body
 	Samples                          []docsSample
 }
 
@@ -39,8 +43,8 @@ type docsSample struct {
 
 // docsShown are the operations of the page in their order, and their samples.
 var docsShown = []struct{ operation, samples string }{
-	{"getStatus", "status"}, {"getStatus stream", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
-	{"listExecutions", "list"}, {"registerExecution", "register"}, {"getHealth", ""},
+	{"getStatus", "status"}, {"followStatus", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
+	{"listExecutions", "list"}, {"followExecutions", ""}, {"registerExecution", "register"}, {"getHealth", ""},
 }
 
 var docsLanguages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go.txt"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
@@ -49,17 +53,14 @@ var docsLanguages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go
 func docs(document map[string]any) (html, css, js *page, err error) {
 	d := docsReader{root: document}
 	info := object(document["info"])
-	shown := docsPage{Title: text(info["title"]), Summary: text(info["summary"]), Description: paragraphs(text(info["description"]))}
+	shown := docsPage{
+		Title: text(info["title"]), Summary: text(info["summary"]), Description: paragraphs(text(info["description"])),
+		Authentication: text(d.at("components/securitySchemes/token")["description"]),
+	}
 	for _, each := range docsShown {
-		id, stream, _ := strings.Cut(each.operation, " ")
-		o, err := d.operation(id)
+		o, err := d.operation(each.operation)
 		if err != nil {
 			return nil, nil, nil, err
-		}
-		if stream != "" { // the same operation, once more for what else it can do
-			o.ID, o.Summary, o.Description, o.Parameters, o.Responses = o.ID+"-stream", "Follow an execution by a stream", o.Description[1:], nil, nil
-		} else if id == "getStatus" {
-			o.Description = o.Description[:1]
 		}
 		if o.Samples, err = samples(each.samples); err != nil {
 			return nil, nil, nil, err
@@ -107,10 +108,14 @@ func (d docsReader) operation(id string) (docsOperation, error) {
 			if text(o["operationId"]) != id {
 				continue
 			}
+			path, _, _ = strings.Cut(path, "#")
 			shown := docsOperation{
 				ID: id, Method: strings.ToUpper(method), Class: method, Path: path,
 				Summary: text(o["summary"]), Description: paragraphs(text(o["description"])),
+				Open: o["security"] != nil,
 			}
+			shown.RequestType, shown.Request = d.body(object(o["requestBody"]))
+			shown.AnswerType, shown.Answer = d.body(d.resolve(object(o["responses"])["200"]))
 			for _, p := range slices.Concat(list(object(item)["parameters"]), list(o["parameters"])) {
 				p := d.resolve(p)
 				shown.Parameters = append(shown.Parameters, docsEntry{text(p["name"]), text(p["in"]), text(p["description"])})
@@ -132,8 +137,13 @@ func (d docsReader) resolve(value any) map[string]any {
 	if !found {
 		return o
 	}
-	o = d.root
-	for name := range strings.SplitSeq(reference, "/") {
+	return d.at(reference)
+}
+
+// at returns what stands at a path of names.
+func (d docsReader) at(path string) map[string]any {
+	o := d.root
+	for name := range strings.SplitSeq(path, "/") {
 		o = object(o[name])
 	}
 	return o

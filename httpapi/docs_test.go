@@ -35,7 +35,19 @@ func TestDocs(t *testing.T) {
 	if size > 60_000 {
 		t.Errorf("the page takes %d bytes", size)
 	}
+	if moved := s.ask("GET", "/docs/", ""); moved.status != 308 || moved.header.Get("Location") != "../docs" {
+		t.Errorf("/docs/: %d, Location %q", moved.status, moved.header.Get("Location"))
+	}
 	html := s.ask("GET", "/docs", "")
+	for _, shown := range []string{
+		"<code>data.errorMessage</code>", "<code>data.output</code>", "<code>data.results[].error.code</code>", // answers
+		"<code>executionArns</code>", "<code>owner</code>", // requests
+		"Authorization: Bearer", "text/event-stream", "followExecutions", "no token needed",
+	} {
+		if !strings.Contains(html.body, shown) {
+			t.Errorf("the page does not show %s", shown)
+		}
+	}
 	if policy := html.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %q", policy)
 	}
@@ -89,11 +101,18 @@ func TestSamplesAreWellFormed(t *testing.T) {
 				reads(t, sample, "go", "vet", file)
 			case "curl":
 				reads(t, sample, "bash", "-n")
-			case "TypeScript": // without types, so that it is JavaScript too
-				reads(t, sample, "node", "--input-type=module", "--check", "-")
 			}
 		}
 	}
+	tsc := []string{"node_modules/.bin/tsc", "--strict", "--noEmit", "--target", "esnext", "--lib", "dom,dom.iterable,esnext"}
+	files, err := filepath.Glob("docs/samples/*.ts")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		tsc = append(tsc, filepath.Join("..", "..", "httpapi", file))
+	}
+	runClient(t, nil, tsc[0], tsc[1:]...)
 }
 
 func reads(t *testing.T, sample docsSample, name string, args ...string) {

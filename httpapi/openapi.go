@@ -20,6 +20,7 @@ type page struct {
 	body        []byte
 	etag        []string
 	policy      []string // Content-Security-Policy; nil: none
+	moved       []string // Location of the page that is meant; nil: this one
 }
 
 func newPage(contentType string, body []byte) *page {
@@ -36,6 +37,12 @@ func (p *page) serve(x *exchange) error {
 	h["Cache-Control"] = shortly
 	if p.policy != nil {
 		h["Content-Security-Policy"] = p.policy
+	}
+	if p.moved != nil {
+		h["Location"] = p.moved
+		x.status = http.StatusPermanentRedirect
+		x.w.WriteHeader(x.status)
+		return nil
 	}
 	if match, _ := matches(x.r.Header["If-None-Match"], p.etag[0]); match {
 		x.status = http.StatusNotModified
@@ -64,5 +71,6 @@ func pages() map[string]*page {
 	return map[string]*page{
 		"/openapi.yaml": newPage("application/yaml", openapiYAML), "/openapi.json": newPage("application/json", asJSON),
 		"/docs": html, "/docs/docs.css": css, "/docs/docs.js": js,
+		"/docs/": {moved: []string{"../docs"}, etag: []string{""}}, // relative, for a service below a path
 	}
 }

@@ -188,7 +188,7 @@ func (r *reported) count(what string) int {
 
 func follow(t *testing.T, d *daemon, arns []string) *reported {
 	t.Helper()
-	tools, err := filepath.Abs("../../.tools/browser")
+	tools, err := filepath.Abs("../../.tools/clients")
 	if err != nil {
 		t.Fatal(err)
 	}

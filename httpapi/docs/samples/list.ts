@@ -1,7 +1,10 @@
-async function* executions(server, token, filter = {}) {
-  for (let cursor; cursor !== null; ) {
+async function* executions(server: string, token: string, filter: Record<string, string> = {}) {
+  for (let cursor: string | null = ""; cursor !== null; ) {
     const query = new URLSearchParams({ ...filter, ...(cursor && { cursor }) });
-    const answer = await fetch(`${server}/v1/executions?${query}`, { headers: { Authorization: `Bearer ${token}` } });
+    const answer: Response = await fetch(`${server}/v1/executions?${query}`, {
+      headers: { Authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(10_000),
+    });
     const body = await answer.json();
     if (!body.success) throw new Error(`${body.error.code}: ${body.error.message}`);
     yield* body.data.executions;

@@ -6,7 +6,7 @@ import requests
 url = f"{os.environ['STATUS_URL']}/v1/status/{os.environ['ARN']}"
 headers = {"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}"}
 while True:
-    answer = requests.get(url, params={"wait": 20}, headers=headers, timeout=40)
+    answer = requests.get(url, params={"wait": 20}, headers=headers, timeout=40)  # the wait of 20 s, and time to answer
     if answer.status_code in (429, 503):
         time.sleep(int(answer.headers.get("Retry-After", 1)))
         continue

@@ -9,17 +9,18 @@ headers = {"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}", "Accept": "t
 ended = False
 while not ended:
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=45) as answer:
+        # A stream sends something every 9 seconds: silence for 20 means that it is lost.
+        with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
             if answer.status_code == 204:  # nothing newer comes
                 break
             answer.raise_for_status()
-            for line in answer.iter_lines(decode_unicode=True):
-                name, _, value = line.partition(": ")
-                if name == "id":
-                    headers["Last-Event-ID"] = value
-                elif name == "event":
-                    ended = value == "end"
-                elif name == "data" and not ended:
+            for line in answer.iter_lines():  # bytes: as text it would also split at U+2028
+                name, _, value = line.partition(b": ")
+                if name == b"id":
+                    headers["Last-Event-ID"] = value.decode()
+                elif name == b"event":
+                    ended = value == b"end"
+                elif name == b"data" and not ended:
                     print(json.loads(value)["status"])
     except requests.exceptions.RequestException as error:
         if getattr(error, "response", None) is not None and error.response.status_code < 429:

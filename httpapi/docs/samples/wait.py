@@ -9,7 +9,7 @@ while not done:
         params={"wait": 20},
         json={"executionArns": [os.environ["ARN"]], "for": "all"},
         headers={"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}"},
-        timeout=40,
+        timeout=40,  # the wait of 20 s, and time to answer
     )
     answer.raise_for_status()
     data = answer.json()["data"]

@@ -1,6 +1,7 @@
 // Follows executions in a browser as the page /docs says, and prints a line of
 // JSON for each state it is told: follow.mjs CHROMIUM SERVER TOKEN ARN…
 import { chromium } from "playwright-core";
+import ts from "typescript";
 
 const [executablePath, server, token, ...arns] = process.argv.slice(2);
 const browser = await chromium.launch({
@@ -13,7 +14,7 @@ const context = await browser.newContext({ bypassCSP: true });
 const page = await context.newPage();
 page.on("console", (message) => console.log(message.text()));
 await page.goto(`${server}/docs`);
-const sample = await page.textContent("#sample-stream-typescript");
+const sample = ts.transpile(await page.textContent("#sample-stream-typescript"), { target: ts.ScriptTarget.ESNext });
 await page.evaluate(
   async ([sample, token, arns]) => {
     const follow = new Function(`${sample}; return follow;`)();

@@ -1,0 +1,21 @@
+// Runs a sample in TypeScript as it stands and prints what it gets as JSON lines:
+// sample.mjs FILE, with STATUS_URL, STATUS_TOKEN and ARN as the other samples have them.
+import { readFile } from "node:fs/promises";
+import ts from "typescript";
+
+const source = await readFile(process.argv[2], "utf8");
+const name = /function\*? (\w+)/.exec(source)[1];
+const sample = new Function(`${ts.transpile(source, { target: ts.ScriptTarget.ESNext })}; return ${name};`)();
+const { STATUS_URL: server, STATUS_TOKEN: token, ARN: arn } = process.env;
+const print = (value) => console.log(JSON.stringify(value));
+const run = {
+  result: async () => print(await sample(server, token, arn)),
+  follow: () => sample(server, token, arn, print),
+  statuses: async () => print(await sample(server, token, [arn])),
+  decided: async () => print(await sample(server, token, [arn])),
+  executions: async () => {
+    for await (const execution of sample(server, token)) print(execution);
+  },
+  register: async () => print(await sample(server, token, arn, "ada")),
+};
+await run[name]();

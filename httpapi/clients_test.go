@@ -1,0 +1,181 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+)
+
+// hostile is an output with every character at which a client could wrongly split a
+// line or guess a charset.
+const hostile = "{\"text\":\"caf\u00e9 \u00c5 \u2705 \u0085 \u2028 \u2029 \u000b\"}"
+
+var hostileOutput = strings.ReplaceAll(hostile, "\u000b", `\u000b`) // JSON has it escaped only
+
+// TestSamplesRunAsTheyStand runs the samples of /docs in their languages on an output
+// that is hard to carry.
+func TestSamplesRunAsTheyStand(t *testing.T) {
+	cachetest.SkipShort(t, "Python, Node and curl")
+	t.Parallel()
+	s := newService(t)
+	done := succeeded(t, "sample", "ada", hostileOutput)
+	bad := done
+	bad.ARN, bad.Status, bad.Output, bad.Error, bad.ErrorMessage = arn(t, "failed"), cache.Failed, nil, "Boom", "Boom: \u2028 caf\u00e9"
+	s.apply(done, bad)
+	reader, registrar := s.key("ada"), s.key("generate", scope(cache.ScopeRegister))
+	want := map[string]string{
+		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "",
+	}
+	for name, word := range want {
+		token, execution := reader, done.ARN
+		if name == "register" {
+			token = registrar
+		}
+		for _, language := range docsLanguages {
+			t.Run(name+language.suffix, func(t *testing.T) {
+				t.Parallel()
+				if name == "register" {
+					execution = arn(t, "registered"+strings.ReplaceAll(language.suffix, ".", "-"))
+				}
+				out := runClient(t, environment(s, token, execution), runner(t, name, language.suffix)[0], runner(t, name, language.suffix)[1:]...)
+				if !strings.Contains(out, word) {
+					t.Errorf("no %q in\n%s", word, out)
+				}
+			})
+		}
+	}
+}
+
+// runner returns the command that runs a sample. It runs in .tools/clients.
+func runner(t *testing.T, name, suffix string) []string {
+	t.Helper()
+	file, err := filepath.Abs("docs/samples/" + name + suffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch suffix {
+	case ".sh":
+		return []string{"bash", "-e", file}
+	case ".py":
+		return []string{"/usr/bin/python3", file}
+	case ".ts":
+		return []string{"node", "sample.mjs", file}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(main, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"go", "run", main}
+}
+
+// TestEventSourceLibrariesFollowToTheEnd: they connect again after the end, and then
+// have to be told that nothing newer comes.
+func TestEventSourceLibrariesFollowToTheEnd(t *testing.T) {
+	cachetest.SkipShort(t, "Node")
+	t.Parallel()
+	s := newService(t)
+	e := succeeded(t, "followed", "ada", hostileOutput)
+	s.apply(e)
+	for _, library := range []string{"eventsource", "event-source-polyfill"} {
+		t.Run(library, func(t *testing.T) {
+			t.Parallel()
+			out := runClient(t, environment(s, s.key("ada"), e.ARN), "node", "eventsource.mjs", library)
+			if strings.Count(out, "SUCCEEDED") != 1 || !strings.Contains(out, hostileOutput) {
+				t.Errorf("it printed\n%s", out)
+			}
+		})
+	}
+}
+
+// TestLibrariesGetJSON asks a running execution, where a stream would not end.
+func TestLibrariesGetJSON(t *testing.T) {
+	cachetest.SkipShort(t, "Node and Python")
+	t.Parallel()
+	s := newService(t)
+	e := running(t, "runs", "ada")
+	s.apply(e)
+	env := environment(s, s.key("ada"), e.ARN)
+	if out := runClient(t, env, "node", "clients.mjs"); strings.Count(out, "RUNNING") != 3 {
+		t.Errorf("it printed\n%s", out)
+	}
+	const httpx = `import httpx, os
+url = os.environ["STATUS_URL"] + "/v1/status/" + os.environ["ARN"]
+headers = {"Authorization": "Bearer " + os.environ["STATUS_TOKEN"]}
+print(httpx.get(url, headers=headers).json()["data"]["status"])
+with httpx.stream("GET", url, headers={**headers, "Accept": "text/event-stream"}, timeout=20) as s:
+    print(s.encoding, next(line for line in s.iter_lines() if line.startswith("data")))`
+	if out := runClient(t, env, "/usr/bin/python3", "-c", httpx); strings.Count(out, "RUNNING") != 2 || !strings.Contains(out, "utf-8") {
+		t.Errorf("httpx: it printed\n%s", out)
+	}
+}
+
+// TestTypesMadeFromTheContract: what a generator makes of the document compiles in a
+// strict program, and knows what an answer holds.
+func TestTypesMadeFromTheContract(t *testing.T) {
+	cachetest.SkipShort(t, "Node")
+	t.Parallel()
+	types := filepath.Join(t.TempDir(), "api.ts")
+	contract, err := filepath.Abs("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runClient(t, nil, "node_modules/.bin/openapi-typescript", contract, "-o", types)
+	const program = `import type { paths } from "./api";
+type Answer = paths["/v1/status/{executionArn}"]["get"]["responses"]["200"]["content"]["application/json"];
+type Wait = NonNullable<NonNullable<paths["/v1/status/{executionArn}"]["get"]["parameters"]["query"]>["wait"]>;
+export const wait: Wait = 20;
+export const now: Date = new Date();
+export function message(answer: Answer): string {
+  const { data } = answer;
+  return data.status === "FAILED" ? data.errorMessage : data.status;
+}
+`
+	main := filepath.Join(filepath.Dir(types), "main.ts")
+	if err := os.WriteFile(main, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runClient(t, nil, "node_modules/.bin/tsc", "--strict", "--noEmit", "--target", "esnext", "--moduleResolution", "bundler", "--module", "esnext", main)
+}
+
+func environment(s *service, token string, execution cache.ARN) []string {
+	return []string{"STATUS_URL=" + s.url, "STATUS_TOKEN=" + token, "ARN=" + string(execution), "PYTHONUTF8=1"}
+}
+
+// runClient runs a client in the folder of those that the tests drive, or in this one
+// what comes with Go, and returns what it printed.
+func runClient(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	if name != "go" {
+		c.Dir = filepath.Join("..", ".tools", "clients")
+	}
+	c.Env = slices.Concat(os.Environ(), env)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestTheHostileOutputIsJSON is a control of the tests above.
+func TestTheHostileOutputIsJSON(t *testing.T) {
+	t.Parallel()
+	if !json.Valid([]byte(hostileOutput)) || !strings.Contains(hostileOutput, "\u2028") {
+		t.Errorf("%q", hostileOutput)
+	}
+}
