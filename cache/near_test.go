@@ -135,7 +135,7 @@ func TestReadsEndInTime(t *testing.T) {
 		if _, ok := c.Peek(string(known)); ok {
 			t.Error("the near cache answers although nothing vouches for it")
 		}
-		unlimited := redis.NewClient(&redis.Options{Addr: "bubble", Dialer: n.dial, ReadTimeout: 2 * readLimit, MaxRetries: -1})
+		unlimited := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: n.dial, ReadTimeout: 2 * readLimit, MaxRetries: -1, MaintNotificationsConfig: noMaintenance()})
 		defer func() { _ = unlimited.Close() }()
 		if took := took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*readLimit {
 			t.Errorf("a client without our limits waited %v only: Redis was not silent", took)
