@@ -14,33 +14,30 @@ import (
 
 // banner is what a person needs to begin.
 type banner struct {
-	out              io.Writer
-	api, admin       string
-	redis, aws       string
-	made             ingest.Provisioned
-	keysFile         string
-	key, executedARN string
+	out         io.Writer
+	api, admin  string
+	redis, aws  string
+	made        ingest.Provisioned
+	keysFile    string
+	keys        keys
+	executedARN string
 }
 
-// demo makes an API key, says how to begin, and keeps a few executions going.
+// keys are the API keys that people try things with.
+type keys struct{ reader, operator, registrar string }
+
+// demo makes API keys, says how to begin, and keeps a few executions going.
 func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool) error {
-	secret, key, err := c.CreateKey(ctx, cache.Key{Name: "statusdev", Owner: demoOwner, Scope: cache.ScopeRead})
+	made, revoke, err := makeKeys(ctx, c, b.keysFile)
+	defer revoke()
 	if err != nil {
 		return err
 	}
-	if err := cache.WriteKeysFile(b.keysFile, []cache.Key{key}); err != nil { // so that it survives an emptied Redis
-		return err
-	}
-	defer func() { // a Redis that stays must not keep it
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_, _ = c.RevokeKey(ending, key.Prefix)
-	}()
 	first, _, err := p.start(ctx, c, demoOwner, request{InputType: "url"}, nil)
 	if err != nil {
 		return err
 	}
-	b.key, b.executedARN = secret, string(first)
+	b.keys, b.executedARN = made, string(first)
 	b.print()
 	for busy && ctx.Err() == nil {
 		select {
@@ -52,6 +49,35 @@ func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool)
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// makeKeys makes a key of each scope and writes them to a file, so that they survive
+// an emptied Redis. A Redis that stays must not keep them: revoke does away with them.
+func makeKeys(ctx context.Context, c *cache.Cache, file string) (made keys, revoke func(), err error) {
+	var stored []cache.Key
+	revoke = func() {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		for _, key := range stored {
+			_, _ = c.RevokeKey(ending, key.Prefix)
+		}
+	}
+	for _, each := range []struct {
+		secret *string
+		key    cache.Key
+	}{
+		{&made.reader, cache.Key{Name: "statusdev", Owner: demoOwner, Scope: cache.ScopeRead}},
+		{&made.operator, cache.Key{Name: "statusdev operator", Owner: "operator", Scope: cache.ScopeReadAll}},
+		{&made.registrar, cache.Key{Name: "statusdev register", Owner: "generate", Scope: cache.ScopeRegister}},
+	} {
+		secret, key, err := c.CreateKey(ctx, each.key)
+		if err != nil {
+			return made, revoke, err
+		}
+		*each.secret = secret
+		stored = append(stored, key)
+	}
+	return made, revoke, cache.WriteKeysFile(file, stored)
 }
 
 func (b banner) print() {
@@ -66,6 +92,9 @@ Redis    %s
 AWS      %s (SQS, EventBridge and Step Functions, pretended)
 
 An API key, good until this ends:
+%s
+An operator's, which reads everybody's executions, and one that may only register some:
+%s
 %s
 
 Wait for an execution that has just begun:
@@ -83,6 +112,7 @@ export SQS_QUEUE_URL=%s STATE_MACHINES=%s
 export REDIS_URL=%s OWNER_PATH=tenantId STATUS_URL=%s STATUS_TOKEN=%s
 
 Ctrl-C ends it.
-`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.key, b.key, b.api, b.executedARN, b.key, b.api, b.key, b.api,
-		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.key)
+`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.keys.reader, b.keys.operator, b.keys.registrar,
+		b.keys.reader, b.api, b.executedARN, b.keys.reader, b.api, b.keys.reader, b.api,
+		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.keys.reader)
 }

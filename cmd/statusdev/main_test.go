@@ -64,6 +64,8 @@ func TestALaptopInOneProcess(t *testing.T) {
 	go func() { ended <- cmd.ExecuteContext(ctx) }()
 	cachetest.Eventually(t, "it says how to begin", func() bool { return strings.Contains(out.String(), "Ctrl-C ends it") })
 	l := &laptop{api: apiLine.FindStringSubmatch(out.String())[1], key: keyLine.FindString(out.String())}
+	l.checkKeys(t, keyLine.FindAllString(out.String(), -1))
+	l.checkOrigins(t)
 	status, begun, err := l.ask("POST", "/v1/generate", `{"inputType":"url","simulate":"failed"}`)
 	if err != nil || status != 202 {
 		t.Fatalf("%d %v %v", status, begun, err)
@@ -296,5 +298,47 @@ func TestDefaultPortGivesWay(t *testing.T) {
 	l := startLaptop(t, "--no-demo")
 	if !strings.Contains(l.Output(), defaultAddr+" is in use") || strings.HasSuffix(l.api, ":8080") {
 		t.Errorf("no word about the port:\n%s", l.Output())
+	}
+}
+
+// checkKeys checks that the keys are those of a reader, an operator and a registrar.
+func (l *laptop) checkKeys(t *testing.T, keys []string) {
+	t.Helper()
+	if len(keys) != 3 {
+		t.Fatalf("%d keys are printed", len(keys))
+	}
+	reader := l.key
+	defer func() { l.key = reader }()
+	const body = `{"executionArn":"arn:aws:states:eu-west-1:000000000000:execution:CloudSigmaPipeline:registered","owner":"ada"}`
+	for i, want := range []struct{ list, register int }{{403, 403}, {200, 403}, {403, 201}} {
+		l.key = keys[i]
+		list, _, err1 := l.ask("GET", "/v1/executions?owner=ada", "")
+		register, _, err2 := l.ask("POST", "/v1/executions", body)
+		if err1 != nil || err2 != nil || list != want.list || register != want.register {
+			t.Errorf("key %d: %d for somebody's list, %d for a registration: %v, %v", i, list, register, err1, err2)
+		}
+	}
+}
+
+// checkOrigins checks that pages of this machine may call, and no others.
+func (l *laptop) checkOrigins(t *testing.T) {
+	t.Helper()
+	for origin, want := range map[string]bool{
+		"http://localhost:3000": true, "http://127.0.0.1:5173": true, "http://localhost": true,
+		"https://example.com": false, "http://localhost.example.com": false, "null": false,
+	} {
+		r, err := http.NewRequest(http.MethodGet, l.api+"/v1/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", origin)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if got := answer.Header.Get("Access-Control-Allow-Origin") != ""; got != want {
+			t.Errorf("a page of %s may call: %v", origin, got)
+		}
 	}
 }

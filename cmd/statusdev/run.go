@@ -186,6 +186,21 @@ func settings(o options, made ingest.Provisioned, keysFile string) (app.Config, 
 		"API_KEYS_FILE":  keysFile,
 		"LOG_FORMAT":     "text",
 		"LOG_LEVEL":      level,
+		"CORS_ORIGINS":   os.Getenv("CORS_ORIGINS"),
 	}
-	return app.Load(pflag.NewFlagSet("", pflag.ContinueOnError), func(name string) string { return values[name] })
+	config, err := app.Load(pflag.NewFlagSet("", pflag.ContinueOnError), func(name string) string { return values[name] })
+	if len(config.CORSOrigins) == 0 {
+		config.CORSOrigins = loopbackOrigins()
+	}
+	return config, err
+}
+
+// loopbackOrigins are those of pages that are served on this machine, on any port.
+func loopbackOrigins() (origins []string) {
+	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
+		for _, scheme := range []string{"http://", "https://"} {
+			origins = append(origins, scheme+host, scheme+host+":*")
+		}
+	}
+	return origins
 }
