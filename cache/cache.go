@@ -154,7 +154,9 @@ type Cache struct {
 	writers redis.UniversalClient // does not make the others wait
 	feeders redis.UniversalClient
 
-	primaries *primaries // of writers
+	primaries  *primaries // of writers
+	unwritable atomic.Pointer[error]
+	writing    outage
 
 	publish string // the command that announces a change
 	upkeep  upkeep
@@ -195,6 +197,7 @@ func Open(o Options) (*Cache, error) {
 	}
 	c.upkeep.entries = map[string]int{}
 	c.primaries = newPrimaries(c.writers, address, c.names, o)
+	c.writing = outage{log: o.Log, lost: "Redis does not take writes; nothing new is learnt until it does", back: "Redis takes writes again"}
 	c.publish = "PUBLISH"
 	if address.mode == cluster {
 		c.publish = "SPUBLISH" // does not travel to every node
@@ -242,7 +245,7 @@ func (c *Cache) Close() error {
 
 // Ready returns nil if Redis answers and the change feed is heard, or else the
 // reason, fit for the eyes of an operator.
-func (c *Cache) Ready() error { return c.feed.ready() }
+func (c *Cache) Ready() error { return c.explained(c.feed.ready()) }
 
 // Peek returns what the near cache holds of an execution, if it may be told.
 // text need not be a well-formed ARN; nothing is found then.

@@ -2,42 +2,57 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Check connects to every primary and refuses one that would lose records. Its
-// errors are for the operator: one line that names the cure.
+// Check connects to every primary and refuses one that would lose records, lacks what is
+// needed, or takes no writes. Its errors are for the operator: one line that names the
+// cure.
 func (c *Cache) Check(ctx context.Context) error {
-	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
-		info, err := serverInfo(ctx, node)
-		if err != nil {
-			return err
-		}
-		if err := info.checkVersion(c.address.mode); err != nil {
-			return err
-		}
-		return info.checkEviction()
-	})
+	err := eachPrimary(ctx, c.writers, c.checkPrimary)
+	if err == nil || c.address.mode == cluster && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another
+		err = errors.Join(err, c.ping(ctx))
+	}
+	return c.examined(ctx, err)
+}
+
+func (c *Cache) checkPrimary(ctx context.Context, node *redis.Client) error {
+	if err := c.checkACL(ctx, node); err != nil {
+		return err
+	}
+	info, err := serverInfo(ctx, node)
 	if err != nil {
 		return err
 	}
-	return c.checkPublish(ctx)
-}
-
-// checkPublish refuses a Redis user who may not announce changes: nobody would
-// ever hear of one. Such is a user of Redis 7 by default.
-func (c *Cache) checkPublish(ctx context.Context) error {
-	err := c.writers.Do(ctx, c.publish, c.names.keyChanges, "").Err()
-	if redis.HasErrorPrefix(err, "NOPERM") {
-		return fmt.Errorf("%w: its user may not publish; allow it the channels (ACL SETUSER name &%s:*)", ErrUnfit, c.names.prefix)
+	if err := info.checkKind(c.address.mode); err != nil {
+		return err
 	}
-	return err
+	if err := info.checkVersion(c.address.mode); err != nil {
+		return err
+	}
+	return info.checkEviction()
 }
 
-func (c *Cache) explained(err error) error { return err }
+// checkKind refuses a server that is another one than REDIS_URL says. A replica may be
+// about to take over, so that is no reason to give up at once.
+func (i info) checkKind(m mode) error {
+	switch {
+	case i["redis_mode"] == "sentinel":
+		return fmt.Errorf("%w: it is a Sentinel; write redis+sentinel://HOST:PORT/NAME in REDIS_URL, with the name of the primary", ErrUnfit)
+	case i["cluster_enabled"] == "1" && m != cluster:
+		return fmt.Errorf("%w: it is a node of a cluster; write redis+cluster:// in REDIS_URL", ErrUnfit)
+	case i["role"] == "slave":
+		return &explained{"the server is a replica of " + i["master_host"] + ":" + i["master_port"] +
+			" and takes no writes; name its primary in REDIS_URL, or the Sentinels", errReplica}
+	}
+	return nil
+}
+
+var errReplica = errors.New("it is a replica")
 
 func parseInfo(text string) info {
 	fields := info{}

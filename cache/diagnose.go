@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,8 +53,9 @@ func (c *Cache) Diagnose(ctx context.Context) []Finding {
 		err = errors.New("no primary is known")
 	}
 	if err != nil {
-		reached.Problem = "Redis cannot be asked: " + strings.ReplaceAll(err.Error(), "\n", "; ")
-		reached.Cure = "see that Redis runs, and that the address, user and password in REDIS_URL are right"
+		problem, cure, _ := strings.Cut(strings.TrimPrefix(inOneLine(c.examined(ctx, err)), ErrUnfit.Error()+": "), "; ")
+		reached.Problem = "Redis cannot be asked: " + problem
+		reached.Cure = cmp.Or(cure, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
 	}
 	findings := []Finding{reached}
 	for _, check := range primaryChecks {
@@ -63,21 +65,21 @@ func (c *Cache) Diagnose(ctx context.Context) []Finding {
 		}
 		findings = append(findings, worst(c, check, primaries))
 	}
-	return append(findings, c.diagnosePublish(ctx, err == nil), c.diagnoseEvents(ctx, err == nil), c.diagnoseOwners(ctx, err == nil))
+	return append(findings, c.diagnoseUser(ctx, err == nil), c.diagnoseEvents(ctx, err == nil), c.diagnoseOwners(ctx, err == nil))
 }
 
-func (c *Cache) diagnosePublish(ctx context.Context, reached bool) Finding {
-	const name = "Redis channels"
+func (c *Cache) diagnoseUser(ctx context.Context, reached bool) Finding {
+	const name = "Redis user"
 	if !reached {
 		return NotChecked(name, "Redis cannot be asked")
 	}
-	switch err := c.checkPublish(ctx); {
+	switch err := eachPrimary(ctx, c.writers, c.checkACL); {
 	case errors.Is(err, ErrUnfit):
 		return unfit(name, err)
 	case err != nil:
 		return NotChecked(name, err.Error())
 	}
-	return Finding{Check: name, Detail: "changes may be announced"}
+	return Finding{Check: name, Detail: c.address.user() + " may do all that is needed"}
 }
 
 // primary is what one primary says of itself.
@@ -93,6 +95,9 @@ func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 	var all []primary
 	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
 		info, err := serverInfo(ctx, node)
+		if err == nil {
+			err = info.checkKind(c.address.mode)
+		}
 		if err != nil {
 			return err
 		}
@@ -161,9 +166,20 @@ func worst(c *Cache, check primaryCheck, primaries []primary) Finding {
 	return f
 }
 
+// inOneLine returns what an error says, and each line of it once.
+func inOneLine(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
 // unfit splits an error that is one line with the cure.
 func unfit(check string, err error) Finding {
-	problem, cure, _ := strings.Cut(strings.TrimPrefix(err.Error(), ErrUnfit.Error()+": "), "; ")
+	problem, cure, _ := strings.Cut(strings.TrimPrefix(inOneLine(err), ErrUnfit.Error()+": "), "; ")
 	return Finding{Check: check, Problem: problem, Cure: cure}
 }
 

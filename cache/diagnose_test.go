@@ -45,12 +45,12 @@ func TestDiagnose(t *testing.T) {
 		"evicts":         {[]string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"}, 0, "Redis eviction", "CONFIG SET maxmemory-policy noeviction"},
 		"no replica":     {[]string{"--appendonly", "yes"}, 1, "Redis replicas", "REDIS_REPLICA_ACKS=auto"},
 		"full":           {[]string{"--appendonly", "yes", "--maxmemory", "1mb"}, 0, "Redis memory", "maxmemory"},
-		"no channels":    {[]string{"--appendonly", "yes"}, 0, "Redis channels", "ACL SETUSER"},
+		"no channels":    {[]string{"--appendonly", "yes"}, 0, "Redis user", "ACL SETUSER default &sc:*"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			redis := cachetest.Redis(t, c.args...)
-			if c.check == "Redis channels" {
+			if c.check == "Redis user" {
 				redis.Do("ACL SETUSER default resetchannels")
 			}
 			found, _ := problems(t, Options{URL: redis.URL(), ReplicaAcks: c.acks})

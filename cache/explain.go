@@ -44,10 +44,14 @@ var refusals = []struct{ prefix, brief, cure string }{
 // Explain says what an error of Redis means: in a few words for everybody, which name
 // no address and no user, and in one line for the operator, with the cure.
 func Explain(err error) (brief, text string) {
-	said := firstLine(err)
-	if errors.Is(err, errReplicas) {
-		return "too few Redis replicas confirm", said + "; connect replicas, or lower REDIS_REPLICA_ACKS"
+	if plain, ok := errors.AsType[*explained](err); ok { // it has the cure already
+		brief, _ = Explain(plain.cause)
+		return brief, plain.text
 	}
+	if replicas, ok := errors.AsType[*replicasError](err); ok {
+		return "too few Redis replicas confirm", replicas.Error()
+	}
+	said := firstLine(err)
 	for _, r := range refusals {
 		if refusal(err, r.prefix) {
 			return r.brief, r.brief + " (" + said + "); " + r.cure

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -33,7 +32,7 @@ type feed struct {
 	client   redis.UniversalClient
 	sharded  bool
 	channels []string
-	log      *slog.Logger
+	hearing  outage
 	near     *near
 	changed  func(channel, payload string)
 	reset    func() // everything may have changed
@@ -46,8 +45,9 @@ func newFeed(c *Cache) *feed {
 		client:   c.feeders,
 		sharded:  c.address.mode == cluster,
 		channels: c.names.channels(),
-		log:      c.options.Log,
-		near:     c.near,
+		hearing: outage{log: c.options.Log, lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
+			back: "the change feed of Redis is back"},
+		near: c.near,
 		changed: func(channel, payload string) {
 			c.metrics.notifications.Inc()
 			if channel == c.names.keyChanges {
@@ -94,7 +94,7 @@ func (f *feed) run(ctx context.Context) error {
 			break
 		}
 		f.reason.Store(&err)
-		f.log.Warn("change feed lost; reading from Redis until it is back", "error", err)
+		f.hearing.is(err)
 		if time.Since(begun) > maxSilence {
 			pause = maxPause / 16
 		}
@@ -113,7 +113,7 @@ func (f *feed) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near, begun: f.reset}
+	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near, begun: f.begin}
 	g, ctx := errgroup.WithContext(ctx)
 	primary := 0
 	for node, channels := range layout.channels {
@@ -123,6 +123,12 @@ func (f *feed) session(ctx context.Context) error {
 	}
 	g.Go(func() error { return f.watchLayout(ctx, layout.name) })
 	return g.Wait()
+}
+
+// begin begins to trust what is near, now that every primary is listened to.
+func (f *feed) begin() {
+	f.reset()
+	f.hearing.is(nil)
 }
 
 // layout is which primary has which channels.

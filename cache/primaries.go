@@ -264,18 +264,29 @@ func (p *primaries) send(ctx context.Context, node *redis.Client, group []*comma
 // full or has lost its replicas answers a PING and would still turn every
 // message away. Its error says why, and what cures it.
 func (c *Cache) Ping(ctx context.Context) error {
+	err := c.ping(ctx)
+	if forbids(err) { // the rule that is missing is known only to who tries all
+		if named := eachPrimary(ctx, c.writers, c.checkACL); errors.Is(named, ErrUnfit) {
+			err = &explained{strings.TrimPrefix(inOneLine(named), ErrUnfit.Error()+": "), err}
+		}
+	}
+	return c.explained(err)
+}
+
+// ping is Ping with errors as Redis says them.
+func (c *Cache) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
 	defer cancel()
 	probes, err := c.primaries.probes(ctx)
-	if err == nil {
-		c.primaries.confirm(ctx, probes...)
-		var all []error
-		for _, p := range probes {
-			all = append(all, p.err)
-		}
-		err = errors.Join(all...)
+	if err != nil {
+		return err
 	}
-	return c.explained(err)
+	c.primaries.confirm(ctx, probes...)
+	var all []error
+	for _, p := range probes {
+		all = append(all, p.err)
+	}
+	return errors.Join(all...)
 }
 
 const probeLife = time.Minute
@@ -314,17 +325,41 @@ func serverInfo(ctx context.Context, node *redis.Client) (info, error) {
 	return parseInfo(text), nil
 }
 
-// watchPrimaries keeps what the primaries owe in step with their replicas until ctx
-// ends.
+// watchPrimaries keeps what the primaries owe in step with their replicas, and looks
+// whether they take writes, until ctx ends.
 func (c *Cache) watchPrimaries(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		c.primaries.watch(ctx)
+		if err := c.Ping(ctx); ctx.Err() == nil {
+			c.writing.is(err)
+			err = plainly(err)
+			c.unwritable.Store(&err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+// plainly returns an error that anybody may read: without addresses.
+func plainly(err error) error {
+	_, plain := errors.AsType[*explained](err)
+	if _, replicas := errors.AsType[*replicasError](err); err == nil || plain || replicas {
+		return err
+	}
+	return &explained{"Redis does not answer, or not in time; see that it runs and can be reached from here", err}
+}
+
+// Writable returns nil if every primary of Redis took a write when that was tried last,
+// and as many replicas confirmed it as must; or else why not and what cures it, in plain
+// words. It needs Run, and is a few seconds old at most.
+func (c *Cache) Writable() error {
+	if err := c.unwritable.Load(); err != nil {
+		return *err
+	}
+	return nil
 }

@@ -238,8 +238,7 @@ func clusterListsReplica(nodes string) bool {
 	return slices.Contains(primaries, myself)
 }
 
-// watch keeps what every primary owes in step with its replicas, and looks whether
-// it takes writes, until ctx ends.
+// watch brings what every primary owes in step with its replicas.
 func (p *primaries) watch(ctx context.Context) {
 	if p.acks != AutoAcks {
 		return

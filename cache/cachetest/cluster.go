@@ -40,14 +40,14 @@ func Cluster(t testing.TB) *ClusterServers {
 		}
 	}
 	c.await(t, "every node knows every other", func(s *Server) bool {
-		return strings.Contains(s.text("CLUSTER INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(all)))
+		return strings.Contains(s.Text("CLUSTER INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(all)))
 	})
 	for i, s := range c.Replicas {
-		s.Do("CLUSTER REPLICATE " + c.Primaries[i].text("CLUSTER MYID"))
+		s.Do("CLUSTER REPLICATE " + c.Primaries[i].Text("CLUSTER MYID"))
 	}
 	c.await(t, "the cluster is complete and replicated", func(s *Server) bool {
-		state, replication := s.text("CLUSTER INFO"), s.text("INFO replication")
-		return strings.Contains(state, "cluster_state:ok") && strings.Count(s.text("CLUSTER NODES"), "slave") == clusterShards &&
+		state, replication := s.Text("CLUSTER INFO"), s.Text("INFO replication")
+		return strings.Contains(state, "cluster_state:ok") && strings.Count(s.Text("CLUSTER NODES"), "slave") == clusterShards &&
 			(strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "connected_slaves:1"))
 	})
 	return c
@@ -60,7 +60,7 @@ func clusterNode(t testing.TB) *Server {
 }
 
 // ID is what the nodes of a cluster call the server.
-func (s *Server) ID() string { return s.text("CLUSTER MYID") }
+func (s *Server) ID() string { return s.Text("CLUSTER MYID") }
 
 // busPort is the port on which the nodes of a cluster talk to each other.
 func (s *Server) busPort() string { return s.args[len(s.args)-1] }

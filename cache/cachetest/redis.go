@@ -127,9 +127,9 @@ func (s *Server) ask(command string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// text sends one inline command that is answered by a text, and fails the test
+// Text sends one inline command that is answered by a text, and fails the test
 // if it is not.
-func (s *Server) text(command string) string {
+func (s *Server) Text(command string) string {
 	s.t.Helper()
 	r, end, err := s.send(command)
 	if err != nil {
@@ -212,7 +212,7 @@ func FreePort(t testing.TB) int {
 // Info returns one field of INFO.
 func (s *Server) Info(field string) string {
 	s.t.Helper()
-	for line := range strings.Lines(s.text("INFO")) {
+	for line := range strings.Lines(s.Text("INFO")) {
 		if v, ok := strings.CutPrefix(line, field+":"); ok {
 			return strings.TrimSpace(v)
 		}

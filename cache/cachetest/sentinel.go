@@ -29,14 +29,14 @@ func Sentinel(t testing.TB) *SentinelServers {
 	host, port, _ := net.SplitHostPort(s.Primary.Addr)
 	s.Replica.Do("REPLICAOF " + host + " " + port)
 	Eventually(t, "the replica is in step", func() bool {
-		return strings.Contains(s.Replica.text("INFO replication"), "master_link_status:up")
+		return strings.Contains(s.Replica.Text("INFO replication"), "master_link_status:up")
 	})
 	for range 3 {
 		s.Sentinels = append(s.Sentinels, watcher(t, host, port))
 	}
 	for _, w := range s.Sentinels {
 		Eventually(t, "the Sentinels know each other and the replica", func() bool {
-			return strings.Contains(w.text("INFO sentinel"), "status=ok,address="+s.Primary.Addr+",slaves=1,sentinels=3")
+			return strings.Contains(w.Text("INFO sentinel"), "status=ok,address="+s.Primary.Addr+",slaves=1,sentinels=3")
 		})
 	}
 	return s

@@ -101,10 +101,15 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	return c.NewBudget(name, rate)
 }
 
-// concern tells everybody what was lost and is neither back nor dismissed.
+// concern tells everybody what was lost and is neither back nor dismissed; or why Redis
+// takes no writes, where no part of ingest tells that.
 func (s *service) concern() string {
 	lost := s.cache.Lost()
 	if lost == nil {
+		if err := s.cache.Writable(); err != nil && s.consumer == nil && s.cache.Ready() == nil {
+			brief, _ := cache.Explain(err)
+			return "redis: " + brief
+		}
 		return ""
 	}
 	return fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",

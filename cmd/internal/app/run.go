@@ -223,11 +223,8 @@ func RedisError(c Config, err error) error {
 		return nil
 	}
 	cure := "; see that it runs and that the address, user and password are right"
-	if errors.Is(err, cache.ErrUnfit) {
+	if errors.Is(err, cache.ErrUnfit) || strings.Contains(err.Error(), "; ") {
 		cure = "" // it says so itself
-	}
-	if strings.HasPrefix(c.RedisURL, "rediss") {
-		cure += ", and that this port speaks TLS"
 	}
 	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), cure)
 }
@@ -304,11 +301,20 @@ func (s *service) close() error {
 }
 
 func newLogger(c Config, out io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: logLevel(c)}
+	o := &slog.HandlerOptions{Level: logLevel(c), ReplaceAttr: readableDurations}
 	if c.LogFormat == "text" {
 		return slog.New(slog.NewTextHandler(out, o))
 	}
 	return slog.New(slog.NewJSONHandler(out, o))
+}
+
+// readableDurations writes a duration as people do, 10s, where JSON would have a number of
+// nanoseconds.
+func readableDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func logLevel(c Config) (level slog.Level) {

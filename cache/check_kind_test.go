@@ -1,0 +1,161 @@
+package cache
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+)
+
+// expectRefused checks that a start on a REDIS_URL is refused by one line that has some
+// words. At once, unless waiting may help.
+func expectRefused(t *testing.T, url string, atOnce bool, words ...string) {
+	t.Helper()
+	err := openIdle(t, url).Check(t.Context())
+	if err == nil {
+		t.Errorf("%s is taken", url)
+		return
+	}
+	if errors.Is(err, ErrUnfit) != atOnce || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "; ") {
+		t.Errorf("%s: %q; want one line with a cure, at once: %v", url, err, atOnce)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: %q does not say %q", url, err, word)
+		}
+	}
+}
+
+// withUser puts a user into a REDIS_URL.
+func withUser(url, user string) string { return strings.Replace(url, "://", "://"+user+"@", 1) }
+
+// TestARedisOfAnotherKindIsRefused: what REDIS_URL says and what is there differ, and the
+// error names the form that is right.
+func TestARedisOfAnotherKindIsRefused(t *testing.T) {
+	t.Parallel()
+	alone, node := cachetest.Redis(t), cachetest.Redis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(cachetest.FreePort(t)))
+	node.Do("CLUSTER ADDSLOTSRANGE 0 16383")
+	s := cachetest.Sentinel(t).NoFailover()
+	sentinels := strings.TrimSuffix(s.URL(), "/main")
+	expectRefused(t, node.URL(), true, "node of a cluster", "redis+cluster://")
+	expectRefused(t, node.URL()+"/1", true, "node of a cluster", "redis+cluster://")
+	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+cluster", 1), true, "no node of a cluster", "redis://")
+	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+sentinel", 1)+"/main", true, "no Sentinel", "redis://")
+	expectRefused(t, "redis://"+s.Sentinels[0].Addr, true, "Sentinel", "redis+sentinel://")
+	expectRefused(t, sentinels+"/prime", true, `"prime"`, "only main")
+	expectRefused(t, s.Replica.URL(), false, "replica of "+s.Primary.Addr)
+	if err := openIdle(t, s.URL()).Check(t.Context()); err != nil {
+		t.Errorf("the control, in which all is right: %v", err)
+	}
+	for _, w := range s.Sentinels {
+		w.Do("ACL SETUSER default resetpass >guarded")
+	}
+	expectRefused(t, s.URL(), true, "?sentinel_password=")
+	expectRefused(t, s.URL()+"?sentinel_password=wrong", true, "sentinel_password")
+}
+
+// TestAUserWhoIsNotLetInIsToldWhy: each mistake in user and password has its own cure.
+func TestAUserWhoIsNotLetInIsToldWhy(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	s.Do("ACL SETUSER ada on >secret ~* &* +@all")
+	s.Do("ACL SETUSER blind on >secret ~* &* +@all -info")
+	s.Do("CONFIG SET requirepass guarded")
+	expectRefused(t, s.URL(), true, "wants a password", "redis://user:password@host")
+	expectRefused(t, withUser(s.URL(), ":wrong"), true, "password of REDIS_URL")
+	expectRefused(t, withUser(s.URL(), "eve:secret"), true, "user or the password")
+	expectRefused(t, withUser(s.URL(), "blind:secret"), true, "ACL SETUSER blind +info")
+	expectRefused(t, withUser(s.URL(), "ada:secret")+"/99", true, "database")
+	if err := openIdle(t, withUser(s.URL(), "ada:secret")).Check(t.Context()); err != nil {
+		t.Errorf("the control: %v", err)
+	}
+}
+
+// TestTheWrongSchemeForTLSIsNamed: redis:// for a port of TLS, and the other way round.
+func TestTheWrongSchemeForTLSIsNamed(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	port := strconv.Itoa(cachetest.FreePort(t))
+	plain := cachetest.Redis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+	expectRefused(t, "redis://127.0.0.1:"+port, true, "speaks TLS", "rediss://")
+	expectRefused(t, "redis+cluster://127.0.0.1:"+port, true, "speaks TLS", "rediss://")
+	expectRefused(t, "redis+sentinel://127.0.0.1:"+port+"/main", true, "speaks TLS", "rediss://")
+	expectRefused(t, strings.Replace(plain.URL(), "redis", "rediss", 1), true, "does not speak TLS", "redis://")
+}
+
+// certificate makes a certificate of itself and returns the files.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err1 := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	secret, err2 := x509.MarshalPKCS8PrivateKey(private)
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	err3 := os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	err4 := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+// TestARedisThatTakesNoWritesSaysWhy: at the start, and when it comes to that later.
+func TestARedisThatTakesNoWritesSaysWhy(t *testing.T) {
+	t.Parallel()
+	s, other := cachetest.Redis(t, "--maxmemory", "100mb"), cachetest.Redis(t)
+	host, port, _ := net.SplitHostPort(other.Addr)
+	c := openTest(t, s.URL())
+	for name, fault := range map[string]struct {
+		begin, end string
+		atOnce     bool
+		words      []string
+	}{
+		"full":                {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 100mb", false, []string{"full", "maxmemory", "RETENTION"}},
+		"too few replicas":    {"CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", false, []string{"too few replicas", "min-replicas-to-write"}},
+		"scripts forbidden":   {"ACL SETUSER default -evalsha", "ACL SETUSER default +evalsha", true, []string{"ACL SETUSER default +evalsha"}},
+		"became a replica":    {"REPLICAOF " + host + " " + port, "REPLICAOF NO ONE", false, []string{"replica", "primary"}},
+		"keys out of bounds":  {"ACL SETUSER default resetkeys ~other:*", "ACL SETUSER default ~*", true, []string{"ACL SETUSER default ~sc:*"}},
+		"writes out of bound": {"ACL SETUSER default -set", "ACL SETUSER default +set", true, []string{"+set"}},
+	} {
+		cachetest.Eventually(t, "Redis takes writes", func() bool { return c.Ping(t.Context()) == nil && c.Writable() == nil })
+		s.Do(fault.begin)
+		expectRefused(t, s.URL(), fault.atOnce, fault.words...)
+		cachetest.Eventually(t, name+" is told", func() bool {
+			err := c.Writable()
+			for _, word := range fault.words {
+				if err == nil || !strings.Contains(err.Error(), word) {
+					return false
+				}
+			}
+			return strings.Contains(err.Error(), "; ")
+		})
+		s.Do(fault.end)
+	}
+}
+
+// TestABrokenClusterIsRefused: a shard without a primary ends writes to all.
+func TestABrokenClusterIsRefused(t *testing.T) {
+	t.Parallel()
+	servers := cachetest.Cluster(t)
+	servers.Replicas[1].Kill()
+	servers.Primaries[1].Kill()
+	cachetest.Eventually(t, "the cluster is down", func() bool {
+		return strings.Contains(servers.Primaries[0].Text("CLUSTER INFO"), "cluster_state:fail")
+	})
+	expectRefused(t, "redis+cluster://"+servers.Primaries[0].Addr, false, "cluster is down", "redis-cli --cluster check")
+}

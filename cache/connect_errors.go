@@ -1,0 +1,222 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// explained is an error of Redis in plain words, with the cure behind a semicolon.
+type explained struct {
+	text  string
+	cause error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.cause }
+
+// meanings say what the errors mean that Redis answers by a word at their beginning.
+// None of them passes by itself soon.
+var meanings = []struct{ word, text string }{
+	{"OOM", "Redis is full (its maxmemory is reached) and takes no writes; raise maxmemory or take a larger node, or lower RETENTION"},
+	{"READONLY", "the server is a replica and takes no writes; name its primary in REDIS_URL, or the Sentinels, and see whether a failover was left half-way"},
+	{"NOREPLICAS", "Redis takes no writes because too few replicas are connected; reconnect them, or lower min-replicas-to-write"},
+	{"MISCONF", "Redis takes no writes because it cannot save to its disk; read its log, and see that the disk is not full"},
+	{"LOADING", "Redis is loading its files and answers when it is done; wait"},
+	{"MASTERDOWN", "the server is a replica that has lost its primary; name the primary in REDIS_URL"},
+	{"CLUSTERDOWN", "the cluster is down, some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
+	{"CROSSSLOT", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL"},
+	{"NOAUTH", "Redis wants a password; put it into REDIS_URL, as redis://user:password@host"},
+	{"WRONGPASS", "Redis refuses the user or the password of REDIS_URL; mend them (in a password %, @, / and ? are written %25, %40, %2F and %3F)"},
+	{"DENIED", "Redis is in protected mode and talks to nobody on other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
+	{"BUSY", "Redis is busy with a script of somebody else; SCRIPT KILL ends it"},
+	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or see who holds them (CLIENT LIST)"},
+	{"ERR DB index is out of range", "Redis does not have the database behind the host in REDIS_URL; take a lower number, or none"},
+	{"ERR SELECT is not allowed in cluster mode", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL, without a database"},
+	{"ERR This instance has cluster support disabled", "the server is no node of a cluster; write redis:// in REDIS_URL, without +cluster"},
+}
+
+// permanent are the words of errors that do not pass while a process waits for Redis
+// to be there.
+var permanent = []string{
+	"CROSSSLOT", "NOAUTH", "WRONGPASS", "DENIED", "ERR DB index is out of range",
+	"ERR SELECT is not allowed in cluster mode", "ERR This instance has cluster support disabled",
+}
+
+var forbidden = regexp.MustCompile(`NOPERM.* run the '([^']+)' command`)
+
+// explained returns an error of Redis in plain words. One that it does not know stays
+// as it is.
+func (c *Cache) explained(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if found := forbidden.FindStringSubmatch(text); found != nil {
+		return &explained{c.ruleText("+" + found[1]), err}
+	}
+	for _, m := range meanings {
+		if saysWord(text, m.word) {
+			return &explained{m.text, err}
+		}
+	}
+	switch {
+	case strings.Contains(text, "NOPERM") && strings.Contains(text, "channel"):
+		return &explained{c.ruleText("&" + c.names.prefix + ":*"), err}
+	case strings.Contains(text, "NOPERM") && strings.Contains(text, "key"):
+		return &explained{c.ruleText("~" + c.names.prefix + ":*"), err}
+	}
+	return err
+}
+
+// saysWord reports whether a text has words of Redis, at its beginning or behind what
+// others have put before it.
+func saysWord(text, word string) bool {
+	_, behind, found := strings.Cut(" "+strings.ReplaceAll(text, "\n", " "), " "+word)
+	return found && (behind == "" || behind[0] == ' ')
+}
+
+func (c *Cache) ruleText(rule string) string {
+	user := c.address.user()
+	return fmt.Sprintf("Redis does not allow its user %s what is needed; ACL SETUSER %s %s", user, user, rule)
+}
+
+// examined finds out why Redis cannot be used as REDIS_URL says, where the error alone
+// does not tell.
+func (c *Cache) examined(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrUnfit) { // the same of every primary, as a rule
+		return &explained{inOneLine(err), err}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineLimit)
+	defer cancel()
+	if wrong := c.address.wrongTLS(ctx, c.options.dial, err); wrong != "" {
+		return fmt.Errorf("%w: %s", ErrUnfit, wrong)
+	}
+	if c.address.mode == sentinel {
+		if wrong := c.address.wrongSentinel(ctx, c.options.dial); wrong != "" {
+			return fmt.Errorf("%w: %s", ErrUnfit, wrong)
+		}
+	}
+	told := c.explained(err)
+	if forbids(err) {
+		return fmt.Errorf("%w: %w", ErrUnfit, told)
+	}
+	for _, word := range permanent {
+		if saysWord(err.Error(), word) {
+			return fmt.Errorf("%w: %w", ErrUnfit, told)
+		}
+	}
+	return told
+}
+
+const examineLimit = 4 * writeLimit
+
+// wrongTLS says that the port speaks TLS where REDIS_URL does not, or the other way round;
+// empty if that is not what is wrong.
+func (a *address) wrongTLS(ctx context.Context, dial dialer, err error) string {
+	if header := new(tls.RecordHeaderError); errors.As(err, header) || strings.Contains(err.Error(), "does not look like a TLS handshake") {
+		return plainPort
+	}
+	if _, answered := errors.AsType[redis.Error](err); answered {
+		return ""
+	}
+	conn, dialErr := a.dialFirst(ctx, dial)
+	if dialErr != nil {
+		return ""
+	}
+	defer func() { _ = conn.Close() }()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline) // a connection that refuses it fails at once
+	}
+	if a.tls == nil && speaksTLS(ctx, conn) {
+		return "its port speaks TLS; write rediss:// in REDIS_URL instead of redis://"
+	}
+	if a.tls != nil && speaksPlainly(conn) {
+		return plainPort
+	}
+	return ""
+}
+
+const plainPort = "its port does not speak TLS; write redis:// in REDIS_URL instead of rediss://, or name the port that does"
+
+func (a *address) dialFirst(ctx context.Context, dial dialer) (net.Conn, error) {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	return dial(ctx, "tcp", a.hosts[0])
+}
+
+// speaksTLS reports whether the other side answers in TLS, be it to refuse. Nothing is
+// told to it.
+func speaksTLS(ctx context.Context, conn net.Conn) bool {
+	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:gosec // whoever it is, it is told nothing
+	return err == nil || strings.Contains(err.Error(), "remote error: tls:")
+}
+
+// speaksPlainly reports whether the other side answers a PING without TLS.
+func speaksPlainly(conn net.Conn) bool {
+	var first [1]byte
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	_, err := conn.Read(first[:])
+	return err == nil && (first[0] == '+' || first[0] == '-')
+}
+
+// wrongSentinel says what is wrong with the Sentinels of REDIS_URL, empty if one of them
+// knows the primary or none can be reached.
+func (a *address) wrongSentinel(ctx context.Context, dial dialer) (wrong string) {
+	for _, host := range a.hosts {
+		s := a.sentinelNode(host, dial)
+		_, err := s.GetMasterAddrByName(ctx, a.master).Result()
+		switch {
+		case err == nil:
+			wrong = ""
+		case errors.Is(err, redis.Nil):
+			wrong = fmt.Sprintf("the Sentinels know no primary of the name %q%s; mend the name behind the hosts in REDIS_URL", a.master, primariesKnown(ctx, s))
+		case strings.Contains(err.Error(), "unknown command"):
+			wrong = host + " is no Sentinel; name the Sentinels in REDIS_URL (their port is 26379 unless changed), or write redis:// without +sentinel"
+		case redis.HasErrorPrefix(err, "NOAUTH"):
+			wrong = "the Sentinels want a password; put ?sentinel_password= behind the name of the primary in REDIS_URL"
+		case redis.IsAuthError(err) || strings.Contains(err.Error(), "AUTH"):
+			wrong = "the Sentinels refuse their password; mend sentinel_password in REDIS_URL"
+		default:
+			wrong = cmp.Or(wrong, "")
+		}
+		_ = s.Close() // it was of use once
+		if err == nil || wrong != "" {
+			return wrong
+		}
+	}
+	return ""
+}
+
+// primariesKnown lists the primaries that a Sentinel knows.
+func primariesKnown(ctx context.Context, s *redis.SentinelClient) string {
+	masters, err := s.Masters(ctx).Result()
+	if err != nil || len(masters) == 0 {
+		return ""
+	}
+	var names []string
+	for _, m := range masters {
+		if fields, ok := m.(map[any]any); ok {
+			names = append(names, fmt.Sprint(fields["name"]))
+		} else if pairs, ok := m.([]any); ok {
+			if at := slices.Index(pairs, any("name")); at >= 0 && at+1 < len(pairs) {
+				names = append(names, fmt.Sprint(pairs[at+1]))
+			}
+		}
+	}
+	return " (only " + strings.Join(names, ", ") + ")"
+}
