@@ -52,6 +52,9 @@ func Explain(err error) (brief, text string) {
 		return "too few Redis replicas confirm", replicas.Error()
 	}
 	said := firstLine(err)
+	if errors.Is(err, errReplicas) {
+		return "too few Redis replicas confirm", said
+	}
 	for _, r := range refusals {
 		if refusal(err, r.prefix) {
 			return r.brief, r.brief + " (" + said + "); " + r.cure
