@@ -75,14 +75,18 @@ func (m *movingSlot) end() {
 }
 
 // TestASlotThatMovesTurnsNothingAway: while a slot is on its way to another primary, in no
-// hurry and with some keys here and some there, registrations and events are taken as
-// ever, and the indexes have what the records say. In the control a script is sent
+// hurry and with some keys here and some there, registrations, events and daily limits are
+// taken as ever, and the indexes have what the records say. In the control a script is sent
 // as a cluster's client would send it.
 func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t).NoFailover()
 	c := openTest(t, servers.URL(), autoAcks)
-	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
+	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c, 1) })
+	_, limited := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 31}) // so little is leased one by one
+	if _, err := c.SpendQuota(t.Context(), &limited); err != nil {
+		t.Fatal(err)
+	}
 	var arns []ARN // of one partition
 	for i := 0; len(arns) < 400; i++ {
 		if arn := testARN(t, fmt.Sprint("moving-", i)); c.names.partition(arn) == &c.names.partitions[7] {
@@ -114,6 +118,11 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 						t.Errorf("apply %d: %v", i, o.Err)
 					}
 				}
+				if i%10 == 0 {
+					if _, err := c.SpendQuota(t.Context(), &limited); err != nil {
+						t.Errorf("daily limit: %v", err)
+					}
+				}
 			}
 		})
 	}
@@ -123,7 +132,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 		cachetest.Eventually(t, "writes are taken", func() bool { return turn.Load() >= until })
 	}
 	more(40)
-	moves := []*movingSlot{beginMove(t, servers, c.names.partitions[7].running), beginMove(t, servers, c.names.owner("ada"))}
+	moves := []*movingSlot{beginMove(t, servers, c.names.partitions[7].running), beginMove(t, servers, c.names.quota(limited.Hash))}
 	more(40)
 	for _, m := range moves {
 		m.move(15)
