@@ -82,7 +82,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t).NoFailover()
 	c := openTest(t, servers.URL(), autoAcks)
-	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c, 1) })
+	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
 	_, limited := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 31}) // so little is leased one by one
 	if _, err := c.SpendQuota(t.Context(), &limited); err != nil {
 		t.Fatal(err)
