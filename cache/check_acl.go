@@ -21,7 +21,7 @@ func (c *Cache) rehearsal() [][]any {
 		{"GET", record}, {"MGET", record}, {"GETRANGE", record, 0, 0}, {"STRLEN", record}, {"EXISTS", record},
 		{"SET", p.probe, ""}, {"APPEND", record, ""}, {"SETRANGE", record, 0, ""}, {"DEL", p.probe},
 		{"PTTL", record}, {"EXPIRE", index, 1}, {"PEXPIRE", index, 1}, {"PEXPIREAT", record, 1},
-		{"HGET", hash, "f"}, {"HMGET", hash, "f"}, {"HGETALL", c.names.lost}, {"HVALS", c.names.apiKeys},
+		{"HGET", hash, "f"}, {"HMGET", hash, "f"}, {"HGETALL", c.names.lost}, {"HVALS", c.names.apiKeys}, {"HLEN", c.names.apiKeys},
 		{"HSET", hash, "f", ""}, {"HSETNX", c.names.lost, "f", ""}, {"HINCRBY", hash, "f", 1}, {"HDEL", c.names.doubts(""), "f"}, {"INCR", c.names.keyCount},
 		{"ZADD", index, 1, "m"}, {"ZREM", index, "m"}, {"ZCARD", index}, {"ZSCORE", index, "m"}, {"ZRANGE", index, 0, 0},
 		{"ZREVRANGE", index, 0, 0}, {"ZREVRANGEBYSCORE", index, 0, 0}, {"ZREMRANGEBYRANK", index, 0, 0}, {"ZREMRANGEBYSCORE", index, 0, 0},
