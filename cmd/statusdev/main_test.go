@@ -213,7 +213,7 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 	env := map[string]string{}
 	for line := range strings.Lines(l.Output()) {
 		if settings, is := strings.CutPrefix(line, "export "); is {
-			for _, setting := range strings.Fields(settings) {
+			for setting := range strings.FieldsSeq(settings) {
 				name, value, _ := strings.Cut(setting, "=")
 				env[name] = value
 			}
