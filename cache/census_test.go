@@ -13,9 +13,7 @@ import (
 // time at all.
 func TestCensus(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("needs redis-server")
-	}
+	cachetest.SkipShort(t, "redis-server")
 	c := openIdle(t, cachetest.Redis(t).URL())
 	old := now().Add(-time.Hour)
 	for _, name := range []string{"a", "b", "c", "d"} {

@@ -13,9 +13,7 @@ import (
 // operator has to mend, and checks that the explanation names it.
 func TestExplainWhatRedisRefuses(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("needs redis-server")
-	}
+	cachetest.SkipShort(t, "redis-server")
 	for name, c := range map[string]struct {
 		commands    []string
 		brief, text string

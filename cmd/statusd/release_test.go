@@ -27,9 +27,7 @@ const previousRelease = "999c826ed38c8745f78381e9214bc300eff6c1fd"
 // either, their events are taken by either, and both must say the same of all.
 // Then this release is rolled back, and nothing is lost with it.
 func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the previous release and needs redis-server")
-	}
+	cachetest.SkipShort(t, "a build of the previous release")
 	t.Parallel()
 	redis := cachetest.Redis(t)
 	endpoint, _ := sqstest.Local(t)

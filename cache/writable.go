@@ -1,0 +1,103 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Ping asks every primary to take a write, and its replicas to confirm it where
+// that is asked for. Ingest stops receiving while it fails: a Redis that is
+// full or has lost its replicas answers a PING and would still turn every
+// message away. Its error says why, and what cures it.
+func (c *Cache) Ping(ctx context.Context) error {
+	err := c.ping(ctx)
+	if forbids(err) { // the rule that is missing is known only to who tries all
+		if named := eachPrimary(ctx, c.writers, c.checkACL); errors.Is(named, ErrUnfit) {
+			err = &explained{strings.TrimPrefix(inOneLine(named), ErrUnfit.Error()+": "), err}
+		}
+	}
+	return c.explained(err)
+}
+
+// ping is Ping with errors as Redis says them.
+func (c *Cache) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	defer cancel()
+	probes, err := c.primaries.probes(ctx)
+	if err != nil {
+		return err
+	}
+	c.primaries.confirm(ctx, probes...)
+	var all []error
+	for _, p := range probes {
+		all = append(all, p.err)
+	}
+	return errors.Join(all...)
+}
+
+const probeLife = time.Minute
+
+// probeScript writes what a probe is for. By a script, because the store stands on
+// them.
+var probeScript = redis.NewScript(`return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])`)
+
+// probes returns a write to a partition of every primary.
+func (p *primaries) probes(ctx context.Context) ([]*command, error) {
+	var all []*command
+	seen := map[*redis.Client]bool{}
+	for i := range p.names.partitions {
+		key := p.names.partitions[i].probe
+		node, err := primaryOf(ctx, p.client, key)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[node] {
+			seen[node] = true
+			all = append(all, newScript(probeScript, []string{key}, probeLife.Milliseconds()))
+		}
+	}
+	return all, nil
+}
+
+// watchPrimaries keeps what the primaries owe in step with their replicas, and looks
+// whether they take writes, until ctx ends.
+func (c *Cache) watchPrimaries(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		c.primaries.watch(ctx)
+		if err := c.Ping(ctx); ctx.Err() == nil {
+			c.writing.is(err)
+			err = plainly(err)
+			c.unwritable.Store(&err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// plainly returns an error that anybody may read: without addresses.
+func plainly(err error) error {
+	_, plain := errors.AsType[*explained](err)
+	if _, replicas := errors.AsType[*replicasError](err); err == nil || plain || replicas {
+		return err
+	}
+	return &explained{"Redis does not answer, or not in time; see that it runs and can be reached from here", err}
+}
+
+// Writable returns nil if every primary of Redis took a write when that was tried last,
+// and as many replicas confirmed it as must; or else why not and what cures it, in plain
+// words. It needs Run, and is a few seconds old at most.
+func (c *Cache) Writable() error {
+	if err := c.unwritable.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
