@@ -94,7 +94,7 @@ func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
 	}
 }
 
-// TestARevokedKeyIsRefusedEverywhere is row 36: another process that has the key
+// TestARevokedKeyIsRefusedEverywhere: another process that has the key
 // at hand refuses it at once, and a little later where nothing tells it of the
 // change. In the control what is announced has no effect.
 func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
@@ -216,7 +216,7 @@ func TestKeysMoveToAnotherRedis(t *testing.T) {
 	}
 }
 
-// TestKeysOfTheFileSurviveRedis is row 0: Redis has lost everything, or is gone.
+// TestKeysOfTheFileSurviveRedis: Redis has lost everything, or is gone.
 func TestKeysOfTheFileSurviveRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)

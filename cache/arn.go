@@ -20,7 +20,7 @@ const (
 	maxNameLength = 80   // characters
 )
 
-// ParseARN checks s against the grammar of EVENTS.md §1,
+// ParseARN checks s against the grammar of execution ARNs,
 //
 //	arn:{aws…}:states:{region}:{account}:execution:{machine}[/{label}]:{name}
 //
@@ -144,7 +144,7 @@ func (a ARN) Name() string {
 // StateMachine returns the ARN of the state machine that the execution belongs
 // to; for a child of a Distributed Map it ends in the label of the Map state. It
 // is derived from a and not taken from an event, because events are known to
-// carry malformed ones (EVENTS.md §1).
+// carry malformed ones.
 func (a ARN) StateMachine() string {
 	machine, _ := a.resource()
 	return string(a[:a.head()]) + "stateMachine:" + machine

@@ -14,8 +14,8 @@ const (
 	bodyTail = `}}`
 )
 
-// appendBody appends the answer of GET /v1/status about e, exactly as DESIGN.md
-// §1.1 fixes it. Output is spliced in byte for byte; every JSON encoder would
+// appendBody appends the answer of GET /v1/status about e, exactly as the
+// contract (openapi.yaml) fixes it. Output is spliced in byte for byte; every JSON encoder would
 // rewrite it.
 func appendBody(b []byte, e *Execution) []byte {
 	b = append(b, bodyHead...)

@@ -119,7 +119,7 @@ const (
 
 // Options say where the cache is and how it behaves.
 type Options struct {
-	URL         string        // REDIS_URL in one of the forms of DESIGN.md §3
+	URL         string        // REDIS_URL in one of its forms, see redisurl.go
 	Prefix      string        // of every Redis name
 	Retention   time.Duration // how long a stopped execution is kept, from its stop
 	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one

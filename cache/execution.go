@@ -79,8 +79,8 @@ func (e *Execution) Terminal() bool {
 // Version places an observation among all others of the same execution: the
 // greater text is the later state, whatever the order of arrival. It depends on
 // nothing but the observation, so an event, its replay and an answer of
-// DescribeExecution about the same transition have the same version
-// (RELIABILITY.md §2). The form is
+// DescribeExecution about the same transition have the same version.
+// The form is
 //
 //	startDate in ms - redriveCount - rank - completeness
 //

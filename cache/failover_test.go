@@ -59,7 +59,7 @@ func missed(c *Cache) bool {
 // writing to the dead one.
 const soon = 40 * time.Second
 
-// TestAPrimaryDies is rows 10 and 11: everything that was confirmed is there
+// TestAPrimaryDies: everything that was confirmed is there
 // after the replica has taken over, and it takes over soon.
 func TestAPrimaryDies(t *testing.T) {
 	t.Parallel()
@@ -134,7 +134,7 @@ func applyThrough(t *testing.T, c *Cache, happen func()) (all []ARN, longest tim
 	return all, longest
 }
 
-// TestAFrozenReplica is row 13: what the replica does not confirm is not
+// TestAFrozenReplica: what the replica does not confirm is not
 // confirmed. The control does not ask for it.
 func TestAFrozenReplica(t *testing.T) {
 	t.Parallel()

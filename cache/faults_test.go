@@ -10,9 +10,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// The rows are those of RELIABILITY.md §5.
-
-// TestFlood is row 2: every observation five times, shuffled, through two caches
+// TestFlood: every observation five times, shuffled, through two caches
 // at once.
 func TestFlood(t *testing.T) {
 	t.Parallel()
@@ -108,7 +106,7 @@ func lost(t *testing.T, c *Cache, all []ARN) (n int) {
 	return n
 }
 
-// TestRestartLosesNothingConfirmed is row 7. The control has no append-only file.
+// TestRestartLosesNothingConfirmed: what was confirmed outlives a restart. The control has no append-only file.
 func TestRestartLosesNothingConfirmed(t *testing.T) {
 	t.Parallel()
 	for appendOnly, safe := range map[string]bool{"yes": true, "no": false} {
@@ -164,7 +162,7 @@ func TestWritesEndInTime(t *testing.T) {
 	})
 }
 
-// TestFrozenRedis is row 15: whoever writes knows that it failed, and soon can go on.
+// TestFrozenRedis: whoever writes knows that it failed, and soon can go on.
 func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
@@ -187,7 +185,7 @@ func TestFrozenRedis(t *testing.T) {
 	}
 }
 
-// TestALostReply is row 19: the script ran, but the connection broke before its
+// TestALostReply: the script ran, but the connection broke before its
 // answer came.
 func TestALostReply(t *testing.T) {
 	t.Parallel()
@@ -223,7 +221,7 @@ func TestALostReply(t *testing.T) {
 	}
 }
 
-// TestScriptsThatVanish is row 20: SCRIPT FLUSH before every write, as if replicas
+// TestScriptsThatVanish: SCRIPT FLUSH before every write, as if replicas
 // without the script were promoted, and again and again while others write. Whatever
 // the script is gone for, no write has to come a second time.
 func TestScriptsThatVanish(t *testing.T) {

@@ -110,7 +110,7 @@ func next(t *testing.T, w *Watch) *Record {
 	return w.Records()[0]
 }
 
-// TestManyWaitersShareOneRead is row 26 within the process.
+// TestManyWaitersShareOneRead: however many of one process wait.
 func TestManyWaitersShareOneRead(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, h *hub, w *world) {
@@ -175,7 +175,7 @@ func TestALostNotificationCostsTimeOnly(t *testing.T) {
 	}
 }
 
-// TestNoChangeFallsIntoTheGap is row 25: it lands a change at every place between joining and
+// TestNoChangeFallsIntoTheGap: it lands a change at every place between joining and
 // waiting. A waiter that reads first and joins then misses some.
 func TestNoChangeFallsIntoTheGap(t *testing.T) {
 	t.Parallel()

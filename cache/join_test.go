@@ -14,7 +14,7 @@ import (
 )
 
 // redriveHistory is what happens to an execution that is redriven twice, with
-// one duplicate (RELIABILITY.md §5, row 1).
+// one duplicate.
 func redriveHistory(arn ARN) []Execution {
 	start := now()
 	attempt := func(e Execution, n int) Execution {
@@ -239,7 +239,7 @@ func writeAll(t *testing.T, c *Cache, writes []*write) {
 	}
 }
 
-// TestWhatChangesNothingIsNotAnnounced is row 5: a message that comes back after
+// TestWhatChangesNothingIsNotAnnounced: a message that comes back after
 // its delete wakes nobody up.
 func TestWhatChangesNothingIsNotAnnounced(t *testing.T) {
 	t.Parallel()

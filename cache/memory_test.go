@@ -86,7 +86,7 @@ func applyBulky(t *testing.T, c *Cache) (confirmed []ARN, refused int) {
 	return confirmed, refused
 }
 
-// TestFullRedis is row 16: what does not fit is not confirmed, so it stays in the
+// TestFullRedis: what does not fit is not confirmed, so it stays in the
 // queue; everything else is there and can be read. In the control Redis evicts.
 func TestFullRedis(t *testing.T) {
 	t.Parallel()
@@ -124,7 +124,7 @@ func TestFullRedis(t *testing.T) {
 	}
 }
 
-// TestEvictionTakesTheStoppedFirst is row 17: volatile-ttl keeps every running
+// TestEvictionTakesTheStoppedFirst: volatile-ttl keeps every running
 // execution, the policies that Check refuses do not. Redis looks at a sample, of five
 // if not told otherwise, so that holds where, as usual, most executions have stopped;
 // here the sample is as good as all, which leaves nothing to luck.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// joined is what RELIABILITY.md §2 says that a record amounts to: the greatest
+// joined is what the merge rule (doc.go) makes of all observations: the greatest
 // version with its body, and the registers of its incarnation.
 type joined struct {
 	identity  string // version and hash of the body

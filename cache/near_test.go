@@ -15,7 +15,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestConcurrentMissesShareOneRead is row 27: a hot key that 5,000 miss at once
+// TestConcurrentMissesShareOneRead: a hot key that 5,000 miss at once
 // costs Redis one read.
 func TestConcurrentMissesShareOneRead(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,7 @@ func quotaEndsAtTheLimit(t *testing.T, b *bubble) {
 	}
 }
 
-// TestQuotaIsSharedByAll is row 37: several processes, each with many requests
+// TestQuotaIsSharedByAll: several processes, each with many requests
 // at once, never pass the limit together. In the control each counts alone.
 func TestQuotaIsSharedByAll(t *testing.T) {
 	t.Parallel()

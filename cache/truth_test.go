@@ -242,7 +242,7 @@ func TestOlderFormatIsJoined(t *testing.T) {
 	}
 }
 
-// TestSuspiciousRunning is row 18, as far as the store has a part in it: a RUNNING
+// TestSuspiciousRunning: a RUNNING
 // that is old and unknown is kept for an hour only and doubted, unless Step Functions
 // itself says so.
 func TestSuspiciousRunning(t *testing.T) {
@@ -269,7 +269,7 @@ func TestSuspiciousRunning(t *testing.T) {
 	}
 }
 
-// TestLossIsNoticed is row 8, as far as the store has a part in it.
+// TestLossIsNoticed: Redis was emptied, restarted empty, or came back with an old copy.
 func TestLossIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*cachetest.Server, *Cache){

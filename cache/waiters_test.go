@@ -11,9 +11,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestWaitersInABlackHole is row 24: nothing reaches the subscription for eight
+// TestWaitersInABlackHole: nothing reaches the subscription for eight
 // seconds, and then its connection is cut. Everybody who waits is told within six
-// seconds of the change, and nobody something older than before (row 40). In the
+// seconds of the change, and nobody something older than before. In the
 // control nothing is read again unheard of.
 func TestWaitersInABlackHole(t *testing.T) {
 	t.Parallel()
@@ -88,7 +88,7 @@ func TestWaitersInABlackHole(t *testing.T) {
 	}
 }
 
-// versions is what one client was told, in order (row 40).
+// versions is what one client was told, in order.
 type versions struct{ last Version }
 
 func (h *versions) add(t *testing.T, v Version) {
@@ -99,7 +99,7 @@ func (h *versions) add(t *testing.T, v Version) {
 	h.last = v
 }
 
-// TestACrowdCostsOneRead is row 26 with a whole cache: 5,000 wait for one execution,
+// TestACrowdCostsOneRead has a whole cache: 5,000 wait for one execution,
 // and then 5,000 come back.
 func TestACrowdCostsOneRead(t *testing.T) {
 	t.Parallel()

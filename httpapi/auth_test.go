@@ -174,7 +174,7 @@ func set(name string, value any) func(jwt.MapClaims) {
 	}
 }
 
-// TestAccessTokens is row 34.
+// TestAccessTokens: which tokens are good and which are not.
 func TestAccessTokens(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -215,7 +215,7 @@ func TestAccessTokens(t *testing.T) {
 	}
 }
 
-// TestForgedTokens is row 34: what was not signed by the issuer, as RS256.
+// TestForgedTokens: what was not signed by the issuer, as RS256.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -333,7 +333,7 @@ func TestVerifiedTokenIsForgotten(t *testing.T) {
 	}
 }
 
-// TestKeysOfTheIssuer is row 35.
+// TestKeysOfTheIssuer: they cannot be fetched at first, later, or the set is empty.
 func TestKeysOfTheIssuer(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)

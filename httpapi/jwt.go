@@ -13,7 +13,7 @@ import (
 	"statuscache/cache/bounded"
 )
 
-// JWT says which access tokens are let in (EVENTS.md §5).
+// JWT says which access tokens are let in.
 type JWT struct {
 	Issuer         string
 	JWKSURL        string // empty: the issuer's /.well-known/jwks.json

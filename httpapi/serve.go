@@ -82,7 +82,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run takes the request through the checks in the order of DESIGN.md §1.1.
+// run takes the request through the checks in the order that doc.go gives.
 func (x *exchange) run() error {
 	if !x.allowed() {
 		if x.r.Method == http.MethodOptions {

@@ -232,7 +232,7 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 }
 
-// TestPathTricks is row 33: nobody reads what is not theirs, and a route is
+// TestPathTricks: nobody reads what is not theirs, and a route is
 // found by the path as it was sent.
 func TestPathTricks(t *testing.T) {
 	t.Parallel()

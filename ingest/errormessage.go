@@ -20,7 +20,7 @@ const (
 )
 
 // ErrorMessage returns the one line that people are told about a failure, in the
-// form "Name: message" (EVENTS.md §4). It holds no stack trace, no request id
+// form "Name: message". It holds no stack trace, no request id
 // and no input. A cause that it cannot read is taken as plain text or left out.
 func ErrorMessage(status cache.Status, name, cause string) string {
 	found, message := explain(name, cause, maxCauseDepth)

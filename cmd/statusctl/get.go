@@ -17,7 +17,7 @@ import (
 	"statuscache/httpapi/client"
 )
 
-// Exit codes of the commands that ask for an execution (DESIGN.md §3).
+// Exit codes of the commands that ask for an execution.
 const (
 	exitFailed      = 1
 	exitCouldNotAsk = 2

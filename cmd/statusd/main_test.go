@@ -371,7 +371,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// answer is what the contract says about an execution (DESIGN.md §1.1), written
+// answer is what the contract says about an execution, written
 // without the help of what is tested.
 func answer(e cache.Execution) string {
 	date := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

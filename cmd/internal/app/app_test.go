@@ -84,7 +84,7 @@ func TestAnAdminPortOutOfReachIsTold(t *testing.T) {
 	}
 }
 
-// TestEverySettingIsDocumented: the names are a contract (DESIGN.md §3).
+// TestEverySettingIsDocumented: the names are a contract.
 func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -117,7 +117,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
-// TestBlockedLog is row 39: who logs never waits. The control is the pipe
+// TestBlockedLog: who logs never waits. The control is the pipe
 // itself, which would make them wait for ever.
 func TestBlockedLog(t *testing.T) {
 	t.Parallel()

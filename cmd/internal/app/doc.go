@@ -1,4 +1,4 @@
-// Package app is what the three programs share: the settings of DESIGN.md §3
+// Package app is what the three programs share: the settings
 // and the wiring of cache, ingest and httpapi into one running service.
 //
 // Settings come from flags and the environment, in that order; every mistake is

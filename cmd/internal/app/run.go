@@ -251,7 +251,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 	}
 }
 
-// stages are in the order in which they stop (RELIABILITY.md §6): the balancer
+// stages are in the order in which they stop: the balancer
 // sends no more, nothing more is received, what is in hand is finished, requests
 // end, and at last what they all stand on.
 func (s *service) stages() []stage {

@@ -27,7 +27,7 @@ const (
 // minPepper is the least length of API_KEY_PEPPER in bytes.
 const minPepper = 16
 
-// setting is one line of DESIGN.md §3.
+// setting is one setting of statusd.
 type setting struct {
 	name   string
 	preset string

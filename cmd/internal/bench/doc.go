@@ -1,4 +1,4 @@
-// Command bench measures everything that DESIGN.md §5 promises, in one run and
+// Command bench measures every figure that has a target, in one run and
 // beside what it is compared with, and prints one table.
 //
 // What is compared runs in processes of its own, the peers. They take turns in

@@ -43,7 +43,7 @@ func (h happening) succeeded(size int) string {
 	return h.event("SUCCEEDED", h.stop, h.stop.UnixMilli(), output(size-len(shortest)), true)
 }
 
-// event writes a message in the form of EVENTS.md §1, with the 18 keys that
+// event writes a message in the form of AWS, with the 18 keys that
 // Step Functions gives a detail.
 func (h happening) event(status string, at time.Time, stop, output, outputThere any) string {
 	type object = map[string]any
