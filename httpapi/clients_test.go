@@ -36,17 +36,15 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "",
 	}
 	for name, word := range want {
-		token, execution := reader, done.ARN
-		if name == "register" {
-			token = registrar
-		}
 		for _, language := range docsLanguages {
 			t.Run(name+language.suffix, func(t *testing.T) {
 				t.Parallel()
+				token, execution := reader, done.ARN
 				if name == "register" {
-					execution = arn(t, "registered"+strings.ReplaceAll(language.suffix, ".", "-"))
+					token, execution = registrar, arn(t, "registered"+strings.ReplaceAll(language.suffix, ".", "-"))
 				}
-				out := runClient(t, environment(s, token, execution), runner(t, name, language.suffix)[0], runner(t, name, language.suffix)[1:]...)
+				command := runner(t, name, language.suffix)
+				out := runClient(t, environment(s, token, execution), command[0], command[1:]...)
 				if !strings.Contains(out, word) {
 					t.Errorf("no %q in\n%s", word, out)
 				}
