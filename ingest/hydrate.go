@@ -148,7 +148,7 @@ func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, err
 
 func (h *Hydrator) describe(ctx context.Context, arn cache.ARN) (e cache.Execution, err error) {
 	if h.options.Budget == nil {
-		return e, &errNoBudget{h.options.Deadline}
+		return e, &errNoBudget{wait: h.options.Deadline}
 	}
 	err = paced(ctx, h.options.Budget, func(ctx context.Context) error {
 		e, err = h.options.States.Describe(ctx, arn, ToHydrate)
@@ -182,8 +182,12 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 // the deadline. That there is no budget is no failure.
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
 	again := max(inquiryRetry, due.Age/4)
-	if budget, ok := errors.AsType[*errNoBudget](err); ok { // or calls would be free while all wait
-		again = jitter(max(2*budget.wait, inquiryRetry))
+	if budget, ok := errors.AsType[*errNoBudget](err); ok {
+		again = max(2*budget.wait, inquiryRetry)
+		if !budget.throttled { // many wait for the same calls: looking at all of them too often makes those late that are to be given up
+			again = max(again, due.Age/2)
+		}
+		again = jitter(again)
 	}
 	if due.Exact.GaveUp() { // those that are awaited come first
 		again = max(giveUpRetry, due.Age)

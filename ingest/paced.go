@@ -20,7 +20,10 @@ type Budget interface {
 }
 
 // errNoBudget says that a call cannot be made now.
-type errNoBudget struct{ wait time.Duration }
+type errNoBudget struct {
+	wait      time.Duration
+	throttled bool // the call was made, and AWS refused it
+}
 
 // Error implements error.
 func (e *errNoBudget) Error() string { return fmt.Sprintf("no call to AWS for %v", e.wait) }
@@ -33,7 +36,7 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 		return err
 	}
 	if !ok {
-		return &errNoBudget{wait}
+		return &errNoBudget{wait: wait}
 	}
 	if sleep(ctx, wait); ctx.Err() != nil {
 		return ctx.Err()
@@ -41,7 +44,7 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 	err = call(ctx)
 	if errors.Is(err, ErrThrottled) {
 		wait, budgetErr := b.Throttled(ctx)
-		return errors.Join(&errNoBudget{wait}, budgetErr)
+		return errors.Join(&errNoBudget{wait, true}, budgetErr)
 	}
 	if err == nil {
 		_ = b.Passed(ctx) // or the next one says it
