@@ -134,7 +134,8 @@ type Options struct {
 	ReadLimit  time.Duration // of one read; 0: 300 ms
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
-	dial dialer // nil: net.Dialer; tests put faults into it
+	dial   dialer        // nil: net.Dialer; tests put faults into it
+	reload time.Duration // after which a cluster is asked who its primaries are; 0: 1 s
 }
 
 // AutoAcks asks for the confirmation of one replica of each primary that has one, or
@@ -184,7 +185,7 @@ func Open(o Options) (*Cache, error) {
 		o.NearBytes = DefaultNearBytes
 	}
 	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, readLimit), cmp.Or(o.WriteLimit, writeLimit)
-	address.readLimit, address.writeLimit = o.ReadLimit, o.WriteLimit
+	address.readLimit, address.writeLimit, address.reload = o.ReadLimit, o.WriteLimit, o.reload
 	redis.SetLogger(silence{}) // what it would print comes back as errors too
 	c := &Cache{
 		options: o,

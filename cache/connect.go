@@ -64,7 +64,7 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 		return redis.NewClusterClient(&redis.ClusterOptions{
 			Addrs: a.hosts, Username: a.username, Password: a.password, TLSConfig: a.tls, Dialer: dial,
 			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
-			ClusterStateReloadInterval: time.Second, // or writes go to a dead primary for a minute
+			ClusterStateReloadInterval: cmp.Or(a.reload, time.Second), // or writes go to a dead primary for a minute
 			MaxRedirects:               2, PoolSize: poolSize,
 			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
 			ConnMaxIdleTime: idleLife, ConnMaxLifetime: connectionLife, ConnMaxLifetimeJitter: connectionJitter,

@@ -176,3 +176,41 @@ func TestAFrozenReplica(t *testing.T) {
 		}
 	}
 }
+
+// TestANewPrimaryIsFoundByAsking: who asks a cluster each second for its primaries
+// writes to the new one. The control does not ask within the test, as the library would
+// not within a minute, and goes on writing to the dead one.
+func TestANewPrimaryIsFoundByAsking(t *testing.T) {
+	t.Parallel()
+	servers := cachetest.Cluster(t)
+	open := func(reload time.Duration) *Cache {
+		return openIdle(t, servers.URL(), func(o *Options) { o.reload, o.WriteLimit = reload, writeLimit })
+	}
+	asks, control := open(0), open(time.Hour)
+	e := running(testARN(t, "found"), now())
+	write := func(c *Cache) bool {
+		e.RedriveCount++
+		return c.Apply(t.Context(), []Execution{e})[0].Final()
+	}
+	for _, c := range []*Cache{asks, control} {
+		cachetest.Eventually(t, "writes are confirmed", func() bool { return write(c) })
+	}
+	node, err := primaryOf(t.Context(), control.writers, control.names.execution(e.ARN))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers.Primaries {
+		if s.Addr == node.Options().Addr {
+			s.Kill()
+		}
+	}
+	cachetest.Eventually(t, "writes are confirmed by the new primary", func() bool { return write(asks) })
+	for range 20 {
+		if write(control) {
+			t.Fatal("the control writes to the new primary, too")
+		}
+	}
+	if !write(asks) {
+		t.Error("the new primary confirms no more writes")
+	}
+}

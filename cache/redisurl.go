@@ -22,7 +22,7 @@ type address struct {
 	database         int
 	tls              *tls.Config // nil: none
 
-	readLimit, writeLimit time.Duration // those of Options
+	readLimit, writeLimit, reload time.Duration // those of Options
 }
 
 type mode int
