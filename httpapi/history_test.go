@@ -25,6 +25,19 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
 			return s, servers.Primary.Kill
 		},
+		"primary of a cluster dies": func(t *testing.T) (*service, func()) {
+			servers := cachetest.Cluster(t)
+			s := newServiceWith(t, cache.Options{URL: servers.URL()})
+			return s, func() {
+				for _, p := range servers.Primaries {
+					if p.Do("KEYS *:history*") != "*0" { // it has the execution
+						p.Kill()
+						return
+					}
+				}
+				t.Error("no primary has the execution")
+			}
+		},
 		"redis freezes": func(t *testing.T) (*service, func()) {
 			s := newHastyService(t)
 			return s, func() {
