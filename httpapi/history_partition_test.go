@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+)
+
+// TestNoClientSeesAVersionGoBackInAPartition: clients are told what a primary has that
+// is cut off from its replica, which then takes over without it. The control is what
+// the replica has.
+func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
+	t.Parallel()
+	servers := cachetest.Sentinel(t)
+	s := newServiceWith(t, cache.Options{URL: servers.URL()})
+	ada, e := s.key("ada"), running(t, "history", "ada")
+	s.apply(e)
+	var done atomic.Bool
+	var clients sync.WaitGroup
+	histories := make([]history, 6)
+	for i := range histories {
+		clients.Go(func() {
+			for !done.Load() {
+				histories[i].step(s, string(e.ARN), ada, i%3)
+			}
+		})
+	}
+	// until redrives the execution, confirmed or not, until each client has met it.
+	until := func(what string, met func(*history) bool) {
+		cachetest.Eventually(t, what, func() bool {
+			e.RedriveCount++
+			s.cache.Apply(t.Context(), []cache.Execution{e})
+			return !slices.ContainsFunc(pointers(histories), func(h *history) bool { return !met(h) })
+		})
+	}
+	more := func(of func(*history) *atomic.Int64) func(*history) bool {
+		before := map[*history]int64{}
+		for _, h := range pointers(histories) {
+			before[h] = of(h).Load()
+		}
+		return func(h *history) bool { return of(h).Load() >= before[h]+3 }
+	}
+	told, asked := func(h *history) *atomic.Int64 { return &h.told }, func(h *history) *atomic.Int64 { return &h.asked }
+	until("every client has heard of several", more(told))
+
+	servers.Primary.Do("ACL SETUSER default -psync -sync -replicaof -slaveof")
+	servers.Primary.Do("CLIENT KILL TYPE replica")
+	cachetest.Eventually(t, "the replica is gone", func() bool { return servers.Primary.Info("connected_slaves") == "0" })
+	cut := e.Version()
+	until("every client has heard of several that no replica has", more(told))
+	servers.Primary.Kill()
+	cachetest.Eventually(t, "the replica takes over and is asked", func() bool {
+		versions, err := s.cache.Versions(t.Context(), []cache.ARN{e.ARN})
+		if err == nil && versions[0] > cut {
+			t.Errorf("the control: the replica has %s, which it was cut off from after %s", versions[0], cut)
+		}
+		return err == nil
+	})
+	again := more(asked)
+	cachetest.Eventually(t, "every client has asked for what is older now", func() bool {
+		return !slices.ContainsFunc(pointers(histories), func(h *history) bool { return !again(h) })
+	})
+	until("every client has asked again", more(asked))
+	done.Store(true)
+	clients.Wait()
+	for i := range histories {
+		h := &histories[i]
+		if n := h.backwards(); n > 0 || slices.Max(h.versions) <= cut {
+			t.Errorf("client %d went back %d times in %d answers, and was told %s at most", i, n, len(h.versions), slices.Max(h.versions))
+		}
+	}
+}
