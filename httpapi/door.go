@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -29,6 +30,7 @@ const (
 type door struct {
 	net.Listener
 	errors  *acceptErrors
+	spare   uint64       // the greatest file descriptor that a connection may have; 0: any
 	fresh   atomic.Int64 // connections on which nothing was answered yet
 	latest  time.Time    // when leave has to be over; written before leaving
 	leaving atomic.Bool
@@ -37,14 +39,42 @@ type door struct {
 	closed  chan struct{}
 }
 
-func newDoor(l net.Listener, errors *acceptErrors) *door {
-	return &door{Listener: l, errors: errors, left: make(chan struct{}), closed: make(chan struct{})}
+func newDoor(l net.Listener, errors *acceptErrors, files uint64) *door {
+	d := &door{Listener: l, errors: errors, left: make(chan struct{}), closed: make(chan struct{})}
+	if files > 0 {
+		d.spare = files - min(files/3, filesKept)
+	}
+	return d
+}
+
+// filesKept are file descriptors that the public cannot have: the admin port, Redis, the
+// queue, keys and certificates need some, above all while there are too many connections.
+const filesKept = 500
+
+// spares reports whether a connection leaves enough file descriptors for others. The
+// system gives the least that is free, so the number of one tells how many there are.
+func (d *door) spares(c net.Conn) bool {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok || d.spare == 0 {
+		return true
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return true
+	}
+	enough := true
+	_ = raw.Control(func(fd uintptr) { enough = uint64(fd) <= d.spare })
+	return enough
 }
 
 // Accept implements net.Listener.
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
+		if err == nil && !d.spares(c) {
+			_ = c.Close()
+			c, err = nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+		}
 		switch {
 		case err == nil:
 			return &impatientConn{Conn: c}, nil

@@ -134,6 +134,9 @@ const bodyCost = 16 << 10
 // readBody reads the body of a request. It may take its time to arrive, and so has
 // no place among the requests that are being answered.
 func (x *exchange) readBody(limit int) ([]byte, error) {
+	if x.r.ContentLength > int64(limit) { // nobody is asked to send it
+		return nil, payloadTooLarge(limit)
+	}
 	x.leave()
 	cost := int64(limit)
 	if n := x.r.ContentLength; n >= 0 {

@@ -40,7 +40,7 @@ func (a *acceptErrors) note(err error) {
 	now := int64(time.Since(begun))
 	a.last.Store(now)
 	if told := a.told.Load(); (told == 0 || now-told >= int64(acceptTold)) && a.told.CompareAndSwap(told, now) {
-		a.log.Error("no file descriptors are left: connections are not accepted until one is free; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
+		a.log.Error("no file descriptors are left for more connections: new ones are closed until one is free; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
 	}
 }
 

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -230,5 +232,30 @@ func TestStreamsShareLargeEvents(t *testing.T) {
 		if sent != string(want) || (len(e.parts) > 0) != data.shared {
 			t.Errorf("%s: %d parts, %.200q", name, len(e.parts), sent)
 		}
+	}
+}
+
+// TestABodyThatIsAnnouncedTooLargeIsNotAwaited: the refusal comes before a byte of it.
+func TestABodyThatIsAnnouncedTooLargeIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	key := s.key("ada")
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(c, "POST /v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n%s\r\n", key, expect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%q: %v, %v", expect, answer, err)
+		}
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		_ = c.Close()
 	}
 }

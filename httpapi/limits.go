@@ -19,6 +19,7 @@ type Limits struct {
 	Asked   int64         // executions that are read at once for sets and batches; 2,000
 	Bodies  int64         // bytes of requests that arrive; 256 MiB
 	Answers int64         // bytes of large answers on their way; 256 MiB
+	Files   uint64        // that this process may have open, so that some are left beside connections; no bound
 	Taken   time.Duration // for a piece of an answer to be taken over HTTP/2; 6 s
 }
 

@@ -37,7 +37,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 		})
 	}
 	if public != nil {
-		door := newDoor(public, s.accepts)
+		door := newDoor(public, s.accepts, s.limits.Files)
 		public = patientListener{Listener: door, tls: s.options.TLS != nil}
 		if s.options.TLS != nil { // net/http has to see it for HTTP/2
 			public = tls.NewListener(public, s.options.TLS.Config())

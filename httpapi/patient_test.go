@@ -64,7 +64,7 @@ func preopened(t *testing.T, wrap func(net.Listener) net.Listener, test func(t *
 }
 
 func patient(l net.Listener) net.Listener {
-	return patientListener{Listener: newDoor(l, newAcceptErrors(slog.New(slog.DiscardHandler), prometheus.NewRegistry()))}
+	return patientListener{Listener: newDoor(l, newAcceptErrors(slog.New(slog.DiscardHandler), prometheus.NewRegistry()), 0)}
 }
 
 const aRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

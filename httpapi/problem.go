@@ -128,7 +128,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, context.Canceled):
 		return unavailable("the request was called off", err)
 	default:
-		return unavailable("the status cannot be read now; try again", err)
+		return unavailable("Redis does not answer now, or does not confirm what is written; try again", err)
 	}
 }
 

@@ -70,6 +70,7 @@ type Auditor struct {
 	options  AuditorOptions
 	inquirer *inquirer
 	metrics  *auditMetrics
+	failed   *recurring // to sweep
 }
 
 const (
@@ -84,7 +85,8 @@ const (
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.inquirer = &inquirer{list: cache.Doubted, atOnce: 8, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: a.deal}
+	a.inquirer = &inquirer{list: cache.Doubted, atOnce: 8, lists: o.Lists, log: o.Log, failed: listFails(o.Log), wake: make(chan struct{}, 1), deal: a.deal}
+	a.failed = &recurring{log: o.Log, text: "an audit failed; it is tried again", over: "audits work again"}
 	return a
 }
 
@@ -111,8 +113,8 @@ func (a *Auditor) sweepAll(ctx context.Context) error {
 		if err == nil && s != nil {
 			err = a.sweep(ctx, s)
 		}
-		if err != nil && ctx.Err() == nil {
-			a.options.Log.Warn("an audit did not come to its end", "error", err)
+		if ctx.Err() == nil && (err != nil || s != nil) {
+			a.failed.is(err)
 		}
 		if s == nil || err != nil {
 			sleep(ctx, jitter(sweepLook))

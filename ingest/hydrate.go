@@ -52,7 +52,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs and owners that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.inquirer = &inquirer{list: cache.Awaited, atOnce: 64, lists: o.Lists, log: o.Log, wake: make(chan struct{}, 1), deal: h.deal} // many: giving up needs no call
+	h.inquirer = &inquirer{list: cache.Awaited, atOnce: 64, lists: o.Lists, log: o.Log, failed: listFails(o.Log), wake: make(chan struct{}, 1), deal: h.deal} // many: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
 		h.results.WithLabelValues(result)
 	}

@@ -45,10 +45,19 @@ type inquirer struct {
 	lists  Inquiries
 	log    *slog.Logger
 	wake   chan struct{} // room for one: something is due, do not wait to look
+	failed *recurring    // to read and write the list
 	short  atomic.Int64  // for how long there is no budget, as was found lately, in ns
 	// deal deals with one execution. It returns after how long that is due again;
 	// settled takes it off the list. The error may be an errNoBudget.
 	deal func(ctx context.Context, due cache.Due) (again time.Duration, err error)
+}
+
+// listFails logs that a list cannot be worked on.
+func listFails(log *slog.Logger) *recurring {
+	return &recurring{
+		log: log, text: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
+		over: "the list of executions to ask Step Functions about is worked on again",
+	}
 }
 
 // settled is the answer of a deal that is done.
@@ -62,13 +71,13 @@ func (q *inquirer) run(ctx context.Context) error {
 	g.SetLimit(q.atOnce)
 	for ctx.Err() == nil {
 		due, err := q.lists.Claim(ctx, q.list, q.atOnce, inquiryLease)
-		if err != nil && ctx.Err() == nil {
-			q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
+		if ctx.Err() == nil {
+			q.failed.is(err)
 		}
 		for _, each := range due {
 			g.Go(func() error {
 				if err := q.one(ctx, each); err != nil {
-					q.log.Warn("cannot work on what Step Functions is to be asked about", "error", err)
+					q.failed.is(err)
 				}
 				return nil
 			})

@@ -154,6 +154,9 @@ func TestNoFilesAreLeft(t *testing.T) {
 	if got := health(); !strings.Contains(got, `"degraded"`) || !strings.Contains(got, "not all are accepted") {
 		t.Errorf("health meanwhile: %s", got)
 	}
+	if n := d.metric("statuscache_accept_errors_total"); n < 1 { // the admin port has files of its own
+		t.Errorf("%v errors are counted meanwhile", n)
+	}
 	for _, c := range conns {
 		_ = c.Close()
 	}

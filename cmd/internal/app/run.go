@@ -127,7 +127,8 @@ func (s *service) openAPI() error {
 		Cache: s.cache, Sets: s.cache, Lists: s.cache,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
-		Parts: s.parts(), Concern: s.concern, Notes: s.census.notes, Audits: s.cache.Audits,
+		Limits: httpapi.Limits{Files: maxFiles()},
+		Parts:  s.parts(), Concern: s.concern, Notes: s.census.notes, Audits: s.cache.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
