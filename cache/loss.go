@@ -228,5 +228,8 @@ func (l *Loss) Lines() (lines []string) {
 	case l.Keys:
 		lines = append(lines, "API keys are those of an earlier time, so revocations may be lost; statusctl keys import stores those of API_KEYS_FILE again")
 	}
+	if len(lines) == 0 { // the end could not be written down
+		lines = append(lines, "all of it is back or dismissed, and that could not be written down")
+	}
 	return lines
 }
