@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache/outage"
 )
 
 // Errors that callers decide on.
@@ -157,7 +159,7 @@ type Cache struct {
 
 	primaries  *primaries // of writers
 	unwritable atomic.Pointer[error]
-	writing    outage
+	writing    outage.Part
 
 	publish string // the command that announces a change
 	upkeep  upkeep
@@ -198,7 +200,7 @@ func Open(o Options) (*Cache, error) {
 	}
 	c.upkeep.entries = map[string]int{}
 	c.primaries = newPrimaries(c.writers, address, c.names, o)
-	c.writing = outage{log: o.Log, lost: "Redis does not take writes; nothing new is learnt until it does", back: "Redis takes writes again"}
+	c.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; nothing new is learnt until it does", Back: "Redis takes writes again"}
 	c.publish = "PUBLISH"
 	if address.mode == cluster {
 		c.publish = "SPUBLISH" // does not travel to every node

@@ -14,6 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache/outage"
 )
 
 const (
@@ -32,7 +34,7 @@ type feed struct {
 	client   redis.UniversalClient
 	sharded  bool
 	channels []string
-	hearing  outage
+	hearing  outage.Part
 	near     *near
 	changed  func(channel, payload string)
 	reset    func() // everything may have changed
@@ -45,8 +47,8 @@ func newFeed(c *Cache) *feed {
 		client:   c.feeders,
 		sharded:  c.address.mode == cluster,
 		channels: c.names.channels(),
-		hearing: outage{log: c.options.Log, lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
-			back: "the change feed of Redis is back"},
+		hearing: outage.Part{Log: c.options.Log, Lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
+			Back: "the change feed of Redis is back"},
 		near: c.near,
 		changed: func(channel, payload string) {
 			c.metrics.notifications.Inc()
@@ -94,7 +96,7 @@ func (f *feed) run(ctx context.Context) error {
 			break
 		}
 		f.reason.Store(&err)
-		f.hearing.is(err)
+		f.hearing.Is(err)
 		if time.Since(begun) > maxSilence {
 			pause = maxPause / 16
 		}
@@ -128,7 +130,7 @@ func (f *feed) session(ctx context.Context) error {
 // begin begins to trust what is near, now that every primary is listened to.
 func (f *feed) begin() {
 	f.reset()
-	f.hearing.is(nil)
+	f.hearing.Is(nil)
 }
 
 // layout is which primary has which channels.

@@ -71,7 +71,7 @@ func (c *Cache) watchPrimaries(ctx context.Context) error {
 	for {
 		c.primaries.watch(ctx)
 		if err := c.Ping(ctx); ctx.Err() == nil {
-			c.writing.is(err)
+			c.writing.Is(err)
 			err = plainly(err)
 			c.unwritable.Store(&err)
 		}

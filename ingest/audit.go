@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
+	"statuscache/cache/outage"
 )
 
 // Known is what the cache knows, as far as an audit compares it.
@@ -70,7 +71,7 @@ type Auditor struct {
 	options  AuditorOptions
 	inquirer *inquirer
 	metrics  *auditMetrics
-	failed   *recurring // to sweep
+	failed   *outage.Part // to sweep
 }
 
 const (
@@ -86,7 +87,7 @@ const (
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
 	a.inquirer = &inquirer{list: cache.Doubted, atOnce: 8, lists: o.Lists, log: o.Log, failed: listFails(o.Log), wake: make(chan struct{}, 1), deal: a.deal}
-	a.failed = &recurring{log: o.Log, text: "an audit failed; it is tried again", over: "audits work again"}
+	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
 	return a
 }
 
@@ -114,7 +115,7 @@ func (a *Auditor) sweepAll(ctx context.Context) error {
 			err = a.sweep(ctx, s)
 		}
 		if ctx.Err() == nil && (err != nil || s != nil) {
-			a.failed.is(err)
+			a.failed.Is(err)
 		}
 		if s == nil || err != nil {
 			sleep(ctx, jitter(sweepLook))

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
+	"statuscache/cache/outage"
 )
 
 // Inquiries are lists of executions that Step Functions is to be asked about, in
@@ -45,7 +46,7 @@ type inquirer struct {
 	lists  Inquiries
 	log    *slog.Logger
 	wake   chan struct{} // room for one: something is due, do not wait to look
-	failed *recurring    // to read and write the list
+	failed *outage.Part  // to read and write the list
 	short  atomic.Int64  // for how long there is no budget, as was found lately, in ns
 	// deal deals with one execution. It returns after how long that is due again;
 	// settled takes it off the list. The error may be an errNoBudget.
@@ -53,10 +54,10 @@ type inquirer struct {
 }
 
 // listFails logs that a list cannot be worked on.
-func listFails(log *slog.Logger) *recurring {
-	return &recurring{
-		log: log, text: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
-		over: "the list of executions to ask Step Functions about is worked on again",
+func listFails(log *slog.Logger) *outage.Part {
+	return &outage.Part{
+		Log: log, Lost: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
+		Back: "the list of executions to ask Step Functions about is worked on again",
 	}
 }
 
@@ -72,12 +73,12 @@ func (q *inquirer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		due, err := q.lists.Claim(ctx, q.list, q.atOnce, inquiryLease)
 		if ctx.Err() == nil {
-			q.failed.is(err)
+			q.failed.Is(err)
 		}
 		for _, each := range due {
 			g.Go(func() error {
 				if err := q.one(ctx, each); err != nil {
-					q.failed.is(err)
+					q.failed.Is(err)
 				}
 				return nil
 			})

@@ -52,11 +52,11 @@ type outages struct {
 	failed *prometheus.GaugeVec // by part
 
 	mu    sync.Mutex
-	parts map[Part]*outage
+	parts map[Part]*partState
 }
 
-// outage is what is known of a part.
-type outage struct {
+// partState is what is known of a part.
+type partState struct {
 	causes map[string]*failure // empty: it works
 	since  time.Time           // when the first of them began; zero: it works
 	logged time.Time           // the latest line that it fails
@@ -78,9 +78,9 @@ type reason struct {
 }
 
 func newOutages(now func() time.Time, log *slog.Logger, failed *prometheus.GaugeVec) *outages {
-	o := &outages{now: now, log: log, failed: failed, parts: map[Part]*outage{}}
+	o := &outages{now: now, log: log, failed: failed, parts: map[Part]*partState{}}
 	for _, part := range Parts() {
-		o.parts[part] = &outage{causes: map[string]*failure{}}
+		o.parts[part] = &partState{causes: map[string]*failure{}}
 		failed.WithLabelValues(string(part)).Set(0)
 	}
 	return o
@@ -125,7 +125,7 @@ func (o *outages) failing(part Part) bool {
 	return !o.parts[part].since.IsZero()
 }
 
-func (p *outage) gone(cause string) {
+func (p *partState) gone(cause string) {
 	delete(p.causes, cause)
 	if len(p.causes) == 0 {
 		p.since = time.Time{}
@@ -133,7 +133,7 @@ func (p *outage) gone(cause string) {
 }
 
 // latest returns the failure that was seen last, nil if the part works.
-func (p *outage) latest() (last *failure) {
+func (p *partState) latest() (last *failure) {
 	for _, f := range p.causes {
 		if last == nil || f.latest.After(last.latest) {
 			last = f
@@ -144,7 +144,7 @@ func (p *outage) latest() (last *failure) {
 
 // lasts returns the latest failure of a part that has failed for d and was seen to
 // fail again, nil if it has not.
-func (p *outage) lasts(now time.Time, d, again time.Duration) *failure {
+func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	if f := p.latest(); f != nil && now.Sub(p.since) >= d && f.latest.Sub(p.since) >= again {
 		return f
 	}
@@ -204,14 +204,14 @@ func (o *outages) look() {
 	}
 }
 
-func (o *outages) tell(part Part, p *outage, now time.Time) {
+func (o *outages) tell(part Part, p *partState, now time.Time) {
 	f := p.lasts(now, loggedAfter, 0)
 	switch {
 	case f != nil && now.Sub(p.logged) >= loggedEvery:
 		o.log.Warn("events are not learnt", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
 		p.logged, p.open = now, true
 	case p.since.IsZero() && p.open:
-		o.log.Info("events are learnt again", "part", part)
+		o.log.Warn("events are learnt again", "part", part)
 		p.open = false
 	}
 }
