@@ -295,7 +295,9 @@ func TestLossIsNoticed(t *testing.T) {
 				t.Fatalf("nothing was lost, and it says %+v", c.Lost())
 			}
 			lose(s, c)
-			cachetest.Eventually(t, "every process says so", func() bool { return c.Lost() != nil && other.Lost() != nil })
+			cachetest.Eventually(t, "every process says so, and Redis has it", func() bool {
+				return c.Lost() != nil && other.Lost() != nil && c.writers.Exists(t.Context(), c.names.lost).Val() == 1
+			})
 			if !c.Learning(now().Add(-time.Minute)) {
 				t.Error("what was swept before counts")
 			}
