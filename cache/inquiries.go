@@ -40,6 +40,7 @@ type Due struct {
 	Exact  Version       // as it is stored, empty without a record; it differs from the record's while an output is awaited
 	Age    time.Duration // since that version was stored, by the clock of Redis
 	Waited time.Duration // since it was due
+	Now    time.Time     // when it was claimed, by the clock of Redis
 	Listed Version       // on the list of what is doubted, what Step Functions listed; empty: nothing
 }
 
@@ -131,7 +132,7 @@ func (c *Cache) firstOf(ctx context.Context, list Inquiry, most int) ([]ARN, err
 }
 
 func dueOf(arn ARN, stored *redis.StringCmd, now time.Time) (Due, error) {
-	due := Due{ARN: arn}
+	due := Due{ARN: arn, Now: now}
 	b, err := stored.Bytes()
 	if errors.Is(err, redis.Nil) {
 		return due, nil

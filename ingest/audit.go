@@ -196,7 +196,7 @@ func (a *Auditor) ghost(ctx context.Context, due cache.Due) (time.Duration, erro
 	if due.Record == nil || due.Record.Terminal {
 		return settled, nil
 	}
-	age, least := time.Since(due.Record.StartDate), ghostAge
+	age, least := due.Now.Sub(due.Record.StartDate), ghostAge
 	if due.Exact == cache.Unobserved { // a date that was told proves nothing
 		age, least = due.Age, registeredFor
 	}

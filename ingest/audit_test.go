@@ -78,7 +78,7 @@ func (l *listing) Doubt(_ context.Context, arns []cache.ARN) error {
 	defer l.mu.Unlock()
 	for _, arn := range arns {
 		if _, there := l.due[arn]; !there {
-			l.due[arn] = time.Now()
+			l.due[arn] = l.clock()
 		}
 	}
 	return nil
@@ -89,15 +89,15 @@ func (l *listing) DropGhosts(_ context.Context, arns []cache.ARN) {
 }
 
 func (l *listing) ClaimSweep(_ context.Context, machines []string, lease time.Duration) (*cache.Sweep, error) {
-	if time.Now().Before(l.next) {
+	if l.clock().Before(l.next) {
 		return nil, nil
 	}
-	l.next = time.Now().Add(lease)
-	return &cache.Sweep{Machine: machines[0], Begun: time.Now(), Before: l.audited, Doubts: l.doubts}, nil
+	l.next = l.clock().Add(lease)
+	return &cache.Sweep{Machine: machines[0], Begun: l.clock(), Before: l.audited, Doubts: l.doubts}, nil
 }
 
 func (l *listing) ExtendSweep(_ context.Context, _ string, d time.Duration) error {
-	l.next = time.Now().Add(d)
+	l.next = l.clock().Add(d)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (l *listing) EndSweep(_ context.Context, s *cache.Sweep, now cache.Audited,
 }
 
 func (l *listing) FailSweep(_ context.Context, _ *cache.Sweep, problem string, d time.Duration) error {
-	l.audited.Problem, l.next = problem, time.Now().Add(d)
+	l.audited.Problem, l.next = problem, l.clock().Add(d)
 	return nil
 }
 
@@ -220,20 +220,51 @@ func is(name string, status cache.Status, redrives int) func(time.Time) cache.Ex
 // start.
 func TestGhosts(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		old := execution("ghost", cache.Running, start.Add(-time.Minute), 0)
-		l := &listing{memory: newMemory(), audited: cache.Audited{Swept: start}}
-		l.Apply(t.Context(), []cache.Execution{old})
-		auditing(t, l, 5*time.Minute)
-		if l.known[old.ARN] == nil {
-			t.Fatal("removed minutes after it started")
-		}
-		states := auditing(t, l, 20*time.Minute)
-		if l.known[old.ARN] != nil {
-			t.Errorf("still there, described %d times", len(states.described))
-		}
-	})
+	for _, ahead := range clocksOff {
+		synctest.Test(t, func(t *testing.T) {
+			l := &listing{memory: newMemory()}
+			l.ahead = ahead
+			start := l.clock()
+			l.audited.Swept = start
+			old := execution("ghost", cache.Running, start.Add(-time.Minute), 0)
+			l.Apply(t.Context(), []cache.Execution{old})
+			auditing(t, l, 5*time.Minute)
+			if l.known[old.ARN] == nil {
+				t.Fatalf("%v: removed minutes after it started", ahead)
+			}
+			states := auditing(t, l, 20*time.Minute)
+			if l.known[old.ARN] != nil {
+				t.Errorf("%v: still there, described %d times", ahead, len(states.described))
+			}
+		})
+	}
+}
+
+// clocksOff are how far the clock of a process may be ahead of that of Redis, which
+// decides.
+var clocksOff = []time.Duration{0, 20 * time.Minute, -20 * time.Minute}
+
+// TestBackfillByTheClockOfRedis: what is kept still is learnt, and nothing else, however
+// wrong the clock of the process is.
+func TestBackfillByTheClockOfRedis(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range clocksOff {
+		synctest.Test(t, func(t *testing.T) {
+			l := &listing{memory: newMemory()}
+			l.ahead = ahead
+			end := l.clock().Add(-auditedRetention)
+			kept := execution("kept", cache.Succeeded, end.Add(10*time.Minute), 0)
+			l.listed = []cache.Execution{kept, execution("expired", cache.Failed, end.Add(-10*time.Minute), 0)}
+			b := &Backfill{
+				Cache: l, Known: l, Clock: l, States: &answersByARN{l: l}, Lister: l, Describes: &freely{}, Listings: &freely{},
+				Machine: auditedMachine, Since: end.Add(-time.Hour), Until: l.clock(), Retention: auditedRetention,
+			}
+			done, err := b.Run(t.Context(), func(BackfillProgress) {})
+			if err != nil || done.Learnt != 1 || done.Expired != 1 || l.known[kept.ARN] == nil {
+				t.Errorf("%v: %+v, %v", ahead, done, err)
+			}
+		})
+	}
 }
 
 // TestLearning: where records were lost, what is listed is believed at once, and what

@@ -18,6 +18,11 @@ type Versions interface {
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
 }
 
+// Clock is that of Redis: the one of this machine may be wrong.
+type Clock interface {
+	Now(ctx context.Context) (time.Time, error)
+}
+
 // Checkpoints remember where work goes on that was interrupted.
 type Checkpoints interface {
 	Checkpoint(ctx context.Context, name string) (string, error)
@@ -30,6 +35,7 @@ type Checkpoints interface {
 type Backfill struct {
 	Cache       Applier
 	Known       Versions
+	Clock       Clock
 	Checkpoints Checkpoints // nil: always from the beginning
 	States      Describer
 	Lister      Lister
@@ -148,6 +154,10 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 	if err != nil {
 		return err
 	}
+	now, err := b.Clock.Now(ctx)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(backfillAtOnce)
 	for i, e := range inRange {
@@ -163,7 +173,7 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 		switch {
 		case known[i].SameOrLaterState(e.Version()) && !known[i].GaveUp():
 			count(func(p *BackfillProgress) *int { return &p.Known })
-		case e.Terminal() && time.Since(e.StopDate) >= b.Retention:
+		case e.Terminal() && now.Sub(e.StopDate) >= b.Retention:
 			count(func(p *BackfillProgress) *int { return &p.Expired })
 		default:
 			g.Go(func() error { return b.learn(ctx, e, count) })

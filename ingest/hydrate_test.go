@@ -22,6 +22,7 @@ type memory struct {
 	merged []cache.Execution
 
 	applied func(cache.Execution) // of each that is merged; nil: nobody listens
+	ahead   time.Duration         // how far the clock of this process is ahead of that of Redis
 }
 
 type remembered struct {
@@ -34,10 +35,15 @@ func newMemory(observations ...cache.Execution) *memory {
 	m := &memory{known: map[cache.ARN]*remembered{}, due: map[cache.ARN]time.Time{}}
 	for _, e := range observations {
 		m.Apply(context.Background(), []cache.Execution{e})
-		m.due[e.ARN] = time.Now()
+		m.due[e.ARN] = m.clock()
 	}
 	return m
 }
+
+// clock is that of Redis.
+func (m *memory) clock() time.Time { return time.Now().Add(-m.ahead) }
+
+func (m *memory) Now(context.Context) (time.Time, error) { return m.clock(), nil }
 
 func (m *memory) Ping(context.Context) error { return nil }
 
@@ -57,7 +63,7 @@ func (m *memory) Apply(_ context.Context, batch []cache.Execution) []cache.Outco
 		}
 		if v := e.Version(); v > old.exact {
 			outcomes[i].Verdict = cache.Applied
-			old.exact, old.stored = v, time.Now()
+			old.exact, old.stored = v, m.clock()
 			old.record.Terminal, old.record.StartDate = e.Terminal(), e.StartDate
 			m.merged = append(m.merged, e)
 			if m.applied != nil {
@@ -72,14 +78,14 @@ func (m *memory) Claim(_ context.Context, _ cache.Inquiry, most int, lease time.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for arn, at := range m.due {
-		if time.Now().Before(at) || len(all) == most {
+		if m.clock().Before(at) || len(all) == most {
 			continue
 		}
-		m.due[arn] = time.Now().Add(lease)
-		d := cache.Due{ARN: arn, Waited: time.Since(at)}
+		m.due[arn] = m.clock().Add(lease)
+		d := cache.Due{ARN: arn, Waited: m.clock().Sub(at), Now: m.clock()}
 		if r := m.known[arn]; r != nil {
 			d.Record = &cache.Record{Owner: r.record.Owner, Terminal: r.record.Terminal, StartDate: r.record.StartDate}
-			d.Exact, d.Age = r.exact, time.Since(r.stored)
+			d.Exact, d.Age = r.exact, m.clock().Sub(r.stored)
 		}
 		all = append(all, d)
 	}
@@ -99,7 +105,7 @@ func (m *memory) Postpone(_ context.Context, _ cache.Inquiry, arn cache.ARN, d t
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, there := m.due[arn]; there {
-		m.due[arn] = time.Now().Add(d)
+		m.due[arn] = m.clock().Add(d)
 	}
 	return nil
 }

@@ -53,26 +53,22 @@ func backfillCommand() *cobra.Command {
 }
 
 func (f *backfillFlags) run(cmd *cobra.Command) error {
-	ctx, now := cmd.Context(), time.Now()
+	ctx := cmd.Context()
 	if f.rate < 0 {
 		return errors.New("--rate: must not be negative")
 	}
-	if f.since == "" {
-		return errors.New("--since: not set; give the earliest start, such as 2026-02-10T12:00:00Z or 24h")
-	}
-	since, err := parseTime(f.since, now)
-	if err != nil {
-		return fmt.Errorf("--since: %w", err)
-	}
-	until, err := parseTime(f.until, now)
-	if err != nil {
-		return fmt.Errorf("--until: %w", err)
-	}
-	until = until.Add(time.Second - time.Millisecond) // to the end of that second
-	if !since.Before(until) {
-		return errors.New("--since, --until: --since must be before --until")
+	if _, _, err := f.period(time.Now()); err != nil { // before Redis is asked for anything
+		return err
 	}
 	return withStore(cmd, func(c *cache.Cache, config app.Config) error {
+		now, err := c.Now(ctx)
+		if err != nil {
+			return err
+		}
+		since, until, err := f.period(now)
+		if err != nil {
+			return err
+		}
 		if len(f.machines) == 0 {
 			f.machines = config.StateMachines
 		}
@@ -102,6 +98,24 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 	})
 }
 
+// period returns the earliest and the latest start.
+func (f *backfillFlags) period(now time.Time) (since, until time.Time, err error) {
+	if f.since == "" {
+		return since, until, errors.New("--since: not set; give the earliest start, such as 2026-02-10T12:00:00Z or 24h")
+	}
+	if since, err = parseTime(f.since, now); err != nil {
+		return since, until, fmt.Errorf("--since: %w", err)
+	}
+	if until, err = parseTime(f.until, now); err != nil {
+		return since, until, fmt.Errorf("--until: %w", err)
+	}
+	until = until.Add(time.Second - time.Millisecond) // to the end of that second
+	if !since.Before(until) {
+		return since, until, errors.New("--since, --until: --since must be before --until")
+	}
+	return since, until, nil
+}
+
 // prepare builds a backfill of no state machine yet.
 func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.Config) (*ingest.Backfill, error) {
 	settings, err := ingest.LoadAWS(ctx)
@@ -121,7 +135,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	}
 	states := ingest.NewStepFunctions(settings, owner, nil)
 	b := &ingest.Backfill{
-		Cache: c, Known: c, States: states, Lister: states, Describes: describes, Retention: config.Retention,
+		Cache: c, Known: c, Clock: c, States: states, Lister: states, Describes: describes, Retention: config.Retention,
 		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(owner) > 0,
 	}
 	if !f.restart {
