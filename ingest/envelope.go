@@ -150,7 +150,7 @@ func (u *unwrapper) each(all []jsontext.Value, depth int) {
 func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 	switch {
 	case env.Source != nil && env.DetailType != nil && !isNull(env.Detail):
-		if *env.Source != eventSource || *env.DetailType != eventDetailType {
+		if *env.Source != EventSource || *env.DetailType != EventDetailType {
 			return // not ours
 		}
 		u.event(env, env.Detail)

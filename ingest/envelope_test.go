@@ -22,7 +22,7 @@ func inSNS(body string) string {
 }
 
 func inPipe(body string) string {
-	return `{"messageId":"1","receiptHandle":"r","body":` + quoted(body) + `,"attributes":{"SentTimestamp":"1769414442587"},"messageAttributes":{},"eventSource":"aws:sqs"}`
+	return `{"messageId":"1","receiptHandle":"r","body":` + quoted(body) + `,"attributes":{"SentTimestamp":"1769414442587"},"messageAttributes":{},"EventSource":"aws:sqs"}`
 }
 
 // wrapped is an event in whatever may be around it.

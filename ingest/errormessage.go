@@ -3,13 +3,12 @@ package ingest
 import (
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/awscall"
 )
 
 const (
@@ -24,16 +23,16 @@ const (
 // and no input. A cause that it cannot read is taken as plain text or left out.
 func ErrorMessage(status cache.Status, name, cause string) string {
 	found, message := explain(name, cause, maxCauseDepth)
-	name, message = clip(oneLine(found), maxErrorName), strings.TrimSpace(requestID.ReplaceAllString(oneLine(message), ""))
+	name, message = awscall.Clip(awscall.OneLine(found), maxErrorName), strings.TrimSpace(requestID.ReplaceAllString(awscall.OneLine(message), ""))
 	switch {
 	case name == "" && message == "":
 		return unexplained(status)
 	case name == "":
-		return clip(message, maxErrorMessage)
+		return awscall.Clip(message, maxErrorMessage)
 	case message == "":
 		return name
 	}
-	return clip(name+": "+message, maxErrorMessage)
+	return awscall.Clip(name+": "+message, maxErrorMessage)
 }
 
 func unexplained(status cache.Status) string {
@@ -129,29 +128,3 @@ var isDocument = regexp.MustCompile(`^"?\s*(\{\s*("|\\"|\}|$)|\[\s*([{\["\]]|\\"
 // requestID is how Lambda begins what it says about a time-out or an exit. It
 // tells people nothing and is not theirs to know.
 var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:?( |$)`)
-
-// oneLine turns white space and controls into single spaces.
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), isBreak), " ")
-}
-
-// isBreak is true for what may not stand in one line that people read: white
-// space, controls, and the marks that turn or break a line.
-func isBreak(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
-		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'
-}
-
-// clip returns the first n characters of s.
-func clip(s string, n int) string {
-	if len(s) <= n || utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
-}

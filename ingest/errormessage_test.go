@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/awscall"
 )
 
 func TestErrorMessage(t *testing.T) {
@@ -62,7 +63,7 @@ func FuzzErrorMessage(f *testing.F) {
 	f.Add("Lambda.Unknown", `Returned payload: {"errorMessage":"m"}`)
 	f.Fuzz(func(t *testing.T, name, cause string) {
 		got := ErrorMessage(cache.Failed, name, cause)
-		if got == "" || utf8.RuneCountInString(got) > 1024 || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != ' ' && isBreak(r) }) {
+		if got == "" || utf8.RuneCountInString(got) > 1024 || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != ' ' && awscall.OneLine(string(r)) == "" }) {
 			t.Fatalf("%q", got)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/awscall"
 )
 
 // Errors of Decode. Each message ends as the one or the other.
@@ -21,10 +22,13 @@ var (
 	ErrUndecodable = errors.New("message cannot be decoded")
 )
 
+// What EventBridge says that the events are.
 const (
-	eventSource     = "aws.states"
-	eventDetailType = "Step Functions Execution Status Change"
+	EventSource     = "aws.states"
+	EventDetailType = "Step Functions Execution Status Change"
+)
 
+const (
 	maxBody      = 1 << 20 // bytes; the most that SQS carries
 	maxDepth     = 6       // of envelopes in each other
 	maxEvents    = 1000    // in one message
@@ -78,7 +82,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
 	}
-	status := oneLine(text(det.Status)) // people read it
+	status := awscall.OneLine(text(det.Status)) // people read it
 	if status == "" || len(status) > maxStatus {
 		return undecodable("status is missing or not a word")
 	}
@@ -104,7 +108,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = output(det.Output, det.OutputDetails)
 	case e.Terminal():
-		e.Error = clip(oneLine(text(det.Error)), maxErrorName)
+		e.Error = awscall.Clip(awscall.OneLine(text(det.Error)), maxErrorName)
 		e.ErrorMessage = ErrorMessage(e.Status, e.Error, text(det.Cause))
 	}
 	e.Owner, e.InputType = d.registers(det.Input)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/awscall"
 )
 
 // What the parts of ingest fail for.
@@ -34,8 +35,8 @@ const (
 
 // queueReason explains an error of the queue.
 func queueReason(err error) reason {
-	if e, ok := errors.AsType[*awsError](err); ok {
-		return reason{e.brief, err.Error(), err}
+	if e, ok := errors.AsType[*awscall.Error](err); ok {
+		return reason{e.Public(), err.Error(), err}
 	}
 	return reason{"the queue refuses", err.Error(), err}
 }

@@ -181,7 +181,7 @@ func TestOneThatFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
 		known.applyFault = failing("")
-		q.send(statusEvent("bad", "RUNNING"), strings.Replace(statusEvent("x", "RUNNING"), eventSource, "aws.batch", 1))
+		q.send(statusEvent("bad", "RUNNING"), strings.Replace(statusEvent("x", "RUNNING"), EventSource, "aws.batch", 1))
 		p := startProcess(t, q, known)
 		pass(10 * time.Minute)
 		c := q.counts()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +15,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
+
+	"statuscache/ingest/internal/awscall"
 )
 
 const (
-	maxBatch = 10               // messages in one call, the most that SQS allows
-	longPoll = 20 * time.Second // likewise, for the setting of a queue
+	maxBatch = awscall.MaxBatch
 
 	// pollWait is how long a receive waits for messages. A receive that is called off
 	// may swallow some: SQS does not always notice that nobody listens any more, sends
@@ -33,13 +33,16 @@ const (
 	pollGrace = 5 * time.Second // beyond it a receive is dead
 )
 
+// queuePermissions are what a consumer needs.
+const queuePermissions = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
+
 // LoadAWS reads the settings of the AWS SDK from the environment and its files.
 // Its error is one line with the cure.
 func LoadAWS(ctx context.Context) (aws.Config, error) {
 	// The SDK must not hold a failure back for minutes: the consumer tries again.
 	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2), config.WithLogger(logging.Nop{}))
 	if err != nil {
-		return c, fmt.Errorf("AWS settings: %s; check AWS_PROFILE, the other variables AWS_… and the files they name", oneLine(err.Error()))
+		return c, fmt.Errorf("AWS settings: %s; check AWS_PROFILE, the other variables AWS_… and the files they name", awscall.OneLine(err.Error()))
 	}
 	if c.Region == "" {
 		return c, errors.New("AWS_REGION: not set; set it to the region of the queue, such as eu-west-1")
@@ -56,35 +59,11 @@ type SQS struct {
 // NewSQS returns the queue with a URL. Where its host is not the regional one of
 // AWS (a VPC endpoint, a stand-in) and no endpoint is set, the URL's own is asked.
 func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
-	u, err := url.Parse(queueURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("SQS_QUEUE_URL: not the URL of a queue; set it to one such as https://sqs.eu-west-1.amazonaws.com/123456789012/events")
+	client, err := awscall.QueueClient(c, queueURL)
+	if err != nil {
+		return nil, err
 	}
-	region, regional := regionOf(u.Hostname())
-	if regional && region != c.Region {
-		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
-	}
-	client := sqs.NewFromConfig(whole(c), func(o *sqs.Options) {
-		// It would drop a whole batch for one message: Receive looks at each.
-		o.DisableMessageChecksumValidation = true
-		if o.BaseEndpoint == nil && !regional {
-			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
-		}
-	})
 	return &SQS{client: client, url: queueURL}, nil
-}
-
-// regionOf returns the region in the host of a queue at AWS, in each of the forms
-// that hosts have had.
-func regionOf(host string) (region string, ok bool) {
-	labels := strings.Split(host, ".")
-	switch {
-	case len(labels) < 4 || labels[2] != "amazonaws":
-		return "", false
-	case labels[0] == "sqs" || labels[0] == "sqs-fips":
-		return labels[1], true
-	}
-	return labels[0], labels[1] == "queue"
 }
 
 // Check asks whether the queue is there and may be used. Its error is one line
@@ -96,7 +75,7 @@ func (q *SQS) Check(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("SQS_QUEUE_URL: %s: %s", q.url, diagnosis(err))
+	return fmt.Errorf("SQS_QUEUE_URL: %s: %s", q.url, awscall.ExplainQueue(queuePermissions, err))
 }
 
 // Receive implements Queue.
@@ -109,7 +88,7 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {
-		return nil, explained(queuePermissions, "SQS", err)
+		return nil, awscall.ExplainQueue(queuePermissions, err)
 	}
 	messages := make([]Message, len(answer.Messages))
 	for i, m := range answer.Messages {
@@ -137,7 +116,7 @@ func (q *SQS) Waiting(ctx context.Context) (int, error) {
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name},
 	})
 	if err != nil {
-		return 0, explained("sqs:GetQueueAttributes on the queue", "SQS", err)
+		return 0, awscall.ExplainQueue("sqs:GetQueueAttributes on the queue", err)
 	}
 	n, err := strconv.Atoi(answer.Attributes[string(name)])
 	if err != nil {
@@ -154,7 +133,7 @@ func (q *SQS) Delete(ctx context.Context, batch []Message) (left []Message, err 
 	}
 	answer, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
 	if err != nil {
-		return batch, explained("sqs:DeleteMessage on the queue", "SQS", err)
+		return batch, awscall.ExplainQueue("sqs:DeleteMessage on the queue", err)
 	}
 	gone := make([]bool, len(batch))
 	for _, s := range answer.Successful {
@@ -168,35 +147,16 @@ func (q *SQS) Delete(ctx context.Context, batch []Message) (left []Message, err 
 		}
 	}
 	if len(left) > 0 {
-		err = errors.New("delete: " + failures(answer.Failed))
+		err = errors.New("delete: " + awscall.FailedEntries(answer.Failed))
 	}
 	return left, err
 }
 
 // ExtendVisibility implements Queue.
 func (q *SQS) ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
+	receipts := make([]string, len(batch))
 	for i, m := range batch {
-		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.Receipt), VisibilityTimeout: int32(d.Seconds()),
-		}
+		receipts[i] = m.Receipt
 	}
-	answer, err := q.client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries})
-	if err != nil {
-		return explained("sqs:ChangeMessageVisibility on the queue", "SQS", err)
-	}
-	if len(answer.Failed) > 0 {
-		return errors.New("extend visibility: " + failures(answer.Failed))
-	}
-	return nil
-}
-
-func failures(failed []types.BatchResultErrorEntry) string {
-	if len(failed) == 0 {
-		return "some messages are missing in the answer"
-	}
-	return fmt.Sprintf("%d messages failed, one with %s", len(failed), aws.ToString(failed[0].Code))
+	return awscall.SetVisibility(ctx, q.client, q.url, receipts, d)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/awscall"
 )
 
 // Errors of StepFunctions that callers decide on.
@@ -55,7 +56,7 @@ type StepFunctions struct {
 func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
 		// A call that is repeated unseen would be beyond the budget.
-		client:  sfn.NewFromConfig(whole(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
+		client:  sfn.NewFromConfig(awscall.WithReadOnlyBody(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
 		decoder: Decoder{Owner: owner},
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions; none is made for a poll.",
@@ -84,7 +85,7 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = describedOutput(out)
 	case e.Terminal():
-		e.Error = clip(oneLine(aws.ToString(out.Error)), maxErrorName)
+		e.Error = awscall.Clip(awscall.OneLine(aws.ToString(out.Error)), maxErrorName)
 		e.ErrorMessage = ErrorMessage(e.Status, e.Error, aws.ToString(out.Cause))
 	}
 	e.Owner, e.InputType = s.decoder.registers(jsontext.Value(aws.ToString(out.Input)))
@@ -188,7 +189,7 @@ func classified(err error) error {
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return errors.New(trouble("states:DescribeExecution and states:ListExecutions", err))
+		return errors.New(awscall.ExplainError("states:DescribeExecution and states:ListExecutions", err))
 	}
 	code := api.ErrorCode()
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
@@ -200,5 +201,5 @@ func classified(err error) error {
 	case strings.Contains(code, "AccessDenied"):
 		return fmt.Errorf("%w (%s); grant states:DescribeExecution and states:ListExecutions, and kms:Decrypt where the state machine is encrypted", ErrDenied, code)
 	}
-	return fmt.Errorf("%s: %s", code, oneLine(api.ErrorMessage()))
+	return fmt.Errorf("%s: %s", code, awscall.OneLine(api.ErrorMessage()))
 }

@@ -79,3 +79,16 @@ func TestOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 		})
 	}
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAnAnswerOfStepFunctionsIsNotCutOff: each client has the fix of the SDK.
+func TestAnAnswerOfStepFunctionsIsNotCutOff(t *testing.T) {
+	t.Parallel()
+	_, _ = NewStepFunctions(awstest.LateLook(t), nil, nil).Describe(t.Context(), cache.ARN("arn:aws:states:eu-west-1:000000000000:execution:P:x"), ToAudit)
+}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/httpapi/client"
-	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 // completed are the values of flags that can be told beforehand.
@@ -18,7 +18,7 @@ var completed = map[string][]string{
 	"for":                {string(client.All), string(client.Any), string(client.FirstFailure)},
 	"redis-replica-acks": {"auto", "0", "1", "2"},
 	"redis-url":          {"redis://localhost:6379", "redis+cluster://", "redis+sentinel://"},
-	"event-bus":          {ingest.DefaultBus},
+	"event-bus":          {operate.DefaultBus},
 }
 
 // completeValues has a shell offer the values of arguments and flags where they are

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 const moveEvery = time.Second // the progress of a redrive is asked for
@@ -34,18 +34,18 @@ func dlqCommand() *cobra.Command {
 }
 
 // kinds are the names of dead-letter queues.
-var kinds = []string{ingest.OfConsumer, ingest.OfRule}
+var kinds = []string{operate.OfConsumer, operate.OfRule}
 
 // oneOrBoth takes the name of a dead-letter queue, or none for both.
 func oneOrBoth(_ *cobra.Command, args []string) error {
 	if len(args) > 1 || len(args) == 1 && !slices.Contains(kinds, args[0]) {
-		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", ingest.OfConsumer, ingest.OfRule))
+		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", operate.OfConsumer, operate.OfRule))
 	}
 	return nil
 }
 
 // withDeadLetters runs f on the dead-letter queues that are meant.
-func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ingest.Operator, []ingest.DeadLetters) error) error {
+func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*operate.Operator, []operate.DeadLetters) error) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
 	defer cancel()
 	config, o, err := openOperator(ctx, cmd)
@@ -57,7 +57,7 @@ func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ing
 		return interrupted(cmd.Context(), err)
 	}
 	if len(args) == 1 {
-		all = slices.DeleteFunc(all, func(d ingest.DeadLetters) bool { return d.Kind != args[0] })
+		all = slices.DeleteFunc(all, func(d operate.DeadLetters) bool { return d.Kind != args[0] })
 		if len(all) == 0 {
 			return couldNotAsk(fmt.Errorf("there is no dead-letter queue of the %s; statusctl provision makes one", args[0]))
 		}
@@ -67,10 +67,10 @@ func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ing
 
 // shownLetters is a dead-letter queue as --json prints it.
 type shownLetters struct {
-	Kind     string              `json:"of"`
-	Name     string              `json:"queue"`
-	Count    int                 `json:"messages"`
-	Messages []ingest.DeadLetter `json:"shown"`
+	Kind     string               `json:"of"`
+	Name     string               `json:"queue"`
+	Count    int                  `json:"messages"`
+	Messages []operate.DeadLetter `json:"shown"`
 }
 
 func dlqListCommand(rule *string) *cobra.Command {
@@ -87,7 +87,7 @@ func dlqListCommand(rule *string) *cobra.Command {
 			if most < 0 || most > 1000 {
 				return couldNotAsk(errors.New("--max: must be 0 to 1000"))
 			}
-			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+			return withDeadLetters(cmd, *rule, args, func(o *operate.Operator, all []operate.DeadLetters) error {
 				shown := make([]shownLetters, len(all))
 				for i, d := range all {
 					letters, err := o.Look(cmd.Context(), d, most)
@@ -139,7 +139,7 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 		Example: "  statusctl dlq redrive rule",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+			return withDeadLetters(cmd, *rule, args, func(o *operate.Operator, all []operate.DeadLetters) error {
 				for _, d := range all {
 					if d.Messages == 0 {
 						_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s is empty\n", d.Name)
@@ -155,14 +155,14 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 	}
 }
 
-func redrive(cmd *cobra.Command, o *ingest.Operator, d ingest.DeadLetters) error {
+func redrive(cmd *cobra.Command, o *operate.Operator, d operate.DeadLetters) error {
 	bar := newProgress(cmd.OutOrStdout(), !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "messages"
 	err := o.Redrive(cmd.Context(), d, moveEvery, func(done, total int) {
 		bar.update(float64(done), float64(total), map[string]any{"queue": d.Name})
 	})
 	bar.end()
-	if cmd.Context().Err() != nil && d.Kind == ingest.OfConsumer {
+	if cmd.Context().Err() != nil && d.Kind == operate.OfConsumer {
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "SQS goes on moving them; statusctl dlq list counts what is left")
 	}
 	return err
@@ -177,7 +177,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 		Example: "  statusctl dlq purge consumer",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withDeadLetters(cmd, *rule, args, func(o *ingest.Operator, all []ingest.DeadLetters) error {
+			return withDeadLetters(cmd, *rule, args, func(o *operate.Operator, all []operate.DeadLetters) error {
 				if err := mayPurge(cmd, all, yes); err != nil {
 					return err
 				}
@@ -195,7 +195,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 	return cmd
 }
 
-func mayPurge(cmd *cobra.Command, all []ingest.DeadLetters, yes bool) error {
+func mayPurge(cmd *cobra.Command, all []operate.DeadLetters, yes bool) error {
 	if yes {
 		return nil
 	}

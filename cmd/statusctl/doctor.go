@@ -15,12 +15,13 @@ import (
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi"
 	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 const exitWrong = 1 // something is wrong with the set-up
 
 func doctorCommand() *cobra.Command {
-	var setUp ingest.SetUp
+	var setUp operate.SetUp
 	var rule string
 	var asJSON, dismiss bool
 	cmd := &cobra.Command{
@@ -63,11 +64,11 @@ func doctorCommand() *cobra.Command {
 	return cmd
 }
 
-func diagnoseAWS(ctx context.Context, setUp ingest.SetUp) []cache.Finding {
+func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []cache.Finding {
 	settings, err := ingest.LoadAWS(ctx)
-	var o *ingest.Operator
+	var o *operate.Operator
 	if err == nil {
-		o, err = ingest.NewOperator(settings, setUp.QueueURL)
+		o, err = operate.NewOperator(settings, setUp.QueueURL)
 	}
 	if err != nil {
 		return []cache.Finding{

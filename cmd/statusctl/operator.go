@@ -10,6 +10,7 @@ import (
 
 	"statuscache/cmd/internal/app"
 	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 // operatorLimit bounds verbs that do not wait for something at AWS.
@@ -23,13 +24,13 @@ func operatorFlags(cmd *cobra.Command, settings ...string) {
 }
 
 // wayOf is the way of the events that the settings name.
-func wayOf(config app.Config, rule string) ingest.Way {
-	return ingest.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
+func wayOf(config app.Config, rule string) operate.Way {
+	return operate.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
 }
 
 // openOperator reads statusd's settings and those of AWS. Verbs that have no flag
 // for the queue do not look at it.
-func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *ingest.Operator, error) {
+func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *operate.Operator, error) {
 	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 	if err != nil {
 		return config, nil, err
@@ -41,7 +42,7 @@ func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *ingest.
 	if err != nil {
 		return config, nil, err
 	}
-	o, err := ingest.NewOperator(settings, config.SQSQueueURL)
+	o, err := operate.NewOperator(settings, config.SQSQueueURL)
 	return config, o, err
 }
 

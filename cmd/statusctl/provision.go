@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cmd/internal/app"
-	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 func provisionCommand() *cobra.Command {
-	var plan ingest.Plan
+	var plan operate.Plan
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "provision --state-machine ARN...",
@@ -58,13 +58,13 @@ func provisionCommand() *cobra.Command {
 
 // provision tells of each step as it is done: on stderr, since the settings at the
 // end are to be evaluated by a shell; in a dry run, which has none, on stdout.
-func provision(ctx context.Context, cmd *cobra.Command, o *ingest.Operator, plan ingest.Plan, asJSON bool) error {
-	var steps []ingest.Step
+func provision(ctx context.Context, cmd *cobra.Command, o *operate.Operator, plan operate.Plan, asJSON bool) error {
+	var steps []operate.Step
 	out := cmd.ErrOrStderr()
 	if plan.DryRun {
 		out = cmd.OutOrStdout()
 	}
-	made, err := o.Provision(ctx, plan, func(s ingest.Step) {
+	made, err := o.Provision(ctx, plan, func(s operate.Step) {
 		steps = append(steps, s)
 		if !asJSON {
 			tellStep(out, s)
@@ -75,8 +75,8 @@ func provision(ctx context.Context, cmd *cobra.Command, o *ingest.Operator, plan
 	}
 	if asJSON {
 		return errors.Join(err, printJSON(cmd.OutOrStdout(), struct {
-			Steps []ingest.Step      `json:"steps"`
-			Made  ingest.Provisioned `json:"settings"`
+			Steps []operate.Step      `json:"steps"`
+			Made  operate.Provisioned `json:"settings"`
 		}{steps, made}))
 	}
 	if plan.DryRun {
@@ -87,7 +87,7 @@ func provision(ctx context.Context, cmd *cobra.Command, o *ingest.Operator, plan
 	return errors.Join(err, failed)
 }
 
-func tellStep(w io.Writer, s ingest.Step) {
+func tellStep(w io.Writer, s operate.Step) {
 	if s.Detail != "" {
 		s.Detail = "  (" + s.Detail + ")"
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cmd/internal/app"
-	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 
 // replayFlags are those of replay.
 type replayFlags struct {
-	order            ingest.ReplayOrder
+	order            operate.ReplayOrder
 	from, to, follow string
 	now, asJSON      bool
 	every            time.Duration
@@ -68,17 +68,17 @@ func replayCommand() *cobra.Command {
 }
 
 // start starts a replay once its events are in the archive.
-func (f *replayFlags) start(cmd *cobra.Command, o *ingest.Operator) error {
+func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 	now := time.Now()
 	if err := f.parse(now); err != nil {
 		return err
 	}
-	if ready := f.order.To.Add(ingest.ArchiveDelay); ready.After(now) {
+	if ready := f.order.To.Add(operate.ArchiveDelay); ready.After(now) {
 		say := func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 		if f.now {
-			say("warning: events of the last %v may not be in the archive yet, and are not replayed then", ingest.ArchiveDelay)
+			say("warning: events of the last %v may not be in the archive yet, and are not replayed then", operate.ArchiveDelay)
 		} else {
-			say("waiting until %s: events take some %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), ingest.ArchiveDelay)
+			say("waiting until %s: events take some %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), operate.ArchiveDelay)
 			select {
 			case <-cmd.Context().Done():
 				say("nothing was started")
@@ -127,11 +127,11 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 }
 
 // followReplay shows the progress of a replay until it ends.
-func followReplay(cmd *cobra.Command, config app.Config, o *ingest.Operator, f *replayFlags) error {
+func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f *replayFlags) error {
 	ctx, name := cmd.Context(), f.order.Name
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "minutes of events"
-	r, err := o.FollowReplay(ctx, name, f.every, func(r ingest.Replay) {
+	r, err := o.FollowReplay(ctx, name, f.every, func(r operate.Replay) {
 		bar.update(r.Done().Minutes(), r.To.Sub(r.From).Minutes(), map[string]any{"replay": name, "state": r.State})
 	})
 	bar.end()
@@ -152,7 +152,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *ingest.Operator, f *
 
 // leaveOrCancel asks what is to become of a replay when its follower is told to
 // end. Another Ctrl-C at the question ends the program and leaves the replay.
-func leaveOrCancel(cmd *cobra.Command, o *ingest.Operator, name string) error {
+func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()
 	if someoneThere() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), cancelLimit)

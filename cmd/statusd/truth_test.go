@@ -14,6 +14,7 @@ import (
 	"statuscache/ingest"
 	"statuscache/ingest/awstest"
 	"statuscache/ingest/localaws"
+	"statuscache/ingest/operate"
 	"statuscache/ingest/sqstest"
 )
 
@@ -30,7 +31,7 @@ type world struct {
 	queueURL string
 	machine  string
 	redis    *cachetest.Server
-	operator *ingest.Operator
+	operator *operate.Operator
 }
 
 func newWorld(t *testing.T, plot localaws.Plot) *world {
@@ -39,10 +40,10 @@ func newWorld(t *testing.T, plot localaws.Plot) *world {
 	w.endpoint, w.aws = sqstest.Local(t)
 	w.machine = w.aws.CreateStateMachine("Pipeline", plot)
 	var err error
-	if w.operator, err = ingest.NewOperator(awstest.Config(t, w.endpoint), ""); err != nil {
+	if w.operator, err = operate.NewOperator(awstest.Config(t, w.endpoint), ""); err != nil {
 		t.Fatal(err)
 	}
-	made, err := w.operator.Provision(t.Context(), ingest.Plan{Name: "events", StateMachines: []string{w.machine}}, func(ingest.Step) {})
+	made, err := w.operator.Provision(t.Context(), operate.Plan{Name: "events", StateMachines: []string{w.machine}}, func(operate.Step) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,11 +303,11 @@ func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 // replay has the archive of the last hour sent again.
 func (w *world) replay(name string) {
 	w.Helper()
-	order := ingest.ReplayOrder{Name: name, Archive: "events", QueueURL: w.queueURL, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Second)}
+	order := operate.ReplayOrder{Name: name, Archive: "events", QueueURL: w.queueURL, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Second)}
 	if err := w.operator.StartReplay(w.Context(), order); err != nil {
 		w.Fatal(err)
 	}
-	r, err := w.operator.FollowReplay(w.Context(), name, 50*time.Millisecond, func(ingest.Replay) {})
+	r, err := w.operator.FollowReplay(w.Context(), name, 50*time.Millisecond, func(operate.Replay) {})
 	if err != nil || !r.Completed() {
 		w.Fatalf("replay: %+v, %v", r, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 // banner is what a person needs to begin.
@@ -17,7 +17,7 @@ type banner struct {
 	out         io.Writer
 	api, admin  string
 	redis, aws  string
-	made        ingest.Provisioned
+	made        operate.Provisioned
 	keysFile    string
 	keys        keys
 	executedARN string

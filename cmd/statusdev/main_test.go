@@ -21,8 +21,8 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
-	"statuscache/ingest"
 	"statuscache/ingest/awstest"
+	"statuscache/ingest/operate"
 )
 
 func TestMain(m *testing.M) { apptest.Main(m, map[string]func(){"statusdev": main}) }
@@ -223,7 +223,7 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator, err := ingest.NewOperator(awstest.Config(t, env["AWS_ENDPOINT_URL"]), config.SQSQueueURL)
+	operator, err := operate.NewOperator(awstest.Config(t, env["AWS_ENDPOINT_URL"]), config.SQSQueueURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	setUp := ingest.SetUp{Way: ingest.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
+	setUp := operate.SetUp{Way: operate.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
 	findings := append(operator.Diagnose(t.Context(), setUp), c.Diagnose(t.Context())...)
 	if len(findings) < 20 {
 		t.Errorf("only %d findings", len(findings))

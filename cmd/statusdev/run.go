@@ -22,8 +22,8 @@ import (
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi"
-	"statuscache/ingest"
 	"statuscache/ingest/localaws"
+	"statuscache/ingest/operate"
 )
 
 type options struct {
@@ -161,17 +161,17 @@ func (l *localAWS) config() aws.Config {
 }
 
 // provision makes queues, rule and archive as statusctl provision does.
-func (l *localAWS) provision(ctx context.Context) (ingest.Provisioned, error) {
-	operator, err := ingest.NewOperator(l.config(), "")
+func (l *localAWS) provision(ctx context.Context) (operate.Provisioned, error) {
+	operator, err := operate.NewOperator(l.config(), "")
 	if err != nil {
-		return ingest.Provisioned{}, err
+		return operate.Provisioned{}, err
 	}
-	plan := ingest.Plan{Name: "status-events", StateMachines: []string{l.pipeline.machine}}
-	return operator.Provision(ctx, plan, func(ingest.Step) {})
+	plan := operate.Plan{Name: "status-events", StateMachines: []string{l.pipeline.machine}}
+	return operator.Provision(ctx, plan, func(operate.Step) {})
 }
 
 // settings returns the settings of statusd that make it run here.
-func settings(o options, made ingest.Provisioned, keysFile string) (app.Config, error) {
+func settings(o options, made operate.Provisioned, keysFile string) (app.Config, error) {
 	level := "warn"
 	if o.verbose {
 		level = "info"

@@ -12,6 +12,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/ingest"
+	"statuscache/ingest/operate"
 )
 
 // Role is what a process does.
@@ -49,7 +50,7 @@ var settings = []setting{
 
 	{"SQS_QUEUE_URL", "", "the queue that the events arrive in", parseQueueURL, nil},
 	{"OWNER_PATH", "", "where the input of an execution names its owner, such as tenantId; only if generate itself writes that field", parseOwnerPath, nil},
-	{"EVENT_BUS", ingest.DefaultBus, "name or ARN of the event bus that the rule is on, for the verbs of statusctl", parseEventBus, nil},
+	{"EVENT_BUS", operate.DefaultBus, "name or ARN of the event bus that the rule is on, for the verbs of statusctl", parseEventBus, nil},
 	{"STATE_MACHINES", "", "ARNs of our state machines, separated by commas; empty: all", parseStateMachines, nil},
 
 	{"JWT_ISSUER", "", "issuer of the access tokens that are let in", parseIssuer, nil},
@@ -154,7 +155,7 @@ func parseQueueURL(c *Config, s string) error {
 
 func parseEventBus(c *Config, s string) error {
 	c.EventBus = s
-	return ingest.CheckEventBus(s)
+	return operate.CheckEventBus(s)
 }
 
 func parseOwnerPath(c *Config, s string) error {

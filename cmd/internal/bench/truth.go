@@ -15,6 +15,7 @@ import (
 	"statuscache/cache"
 	"statuscache/ingest"
 	"statuscache/ingest/localaws"
+	"statuscache/ingest/operate"
 )
 
 // The load of the simulation.
@@ -79,7 +80,7 @@ type simulation struct {
 	machine string
 	cache   *cache.Cache
 	config  aws.Config
-	way     *ingest.Operator
+	way     *operate.Operator
 
 	right  map[string]string        // by ARN, the state that was last seen to be right
 	wrong  map[string]time.Duration // by ARN, for how long another one was told
@@ -121,10 +122,10 @@ func (b *bench) newSimulation(ctx context.Context, e localaws.Emission) (*simula
 // route makes the way of events as statusctl provision does.
 func (s *simulation) route(ctx context.Context, endpoint string) (err error) {
 	s.config = aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
-	if s.way, err = ingest.NewOperator(s.config, ""); err != nil {
+	if s.way, err = operate.NewOperator(s.config, ""); err != nil {
 		return err
 	}
-	_, err = s.way.Provision(ctx, ingest.Plan{Name: truthName, StateMachines: []string{s.machine}}, func(ingest.Step) {})
+	_, err = s.way.Provision(ctx, operate.Plan{Name: truthName, StateMachines: []string{s.machine}}, func(operate.Step) {})
 	s.queue = s.aws.CreateQueue(truthName, nil)
 	return err
 }
@@ -132,11 +133,11 @@ func (s *simulation) route(ctx context.Context, endpoint string) (err error) {
 // restore does what an operator does when Redis was emptied: a replay, and a backfill
 // for what the archive does not hold either.
 func (s *simulation) restore(ctx context.Context, begun time.Time) error {
-	order := ingest.ReplayOrder{Name: "restore", Archive: truthName, Rule: truthName, From: begun.Add(-time.Second), To: time.Now()}
+	order := operate.ReplayOrder{Name: "restore", Archive: truthName, Rule: truthName, From: begun.Add(-time.Second), To: time.Now()}
 	if err := s.way.StartReplay(ctx, order); err != nil {
 		return err
 	}
-	if _, err := s.way.FollowReplay(ctx, order.Name, time.Second, func(ingest.Replay) {}); err != nil {
+	if _, err := s.way.FollowReplay(ctx, order.Name, time.Second, func(operate.Replay) {}); err != nil {
 		return err
 	}
 	for s.queue.Depth().Total() > 0 && ctx.Err() == nil {

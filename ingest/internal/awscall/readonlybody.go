@@ -1,0 +1,38 @@
+package awscall
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// WithReadOnlyBody keeps the SDK from losing answers. It closes the body of a request as soon as
+// the answer begins, and net/http may not be done with sending it: a last look, which
+// finds nothing, is answered with an error where the body can write itself, and then
+// net/http cuts the connection while the answer is read. A batch of messages that is
+// lost that way stays hidden for half a minute. With a body that can only be read the
+// last look ends as it should. (aws/aws-sdk-go-v2 issues 1825 and 2737)
+func WithReadOnlyBody(c aws.Config) aws.Config {
+	c = c.Copy()
+	c.APIOptions = append(slices.Clone(c.APIOptions), func(stack *middleware.Stack) error {
+		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("OnlyReadTheBody", onlyRead), middleware.After)
+	})
+	return c
+}
+
+func onlyRead(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+	if request, ok := in.Request.(*smithyhttp.Request); ok {
+		if body, ok := request.GetStream().(io.ReadSeeker); ok {
+			only, err := request.SetStream(struct{ io.ReadSeeker }{body})
+			if err != nil {
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+			}
+			in.Request = only
+		}
+	}
+	return next.HandleFinalize(ctx, in)
+}

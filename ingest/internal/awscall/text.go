@@ -1,0 +1,39 @@
+package awscall
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText is how many characters of a text of AWS a message holds.
+const maxText = 256
+
+// Line makes a text fit for a message: one line of 256 characters at most.
+func Line(s string) string { return Clip(OneLine(s), maxText) }
+
+// OneLine turns white space and controls into single spaces.
+func OneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), isBreak), " ")
+}
+
+// isBreak is true for what may not stand in one line that people read: white
+// space, controls, and the marks that turn or break a line.
+func isBreak(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
+		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'
+}
+
+// Clip returns the first n characters of s.
+func Clip(s string, n int) string {
+	if len(s) <= n || utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}

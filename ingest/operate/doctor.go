@@ -1,0 +1,155 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/middleware"
+
+	"statuscache/cache"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+// SetUp is what Diagnose looks at.
+type SetUp struct {
+	Way
+	Archive       string // name; empty: one that holds the events
+	StateMachines []string
+}
+
+const (
+	diagnoseLimit = time.Minute
+	mostAWSSkew   = 5 * time.Second // AWS tells whole seconds
+)
+
+// Diagnose looks at everything between Step Functions and the queue. A check that
+// cannot be made because of another failure says so.
+func (o *Operator) Diagnose(ctx context.Context, s SetUp) []cache.Finding {
+	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
+	defer cancel()
+	d := &doctor{Operator: o, setUp: s, bus: busName(s.EventBus)}
+	if d.credentials(ctx) {
+		d.theQueue(ctx)
+		d.theRoute(ctx)
+		d.theArchive(ctx)
+		if len(s.StateMachines) == 0 {
+			d.unchecked("STATE_MACHINES is not set", "state machines")
+		}
+		for _, machine := range s.StateMachines {
+			d.stateMachine(ctx, machine)
+		}
+	}
+	return d.findings
+}
+
+// doctor is one run of Diagnose.
+type doctor struct {
+	*Operator
+	setUp    SetUp
+	findings []cache.Finding
+	bus      string   // name
+	queue    *queue   // nil: cannot be looked at
+	routes   []*route // that lead to the queue
+	change   []string // names of rules of others that have to be changed
+}
+
+func (d *doctor) fine(check, detail string) {
+	d.findings = append(d.findings, cache.Finding{Check: check, Detail: detail})
+}
+
+func (d *doctor) wrong(check, problem, cure string) {
+	d.findings = append(d.findings, cache.Finding{Check: check, Problem: problem, Cure: cure})
+}
+
+func (d *doctor) unchecked(why string, checks ...string) {
+	for _, check := range checks {
+		d.findings = append(d.findings, cache.NotChecked(check, why))
+	}
+}
+
+// provision is the command that mends most of what can be wrong. It finds the rules by
+// the queue. Rules that others have made it changes only by their names.
+func (d *doctor) provision() string {
+	words := []string{"statusctl provision"}
+	if name := lastPart(d.setUp.QueueURL); name != "" {
+		words = append(words, "--name", name)
+	}
+	if d.bus != DefaultBus {
+		words = append(words, "--event-bus", d.bus)
+	}
+	for _, rule := range d.change {
+		words = append(words, "--change-rule", rule)
+	}
+	for _, machine := range d.setUp.StateMachines {
+		words = append(words, "--state-machine", machine)
+	}
+	return strings.Join(words, " ")
+}
+
+func (d *doctor) credentials(ctx context.Context) bool {
+	const check = "AWS credentials"
+	found, err := d.config.Credentials.Retrieve(ctx)
+	if err != nil {
+		d.wrong(check, "there are none: "+awscall.Line(err.Error()), "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role")
+		d.unchecked("there are no AWS credentials", "queue", "rule", "archive", "state machines")
+		return false
+	}
+	d.fine(check, fmt.Sprintf("from %s, region %s", found.Source, d.config.Region))
+	return true
+}
+
+// theQueue looks at the queue that statusd reads.
+func (d *doctor) theQueue(ctx context.Context) {
+	rest := []string{"queue encryption", "queue backlog", "dead-letter queue"}
+	if d.setUp.QueueURL == "" {
+		d.wrong("queue", "SQS_QUEUE_URL is not set", "set SQS_QUEUE_URL to the queue that statusctl provision has made")
+		d.unchecked("SQS_QUEUE_URL is not set", rest...)
+		return
+	}
+	answer, err := d.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &d.setUp.QueueURL, AttributeNames: allAttributes})
+	switch {
+	case awscall.NotFound(err):
+		d.wrong("queue", "there is no queue "+d.setUp.QueueURL, d.provision()+", or check SQS_QUEUE_URL and AWS_REGION")
+	case err != nil:
+		d.unchecked(awscall.ExplainError("sqs:GetQueueAttributes", err), "queue")
+	default:
+		d.queue = &queue{d.setUp.QueueURL, answer.Attributes}
+		d.fine("queue", d.queue.arn())
+		d.clock(answer.ResultMetadata)
+		d.encryption()
+		d.backlog()
+		d.consumerDeadLetters(ctx)
+		return
+	}
+	d.unchecked("the queue cannot be looked at", rest...)
+}
+
+// clock compares our clock with that of AWS, which refuses calls that are minutes
+// off.
+func (d *doctor) clock(m middleware.Metadata) {
+	there, ok := awsmiddleware.GetServerTime(m)
+	here, answered := awsmiddleware.GetResponseAt(m)
+	if !ok || !answered {
+		return // a stand-in
+	}
+	if skew := here.Sub(there).Abs(); skew > mostAWSSkew {
+		d.wrong("clock", fmt.Sprintf("the clock of this machine and that of AWS are %v apart", skew.Round(time.Second)), "timedatectl set-ntp true")
+		return
+	}
+	d.fine("clock", "that of this machine agrees with AWS")
+}
+
+// stateMachine looks at what the audit and outputs left out of events need.
+func (d *doctor) stateMachine(ctx context.Context, arn string) {
+	check := "state machine " + lastPart(arn)
+	if problem, cure := d.listable(ctx, arn); problem != "" {
+		d.wrong(check, problem, cure)
+		return
+	}
+	d.describable(ctx, check, arn)
+}

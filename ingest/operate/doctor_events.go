@@ -1,0 +1,276 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+// Names of checks.
+const (
+	checkBus        = "event bus"
+	checkRule       = "rule"
+	checkPattern    = "rule pattern"
+	checkPolicy     = "queue policy"
+	checkTarget     = "target"
+	checkRuleDead   = "dead-letter queue of the rule"
+	checkRulePolicy = "policy of the rule's dead-letter queue"
+	checkArchive    = "archive"
+	checkArchived   = "archive pattern"
+)
+
+// theRoute looks at the rules that lead to the queue, their targets and what they need.
+func (d *doctor) theRoute(ctx context.Context) {
+	rest := []string{checkPattern, checkPolicy, checkTarget, checkRuleDead, checkRulePolicy}
+	if d.queue == nil {
+		d.unchecked("the queue cannot be looked at", append(rest, checkRule)...)
+		return
+	}
+	var err error
+	d.routes, err = d.routesOf(ctx, d.setUp.Way, d.queue)
+	if err == nil && len(d.routes) == 0 {
+		d.routes, err = d.routesOf(ctx, Way{EventBus: d.bus, Rule: cut(d.queue.name(), longestRule)}, d.queue)
+	}
+	switch {
+	case awscall.NotFound(err):
+		d.noRule(ctx)
+		d.unchecked("there is no rule", rest...)
+		return
+	case err != nil:
+		d.unchecked(err.Error(), append(rest, checkRule)...)
+		return
+	}
+	if checkOnBus(d.routes, d.bus) != nil {
+		d.wrong(checkBus, fmt.Sprintf("the rule that leads to the queue is %s, and EVENT_BUS is %s", namesOf(d.routes), d.bus), "set EVENT_BUS="+d.routes[0].bus)
+		d.bus = d.routes[0].bus
+	}
+	d.rules()
+	d.sendPolicy(checkPolicy, d.queue, d.routes)
+	d.targets(ctx)
+}
+
+// noRule tells of a rule that is not there, or of a bus.
+func (d *doctor) noRule(ctx context.Context) {
+	if _, err := d.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &d.bus}); awscall.NotFound(err) {
+		d.wrong(checkBus, "there is no event bus "+d.bus, "set EVENT_BUS to the bus that the rule is on, or make it: aws events create-event-bus --name "+d.bus)
+		d.unchecked("there is no such event bus", checkRule)
+		return
+	}
+	if d.setUp.Rule == "" {
+		d.wrong(checkRule, "no rule sends to the queue", d.provision())
+		return
+	}
+	others, err := d.routesTo(ctx, d.queue, d.bus)
+	if err == nil && len(others) > 0 {
+		d.wrong(checkRule, "there is no rule "+d.setUp.Rule, "leave --rule out: "+namesOf(others)+" leads to the queue")
+		return
+	}
+	d.wrong(checkRule, "there is no rule "+d.setUp.Rule, d.provision())
+}
+
+// rules judges what the rules send together: whether each status of each state machine
+// comes by one of them.
+func (d *doctor) rules() {
+	samples, err := samplesOf(d.setUp.StateMachines)
+	var m mending
+	if err == nil {
+		m, err = mend(d.routes, samples)
+	}
+	if r := m.route; r != nil && !r.ours() && len(m.missing) > 0 {
+		d.change = append(d.change, r.name())
+	}
+	for _, r := range d.routes {
+		if !r.ours() && len(r.lacks()) > 0 && !slices.Contains(d.change, r.name()) {
+			d.change = append(d.change, r.name())
+		}
+	}
+	d.enabled(m)
+	switch {
+	case len(d.setUp.StateMachines) == 0:
+		d.unchecked("STATE_MACHINES is not set, so what should match is not known", checkPattern)
+	case err != nil:
+		d.unchecked(err.Error(), checkPattern)
+	case len(m.missing) == 0:
+		d.fine(checkPattern, fmt.Sprintf("every status of %d state machines and their Map children comes", len(d.setUp.StateMachines)))
+	case m.why != nil:
+		d.wrong(checkPattern, "no rule sends "+nameSamples(m.missing),
+			fmt.Sprintf("change the event pattern of rule %s, which statusctl cannot since %v: aws events put-rule", m.route.shown(), m.why))
+	default:
+		d.wrong(checkPattern, "no rule sends "+nameSamples(m.missing), d.provision())
+	}
+}
+
+// enabled tells of a disabled rule that is needed. Where it is not known what is
+// needed, each is.
+func (d *doctor) enabled(m mending) {
+	off := m.route
+	if len(d.setUp.StateMachines) == 0 {
+		if i := slices.IndexFunc(d.routes, func(r *route) bool { return !r.enabled() }); i >= 0 {
+			off = d.routes[i]
+		}
+	}
+	if off == nil || off.enabled() {
+		d.fine(checkRule, namesOf(d.routes))
+		return
+	}
+	cure := "aws events enable-rule --name " + off.name()
+	if off.bus != DefaultBus {
+		cure += " --event-bus-name " + off.bus
+	}
+	d.wrong(checkRule, off.shown()+" is disabled", cure)
+}
+
+// targets looks at how each rule sends to the queue.
+func (d *doctor) targets(ctx context.Context) {
+	var fine []string
+	dead := map[string][]*route{}
+	for _, r := range d.routes {
+		switch {
+		case r.target == nil:
+			d.wrong(checkTarget, "rule "+r.shown()+" does not send to "+d.queue.arn(), d.provision())
+			d.unchecked("the rule does not send to the queue", checkRuleDead, checkRulePolicy)
+			return
+		case r.transforms():
+			d.wrong(checkTarget, "that of rule "+r.shown()+" changes the events, so they cannot be read", d.provision())
+		case r.via != "":
+			fine = append(fine, aws.ToString(r.target.Id)+" through "+r.via)
+			continue
+		default:
+			fine = append(fine, aws.ToString(r.target.Id))
+		}
+		dead[r.deadLetterARN()] = append(dead[r.deadLetterARN()], r)
+	}
+	if len(fine) == len(d.routes) {
+		d.fine(checkTarget, strings.Join(fine, ", "))
+	}
+	for _, arn := range slices.Sorted(maps.Keys(dead)) {
+		if arn == "" {
+			d.wrong(checkRuleDead, "rule "+namesOf(dead[arn])+" has none, so events that cannot be sent are lost", d.provision())
+			d.unchecked("there is no such queue", checkRulePolicy)
+			continue
+		}
+		if q := d.deadLetters(ctx, checkRuleDead, arn); q != nil {
+			d.sendPolicy(checkRulePolicy, q, dead[arn])
+		} else {
+			d.unchecked("the queue cannot be looked at", checkRulePolicy)
+		}
+	}
+}
+
+func (d *doctor) theArchive(ctx context.Context) {
+	a, name, err := d.findArchive(ctx)
+	switch {
+	case name == "":
+		d.unchecked("SQS_QUEUE_URL is not set", checkArchive, checkArchived)
+		return
+	case err != nil:
+		d.unchecked(err.Error(), checkArchive, checkArchived)
+		return
+	case a == nil:
+		d.wrong(checkArchive, "there is no archive "+name+", so nothing can be replayed", d.provision())
+		d.unchecked("there is no archive", checkArchived)
+		return
+	}
+	name = aws.ToString(a.ArchiveName)
+	switch a.State {
+	case eventtypes.ArchiveStateCreateFailed: // it holds nothing
+		d.wrong(checkArchive, fmt.Sprintf("%s could not be created: %s", name, awscall.OneLine(aws.ToString(a.StateReason))),
+			"aws events delete-archive --archive-name "+name+", then "+d.provision())
+	case eventtypes.ArchiveStateDisabled, eventtypes.ArchiveStateUpdateFailed:
+		d.wrong(checkArchive, fmt.Sprintf("%s is %s: %s", name, a.State, awscall.OneLine(aws.ToString(a.StateReason))),
+			"mend what aws events describe-archive --archive-name "+name+" names as the reason, often its key")
+	default:
+		d.fine(checkArchive, fmt.Sprintf("%s holds %d events", name, a.EventCount))
+	}
+	d.archived(aws.ToString(a.EventPattern))
+}
+
+// findArchive returns the archive that is named, or else the one that fits, and the name
+// it has or should have; empty: that is not known.
+func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, string, error) {
+	name := d.setUp.Archive
+	if name != "" || d.queue == nil {
+		name = cut(first(name, lastPart(d.setUp.QueueURL)), longestArchive)
+		if name == "" {
+			return nil, "", nil
+		}
+		a, err := d.archiveNamed(ctx, name)
+		return a, name, err
+	}
+	name = cut(d.queue.name(), longestArchive)
+	samples, err := samplesOf(d.setUp.StateMachines)
+	if err != nil {
+		return nil, name, err
+	}
+	busARN := strings.Replace(strings.TrimSuffix(d.queue.arn(), d.queue.name()), ":sqs:", ":events:", 1) + "event-bus/" + d.bus
+	a, err := d.archiveFor(ctx, busARN, name, samples)
+	return a, name, err
+}
+
+// archived looks at what an archive holds.
+func (d *doctor) archived(pattern string) {
+	samples, err := samplesOf(d.setUp.StateMachines)
+	var left []sample
+	if err == nil && pattern != "" {
+		left, err = unmatched([]string{pattern}, samples)
+	}
+	switch {
+	case pattern == "":
+		d.fine(checkArchived, "every event of the bus")
+	case len(d.setUp.StateMachines) == 0:
+		d.unchecked("STATE_MACHINES is not set, so what should match is not known", checkArchived)
+	case err != nil:
+		d.unchecked(err.Error(), checkArchived)
+	case len(left) > 0:
+		d.wrong(checkArchived, "it does not hold "+nameSamples(left), d.provision())
+	default:
+		d.fine(checkArchived, fmt.Sprintf("every status of %d state machines and their Map children is held", len(d.setUp.StateMachines)))
+	}
+}
+
+// listable asks whether the executions of a state machine may be listed.
+func (d *doctor) listable(ctx context.Context, machine string) (problem, cure string) {
+	const express = "it is an Express state machine, and those emit no events"
+	const standard = "use a Standard state machine, or take it out of STATE_MACHINES"
+	m, err := d.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
+	if err == nil && m.Type == sfntypes.StateMachineTypeExpress {
+		return express, standard
+	}
+	_, err = d.states.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &machine, MaxResults: 1})
+	switch {
+	case err == nil:
+		return "", ""
+	case awscall.HasCode(err, "StateMachineTypeNotSupported"):
+		return express, standard
+	case awscall.NotFound(err):
+		return "there is no such state machine", "check STATE_MACHINES, the account and AWS_REGION"
+	case awscall.Denied(err):
+		return "its executions may not be listed, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
+	}
+	return "not checked: " + awscall.ExplainError("states:ListExecutions", err), ""
+}
+
+// describable asks for an execution that never was: whoever may ask is told that.
+func (d *doctor) describable(ctx context.Context, check, machine string) {
+	execution := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":statusctl-doctor"
+	_, err := d.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
+	switch {
+	case err == nil || awscall.NotFound(err):
+		d.fine(check, "executions may be listed and described")
+	case awscall.Denied(err):
+		d.wrong(check, "its executions may not be described, so outputs left out of events stay out",
+			"grant states:DescribeExecution on "+strings.Replace(machine, ":stateMachine:", ":execution:", 1)+":*")
+	default:
+		d.unchecked(awscall.ExplainError("states:DescribeExecution", err), check)
+	}
+}

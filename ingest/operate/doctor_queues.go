@@ -1,0 +1,112 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+var allAttributes = []types.QueueAttributeName{types.QueueAttributeNameAll}
+
+const (
+	mostBacklog = 1000 // messages; with them the newest word is seconds old
+	awsOwnKey   = "alias/aws/sqs"
+)
+
+func (d *doctor) encryption() {
+	const check = "queue encryption"
+	switch key := d.queue.attributes[attrKey]; key {
+	case "":
+		d.fine(check, "by SQS itself, or none")
+	case awsOwnKey:
+		d.wrong(check, "it is encrypted with "+awsOwnKey+", which EventBridge may not use",
+			"aws sqs set-queue-attributes --queue-url "+d.queue.url+" --attributes KmsMasterKeyId=,SqsManagedSseEnabled=true")
+	default:
+		d.fine(check, "with "+key+"; its key policy must grant kms:Decrypt and kms:GenerateDataKey to "+eventsService)
+	}
+}
+
+// backlog judges by numbers: SQS tells the age of messages to CloudWatch only, and
+// receiving some would count against them.
+func (d *doctor) backlog() {
+	const check = "queue backlog"
+	waiting, hidden := d.queue.number(attrVisible), d.queue.number(attrHidden)
+	seen := fmt.Sprintf("%d messages wait, %d are being worked on", waiting, hidden)
+	if waiting <= mostBacklog {
+		d.fine(check, seen)
+		return
+	}
+	d.wrong(check, seen, "see that statusd runs with ROLE=all or ingest and read its log; run more of them if it is busy")
+}
+
+func (d *doctor) consumerDeadLetters(ctx context.Context) {
+	const check = "dead-letter queue"
+	arn := d.queue.deadLetterARN()
+	if arn == "" {
+		d.wrong(check, "the queue has no redrive policy, so a message that cannot be read comes back until it expires", d.provision())
+		return
+	}
+	d.deadLetters(ctx, check, arn)
+}
+
+// deadLetters looks at a dead-letter queue, and returns it if it can.
+func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
+	q, err := d.queueNamed(ctx, lastPart(arn))
+	switch {
+	case awscall.NotFound(err):
+		d.wrong(check, lastPart(arn)+" does not exist", d.provision())
+		return nil
+	case err != nil:
+		d.unchecked(err.Error(), check)
+		return nil
+	}
+	source := d.queue.number(attrRetention)
+	switch retention := q.number(attrRetention); {
+	case keepsTooShort(retention, source):
+		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h and the queue for %d h; age counts from the first sending, so they are gone when they arrive",
+			q.name(), retention/3600, source/3600), d.provision())
+	case q.messages() > 0:
+		d.wrong(check, fmt.Sprintf("%s holds %d messages", q.name(), q.messages()), "statusctl dlq list")
+	default:
+		d.fine(check, q.name()+" is empty")
+	}
+	return q
+}
+
+// sendPolicy looks at who may send to a queue, and whether rules may.
+func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
+	_, statements, err := parsePolicy(q.attributes[attrPolicy])
+	if err != nil {
+		d.wrong(check, err.Error(), "mend the policy of "+q.name()+", or remove it and run "+d.provision())
+		return
+	}
+	for _, r := range rules {
+		if r.via != "" {
+			continue // it is the topic that sends
+		}
+		v := judge(statements, sending{q.arn(), r.arn()})
+		switch {
+		case v.deny == yes:
+			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,
+				"change that statement so that it does not deny "+eventsService+", such as by the condition that aws:PrincipalIsAWSService is false")
+			return
+		case v.allow == no:
+			d.wrong(check, "the policy of "+q.name()+" does not let rule "+r.shown()+" send", d.provision())
+			return
+		case v.may() == unknown:
+			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
+				"; a statement of its own for the rule would tell", check)
+			return
+		}
+	}
+	if open := openTo(statements, q.arn()); len(open) > 0 {
+		d.wrong(check, "the policy of "+q.name()+" lets anybody send, by its statement "+strings.Join(open, ", "),
+			"remove that statement, then run "+d.provision())
+		return
+	}
+	d.fine(check, "lets the rule send to "+q.name())
+}

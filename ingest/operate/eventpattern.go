@@ -1,0 +1,189 @@
+package operate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/ingest"
+)
+
+// eventPattern is what a rule asks of an event, as far as we write it.
+type eventPattern struct {
+	Source     []string      `json:"source"`
+	DetailType []string      `json:"detail-type"`
+	Detail     patternDetail `json:"detail,omitzero"`
+}
+
+type patternDetail struct {
+	Status          []string         `json:"status,omitempty"`
+	StateMachineARN []jsontext.Value `json:"stateMachineArn,omitempty"`
+}
+
+// prefixOf matches a state machine and the children of its Distributed Maps, whose
+// machine is called {machine}/{label}.
+func prefixOf(machine string) jsontext.Value {
+	text, _ := json.Marshal(map[string]string{"prefix": machine}) // texts can always be marshalled
+	return text
+}
+
+// patternFor returns the pattern of all events of state machines.
+func patternFor(machines []string) string {
+	return writePattern(patternDetail{StateMachineARN: prefixesOf(machines)})
+}
+
+// patternOf returns the pattern of the events that samples stand for: it asks for no
+// other status, since other rules send those.
+func patternOf(samples []sample) string {
+	detail := patternDetail{StateMachineARN: prefixesOf(machinesOf(samples))}
+	if wanted := statusesOf(samples); len(wanted) < len(statuses) {
+		detail.Status = wanted
+	}
+	return writePattern(detail)
+}
+
+func writePattern(detail patternDetail) string {
+	text, _ := json.Marshal(&eventPattern{[]string{ingest.EventSource}, []string{ingest.EventDetailType}, detail}) // nothing in it can fail
+	return string(text)
+}
+
+func prefixesOf(machines []string) (prefixes []jsontext.Value) {
+	for _, machine := range machines {
+		prefixes = append(prefixes, prefixOf(machine))
+	}
+	return prefixes
+}
+
+func statusesOf(samples []sample) (all []string) {
+	for _, s := range samples {
+		if !slices.Contains(all, s.status) {
+			all = append(all, s.status)
+		}
+	}
+	return all
+}
+
+// widen returns a pattern that matches what the present one does and the samples that
+// it does not. Others' patterns keep every condition that can be kept; ours asks for
+// the state machine alone.
+func widen(present string, missing []sample, ours bool) (string, error) {
+	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, onlyMachines}
+	if ours {
+		steps = steps[len(steps)-1:]
+	}
+	for _, step := range steps {
+		text, err := step(present, missing)
+		if err != nil {
+			return "", err
+		}
+		if left, err := unmatched([]string{text}, missing); err != nil || len(left) == 0 {
+			return text, err
+		}
+	}
+	return "", errors.New("its event pattern cannot be widened")
+}
+
+func addStatuses(present string, missing []sample) (string, error) {
+	return editDetail(present, "status", func(list []jsontext.Value) []jsontext.Value {
+		for _, status := range statusesOf(missing) {
+			list = addOnce(list, jsontext.Value(`"`+status+`"`))
+		}
+		return list
+	})
+}
+
+func addMachines(present string, missing []sample) (string, error) {
+	return editDetail(present, "stateMachineArn", func(list []jsontext.Value) []jsontext.Value {
+		for _, prefix := range prefixesOf(machinesOf(missing)) {
+			list = addOnce(list, prefix)
+		}
+		return list
+	})
+}
+
+func addBoth(present string, missing []sample) (string, error) {
+	text, err := addStatuses(present, missing)
+	if err != nil {
+		return "", err
+	}
+	return addMachines(text, missing)
+}
+
+// onlyMachines drops every condition but that on the state machine, which no event
+// must fail for another reason.
+func onlyMachines(present string, missing []sample) (string, error) {
+	var p struct {
+		Source     []string `json:"source"`
+		DetailType []string `json:"detail-type"`
+		Detail     struct {
+			StateMachineARN []jsontext.Value `json:"stateMachineArn"`
+		} `json:"detail"`
+	}
+	if json.Unmarshal([]byte(present), &p) != nil ||
+		!slices.Equal(p.Source, []string{ingest.EventSource}) || !slices.Equal(p.DetailType, []string{ingest.EventDetailType}) {
+		return "", errors.New("it asks for other events too")
+	}
+	listed := p.Detail.StateMachineARN
+	if len(listed) == 0 { // every one, so far
+		return writePattern(patternDetail{}), nil
+	}
+	for _, prefix := range prefixesOf(machinesOf(missing)) {
+		listed = addOnce(listed, prefix)
+	}
+	return writePattern(patternDetail{StateMachineARN: listed}), nil
+}
+
+func addOnce(list []jsontext.Value, item jsontext.Value) []jsontext.Value {
+	if slices.ContainsFunc(list, func(have jsontext.Value) bool { return string(have) == string(item) }) {
+		return list
+	}
+	return append(list, item)
+}
+
+// editDetail changes the list of a field of detail, and nothing else. Where there is
+// none, nothing is changed.
+func editDetail(pattern, field string, edit func([]jsontext.Value) []jsontext.Value) (string, error) {
+	text, err := editMember([]byte(pattern), "detail", func(detail jsontext.Value) (jsontext.Value, error) {
+		return editMember(detail, field, func(v jsontext.Value) (jsontext.Value, error) {
+			var list []jsontext.Value
+			if err := json.Unmarshal(v, &list); err != nil {
+				return nil, fmt.Errorf("detail.%s: %w", field, err)
+			}
+			edited, err := json.Marshal(edit(list))
+			return edited, err
+		})
+	})
+	return string(text), err
+}
+
+// editMember changes the value of a member of an object, which keeps its order.
+func editMember(object jsontext.Value, name string, edit func(jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
+	in := jsontext.NewDecoder(bytes.NewReader(object))
+	if t, err := in.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil, errors.New("the event pattern is not an object")
+	}
+	var members []string
+	for in.PeekKind() != '}' {
+		key, err := in.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		text := string(key)
+		value, err := in.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if text == `"`+name+`"` {
+			if value, err = edit(value.Clone()); err != nil {
+				return nil, err
+			}
+		}
+		members = append(members, text+":"+string(value))
+	}
+	return jsontext.Value("{" + strings.Join(members, ",") + "}"), nil
+}

@@ -1,0 +1,124 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+// Names of attributes of a queue.
+const (
+	attrARN       = string(sqstypes.QueueAttributeNameQueueArn)
+	attrPolicy    = string(sqstypes.QueueAttributeNamePolicy)
+	attrRedrive   = string(sqstypes.QueueAttributeNameRedrivePolicy)
+	attrRetention = string(sqstypes.QueueAttributeNameMessageRetentionPeriod)
+	attrKey       = string(sqstypes.QueueAttributeNameKmsMasterKeyId)
+	attrVisible   = string(sqstypes.QueueAttributeNameApproximateNumberOfMessages)
+	attrHidden    = string(sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	attrDelayed   = string(sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed)
+)
+
+// Operator is what statusctl uses of AWS: it looks after the way that events take
+// from Step Functions into the queue.
+type Operator struct {
+	config aws.Config
+	queues *sqs.Client
+	events *eventbridge.Client
+	states *sfn.Client
+}
+
+// NewOperator returns an Operator for a region. queueURL, which may be empty, tells
+// where SQS is asked if that is not the region's own endpoint.
+func NewOperator(c aws.Config, queueURL string) (*Operator, error) {
+	c = awscall.WithReadOnlyBody(c)
+	o := &Operator{config: c, queues: sqs.NewFromConfig(c), events: eventbridge.NewFromConfig(c), states: sfn.NewFromConfig(c)}
+	if queueURL != "" {
+		var err error
+		if o.queues, err = awscall.QueueClient(c, queueURL); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// queue is what is known of a queue.
+type queue struct {
+	url        string
+	attributes map[string]string
+}
+
+func (q *queue) arn() string  { return q.attributes[attrARN] }
+func (q *queue) name() string { return lastPart(q.arn()) }
+
+// number returns an attribute that is a number, 0 if it is not set.
+func (q *queue) number(attribute string) int {
+	n, _ := strconv.Atoi(q.attributes[attribute])
+	return n
+}
+
+// messages counts all of them, those too that are hidden now.
+func (q *queue) messages() int {
+	return q.number(attrVisible) + q.number(attrHidden) + q.number(attrDelayed)
+}
+
+// deadLetterARN returns the queue that messages go to that are received too often.
+func (q *queue) deadLetterARN() string {
+	var p struct {
+		Target string         `json:"deadLetterTargetArn"`
+		Count  jsontext.Value `json:"maxReceiveCount"`
+	}
+	_ = json.Unmarshal([]byte(q.attributes[attrRedrive]), &p) // none: no queue
+	return p.Target
+}
+
+// queueAt reads the queue of a URL. Of one that is not there the error is awscall.NotFound.
+func (o *Operator) queueAt(ctx context.Context, url string) (*queue, error) {
+	answer, err := o.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return nil, awscall.WithPermission("sqs:GetQueueAttributes", err)
+	}
+	return &queue{url, answer.Attributes}, nil
+}
+
+// queueNamed reads the queue of a name.
+func (o *Operator) queueNamed(ctx context.Context, name string) (*queue, error) {
+	answer, err := o.queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+	if err != nil {
+		return nil, awscall.WithPermission("sqs:GetQueueUrl", err)
+	}
+	return o.queueAt(ctx, aws.ToString(answer.QueueUrl))
+}
+
+// lastPart returns the name at the end of an ARN.
+func lastPart(arn string) string {
+	return arn[strings.LastIndexAny(arn, ":/")+1:]
+}
+
+// errNoQueue is for verbs that need one.
+var errNoQueue = errors.New("SQS_QUEUE_URL: not set; set it to the URL of the queue that statusd reads")
+
+// ours reads the queue of a URL for a verb that needs it.
+func (o *Operator) ours(ctx context.Context, url string) (*queue, error) {
+	if url == "" {
+		return nil, errNoQueue
+	}
+	q, err := o.queueAt(ctx, url)
+	if awscall.NotFound(err) {
+		return nil, fmt.Errorf("SQS_QUEUE_URL: %s: there is no such queue; statusctl provision makes one", url)
+	}
+	return q, err
+}

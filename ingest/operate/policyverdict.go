@@ -1,0 +1,217 @@
+package operate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// answer is what can be said of a condition without asking AWS. Of several that must
+// all hold the least is the answer of all, of alternatives the greatest.
+type answer int
+
+const (
+	no answer = iota
+	unknown
+	yes
+)
+
+func answerOf(is bool) answer {
+	if is {
+		return yes
+	}
+	return no
+}
+
+// not returns the answer to the opposite question.
+func (a answer) not() answer { return yes - a }
+
+// sending is the request of a rule that sends an event to a queue.
+type sending struct{ queue, rule string } // ARNs
+
+// context returns what AWS says of the request under a key in lower case. What it says
+// of keys that are not here is not known.
+func (q sending) context(key string) (values []string, known bool) {
+	switch key {
+	case "aws:sourcearn":
+		return []string{q.rule}, true
+	case "aws:sourceaccount":
+		return []string{arnPart(q.rule, 4)}, true
+	case "aws:securetransport", "aws:principalisawsservice":
+		return []string{"true"}, true
+	case "aws:principalservicename", "aws:principalservicenameslist":
+		return []string{eventsService}, true
+	case "aws:requestedregion":
+		return []string{arnPart(q.queue, 3)}, true
+	case "aws:resourceaccount":
+		return []string{arnPart(q.queue, 4)}, true
+	}
+	return nil, false
+}
+
+// arnPart returns a part of an ARN: 3 is the region and 4 the account.
+func arnPart(arn string, n int) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if n >= len(parts) {
+		return ""
+	}
+	return parts[n]
+}
+
+// verdict is what a policy says of a request.
+type verdict struct {
+	allow, deny answer
+	denies      string   // name of the statement that does, or may
+	depends     []string // keys of conditions of which the answer depends
+}
+
+// may is whether the request succeeds.
+func (v verdict) may() answer { return min(v.allow, v.deny.not()) }
+
+func judge(statements []statement, q sending) verdict {
+	v := verdict{allow: no, deny: no}
+	for i, s := range statements {
+		a := s.applies(q)
+		if a == unknown {
+			v.depends = append(v.depends, s.unknownKeys(q)...)
+		}
+		switch s.Effect {
+		case effectOfAllow:
+			v.allow = max(v.allow, a)
+		case effectOfDeny:
+			if a > v.deny {
+				v.deny, v.denies = a, s.name(i)
+			}
+		}
+	}
+	slices.Sort(v.depends)
+	v.depends = slices.Compact(v.depends)
+	return v
+}
+
+func (s statement) applies(q sending) answer { return min(s.about(q.queue), s.conditions(q)) }
+
+// about is whether a statement speaks of EventBridge sending to a queue.
+func (s statement) about(queue string) answer {
+	isAction := func(a string) bool { return glob(strings.ToLower(a), strings.ToLower(sendAction)) }
+	isQueue := func(r string) bool { return glob(r, queue) }
+	return answerOf(s.ofEventBridge() && either(s.Action, s.NotAction, isAction) && either(s.Resource, s.NotResource, isQueue))
+}
+
+// either reports whether one of those that are named is meant or, where others are
+// named, none of them.
+func either(named, others jsontext.Value, is func(string) bool) bool {
+	if len(others) > 0 {
+		return !slices.ContainsFunc(texts(others), is)
+	}
+	return slices.ContainsFunc(texts(named), is)
+}
+
+func (s statement) ofEventBridge() bool {
+	is := func(principal string) bool { return principal == allStatements || principal == eventsService }
+	if len(s.NotPrincipal) > 0 {
+		return !slices.ContainsFunc(principals(s.NotPrincipal), is)
+	}
+	return slices.ContainsFunc(principals(s.Principal), is)
+}
+
+// anybody reports whether a statement is about everybody.
+func (s statement) anybody() bool {
+	return len(s.NotPrincipal) > 0 || slices.Contains(principals(s.Principal), allStatements)
+}
+
+// principals returns whom a statement names, services and all alike.
+func principals(v jsontext.Value) []string {
+	if v.Kind() != '{' {
+		return texts(v)
+	}
+	var by map[string]jsontext.Value
+	_ = json.Unmarshal(v, &by) // what is not understood names nobody
+	return slices.Concat(texts(by["Service"]), texts(by["AWS"]), texts(by["*"]))
+}
+
+func (s statement) conditions(q sending) answer {
+	all := yes
+	for operator, keys := range s.Condition {
+		for key, values := range keys {
+			all = min(all, holds(operator, strings.ToLower(key), texts(values), q))
+		}
+	}
+	return all
+}
+
+// unknownKeys returns the keys of the conditions of which the answer is not known.
+func (s statement) unknownKeys(q sending) (keys []string) {
+	for operator, conditions := range s.Condition {
+		for key, values := range conditions {
+			if holds(operator, strings.ToLower(key), texts(values), q) == unknown {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+const (
+	ifExists    = "IfExists"
+	forAllOf    = "ForAllValues:"
+	forAnyOf    = "ForAnyValue:"
+	policyValue = "${" // begins what AWS puts a value in for
+)
+
+// comparisonOf returns how an operator compares. Those of dates, numbers and addresses
+// are about keys whose values are not known anyway.
+func comparisonOf(operator string) (matches func(pattern, value string) bool, negated bool) {
+	equal := func(pattern, value string) bool { return pattern == value }
+	switch operator {
+	case "StringEquals":
+		return equal, false
+	case "StringNotEquals":
+		return equal, true
+	case "StringEqualsIgnoreCase", "Bool":
+		return strings.EqualFold, false
+	case "StringNotEqualsIgnoreCase":
+		return strings.EqualFold, true
+	case "StringLike":
+		return glob, false
+	case "StringNotLike":
+		return glob, true
+	case "ArnEquals", "ArnLike":
+		return arnLike, false
+	case "ArnNotEquals", "ArnNotLike":
+		return arnLike, true
+	}
+	return nil, false
+}
+
+// arnLike compares the six parts of ARNs, each with wildcards.
+func arnLike(pattern, arn string) bool {
+	return slices.EqualFunc(strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6), glob)
+}
+
+// holds evaluates one key of a condition.
+func holds(operator, key string, patterns []string, q sending) answer {
+	values, known := q.context(key)
+	if !known || slices.ContainsFunc(patterns, func(p string) bool { return strings.Contains(p, policyValue) }) {
+		return unknown
+	}
+	if operator == "Null" { // whether the key is not there, and it is
+		return answerOf(slices.Contains(patterns, "false"))
+	}
+	operator = strings.TrimSuffix(operator, ifExists)
+	operator, all := strings.CutPrefix(operator, forAllOf)
+	operator = strings.TrimPrefix(operator, forAnyOf)
+	matches, negated := comparisonOf(operator)
+	if matches == nil {
+		return unknown
+	}
+	passes := func(value string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, value) }) != negated
+	}
+	if all {
+		return answerOf(!slices.ContainsFunc(values, func(v string) bool { return !passes(v) }))
+	}
+	return answerOf(slices.ContainsFunc(values, passes))
+}

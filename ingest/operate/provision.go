@@ -1,0 +1,229 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+// How long archived events are kept, in days. They hold inputs and outputs, and
+// replaying what RETENTION has let go is of no use.
+const archiveDays = 30
+
+// The longest names that EventBridge and SQS take.
+const (
+	longestRule    = 64
+	longestArchive = 48
+	longestQueue   = 80
+)
+
+// Plan says what Provision makes.
+type Plan struct {
+	Name          string   // of the queue, the rule and the archive
+	EventBus      string   // name or ARN; empty: the default one
+	StateMachines []string // ARNs; on the default bus of one region and account
+	ChangeRules   []string // names of rules that others have made, and that may be changed
+	DryRun        bool     // change nothing
+}
+
+// Step is one thing that Provision has seen to.
+type Step struct {
+	What   string  `json:"what"`
+	Name   string  `json:"name"`
+	Result Outlook `json:"result"`
+	Detail string  `json:"detail,omitempty"`
+}
+
+// Outlook is what became of a step, or would.
+type Outlook string
+
+// The outcomes of a step.
+const (
+	Created     Outlook = "created"
+	Changed     Outlook = "changed"
+	Fine        Outlook = "ok"
+	Unseen      Outlook = "not checked"
+	WouldCreate Outlook = "would create"
+	WouldChange Outlook = "would change"
+)
+
+// Provisioned is what statusd and statusctl need to know.
+type Provisioned struct {
+	Region        string   `json:"region"`
+	QueueURL      string   `json:"queueUrl"` // empty: not made yet, in a dry run
+	StateMachines []string `json:"stateMachines"`
+	EventBus      string   `json:"eventBus"` // name
+}
+
+// Provision makes or mends everything between Step Functions and the queue. It
+// adds to what others have put there and takes nothing away, so it can be run again
+// at any time. Rules are found by their targets, and where rules send all events to the
+// queue none is made beside them. A rule that others have made is left as it is unless
+// the plan names it. told hears of each step. Its error names what is missing; what was left as
+// it is makes an error as well, beside the settings.
+func (o *Operator) Provision(ctx context.Context, plan Plan, told func(Step)) (Provisioned, error) {
+	plan.EventBus = busName(plan.EventBus)
+	p := &provision{Operator: o, plan: plan, told: told}
+	if err := plan.check(o.config.Region); err != nil {
+		return Provisioned{}, err
+	}
+	for _, part := range []func(context.Context) error{
+		p.stateMachines, p.look, p.deadLetters, p.theQueue, p.rules, p.policies, p.targets, p.archive,
+	} {
+		if err := part(ctx); err != nil {
+			return Provisioned{}, err
+		}
+	}
+	made := Provisioned{o.config.Region, p.queue.url, plan.StateMachines, plan.EventBus}
+	if len(p.left) > 0 {
+		return made, errors.New(strings.Join(p.left, "\n"))
+	}
+	return made, nil
+}
+
+var planName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+func (p Plan) check(region string) error {
+	if !planName.MatchString(p.Name) {
+		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, longestQueue)
+	}
+	if len(p.StateMachines) == 0 {
+		return errors.New("--state-machine: none given; name the state machines whose executions are to be known")
+	}
+	place := func(arn string) string { return strings.Join(strings.SplitN(arn, ":", 6)[:5], ":") }
+	for _, machine := range p.StateMachines {
+		if parts := strings.Split(machine, ":"); len(parts) != 7 || parts[5] != "stateMachine" || parts[6] == "" {
+			return fmt.Errorf("--state-machine: %q is not the ARN of a state machine", machine)
+		} else if p.EventBus != DefaultBus {
+			continue // it gathers the events of any region and account
+		} else if parts[3] != region {
+			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, parts[3], region, parts[3])
+		}
+		if place(machine) != place(p.StateMachines[0]) {
+			return errors.New("--state-machine: the state machines are of several accounts; provision each account for itself, or name the bus that gathers their events with --event-bus")
+		}
+	}
+	return nil
+}
+
+// provision is one run of Provision.
+type provision struct {
+	*Operator
+	plan Plan
+	told func(Step)
+	left []string // what it may not do, a line each
+
+	place   string // of what is made: arn:partition:%s:region:account:
+	queue   *queue // url is empty until it is made
+	dead    *queue // of the consumer
+	routes  []*route
+	mending mending
+
+	ruleDeads []*queue // of rules that have one
+	ruleDead  *queue   // of rules that have none yet; nil: not needed
+}
+
+// do makes a change, unless this is a dry run, and tells of it.
+func (p *provision) do(s Step, change func() error) error {
+	if p.plan.DryRun {
+		s.Result = map[Outlook]Outlook{Created: WouldCreate, Changed: WouldChange}[s.Result]
+	} else if err := change(); err != nil {
+		return fmt.Errorf("%s %s: %w", s.What, s.Name, err)
+	}
+	p.told(s)
+	return nil
+}
+
+func (p *provision) fine(what, name string) { p.told(Step{What: what, Name: name, Result: Fine}) }
+
+// arn returns what the ARN of something in our region and account is.
+func (p *provision) arn(service, resource string) string {
+	return fmt.Sprintf(p.place, service) + resource
+}
+
+// ruleARN returns what the ARN of a rule on our bus is.
+func (p *provision) ruleARN(name string) string {
+	if p.plan.EventBus != DefaultBus {
+		name = p.plan.EventBus + "/" + name
+	}
+	return p.arn("events", "rule/"+name)
+}
+
+// may reports whether a rule may be changed.
+func (p *provision) may(r *route) bool {
+	return r.ours() || slices.Contains(p.plan.ChangeRules, r.name())
+}
+
+// leave notes what would have to be done to a rule that others have made.
+func (p *provision) leave(r *route, what string) {
+	p.left = append(p.left, fmt.Sprintf("rule %s was not made by statusctl provision, so it was left as it is; to have it changed (%s), add --change-rule %s", r.shown(), what, r.name()))
+}
+
+// look reads what is there, so that what others chose is kept.
+func (p *provision) look(ctx context.Context) error {
+	var err error
+	if p.place, err = p.placeOf(ctx); err != nil {
+		return err
+	}
+	if p.queue, err = p.find(ctx, p.plan.Name); err != nil {
+		return err
+	}
+	if p.routes, err = p.routesTo(ctx, p.queue, p.plan.EventBus); err != nil {
+		return err
+	}
+	if err := checkOnBus(p.routes, p.plan.EventBus); err != nil {
+		return err
+	}
+	if len(p.routes) == 0 {
+		if err := p.named(ctx); err != nil {
+			return err
+		}
+	}
+	samples, err := samplesOf(p.plan.StateMachines)
+	if err == nil {
+		p.mending, err = mend(p.routes, samples)
+	}
+	return err
+}
+
+// named takes the rule of our name, if there is one, though it does not lead to the
+// queue.
+func (p *provision) named(ctx context.Context) error {
+	r, err := p.routeOf(ctx, p.plan.EventBus, cut(p.plan.Name, longestRule), p.queue.arn())
+	switch {
+	case awscall.NotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case !p.may(r):
+		return fmt.Errorf("there is a rule %s that statusctl provision has not made and that does not send to the queue; to have it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
+	}
+	p.routes = []*route{r}
+	return nil
+}
+
+// placeOf returns the beginning of the ARNs of what is made. A bus that gathers events
+// of other accounts is in ours.
+func (p *provision) placeOf(ctx context.Context) (string, error) {
+	arn := p.plan.StateMachines[0]
+	if bus := p.plan.EventBus; bus != DefaultBus {
+		found, err := p.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus})
+		if awscall.NotFound(err) {
+			return "", fmt.Errorf("--event-bus: there is no event bus %s in this region; make it, and let the other accounts send to it", bus)
+		}
+		if err != nil {
+			return "", awscall.WithPermission("events:DescribeEventBus", err)
+		}
+		arn = aws.ToString(found.Arn)
+	}
+	parts := strings.SplitN(arn, ":", 6)
+	return strings.Join([]string{parts[0], parts[1], "%s", parts[3], parts[4], ""}, ":"), nil
+}

@@ -1,0 +1,196 @@
+package operate
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	sendAction     = "sqs:SendMessage"
+	eventsService  = "events.amazonaws.com"
+	policyVersion  = "2012-10-17"
+	ruleStatement  = "LetTheRuleSend"
+	sourceARN      = "aws:SourceArn"
+	allStatements  = "*"
+	effectOfAllow  = "Allow"
+	effectOfDeny   = "Deny"
+	arnEqualsInIAM = "ArnEquals"
+)
+
+// policy is the policy of a queue. Statements stay as they are.
+type policy struct {
+	Version   string           `json:"Version"`
+	ID        string           `json:"Id,omitempty"`
+	Statement []jsontext.Value `json:"Statement"`
+}
+
+// statement is what is understood of a statement.
+type statement struct {
+	SID          string                               `json:"Sid"`
+	Effect       string                               `json:"Effect"`
+	Principal    jsontext.Value                       `json:"Principal"`
+	NotPrincipal jsontext.Value                       `json:"NotPrincipal"`
+	Action       jsontext.Value                       `json:"Action"`
+	NotAction    jsontext.Value                       `json:"NotAction"`
+	Resource     jsontext.Value                       `json:"Resource"`
+	NotResource  jsontext.Value                       `json:"NotResource"`
+	Condition    map[string]map[string]jsontext.Value `json:"Condition"`
+}
+
+func parsePolicy(text string) (policy, []statement, error) {
+	p := policy{Version: policyVersion}
+	if text == "" {
+		return p, nil, nil
+	}
+	var raw struct {
+		policy
+		Statement jsontext.Value `json:"Statement"` // a list, or one alone
+	}
+	err := json.Unmarshal([]byte(text), &raw)
+	if err == nil && raw.Statement.Kind() == '{' {
+		raw.policy.Statement = []jsontext.Value{raw.Statement}
+	} else if err == nil {
+		err = json.Unmarshal(raw.Statement, &raw.policy.Statement)
+	}
+	if err != nil {
+		return p, nil, fmt.Errorf("the policy of the queue is not understood: %w", err)
+	}
+	statements := make([]statement, len(raw.policy.Statement))
+	for i, s := range raw.policy.Statement {
+		if err := json.Unmarshal(s, &statements[i]); err != nil {
+			return p, nil, fmt.Errorf("statement %d of the policy of the queue is not understood: %w", i+1, err)
+		}
+	}
+	raw.Version = first(raw.Version, policyVersion)
+	return raw.policy, statements, nil
+}
+
+// letRuleSend returns a policy that lets a rule send to a queue. It keeps every
+// statement that is there, and changes nothing if one lets the rule send for certain.
+// What a statement denies cannot be allowed by another.
+func letRuleSend(text, queue, rule string) (changedText string, changed bool, err error) {
+	p, statements, err := parsePolicy(text)
+	if err != nil {
+		return "", false, err
+	}
+	v := judge(statements, sending{queue, rule})
+	if v.allow == yes {
+		return text, false, nil
+	}
+	sid := ruleStatement
+	for n := 2; slices.ContainsFunc(statements, func(s statement) bool { return s.SID == sid }); n++ {
+		sid = fmt.Sprintf("%s%d", ruleStatement, n)
+	}
+	added, err := json.Marshal(map[string]any{
+		"Sid": sid, "Effect": effectOfAllow, "Principal": map[string]string{"Service": eventsService},
+		"Action": sendAction, "Resource": queue,
+		"Condition": map[string]any{arnEqualsInIAM: map[string]string{sourceARN: rule}},
+	}, json.Deterministic(true))
+	if err == nil {
+		p.Statement = append(p.Statement, added)
+		added, err = json.Marshal(&p)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("write the policy of the queue: %w", err)
+	}
+	return string(added), true, nil
+}
+
+// topics returns the ARNs of the SNS topics that the policy of a queue lets send, which
+// may be how events come.
+func (q *queue) topics() (arns []string) {
+	_, statements, err := parsePolicy(q.attributes[attrPolicy])
+	if err != nil {
+		return nil // whoever judges the policy tells
+	}
+	for _, s := range statements {
+		for _, keys := range s.Condition {
+			for key, values := range keys {
+				for _, arn := range texts(values) {
+					if s.Effect == effectOfAllow && strings.EqualFold(key, sourceARN) && strings.Contains(arn, ":sns:") && !strings.ContainsAny(arn, "*?$") {
+						arns = append(arns, arn)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(arns)
+	return slices.Compact(arns)
+}
+
+// openTo returns the names of statements by which anybody, or any rule of any
+// account, may send to a queue.
+func openTo(statements []statement, queue string) (sids []string) {
+	for i, s := range statements {
+		if s.Effect == effectOfAllow && s.about(queue) != no && !s.limited() {
+			sids = append(sids, s.name(i))
+		}
+	}
+	return sids
+}
+
+// name is how a statement, the one at i, is named to people.
+func (s statement) name(i int) string { return first(s.SID, fmt.Sprintf("number %d", i+1)) }
+
+// naming are the keys by which a condition names who may send.
+var naming = []string{
+	"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc",
+	"aws:sourcevpce", "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid",
+}
+
+// limited reports whether the conditions of a statement name somebody: a rule, an
+// account, an organisation. IfExists limits only those who bring the key.
+func (s statement) limited() bool {
+	for operator, keys := range s.Condition {
+		if strings.Contains(operator, "Not") || operator == "Null" || strings.HasSuffix(operator, ifExists) && s.anybody() {
+			continue
+		}
+		for key, values := range keys {
+			if slices.Contains(naming, strings.ToLower(key)) && !slices.Contains(texts(values), allStatements) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// texts returns a text or a list of them as a list. A truth value or a number stands
+// for its text.
+func texts(v jsontext.Value) (all []string) {
+	switch v.Kind() {
+	case '"':
+		var text string
+		_ = json.Unmarshal(v, &text) // a text, as has been seen
+		return []string{text}
+	case 't', 'f', '0':
+		return []string{string(v)}
+	case '[':
+		var list []jsontext.Value
+		_ = json.Unmarshal(v, &list) // what is not understood is no text
+		for _, item := range list {
+			if item.Kind() != '[' {
+				all = append(all, texts(item)...)
+			}
+		}
+	}
+	return all
+}
+
+// glob matches with * and ? as policies know them, where * matches slashes too.
+func glob(pattern, text string) bool {
+	plain := strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`)
+	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))
+	return ok && err == nil
+}

@@ -1,0 +1,170 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"statuscache/ingest/internal/awscall"
+)
+
+// ArchiveDelay is how long an event may take to reach the archive.
+const ArchiveDelay = 10 * time.Minute
+
+// ReplayOrder says what is to be replayed.
+type ReplayOrder struct {
+	Name     string    // of the replay, new
+	Archive  string    // name
+	QueueURL string    // whose rules hear it
+	Rule     string    // name, of the archive's bus; empty: all that send to the queue
+	From, To time.Time // of the events
+}
+
+// Replay is how far a replay has come.
+type Replay struct {
+	Name     string
+	State    string // as EventBridge says, such as RUNNING
+	Reason   string // of the state, may be empty
+	From, To time.Time
+	Last     time.Time // event time up to which events were replayed; zero: none yet
+}
+
+// Ended reports whether nothing more will be replayed.
+func (r Replay) Ended() bool {
+	switch types.ReplayState(r.State) {
+	case types.ReplayStateCompleted, types.ReplayStateFailed, types.ReplayStateCancelled:
+		return true
+	}
+	return false
+}
+
+// Completed reports whether everything was replayed.
+func (r Replay) Completed() bool { return r.State == string(types.ReplayStateCompleted) }
+
+// Done returns how much of the range was replayed.
+func (r Replay) Done() time.Duration {
+	if r.Completed() {
+		return r.To.Sub(r.From)
+	}
+	if r.Last.IsZero() {
+		return 0
+	}
+	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
+}
+
+// StartReplay has the events of an archive sent again, to the rules of our queue and
+// to no others.
+func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
+	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.Archive})
+	if awscall.NotFound(err) {
+		return fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", r.Archive)
+	} else if err != nil {
+		return awscall.WithPermission("events:DescribeArchive", err)
+	}
+	rules, err := o.hearers(ctx, r, busName(aws.ToString(archive.EventSourceArn)))
+	if err != nil {
+		return err
+	}
+	_, err = o.events.StartReplay(ctx, &eventbridge.StartReplayInput{
+		ReplayName: &r.Name, EventSourceArn: archive.ArchiveArn, EventStartTime: &r.From, EventEndTime: &r.To,
+		Destination: &types.ReplayDestination{
+			Arn:        archive.EventSourceArn,
+			FilterArns: rules, // without them every rule of the bus fires again
+		},
+	})
+	return awscall.WithPermission("events:StartReplay", err)
+}
+
+// hearers returns the ARNs of the rules that are to hear a replay. A replay stays on
+// the bus of its archive.
+func (o *Operator) hearers(ctx context.Context, r ReplayOrder, bus string) (arns []string, err error) {
+	if r.Rule != "" {
+		found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &r.Rule, EventBusName: &bus})
+		if awscall.NotFound(err) {
+			return nil, fmt.Errorf("there is no rule %s on event bus %s; without --rule all that send to the queue hear the replay", r.Rule, bus)
+		} else if err != nil {
+			return nil, awscall.WithPermission("events:DescribeRule", err)
+		}
+		return []string{aws.ToString(found.Arn)}, nil
+	}
+	q, err := o.ours(ctx, r.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := o.routesOn(ctx, q, bus)
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range routes {
+		arns = append(arns, route.arn())
+	}
+	if len(arns) == 0 {
+		return nil, fmt.Errorf("no rule on event bus %s, where the archive %s is, sends to the queue; statusctl doctor says what is wrong", bus, r.Archive)
+	}
+	return arns, nil
+}
+
+// Replay tells how far a replay has come.
+func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
+	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
+	if awscall.NotFound(err) {
+		return Replay{}, awscall.WithText("there is no replay "+name+" in this region", err)
+	} else if err != nil {
+		return Replay{}, awscall.WithPermission("events:DescribeReplay", err)
+	}
+	return Replay{
+		Name: name, State: string(r.State), Reason: awscall.OneLine(aws.ToString(r.StateReason)),
+		From: aws.ToTime(r.EventStartTime), To: aws.ToTime(r.EventEndTime), Last: aws.ToTime(r.EventLastReplayedTime),
+	}, nil
+}
+
+// CancelReplay ends a replay; what was sent stays sent.
+func (o *Operator) CancelReplay(ctx context.Context, name string) error {
+	_, err := o.events.CancelReplay(ctx, &eventbridge.CancelReplayInput{ReplayName: &name})
+	return awscall.WithPermission("events:CancelReplay", err)
+}
+
+// FollowReplay asks again and again how far a replay has come, tells, and returns
+// when it has ended. It bears a few failures in a row, since the replay goes on
+// whether it is asked or not.
+func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, told func(Replay)) (Replay, error) {
+	return follow(ctx, every, func() (Replay, bool, error) {
+		r, err := o.Replay(ctx, name)
+		if err == nil {
+			told(r)
+		}
+		return r, r.Ended(), err
+	})
+}
+
+const mostFailures = 5 // in a row, of asking for progress
+
+// follow asks until it is told that all is done.
+func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for failures := 0; ; {
+		got, done, err := ask()
+		switch {
+		case ctx.Err() != nil:
+			return got, ctx.Err()
+		case err == nil && done:
+			return got, nil
+		case err == nil:
+			failures = 0
+		case failures == mostFailures || awscall.NotFound(err) || awscall.Denied(err):
+			return got, err
+		default:
+			failures++
+		}
+		select {
+		case <-ctx.Done():
+			return got, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package operate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"statuscache/ingest/internal/eventpattern"
+
+	"statuscache/ingest"
+	"statuscache/ingest/internal/awscall"
+)
+
+// sampleKind is a kind of event that must come into the queue. A pattern may ask for
+// whatever tells one kind from another.
+type sampleKind struct {
+	about    string
+	status   string
+	child    bool // of a Distributed Map
+	redrives int
+	leftOut  bool // input and output are too large
+	version  bool // started through a version of the state machine
+}
+
+// statuses are those that must come. PENDING_REDRIVE tells nothing that FAILED before it
+// and RUNNING after it do not tell.
+var statuses = []string{"RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+// sampleKinds are those of one state machine.
+func sampleKinds() (kinds []sampleKind) {
+	for _, status := range statuses {
+		kinds = append(kinds, sampleKind{about: status, status: status})
+	}
+	kinds = append(kinds,
+		sampleKind{about: "RUNNING after a redrive", status: "RUNNING", redrives: 1},
+		sampleKind{about: "FAILED after redrives", status: "FAILED", redrives: 2},
+		sampleKind{about: "SUCCEEDED with an output left out", status: "SUCCEEDED", leftOut: true},
+		sampleKind{about: "RUNNING through a version", status: "RUNNING", version: true},
+	)
+	for _, status := range statuses {
+		kinds = append(kinds, sampleKind{about: status + " of Map children", status: status, child: true})
+	}
+	return append(kinds, sampleKind{about: "RUNNING of Map children after a redrive", status: "RUNNING", child: true, redrives: 1})
+}
+
+// sample is an event of an execution that never was.
+type sample struct {
+	sampleKind
+	machine string // ARN
+	event   any    // as eventpattern has it
+}
+
+func samplesOf(machines []string) ([]sample, error) {
+	var all []sample
+	for _, machine := range machines {
+		for _, kind := range sampleKinds() {
+			event, err := eventpattern.Parse([]byte(kind.eventOf(machine)))
+			if err != nil {
+				return nil, fmt.Errorf("an event of %s: %w", machine, err)
+			}
+			all = append(all, sample{kind, machine, event})
+		}
+	}
+	return all, nil
+}
+
+// eventOf returns the event with all the keys that AWS sends.
+func (k sampleKind) eventOf(machine string) string {
+	const name, started = "3f0a6c1e-5d2b-4c8f-9e57-0d6f4c9a7b21", 1767225600000
+	parts := strings.SplitN(machine, ":", 7) // arn:aws:states:region:account:stateMachine:name
+	var version any
+	if k.version {
+		version = machine + ":1"
+	}
+	if k.child {
+		machine += "/Map"
+	}
+	execution := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
+	detail := map[string]any{
+		"executionArn": execution, "stateMachineArn": machine, "name": name, "status": k.status,
+		"startDate": started, "stopDate": nil, "input": "{}", "inputDetails": map[string]bool{"included": !k.leftOut},
+		"output": nil, "outputDetails": nil, "error": nil, "cause": nil, "stateMachineVersionArn": version, "stateMachineAliasArn": nil,
+		"redriveCount": k.redrives, "redriveDate": nil, "redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": nil,
+	}
+	if k.redrives > 0 {
+		detail["redriveDate"] = started + 60000
+	}
+	if k.leftOut {
+		detail["input"] = nil
+	}
+	if k.status != "RUNNING" {
+		detail["stopDate"] = started + 90000
+	}
+	switch k.status {
+	case "SUCCEEDED":
+		detail["outputDetails"] = map[string]bool{"included": !k.leftOut}
+		if !k.leftOut {
+			detail["output"] = "{}"
+		}
+	case "FAILED", "TIMED_OUT", "ABORTED":
+		detail["redriveStatus"] = "REDRIVABLE"
+	}
+	if k.status == "FAILED" {
+		detail["error"], detail["cause"] = "States.TaskFailed", "it failed"
+	}
+	text, _ := json.Marshal(map[string]any{ // texts and numbers can always be marshalled
+		"version": "0", "id": "00000000-0000-0000-0000-000000000000",
+		"source": ingest.EventSource, "detail-type": ingest.EventDetailType,
+		"region": parts[3], "account": parts[4], "time": "2026-01-01T00:00:00Z", "resources": []string{execution},
+		"detail": detail,
+	})
+	return string(text)
+}
+
+// unmatched returns the samples that none of the patterns matches.
+func unmatched(patterns []string, samples []sample) ([]sample, error) {
+	compiled := make([]*eventpattern.Pattern, len(patterns))
+	for i, text := range patterns {
+		var err error
+		if compiled[i], err = eventpattern.Compile(text); err != nil {
+			return nil, fmt.Errorf("the event pattern %s is not understood: %w", awscall.Line(text), err)
+		}
+	}
+	var left []sample
+	for _, s := range samples {
+		if !slices.ContainsFunc(compiled, func(p *eventpattern.Pattern) bool { return p.Matches(s.event) }) {
+			left = append(left, s)
+		}
+	}
+	return left, nil
+}
+
+// nameSamples says which events samples stand for, in few words.
+func nameSamples(samples []sample) string {
+	machines := machinesOf(samples)
+	first := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return s.machine != machines[0] })
+	var children, own []string
+	for _, s := range first {
+		if s.child {
+			children = append(children, s.about)
+		} else {
+			own = append(own, s.about)
+		}
+	}
+	total := len(sampleKinds())
+	text := strings.Join(append(own, children...), ", ") + " of " + machines[0]
+	switch {
+	case len(first) == total:
+		text = "the events of " + machines[0]
+	case len(own) == 0 && len(children) == len(statuses)+1:
+		text = "the events of " + machines[0] + "'s Map children"
+	}
+	if more := len(machines) - 1; more > 0 {
+		text += fmt.Sprintf(" and events of %d other state machines", more)
+	}
+	return text
+}
+
+// machinesOf returns the state machines of samples, each once.
+func machinesOf(samples []sample) (machines []string) {
+	for _, s := range samples {
+		if !slices.Contains(machines, s.machine) {
+			machines = append(machines, s.machine)
+		}
+	}
+	return machines
+}
