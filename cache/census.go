@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Census is what a look at some executions found: the newest of each partition, and
-// those that are only registered. It is a sample, so that it costs the same however
-// many there are.
+// Census is what a look at some executions found: the newest of each partition that are
+// a minute old, and those that are only registered. It is a sample, so that it costs the
+// same however many there are.
 type Census struct {
 	Looked    int // executions that were heard of, a minute ago at least
 	Ownerless int // of these, those that only operators may read
@@ -45,7 +45,7 @@ func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s C
 	var newest, running [partitionCount]*redis.StringSliceCmd
 	for i := range c.names.partitions {
 		p := &c.names.partitions[i]
-		newest[i] = pipe.ZRevRange(ctx, p.recent, 0, censusNewest-1)
+		newest[i] = pipe.ZRevRangeByScore(ctx, p.recent, &redis.ZRangeBy{Min: "-inf", Max: score(now.Add(-censusSettled)), Count: censusNewest})
 		running[i] = pipe.ZRangeByScore(ctx, p.running, &redis.ZRangeBy{
 			Min: score(now.Add(-censusLook)), Max: score(now.Add(-unheardAfter)), Count: censusRunning,
 		})
@@ -121,12 +121,14 @@ func (c *Cache) diagnoseOwners(ctx context.Context, reached bool) Finding {
 	switch {
 	case err != nil:
 		return NotChecked(name, err.Error())
+	case s.Looked == 0:
+		return Undecided(name, "no execution is known that was first seen more than a minute ago")
 	case s.MostAreOwnerless():
 		return Finding{
 			Check:   name,
-			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that nobody but an operator may read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
+			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
 			Cure:    "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
 		}
 	}
-	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have none", s.Ownerless, s.Looked)}
+	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have no owner", s.Ownerless, s.Looked)}
 }

@@ -14,27 +14,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Finding is what a check of the set-up has found.
-type Finding struct {
-	Check   string `json:"check"`            // what was looked at
-	Detail  string `json:"detail,omitempty"` // what was seen
-	Problem string `json:"problem,omitempty"`
-	Cure    string `json:"cure,omitempty"` // of the problem
-}
-
-const notChecked = "not checked: "
-
-// NotChecked returns the finding of a check that could not be made.
-func NotChecked(check, why string) Finding {
-	return Finding{Check: check, Problem: notChecked + why}
-}
-
-// OK reports whether a check was made and found nothing wrong.
-func (f Finding) OK() bool { return f.Problem == "" }
-
-// Unchecked reports whether a check could not be made.
-func (f Finding) Unchecked() bool { return strings.HasPrefix(f.Problem, notChecked) }
-
 // Bounds of what counts as healthy.
 const (
 	diagnoseLimit = 5 * time.Second
@@ -88,6 +67,8 @@ type primary struct {
 	info info
 	skew time.Duration // its clock minus ours
 	save saving
+
+	missed *replicasError // what its missing replica means; nil: it misses none
 }
 
 func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
@@ -107,10 +88,11 @@ func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 			return fmt.Errorf("ask Redis for the time: %w", err)
 		}
 		here := asked.Add(time.Since(asked) / 2)
+		missed, err := c.primaries.missed(ctx, node, info, there)
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, primary{node.Options().Addr, info, there.Sub(here), savingOf(ctx, node)})
-		return nil
+		all = append(all, primary{node.Options().Addr, info, there.Sub(here), savingOf(ctx, node), missed})
+		return err
 	})
 	return all, err
 }
@@ -119,13 +101,16 @@ func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 type saving int
 
 const (
-	savingUnknown saving = iota // a managed Redis does not tell
+	savingUnknown   saving = iota // a managed Redis has no CONFIG
+	savingForbidden               // its user may not ask
 	savesNever
 	savesAtTimes
 )
 
 func savingOf(ctx context.Context, node *redis.Client) saving {
 	switch points, err := node.ConfigGet(ctx, "save").Result(); {
+	case err != nil && strings.Contains(err.Error(), "NOPERM"):
+		return savingForbidden
 	case err != nil || len(points) == 0:
 		return savingUnknown
 	case points["save"] == "":
@@ -143,26 +128,25 @@ type primaryCheck struct {
 var primaryChecks = []primaryCheck{
 	{"Redis version", (*Cache).diagnoseVersion},
 	{"Redis eviction", diagnoseEviction},
-	{"Redis persistence", diagnosePersistence},
+	{"Redis persistence", (*Cache).diagnosePersistence},
 	{"Redis replicas", (*Cache).diagnoseReplicas},
 	{"Redis memory", diagnoseMemory},
 	{"Redis clock", diagnoseClock},
 }
 
-// worst returns the finding of the first primary that has a problem, else of the
-// last one.
-func worst(c *Cache, check primaryCheck, primaries []primary) Finding {
-	var f Finding
-	for _, p := range primaries {
-		f = check.look(c, p)
-		f.Check = check.name
-		if !f.OK() {
-			if len(primaries) > 1 {
-				f.Problem = p.addr + ": " + f.Problem
-			}
-			break
+// worst returns the finding that is worst, of several the first.
+func worst(c *Cache, check primaryCheck, primaries []primary) (f Finding) {
+	for i, p := range primaries {
+		found := check.look(c, p)
+		if i > 0 && found.gravity() <= f.gravity() {
+			continue
+		}
+		f = found
+		if len(primaries) > 1 && f.gravity() == mostGrave {
+			f.Problem = p.addr + ": " + f.Problem
 		}
 	}
+	f.Check = check.name
 	return f
 }
 
@@ -189,18 +173,27 @@ func (c *Cache) diagnoseVersion(p primary) Finding {
 		f.Cure = "run a newer Redis or Valkey"
 		return f
 	}
-	return Finding{Detail: cmp.Or(p.info["redis_version"], "not told")}
+	if p.info["redis_version"] == "" {
+		return Undecided("", "this Redis does not report its version")
+	}
+	return Finding{Detail: p.info["redis_version"]}
 }
 
 func diagnoseEviction(_ *Cache, p primary) Finding {
 	if err := p.info.checkEviction(); err != nil {
 		return unfit("", err)
 	}
-	return Finding{Detail: cmp.Or(p.info["maxmemory_policy"], "not told")}
+	if p.info["maxmemory_policy"] == "" {
+		return Undecided("", "this Redis does not report its maxmemory-policy")
+	}
+	return Finding{Detail: p.info["maxmemory_policy"]}
 }
 
-func diagnosePersistence(_ *Cache, p primary) Finding {
-	const log = "read the log of Redis and see that its disk is not full"
+func (c *Cache) diagnosePersistence(p primary) Finding {
+	const (
+		log    = "read the log of Redis and see that its disk is not full"
+		unseen = ", so it is not known whether snapshots are saved; there is no append-only file and no replica"
+	)
 	switch i := p.info; {
 	case i["aof_enabled"] == "1" && i["aof_last_write_status"] == "err":
 		return Finding{Problem: "the last write to the append-only file failed", Cure: log}
@@ -213,9 +206,12 @@ func diagnosePersistence(_ *Cache, p primary) Finding {
 	case i.number("connected_slaves") > 0:
 		return Finding{Detail: "none; the replicas hold a copy"}
 	case i["aof_enabled"] == "": // as from the Redis of a laptop, which ends with its process
-		return Finding{Detail: "not told"}
+		return Undecided("", "this Redis does not report whether it saves to disk")
 	case p.save == savingUnknown:
-		return NotChecked("", "this Redis does not tell whether it takes snapshots; there is no append-only file and no replica")
+		return Undecided("", "this Redis does not answer CONFIG GET"+unseen)
+	case p.save == savingForbidden:
+		user := c.address.user()
+		return Undecided("", fmt.Sprintf("the Redis user %s may not run CONFIG GET%s (ACL SETUSER %s +config|get allows it; statusd does not need it)", user, unseen, user))
 	}
 	return Finding{
 		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",
@@ -230,6 +226,9 @@ func (c *Cache) diagnoseReplicas(p primary) Finding {
 			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),
 			Cure:    "connect replicas, or set REDIS_REPLICA_ACKS=auto",
 		}
+	}
+	if p.missed != nil {
+		return unfit("", p.missed)
 	}
 	if n == 0 {
 		return Finding{Detail: "none; writes are confirmed by the primary alone"}

@@ -1,9 +1,12 @@
 package cache
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alicebob/miniredis/v2"
 
 	"statuscache/cache/cachetest"
 )
@@ -19,8 +22,9 @@ func problems(t *testing.T, o Options) (found []Finding, unchecked int) {
 	defer func() { _ = c.Close() }()
 	for _, f := range c.Diagnose(t.Context()) {
 		switch {
-		case f.Unchecked():
+		case f.Failed():
 			unchecked++
+		case f.Unchecked():
 		case !f.OK():
 			found = append(found, f)
 		case f.Check == "" || f.Detail == "":
@@ -78,10 +82,10 @@ func TestDiagnoseOnePrimary(t *testing.T) {
 	}{
 		"clock":            {diagnoseClock, primary{skew: -mostSkew}, true},
 		"clock behind":     {diagnoseClock, primary{skew: -mostSkew - 1}, false},
-		"snapshots":        {diagnosePersistence, primary{info: info{"rdb_saves": "1"}}, true},
-		"replicas hold it": {diagnosePersistence, primary{info: info{"rdb_saves": "0", "connected_slaves": "1"}}, true},
-		"append fails":     {diagnosePersistence, primary{info: info{"aof_enabled": "1", "aof_last_write_status": "err"}}, false},
-		"snapshot fails":   {diagnosePersistence, primary{info: info{"rdb_saves": "1", "rdb_last_bgsave_status": "err"}}, false},
+		"snapshots":        {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "1"}}, true},
+		"replicas hold it": {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "0", "connected_slaves": "1"}}, true},
+		"append fails":     {(*Cache).diagnosePersistence, primary{info: info{"aof_enabled": "1", "aof_last_write_status": "err"}}, false},
+		"snapshot fails":   {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "1", "rdb_last_bgsave_status": "err"}}, false},
 		"machine full":     {diagnoseMemory, primary{info: info{"used_memory": "81", "total_system_memory": "100"}}, false},
 		"memory not known": {diagnoseMemory, primary{info: info{"used_memory": "81"}}, true},
 		"version":          {(*Cache).diagnoseVersion, primary{info: info{"redis_version": "6.0.9"}}, false},
@@ -97,7 +101,7 @@ func TestDiagnoseOnePrimary(t *testing.T) {
 func TestAgeOfEvents(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	if f := c.diagnoseEvents(t.Context(), true); !f.OK() {
+	if f := c.diagnoseEvents(t.Context(), true); !f.Unchecked() || f.Failed() {
 		t.Errorf("without an event: %+v", f)
 	}
 	at := now()
@@ -129,7 +133,98 @@ func TestSavePointsCount(t *testing.T) {
 		t.Errorf("with save points: %+v, %d not checked", found, unchecked)
 	}
 	redis.Do("ACL SETUSER default -config")
-	if found, unchecked := problems(t, Options{URL: redis.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked != 1 {
-		t.Errorf("where CONFIG is forbidden: %+v, %d not checked", found, unchecked)
+	c := openIdle(t, redis.URL())
+	f := findingOf(t, c, "Redis persistence")
+	if !f.Unchecked() || f.Failed() {
+		t.Errorf("where CONFIG is forbidden: %+v", f)
+	}
+	for _, words := range []string{"not checked, because the Redis user default may not run CONFIG GET", "not known whether snapshots are saved"} {
+		if !strings.Contains(f.Detail, words) {
+			t.Errorf("%q does not say %q", f.Detail, words)
+		}
+	}
+}
+
+// findingOf returns what one check has found.
+func findingOf(t *testing.T, c *Cache, check string) Finding {
+	t.Helper()
+	for _, f := range c.Diagnose(t.Context()) {
+		if f.Check == check {
+			return f
+		}
+	}
+	t.Fatalf("there is no check %q", check)
+	return Finding{}
+}
+
+// TestTheRedisOfALaptopIsNotCalledOK where it does not say what it is.
+func TestTheRedisOfALaptopIsNotCalledOK(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, "redis://"+miniredis.RunT(t).Addr())
+	for _, check := range []string{"Redis version", "Redis eviction", "Redis persistence", "age of events", "owners"} {
+		if f := findingOf(t, c, check); f.OK() || f.Failed() || !strings.Contains(f.Detail, "not checked, because") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// TestAMissedReplicaIsFound: with REDIS_REPLICA_ACKS=auto, a primary that has had a replica
+// within the hour confirms nothing without one. Looking changes nothing.
+func TestAMissedReplicaIsFound(t *testing.T) {
+	t.Parallel()
+	primary := cachetest.Redis(t, "--appendonly", "yes")
+	auto := func(o *Options) { o.ReplicaAcks = AutoAcks }
+	looking := openIdle(t, primary.URL(), auto)
+	if f := findingOf(t, looking, "Redis replicas"); !f.OK() {
+		t.Errorf("one that never had a replica: %+v", f)
+	}
+	host, port, _ := net.SplitHostPort(primary.Addr)
+	replica := cachetest.Redis(t, "--replicaof", host+" "+port)
+	c := openIdle(t, primary.URL(), auto)
+	cachetest.Eventually(t, "the primary must have its writes confirmed", func() bool {
+		node, err := primaryOf(t.Context(), c.writers, "sc:{0}:replica")
+		if err != nil {
+			return false
+		}
+		d, err := c.primaries.look(t.Context(), node)
+		return err == nil && d.acks == 1
+	})
+	if f := findingOf(t, looking, "Redis replicas"); !f.OK() || f.Detail != "1 connected" {
+		t.Errorf("with its replica: %+v", f)
+	}
+	replica.Kill()
+	cachetest.Eventually(t, "the replica is gone", func() bool { return primary.Info("connected_slaves") == "0" })
+	f := findingOf(t, looking, "Redis replicas")
+	if f.OK() || f.Unchecked() || !strings.Contains(f.Problem, "the replica of Redis is gone") || !strings.Contains(f.Cure, "REDIS_REPLICA_ACKS=0") {
+		t.Errorf("without it: %+v", f)
+	}
+	primary.Do("DEL sc:{0}:replica")
+	findingOf(t, looking, "Redis replicas")
+	if n, err := looking.writers.Exists(t.Context(), "sc:{0}:replica").Result(); n != 0 || err != nil {
+		t.Error("looking has changed something")
+	}
+}
+
+// TestTheWorstOfSeveralPrimariesIsFound, and a check that failed on one keeps its words.
+func TestTheWorstOfSeveralPrimariesIsFound(t *testing.T) {
+	t.Parallel()
+	says := func(findings ...Finding) Finding {
+		primaries := make([]primary, len(findings))
+		next := 0
+		return worst(nil, primaryCheck{"it", func(*Cache, primary) Finding { next++; return findings[next-1] }}, primaries)
+	}
+	ok, wrong, failed, undecided := Finding{Detail: "fine"}, Finding{Problem: "bad", Cure: "mend"}, NotChecked("", "it failed"), Undecided("", "it is silent")
+	for name, c := range map[string]struct {
+		got  Finding
+		want string
+	}{
+		"all fine":  {says(ok, ok), "fine"},
+		"one wrong": {says(failed, wrong, ok), ": bad"},
+		"one fails": {says(ok, undecided, failed), "not checked, because it failed"},
+		"silent":    {says(ok, undecided, ok), "not checked, because it is silent"},
+	} {
+		if text := c.got.Problem + c.got.Detail; text != c.want || c.got.Check != "it" {
+			t.Errorf("%s: %+v, want %q", name, c.got, c.want)
+		}
 	}
 }

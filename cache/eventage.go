@@ -26,7 +26,7 @@ func (c *Cache) diagnoseEvents(ctx context.Context, reached bool) Finding {
 	case err != nil:
 		return NotChecked(name, err.Error())
 	case latest.AppliedAt.IsZero():
-		return Finding{Check: name, Detail: "no event is known of"}
+		return Undecided(name, "none of the newest executions was learnt from an event")
 	}
 	age, ago := latest.ReceivedAt.Sub(latest.EmittedAt).Round(time.Second), time.Since(latest.AppliedAt).Round(time.Second)
 	f := Finding{Check: name, Detail: fmt.Sprintf("the latest was %v old when it was received, %v ago", max(age, 0), max(ago, 0))}

@@ -176,6 +176,29 @@ func (p *primaries) owed(ctx context.Context, node *redis.Client, i info) (deman
 	return d, nil
 }
 
+// missed returns an error if a primary has lost its replica and its writes are not
+// confirmed for that reason. now is the time by the clock of Redis. Nothing is changed.
+func (p *primaries) missed(ctx context.Context, node *redis.Client, i info, now time.Time) (*replicasError, error) {
+	if p.acks != AutoAcks || i["master_replid"] == "" || i.onlineReplicas() > 0 {
+		return nil, nil
+	}
+	key, err := p.replicaKey(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := node.HMGet(ctx, key, "history", "seen").Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask for replicas: %w", err)
+	}
+	history, _ := stored[0].(string)
+	seen, _ := stored[1].(string)
+	until := milliseconds(seen).Add(replicaMemory)
+	if history == i["master_replid2"] || !until.After(now) { // it took over and owes nothing, or the time is up
+		return nil, nil
+	}
+	return &replicasError{0, demand{acks: 1, gone: true, until: until}}, nil
+}
+
 // replicaKey returns where a primary keeps what it owes.
 func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string, error) {
 	for i := range p.names.partitions {

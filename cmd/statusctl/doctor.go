@@ -29,8 +29,9 @@ func doctorCommand() *cobra.Command {
 		Short: "Say what is wrong with the set-up, and how to mend it",
 		Long: "Look at the whole way of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
 			"at who may read it, and say of each part that it is ok, or what is wrong and which command mends it. Nothing is\n" +
-			"changed and no message is received. The exit code is 0 if all is well, 1 if something is\n" +
-			"wrong, and 2 if something could not be asked.",
+			"changed and no message is received. A line with ? was not checked and says why. The exit\n" +
+			"code is 0 if all is well or had nothing to check, 1 if something is wrong, and 2 if\n" +
+			"something could not be asked.",
 		Example: "  statusctl doctor\n  statusctl doctor --json | jq '.[] | select(.problem)'",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -117,7 +118,7 @@ func printFindings(w io.Writer, findings []cache.Finding) error {
 		case f.OK():
 			_, err = fmt.Fprintf(w, "ok     %s: %s\n", f.Check, f.Detail)
 		case f.Unchecked():
-			_, err = fmt.Fprintf(w, "?      %s: %s\n", f.Check, f.Problem)
+			_, err = fmt.Fprintf(w, "?      %s: %s%s\n", f.Check, f.Problem, f.Detail)
 		default:
 			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       mend it: %s\n", f.Check, f.Problem, f.Cure)
 		}
@@ -130,7 +131,7 @@ func verdict(findings []cache.Finding) error {
 	code := 0
 	for _, f := range findings {
 		switch {
-		case f.Unchecked() && code == 0:
+		case f.Failed() && code == 0:
 			code = exitCouldNotAsk
 		case !f.OK() && !f.Unchecked():
 			code = exitWrong

@@ -1,0 +1,49 @@
+package cache
+
+import "strings"
+
+// Finding is what a check of the set-up has found.
+type Finding struct {
+	Check   string `json:"check"`            // what was looked at
+	Detail  string `json:"detail,omitempty"` // what was seen
+	Problem string `json:"problem,omitempty"`
+	Cure    string `json:"cure,omitempty"` // of the problem
+}
+
+const notChecked = "not checked, because "
+
+// NotChecked returns the finding of a check that failed: why is the rest of a sentence.
+func NotChecked(check, why string) Finding {
+	return Finding{Check: check, Problem: notChecked + why}
+}
+
+// Undecided returns the finding of a check that had nothing to judge by, which is no
+// problem: why is the rest of a sentence.
+func Undecided(check, why string) Finding {
+	return Finding{Check: check, Detail: notChecked + why}
+}
+
+// OK reports whether a check was made and found nothing wrong.
+func (f Finding) OK() bool { return f.Problem == "" && !f.Unchecked() }
+
+// Unchecked reports whether a check was not made.
+func (f Finding) Unchecked() bool { return strings.HasPrefix(f.Problem+f.Detail, notChecked) }
+
+// Failed reports whether a check could not be made. What had nothing to judge has not
+// failed.
+func (f Finding) Failed() bool { return f.Unchecked() && f.Problem != "" }
+
+const mostGrave = 3
+
+// gravity returns how grave a finding is, 0 to mostGrave.
+func (f Finding) gravity() int {
+	switch {
+	case f.OK():
+		return 0
+	case f.Failed():
+		return 2
+	case f.Unchecked():
+		return 1
+	}
+	return mostGrave
+}
