@@ -75,7 +75,7 @@ func (q *SQS) Check(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("SQS_QUEUE_URL: %s: %s", q.url, awscall.ExplainQueue(queuePermissions, err))
+	return fmt.Errorf("SQS_QUEUE_URL: %s: %w", q.url, awscall.ExplainQueue(queuePermissions, err))
 }
 
 // Receive implements Queue.
