@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"statuscache/cache"
@@ -89,8 +88,8 @@ func (x *exchange) listQuery() (cache.Query, error) {
 
 // isStateMachine reports whether an execution could belong to it.
 func isStateMachine(s string) bool {
-	arn, err := cache.ParseARN(strings.Replace(s, ":stateMachine:", ":execution:", 1) + ":x")
-	return err == nil && arn.StateMachine() == s
+	_, err := cache.ParseMachineARN(s)
+	return err == nil
 }
 
 // cursorBinding is how much of a hash ties a cursor to its caller and filter, in

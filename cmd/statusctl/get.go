@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"statuscache/cache"
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi/client"
 )
@@ -127,7 +128,7 @@ func (c *connection) executionARN(arg string) (string, error) {
 	if machine == "" || strings.ContainsAny(arg, ":/") {
 		return "", fmt.Errorf("%q is not the ARN of an execution; for a name alone, give --state-machine or set STATUS_STATE_MACHINE", arg)
 	}
-	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + arg, nil
+	return string(cache.MachineARN(machine).Execution(arg)), nil
 }
 
 // onlyMachine returns the ARN in STATE_MACHINES if that is one.

@@ -69,7 +69,7 @@ func TestBackfillExplainErase(t *testing.T) {
 		}
 	}
 	var explained explanation
-	text = ctl(t, env, 0, "explain", strings.Replace(machine, ":stateMachine:", ":execution:", 1)+":lived-7", "--json")
+	text = ctl(t, env, 0, "explain", string(cache.MachineARN(machine).Execution("lived-7")), "--json")
 	if err := json.Unmarshal([]byte(text), &explained); err != nil || len(explained.Observations) != 1 || explained.Observations[0].Source != cache.FromDescribe {
 		t.Errorf("%v: %s", err, text)
 	}

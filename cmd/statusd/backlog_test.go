@@ -61,7 +61,7 @@ func TestBacklog(t *testing.T) {
 			d := w.daemon("DESCRIBE_RATE="+test.rate, "HYDRATE_RATE="+test.rate, "AUDIT_EVERY=1h")
 			refused := 0
 			cachetest.Eventually(t, "the backlog is worked off", func() bool {
-				status, _ := get("http://"+d.api+"/v1/status/"+strings.Replace(w.machine, ":stateMachine:", ":execution:", 1)+":old-1?wait=0", d.key)
+				status, _ := get("http://"+d.api+"/v1/status/"+string(cache.MachineARN(w.machine).Execution("old-1"))+"?wait=0", d.key)
 				if status != 200 && status != 404 {
 					refused++
 				}
@@ -79,7 +79,7 @@ func TestBacklog(t *testing.T) {
 				if i%withoutOutput == 0 {
 					continue
 				}
-				arn := cache.ARN(fmt.Sprint(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1), ":old-", i))
+				arn := cache.MachineARN(w.machine).Execution(fmt.Sprint("old-", i))
 				if _, body := d.status(arn, d.key); !strings.Contains(body, `"output":{"n":1}`) {
 					wrong++
 				}
@@ -108,7 +108,7 @@ func TestLateRunning(t *testing.T) {
 			w := newWorld(t, func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
 			d := w.daemon("DESCRIBE_RATE="+test.rate, "STATE_MACHINES=")
 			w.aws.Publish([]byte(oldEvent("forgotten", "RUNNING", time.Now().AddDate(0, 0, -30), "")))
-			arn := cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1) + ":forgotten")
+			arn := cache.MachineARN(w.machine).Execution("forgotten")
 			known := func() bool {
 				versions, err := d.cache.Versions(t.Context(), []cache.ARN{arn})
 				return err == nil && versions[0] != ""

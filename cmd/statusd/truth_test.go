@@ -328,7 +328,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 		n, err := killed.cache.Pending(t.Context(), cache.Awaited)
 		return err == nil && n == executions && w.queue.Depth().Total() == 0
 	})
-	status, body := killed.status(cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1)+":large-0"), killed.key)
+	status, body := killed.status(cache.MachineARN(w.machine).Execution("large-0"), killed.key)
 	if status != 200 || !strings.Contains(body, `"status":"RUNNING"`) {
 		t.Errorf("while its output is awaited: %d %s", status, body)
 	}
@@ -358,7 +358,7 @@ func TestAnOutputThatCannotBeHad(t *testing.T) {
 	}})
 	d := w.daemon()
 	w.start("denied", 1)
-	arn := cache.ARN(strings.Replace(w.machine, ":stateMachine:", ":execution:", 1) + ":denied-0")
+	arn := cache.MachineARN(w.machine).Execution("denied-0")
 	cachetest.Eventually(t, "it is given up", func() bool {
 		_, body := d.status(arn, d.key)
 		return strings.Contains(body, `"status":"SUCCEEDED"`) && strings.HasSuffix(body, `"output":null,"outputTruncated":true}}`)

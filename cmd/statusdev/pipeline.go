@@ -6,7 +6,6 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -106,7 +105,7 @@ func (p *pipeline) start(ctx context.Context, c *cache.Cache, owner string, r re
 		return "", time.Time{}, fmt.Errorf("input of an execution: %w", err)
 	}
 	name := newID()
-	arn, err := cache.ParseARN(strings.Replace(p.machine, ":stateMachine:", ":execution:", 1) + ":" + name)
+	arn, err := cache.ParseARN(string(cache.MachineARN(p.machine).Execution(name)))
 	if err != nil {
 		return "", time.Time{}, err
 	}

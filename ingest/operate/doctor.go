@@ -146,7 +146,7 @@ func (d *doctor) clock(m middleware.Metadata) {
 
 // stateMachine looks at what the audit and outputs left out of events need.
 func (d *doctor) stateMachine(ctx context.Context, arn string) {
-	check := "state machine " + lastPart(arn)
+	check := "state machine " + cache.MachineARN(arn).Name()
 	if problem, cure := d.listable(ctx, arn); problem != "" {
 		d.wrong(check, problem, cure)
 		return

@@ -263,14 +263,14 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, cure st
 
 // describable asks for an execution that never was: whoever may ask is told that.
 func (d *doctor) describable(ctx context.Context, check, machine string) {
-	execution := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":statusctl-doctor"
+	execution := string(cache.MachineARN(machine).Execution("statusctl-doctor"))
 	_, err := d.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
 	switch {
 	case err == nil || awscall.NotFound(err):
 		d.fine(check, "executions may be listed and described")
 	case awscall.Denied(err):
 		d.wrong(check, "its executions may not be described, so outputs left out of events stay out",
-			"grant states:DescribeExecution on "+strings.Replace(machine, ":stateMachine:", ":execution:", 1)+":*")
+			"grant states:DescribeExecution on "+string(cache.MachineARN(machine).Execution("*")))
 	default:
 		d.unchecked(awscall.ExplainError("states:DescribeExecution", err), check)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"statuscache/cache"
 	"statuscache/ingest/awstest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
@@ -109,7 +110,7 @@ func (w *world) deny(actions ...string) {
 
 // sampleEvent is an event of a state machine or of a child of its Map.
 func sampleEvent(machine string, child bool) string {
-	return sampleKind{status: "RUNNING", child: child}.eventOf(machine)
+	return sampleKind{status: "RUNNING", child: child}.eventOf(cache.MachineARN(machine))
 }
 
 func targetOf(id, queue string) eventtypes.Target {

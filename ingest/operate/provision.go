@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsarn "github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
+	"statuscache/cache"
 	"statuscache/ingest/internal/awscall"
 )
 
@@ -98,16 +100,15 @@ func (p Plan) check(region string) error {
 	if len(p.StateMachines) == 0 {
 		return errors.New("--state-machine: none given; name the state machines whose executions are to be known")
 	}
-	place := func(arn string) string { return strings.Join(strings.SplitN(arn, ":", 6)[:5], ":") }
-	for _, machine := range p.StateMachines {
-		if parts := strings.Split(machine, ":"); len(parts) != 7 || parts[5] != "stateMachine" || parts[6] == "" {
-			return fmt.Errorf("--state-machine: %q is not the ARN of a state machine", machine)
-		} else if p.EventBus != DefaultBus {
-			continue // it gathers the events of any region and account
-		} else if parts[3] != region {
-			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, parts[3], region, parts[3])
-		}
-		if place(machine) != place(p.StateMachines[0]) {
+	account := cache.MachineARN(p.StateMachines[0]).Account()
+	for _, text := range p.StateMachines {
+		switch machine, err := cache.ParseMachineARN(text); {
+		case err != nil:
+			return fmt.Errorf("--state-machine: %q is %w", text, err)
+		case p.EventBus != DefaultBus: // it gathers the events of any region and account
+		case machine.Region() != region:
+			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, machine.Region(), region, machine.Region())
+		case machine.Account() != account:
 			return errors.New("--state-machine: the state machines are of several accounts; provision each account for itself, or name the bus that gathers their events with --event-bus")
 		}
 	}
@@ -121,9 +122,9 @@ type provision struct {
 	told func(Step)
 	left []string // what it may not do, a line each
 
-	place   string // of what is made: arn:partition:%s:region:account:
-	queue   *queue // url is empty until it is made
-	dead    *queue // of the consumer
+	place   awsarn.ARN // of what is made: its partition, region and account
+	queue   *queue     // url is empty until it is made
+	dead    *queue     // of the consumer
 	routes  []*route
 	mending mending
 
@@ -146,7 +147,9 @@ func (p *provision) fine(what, name string) { p.told(Step{What: what, Name: name
 
 // arn returns what the ARN of something in our region and account is.
 func (p *provision) arn(service, resource string) string {
-	return fmt.Sprintf(p.place, service) + resource
+	a := p.place
+	a.Service, a.Resource = service, resource
+	return a.String()
 }
 
 // ruleARN returns what the ARN of a rule on our bus is.
@@ -210,20 +213,19 @@ func (p *provision) named(ctx context.Context) error {
 	return nil
 }
 
-// placeOf returns the beginning of the ARNs of what is made. A bus that gathers events
-// of other accounts is in ours.
-func (p *provision) placeOf(ctx context.Context) (string, error) {
-	arn := p.plan.StateMachines[0]
+// placeOf returns where all is made, as an ARN: its partition, region and account. A bus
+// that gathers events of other accounts is in ours.
+func (p *provision) placeOf(ctx context.Context) (awsarn.ARN, error) {
+	text := p.plan.StateMachines[0]
 	if bus := p.plan.EventBus; bus != DefaultBus {
 		found, err := p.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus})
 		if awscall.NotFound(err) {
-			return "", fmt.Errorf("--event-bus: there is no event bus %s in this region; make it, and let the other accounts send to it", bus)
+			return awsarn.ARN{}, fmt.Errorf("--event-bus: there is no event bus %s in this region; make it, and let the other accounts send to it", bus)
 		}
 		if err != nil {
-			return "", awscall.WithPermission("events:DescribeEventBus", err)
+			return awsarn.ARN{}, awscall.WithPermission("events:DescribeEventBus", err)
 		}
-		arn = aws.ToString(found.Arn)
+		text = aws.ToString(found.Arn)
 	}
-	parts := strings.SplitN(arn, ":", 6)
-	return strings.Join([]string{parts[0], parts[1], "%s", parts[3], parts[4], ""}, ":"), nil
+	return awsarn.Parse(text)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"statuscache/cache"
 	"statuscache/ingest/internal/eventpattern"
 
 	"statuscache/ingest"
@@ -56,7 +57,7 @@ func samplesOf(machines []string) ([]sample, error) {
 	var all []sample
 	for _, machine := range machines {
 		for _, kind := range sampleKinds() {
-			event, err := eventpattern.Parse([]byte(kind.eventOf(machine)))
+			event, err := eventpattern.Parse([]byte(kind.eventOf(cache.MachineARN(machine))))
 			if err != nil {
 				return nil, fmt.Errorf("an event of %s: %w", machine, err)
 			}
@@ -67,17 +68,16 @@ func samplesOf(machines []string) ([]sample, error) {
 }
 
 // eventOf returns the event with all the keys that AWS sends.
-func (k sampleKind) eventOf(machine string) string {
+func (k sampleKind) eventOf(machine cache.MachineARN) string {
 	const name, started = "3f0a6c1e-5d2b-4c8f-9e57-0d6f4c9a7b21", 1767225600000
-	parts := strings.SplitN(machine, ":", 7) // arn:aws:states:region:account:stateMachine:name
 	var version any
 	if k.version {
-		version = machine + ":1"
+		version = string(machine) + ":1"
 	}
 	if k.child {
-		machine += "/Map"
+		machine = machine.Child("Map")
 	}
-	execution := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
+	execution := machine.Execution(name)
 	detail := map[string]any{
 		"executionArn": execution, "stateMachineArn": machine, "name": name, "status": k.status,
 		"startDate": started, "stopDate": nil, "input": "{}", "inputDetails": map[string]bool{"included": !k.leftOut},
@@ -108,7 +108,7 @@ func (k sampleKind) eventOf(machine string) string {
 	text, _ := json.Marshal(map[string]any{ // texts and numbers can always be marshalled
 		"version": "0", "id": "00000000-0000-0000-0000-000000000000",
 		"source": ingest.EventSource, "detail-type": ingest.EventDetailType,
-		"region": parts[3], "account": parts[4], "time": "2026-01-01T00:00:00Z", "resources": []string{execution},
+		"region": machine.Region(), "account": machine.Account(), "time": "2026-01-01T00:00:00Z", "resources": []cache.ARN{execution},
 		"detail": detail,
 	})
 	return string(text)

@@ -172,9 +172,7 @@ func parseStateMachines(c *Config, s string) error {
 // CheckStateMachines refuses what is not the ARN of a state machine.
 func CheckStateMachines(arns []string) error {
 	for _, arn := range arns {
-		// An execution's ARN tells whether its machine's is well formed.
-		execution, err := cache.ParseARN(strings.Replace(arn, ":stateMachine:", ":execution:", 1) + ":x")
-		if err != nil || execution.StateMachine() != arn {
+		if _, err := cache.ParseMachineARN(arn); err != nil {
 			return fmt.Errorf("%q is not the ARN of a state machine, such as arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", arn)
 		}
 	}
