@@ -21,6 +21,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 // The form of an API key: the prefix and 32 lower-case hex digits.
@@ -57,11 +59,8 @@ func IsAPIKey(s string) bool {
 // this process has seen revoked stays so whatever Redis becomes, until it is
 // restored by name.
 type apiKeys struct {
-	client  redis.UniversalClient
-	names   *names
-	limit   time.Duration // of one question to Redis
-	heard   func() bool   // the change feed
-	macs    sync.Pool     // of hash.Hash
+	db      *redisdb.DB
+	macs    sync.Pool // of hash.Hash
 	pepper  []byte
 	file    *keysFile
 	near    bounded.ByHash[keyEntry]
@@ -79,12 +78,12 @@ type keyEntry struct {
 	filed bool  // Redis could not be asked, so the file's word was taken
 }
 
-func newAPIKeys(client redis.UniversalClient, n *names, o Options, heard func() bool) (*apiKeys, error) {
+func newAPIKeys(db *redisdb.DB, o Options) (*apiKeys, error) {
 	file, err := openKeysFile(o.KeysFile, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	k := &apiKeys{client: client, names: n, limit: o.ReadLimit, heard: heard, pepper: o.KeyPepper, file: file}
+	k := &apiKeys{db: db, pepper: o.KeyPepper, file: file}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
@@ -131,7 +130,7 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 }
 
 func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
-	read := uptime()
+	read := uptime.Now()
 	key, filed, err := k.load(ctx, h)
 	if err == nil && k.changes.Load() == changes {
 		k.near.Set(h, keyEntry{key, read, filed})
@@ -174,19 +173,19 @@ func (r *revocations) all() []*Key {
 
 func (k *apiKeys) fresh(e keyEntry) bool {
 	life := keyLifeUnheard
-	if e.key != nil && !e.filed && k.heard() {
+	if e.key != nil && !e.filed && k.db.Feed.Heard() {
 		life = keyLife
 	}
-	return uptime()-e.read < int64(life)
+	return uptime.Now()-e.read < int64(life)
 }
 
 // load asks Redis, and weighs its word against that of the file and what this
 // process has seen.
 func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
 	// A caller who hangs up must not make it look as if Redis could not be asked.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.ReadLimit())
 	defer cancel()
-	text, err := k.client.HGet(ctx, k.names.apiKeys, hex.EncodeToString(h[:])).Result()
+	text, err := k.db.Readers.HGet(ctx, k.db.Names.APIKeys, hex.EncodeToString(h[:])).Result()
 	if errors.Is(err, redis.Nil) {
 		err = nil
 	}

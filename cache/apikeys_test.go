@@ -88,7 +88,7 @@ func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
 	if err != nil || len(listed) != 2 {
 		t.Fatalf("listed %v, %v", listed, err)
 	}
-	stored, err := c.readers.HGetAll(t.Context(), c.names.apiKeys).Result()
+	stored, err := c.db.Readers.HGetAll(t.Context(), c.db.Names.APIKeys).Result()
 	if text := fmt.Sprint(stored); err != nil || !strings.Contains(text, created.Hash) || strings.Contains(text, secret[keyNameLength:]) {
 		t.Errorf("Redis holds %s, %v", text, err)
 	}
@@ -114,7 +114,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 				var n network
 				here, there := b.open(t, new(network)), b.open(t, &n)
 				if test.deaf {
-					there.feed.changed = func(string, string) {}
+					there.db.Feed.Listeners[0].Changed = func(string, string) {}
 				}
 				runTest(t, there)
 				secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
@@ -148,14 +148,14 @@ func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		var n network
 		here, there := b.open(t, new(network)), b.open(t, &n)
-		heard, forget := make(chan struct{}, 10), there.feed.changed
-		there.feed.changed = func(channel, payload string) {
+		heard, forget := make(chan struct{}, 10), there.db.Feed.Listeners[0].Changed
+		there.db.Feed.Listeners[0].Changed = func(channel, payload string) {
 			forget(channel, payload)
 			heard <- struct{}{}
 		}
 		secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
 		runTest(t, there)
-		h := n.hold(readsOf(there.names.apiKeys))
+		h := n.hold(readsOf(there.db.Names.APIKeys))
 		read := make(chan error)
 		go func() {
 			_, err := there.FindKey(t.Context(), secret)
@@ -303,7 +303,7 @@ func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 		var n network
 		maker, c := b.open(t, new(network)), b.open(t, &n)
 		secret, _ := createKey(t, maker, Key{Owner: "ada", Name: "crowd", Scope: ScopeRead})
-		h := n.hold(readsOf(c.names.apiKeys))
+		h := n.hold(readsOf(c.db.Names.APIKeys))
 		find := func() {
 			if _, err := c.FindKey(t.Context(), secret); err != nil {
 				t.Error(err)

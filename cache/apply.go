@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
@@ -20,15 +20,13 @@ var applySource string
 // head.
 var applyScript = redis.NewScript(applySource)
 
+// recentIndexSize is how many executions the recent index of a partition holds, the
+// newest.
+const recentIndexSize = 1000
+
 // runningLife is how long the record of a running execution is kept, from its
 // start. An execution may run for a year.
 const runningLife = 400 * 24 * time.Hour
-
-// batchLimit bounds one Apply: both pipelines and a script that must be loaded.
-const batchLimit = 2 * time.Second
-
-// batchLimit is never less than one answer may take.
-func (o *Options) batchLimit() time.Duration { return max(batchLimit, o.WriteLimit) }
 
 // Apply merges observations and returns what became of each, in their order. It
 // may be repeated without harm.
@@ -90,7 +88,7 @@ var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c'
 // write is one observation or registration on its way, and what came of it.
 type write struct {
 	arn       ARN
-	partition *partitionNames
+	partition *redisdb.Partition
 	kind      byte
 	args      [5]any // of apply.lua
 
@@ -154,7 +152,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 	b = append(append(b, g.owner...), g.inputType...)
 	return &write{
 		arn:       arn,
-		partition: c.names.partition(arn),
+		partition: c.db.Names.Partition(string(arn)),
 		kind:      g.kind,
 		args:      [5]any{string(arn), b, payload, expires, trail},
 
@@ -165,7 +163,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 // write joins each with its record and then enters what that answered into the
 // owner indexes. What is left without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	c.join(ctx, writes)
 
@@ -182,15 +180,15 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 // primary are joined without it (apply_moving.go).
 func (c *Cache) join(ctx context.Context, writes []*write) {
 	calls := c.calls(writes)
-	commands := make([]*command, len(calls))
+	commands := make([]*redisdb.Command, len(calls))
 	for i, call := range calls {
 		keys, args := c.arguments(call)
-		commands[i] = newScript(applyScript, keys, args...)
+		commands[i] = redisdb.NewScript(applyScript, keys, args...)
 	}
-	c.primaries.confirm(ctx, commands...)
+	c.db.Confirm(ctx, commands...)
 	var moving []*write
 	for i, call := range calls {
-		if slotMoves(commands[i].err) {
+		if redisdb.SlotMoves(commands[i].Err) {
 			moving = append(moving, call...)
 			continue
 		}
@@ -202,14 +200,14 @@ func (c *Cache) join(ctx context.Context, writes []*write) {
 // calls divides writes among calls of the script: one call costs less than many,
 // but on a cluster it must stay within a slot.
 func (c *Cache) calls(writes []*write) [][]*write {
-	if c.address.mode != cluster {
+	if !c.db.Cluster() {
 		if len(writes) == 0 {
 			return nil
 		}
 		return [][]*write{writes}
 	}
 	sorted := slices.Clone(writes)
-	slices.SortStableFunc(sorted, func(a, b *write) int { return cmp.Compare(a.partition.changed, b.partition.changed) })
+	slices.SortStableFunc(sorted, func(a, b *write) int { return cmp.Compare(a.partition.Changed, b.partition.Changed) })
 	var calls [][]*write
 	for first := 0; first < len(sorted); {
 		last := first + 1
@@ -227,24 +225,22 @@ func (c *Cache) arguments(call []*write) (keys []string, args []any) {
 	args = make([]any, 0, len(call)*len(write{}.args)+2)
 	for _, w := range call {
 		p := w.partition
-		keys = append(keys, p.executions+string(w.arn), p.running, p.recent, p.changed, p.awaiting, p.doubted, p.late)
+		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed, p.Awaiting, p.Doubted, p.Late)
 		args = append(args, w.args[:]...)
 	}
-	return keys, append(args, c.publish, recentIndexSize)
+	return keys, append(args, c.db.Publish, recentIndexSize)
 }
-
-var errAnswer = errors.New("the script's answer is damaged")
 
 // readAnswers gives each write what the script answered, or else why there is
 // no confirmed answer.
-func readAnswers(call []*write, of *command) {
+func readAnswers(call []*write, of *redisdb.Command) {
 	var answers []string
-	err := of.err
+	err := of.Err
 	if err == nil {
-		answers, err = of.answer.StringSlice()
+		answers, err = of.Answer.StringSlice()
 	}
 	if err == nil && len(answers) != len(call) {
-		err = errAnswer
+		err = redisdb.ErrAnswer
 	}
 	for i, w := range call {
 		if w.err = err; err == nil {
@@ -259,12 +255,12 @@ func (w *write) read(answer string) error {
 		return fmt.Errorf("redis: %s", answer[1:])
 	}
 	if len(answer) < head {
-		return errAnswer
+		return redisdb.ErrAnswer
 	}
 	start, err := strconv.ParseInt(answer[2:head], 10, 64)
 	verdict, known := verdicts[answer[0]]
 	if err != nil || !known {
-		return errAnswer
+		return redisdb.ErrAnswer
 	}
 	w.verdict, w.rankBefore, w.start, w.owner = verdict, answer[1], start, answer[head:]
 	return nil

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"statuscache/cache/internal/redisdb"
 	"strings"
 	"time"
 )
@@ -26,12 +27,12 @@ func (c *Cache) joinMoving(ctx context.Context, writes []*write) {
 	if len(writes) == 0 {
 		return
 	}
-	commands := make([]*command, len(writes))
+	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
-		record := w.partition.executions + string(w.arn)
-		commands[i] = newScript(applyScript, []string{record}, append(w.args[:], c.publish, recentIndexSize)...)
+		record := w.partition.Executions + string(w.arn)
+		commands[i] = redisdb.NewScript(applyScript, []string{record}, append(w.args[:], c.db.Publish, recentIndexSize)...)
 	}
-	c.primaries.confirm(ctx, commands...)
+	c.db.Confirm(ctx, commands...)
 	var joined []*write
 	for i, w := range writes {
 		if readAnswers([]*write{w}, commands[i]); w.err == nil {
@@ -50,16 +51,16 @@ func (c *Cache) settleIndexes(ctx context.Context, writes []*write) {
 		if writes = confirmedOf(writes); len(writes) == 0 {
 			return
 		}
-		var all []*command
-		entries := map[*write][]*command{}
+		var all []*redisdb.Command
+		entries := map[*write][]*redisdb.Command{}
 		for _, w := range writes {
 			entries[w] = w.entries(heads[w])
 			all = append(all, entries[w]...)
 		}
-		c.primaries.confirm(ctx, all...)
+		c.db.Confirm(ctx, all...)
 		for _, w := range writes {
 			for _, entry := range entries[w] {
-				w.err = errors.Join(w.err, entry.err)
+				w.err = errors.Join(w.err, entry.Err)
 			}
 		}
 		now := c.recordHeads(ctx, confirmedOf(writes))
@@ -87,16 +88,16 @@ func confirmedOf(writes []*write) (some []*write) {
 
 // recordHeads reads the heads of records, as far as there are any.
 func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]string {
-	commands := make([]*command, len(writes))
+	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
-		record := w.partition.executions + string(w.arn)
-		commands[i] = newCommand(record, "GETRANGE", record, 0, headLength-payloadLengthLen-1)
+		record := w.partition.Executions + string(w.arn)
+		commands[i] = redisdb.NewCommand(record, "GETRANGE", record, 0, headLength-payloadLengthLen-1)
 	}
-	c.primaries.confirm(ctx, commands...)
+	c.db.Confirm(ctx, commands...)
 	heads := make(map[*write]string, len(writes))
 	for i, w := range writes {
-		if w.err = commands[i].err; w.err == nil {
-			heads[w], w.err = commands[i].answer.Text()
+		if w.err = commands[i].Err; w.err == nil {
+			heads[w], w.err = commands[i].Answer.Text()
 		}
 	}
 	return heads
@@ -104,49 +105,49 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]str
 
 // entries returns what enters an execution into the indexes of its partition as the
 // head of its record says; what takes it out if that is empty.
-func (w *write) entries(head string) []*command {
+func (w *write) entries(head string) []*redisdb.Command {
 	p, arn := w.partition, string(w.arn)
-	out := func(key string) *command { return newCommand(key, "ZREM", key, arn) }
+	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn) }
 	if len(head) < headLength-payloadLengthLen {
-		return []*command{out(p.running), out(p.recent), out(p.awaiting), out(p.doubted)}
+		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Doubted)}
 	}
 	version, observed, epoch, rank := Version(head[1:25]), head[41:54], head[67:81], head[81]
 	start := epoch
 	if version != Unobserved {
 		start = string(version[:startLength])
 	}
-	all := []*command{newCommand(p.recent, "ZADD", p.recent, start, arn)}
+	all := []*redisdb.Command{redisdb.NewCommand(p.Recent, "ZADD", p.Recent, start, arn)}
 	if version[rankAt] < '3' || version.awaitsOutput() {
-		all = append(all, newCommand(p.running, "ZADD", p.running, start, arn))
+		all = append(all, redisdb.NewCommand(p.Running, "ZADD", p.Running, start, arn))
 	} else {
-		all = append(all, out(p.running))
+		all = append(all, out(p.Running))
 	}
 	if version.awaitsOutput() || w.ownerLeftOut && rank == ownerUnknown {
-		all = append(all, newCommand(p.awaiting, "ZADD", p.awaiting, "NX", observed, arn))
+		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
-	if w.kind == kindRunning && w.verdict == Applied && milliseconds(observed).Sub(milliseconds(epoch)) > suspiciousAge {
-		all = append(all, newCommand(p.doubted, "ZADD", p.doubted, "NX", observed, arn))
+	if w.kind == kindRunning && w.verdict == Applied && redisdb.Time(observed).Sub(redisdb.Time(epoch)) > suspiciousAge {
+		all = append(all, redisdb.NewCommand(p.Doubted, "ZADD", p.Doubted, "NX", observed, arn))
 	}
 	return all
 }
 
 // announce tells of changes, once a channel.
 func (c *Cache) announce(ctx context.Context, writes []*write) {
-	changes := map[*partitionNames][]string{}
+	changes := map[*redisdb.Partition][]string{}
 	for _, w := range confirmedOf(writes) {
 		changes[w.partition] = append(changes[w.partition], string(w.arn))
 	}
-	var all []*command
-	of := map[*partitionNames]*command{}
+	var all []*redisdb.Command
+	of := map[*redisdb.Partition]*redisdb.Command{}
 	for p, arns := range changes {
-		of[p] = newCommand(p.changed, c.publish, p.changed, strings.Join(arns, "\n"))
+		of[p] = redisdb.NewCommand(p.Changed, c.db.Publish, p.Changed, strings.Join(arns, "\n"))
 		all = append(all, of[p])
 	}
 	if len(all) == 0 {
 		return
 	}
-	c.primaries.confirm(ctx, all...)
+	c.db.Confirm(ctx, all...)
 	for _, w := range confirmedOf(writes) {
-		w.err = of[w.partition].err
+		w.err = of[w.partition].Err
 	}
 }

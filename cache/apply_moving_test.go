@@ -89,7 +89,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	}
 	var arns []ARN // of one partition
 	for i := 0; len(arns) < 400; i++ {
-		if arn := testARN(t, fmt.Sprint("moving-", i)); c.names.partition(arn) == &c.names.partitions[7] {
+		if arn := testARN(t, fmt.Sprint("moving-", i)); c.db.Names.Partition(string(arn)) == &c.db.Names.Partitions[7] {
 			arns = append(arns, arn)
 		}
 	}
@@ -132,14 +132,14 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 		cachetest.Eventually(t, "writes are taken", func() bool { return turn.Load() >= until })
 	}
 	more(40)
-	moves := []*movingSlot{beginMove(t, servers, c.names.partitions[7].running), beginMove(t, servers, c.names.quota(limited.Hash))}
+	moves := []*movingSlot{beginMove(t, servers, c.db.Names.Partitions[7].Running), beginMove(t, servers, c.db.Names.Quota(limited.Hash))}
 	more(40)
 	for _, m := range moves {
 		m.move(15)
 	}
 	more(40)
 	keys, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"})})
-	if err := applyScript.Eval(t.Context(), c.writers, keys, args...).Err(); err == nil {
+	if err := applyScript.Eval(t.Context(), c.db.Writers, keys, args...).Err(); err == nil {
 		t.Error("the control: the script ran although its keys are in two places")
 	}
 	for _, m := range moves {
@@ -159,7 +159,7 @@ func expectIndexed(t *testing.T, c *Cache, arns []ARN) {
 		t.Errorf("%d of %d are lost", n, len(arns))
 	}
 	members := func(key string) map[string]bool {
-		all, err := c.readers.ZRange(t.Context(), key, 0, -1).Result()
+		all, err := c.db.Readers.ZRange(t.Context(), key, 0, -1).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,8 +169,8 @@ func expectIndexed(t *testing.T, c *Cache, arns []ARN) {
 		}
 		return found
 	}
-	p := c.names.partition(arns[0])
-	runs, recent := members(p.running), members(p.recent)
+	p := c.db.Names.Partition(string(arns[0]))
+	runs, recent := members(p.Running), members(p.Recent)
 	for i, arn := range arns {
 		if runs[string(arn)] != (i%2 == 0) || !recent[string(arn)] {
 			t.Errorf("execution %d: among the running %v, among the recent %v", i, runs[string(arn)], recent[string(arn)])

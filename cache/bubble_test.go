@@ -11,7 +11,7 @@ import (
 )
 
 // bubble is a Redis in a bubble of time (testing/synctest), where time passes only
-// when everybody waits: what the package promises in milliseconds holds there to the
+// when everybody waits: what the package promises in redisdb.Time holds there to the
 // millisecond, however busy the machine is. The Redis is miniredis, since nothing in
 // a bubble may touch the network, so a test in it is one of our logic and proves
 // nothing about Redis.

@@ -3,8 +3,8 @@ package cache
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
+	"statuscache/cache/internal/redisdb"
 	"sync/atomic"
 	"time"
 
@@ -23,18 +23,17 @@ const maxBookedAhead = time.Second
 // Budget is how often all processes together may call AWS for one purpose. Where AWS
 // throttles, it goes slower (budget.lua); another purpose does not.
 type Budget struct {
-	client redis.UniversalClient
+	db     *redisdb.DB
 	key    string
-	every  float64       // ms between two calls
-	limit  time.Duration // of one question to Redis
-	slowed atomic.Bool   // as far as this process knows
+	every  float64     // ms between two calls
+	slowed atomic.Bool // as far as this process knows
 }
 
 // NewBudget returns a budget by its name, of a rate in calls per second, which
 // must be above 0. Where processes disagree about the rate, each call counts as
 // who makes it says.
 func (c *Cache) NewBudget(name string, rate float64) *Budget {
-	return &Budget{client: c.writers, key: c.names.budget(name), every: 1000 / rate, limit: c.options.WriteLimit}
+	return &Budget{db: c.db, key: c.db.Names.Budget(name), every: 1000 / rate}
 }
 
 // Take books a call, to be made after wait. ok is false where none can be booked,
@@ -73,15 +72,15 @@ func (b *Budget) Passed(ctx context.Context) error {
 }
 
 func (b *Budget) run(ctx context.Context, args ...any) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.limit)
+	ctx, cancel := context.WithTimeout(ctx, b.db.WriteLimit())
 	defer cancel()
-	node, err := primaryOf(ctx, b.client, b.key)
+	node, err := b.db.PrimaryOf(ctx, b.key)
 	if err != nil {
 		return nil, err
 	}
 	answer, err := budgetScript.Run(ctx, node, []string{b.key}, args...).Int64Slice()
 	if err == nil && len(answer) != 4 {
-		err = errors.New("the script's answer is damaged")
+		err = redisdb.ErrAnswer
 	}
 	if err != nil {
 		return nil, fmt.Errorf("budget: %w", err)

@@ -1,19 +1,17 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"statuscache/cache/internal/redisdb"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
-
-	"statuscache/cache/outage"
 )
 
 // Errors that callers decide on.
@@ -29,7 +27,7 @@ var (
 	// ErrLimitReached says that a key's daily limit is used up.
 	ErrLimitReached = errors.New("daily limit reached")
 	// ErrUnfit says that a Redis would lose records or lacks what is needed.
-	ErrUnfit = errors.New("this Redis must not be used")
+	ErrUnfit = redisdb.ErrUnfit
 	// ErrOverloaded says that too many reads are waiting for Redis already.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")
 )
@@ -136,38 +134,27 @@ type Options struct {
 	ReadLimit  time.Duration // of one read; 0: 300 ms
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
-	dial   dialer        // nil: net.Dialer; tests put faults into it
-	reload time.Duration // after which a cluster is asked who its primaries are; 0: 1 s
+	dial   redisdb.Dialer // nil: net.Dialer; tests put faults into it
+	reload time.Duration  // after which a cluster is asked who its primaries are; 0: 1 s
 }
 
 // AutoAcks asks for the confirmation of one replica of each primary that has one, or
 // has had one within the hour.
-const AutoAcks = -1
+const AutoAcks = redisdb.AutoAcks
 
 // Cache is what is known of executions, kept in Redis and shared by every
 // process that uses the same Redis and prefix. Its methods can be called
 // concurrently.
 type Cache struct {
 	options Options
-	names   *names
-	address *address
+	db      *redisdb.DB
 	metrics *metrics
 
-	readers redis.UniversalClient // a client for each purpose: a burst of one
-	writers redis.UniversalClient // does not make the others wait
-	feeders redis.UniversalClient
-
-	primaries  *primaries // of writers
-	unwritable atomic.Pointer[error]
-	writing    outage.Part
-
-	publish string // the command that announces a change
 	upkeep  upkeep
 	near    *near
 	heads   *heads
 	counter *counter
 	hub     *hub
-	feed    *feed
 	misses  *misses
 	keys    *apiKeys
 	quotas  *quotas
@@ -179,48 +166,57 @@ type Cache struct {
 // Open returns a Cache. It does not connect: Check does. Its error tells what is
 // wrong with the options.
 func Open(o Options) (*Cache, error) {
-	address, err := parseURL(o.URL)
+	db, err := redisdb.Open(redisdb.Options{
+		URL: o.URL, Prefix: o.Prefix, ReplicaAcks: o.ReplicaAcks, Log: o.Log,
+		ReadLimit: o.ReadLimit, WriteLimit: o.WriteLimit, Dial: o.dial, Reload: o.reload,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %w", err)
+		return nil, err
 	}
 	if o.NearBytes == 0 {
 		o.NearBytes = DefaultNearBytes
 	}
-	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, readLimit), cmp.Or(o.WriteLimit, writeLimit)
-	address.readLimit, address.writeLimit, address.reload = o.ReadLimit, o.WriteLimit, o.reload
-	redis.SetLogger(silence{}) // what it would print comes back as errors too
-	c := &Cache{
-		options: o,
-		names:   newNames(o.Prefix, address.mode),
-		address: address,
-		metrics: newMetrics(o.Metrics),
-		readers: address.connect(reads, o.dial),
-		writers: address.connect(writes, o.dial),
-		feeders: address.connect(notifications, o.dial),
-	}
+	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
 	c.upkeep.entries = map[string]int{}
-	c.primaries = newPrimaries(c.writers, address, c.names, o)
-	c.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; nothing new is learnt until it does", Back: "Redis takes writes again"}
-	c.publish = "PUBLISH"
-	if address.mode == cluster {
-		c.publish = "SPUBLISH" // does not travel to every node
-	}
-	c.near = newNear(o.NearBytes)
-	c.near.limit = o.ReadLimit
-	c.misses = &misses{client: c.readers, names: c.names, metrics: c.metrics, end: c.near.endFill, limit: o.ReadLimit, queues: map[string]*queue{}}
-	c.heads, c.counter = newHeads(c.readers, c.names, c.near), newCounter()
+	c.near = newNear(o.NearBytes, &db.Feed.Trust)
+	c.near.limit = db.ReadLimit()
+	c.misses = &misses{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.heads, c.counter = newHeads(db, c.near), newCounter()
 	c.hub = newHub(c.GetMany, c.outdated, c.near.forget)
 	c.quotas = newQuotas(c)
-	if c.keys, err = newAPIKeys(c.readers, c.names, o, c.near.trusted); err != nil {
+	if c.keys, err = newAPIKeys(db, o); err != nil {
 		return nil, err
 	}
-	c.feed, c.lifeline = newFeed(c), newLifeline(c)
+	c.lifeline = newLifeline(c)
+	c.listen()
 	return c, nil
 }
 
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
+// listen has what this process knows dropped when it changes. Those who wait read again,
+// so they come behind what is near.
+func (c *Cache) listen() {
+	c.db.Feed.Listeners = append(c.db.Feed.Listeners, redisdb.Listener{
+		Changed: func(channel, payload string) {
+			c.metrics.notifications.Inc()
+			if channel == c.db.Names.KeyChanges {
+				c.keys.announced(payload)
+				return
+			}
+			var arns []ARN
+			for arn := range strings.SplitSeq(payload, "\n") {
+				c.near.forget(ARN(arn))
+				c.heads.forget(ARN(arn))
+				arns = append(arns, ARN(arn))
+			}
+			c.hub.changed(arns)
+		},
+		Reset: func() {
+			c.near.clear()
+			c.keys.forget()
+			c.hub.lost()
+		},
+	})
+}
 
 // DefaultNearBytes is the bound of the near cache where Options leaves it open.
 const DefaultNearBytes = 128 << 20
@@ -230,9 +226,8 @@ const DefaultNearBytes = 128 << 20
 // read goes to Redis.
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.feed.run(ctx) })
+	g.Go(func() error { return c.db.Run(ctx) })
 	g.Go(func() error { return c.hub.run(ctx) })
-	g.Go(func() error { return c.watchPrimaries(ctx) })
 	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
 	g.Go(func() error { return c.keys.watch(ctx) })
 	g.Go(func() error { return c.quotas.run(ctx) })
@@ -242,13 +237,14 @@ func (c *Cache) Run(ctx context.Context) error {
 }
 
 // Close ends every connection. Run must have ended.
-func (c *Cache) Close() error {
-	return errors.Join(c.readers.Close(), c.writers.Close(), c.feeders.Close(), c.primaries.close())
-}
+func (c *Cache) Close() error { return c.db.Close() }
 
-// Ready returns nil if Redis answers and the change feed is heard, or else the
-// reason, fit for the eyes of an operator.
-func (c *Cache) Ready() error { return c.explained(c.feed.ready()) }
+// DB returns the Redis that the cache stands on, for what else is kept there.
+func (c *Cache) DB() *redisdb.DB { return c.db }
+
+// Ping asks Redis to take and confirm a write. Its error says why it does not, and what
+// cures that.
+func (c *Cache) Ping(ctx context.Context) error { return c.db.Ping(ctx) }
 
 // Peek returns what the near cache holds of an execution, if it may be told.
 // text need not be a well-formed ARN; nothing is found then.
@@ -274,7 +270,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 		return r, nil
 	}
 	c.metrics.nearMisses.Inc()
-	ctx, cancel := context.WithTimeout(ctx, c.options.ReadLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
 	defer cancel()
 	r, err := c.load(ctx, arn, v)
 	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {
@@ -298,3 +294,15 @@ func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 		return nil, fmt.Errorf("get %s: %w", arn, ctx.Err())
 	}
 }
+
+// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may hold a
+// password.
+func ParseURL(s string) error { return redisdb.ParseURL(s) }
+
+// Explain says what an error of Redis means: in a few words for everybody, which name
+// no address and no user, and in one line for the operator, with the cure.
+func Explain(err error) (brief, text string) { return redisdb.Explain(err) }
+
+// Unreachable reports whether err means that Redis gave no answer at all, in time or
+// ever, so that everything that needs Redis fails alike.
+func Unreachable(err error) bool { return redisdb.Unreachable(err) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
@@ -35,18 +36,18 @@ func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.
 
 // TakeCensus looks. A registration counts as unheard after so long.
 func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s Census, err error) {
-	ctx, cancel := context.WithTimeout(ctx, batchLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
-	now, err := c.Now(ctx)
+	now, err := c.db.Now(ctx)
 	if err != nil {
 		return s, err
 	}
-	pipe := c.readers.Pipeline()
-	var newest, running [partitionCount]*redis.StringSliceCmd
-	for i := range c.names.partitions {
-		p := &c.names.partitions[i]
-		newest[i] = pipe.ZRevRangeByScore(ctx, p.recent, &redis.ZRangeBy{Min: "-inf", Max: score(now.Add(-censusSettled)), Count: censusNewest})
-		running[i] = pipe.ZRangeByScore(ctx, p.running, &redis.ZRangeBy{
+	pipe := c.db.Readers.Pipeline()
+	var newest, running [redisdb.PartitionCount]*redis.StringSliceCmd
+	for i := range c.db.Names.Partitions {
+		p := &c.db.Names.Partitions[i]
+		newest[i] = pipe.ZRevRangeByScore(ctx, p.Recent, &redis.ZRangeBy{Min: "-inf", Max: score(now.Add(-censusSettled)), Count: censusNewest})
+		running[i] = pipe.ZRangeByScore(ctx, p.Running, &redis.ZRangeBy{
 			Min: score(now.Add(-censusLook)), Max: score(now.Add(-unheardAfter)), Count: censusRunning,
 		})
 	}
@@ -84,13 +85,13 @@ type headOf struct {
 // needs.
 func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f func(ARN, headOf)) error {
 	const seenAt, ownerAt, end = 54, 82, 85 // as apply.lua writes it, in either format
-	pipe := c.readers.Pipeline()
+	pipe := c.db.Readers.Pipeline()
 	var arns []ARN
 	var heads []*redis.StringCmd
 	for _, list := range lists {
 		for _, arn := range list.Val() {
 			arns = append(arns, ARN(arn))
-			heads = append(heads, pipe.GetRange(ctx, c.names.execution(ARN(arn)), 0, end-1))
+			heads = append(heads, pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 0, end-1))
 		}
 	}
 	if len(arns) == 0 {
@@ -105,30 +106,8 @@ func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f f
 			continue // it has expired
 		}
 		if v, ok := ParseVersion(text[1:]); ok {
-			f(arns[i], headOf{v, milliseconds(text[seenAt : seenAt+13]), text[ownerAt:end] == "000"})
+			f(arns[i], headOf{v, redisdb.Time(text[seenAt : seenAt+13]), text[ownerAt:end] == "000"})
 		}
 	}
 	return nil
-}
-
-// diagnoseOwners says whether those who start executions can read them.
-func (c *Cache) diagnoseOwners(ctx context.Context, reached bool) Finding {
-	const name = "owners"
-	if !reached {
-		return NotChecked(name, "Redis cannot be asked")
-	}
-	s, err := c.TakeCensus(ctx, censusLook)
-	switch {
-	case err != nil:
-		return NotChecked(name, err.Error())
-	case s.Looked == 0:
-		return Undecided(name, "no execution is known that was first seen more than a minute ago")
-	case s.MostAreOwnerless():
-		return Finding{
-			Check:   name,
-			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
-			Cure:    "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
-		}
-	}
-	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have no owner", s.Ownerless, s.Looked)}
 }

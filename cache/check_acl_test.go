@@ -84,7 +84,7 @@ func eachRuleIsMissed(t *testing.T, url string, servers []*cachetest.Server) {
 		others := append(append([]string(nil), rules[:i]...), rules[i+1:]...)
 		user := fmt.Sprint("without-", i)
 		c := openIdle(t, as(url, user, others, servers...))
-		err := c.Check(t.Context())
+		err := c.db.Check(t.Context())
 		if err == nil || !errors.Is(err, ErrUnfit) || !strings.HasSuffix(err.Error(), "ACL SETUSER "+user+" "+rule) {
 			t.Errorf("without %s: %v", rule, err)
 		}

@@ -20,9 +20,9 @@ func (c *Cache) SaveCheckpoint(ctx context.Context, name, place string) error {
 	key := c.checkpoint(name)
 	var err error
 	if place == "" {
-		err = c.writers.Del(ctx, key).Err()
+		err = c.db.Writers.Del(ctx, key).Err()
 	} else {
-		err = c.writers.Set(ctx, key, place, checkpointLife).Err()
+		err = c.db.Writers.Set(ctx, key, place, checkpointLife).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("save where the backfill goes on: %w", err)
@@ -32,7 +32,7 @@ func (c *Cache) SaveCheckpoint(ctx context.Context, name, place string) error {
 
 // Checkpoint returns what SaveCheckpoint remembered, empty if that is nothing.
 func (c *Cache) Checkpoint(ctx context.Context, name string) (string, error) {
-	place, err := c.writers.Get(ctx, c.checkpoint(name)).Result()
+	place, err := c.db.Writers.Get(ctx, c.checkpoint(name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("look where the backfill goes on: %w", err)
 	}
@@ -41,5 +41,5 @@ func (c *Cache) Checkpoint(ctx context.Context, name string) (string, error) {
 
 func (c *Cache) checkpoint(name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return c.names.backfill(hex.EncodeToString(sum[:16]))
+	return c.db.Names.Backfill(hex.EncodeToString(sum[:16]))
 }

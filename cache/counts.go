@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 // Counts is how many executions are where.
@@ -43,14 +45,14 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 	if all {
 		key = "a"
 	}
-	if k, ok := c.counter.known.Get(key); ok && uptime()-k.at < int64(countsLife) {
+	if k, ok := c.counter.known.Get(key); ok && uptime.Now()-k.at < int64(countsLife) {
 		return k.Counts, nil
 	}
 	done := c.counter.calls.DoChan(key, func() (any, error) {
 		// Others wait for it when who asked first has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.options.ReadLimit))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.db.ReadLimit()))
 		defer cancel()
-		begun := uptime()
+		begun := uptime.Now()
 		counts, err := c.count(ctx, owner, all)
 		if err == nil {
 			c.counter.known.Set(key, counted{counts, begun})
@@ -67,15 +69,15 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 }
 
 func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, error) {
-	keys, running := []string{c.names.owner(owner)}, 0
+	keys, running := []string{c.db.Names.Owner(owner)}, 0
 	if all {
 		var err error
 		if running, err = c.countRunning(ctx); err != nil {
 			return Counts{}, err
 		}
 		keys = keys[:0]
-		for i := range c.names.partitions {
-			keys = append(keys, c.names.partitions[i].recent)
+		for i := range c.db.Names.Partitions {
+			keys = append(keys, c.db.Names.Partitions[i].Recent)
 		}
 	}
 	arns, err := c.members(ctx, keys)
@@ -105,7 +107,7 @@ func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, erro
 
 // members returns what some indexes hold.
 func (c *Cache) members(ctx context.Context, keys []string) ([]ARN, error) {
-	pipe := c.readers.Pipeline()
+	pipe := c.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(keys))
 	for i, key := range keys {
 		cmds[i] = pipe.ZRange(ctx, key, 0, -1)
@@ -123,10 +125,10 @@ func (c *Cache) members(ctx context.Context, keys []string) ([]ARN, error) {
 }
 
 func (c *Cache) countRunning(ctx context.Context) (n int, err error) {
-	pipe := c.readers.Pipeline()
-	var cmds [partitionCount]*redis.IntCmd
-	for i := range c.names.partitions {
-		cmds[i] = pipe.ZCard(ctx, c.names.partitions[i].running)
+	pipe := c.db.Readers.Pipeline()
+	var cmds [redisdb.PartitionCount]*redis.IntCmd
+	for i := range c.db.Names.Partitions {
+		cmds[i] = pipe.ZCard(ctx, c.db.Names.Partitions[i].Running)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("count what runs: %w", err)

@@ -33,8 +33,8 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 	var mu sync.Mutex
 	var looked int64
 	erased := map[ARN]struct{}{}
-	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
-		match := c.names.prefix + ":{*}:execution:*"
+	err := c.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		match := c.db.Names.Prefix + ":{*}:execution:*"
 		for cursor := uint64(0); ; {
 			keys, next, err := node.Scan(ctx, cursor, match, eraseBatch).Result()
 			if err != nil {
@@ -57,7 +57,7 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 		err = c.eraseTraces(ctx, erased)
 	}
 	if err == nil {
-		err = c.writers.Del(ctx, c.names.owner(owner)).Err()
+		err = c.db.Writers.Del(ctx, c.db.Names.Owner(owner)).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("erase: %w", err)
@@ -67,9 +67,9 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 
 // eraseTraces removes executions from what is kept beside records.
 func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error {
-	for i := range c.names.partitions {
-		key := c.names.partitions[i].late
-		late, err := c.writers.LRange(ctx, key, 0, -1).Result()
+	for i := range c.db.Names.Partitions {
+		key := c.db.Names.Partitions[i].Late
+		late, err := c.db.Writers.LRange(ctx, key, 0, -1).Result()
 		if err != nil {
 			return err
 		}
@@ -77,13 +77,13 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 			if _, gone := erased[ARN(each[min(len(each), trailEntryLength):])]; !gone {
 				continue
 			}
-			if err := c.writers.LRem(ctx, key, 0, each).Err(); err != nil {
+			if err := c.db.Writers.LRem(ctx, key, 0, each).Err(); err != nil {
 				return err
 			}
 		}
 	}
 	for arn := range erased {
-		if err := c.writers.HDel(ctx, c.names.doubts(arn.StateMachine()), string(arn)).Err(); err != nil {
+		if err := c.db.Writers.HDel(ctx, c.db.Names.Doubts(arn.StateMachine()), string(arn)).Err(); err != nil {
 			return err
 		}
 	}
@@ -106,9 +106,9 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 			continue
 		}
 		arn := ARN(name)
-		p := c.names.partition(arn)
-		names := []string{key, p.running, p.recent, p.awaiting, p.doubted, p.changed}
-		n, err := eraseScript.Run(ctx, node, names, string(arn), owner, c.publish).Int()
+		p := c.db.Names.Partition(string(arn))
+		names := []string{key, p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
+		n, err := eraseScript.Run(ctx, node, names, string(arn), owner, c.db.Publish).Int()
 		if err != nil {
 			return erased, fmt.Errorf("erase %s: %w", arn, err)
 		}

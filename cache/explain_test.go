@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // TestExplainWhatRedisRefuses has a Redis refuse an observation in each way that an
@@ -60,7 +61,7 @@ func TestExplainJoined(t *testing.T) {
 	for want, err := range map[string]error{
 		"Redis is full":                     errors.Join(errors.New("x"), errors.New("OOM command not allowed when used memory > 'maxmemory'.")),
 		"this Redis is a node of a cluster": errors.New("apply arn:x: CROSSSLOT Keys in request don't hash to the same slot"),
-		"too few Redis replicas confirm":    errors.Join(errReplicas, context.DeadlineExceeded),
+		"too few Redis replicas confirm":    errors.Join(redisdb.ErrReplicas, context.DeadlineExceeded),
 		"Redis does not answer":             context.DeadlineExceeded,
 		"Redis answers with an error":       errors.New("ERR something else"),
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // partition is a primary and its replica, and who decides that the replica takes over.
@@ -82,8 +83,8 @@ func surviveAPartition(t *testing.T, p partition) {
 	c, control := openTest(t, p.url, autoAcks), openIdle(t, p.url)
 	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
 	there := func(arn ARN) bool { // what the primary has that will be cut off, and then its heir
-		node, err := primaryOf(t.Context(), control.writers, control.names.execution(arn))
-		return err == nil && (control.address.mode == sentinel || node.Options().Addr == p.primary.Addr || node.Options().Addr == p.replica.Addr)
+		node, err := control.db.PrimaryOf(t.Context(), control.db.Names.Execution(string(arn)))
+		return err == nil && (!control.db.Cluster() || node.Options().Addr == p.primary.Addr || node.Options().Addr == p.replica.Addr)
 	}
 	heir := redis.NewClient(&redis.Options{Addr: p.replica.Addr})
 	defer func() { _ = heir.Close() }()
@@ -95,10 +96,10 @@ func surviveAPartition(t *testing.T, p partition) {
 
 	p.cut()
 	cachetest.Eventually(t, "the primary has forgotten its replica, and it is missed", func() bool {
-		return p.primary.Info("connected_slaves") == "0" && missed(c)
+		return p.primary.Info("connected_slaves") == "0" && missed(t, c)
 	})
 	fresh := openIdle(t, p.url, autoAcks)
-	if err := fresh.Ping(t.Context()); !errors.Is(err, errReplicas) || !strings.Contains(err.Error(), "REDIS_REPLICA_ACKS=0") {
+	if err := fresh.Ping(t.Context()); !errors.Is(err, redisdb.ErrReplicas) || !strings.Contains(err.Error(), "REDIS_REPLICA_ACKS=0") {
 		t.Errorf("a process that was started without the replica: %v", err)
 	}
 	var stopAlone atomic.Bool
@@ -124,7 +125,7 @@ func surviveAPartition(t *testing.T, p partition) {
 
 	missing := func(arns []ARN) (n int) {
 		for _, arn := range arns {
-			if got, err := heir.Exists(t.Context(), c.names.execution(arn)).Result(); err != nil || got == 0 {
+			if got, err := heir.Exists(t.Context(), c.db.Names.Execution(string(arn))).Result(); err != nil || got == 0 {
 				n++
 			}
 		}
@@ -155,10 +156,12 @@ func TestEachPrimaryOwesByItself(t *testing.T) {
 	cachetest.Eventually(t, "the replica is gone", func() bool { return servers.Primaries[2].Info("connected_slaves") == "0" })
 	c := openTest(t, servers.URL(), autoAcks)
 	demands := func() (all []int) {
-		c.primaries.mu.Lock()
-		defer c.primaries.mu.Unlock()
+		now, err := c.db.Demands(t.Context())
+		if err != nil {
+			return nil
+		}
 		for _, s := range servers.Primaries {
-			all = append(all, c.primaries.demands[s.Addr].acks)
+			all = append(all, now[s.Addr].Acks)
 		}
 		return all
 	}
@@ -171,7 +174,7 @@ func TestEachPrimaryOwesByItself(t *testing.T) {
 	confirmed := map[string]bool{}
 	for i := range 60 {
 		arn := testARN(t, fmt.Sprint("each-", i))
-		node, err := primaryOf(t.Context(), c.writers, c.names.execution(arn))
+		node, err := c.db.PrimaryOf(t.Context(), c.db.Names.Execution(string(arn)))
 		if err != nil {
 			t.Fatal(err)
 		}

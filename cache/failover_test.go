@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 func TestStoreOnACluster(t *testing.T) {
@@ -31,24 +29,22 @@ func autoAcks(o *Options) { o.ReplicaAcks = AutoAcks }
 // a replica.
 func owes(t *testing.T, c *Cache) bool {
 	t.Helper()
-	all, mu := true, sync.Mutex{}
-	err := eachPrimary(t.Context(), c.writers, func(ctx context.Context, node *redis.Client) error {
-		d, err := c.primaries.look(ctx, node)
-		mu.Lock()
-		defer mu.Unlock()
-		all = all && d.acks == 1
-		return err
-	})
-	return err == nil && all
+	demands, err := c.db.Demands(t.Context())
+	for _, d := range demands {
+		if d.Acks != 1 {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // missed reports whether c knows a primary whose replica is gone.
-func missed(c *Cache) bool {
-	c.primaries.mu.Lock()
-	defer c.primaries.mu.Unlock()
-	for _, d := range c.primaries.demands {
-		if d.acks > 0 && d.gone {
-			return true
+func missed(t *testing.T, c *Cache) bool {
+	t.Helper()
+	demands, err := c.db.Demands(t.Context())
+	for _, d := range demands {
+		if d.Acks > 0 && d.Gone {
+			return err == nil
 		}
 	}
 	return false
@@ -96,7 +92,7 @@ func TestAPrimaryDies(t *testing.T) {
 			if role := replica.Info("role"); role != "master" {
 				t.Errorf("the replica is a %s: it did not take over", role)
 			}
-			cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
+			cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
 		})
 	}
 }
@@ -148,7 +144,7 @@ func TestAFrozenReplica(t *testing.T) {
 		return func() bool { return c.Ping(t.Context()) == nil && c.Apply(t.Context(), []Execution{e})[0].Final() }
 	}
 	cachetest.Eventually(t, "the replica confirms", func() bool {
-		return auto.Check(t.Context()) == nil && owes(t, auto) && takesWrites(always)()
+		return auto.db.Check(t.Context()) == nil && owes(t, auto) && takesWrites(always)()
 	})
 	replica.Freeze()
 	for name, c := range map[string]*Cache{"counted": auto, "asked for": always} {
@@ -169,7 +165,7 @@ func TestAFrozenReplica(t *testing.T) {
 	replica.Thaw()
 	cachetest.Eventually(t, "the replica confirms again", takesWrites(always))
 	replica.Kill()
-	cachetest.Eventually(t, "the replica is missed", func() bool { return primary.Info("connected_slaves") == "0" && missed(auto) })
+	cachetest.Eventually(t, "the replica is missed", func() bool { return primary.Info("connected_slaves") == "0" && missed(t, auto) })
 	for name, c := range map[string]*Cache{"counted": auto, "asked for": always} {
 		if takesWrites(c)() {
 			t.Errorf("%s: confirmed by a replica that is gone", name)
@@ -184,7 +180,7 @@ func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t)
 	open := func(reload time.Duration) *Cache {
-		return openIdle(t, servers.URL(), func(o *Options) { o.reload, o.WriteLimit = reload, writeLimit })
+		return openIdle(t, servers.URL(), func(o *Options) { o.reload, o.WriteLimit = reload, redisdb.DefaultWriteLimit })
 	}
 	asks, control := open(0), open(time.Hour)
 	e := running(testARN(t, "found"), now())
@@ -195,7 +191,7 @@ func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	for _, c := range []*Cache{asks, control} {
 		cachetest.Eventually(t, "writes are confirmed", func() bool { return write(c) })
 	}
-	node, err := primaryOf(t.Context(), control.writers, control.names.execution(e.ARN))
+	node, err := control.db.PrimaryOf(t.Context(), control.db.Names.Execution(string(e.ARN)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // TestFlood: every observation five times, shuffled, through two caches
@@ -128,7 +129,7 @@ func attempts(t *testing.T, c *Cache, e Execution) map[string]func() error {
 	return map[string]func() error{
 		"apply": func() error { return c.Apply(t.Context(), []Execution{e})[0].Err },
 		"ping":  func() error { return c.Ping(t.Context()) },
-		"check": func() error { return c.Check(t.Context()) },
+		"check": func() error { return c.db.Check(t.Context()) },
 		"register": func() error {
 			_, err := c.Register(t.Context(), Registration{ARN: e.ARN, Owner: "ada"})
 			return err
@@ -149,7 +150,7 @@ func TestWritesEndInTime(t *testing.T) {
 				if err := try(); err == nil {
 					t.Errorf("%s succeeds although Redis is silent", what)
 				}
-			}); took > batchLimit {
+			}); took > c.db.BatchLimit() {
 				t.Errorf("%s took %v", what, took)
 			}
 		}
@@ -166,7 +167,7 @@ func TestWritesEndInTime(t *testing.T) {
 func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openIdle(t, s.URL(), func(o *Options) { o.WriteLimit = writeLimit })
+	c := openIdle(t, s.URL(), func(o *Options) { o.WriteLimit = redisdb.DefaultWriteLimit })
 	e := running(testARN(t, "frozen"), now())
 	apply(t, c, e)
 	e.RedriveCount = 1
@@ -215,8 +216,8 @@ func TestALostReply(t *testing.T) {
 	if n := calls(t, other, "publish") - published; n != 1 {
 		t.Errorf("announced %d times, want once", n)
 	}
-	index := c.names.owner("ada")
-	if members, err := c.readers.ZRange(t.Context(), index, 0, -1).Result(); err != nil || len(members) != 1 {
+	index := c.db.Names.Owner("ada")
+	if members, err := c.db.Readers.ZRange(t.Context(), index, 0, -1).Result(); err != nil || len(members) != 1 {
 		t.Errorf("the owner's index holds %v, %v", members, err)
 	}
 }
@@ -235,7 +236,7 @@ func TestScriptsThatVanish(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				if worker == 0 {
-					if err := flusher.writers.ScriptFlush(t.Context()).Err(); err != nil {
+					if err := flusher.db.Writers.ScriptFlush(t.Context()).Err(); err != nil {
 						t.Error(err)
 					}
 				}
@@ -255,7 +256,7 @@ func TestScriptsThatVanish(t *testing.T) {
 	}
 	before := calls(t, c, "eval")
 	for i := range each { // nobody else loads it
-		if err := flusher.writers.ScriptFlush(t.Context()).Err(); err != nil {
+		if err := flusher.db.Writers.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		apply(t, c, succeeded(testARN(t, fmt.Sprint("script-alone-", i)), now(), `{}`))
@@ -271,7 +272,7 @@ func TestAScriptThatFailsForOne(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	bad, good := testARN(t, "bad"), testARN(t, "good")
-	if err := c.writers.LPush(t.Context(), c.names.execution(bad), "x").Err(); err != nil {
+	if err := c.db.Writers.LPush(t.Context(), c.db.Names.Execution(string(bad)), "x").Err(); err != nil {
 		t.Fatal(err)
 	}
 	outcomes := c.Apply(t.Context(), []Execution{running(good, now()), running(bad, now()), succeeded(good, now(), `{}`)})

@@ -28,7 +28,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				var n network
 				reader, writer := b.open(t, &n), b.open(t, new(network))
 				if trusting {
-					reader.feed.reset = func() {}
+					reader.db.Feed.Listeners[0].Reset = func() {}
 				}
 				runTest(t, reader)
 				h := &freshness{arn: testARN(t, "fresh"), start: now()}
@@ -37,7 +37,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				}
 				n.begin(blackHole)
 				if trusting {
-					reader.near.trust(math.MaxInt64)
+					reader.db.Feed.Trust.Extend(math.MaxInt64)
 				}
 				switch age := h.observe(t, reader, writer, maxAge+1500*time.Millisecond); {
 				case trusting && age <= maxAge:
@@ -49,7 +49,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 					return
 				}
 				n.end()
-				cachetest.Eventually(t, "the change feed is heard again", func() bool { return reader.Ready() == nil })
+				cachetest.Eventually(t, "the change feed is heard again", func() bool { return reader.db.Ready() == nil })
 				if age := h.observe(t, reader, writer, time.Second); age > 0 {
 					t.Errorf("after the fault a read was %v old", age)
 				}
@@ -67,7 +67,7 @@ type freshness struct {
 	stored []time.Time // when attempt n was confirmed
 }
 
-// observe stores a newer state every few milliseconds for a while, reads all the
+// observe stores a newer state every few redisdb.Time for a while, reads all the
 // time, and returns the age of the oldest state that was read: how long before
 // the read its successor had been confirmed.
 func (f *freshness) observe(t *testing.T, reader, writer *Cache, length time.Duration) (oldest time.Duration) {
@@ -137,7 +137,7 @@ func TestFeedComesBack(t *testing.T) {
 			return s.Do("CLIENT KILL TYPE pubsub") == ":1"
 		})
 		cachetest.Eventually(t, "everything near is thrown away and the feed is heard", func() bool {
-			return c.near.generation.Load() > generation+1 && c.Ready() == nil
+			return c.near.generation.Load() > generation+1 && c.db.Ready() == nil
 		})
 	}
 }
@@ -156,15 +156,15 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 		return err == nil && ok
 	})
 	s.Kill()
-	cachetest.Eventually(t, "the loss is noticed", func() bool { return c.Ready() != nil })
+	cachetest.Eventually(t, "the loss is noticed", func() bool { return c.db.Ready() != nil })
 	if _, ok := c.Peek(string(arn)); ok {
 		t.Error("told although Redis is gone")
 	}
-	if err := c.Ready(); err == nil || !strings.Contains(err.Error(), "change feed") {
+	if err := c.db.Ready(); err == nil || !strings.Contains(err.Error(), "change feed") {
 		t.Errorf("the reason is %v", err)
 	}
 	s.Start()
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
 	if r := stored(t, c, arn); r != nil {
 		t.Errorf("an empty Redis knows %s", r.Status)
 	}
@@ -187,36 +187,7 @@ func TestWithoutAFeedNothingIsNear(t *testing.T) {
 	if n := calls(t, c, "mget"); n != 3 {
 		t.Errorf("%d reads, want 3", n)
 	}
-	if err := c.Ready(); err == nil {
+	if err := c.db.Ready(); err == nil {
 		t.Error("ready")
-	}
-}
-
-// TestThePulseIsTheWeakest: one primary that is not heard is enough to trust
-// nothing.
-func TestThePulseIsTheWeakest(t *testing.T) {
-	t.Parallel()
-	n := newNear(1 << 20)
-	begun := 0
-	p := &pulse{last: make([]int64, 3), near: n, begun: func() { begun++ }}
-	second := int64(time.Second)
-	for i, step := range []struct {
-		primary    int
-		sent, want int64 // want: trusted until
-	}{
-		{0, 5 * second, 0},
-		{1, 6 * second, 0},
-		{2, 7 * second, 7 * second},
-		{1, 9 * second, 7 * second},
-		{0, 8 * second, 9 * second},
-		{2, 8 * second, 10 * second},
-	} {
-		p.of(step.primary)(step.sent)
-		if got := n.trustedUntil.Load(); got != step.want {
-			t.Errorf("step %d: trusted until %v, want %v", i, time.Duration(got), time.Duration(step.want))
-		}
-		if want := min(int(step.want), 1); begun != want {
-			t.Errorf("step %d: begun %d times, want %d", i, begun, want)
-		}
 	}
 }

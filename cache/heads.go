@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -24,11 +26,10 @@ const (
 // remembers them as long as the change feed vouches for them, as the near cache
 // does.
 type heads struct {
-	client redis.UniversalClient
-	names  *names
-	near   *near
-	kept   bounded.ByText[headEntry]
-	seed   maphash.Seed
+	db   *redisdb.DB
+	near *near
+	kept bounded.ByText[headEntry]
+	seed maphash.Seed
 	// changes counts what was announced, by hash: a status that was read before a
 	// change was heard is not kept.
 	changes [1024]atomic.Uint32
@@ -40,9 +41,9 @@ type headEntry struct {
 	generation uint64 // of near
 }
 
-func newHeads(client redis.UniversalClient, n *names, near *near) *heads {
+func newHeads(db *redisdb.DB, near *near) *heads {
 	return &heads{
-		client: client, names: n, near: near, seed: maphash.MakeSeed(),
+		db: db, near: near, seed: maphash.MakeSeed(),
 		kept: bounded.NewByText[headEntry](maxHeads),
 	}
 }
@@ -62,7 +63,7 @@ func (h *heads) forget(arn ARN) {
 func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 	all := make([]Status, len(arns))
 	var missing []int
-	now, generation, trusted := uptime(), h.near.generation.Load(), h.near.trusted()
+	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
 		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation {
 			all[i] = e.status
@@ -80,14 +81,14 @@ func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 
 // read asks Redis for the statuses of some of the executions.
 func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
-	ctx, cancel := context.WithTimeout(ctx, h.near.limit)
+	ctx, cancel := context.WithTimeout(ctx, h.db.ReadLimit())
 	defer cancel()
-	pipe := h.client.Pipeline() // on a cluster it is one for each node
+	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
 	cmds := make([]*redis.StringCmd, len(some))
 	before := make([]uint32, len(some))
 	for n, i := range some {
 		before[n] = h.changesOf(arns[i]).Load()
-		cmds[n] = pipe.GetRange(ctx, h.names.execution(arns[i]), 0, versionLength)
+		cmds[n] = pipe.GetRange(ctx, h.db.Names.Execution(string(arns[i])), 0, versionLength)
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for n, i := range some {
@@ -96,7 +97,7 @@ func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uin
 			return fmt.Errorf("read the heads of executions: %w", err)
 		}
 		all[i] = statusOfHead(head)
-		h.keep(arns[i], headEntry{all[i], uptime() + int64(headLife), generation}, before[n])
+		h.keep(arns[i], headEntry{all[i], uptime.Now() + int64(headLife), generation}, before[n])
 	}
 	return nil
 }

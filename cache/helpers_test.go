@@ -70,7 +70,7 @@ func runTest(t testing.TB, c *Cache) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
 }
 
 // now is the present with the precision of an event.

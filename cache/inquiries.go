@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
+	"statuscache/cache/internal/redisdb"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,11 +26,11 @@ const (
 	Doubted
 )
 
-func (i Inquiry) key(p *partitionNames) string {
+func (i Inquiry) key(p *redisdb.Partition) string {
 	if i == Awaited {
-		return p.awaiting
+		return p.Awaiting
 	}
-	return p.doubted
+	return p.Doubted
 }
 
 // Due is an execution that its holder is to ask about now.
@@ -68,19 +68,19 @@ return {now, math.floor(tonumber(due))}`)
 // to the next when the lease ends. Its error may be about some of them only: the
 // others are returned with it.
 func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Duration) ([]Due, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	arns, err := c.firstOf(ctx, list, most)
 	if err != nil || len(arns) == 0 {
 		return nil, err
 	}
-	pipe := c.writers.Pipeline()
+	pipe := c.db.Writers.Pipeline()
 	claims, records, doubts := make([]*redis.Cmd, len(arns)), make([]*redis.StringCmd, len(arns)), make([]*redis.StringCmd, len(arns))
 	for i, arn := range arns {
-		claims[i] = claimScript.Eval(ctx, pipe, []string{list.key(c.names.partition(arn))}, string(arn), lease.Milliseconds())
-		records[i] = pipe.Get(ctx, c.names.execution(arn))
+		claims[i] = claimScript.Eval(ctx, pipe, []string{list.key(c.db.Names.Partition(string(arn)))}, string(arn), lease.Milliseconds())
+		records[i] = pipe.Get(ctx, c.db.Names.Execution(string(arn)))
 		if list == Doubted {
-			doubts[i] = pipe.HGet(ctx, c.names.doubts(arn.StateMachine()), string(arn))
+			doubts[i] = pipe.HGet(ctx, c.db.Names.Doubts(arn.StateMachine()), string(arn))
 		}
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
@@ -110,10 +110,10 @@ func (c *Cache) Claim(ctx context.Context, list Inquiry, most int, lease time.Du
 
 // firstOf returns up to so many executions at the head of a list, due or not.
 func (c *Cache) firstOf(ctx context.Context, list Inquiry, most int) ([]ARN, error) {
-	pipe := c.writers.Pipeline()
-	cmds := make([]*redis.ZSliceCmd, partitionCount)
-	for i := range c.names.partitions {
-		cmds[i] = pipe.ZRangeWithScores(ctx, list.key(&c.names.partitions[i]), 0, int64(most)-1)
+	pipe := c.db.Writers.Pipeline()
+	cmds := make([]*redis.ZSliceCmd, redisdb.PartitionCount)
+	for i := range c.db.Names.Partitions {
+		cmds[i] = pipe.ZRangeWithScores(ctx, list.key(&c.db.Names.Partitions[i]), 0, int64(most)-1)
 	}
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -121,7 +121,7 @@ func (c *Cache) firstOf(ctx context.Context, list Inquiry, most int) ([]ARN, err
 	}
 	now := float64(clock.Val().UnixMilli())
 	var arns []ARN
-	for _, i := range rand.Perm(partitionCount) { // or the first partitions would come first
+	for _, i := range rand.Perm(redisdb.PartitionCount) { // or the first partitions would come first
 		for _, z := range cmds[i].Val() {
 			if arn, ok := z.Member.(string); ok && z.Score <= now && len(arns) < most {
 				arns = append(arns, ARN(arn))
@@ -171,9 +171,9 @@ return redis.call('ZREM', KEYS[2], ARGV[1])`)
 // Settle takes an execution off a list. While an output is awaited it stays there
 // until its lease ends: a success may have been heard of since it was claimed.
 func (c *Cache) Settle(ctx context.Context, list Inquiry, arn ARN) error {
-	p := c.names.partition(arn)
-	keys := []string{c.names.execution(arn), list.key(p)}
-	if err := settleScript.Run(ctx, c.writers, keys, string(arn), map[Inquiry]int{Awaited: 1}[list]).Err(); err != nil {
+	p := c.db.Names.Partition(string(arn))
+	keys := []string{c.db.Names.Execution(string(arn)), list.key(p)}
+	if err := settleScript.Run(ctx, c.db.Writers, keys, string(arn), map[Inquiry]int{Awaited: 1}[list]).Err(); err != nil {
 		return fmt.Errorf("settle %s: %w", arn, err)
 	}
 	return nil
@@ -187,8 +187,8 @@ return redis.call('ZADD', KEYS[1], 'XX', time[1] * 1000 + math.floor(time[2] / 1
 
 // Postpone has an execution on a list be asked about after d.
 func (c *Cache) Postpone(ctx context.Context, list Inquiry, arn ARN, d time.Duration) error {
-	key := list.key(c.names.partition(arn))
-	if err := postponeScript.Run(ctx, c.writers, []string{key}, string(arn), d.Milliseconds()).Err(); err != nil {
+	key := list.key(c.db.Names.Partition(string(arn)))
+	if err := postponeScript.Run(ctx, c.db.Writers, []string{key}, string(arn), d.Milliseconds()).Err(); err != nil {
 		return fmt.Errorf("postpone %s: %w", arn, err)
 	}
 	return nil
@@ -196,14 +196,14 @@ func (c *Cache) Postpone(ctx context.Context, list Inquiry, arn ARN, d time.Dura
 
 // Doubt puts executions on the list of what is doubted, 100,000 at most.
 func (c *Cache) Doubt(ctx context.Context, arns []ARN) error {
-	now, err := c.Now(ctx)
+	now, err := c.db.Now(ctx)
 	if err != nil || len(arns) == 0 {
 		return err
 	}
 	for some := range slices.Chunk(arns[:min(len(arns), maxDoubts)], 1000) {
-		pipe := c.writers.Pipeline()
+		pipe := c.db.Writers.Pipeline()
 		for _, arn := range some {
-			pipe.ZAddNX(ctx, c.names.partition(arn).doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
+			pipe.ZAddNX(ctx, c.db.Names.Partition(string(arn)).Doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("doubt executions: %w", err)
@@ -214,10 +214,10 @@ func (c *Cache) Doubt(ctx context.Context, arns []ARN) error {
 
 // Pending returns how many executions are on a list.
 func (c *Cache) Pending(ctx context.Context, list Inquiry) (n int, err error) {
-	pipe := c.readers.Pipeline()
-	var cmds [partitionCount]*redis.IntCmd
-	for i := range c.names.partitions {
-		cmds[i] = pipe.ZCard(ctx, list.key(&c.names.partitions[i]))
+	pipe := c.db.Readers.Pipeline()
+	var cmds [redisdb.PartitionCount]*redis.IntCmd
+	for i := range c.db.Names.Partitions {
+		cmds[i] = pipe.ZCard(ctx, list.key(&c.db.Names.Partitions[i]))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("count what is to be asked about: %w", err)
@@ -241,9 +241,9 @@ return 1`)
 // Forget removes the record of an execution unless it has changed since the caller
 // saw this version of it, and reports whether it did.
 func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
-	p := c.names.partition(arn)
-	keys := []string{c.names.execution(arn), p.running, p.recent, p.awaiting, p.doubted, p.changed}
-	n, err := forgetScript.Run(ctx, c.writers, keys, string(arn), string(v), c.publish).Int()
+	p := c.db.Names.Partition(string(arn))
+	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
+	n, err := forgetScript.Run(ctx, c.db.Writers, keys, string(arn), string(v), c.db.Publish).Int()
 	if err != nil {
 		return false, fmt.Errorf("forget %s: %w", arn, err)
 	}
@@ -253,15 +253,15 @@ func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 // Versions returns the version of each execution as it is stored, empty where
 // nothing is known.
 func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	if len(arns) == 0 {
 		return nil, nil
 	}
-	pipe := c.writers.Pipeline()
+	pipe := c.db.Writers.Pipeline()
 	cmds := make([]*redis.StringCmd, len(arns))
 	for i, arn := range arns {
-		cmds[i] = pipe.GetRange(ctx, c.names.execution(arn), 1, versionLength)
+		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 1, versionLength)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read versions: %w", err)
@@ -278,10 +278,10 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 // oldest of each partition first. started is when the record says that they did.
 func (c *Cache) Running(ctx context.Context, machine string, f func(arns []ARN, started []time.Time) error) error {
 	const some = 1000
-	for i := range c.names.partitions {
-		key := c.names.partitions[i].running
+	for i := range c.db.Names.Partitions {
+		key := c.db.Names.Partitions[i].Running
 		for offset := int64(0); ; offset += some {
-			entries, err := c.writers.ZRangeWithScores(ctx, key, offset, offset+some-1).Result()
+			entries, err := c.db.Writers.ZRangeWithScores(ctx, key, offset, offset+some-1).Result()
 			if err != nil {
 				return fmt.Errorf("read what runs: %w", err)
 			}
@@ -303,21 +303,4 @@ func (c *Cache) Running(ctx context.Context, machine string, f func(arns []ARN, 
 		}
 	}
 	return nil
-}
-
-// Now returns the time by the clock of Redis, in whole ms.
-func (c *Cache) Now(ctx context.Context) (time.Time, error) {
-	now, err := c.writers.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("ask for the time: %w", err)
-	}
-	return now.Truncate(time.Millisecond), nil
-}
-
-func milliseconds(text string) time.Time {
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || ms <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
 }

@@ -42,9 +42,9 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	run.Owner = "ada"
 	apply(t, c, run)
 	before := visible(t, c, arn)
-	sub := c.feeders.(*redis.Client).Subscribe(t.Context(), c.names.channels()...)
+	sub := c.db.Writers.Subscribe(t.Context(), c.db.Names.Channels()...)
 	defer func() { _ = sub.Close() }()
-	for range c.names.channels() {
+	for range c.db.Names.Channels() {
 		if _, err := sub.Receive(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	if diff := cmp.Diff(before, visible(t, c, arn)); diff != "" {
 		t.Errorf("the success is seen before its output: %s", diff)
 	}
-	if err := c.writers.Publish(t.Context(), c.names.keyChanges, "that is all").Err(); err != nil {
+	if err := c.db.Writers.Publish(t.Context(), c.db.Names.KeyChanges, "that is all").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := receiveMessage(t.Context(), sub); err != nil || m.Payload != "that is all" {
@@ -104,7 +104,7 @@ func TestAwaitedOutputComes(t *testing.T) {
 		if body := string(stored(t, c, arn).Plain.Body); !strings.Contains(body, want) {
 			t.Errorf("%s: %s", name, body)
 		}
-		_, err := c.writers.ZScore(t.Context(), c.names.partition(arn).awaiting, string(arn)).Result()
+		_, err := c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Awaiting, string(arn)).Result()
 		if asked := err == nil; asked != (name == "given-up") { // which is asked for until it is settled
 			t.Errorf("%s: to be asked for: %v", name, asked)
 		}
@@ -128,7 +128,7 @@ func TestOwnerLeftOutIsAskedFor(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	asked := func(arn ARN) bool {
-		return c.writers.ZScore(t.Context(), c.names.partition(arn).awaiting, string(arn)).Err() == nil
+		return c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Awaiting, string(arn)).Err() == nil
 	}
 	without := running(testARN(t, "without-owner"), now())
 	without.OwnerLeftOut = true
@@ -295,10 +295,10 @@ func TestClaimIsNotHeldUpByOneRecord(t *testing.T) {
 		apply(t, c, awaiting(testARN(t, strconv.Itoa(i)), now()))
 	}
 	odd := testARN(t, "20")
-	if err := c.writers.SetRange(t.Context(), c.names.execution(odd), 0, "9").Err(); err != nil {
+	if err := c.db.Writers.SetRange(t.Context(), c.db.Names.Execution(string(odd)), 0, "9").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.writers.ZAdd(t.Context(), c.names.partition(odd).awaiting, redis.Z{Score: 1, Member: string(odd)}).Err(); err != nil {
+	if err := c.db.Writers.ZAdd(t.Context(), c.db.Names.Partition(string(odd)).Awaiting, redis.Z{Score: 1, Member: string(odd)}).Err(); err != nil {
 		t.Fatal(err)
 	}
 	due, err := c.Claim(t.Context(), Awaited, 2*executions, 30*time.Second)

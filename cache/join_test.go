@@ -147,8 +147,8 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 // runningIndexed counts the executions in the indexes of the running.
 func runningIndexed(t *testing.T, c *Cache) (n int) {
 	t.Helper()
-	for _, p := range c.names.partitions {
-		some, err := c.readers.ZCard(t.Context(), p.running).Result()
+	for _, p := range c.db.Names.Partitions {
+		some, err := c.db.Readers.ZCard(t.Context(), p.Running).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,9 +244,9 @@ func writeAll(t *testing.T, c *Cache, writes []*write) {
 func TestWhatChangesNothingIsNotAnnounced(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	sub := c.feeders.(*redis.Client).Subscribe(t.Context(), c.names.channels()...)
+	sub := c.db.Writers.Subscribe(t.Context(), c.db.Names.Channels()...)
 	defer func() { _ = sub.Close() }()
-	for range c.names.channels() {
+	for range c.db.Names.Channels() {
 		if _, err := sub.Receive(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func TestWhatChangesNothingIsNotAnnounced(t *testing.T) {
 	// announced returns what was published since it was last called.
 	announced := func() (all []string) {
 		const marker = "that is all"
-		if err := c.writers.Publish(t.Context(), c.names.keyChanges, marker).Err(); err != nil {
+		if err := c.db.Writers.Publish(t.Context(), c.db.Names.KeyChanges, marker).Err(); err != nil {
 			t.Fatal(err)
 		}
 		for {

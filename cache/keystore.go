@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (c *Cache) restore(ctx context.Context, keys []Key, prefixes []string) erro
 
 // ListKeys returns every API key, revoked ones too, oldest first.
 func (c *Cache) ListKeys(ctx context.Context) ([]Key, error) {
-	texts, err := c.writers.HVals(ctx, c.names.apiKeys).Result()
+	texts, err := c.db.Writers.HVals(ctx, c.db.Names.APIKeys).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list API keys: %w", err)
 	}
@@ -166,7 +167,7 @@ func (c *Cache) putKeys(ctx context.Context, keys []Key) ([]Key, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	args := append(make([]any, 0, 1+3*len(keys)), c.publish)
+	args := append(make([]any, 0, 1+3*len(keys)), c.db.Publish)
 	for i := range keys {
 		text, err := json.Marshal(&keys[i])
 		if err != nil {
@@ -174,16 +175,16 @@ func (c *Cache) putKeys(ctx context.Context, keys []Key) ([]Key, error) {
 		}
 		args = append(args, keys[i].Hash, text, keys[i].Restored)
 	}
-	store := newScript(keysScript, []string{c.names.apiKeys, c.names.keyChanges, c.names.keyCount}, args...)
-	c.primaries.confirm(ctx, store)
-	if errors.Is(store.err, errReplicas) {
-		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so that a failover may undo it; run it again: %w", c.explained(store.err))
-	} else if store.err != nil {
-		return nil, fmt.Errorf("store API keys: %w", c.explained(store.err))
+	store := redisdb.NewScript(keysScript, []string{c.db.Names.APIKeys, c.db.Names.KeyChanges, c.db.Names.KeyCount}, args...)
+	c.db.Confirm(ctx, store)
+	if errors.Is(store.Err, redisdb.ErrReplicas) {
+		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so that a failover may undo it; run it again: %w", c.db.Explain(store.Err))
+	} else if store.Err != nil {
+		return nil, fmt.Errorf("store API keys: %w", c.db.Explain(store.Err))
 	}
-	texts, err := store.answer.StringSlice()
+	texts, err := store.Answer.StringSlice()
 	if err != nil || len(texts) != len(keys) {
-		return nil, fmt.Errorf("store API keys: %w", cmp.Or(err, errAnswer))
+		return nil, fmt.Errorf("store API keys: %w", cmp.Or(err, redisdb.ErrAnswer))
 	}
 	stored := make([]Key, len(texts))
 	for i, text := range texts {

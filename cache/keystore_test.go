@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // TestARevocationBesideAnImportIsFinal holds one of the two up at what it reads
@@ -36,7 +37,7 @@ func TestARevocationBesideAnImportIsFinal(t *testing.T) {
 			inHand, release := make(chan struct{}), make(chan struct{})
 			var once sync.Once
 			n.begin(func(conn *faultyConn) (bool, error) {
-				if conn.asked(slow.names.apiKeys) {
+				if conn.asked(slow.db.Names.APIKeys) {
 					once.Do(func() { close(inHand); <-release })
 				}
 				return false, nil
@@ -104,7 +105,7 @@ func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 	s := cachetest.Redis(t)
 	c := openTest(t, s.URL())
 	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	before := c.writers.HGet(t.Context(), c.names.apiKeys, created.Hash).Val()
+	before := c.db.Writers.HGet(t.Context(), c.db.Names.APIKeys, created.Hash).Val()
 	revoked, err := c.RevokeKey(t.Context(), created.Prefix)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 	cachetest.Eventually(t, "the revocation is heard", func() bool {
 		return c.keys.revoked.get(c.keys.hash(secret)) != nil
 	})
-	if err := c.writers.HSet(t.Context(), c.names.apiKeys, created.Hash, before).Err(); err != nil {
+	if err := c.db.Writers.HSet(t.Context(), c.db.Names.APIKeys, created.Hash, before).Err(); err != nil {
 		t.Fatal(err)
 	}
 	c.keys.forget()
@@ -173,7 +174,7 @@ func TestWhatNoReplicaConfirmsFails(t *testing.T) {
 			cachetest.Eventually(t, "the replica confirms", func() bool { return c.Ping(t.Context()) == nil })
 			secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 100})
 			replica.Do("REPLICAOF 127.0.0.1 1")
-			c.primaries.acks = acks
+			c = openIdle(t, primary.URL(), func(o *Options) { o.ReplicaAcks = acks })
 
 			_, _, createErr := c.CreateKey(t.Context(), Key{Owner: "ada", Scope: ScopeRead})
 			_, importErr := c.ImportKeys(t.Context(), []Key{created})
@@ -187,7 +188,7 @@ func TestWhatNoReplicaConfirmsFails(t *testing.T) {
 			for what, err := range map[string]error{
 				"create": createErr, "import": importErr, "spend": spendErr, "revoke": revokeErr, "revoke again": revokeAgainErr,
 			} {
-				if (err != nil) != (acks > 0) || err != nil && !errors.Is(err, errReplicas) && what != "spend" { // which waits less
+				if (err != nil) != (acks > 0) || err != nil && !errors.Is(err, redisdb.ErrReplicas) && what != "spend" { // which waits less
 					t.Errorf("%s: %v", what, err)
 				}
 			}

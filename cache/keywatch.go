@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 )
@@ -153,7 +154,7 @@ func (k *apiKeys) watch(ctx context.Context) error {
 			return nil
 		case <-k.watches.wake:
 		case now := <-tick.C:
-			if !k.heard() || now.Sub(lookedAtAll) >= keysLookAllTime {
+			if !k.db.Feed.Heard() || now.Sub(lookedAtAll) >= keysLookAllTime {
 				lookedAtAll = now
 				k.watches.allDue()
 			}
@@ -203,15 +204,15 @@ func (k *apiKeys) revokedInFile(h keyHash) bool {
 
 // readMany returns the records of keys, empty for those that Redis does not know.
 func (k *apiKeys) readMany(ctx context.Context, hashes []keyHash) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.limit)
+	ctx, cancel := context.WithTimeout(ctx, k.db.ReadLimit())
 	defer cancel()
 	texts, fields := make([]string, len(hashes)), make([]string, len(hashes))
 	for i, h := range hashes {
 		fields[i] = hex.EncodeToString(h[:])
 	}
-	answers, err := k.client.HMGet(ctx, k.names.apiKeys, fields...).Result()
+	answers, err := k.db.Readers.HMGet(ctx, k.db.Names.APIKeys, fields...).Result()
 	if err == nil && len(answers) != len(hashes) {
-		err = errAnswer
+		err = redisdb.ErrAnswer
 	}
 	if err != nil {
 		return texts, fmt.Errorf("read API keys: %w", err)

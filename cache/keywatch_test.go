@@ -83,7 +83,7 @@ func TestWhoWaitsWithARevokedKeyIsToldHoweverManyWait(t *testing.T) {
 	revoked := keys[42]
 	revoked.RevokedAt = revoked.CreatedAt
 	c.keys.revoked.add(keyHash(unhex(revoked.Hash)), &revoked)
-	if err := c.writers.Publish(t.Context(), c.names.keyChanges, "").Err(); err != nil {
+	if err := c.db.Writers.Publish(t.Context(), c.db.Names.KeyChanges, "").Err(); err != nil {
 		t.Fatal(err)
 	}
 	cachetest.Eventually(t, "all are looked at", func() bool { return w.count(ErrKeyNotFound) == 2 })

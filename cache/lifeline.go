@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type lifeline struct {
 	cache *Cache
 	log   *slog.Logger
 
-	seen [partitionCount][]lifesign // the latest, the newest last
+	seen [redisdb.PartitionCount][]lifesign // the latest, the newest last
 	keys keySign
 	lost atomic.Pointer[Loss]
 
@@ -76,22 +77,22 @@ func (l *lifeline) run(ctx context.Context) error {
 // replicas did not confirm proves nothing: it may be gone with a primary that was cut
 // off.
 func (l *lifeline) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, l.cache.options.WriteLimit))
+	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, l.cache.db.WriteLimit()))
 	defer cancel()
 	c := l.cache
-	partitions := c.names.partitions[:]
-	if c.address.mode != cluster {
+	partitions := c.db.Names.Partitions[:]
+	if !c.db.Cluster() {
 		partitions = partitions[:1]
 	}
 	beats, err := l.beats(ctx, partitions)
 	if err != nil {
 		return err
 	}
-	commands := make([]*command, 0, len(beats))
+	commands := make([]*redisdb.Command, 0, len(beats))
 	for _, beat := range beats {
 		commands = append(commands, beat)
 	}
-	c.primaries.confirm(ctx, commands...)
+	c.db.Confirm(ctx, commands...)
 	var errs []error
 	for i, beat := range beats {
 		sign, err := readLifesign(beat)
@@ -105,26 +106,26 @@ func (l *lifeline) look(ctx context.Context) error {
 }
 
 // beats returns a beat for a partition of every primary, by its number.
-func (l *lifeline) beats(ctx context.Context, partitions []partitionNames) (map[int]*command, error) {
-	beats, seen, name := map[int]*command{}, map[*redis.Client]bool{}, rand.Text()
+func (l *lifeline) beats(ctx context.Context, partitions []redisdb.Partition) (map[int]*redisdb.Command, error) {
+	beats, seen, name := map[int]*redisdb.Command{}, map[*redis.Client]bool{}, rand.Text()
 	for i := range partitions {
-		node, err := primaryOf(ctx, l.cache.writers, partitions[i].born)
+		node, err := l.cache.db.PrimaryOf(ctx, partitions[i].Born)
 		if err != nil {
 			return nil, err
 		}
 		if !seen[node] {
 			seen[node] = true
-			beats[i] = newScript(beatScript, []string{partitions[i].born}, name)
+			beats[i] = redisdb.NewScript(beatScript, []string{partitions[i].Born}, name)
 		}
 	}
 	return beats, nil
 }
 
-func readLifesign(beat *command) (lifesign, error) {
-	if beat.err != nil {
-		return lifesign{}, beat.err
+func readLifesign(beat *redisdb.Command) (lifesign, error) {
+	if beat.Err != nil {
+		return lifesign{}, beat.Err
 	}
-	answer, err := beat.answer.Slice()
+	answer, err := beat.Answer.Slice()
 	if err != nil {
 		return lifesign{}, err
 	}
@@ -135,7 +136,7 @@ func readLifesign(beat *command) (lifesign, error) {
 			return lifesign{born, beats}, nil
 		}
 	}
-	return lifesign{}, errAnswer
+	return lifesign{}, redisdb.ErrAnswer
 }
 
 // judge returns why the records of a partition are lost, or "" if they are not.
@@ -163,5 +164,5 @@ func (l *lifeline) noticed(why string) {
 	l.log.Error("records were lost; learning again what can be learnt", "why", why)
 	l.untold = why
 	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why, Running: true, Results: true})
-	l.cache.feed.reset() // what is near may be all that is left, and contradict what others tell
+	l.cache.db.Feed.Reset() // what is near may be all that is left, and contradict what others tell
 }

@@ -52,7 +52,7 @@ const (
 
 // List returns a page of executions. It takes a second at most.
 func (c *Cache) List(ctx context.Context, q Query) (Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.options.ReadLimit))
+	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.db.ReadLimit()))
 	defer cancel()
 	page := Page{}
 	index := c.index(q)
@@ -153,10 +153,10 @@ func (c *Cache) DropGhosts(ctx context.Context, arns []ARN) {
 	if len(arns) == 0 {
 		return
 	}
-	pipe := c.writers.Pipeline()
+	pipe := c.db.Writers.Pipeline()
 	for _, arn := range arns {
-		p := c.names.partition(arn)
-		ghostScript.Eval(ctx, pipe, []string{c.names.execution(arn), p.running, p.recent}, string(arn))
+		p := c.db.Names.Partition(string(arn))
+		ghostScript.Eval(ctx, pipe, []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent}, string(arn))
 	}
 	_, _ = pipe.Exec(ctx)
 }
@@ -177,17 +177,17 @@ type indexPart struct {
 }
 
 func (c *Cache) index(q Query) *index {
-	x := &index{client: c.readers, after: q.After}
+	x := &index{client: c.db.Readers, after: q.After}
 	if !q.All {
-		x.parts = []indexPart{{key: c.names.owner(q.Owner)}}
+		x.parts = []indexPart{{key: c.db.Names.Owner(q.Owner)}}
 		return x
 	}
-	for i := range c.names.partitions {
-		p := &c.names.partitions[i]
+	for i := range c.db.Names.Partitions {
+		p := &c.db.Names.Partitions[i]
 		if q.Status == Running {
-			x.parts = append(x.parts, indexPart{key: p.running})
+			x.parts = append(x.parts, indexPart{key: p.Running})
 		} else {
-			x.parts = append(x.parts, indexPart{key: p.recent})
+			x.parts = append(x.parts, indexPart{key: p.Recent})
 		}
 	}
 	return x

@@ -185,10 +185,10 @@ func indexIsAHint(t *testing.T, c *Cache) {
 	mine, _ := history(t, c, "hint-mine", "hint", now())
 	foreign, _ := history(t, c, "hint-foreign", "somebody else", now())
 	ghost := testARN(t, "hint-ghost")
-	for _, key := range []string{c.names.owner("hint"), c.names.partition(ghost).recent, c.names.partition(ghost).running} {
+	for _, key := range []string{c.db.Names.Owner("hint"), c.db.Names.Partition(string(ghost)).Recent, c.db.Names.Partition(string(ghost)).Running} {
 		for _, arn := range []ARN{foreign.ARN, ghost} {
-			if arn == ghost || key == c.names.owner("hint") {
-				err := c.writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
+			if arn == ghost || key == c.db.Names.Owner("hint") {
+				err := c.db.Writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -206,8 +206,8 @@ func indexIsAHint(t *testing.T, c *Cache) {
 			}
 		}
 	}
-	for _, key := range []string{c.names.partition(ghost).recent, c.names.partition(ghost).running} {
-		if err := c.writers.ZScore(t.Context(), key, string(ghost)).Err(); err != redis.Nil { //nolint:errorlint // it is never wrapped
+	for _, key := range []string{c.db.Names.Partition(string(ghost)).Recent, c.db.Names.Partition(string(ghost)).Running} {
+		if err := c.db.Writers.ZScore(t.Context(), key, string(ghost)).Err(); err != redis.Nil { //nolint:errorlint // it is never wrapped
 			t.Errorf("the ghost stays in %s: %v", key, err)
 		}
 	}
@@ -229,7 +229,7 @@ func manyInOneTrip(t *testing.T, c *Cache) {
 		}
 	}
 	nodes := 1
-	if c.address.mode == cluster {
+	if c.db.Cluster() {
 		nodes = 3
 	}
 	if trips := tripsOf(idle) - before; trips != nodes {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
@@ -85,8 +86,8 @@ func (l *lifeline) tell(ctx context.Context) error {
 		before = "0"
 	}
 	c := l.cache
-	_ = c.writers.Del(ctx, c.names.sweeps).Err() // all are due at once; else they are soon
-	if err := lossScript.Run(ctx, c.writers, []string{c.names.lost}, l.untold, before).Err(); err != nil && !errors.Is(err, redis.Nil) {
+	_ = c.db.Writers.Del(ctx, c.db.Names.Sweeps).Err() // all are due at once; else they are soon
+	if err := lossScript.Run(ctx, c.db.Writers, []string{c.db.Names.Lost}, l.untold, before).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("remember that records were lost: %w", err)
 	}
 	l.untold = ""
@@ -113,8 +114,8 @@ func (k *apiKeys) reassert(ctx context.Context, c *Cache) error {
 }
 
 func (c *Cache) keySign(ctx context.Context) (keySign, error) {
-	pipe := c.writers.Pipeline()
-	known, changes := pipe.HLen(ctx, c.names.apiKeys), pipe.Get(ctx, c.names.keyCount)
+	pipe := c.db.Writers.Pipeline()
+	known, changes := pipe.HLen(ctx, c.db.Names.APIKeys), pipe.Get(ctx, c.db.Names.KeyCount)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return keySign{}, fmt.Errorf("count API keys: %w", err)
 	}
@@ -137,7 +138,7 @@ func (l *lifeline) recall(ctx context.Context) error {
 
 // loss returns what is stored of a loss, nil if nothing is.
 func (c *Cache) loss(ctx context.Context) (*Loss, error) {
-	lost, err := c.writers.HGetAll(ctx, c.names.lost).Result()
+	lost, err := c.db.Writers.HGetAll(ctx, c.db.Names.Lost).Result()
 	if err != nil {
 		return nil, fmt.Errorf("ask whether records were lost: %w", err)
 	}
@@ -145,7 +146,7 @@ func (c *Cache) loss(ctx context.Context) (*Loss, error) {
 		return nil, nil
 	}
 	loss := &Loss{
-		At: milliseconds(lost["at"]), Why: lost["why"],
+		At: redisdb.Time(lost["at"]), Why: lost["why"],
 		Running: lost[partRunning] != "", Results: lost[partResults] != "", Keys: lost[partKeys] != "",
 	}
 	if loss.Keys {
@@ -206,7 +207,7 @@ func (c *Cache) endLoss(ctx context.Context, loss *Loss, parts ...string) error 
 	for _, part := range parts {
 		args = append(args, part)
 	}
-	err := endLossScript.Run(ctx, c.writers, []string{c.names.lost}, args...).Err()
+	err := endLossScript.Run(ctx, c.db.Writers, []string{c.db.Names.Lost}, args...).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("note that what was lost is back: %w", err)
 	}

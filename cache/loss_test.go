@@ -12,14 +12,14 @@ import (
 func lose(t *testing.T, s *cachetest.Server, c *Cache) Loss {
 	t.Helper()
 	beats := func() int {
-		n, _ := c.writers.HGet(t.Context(), c.names.partitions[0].born, "beats").Int()
+		n, _ := c.db.Writers.HGet(t.Context(), c.db.Names.Partitions[0].Born, "beats").Int()
 		return n
 	}
 	before := beats()
 	cachetest.Eventually(t, "the API keys are counted", func() bool { return beats() > before+2 && c.Lost() == nil })
 	s.Do("FLUSHALL")
 	cachetest.Eventually(t, "the loss is told to all", func() bool {
-		return c.Lost() != nil && c.writers.HExists(t.Context(), c.names.lost, partKeys).Val()
+		return c.Lost() != nil && c.db.Writers.HExists(t.Context(), c.db.Names.Lost, partKeys).Val()
 	})
 	cachetest.Eventually(t, "the keys are named", func() bool { return c.Lost().Keys })
 	return *c.Lost()

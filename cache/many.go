@@ -15,7 +15,7 @@ type Found struct {
 // cache, else in as few round trips to each node as they fit into. Like Get it
 // never takes longer than 300 ms.
 func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
-	ctx, cancel := context.WithTimeout(ctx, c.options.ReadLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
 	defer cancel()
 	found := make([]Found, len(arns))
 	fills := make([]*fill, len(arns))

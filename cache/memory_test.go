@@ -22,7 +22,7 @@ func TestCheckRefusesEviction(t *testing.T) {
 		"volatile-lru": false, "volatile-lfu": false, "volatile-random": false,
 	} {
 		s.Do("CONFIG SET maxmemory-policy " + policy)
-		err := c.Check(t.Context())
+		err := c.db.Check(t.Context())
 		if fit != (err == nil) || !fit && !errors.Is(err, ErrUnfit) {
 			t.Errorf("%s: %v", policy, err)
 		}
@@ -32,26 +32,12 @@ func TestCheckRefusesEviction(t *testing.T) {
 	}
 }
 
-func TestCheckRefusesOldVersions(t *testing.T) {
-	t.Parallel()
-	for version, fit := range map[string][2]bool{ // one node, cluster
-		"6.0.16": {false, false}, "6.2.0": {true, false}, "6.3": {true, false}, "7.0.15": {true, true},
-		"8.2.1": {true, true}, "10.0.0": {true, true}, "5.9.9": {false, false}, "": {true, true},
-	} {
-		for i, m := range []mode{oneNode, cluster} {
-			if err := (info{"redis_version": version}).checkVersion(m); fit[i] != (err == nil) || err != nil && !errors.Is(err, ErrUnfit) {
-				t.Errorf("version %q, mode %d: %v", version, m, err)
-			}
-		}
-	}
-}
-
 func TestCheckNeedsARedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	c := openIdle(t, s.URL())
 	s.Kill()
-	if err := c.Check(t.Context()); err == nil || errors.Is(err, ErrUnfit) {
+	if err := c.db.Check(t.Context()); err == nil || errors.Is(err, ErrUnfit) {
 		t.Errorf("check without a Redis: %v", err)
 	}
 }

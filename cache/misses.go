@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 
@@ -21,11 +22,9 @@ const (
 // primary has a queue of its own, so that one that is silent holds up nobody
 // else.
 type misses struct {
-	client  redis.UniversalClient
-	names   *names
+	db      *redisdb.DB
 	metrics *metrics
 	end     func(*fill, *Record, error) // tells what a read brought
-	limit   time.Duration               // of one read
 
 	mu     sync.Mutex
 	queues map[string]*queue // by the address of the primary
@@ -78,13 +77,13 @@ func (m *misses) addAll(fills []*fill) {
 
 // queueOf returns the queue of the primary that has an execution.
 func (m *misses) queueOf(f *fill) (*queue, error) {
-	if node, alone := m.client.(*redis.Client); alone {
+	if node, alone := m.db.Readers.(*redis.Client); alone {
 		return m.queue(node), nil
 	}
 	// Others may wait for it when who asked first has gone.
 	ctx, cancel := context.WithDeadline(f.base, f.deadline)
 	defer cancel()
-	node, err := primaryOf(ctx, m.client, m.names.execution(f.arn))
+	node, err := m.db.ReaderOf(ctx, m.db.Names.Execution(string(f.arn)))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +137,7 @@ func (m *queue) help() {
 	if len(m.waiting) == 0 {
 		return
 	}
-	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.limit-patience/2 {
+	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.db.ReadLimit()-patience/2 {
 		m.readers++
 		go m.drain()
 		return
@@ -236,9 +235,9 @@ func (m *queue) values(ctx context.Context, batch []*fill) ([]value, error) {
 	m.mu.Unlock()
 	keys := make([]string, len(batch))
 	for i, f := range batch {
-		keys[i] = m.names.execution(f.arn)
+		keys[i] = m.db.Names.Execution(string(f.arn))
 	}
-	if _, alone := m.client.(*redis.Client); alone {
+	if _, alone := m.db.Readers.(*redis.Client); alone {
 		return multiGet(ctx, node, keys)
 	}
 	return m.pipelinedGet(ctx, node, keys), nil
@@ -268,8 +267,8 @@ func (m *queue) pipelinedGet(ctx context.Context, node *redis.Client, keys []str
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	values := make([]value, len(keys))
 	for i, cmd := range cmds {
-		if movedAway(cmd.Err()) {
-			cmd = m.client.Get(ctx, keys[i])
+		if redisdb.MovedAway(cmd.Err()) {
+			cmd = m.db.Readers.Get(ctx, keys[i])
 		}
 		text, err := cmd.Result()
 		switch {

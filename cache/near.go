@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 // How long an entry may live at most, however healthy the feed is. It bounds
@@ -30,10 +32,8 @@ type near struct {
 	seed    maphash.Seed
 	shards  [64]fillShard
 	limit   time.Duration // of one read
+	trust   *redisdb.Trust
 
-	// trustedUntil is the moment, by uptime, up to which the feed vouches for
-	// the entries. It moves on with every heartbeat.
-	trustedUntil atomic.Int64
 	// generation counts the times everything was thrown away.
 	generation atomic.Uint64
 }
@@ -69,8 +69,8 @@ type fillShard struct {
 	_     [40]byte // a cache line of its own
 }
 
-func newNear(bytes int64) *near {
-	n := &near{seed: maphash.MakeSeed(), limit: readLimit}
+func newNear(bytes int64, trust *redisdb.Trust) *near {
+	n := &near{seed: maphash.MakeSeed(), trust: trust}
 	n.records = bounded.NewWeighedByText(uint64(bytes), func(_ string, e nearEntry) uint32 { return e.record.weight() })
 	for i := range n.shards {
 		n.shards[i].fills = map[ARN]*fill{}
@@ -88,17 +88,10 @@ func (r *Record) weight() uint32 {
 	return uint32(n)
 }
 
-// start is what uptime counts from. A clock that is set back or forward must
-// not make old entries good.
-var start = time.Now()
-
-// uptime is a monotonic clock in nanoseconds.
-func uptime() int64 { return int64(time.Since(start)) }
-
 // get returns the record of an execution if it may be told.
 func (n *near) get(arn string) (*Record, bool) {
-	now := uptime()
-	if now >= n.trustedUntil.Load() {
+	now := uptime.Now()
+	if !n.trust.Holds(now) {
 		return nil, false
 	}
 	e, ok := n.records.Get(arn)
@@ -109,15 +102,10 @@ func (n *near) get(arn string) (*Record, bool) {
 }
 
 // trusted reports whether entries may be told.
-func (n *near) trusted() bool { return uptime() < n.trustedUntil.Load() }
+func (n *near) trusted() bool { return n.trust.Holds(uptime.Now()) }
 
-// trust lets entries be told until the given moment by uptime.
-func (n *near) trust(until int64) { n.trustedUntil.Store(until) }
-
-// distrust throws everything away and keeps it so until trust is called again.
-// Reads on their way are not kept.
-func (n *near) distrust() {
-	n.trustedUntil.Store(0)
+// clear throws everything away. Reads on their way are not kept.
+func (n *near) clear() {
 	n.generation.Add(1)
 	n.records.Clear()
 }
@@ -181,7 +169,7 @@ func (n *near) keep(r *Record, generation uint64) {
 		life = terminalNearLife
 	}
 	life -= rand.N(life / 4) // what was read together is not read again together
-	n.records.Set(string(r.ARN), nearEntry{r, uptime() + int64(life), generation})
+	n.records.Set(string(r.ARN), nearEntry{r, uptime.Now() + int64(life), generation})
 }
 
 func (n *near) shard(arn ARN) *fillShard {

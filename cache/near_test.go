@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 // TestConcurrentMissesShareOneRead: a hot key that 5,000 miss at once
@@ -62,8 +65,8 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bubble) {
 				var n network
 				c, other := b.open(t, &n), b.open(t, new(network))
-				heard, forget := make(chan struct{}, 10), c.feed.changed
-				c.feed.changed = func(channel, payload string) {
+				heard, forget := make(chan struct{}, 10), c.db.Feed.Listeners[0].Changed
+				c.db.Feed.Listeners[0].Changed = func(channel, payload string) {
 					if protected {
 						forget(channel, payload)
 					}
@@ -120,24 +123,24 @@ func TestReadsEndInTime(t *testing.T) {
 		fell := time.Now()
 		for _, callers := range []int{1, 500} {
 			for took := range readAll(t, c, callers) {
-				if took > readLimit {
-					t.Errorf("one of %d reads took %v, want at most %v", callers, took, readLimit)
+				if took > redisdb.DefaultReadLimit {
+					t.Errorf("one of %d reads took %v, want at most %v", callers, took, redisdb.DefaultReadLimit)
 				}
 			}
 		}
 		if r, ok := c.Peek(string(known)); !ok || r.Status != Succeeded {
 			t.Error("the near cache was off before it had to be")
 		}
-		cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
-		if after := time.Since(fell); after < maxSilence-heartbeat || after > maxSilence+heartbeat/10 {
+		cachetest.Eventually(t, "the near cache is off", func() bool { return c.db.Ready() != nil })
+		if after := time.Since(fell); after < redisdb.MaxSilence-redisdb.Heartbeat || after > redisdb.MaxSilence+redisdb.Heartbeat/10 {
 			t.Errorf("the near cache was off after %v", after)
 		}
 		if _, ok := c.Peek(string(known)); ok {
 			t.Error("the near cache answers although nothing vouches for it")
 		}
-		unlimited := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: n.dial, ReadTimeout: 2 * readLimit, MaxRetries: -1, MaintNotificationsConfig: noMaintenance()})
+		unlimited := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: n.dial, ReadTimeout: 2 * redisdb.DefaultReadLimit, MaxRetries: -1, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 		defer func() { _ = unlimited.Close() }()
-		if took := took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*readLimit {
+		if took := took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*redisdb.DefaultReadLimit {
 			t.Errorf("a client without our limits waited %v only: Redis was not silent", took)
 		}
 		n.end()
@@ -172,14 +175,14 @@ func readAll(t *testing.T, c *Cache, callers int) <-chan time.Duration {
 func TestReadsFromAFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openTest(t, s.URL(), func(o *Options) { o.ReadLimit = readLimit })
+	c := openTest(t, s.URL(), func(o *Options) { o.ReadLimit = redisdb.DefaultReadLimit })
 	known := testARN(t, "known")
 	apply(t, c, succeeded(known, now(), `{}`))
 	cachetest.Eventually(t, "the record is near", isNear(t, c, known))
 	s.Freeze()
 	for range readAll(t, c, 100) { // they end, and find out nothing
 	}
-	cachetest.Eventually(t, "the near cache is off", func() bool { return c.Ready() != nil })
+	cachetest.Eventually(t, "the near cache is off", func() bool { return c.db.Ready() != nil })
 	if _, ok := c.Peek(string(known)); ok {
 		t.Error("the near cache answers although nothing vouches for it")
 	}
@@ -194,7 +197,7 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 	arn, start := testARN(t, "at-least"), now()
 	older, newer := running(arn, start), succeeded(arn, start, `{}`)
 	apply(t, c, older)
-	c.near.trust(uptime() + int64(time.Hour))
+	c.db.Feed.Trust.Extend(uptime.Now() + int64(time.Hour))
 	get := func(v Version) Status {
 		t.Helper()
 		r, err := c.GetAtLeast(t.Context(), arn, v)
@@ -218,7 +221,7 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, "redis://127.0.0.1:1")
-	q := c.misses.queue(c.readers.(*redis.Client))
+	q := c.misses.queue(c.db.Readers.(*redis.Client))
 	q.mu.Lock()
 	q.readers = maxReaders // nobody takes from the queue
 	q.waiting = make([]*fill, maxWaitingReads-1)
@@ -239,8 +242,8 @@ func TestNearKeepsWithinItsBounds(t *testing.T) {
 	t.Parallel()
 	const size = 10_000
 	fill := func(bytes int64) (kept int) {
-		n := newNear(bytes)
-		n.trust(uptime() + int64(time.Hour))
+		n := newNear(bytes, new(redisdb.Trust))
+		n.trust.Extend(uptime.Now() + int64(time.Hour))
 		for i := range 1000 {
 			e := succeeded(testARN(t, fmt.Sprint("bound-", i)), now(), `"`+strings.Repeat("x", size)+`"`)
 			body := appendBody(nil, &e)
@@ -276,14 +279,14 @@ func TestNearTellsNothingOutOfDate(t *testing.T) {
 		"nothing":                       {func(*near) {}, true, true},
 		"a change was heard":            {func(n *near) { n.forget(arn) }, false, false},
 		"a change of another":           {func(n *near) { n.forget("another") }, true, true},
-		"the feed was lost":             {func(n *near) { n.distrust() }, false, false},
-		"the feed was lost and found":   {func(n *near) { n.distrust(); n.trust(uptime() + hour) }, false, false},
-		"the feed has been silent":      {func(n *near) { n.trust(uptime()) }, false, false},
-		"the entry has reached its age": {func(n *near) { n.records.Set(string(arn), nearEntry{r, uptime(), 0}) }, false, true},
+		"the feed was lost":             {func(n *near) { n.trust.End(); n.clear() }, false, false},
+		"the feed was lost and found":   {func(n *near) { n.trust.End(); n.clear(); n.trust.Extend(uptime.Now() + hour) }, false, false},
+		"the feed has been silent":      {func(n *near) { n.trust.Extend(uptime.Now()) }, false, false},
+		"the entry has reached its age": {func(n *near) { n.records.Set(string(arn), nearEntry{r, uptime.Now(), 0}) }, false, true},
 	} {
 		for _, during := range []bool{false, true} {
-			n := newNear(1 << 20)
-			n.trust(uptime() + hour)
+			n := newNear(1<<20, new(redisdb.Trust))
+			n.trust.Extend(uptime.Now() + hour)
 			f, first := n.startFill(t.Context(), arn, "")
 			if _, second := n.startFill(t.Context(), arn, ""); !first || second {
 				t.Fatal("two reads of one execution")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,7 @@ import (
 // network opens connections to Redis whose answers pass through a fault.
 type network struct {
 	fault   atomic.Pointer[fault]
-	connect dialer // nil: net.Dialer
+	connect redisdb.Dialer // nil: net.Dialer
 }
 
 // fault looks at a connection on which an answer has just come in. The answer
@@ -143,7 +144,7 @@ func (c *faultyConn) asked(text string) bool {
 // calls returns how often Redis has run a command.
 func calls(t *testing.T, c *Cache, command string) int {
 	t.Helper()
-	text, err := c.writers.Info(t.Context(), "commandstats").Result()
+	text, err := c.db.Writers.Info(t.Context(), "commandstats").Result()
 	if err != nil {
 		t.Fatal(err)
 	}

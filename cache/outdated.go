@@ -10,12 +10,12 @@ import (
 // owner, than the records say. It asks for the heads only. What cannot be asked
 // for is left out.
 func (c *Cache) outdated(ctx context.Context, records []*Record) (arns []ARN) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.ReadLimit)
+	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
 	defer cancel()
-	pipe := c.readers.Pipeline() // on a cluster it is one for each node
+	pipe := c.db.Readers.Pipeline() // on a cluster it is one for each node
 	heads := make([]*redis.StringCmd, len(records))
 	for i, r := range records {
-		heads[i] = pipe.GetRange(ctx, c.names.execution(r.ARN), 1, headLength-1)
+		heads[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(r.ARN)), 1, headLength-1)
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for i, r := range records {

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 )
@@ -18,17 +19,17 @@ func (w *write) indexed() bool {
 // what is superseded too: an earlier attempt may have ended between the script and
 // here.
 func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
-	entries := make([]*command, len(writes))
-	var all []*command
-	upkeep := map[*write][]*command{}
+	entries := make([]*redisdb.Command, len(writes))
+	var all []*redisdb.Command
+	upkeep := map[*write][]*redisdb.Command{}
 	for i, w := range writes {
-		key := c.names.owner(w.owner)
-		entries[i] = newCommand(key, "ZADD", key, w.start, string(w.arn))
+		key := c.db.Names.Owner(w.owner)
+		entries[i] = redisdb.NewCommand(key, "ZADD", key, w.start, string(w.arn))
 		all = append(all, entries[i])
 		if c.upkeep.due(w.owner) {
-			upkeep[w] = []*command{
-				newCommand(key, "ZREMRANGEBYRANK", key, 0, -1-ownerIndexSize),
-				newCommand(key, "EXPIRE", key, int(runningLife/time.Second)),
+			upkeep[w] = []*redisdb.Command{
+				redisdb.NewCommand(key, "ZREMRANGEBYRANK", key, 0, -1-ownerIndexSize),
+				redisdb.NewCommand(key, "EXPIRE", key, int(runningLife/time.Second)),
 			}
 			all = append(all, upkeep[w]...)
 		}
@@ -36,14 +37,17 @@ func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 	if len(all) == 0 {
 		return
 	}
-	c.primaries.confirm(ctx, all...)
+	c.db.Confirm(ctx, all...)
 	for i, w := range writes {
-		w.err = entries[i].err
+		w.err = entries[i].Err
 		for _, each := range upkeep[w] {
-			w.err = errors.Join(w.err, each.err)
+			w.err = errors.Join(w.err, each.Err)
 		}
 	}
 }
+
+// ownerIndexSize is how many executions the index of an owner holds, the newest.
+const ownerIndexSize = 1000
 
 // upkeep says when an owner's index is to be cut to its size and kept for
 // longer: at the first entry that this process makes, and at one in so many

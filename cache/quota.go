@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
 	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cache.options.ReadLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cache.db.ReadLimit())
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
 		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)
@@ -136,16 +137,16 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 }
 
 func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any, given int64) (granted, day int64, left time.Duration, err error) {
-	lease := newScript(quotaScript, []string{q.cache.names.quota(hash)}, limit, givenDay, given)
-	if q.cache.primaries.confirm(ctx, lease); lease.err != nil {
-		return 0, 0, 0, lease.err
+	lease := redisdb.NewScript(quotaScript, []string{q.cache.db.Names.Quota(hash)}, limit, givenDay, given)
+	if q.cache.db.Confirm(ctx, lease); lease.Err != nil {
+		return 0, 0, 0, lease.Err
 	}
-	answer, err := lease.answer.Int64Slice()
+	answer, err := lease.Answer.Int64Slice()
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	if len(answer) != 3 {
-		return 0, 0, 0, errAnswer
+		return 0, 0, 0, redisdb.ErrAnswer
 	}
 	return answer[0], answer[1], time.Duration(answer[2]) * time.Millisecond, nil
 }

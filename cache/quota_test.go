@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 func quotaKey(limit int64) *Key { return &Key{Hash: "ab12", DailyLimit: limit} }
@@ -44,7 +45,7 @@ func clearOfMidnight(t *testing.T) {
 // spentInRedis returns what Redis has leased out today.
 func spentInRedis(t *testing.T, c *Cache, k *Key) int64 {
 	t.Helper()
-	text, err := c.readers.HGet(t.Context(), c.names.quota(k.Hash), "spent").Result()
+	text, err := c.db.Readers.HGet(t.Context(), c.db.Names.Quota(k.Hash), "spent").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +244,7 @@ func TestQuotaWithoutRedis(t *testing.T) {
 				if _, err := c.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
 					t.Errorf("without Redis and without a lease: %v", err)
 				}
-			}); took > 2*readLimit { // one that is on its way, and its own
+			}); took > 2*redisdb.DefaultReadLimit { // one that is on its way, and its own
 				t.Errorf("took %v", took)
 			}
 		}
@@ -276,7 +277,7 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 	c.quotas.mu.Lock()
 	lease := *c.quotas.local[k.Hash]
 	c.quotas.mu.Unlock()
-	key := c.names.quota(k.Hash)
+	key := c.db.Names.Quota(k.Hash)
 	n.begin(dropOne(key))
 	c.quotas.giveBack(t.Context(), 0)
 	if after := spentInRedis(t, other, k); after != before-lease.left {
@@ -284,7 +285,7 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 	}
 	before = spentInRedis(t, other, k)
 	n.begin(dropOne(key)) // the control: the library by itself
-	if err := quotaScript.Run(t.Context(), c.writers, []string{key}, 0, lease.day, 1).Err(); err != nil {
+	if err := quotaScript.Run(t.Context(), c.db.Writers, []string{key}, 0, lease.day, 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if after := spentInRedis(t, other, k); after != before-2 {

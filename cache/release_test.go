@@ -53,7 +53,7 @@ func TestRecordsOfEarlierReleases(t *testing.T) {
 }
 
 func (s sample) check(t *testing.T, c *Cache) {
-	if err := c.writers.Set(t.Context(), c.names.execution(s.ARN), s.Record, time.Hour).Err(); err != nil {
+	if err := c.db.Writers.Set(t.Context(), c.db.Names.Execution(string(s.ARN)), s.Record, time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
 	r := stored(t, c, s.ARN)
@@ -102,7 +102,7 @@ func writeSamplesTo(t *testing.T, file string) {
 	for name, observe := range sampleExecutions() {
 		arn := testARN(t, name)
 		observe(t, c, arn)
-		record, err := c.readers.Get(t.Context(), c.names.execution(arn)).Bytes()
+		record, err := c.db.Readers.Get(t.Context(), c.db.Names.Execution(string(arn))).Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,15 +1,16 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/uptime"
 )
 
 // TestRevokedKeyStaysRevoked: a file that still calls a key good must not revive
@@ -57,7 +58,7 @@ func TestFiledKeyIsAskedForAgainSoon(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, cachetest.Redis(t).URL())
 	for filed, fresh := range map[bool]bool{true: false, false: true} {
-		e := keyEntry{key: &Key{}, read: uptime() - int64(keyLifeUnheard) - 1, filed: filed}
+		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnheard) - 1, filed: filed}
 		if c.keys.fresh(e) != fresh {
 			t.Errorf("filed %v: fresh %v", filed, !fresh)
 		}
@@ -69,22 +70,21 @@ func TestFiledKeyIsAskedForAgainSoon(t *testing.T) {
 func TestChangeBeforeTheSubscription(t *testing.T) {
 	t.Parallel()
 	r := cachetest.Redis(t)
-	writer, c := openIdle(t, r.URL()), openIdle(t, r.URL())
+	var once sync.Once
+	subscribing, changed := make(chan struct{}), make(chan struct{})
+	writer := openIdle(t, r.URL())
+	c := openIdle(t, r.URL(), func(o *Options) {
+		o.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &lateSubscriber{conn, func() {
+				once.Do(func() { close(subscribing) })
+				<-changed
+			}}, err
+		}
+	})
 	arn, start := testARN(t, "window"), now()
 	apply(t, writer, failed(arn, start, "boom"))
 
-	var dials atomic.Int64
-	var once sync.Once
-	subscribing, changed := make(chan struct{}), make(chan struct{})
-	slow := c.address.connect(notifications, func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if dials.Add(1) == 2 { // the subscription's own connection
-			once.Do(func() { close(subscribing) })
-			<-changed
-		}
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	})
-	t.Cleanup(func() { _ = slow.Close() })
-	c.feed.client = slow
 	go func() {
 		defer close(changed)
 		<-subscribing
@@ -101,4 +101,17 @@ func TestChangeBeforeTheSubscription(t *testing.T) {
 	if r, err := c.Get(t.Context(), arn); err != nil || r.Status != Running {
 		t.Errorf("a change that nobody heard is hidden: %+v, %v", r, err)
 	}
+}
+
+// lateSubscriber calls wait before it subscribes to anything.
+type lateSubscriber struct {
+	net.Conn
+	wait func()
+}
+
+func (c *lateSubscriber) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("subscribe")) {
+		c.wait()
+	}
+	return c.Conn.Write(b)
 }

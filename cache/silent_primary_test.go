@@ -22,7 +22,7 @@ func TestOneSilentPrimary(t *testing.T) {
 	for _, name := range names {
 		arn := testARN(t, name)
 		apply(t, c, running(arn, now()))
-		node, err := primaryOf(t.Context(), c.readers, c.names.execution(arn))
+		node, err := c.db.ReaderOf(t.Context(), c.db.Names.Execution(string(arn)))
 		if err != nil {
 			t.Fatal(err)
 		}

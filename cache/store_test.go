@@ -30,7 +30,7 @@ func TestStore(t *testing.T) {
 
 func storeSuite(t *testing.T, url string) {
 	c := openTest(t, url)
-	if err := c.Check(t.Context()); err != nil {
+	if err := c.db.Check(t.Context()); err != nil {
 		t.Fatalf("check: %v", err)
 	}
 	if err := c.Ping(t.Context()); err != nil {
@@ -98,10 +98,10 @@ func storeSuite(t *testing.T, url string) {
 			arn, start := testARN(t, "awaited"), now()
 			awaited := succeeded(arn, start, "")
 			awaited.Completeness = OutputAwaited
-			running := c.names.partition(arn).running
+			running := c.db.Names.Partition(string(arn)).Running
 			for i, e := range []Execution{awaited, succeeded(arn, start, `{}`)} {
 				apply(t, c, e)
-				_, err := c.readers.ZScore(t.Context(), running, string(arn)).Result()
+				_, err := c.db.Readers.ZScore(t.Context(), running, string(arn)).Result()
 				if indexed := !errors.Is(err, redis.Nil); indexed != (i == 0) {
 					t.Errorf("after observation %d: among the running %v, %v", i, indexed, err)
 				}

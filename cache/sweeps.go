@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,7 @@ func (d Doubt) text() string {
 func parseDoubt(text string) (d Doubt) {
 	noted, rest, _ := strings.Cut(text, " ")
 	until, listed, _ := strings.Cut(rest, " ")
-	d.Noted, d.Until = milliseconds(noted), milliseconds(until)
+	d.Noted, d.Until = redisdb.Time(noted), redisdb.Time(until)
 	d.Listed, _ = ParseVersion(listed)
 	return d
 }
@@ -77,14 +78,14 @@ func (c *Cache) Learning(swept time.Time) bool {
 // none is. It is the caller's for the time of the lease; EndSweep ends it,
 // ExtendSweep makes it last longer.
 func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
 		machine := machines[i]
-		if err := c.writers.ZAddNX(ctx, c.names.sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
+		if err := c.db.Writers.ZAddNX(ctx, c.db.Names.Sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
 			return nil, fmt.Errorf("enter a state machine: %w", err)
 		}
-		times, err := claimScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, lease.Milliseconds()).Int64Slice()
+		times, err := claimScript.Run(ctx, c.db.Writers, []string{c.db.Names.Sweeps}, machine, lease.Milliseconds()).Int64Slice()
 		if err != nil {
 			return nil, fmt.Errorf("claim a sweep: %w", err)
 		}
@@ -96,14 +97,14 @@ func (c *Cache) ClaimSweep(ctx context.Context, machines []string, lease time.Du
 }
 
 func (c *Cache) beginSweep(ctx context.Context, s *Sweep) (*Sweep, error) {
-	before, err := c.writers.HGet(ctx, c.names.machines, s.Machine).Bytes()
+	before, err := c.db.Writers.HGet(ctx, c.db.Names.Machines, s.Machine).Bytes()
 	if err == nil {
 		err = json.Unmarshal(before, &s.Before)
 	}
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read how far the audit is: %w", err)
 	}
-	doubts, err := c.writers.HGetAll(ctx, c.names.doubts(s.Machine)).Result()
+	doubts, err := c.db.Writers.HGetAll(ctx, c.db.Names.Doubts(s.Machine)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read what is doubted: %w", err)
 	}
@@ -119,7 +120,7 @@ func (c *Cache) FailSweep(ctx context.Context, s *Sweep, problem string, d time.
 	now.Problem = problem
 	text, err := json.Marshal(now)
 	if err == nil {
-		err = c.writers.HSet(ctx, c.names.machines, s.Machine, text).Err()
+		err = c.db.Writers.HSet(ctx, c.db.Names.Machines, s.Machine, text).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("fail a sweep: %w", err)
@@ -129,7 +130,7 @@ func (c *Cache) FailSweep(ctx context.Context, s *Sweep, problem string, d time.
 
 // ExtendSweep keeps a sweep from being claimed by others for d from now.
 func (c *Cache) ExtendSweep(ctx context.Context, machine string, d time.Duration) error {
-	if err := postponeScript.Run(ctx, c.writers, []string{c.names.sweeps}, machine, d.Milliseconds()).Err(); err != nil {
+	if err := postponeScript.Run(ctx, c.db.Writers, []string{c.db.Names.Sweeps}, machine, d.Milliseconds()).Err(); err != nil {
 		return fmt.Errorf("extend a sweep: %w", err)
 	}
 	return nil
@@ -138,14 +139,14 @@ func (c *Cache) ExtendSweep(ctx context.Context, machine string, d time.Duration
 // EndSweep stores what a sweep found out: how far it came, and what differs now.
 // The next is due after d.
 func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	text, err := json.Marshal(now)
 	if err != nil {
 		return fmt.Errorf("end a sweep: %w", err)
 	}
-	_, err = c.writers.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		key := c.names.doubts(s.Machine)
+	_, err = c.db.Writers.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		key := c.db.Names.Doubts(s.Machine)
 		pipe.Del(ctx, key)
 		fields := make([]any, 0, 2*min(len(s.Doubts), maxDoubts))
 		for arn, d := range s.Doubts {
@@ -157,7 +158,7 @@ func (c *Cache) EndSweep(ctx context.Context, s *Sweep, now Audited, d time.Dura
 			pipe.HSet(ctx, key, some...)
 		}
 		pipe.Expire(ctx, key, runningLife)
-		pipe.HSet(ctx, c.names.machines, s.Machine, text)
+		pipe.HSet(ctx, c.db.Names.Machines, s.Machine, text)
 		return nil
 	})
 	if err != nil {
@@ -219,7 +220,7 @@ func (c *Cache) watchAudits(ctx context.Context) error {
 
 // readAudits leaves everything as it is where Redis cannot be asked.
 func (c *Cache) readAudits(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, c.options.WriteLimit))
+	ctx, cancel := context.WithTimeout(ctx, max(beatLimit, c.db.WriteLimit()))
 	defer cancel()
 	if all, err := c.auditsNow(ctx); err == nil {
 		c.audited.all.Store(&all)
@@ -247,9 +248,9 @@ func MachineName(arn string) string { return arn[strings.LastIndexByte(arn, ':')
 const abandonedAfter = 10 * time.Minute
 
 func (c *Cache) auditsNow(ctx context.Context) (map[string]Audited, error) {
-	pipe := c.writers.Pipeline()
-	texts := pipe.HGetAll(ctx, c.names.machines)
-	turns := pipe.ZRangeWithScores(ctx, c.names.sweeps, 0, -1)
+	pipe := c.db.Writers.Pipeline()
+	texts := pipe.HGetAll(ctx, c.db.Names.Machines)
+	turns := pipe.ZRangeWithScores(ctx, c.db.Names.Sweeps, 0, -1)
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read how far the audit is: %w", err)

@@ -121,13 +121,13 @@ type Explanation struct {
 // Explain returns what is known of an execution and the observations from which
 // that is known, the latest 16 and the latest that came too late.
 func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	var x Explanation
-	pipe := c.writers.Pipeline() // what is in the primary, not in a copy
-	stored := pipe.Get(ctx, c.names.execution(arn))
-	life := pipe.PTTL(ctx, c.names.execution(arn))
-	late := pipe.LRange(ctx, c.names.partition(arn).late, 0, -1)
+	pipe := c.db.Writers.Pipeline() // what is in the primary, not in a copy
+	stored := pipe.Get(ctx, c.db.Names.Execution(string(arn)))
+	life := pipe.PTTL(ctx, c.db.Names.Execution(string(arn)))
+	late := pipe.LRange(ctx, c.db.Names.Partition(string(arn)).Late, 0, -1)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return x, fmt.Errorf("explain %s: %w", arn, err)
 	}

@@ -67,7 +67,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			}
 			last = at
 		}
-		before := c.writers.Time(t.Context()).Val().Truncate(time.Millisecond)
+		before := c.db.Writers.Time(t.Context()).Val().Truncate(time.Millisecond)
 		if wait, err := b.Throttled(t.Context()); err != nil || wait < time.Second {
 			t.Errorf("throttled: %v, %v", wait, err)
 		}
@@ -220,7 +220,7 @@ func TestOlderFormatIsJoined(t *testing.T) {
 	c := openIdle(t, cachetest.Redis(t).URL())
 	arn, start := testARN(t, "older"), now()
 	run := running(arn, start)
-	if err := c.writers.Set(t.Context(), c.names.execution(arn), olderRecord(recordOf(&run, "ada", "url")), time.Hour).Err(); err != nil {
+	if err := c.db.Writers.Set(t.Context(), c.db.Names.Execution(string(arn)), olderRecord(recordOf(&run, "ada", "url")), time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := apply(t, c, run); got[0] != Superseded {
@@ -234,7 +234,7 @@ func TestOlderFormatIsJoined(t *testing.T) {
 		t.Errorf("trail %+v, %v", x.Trail, err)
 	}
 	newer := []byte("3" + string(recordOf(&run, "", ""))[1:])
-	if err := c.writers.Set(t.Context(), c.names.execution(arn), newer, time.Hour).Err(); err != nil {
+	if err := c.db.Writers.Set(t.Context(), c.db.Names.Execution(string(arn)), newer, time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if o := c.Apply(t.Context(), []Execution{run})[0]; o.Final() {
@@ -249,7 +249,7 @@ func TestSuspiciousRunning(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	life := func(arn ARN) time.Duration {
-		return c.writers.PTTL(t.Context(), c.names.execution(arn)).Val()
+		return c.db.Writers.PTTL(t.Context(), c.db.Names.Execution(string(arn))).Val()
 	}
 	old := running(testARN(t, "suspicious"), now().Add(-time.Hour))
 	fresh := running(testARN(t, "not-suspicious"), now())
@@ -276,9 +276,9 @@ func TestLossIsNoticed(t *testing.T) {
 		"emptied":         func(s *cachetest.Server, _ *Cache) { s.Do("FLUSHALL") },
 		"restarted empty": func(s *cachetest.Server, _ *Cache) { s.Kill(); s.Start() },
 		"an old copy": func(_ *cachetest.Server, c *Cache) {
-			key := c.names.partitions[0].born
-			born := c.writers.HGet(t.Context(), key, "id").Val()
-			if err := c.writers.HSet(t.Context(), key, "id", born, "beats", 1).Err(); err != nil {
+			key := c.db.Names.Partitions[0].Born
+			born := c.db.Writers.HGet(t.Context(), key, "id").Val()
+			if err := c.db.Writers.HSet(t.Context(), key, "id", born, "beats", 1).Err(); err != nil {
 				t.Error(err)
 			}
 		},
@@ -288,7 +288,7 @@ func TestLossIsNoticed(t *testing.T) {
 			s := cachetest.Redis(t)
 			c, other := openTest(t, s.URL()), openTest(t, s.URL())
 			cachetest.Eventually(t, "it is known that time went by", func() bool {
-				beats, err := c.writers.HGet(t.Context(), c.names.partitions[0].born, "beats").Int()
+				beats, err := c.db.Writers.HGet(t.Context(), c.db.Names.Partitions[0].Born, "beats").Int()
 				return err == nil && beats > 2*(beatsKept+1)
 			})
 			if c.Lost() != nil {
@@ -296,7 +296,7 @@ func TestLossIsNoticed(t *testing.T) {
 			}
 			lose(s, c)
 			cachetest.Eventually(t, "every process says so, and Redis has it", func() bool {
-				return c.Lost() != nil && other.Lost() != nil && c.writers.Exists(t.Context(), c.names.lost).Val() == 1
+				return c.Lost() != nil && other.Lost() != nil && c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val() == 1
 			})
 			if !c.Learning(now().Add(-time.Minute)) {
 				t.Error("what was swept before counts")
@@ -306,7 +306,7 @@ func TestLossIsNoticed(t *testing.T) {
 				if err := c.Backfilled(t.Context(), tooLittle[0], tooLittle[1]); err != nil {
 					t.Error(err)
 				}
-				if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 {
+				if n := c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val(); n != 1 {
 					t.Errorf("what began from %v to %v ends a loss at %v", tooLittle[0], tooLittle[1], at)
 				}
 			}
@@ -325,22 +325,22 @@ func TestLossIsToldInTheEnd(t *testing.T) {
 	if err := c.lifeline.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.writers.FlushAll(t.Context()).Err(); err != nil {
+	if err := c.db.Writers.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.writers.Set(t.Context(), c.names.lost, "not a hash", 0).Err(); err != nil {
+	if err := c.db.Writers.Set(t.Context(), c.db.Names.Lost, "not a hash", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.lifeline.look(t.Context()); err == nil || c.Lost() == nil {
 		t.Fatalf("look: %v, lost: %v; want an error and a loss", err, c.Lost())
 	}
-	if err := c.writers.Del(t.Context(), c.names.lost).Err(); err != nil {
+	if err := c.db.Writers.Del(t.Context(), c.db.Names.Lost).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.lifeline.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.writers.Exists(t.Context(), c.names.lost).Val(); n != 1 || c.Lost() == nil {
+	if n := c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val(); n != 1 || c.Lost() == nil {
 		t.Errorf("the loss is forgotten: told to others %v, known here: %v", n == 1, c.Lost())
 	}
 }

@@ -25,7 +25,7 @@ func TestWaitersInABlackHole(t *testing.T) {
 				var n network
 				reader, writer := b.open(t, &n), b.open(t, new(network))
 				if !protected {
-					reader.feed.reset = func() {}
+					reader.db.Feed.Listeners[0].Reset = func() {}
 					reader.hub.outdated = func(context.Context, []*Record) []ARN { return nil }
 				}
 				runTest(t, reader)

@@ -99,7 +99,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	}
 	o := Options{
 		Cache: c, Sets: c, Lists: c, Keys: c, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
-		Parts: []Part{{"redis", c.Ready}},
+		Parts: []Part{{"redis", c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
 	for _, f := range change {
@@ -116,7 +116,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 		_ = c.Close()
 	})
 	s.url = "http://" + s.listen()
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.Ready() == nil })
+	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.DB().Ready() == nil })
 	return s
 }
 

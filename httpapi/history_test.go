@@ -43,7 +43,7 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 			return s, func() {
 				s.redis.Freeze()
 				defer s.redis.Thaw()
-				cachetest.Eventually(t, "the near cache is off", func() bool { return s.cache.Ready() != nil })
+				cachetest.Eventually(t, "the near cache is off", func() bool { return s.cache.DB().Ready() != nil })
 			}
 		},
 		"an old copy is put in charge": func(t *testing.T) (*service, func()) {

@@ -53,7 +53,7 @@ func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
 	s.redis.Kill()
 	s.redis.Start() // with what SAVE has left
 	cachetest.Eventually(t, "the old copy is read", func() bool {
-		return s.ask("GET", statusPath+string(late.ARN)+"?wait=0", operator).status == 404 && s.cache.Ready() == nil
+		return s.ask("GET", statusPath+string(late.ARN)+"?wait=0", operator).status == 404 && s.cache.DB().Ready() == nil
 	})
 	expect("with the old copy", map[string][3]int{"early": {200, 403, 200}, "late": {404, 404, 404}})
 }

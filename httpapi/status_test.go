@@ -363,7 +363,7 @@ func TestRedisIsGone(t *testing.T) {
 	if got.status != 503 || got.header.Get("Retry-After") == "" {
 		t.Errorf("a miss: %d %s", got.status, got.body)
 	}
-	cachetest.Eventually(t, "the near cache is off", func() bool { return s.cache.Ready() != nil })
+	cachetest.Eventually(t, "the near cache is off", func() bool { return s.cache.DB().Ready() != nil })
 	got = s.askOnce("GET", statusPath+string(e.ARN), ada)
 	if got.status != 503 || strings.Contains(got.body, "SUCCEEDED") {
 		t.Errorf("what cannot be known: %d %s", got.status, got.body)

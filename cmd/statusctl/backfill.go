@@ -61,7 +61,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return withStore(cmd, func(c *cache.Cache, config app.Config) error {
-		now, err := c.Now(ctx)
+		now, err := c.DB().Now(ctx)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	}
 	states := ingest.NewStepFunctions(settings, owner, nil)
 	b := &ingest.Backfill{
-		Cache: c, Known: c, Clock: c, States: states, Lister: states, Describes: describes, Retention: config.Retention,
+		Cache: c, Known: c, Clock: c.DB(), States: states, Lister: states, Describes: describes, Retention: config.Retention,
 		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(owner) > 0,
 	}
 	if !f.restart {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"statuscache/cache"
+	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi"
 	"statuscache/ingest"
@@ -65,36 +65,36 @@ func doctorCommand() *cobra.Command {
 	return cmd
 }
 
-func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []cache.Finding {
+func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 	settings, err := ingest.LoadAWS(ctx)
 	var o *operate.Operator
 	if err == nil {
 		o, err = operate.NewOperator(settings, setUp.QueueURL)
 	}
 	if err != nil {
-		return []cache.Finding{
+		return []diagnose.Finding{
 			{Check: "AWS settings", Problem: err.Error(), Cure: "set what it names"},
-			cache.NotChecked("AWS", "its settings are wrong"),
+			diagnose.NotChecked("AWS", "its settings are wrong"),
 		}
 	}
 	return o.Diagnose(ctx, setUp)
 }
 
-func diagnoseRedis(ctx context.Context, config app.Config) []cache.Finding {
+func diagnoseRedis(ctx context.Context, config app.Config) []diagnose.Finding {
 	config.APIKeysFile = "" // which is not looked at
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
-		return []cache.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
+		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
 	}
 	defer func() { _ = c.Close() }()
-	return c.Diagnose(ctx)
+	return diagnose.Run(ctx, c)
 }
 
 const issuerLimit = 5 * time.Second // of each question to the issuer
 
 // diagnoseIssuer asks the issuer of tokens, if there is one, whether it and the settings
 // agree.
-func diagnoseIssuer(ctx context.Context, config app.Config) (findings []cache.Finding) {
+func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose.Finding) {
 	const check = "JWT issuer"
 	tokens := config.JWT()
 	if tokens == nil {
@@ -103,15 +103,15 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []cache.Fi
 	client := &http.Client{Timeout: issuerLimit}
 	defer client.CloseIdleConnections()
 	for _, fault := range httpapi.CheckIssuer(ctx, client, *tokens) {
-		findings = append(findings, cache.Finding{Check: check, Problem: fault.Problem, Cure: fault.Cure})
+		findings = append(findings, diagnose.Finding{Check: check, Problem: fault.Problem, Cure: fault.Cure})
 	}
 	if findings == nil {
-		findings = []cache.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
+		findings = []diagnose.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
 	}
 	return findings
 }
 
-func printFindings(w io.Writer, findings []cache.Finding) error {
+func printFindings(w io.Writer, findings []diagnose.Finding) error {
 	var err error
 	for _, f := range findings {
 		switch {
@@ -127,7 +127,7 @@ func printFindings(w io.Writer, findings []cache.Finding) error {
 }
 
 // verdict is an error with the exit code that findings mean.
-func verdict(findings []cache.Finding) error {
+func verdict(findings []diagnose.Finding) error {
 	code := 0
 	for _, f := range findings {
 		switch {

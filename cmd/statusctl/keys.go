@@ -52,7 +52,7 @@ func openStore(ctx context.Context, config app.Config, f func(*cache.Cache, app.
 	config.APIKeysFile = file
 	checked, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
-	if err := c.Check(checked); err != nil {
+	if err := c.DB().Check(checked); err != nil {
 		return errors.Join(app.RedisError(config, err), c.Close())
 	}
 	return errors.Join(f(c, config), c.Close())

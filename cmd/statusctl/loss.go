@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
 )
 
@@ -34,24 +35,24 @@ func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 }
 
 // diagnoseLoss tells what Redis has lost and is neither back nor dismissed.
-func diagnoseLoss(ctx context.Context, config app.Config) cache.Finding {
+func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	const check = "lost records"
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
 	config.APIKeysFile = "" // which is not looked at
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
-		return cache.NotChecked(check, "Redis is not open")
+		return diagnose.NotChecked(check, "Redis is not open")
 	}
 	defer func() { _ = c.Close() }()
 	loss, err := c.LossNow(ctx)
 	switch {
 	case err != nil:
-		return cache.NotChecked(check, "Redis does not answer")
+		return diagnose.NotChecked(check, "Redis does not answer")
 	case loss == nil:
-		return cache.Finding{Check: check, Detail: "none that is not back"}
+		return diagnose.Finding{Check: check, Detail: "none that is not back"}
 	}
-	return cache.Finding{
+	return diagnose.Finding{
 		Check:   check,
 		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(), "; ")),
 		Cure:    "do what it says, or accept the loss: statusctl doctor --dismiss-loss",

@@ -286,7 +286,7 @@ func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 	w.Helper()
 	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), ingest.OwnerPath{"tenantId"}, nil)
 	b := &ingest.Backfill{
-		Cache: d.cache, Known: d.cache, Clock: d.cache, Checkpoints: d.cache, States: states, Lister: states, Owners: true,
+		Cache: d.cache, Known: d.cache, Clock: d.cache.DB(), Checkpoints: d.cache, States: states, Lister: states, Owners: true,
 		Describes: d.cache.NewBudget("backfill", 200), Listings: d.cache.NewBudget("list", 10),
 		Machine: w.machine, Since: time.Now().Add(-time.Hour), Until: time.Now(), Retention: 360 * time.Hour,
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/awstest"
@@ -233,7 +234,7 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	setUp := operate.SetUp{Way: operate.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
-	findings := append(operator.Diagnose(t.Context(), setUp), c.Diagnose(t.Context())...)
+	findings := append(operator.Diagnose(t.Context(), setUp), diagnose.Run(t.Context(), c)...)
 	if len(findings) < 20 {
 		t.Errorf("only %d findings", len(findings))
 	}

@@ -3,14 +3,13 @@ package operate
 import (
 	"context"
 	"fmt"
+	"statuscache/cache/diagnose"
 	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
-
-	"statuscache/cache"
 
 	"statuscache/ingest/internal/awscall"
 )
@@ -29,7 +28,7 @@ const (
 
 // Diagnose looks at everything between Step Functions and the queue. A check that
 // cannot be made because of another failure says so.
-func (o *Operator) Diagnose(ctx context.Context, s SetUp) []cache.Finding {
+func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
 	d := &doctor{Operator: o, setUp: s, bus: busName(s.EventBus)}
@@ -51,7 +50,7 @@ func (o *Operator) Diagnose(ctx context.Context, s SetUp) []cache.Finding {
 type doctor struct {
 	*Operator
 	setUp    SetUp
-	findings []cache.Finding
+	findings []diagnose.Finding
 	bus      string   // name
 	queue    *queue   // nil: cannot be looked at
 	routes   []*route // that lead to the queue
@@ -59,16 +58,16 @@ type doctor struct {
 }
 
 func (d *doctor) fine(check, detail string) {
-	d.findings = append(d.findings, cache.Finding{Check: check, Detail: detail})
+	d.findings = append(d.findings, diagnose.Finding{Check: check, Detail: detail})
 }
 
 func (d *doctor) wrong(check, problem, cure string) {
-	d.findings = append(d.findings, cache.Finding{Check: check, Problem: problem, Cure: cure})
+	d.findings = append(d.findings, diagnose.Finding{Check: check, Problem: problem, Cure: cure})
 }
 
 func (d *doctor) unchecked(why string, checks ...string) {
 	for _, check := range checks {
-		d.findings = append(d.findings, cache.NotChecked(check, why))
+		d.findings = append(d.findings, diagnose.NotChecked(check, why))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"statuscache/cache"
+	"statuscache/cache/diagnose"
 	"statuscache/ingest/internal/awscall"
 )
 
@@ -258,7 +258,7 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, cure st
 	case awscall.Denied(err):
 		return "its executions may not be listed, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
 	}
-	return cache.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
+	return diagnose.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
 }
 
 // describable asks for an execution that never was: whoever may ask is told that.

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"statuscache/cache/diagnose"
 	"strings"
 	"testing"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"statuscache/cache"
 	"statuscache/ingest"
 )
 
@@ -27,7 +27,7 @@ func TestDoctor(t *testing.T) {
 			w, made := provisioned(t)
 			s := SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}
 			c.harm(t, w, &s)
-			var wrong []cache.Finding
+			var wrong []diagnose.Finding
 			for _, f := range w.Diagnose(t.Context(), s) {
 				if !f.OK() && !f.Unchecked() {
 					wrong = append(wrong, f)

@@ -41,7 +41,7 @@ func (s *service) openIngest(ctx context.Context) error {
 
 // parts are what health and readiness look at.
 func (s *service) parts() []httpapi.Part {
-	parts := []httpapi.Part{{Name: "redis", Ready: s.cache.Ready}}
+	parts := []httpapi.Part{{Name: "redis", Ready: s.cache.DB().Ready}}
 	if s.consumer == nil {
 		return parts
 	}
@@ -55,7 +55,7 @@ func (s *service) parts() []httpapi.Part {
 // told once, by its own part.
 func (s *service) trouble(part ingest.Part) error {
 	err := s.consumer.Trouble(part)
-	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.Ready() != nil {
+	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.DB().Ready() != nil {
 		return nil
 	}
 	return err
@@ -106,7 +106,7 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 func (s *service) concern() string {
 	lost := s.cache.Lost()
 	if lost == nil {
-		if err := s.cache.Writable(); err != nil && s.consumer == nil && s.cache.Ready() == nil {
+		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {
 			brief, _ := cache.Explain(err)
 			return "redis: " + brief
 		}

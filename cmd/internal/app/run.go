@@ -206,7 +206,7 @@ func (s *service) check(ctx context.Context) error {
 	var g errgroup.Group
 	errs := make([]error, 2)
 	g.Go(func() error {
-		errs[0] = RedisError(s.config, s.untilGood(ctx, "Redis", s.cache.Check))
+		errs[0] = RedisError(s.config, s.untilGood(ctx, "Redis", s.cache.DB().Check))
 		return nil
 	})
 	if s.queue != nil {

@@ -46,7 +46,7 @@ func runIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Check(ctx); err != nil {
+	if err := c.DB().Check(ctx); err != nil {
 		return err
 	}
 	go func() { _ = c.Run(ctx) }() // until the process is killed

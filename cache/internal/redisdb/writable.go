@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"context"
@@ -13,28 +13,28 @@ import (
 // that is asked for. Ingest stops receiving while it fails: a Redis that is
 // full or has lost its replicas answers a PING and would still turn every
 // message away. Its error says why, and what cures it.
-func (c *Cache) Ping(ctx context.Context) error {
-	err := c.ping(ctx)
+func (db *DB) Ping(ctx context.Context) error {
+	err := db.ping(ctx)
 	if forbids(err) { // the rule that is missing is known only to who tries all
-		if named := eachPrimary(ctx, c.writers, c.checkACL); errors.Is(named, ErrUnfit) {
-			err = &explained{strings.TrimPrefix(inOneLine(named), ErrUnfit.Error()+": "), err}
+		if named := db.EachPrimary(ctx, db.CheckACL); errors.Is(named, ErrUnfit) {
+			err = &explained{strings.TrimPrefix(OneLine(named), ErrUnfit.Error()+": "), err}
 		}
 	}
-	return c.explained(err)
+	return db.Explain(err)
 }
 
 // ping is Ping with errors as Redis says them.
-func (c *Cache) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.batchLimit())
+func (db *DB) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.BatchLimit())
 	defer cancel()
-	probes, err := c.primaries.probes(ctx)
+	probes, err := db.primaries.probes(ctx)
 	if err != nil {
 		return err
 	}
-	c.primaries.confirm(ctx, probes...)
+	db.primaries.confirm(ctx, probes...)
 	var all []error
 	for _, p := range probes {
-		all = append(all, p.err)
+		all = append(all, p.Err)
 	}
 	return errors.Join(all...)
 }
@@ -46,18 +46,18 @@ const probeLife = time.Minute
 var probeScript = redis.NewScript(`return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])`)
 
 // probes returns a write to a partition of every primary.
-func (p *primaries) probes(ctx context.Context) ([]*command, error) {
-	var all []*command
+func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
+	var all []*Command
 	seen := map[*redis.Client]bool{}
-	for i := range p.names.partitions {
-		key := p.names.partitions[i].probe
+	for i := range p.names.Partitions {
+		key := p.names.Partitions[i].Probe
 		node, err := primaryOf(ctx, p.client, key)
 		if err != nil {
 			return nil, err
 		}
 		if !seen[node] {
 			seen[node] = true
-			all = append(all, newScript(probeScript, []string{key}, probeLife.Milliseconds()))
+			all = append(all, NewScript(probeScript, []string{key}, probeLife.Milliseconds()))
 		}
 	}
 	return all, nil
@@ -65,15 +65,15 @@ func (p *primaries) probes(ctx context.Context) ([]*command, error) {
 
 // watchPrimaries keeps what the primaries owe in step with their replicas, and looks
 // whether they take writes, until ctx ends.
-func (c *Cache) watchPrimaries(ctx context.Context) error {
+func (db *DB) watchPrimaries(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		c.primaries.watch(ctx)
-		if err := c.Ping(ctx); ctx.Err() == nil {
-			c.writing.Is(err)
+		db.primaries.watch(ctx)
+		if err := db.Ping(ctx); ctx.Err() == nil {
+			db.writing.Is(err)
 			err = plainly(err)
-			c.unwritable.Store(&err)
+			db.unwritable.Store(&err)
 		}
 		select {
 		case <-ctx.Done():
@@ -95,8 +95,8 @@ func plainly(err error) error {
 // Writable returns nil if every primary of Redis took a write when that was tried last,
 // and as many replicas confirmed it as must; or else why not and what cures it, in plain
 // words. It needs Run, and is a few seconds old at most.
-func (c *Cache) Writable() error {
-	if err := c.unwritable.Load(); err != nil {
+func (db *DB) Writable() error {
+	if err := db.unwritable.Load(); err != nil {
 		return *err
 	}
 	return nil

@@ -1,26 +1,30 @@
-package cache
+package diagnose
 
 import (
+	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // problems opens a cache and returns what is wrong with its Redis.
-func problems(t *testing.T, o Options) (found []Finding, unchecked int) {
+func problems(t *testing.T, o cache.Options) (found []Finding, unchecked int) {
 	t.Helper()
 	o.Prefix, o.Retention, o.ReadLimit, o.WriteLimit = "sc", time.Hour, patient, patient
-	c, err := Open(o)
+	c, err := cache.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	for _, f := range c.Diagnose(t.Context()) {
+	for _, f := range Run(t.Context(), c) {
 		switch {
 		case f.Failed():
 			unchecked++
@@ -37,7 +41,7 @@ func problems(t *testing.T, o Options) (found []Finding, unchecked int) {
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
 	healthy := cachetest.Redis(t, "--appendonly", "yes")
-	if found, unchecked := problems(t, Options{URL: healthy.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked > 0 {
+	if found, unchecked := problems(t, cache.Options{URL: healthy.URL(), ReplicaAcks: cache.AutoAcks}); len(found) > 0 || unchecked > 0 {
 		t.Errorf("the control, in which all is well: %+v, %d not checked", found, unchecked)
 	}
 	for name, c := range map[string]struct {
@@ -57,7 +61,7 @@ func TestDiagnose(t *testing.T) {
 			if c.check == "Redis user" {
 				redis.Do("ACL SETUSER default resetchannels")
 			}
-			found, _ := problems(t, Options{URL: redis.URL(), ReplicaAcks: c.acks})
+			found, _ := problems(t, cache.Options{URL: redis.URL(), ReplicaAcks: c.acks})
 			if len(found) != 1 || found[0].Check != c.check || !strings.Contains(found[0].Cure, c.cure) {
 				t.Errorf("found %+v, want %s with the cure %q", found, c.check, c.cure)
 			}
@@ -67,7 +71,7 @@ func TestDiagnose(t *testing.T) {
 
 func TestDiagnoseUnreachable(t *testing.T) {
 	t.Parallel()
-	found, unchecked := problems(t, Options{URL: "redis://127.0.0.1:1"})
+	found, unchecked := problems(t, cache.Options{URL: "redis://127.0.0.1:1"})
 	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+3 {
 		t.Errorf("found %+v, %d not checked", found, unchecked)
 	}
@@ -75,22 +79,27 @@ func TestDiagnoseUnreachable(t *testing.T) {
 
 func TestDiagnoseOnePrimary(t *testing.T) {
 	t.Parallel()
+	db, err := redisdb.Open(redisdb.Options{URL: "redis://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
 	for name, c := range map[string]struct {
-		look func(*Cache, primary) Finding
+		look func(*redisdb.DB, primary) Finding
 		p    primary
 		ok   bool
 	}{
 		"clock":            {diagnoseClock, primary{skew: -mostSkew}, true},
 		"clock behind":     {diagnoseClock, primary{skew: -mostSkew - 1}, false},
-		"snapshots":        {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "1"}}, true},
-		"replicas hold it": {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "0", "connected_slaves": "1"}}, true},
-		"append fails":     {(*Cache).diagnosePersistence, primary{info: info{"aof_enabled": "1", "aof_last_write_status": "err"}}, false},
-		"snapshot fails":   {(*Cache).diagnosePersistence, primary{info: info{"rdb_saves": "1", "rdb_last_bgsave_status": "err"}}, false},
-		"machine full":     {diagnoseMemory, primary{info: info{"used_memory": "81", "total_system_memory": "100"}}, false},
-		"memory not known": {diagnoseMemory, primary{info: info{"used_memory": "81"}}, true},
-		"version":          {(*Cache).diagnoseVersion, primary{info: info{"redis_version": "6.0.9"}}, false},
+		"snapshots":        {diagnosePersistence, primary{info: redisdb.Info{"rdb_saves": "1"}}, true},
+		"replicas hold it": {diagnosePersistence, primary{info: redisdb.Info{"rdb_saves": "0", "connected_slaves": "1"}}, true},
+		"append fails":     {diagnosePersistence, primary{info: redisdb.Info{"aof_enabled": "1", "aof_last_write_status": "err"}}, false},
+		"snapshot fails":   {diagnosePersistence, primary{info: redisdb.Info{"rdb_saves": "1", "rdb_last_bgsave_status": "err"}}, false},
+		"machine full":     {diagnoseMemory, primary{info: redisdb.Info{"used_memory": "81", "total_system_memory": "100"}}, false},
+		"memory not known": {diagnoseMemory, primary{info: redisdb.Info{"used_memory": "81"}}, true},
+		"version":          {diagnoseVersion, primary{info: redisdb.Info{"redis_version": "6.0.9"}}, false},
 	} {
-		f := c.look(&Cache{address: &address{}}, c.p)
+		f := c.look(db, c.p)
 		if f.OK() != c.ok || !c.ok && f.Cure == "" {
 			t.Errorf("%s: %+v", name, f)
 		}
@@ -101,25 +110,25 @@ func TestDiagnoseOnePrimary(t *testing.T) {
 func TestAgeOfEvents(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	if f := c.diagnoseEvents(t.Context(), true); !f.Unchecked() || f.Failed() {
+	if f := diagnoseEvents(t.Context(), c, true); !f.Unchecked() || f.Failed() {
 		t.Errorf("without an event: %+v", f)
 	}
 	at := now()
-	fresh, late := running(testARN(t, "fresh"), at.Add(-time.Minute)), running(testARN(t, "late"), at)
+	fresh, late := running("fresh", at.Add(-time.Minute)), running("late", at)
 	fresh.EmittedAt, fresh.ReceivedAt = at.Add(-time.Second), at
 	late.EmittedAt, late.ReceivedAt = at.Add(-time.Hour), at
 	apply(t, c, fresh)
-	if f := c.diagnoseEvents(t.Context(), true); !f.OK() || !strings.Contains(f.Detail, "1s old") {
+	if f := diagnoseEvents(t.Context(), c, true); !f.OK() || !strings.Contains(f.Detail, "1s old") {
 		t.Errorf("a fresh one: %+v", f)
 	}
-	replayed := failed(testARN(t, "replayed"), now(), "no")
-	replayed.Source, replayed.EmittedAt, replayed.ReceivedAt = FromReplay, now().Add(-time.Hour), now()
+	replayed := running("replayed", now())
+	replayed.Source, replayed.EmittedAt, replayed.ReceivedAt = cache.FromReplay, now().Add(-time.Hour), now()
 	apply(t, c, replayed)
-	if f := c.diagnoseEvents(t.Context(), true); !f.OK() {
+	if f := diagnoseEvents(t.Context(), c, true); !f.OK() {
 		t.Errorf("a replay is old by nature: %+v", f)
 	}
 	apply(t, c, late)
-	if f := c.diagnoseEvents(t.Context(), true); f.OK() || !strings.Contains(f.Problem, "1h0m") || f.Cure == "" {
+	if f := diagnoseEvents(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, "1h0m") || f.Cure == "" {
 		t.Errorf("a late one: %+v", f)
 	}
 }
@@ -129,7 +138,7 @@ func TestAgeOfEvents(t *testing.T) {
 func TestSavePointsCount(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t, "--save", "900 1")
-	if found, unchecked := problems(t, Options{URL: redis.URL(), ReplicaAcks: AutoAcks}); len(found) > 0 || unchecked > 0 {
+	if found, unchecked := problems(t, cache.Options{URL: redis.URL(), ReplicaAcks: cache.AutoAcks}); len(found) > 0 || unchecked > 0 {
 		t.Errorf("with save points: %+v, %d not checked", found, unchecked)
 	}
 	redis.Do("ACL SETUSER default -config")
@@ -146,9 +155,9 @@ func TestSavePointsCount(t *testing.T) {
 }
 
 // findingOf returns what one check has found.
-func findingOf(t *testing.T, c *Cache, check string) Finding {
+func findingOf(t *testing.T, c *cache.Cache, check string) Finding {
 	t.Helper()
-	for _, f := range c.Diagnose(t.Context()) {
+	for _, f := range Run(t.Context(), c) {
 		if f.Check == check {
 			return f
 		}
@@ -173,7 +182,7 @@ func TestTheRedisOfALaptopIsNotCalledOK(t *testing.T) {
 func TestAMissedReplicaIsFound(t *testing.T) {
 	t.Parallel()
 	primary := cachetest.Redis(t, "--appendonly", "yes")
-	auto := func(o *Options) { o.ReplicaAcks = AutoAcks }
+	auto := func(o *cache.Options) { o.ReplicaAcks = cache.AutoAcks }
 	looking := openIdle(t, primary.URL(), auto)
 	if f := findingOf(t, looking, "Redis replicas"); !f.OK() {
 		t.Errorf("one that never had a replica: %+v", f)
@@ -182,12 +191,8 @@ func TestAMissedReplicaIsFound(t *testing.T) {
 	replica := cachetest.Redis(t, "--replicaof", host+" "+port)
 	c := openIdle(t, primary.URL(), auto)
 	cachetest.Eventually(t, "the primary must have its writes confirmed", func() bool {
-		node, err := primaryOf(t.Context(), c.writers, "sc:{0}:replica")
-		if err != nil {
-			return false
-		}
-		d, err := c.primaries.look(t.Context(), node)
-		return err == nil && d.acks == 1
+		demands, err := c.DB().Demands(t.Context())
+		return err == nil && demands[primary.Addr].Acks == 1
 	})
 	if f := findingOf(t, looking, "Redis replicas"); !f.OK() || f.Detail != "1 connected" {
 		t.Errorf("with its replica: %+v", f)
@@ -200,7 +205,7 @@ func TestAMissedReplicaIsFound(t *testing.T) {
 	}
 	primary.Do("DEL sc:{0}:replica")
 	findingOf(t, looking, "Redis replicas")
-	if n, err := looking.writers.Exists(t.Context(), "sc:{0}:replica").Result(); n != 0 || err != nil {
+	if n, err := looking.DB().Writers.Exists(t.Context(), "sc:{0}:replica").Result(); n != 0 || err != nil {
 		t.Error("looking has changed something")
 	}
 }
@@ -211,7 +216,7 @@ func TestTheWorstOfSeveralPrimariesIsFound(t *testing.T) {
 	says := func(findings ...Finding) Finding {
 		primaries := make([]primary, len(findings))
 		next := 0
-		return worst(nil, primaryCheck{"it", func(*Cache, primary) Finding { next++; return findings[next-1] }}, primaries)
+		return worst(nil, primaryCheck{"it", func(*redisdb.DB, primary) Finding { next++; return findings[next-1] }}, primaries)
 	}
 	ok, wrong, failed, undecided := Finding{Detail: "fine"}, Finding{Problem: "bad", Cure: "mend"}, NotChecked("", "it failed"), Undecided("", "it is silent")
 	for name, c := range map[string]struct {
@@ -226,5 +231,62 @@ func TestTheWorstOfSeveralPrimariesIsFound(t *testing.T) {
 		if text := c.got.Problem + c.got.Detail; text != c.want || c.got.Check != "it" {
 			t.Errorf("%s: %+v, want %q", name, c.got, c.want)
 		}
+	}
+}
+
+const machine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
+
+func running(name string, start time.Time) cache.Execution {
+	return cache.Execution{ARN: cache.ARN(machine + name), Status: cache.Running, StartDate: start, Completeness: cache.Complete, Source: cache.FromEvent}
+}
+
+// now is the present with the precision of an event.
+func now() time.Time { return time.Now().Truncate(time.Millisecond) }
+
+// patient is how long a test lets Redis take that is not about such limits.
+const patient = 30 * time.Second
+
+// openIdle opens a cache that does not listen to changes.
+func openIdle(t *testing.T, url string, change ...func(*cache.Options)) *cache.Cache {
+	t.Helper()
+	o := cache.Options{URL: url, Prefix: "sc", Retention: time.Hour, ReadLimit: patient, WriteLimit: patient, Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := cache.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
+	t.Helper()
+	for _, o := range c.Apply(t.Context(), executions) {
+		if o.Err != nil {
+			t.Fatalf("apply: %v", o.Err)
+		}
+	}
+}
+
+// TestOwnersAreFoundMissing: most of the newest executions can be read by operators only.
+func TestOwnersAreFoundMissing(t *testing.T) {
+	t.Parallel()
+	c := openIdle(t, cachetest.Redis(t).URL())
+	old := now().Add(-time.Hour)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		apply(t, c, running(name, old))
+		key := c.DB().Names.Execution(machine + name)
+		if err := c.DB().Writers.SetRange(t.Context(), key, 54, strconv.FormatInt(old.UnixMilli(), 10)).Err(); err != nil { // seen an hour ago
+			t.Fatal(err)
+		}
+	}
+	if f := diagnoseOwners(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, machine) || !strings.Contains(f.Cure, "OWNER_PATH") {
+		t.Errorf("%+v", f)
 	}
 }

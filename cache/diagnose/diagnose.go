@@ -1,12 +1,12 @@
-package cache
+package diagnose
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 	"strings"
 	"sync"
 	"time"
@@ -21,18 +21,19 @@ const (
 	mostMemory    = 0.8             // part of it that may be in use
 )
 
-// Diagnose asks every primary how it is. There is one finding for each check;
-// of several primaries it is the one with a problem.
-func (c *Cache) Diagnose(ctx context.Context) []Finding {
+// Run asks every primary how it is, and looks at the newest records. There is one
+// finding for each check; of several primaries it is the worst.
+func Run(ctx context.Context, c *cache.Cache) []Finding {
+	db := c.DB()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
-	primaries, err := c.askPrimaries(ctx)
+	primaries, err := askPrimaries(ctx, db)
 	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d of its primaries answer, all there are", len(primaries))}
 	if err == nil && len(primaries) == 0 {
 		err = errors.New("no primary is known")
 	}
 	if err != nil {
-		problem, cure, _ := strings.Cut(strings.TrimPrefix(inOneLine(c.examined(ctx, err)), ErrUnfit.Error()+": "), "; ")
+		problem, cure, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(db.Examine(ctx, err)), redisdb.ErrUnfit.Error()+": "), "; ")
 		reached.Problem = "Redis cannot be asked: " + problem
 		reached.Cure = cmp.Or(cure, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
 	}
@@ -42,42 +43,42 @@ func (c *Cache) Diagnose(ctx context.Context) []Finding {
 			findings = append(findings, NotChecked(check.name, "Redis cannot be asked"))
 			continue
 		}
-		findings = append(findings, worst(c, check, primaries))
+		findings = append(findings, worst(db, check, primaries))
 	}
-	return append(findings, c.diagnoseUser(ctx, err == nil), c.diagnoseEvents(ctx, err == nil), c.diagnoseOwners(ctx, err == nil))
+	return append(findings, diagnoseUser(ctx, db, err == nil), diagnoseEvents(ctx, c, err == nil), diagnoseOwners(ctx, c, err == nil))
 }
 
-func (c *Cache) diagnoseUser(ctx context.Context, reached bool) Finding {
+func diagnoseUser(ctx context.Context, db *redisdb.DB, reached bool) Finding {
 	const name = "Redis user"
 	if !reached {
 		return NotChecked(name, "Redis cannot be asked")
 	}
-	switch err := eachPrimary(ctx, c.writers, c.checkACL); {
-	case errors.Is(err, ErrUnfit):
+	switch err := db.EachPrimary(ctx, db.CheckACL); {
+	case errors.Is(err, redisdb.ErrUnfit):
 		return unfit(name, err)
 	case err != nil:
 		return NotChecked(name, err.Error())
 	}
-	return Finding{Check: name, Detail: c.address.user() + " may do all that is needed"}
+	return Finding{Check: name, Detail: db.User() + " may do all that is needed"}
 }
 
 // primary is what one primary says of itself.
 type primary struct {
 	addr string
-	info info
+	info redisdb.Info
 	skew time.Duration // its clock minus ours
 	save saving
 
-	missed *replicasError // what its missing replica means; nil: it misses none
+	missed error // what its missing replica means; nil: it misses none
 }
 
-func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
+func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
 	var mu sync.Mutex
 	var all []primary
-	err := eachPrimary(ctx, c.writers, func(ctx context.Context, node *redis.Client) error {
-		info, err := serverInfo(ctx, node)
+	err := db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		info, err := redisdb.ServerInfo(ctx, node)
 		if err == nil {
-			err = info.checkKind(c.address.mode)
+			err = db.CheckKind(info)
 		}
 		if err != nil {
 			return err
@@ -88,7 +89,7 @@ func (c *Cache) askPrimaries(ctx context.Context) ([]primary, error) {
 			return fmt.Errorf("ask Redis for the time: %w", err)
 		}
 		here := asked.Add(time.Since(asked) / 2)
-		missed, err := c.primaries.missed(ctx, node, info, there)
+		missed, err := db.MissedReplica(ctx, node, info, there)
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, primary{node.Options().Addr, info, there.Sub(here), savingOf(ctx, node), missed})
@@ -122,22 +123,22 @@ func savingOf(ctx context.Context, node *redis.Client) saving {
 // primaryCheck looks at one primary.
 type primaryCheck struct {
 	name string
-	look func(*Cache, primary) Finding
+	look func(*redisdb.DB, primary) Finding
 }
 
 var primaryChecks = []primaryCheck{
-	{"Redis version", (*Cache).diagnoseVersion},
+	{"Redis version", diagnoseVersion},
 	{"Redis eviction", diagnoseEviction},
-	{"Redis persistence", (*Cache).diagnosePersistence},
-	{"Redis replicas", (*Cache).diagnoseReplicas},
+	{"Redis persistence", diagnosePersistence},
+	{"Redis replicas", diagnoseReplicas},
 	{"Redis memory", diagnoseMemory},
 	{"Redis clock", diagnoseClock},
 }
 
 // worst returns the finding that is worst, of several the first.
-func worst(c *Cache, check primaryCheck, primaries []primary) (f Finding) {
+func worst(db *redisdb.DB, check primaryCheck, primaries []primary) (f Finding) {
 	for i, p := range primaries {
-		found := check.look(c, p)
+		found := check.look(db, p)
 		if i > 0 && found.gravity() <= f.gravity() {
 			continue
 		}
@@ -150,25 +151,14 @@ func worst(c *Cache, check primaryCheck, primaries []primary) (f Finding) {
 	return f
 }
 
-// inOneLine returns what an error says, and each line of it once.
-func inOneLine(err error) string {
-	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "; ")
-}
-
 // unfit splits an error that is one line with the cure.
 func unfit(check string, err error) Finding {
-	problem, cure, _ := strings.Cut(strings.TrimPrefix(inOneLine(err), ErrUnfit.Error()+": "), "; ")
+	problem, cure, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "), "; ")
 	return Finding{Check: check, Problem: problem, Cure: cure}
 }
 
-func (c *Cache) diagnoseVersion(p primary) Finding {
-	if err := p.info.checkVersion(c.address.mode); err != nil {
+func diagnoseVersion(db *redisdb.DB, p primary) Finding {
+	if err := db.CheckVersion(p.info); err != nil {
 		f := unfit("", err)
 		f.Cure = "run a newer Redis or Valkey"
 		return f
@@ -179,8 +169,8 @@ func (c *Cache) diagnoseVersion(p primary) Finding {
 	return Finding{Detail: p.info["redis_version"]}
 }
 
-func diagnoseEviction(_ *Cache, p primary) Finding {
-	if err := p.info.checkEviction(); err != nil {
+func diagnoseEviction(_ *redisdb.DB, p primary) Finding {
+	if err := p.info.CheckEviction(); err != nil {
 		return unfit("", err)
 	}
 	if p.info["maxmemory_policy"] == "" {
@@ -189,7 +179,7 @@ func diagnoseEviction(_ *Cache, p primary) Finding {
 	return Finding{Detail: p.info["maxmemory_policy"]}
 }
 
-func (c *Cache) diagnosePersistence(p primary) Finding {
+func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	const (
 		log    = "read the log of Redis and see that its disk is not full"
 		unseen = ", so it is not known whether snapshots are saved; there is no append-only file and no replica"
@@ -203,14 +193,14 @@ func (c *Cache) diagnosePersistence(p primary) Finding {
 		return Finding{Problem: "the last snapshot failed", Cure: log}
 	case p.save == savesAtTimes || i["rdb_saves"] != "" && i["rdb_saves"] != "0":
 		return Finding{Detail: "snapshots only; what came after the last is lost in a crash"}
-	case i.number("connected_slaves") > 0:
+	case i.Number("connected_slaves") > 0:
 		return Finding{Detail: "none; the replicas hold a copy"}
 	case i["aof_enabled"] == "": // as from the Redis of a laptop, which ends with its process
 		return Undecided("", "this Redis does not report whether it saves to disk")
 	case p.save == savingUnknown:
 		return Undecided("", "this Redis does not answer CONFIG GET"+unseen)
 	case p.save == savingForbidden:
-		user := c.address.user()
+		user := db.User()
 		return Undecided("", fmt.Sprintf("the Redis user %s may not run CONFIG GET%s (ACL SETUSER %s +config|get allows it; statusd does not need it)", user, unseen, user))
 	}
 	return Finding{
@@ -219,8 +209,8 @@ func (c *Cache) diagnosePersistence(p primary) Finding {
 	}
 }
 
-func (c *Cache) diagnoseReplicas(p primary) Finding {
-	n, want := p.info.number("connected_slaves"), c.options.ReplicaAcks
+func diagnoseReplicas(db *redisdb.DB, p primary) Finding {
+	n, want := p.info.Number("connected_slaves"), db.ReplicaAcks()
 	if n < want {
 		return Finding{
 			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),
@@ -236,10 +226,10 @@ func (c *Cache) diagnoseReplicas(p primary) Finding {
 	return Finding{Detail: fmt.Sprintf("%d connected", n)}
 }
 
-func diagnoseMemory(_ *Cache, p primary) Finding {
-	used, most, limit := p.info.number("used_memory"), p.info.number("maxmemory"), "maxmemory"
+func diagnoseMemory(_ *redisdb.DB, p primary) Finding {
+	used, most, limit := p.info.Number("used_memory"), p.info.Number("maxmemory"), "maxmemory"
 	if most == 0 {
-		most, limit = p.info.number("total_system_memory"), "the machine's memory"
+		most, limit = p.info.Number("total_system_memory"), "the machine's memory"
 	}
 	if most == 0 {
 		return Finding{Detail: fmt.Sprintf("%d MiB used", used>>20)}
@@ -251,7 +241,7 @@ func diagnoseMemory(_ *Cache, p primary) Finding {
 	return Finding{Detail: part}
 }
 
-func diagnoseClock(_ *Cache, p primary) Finding {
+func diagnoseClock(_ *redisdb.DB, p primary) Finding {
 	if p.skew.Abs() > mostSkew {
 		return Finding{
 			Problem: fmt.Sprintf("the clock of Redis and that of this machine are %v apart", p.skew.Abs().Round(time.Millisecond)),
@@ -259,10 +249,4 @@ func diagnoseClock(_ *Cache, p primary) Finding {
 		}
 	}
 	return Finding{Detail: fmt.Sprintf("%v apart", p.skew.Abs().Round(time.Millisecond))}
-}
-
-// number returns a field that is a number, 0 if it is not there.
-func (i info) number(field string) int {
-	n, _ := strconv.Atoi(i[field])
-	return n
 }

@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 )
 
 // sentinelNode returns a client of one Sentinel. It does not dial.
-func (a *address) sentinelNode(addr string, dial dialer) *redis.SentinelClient {
+func (a *address) sentinelNode(addr string, dial Dialer) *redis.SentinelClient {
 	_, limit := a.bounds(writes)
 	return redis.NewSentinelClient(&redis.Options{
 		Addr: addr, Password: a.sentinelPassword, TLSConfig: a.tls, Dialer: dial,
@@ -19,7 +19,7 @@ func (a *address) sentinelNode(addr string, dial dialer) *redis.SentinelClient {
 // sentinelsListReplica reports whether a Sentinel lists a replica of the present
 // primary that has followed it, connected or not. A primary that was replaced is listed
 // too, but has followed nobody.
-func (a *address) sentinelsListReplica(ctx context.Context, dial dialer) bool {
+func (a *address) sentinelsListReplica(ctx context.Context, dial Dialer) bool {
 	for _, host := range a.hosts {
 		s := a.sentinelNode(host, dial)
 		replicas, err := s.Replicas(ctx, a.master).Result()

@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"context"
@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/uptime"
 )
 
 // With AutoAcks each primary must have a write confirmed by a replica if it has had
@@ -36,17 +39,17 @@ const (
 	demandLife    = 3 * watchEvery  // then it is asked again before a write
 )
 
-//go:embed primaries_replicas.lua
+//go:embed replicas.lua
 var replicasSource string
 
 // replicasScript says what a primary owes. Its contract stands at its head.
 var replicasScript = redis.NewScript(replicasSource)
 
-// demand is what a primary must do before a write of it is confirmed.
-type demand struct {
-	acks   int
-	gone   bool      // no replica is connected
-	until  time.Time // with gone: when it is given up, by the clock of this process
+// Demand is what a primary must do before a write of it is confirmed.
+type Demand struct {
+	Acks   int
+	Gone   bool      // no replica is connected
+	Until  time.Time // with gone: when it is given up, by the clock of this process
 	looked int64     // by uptime, when the primary was asked
 
 	// Of a primary that took over and owes nothing: where it keeps the id of its
@@ -55,20 +58,18 @@ type demand struct {
 	key, history string
 }
 
-var errReplicas = errors.New("too few replicas confirmed the write")
-
 // ask appends to a pipeline what shows whether the demand is met. The function that
 // it returns tells that once the pipeline has run.
-func (d demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
+func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 	switch {
-	case d.acks > 0:
-		wait := pipe.Do(ctx, "WAIT", d.acks, ackLimit.Milliseconds())
+	case d.Acks > 0:
+		wait := pipe.Do(ctx, "WAIT", d.Acks, ackLimit.Milliseconds())
 		return func() error {
 			n, err := wait.Int()
 			switch {
 			case err != nil:
 				return fmt.Errorf("wait for replicas: %w", err)
-			case n < d.acks:
+			case n < d.Acks:
 				return &replicasError{n, d}
 			}
 			return nil
@@ -93,47 +94,47 @@ var errOtherPrimary = errors.New("another server answered than the present prima
 // replicasError says that too few replicas have confirmed a write.
 type replicasError struct {
 	confirmed int
-	demand
+	Demand
 }
 
 func (e *replicasError) Error() string {
-	if e.gone {
+	if e.Gone {
 		return fmt.Sprintf("the replica of Redis is gone, so what is written now would be lost in a failover, and is not confirmed; "+
 			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 if Redis is to go on without one (by itself it does from %s on)",
-			e.until.UTC().Format(time.RFC3339))
+			e.Until.UTC().Format(time.RFC3339))
 	}
-	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; see that they run and keep up", e.confirmed, e.acks, ackLimit)
+	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; see that they run and keep up", e.confirmed, e.Acks, ackLimit)
 }
 
-func (e *replicasError) Unwrap() error { return errReplicas }
+func (e *replicasError) Unwrap() error { return ErrReplicas }
 
 // demand returns what a primary owes. It is looked up where that was not done
 // lately.
-func (p *primaries) demand(ctx context.Context, node *redis.Client) (demand, error) {
+func (p *primaries) demand(ctx context.Context, node *redis.Client) (Demand, error) {
 	if p.acks != AutoAcks {
-		return demand{acks: p.acks}, nil
+		return Demand{Acks: p.acks}, nil
 	}
 	p.mu.Lock()
 	d, known := p.demands[node.Options().Addr]
 	p.mu.Unlock()
-	if known && uptime()-d.looked < int64(demandLife) {
+	if known && uptime.Now()-d.looked < int64(demandLife) {
 		return d, nil
 	}
 	return p.look(ctx, node)
 }
 
 // look asks a primary for its replicas and remembers what it owes.
-func (p *primaries) look(ctx context.Context, node *redis.Client) (demand, error) {
+func (p *primaries) look(ctx context.Context, node *redis.Client) (Demand, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.address.writeLimit)
 	defer cancel()
-	looked := uptime()
-	i, err := serverInfo(ctx, node)
+	looked := uptime.Now()
+	i, err := ServerInfo(ctx, node)
 	if err != nil {
-		return demand{}, err
+		return Demand{}, err
 	}
 	d, err := p.owed(ctx, node, i)
 	if err != nil {
-		return demand{}, fmt.Errorf("ask for replicas: %w", err)
+		return Demand{}, fmt.Errorf("ask for replicas: %w", err)
 	}
 	d.looked = looked
 	p.mu.Lock()
@@ -143,16 +144,16 @@ func (p *primaries) look(ctx context.Context, node *redis.Client) (demand, error
 }
 
 // owed asks a primary what it owes, according to what it says of itself.
-func (p *primaries) owed(ctx context.Context, node *redis.Client, i info) (demand, error) {
+func (p *primaries) owed(ctx context.Context, node *redis.Client, i Info) (Demand, error) {
 	if i["master_replid"] == "" { // the Redis of a laptop
-		return demand{acks: min(i.number("connected_slaves"), 1)}, nil
+		return Demand{Acks: min(i.Number("connected_slaves"), 1)}, nil
 	}
 	key, err := p.replicaKey(ctx, node)
 	if err != nil {
-		return demand{}, err
+		return Demand{}, err
 	}
 	ask := func(listed string) ([]int64, error) {
-		return replicasScript.Run(ctx, node, []string{key}, i["master_replid"], i["master_replid2"], i.number("uptime_in_seconds"),
+		return replicasScript.Run(ctx, node, []string{key}, i["master_replid"], i["master_replid2"], i.Number("uptime_in_seconds"),
 			min(i.onlineReplicas(), 1), listed, replicaMemory.Milliseconds()).Int64Slice()
 	}
 	answer, err := ask("?")
@@ -164,21 +165,22 @@ func (p *primaries) owed(ctx context.Context, node *redis.Client, i info) (deman
 		answer, err = ask(listed)
 	}
 	if err != nil {
-		return demand{}, err
+		return Demand{}, err
 	}
 	if len(answer) != 2 {
-		return demand{}, errAnswer
+		return Demand{}, ErrAnswer
 	}
-	d := demand{acks: int(answer[0]), gone: i.onlineReplicas() == 0, until: time.Now().Add(time.Duration(answer[1]) * time.Millisecond)}
-	if d.acks == 0 && p.address.mode != cluster && strings.Trim(i["master_replid2"], "0") != "" {
+	d := Demand{Acks: int(answer[0]), Gone: i.onlineReplicas() == 0, Until: time.Now().Add(time.Duration(answer[1]) * time.Millisecond)}
+	if d.Acks == 0 && p.address.mode != cluster && strings.Trim(i["master_replid2"], "0") != "" {
 		d.key, d.history = key, i["master_replid"]
 	}
 	return d, nil
 }
 
-// missed returns an error if a primary has lost its replica and its writes are not
-// confirmed for that reason. now is the time by the clock of Redis. Nothing is changed.
-func (p *primaries) missed(ctx context.Context, node *redis.Client, i info, now time.Time) (*replicasError, error) {
+// MissedReplica returns an error if a primary has lost its replica and its writes are
+// not confirmed for that reason. now is the time by the clock of Redis. Nothing is changed.
+func (db *DB) MissedReplica(ctx context.Context, node *redis.Client, i Info, now time.Time) (missed, err error) {
+	p := db.primaries
 	if p.acks != AutoAcks || i["master_replid"] == "" || i.onlineReplicas() > 0 {
 		return nil, nil
 	}
@@ -192,17 +194,17 @@ func (p *primaries) missed(ctx context.Context, node *redis.Client, i info, now 
 	}
 	history, _ := stored[0].(string)
 	seen, _ := stored[1].(string)
-	until := milliseconds(seen).Add(replicaMemory)
+	until := Time(seen).Add(replicaMemory)
 	if history == i["master_replid2"] || !until.After(now) { // it took over and owes nothing, or the time is up
 		return nil, nil
 	}
-	return &replicasError{0, demand{acks: 1, gone: true, until: until}}, nil
+	return &replicasError{0, Demand{Acks: 1, Gone: true, Until: until}}, nil
 }
 
 // replicaKey returns where a primary keeps what it owes.
 func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string, error) {
-	for i := range p.names.partitions {
-		key := p.names.partitions[i].replica
+	for i := range p.names.Partitions {
+		key := p.names.Partitions[i].Replica
 		at, err := primaryOf(ctx, p.client, key)
 		if err != nil {
 			return "", err
@@ -216,11 +218,11 @@ func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string,
 
 // onlineReplicas returns how many replicas follow. One that is being filled for the
 // first time does not yet.
-func (i info) onlineReplicas() (n int) {
+func (i Info) onlineReplicas() (n int) {
 	if i["slave0"] == "" {
-		return i.number("connected_slaves")
+		return i.Number("connected_slaves")
 	}
-	for r := range i.number("connected_slaves") {
+	for r := range i.Number("connected_slaves") {
 		if strings.Contains(i["slave"+strconv.Itoa(r)], "state=online") {
 			n++
 		}
@@ -259,6 +261,23 @@ func clusterListsReplica(nodes string) bool {
 		}
 	}
 	return slices.Contains(primaries, myself)
+}
+
+// Demands asks every primary what it owes before a write of it is confirmed, by its
+// address. It is empty unless REDIS_REPLICA_ACKS is auto.
+func (db *DB) Demands(ctx context.Context) (map[string]Demand, error) {
+	all, mu := map[string]Demand{}, sync.Mutex{}
+	if db.primaries.acks != AutoAcks {
+		return all, nil
+	}
+	err := db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		d, err := db.primaries.look(ctx, node)
+		mu.Lock()
+		defer mu.Unlock()
+		all[node.Options().Addr] = d
+		return err
+	})
+	return all, err
 }
 
 // watch brings what every primary owes in step with its replicas.

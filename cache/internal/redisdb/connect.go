@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"cmp"
@@ -15,13 +15,13 @@ import (
 
 // Time limits towards Redis, the first two where Options leaves them open.
 const (
-	readLimit  = 300 * time.Millisecond // of one read: pool, dial, retry and answer together
-	writeLimit = 500 * time.Millisecond // of one answer to a write
-	ackLimit   = 400 * time.Millisecond // replicas may take to confirm; within writeLimit
+	DefaultReadLimit  = 300 * time.Millisecond // of one read: pool, dial, retry and answer together
+	DefaultWriteLimit = 500 * time.Millisecond // of one answer to a write
+	ackLimit          = 400 * time.Millisecond // replicas may take to confirm; within DefaultWriteLimit
 )
 
-// dialer opens a connection; tests put faults into it.
-type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+// Dialer opens a connection; tests put faults into it.
+type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // clientFor says what a client is for. Each purpose has connections of its own,
 // so that a burst of writes does not make readers wait for the pool.
@@ -46,9 +46,9 @@ const poolSize = 16 // connections of a client to a node
 // an answer may take.
 func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	if purpose == reads {
-		return 1, cmp.Or(a.readLimit, readLimit)
+		return 1, cmp.Or(a.readLimit, DefaultReadLimit)
 	}
-	return -1, cmp.Or(a.writeLimit, writeLimit)
+	return -1, cmp.Or(a.writeLimit, DefaultWriteLimit)
 }
 
 // noMaintenance keeps go-redis from asking for notices that few servers know.
@@ -57,7 +57,7 @@ func noMaintenance() *maintnotifications.Config {
 }
 
 // connect returns a client for a. It does not dial.
-func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient {
+func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient {
 	retries, limit := a.bounds(purpose)
 	switch a.mode {
 	case cluster:
@@ -84,7 +84,7 @@ func (a *address) connect(purpose clientFor, dial dialer) redis.UniversalClient 
 }
 
 // node returns a client of one node. It does not dial.
-func (a *address) node(addr string, purpose clientFor, dial dialer) *redis.Client {
+func (a *address) node(addr string, purpose clientFor, dial Dialer) *redis.Client {
 	retries, limit := a.bounds(purpose)
 	return redis.NewClient(&redis.Options{
 		Addr: addr, Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,

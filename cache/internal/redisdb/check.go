@@ -1,10 +1,9 @@
-package cache
+package redisdb
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -12,38 +11,38 @@ import (
 // Check connects to every primary and refuses one that would lose records, lacks what is
 // needed, or takes no writes. Its errors are for the operator: one line that names the
 // cure.
-func (c *Cache) Check(ctx context.Context) error {
-	err := eachPrimary(ctx, c.writers, c.checkPrimary)
-	if err == nil || c.address.mode == cluster && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another
-		err = errors.Join(err, c.ping(ctx))
+func (db *DB) Check(ctx context.Context) error {
+	err := db.EachPrimary(ctx, db.checkPrimary)
+	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another
+		err = errors.Join(err, db.ping(ctx))
 	}
-	return c.examined(ctx, err)
+	return db.Examine(ctx, err)
 }
 
-func (c *Cache) checkPrimary(ctx context.Context, node *redis.Client) error {
-	if err := c.checkACL(ctx, node); err != nil {
+func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {
+	if err := db.CheckACL(ctx, node); err != nil {
 		return err
 	}
-	info, err := serverInfo(ctx, node)
+	info, err := ServerInfo(ctx, node)
 	if err != nil {
 		return err
 	}
-	if err := info.checkKind(c.address.mode); err != nil {
+	if err := db.CheckKind(info); err != nil {
 		return err
 	}
-	if err := info.checkVersion(c.address.mode); err != nil {
+	if err := db.CheckVersion(info); err != nil {
 		return err
 	}
-	return info.checkEviction()
+	return info.CheckEviction()
 }
 
-// checkKind refuses a server that is another one than REDIS_URL says. A replica may be
+// CheckKind refuses a server that is another one than REDIS_URL says. A replica may be
 // about to take over, so that is no reason to give up at once.
-func (i info) checkKind(m mode) error {
+func (db *DB) CheckKind(i Info) error {
 	switch {
 	case i["redis_mode"] == "sentinel":
 		return fmt.Errorf("%w: it is a Sentinel; write redis+sentinel://HOST:PORT/NAME in REDIS_URL, with the name of the primary", ErrUnfit)
-	case i["cluster_enabled"] == "1" && m != cluster:
+	case i["cluster_enabled"] == "1" && !db.Cluster():
 		return fmt.Errorf("%w: it is a node of a cluster; write redis+cluster:// in REDIS_URL", ErrUnfit)
 	case i["role"] == "slave":
 		return &explained{"the server is a replica of " + i["master_host"] + ":" + i["master_port"] +
@@ -54,21 +53,11 @@ func (i info) checkKind(m mode) error {
 
 var errReplica = errors.New("it is a replica")
 
-func parseInfo(text string) info {
-	fields := info{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			fields[name] = value
-		}
-	}
-	return fields
-}
-
-// checkVersion refuses a Redis that lacks what the store uses. Fields that are
+// CheckVersion refuses a Redis that lacks what the store uses. Fields that are
 // not there say nothing: the Redis of a laptop has none.
-func (i info) checkVersion(m mode) error {
+func (db *DB) CheckVersion(i Info) error {
 	need, why := [2]int{6, 2}, "for SET with PXAT"
-	if m == cluster {
+	if db.Cluster() {
 		need, why = [2]int{7, 0}, "for sharded publish and subscribe"
 	}
 	var have [2]int
@@ -81,9 +70,9 @@ func (i info) checkVersion(m mode) error {
 	return nil
 }
 
-// checkEviction refuses the policies that evict records of running executions
+// CheckEviction refuses the policies that evict records of running executions
 // or forget which execution is whose.
-func (i info) checkEviction() error {
+func (i Info) CheckEviction() error {
 	switch policy := i["maxmemory_policy"]; policy {
 	case "", "noeviction", "volatile-ttl":
 		return nil

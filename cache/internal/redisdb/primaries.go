@@ -1,9 +1,8 @@
-package cache
+package redisdb
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -13,62 +12,62 @@ import (
 
 // primaries send writes to the primaries that have their keys, and know which of
 // them are confirmed: run by the primary, and held by as many replicas as it must
-// have (primaries_replicas.go).
+// have (replicas.go).
 type primaries struct {
 	client  redis.UniversalClient // of writes: it repeats nothing by itself
 	address *address
-	names   *names
-	dial    dialer
-	acks    int // replicas that must confirm; AutoAcks: primaries_replicas.go
+	names   *Names
+	dial    Dialer
+	acks    int // replicas that must confirm; AutoAcks: replicas.go
 
 	mu      sync.Mutex
-	demands map[string]demand        // by the address of the primary
+	demands map[string]Demand        // by the address of the primary
 	others  map[string]*redis.Client // nodes that only redirections name
 }
 
-func newPrimaries(client redis.UniversalClient, a *address, n *names, o Options) *primaries {
+func newPrimaries(client redis.UniversalClient, a *address, n *Names, o Options) *primaries {
 	return &primaries{
-		client: client, address: a, names: n, dial: o.dial, acks: o.ReplicaAcks,
-		demands: map[string]demand{}, others: map[string]*redis.Client{},
+		client: client, address: a, names: n, dial: o.Dial, acks: o.ReplicaAcks,
+		demands: map[string]Demand{}, others: map[string]*redis.Client{},
 	}
 }
 
-// command is a command or a script on its way to the primary of its keys.
-type command struct {
+// Command is a command or a script on its way to the primary of its keys.
+type Command struct {
 	keys   []string      // of one slot; a command has one
 	script *redis.Script // nil: args are the command
 	args   []any
 
-	answer *redis.Cmd
-	err    error // why it is not confirmed: the answer, or what became of it
+	Answer *redis.Cmd
+	Err    error // why it is not confirmed: the answer, or what became of it
 
 	node   *redis.Client // where to send it; nil: to the primary of its keys
 	asking bool          // node takes it only as an exception, since the slot is on its way there
 	text   bool          // node does not have the script
 }
 
-// newCommand returns a command about one key.
-func newCommand(key string, args ...any) *command {
-	return &command{keys: []string{key}, args: args}
+// NewCommand returns a command about one key.
+func NewCommand(key string, args ...any) *Command {
+	return &Command{keys: []string{key}, args: args}
 }
 
-// newScript returns a call of a script. On a cluster its keys must share a slot.
-func newScript(script *redis.Script, keys []string, args ...any) *command {
-	return &command{keys: keys, script: script, args: args}
+// NewScript returns a call of a script. On a cluster its keys must share a slot.
+func NewScript(script *redis.Script, keys []string, args ...any) *Command {
+	return &Command{keys: keys, script: script, args: args}
 }
 
 // queue appends the command to a pipeline.
-func (c *command) queue(ctx context.Context, pipe redis.Pipeliner) {
+func (c *Command) queue(ctx context.Context, pipe redis.Pipeliner) {
 	if c.asking {
 		pipe.Do(ctx, "ASKING")
 	}
 	switch {
 	case c.script == nil:
-		c.answer = pipe.Do(ctx, c.args...)
+		c.Answer = pipe.Do(ctx, c.args...)
 	case c.text:
-		c.answer = c.script.Eval(ctx, pipe, c.keys, c.args...)
+		c.Answer = c.script.Eval(ctx, pipe, c.keys, c.args...)
 	default:
-		c.answer = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
+		c.Answer = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
 	}
 }
 
@@ -83,12 +82,12 @@ const (
 // run. Whatever may have run is not sent again.
 //
 // A script of several keys cannot run while their slot moves, because some are here
-// and some there. Its error says so (slotMoves).
-func (p *primaries) confirm(ctx context.Context, commands ...*command) {
+// and some there. Its error says so (SlotMoves).
+func (p *primaries) confirm(ctx context.Context, commands ...*Command) {
 	pause := firstRetryPause
 	for {
 		p.sendAll(ctx, commands)
-		var again []*command
+		var again []*Command
 		waits := false
 		for _, c := range commands {
 			repeat, wait := p.redirect(ctx, c)
@@ -115,46 +114,46 @@ func (p *primaries) confirm(ctx context.Context, commands ...*command) {
 
 // redirect looks at what became of a command, and reports whether it is to be sent
 // again, and whether only after a moment.
-func (p *primaries) redirect(ctx context.Context, c *command) (again, wait bool) {
-	if c.err == nil {
+func (p *primaries) redirect(ctx context.Context, c *Command) (again, wait bool) {
+	if c.Err == nil {
 		return false, false
 	}
-	if redis.HasErrorPrefix(c.err, "NOSCRIPT") && !c.text {
+	if redis.HasErrorPrefix(c.Err, "NOSCRIPT") && !c.text {
 		c.text = true
 		return true, false
 	}
-	if addr, ok := redis.IsMovedError(c.err); ok {
+	if addr, ok := redis.IsMovedError(c.Err); ok {
 		p.reload(ctx)
 		// Two nodes may each say that the other has the slot, for a moment.
 		c.node, c.asking, wait = p.node(ctx, addr), false, c.node != nil
 		return true, wait
 	}
-	if len(c.keys) > 1 && slotMoves(c.err) {
+	if len(c.keys) > 1 && SlotMoves(c.Err) {
 		return false, false
 	}
-	if addr, ok := redis.IsAskError(c.err); ok {
+	if addr, ok := redis.IsAskError(c.Err); ok {
 		c.node, c.asking, wait = p.node(ctx, addr), true, c.asking
 		return true, wait
 	}
-	if redis.IsTryAgainError(c.err) {
+	if redis.IsTryAgainError(c.Err) {
 		c.node, c.asking = nil, false
 		return true, true
 	}
-	if redis.IsReadOnlyError(c.err) {
+	if redis.IsReadOnlyError(c.Err) {
 		p.reload(ctx)
 	}
 	return false, false
 }
 
-// slotMoves reports whether a command did not run because its slot is on its way
+// SlotMoves reports whether a command did not run because its slot is on its way
 // to another primary.
-func slotMoves(err error) bool {
+func SlotMoves(err error) bool {
 	_, asks := redis.IsAskError(err)
 	return asks || redis.IsTryAgainError(err)
 }
 
-// movedAway reports whether a key is not, or not only, where it was looked for.
-func movedAway(err error) bool {
+// MovedAway reports whether a key is not, or not only, where it was looked for.
+func MovedAway(err error) bool {
 	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK") || redis.HasErrorPrefix(err, "READONLY")
 }
 
@@ -205,14 +204,14 @@ func (p *primaries) close() error {
 }
 
 // sendAll sends each command once.
-func (p *primaries) sendAll(ctx context.Context, commands []*command) {
-	groups := map[*redis.Client][]*command{}
+func (p *primaries) sendAll(ctx context.Context, commands []*Command) {
+	groups := map[*redis.Client][]*Command{}
 	for _, c := range commands {
 		node := c.node
 		if node == nil {
 			var err error
 			if node, err = primaryOf(ctx, p.client, c.keys[0]); err != nil {
-				c.err = err
+				c.Err = err
 				continue
 			}
 		}
@@ -234,11 +233,11 @@ func (p *primaries) sendAll(ctx context.Context, commands []*command) {
 // send sends commands to one primary in one pipeline. Where replicas must confirm,
 // WAIT goes through the same connection, since it speaks only of what that one
 // wrote.
-func (p *primaries) send(ctx context.Context, node *redis.Client, group []*command) {
+func (p *primaries) send(ctx context.Context, node *redis.Client, group []*Command) {
 	wanted, err := p.demand(ctx, node)
 	if err != nil {
 		for _, c := range group {
-			c.err = err
+			c.Err = err
 		}
 		return
 	}
@@ -250,23 +249,11 @@ func (p *primaries) send(ctx context.Context, node *redis.Client, group []*comma
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	unconfirmed := confirmed()
 	for _, c := range group {
-		if c.err = c.answer.Err(); errors.Is(c.err, redis.Nil) {
-			c.err = nil
+		if c.Err = c.Answer.Err(); errors.Is(c.Err, redis.Nil) {
+			c.Err = nil
 		}
-		if c.err == nil {
-			c.err = unconfirmed
+		if c.Err == nil {
+			c.Err = unconfirmed
 		}
 	}
-}
-
-// info is the answer of INFO. Managed Redis forbids CONFIG, so this is where
-// the settings are read.
-type info map[string]string
-
-func serverInfo(ctx context.Context, node *redis.Client) (info, error) {
-	text, err := node.Info(ctx).Result()
-	if err != nil {
-		return nil, fmt.Errorf("ask Redis about itself: %w", err)
-	}
-	return parseInfo(text), nil
 }

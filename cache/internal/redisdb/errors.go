@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"cmp"
@@ -53,15 +53,15 @@ var permanent = []string{
 
 var forbidden = regexp.MustCompile(`NOPERM.* run the '([^']+)' command`)
 
-// explained returns an error of Redis in plain words. One that it does not know stays
+// Explain returns an error of Redis in plain words. One that it does not know stays
 // as it is.
-func (c *Cache) explained(err error) error {
+func (db *DB) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
 	if found := forbidden.FindStringSubmatch(text); found != nil {
-		return &explained{c.ruleText("+" + found[1]), err}
+		return &explained{db.ruleText("+" + found[1]), err}
 	}
 	for _, m := range meanings {
 		if saysWord(text, m.word) {
@@ -70,9 +70,9 @@ func (c *Cache) explained(err error) error {
 	}
 	switch {
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "channel"):
-		return &explained{c.ruleText("&" + c.names.prefix + ":*"), err}
+		return &explained{db.ruleText("&" + db.Names.Prefix + ":*"), err}
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "key"):
-		return &explained{c.ruleText("~" + c.names.prefix + ":*"), err}
+		return &explained{db.ruleText("~" + db.Names.Prefix + ":*"), err}
 	}
 	return err
 }
@@ -84,31 +84,31 @@ func saysWord(text, word string) bool {
 	return found && (behind == "" || behind[0] == ' ')
 }
 
-func (c *Cache) ruleText(rule string) string {
-	user := c.address.user()
+func (db *DB) ruleText(rule string) string {
+	user := db.User()
 	return fmt.Sprintf("Redis does not allow its user %s what is needed; ACL SETUSER %s %s", user, user, rule)
 }
 
-// examined finds out why Redis cannot be used as REDIS_URL says, where the error alone
+// Examine finds out why Redis cannot be used as REDIS_URL says, where the error alone
 // does not tell.
-func (c *Cache) examined(ctx context.Context, err error) error {
+func (db *DB) Examine(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, ErrUnfit) { // the same of every primary, as a rule
-		return &explained{inOneLine(err), err}
+		return &explained{OneLine(err), err}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineLimit)
 	defer cancel()
-	if wrong := c.address.wrongTLS(ctx, c.options.dial, err); wrong != "" {
+	if wrong := db.address.wrongTLS(ctx, db.options.Dial, err); wrong != "" {
 		return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 	}
-	if c.address.mode == sentinel {
-		if wrong := c.address.wrongSentinel(ctx, c.options.dial); wrong != "" {
+	if db.address.mode == sentinel {
+		if wrong := db.address.wrongSentinel(ctx, db.options.Dial); wrong != "" {
 			return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 		}
 	}
-	told := c.explained(err)
+	told := db.Explain(err)
 	if forbids(err) {
 		return fmt.Errorf("%w: %w", ErrUnfit, told)
 	}
@@ -120,11 +120,11 @@ func (c *Cache) examined(ctx context.Context, err error) error {
 	return told
 }
 
-const examineLimit = 4 * writeLimit
+const examineLimit = 4 * DefaultWriteLimit
 
 // wrongTLS says that the port speaks TLS where REDIS_URL does not, or the other way round;
 // empty if that is not what is wrong.
-func (a *address) wrongTLS(ctx context.Context, dial dialer, err error) string {
+func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	if header := new(tls.RecordHeaderError); errors.As(err, header) || strings.Contains(err.Error(), "does not look like a TLS handshake") {
 		return plainPort
 	}
@@ -150,7 +150,7 @@ func (a *address) wrongTLS(ctx context.Context, dial dialer, err error) string {
 
 const plainPort = "its port does not speak TLS; write redis:// in REDIS_URL instead of rediss://, or name the port that does"
 
-func (a *address) dialFirst(ctx context.Context, dial dialer) (net.Conn, error) {
+func (a *address) dialFirst(ctx context.Context, dial Dialer) (net.Conn, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
@@ -176,7 +176,7 @@ func speaksPlainly(conn net.Conn) bool {
 
 // wrongSentinel says what is wrong with the Sentinels of REDIS_URL, empty if one of them
 // knows the primary or none can be reached.
-func (a *address) wrongSentinel(ctx context.Context, dial dialer) (wrong string) {
+func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string) {
 	for _, host := range a.hosts {
 		s := a.sentinelNode(host, dial)
 		_, err := s.GetMasterAddrByName(ctx, a.master).Result()
@@ -219,4 +219,15 @@ func primariesKnown(ctx context.Context, s *redis.SentinelClient) string {
 		}
 	}
 	return " (only " + strings.Join(names, ", ") + ")"
+}
+
+// OneLine returns what an error says, and each line of it once.
+func OneLine(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }

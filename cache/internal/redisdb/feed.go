@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"context"
@@ -15,68 +15,86 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"statuscache/cache/internal/uptime"
 	"statuscache/cache/outage"
 )
 
 const (
-	heartbeat  = time.Second
-	maxSilence = 2 * time.Second // without a heartbeat; then nothing near may be told
+	Heartbeat  = time.Second
+	MaxSilence = 2 * time.Second // without a Heartbeat; then nothing near may be told
 	maxPause   = time.Second     // between two attempts to listen
 )
 
-// feed listens to the change channels of every primary. Redis does not promise
+// Feed listens to the change channels of every primary. Redis does not promise
 // to deliver a notification and does not tell when it lost some, so the feed
-// vouches for the near cache only as long as each primary answers a PING that
+// vouches for what was read only as long as each primary answers a PING that
 // was sent on the connection of the subscription itself: the answer comes behind
 // every notification that was published before. A lost connection, silence and
 // a changed topology end the session, and with it all trust.
-type feed struct {
+type Feed struct {
+	Trust Trust
+	// Listeners are called in their order. None is added after Run begins.
+	Listeners []Listener
+
 	client   redis.UniversalClient
 	sharded  bool
 	channels []string
 	hearing  outage.Part
-	near     *near
-	changed  func(channel, payload string)
-	reset    func() // everything may have changed
 
 	reason atomic.Pointer[error] // why the feed is not heard; nil: not known yet
 }
 
-func newFeed(c *Cache) *feed {
-	return &feed{
-		client:   c.feeders,
-		sharded:  c.address.mode == cluster,
-		channels: c.names.channels(),
-		hearing: outage.Part{Log: c.options.Log, Lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
+// Listener is told what the feed hears.
+type Listener struct {
+	Changed func(channel, payload string)
+	Reset   func() // everything may have changed
+}
+
+// Trust is until when it is known that every change was heard. Only then may be
+// answered from memory.
+type Trust struct{ until atomic.Int64 } // by uptime
+
+// Holds reports whether it is known at a moment, by uptime.
+func (t *Trust) Holds(now int64) bool { return now < t.until.Load() }
+
+// Extend lets it be known until a moment, by uptime.
+func (t *Trust) Extend(until int64) { t.until.Store(until) }
+
+// End ends it until it is extended again.
+func (t *Trust) End() { t.until.Store(0) }
+
+func newFeed(db *DB) *Feed {
+	return &Feed{
+		client:   db.feeders,
+		sharded:  db.Cluster(),
+		channels: db.Names.Channels(),
+		hearing: outage.Part{Log: db.options.Log, Lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
 			Back: "the change feed of Redis is back"},
-		near: c.near,
-		changed: func(channel, payload string) {
-			c.metrics.notifications.Inc()
-			if channel == c.names.keyChanges {
-				c.keys.announced(payload)
-				return
-			}
-			var arns []ARN
-			for arn := range strings.SplitSeq(payload, "\n") {
-				c.near.forget(ARN(arn))
-				c.heads.forget(ARN(arn))
-				arns = append(arns, ARN(arn))
-			}
-			c.hub.changed(arns) // reads again, so what is near must be gone
-		},
-		reset: func() {
-			c.near.distrust()
-			c.keys.forget()
-			c.hub.lost()
-		},
+	}
+}
+
+// Heard reports whether the feed hears every change now.
+func (f *Feed) Heard() bool { return f.Trust.Holds(uptime.Now()) }
+
+// Reset tells every listener that everything may have changed.
+func (f *Feed) Reset() {
+	f.Trust.End()
+	for _, l := range f.Listeners {
+		l.Reset()
+	}
+}
+
+func (f *Feed) changed(channel, payload string) {
+	for _, l := range f.Listeners {
+		l.Changed(channel, payload)
 	}
 }
 
 var errStarting = errors.New("not heard yet")
 
 // ready returns nil while the feed is heard.
-func (f *feed) ready() error {
-	if f.near.trusted() {
+func (f *Feed) ready() error {
+	if f.Heard() {
 		return nil
 	}
 	if reason := f.reason.Load(); reason != nil {
@@ -86,18 +104,18 @@ func (f *feed) ready() error {
 }
 
 // run listens until ctx ends.
-func (f *feed) run(ctx context.Context) error {
+func (f *Feed) run(ctx context.Context) error {
 	pause := maxPause / 16
 	for ctx.Err() == nil {
 		begun := time.Now()
 		err := f.session(ctx)
-		f.reset()
+		f.Reset()
 		if ctx.Err() != nil {
 			break
 		}
 		f.reason.Store(&err)
 		f.hearing.Is(err)
-		if time.Since(begun) > maxSilence {
+		if time.Since(begun) > MaxSilence {
 			pause = maxPause / 16
 		}
 		select {
@@ -110,12 +128,12 @@ func (f *feed) run(ctx context.Context) error {
 }
 
 // session listens to every primary until one of them is lost.
-func (f *feed) session(ctx context.Context) error {
+func (f *Feed) session(ctx context.Context) error {
 	layout, err := f.layout(ctx)
 	if err != nil {
 		return err
 	}
-	pulse := &pulse{last: make([]int64, len(layout.channels)), near: f.near, begun: f.begin}
+	pulse := &pulse{last: make([]int64, len(layout.channels)), trust: &f.Trust, begun: f.begin}
 	g, ctx := errgroup.WithContext(ctx)
 	primary := 0
 	for node, channels := range layout.channels {
@@ -128,8 +146,8 @@ func (f *feed) session(ctx context.Context) error {
 }
 
 // begin begins to trust what is near, now that every primary is listened to.
-func (f *feed) begin() {
-	f.reset()
+func (f *Feed) begin() {
+	f.Reset()
 	f.hearing.Is(nil)
 }
 
@@ -139,11 +157,11 @@ type layout struct {
 	channels map[*redis.Client][]string
 }
 
-func (f *feed) layout(ctx context.Context) (layout, error) {
+func (f *Feed) layout(ctx context.Context) (layout, error) {
 	l := layout{channels: map[*redis.Client][]string{}}
 	if node, ok := f.client.(*redis.Client); ok {
 		l.channels[node] = f.channels
-		info, err := serverInfo(ctx, node)
+		info, err := ServerInfo(ctx, node)
 		l.name = info["run_id"] // after a failover it is another server
 		return l, err
 	}
@@ -164,8 +182,8 @@ var errLayout = errors.New("the primary changed")
 
 // watchLayout ends the session when a channel has moved to another primary: the
 // old one may go on answering and never again tell of a change.
-func (f *feed) watchLayout(ctx context.Context, name string) error {
-	tick := time.NewTicker(heartbeat)
+func (f *Feed) watchLayout(ctx context.Context, name string) error {
+	tick := time.NewTicker(Heartbeat)
 	defer tick.Stop()
 	for {
 		select {
@@ -181,7 +199,7 @@ func (f *feed) watchLayout(ctx context.Context, name string) error {
 }
 
 // listen receives from one primary until that fails or falls silent.
-func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string, heard func(sent int64)) error {
+func (f *Feed) listen(ctx context.Context, node *redis.Client, channels []string, heard func(sent int64)) error {
 	sub := node.Subscribe(ctx)
 	defer func() { _ = sub.Close() }() // it is of no use any more, whatever it says
 	if err := f.subscribe(ctx, sub, channels); err != nil {
@@ -195,7 +213,7 @@ func (f *feed) listen(ctx context.Context, node *redis.Client, channels []string
 	return g.Wait()
 }
 
-func (f *feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []string) error {
+func (f *Feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []string) error {
 	if !f.sharded {
 		return sub.Subscribe(ctx, channels...)
 	}
@@ -209,10 +227,10 @@ func (f *feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []stri
 
 // beat sends a PING each second. It carries the time at which it was sent.
 func beat(ctx context.Context, sub *redis.PubSub) error {
-	tick := time.NewTicker(heartbeat)
+	tick := time.NewTicker(Heartbeat)
 	defer tick.Stop()
 	for {
-		if err := sub.Ping(ctx, strconv.FormatInt(uptime(), 10)); err != nil {
+		if err := sub.Ping(ctx, strconv.FormatInt(uptime.Now(), 10)); err != nil {
 			return fmt.Errorf("ping: %w", err)
 		}
 		select {
@@ -225,10 +243,10 @@ func beat(ctx context.Context, sub *redis.PubSub) error {
 
 var errUnconfirmed = errors.New("a subscription was not confirmed")
 
-func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard func(sent int64)) error {
+func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard func(sent int64)) error {
 	confirmed := 0
 	for {
-		message, err := sub.ReceiveTimeout(ctx, maxSilence)
+		message, err := sub.ReceiveTimeout(ctx, MaxSilence)
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}
@@ -253,9 +271,9 @@ func (f *feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard
 
 // pulse is when each primary was last known to be heard. The weakest counts.
 type pulse struct {
-	mu   sync.Mutex
-	last []int64 // by uptime, when the last answered PING was sent
-	near *near
+	mu    sync.Mutex
+	last  []int64 // by uptime, when the last answered PING was sent
+	trust *Trust
 	// begun throws away what was read before every primary was listened to: a
 	// change that came before its subscription was heard by nobody.
 	begun func()
@@ -275,6 +293,6 @@ func (p *pulse) of(primary int) func(sent int64) {
 		if first {
 			p.begun()
 		}
-		p.near.trust(weakest + int64(maxSilence))
+		p.trust.Extend(weakest + int64(MaxSilence))
 	}
 }

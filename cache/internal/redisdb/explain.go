@@ -1,4 +1,4 @@
-package cache
+package redisdb
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func Explain(err error) (brief, text string) {
 		return "too few Redis replicas confirm", replicas.Error()
 	}
 	said := firstLine(err)
-	if errors.Is(err, errReplicas) {
+	if errors.Is(err, ErrReplicas) {
 		return "too few Redis replicas confirm", said
 	}
 	for _, r := range refusals {

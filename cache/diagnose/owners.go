@@ -1,0 +1,33 @@
+package diagnose
+
+import (
+	"context"
+	"fmt"
+	"statuscache/cache"
+	"time"
+)
+
+// censusReach is how old a registration may be: the audit removes older ones.
+const censusReach = 24 * time.Hour
+
+// diagnoseOwners says whether those who start executions can read them.
+func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
+	const name = "owners"
+	if !reached {
+		return NotChecked(name, "Redis cannot be asked")
+	}
+	s, err := c.TakeCensus(ctx, censusReach)
+	switch {
+	case err != nil:
+		return NotChecked(name, err.Error())
+	case s.Looked == 0:
+		return Undecided(name, "no execution is known that was first seen more than a minute ago")
+	case s.MostAreOwnerless():
+		return Finding{
+			Check:   name,
+			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
+			Cure:    "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
+		}
+	}
+	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have no owner", s.Ownerless, s.Looked)}
+}

@@ -1,0 +1,174 @@
+package redisdb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache/outage"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrUnfit says that a Redis would lose records or lacks what is needed.
+	ErrUnfit = errors.New("this Redis must not be used")
+	// ErrReplicas says that a write was stored but not confirmed by its replicas.
+	ErrReplicas = errors.New("too few replicas confirmed the write")
+	// ErrAnswer says that a script answered what it never does.
+	ErrAnswer = errors.New("the script's answer is damaged")
+)
+
+// Options say where Redis is and how it is reached.
+type Options struct {
+	URL         string // REDIS_URL in one of its forms, see url.go
+	Prefix      string // of every Redis key
+	ReplicaAcks int    // replicas that must confirm a write; AutoAcks: 1 where there is or was one
+	Log         *slog.Logger
+
+	ReadLimit  time.Duration // of one read; 0: 300 ms
+	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
+
+	Dial   Dialer        // nil: net.Dialer; tests put faults into it
+	Reload time.Duration // after which a cluster is asked who its primaries are; 0: 1 s
+}
+
+// AutoAcks asks for the confirmation of one replica of each primary that has one, or
+// has had one within the hour.
+const AutoAcks = -1
+
+// DB is a Redis in any of its forms. Its methods can be called concurrently.
+type DB struct {
+	Names *Names
+	Feed  *Feed
+
+	// A client for each purpose: a burst of one does not make the others wait.
+	Readers redis.UniversalClient
+	Writers redis.UniversalClient // repeats nothing by itself
+	feeders redis.UniversalClient
+
+	Publish string // the command that announces a change
+
+	options    Options
+	address    *address
+	primaries  *primaries // of Writers
+	unwritable atomic.Pointer[error]
+	writing    outage.Part
+}
+
+// Open returns a DB. It does not connect: Check does. Its error tells what is wrong
+// with the options.
+func Open(o Options) (*DB, error) {
+	a, err := parseURL(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, DefaultReadLimit), cmp.Or(o.WriteLimit, DefaultWriteLimit)
+	a.readLimit, a.writeLimit, a.reload = o.ReadLimit, o.WriteLimit, o.Reload
+	redis.SetLogger(silence{}) // what it would print comes back as errors too
+	db := &DB{
+		Names:   newNames(o.Prefix, a.mode),
+		Readers: a.connect(reads, o.Dial),
+		Writers: a.connect(writes, o.Dial),
+		feeders: a.connect(notifications, o.Dial),
+		Publish: "PUBLISH",
+		options: o,
+		address: a,
+	}
+	if db.Cluster() {
+		db.Publish = "SPUBLISH" // does not travel to every node
+	}
+	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
+	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; nothing new is learnt until it does", Back: "Redis takes writes again"}
+	db.Feed = newFeed(db)
+	return db, nil
+}
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// Cluster reports whether Redis is a cluster, so that one call must stay within a slot.
+func (db *DB) Cluster() bool { return db.address.mode == cluster }
+
+// ReplicaAcks is how many replicas must confirm a write, or AutoAcks.
+func (db *DB) ReplicaAcks() int { return db.options.ReplicaAcks }
+
+// ReadLimit is how long one read may take.
+func (db *DB) ReadLimit() time.Duration { return db.options.ReadLimit }
+
+// WriteLimit is how long one answer to a write may take.
+func (db *DB) WriteLimit() time.Duration { return db.options.WriteLimit }
+
+// batchLimit bounds many commands in a few pipelines, and a script that must be loaded.
+const batchLimit = 2 * time.Second
+
+// BatchLimit is how long many commands may take together. It is never less than one
+// answer may take.
+func (db *DB) BatchLimit() time.Duration { return max(batchLimit, db.options.WriteLimit) }
+
+// Run hears changes and watches the primaries until ctx ends.
+func (db *DB) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return db.Feed.run(ctx) })
+	g.Go(func() error { return db.watchPrimaries(ctx) })
+	return g.Wait()
+}
+
+// Close ends every connection. Run must have ended.
+func (db *DB) Close() error {
+	return errors.Join(db.Readers.Close(), db.Writers.Close(), db.feeders.Close(), db.primaries.close())
+}
+
+// Ready returns nil if Redis answers and the change feed is heard, or else the reason,
+// fit for the eyes of an operator.
+func (db *DB) Ready() error { return db.Explain(db.Feed.ready()) }
+
+// Confirm sends commands to the primaries of their keys, those of one primary in one
+// pipeline and in their order, and returns when each is confirmed (run by the primary,
+// and held by as many replicas as it must have) or has an error.
+func (db *DB) Confirm(ctx context.Context, commands ...*Command) {
+	db.primaries.confirm(ctx, commands...)
+}
+
+// PrimaryOf returns a client of the primary that has a key, with the limits of writes.
+func (db *DB) PrimaryOf(ctx context.Context, key string) (*redis.Client, error) {
+	return primaryOf(ctx, db.Writers, key)
+}
+
+// ReaderOf is PrimaryOf with the limits of reads.
+func (db *DB) ReaderOf(ctx context.Context, key string) (*redis.Client, error) {
+	return primaryOf(ctx, db.Readers, key)
+}
+
+// EachPrimary calls f with a client of every primary, concurrently where there are
+// several, and joins the errors.
+func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+	return eachPrimary(ctx, db.Writers, f)
+}
+
+// Now returns the time by the clock of Redis, in whole ms.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	now, err := db.Writers.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask for the time: %w", err)
+	}
+	return now.Truncate(time.Millisecond), nil
+}
+
+// Time returns the time that a text of milliseconds since 1970 names, the zero time if
+// it names none.
+func Time(text string) time.Time {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

@@ -1,0 +1,39 @@
+package redisdb
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Info is the answer of INFO, by field. Managed Redis forbids CONFIG, so this is where
+// the settings are read.
+type Info map[string]string
+
+// ServerInfo asks one server about itself.
+func ServerInfo(ctx context.Context, node *redis.Client) (Info, error) {
+	text, err := node.Info(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask Redis about itself: %w", err)
+	}
+	return parseInfo(text), nil
+}
+
+func parseInfo(text string) Info {
+	fields := Info{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// Number returns a field that is a number, 0 if it is not there.
+func (i Info) Number(field string) int {
+	n, _ := strconv.Atoi(i[field])
+	return n
+}

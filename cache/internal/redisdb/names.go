@@ -1,0 +1,129 @@
+package redisdb
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash/crc32"
+	"slices"
+	"strconv"
+)
+
+// Every name that the service uses in Redis. {p} is the partition of an
+// execution, 0 to 63, in braces because it is the hash tag: what belongs to one
+// execution and to its partition shares a slot of Redis Cluster.
+//
+//	name                     type     holds
+//	sc:{p}:execution:ARN     string   the record (codec.go)
+//	sc:{p}:running           zset     ARN by start date in ms: executions that run
+//	sc:{p}:recent            zset     ARN by start date in ms: the newest of the partition
+//	sc:{p}:changed           channel  ARNs of executions whose records changed, a line each;
+//	                                  on one node all partitions share sc:changed
+//	sc:{p}:awaiting          zset     ARN by when to ask, in ms: outputs and owners that events left out
+//	sc:{p}:doubted           zset     ARN by when to ask, in ms: executions that may have been missed
+//	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
+//	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (lifeline.go)
+//	sc:{p}:probe             string   whether writes are taken; nothing else
+//	sc:{p}:replica           hash     history, seen, looked: whether the primary has had a replica; in one
+//	                                  partition of each primary (replicas.go)
+//	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
+//	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
+//	sc:{keys}:changed        channel  HMACs of API keys that changed, a line each; none: perhaps all
+//	sc:{keys}:changes        string   how often API keys changed
+//	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
+//	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
+//	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
+//	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
+//	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (loss.go)
+//	sc:{audit}:backfill:H    string   where a backfill goes on; H is a hash of what it fills
+//	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
+//
+// The zsets are hints: a reader checks the record and drops what is not there.
+type Names struct {
+	Prefix     string
+	Partitions [PartitionCount]Partition
+	APIKeys    string
+	KeyChanges string // channel
+	KeyCount   string // of changes
+	Sweeps     string
+	Machines   string
+	Lost       string
+}
+
+// Partition is the names of one partition of the executions.
+type Partition struct {
+	Executions string // to be followed by an ARN
+	Running    string
+	Recent     string
+	Changed    string
+	Awaiting   string
+	Doubted    string
+	Late       string
+	Born       string
+	Probe      string
+	Replica    string
+}
+
+// PartitionCount is the number of partitions. It never changes: it says where records
+// are.
+const PartitionCount = 64
+
+func newNames(prefix string, m mode) *Names {
+	n := &Names{
+		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes",
+		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost",
+	}
+	for i := range n.Partitions {
+		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
+		n.Partitions[i] = Partition{
+			Executions: tag + "execution:",
+			Running:    tag + "running",
+			Recent:     tag + "recent",
+			Changed:    tag + "changed",
+			Awaiting:   tag + "awaiting",
+			Doubted:    tag + "doubted",
+			Late:       tag + "late",
+			Born:       tag + "born",
+			Probe:      tag + "probe",
+			Replica:    tag + "replica",
+		}
+		if m != cluster {
+			n.Partitions[i].Changed = prefix + ":changed"
+		}
+	}
+	return n
+}
+
+// Partition returns the names of the partition that an execution is in.
+func (n *Names) Partition(arn string) *Partition {
+	return &n.Partitions[crc32.ChecksumIEEE([]byte(arn))%PartitionCount]
+}
+
+// Execution returns the key of the record of an execution.
+func (n *Names) Execution(arn string) string { return n.Partition(arn).Executions + arn }
+
+// Owner returns the key of the index of an owner's executions.
+func (n *Names) Owner(owner string) string {
+	sum := sha256.Sum256([]byte(owner)) // an owner may hold any character, braces too
+	return n.Prefix + ":{owner:" + hex.EncodeToString(sum[:16]) + "}:executions"
+}
+
+// Doubts returns the key of the mismatches that the audit of a state machine found.
+func (n *Names) Doubts(machine string) string { return n.Prefix + ":{audit}:doubts:" + machine }
+
+// Backfill returns the key of the checkpoint of a backfill.
+func (n *Names) Backfill(hash string) string { return n.Prefix + ":{audit}:backfill:" + hash }
+
+// Budget returns the key of a budget of calls to AWS.
+func (n *Names) Budget(name string) string { return n.Prefix + ":{budget:" + name + "}:spent" }
+
+// Quota returns the key of what an API key has spent of its daily limit.
+func (n *Names) Quota(keyHash string) string { return n.Prefix + ":{quota:" + keyHash + "}:spent" }
+
+// Channels returns every channel that the change feed listens to.
+func (n *Names) Channels() []string {
+	all := make([]string, 0, PartitionCount+1)
+	for i := range n.Partitions {
+		all = append(all, n.Partitions[i].Changed)
+	}
+	return append(slices.Compact(all), n.KeyChanges)
+}
