@@ -28,7 +28,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				var n network
 				reader, writer := b.open(t, &n), b.open(t, new(network))
 				if trusting {
-					reader.db.Feed.Listeners[0].Reset = func() {}
+					reader.db.Feed.Listeners[0].Reset = func() { reader.db.Feed.Trust.Extend(math.MaxInt64) }
 				}
 				runTest(t, reader)
 				h := &freshness{arn: testARN(t, "fresh"), start: now()}
