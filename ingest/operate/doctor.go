@@ -3,7 +3,6 @@ package operate
 import (
 	"context"
 	"fmt"
-	"statuscache/cache/diagnose"
 	"strings"
 	"time"
 
@@ -11,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
 
+	"statuscache/cache"
+	"statuscache/cache/diagnose"
 	"statuscache/ingest/internal/awscall"
 )
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"statuscache/cache"
 	"statuscache/cache/diagnose"
 	"statuscache/ingest/internal/awscall"
 )
