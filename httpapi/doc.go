@@ -35,6 +35,10 @@
 // (crossorigin.go) and hold or compress what no header forbids them to. The tests
 // have real ones in front (fronts_test.go).
 //
+// net/http answers by itself what it cannot read, and obeys any number of frames over
+// HTTP/2. So it gets connections that put its words into the form of our errors
+// (patient.go, secure.go) and count what a client sends for nothing (frames.go).
+//
 // # What it promises
 //
 // Every request that does not ask to wait is answered within half a second, with

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -130,8 +129,8 @@ func innermost(c net.Conn) *impatientConn {
 		switch outer := c.(type) {
 		case *impatientConn:
 			return outer
-		case *tls.Conn:
-			c = outer.NetConn()
+		case *secureConn:
+			c = outer.tls.NetConn()
 		case *givenBack:
 			c = outer.Conn
 		case *patientConn:

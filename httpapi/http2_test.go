@@ -20,17 +20,17 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// Frames of HTTP/2 (RFC 9113 §6).
+// Further frames of HTTP/2 (RFC 9113 §6).
 const (
-	dataFrame    = 0
-	headersFrame = 1
-	resetFrame   = 3
-	settingsAck  = 1
-	settings     = 4
-	pingFrame    = 6
-	goAwayFrame  = 7
-	endStream    = 1
-	endHeaders   = 4
+	priorityFrame     = 2
+	resetFrame        = 3
+	settings          = 4
+	pingFrame         = 6
+	windowUpdateFrame = 8
+	continuationFrame = 9
+	unknownFrame      = 0xfa
+	settingsAck       = 1
+	endHeaders        = 4
 )
 
 // rawHTTP2 is a client of HTTP/2 that does what no library lets it do.
@@ -222,10 +222,9 @@ func TestASlowReaderOverHTTP2IsNotCutOff(t *testing.T) {
 	const window = 64 << 10
 	c := dialHTTP2(t, strings.TrimPrefix(s.url, "http://"), window)
 	c.send(t, c.get(statusPath+string(e.ARN), "authorization", "Bearer "+s.key("ada")))
-	const windowUpdate = 8
 	for range 1_000_000/window + 1 {
 		more := binary.BigEndian.AppendUint32(nil, window)
-		c.send(t, frame(windowUpdate, 0, 0, more), frame(windowUpdate, 0, 1, more))
+		c.send(t, frame(windowUpdateFrame, 0, 0, more), frame(windowUpdateFrame, 0, 1, more))
 	}
 	cachetest.Eventually(t, "the answer is whole", func() bool {
 		_, whole, _ := c.count()

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +38,8 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 	if public != nil {
 		door := newDoor(public, s.accepts, s.limits.Files)
 		public = patientListener{Listener: door, tls: s.options.TLS != nil}
-		if s.options.TLS != nil { // net/http has to see it for HTTP/2
-			public = tls.NewListener(public, s.options.TLS.Config())
+		if s.options.TLS != nil {
+			public = secureListener{public, s.options.TLS.Config(), s.floods, s.options.Log}
 			g.Go(func() error { return s.options.TLS.Run(ctx) })
 		}
 		server := s.publicServer()
@@ -110,5 +109,8 @@ func (s *Server) publicServer() *http.Server {
 	server.ConnContext = s.withAddress
 	server.WriteTimeout = bodyLimit + answerBegins + s.limits.Taken
 	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(s.options.TLS != nil) // TLS is beneath, see secureListener
 	return server
 }

@@ -10,6 +10,7 @@ import (
 // TestNobodyReadsAcrossOwnersAfterALoss: Redis is emptied, and then comes back with an old
 // copy. What is learnt again without its owner is for operators only.
 func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
+	cachetest.SkipShort(t, "Redis")
 	t.Parallel()
 	s := newService(t)
 	ada, eve := s.key("ada"), s.key("eve")

@@ -34,8 +34,7 @@ func (l patientListener) Accept() (net.Conn, error) {
 	return p, nil
 }
 
-// patientConn is a connection that may say nothing at first. It also puts what
-// net/http itself answers into the form of our errors.
+// patientConn is a connection that may say nothing at first.
 type patientConn struct {
 	net.Conn
 	idle atomic.Bool // the next byte is the first of something
@@ -102,12 +101,16 @@ func (c *patientConn) CloseWrite() error {
 }
 
 // Write implements net.Conn.
-func (c *patientConn) Write(b []byte) (int, error) {
+func (c *patientConn) Write(b []byte) (int, error) { return writeInOurForm(c.Conn, b) }
+
+// writeInOurForm writes what net/http writes, but an answer that it gives by itself in
+// the form of our errors.
+func writeInOurForm(c net.Conn, b []byte) (int, error) {
 	if p := netHTTPProblem(b); p != nil {
-		_, err := c.Conn.Write(p.whole())
+		_, err := c.Write(p.whole())
 		return len(b), err
 	}
-	return c.Conn.Write(b)
+	return c.Write(b)
 }
 
 // netHTTPProblem returns the error that net/http tells by writing b, nil if it is
@@ -115,15 +118,11 @@ func (c *patientConn) Write(b []byte) (int, error) {
 // in one piece, and no handler sees it.
 func netHTTPProblem(b []byte) *problem {
 	const ( // as they stand in net/http
-		most    = 512
-		text    = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
-		overTLS = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+		most = 512
+		text = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 	)
-	if len(b) > most || !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) && string(b) != overTLS {
+	if len(b) > most || !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) {
 		return nil
-	}
-	if string(b) == overTLS {
-		return invalid("this port takes HTTPS only")
 	}
 	if bytes.HasPrefix(b, []byte("HTTP/1.1 417 ")) {
 		p := invalid("Expect: nothing but 100-continue is known here")

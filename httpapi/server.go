@@ -114,6 +114,7 @@ type Server struct {
 	log            *accessLog
 	metrics        *metrics
 	accepts        *acceptErrors
+	floods         *floodGuard
 	draining       atomic.Bool
 	unknownMessage string
 	handler        http.Handler
@@ -143,6 +144,7 @@ func New(o Options) *Server {
 		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.signingKeys.ready})
 	}
 	s.accepts = newAcceptErrors(o.Log, o.Metrics)
+	s.floods = newFloodGuard(o.Log, o.Metrics)
 	s.share()
 	s.grace = newGrace(o.StateMachines)
 	s.metrics.observeRoom(o.Metrics, s.room)

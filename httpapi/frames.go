@@ -1,0 +1,184 @@
+package httpapi
+
+import (
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What frames over HTTP/2 may cost. net/http obeys any number of frames that ask for
+// nothing: empty CONTINUATION, SETTINGS, PING, PRIORITY, RST_STREAM. A connection that
+// sends them as fast as it can takes most of a core, so they are counted: each frame
+// of the client costs one, and what is answered earns some, because a client may
+// update windows for what it gets, and ping to measure. What is saved up is bounded.
+const (
+	frameSavings   = 4000 // at most, and at the beginning
+	framesASecond  = 200  // earned by time
+	answerEarns    = 8
+	dataEarns      = 2
+	dataBytesEarn  = 512 // so many earn one more
+	smallDataFrame = 256 // bytes; larger ones cost nothing, what they carry is bounded elsewhere
+)
+
+// Frames of HTTP/2 (RFC 9113 §6), as far as they are told apart here.
+const (
+	frameHead       = 9 // bytes
+	dataFrame       = 0x0
+	headersFrame    = 0x1
+	goAwayFrame     = 0x7
+	endStream       = 0x1
+	enhanceYourCalm = 0xb
+)
+
+// floodGuard is told of connections that are closed because of what they sent.
+type floodGuard struct {
+	log   *slog.Logger
+	count prometheus.Counter
+}
+
+func newFloodGuard(log *slog.Logger, r prometheus.Registerer) *floodGuard {
+	g := &floodGuard{log: log, count: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "http2_floods_total", Help: "Connections over HTTP/2 that were closed because they sent too many frames that ask for nothing.",
+	})}
+	r.MustRegister(g.count)
+	return g
+}
+
+// frames is a connection over HTTP/2 behind its preface.
+type frames struct {
+	conn  net.Conn
+	guard *floodGuard
+	in    frameScanner // only for the reader
+	left  atomic.Int64 // what the client may still send
+	since time.Time    // when left was topped up last; only for the reader
+
+	mu  sync.Mutex // held while something is written
+	out frameScanner
+}
+
+func newFrames(conn net.Conn, guard *floodGuard) *frames {
+	f := &frames{conn: conn, guard: guard, since: time.Now()}
+	f.left.Store(frameSavings)
+	return f
+}
+
+// read is the Read of the connection.
+func (f *frames) read(b []byte) (int, error) {
+	n, err := f.conn.Read(b)
+	enough := true
+	f.in.scan(b[:n], func(h frameHeader) {
+		if h.kind != dataFrame || h.length < smallDataFrame && h.flags&endStream == 0 {
+			enough = f.spend() && enough
+		}
+	})
+	if !enough {
+		f.cut()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// spend takes one of what the client may send, and reports whether there was one.
+func (f *frames) spend() bool {
+	if f.left.Add(-1) >= 0 {
+		return true
+	}
+	now := time.Now()
+	earned := int64(now.Sub(f.since).Seconds() * framesASecond)
+	f.since = now
+	f.left.Store(min(earned, frameSavings))
+	return earned > 0
+}
+
+// write is the Write of the connection.
+func (f *frames) write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	earned := int64(0)
+	f.out.scan(b, func(h frameHeader) {
+		switch h.kind {
+		case headersFrame:
+			earned += answerEarns
+		case dataFrame:
+			earned += dataEarns + int64(h.length/dataBytesEarn)
+		}
+	})
+	if earned > 0 && f.left.Load() < frameSavings {
+		f.left.Add(earned)
+	}
+	return f.conn.Write(b)
+}
+
+// cut says why the connection is about to be closed, if that can be said at once: a
+// client that floods may not read.
+func (f *frames) cut() {
+	f.guard.count.Inc()
+	f.guard.log.Debug("connection closed: too many frames of HTTP/2 that ask for nothing", "address", f.conn.RemoteAddr().String())
+	if !f.mu.TryLock() {
+		return
+	}
+	defer f.mu.Unlock()
+	if f.out.between() {
+		_, _ = f.conn.Write(goAway(enhanceYourCalm))
+	}
+}
+
+// goAway is a frame that ends a connection. It does not say which requests were
+// answered: every one may have been.
+func goAway(code uint32) []byte {
+	const lastStream = 1<<31 - 1
+	b := []byte{0, 0, 8, goAwayFrame, 0, 0, 0, 0, 0}
+	b = binary.BigEndian.AppendUint32(b, lastStream)
+	return binary.BigEndian.AppendUint32(b, code)
+}
+
+// frameHeader is what a frame begins with.
+type frameHeader struct {
+	length int // of the payload
+	kind   byte
+	flags  byte
+	stream uint32
+}
+
+// frameScanner finds frames in bytes that come in pieces of any length.
+type frameScanner struct {
+	head [frameHead]byte
+	have int // bytes of the head
+	rest int // bytes of the payload that are still to come
+}
+
+// scan calls found for each frame whose head ends within b.
+func (s *frameScanner) scan(b []byte, found func(frameHeader)) {
+	for len(b) > 0 {
+		if s.rest > 0 {
+			n := min(s.rest, len(b))
+			s.rest -= n
+			b = b[n:]
+			continue
+		}
+		n := copy(s.head[s.have:], b)
+		s.have += n
+		b = b[n:]
+		if s.have == frameHead {
+			h := parseFrameHeader(s.head)
+			s.have, s.rest = 0, h.length
+			found(h)
+		}
+	}
+}
+
+// between reports whether a whole number of frames has passed.
+func (s *frameScanner) between() bool { return s.have == 0 && s.rest == 0 }
+
+func parseFrameHeader(b [frameHead]byte) frameHeader {
+	return frameHeader{
+		length: int(b[0])<<16 | int(b[1])<<8 | int(b[2]), kind: b[3], flags: b[4],
+		stream: binary.BigEndian.Uint32(b[5:]) &^ (1 << 31),
+	}
+}

@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"statuscache/cache/cachetest"
+)
+
+// TestAFloodOfFramesIsCut: frames that ask for nothing cost the connection, whatever
+// their kind. Others do not notice.
+func TestAFloodOfFramesIsCut(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withTLS(t))
+	addr := strings.TrimPrefix(s.url, "http://")
+	s.url = "https://" + addr
+	ping := make([]byte, 8)
+	for name, flood := range map[string]struct{ first, frame []byte }{
+		"CONTINUATION":      {frame(headersFrame, endStream, 1, nil), frame(continuationFrame, 0, 1, nil)},
+		"SETTINGS":          {nil, frame(settings, 0, 0, nil)},
+		"SETTINGS acks":     {nil, frame(settings, settingsAck, 0, nil)}, // none is awaited
+		"PING":              {nil, frame(pingFrame, 0, 0, ping)},
+		"PING acks":         {nil, frame(pingFrame, settingsAck, 0, ping)},
+		"RST_STREAM":        {(&rawHTTP2{stream: 1}).get("/v1/health"), frame(resetFrame, 0, 1, make([]byte, 4))},
+		"PRIORITY":          {nil, frame(priorityFrame, 0, 3, make([]byte, 5))},
+		"WINDOW_UPDATE":     {(&rawHTTP2{stream: 1}).get("/v1/health"), frame(windowUpdateFrame, 0, 1, []byte{0, 0, 0, 1})},
+		"an unknown kind":   {nil, frame(unknownFrame, 0, 0, nil)},
+		"empty DATA":        {frame(headersFrame, endHeaders, 1, post("/v1/status")), frame(dataFrame, 0, 1, nil)},
+		"malformed HEADERS": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dialHTTP2(t, addr, 1<<20)
+			_, err := c.Write(flood.first)
+			const most, atOnce = 2_000_000, 100
+			sent := 0
+			for ; err == nil && sent < most; sent += atOnce {
+				batch := bytes.Repeat(flood.frame, atOnce)
+				for n := sent; flood.frame == nil && n < sent+atOnce; n++ {
+					batch = append(batch, frame(headersFrame, endStream|endHeaders, uint32(2*n+1), []byte{0, 1, 'A', 0})...)
+				}
+				_, err = c.Write(batch)
+			}
+			if err == nil {
+				t.Fatalf("%d frames are taken", sent)
+			}
+			cachetest.Eventually(t, "the connection is closed", func() bool {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return c.closed
+			})
+			if got := s.askTLS("/v1/health", ""); got != http.StatusOK {
+				t.Errorf("somebody else: %d", got)
+			}
+		})
+	}
+}
+
+// post is the header block of a POST whose body comes.
+func post(path string) []byte {
+	block := []byte{0x83, 0x87, 0x04, byte(len(path))} // :method POST, :scheme https, :path
+	return append(append(block, path...), 0x01, 1, 'x')
+}
+
+// TestABusyClientIsNotCut sends far more frames than may be saved up, and is answered
+// in between.
+func TestABusyClientIsNotCut(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withTLS(t))
+	c := dialHTTP2(t, strings.TrimPrefix(s.url, "http://"), 1<<20)
+	const requests, atOnce = frameSavings / 5, 50 // with nine frames each
+	more := frame(windowUpdateFrame, 0, 0, binary.BigEndian.AppendUint32(nil, 1000))
+	for sent := 0; sent < requests; sent += atOnce {
+		for range atOnce {
+			c.send(t, c.get("/v1/health"), more, more, more, more, more, more, more, frame(pingFrame, 0, 0, make([]byte, 8)))
+		}
+		cachetest.Eventually(t, "the requests are answered", func() bool {
+			_, whole, _ := c.count()
+			return whole == sent+atOnce
+		})
+	}
+	if n := testutil.ToFloat64(s.floods.count); n != 0 {
+		t.Errorf("%v connections were cut", n)
+	}
+}
+
+// TestALargeAnswerOverHTTP2IsTakenWhole by a client that updates its windows often.
+func TestALargeAnswerOverHTTP2IsTakenWhole(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withTLS(t))
+	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 3_000_000)+`"`)
+	s.apply(e)
+	ada := s.key("ada")
+	client := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
+	for range 10 {
+		r, err := http.NewRequest(http.MethodGet, strings.Replace(s.url, "http:", "https:", 1)+statusPath+string(e.ARN), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+ada)
+		got, err := client.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, got.Body)
+		_ = got.Body.Close()
+		if got.ProtoMajor != 2 || got.StatusCode != 200 || n < 3_000_000 || err != nil {
+			t.Fatalf("%s %d, %d bytes, %v", got.Proto, got.StatusCode, n, err)
+		}
+	}
+}
+
+// TestASlowStreamOfFramesIsNotAFlood: what time earns is enough for a client that is
+// quiet for long and pings a hundred times a second.
+func TestASlowStreamOfFramesIsNotAFlood(t *testing.T) {
+	t.Parallel()
+	for rate, want := range map[int]bool{framesASecond / 2: true, 10 * framesASecond: false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFrames(nil, nil)
+			enough := true
+			for range 5 * frameSavings {
+				<-time.After(time.Second / time.Duration(rate))
+				enough = enough && f.spend()
+			}
+			if enough != want {
+				t.Errorf("%d a second: %v", rate, enough)
+			}
+		})
+	}
+}
+
+// TestFramesAreFoundInPiecesOfAnyLength: reads and writes end where they like.
+func TestFramesAreFoundInPiecesOfAnyLength(t *testing.T) {
+	t.Parallel()
+	all := bytes.Join([][]byte{
+		frame(settings, 0, 0, make([]byte, 12)), frame(pingFrame, 0, 0, make([]byte, 8)), frame(dataFrame, endStream, 5, make([]byte, 300)), frame(settings, settingsAck, 0, nil),
+	}, nil)
+	for piece := 1; piece <= len(all); piece++ {
+		var s frameScanner
+		var kinds []byte
+		total := 0
+		for rest := all; len(rest) > 0; {
+			n := min(piece, len(rest))
+			s.scan(rest[:n], func(h frameHeader) {
+				kinds = append(kinds, h.kind)
+				total += h.length
+			})
+			rest = rest[n:]
+		}
+		if !bytes.Equal(kinds, []byte{settings, pingFrame, dataFrame, settings}) || total != 320 || !s.between() {
+			t.Fatalf("in pieces of %d: %v, %d bytes", piece, kinds, total)
+		}
+	}
+}
