@@ -110,9 +110,9 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				var n network
-				here, there := b.open(t, new(network)), b.open(t, &n)
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				here, there := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
 				if test.deaf {
 					there.db.Feed.Listeners[0].Changed = func(string, string) {}
 				}
@@ -123,7 +123,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 					return !refused(t, there, secret) && ok && e.key != nil
 				})
 				if test.hole {
-					n.begin(blackHole)
+					n.Begin(cachetest.BlackHole)
 				}
 				if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
 					t.Fatal(err)
@@ -131,7 +131,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 				if !refused(t, here, secret) {
 					t.Error("the process that revoked it accepts it")
 				}
-				if after := took(func() {
+				if after := cachetest.Took(func() {
 					cachetest.Eventually(t, "the key is refused", func() bool { return refused(t, there, secret) })
 				}); after < test.from || after > test.to {
 					t.Errorf("refused after %v, want %v to %v", after, test.from, test.to)
@@ -145,9 +145,9 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 // until the revocation has been heard.
 func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		var n network
-		here, there := b.open(t, new(network)), b.open(t, &n)
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		var n cachetest.Network
+		here, there := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
 		heard, forget := make(chan struct{}, 10), there.db.Feed.Listeners[0].Changed
 		there.db.Feed.Listeners[0].Changed = func(channel, payload string) {
 			forget(channel, payload)
@@ -155,18 +155,18 @@ func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
 		}
 		secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
 		runTest(t, there)
-		h := n.hold(readsOf(there.db.Names.APIKeys))
+		h := n.Hold(cachetest.ReadsOf(there.db.Names.APIKeys))
 		read := make(chan error)
 		go func() {
 			_, err := there.FindKey(t.Context(), secret)
 			read <- err
 		}()
-		<-h.reached
+		<-h.Reached
 		if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
 			t.Fatal(err)
 		}
 		<-heard
-		h.release()
+		h.Release()
 		if err := <-read; err != nil {
 			t.Errorf("the read that began before: %v", err)
 		}
@@ -299,11 +299,11 @@ func TestKeysNeedTheirPepper(t *testing.T) {
 // TestACrowdWithOneKeyReadsItOnce: after a restart thousands come back at once.
 func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		var n network
-		maker, c := b.open(t, new(network)), b.open(t, &n)
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		var n cachetest.Network
+		maker, c := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
 		secret, _ := createKey(t, maker, Key{Owner: "ada", Name: "crowd", Scope: ScopeRead})
-		h := n.hold(readsOf(c.db.Names.APIKeys))
+		h := n.Hold(cachetest.ReadsOf(c.db.Names.APIKeys))
 		find := func() {
 			if _, err := c.FindKey(t.Context(), secret); err != nil {
 				t.Error(err)
@@ -314,16 +314,16 @@ func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 			wg.Go(find)
 		}
 		synctest.Wait() // all of them have asked
-		h.release()
+		h.Release()
 		wg.Wait()
-		if n := h.answers.Load(); n != 1 {
+		if n := h.Answers.Load(); n != 1 {
 			t.Errorf("%d reads of one key", n)
 		}
 		for range 3 { // the control: who come one after the other, when what is near is too old
-			pass(keyLifeUnheard)
+			cachetest.Pass(keyLifeUnheard)
 			find()
 		}
-		if n := h.answers.Load(); n != 4 {
+		if n := h.Answers.Load(); n != 4 {
 			t.Errorf("%d reads where 4 are needed: the count cannot be trusted", n)
 		}
 	})

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"statuscache/cache/cachetest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,18 +15,18 @@ func TestGetAtLeastDoesNotShareAnOlderRead(t *testing.T) {
 	for name, known := range map[string]bool{"older state": true, "nothing known yet": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				var n network
-				c, other := b.open(t, &n), b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				c, other := openBubble(t, b, &n), openBubble(t, b, new(cachetest.Network))
 				arn, start := testARN(t, "shared"), now()
 				newer := succeeded(arn, start, `{}`)
 				if known {
 					apply(t, other, running(arn, start))
 				}
-				h := n.hold(readsOf(string(arn)))
+				h := n.Hold(cachetest.ReadsOf(string(arn)))
 				var wg sync.WaitGroup
 				wg.Go(func() { _, _ = c.Get(t.Context(), arn) }) // either state is right for this one
-				<-h.reached
+				<-h.Reached
 				apply(t, other, newer)
 				wg.Go(func() {
 					r, err := c.GetAtLeast(t.Context(), arn, newer.Version())
@@ -37,7 +38,7 @@ func TestGetAtLeastDoesNotShareAnOlderRead(t *testing.T) {
 				if trips := tripsOf(c); trips != 1 {
 					t.Errorf("%d reads are on their way, want one that both wait for", trips)
 				}
-				h.release()
+				h.Release()
 				wg.Wait()
 			})
 		})

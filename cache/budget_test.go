@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/rand/v2"
+	"statuscache/cache/cachetest"
 	"sync"
 	"testing"
 	"time"
@@ -10,8 +11,8 @@ import (
 // TestABudgetTellsWhenToCall by the clock.
 func TestABudgetTellsWhenToCall(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		budget := b.open(t, new(network)).NewBudget("times", 2)
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		budget := openBubble(t, b, new(cachetest.Network)).NewBudget("times", 2)
 		for _, want := range []time.Duration{0, 500 * time.Millisecond, time.Second} {
 			if wait, ok, err := budget.Take(t.Context()); wait != want || !ok || err != nil {
 				t.Errorf("booked after %v, %v, %v; want %v", wait, ok, err, want)
@@ -35,7 +36,7 @@ func apart(t *testing.T, b *Budget) time.Duration {
 		if ok {
 			booked = append(booked, at)
 		}
-		pass(wait)
+		cachetest.Pass(wait)
 	}
 	return booked[1].Sub(booked[0])
 }
@@ -58,8 +59,8 @@ func passed(t *testing.T, b *Budget) {
 // below a call in two seconds, or what it is at best where that is less.
 func TestAThrottleHalvesTheRate(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		c := b.open(t, new(network))
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		c := openBubble(t, b, new(cachetest.Network))
 		budget, other := c.NewBudget("hydrate", 5), c.NewBudget("describe", 2)
 		within := func(what string, b *Budget, want time.Duration) {
 			t.Helper()
@@ -83,12 +84,12 @@ func TestAThrottleHalvesTheRate(t *testing.T) {
 		within("many passed", budget, 200*time.Millisecond)
 		for range 100 { // nothing passes
 			throttled(t, budget)
-			pass(time.Second)
+			cachetest.Pass(time.Second)
 		}
 		within("nothing passes", budget, 2*time.Second)
 		rare := c.NewBudget("rare", 0.1)
 		throttled(t, rare)
-		pass(10 * time.Second)
+		cachetest.Pass(10 * time.Second)
 		within("one that is slower at best", rare, 10*time.Second)
 	})
 }
@@ -108,8 +109,8 @@ func TestAwaitedOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				c := b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				c := openBubble(t, b, new(cachetest.Network))
 				budgets := []*Budget{c.NewBudget("hydrate", 5), c.NewBudget("hydrate", 5)} // of two processes
 				lot := rand.New(rand.NewPCG(1, 2))
 				begun, calls, arrived := time.Now(), 0, 0
@@ -125,7 +126,7 @@ func TestAwaitedOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 								t.Error(err)
 								return
 							}
-							pass(wait)
+							cachetest.Pass(wait)
 							mu.Lock()
 							pause := time.Second + time.Duration(lot.Int64N(int64(time.Second))) // as the Hydrator does
 							refused := false
@@ -142,7 +143,7 @@ func TestAwaitedOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 							if ok && !refused {
 								return
 							}
-							pass(pause)
+							cachetest.Pass(pause)
 						}
 					})
 				}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"statuscache/cache/cachetest"
 	"testing"
 	"time"
 
@@ -33,21 +34,21 @@ func TestALocalClockDecidesNothing(t *testing.T) {
 // by key, and how long for.
 func storedBy(t *testing.T, skew time.Duration, ofProcess bool) (all map[string]string) {
 	t.Helper()
-	inBubble(t, func(t *testing.T, b *bubble) {
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		truth := time.Now().Add(time.Hour).Truncate(time.Hour)
-		pass(time.Until(truth.Add(skew)))
-		b.redis.SetTime(truth)
+		cachetest.Pass(time.Until(truth.Add(skew)))
+		b.Redis.SetTime(truth)
 		if ofProcess {
-			b.redis.SetTime(time.Now())
+			b.Redis.SetTime(time.Now())
 		}
-		c := b.open(t, &network{})
+		c := openBubble(t, b, new(cachetest.Network))
 		observe(t, c, truth)
 		all = map[string]string{}
-		for _, key := range b.redis.Keys() {
-			text, _ := b.redis.Get(key) // fails for what is no text, which the dump has whole
-			all[key] = fmt.Sprintf("%v %q", b.redis.TTL(key), text)
+		for _, key := range b.Redis.Keys() {
+			text, _ := b.Redis.Get(key) // fails for what is no text, which the dump has whole
+			all[key] = fmt.Sprintf("%v %q", b.Redis.TTL(key), text)
 		}
-		all["everything"] = b.redis.Dump()
+		all["everything"] = b.Redis.Dump()
 	})
 	return all
 }

@@ -140,13 +140,13 @@ func attempts(t *testing.T, c *Cache, e Execution) map[string]func() error {
 // TestWritesEndInTime has Redis fall silent: whoever writes knows soon.
 func TestWritesEndInTime(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		var n network
-		c, e := b.open(t, &n), running(testARN(t, "silent"), now())
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		var n cachetest.Network
+		c, e := openBubble(t, b, &n), running(testARN(t, "silent"), now())
 		apply(t, c, e)
-		n.begin(silent)
+		n.Begin(cachetest.Silent)
 		for what, try := range attempts(t, c, e) {
-			if took := took(func() {
+			if took := cachetest.Took(func() {
 				if err := try(); err == nil {
 					t.Errorf("%s succeeds although Redis is silent", what)
 				}
@@ -154,7 +154,7 @@ func TestWritesEndInTime(t *testing.T) {
 				t.Errorf("%s took %v", what, took)
 			}
 		}
-		n.end()
+		n.End()
 		for what, try := range attempts(t, c, e) {
 			if err := try(); err != nil {
 				t.Errorf("then %s: %v", what, err)
@@ -191,14 +191,14 @@ func TestFrozenRedis(t *testing.T) {
 func TestALostReply(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	var n network
+	var n cachetest.Network
 	c, other := openIdle(t, s.URL(), through(&n)), openIdle(t, s.URL())
 	arn, start := testARN(t, "reply"), now()
 	apply(t, c, running(arn, start)) // loads the script
-	n.begin(dropOne(string(arn)))
+	n.Begin(cachetest.DropOne(string(arn)))
 	e := succeeded(arn, start, `{}`)
 	e.Owner = "ada"
-	published := calls(t, other, "publish")
+	published := s.Calls("publish")
 	if o := c.Apply(t.Context(), []Execution{e})[0]; o.Verdict != Unconfirmed {
 		t.Errorf("without an answer: %s", o.Verdict)
 	}
@@ -213,7 +213,7 @@ func TestALostReply(t *testing.T) {
 	if after.Plain.ETag[0] != before.Plain.ETag[0] || !after.ObservedAt.Equal(before.ObservedAt) || after.Owner != "ada" {
 		t.Errorf("the second time changed %+v to %+v", before, after)
 	}
-	if n := calls(t, other, "publish") - published; n != 1 {
+	if n := s.Calls("publish") - published; n != 1 {
 		t.Errorf("announced %d times, want once", n)
 	}
 	index := c.db.Names.Owner("ada")
@@ -254,14 +254,14 @@ func TestScriptsThatVanish(t *testing.T) {
 			t.Errorf("%d of %d are lost", n, len(some))
 		}
 	}
-	before := calls(t, c, "eval")
+	before := s.Calls("eval")
 	for i := range each { // nobody else loads it
 		if err := flusher.db.Writers.ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		apply(t, c, succeeded(testARN(t, fmt.Sprint("script-alone-", i)), now(), `{}`))
 	}
-	if texts := calls(t, c, "eval") - before; texts != each {
+	if texts := s.Calls("eval") - before; texts != each {
 		t.Errorf("the script was gone %d times, want %d", texts, each)
 	}
 }

@@ -13,9 +13,6 @@ import (
 // maxAge is the promise: no read is older.
 const maxAge = 3 * time.Second
 
-// blackHole swallows everything that subscribers would hear, without an error.
-func blackHole(c *faultyConn) (lost bool, err error) { return c.subscriber(), nil }
-
 // TestReadsStayFreshInABlackHole: one cache stores a newer state again and again,
 // another reads while nothing reaches its subscription. In the control the near
 // cache goes on being trusted.
@@ -24,9 +21,9 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 	for name, trusting := range map[string]bool{"protected": false, "control": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				var n network
-				reader, writer := b.open(t, &n), b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				reader, writer := openBubble(t, b, &n), openBubble(t, b, new(cachetest.Network))
 				if trusting {
 					reader.db.Feed.Listeners[0].Reset = func() { reader.db.Feed.Trust.Extend(math.MaxInt64) }
 				}
@@ -35,7 +32,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				if age := h.observe(t, reader, writer, time.Second); age > 0 {
 					t.Errorf("before the fault a read was %v old", age)
 				}
-				n.begin(blackHole)
+				n.Begin(cachetest.BlackHole)
 				if trusting {
 					reader.db.Feed.Trust.Extend(math.MaxInt64)
 				}
@@ -48,7 +45,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 				if trusting {
 					return
 				}
-				n.end()
+				n.End()
 				cachetest.Eventually(t, "the change feed is heard again", func() bool { return reader.db.Ready() == nil })
 				if age := h.observe(t, reader, writer, time.Second); age > 0 {
 					t.Errorf("after the fault a read was %v old", age)
@@ -173,7 +170,8 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 // TestWithoutAFeedNothingIsNear: a cache that does not run asks Redis each time.
 func TestWithoutAFeedNothingIsNear(t *testing.T) {
 	t.Parallel()
-	c := openIdle(t, cachetest.Redis(t).URL())
+	s := cachetest.Redis(t)
+	c := openIdle(t, s.URL())
 	arn := testARN(t, "far")
 	apply(t, c, succeeded(arn, now(), `{}`))
 	for range 3 {
@@ -184,7 +182,7 @@ func TestWithoutAFeedNothingIsNear(t *testing.T) {
 			t.Error("told by the near cache")
 		}
 	}
-	if n := calls(t, c, "mget"); n != 3 {
+	if n := s.Calls("mget"); n != 3 {
 		t.Errorf("%d reads, want 3", n)
 	}
 	if err := c.db.Ready(); err == nil {

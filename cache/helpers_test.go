@@ -58,6 +58,19 @@ func openIdle(t testing.TB, url string, change ...func(*Options)) *Cache {
 	return c
 }
 
+// through has a cache reach Redis by a network of the test's own.
+func through(n *cachetest.Network) func(*Options) {
+	return func(o *Options) { o.dial = n.Dial }
+}
+
+// openBubble opens a cache on the Redis of a bubble that does not listen to changes, with
+// the limits of production. Its connections pass through n.
+func openBubble(t *testing.T, b *cachetest.Bubble, n *cachetest.Network) *Cache {
+	t.Helper()
+	b.Join(n)
+	return openIdle(t, cachetest.BubbleURL, through(n), func(o *Options) { o.ReadLimit, o.WriteLimit = 0, 0 })
+}
+
 // runTest runs c until the test ends, and returns when the near cache is on.
 func runTest(t testing.TB, c *Cache) {
 	t.Helper()

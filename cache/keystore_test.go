@@ -19,7 +19,7 @@ func TestARevocationBesideAnImportIsFinal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := cachetest.Redis(t)
-			var n network
+			var n cachetest.Network
 			quick, slow := openIdle(t, s.URL()), openIdle(t, s.URL(), through(&n))
 			secret, created := createKey(t, quick, Key{Owner: "ada", Scope: ScopeRead})
 			revoke := func(c *Cache) error {
@@ -36,8 +36,8 @@ func TestARevocationBesideAnImportIsFinal(t *testing.T) {
 			}
 			inHand, release := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			n.begin(func(conn *faultyConn) (bool, error) {
-				if conn.asked(slow.db.Names.APIKeys) {
+			n.Begin(func(conn *cachetest.Conn) (bool, error) {
+				if conn.Asked(slow.db.Names.APIKeys) {
 					once.Do(func() { close(inHand); <-release })
 				}
 				return false, nil

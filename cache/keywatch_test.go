@@ -60,7 +60,8 @@ func (w *waiters) count(want error) (n int) {
 // TestWhoWaitsWithARevokedKeyIsToldHoweverManyWait: nothing is asked for each of them.
 func TestWhoWaitsWithARevokedKeyIsToldHoweverManyWait(t *testing.T) {
 	t.Parallel()
-	c := openTest(t, cachetest.Redis(t).URL())
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL())
 	keys := manyKeys(3000)
 	if _, err := c.ImportKeys(t.Context(), keys); err != nil {
 		t.Fatal(err)
@@ -68,12 +69,12 @@ func TestWhoWaitsWithARevokedKeyIsToldHoweverManyWait(t *testing.T) {
 	var w waiters
 	w.wait(c, keys)
 	cachetest.Eventually(t, "all are found to be good", func() bool { return w.count(nil) == len(keys) })
-	before := calls(t, c, "hget") + calls(t, c, "hmget")
+	before := s.Calls("hget") + s.Calls("hmget")
 	if _, err := c.RevokeKey(t.Context(), keys[471].Prefix); err != nil {
 		t.Fatal(err)
 	}
 	cachetest.Eventually(t, "it is told", func() bool { return w.count(ErrKeyNotFound) == 1 })
-	if n := calls(t, c, "hget") + calls(t, c, "hmget") - before; n > len(keys)/10 { // it, and now and then all, a thousand in one call
+	if n := s.Calls("hget") + s.Calls("hmget") - before; n > len(keys)/10 { // it, and now and then all, a thousand in one call
 		t.Errorf("%d reads", n)
 	}
 	if w.count(nil) != len(keys)-1 {

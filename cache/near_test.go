@@ -22,12 +22,12 @@ import (
 // costs Redis one read.
 func TestConcurrentMissesShareOneRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		const crowd = 5_000
-		var n network
-		c, arn := b.open(t, &n), testARN(t, "hot")
+		var n cachetest.Network
+		c, arn := openBubble(t, b, &n), testARN(t, "hot")
 		apply(t, c, succeeded(arn, now(), `{}`))
-		h := n.hold(readsOf(string(arn)))
+		h := n.Hold(cachetest.ReadsOf(string(arn)))
 		before := tripsOf(c)
 		var wg sync.WaitGroup
 		for range crowd {
@@ -38,7 +38,7 @@ func TestConcurrentMissesShareOneRead(t *testing.T) {
 			})
 		}
 		synctest.Wait() // all of them have asked
-		h.release()
+		h.Release()
 		wg.Wait()
 		if trips := tripsOf(c) - before; trips != 1 {
 			t.Errorf("%d reads, want 1", trips)
@@ -62,9 +62,9 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 	for name, protected := range map[string]bool{"protected": true, "control": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				var n network
-				c, other := b.open(t, &n), b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				c, other := openBubble(t, b, &n), openBubble(t, b, new(cachetest.Network))
 				heard, forget := make(chan struct{}, 10), c.db.Feed.Listeners[0].Changed
 				c.db.Feed.Listeners[0].Changed = func(channel, payload string) {
 					if protected {
@@ -75,16 +75,16 @@ func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 				arn, start := testARN(t, "overtaken"), now()
 				apply(t, other, running(arn, start))
 				runTest(t, c)
-				h := n.hold(readsOf(string(arn)))
+				h := n.Hold(cachetest.ReadsOf(string(arn)))
 				read := make(chan error)
 				go func() {
 					_, err := c.Get(t.Context(), arn)
 					read <- err
 				}()
-				<-h.reached
+				<-h.Reached
 				apply(t, other, succeeded(arn, start, `{}`))
 				<-heard
-				h.release()
+				h.Release()
 				if err := <-read; err != nil {
 					t.Fatal(err)
 				}
@@ -113,13 +113,13 @@ func isNear(t *testing.T, c *Cache, arn ARN) func() bool {
 // limits waits.
 func TestReadsEndInTime(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		var n network
-		c, known := b.open(t, &n), testARN(t, "known")
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		var n cachetest.Network
+		c, known := openBubble(t, b, &n), testARN(t, "known")
 		runTest(t, c)
 		apply(t, c, succeeded(known, now(), `{}`))
 		cachetest.Eventually(t, "the record is near", isNear(t, c, known)) // not before the change is heard
-		n.begin(silent)
+		n.Begin(cachetest.Silent)
 		fell := time.Now()
 		for _, callers := range []int{1, 500} {
 			for took := range readAll(t, c, callers) {
@@ -138,12 +138,12 @@ func TestReadsEndInTime(t *testing.T) {
 		if _, ok := c.Peek(string(known)); ok {
 			t.Error("the near cache answers although nothing vouches for it")
 		}
-		unlimited := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: n.dial, ReadTimeout: 2 * redisdb.DefaultReadLimit, MaxRetries: -1, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
+		unlimited := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: n.Dial, ReadTimeout: 2 * redisdb.DefaultReadLimit, MaxRetries: -1, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 		defer func() { _ = unlimited.Close() }()
-		if took := took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*redisdb.DefaultReadLimit {
+		if took := cachetest.Took(func() { _ = unlimited.Get(t.Context(), "x").Err() }); took < 2*redisdb.DefaultReadLimit {
 			t.Errorf("a client without our limits waited %v only: Redis was not silent", took)
 		}
-		n.end()
+		n.End()
 		cachetest.Eventually(t, "the near cache is back", isNear(t, c, known))
 	})
 }

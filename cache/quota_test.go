@@ -58,12 +58,12 @@ func spentInRedis(t *testing.T, c *Cache, k *Key) int64 {
 
 func TestQuotaEndsAtTheLimit(t *testing.T) {
 	t.Parallel()
-	inBubble(t, quotaEndsAtTheLimit)
+	cachetest.InBubble(t, quotaEndsAtTheLimit)
 }
 
-func quotaEndsAtTheLimit(t *testing.T, b *bubble) {
-	var n network
-	c := b.open(t, &n)
+func quotaEndsAtTheLimit(t *testing.T, b *cachetest.Bubble) {
+	var n cachetest.Network
+	c := openBubble(t, b, &n)
 	for _, limit := range []int64{1, 2, 31, 100, 1000} {
 		k := &Key{Hash: "limit" + strconv.FormatInt(limit, 10), DailyLimit: limit}
 		if spent := spendAll(t, c, k); spent != limit {
@@ -74,7 +74,7 @@ func quotaEndsAtTheLimit(t *testing.T, b *bubble) {
 			t.Errorf("limit %d: after one was given back, spent %d", limit, spent)
 		}
 	}
-	n.begin(silent) // whoever asks Redis fails
+	n.Begin(cachetest.Silent) // whoever asks Redis fails
 	for range 1000 {
 		if _, err := c.SpendQuota(t.Context(), quotaKey(0)); err != nil {
 			t.Fatalf("a key without a limit: %v", err)
@@ -113,10 +113,10 @@ func TestQuotaIsSharedByAll(t *testing.T) {
 // TestALimitThatWasRaised: the refusal is not remembered for long.
 func TestALimitThatWasRaised(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		c := b.open(t, new(network))
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		c := openBubble(t, b, new(cachetest.Network))
 		spendAll(t, c, quotaKey(10))
-		if after := took(func() {
+		if after := cachetest.Took(func() {
 			cachetest.Eventually(t, "the raised limit counts", func() bool {
 				_, err := c.SpendQuota(t.Context(), quotaKey(20))
 				return err == nil
@@ -136,8 +136,8 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 	for name, orderly := range map[string]bool{"orderly end": true, "crash": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				c := b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				c := openBubble(t, b, new(cachetest.Network))
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- c.quotas.run(ctx) }()
@@ -175,8 +175,8 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 // TestIdleLeasesAreGivenBack: those that are in use are not.
 func TestIdleLeasesAreGivenBack(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		c := b.open(t, new(network))
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		c := openBubble(t, b, new(cachetest.Network))
 		idle, busy := &Key{Hash: "idle", DailyLimit: 320}, &Key{Hash: "busy", DailyLimit: 320}
 		for _, k := range []*Key{idle, busy} {
 			if _, err := c.SpendQuota(t.Context(), k); err != nil {
@@ -200,8 +200,8 @@ func TestIdleLeasesAreGivenBack(t *testing.T) {
 // TestWhatWasLeasedYesterdayIsVoid: neither spent today nor given back to today.
 func TestWhatWasLeasedYesterdayIsVoid(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		c := b.open(t, new(network))
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		c := openBubble(t, b, new(cachetest.Network))
 		k := quotaKey(320)
 		if _, err := c.SpendQuota(t.Context(), k); err != nil {
 			t.Fatal(err)
@@ -227,20 +227,20 @@ func TestWhatWasLeasedYesterdayIsVoid(t *testing.T) {
 // that does not blame the caller.
 func TestQuotaWithoutRedis(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		var n network
-		c, k := b.open(t, &n), quotaKey(320)
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+		var n cachetest.Network
+		c, k := openBubble(t, b, &n), quotaKey(320)
 		if _, err := c.SpendQuota(t.Context(), k); err != nil {
 			t.Fatal(err)
 		}
-		n.begin(silent)
+		n.Begin(cachetest.Silent)
 		for i := range 9 {
 			if _, err := c.SpendQuota(t.Context(), k); err != nil {
 				t.Errorf("request %d of the lease: %v", i, err)
 			}
 		}
 		for _, k := range []*Key{k, {Hash: "new", DailyLimit: 5}} {
-			if took := took(func() {
+			if took := cachetest.Took(func() {
 				if _, err := c.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
 					t.Errorf("without Redis and without a lease: %v", err)
 				}
@@ -248,7 +248,7 @@ func TestQuotaWithoutRedis(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		}
-		n.end()
+		n.End()
 		cachetest.Eventually(t, "requests are let in again", func() bool {
 			_, err := c.SpendQuota(t.Context(), k)
 			return err == nil
@@ -265,7 +265,7 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 	t.Parallel()
 	clearOfMidnight(t)
 	url := cachetest.Cluster(t).NoFailover().URL()
-	var n network
+	var n cachetest.Network
 	c, other := openIdle(t, url, through(&n)), openIdle(t, url)
 	k := &Key{Hash: "once", DailyLimit: 640}
 	for _, who := range []*Cache{other, c} { // so that there is more to take back than one lease
@@ -278,13 +278,13 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 	lease := *c.quotas.local[k.Hash]
 	c.quotas.mu.Unlock()
 	key := c.db.Names.Quota(k.Hash)
-	n.begin(dropOne(key))
+	n.Begin(cachetest.DropOne(key))
 	c.quotas.giveBack(t.Context(), 0)
 	if after := spentInRedis(t, other, k); after != before-lease.left {
 		t.Errorf("%d were spent, %d were given back, and now it is %d", before, lease.left, after)
 	}
 	before = spentInRedis(t, other, k)
-	n.begin(dropOne(key)) // the control: the library by itself
+	n.Begin(cachetest.DropOne(key)) // the control: the library by itself
 	if err := quotaScript.Run(t.Context(), c.db.Writers, []string{key}, 0, lease.day, 1).Err(); err != nil {
 		t.Fatal(err)
 	}

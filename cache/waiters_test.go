@@ -21,9 +21,9 @@ func TestWaitersInABlackHole(t *testing.T) {
 	for name, protected := range map[string]bool{"protected": true, "control": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, b *bubble) {
-				var n network
-				reader, writer := b.open(t, &n), b.open(t, new(network))
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				reader, writer := openBubble(t, b, &n), openBubble(t, b, new(cachetest.Network))
 				if !protected {
 					reader.db.Feed.Listeners[0].Reset = func() {}
 					reader.hub.outdated = func(context.Context, []*Record) []ARN { return nil }
@@ -64,17 +64,17 @@ func TestWaitersInABlackHole(t *testing.T) {
 						}
 					})
 				}
-				n.begin(blackHole)
+				n.Begin(cachetest.BlackHole)
 				for i := range waiters {
 					arn := testARN(t, fmt.Sprint("hole-", i))
 					mu.Lock()
 					changed[arn] = time.Now()
 					mu.Unlock()
 					apply(t, writer, succeeded(arn, start, "1"))
-					pass(8 * time.Second / waiters)
+					cachetest.Pass(8 * time.Second / waiters)
 				}
-				n.begin(func(c *faultyConn) (bool, error) { // the connection is killed
-					if c.subscriber() {
+				n.Begin(func(c *cachetest.Conn) (bool, error) { // the connection is killed
+					if c.Subscriber() {
 						return false, c.Close()
 					}
 					return false, nil
@@ -103,9 +103,9 @@ func (h *versions) add(t *testing.T, v Version) {
 // and then 5,000 come back.
 func TestACrowdCostsOneRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
+	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		const crowd = 5000
-		c, arn, start := b.open(t, new(network)), testARN(t, "hot"), now()
+		c, arn, start := openBubble(t, b, new(cachetest.Network)), testARN(t, "hot"), now()
 		runTest(t, c)
 		apply(t, c, running(arn, start))
 		cachetest.Eventually(t, "the run is near", isNear(t, c, arn))

@@ -220,3 +220,18 @@ func (s *Server) Info(field string) string {
 	s.t.Fatalf("INFO has no %s", field)
 	return ""
 }
+
+// Calls returns how often the server has run a command, given in lower case.
+func (s *Server) Calls(command string) int {
+	s.t.Helper()
+	_, rest, found := strings.Cut(s.Text("INFO commandstats"), "cmdstat_"+command+":calls=")
+	if !found {
+		return 0
+	}
+	n, _, _ := strings.Cut(rest, ",")
+	count, err := strconv.Atoi(n)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return count
+}

@@ -1,0 +1,47 @@
+package cachetest
+
+import (
+	"context"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// Bubble is a Redis in a bubble of time (testing/synctest), where time passes only when
+// every goroutine waits: what is promised of times holds there to the millisecond,
+// however busy the machine is. The Redis is miniredis, since nothing in a bubble may
+// touch the network. So a test in it is one of our logic and proves nothing about Redis.
+type Bubble struct{ Redis *miniredis.Miniredis }
+
+// BubbleURL is the REDIS_URL of the Redis in a bubble. Its address needs no resolver,
+// which works for one bubble only. Connections must go through Bubble.Join.
+const BubbleURL = "redis://127.0.0.1:1"
+
+// InBubble runs a test in a bubble.
+func InBubble(t *testing.T, test func(*testing.T, *Bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		Pass(time.Until(time.Date(2096, 2, 10, 12, 0, 0, 0, time.UTC))) // it begins in 2000, before the process did
+		b := &Bubble{Redis: miniredis.NewMiniRedis()}
+		t.Cleanup(b.Redis.Close)
+		test(t, b)
+	})
+}
+
+// Join has a network lead to the Redis of the bubble, whatever the address.
+func (b *Bubble) Join(n *Network) {
+	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.Redis.Dial() }
+}
+
+// Took returns how long something takes.
+func Took(f func()) time.Duration {
+	begun := time.Now()
+	f()
+	return time.Since(begun)
+}
+
+// Pass lets time pass, by the clock of a bubble.
+func Pass(d time.Duration) { <-time.After(d) }
