@@ -161,6 +161,7 @@ type Cache struct {
 
 	lifeline *lifeline
 	audited  audited
+	misfits  []*misfit
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error tells what is
@@ -187,7 +188,7 @@ func Open(o Options) (*Cache, error) {
 	if c.keys, err = newAPIKeys(db, o); err != nil {
 		return nil, err
 	}
-	c.lifeline = newLifeline(c)
+	c.lifeline, c.misfits = newLifeline(c), newMisfits(c)
 	c.listen()
 	return c, nil
 }
@@ -233,6 +234,7 @@ func (c *Cache) Run(ctx context.Context) error {
 	g.Go(func() error { return c.quotas.run(ctx) })
 	g.Go(func() error { return c.lifeline.run(ctx) })
 	g.Go(func() error { return c.watchAudits(ctx) })
+	g.Go(func() error { return c.watchMisfits(ctx) })
 	return g.Wait()
 }
 

@@ -47,6 +47,9 @@ func (c *Cache) CreateKey(ctx context.Context, k Key) (secret string, created Ke
 	if len(c.keys.pepper) == 0 {
 		return "", Key{}, errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
 	}
+	if err := c.claimPepper(ctx); err != nil {
+		return "", Key{}, err
+	}
 	random := make([]byte, keySecretLength/2)
 	_, _ = rand.Read(random) // never fails (crypto/rand)
 	secret = keyPrefix + hex.EncodeToString(random)

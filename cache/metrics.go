@@ -12,6 +12,7 @@ type metrics struct {
 	confirmed     *prometheus.GaugeVec
 	inquiries     *prometheus.GaugeVec
 	lost          *prometheus.GaugeVec
+	misfits       *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,6 +40,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			"Up to when a state machine has been compared with Step Functions and found whole.", "state_machine"),
 		inquiries: gauge("inquiries", "Executions that Step Functions is to be asked about.", "list"),
 		lost:      gauge("lost", "What Redis has lost and is neither back nor dismissed: 1, else 0.", "part"),
+		misfits:   gauge("misconfigured", "1 while a setting of Redis, or one of ours that must fit what is in Redis, is wrong, else 0.", "setting"),
 	}
 }
 

@@ -73,8 +73,8 @@ func (s *Server) getHealth(x *exchange) error {
 			h.Reasons = append(h.Reasons, "audit of "+each.StateMachine+": "+each.Problem)
 		}
 	}
-	if s.options.Concern != nil {
-		if concern := s.options.Concern(); concern != "" {
+	if s.options.Concerns != nil {
+		for _, concern := range s.options.Concerns() {
 			h.Status, h.Reasons = "degraded", append(h.Reasons, concern)
 		}
 	}

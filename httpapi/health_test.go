@@ -64,3 +64,17 @@ func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
 		}
 	}
 }
+
+// TestHealthNamesEveryConcern of those that may be wrong at the same time.
+func TestHealthNamesEveryConcern(t *testing.T) {
+	t.Parallel()
+	var concerns []string
+	s := newService(t, func(o *Options) { o.Concerns = func() []string { return concerns } })
+	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"ok"`) {
+		t.Errorf("without a concern: %s", got.body)
+	}
+	concerns = []string{"records: lost", "Redis may evict records"}
+	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"degraded","reasons":["records: lost","Redis may evict records"]`) {
+		t.Errorf("with two: %s", got.body)
+	}
+}

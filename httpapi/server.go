@@ -57,9 +57,9 @@ type Options struct {
 	Keys  Keys // nil: no API keys
 	JWT   *JWT // nil: no JWTs
 	Parts []Part
-	// Concern returns what everybody may know about why the answers may be wrong,
-	// empty if there is nothing; nil: never.
-	Concern func() string
+	// Concerns returns what everybody may know about why the answers may be wrong; nil:
+	// nothing ever.
+	Concerns func() []string
 	// Notes returns what everybody may know about what is not told to some; nil: nothing.
 	Notes func() []string
 	// Audits returns how far each state machine has been compared with Step

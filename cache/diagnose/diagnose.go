@@ -45,7 +45,7 @@ func Run(ctx context.Context, c *cache.Cache) []Finding {
 		}
 		findings = append(findings, worst(db, check, primaries))
 	}
-	return append(findings, diagnoseUser(ctx, db, err == nil), diagnoseEvents(ctx, c, err == nil), diagnoseOwners(ctx, c, err == nil))
+	return append(findings, diagnoseUser(ctx, db, err == nil), diagnoseEvents(ctx, c, err == nil), diagnoseOwners(ctx, c, err == nil), diagnosePepper(ctx, c, err == nil))
 }
 
 func diagnoseUser(ctx context.Context, db *redisdb.DB, reached bool) Finding {

@@ -72,7 +72,7 @@ func TestDiagnose(t *testing.T) {
 func TestDiagnoseUnreachable(t *testing.T) {
 	t.Parallel()
 	found, unchecked := problems(t, cache.Options{URL: "redis://127.0.0.1:1"})
-	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+3 {
+	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+4 {
 		t.Errorf("found %+v, %d not checked", found, unchecked)
 	}
 }
@@ -288,5 +288,27 @@ func TestOwnersAreFoundMissing(t *testing.T) {
 	}
 	if f := diagnoseOwners(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, machine) || !strings.Contains(f.Cure, "OWNER_PATH") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestAWrongPepperIsFound: the API keys in Redis were created with another one.
+func TestAWrongPepperIsFound(t *testing.T) {
+	t.Parallel()
+	url := "redis://" + miniredis.RunT(t).Addr()
+	with := func(pepper string) *cache.Cache {
+		return openIdle(t, url, func(o *cache.Options) { o.KeyPepper = []byte(pepper) })
+	}
+	right, wrong := with("pepper pepper pepper"), with("another pepper of ours")
+	if f := findingOf(t, wrong, "API key pepper"); !f.Unchecked() || f.Failed() {
+		t.Errorf("without a key: %+v", f)
+	}
+	if _, _, err := right.CreateKey(t.Context(), cache.Key{Name: "first", Owner: "ada", Scope: cache.ScopeRead}); err != nil {
+		t.Fatal(err)
+	}
+	if f := findingOf(t, wrong, "API key pepper"); f.OK() || f.Unchecked() || !strings.Contains(f.Cure, "set API_KEY_PEPPER") {
+		t.Errorf("with another one: %+v", f)
+	}
+	if f := findingOf(t, right, "API key pepper"); !f.OK() {
+		t.Errorf("the control, with the right one: %+v", f)
 	}
 }

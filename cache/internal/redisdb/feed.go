@@ -42,6 +42,7 @@ type Feed struct {
 	hearing  outage.Part
 
 	reason atomic.Pointer[error] // why the feed is not heard; nil: not known yet
+	quiet  quiet
 }
 
 // Listener is told what the feed hears.
@@ -64,13 +65,15 @@ func (t *Trust) Extend(until int64) { t.until.Store(until) }
 func (t *Trust) End() { t.until.Store(0) }
 
 func newFeed(db *DB) *Feed {
-	return &Feed{
+	f := &Feed{
 		client:   db.feeders,
 		sharded:  db.Cluster(),
 		channels: db.Names.Channels(),
 		hearing: outage.Part{Log: db.options.Log, Lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
 			Back: "the change feed of Redis is back"},
 	}
+	f.quiet.begin()
+	return f
 }
 
 // Heard reports whether the feed hears every change now.
@@ -97,10 +100,11 @@ func (f *Feed) ready() error {
 	if f.Heard() {
 		return nil
 	}
+	cause := errStarting
 	if reason := f.reason.Load(); reason != nil {
-		return fmt.Errorf("change feed: %w", *reason)
+		cause = *reason
 	}
-	return fmt.Errorf("change feed: %w", errStarting)
+	return &unheardError{f.quiet.lasts(), cause}
 }
 
 // run listens until ctx ends.
@@ -114,6 +118,7 @@ func (f *Feed) run(ctx context.Context) error {
 			break
 		}
 		f.reason.Store(&err)
+		f.quiet.begin()
 		f.hearing.Is(err)
 		if time.Since(begun) > MaxSilence {
 			pause = maxPause / 16
@@ -148,6 +153,7 @@ func (f *Feed) session(ctx context.Context) error {
 // begin begins to trust what is near, now that every primary is listened to.
 func (f *Feed) begin() {
 	f.Reset()
+	f.quiet.end()
 	f.hearing.Is(nil)
 }
 

@@ -13,9 +13,9 @@ import (
 // the settings are read.
 type Info map[string]string
 
-// ServerInfo asks one server about itself.
-func ServerInfo(ctx context.Context, node *redis.Client) (Info, error) {
-	text, err := node.Info(ctx).Result()
+// ServerInfo asks one server about itself: the sections that are named, or the usual ones.
+func ServerInfo(ctx context.Context, node *redis.Client, sections ...string) (Info, error) {
+	text, err := node.Info(ctx, sections...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("ask Redis about itself: %w", err)
 	}

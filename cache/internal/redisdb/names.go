@@ -29,6 +29,7 @@ import (
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
 //	sc:{keys}:changed        channel  HMACs of API keys that changed, a line each; none: perhaps all
 //	sc:{keys}:changes        string   how often API keys changed
+//	sc:{keys}:pepper         string   fingerprint of the API_KEY_PEPPER with which they were created (pepper.go)
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
@@ -44,6 +45,7 @@ type Names struct {
 	APIKeys    string
 	KeyChanges string // channel
 	KeyCount   string // of changes
+	Pepper     string
 	Sweeps     string
 	Machines   string
 	Lost       string
@@ -69,7 +71,7 @@ const PartitionCount = 64
 
 func newNames(prefix string, m mode) *Names {
 	n := &Names{
-		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes",
+		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes", Pepper: prefix + ":{keys}:pepper",
 		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost",
 	}
 	for i := range n.Partitions {

@@ -101,17 +101,18 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	return c.NewBudget(name, rate)
 }
 
-// concern tells everybody what was lost and is neither back nor dismissed; or why Redis
-// takes no writes, where no part of ingest tells that.
-func (s *service) concern() string {
+// concerns tell everybody which settings are wrong, what was lost and is neither back nor
+// dismissed, or why Redis takes no writes, where no part of ingest tells that.
+func (s *service) concerns() []string {
+	all := s.cache.Misfits()
 	lost := s.cache.Lost()
 	if lost == nil {
 		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {
 			brief, _ := cache.Explain(err)
-			return "redis: " + brief
+			all = append(all, "redis: "+brief)
 		}
-		return ""
+		return all
 	}
-	return fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
-		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(), "; "))
+	return append(all, fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
+		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(), "; ")))
 }

@@ -129,7 +129,7 @@ func (s *service) openAPI() error {
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
-		Parts:  s.parts(), Concern: s.concern, Notes: s.census.notes, Audits: s.cache.Audits,
+		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.cache.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
