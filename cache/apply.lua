@@ -6,10 +6,10 @@
 -- caller: the slot is on its way to another node, and so may be the other keys.
 --
 -- KEYS  for each: record, running index, recent index, change channel, and of the
---       partition what is awaited, what is doubted, what came too late (keys.go)
+--       partition what is awaited, what is doubted, what came too late (redisdb/names.go)
 -- ARGV  for each:
 --        1 ARN
---        2 version, 24 characters (execution.go), and hash of the body, 16 hex digits |
+--        2 identity: version and hash of the body |
 --          epoch: start date in ms, 14 digits, zero in a registration that does not tell it |
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
@@ -25,26 +25,20 @@
 --        rank of the owner before, of the same incarnation | start date in ms, 14 digits | owner
 --      or f | why it failed
 --
--- A record is: format 2 | version 24 | hash 16 | observed at 13 | first seen 13 |
--- epoch 14 | owner rank 1 | owner length 3 | input type length 2 | payload length 7 |
--- owner | input type | payload | trail
--- In format 1 there is no payload length, and no trail.
--- The epoch tells the incarnations of a reused name apart: those that start more
--- than a day apart have registers of their own. In a registration it is the date
--- that was told only if that is plausible; the payload is the date to be shown.
+-- Where things stand in a record and in an identity say constants in capitals that
+-- layout.go puts in front of this text: NAME is where something begins, NAME_END where it
+-- ends. The epoch in a registration is the date that was reported only if that is
+-- plausible; its payload is the date to be shown.
 
 local KEYS_EACH, ARGS_EACH = 7, 5
 local DAY = 86400000
 local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a replay of what has expired
 local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
-local FORMAT = '2'
-local HEAD = 94           -- length of the part with fixed widths
 local LOOK = 1024         -- what is read of a record at first: more than the head, and all of most that run
-local TRAIL_ENTRY = 53    -- length of an entry of the trail
 local TRAIL_KEPT = 16     -- entries
 local LATE_KEPT = 256     -- observations that came too late
-local DOUBTS_KEPT = 10000
+local MISMATCHES_KEPT = 10000
 local TRIM_ONE_IN = 16    -- indexes may be a little too long
 local NO_START = '00000000000000'
 
@@ -55,6 +49,11 @@ local publish, recent_size = ARGV[#ARGV - 1], ARGV[#ARGV]
 local time = call('TIME')
 local now_text = time[1] .. sub(1000000 + time[2], 2, 4)
 local now = tonumber(now_text)
+local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
+
+--
+-- Identities: what decides between two states
+--
 
 local function part(a, b, first, last, base)
   return tonumber(sub(a, first, last), base), tonumber(sub(b, first, last), base)
@@ -64,30 +63,32 @@ end
 -- the locale of the server.
 local function newer(a, b)
   if a == b then return false end
-  local x, y = part(a, b, 1, 14, 10)
-  if x == y then x, y = part(a, b, 16, 20, 10) end
-  if x == y then x, y = part(a, b, 22, 22, 10) end
-  if x == y then x, y = part(a, b, 24, 24, 10) end
-  if x == y then x, y = part(a, b, 25, 32, 16) end
-  if x == y then x, y = part(a, b, 33, 40, 16) end
+  local x, y = part(a, b, START, START_END, 10)
+  if x == y then x, y = part(a, b, REDRIVE, REDRIVE_END, 10) end
+  if x == y then x, y = part(a, b, RANK, RANK, 10) end
+  if x == y then x, y = part(a, b, COMPLETE, COMPLETE, 10) end
+  if x == y then x, y = part(a, b, HASH, HASH + 7, 16) end
+  if x == y then x, y = part(a, b, HASH + 8, HASH + 15, 16) end
   return x > y
 end
 
--- Whether the state is a success whose output is still to be fetched. Readers
--- are told RUNNING.
-local function awaits(identity) return sub(identity, 22, 24) == '6-0' end
+-- Whether the state is a success whose output is still to be fetched. The API
+-- reports RUNNING.
+local function awaits(identity) return sub(identity, RANK, COMPLETE) == '6-0' end
 
 -- Whether the state is indexed as running.
-local function runs(identity) return sub(identity, 22, 22) < '3' or awaits(identity) end
+local function runs(identity) return sub(identity, RANK, RANK) < '3' or awaits(identity) end
 
--- Whether readers are told the same of an execution that awaits its output as
--- they were told when it ran.
-local function tells_the_same(identity, old)
-  return awaits(identity) and sub(old, 22, 24) == '1-2'
-    and sub(identity, 1, 20) == sub(old, 1, 20) and sub(identity, 25) == sub(old, 25)
+-- Whether the API reports the same of an execution that awaits its output as it did
+-- while that ran.
+local function reads_the_same(identity, old)
+  return awaits(identity) and sub(old, RANK, COMPLETE) == '1-2'
+    and sub(identity, 1, REDRIVE_END) == sub(old, 1, REDRIVE_END) and sub(identity, HASH) == sub(old, HASH)
 end
 
-local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
+--
+-- Indexes, lists and announcements. k is what stands before the keys of an execution.
+--
 
 -- What changed, by channel. It is announced at the end, once a channel.
 local changes = {}
@@ -113,180 +114,220 @@ local function enter_recent(k, arn, start)
   if trims then index('ZREMRANGEBYRANK', k + 3, 0, -1 - recent_size) end
 end
 
--- Stores a record and enters it into the indexes. Nothing has been written
--- before: Redis does not roll back. indexed is the start date by which the recent
--- index has it already.
-local function store(k, arn, text, expires, start, kind, indexed)
-  call('SET', KEYS[k + 1], text, 'PXAT', expires)
-  if kind ~= 's' then enter_running(k, arn, start) end
-  if start ~= indexed then enter_recent(k, arn, start) end
-end
+-- Enters an execution among those that Step Functions is to be asked about: those whose
+-- output or owner is missing, and those that may have been missed.
+local function await(k, arn) index('ZADD', k + 5, 'NX', now_text, arn) end
 
--- Enters a record that stays as it is into the indexes: an attempt before may have
--- stored it and ended there, while its slot moved.
-local function enter_again(k, arn, identity, start)
-  enter_recent(k, arn, start)
-  if runs(identity) then enter_running(k, arn, start) else index('ZREM', k + 2, arn) end
-end
-
--- Enters an execution among those that Step Functions is to be asked about, as
--- what is awaited or as what is doubted.
-local function await_output(k, arn) index('ZADD', k + 5, 'NX', now_text, arn) end
-
-local function doubt(k, arn)
+local function suspect(k, arn)
   index('ZADD', k + 6, 'NX', now_text, arn)
-  if trims then index('ZREMRANGEBYRANK', k + 6, DOUBTS_KEPT, -1) end
+  if trims then index('ZREMRANGEBYRANK', k + 6, MISMATCHES_KEPT, -1) end
 end
 
--- Keeps in mind an observation that came too late to be kept.
+-- Keeps an observation that came too late to be kept in a record.
 local function note_late(k, arn, entry)
   index('RPUSH', k + 7, entry .. arn)
   if trims then index('LTRIM', k + 7, -LATE_KEPT, -1) end
 end
 
--- Adds to the trail of a record what has changed nothing else. Where that is full
--- the last entry gives way, or the one before it if the last is that of the state:
--- how it came to that, and when, must still be seen.
-local function note(k, head, payload_end, entry)
-  if sub(head, 1, 1) ~= FORMAT then return end
-  local length = #head < LOOK and #head or call('STRLEN', KEYS[k + 1])
-  local kept = length - payload_end
-  if kept < TRAIL_KEPT * TRAIL_ENTRY then
-    call('APPEND', KEYS[k + 1], entry)
-  else
-    local last = payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY
-    if call('GETRANGE', KEYS[k + 1], last, last) == 'a' then last = last - TRAIL_ENTRY end
-    call('SETRANGE', KEYS[k + 1], last, entry)
-  end
-end
-
--- The trail of a record with one more entry.
-local function longer_trail(k, head, payload_end, entry)
-  if sub(head, 1, 1) ~= FORMAT then return entry end
-  local trail = #head < LOOK and sub(head, payload_end + 1) or call('GETRANGE', KEYS[k + 1], payload_end, -1)
-  return sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry
-end
-
-local function forget(k, arn)
+local function remove(k, arn)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
   for i = 2, 3 do index('ZREM', k + i, arn) end
   for i = 5, 6 do index('ZREM', k + i, arn) end
 end
 
-local function join(k, a)
-  local arn, given, payload, expires = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local identity, epoch, rank, kind = sub(given, 1, 40), sub(given, 41, 54), sub(given, 55, 55), sub(given, 56, 56)
-  local lengths, registers = sub(given, 58, 62), sub(given, 63)
-  local wants_owner = sub(given, 57, 57) == '1'
-  local entry = ARGV[a + 5] .. now_text -- of the trail, behind the verdict
-  local told = tonumber(epoch)
-  if kind == 'g' then
-    expires = string.format('%.0f', now + expires)
-    if math.abs(told - now) > DAY then epoch = '0' .. now_text end
+--
+-- What is given, and what is stored
+--
+
+-- Takes the arguments about one execution apart.
+local function read_given(k, a)
+  local given = ARGV[a + 2]
+  local epoch, rank, kind = IDENTITY_LENGTH + 1, IDENTITY_LENGTH + 15, IDENTITY_LENGTH + 16
+  local o = {
+    k = k, arn = ARGV[a + 1], payload = ARGV[a + 3], expires = ARGV[a + 4], entry = ARGV[a + 5] .. now_text,
+    identity = sub(given, 1, IDENTITY_LENGTH), epoch = sub(given, epoch, rank - 1), rank = sub(given, rank, rank),
+    kind = sub(given, kind, kind), wants_owner = sub(given, kind + 1, kind + 1) == '1', lengths = sub(given, kind + 2, kind + 6),
+  }
+  local owner_end = kind + 6 + tonumber(sub(o.lengths, 1, 3))
+  o.owner, o.input_type = sub(given, kind + 7, owner_end), sub(given, owner_end + 1)
+  o.reported = tonumber(o.epoch)
+  if o.kind == 'g' then
+    o.expires = string.format('%.0f', now + o.expires)
+    if math.abs(o.reported - now) > DAY then o.epoch = '0' .. now_text end
   end
-  local stale = tonumber(expires) <= now
+  o.stale = tonumber(o.expires) <= now
+  return o
+end
 
-  local head = call('GETRANGE', KEYS[k + 1], 0, LOOK - 1)
-  if head == '' then
-    if stale then
-      note_late(k, arn, 'e' .. entry)
-      return 'e0' .. NO_START
-    end
-    if kind == 'r' and tonumber(epoch) < now - SUSPICIOUS then
-      expires = string.format('%.0f', math.min(expires, now + SUSPICIOUS_LIFE))
-      doubt(k, arn)
-    end
-    announce(k, arn)
-    store(k, arn, FORMAT .. identity .. now_text .. now_text .. epoch .. rank .. lengths
-      .. string.format('%07d', #payload) .. registers .. payload .. 'a' .. entry, expires, epoch, kind)
-    if kind == 'w' or wants_owner and rank == '0' then await_output(k, arn) end
-    return 'a0' .. epoch .. sub(registers, 1, tonumber(sub(lengths, 1, 3)))
-  end
-
-  local owner_length = tonumber(sub(lengths, 1, 3))
-  local owner, input_type = sub(registers, 1, owner_length), sub(registers, owner_length + 1)
-
+-- Takes the record of an execution apart, of which head is the beginning.
+local function read_record(k, head)
   local format = sub(head, 1, 1)
-  if format ~= '1' and format ~= FORMAT then error('its record is of a format that this release does not know') end
-  local fixed = format == FORMAT and HEAD or HEAD - 7
-  local old, old_rank, old_lengths = sub(head, 2, 41), sub(head, 82, 82), sub(head, 83, 87)
-  local owner_end = fixed + tonumber(sub(old_lengths, 1, 3))
-  local type_end = owner_end + tonumber(sub(old_lengths, 4, 5))
-  local payload_end = format == FORMAT and type_end + tonumber(sub(head, 88, 94)) or type_end
-  local old_owner, old_type = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, type_end)
-  local old_epoch, old_start = sub(head, 68, 81), sub(old, 1, 14)
-  local indexed = old_start == NO_START and old_epoch or old_start
-  if kind == 'g' and math.abs(told - old_epoch) <= DAY then epoch = old_epoch end
-  local age = tonumber(epoch) - tonumber(old_epoch)
+  if format ~= OLDER_FORMAT and format ~= FORMAT then error('its record is of a format that this release does not know') end
+  local r = {
+    k = k, head = head, current = format == FORMAT, identity = sub(head, IDENTITY, IDENTITY_END),
+    seen = sub(head, SEEN, SEEN_END), epoch = sub(head, EPOCH, EPOCH_END), rank = sub(head, OWNER_RANK, OWNER_RANK),
+  }
+  local fixed = r.current and HEAD or OLDER_HEAD
+  local owner_end = fixed + tonumber(sub(head, OWNER_LENGTH, OWNER_LENGTH_END))
+  r.type_end = owner_end + tonumber(sub(head, TYPE_LENGTH, TYPE_LENGTH_END))
+  r.payload_end = r.current and r.type_end + tonumber(sub(head, PAYLOAD_LENGTH, PAYLOAD_LENGTH_END)) or r.type_end
+  r.owner, r.input_type = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, r.type_end)
+  r.start = sub(r.identity, START, START_END)
+  r.indexed = r.start == NO_START and r.epoch or r.start -- the date by which the indexes have it
+  return r
+end
 
-  if kind == 'g' and owner ~= old_owner and (old_rank == '2' or age > DAY) then
-    note(k, head, payload_end, 'c' .. entry)
-    return 'c' .. old_rank .. NO_START
+-- Adds to the trail of a record what has changed nothing else. Where that is full
+-- the last entry gives way, or the one before it if the last is that of the state:
+-- how it came to that, and when, must still be seen.
+local function note(r, entry)
+  if not r.current then return end
+  local length = #r.head < LOOK and #r.head or call('STRLEN', KEYS[r.k + 1])
+  if length - r.payload_end < TRAIL_KEPT * TRAIL_ENTRY then
+    call('APPEND', KEYS[r.k + 1], entry)
+    return
   end
+  local last = r.payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY
+  if call('GETRANGE', KEYS[r.k + 1], last, last) == 'a' then last = last - TRAIL_ENTRY end
+  call('SETRANGE', KEYS[r.k + 1], last, entry)
+end
 
+-- The trail of a record with one more entry.
+local function longer_trail(r, entry)
+  if not r.current then return entry end
+  local trail = #r.head < LOOK and sub(r.head, r.payload_end + 1) or call('GETRANGE', KEYS[r.k + 1], r.payload_end, -1)
+  return sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry
+end
+
+-- A record: what was observed, then registers m, payload and trail.
+local function record(observed, m, payload, trail)
+  return FORMAT .. observed .. m.seen .. m.epoch .. m.rank .. m.lengths .. string.format('%07d', #payload)
+    .. m.owner .. m.input_type .. payload .. trail
+end
+
+-- Stores a record and enters it into the indexes. Nothing has been written
+-- before: Redis does not roll back. indexed is the start date by which the recent
+-- index has it already.
+local function store(o, text, start, indexed)
+  call('SET', KEYS[o.k + 1], text, 'PXAT', o.expires)
+  if o.kind ~= 's' then enter_running(o.k, o.arn, start) end
+  if start ~= indexed then enter_recent(o.k, o.arn, start) end
+end
+
+--
+-- The steps of a join
+--
+
+-- Nothing is known of the execution yet.
+local function insert(o)
+  if o.stale then
+    note_late(o.k, o.arn, 'e' .. o.entry)
+    return 'e0' .. NO_START
+  end
+  if o.kind == 'r' and tonumber(o.epoch) < now - SUSPICIOUS then
+    o.expires = string.format('%.0f', math.min(o.expires, now + SUSPICIOUS_LIFE))
+    suspect(o.k, o.arn)
+  end
+  announce(o.k, o.arn)
+  o.seen = now_text
+  store(o, record(o.identity .. now_text, o, o.payload, 'a' .. o.entry), o.epoch)
+  if o.kind == 'w' or o.wants_owner and o.rank == '0' then await(o.k, o.arn) end
+  return 'a0' .. o.epoch .. o.owner
+end
+
+-- Whether a registration is of an earlier execution than the record, one that had the same
+-- name. The record is that of a registration too.
+local function names_another(o, r)
+  local shown = (not r.current or r.payload_end > r.type_end) and tonumber(sub(r.head, r.type_end + 1, r.type_end + #NO_START))
+  return not shown or math.abs(o.epoch - shown) > DAY
+end
+
+-- The registers: set once, registration before input, absent never erases. An
+-- incarnation that began more than a day later has its own. before is the rank of
+-- the owner before, of the same incarnation.
+local function merge_registers(o, r, age)
+  if age > DAY then
+    return {seen = now_text, epoch = o.epoch, rank = o.rank, owner = o.owner, input_type = o.input_type, lengths = o.lengths, before = '0'}
+  end
+  local m = {seen = r.seen, epoch = r.epoch, rank = r.rank, owner = r.owner, input_type = r.input_type, before = r.rank}
+  if age >= -DAY then
+    if r.rank < o.rank then m.rank, m.owner = o.rank, o.owner end
+    if r.input_type == '' then m.input_type = o.input_type end
+    if o.kind ~= 'g' and (age >= 0 or r.start == NO_START) then m.epoch = o.epoch end
+  end
+  m.lengths = string.format('%03d%02d', #m.owner, #m.input_type)
+  return m
+end
+
+-- What is given is the newer state.
+local function replace(o, r, m)
+  local observed, payload = now_text, o.payload
+  if reads_the_same(o.identity, r.identity) and m.owner == r.owner and m.input_type == r.input_type then
+    observed = sub(r.head, OBSERVED, OBSERVED_END)
+    payload = sub(payload, 1, 1) .. sub(r.head, r.type_end + 2, r.type_end + 2) .. sub(payload, 3) -- and its source
+  else
+    announce(o.k, o.arn)
+  end
+  local start = sub(o.identity, START, START_END)
+  store(o, record(o.identity .. observed, m, payload, longer_trail(r, 'a' .. o.entry)), start, r.indexed)
+  if o.kind == 's' and runs(r.identity) then index('ZREM', o.k + 2, o.arn) end
+  if o.kind == 'w' or o.wants_owner and m.rank == '0' then
+    await(o.k, o.arn)
+  elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' then
+    index('ZREM', o.k + 5, o.arn)
+  end
+  return 'a' .. m.before .. start .. m.owner
+end
+
+-- What is stored is as new, or newer. It is entered into the indexes again: an attempt
+-- before may have stored it and ended there, while its slot moved.
+local function keep(o, r, m)
+  if m.rank ~= m.before or m.owner ~= r.owner or m.input_type ~= r.input_type or m.epoch ~= r.epoch then
+    announce(o.k, o.arn)
+    local payload = call('GETRANGE', KEYS[o.k + 1], r.type_end, r.current and r.payload_end - 1 or -1)
+    call('SET', KEYS[o.k + 1], record(sub(r.head, IDENTITY, OBSERVED_END), m, payload, longer_trail(r, 's' .. o.entry)), 'KEEPTTL')
+  else
+    note(r, 's' .. o.entry)
+  end
+  enter_recent(o.k, o.arn, r.indexed)
+  if runs(r.identity) then enter_running(o.k, o.arn, r.indexed) else index('ZREM', o.k + 2, o.arn) end
+  if o.kind == 'v' and sub(o.identity, 1, RANK) == sub(r.identity, 1, RANK) and call('PTTL', KEYS[o.k + 1]) <= SUSPICIOUS_LIFE then
+    call('PEXPIREAT', KEYS[o.k + 1], o.expires) -- it runs after all
+  end
+  return 's' .. m.before .. r.indexed .. m.owner
+end
+
+local function join(k, a)
+  local o = read_given(k, a)
+  local head = call('GETRANGE', KEYS[k + 1], 0, LOOK - 1)
+  if head == '' then return insert(o) end
+  local r = read_record(k, head)
+  if o.kind == 'g' and math.abs(o.reported - r.epoch) <= DAY then o.epoch = r.epoch end
+  local age = tonumber(o.epoch) - tonumber(r.epoch)
+
+  if o.kind == 'g' and o.owner ~= r.owner and (r.rank == '2' or age > DAY) then
+    note(r, 'c' .. o.entry)
+    return 'c' .. r.rank .. NO_START
+  end
   -- A registration speaks of one execution. What an earlier one of the same name
-  -- did is not told to its owner, and does not undo it.
-  if old_start == NO_START and age < -DAY then
-    local shown = (format ~= FORMAT or payload_end > type_end) and tonumber(sub(head, type_end + 1, type_end + #NO_START))
-    if not shown or math.abs(epoch - shown) > DAY then
-      note(k, head, payload_end, 's' .. entry)
-      return 's' .. old_rank .. indexed .. old_owner
+  -- did is not reported to its owner, and does not undo it.
+  if r.start == NO_START and age < -DAY then
+    if names_another(o, r) then
+      note(r, 's' .. o.entry)
+      return 's' .. r.rank .. r.indexed .. r.owner
     end
     age = 0
   end
-
-  local wins = newer(identity, old)
-  if wins and stale then
-    forget(k, arn)
-    note_late(k, arn, 'e' .. entry)
-    return 'e' .. old_rank .. NO_START
+  local wins = newer(o.identity, r.identity)
+  if wins and o.stale then
+    remove(k, o.arn)
+    note_late(k, o.arn, 'e' .. o.entry)
+    return 'e' .. r.rank .. NO_START
   end
-
-  -- The registers: set once, registration before input, absent never erases.
-  local seen = sub(head, 55, 67)
-  if age > DAY then
-    seen, old_rank = now_text, '0'
-  elseif age < -DAY then
-    epoch, rank, owner, input_type, lengths = old_epoch, old_rank, old_owner, old_type, old_lengths
-  else
-    if old_rank >= rank then rank, owner = old_rank, old_owner end
-    if old_type ~= '' then input_type = old_type end
-    lengths = string.format('%03d%02d', #owner, #input_type)
-    if kind == 'g' or age < 0 and old_start ~= NO_START then epoch = old_epoch end
-  end
-
-  if wins then
-    local start, observed = sub(identity, 1, 14), now_text
-    if tells_the_same(identity, old) and owner == old_owner and input_type == old_type then
-      observed = sub(head, 42, 54)
-      payload = sub(payload, 1, 1) .. sub(head, type_end + 2, type_end + 2) .. sub(payload, 3)
-    else
-      announce(k, arn)
-    end
-    store(k, arn, FORMAT .. identity .. observed .. seen .. epoch .. rank .. lengths .. string.format('%07d', #payload)
-      .. owner .. input_type .. payload .. longer_trail(k, head, payload_end, 'a' .. entry), expires, start, kind, indexed)
-    if kind == 's' and runs(old) then index('ZREM', k + 2, arn) end
-    if kind == 'w' or wants_owner and rank == '0' then
-      await_output(k, arn)
-    elseif sub(old, 22, 22) == '6' and sub(identity, 22, 24) ~= '6-1' then
-      index('ZREM', k + 5, arn)
-    end
-    return 'a' .. old_rank .. start .. owner
-  end
-  if rank ~= old_rank or owner ~= old_owner or input_type ~= old_type or epoch ~= old_epoch then
-    announce(k, arn)
-    local body = call('GETRANGE', KEYS[k + 1], type_end, format == FORMAT and payload_end - 1 or -1)
-    call('SET', KEYS[k + 1], FORMAT .. sub(head, 2, 54) .. seen .. epoch .. rank .. lengths .. string.format('%07d', #body)
-      .. owner .. input_type .. body .. longer_trail(k, head, payload_end, 's' .. entry), 'KEEPTTL')
-  else
-    note(k, head, payload_end, 's' .. entry)
-  end
-  enter_again(k, arn, old, indexed)
-  if kind == 'v' and sub(identity, 1, 22) == sub(old, 1, 22) and call('PTTL', KEYS[k + 1]) <= SUSPICIOUS_LIFE then
-    call('PEXPIREAT', KEYS[k + 1], expires) -- it runs after all
-  end
-  return 's' .. old_rank .. indexed .. owner
+  local m = merge_registers(o, r, age)
+  if wins then return replace(o, r, m) end
+  return keep(o, r, m)
 end
 
 local answers = {}

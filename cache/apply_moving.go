@@ -87,17 +87,19 @@ func confirmedOf(writes []*write) (some []*write) {
 }
 
 // recordHeads reads the heads of records, as far as there are any.
-func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]string {
+func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]recordHead {
 	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
 		record := w.partition.Executions + string(w.arn)
-		commands[i] = redisdb.NewCommand(record, "GETRANGE", record, 0, headLength-payloadLengthLen-1)
+		commands[i] = redisdb.NewCommand(record, "GETRANGE", record, 0, payloadLengthAt-1)
 	}
 	c.db.Confirm(ctx, commands...)
-	heads := make(map[*write]string, len(writes))
+	heads := make(map[*write]recordHead, len(writes))
 	for i, w := range writes {
 		if w.err = commands[i].Err; w.err == nil {
-			heads[w], w.err = commands[i].Answer.Text()
+			var head string
+			head, w.err = commands[i].Answer.Text()
+			heads[w] = recordHead(head)
 		}
 	}
 	return heads
@@ -105,14 +107,13 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]str
 
 // entries returns what enters an execution into the indexes of its partition as the
 // head of its record says; what takes it out if that is empty.
-func (w *write) entries(head string) []*redisdb.Command {
+func (w *write) entries(head recordHead) []*redisdb.Command {
 	p, arn := w.partition, string(w.arn)
 	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn) }
-	if len(head) < headLength-payloadLengthLen {
+	if len(head) < payloadLengthAt {
 		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Doubted)}
 	}
-	version, observed, epoch, rank := Version(head[1:25]), head[41:54], head[67:81], head[81]
-	start := epoch
+	version, observed, start := head.version(), string(head[observedAt:seenAt]), head.epoch()
 	if version != Unobserved {
 		start = string(version[:startLength])
 	}
@@ -122,10 +123,10 @@ func (w *write) entries(head string) []*redisdb.Command {
 	} else {
 		all = append(all, out(p.Running))
 	}
-	if version.awaitsOutput() || w.ownerLeftOut && rank == ownerUnknown {
+	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown {
 		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
-	if w.kind == kindRunning && w.verdict == Applied && redisdb.Time(observed).Sub(redisdb.Time(epoch)) > suspiciousAge {
+	if w.kind == kindRunning && w.verdict == Applied && head.observed().Sub(redisdb.Time(head.epoch())) > suspiciousAge {
 		all = append(all, redisdb.NewCommand(p.Doubted, "ZADD", p.Doubted, "NX", observed, arn))
 	}
 	return all

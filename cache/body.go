@@ -84,9 +84,6 @@ func bodyHash(body []byte, e *Execution) string {
 	return hex.EncodeToString(h.Sum(nil)[:hashLength/2])
 }
 
-// hashLength is the length of a body hash in characters.
-const hashLength = 16
-
 // Full returns the answer of ?view=full: the documented keys and then what else
 // is known. It is built on each call. auditedAt is the time up to which the state
 // machine is known to be whole, zero for none. It moves on every minute and says

@@ -76,7 +76,7 @@ type Record struct {
 	Source     Source
 
 	stopDate time.Time // zero while it runs
-	head     string    // as it stands in Redis, without the format
+	head     recordHead
 	summary  atomic.Pointer[[]byte]
 
 	// Plain is the answer of GET /v1/status as it stands; Gzip is the same

@@ -54,19 +54,19 @@ func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s C
 	if _, err := pipe.Exec(ctx); err != nil {
 		return s, fmt.Errorf("read indexes: %w", err)
 	}
-	err = c.eachHead(ctx, newest[:], func(arn ARN, h headOf) {
-		if h.version == Unobserved || h.seen.After(now.Add(-censusSettled)) {
+	err = c.eachHead(ctx, newest[:], func(arn ARN, h recordHead) {
+		if h.version() == Unobserved || h.seen().After(now.Add(-censusSettled)) {
 			return
 		}
-		if s.Looked++; h.ownerless {
+		if s.Looked++; h.ownerless() {
 			s.Ownerless, s.OwnerlessExample = s.Ownerless+1, arn
 		}
 	})
 	if err != nil {
 		return s, err
 	}
-	return s, c.eachHead(ctx, running[:], func(arn ARN, h headOf) {
-		if h.version == Unobserved && !h.seen.After(now.Add(-unheardAfter)) {
+	return s, c.eachHead(ctx, running[:], func(arn ARN, h recordHead) {
+		if h.version() == Unobserved && !h.seen().After(now.Add(-unheardAfter)) {
 			s.Unheard, s.UnheardExample = s.Unheard+1, arn
 		}
 	})
@@ -74,24 +74,16 @@ func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s C
 
 func score(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
-// headOf is what a census looks at of a record.
-type headOf struct {
-	version   Version
-	seen      time.Time // first
-	ownerless bool
-}
-
-// eachHead calls f with the records that are there; it reads no more of them than it
-// needs.
-func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f func(ARN, headOf)) error {
-	const seenAt, ownerAt, end = 54, 82, 85 // as apply.lua writes it, in either format
+// eachHead calls f with the heads of the records that are there. It reads no more of them
+// than it needs.
+func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f func(ARN, recordHead)) error {
 	pipe := c.db.Readers.Pipeline()
 	var arns []ARN
 	var heads []*redis.StringCmd
 	for _, list := range lists {
 		for _, arn := range list.Val() {
 			arns = append(arns, ARN(arn))
-			heads = append(heads, pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 0, end-1))
+			heads = append(heads, pipe.GetRange(ctx, c.db.Names.Execution(arn), 0, payloadLengthAt-1))
 		}
 	}
 	if len(arns) == 0 {
@@ -101,12 +93,8 @@ func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f f
 		return fmt.Errorf("read records: %w", err)
 	}
 	for i, head := range heads {
-		text := head.Val()
-		if len(text) < end {
-			continue // it has expired
-		}
-		if v, ok := ParseVersion(text[1:]); ok {
-			f(arns[i], headOf{v, redisdb.Time(text[seenAt : seenAt+13]), text[ownerAt:end] == "000"})
+		if text := head.Val(); len(text) >= payloadLengthAt { // else it has expired
+			f(arns[i], recordHead(text))
 		}
 	}
 	return nil

@@ -13,31 +13,15 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// A record in Redis is a head that apply.lua reads and writes, the registers, a
-// payload that only this file understands, and a trail (trail.go). The payload is
+// The payload of a record is
 //
 //	coding 1 | source 1 | status | error | stop date | length of the body | body
 //
-// Texts are a varint length and the bytes, numbers are varints. The body is
-// the answer of GET /v1/status as it goes over the wire, compressed where that
-// is worth it. The first byte of the record is the format of the payload; what
-// a newer release writes, an older one refuses to guess.
+// Texts are a varint length and the bytes, numbers are varints. The body is the answer of
+// GET /v1/status as it goes over the wire, compressed where that is worth it.
 const (
-	recordFormat = '2'
-	headLength   = 94
-
-	// In the older format the payload goes to the end, and there is no trail.
-	olderFormat      = '1'
-	payloadLengthLen = 7
-
 	codingPlain = 'p'
 	codingGzip  = 'g'
-)
-
-// Bounds of the registers, in bytes. apply.lua relies on them.
-const (
-	MaxOwnerLength     = 256
-	MaxInputTypeLength = 32
 )
 
 // compressAbove is the body size in bytes from which compression is worth it.
@@ -46,8 +30,6 @@ const compressAbove = 1024
 // maxBodyLength bounds what a record may claim to decompress to, in bytes. An
 // event has at most 1 MiB.
 const maxBodyLength = 4 << 20
-
-var errFormat = errors.New("record of a format this release does not know")
 
 // encoded is an observation as apply.lua wants it.
 type encoded struct {
@@ -95,11 +77,7 @@ func appendText(b []byte, s string) []byte {
 
 // parts are a record taken apart.
 type parts struct {
-	head      string // without the format
-	version   Version
-	hash      string
-	observed  time.Time
-	epoch     int64
+	head      recordHead
 	owner     string
 	inputType string
 	payload   []byte
@@ -108,33 +86,22 @@ type parts struct {
 
 // takeApart reads the head of a record. What it returns refers to b.
 func takeApart(b []byte) (p parts, err error) {
-	length := headLength
-	if len(b) > 0 && b[0] == olderFormat {
-		length -= payloadLengthLen
+	p.head = recordHead(b[:min(len(b), headLength)])
+	if err := p.head.known(); err != nil {
+		return p, err
 	}
-	switch {
-	case len(b) < length:
-		return p, fmt.Errorf("record of %d bytes is too short", len(b))
-	case b[0] != recordFormat && b[0] != olderFormat:
-		return p, errFormat
-	}
-	p.head = string(b[1:length])
-	head := p.head
-	p.version, p.hash = Version(head[:versionLength]), head[24:40]
-	observed, err1 := strconv.ParseInt(head[40:53], 10, 64)
-	epoch, err2 := strconv.ParseInt(head[66:80], 10, 64)
-	ownerLength, err3 := strconv.Atoi(head[81:84])
-	typeLength, err4 := strconv.Atoi(head[84:86])
-	rest := b[length:]
-	payloadLength, err5 := len(rest)-ownerLength-typeLength, error(nil)
+	p.head = p.head[:p.head.length()]
+	rest := b[len(p.head):]
+	ownerLength, err1 := strconv.Atoi(string(p.head[ownerLengthAt:typeLengthAt]))
+	typeLength, err2 := strconv.Atoi(string(p.head[typeLengthAt:payloadLengthAt]))
+	payloadLength, err3 := len(rest)-ownerLength-typeLength, error(nil)
 	if b[0] == recordFormat {
-		payloadLength, err5 = strconv.Atoi(head[86:])
+		payloadLength, err3 = strconv.Atoi(string(p.head[payloadLengthAt:]))
 	}
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil || ownerLength < 0 || typeLength < 0 || payloadLength < 0 ||
-		len(rest) < ownerLength+typeLength+payloadLength {
+	if err := errors.Join(err1, err2, err3); err != nil || ownerLength < 0 || typeLength < 0 || payloadLength < 0 ||
+		len(rest) < ownerLength+typeLength+payloadLength || p.head.observed().IsZero() {
 		return p, fmt.Errorf("head of the record is damaged: %w", err)
 	}
-	p.observed, p.epoch = time.UnixMilli(observed), epoch
 	p.owner, rest = string(rest[:ownerLength]), rest[ownerLength:]
 	p.inputType, rest = string(rest[:typeLength]), rest[typeLength:]
 	p.payload, p.trail = rest[:payloadLength], rest[payloadLength:]
@@ -149,21 +116,25 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	}
 	r := &Record{
 		ARN:        arn,
-		Version:    p.version.told(),
+		Version:    p.head.version().told(),
 		Owner:      p.owner,
 		InputType:  p.inputType,
-		ObservedAt: p.observed,
+		ObservedAt: p.head.observed(),
 		head:       p.head,
 	}
-	if p.version == Unobserved {
-		start := p.epoch
-		if shown, err := strconv.ParseInt(string(p.payload), 10, 64); err == nil {
-			start = shown
+	if p.head.version() == Unobserved {
+		text := p.head.epoch()
+		if len(p.payload) > 0 {
+			text = string(p.payload)
+		}
+		start, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("start date of the record is damaged: %w", err)
 		}
 		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = p.version.StartDate()
-	return r, decodePayload(r, p.hash, p.payload)
+	r.StartDate = p.head.version().StartDate()
+	return r, decodePayload(r, p.payload)
 }
 
 // registered completes the record of an execution that nothing has been heard
@@ -177,8 +148,8 @@ func registered(r *Record, start time.Time) *Record {
 	return r
 }
 
-func decodePayload(r *Record, hash string, p []byte) error {
-	d := payloadReader{rest: p}
+func decodePayload(r *Record, p []byte) error {
+	d, hash := payloadReader{rest: p}, r.head.hash()
 	coding, source := d.byte(), d.byte()
 	status, errorName := d.text(), d.text()
 	stop, length := d.varint(), d.uvarint()
@@ -190,7 +161,7 @@ func decodePayload(r *Record, hash string, p []byte) error {
 		r.stopDate = time.UnixMilli(stop)
 	}
 	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
-	if Version(r.head[:versionLength]).awaitsOutput() {
+	if r.head.version().awaitsOutput() {
 		r.Status, r.Terminal = Running, false
 	}
 

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-var observedAt = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
+var storedTime = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
 
 // recordOf returns the record that apply.lua makes of an observation.
 func recordOf(e *Execution, owner, inputType string) []byte {
@@ -21,9 +21,9 @@ func recordOf(e *Execution, owner, inputType string) []byte {
 		rank = "1"
 	}
 	head := fmt.Sprintf("%c%s%s%013d%013d%014d%s%03d%02d%07d", recordFormat, enc.version, enc.hash,
-		observedAt.UnixMilli(), observedAt.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType), len(enc.payload))
+		storedTime.UnixMilli(), storedTime.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType), len(enc.payload))
 	record := append([]byte(head+owner+inputType), enc.payload...)
-	return append(append(append(record, 'a'), trailEntry(enc.version, e)...), fmt.Sprintf("%013d", observedAt.UnixMilli())...)
+	return append(append(append(record, 'a'), trailEntry(enc.version, e)...), fmt.Sprintf("%013d", storedTime.UnixMilli())...)
 }
 
 func TestDecodeRestores(t *testing.T) {
@@ -55,7 +55,7 @@ func TestDecodeRestores(t *testing.T) {
 		body := appendBody(nil, &e)
 		want := &Record{
 			ARN: arn, Version: e.Version(), Owner: test.owner, Status: e.Status, Terminal: e.Terminal(),
-			StartDate: e.StartDate, InputType: test.inputType, Error: e.Error, ObservedAt: observedAt, Source: e.Source,
+			StartDate: e.StartDate, InputType: test.inputType, Error: e.Error, ObservedAt: storedTime, Source: e.Source,
 			Plain: newRepresentation(body, e.Version(), bodyHash(body, &e)),
 		}
 		r.Gzip = nil
@@ -72,7 +72,7 @@ func TestDecodeRestores(t *testing.T) {
 // olderRecord returns a record as the older format has it: without the length of
 // the payload, and without a trail.
 func olderRecord(record []byte) []byte {
-	older := append([]byte{olderFormat}, record[1:headLength-payloadLengthLen]...)
+	older := append([]byte{olderFormat}, record[1:payloadLengthAt]...)
 	return append(older, record[headLength:len(record)-trailEntryLength]...)
 }
 
@@ -111,7 +111,7 @@ func TestDecodeBoundsMemory(t *testing.T) {
 			bomb = append(bomb, byte(claimed)|0x80)
 		}
 		bomb = append(append(bomb, byte(claimed)), compress(make([]byte, 1<<20))...)
-		copy(bomb[headLength-payloadLengthLen:], fmt.Sprintf("%07d", len(bomb)-headLength))
+		copy(bomb[payloadLengthAt:], fmt.Sprintf("%07d", len(bomb)-headLength))
 		if _, err := decode(e.ARN, bomb); err == nil || !strings.Contains(err.Error(), "payload") {
 			t.Error("accepted")
 		}

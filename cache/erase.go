@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -95,14 +94,14 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 	pipe := node.Pipeline()
 	heads := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {
-		heads[i] = pipe.GetRange(ctx, key, 0, headLength+MaxOwnerLength)
+		heads[i] = pipe.GetRange(ctx, key, 0, headLength+MaxOwnerLength-1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
 	for i, key := range keys {
 		_, name, ours := strings.Cut(key, "}:execution:")
-		if !ours || ownerOfHead(heads[i].Val()) != owner {
+		if !ours || recordHead(heads[i].Val()).owner() != owner {
 			continue
 		}
 		arn := ARN(name)
@@ -117,20 +116,4 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 		}
 	}
 	return erased, nil
-}
-
-// ownerOfHead returns the owner that the beginning of a record names.
-func ownerOfHead(head string) string {
-	fixed := headLength
-	if head != "" && head[0] == olderFormat {
-		fixed -= payloadLengthLen
-	}
-	if len(head) < fixed {
-		return ""
-	}
-	n, err := strconv.Atoi(head[82:85])
-	if err != nil || n < 0 || len(head) < fixed+n {
-		return ""
-	}
-	return head[fixed : fixed+n]
 }

@@ -87,12 +87,6 @@ func (e *Execution) Terminal() bool {
 // in fixed widths, for instance 01769414400123-00000-6-2.
 type Version string
 
-// versionLength is the length of every version in bytes.
-const versionLength = startLength + 1 + 5 + 1 + 1 + 1 + 1
-
-// startLength is the length of the start date in it.
-const startLength = 14
-
 // Unobserved is the version of an execution that is registered and of which
 // nothing has been observed yet. It is below every version of an observation.
 const Unobserved Version = "00000000000000-00000-0-0"
@@ -111,7 +105,7 @@ func (e *Execution) Version() Version {
 		return Unobserved
 	}
 	b := appendDigits(make([]byte, 0, versionLength), e.StartDate.UnixMilli(), startLength)
-	b = appendDigits(append(b, '-'), int64(e.RedriveCount), 5)
+	b = appendDigits(append(b, '-'), int64(e.RedriveCount), redriveDigits)
 	b = appendDigits(append(b, '-'), int64(e.rank()), 1)
 	return Version(appendDigits(append(b, '-'), int64(e.Completeness), 1))
 }
@@ -151,19 +145,16 @@ func (e *Execution) rank() int {
 
 // StartDate returns the start date that v holds.
 func (v Version) StartDate() time.Time {
-	ms, err := strconv.ParseInt(string(v[:14]), 10, 64)
+	ms, err := strconv.ParseInt(string(v[:startLength]), 10, 64)
 	if err != nil {
 		return time.Time{} // not a version that Execution.Version made
 	}
 	return time.UnixMilli(ms)
 }
 
-// rankAt is where the rank stands in a version.
-const rankAt = startLength + 1 + 5 + 1
-
 // awaitsOutput reports whether v is that of a success whose output is still to be
 // fetched. To the public it runs.
-func (v Version) awaitsOutput() bool { return v[rankAt:rankAt+3] == "6-0" }
+func (v Version) awaitsOutput() bool { return v[rankAt:] == "6-0" }
 
 // told returns the version that readers are shown of a record of version v: a
 // success whose output is awaited is shown as the run that it was.
@@ -179,7 +170,7 @@ func (v Version) told() Version {
 func (v Version) AwaitsOutput() bool { return v != "" && v.awaitsOutput() }
 
 // GaveUp reports whether v is that of a success without its output.
-func (v Version) GaveUp() bool { return v != "" && v[rankAt:rankAt+3] == "6-1" }
+func (v Version) GaveUp() bool { return v != "" && v[rankAt:] == "6-1" }
 
 // SameOrLaterState reports whether v is that of a state of the same execution as
 // late as that of w, or later, whatever is known of its output. Nothing known, the
@@ -203,7 +194,7 @@ func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
 
 // redriveCount returns the redrive count that v holds.
 func (v Version) redriveCount() int {
-	n, err := strconv.Atoi(string(v[15:20]))
+	n, err := strconv.Atoi(string(v[redriveAt : redriveAt+redriveDigits]))
 	if err != nil {
 		return 0
 	}
@@ -217,7 +208,7 @@ func ParseVersion(s string) (v Version, ok bool) {
 	}
 	for i := range versionLength {
 		switch i {
-		case 14, 20, 22:
+		case startLength, rankAt - 1, completeAt - 1:
 			ok = s[i] == '-'
 		default:
 			ok = s[i] >= '0' && s[i] <= '9'

@@ -88,7 +88,7 @@ func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uin
 	before := make([]uint32, len(some))
 	for n, i := range some {
 		before[n] = h.changesOf(arns[i]).Load()
-		cmds[n] = pipe.GetRange(ctx, h.db.Names.Execution(string(arns[i])), 0, versionLength)
+		cmds[n] = pipe.GetRange(ctx, h.db.Names.Execution(string(arns[i])), 0, hashAt-1)
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for n, i := range some {
@@ -116,10 +116,10 @@ func (h *heads) keep(arn ARN, e headEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record tell.
 func statusOfHead(head string) Status {
-	if len(head) < 1+versionLength || head[0] != recordFormat && head[0] != olderFormat {
+	if len(head) < hashAt || head[0] != recordFormat && head[0] != olderFormat {
 		return ""
 	}
-	v := Version(head[1 : 1+versionLength])
+	v := recordHead(head).version()
 	switch rank := v[rankAt]; {
 	case rank < '3' || v.awaitsOutput():
 		return Running

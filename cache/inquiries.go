@@ -146,7 +146,7 @@ func dueOf(arn ARN, stored *redis.StringCmd, now time.Time) (Due, error) {
 	if due.Record, err = decode(arn, b); err != nil {
 		return due, fmt.Errorf("read %s: %w", arn, err)
 	}
-	due.Exact, due.Age = p.version, now.Sub(p.storedAt())
+	due.Exact, due.Age = p.head.version(), now.Sub(p.storedAt())
 	return due, nil
 }
 
@@ -155,11 +155,11 @@ func dueOf(arn ARN, stored *redis.StringCmd, now time.Time) (Due, error) {
 func (p *parts) storedAt() time.Time {
 	trail, err := readTrail(p.trail)
 	for i := len(trail) - 1; i >= 0 && err == nil; i-- {
-		if trail[i].Verdict == Applied && trail[i].Version == p.version {
+		if trail[i].Verdict == Applied && trail[i].Version == p.head.version() {
 			return trail[i].AppliedAt
 		}
 	}
-	return p.observed
+	return p.head.observed()
 }
 
 // settleScript takes an execution off a list, unless its output is awaited still.

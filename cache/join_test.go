@@ -127,7 +127,7 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 		t.Fatalf("%s: no record", arn)
 	}
 	hash, _, _ := strings.Cut(strings.TrimPrefix(r.Plain.ETag[0], `"`+string(r.Version)+"-"), `"`)
-	exact := Version(r.head[:versionLength])
+	exact := r.head.version()
 	if exact == Unobserved {
 		hash = strings.Repeat("0", hashLength) // a registration has no body of its own
 	} else if body := bodyHash(r.Plain.Body, &Execution{Status: r.Status, Error: r.Error}); body != hash {

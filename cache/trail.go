@@ -47,7 +47,7 @@ func trailEntry(v Version, e *Execution) []byte {
 	b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
 	b = appendTime(b, v.StartDate().UnixMilli())
 	redrives := uint32(v.redriveCount())
-	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[rankAt+2]-'0')
+	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
 	b = appendTime(appendTime(b, unixMilli(e.EmittedAt)), unixMilli(e.ReceivedAt))
 	id, err := hex.DecodeString(strings.ReplaceAll(e.EventID, "-", ""))
 	if err != nil || len(id) != eventIDLength { // AWS sends UUIDs
@@ -88,7 +88,7 @@ func readObservation(b []byte) (o Observation, err error) {
 	}
 	b = b[2:]
 	v := appendDigits(nil, unixMilli(readTime(b)), startLength)
-	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), 5)
+	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), redriveDigits)
 	v = append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10)
 	o.Version = Version(v)
 	o.EmittedAt, o.ReceivedAt = readTime(b[10:]), readTime(b[16:])
@@ -142,7 +142,7 @@ func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 		if x.Trail, err = readTrail(p.trail); err != nil {
 			return x, fmt.Errorf("explain %s: %w", arn, err)
 		}
-		x.Exact, x.Expiry = p.version, life.Val()
+		x.Exact, x.Expiry = p.head.version(), life.Val()
 	}
 	for _, each := range late.Val() {
 		if len(each) < trailEntryLength || each[trailEntryLength:] != string(arn) {

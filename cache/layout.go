@@ -1,0 +1,144 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+// Where things stand in a record. apply.lua is given the same numbers (luaConstants), and
+// nothing else counts bytes. A record begins with a head of fixed widths, all of it
+// decimal digits but the hash, which is hexadecimal:
+//
+//	format 1 | version 24 | hash of the body 16 | observed at 13 | first seen 13 | epoch 14 |
+//	owner rank 1 | owner length 3 | input type length 2 | payload length 7
+//
+// Behind it come owner, input type, payload (codec.go) and trail (trail.go). Times are ms
+// since 1970. In the older format the head has no payload length, the payload goes to the
+// end, and there is no trail. A release refuses to guess what a newer one has written.
+//
+// The epoch is the start date by which the incarnations of a name that is used again are
+// told apart: those that start more than a day apart have registers (owner, input type,
+// first seen) of their own.
+const (
+	recordFormat = '2'
+	olderFormat  = '1'
+
+	versionAt       = 1
+	hashAt          = versionAt + versionLength
+	observedAt      = hashAt + hashLength
+	seenAt          = observedAt + timeLength
+	epochAt         = seenAt + timeLength
+	rankOfOwnerAt   = epochAt + startLength
+	ownerLengthAt   = rankOfOwnerAt + 1
+	typeLengthAt    = ownerLengthAt + ownerDigits
+	payloadLengthAt = typeLengthAt + typeDigits // the older head ends here
+	headLength      = payloadLengthAt + payloadDigits
+
+	hashLength    = 16 // of a body hash
+	timeLength    = 13 // of a time in ms
+	ownerDigits   = 3
+	typeDigits    = 2
+	payloadDigits = 7
+)
+
+// What a version consists of (execution.go), and where it stands in it.
+const (
+	startLength   = 14
+	redriveAt     = startLength + 1
+	redriveDigits = 5
+	rankAt        = redriveAt + redriveDigits + 1
+	completeAt    = rankAt + 2
+	versionLength = completeAt + 1
+)
+
+// Bounds of the registers, in bytes.
+const (
+	MaxOwnerLength     = 256
+	MaxInputTypeLength = 32
+)
+
+// luaConstants are the constants of apply.lua, which counts from 1.
+func luaConstants() string {
+	var b strings.Builder
+	def := func(name string, value int) { fmt.Fprintf(&b, "local %s = %d\n", name, value) }
+	span := func(name string, at, length int) {
+		def(name, at+1)
+		def(name+"_END", at+length)
+	}
+	fmt.Fprintf(&b, "local FORMAT, OLDER_FORMAT = '%c', '%c'\n", recordFormat, olderFormat)
+	def("HEAD", headLength)
+	def("OLDER_HEAD", payloadLengthAt)
+	span("IDENTITY", versionAt, versionLength+hashLength) // version and hash: what decides
+	def("IDENTITY_LENGTH", versionLength+hashLength)
+	span("OBSERVED", observedAt, timeLength)
+	span("SEEN", seenAt, timeLength)
+	span("EPOCH", epochAt, startLength)
+	def("OWNER_RANK", rankOfOwnerAt+1)
+	span("OWNER_LENGTH", ownerLengthAt, ownerDigits)
+	span("TYPE_LENGTH", typeLengthAt, typeDigits)
+	span("PAYLOAD_LENGTH", payloadLengthAt, payloadDigits)
+
+	span("START", 0, startLength) // in an identity
+	span("REDRIVE", redriveAt, redriveDigits)
+	def("RANK", rankAt+1)
+	def("COMPLETE", completeAt+1)
+	def("HASH", versionLength+1)
+	def("TRAIL_ENTRY", trailEntryLength)
+	return b.String()
+}
+
+// recordHead is the beginning of a record, as much as was read of it.
+type recordHead string
+
+// known reports whether the head is there as a whole and this release reads it.
+func (h recordHead) known() error {
+	switch {
+	case len(h) == 0 || len(h) < h.length():
+		return fmt.Errorf("record of %d bytes is too short", len(h))
+	case h[0] != recordFormat && h[0] != olderFormat:
+		return errFormat
+	}
+	return nil
+}
+
+var errFormat = errors.New("record of a format this release does not know")
+
+// length returns where the registers begin.
+func (h recordHead) length() int {
+	if len(h) > 0 && h[0] == olderFormat {
+		return payloadLengthAt
+	}
+	return headLength
+}
+
+func (h recordHead) version() Version    { return Version(h[versionAt:hashAt]) }
+func (h recordHead) hash() string        { return string(h[hashAt:observedAt]) }
+func (h recordHead) observed() time.Time { return redisdb.Time(string(h[observedAt:seenAt])) }
+func (h recordHead) seen() time.Time     { return redisdb.Time(string(h[seenAt:epochAt])) }
+func (h recordHead) epoch() string       { return string(h[epochAt:rankOfOwnerAt]) }
+func (h recordHead) ownerRank() byte     { return h[rankOfOwnerAt] }
+func (h recordHead) ownerless() bool     { return h[ownerLengthAt:typeLengthAt] == "000" }
+
+// owner returns the owner, as far as that was read; empty if the head is damaged.
+func (h recordHead) owner() string {
+	if h.known() != nil {
+		return ""
+	}
+	n, err := strconv.Atoi(string(h[ownerLengthAt:typeLengthAt]))
+	if err != nil || n < 0 || len(h) < h.length()+n {
+		return ""
+	}
+	return string(h[h.length() : h.length()+n])
+}
+
+// sameAs reports whether two heads tell the same state and the same registers. When they
+// were observed does not matter. An owner that changes has another rank.
+func (h recordHead) sameAs(other recordHead) bool {
+	return len(h) >= payloadLengthAt && len(other) >= payloadLengthAt &&
+		h[versionAt:observedAt] == other[versionAt:observedAt] && h[rankOfOwnerAt:payloadLengthAt] == other[rankOfOwnerAt:payloadLengthAt]
+}
