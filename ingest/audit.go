@@ -41,10 +41,10 @@ type Lister interface {
 
 // AuditorOptions say what an Auditor compares.
 type AuditorOptions struct {
-	Cache  Applier
-	Lists  Inquiries
-	Known  Known
-	Sweeps Sweeps
+	Cache     Applier
+	Worklists Worklists
+	Known     Known
+	Sweeps    Sweeps
 	// Learning reports whether the records of a state machine may have been lost since
 	// a sweep that began then.
 	Learning  func(swept time.Time) bool
@@ -68,10 +68,10 @@ type AuditorOptions struct {
 // All processes share the work: whoever claims a state machine sweeps it, whoever
 // claims an execution that is in doubt describes it.
 type Auditor struct {
-	options  AuditorOptions
-	inquirer *inquirer
-	metrics  *auditMetrics
-	failed   *outage.Part // to sweep
+	options AuditorOptions
+	worker  *worker
+	metrics *auditMetrics
+	failed  *outage.Part // to sweep
 }
 
 const (
@@ -80,13 +80,13 @@ const (
 
 	// ghostAge is how old an execution must be before it is believed that Step
 	// Functions does not know it: its answers are a little behind.
-	ghostAge = 15 * time.Minute
+	orphanAge = 15 * time.Minute
 )
 
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.inquirer = &inquirer{list: cache.Doubted, atOnce: 8, lists: o.Lists, log: o.Log, failed: listFails(o.Log), wake: make(chan struct{}, 1), deal: a.deal}
+	a.worker = &worker{list: cache.Doubted, atOnce: 8, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
 	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
 	return a
 }
@@ -95,7 +95,7 @@ func NewAuditor(o AuditorOptions) *Auditor {
 func (a *Auditor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if a.options.Describes != nil {
-		g.Go(func() error { return a.inquirer.run(ctx) })
+		g.Go(func() error { return a.worker.run(ctx) })
 	}
 	if len(a.options.Machines) > 0 {
 		g.Go(func() error { return a.sweepAll(ctx) })
@@ -135,7 +135,7 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 		if err := a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every); err != nil {
 			return err
 		}
-		return a.doubt(ctx, x.again)
+		return a.requestDescribe(ctx, x.again)
 	}
 	if ctx.Err() != nil {
 		// Ending; whoever looks next begins anew.
@@ -155,7 +155,7 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 }
 
 // deal settles a doubt; it implements inquirer.deal.
-func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
 	if overtaken(due) {
 		return settled, nil
 	}
@@ -167,16 +167,16 @@ func (a *Auditor) deal(ctx context.Context, due cache.Due) (time.Duration, error
 	budget, noBudget := errors.AsType[*errNoBudget](err)
 	switch {
 	case noBudget:
-		return jitter(2 * max(budget.wait, inquiryRetry)), err
+		return jitter(2 * max(budget.wait, workRetry)), err
 	case errors.Is(err, ErrUnknown):
-		return a.ghost(ctx, due)
+		return a.removeOrphan(ctx, due)
 	case err != nil: // the next sweep doubts it again
 		return settled, err
 	}
 	e.ReceivedAt = time.Now()
 	outcome := a.options.Cache.Apply(ctx, []cache.Execution{e})[0]
 	if outcome.Err != nil {
-		return inquiryRetry, outcome.Err
+		return workRetry, outcome.Err
 	}
 	if outcome.Verdict == cache.Applied || outcome.Verdict == cache.Expired && due.Record != nil {
 		a.repaired(due, kindOf(due.Exact, &e))
@@ -192,23 +192,23 @@ func overtaken(due cache.Due) bool {
 }
 
 // ghost removes an execution that Step Functions does not know.
-func (a *Auditor) ghost(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duration, error) {
 	if due.Record == nil || due.Record.Terminal {
 		return settled, nil
 	}
-	age, least := due.Now.Sub(due.Record.StartDate), ghostAge
+	age, least := due.Now.Sub(due.Record.StartDate), orphanAge
 	if due.Exact == cache.Unobserved { // a date that was told proves nothing
 		age, least = due.Age, registeredFor
 	}
 	if age < least {
 		return settled, nil
 	}
-	gone, err := a.options.Lists.Forget(ctx, due.ARN, due.Exact)
+	gone, err := a.options.Worklists.Forget(ctx, due.ARN, due.Exact)
 	if err != nil {
-		return inquiryRetry, err
+		return workRetry, err
 	}
 	if gone {
-		a.repaired(due, repairedGhost)
+		a.repaired(due, repairedOrphan)
 	}
 	return settled, nil
 }

@@ -18,18 +18,18 @@ const auditedMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipel
 // listing is a Step Functions that lists what it is told, and a cache to compare.
 type listing struct {
 	*memory
-	listed   []cache.Execution // the latest start first
-	learning bool
-	audited  cache.Audited
-	doubts   map[cache.ARN]cache.Doubt
-	next     time.Time
-	ghosts   []cache.ARN
-	lists    int
-	failure  error
+	listed    []cache.Execution // the latest start first
+	learning  bool
+	audited   cache.Audited
+	doubts    map[cache.ARN]cache.Doubt
+	next      time.Time
+	orphans   []cache.ARN
+	worklists int
+	failure   error
 }
 
 func (l *listing) List(_ context.Context, q ListQuery, _ Reason) (page ListPage, _ error) {
-	l.lists++
+	l.worklists++
 	if l.failure != nil {
 		return page, l.failure
 	}
@@ -85,7 +85,7 @@ func (l *listing) Doubt(_ context.Context, arns []cache.ARN) error {
 }
 
 func (l *listing) DropGhosts(_ context.Context, arns []cache.ARN) {
-	l.ghosts = append(l.ghosts, arns...)
+	l.orphans = append(l.orphans, arns...)
 }
 
 func (l *listing) ClaimSweep(_ context.Context, machines []string, lease time.Duration) (*cache.Sweep, error) {
@@ -128,7 +128,7 @@ func auditing(t *testing.T, l *listing, d time.Duration) *answersByARN {
 	t.Helper()
 	states := &answersByARN{l: l}
 	a := NewAuditor(AuditorOptions{
-		Cache: l, Lists: l, Known: l, Sweeps: l, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
+		Cache: l, Worklists: l, Known: l, Sweeps: l, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
 		Learning: func(time.Time) bool { return l.learning }, Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
 	})
 	runFor(t, a.Run, d)
@@ -186,7 +186,7 @@ func TestAuditFinds(t *testing.T) {
 				if states := auditing(t, l, 30*time.Second); len(states.described) > 0 {
 					t.Errorf("described after one sweep: %v", states.described)
 				}
-				if _, doubted := l.doubts[arn]; doubted != test.described || doubted != l.audited.ConfirmedUntil.Before(start.Add(-listingLag)) {
+				if _, mismatched := l.doubts[arn]; mismatched != test.described || mismatched != l.audited.ConfirmedUntil.Before(start.Add(-listingLag)) {
 					t.Errorf("doubted: %v, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
 				}
 				states := auditing(t, l, 3*time.Minute)
@@ -304,8 +304,8 @@ func TestAuditWithoutAnswers(t *testing.T) {
 			if name == "throttled" { // its budget goes on at a call in two seconds, with pauses
 				most = 250
 			}
-			if !l.audited.ConfirmedUntil.IsZero() || l.lists > most || l.lists < 2 {
-				t.Errorf("%s: confirmed until %v after %d calls", name, l.audited.ConfirmedUntil, l.lists)
+			if !l.audited.ConfirmedUntil.IsZero() || l.worklists > most || l.worklists < 2 {
+				t.Errorf("%s: confirmed until %v after %d calls", name, l.audited.ConfirmedUntil, l.worklists)
 			}
 		})
 	}

@@ -14,7 +14,7 @@ const (
 	repairedEnd     repair = "end"     // it had ended
 	repairedRedrive repair = "redrive" // it had been started again
 	repairedRun     repair = "run"     // it runs, and only a registration was known, or an earlier execution of the name
-	repairedGhost   repair = "ghost"   // there is no such execution
+	repairedOrphan  repair = "ghost"   // there is no such execution
 )
 
 // kindOf returns what was missed where a version was known and e is the truth.
@@ -47,7 +47,7 @@ func newAuditMetrics(r prometheus.Registerer) *auditMetrics {
 			Help: "Comparisons of a state machine with Step Functions.",
 		}, []string{"result"}),
 	}
-	for _, kind := range []repair{repairedUnknown, repairedEnd, repairedRedrive, repairedRun, repairedGhost} {
+	for _, kind := range []repair{repairedUnknown, repairedEnd, repairedRedrive, repairedRun, repairedOrphan} {
 		m.repairs.WithLabelValues(string(kind))
 	}
 	for _, result := range []string{"complete", "failed"} {

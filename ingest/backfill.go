@@ -47,9 +47,9 @@ type Backfill struct {
 	Retention   time.Duration
 	Owners      bool // whether the input may name an owner
 
-	mu   sync.Mutex
-	done BackfillProgress
-	tell func(BackfillProgress)
+	mu     sync.Mutex
+	done   BackfillProgress
+	report func(BackfillProgress)
 }
 
 // BackfillProgress is how far a Backfill has come. It goes from the latest start to
@@ -71,8 +71,8 @@ const backfillAtOnce = 8
 
 // Run fills until all is done or ctx ends, and calls tell after each execution or
 // page. What fails alone is counted; the error is about what kept it from going on.
-func (b *Backfill) Run(ctx context.Context, tell func(BackfillProgress)) (BackfillProgress, error) {
-	b.tell, b.done = tell, BackfillProgress{At: b.Until}
+func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (BackfillProgress, error) {
+	b.report, b.done = report, BackfillProgress{At: b.Until}
 	name := fmt.Sprintf("%s %d %d", b.Machine, b.Since.UnixMilli(), b.Until.UnixMilli())
 	place := ""
 	if b.Checkpoints != nil {
@@ -115,12 +115,12 @@ func (b *Backfill) progress(change func(*BackfillProgress)) BackfillProgress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	change(&b.done)
-	b.tell(b.done)
+	b.report(b.done)
 	return b.done
 }
 
 func (b *Backfill) list(ctx context.Context, q ListQuery) (page ListPage, err error) {
-	err = patiently(ctx, b.Listings, func(ctx context.Context) error {
+	err = whenAllowed(ctx, b.Listings, func(ctx context.Context) error {
 		page, err = b.Lister.List(ctx, q, ToBackfill)
 		return err
 	})
@@ -128,7 +128,7 @@ func (b *Backfill) list(ctx context.Context, q ListQuery) (page ListPage, err er
 }
 
 // patiently makes a call when the budget lets it, however long that takes.
-func patiently(ctx context.Context, budget Budget, call func(context.Context) error) error {
+func whenAllowed(ctx context.Context, budget Budget, call func(context.Context) error) error {
 	for {
 		err := paced(ctx, budget, call)
 		wait, noBudget := errors.AsType[*errNoBudget](err)
@@ -186,7 +186,7 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
 	if e.Terminal() || b.Owners { // else the list tells all that there is to tell
 		arn := e.ARN
-		err := patiently(ctx, b.Describes, func(ctx context.Context) (err error) {
+		err := whenAllowed(ctx, b.Describes, func(ctx context.Context) (err error) {
 			e, err = b.States.Describe(ctx, arn, ToBackfill)
 			return err
 		})

@@ -20,7 +20,7 @@ const (
 	// was compared before.
 	firstLook = 5 * time.Minute
 	// doubtFor is how long an execution is in doubt that is not listed any more.
-	doubtFor = 24 * time.Hour
+	mismatchFor = 24 * time.Hour
 	// registeredFor is how long an execution may be registered and not start.
 	registeredFor = 24 * time.Hour
 	// redriveWindow is how long after its end an execution can be redriven.
@@ -120,11 +120,11 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	}
 	var believed []cache.Execution
 	for i, e := range listed {
-		_, doubted := x.sweep.Doubts[e.ARN]
+		_, mismatched := x.sweep.Doubts[e.ARN]
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
-		case e.Terminal() && known[i] == "" && !doubted && e.StartDate.Before(x.since): // it was looked at; it may be erased
+		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // it was looked at; it may be erased
 		case x.learning && !e.Terminal(): // a list tells all that there is to tell
 			e.OwnerLeftOut = x.auditor.options.Owners
 			e.ReceivedAt = time.Now()
@@ -150,17 +150,17 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 	if err != nil {
 		return err
 	}
-	var ghosts []cache.ARN
+	var orphans []cache.ARN
 	for i, arn := range missing {
 		switch v := known[i]; {
 		case v == "":
-			ghosts = append(ghosts, arn)
+			orphans = append(orphans, arn)
 		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < registeredFor: // it may be about to start
 		case v.Running():
 			x.differ(arn, "")
 		}
 	}
-	x.auditor.options.Known.DropGhosts(ctx, ghosts)
+	x.auditor.options.Known.DropGhosts(ctx, orphans)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 func (x *comparison) carryOn(ctx context.Context) error {
 	var arns []cache.ARN
 	for arn, d := range x.sweep.Doubts {
-		if _, compared := x.compared[arn]; !compared && d.Listed != "" && x.sweep.Begun.Sub(d.Noted) < doubtFor {
+		if _, compared := x.compared[arn]; !compared && d.Listed != "" && x.sweep.Begun.Sub(d.Noted) < mismatchFor {
 			arns = append(arns, arn)
 		}
 	}
@@ -246,11 +246,11 @@ func (a *Auditor) listed(ctx context.Context, machine string, call func(context.
 }
 
 // doubt has executions described, by whichever process comes first.
-func (a *Auditor) doubt(ctx context.Context, arns []cache.ARN) error {
+func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 	if len(arns) == 0 || a.options.Describes == nil {
 		return nil
 	}
-	defer a.inquirer.signal()
+	defer a.worker.signal()
 	return a.options.Known.Doubt(ctx, arns)
 }
 

@@ -11,11 +11,11 @@ import (
 
 // auditWorld is what a comparison sees: what is listed, and what is known.
 type auditWorld struct {
-	listed   []cache.Execution // the latest start first
-	page     int               // executions of a page
-	known    map[cache.ARN]cache.Version
-	learning bool
-	doubted  []cache.ARN
+	listed     []cache.Execution // the latest start first
+	page       int               // executions of a page
+	known      map[cache.ARN]cache.Version
+	learning   bool
+	mismatched []cache.ARN
 }
 
 func (w *auditWorld) List(_ context.Context, q ListQuery, _ Reason) (ListPage, error) {
@@ -45,7 +45,7 @@ func (w *auditWorld) Running(context.Context, string, func([]cache.ARN, []time.T
 }
 
 func (w *auditWorld) Doubt(_ context.Context, arns []cache.ARN) error {
-	w.doubted = append(w.doubted, arns...)
+	w.mismatched = append(w.mismatched, arns...)
 	return nil
 }
 
@@ -83,7 +83,7 @@ func sweepOnce(t *testing.T, w *auditWorld, s *cache.Sweep) cache.Audited {
 	if err := x.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.doubted = append(w.doubted, x.again...)
+	w.mismatched = append(w.mismatched, x.again...)
 	return x.result()
 }
 
@@ -126,8 +126,8 @@ func TestLearningLooksAsFarBackAsItMust(t *testing.T) {
 	}
 	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
 	sweepOnce(t, w, s)
-	if len(w.doubted) < 5 {
-		t.Errorf("%d executions of the time since the latest sweep are asked about, want 5 at least", len(w.doubted))
+	if len(w.mismatched) < 5 {
+		t.Errorf("%d executions of the time since the latest sweep are asked about, want 5 at least", len(w.mismatched))
 	}
 }
 
@@ -157,8 +157,8 @@ func TestADoubtIsCarriedOn(t *testing.T) {
 	first := sweepOnce(t, w, s)
 	w.listed = nil // beyond the look back of the next
 	next := &cache.Sweep{Begun: sweptAt.Add(5 * time.Minute), Before: first, Doubts: s.Doubts}
-	if second := sweepOnce(t, w, next); second.Doubts != 1 || len(w.doubted) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
-		t.Errorf("%d doubts, %d asked about, confirmed until %v", second.Doubts, len(w.doubted), second.ConfirmedUntil)
+	if second := sweepOnce(t, w, next); second.Doubts != 1 || len(w.mismatched) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
+		t.Errorf("%d doubts, %d asked about, confirmed until %v", second.Doubts, len(w.mismatched), second.ConfirmedUntil)
 	}
 	w.known[missed.ARN] = missed.Version()
 	last := &cache.Sweep{Begun: sweptAt.Add(10 * time.Minute), Before: first, Doubts: next.Doubts}
@@ -179,8 +179,8 @@ func TestADoubtThatEndedStays(t *testing.T) {
 	before := sweepOnce(t, w, s)
 	w.listed = []cache.Execution{ended}
 	next := &cache.Sweep{Begun: sweptAt.Add(time.Minute), Before: before, Doubts: s.Doubts}
-	if got := sweepOnce(t, w, next); got.Doubts != 1 || len(w.doubted) != 1 {
-		t.Errorf("%d doubts, %d asked about", got.Doubts, len(w.doubted))
+	if got := sweepOnce(t, w, next); got.Doubts != 1 || len(w.mismatched) != 1 {
+		t.Errorf("%d doubts, %d asked about", got.Doubts, len(w.mismatched))
 	}
 }
 

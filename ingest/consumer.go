@@ -88,7 +88,7 @@ type Consumer struct {
 
 	decoded, stored, deleted majority // by message
 
-	unfinished hand // when Run is told to end
+	unfinished inFlight // when Run is told to end
 
 	draining  chan struct{} // closed when no receive is to begin any more
 	drain     sync.Once
@@ -180,7 +180,7 @@ func (c *Consumer) drained() bool {
 // back. They are hidden from other receivers meanwhile.
 func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 	b := c.decode(messages)
-	held := &hand{messages: messages}
+	held := &inFlight{messages: messages}
 	stop := c.keepHidden(work, held)
 	defer stop()
 
@@ -214,7 +214,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 
 // apply has the cache merge what is pending and returns the messages that are to be
 // deleted; what was not confirmed stays pending.
-func (c *Consumer) apply(ctx context.Context, held *hand, b *batch) []Message {
+func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Message {
 	if err := c.date(ctx, held, b); err != nil {
 		for _, r := range b.pending {
 			c.notStored(r.message, err)

@@ -211,8 +211,8 @@ func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
 		q.send(undatedEvent("FAILED"))
 		p := startProcess(t, q, known)
 		pass(time.Second)
-		if len(known.state()) != 0 || len(known.doubted) != 1 {
-			t.Errorf("at first known %v, doubted %v", known.state(), known.doubted)
+		if len(known.state()) != 0 || len(known.mismatched) != 1 {
+			t.Errorf("at first known %v, doubted %v", known.state(), known.mismatched)
 		}
 		pass(2 * undatedRetry)
 		q.send(statusEvent("x", "RUNNING"))

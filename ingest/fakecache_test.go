@@ -17,7 +17,7 @@ type fakeCache struct {
 	mu      sync.Mutex
 	records map[cache.ARN]string // version and status
 
-	doubted []cache.ARN
+	mismatched []cache.ARN
 
 	frozen     bool // no answer to anything
 	refusing   bool // errors at once
@@ -123,7 +123,7 @@ func (c *fakeCache) Versions(ctx context.Context, arns []cache.ARN) ([]cache.Ver
 func (c *fakeCache) Doubt(_ context.Context, arns []cache.ARN) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.doubted = append(c.doubted, arns...)
+	c.mismatched = append(c.mismatched, arns...)
 	return nil
 }
 

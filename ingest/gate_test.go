@@ -249,10 +249,10 @@ func TestReplyLostAfterApplying(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known, bodies := newFakeQueue(), newFakeCache(), histories(60)
-		told := map[string]bool{}
+		reported := map[string]bool{}
 		known.lostReply = func(e *cache.Execution) error {
-			if state := string(e.ARN) + stateOf(e); !told[state] {
-				told[state] = true
+			if state := string(e.ARN) + stateOf(e); !reported[state] {
+				reported[state] = true
 				return errFault
 			}
 			return nil

@@ -26,14 +26,14 @@ const (
 
 // HydratorOptions say what a Hydrator works on.
 type HydratorOptions struct {
-	Cache    Applier
-	Lists    Inquiries
-	States   Describer
-	Budget   Budget        // nil: nothing may be asked
-	Deadline time.Duration // for which an output is awaited before readers are told that it is not there
-	Owners   bool          // whether the input may name an owner
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	Cache     Applier
+	Worklists Worklists
+	States    Describer
+	Budget    Budget        // nil: nothing may be asked
+	Deadline  time.Duration // for which an output is awaited before readers are told that it is not there
+	Owners    bool          // whether the input may name an owner
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 }
 
 // Hydrator asks Step Functions for what events left out because it was too large:
@@ -41,9 +41,9 @@ type HydratorOptions struct {
 // told that the execution runs. What is to be asked for is in Redis, so it survives
 // this process, and no execution is asked about by two at once.
 type Hydrator struct {
-	options  HydratorOptions
-	inquirer *inquirer
-	results  *prometheus.CounterVec
+	options HydratorOptions
+	worker  *worker
+	results *prometheus.CounterVec
 }
 
 // NewHydrator returns a Hydrator. Run starts it.
@@ -52,7 +52,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs and owners that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.inquirer = &inquirer{list: cache.Awaited, atOnce: 64, lists: o.Lists, log: o.Log, failed: listFails(o.Log), wake: make(chan struct{}, 1), deal: h.deal} // many: giving up needs no call
+	h.worker = &worker{list: cache.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
@@ -70,13 +70,13 @@ const (
 )
 
 // Run hydrates until ctx ends.
-func (h *Hydrator) Run(ctx context.Context) error { return h.inquirer.run(ctx) }
+func (h *Hydrator) Run(ctx context.Context) error { return h.worker.run(ctx) }
 
 // Wake has it look without delay.
-func (h *Hydrator) Wake() { h.inquirer.signal() }
+func (h *Hydrator) Wake() { h.worker.signal() }
 
 // deal implements inquirer.deal.
-func (h *Hydrator) deal(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (h *Hydrator) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
 	switch {
 	case due.Record == nil:
 		return settled, nil
@@ -107,7 +107,7 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 		return h.later(due, err)
 	}
 	if err := h.apply(ctx, e); err != nil {
-		return inquiryRetry, err
+		return workRetry, err
 	}
 	if e.Status != cache.Succeeded { // Step Functions is behind its own events
 		return h.later(due, nil)
@@ -138,7 +138,7 @@ func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, err
 		return max(again, jitter(ownerRetry)), err
 	}
 	if err := h.apply(ctx, e); err != nil {
-		return inquiryRetry, err
+		return workRetry, err
 	}
 	if e.Owner != "" {
 		h.results.WithLabelValues(hydratedOwner).Inc()
@@ -181,9 +181,9 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 // later returns when to ask again: soon at first, then ever later, but in time for
 // the deadline. That there is no budget is no failure.
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
-	again := max(inquiryRetry, due.Age/4)
+	again := max(workRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
-		again = max(2*budget.wait, inquiryRetry)
+		again = max(2*budget.wait, workRetry)
 		if !budget.throttled { // many wait for the same calls: looking at all of them too often makes those late that are to be given up
 			again = max(again, due.Age/2)
 		}

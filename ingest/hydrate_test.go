@@ -209,7 +209,7 @@ func TestHydration(t *testing.T) {
 				m := newMemory(awaitedSuccess(time.Now().Truncate(time.Hour)))
 				m.merged = nil
 				states := &answers{describe: test.describe}
-				o := HydratorOptions{Cache: m, Lists: m, States: states, Deadline: deadline, Log: slog.New(slog.DiscardHandler)}
+				o := HydratorOptions{Cache: m, Worklists: m, States: states, Deadline: deadline, Log: slog.New(slog.DiscardHandler)}
 				if !test.noBudget {
 					o.Budget = &freely{}
 				}
@@ -264,7 +264,7 @@ func TestOwnerIsLearnt(t *testing.T) {
 		m := newMemory(run)
 		run.Owner = "ada"
 		states := &answers{describe: func(int) (cache.Execution, error) { return run, nil }}
-		h := NewHydrator(HydratorOptions{Cache: m, Lists: m, States: states, Budget: &freely{}, Deadline: time.Minute, Owners: true, Log: slog.New(slog.DiscardHandler)})
+		h := NewHydrator(HydratorOptions{Cache: m, Worklists: m, States: states, Budget: &freely{}, Deadline: time.Minute, Owners: true, Log: slog.New(slog.DiscardHandler)})
 		runFor(t, h.Run, 5*time.Second)
 		if m.known[truthARN].record.Owner != "ada" || len(states.calls) != 1 || m.pending() != 0 {
 			t.Errorf("owner %q after %d calls, %d left", m.known[truthARN].record.Owner, len(states.calls), m.pending())
@@ -304,9 +304,9 @@ func TestDeadlineIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const perSecond, seconds, deadline = 20, 180, time.Minute
 		m := newMemory()
-		told := map[cache.ARN]time.Time{}
+		reported := map[cache.ARN]time.Time{}
 		states := &byName{}
-		h := NewHydrator(HydratorOptions{Cache: m, Lists: m, States: states, Budget: &slowly{every: time.Second / 5}, Deadline: deadline, Log: slog.New(slog.DiscardHandler)})
+		h := NewHydrator(HydratorOptions{Cache: m, Worklists: m, States: states, Budget: &slowly{every: time.Second / 5}, Deadline: deadline, Log: slog.New(slog.DiscardHandler)})
 		begun := map[cache.ARN]time.Time{}
 		go func() {
 			for i := range perSecond * seconds {
@@ -320,14 +320,14 @@ func TestDeadlineIsKept(t *testing.T) {
 			}
 		}()
 		m.applied = func(e cache.Execution) {
-			if e.Completeness != cache.OutputAwaited && told[e.ARN].IsZero() {
-				told[e.ARN] = time.Now()
+			if e.Completeness != cache.OutputAwaited && reported[e.ARN].IsZero() {
+				reported[e.ARN] = time.Now()
 			}
 		}
 		runFor(t, h.Run, seconds*time.Second+2*deadline)
 		late := 0
 		for arn, at := range begun {
-			if told[arn].IsZero() || told[arn].Sub(at) > deadline+5*time.Second {
+			if reported[arn].IsZero() || reported[arn].Sub(at) > deadline+5*time.Second {
 				late++
 			}
 		}

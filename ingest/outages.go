@@ -35,11 +35,11 @@ var effect = map[Part]string{
 }
 
 const (
-	toldAfter    = 30 * time.Second // for so long a part may fail before health says so
-	seenAgain    = 5 * time.Second  // and be seen to fail again so much later, or it was one failure
-	loggedAfter  = 2 * time.Second  // the log says so much sooner
-	loggedEvery  = time.Minute      // for a part, whether it fails all the time or now and then
-	outagesEvery = time.Second      // between two looks
+	reportAfter = 30 * time.Second // for so long a part may fail before health says so
+	seenAgain   = 5 * time.Second  // and be seen to fail again so much later, or it was one failure
+	logAfter    = 2 * time.Second  // the log says so much sooner
+	logEvery    = time.Minute      // for a part, whether it fails all the time or now and then
+	checkEvery  = time.Second      // between two looks
 )
 
 // outages knows which parts of ingest fail, since when, and why. A part can fail for
@@ -88,14 +88,14 @@ func newOutages(now func() time.Time, log *slog.Logger, failed *prometheus.Gauge
 
 // run looks at all parts until ctx ends.
 func (o *outages) run(ctx context.Context) {
-	tick := time.NewTicker(outagesEvery)
+	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			o.look()
+			o.check()
 		}
 	}
 }
@@ -177,14 +177,14 @@ func (o *outages) trouble(part Part) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p, now := o.parts[part], o.now()
-	if f := p.lasts(now, toldAfter, seenAgain); f != nil {
+	if f := p.lasts(now, reportAfter, seenAgain); f != nil {
 		return &Trouble{part, now.Sub(p.since), f.why}
 	}
 	return nil
 }
 
 // look forgets what is not seen any more, and tells of what begins, lasts and ends.
-func (o *outages) look() {
+func (o *outages) check() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()
@@ -195,19 +195,19 @@ func (o *outages) look() {
 				p.gone(cause)
 			}
 		}
-		o.tell(part, p, now)
+		o.report(part, p, now)
 		lasts := 0.0
-		if p.lasts(now, toldAfter, seenAgain) != nil {
+		if p.lasts(now, reportAfter, seenAgain) != nil {
 			lasts = 1
 		}
 		o.failed.WithLabelValues(string(part)).Set(lasts)
 	}
 }
 
-func (o *outages) tell(part Part, p *partState, now time.Time) {
-	f := p.lasts(now, loggedAfter, 0)
+func (o *outages) report(part Part, p *partState, now time.Time) {
+	f := p.lasts(now, logAfter, 0)
 	switch {
-	case f != nil && now.Sub(p.logged) >= loggedEvery:
+	case f != nil && now.Sub(p.logged) >= logEvery:
 		o.log.Warn("events are not learnt", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
 		p.logged, p.open = now, true
 	case p.since.IsZero() && p.open:

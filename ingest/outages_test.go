@@ -24,7 +24,7 @@ func TestOutages(t *testing.T) {
 		failFor := func(part Part, d time.Duration) {
 			for end := time.Now().Add(d); time.Now().Before(end); pass(time.Second) {
 				o.fails(part, "x", begun, 0, why)
-				o.look()
+				o.check()
 			}
 		}
 		failFor(PartStore, 29*time.Second)
@@ -33,8 +33,8 @@ func TestOutages(t *testing.T) {
 		}
 		failFor(PartStore, 2*time.Second)
 		err := o.trouble(PartStore)
-		told, ok := errors.AsType[*Trouble](err)
-		if !ok || !errors.Is(err, errFault) || told.Public() != "events are not stored, and no more are received for 31s: it is shut" || !strings.Contains(err.Error(), "open it") {
+		reported, ok := errors.AsType[*Trouble](err)
+		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more are received for 31s: it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
 		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.trouble(PartReceive) != nil {
@@ -46,7 +46,7 @@ func TestOutages(t *testing.T) {
 		}
 		for range 3 {
 			o.works(PartStore, "x")
-			o.look()
+			o.check()
 		}
 		if n := logs.lines("events are learnt again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
@@ -65,11 +65,11 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 			for range 5 {
 				o.fails(PartReceive, "x", begun, 0, reason{"b", "t", errFault})
 				pass(time.Second)
-				o.look()
+				o.check()
 			}
 			o.works(PartReceive, "x")
 			pass(5 * time.Second)
-			o.look()
+			o.check()
 			if err := o.trouble(PartReceive); err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestOneFailureIsNoTrouble(t *testing.T) {
 			t.Error("no trouble after a second one")
 		}
 		pass(61 * time.Second)
-		o.look()
+		o.check()
 		if err := o.trouble(PartDelete); err != nil {
 			t.Errorf("a minute later, without another: %v", err)
 		}
@@ -170,7 +170,7 @@ func TestSilence(t *testing.T) {
 				traffic(55 * time.Second)
 				p.checkTroubles(t, c.part)
 				err := p.consumer.Trouble(c.part)
-				if told, ok := errors.AsType[*Trouble](err); !ok || !strings.Contains(told.Public(), c.brief) {
+				if reported, ok := errors.AsType[*Trouble](err); !ok || !strings.Contains(reported.Public(), c.brief) {
 					t.Errorf("%v, want %q", err, c.brief)
 				}
 				traffic(4 * time.Minute)

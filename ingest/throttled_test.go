@@ -60,7 +60,7 @@ func TestOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 				}})[0].Err)
 			}
 			h := NewHydrator(HydratorOptions{
-				Cache: c, Lists: c, States: NewStepFunctions(awstest.Config(t, endpoint), nil, nil), Budget: c.NewBudget("hydrate", 20),
+				Cache: c, Worklists: c, States: NewStepFunctions(awstest.Config(t, endpoint), nil, nil), Budget: c.NewBudget("hydrate", 20),
 				Deadline: test.deadline, Log: slog.New(slog.DiscardHandler),
 			})
 			ctx, cancel := context.WithCancel(t.Context())

@@ -30,7 +30,7 @@ var errUndated = errors.New("startDate is missing, and nothing is known of the e
 // when they do, an end is worth more than its start: it is taken to have begun when it
 // stopped. Then it is later than whatever else is told of that run, so that no late
 // RUNNING can undo it.
-func (c *Consumer) date(ctx context.Context, held *hand, b *batch) error {
+func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	var arns []cache.ARN
 	for _, r := range b.pending {
 		for _, e := range r.events {
@@ -88,7 +88,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 }
 
 // postpone gives back messages that cannot be dated yet.
-func (c *Consumer) postpone(ctx context.Context, held *hand, later []Message, arns []cache.ARN) {
+func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message, arns []cache.ARN) {
 	if len(later) == 0 {
 		return
 	}

@@ -52,7 +52,7 @@ func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ope
 	if err != nil {
 		return couldNotAsk(err)
 	}
-	all, err := o.DeadLetterQueues(ctx, wayOf(config, rule))
+	all, err := o.DeadLetterQueues(ctx, eventPath(config, rule))
 	if err != nil {
 		return interrupted(cmd.Context(), err)
 	}
@@ -90,7 +90,7 @@ func dlqListCommand(rule *string) *cobra.Command {
 			return withDeadLetters(cmd, *rule, args, func(o *operate.Operator, all []operate.DeadLetters) error {
 				shown := make([]shownLetters, len(all))
 				for i, d := range all {
-					letters, err := o.Look(cmd.Context(), d, most)
+					letters, err := o.Peek(cmd.Context(), d, most)
 					if err != nil {
 						return err
 					}

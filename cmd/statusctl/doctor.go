@@ -42,7 +42,7 @@ func doctorCommand() *cobra.Command {
 			if dismiss {
 				return couldNotAsk(dismissLoss(cmd.Context(), config, cmd.OutOrStdout()))
 			}
-			setUp.Way, setUp.StateMachines = wayOf(config, rule), config.StateMachines
+			setUp.EventPath, setUp.StateMachines = eventPath(config, rule), config.StateMachines
 			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
 			findings = append(findings, diagnoseLoss(cmd.Context(), config))
 			findings = append(findings, diagnoseIssuer(cmd.Context(), config)...)

@@ -24,8 +24,8 @@ func operatorFlags(cmd *cobra.Command, settings ...string) {
 }
 
 // wayOf is the way of the events that the settings name.
-func wayOf(config app.Config, rule string) operate.Way {
-	return operate.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
+func eventPath(config app.Config, rule string) operate.EventPath {
+	return operate.EventPath{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
 }
 
 // openOperator reads statusd's settings and those of AWS. Verbs that have no flag

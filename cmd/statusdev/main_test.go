@@ -233,7 +233,7 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	setUp := operate.SetUp{Way: operate.Way{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
+	setUp := operate.SetUp{EventPath: operate.EventPath{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
 	findings := append(operator.Diagnose(t.Context(), setUp), diagnose.Run(t.Context(), c)...)
 	if len(findings) < 20 {
 		t.Errorf("only %d findings", len(findings))

@@ -71,7 +71,7 @@ func (p *provision) archive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name, busARN := cut(p.plan.Name, longestArchive), p.arn("events", "event-bus/"+p.plan.EventBus)
+	name, busARN := truncate(p.plan.Name, maxArchiveName), p.arn("events", "event-bus/"+p.plan.EventBus)
 	was, err := p.archiveFor(ctx, busARN, name, samples)
 	switch {
 	case err != nil:

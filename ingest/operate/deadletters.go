@@ -50,7 +50,7 @@ type DeadLetter struct {
 
 // DeadLetterQueues finds the dead-letter queues of a way: that of the queue's redrive
 // policy, and those of the rules that send to the queue, each once.
-func (o *Operator) DeadLetterQueues(ctx context.Context, w Way) ([]DeadLetters, error) {
+func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLetters, error) {
 	source, err := o.ours(ctx, w.QueueURL)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (o *Operator) DeadLetterQueues(ctx context.Context, w Way) ([]DeadLetters, 
 
 // Look returns up to so many messages and gives them back. Each look counts as a
 // receive.
-func (o *Operator) Look(ctx context.Context, d DeadLetters, most int) ([]DeadLetter, error) {
+func (o *Operator) Peek(ctx context.Context, d DeadLetters, most int) ([]DeadLetter, error) {
 	var seen []types.Message
 	var err error
 	for len(seen) < most && err == nil {
@@ -173,9 +173,9 @@ func ruleWhy(m types.Message, otherwise string) string {
 
 // Redrive puts messages back into the queue that they belong in, until there are
 // none. told hears how many are back, of about how many.
-func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Duration, told func(done, total int)) error {
+func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Duration, report func(done, total int)) error {
 	if d.Kind == OfRule {
-		return o.resend(ctx, d, told)
+		return o.resend(ctx, d, report)
 	}
 	_, err := o.queues.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{
 		SourceArn: aws.String(d.dead.arn()), DestinationArn: aws.String(d.source.arn()),
@@ -189,7 +189,7 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 			return types.ListMessageMoveTasksResultEntry{}, false, awscall.WithPermission("sqs:ListMessageMoveTasks", err)
 		}
 		task := answer.Results[0] // the newest, which is ours: there is only one at a time
-		told(int(task.ApproximateNumberOfMessagesMoved), max(d.Messages, int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove))))
+		report(int(task.ApproximateNumberOfMessagesMoved), max(d.Messages, int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove))))
 		status := aws.ToString(task.Status)
 		return task, status != "RUNNING" && status != "CANCELLING", nil
 	})
@@ -202,7 +202,7 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 // resend moves messages by hand. SQS itself moves only what came from another
 // queue. A message is deleted once the queue has it; in between it may be in both,
 // which the merge does not mind.
-func (o *Operator) resend(ctx context.Context, d DeadLetters, told func(done, total int)) error {
+func (o *Operator) resend(ctx context.Context, d DeadLetters, report func(done, total int)) error {
 	for done := 0; ; {
 		batch, err := o.receive(ctx, d.dead, awscall.MaxBatch)
 		if err != nil || len(batch) == 0 {
@@ -210,7 +210,7 @@ func (o *Operator) resend(ctx context.Context, d DeadLetters, told func(done, to
 		}
 		moved, err := o.resendBatch(ctx, d, batch)
 		done += moved
-		told(done, max(d.Messages, done))
+		report(done, max(d.Messages, done))
 		if err != nil {
 			return err
 		}

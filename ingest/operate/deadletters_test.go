@@ -8,7 +8,7 @@ import (
 
 func deadLettersOf(t *testing.T, w *world, url string) map[string]DeadLetters {
 	t.Helper()
-	all, err := w.DeadLetterQueues(t.Context(), Way{QueueURL: url})
+	all, err := w.DeadLetterQueues(t.Context(), EventPath{QueueURL: url})
 	must(t, err)
 	byKind := map[string]DeadLetters{}
 	for _, d := range all {
@@ -38,7 +38,7 @@ func TestLookAtDeadLetters(t *testing.T) {
 	fillDeadLetters(t, w, made.QueueURL, `{"secret":"hunter2"}`, sampleEvent(w.machine, false))
 	for look := 1; look <= 3; look++ { // it takes nothing away
 		all := deadLettersOf(t, w, made.QueueURL)
-		letters, err := w.Look(t.Context(), all[OfConsumer], 10)
+		letters, err := w.Peek(t.Context(), all[OfConsumer], 10)
 		if err != nil || len(letters) != 2 {
 			t.Fatalf("%+v, %v", letters, err)
 		}
@@ -49,12 +49,12 @@ func TestLookAtDeadLetters(t *testing.T) {
 				t.Errorf("look %d: %+v", look, l)
 			}
 		}
-		letters, err = w.Look(t.Context(), all[OfRule], 10)
+		letters, err = w.Peek(t.Context(), all[OfRule], 10)
 		if err != nil || len(letters) != 1 || !strings.Contains(letters[0].Why, "rule/"+planned) || letters[0].Execution == "" {
 			t.Errorf("of the rule: %+v, %v", letters, err)
 		}
 	}
-	letters, err := w.Look(t.Context(), deadLettersOf(t, w, made.QueueURL)[OfConsumer], 1)
+	letters, err := w.Peek(t.Context(), deadLettersOf(t, w, made.QueueURL)[OfConsumer], 1)
 	if err != nil || len(letters) != 1 {
 		t.Errorf("one: %+v, %v", letters, err)
 	}
@@ -115,7 +115,7 @@ func TestNoDeadLetterQueues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.server.CreateQueue("alone", nil)
-	_, err := w.DeadLetterQueues(t.Context(), Way{QueueURL: w.url("alone")})
+	_, err := w.DeadLetterQueues(t.Context(), EventPath{QueueURL: w.url("alone")})
 	if err == nil || !strings.Contains(err.Error(), "statusctl provision") {
 		t.Error(err)
 	}

@@ -17,14 +17,14 @@ import (
 
 // SetUp is what Diagnose looks at.
 type SetUp struct {
-	Way
+	EventPath
 	Archive       string // name; empty: one that holds the events
 	StateMachines []string
 }
 
 const (
 	diagnoseLimit = time.Minute
-	mostAWSSkew   = 5 * time.Second // AWS tells whole seconds
+	maxAWSSkew    = 5 * time.Second // AWS tells whole seconds
 )
 
 // Diagnose looks at everything between Step Functions and the queue. A check that
@@ -137,7 +137,7 @@ func (d *doctor) clock(m middleware.Metadata) {
 	if !ok || !answered {
 		return // a stand-in
 	}
-	if skew := here.Sub(there).Abs(); skew > mostAWSSkew {
+	if skew := here.Sub(there).Abs(); skew > maxAWSSkew {
 		d.wrong("clock", fmt.Sprintf("the clock of this machine and that of AWS are %v apart", skew.Round(time.Second)), "timedatectl set-ntp true")
 		return
 	}

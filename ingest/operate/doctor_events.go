@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -39,9 +40,9 @@ func (d *doctor) theRoute(ctx context.Context) {
 		return
 	}
 	var err error
-	d.routes, err = d.routesOf(ctx, d.setUp.Way, d.queue)
+	d.routes, err = d.routesOf(ctx, d.setUp.EventPath, d.queue)
 	if err == nil && len(d.routes) == 0 {
-		d.routes, err = d.routesOf(ctx, Way{EventBus: d.bus, Rule: cut(d.queue.name(), longestRule)}, d.queue)
+		d.routes, err = d.routesOf(ctx, EventPath{EventBus: d.bus, Rule: truncate(d.queue.name(), maxRuleName)}, d.queue)
 	}
 	switch {
 	case awscall.NotFound(err):
@@ -84,9 +85,9 @@ func (d *doctor) noRule(ctx context.Context) {
 // comes by one of them.
 func (d *doctor) rules() {
 	samples, err := samplesOf(d.setUp.StateMachines)
-	var m mending
+	var m ruleChange
 	if err == nil {
-		m, err = mend(d.routes, samples)
+		m, err = planRuleChange(d.routes, samples)
 	}
 	if r := m.route; r != nil && !r.ours() && len(m.missing) > 0 {
 		d.change = append(d.change, r.name())
@@ -114,7 +115,7 @@ func (d *doctor) rules() {
 
 // enabled tells of a disabled rule that is needed. Where it is not known what is
 // needed, each is.
-func (d *doctor) enabled(m mending) {
+func (d *doctor) enabled(m ruleChange) {
 	off := m.route
 	if len(d.setUp.StateMachines) == 0 {
 		if i := slices.IndexFunc(d.routes, func(r *route) bool { return !r.enabled() }); i >= 0 {
@@ -202,14 +203,14 @@ func (d *doctor) theArchive(ctx context.Context) {
 func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, string, error) {
 	name := d.setUp.Archive
 	if name != "" || d.queue == nil {
-		name = cut(first(name, lastPart(d.setUp.QueueURL)), longestArchive)
+		name = truncate(cmp.Or(name, lastPart(d.setUp.QueueURL)), maxArchiveName)
 		if name == "" {
 			return nil, "", nil
 		}
 		a, err := d.archiveNamed(ctx, name)
 		return a, name, err
 	}
-	name = cut(d.queue.name(), longestArchive)
+	name = truncate(d.queue.name(), maxArchiveName)
 	samples, err := samplesOf(d.setUp.StateMachines)
 	if err != nil {
 		return nil, name, err

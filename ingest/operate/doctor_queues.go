@@ -13,8 +13,8 @@ import (
 var allAttributes = []types.QueueAttributeName{types.QueueAttributeNameAll}
 
 const (
-	mostBacklog = 1000 // messages; with them the newest word is seconds old
-	awsOwnKey   = "alias/aws/sqs"
+	maxBacklog = 1000 // messages; with them the newest word is seconds old
+	awsOwnKey  = "alias/aws/sqs"
 )
 
 func (d *doctor) encryption() {
@@ -36,7 +36,7 @@ func (d *doctor) backlog() {
 	const check = "queue backlog"
 	waiting, hidden := d.queue.number(attrVisible), d.queue.number(attrHidden)
 	seen := fmt.Sprintf("%d messages wait, %d are being worked on", waiting, hidden)
-	if waiting <= mostBacklog {
+	if waiting <= maxBacklog {
 		d.fine(check, seen)
 		return
 	}

@@ -16,7 +16,7 @@ import (
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	w, made := provisioned(t)
-	for _, f := range w.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
+	for _, f := range w.Diagnose(t.Context(), SetUp{EventPath: EventPath{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
 		if !f.OK() {
 			t.Errorf("the control, in which all is well: %+v", f)
 		}
@@ -25,7 +25,7 @@ func TestDoctor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, made := provisioned(t)
-			s := SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}
+			s := SetUp{EventPath: EventPath{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}
 			c.harm(t, w, &s)
 			var wrong []diagnose.Finding
 			for _, f := range w.Diagnose(t.Context(), s) {
@@ -53,7 +53,7 @@ var doctorCases = map[string]struct {
 	"dead letters":  {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned+"-dlq", "x", 1) }, "dead-letter queue", "statusctl dlq list"},
 	"unsent events": {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned+"-rule-dlq", "x", 1) }, checkRuleDead, "statusctl dlq list"},
 	"wrong key":     {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrKey, awsOwnKey) }, "queue encryption", "SqsManagedSseEnabled"},
-	"backlog":       {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned, "x", mostBacklog+1) }, "queue backlog", "statusd"},
+	"backlog":       {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned, "x", maxBacklog+1) }, "queue backlog", "statusd"},
 	"no rule":       {func(_ *testing.T, _ *world, s *SetUp) { s.Rule, s.Archive = "gone", planned }, checkRule, "leave --rule out: status-events leads to the queue"},
 	"rule disabled": {func(t *testing.T, w *world, _ *SetUp) {
 		_, err := w.events.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String(planned)})
@@ -101,7 +101,7 @@ func TestDoctorCannotAsk(t *testing.T) {
 		w, made := provisioned(t)
 		w.deny(action)
 		unchecked := 0
-		for _, f := range w.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
+		for _, f := range w.Diagnose(t.Context(), SetUp{EventPath: EventPath{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
 			if f.Unchecked() {
 				unchecked++
 			} else if !f.OK() {

@@ -38,14 +38,14 @@ func TestTheVerbsFindARuleOnAnotherBus(t *testing.T) {
 	}
 	w.checkDelivers(t, w.machine, 1)
 	for _, bus := range []string{"hub", hub} {
-		way := Way{QueueURL: made.QueueURL, EventBus: bus}
-		for _, f := range w.Diagnose(t.Context(), SetUp{Way: way, StateMachines: plan.StateMachines}) {
+		way := EventPath{QueueURL: made.QueueURL, EventBus: bus}
+		for _, f := range w.Diagnose(t.Context(), SetUp{EventPath: way, StateMachines: plan.StateMachines}) {
 			if !f.OK() {
 				t.Errorf("%s: %+v", bus, f)
 			}
 		}
 	}
-	all, err := w.DeadLetterQueues(t.Context(), Way{QueueURL: made.QueueURL})
+	all, err := w.DeadLetterQueues(t.Context(), EventPath{QueueURL: made.QueueURL})
 	if err != nil || len(all) != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}

@@ -33,7 +33,7 @@ func TestOperatorElsewhere(t *testing.T) {
 	}
 	q, err := o.queueNamed(t.Context(), planned)
 	must(t, err)
-	for _, f := range o.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: q.url}, StateMachines: plan.StateMachines}) {
+	for _, f := range o.Diagnose(t.Context(), SetUp{EventPath: EventPath{QueueURL: q.url}, StateMachines: plan.StateMachines}) {
 		if !f.OK() {
 			t.Errorf("%+v", f)
 		}
@@ -73,7 +73,7 @@ func TestRulesThatSendThroughATopic(t *testing.T) {
 	if diff := cmp.Diff(want, steps(t, o, plan)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, f := range o.Diagnose(t.Context(), SetUp{Way: Way{QueueURL: aws.ToString(made.QueueUrl)}, StateMachines: plan.StateMachines}) {
+	for _, f := range o.Diagnose(t.Context(), SetUp{EventPath: EventPath{QueueURL: aws.ToString(made.QueueUrl)}, StateMachines: plan.StateMachines}) {
 		if !f.OK() {
 			t.Errorf("%+v", f)
 		}

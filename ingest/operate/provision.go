@@ -22,9 +22,9 @@ const archiveDays = 30
 
 // The longest names that EventBridge and SQS take.
 const (
-	longestRule    = 64
-	longestArchive = 48
-	longestQueue   = 80
+	maxRuleName    = 64
+	maxArchiveName = 48
+	maxQueueName   = 80
 )
 
 // Plan says what Provision makes.
@@ -38,23 +38,23 @@ type Plan struct {
 
 // Step is one thing that Provision has seen to.
 type Step struct {
-	What   string  `json:"what"`
-	Name   string  `json:"name"`
-	Result Outlook `json:"result"`
-	Detail string  `json:"detail,omitempty"`
+	What   string     `json:"what"`
+	Name   string     `json:"name"`
+	Result StepResult `json:"result"`
+	Detail string     `json:"detail,omitempty"`
 }
 
 // Outlook is what became of a step, or would.
-type Outlook string
+type StepResult string
 
 // The outcomes of a step.
 const (
-	Created     Outlook = "created"
-	Changed     Outlook = "changed"
-	Fine        Outlook = "ok"
-	Unseen      Outlook = "not checked"
-	WouldCreate Outlook = "would create"
-	WouldChange Outlook = "would change"
+	Created     StepResult = "created"
+	Changed     StepResult = "changed"
+	Unchanged   StepResult = "ok"
+	NotChecked  StepResult = "not checked"
+	WouldCreate StepResult = "would create"
+	WouldChange StepResult = "would change"
 )
 
 // Provisioned is what statusd and statusctl need to know.
@@ -71,9 +71,9 @@ type Provisioned struct {
 // queue none is made beside them. A rule that others have made is left as it is unless
 // the plan names it. told hears of each step. Its error names what is missing; what was left as
 // it is makes an error as well, beside the settings.
-func (o *Operator) Provision(ctx context.Context, plan Plan, told func(Step)) (Provisioned, error) {
+func (o *Operator) Provision(ctx context.Context, plan Plan, report func(Step)) (Provisioned, error) {
 	plan.EventBus = busName(plan.EventBus)
-	p := &provision{Operator: o, plan: plan, told: told}
+	p := &provision{Operator: o, plan: plan, report: report}
 	if err := plan.check(o.config.Region); err != nil {
 		return Provisioned{}, err
 	}
@@ -95,7 +95,7 @@ var planName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 func (p Plan) check(region string) error {
 	if !planName.MatchString(p.Name) {
-		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, longestQueue)
+		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, maxQueueName)
 	}
 	if len(p.StateMachines) == 0 {
 		return errors.New("--state-machine: none given; name the state machines whose executions are to be known")
@@ -118,15 +118,15 @@ func (p Plan) check(region string) error {
 // provision is one run of Provision.
 type provision struct {
 	*Operator
-	plan Plan
-	told func(Step)
-	left []string // what it may not do, a line each
+	plan   Plan
+	report func(Step)
+	left   []string // what it may not do, a line each
 
-	place   awsarn.ARN // of what is made: its partition, region and account
-	queue   *queue     // url is empty until it is made
-	dead    *queue     // of the consumer
-	routes  []*route
-	mending mending
+	place      awsarn.ARN // of what is made: its partition, region and account
+	queue      *queue     // url is empty until it is made
+	dead       *queue     // of the consumer
+	routes     []*route
+	ruleChange ruleChange
 
 	ruleDeads []*queue // of rules that have one
 	ruleDead  *queue   // of rules that have none yet; nil: not needed
@@ -135,15 +135,17 @@ type provision struct {
 // do makes a change, unless this is a dry run, and tells of it.
 func (p *provision) do(s Step, change func() error) error {
 	if p.plan.DryRun {
-		s.Result = map[Outlook]Outlook{Created: WouldCreate, Changed: WouldChange}[s.Result]
+		s.Result = map[StepResult]StepResult{Created: WouldCreate, Changed: WouldChange}[s.Result]
 	} else if err := change(); err != nil {
 		return fmt.Errorf("%s %s: %w", s.What, s.Name, err)
 	}
-	p.told(s)
+	p.report(s)
 	return nil
 }
 
-func (p *provision) fine(what, name string) { p.told(Step{What: what, Name: name, Result: Fine}) }
+func (p *provision) fine(what, name string) {
+	p.report(Step{What: what, Name: name, Result: Unchanged})
+}
 
 // arn returns what the ARN of something in our region and account is.
 func (p *provision) arn(service, resource string) string {
@@ -192,7 +194,7 @@ func (p *provision) look(ctx context.Context) error {
 	}
 	samples, err := samplesOf(p.plan.StateMachines)
 	if err == nil {
-		p.mending, err = mend(p.routes, samples)
+		p.ruleChange, err = planRuleChange(p.routes, samples)
 	}
 	return err
 }
@@ -200,7 +202,7 @@ func (p *provision) look(ctx context.Context) error {
 // named takes the rule of our name, if there is one, though it does not lead to the
 // queue.
 func (p *provision) named(ctx context.Context) error {
-	r, err := p.routeOf(ctx, p.plan.EventBus, cut(p.plan.Name, longestRule), p.queue.arn())
+	r, err := p.routeOf(ctx, p.plan.EventBus, truncate(p.plan.Name, maxRuleName), p.queue.arn())
 	switch {
 	case awscall.NotFound(err):
 		return nil

@@ -19,12 +19,12 @@ import (
 // Attributes of the queues. A dead letter's age counts from when it was first sent,
 // so the dead-letter queues must keep longer.
 const (
-	queueRetention = 4 * 24 * 60 * 60  // seconds
-	mostRetention  = 14 * 24 * 60 * 60 // seconds; the most that SQS allows
-	longestPoll    = 20                // seconds; likewise
+	defaultRetention = 4 * 24 * 60 * 60  // seconds
+	maxRetention     = 14 * 24 * 60 * 60 // seconds; the most that SQS allows
+	maxPoll          = 20                // seconds; likewise
 	// A message is received again only when a process has died with it, since
 	// nothing is received while Redis is sick.
-	receivesAllowed = 5
+	maxReceives = 5
 )
 
 // find reads a queue by its name. One that is not there yet has no URL.
@@ -38,7 +38,7 @@ func (p *provision) find(ctx context.Context, name string) (*queue, error) {
 
 // deadLetters sees to the dead-letter queues: those that are in use, or else new ones.
 func (p *provision) deadLetters(ctx context.Context) error {
-	consumers := cut(p.plan.Name, longestQueue-len("-dlq")) + "-dlq"
+	consumers := truncate(p.plan.Name, maxQueueName-len("-dlq")) + "-dlq"
 	if arn := p.queue.deadLetterARN(); arn != "" {
 		consumers = lastPart(arn)
 	}
@@ -63,7 +63,7 @@ func (p *provision) deadLetters(ctx context.Context) error {
 		}
 	}
 	if needed {
-		p.ruleDead, err = p.deadLetter(ctx, what, cut(p.plan.Name, longestQueue-len("-rule-dlq"))+"-rule-dlq")
+		p.ruleDead, err = p.deadLetter(ctx, what, truncate(p.plan.Name, maxQueueName-len("-rule-dlq"))+"-rule-dlq")
 	}
 	return err
 }
@@ -74,27 +74,27 @@ func (p *provision) deadLetter(ctx context.Context, what, name string) (*queue, 
 		return nil, err
 	}
 	wanted := map[string]string{}
-	if keepsTooShort(q.number(attrRetention), max(queueRetention, p.queue.number(attrRetention))) {
-		wanted[attrRetention] = strconv.Itoa(mostRetention)
+	if keepsTooShort(q.number(attrRetention), max(defaultRetention, p.queue.number(attrRetention))) {
+		wanted[attrRetention] = strconv.Itoa(maxRetention)
 	}
 	return q, p.set(ctx, Step{What: what, Name: name}, q, wanted)
 }
 
 // keepsTooShort reports whether a dead-letter queue forgets before its source does.
 func keepsTooShort(deadLetters, source int) bool {
-	return deadLetters <= source && deadLetters < mostRetention
+	return deadLetters <= source && deadLetters < maxRetention
 }
 
 func (p *provision) theQueue(ctx context.Context) error {
 	wanted := map[string]string{}
 	if p.queue.url == "" {
-		wanted[attrRetention] = strconv.Itoa(queueRetention)
+		wanted[attrRetention] = strconv.Itoa(defaultRetention)
 		wanted["VisibilityTimeout"] = strconv.Itoa(int(ingest.Visibility.Seconds()))
-		wanted["ReceiveMessageWaitTimeSeconds"] = strconv.Itoa(longestPoll)
+		wanted["ReceiveMessageWaitTimeSeconds"] = strconv.Itoa(maxPoll)
 	}
 	if p.queue.deadLetterARN() == "" {
 		policy, _ := json.Marshal(map[string]any{ // texts and numbers can always be marshalled
-			"deadLetterTargetArn": p.dead.arn(), "maxReceiveCount": receivesAllowed,
+			"deadLetterTargetArn": p.dead.arn(), "maxReceiveCount": maxReceives,
 		}, json.Deterministic(true))
 		wanted[attrRedrive] = string(policy)
 	}

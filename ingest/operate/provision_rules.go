@@ -29,7 +29,7 @@ func (p *provision) stateMachines(ctx context.Context) error {
 		case awscall.NotFound(err):
 			return fmt.Errorf("--state-machine: there is no state machine %s; check its name, the account and the region", machine)
 		case err != nil:
-			p.told(Step{What: "state machine", Name: machine, Result: Unseen, Detail: awscall.ExplainError("states:DescribeStateMachine", err)})
+			p.report(Step{What: "state machine", Name: machine, Result: NotChecked, Detail: awscall.ExplainError("states:DescribeStateMachine", err)})
 		case found.Type == sfntypes.StateMachineTypeExpress:
 			return fmt.Errorf("--state-machine: %s is an Express state machine, and those emit no events", machine)
 		}
@@ -38,29 +38,29 @@ func (p *provision) stateMachines(ctx context.Context) error {
 }
 
 // creates reports whether a rule is made.
-func (p *provision) creates() bool { return p.mending.needed() && p.mending.route == nil }
+func (p *provision) creates() bool { return p.ruleChange.needed() && p.ruleChange.route == nil }
 
 // rules sees that the rules that lead to the queue send all events.
 func (p *provision) rules(ctx context.Context) error {
 	for _, r := range p.routes {
-		if r != p.mending.route || !p.mending.needed() {
+		if r != p.ruleChange.route || !p.ruleChange.needed() {
 			p.fine("rule", r.shown())
 		}
 	}
-	switch r := p.mending.route; {
+	switch r := p.ruleChange.route; {
 	case p.creates():
 		return p.makeRule(ctx)
-	case r == nil || !p.mending.needed():
+	case r == nil || !p.ruleChange.needed():
 		return nil
 	case !p.may(r):
-		p.leave(r, p.mending.what())
+		p.leave(r, p.ruleChange.what())
 		return nil
 	}
 	return p.changeRule(ctx)
 }
 
 // what says in the words of a step what is changed of a rule.
-func (m *mending) what() string {
+func (m *ruleChange) what() string {
 	return strings.Join(changes(map[string]bool{"enabled": m.enable, "event pattern": len(m.missing) > 0}), ", ")
 }
 
@@ -69,7 +69,7 @@ func (p *provision) makeRule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pattern := p.mending.pattern
+	pattern := p.ruleChange.pattern
 	if len(p.routes) == 0 {
 		pattern = patternFor(p.plan.StateMachines)
 	}
@@ -90,7 +90,7 @@ func (p *provision) makeRule(ctx context.Context) error {
 
 // freeRuleName returns a name that no rule of others has.
 func (p *provision) freeRuleName(ctx context.Context) (string, error) {
-	name := cut(p.plan.Name, longestRule)
+	name := truncate(p.plan.Name, maxRuleName)
 	for n := 2; ; n++ {
 		_, err := p.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &p.plan.EventBus})
 		if awscall.NotFound(err) {
@@ -100,13 +100,13 @@ func (p *provision) freeRuleName(ctx context.Context) (string, error) {
 			return "", awscall.WithPermission("events:DescribeRule", err)
 		}
 		suffix := fmt.Sprintf("-%d", n)
-		name = cut(p.plan.Name, longestRule-len(suffix)) + suffix
+		name = truncate(p.plan.Name, maxRuleName-len(suffix)) + suffix
 	}
 }
 
 // changeRule keeps what can be kept: PutRule replaces the whole rule.
 func (p *provision) changeRule(ctx context.Context) error {
-	m := &p.mending
+	m := &p.ruleChange
 	if m.why != nil {
 		p.left = append(p.left, fmt.Sprintf("rule %s does not send %s, and cannot be changed: %s; choose another name with --name", m.route.shown(), nameSamples(m.missing), m.why))
 		return nil
@@ -148,7 +148,7 @@ func (p *provision) targets(ctx context.Context) error {
 }
 
 func (p *provision) putTarget(ctx context.Context, r *route, lacks []string) error {
-	target := eventtypes.Target{Id: aws.String(r.freeTargetID(cut(p.plan.Name, longestRule-2))), Arn: aws.String(p.queue.arn())}
+	target := eventtypes.Target{Id: aws.String(r.freeTargetID(truncate(p.plan.Name, maxRuleName-2))), Arn: aws.String(p.queue.arn())}
 	step := Step{What: "target", Name: p.queue.arn(), Result: Created}
 	if r.target != nil {
 		target, step.Result, step.Detail = *r.target, Changed, strings.Join(lacks, ", ")

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -66,7 +67,7 @@ func parsePolicy(text string) (policy, []statement, error) {
 			return p, nil, fmt.Errorf("statement %d of the policy of the queue is not understood: %w", i+1, err)
 		}
 	}
-	raw.Version = first(raw.Version, policyVersion)
+	raw.Version = cmp.Or(raw.Version, policyVersion)
 	return raw.policy, statements, nil
 }
 
@@ -135,7 +136,7 @@ func openTo(statements []statement, queue string) (sids []string) {
 }
 
 // name is how a statement, the one at i, is named to people.
-func (s statement) name(i int) string { return first(s.SID, fmt.Sprintf("number %d", i+1)) }
+func (s statement) name(i int) string { return cmp.Or(s.SID, fmt.Sprintf("number %d", i+1)) }
 
 // naming are the keys by which a condition names who may send.
 var naming = []string{
@@ -157,13 +158,6 @@ func (s statement) limited() bool {
 		}
 	}
 	return false
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // texts returns a text or a list of them as a list. A truth value or a number stands

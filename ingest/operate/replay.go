@@ -65,7 +65,7 @@ func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 	} else if err != nil {
 		return awscall.WithPermission("events:DescribeArchive", err)
 	}
-	rules, err := o.hearers(ctx, r, busName(aws.ToString(archive.EventSourceArn)))
+	rules, err := o.replayRules(ctx, r, busName(aws.ToString(archive.EventSourceArn)))
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 
 // hearers returns the ARNs of the rules that are to hear a replay. A replay stays on
 // the bus of its archive.
-func (o *Operator) hearers(ctx context.Context, r ReplayOrder, bus string) (arns []string, err error) {
+func (o *Operator) replayRules(ctx context.Context, r ReplayOrder, bus string) (arns []string, err error) {
 	if r.Rule != "" {
 		found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &r.Rule, EventBusName: &bus})
 		if awscall.NotFound(err) {
@@ -131,17 +131,17 @@ func (o *Operator) CancelReplay(ctx context.Context, name string) error {
 // FollowReplay asks again and again how far a replay has come, tells, and returns
 // when it has ended. It bears a few failures in a row, since the replay goes on
 // whether it is asked or not.
-func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, told func(Replay)) (Replay, error) {
+func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, report func(Replay)) (Replay, error) {
 	return follow(ctx, every, func() (Replay, bool, error) {
 		r, err := o.Replay(ctx, name)
 		if err == nil {
-			told(r)
+			report(r)
 		}
 		return r, r.Ended(), err
 	})
 }
 
-const mostFailures = 5 // in a row, of asking for progress
+const maxFailures = 5 // in a row, of asking for progress
 
 // follow asks until it is told that all is done.
 func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
@@ -156,7 +156,7 @@ func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool
 			return got, nil
 		case err == nil:
 			failures = 0
-		case failures == mostFailures || awscall.NotFound(err) || awscall.Denied(err):
+		case failures == maxFailures || awscall.NotFound(err) || awscall.Denied(err):
 			return got, err
 		default:
 			failures++

@@ -33,10 +33,10 @@ func TestReplay(t *testing.T) {
 		From: now.Add(-time.Hour), To: now.Add(time.Hour),
 	}
 	must(t, w.StartReplay(t.Context(), order))
-	told := 0
-	r, err := w.FollowReplay(t.Context(), order.Name, time.Millisecond, func(Replay) { told++ })
-	if err != nil || !r.Completed() || told == 0 || r.Done() != 2*time.Hour {
-		t.Errorf("%+v, told %d times, %v", r, told, err)
+	reports := 0
+	r, err := w.FollowReplay(t.Context(), order.Name, time.Millisecond, func(Replay) { reports++ })
+	if err != nil || !r.Completed() || reports == 0 || r.Done() != 2*time.Hour {
+		t.Errorf("%+v, reported %d times, %v", r, reports, err)
 	}
 	for name, want := range map[string]int{planned: 2, "theirs": 0} {
 		q, err := w.queueNamed(t.Context(), name)
@@ -99,7 +99,7 @@ func TestFollowBearsFailures(t *testing.T) {
 		for _, c := range []struct {
 			failures int
 			want     error
-		}{{mostFailures, nil}, {mostFailures + 1, broken}} {
+		}{{maxFailures, nil}, {maxFailures + 1, broken}} {
 			asked := 0
 			got, err := follow(t.Context(), time.Minute, func() (int, bool, error) {
 				if asked++; asked <= c.failures {

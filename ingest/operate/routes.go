@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -42,7 +43,7 @@ func (r *route) ours() bool {
 
 // tellsNobodyElse reports whether more events of the rule are nobody's concern but ours:
 // it is ours, or sends to the queue alone.
-func (r *route) tellsNobodyElse() bool {
+func (r *route) mayBeWidened() bool {
 	return r.ours() || len(r.all) == 0 || len(r.all) == 1 && r.target != nil && r.via == ""
 }
 
@@ -190,7 +191,7 @@ func (o *Operator) routeOf(ctx context.Context, bus, rule, target string) (*rout
 
 // routesOf returns the rules that a verb is about: those that lead to the queue or,
 // where one is named, that one.
-func (o *Operator) routesOf(ctx context.Context, w Way, q *queue) ([]*route, error) {
+func (o *Operator) routesOf(ctx context.Context, w EventPath, q *queue) ([]*route, error) {
 	bus := busName(w.EventBus)
 	if w.Rule == "" {
 		return o.routesTo(ctx, q, bus)
@@ -203,7 +204,7 @@ func (o *Operator) routesOf(ctx context.Context, w Way, q *queue) ([]*route, err
 }
 
 // Way names what events take to statusd.
-type Way struct {
+type EventPath struct {
 	QueueURL string
 	EventBus string // name or ARN; empty: the default one
 	Rule     string // name; empty: those that lead to the queue, on whatever bus
@@ -214,7 +215,7 @@ func busName(setting string) string {
 	if _, name, isARN := strings.Cut(setting, ":event-bus/"); isARN {
 		return name
 	}
-	return first(setting, DefaultBus)
+	return cmp.Or(setting, DefaultBus)
 }
 
 func namesOf(routes []*route) string {
@@ -235,7 +236,7 @@ func checkOnBus(routes []*route, bus string) error {
 }
 
 // cut shortens a name to what a service takes.
-func cut(name string, most int) string { return name[:min(len(name), most)] }
+func truncate(name string, most int) string { return name[:min(len(name), most)] }
 
 var eventBus = regexp.MustCompile(`^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}$`)
 

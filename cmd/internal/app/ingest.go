@@ -66,11 +66,11 @@ func (s *service) trouble(part ingest.Part) error {
 func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
 	c := s.config
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
-		Cache: s.cache, Lists: s.cache, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
+		Cache: s.cache, Worklists: s.cache, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
 		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
-		Cache: s.cache, Lists: s.cache, Known: s.cache, Sweeps: s.cache, Learning: s.cache.Learning, States: states, Lister: states,
+		Cache: s.cache, Worklists: s.cache, Known: s.cache, Sweeps: s.cache, Learning: s.cache.Learning, States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})

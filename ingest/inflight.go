@@ -9,12 +9,12 @@ import (
 
 // hand is what a receiver has in hand. Its visibility is renewed by another
 // goroutine.
-type hand struct {
+type inFlight struct {
 	mu       sync.Mutex
 	messages []Message
 }
 
-func (h *hand) drop(done []Message) {
+func (h *inFlight) drop(done []Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages = slices.DeleteFunc(slices.Clone(h.messages), func(m Message) bool {
@@ -22,7 +22,7 @@ func (h *hand) drop(done []Message) {
 	})
 }
 
-func (h *hand) add(pending []received) {
+func (h *inFlight) add(pending []received) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range pending {
@@ -30,7 +30,7 @@ func (h *hand) add(pending []received) {
 	}
 }
 
-func (h *hand) now() []Message {
+func (h *inFlight) now() []Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.messages
@@ -38,7 +38,7 @@ func (h *hand) now() []Message {
 
 // finish deletes messages that are dealt with. One that stays comes again, and
 // is superseded then.
-func (c *Consumer) finish(ctx context.Context, held *hand, messages []Message) {
+func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Message) {
 	held.drop(messages)
 	for attempt, pause := 1, minRetryPause; len(messages) > 0; attempt, pause = attempt+1, 2*pause {
 		call, cancel := context.WithTimeout(ctx, queueCallLimit)
@@ -57,7 +57,7 @@ func (c *Consumer) finish(ctx context.Context, held *hand, messages []Message) {
 }
 
 // keepHidden renews the visibility of what is in hand until stop is called.
-func (c *Consumer) keepHidden(ctx context.Context, held *hand) (stop func()) {
+func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

@@ -15,7 +15,7 @@ import (
 
 // Inquiries are lists of executions that Step Functions is to be asked about, in
 // Redis and shared by all processes.
-type Inquiries interface {
+type Worklists interface {
 	// Claim takes some that are due, for the time of the lease. Its error may be
 	// about others than those that it returns.
 	Claim(ctx context.Context, list cache.Inquiry, most int, lease time.Duration) ([]cache.Due, error)
@@ -33,28 +33,28 @@ type Describer interface {
 }
 
 const (
-	inquiryLease = 30 * time.Second       // longer than a call may be booked ahead and take
-	inquiryLook  = time.Second            // between two looks at a list with nothing due
-	inquiryRetry = 2 * time.Second        // after an answer that is behind what is known
-	inquiryShort = 250 * time.Millisecond // between two looks where there is no budget
+	workLease = 30 * time.Second       // longer than a call may be booked ahead and take
+	workPoll  = time.Second            // between two looks at a list with nothing due
+	workRetry = 2 * time.Second        // after an answer that is behind what is known
+	workShort = 250 * time.Millisecond // between two looks where there is no budget
 )
 
 // inquirer works on one list.
-type inquirer struct {
-	list   cache.Inquiry
-	atOnce int // executions that are dealt with at a time
-	lists  Inquiries
-	log    *slog.Logger
-	wake   chan struct{} // room for one: something is due, do not wait to look
-	failed *outage.Part  // to read and write the list
-	short  atomic.Int64  // for how long there is no budget, as was found lately, in ns
+type worker struct {
+	list      cache.Inquiry
+	atOnce    int // executions that are dealt with at a time
+	worklists Worklists
+	log       *slog.Logger
+	wake      chan struct{} // room for one: something is due, do not wait to look
+	failed    *outage.Part  // to read and write the list
+	short     atomic.Int64  // for how long there is no budget, as was found lately, in ns
 	// deal deals with one execution. It returns after how long that is due again;
 	// settled takes it off the list. The error may be an errNoBudget.
-	deal func(ctx context.Context, due cache.Due) (again time.Duration, err error)
+	handle func(ctx context.Context, due cache.Due) (again time.Duration, err error)
 }
 
 // listFails logs that a list cannot be worked on.
-func listFails(log *slog.Logger) *outage.Part {
+func worklistOutage(log *slog.Logger) *outage.Part {
 	return &outage.Part{
 		Log: log, Lost: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
 		Back: "the list of executions to ask Step Functions about is worked on again",
@@ -67,11 +67,11 @@ const settled = time.Duration(-1)
 // run works on the list until ctx ends. What it has in hand then is due at once, for
 // whoever looks next. Those that wait for their call do not hold up those that need
 // none.
-func (q *inquirer) run(ctx context.Context) error {
+func (q *worker) run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(q.atOnce)
 	for ctx.Err() == nil {
-		due, err := q.lists.Claim(ctx, q.list, q.atOnce, inquiryLease)
+		due, err := q.worklists.Claim(ctx, q.list, q.atOnce, workLease)
 		if ctx.Err() == nil {
 			q.failed.Is(err)
 		}
@@ -83,9 +83,9 @@ func (q *inquirer) run(ctx context.Context) error {
 				return nil
 			})
 		}
-		pause := jitter(inquiryLook)
+		pause := jitter(workPoll)
 		if len(due) > 0 && err == nil {
-			pause = min(time.Duration(q.short.Swap(0)), inquiryShort)
+			pause = min(time.Duration(q.short.Swap(0)), workShort)
 		}
 		select {
 		case <-ctx.Done():
@@ -96,10 +96,10 @@ func (q *inquirer) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (q *inquirer) one(ctx context.Context, due cache.Due) error {
-	again, err := q.deal(ctx, due)
+func (q *worker) one(ctx context.Context, due cache.Due) error {
+	again, err := q.handle(ctx, due)
 	if ctx.Err() != nil {
-		return q.lists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)
+		return q.worklists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)
 	}
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		q.short.Store(int64(budget.wait))
@@ -107,13 +107,13 @@ func (q *inquirer) one(ctx context.Context, due cache.Due) error {
 		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "error", err)
 	}
 	if again == settled {
-		return q.lists.Settle(ctx, q.list, due.ARN)
+		return q.worklists.Settle(ctx, q.list, due.ARN)
 	}
-	return q.lists.Postpone(ctx, q.list, due.ARN, again)
+	return q.worklists.Postpone(ctx, q.list, due.ARN, again)
 }
 
 // signal has the inquirer look without delay.
-func (q *inquirer) signal() {
+func (q *worker) signal() {
 	select {
 	case q.wake <- struct{}{}:
 	default:

@@ -7,7 +7,7 @@ import (
 
 // mending is what has to be done about the rules that lead to a queue so that every
 // event comes, by whichever of them.
-type mending struct {
+type ruleChange struct {
 	route   *route   // whose rule is to be changed; nil: none, or a new one is to be made
 	enable  bool     // it is disabled
 	missing []sample // what no rule sends, once that is mended
@@ -16,14 +16,14 @@ type mending struct {
 }
 
 // needed reports whether there is anything to do.
-func (m *mending) needed() bool { return m.enable || len(m.missing) > 0 }
+func (m *ruleChange) needed() bool { return m.enable || len(m.missing) > 0 }
 
 // mend finds the least that makes rules send all samples. Rules that Provision has made
 // come first. One that others have made and that sends to others as well is left as it
 // is: they would get events that they never asked for.
-func mend(routes []*route, samples []sample) (mending, error) {
-	var m mending
-	on, unclear := understood(routes)
+func planRuleChange(routes []*route, samples []sample) (ruleChange, error) {
+	var m ruleChange
+	on, unclear := enabledPatterns(routes)
 	var err error
 	if m.missing, err = unmatched(on, samples); err != nil || len(m.missing) == 0 {
 		return m, err
@@ -31,7 +31,7 @@ func mend(routes []*route, samples []sample) (mending, error) {
 	if unclear != nil {
 		return m, unclear
 	}
-	if m.route, err = sleeping(routes, m.missing); err != nil {
+	if m.route, err = disabledRule(routes, m.missing); err != nil {
 		return m, err
 	}
 	if m.route != nil {
@@ -40,7 +40,7 @@ func mend(routes []*route, samples []sample) (mending, error) {
 			return m, err
 		}
 	} else {
-		m.route = changeable(routes)
+		m.route = enabledRule(routes)
 	}
 	if m.route == nil {
 		m.pattern = patternOf(m.missing)
@@ -52,7 +52,7 @@ func mend(routes []*route, samples []sample) (mending, error) {
 
 // understood returns the patterns of the rules that are enabled, and why one is not
 // among them. A schedule has none.
-func understood(routes []*route) (on []string, unclear error) {
+func enabledPatterns(routes []*route) (on []string, unclear error) {
 	for _, r := range routes {
 		if !r.enabled() || r.pattern() == "" {
 			continue
@@ -67,9 +67,9 @@ func understood(routes []*route) (on []string, unclear error) {
 }
 
 // sleeping returns a disabled rule that would send some of what is missing.
-func sleeping(routes []*route, missing []sample) (*route, error) {
+func disabledRule(routes []*route, missing []sample) (*route, error) {
 	for _, r := range oursFirst(routes) {
-		if r.enabled() || r.pattern() == "" || !r.tellsNobodyElse() {
+		if r.enabled() || r.pattern() == "" || !r.mayBeWidened() {
 			continue
 		}
 		left, err := unmatched([]string{r.pattern()}, missing)
@@ -81,9 +81,9 @@ func sleeping(routes []*route, missing []sample) (*route, error) {
 }
 
 // changeable returns a rule that may ask for more.
-func changeable(routes []*route) *route {
+func enabledRule(routes []*route) *route {
 	for _, r := range oursFirst(routes) {
-		if r.enabled() && r.pattern() != "" && r.tellsNobodyElse() {
+		if r.enabled() && r.pattern() != "" && r.mayBeWidened() {
 			return r
 		}
 	}
