@@ -120,6 +120,35 @@ with httpx.stream("GET", url, headers={**headers, "Accept": "text/event-stream"}
 	}
 }
 
+// TestJavaFollowsAndReadsErrors: its HttpClient asks for HTTP/2 by an Upgrade over plain
+// connections, and guesses the charset of a body by its header.
+func TestJavaFollowsAndReadsErrors(t *testing.T) {
+	cachetest.SkipShort(t, "Java")
+	if _, err := exec.LookPath("javac"); err != nil {
+		t.Skip("no JDK (java, javac) is here: Java's HttpClient is not checked")
+	}
+	t.Parallel()
+	for protocol, change := range map[string][]func(*Options){"HTTP_1_1": nil, "HTTP_2": {withTLS(t)}} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, change...)
+			if change != nil {
+				s.url = strings.Replace(s.url, "http:", "https:", 1)
+			}
+			e := succeeded(t, "java", "ada", hostileOutput)
+			s.apply(e)
+			out := runClient(t, environment(s, s.key("ada"), e.ARN), "java", "-XX:TieredStopAtLevel=1", "-Djdk.internal.httpclient.disableHostnameVerification=true", "Client.java")
+			for what, times := range map[string]int{
+				protocol + ` 200 {"success":true`: 2, hostileOutput: 3, "data: ": 2, `431 {"success":false,"error":{"code":"HeadersTooLarge"`: 1,
+			} {
+				if strings.Count(out, what) != times {
+					t.Errorf("not %d times %q in\n%s", times, what, out)
+				}
+			}
+		})
+	}
+}
+
 // TestTypesMadeFromTheContract: what a generator makes of the document compiles in a
 // strict program, and knows what an answer holds.
 func TestTypesMadeFromTheContract(t *testing.T) {

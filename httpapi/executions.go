@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +62,7 @@ func (s *Server) postExecution(x *exchange) error {
 	}
 	created, err := s.options.Cache.Register(x.r.Context(), reg)
 	if err != nil {
-		return err
+		return unregistered(err)
 	}
 	status := http.StatusOK
 	if created {
@@ -70,6 +71,15 @@ func (s *Server) postExecution(x *exchange) error {
 	x.w.Header()["Cache-Control"] = noStore
 	x.send(status, jsonType, registered(reg))
 	return nil
+}
+
+// unregistered is what a registration failed with. One that Redis did not confirm may
+// be stored all the same, so the caller has to know that the same again does no harm.
+func unregistered(err error) error {
+	if errors.Is(err, cache.ErrOwnerConflict) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return unavailable("Redis did not confirm the registration, which may be stored all the same; send the same again: that is safe, and answered with 200 or 201 once it is confirmed", err)
 }
 
 func (b *registration) check() (cache.Registration, error) {

@@ -2,10 +2,16 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/cachetest"
 )
 
 // TestRegistrationOfAMachineThatIsNotOurs is refused: its events are ignored, so the
@@ -37,5 +43,48 @@ func TestRegistrationOfAMachineThatIsNotOurs(t *testing.T) {
 				t.Errorf("it does not say why: %s", got.body)
 			}
 		})
+	}
+}
+
+// TestARegistrationThatIsNotConfirmedMayBeSentAgain: a replica is demanded that is not
+// there, so that the registration is stored and not confirmed. The answer says what to
+// do, and that succeeds as soon as the replica is there.
+func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
+	cachetest.SkipShort(t, "Redis with a replica")
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	strict, err := cache.Open(cache.Options{
+		URL: redis.URL(), Prefix: "sc", ReplicaAcks: 1, Retention: time.Hour, KeyPepper: []byte(pepper),
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = strict.Close() })
+	s := newServiceOn(t, redis.URL(), func(o *Options) { o.Cache = strict })
+	generate := s.key("generate", scope(cache.ScopeRegister))
+	register := func(owner string) answer {
+		return s.askOnce("POST", "/v1/executions", generate, jsonBody(fmt.Sprintf(`{"executionArn":%q,"owner":%q}`, machine+"x", owner)))
+	}
+	cachetest.Eventually(t, "the registration is stored, which is the control", func() bool {
+		got := register("ada")
+		if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "send the same again: that is safe") {
+			t.Errorf("%d %v %s", got.status, got.header, got.body)
+		}
+		_, err := s.cache.Get(t.Context(), arn(t, "x"))
+		return err == nil
+	})
+	host, port, _ := net.SplitHostPort(redis.Addr)
+	cachetest.Redis(t, "--replicaof", host, port)
+	var again answer
+	cachetest.Eventually(t, "the same again is confirmed", func() bool {
+		again = register("ada")
+		return again.status != 503
+	})
+	if again.status != 200 { // 201 would say that it was not stored
+		t.Errorf("the same again: %d %s", again.status, again.body)
+	}
+	if got := register("eve"); got.status != 409 {
+		t.Errorf("another owner: %d %s", got.status, got.body)
 	}
 }

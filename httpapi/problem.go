@@ -156,9 +156,6 @@ func (p *problem) writeHeaders(h http.Header) {
 	if p.status == http.StatusUnauthorized {
 		h["Www-Authenticate"] = p.challenge()
 	}
-	if p.status == http.StatusRequestHeaderFieldsTooLarge {
-		h["Connection"] = closing // as net/http does with what is larger still
-	}
 	if p.allow != nil {
 		h["Allow"] = []string{strings.Join(p.allow, ", ")}
 	}

@@ -179,6 +179,11 @@ func (x *exchange) fail(err error) {
 		return // too late to say anything else
 	}
 	p.writeHeaders(x.w.Header())
+	if p.status == http.StatusRequestHeaderFieldsTooLarge && !x.shared() {
+		// As net/http does with what is larger still. Over HTTP/2 it would end what others
+		// ask for over the connection, and Java's client loses the answer itself.
+		x.w.Header()["Connection"] = closing
+	}
 	x.refuse(p)
 }
 
