@@ -13,73 +13,73 @@ import (
 	"statuscache/cache/outage"
 )
 
-// Known is what the cache knows, as far as an audit compares it.
+// Known is what an audit reads of the cache.
 type Known interface {
 	// Versions returns the version of each execution, empty where nothing is known.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
-	// Running calls f with the executions of a state machine that run.
+	// Running calls f with the executions of a state machine that run, page by page.
 	Running(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
-	// Doubt has Step Functions be asked about executions.
+	// Doubt puts executions on the worklist of the audit.
 	Doubt(ctx context.Context, arns []cache.ARN) error
-	// DropGhosts takes executions without a record out of the indexes.
+	// DropGhosts removes executions that have no record (orphans) from the indexes.
 	DropGhosts(ctx context.Context, arns []cache.ARN)
 }
 
-// Sweeps are whose turn it is to compare which state machine.
+// Sweeps says which process sweeps which state machine, and when.
 type Sweeps interface {
 	ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*cache.Sweep, error)
 	ExtendSweep(ctx context.Context, machine string, d time.Duration) error
 	EndSweep(ctx context.Context, s *cache.Sweep, now cache.Audited, d time.Duration) error
-	// FailSweep says why a sweep did not come to its end.
+	// FailSweep stores why a sweep failed.
 	FailSweep(ctx context.Context, s *cache.Sweep, problem string, d time.Duration) error
 }
 
-// Lister is Step Functions, as far as it lists executions.
+// Lister lists executions. StepFunctions implements it.
 type Lister interface {
 	List(ctx context.Context, q ListQuery, why Reason) (ListPage, error)
 }
 
-// AuditorOptions say what an Auditor compares.
+// AuditorOptions configure an Auditor.
 type AuditorOptions struct {
 	Cache     Applier
 	Worklists Worklists
 	Known     Known
 	Sweeps    Sweeps
-	// Learning reports whether the records of a state machine may have been lost since
-	// a sweep that began then.
+	// Learning reports whether records of a state machine may have been lost since a
+	// sweep that began at this time.
 	Learning  func(swept time.Time) bool
 	States    Describer
 	Lister    Lister
-	Describes Budget   // nil: nothing may be described, so nothing is repaired
+	Describes Budget   // of DescribeExecution; nil: no calls are made, so nothing is repaired
 	Listings  Budget   // of ListExecutions
 	Machines  []string // ARNs of the state machines to compare
 	Every     time.Duration
-	Retention time.Duration // for which stopped executions are kept
+	Retention time.Duration // how long stopped executions are kept
 	Owners    bool          // whether the input may name an owner
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }
 
-// Auditor compares the cache with Step Functions, because events get lost. At each
-// sweep the executions of a state machine are listed; what differs in two sweeps,
-// one after the other, is described and merged like any event. That costs a few
-// calls a minute however many poll.
+// Auditor compares the cache with Step Functions, because events get lost. Each sweep
+// lists the executions of a state machine. An execution that differs in two sweeps in a
+// row is a mismatch: it is described and merged like an event. This costs a few calls a
+// minute, however many clients poll.
 //
-// All processes share the work: whoever claims a state machine sweeps it, whoever
-// claims an execution that is in doubt describes it.
+// The processes share the work: one claims a state machine and sweeps it, one claims a
+// mismatch and describes it.
 type Auditor struct {
 	options AuditorOptions
 	worker  *worker
 	metrics *auditMetrics
-	failed  *outage.Part // to sweep
+	failed  *outage.Part // of sweeps
 }
 
 const (
 	sweepLease = 2 * time.Minute // extended with each page
-	sweepLook  = time.Second     // between two looks whether a sweep is due
+	sweepLook  = time.Second     // between two checks whether a sweep is due
 
-	// ghostAge is how old an execution must be before it is believed that Step
-	// Functions does not know it: its answers are a little behind.
+	// orphanAge is the least age of an execution that Step Functions does not know before
+	// it counts as an orphan: Step Functions lags a little behind.
 	orphanAge = 15 * time.Minute
 )
 
@@ -100,14 +100,14 @@ func (a *Auditor) Run(ctx context.Context) error {
 	if len(a.options.Machines) > 0 {
 		g.Go(func() error { return a.sweepAll(ctx) })
 	}
-	g.Go(func() error { // with nothing to do, too: the end of a part is the end of all
+	g.Go(func() error { // also with nothing to do: the end of one part is the end of all
 		<-ctx.Done()
 		return nil
 	})
 	return g.Wait()
 }
 
-// sweepAll sweeps whatever is due until ctx ends.
+// sweepAll sweeps each state machine when it is due, until ctx ends.
 func (a *Auditor) sweepAll(ctx context.Context) error {
 	for ctx.Err() == nil {
 		s, err := a.options.Sweeps.ClaimSweep(ctx, a.options.Machines, sweepLease)
@@ -124,21 +124,21 @@ func (a *Auditor) sweepAll(ctx context.Context) error {
 	return nil
 }
 
-// sweep compares one state machine. Where AWS does not answer, it is due again
-// when that is likely to be over.
+// sweep compares one state machine. Where AWS does not answer, the sweep is due again
+// when AWS is likely to answer.
 func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	x := newComparison(a, s)
 	err := x.run(ctx)
 	if err == nil {
 		a.metrics.sweeps.WithLabelValues("complete").Inc()
-		// In this order: who deals with a doubt looks at what is remembered of it.
+		// First the result: handle reads what the sweep stored of a mismatch.
 		if err := a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every); err != nil {
 			return err
 		}
 		return a.requestDescribe(ctx, x.again)
 	}
 	if ctx.Err() != nil {
-		// Ending; whoever looks next begins anew.
+		// The process is stopping. The next process starts this sweep again.
 		return a.options.Sweeps.ExtendSweep(context.WithoutCancel(ctx), s.Machine, 0)
 	}
 	a.metrics.sweeps.WithLabelValues("failed").Inc()
@@ -146,7 +146,7 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(again, budget.wait)
 	}
-	for _, problem := range []error{ErrUnknown, ErrDenied} { // which last; others are passing
+	for _, problem := range []error{ErrUnknown, ErrDenied} { // these last; others pass
 		if errors.Is(err, problem) {
 			return errors.Join(err, a.options.Sweeps.FailSweep(ctx, s, problem.Error(), again))
 		}
@@ -154,7 +154,7 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
 }
 
-// deal settles a doubt; it implements inquirer.deal.
+// handle describes one mismatch and merges the answer; it implements worker.handle.
 func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
 	if overtaken(due) {
 		return settled, nil
@@ -170,7 +170,7 @@ func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, err
 		return jitter(2 * max(budget.wait, workRetry)), err
 	case errors.Is(err, ErrUnknown):
 		return a.removeOrphan(ctx, due)
-	case err != nil: // the next sweep doubts it again
+	case err != nil: // the next sweep finds it again
 		return settled, err
 	}
 	e.ReceivedAt = time.Now()
@@ -184,20 +184,20 @@ func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, err
 	return settled, nil
 }
 
-// overtaken reports whether an event has come for a doubt meanwhile, so that it is
-// left to the next sweep, or to who fetches its output.
+// overtaken reports whether an event has arrived since the mismatch was found. Then the
+// next sweep decides, or the Hydrator fetches the output.
 func overtaken(due cache.Due) bool {
 	return due.Record != nil && (due.Age < due.Waited || due.Exact.AwaitsOutput() ||
 		due.Listed != "" && due.Exact.SameOrLaterState(due.Listed))
 }
 
-// ghost removes an execution that Step Functions does not know.
+// removeOrphan removes an execution that Step Functions does not know.
 func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duration, error) {
 	if due.Record == nil || due.Record.Terminal {
 		return settled, nil
 	}
 	age, least := due.Now.Sub(due.Record.StartDate), orphanAge
-	if due.Exact == cache.Unobserved { // a date that was told proves nothing
+	if due.Exact == cache.Unobserved { // the date is the client's and proves nothing
 		age, least = due.Age, registeredFor
 	}
 	if age < least {

@@ -15,7 +15,7 @@ import (
 
 const auditedMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
 
-// listing is a Step Functions that lists what it is told, and a cache to compare.
+// listing is a Step Functions with a fixed list, and a cache to compare.
 type listing struct {
 	*memory
 	listed    []cache.Execution // the latest start first
@@ -187,7 +187,7 @@ func TestAuditFinds(t *testing.T) {
 					t.Errorf("described after one sweep: %v", states.described)
 				}
 				if _, mismatched := l.doubts[arn]; mismatched != test.described || mismatched != l.audited.ConfirmedUntil.Before(start.Add(-listingLag)) {
-					t.Errorf("doubted: %v, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
+					t.Errorf("mismatches: %v, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
 				}
 				states := auditing(t, l, 3*time.Minute)
 				if got := slices.Contains(states.described, arn); got != test.described || len(states.described) > 1 {
@@ -198,7 +198,7 @@ func TestAuditFinds(t *testing.T) {
 					t.Errorf("known is %s, want %s", l.known[arn].exact, want)
 				}
 				if len(l.doubts) > 0 || l.audited.ConfirmedUntil.Before(start) {
-					t.Errorf("in the end %v are doubted, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
+					t.Errorf("in the end %v are mismatches, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
 				}
 			})
 		})
@@ -216,9 +216,9 @@ func is(name string, status cache.Status, redrives int) func(time.Time) cache.Ex
 	}
 }
 
-// TestGhosts: what Step Functions does not know is removed, unless it may be about to
+// TestOrphans: what Step Functions does not know is removed, unless it may be about to
 // start.
-func TestGhosts(t *testing.T) {
+func TestOrphans(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range clocksOff {
 		synctest.Test(t, func(t *testing.T) {

@@ -6,18 +6,19 @@ import (
 	"statuscache/cache"
 )
 
-// repair is what an audit has put right.
+// repair is what kind of error an audit has corrected.
 type repair string
 
 const (
-	repairedUnknown repair = "unknown" // no event had come at all
+	repairedUnknown repair = "unknown" // no event had arrived
 	repairedEnd     repair = "end"     // it had ended
 	repairedRedrive repair = "redrive" // it had been started again
-	repairedRun     repair = "run"     // it runs, and only a registration was known, or an earlier execution of the name
+	repairedRun     repair = "run"     // it runs; only a registration or an earlier execution of the name was known
 	repairedOrphan  repair = "ghost"   // there is no such execution
 )
 
-// kindOf returns what was missed where a version was known and e is the truth.
+// kindOf returns what was wrong: known is the version in the cache, e the state at Step
+// Functions.
 func kindOf(known cache.Version, e *cache.Execution) repair {
 	switch {
 	case known == "":
@@ -30,7 +31,7 @@ func kindOf(known cache.Version, e *cache.Execution) repair {
 	return repairedRun
 }
 
-// auditMetrics are the service's honesty: how often it was wrong and found out.
+// auditMetrics count how often the cache was wrong, and the sweeps that find it out.
 type auditMetrics struct {
 	repairs *prometheus.CounterVec
 	sweeps  *prometheus.CounterVec

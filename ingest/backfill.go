@@ -12,7 +12,7 @@ import (
 	"statuscache/cache"
 )
 
-// Versions tells what is known of executions.
+// Versions reads which versions the cache has.
 type Versions interface {
 	// Versions returns the version of each execution, empty where nothing is known.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
@@ -23,20 +23,20 @@ type Clock interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// Checkpoints remember where work goes on that was interrupted.
+// Checkpoints store how far interrupted work has come.
 type Checkpoints interface {
 	Checkpoint(ctx context.Context, name string) (string, error)
 	SaveCheckpoint(ctx context.Context, name, place string) error
 }
 
-// Backfill learns the executions of a state machine that began in a range of time
-// from Step Functions itself. Run again, it goes on where it ended, and what is
-// known already costs no more than its place in a list.
+// Backfill reads the executions of a state machine that began in a range of time from
+// Step Functions. A second run resumes where the first one ended. An execution that is
+// known already costs no call.
 type Backfill struct {
 	Cache       Applier
 	Known       Versions
 	Clock       Clock
-	Checkpoints Checkpoints // nil: always from the beginning
+	Checkpoints Checkpoints // nil: start at the beginning
 	States      Describer
 	Lister      Lister
 	Describes   Budget
@@ -52,25 +52,26 @@ type Backfill struct {
 	report func(BackfillProgress)
 }
 
-// BackfillProgress is how far a Backfill has come. It goes from the latest start to
-// the earliest.
+// BackfillProgress is how far a Backfill has come. It works from the latest start to the
+// earliest.
 type BackfillProgress struct {
-	Resumed   bool      `json:"resumed"`         // it goes on where an earlier one ended
+	Resumed   bool      `json:"resumed"`         // it resumed where an earlier one ended
 	Listed    int       `json:"listed"`          // executions in the range so far
-	Known     int       `json:"known"`           // of these, that were known as they are
-	Learnt    int       `json:"learnt"`          // that are known better now
-	Expired   int       `json:"expired"`         // that ended so long ago that they are not kept
-	Failed    int       `json:"failed"`          // that could not be learnt
+	Known     int       `json:"known"`           // of these, already known in this state
+	Learnt    int       `json:"learnt"`          // of these, new or newer than what was known
+	Expired   int       `json:"expired"`         // of these, ended longer ago than RETENTION
+	Failed    int       `json:"failed"`          // of these, could not be learnt
 	Described int       `json:"described"`       // calls of DescribeExecution
-	At        time.Time `json:"at"`              // the start that it has come to
-	Error     string    `json:"error,omitempty"` // why the latest failed
+	At        time.Time `json:"at"`              // the start it has come to
+	Error     string    `json:"error,omitempty"` // of the latest that failed
 }
 
-// Describes of one Backfill under way or booked.
+// backfillAtOnce is how many DescribeExecution calls are under way or booked.
 const backfillAtOnce = 8
 
-// Run fills until all is done or ctx ends, and calls tell after each execution or
-// page. What fails alone is counted; the error is about what kept it from going on.
+// Run fills the cache until all is done or ctx ends. It calls report after each
+// execution or page. An execution that fails alone is counted; the error is one that
+// stopped the run.
 func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (BackfillProgress, error) {
 	b.report, b.done = report, BackfillProgress{At: b.Until}
 	name := fmt.Sprintf("%s %d %d", b.Machine, b.Since.UnixMilli(), b.Until.UnixMilli())
@@ -86,7 +87,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 	for {
 		page, err := b.list(ctx, q)
 		if err != nil && q.After != "" && b.done.Listed == 0 && ctx.Err() == nil {
-			q.After, b.done.Resumed = "", false // the place is not good any more
+			q.After, b.done.Resumed = "", false // the checkpoint has expired
 			continue
 		}
 		if err == nil {
@@ -99,7 +100,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 		if q.After = page.Next; last >= 0 && page.Executions[last].StartDate.Before(b.Since) {
 			q.After = ""
 		}
-		if b.Checkpoints != nil && b.done.Failed == 0 { // else what failed is to be tried again
+		if b.Checkpoints != nil && b.done.Failed == 0 { // else the next run must try what failed
 			if err := b.Checkpoints.SaveCheckpoint(ctx, name, q.After); err != nil {
 				return b.done, err
 			}
@@ -110,7 +111,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 	}
 }
 
-// progress changes it and tells.
+// progress changes the progress and reports it.
 func (b *Backfill) progress(change func(*BackfillProgress)) BackfillProgress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,7 +128,7 @@ func (b *Backfill) list(ctx context.Context, q ListQuery) (page ListPage, err er
 	return page, err
 }
 
-// patiently makes a call when the budget lets it, however long that takes.
+// whenAllowed makes a call when the budget allows it, however long that takes.
 func whenAllowed(ctx context.Context, budget Budget, call func(context.Context) error) error {
 	for {
 		err := paced(ctx, budget, call)
@@ -141,7 +142,8 @@ func whenAllowed(ctx context.Context, budget Budget, call func(context.Context) 
 	}
 }
 
-// fill learns those of a page that are in the range and not known as they are.
+// fill learns the executions of a page that are in the range and not known in this
+// state.
 func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 	var inRange []cache.Execution
 	var arns []cache.ARN
@@ -182,9 +184,10 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 	return g.Wait()
 }
 
-// learn describes an execution and merges what that tells. Its error is about all.
+// learn describes an execution and merges the answer. Its error is one that stops the
+// run.
 func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
-	if e.Terminal() || b.Owners { // else the list tells all that there is to tell
+	if e.Terminal() || b.Owners { // else the list holds everything
 		arn := e.ARN
 		err := whenAllowed(ctx, b.Describes, func(ctx context.Context) (err error) {
 			e, err = b.States.Describe(ctx, arn, ToBackfill)

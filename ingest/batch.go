@@ -9,21 +9,21 @@ import (
 	"statuscache/cache"
 )
 
-// batch is what became of the messages of one receive so far.
+// batch is the messages of one receive, as far as they are handled.
 type batch struct {
-	pending  []received // to be merged
-	finished []Message  // to be deleted
+	pending  []received // to merge
+	finished []Message  // to delete
 }
 
-// received is a message with what it tells.
+// received is a message and its events.
 type received struct {
 	message Message
 	events  []cache.Execution
-	partly  bool // some of it cannot be read, so it is never deleted
+	partly  bool // some of it cannot be decoded, so it is never deleted
 }
 
-// decode sorts messages. What will never make sense is in neither list: it is
-// left to the redrive policy of the queue.
+// decode sorts messages. An undecodable message is in neither list: it is left to the
+// redrive policy of the queue.
 func (c *Consumer) decode(messages []Message) *batch {
 	b, now := &batch{}, time.Now()
 	for _, m := range messages {
@@ -63,7 +63,7 @@ func (c *Consumer) ours(arn cache.ARN) bool {
 	return len(c.options.StateMachines) == 0 || slices.ContainsFunc(c.options.StateMachines, arn.BelongsTo)
 }
 
-// onceSet remembers the latest few thousand names it was asked about.
+// onceSet remembers the latest few thousand names.
 type onceSet struct {
 	mu   sync.Mutex
 	seen map[string]struct{}
@@ -73,6 +73,7 @@ const onceSetSize = 10_000
 
 func newOnceSet() *onceSet { return &onceSet{seen: map[string]struct{}{}} }
 
+// first reports whether a name is new.
 func (s *onceSet) first(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,43 +11,43 @@ import (
 
 // How far back a comparison looks.
 const (
-	// listingLag is how far Step Functions may be behind in what it lists.
+	// listingLag is how far ListExecutions may lag behind.
 	listingLag = 10 * time.Second
-	// overlap is how long before the sweep before the executions began that are
+	// overlap is how long before the previous sweep an execution may have begun to be
 	// listed again.
 	overlap = time.Minute
-	// firstLook is what is listed of executions that may have ended where nothing
-	// was compared before.
+	// firstLook is how far back ended executions are listed where nothing was compared
+	// before.
 	firstLook = 5 * time.Minute
-	// doubtFor is how long an execution is in doubt that is not listed any more.
+	// mismatchFor is how long a mismatch is kept that is not listed any more.
 	mismatchFor = 24 * time.Hour
-	// registeredFor is how long an execution may be registered and not start.
+	// registeredFor is how long an execution may be registered without starting.
 	registeredFor = 24 * time.Hour
 	// redriveWindow is how long after its end an execution can be redriven.
 	redriveWindow = 14 * 24 * time.Hour
-	// redrivenPages is how many pages of redriven executions are looked at, those
-	// that began last: a redrive comes soon after the failure, mostly.
+	// redrivenPages is how many pages of redriven executions are read, latest start first:
+	// a redrive mostly comes soon after the failure.
 	redrivenPages = 2
 )
 
-// comparison is what one sweep finds out about a state machine. Three lists tell all
-// that can have been missed:
+// comparison is one sweep of a state machine. Three lists show what events may have been
+// lost:
 //
-//   - what runs: executions of which nothing is known, those that were redriven, and,
-//     since what runs only here has ended, lost ends, however old the execution is;
-//   - what began since the sweep before, ended or not: executions that came and went
-//     without a word between two sweeps;
-//   - what was redriven: redrives that began and ended between two sweeps.
+//   - executions that run: it shows unknown executions, redrives, and lost ends, however
+//     old the execution is: what runs only in the cache has ended;
+//   - executions that began since the previous sweep, ended or not: it shows those that
+//     began and ended between two sweeps;
+//   - redriven executions: it shows redrives that began and ended between two sweeps.
 type comparison struct {
 	auditor  *Auditor
 	sweep    *cache.Sweep
-	learning bool      // nothing here can be trusted to be whole: what is listed is believed at once
-	since    time.Time // what has ended and began before was looked at by other sweeps
+	learning bool      // records may be missing here, so a listed execution is merged at once
+	since    time.Time // ended executions that began before were compared by earlier sweeps
 
 	runs     map[cache.ARN]struct{} // as Step Functions lists
 	compared map[cache.ARN]struct{}
 	differs  map[cache.ARN]cache.Doubt
-	again    []cache.ARN // differed in the sweep before, too
+	again    []cache.ARN // differed in the previous sweep as well
 }
 
 func newComparison(a *Auditor, s *cache.Sweep) *comparison {
@@ -81,8 +81,8 @@ func (x *comparison) run(ctx context.Context) error {
 	return err
 }
 
-// list compares what is listed, page by page, until executions began before since,
-// or so many pages were seen; 0 is no limit.
+// list compares page after page of a list, until executions began before since or the
+// number of pages is reached; 0 is no limit.
 func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pages int) error {
 	q.Machine = x.sweep.Machine
 	for n := 1; ; n++ {
@@ -104,7 +104,7 @@ func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pag
 	}
 }
 
-// compare finds those of which an earlier state is known here than is listed.
+// compare finds executions whose state in the cache is earlier than the listed one.
 func (x *comparison) compare(ctx context.Context, listed []cache.Execution) error {
 	arns := make([]cache.ARN, len(listed))
 	for i, e := range listed {
@@ -124,8 +124,8 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
-		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // it was looked at; it may be erased
-		case x.learning && !e.Terminal(): // a list tells all that there is to tell
+		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // an earlier sweep compared it; it may have been erased
+		case x.learning && !e.Terminal(): // the list holds everything about a running execution
 			e.OwnerLeftOut = x.auditor.options.Owners
 			e.ReceivedAt = time.Now()
 			believed = append(believed, e)
@@ -136,8 +136,8 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	return x.auditor.believe(ctx, believed)
 }
 
-// runsOnlyHere finds executions that have ended unheard of: they run as far as is
-// known here, and are not listed among those that run.
+// runsOnlyHere finds executions whose end was lost: they run in the cache and are not
+// listed as running.
 func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started []time.Time) error {
 	var missing []cache.ARN
 	var since []time.Time
@@ -164,8 +164,8 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 	return nil
 }
 
-// carryOn compares what differed in the sweep before and is not listed any more,
-// because others began since, with what was listed then.
+// carryOn compares mismatches of the previous sweep that are not listed any more,
+// because newer executions fill the pages, with what was listed then.
 func (x *comparison) carryOn(ctx context.Context) error {
 	var arns []cache.ARN
 	for arn, d := range x.sweep.Doubts {
@@ -187,8 +187,8 @@ func (x *comparison) carryOn(ctx context.Context) error {
 	return nil
 }
 
-// differ notes an execution and what was listed of it. One that differed in the sweep
-// before as well, or that certainly is missing, is to be asked about.
+// differ notes a difference and what was listed. A difference for the second time, or
+// one while records are being learnt, is a mismatch to describe.
 func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	if _, noted := x.differs[arn]; noted {
 		return
@@ -207,8 +207,8 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	}
 }
 
-// result is what the sweep amounts to: all that is listed is known up to when the
-// oldest difference was not there yet.
+// result sums up the sweep. Everything listed is confirmed up to the time before the
+// oldest difference.
 func (x *comparison) result() cache.Audited {
 	now := cache.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Doubts: len(x.differs)}
 	first := true
@@ -221,14 +221,14 @@ func (x *comparison) result() cache.Audited {
 		now.ConfirmedUntil = now.Oldest
 	}
 	if before := x.sweep.Before.ConfirmedUntil; now.ConfirmedUntil.Before(before) && !x.learning {
-		now.ConfirmedUntil = before // it was, and doubts that came later do not change that
+		now.ConfirmedUntil = before // later differences do not change what was confirmed
 	}
 	x.sweep.Doubts = x.differs
 	return now
 }
 
-// listed makes a call to ListExecutions within the budget, and keeps the sweep. It gives
-// up when AWS has throttled it for long.
+// listed makes a ListExecutions call within the budget and extends the lease of the
+// sweep. It fails when AWS has throttled it for long.
 func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
 	for begun := time.Now(); ; {
 		if err := a.options.Sweeps.ExtendSweep(ctx, machine, sweepLease); err != nil {
@@ -245,7 +245,7 @@ func (a *Auditor) listed(ctx context.Context, machine string, call func(context.
 	}
 }
 
-// doubt has executions described, by whichever process comes first.
+// requestDescribe puts mismatches on the worklist, for any process.
 func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 	if len(arns) == 0 || a.options.Describes == nil {
 		return nil
@@ -254,7 +254,7 @@ func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 	return a.options.Known.Doubt(ctx, arns)
 }
 
-// believe merges what was listed.
+// believe merges listed executions.
 func (a *Auditor) believe(ctx context.Context, listed []cache.Execution) error {
 	const together = 100
 	for len(listed) > 0 {

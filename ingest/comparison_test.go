@@ -103,7 +103,7 @@ var sweptAt = time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC)
 
 // TestAuditLeavesAloneWhatIsNotKept: a page of a list reaches back as far as Step
 // Functions remembers, which is longer than records are kept. What has expired here
-// would be in doubt, and described, for ever.
+// would be a mismatch, and described, for ever.
 func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
 	t.Parallel()
 	w := &auditWorld{page: 1000, listed: []cache.Execution{
@@ -147,9 +147,9 @@ func TestConfirmedIsNotAheadOfTheListing(t *testing.T) {
 	}
 }
 
-// TestADoubtIsCarriedOn: what differed once is asked about in the next sweep, though
+// TestAMismatchIsCarriedOn: what differed once is asked about in the next sweep, though
 // others began since and it is not listed any more.
-func TestADoubtIsCarriedOn(t *testing.T) {
+func TestAMismatchIsCarriedOn(t *testing.T) {
 	t.Parallel()
 	missed := listedSuccess(t, "a-missed", sweptAt.Add(-4*time.Minute))
 	w := &auditWorld{page: 1, listed: []cache.Execution{missed}, known: map[cache.ARN]cache.Version{}}
@@ -158,18 +158,18 @@ func TestADoubtIsCarriedOn(t *testing.T) {
 	w.listed = nil // beyond the look back of the next
 	next := &cache.Sweep{Begun: sweptAt.Add(5 * time.Minute), Before: first, Doubts: s.Doubts}
 	if second := sweepOnce(t, w, next); second.Doubts != 1 || len(w.mismatched) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
-		t.Errorf("%d doubts, %d asked about, confirmed until %v", second.Doubts, len(w.mismatched), second.ConfirmedUntil)
+		t.Errorf("%d mismatches, %d described, confirmed until %v", second.Doubts, len(w.mismatched), second.ConfirmedUntil)
 	}
 	w.known[missed.ARN] = missed.Version()
 	last := &cache.Sweep{Begun: sweptAt.Add(10 * time.Minute), Before: first, Doubts: next.Doubts}
 	if third := sweepOnce(t, w, last); third.Doubts != 0 {
-		t.Errorf("%d doubts about what is known", third.Doubts)
+		t.Errorf("%d mismatches of what is known", third.Doubts)
 	}
 }
 
-// TestADoubtThatEndedStays: an execution of which nothing is known ran in one sweep and
+// TestAMismatchThatEndedStays: an execution of which nothing is known ran in one sweep and
 // had ended in the next, which looks less far back.
-func TestADoubtThatEndedStays(t *testing.T) {
+func TestAMismatchThatEndedStays(t *testing.T) {
 	t.Parallel()
 	ended := listedSuccess(t, "a-missed", sweptAt.Add(-3*time.Minute))
 	runs := ended
@@ -180,7 +180,7 @@ func TestADoubtThatEndedStays(t *testing.T) {
 	w.listed = []cache.Execution{ended}
 	next := &cache.Sweep{Begun: sweptAt.Add(time.Minute), Before: before, Doubts: s.Doubts}
 	if got := sweepOnce(t, w, next); got.Doubts != 1 || len(w.mismatched) != 1 {
-		t.Errorf("%d doubts, %d asked about", got.Doubts, len(w.mismatched))
+		t.Errorf("%d mismatches, %d described", got.Doubts, len(w.mismatched))
 	}
 }
 
@@ -191,6 +191,6 @@ func TestAuditDoesNotUndoAnErasure(t *testing.T) {
 	w := &auditWorld{page: 1000, listed: []cache.Execution{listedSuccess(t, "a-erased", sweptAt.Add(-time.Hour))}}
 	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
 	if got := sweepOnce(t, w, s); got.Doubts != 0 {
-		t.Error("it is in doubt")
+		t.Error("it is a mismatch")
 	}
 }

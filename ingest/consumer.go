@@ -20,64 +20,65 @@ type Message struct {
 	Receipt  string // of this delivery
 	Body     string
 	Damaged  bool // the body is not the one that was sent
-	Receives int  // deliveries so far, with this one; 0: not told
+	Receives int  // deliveries so far, this one included; 0: not known
 }
 
-// Queue is where messages come from. Its methods are called concurrently.
+// Queue is where messages come from. It must be safe for concurrent use.
 type Queue interface {
-	// Receive waits for messages, for pollWait at most. Called off, it may swallow some.
+	// Receive waits for messages, for pollWait at most. A receive that is canceled may
+	// lose messages until their visibility ends.
 	Receive(ctx context.Context) ([]Message, error)
-	// Delete removes messages and returns those that are still there.
+	// Delete removes messages and returns those that are not removed.
 	Delete(ctx context.Context, batch []Message) (left []Message, err error)
-	// ExtendVisibility keeps messages from being delivered again for d from now.
+	// ExtendVisibility hides messages from other receivers for d from now.
 	ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error
-	// Waiting returns about how many messages could be received now.
+	// Waiting returns about how many messages can be received now.
 	Waiting(ctx context.Context) (int, error)
 }
 
-// Applier merges what was observed.
+// Applier merges observations into the cache.
 type Applier interface {
 	Apply(ctx context.Context, batch []cache.Execution) []cache.Outcome
-	// Ping returns nil if observations would be taken now.
+	// Ping returns nil if the cache accepts observations now.
 	Ping(ctx context.Context) error
 }
 
 // How messages are received and held.
 const (
-	receivers = 8 // batches in hand at once
+	receivers = 8 // batches in flight
 
 	// Visibility is how long a received message is hidden from other receivers.
-	// It is renewed while the message is in hand.
+	// It is renewed while the message is in flight.
 	Visibility      = 30 * time.Second
 	visibilityRenew = Visibility / 3
 
-	// DrainLimit is how long Run goes on where Options leave it open: for receives to
-	// end, and for what is in hand.
+	// DrainLimit is how long Run may take to stop, if Options do not say: for receives to
+	// end, and to finish messages in flight.
 	DrainLimit      = 10 * time.Second
-	queueCallLimit  = 5 * time.Second // each but a receive
+	queueCallLimit  = 5 * time.Second // each call except Receive
 	minRetryPause   = 100 * time.Millisecond
 	maxRetryPause   = 5 * time.Second
 	maxReceivePause = 20 * time.Second
 	giveBackAfter   = 5    // attempts, if others succeed meanwhile
-	giveBackAlone   = 1000 // attempts, about an hour, if none does: others must have their turn
+	giveBackAlone   = 1000 // attempts, about an hour, if none succeeds: other messages must get their turn
 	deleteAttempts  = 3
 )
 
-// Options say what a Consumer works on.
+// Options configure a Consumer.
 type Options struct {
 	Queue         Queue
 	Cache         Applier
 	Owner         OwnerPath
 	StateMachines []string      // ARNs of ours; empty: all
-	Runs          Runs          // what is known of runs, for events without a start date; nil: these cannot be read
-	LeftOut       func()        // called when an event left out what is to be asked for; nil: nobody cares
-	DrainLimit    time.Duration // how long Run goes on when it is told to end; 0: DrainLimit
+	Runs          Runs          // dates events without a start date; nil: these are undecodable
+	LeftOut       func()        // called when an event left out an output or owner that must be fetched; may be nil
+	DrainLimit    time.Duration // how long Run may take to stop; 0: DrainLimit
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 }
 
-// Consumer moves events from a queue into the cache. The life of a message is
-// described at the package.
+// Consumer moves events from a queue into the cache. The package comment describes the
+// life of a message.
 type Consumer struct {
 	options Options
 	decoder Decoder
@@ -88,12 +89,12 @@ type Consumer struct {
 
 	decoded, stored, deleted majority // by message
 
-	unfinished inFlight // when Run is told to end
+	unfinished inFlight // when Run stops
 
-	draining  chan struct{} // closed when no receive is to begin any more
+	draining  chan struct{} // closed when no more receives may begin
 	drain     sync.Once
-	confirmed atomic.Int64 // counts what the cache confirmed, whoever asked
-	arrived   atomic.Int64 // when messages were received last, in ns since 1970
+	confirmed atomic.Int64 // messages that the cache confirmed, of all receivers
+	arrived   atomic.Int64 // when messages were last received, in ns since 1970
 }
 
 // NewConsumer returns a Consumer. Run starts it.
@@ -118,12 +119,12 @@ func NewConsumer(o Options) *Consumer {
 // minute or more, else nil.
 func (c *Consumer) Trouble(part Part) error { return c.outages.trouble(part) }
 
-// Drain has no receive begin any more. Whoever stops a process calls it as early as
-// can be, so that those under way have ended when Run is told to.
+// Drain stops new receives. Call it as soon as the process is to stop, so that receives
+// under way end before the context of Run does.
 func (c *Consumer) Drain() { c.drain.Do(func() { close(c.draining) }) }
 
-// Run consumes until ctx ends, then lets receives end, and finishes and deletes what
-// is in hand, which takes DrainLimit at most. It returns nil.
+// Run consumes until ctx ends. Then it waits for receives, and finishes and deletes
+// messages in flight, for DrainLimit at most. It returns nil.
 func (c *Consumer) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -142,9 +143,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
-// receive takes batches one after the other until ctx ends. A receive under way then,
-// and what is in hand, is finished in the context of work: called off, it could
-// swallow messages (pollWait).
+// receive handles one batch after the other until ctx ends. A receive under way then,
+// and messages in flight, are finished in the context work: a receive that is canceled
+// could lose messages (pollWait).
 func (c *Consumer) receive(ctx, work context.Context) {
 	pause := minRetryPause
 	for c.gate.await(ctx) == nil && !c.drained() {
@@ -176,8 +177,8 @@ func (c *Consumer) drained() bool {
 	}
 }
 
-// handle deals with the messages of one batch until each is confirmed or given
-// back. They are hidden from other receivers meanwhile.
+// handle handles the messages of one batch until each is confirmed or returned to the
+// queue. They are hidden from other receivers meanwhile.
 func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 	b := c.decode(messages)
 	held := &inFlight{messages: messages}
@@ -194,26 +195,26 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 		}
 		attempts++
 		if attempts >= giveBackAfter && c.confirmed.Load() > before || attempts >= giveBackAlone {
-			break // others come through: it is not Redis, it is these
+			break // others succeed: not Redis is at fault, but these
 		}
 		if len(b.pending) == tried {
 			c.gate.suspect()
 		}
 		sleep(ctx, jitter(pause))
-		if c.gate.await(ctx) != nil { // ending; whoever receives them next goes on
+		if c.gate.await(ctx) != nil { // stopping; the next receiver continues
 			c.unfinished.add(b.pending)
 			break
 		}
 	}
 	for _, r := range b.pending {
-		if !r.partly { // else it is counted
+		if !r.partly { // else it is counted already
 			c.metrics.count(resultRetried, 1)
 		}
 	}
 }
 
-// apply has the cache merge what is pending and returns the messages that are to be
-// deleted; what was not confirmed stays pending.
+// apply merges pending messages and returns those to delete. What is not confirmed stays
+// pending.
 func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Message {
 	if err := c.date(ctx, held, b); err != nil {
 		for _, r := range b.pending {
@@ -242,7 +243,7 @@ func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Messag
 		}
 		settled++
 		leftOut = leftOut || verdict == cache.Applied && slices.ContainsFunc(r.events, leavesOut)
-		if !r.partly { // else it is counted, and left to the dead letters
+		if !r.partly { // else it is counted already, and left to the dead-letter queue
 			c.metrics.count(result(verdict), 1)
 			done = append(done, r.message)
 		}
@@ -255,8 +256,8 @@ func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Messag
 	return done
 }
 
-// outcome sums up what became of the events of one message: the best of it, or why it
-// is not confirmed.
+// outcome sums up the outcomes of the events of one message: the best verdict, or why
+// one is not confirmed.
 func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Verdict, err error) {
 	for i, o := range outcomes {
 		switch {
@@ -272,7 +273,8 @@ func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Ver
 	return best, nil
 }
 
-// leavesOut reports whether Step Functions is to be asked for a part of an event.
+// leavesOut reports whether Step Functions must be asked for something that the event
+// left out.
 func leavesOut(e cache.Execution) bool {
 	return e.OwnerLeftOut || e.Completeness == cache.OutputAwaited
 }

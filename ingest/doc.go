@@ -1,4 +1,4 @@
-// Package ingest is how the service learns: it takes status-change events from
+// Package ingest learns the states of executions: it receives status-change events from
 // SQS, makes observations of them and has the cache merge them.
 //
 // # The life of a message
@@ -11,30 +11,49 @@
 //	superseded    as new or newer was known; deleted
 //	expired       older than anything that is kept; deleted
 //	ignored       not ours: another source, detail-type or state machine; deleted
-//	undecodable   will never make sense; left to the queue's redrive policy
+//	undecodable   it cannot be decoded, now or later; left to the queue's redrive policy
 //	retried       not finished; it comes again
 //
-// and statuscache_events_total counts it there. A message that comes twice, late
-// or after its delete is nothing special: the merge is a join.
+// and statuscache_events_total counts it there. A message may come twice, late or after
+// its delete: the merge does not depend on the order of events.
 //
-// While Redis is sick nothing is received, and what is in hand is kept in hand,
-// so that no message uses up its receive count and ends among the dead letters.
+// While Redis fails nothing is received, and messages in flight stay in flight, so that
+// no message uses up its receive count and becomes a dead letter.
 //
-// A message may hold its event in envelopes of SNS or of Pipes, and several events
-// (envelope.go). What keeps events from being learnt for half a minute is a Trouble,
-// by the part that fails (outages.go).
+// # What stands where
 //
-// # What no event tells
+// The Consumer (consumer.go) receives and handles batches: batch.go decodes, inflight.go
+// keeps messages hidden and deletes them, gate.go stops receiving while Redis fails,
+// outages.go and failures.go report what keeps events from being learnt (a Trouble).
+// envelope.go unwraps messages of SNS, Pipes and Lambda, event.go decodes the event,
+// errormessage.go makes one line of an error and its cause, owner.go finds the owner in
+// the input, undated.go handles events without a start date. sqs.go is the queue.
 //
-// The Hydrator asks Step Functions for what an event left out, the Auditor compares
-// what is known with what Step Functions lists and has every difference described that
-// lasts, Backfill fills a cache from there. What they learn is an observation like any
-// other and is merged like one. The Operator looks after the way of the events:
-// it makes queue, rule and archive, finds out what is wrong with them, has archived
-// events sent again, and looks after dead letters.
+// Events get lost, and large ones leave parts out. So the Hydrator (hydrate.go) fetches
+// outputs and owners that events left out, the Auditor (audit.go, comparison.go) compares
+// the cache with what Step Functions lists and describes every lasting difference, and
+// Backfill (backfill.go) fills a cache from Step Functions. stepfunctions.go makes their
+// calls, paced.go keeps them within a budget, worker.go works on the lists of executions
+// to ask about. What they learn is an observation like any other and is merged like one.
+//
+// Package operate sets up and checks the path of the events. Package localaws is a
+// stand-in for AWS, for laptops and tests. Package internal/awscall is what every call to
+// AWS needs; internal/eventpattern matches events as EventBridge does.
+//
+// # A new field of an event
+//
+//  1. event.go: add the field to detail, and copy it in Decoder.execution with a bound on
+//     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe:
+//     what is fetched must equal what is received.
+//  2. testdata/events: give an event the field; TestFixtures compares what is decoded.
+//  3. Package cache: add it to Execution, and write it into the answer. appendBody writes
+//     what every answer has and Redis stores; bodyHash must cover what appendBody does not
+//     write. The merge orders observations by their version alone and needs no change.
+//  4. Package httpapi: describe it in openapi.yaml; add it to the Go client.
+//  5. Package localaws: let the stand-in send it (states_event.go).
 //
 // # What it does not do
 //
-// It decides nothing about who wins (package cache) or who may read (httpapi),
-// and it never logs what a message holds.
+// It does not decide which observation wins (package cache) or who may read (httpapi),
+// and it never logs the payload of a message.
 package ingest

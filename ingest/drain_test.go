@@ -53,7 +53,7 @@ func TestSlowApplyWithoutRenewal(t *testing.T) {
 	})
 }
 
-// TestDrain stops a process while it has messages in hand. Goroutines that it
+// TestDrain stops a process while it has messages in flight. Goroutines that it
 // left behind would be noticed by synctest.
 func TestDrain(t *testing.T) {
 	t.Parallel()
@@ -84,7 +84,7 @@ func TestDrain(t *testing.T) {
 				for q.counts().deliveries < len(bodies) {
 					pass(time.Millisecond)
 				}
-				q.send(statusEvent("later", "RUNNING")) // or it is in hand already
+				q.send(statusEvent("later", "RUNNING")) // or it is in flight already
 				if took := p.stop(); took > max(c.took, pollWait) {
 					t.Errorf("stopped within %v, want %v", took, max(c.took, pollWait))
 				}
@@ -104,8 +104,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestMessagesCrossTheEnd says that messages which come while a process is told to
-// stop are in hand like all others: no receive is called off.
+// TestMessagesCrossTheEnd says that messages which come while a process is
+// stopping are in flight like all others: no receive is called off.
 func TestMessagesCrossTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, drained := range map[string]bool{"stopped": false, "drained before": true} {
@@ -135,7 +135,7 @@ func TestMessagesCrossTheEnd(t *testing.T) {
 				checkDrained(t, q, 1)
 				checkAccounts(t, q, p)
 				if c := q.counts(); c.calledOff != 0 || c.receives != receives {
-					t.Errorf("%d receives were called off, %d began after it was told to end", c.calledOff, c.receives-receives)
+					t.Errorf("%d receives were called off, %d began after it began to stop", c.calledOff, c.receives-receives)
 				}
 			})
 		})

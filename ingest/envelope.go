@@ -12,7 +12,7 @@ import (
 	"statuscache/cache"
 )
 
-// envelope is what an event may be in, any of these:
+// envelope holds the fields of everything that an event may be wrapped in:
 //
 //	EventBridge   source, detail-type and detail
 //	SNS           Type and Message, a text, where it is not delivered raw
@@ -20,8 +20,8 @@ import (
 //	Lambda        Records, an array of such records
 //	none          executionArn and status: a rule's target with InputPath $.detail
 //
-// An array holds several. Nobody checks a signature: the policy of the queue says who
-// may send. What is optional is raw, so that an odd value does not make a good event
+// An array holds several. Signatures are not checked: the policy of the queue says who
+// may send. Optional fields are raw, so that an odd value does not make a good event
 // undecodable.
 type envelope struct {
 	ID         jsontext.Value `json:"id"`
@@ -43,10 +43,10 @@ type envelope struct {
 	Status       jsontext.Value `json:"status"`
 }
 
-// Decode reads the body of a message that holds one event. It is liberal in the shapes
-// it takes and strict in what it lets through: the ARN is well formed, the dates and
-// the redrive count fit a version, texts are bounded. An event may leave out its start
-// date. Its errors wrap ErrNotOurs or ErrUndecodable and quote nothing of the message.
+// Decode decodes a message that holds one event. It accepts many forms of messages, but
+// checks what it returns: the ARN is well formed, dates and redrive count fit a version,
+// texts are bounded. The start date may be missing. Errors wrap ErrNotOurs or
+// ErrUndecodable and quote nothing of the message.
 func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
 	events, err := d.DecodeAll(body)
 	switch {
@@ -58,8 +58,8 @@ func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
 	return events[0], nil
 }
 
-// DecodeAll reads the body of a message. Where some of its events cannot be read, the
-// others are returned beside the error. Without an error there is at least one.
+// DecodeAll decodes a message that may hold several events. If some are undecodable, it
+// returns the others beside the error. Without an error it returns at least one.
 func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
 	if len(body) > maxBody {
 		return nil, undecodable("it is larger than 1 MiB")
@@ -75,7 +75,7 @@ func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
 	return u.events, nil
 }
 
-// unwrapper collects what is in the envelopes of a message.
+// unwrapper collects the events in the envelopes of a message.
 type unwrapper struct {
 	decoder *Decoder
 	events  []cache.Execution
@@ -88,7 +88,7 @@ func (u *unwrapper) fail(why string) {
 	}
 }
 
-// text takes what a text holds: JSON, perhaps behind a byte order mark, or in Base64.
+// text unwraps a text: JSON, perhaps after a byte order mark, or Base64.
 func (u *unwrapper) text(t []byte, depth int) {
 	t = bytes.TrimSpace(bytes.TrimPrefix(t, []byte("\uFEFF")))
 	if depth > maxDepth {
@@ -104,7 +104,7 @@ func (u *unwrapper) text(t []byte, depth int) {
 	u.value(t, depth)
 }
 
-// value takes what a JSON value holds.
+// value unwraps a JSON value.
 func (u *unwrapper) value(v jsontext.Value, depth int) {
 	const not = "it is not a JSON object with the envelope of EventBridge"
 	if depth > maxDepth {

@@ -202,7 +202,7 @@ func TestEventsWithoutAStartDate(t *testing.T) {
 	}
 }
 
-// TestAnEndOfWhichTheBeginNeverComes is told all the same, Step Functions is asked, and
+// TestAnEndOfWhichTheBeginNeverComes is learnt all the same, Step Functions is asked, and
 // what comes late does not undo it.
 func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
 	t.Parallel()
@@ -212,7 +212,7 @@ func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
 		p := startProcess(t, q, known)
 		pass(time.Second)
 		if len(known.state()) != 0 || len(known.mismatched) != 1 {
-			t.Errorf("at first known %v, doubted %v", known.state(), known.mismatched)
+			t.Errorf("at first known %v, to describe %v", known.state(), known.mismatched)
 		}
 		pass(2 * undatedRetry)
 		q.send(statusEvent("x", "RUNNING"))

@@ -13,14 +13,14 @@ import (
 
 const (
 	maxErrorMessage = 1024 // characters
-	maxCauseDepth   = 5    // executions that started one another
+	maxCauseDepth   = 5    // of nested executions
 	taskFailed      = "States.TaskFailed"
 	returnedPayload = "Returned payload: "
 )
 
-// ErrorMessage returns the one line that people are told about a failure, in the
-// form "Name: message". It holds no stack trace, no request id
-// and no input. A cause that it cannot read is taken as plain text or left out.
+// ErrorMessage returns the one line about a failure that answers carry, in the form
+// "Name: message". It holds no stack trace, no request id and no input. A cause that
+// cannot be parsed is used as plain text or left out.
 func ErrorMessage(status cache.Status, name, cause string) string {
 	found, message := explain(name, cause, maxCauseDepth)
 	name, message = awscall.Clip(awscall.OneLine(found), maxErrorName), strings.TrimSpace(requestID.ReplaceAllString(awscall.OneLine(message), ""))
@@ -45,8 +45,8 @@ func unexplained(status cache.Status) string {
 	return "Execution failed"
 }
 
-// causeDocument is what the cause of a failed Lambda function or of a failed
-// nested execution holds.
+// causeDocument is the cause of a failed Lambda function or of a failed nested
+// execution.
 type causeDocument struct {
 	ErrorMessage jsontext.Value `json:"errorMessage"`
 	ErrorType    jsontext.Value `json:"errorType"`
@@ -55,8 +55,8 @@ type causeDocument struct {
 	Cause        jsontext.Value `json:"Cause"`
 }
 
-// explain returns the name and the message of a failure. Where the name says no
-// more than that a task failed, the one inside is better.
+// explain returns the name and the message of a failure. If the name only says that a
+// task failed, the name inside the cause is used.
 func explain(name, cause string, depth int) (string, string) {
 	if before, payload, _ := strings.Cut(cause, returnedPayload); isDocument.MatchString(payload) {
 		if cause = before; firstObject(payload) != nil {
@@ -65,12 +65,12 @@ func explain(name, cause string, depth int) (string, string) {
 	}
 	cause = strings.TrimSpace(cause)
 	if value := jsontext.Value(cause); len(value) > 0 && value.Kind() == '"' && value.IsValid(lenient) && depth > 0 {
-		return explain(name, text(value), depth-1) // a text in a text
+		return explain(name, text(value), depth-1) // a string inside a string
 	}
 	doc, ok := document(cause)
 	if !ok {
 		if isDocument.MatchString(cause) {
-			return name, "" // cut off, or of another kind: not for people, and it may hold input
+			return name, "" // cut off or of another kind; it may hold input
 		}
 		return name, cause
 	}
@@ -92,7 +92,7 @@ func explain(name, cause string, depth int) (string, string) {
 	return name, ""
 }
 
-// nested returns a cause that is a text or, against the rule, an object.
+// nested returns a cause that is a string or, against the rule, an object.
 func nested(v jsontext.Value) string {
 	if v.Kind() == '"' {
 		return text(v)
@@ -108,7 +108,7 @@ func document(s string) (causeDocument, bool) {
 	return doc, json.Unmarshal([]byte(s), &doc, lenient) == nil
 }
 
-// firstObject returns the object that s begins with, whatever follows, or nil.
+// firstObject returns the object at the beginning of s, or nil. Text may follow it.
 func firstObject(s string) jsontext.Value {
 	d := jsontext.NewDecoder(strings.NewReader(s), lenient)
 	if d.PeekKind() != '{' {
@@ -121,10 +121,10 @@ func firstObject(s string) jsontext.Value {
 	return v
 }
 
-// isDocument is how JSON begins, as a text too, and not how people write: some
+// isDocument matches the beginning of JSON, quoted too, but not that of a sentence: some
 // begin with "[Errno 2]".
 var isDocument = regexp.MustCompile(`^"?\s*(\{\s*("|\\"|\}|$)|\[\s*([{\["\]]|\\"|$))`)
 
-// requestID is how Lambda begins what it says about a time-out or an exit. It
-// tells people nothing and is not theirs to know.
+// requestID matches the prefix of a Lambda time-out or exit. It means nothing to
+// readers, and must not be public.
 var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:?( |$)`)

@@ -70,7 +70,7 @@ func FuzzErrorMessage(f *testing.F) {
 }
 
 // TestErrorMessageTellsNoDocument: what is JSON, in whatever shape, is read or
-// left out, and never told as it stands.
+// left out, and never reported as it stands.
 func TestErrorMessageTellsNoDocument(t *testing.T) {
 	t.Parallel()
 	const id = "6f1f3a52-0d3e-4b8e-9a54-0f6f3a520d3e"

@@ -14,15 +14,15 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// Errors of Decode. Each message ends as the one or the other.
+// Errors of Decode.
 var (
 	// ErrNotOurs says that an event is well formed and about something else.
 	ErrNotOurs = errors.New("not a status change of a Step Functions execution")
-	// ErrUndecodable says that a message will never make sense.
+	// ErrUndecodable says that a message cannot be decoded, now or later.
 	ErrUndecodable = errors.New("message cannot be decoded")
 )
 
-// What EventBridge says that the events are.
+// The source and the detail-type of the events.
 const (
 	EventSource     = "aws.states"
 	EventDetailType = "Step Functions Execution Status Change"
@@ -30,19 +30,18 @@ const (
 
 const (
 	maxBody      = 1 << 20 // bytes; the most that SQS carries
-	maxDepth     = 6       // of envelopes in each other
+	maxDepth     = 6       // of nested envelopes
 	maxEvents    = 1000    // in one message
 	maxErrorName = 256     // characters
 	maxStatus    = 64      // bytes
 )
 
-// Decoder reads messages. The zero value learns no owners.
+// Decoder decodes messages. The zero value reads no owners.
 type Decoder struct {
 	Owner OwnerPath
 }
 
-// detail is the part of an event that Step Functions wrote. The keys that are
-// not here are not needed.
+// detail is the part of an event that Step Functions wrote, as far as it is needed.
 type detail struct {
 	ExecutionARN  jsontext.Value `json:"executionArn"`
 	Status        jsontext.Value `json:"status"`
@@ -57,10 +56,10 @@ type detail struct {
 	Cause         jsontext.Value `json:"cause"`
 }
 
-// lenient reads what AWS may send: names twice, and text that is not UTF-8.
+// lenient accepts what AWS may send: duplicate names, and text that is not UTF-8.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// event makes the observation of an event of EventBridge, or of its detail alone.
+// event makes an observation of an event of EventBridge, or of its detail alone.
 func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, error) {
 	var det detail
 	if err := json.Unmarshal(change, &det, lenient); err != nil {
@@ -76,13 +75,13 @@ func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, 
 
 func undecodable(why string) error { return fmt.Errorf("%w: %s", ErrUndecodable, why) }
 
-// execution makes the observation of a detail.
+// execution fills an observation from a detail.
 func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	arn, err := cache.ParseARN(text(det.ExecutionARN))
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
 	}
-	status := awscall.OneLine(text(det.Status)) // people read it
+	status := awscall.OneLine(text(det.Status)) // people read the status
 	if status == "" || len(status) > maxStatus {
 		return undecodable("status is missing or not a word")
 	}
@@ -96,7 +95,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	}
 	e.ARN, e.Status, e.StartDate, e.RedriveCount = arn, cache.Status(status), start, redrives
 	e.StopDate, _ = date(det.StopDate)
-	if e.Terminal() && e.StopDate.IsZero() { // stopped, but it does not say when
+	if e.Terminal() && e.StopDate.IsZero() { // the event does not say when it stopped
 		if e.StopDate = e.EmittedAt; e.StopDate.IsZero() {
 			e.StopDate = start
 		}
@@ -116,9 +115,9 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	return nil
 }
 
-// output returns the output byte for byte as it was in its string. One that was
-// left out is awaited: Step Functions can be asked for it. One that is not JSON
-// could not be put into an answer, wherever it came from.
+// output returns the output byte for byte as it was in its string. An output that was
+// left out is awaited: Step Functions can be asked for it. One that is not JSON is given
+// up: no answer could carry it.
 func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	if isNull(value) || !included(details) {
 		return nil, cache.OutputAwaited
@@ -133,7 +132,7 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	return out, cache.Complete
 }
 
-// included reports whether the payload that details speak of is in the event.
+// included reports whether the event includes the payload that details describe.
 func included(details jsontext.Value) bool {
 	var d struct {
 		Included *bool `json:"included"`
@@ -149,7 +148,7 @@ func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }
 // text returns the string that v holds, or "" if it holds none.
 func text(v jsontext.Value) string { return string(unquoted(v)) }
 
-// unquoted is text as bytes.
+// unquoted is like text, but returns bytes.
 func unquoted(v jsontext.Value) []byte {
 	if len(v) == 0 || v.Kind() != '"' {
 		return nil
@@ -161,13 +160,12 @@ func unquoted(v jsontext.Value) []byte {
 	return b
 }
 
-// secondsBelow tells seconds from milliseconds: in seconds it is the year 5138,
-// in milliseconds it is 1973, and Step Functions began in 2016.
+// secondsBelow separates seconds from milliseconds: 1e11 s is the year 5138, 1e11 ms is
+// 1973, and Step Functions began in 2016.
 const secondsBelow = 1e11
 
-// date reads a date: a number of milliseconds, a number of seconds, or a text in
-// the form of RFC 3339. It reports false for anything else and for dates that a
-// version cannot hold.
+// date reads a number of milliseconds, a number of seconds, or a text in the form of RFC
+// 3339. It reports false for anything else, and for dates that a version cannot hold.
 func date(v jsontext.Value) (time.Time, bool) {
 	if len(v) == 0 {
 		return time.Time{}, false
@@ -200,7 +198,7 @@ func inRange(ms float64) (time.Time, bool) {
 	return time.UnixMilli(int64(math.Round(ms))).UTC(), true
 }
 
-// count reads a redrive count; absent, it is 0.
+// count reads a redrive count. An absent one is 0.
 func count(v jsontext.Value) (int, bool) {
 	if isNull(v) {
 		return 0, true

@@ -10,27 +10,27 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// What the parts of ingest fail for.
+// Causes for which a part of ingest fails.
 const (
-	causeQueue  = "queue"  // PartReceive, PartLag: it does not give
+	causeQueue  = "queue"  // PartReceive, PartLag: the queue gives nothing
 	causeGate   = "gate"   // PartStore: Redis takes no writes at all
-	causeApply  = "apply"  // PartStore: it takes a write, and not what is merged
+	causeApply  = "apply"  // PartStore: Redis takes writes, but not these observations
 	causeDecode = "decode" // PartDecode
 	causeDelete = "delete" // PartDelete: a delete fails
-	causeHide   = "hide"   // PartDelete: messages in hand cannot be kept hidden
+	causeHide   = "hide"   // PartDelete: messages in flight cannot be kept hidden
 )
 
 const (
-	// untilForgotten is how long a failure counts when it is not seen again: no message
-	// may be left to fail, or nothing is received because Redis is sick. Those that cannot
-	// be read come again less often, and nothing is known to be well until another can.
+	// untilForgotten is how long a failure counts that is not seen again: perhaps no
+	// message is left that could fail. Undecodable messages come again less often, and
+	// only a message that can be decoded shows that all is well.
 	untilForgotten       = 90 * time.Second
 	unreadUntilForgotten = 10 * time.Minute
-	// leastUnread is how many messages that cannot be read are more than a stray one.
+	// leastUnread is how many undecodable messages are more than a stray one.
 	leastUnread = 2
 
-	lagEvery = 10 * time.Second // between two looks
-	lagIdle  = 30 * time.Second // without a message before there is one: what SQS counts is a little behind
+	lagEvery = 10 * time.Second // between two checks
+	lagIdle  = 30 * time.Second // without a message before it counts as a lag: the counts of SQS lag a little behind
 )
 
 // queueReason explains an error of the queue.
@@ -49,16 +49,16 @@ func storeReason(err error) reason {
 
 // notStored notes a message that the cache did not confirm.
 func (c *Consumer) notStored(m Message, err error) {
-	if c.logged.first("not stored " + m.ID) { // however often it comes
+	if c.logged.first("not stored " + m.ID) { // once, however often the message comes
 		c.stored.add(true, 1)
 	}
-	if shut, _ := c.gate.state(); !shut { // else it is the same, and told already
+	if shut, _ := c.gate.state(); !shut { // else the gate has reported it
 		c.outages.fails(PartStore, causeApply, c.outages.now(), untilForgotten, storeReason(err))
 	}
 }
 
-// wereStored notes messages that the cache confirmed. A success here and there takes
-// nothing back while most fail.
+// wereStored notes messages that the cache confirmed. A few successes do not end an
+// outage while most fail.
 func (c *Consumer) wereStored(n int) {
 	c.confirmed.Add(int64(n))
 	if _, most := c.stored.add(false, n); n > 0 && !most {
@@ -66,12 +66,12 @@ func (c *Consumer) wereStored(n int) {
 	}
 }
 
-// undecodable notes a message that will never make sense.
+// undecodable notes a message that cannot be decoded, now or later.
 func (c *Consumer) undecodable(m Message, err error) {
 	c.metrics.count(resultUndecodable, 1)
 	if c.logged.first(m.ID) {
 		c.decoded.add(true, 1)
-		c.options.Log.Error("message left for the dead-letter queue", "message", m.ID, "error", err)
+		c.options.Log.Error("a message cannot be decoded; it is left for the dead-letter queue", "message", m.ID, "error", err)
 	}
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
@@ -82,24 +82,24 @@ func (c *Consumer) undecodable(m Message, err error) {
 	}
 }
 
-// wasDecoded notes a message that could be read.
+// wasDecoded notes a message that was decoded.
 func (c *Consumer) wasDecoded() {
 	if _, most := c.decoded.add(false, 1); !most {
 		c.outages.works(PartDecode, causeDecode)
 	}
 }
 
-// damaged notes a message whose body is not the one that was sent. It is left to come
-// again, perhaps whole.
+// damaged notes a message whose body does not fit its checksum. It is left to come
+// again, perhaps undamaged.
 func (c *Consumer) damaged(m Message) {
 	c.metrics.damaged.Inc()
 	c.metrics.count(resultRetried, 1)
 	if c.logged.first("damaged " + m.ID) {
-		c.options.Log.Error("message does not fit its MD5; left to come again", "message", m.ID)
+		c.options.Log.Error("the body of a message does not fit its MD5; the message is left to come again", "message", m.ID)
 	}
 }
 
-// notDeleted notes messages that are dealt with and stay in the queue.
+// notDeleted notes handled messages that could not be deleted.
 func (c *Consumer) notDeleted(n int, err error) {
 	c.metrics.deletesFailed.Add(float64(n))
 	c.deleted.add(true, n)
@@ -109,14 +109,14 @@ func (c *Consumer) notDeleted(n int, err error) {
 	c.outages.fails(PartDelete, causeDelete, c.outages.now(), untilForgotten, queueReason(err))
 }
 
-// wereDeleted notes messages that are gone.
+// wereDeleted notes messages that were deleted.
 func (c *Consumer) wereDeleted(n int) {
 	if _, most := c.deleted.add(false, n); n > 0 && !most {
 		c.outages.works(PartDelete, causeDelete)
 	}
 }
 
-// watchLag looks again and again until ctx ends whether messages wait that are not
+// watchLag checks until ctx ends whether messages wait in the queue and none is
 // received.
 func (c *Consumer) watchLag(ctx context.Context) {
 	tick := time.NewTicker(lagEvery)
@@ -126,13 +126,13 @@ func (c *Consumer) watchLag(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			c.lookForLag(ctx)
+			c.checkLag(ctx)
 		}
 	}
 }
 
-// lookForLag asks the queue only while no message comes and nothing is known to fail.
-func (c *Consumer) lookForLag(ctx context.Context) {
+// checkLag asks the queue only while no message arrives and no failure is known.
+func (c *Consumer) checkLag(ctx context.Context) {
 	idle := time.Since(time.Unix(0, c.arrived.Load()))
 	if idle < lagIdle || c.outages.failing(PartReceive) || c.outages.failing(PartStore) {
 		c.outages.works(PartLag, causeQueue)
@@ -141,7 +141,7 @@ func (c *Consumer) lookForLag(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
 	switch n, err := c.options.Queue.Waiting(ctx); {
-	case err != nil: // what it says of receiving is told already
+	case err != nil: // the receives report it
 	case n == 0:
 		c.outages.works(PartLag, causeQueue)
 	default:

@@ -10,23 +10,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// pingEvery is how often the gate asks Redis, at most; half of it at least.
+// pingEvery is the longest pause between two pings; the shortest is half of it.
 const pingEvery = 500 * time.Millisecond
 
-// pingLimit is how long a ping may take. Together with pingEvery it keeps the
-// promise that receiving stops within a second.
+// pingLimit is how long a ping may take. With pingEvery it makes receiving stop within a
+// second.
 const pingLimit = 500 * time.Millisecond
 
 var errPingLate = fmt.Errorf("no answer to a ping in time: %w", os.ErrDeadlineExceeded)
 
-// gate is shut until Redis has shown that it is well, and while it is sick.
-// Nothing is received then, so that no message uses up its receive count waiting
-// for it, not even where the process is restarted again and again.
+// gate is closed until Redis has answered well, and whenever it does not. While the gate
+// is closed nothing is received: a message must not use up its receive count waiting for
+// Redis, not even while the process restarts again and again.
 type gate struct {
 	ping    func(context.Context) error
 	outages *outages
 	paused  prometheus.Gauge
-	now     chan struct{} // asks for a ping without delay
+	now     chan struct{} // requests a ping without delay
 
 	mu      sync.Mutex
 	shut    bool
@@ -38,8 +38,8 @@ func newGate(ping func(context.Context) error, o *outages, paused prometheus.Gau
 	return &gate{ping: ping, outages: o, paused: paused, shut: true, now: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
-// run asks Redis again and again until ctx ends, whether messages come or not: no
-// receive may begin while Redis is sick.
+// run pings Redis until ctx ends, also while no messages come: no receive may begin
+// while Redis fails.
 func (g *gate) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -50,7 +50,7 @@ func (g *gate) run(ctx context.Context) {
 		case <-g.now:
 		case <-timer.C:
 		}
-		// A late ping goes on: cut short, a new connection might never come about.
+		// A late ping is not canceled: else a new connection might never be made.
 		late := time.AfterFunc(pingLimit, func() { g.set(errPingLate) })
 		err := g.ping(ctx)
 		late.Stop()
@@ -62,8 +62,8 @@ func (g *gate) run(ctx context.Context) {
 	}
 }
 
-// suspect asks Redis without delay. It does not shut the gate: it may be a message
-// and not Redis.
+// suspect requests a ping without delay. It does not close the gate: the message may be
+// at fault, not Redis.
 func (g *gate) suspect() {
 	select {
 	case g.now <- struct{}{}:

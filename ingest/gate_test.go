@@ -16,7 +16,7 @@ import (
 )
 
 // TestFrozenCache freezes the cache for 60 s while messages come. Those that
-// were received before stay in hand, the others stay in the queue.
+// were received before stay in flight, the others stay in the queue.
 func TestFrozenCache(t *testing.T) {
 	t.Parallel()
 	for name, freeze := range map[string]func(c *fakeCache, on bool){
@@ -190,7 +190,7 @@ func TestOneThatFailsAlone(t *testing.T) {
 			t.Errorf("%d receives in 10 minutes, want at most %d; %+v", c.receives, most, c)
 		}
 		if n := p.logs.lines("part=delete"); n > 0 {
-			t.Errorf("%d times visibility could not be renewed: not only of what is in hand", n)
+			t.Errorf("%d times visibility could not be renewed: not only of what is in flight", n)
 		}
 		checkAccounts(t, q, p)
 	})
@@ -220,9 +220,9 @@ func TestAllFailWhilePingSucceeds(t *testing.T) {
 	})
 }
 
-// TestBadMessagesInEveryHand says that messages at fault do not keep all others
+// TestBadMessagesInEveryReceiver says that messages at fault do not keep all others
 // out for ever, even where each receiver holds one of them and nothing else.
-func TestBadMessagesInEveryHand(t *testing.T) {
+func TestBadMessagesInEveryReceiver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known, good := newFakeQueue(), newFakeCache(), histories(50)

@@ -11,35 +11,35 @@ import (
 	"statuscache/cache"
 )
 
-// hydrateFor is how long an output is asked for after it was given up: AWS may have
-// throttled, or refused what it will allow later.
 const (
+	// hydrateFor is how long an output is fetched after it was given up: AWS may have
+	// throttled, or may grant access later.
 	hydrateFor  = 24 * time.Hour
-	giveUpRetry = time.Minute // at first, then twice as long each time
-	// ownerRetry is when an owner is asked for again where there is no budget: after a
-	// loss of records those of all that run are, and outputs come first.
+	giveUpRetry = time.Minute // at first; doubled each time
+	// ownerRetry is when an owner is fetched again after the budget was used up. After a
+	// loss of records all running executions need theirs, and outputs come first.
 	ownerRetry = 30 * time.Second
-	// describeLag is how long after an event it is worth asking: DescribeExecution is
-	// behind, and would have to be asked again.
+	// describeLag is how long to wait after an event: DescribeExecution lags behind, and
+	// an early call would have to be repeated.
 	describeLag = time.Second
 )
 
-// HydratorOptions say what a Hydrator works on.
+// HydratorOptions configure a Hydrator.
 type HydratorOptions struct {
 	Cache     Applier
 	Worklists Worklists
 	States    Describer
-	Budget    Budget        // nil: nothing may be asked
-	Deadline  time.Duration // for which an output is awaited before readers are told that it is not there
+	Budget    Budget        // nil: no calls are made
+	Deadline  time.Duration // after it the API reports the success without its output
 	Owners    bool          // whether the input may name an owner
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }
 
-// Hydrator asks Step Functions for what events left out because it was too large:
-// outputs, and inputs that may name an owner. While an output is awaited readers are
-// told that the execution runs. What is to be asked for is in Redis, so it survives
-// this process, and no execution is asked about by two at once.
+// Hydrator fetches from Step Functions what events left out because it was too large:
+// outputs, and inputs that may name an owner. While an output is awaited, the API
+// reports RUNNING. The worklist is in Redis: it survives this process, and no two
+// processes ask about the same execution at once.
 type Hydrator struct {
 	options HydratorOptions
 	worker  *worker
@@ -52,7 +52,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs and owners that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.worker = &worker{list: cache.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many: giving up needs no call
+	h.worker = &worker{list: cache.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
@@ -72,10 +72,10 @@ const (
 // Run hydrates until ctx ends.
 func (h *Hydrator) Run(ctx context.Context) error { return h.worker.run(ctx) }
 
-// Wake has it look without delay.
+// Wake makes the worker check its list without delay.
 func (h *Hydrator) Wake() { h.worker.signal() }
 
-// deal implements inquirer.deal.
+// handle implements worker.handle.
 func (h *Hydrator) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
 	switch {
 	case due.Record == nil:
@@ -109,7 +109,7 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 	if err := h.apply(ctx, e); err != nil {
 		return workRetry, err
 	}
-	if e.Status != cache.Succeeded { // Step Functions is behind its own events
+	if e.Status != cache.Succeeded { // DescribeExecution lags behind the event
 		return h.later(due, nil)
 	}
 	if e.Completeness == cache.Complete {
@@ -118,8 +118,8 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 	return settled, nil
 }
 
-// refused returns when to ask again what Step Functions does not tell: never, or for
-// a day ever more rarely where we may not ask, because that may be mended.
+// refused returns when to retry after an answer that is final: never, or, where access
+// is denied, ever more rarely for a day, because access may be granted.
 func (h *Hydrator) refused(due cache.Due, err error) (time.Duration, error) {
 	if errors.Is(err, ErrUnknown) || due.Age >= hydrateFor {
 		return settled, err
@@ -162,8 +162,8 @@ func (h *Hydrator) apply(ctx context.Context, e cache.Execution) error {
 	return h.options.Cache.Apply(ctx, []cache.Execution{e})[0].Err
 }
 
-// giveUp has readers be told of the success without its output, which is a version
-// of its own: if the output comes later, that is newer.
+// giveUp makes the API report the success without its output. That is a version of its
+// own: an output that arrives later is newer.
 func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 	if !due.Exact.AwaitsOutput() {
 		return nil
@@ -178,18 +178,18 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 	return err
 }
 
-// later returns when to ask again: soon at first, then ever later, but in time for
-// the deadline. That there is no budget is no failure.
+// later returns when to retry: soon at first, then ever later, but in time for the
+// deadline. A used-up budget is no failure.
 func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
 	again := max(workRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(2*budget.wait, workRetry)
-		if !budget.throttled { // many wait for the same calls: looking at all of them too often makes those late that are to be given up
+		if !budget.throttled { // many wait for the same calls; checking all of them too often delays those to be given up
 			again = max(again, due.Age/2)
 		}
 		again = jitter(again)
 	}
-	if due.Exact.GaveUp() { // those that are awaited come first
+	if due.Exact.GaveUp() { // awaited outputs come first
 		again = max(giveUpRetry, due.Age)
 	}
 	if left := h.options.Deadline - due.Age; due.Exact.AwaitsOutput() && left > 0 {

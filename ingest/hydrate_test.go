@@ -14,7 +14,7 @@ import (
 
 const truthARN = cache.ARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:truth")
 
-// memory is what the cache knows, and the lists, as far as an inquirer can tell.
+// memory is what the cache knows, and the lists, as far as a worker sees them.
 type memory struct {
 	mu     sync.Mutex
 	known  map[cache.ARN]*remembered
@@ -126,7 +126,7 @@ func (m *memory) pending() int {
 	return len(m.due)
 }
 
-// answers is a Step Functions that answers as it is told.
+// answers is a Step Functions with given answers.
 type answers struct {
 	mu       sync.Mutex
 	calls    []time.Time
@@ -332,7 +332,7 @@ func TestDeadlineIsKept(t *testing.T) {
 			}
 		}
 		if late > 0 || len(begun) != perSecond*seconds {
-			t.Errorf("%d of %d were told late or never", late, len(begun))
+			t.Errorf("%d of %d were reported late or never", late, len(begun))
 		}
 		if n := len(states.calls); n < 4*seconds { // of the budget of 5
 			t.Errorf("%d calls within %d s", n, seconds)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// hand is what a receiver has in hand. Its visibility is renewed by another
-// goroutine.
+// inFlight are the messages that a receiver has received and not finished. Another
+// goroutine renews their visibility.
 type inFlight struct {
 	mu       sync.Mutex
 	messages []Message
@@ -36,8 +36,8 @@ func (h *inFlight) now() []Message {
 	return h.messages
 }
 
-// finish deletes messages that are dealt with. One that stays comes again, and
-// is superseded then.
+// finish deletes handled messages. One that cannot be deleted comes again and is
+// superseded then.
 func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Message) {
 	held.drop(messages)
 	for attempt, pause := 1, minRetryPause; len(messages) > 0; attempt, pause = attempt+1, 2*pause {
@@ -56,7 +56,7 @@ func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Messag
 	}
 }
 
-// keepHidden renews the visibility of what is in hand until stop is called.
+// keepHidden renews the visibility of messages in flight until stop is called.
 func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -85,9 +85,9 @@ func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func())
 	}
 }
 
-// giveBack makes visible again what was not finished, so that another process goes on
-// with it at once. It comes after the last receive, which would take it again. If it
-// fails messages come back by themselves.
+// giveBack makes unfinished messages visible, so that another process continues at once.
+// It runs after the last receive, which would receive them again. If it fails, they come
+// back when their visibility ends.
 func (c *Consumer) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()

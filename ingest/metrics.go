@@ -8,7 +8,7 @@ import (
 	"statuscache/cache"
 )
 
-// result is what became of a delivery. The results add up to the deliveries.
+// result is what became of a delivery. Each delivery has exactly one.
 type result string
 
 const (
@@ -38,7 +38,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		age: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "statuscache", Name: "event_age_seconds",
-			Help:                        "Age of an event, from its emission in whole seconds, when it became the state that is told.",
+			Help:                        "Age of an event, from its emission in whole seconds, when it became the state that the API reports.",
 			Buckets:                     []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400},
 			NativeHistogramBucketFactor: 1.1,
 		}),
@@ -47,7 +47,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		deletesFailed: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "deletes_failed_total",
-			Help: "Messages that are dealt with and could not be deleted; they come again.",
+			Help: "Handled messages that could not be deleted; they come again.",
 		}),
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not take writes.",
@@ -62,7 +62,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"part"}),
 	}
 	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
-		m.events.WithLabelValues(string(each)) // 0 is a figure too
+		m.events.WithLabelValues(string(each)) // shown from the start, as 0
 	}
 	if r != nil {
 		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused, m.damaged, m.trouble)

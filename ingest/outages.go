@@ -10,42 +10,41 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Part is a part of ingest that can keep events from being learnt.
+// Part is a part of ingest whose failure keeps events from being learnt.
 type Part string
 
 // The parts.
 const (
 	PartReceive Part = "receive" // messages are received
-	PartStore   Part = "store"   // Redis takes what they tell
-	PartDecode  Part = "decode"  // they can be read
+	PartStore   Part = "store"   // Redis stores what they say
+	PartDecode  Part = "decode"  // they can be decoded
 	PartDelete  Part = "delete"  // they can be kept hidden, and deleted
-	PartLag     Part = "lag"     // what is in the queue arrives
+	PartLag     Part = "lag"     // what waits in the queue arrives
 )
 
 // Parts returns all parts.
 func Parts() []Part { return []Part{PartReceive, PartStore, PartDecode, PartDelete, PartLag} }
 
-// effect is what a part that fails means to the events.
+// effect is what the failure of a part means for events.
 var effect = map[Part]string{
 	PartReceive: "no event is received from the queue",
 	PartStore:   "events are not stored, and no more are received",
 	PartDecode:  "most messages cannot be read and end in the dead-letter queue",
-	PartDelete:  "messages come again although they are dealt with",
+	PartDelete:  "handled messages come again",
 	PartLag:     "messages wait in the queue and none arrives",
 }
 
 const (
-	reportAfter = 30 * time.Second // for so long a part may fail before health says so
-	seenAgain   = 5 * time.Second  // and be seen to fail again so much later, or it was one failure
-	logAfter    = 2 * time.Second  // the log says so much sooner
-	logEvery    = time.Minute      // for a part, whether it fails all the time or now and then
-	checkEvery  = time.Second      // between two looks
+	reportAfter = 30 * time.Second // how long a part fails before health reports it
+	seenAgain   = 5 * time.Second  // and how much later it must fail again, or it was one failure
+	logAfter    = 2 * time.Second  // how long a part fails before the log reports it
+	logEvery    = time.Minute      // log lines of one part, whether it fails all the time or now and then
+	checkEvery  = time.Second      // between two checks
 )
 
-// outages knows which parts of ingest fail, since when, and why. A part can fail for
-// several causes, each of which is reported and taken back by itself. It writes one
-// line when a part begins to fail, one a minute while it does, and one when it works
-// again.
+// outages knows which parts of ingest fail, since when and why. A part can have several
+// causes; each begins and ends by itself. One line is logged when a part begins to fail,
+// one a minute while it fails, and one when it works again.
 type outages struct {
 	now    func() time.Time
 	log    *slog.Logger
@@ -58,22 +57,22 @@ type outages struct {
 // partState is what is known of a part.
 type partState struct {
 	causes map[string]*failure // empty: it works
-	since  time.Time           // when the first of them began; zero: it works
-	logged time.Time           // the latest line that it fails
-	open   bool                // no line has said yet that it works again
+	since  time.Time           // when the first cause began; zero: it works
+	logged time.Time           // when the log last said that it fails
+	open   bool                // the log has not said yet that it works again
 }
 
 // failure is one cause.
 type failure struct {
-	latest time.Time     // when it was seen last
-	forget time.Duration // it is over when it was not seen for so long; 0: never
+	latest time.Time     // when it was last seen
+	forget time.Duration // the failure is over when not seen for so long; 0: never
 	why    reason
 }
 
 // reason is why something fails.
 type reason struct {
-	brief string // for everybody
-	text  string // for the operator, with the cure
+	brief string // for the public
+	text  string // for the operator; it names the cure
 	err   error
 }
 
@@ -86,7 +85,7 @@ func newOutages(now func() time.Time, log *slog.Logger, failed *prometheus.Gauge
 	return o
 }
 
-// run looks at all parts until ctx ends.
+// run checks all parts until ctx ends.
 func (o *outages) run(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
@@ -100,7 +99,7 @@ func (o *outages) run(ctx context.Context) {
 	}
 }
 
-// fails says that a part fails for a cause, and has since then at the latest.
+// fails reports that a part fails for a cause, since then or earlier.
 func (o *outages) fails(part Part, cause string, since time.Time, forget time.Duration, why reason) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -111,7 +110,7 @@ func (o *outages) fails(part Part, cause string, since time.Time, forget time.Du
 	p.causes[cause] = &failure{latest: o.now(), forget: forget, why: why}
 }
 
-// works says that a cause is gone.
+// works reports that a cause is gone.
 func (o *outages) works(part Part, cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -132,7 +131,7 @@ func (p *partState) gone(cause string) {
 	}
 }
 
-// latest returns the failure that was seen last, nil if the part works.
+// latest returns the failure seen last, nil if the part works.
 func (p *partState) latest() (last *failure) {
 	for _, f := range p.causes {
 		if last == nil || f.latest.After(last.latest) {
@@ -142,8 +141,8 @@ func (p *partState) latest() (last *failure) {
 	return last
 }
 
-// lasts returns the latest failure of a part that has failed for d and was seen to
-// fail again, nil if it has not.
+// lasts returns the latest failure of a part that has failed for d and failed again
+// since, else nil.
 func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	if f := p.latest(); f != nil && now.Sub(p.since) >= d && f.latest.Sub(p.since) >= again {
 		return f
@@ -162,17 +161,17 @@ type Trouble struct {
 // Error implements error.
 func (t *Trouble) Error() string { return t.sentence(t.why.text) }
 
-// Public is the text for everybody: it names no account and no resource.
+// Public is the text for the public: it names no account and no resource.
 func (t *Trouble) Public() string { return t.sentence(t.why.brief) }
 
-// Unwrap returns the error that the part met.
+// Unwrap returns the error of the part.
 func (t *Trouble) Unwrap() error { return t.why.err }
 
 func (t *Trouble) sentence(why string) string {
 	return fmt.Sprintf("%s for %v: %s", effect[t.part], t.took.Round(time.Second), why)
 }
 
-// trouble returns a *Trouble if a part is in trouble, else nil.
+// trouble returns a *Trouble if a part has failed for reportAfter, else nil.
 func (o *outages) trouble(part Part) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -183,7 +182,8 @@ func (o *outages) trouble(part Part) error {
 	return nil
 }
 
-// look forgets what is not seen any more, and tells of what begins, lasts and ends.
+// check ends failures that are not seen any more, logs what begins, lasts or ends, and
+// sets the metric.
 func (o *outages) check() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -216,17 +216,17 @@ func (o *outages) report(part Part, p *partState, now time.Time) {
 	}
 }
 
-// majority remembers the latest outcomes of one thing. The zero value has seen none.
+// majority remembers the latest outcomes. The zero value has none.
 type majority struct {
 	mu     sync.Mutex
-	failed []bool // the latest, the newest last
+	failed []bool // the latest outcomes, newest last
 	run    int    // failures since the latest success
 }
 
 const majorityOf = 20 // outcomes
 
-// add adds n outcomes and returns how many failures came since the latest success, and
-// whether failures are more than half of the latest outcomes.
+// add adds n outcomes. It returns how many failures came since the latest success, and
+// whether most of the latest outcomes are failures.
 func (m *majority) add(failed bool, n int) (run int, most bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -119,7 +119,7 @@ func TestMajority(t *testing.T) {
 	}
 }
 
-// TestSilence breaks one part after the other. Each is told, in health and by the
+// TestSilence breaks one part after the other. Each is reported, in health and by the
 // metric, alone and in plain words; the log has few lines; and it ends.
 func TestSilence(t *testing.T) {
 	t.Parallel()

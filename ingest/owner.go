@@ -12,14 +12,14 @@ import (
 	"statuscache/cache"
 )
 
-// OwnerPath is where the input of an execution names its owner. The zero value
-// is nowhere.
+// OwnerPath is where the input of an execution names its owner. The zero value means
+// nowhere.
 type OwnerPath []string
 
 const maxOwnerPath = 16 // names
 
-// ParseOwnerPath reads a path of names such as caller.sub; $.caller.sub is the
-// same. Empty text is nowhere.
+// ParseOwnerPath parses a path of names such as caller.sub; $.caller.sub is the same. An
+// empty text means nowhere.
 func ParseOwnerPath(s string) (OwnerPath, error) {
 	s = strings.TrimPrefix(s, "$.")
 	if s == "" {
@@ -37,8 +37,8 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 	return names, nil
 }
 
-// registers returns the owner and the input type that an input names, empty
-// where it does not or where they are not fit to be kept.
+// registers returns the owner and the input type that an input names, or empty texts if
+// it names none or they cannot be stored.
 func (d *Decoder) registers(input jsontext.Value) (owner, inputType string) {
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
@@ -56,9 +56,8 @@ func (d *Decoder) registers(input jsontext.Value) (owner, inputType string) {
 	return owner, inputType
 }
 
-// find returns the value at a path, the last one where a name stands twice, as
-// every JSON decoder of a state machine would see it. It reads no more than it
-// must and returns nil for what is not there.
+// find returns the value at a path, or nil. For a duplicate name the last value counts,
+// as in the JSON decoders of state machines. It reads no more than it must.
 func find(object jsontext.Value, path OwnerPath) jsontext.Value {
 	d := jsontext.NewDecoder(bytes.NewReader(object), lenient)
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
@@ -85,7 +84,7 @@ func find(object jsontext.Value, path OwnerPath) jsontext.Value {
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
-		return nil // cut off: nothing in it is to be trusted
+		return nil // cut off: it cannot be trusted
 	}
 	return found
 }

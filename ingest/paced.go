@@ -7,29 +7,28 @@ import (
 	"time"
 )
 
-// Budget is how often all processes together may call AWS for one purpose.
+// Budget limits how often all processes together call AWS for one purpose.
 type Budget interface {
-	// Take books a call, to be made after wait; where it is not ok, wait is after
-	// how long it is worth asking again.
+	// Take books a call, to be made after wait. If not ok, no call is booked; wait is when
+	// to try again.
 	Take(ctx context.Context) (wait time.Duration, ok bool, err error)
-	// Throttled says that AWS refused a call, and returns after how long it is worth
-	// booking another.
+	// Throttled reports that AWS throttled a call. It returns when to book the next one.
 	Throttled(ctx context.Context) (wait time.Duration, err error)
-	// Passed says that AWS has answered.
+	// Passed reports that AWS answered.
 	Passed(ctx context.Context) error
 }
 
-// errNoBudget says that a call cannot be made now.
+// errNoBudget says that no call can be made now.
 type errNoBudget struct {
 	wait      time.Duration
-	throttled bool // the call was made, and AWS refused it
+	throttled bool // the call was made, and AWS throttled it
 }
 
 // Error implements error.
 func (e *errNoBudget) Error() string { return fmt.Sprintf("no call to AWS for %v", e.wait) }
 
-// paced makes a call when the budget lets it. Its error is an errNoBudget where it
-// does not, or where AWS has throttled the call.
+// paced makes a call when the budget allows it. The error is an errNoBudget if the
+// budget is used up, or if AWS has throttled the call.
 func paced(ctx context.Context, b Budget, call func(context.Context) error) error {
 	wait, ok, err := b.Take(ctx)
 	if err != nil {
@@ -47,7 +46,7 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 		return errors.Join(&errNoBudget{wait, true}, budgetErr)
 	}
 	if err == nil {
-		_ = b.Passed(ctx) // or the next one says it
+		_ = b.Passed(ctx) // else the next answer reports it
 	}
 	return err
 }

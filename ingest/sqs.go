@@ -22,24 +22,23 @@ import (
 const (
 	maxBatch = awscall.MaxBatch
 
-	// pollWait is how long a receive waits for messages. A receive that is called off
-	// may swallow some: SQS does not always notice that nobody listens any more, sends
-	// what arrives into the closed connection and keeps it hidden for Visibility. So
-	// receives are let finish, when Redis is sick and when the process is told to stop,
-	// and a process has not much time for that. It costs four times the empty receives
-	// of the longest poll, a dollar or two a month.
+	// pollWait is how long a receive waits for messages. A receive that is canceled may
+	// lose messages: SQS does not always notice the closed connection, sends messages into
+	// it, and keeps them hidden for Visibility. So receives run to their end, when Redis
+	// fails and when the process stops, and a process has little time to stop. That costs
+	// four times the empty receives of the longest poll: a dollar or two a month.
 	// (aws/aws-sdk-go-v2 issue 2068, aws/aws-sdk-java-v2 issue 1395)
 	pollWait  = 5 * time.Second
-	pollGrace = 5 * time.Second // beyond it a receive is dead
+	pollGrace = 5 * time.Second // after it a receive has failed
 )
 
-// queuePermissions are what a consumer needs.
+// queuePermissions are what a Consumer needs.
 const queuePermissions = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
 
-// LoadAWS reads the settings of the AWS SDK from the environment and its files.
-// Its error is one line with the cure.
+// LoadAWS reads the settings of the AWS SDK from the environment and its files. Its
+// error is one line that names the cure.
 func LoadAWS(ctx context.Context) (aws.Config, error) {
-	// The SDK must not hold a failure back for minutes: the consumer tries again.
+	// The SDK must not retry for minutes: the Consumer retries.
 	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2), config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return c, fmt.Errorf("AWS settings: %s; check AWS_PROFILE, the other variables AWS_… and the files they name", awscall.OneLine(err.Error()))
@@ -56,8 +55,8 @@ type SQS struct {
 	url    string
 }
 
-// NewSQS returns the queue with a URL. Where its host is not the regional one of
-// AWS (a VPC endpoint, a stand-in) and no endpoint is set, the URL's own is asked.
+// NewSQS returns the queue with this URL. If the host is not the regional one of AWS (a
+// VPC endpoint, a stand-in) and no endpoint is set, calls go to the host of the URL.
 func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	client, err := awscall.QueueClient(c, queueURL)
 	if err != nil {
@@ -66,8 +65,8 @@ func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
 	return &SQS{client: client, url: queueURL}, nil
 }
 
-// Check asks whether the queue is there and may be used. Its error is one line
-// with the cure.
+// Check checks that the queue exists and may be used. Its error is one line that names
+// the cure.
 func (q *SQS) Check(ctx context.Context) error {
 	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
@@ -102,10 +101,10 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 
 const receiveCount = string(types.MessageSystemAttributeNameApproximateReceiveCount)
 
-// damaged reports whether the body is not the one that was sent. Some stand-ins for
-// SQS send no checksum.
+// damaged reports whether the body does not fit its checksum. Some stand-ins for SQS
+// send none.
 func damaged(m types.Message) bool {
-	sum := md5.Sum([]byte(aws.ToString(m.Body))) // as the protocol has it; it guards against accidents only
+	sum := md5.Sum([]byte(aws.ToString(m.Body))) // MD5 is what the protocol uses; it guards against accidents only
 	return m.MD5OfBody != nil && !strings.EqualFold(*m.MD5OfBody, hex.EncodeToString(sum[:]))
 }
 
@@ -120,12 +119,12 @@ func (q *SQS) Waiting(ctx context.Context) (int, error) {
 	}
 	n, err := strconv.Atoi(answer.Attributes[string(name)])
 	if err != nil {
-		return 0, errors.New("SQS does not tell how many messages there are")
+		return 0, errors.New("SQS does not say how many messages there are")
 	}
 	return n, nil
 }
 
-// Delete implements Queue. SQS answers 200 to a batch of which parts failed.
+// Delete implements Queue. SQS answers 200 even if parts of a batch fail.
 func (q *SQS) Delete(ctx context.Context, batch []Message) (left []Message, err error) {
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(batch))
 	for i, m := range batch {

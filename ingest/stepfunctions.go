@@ -19,18 +19,18 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// Errors of StepFunctions that callers decide on.
+// Errors of StepFunctions that callers check for.
 var (
-	// ErrThrottled says that AWS refuses because of too many calls, not only ours.
+	// ErrThrottled says that AWS throttles calls, which may not only be ours.
 	ErrThrottled = errors.New("AWS throttles")
 	// ErrUnknown says that Step Functions does not know the execution or the state
-	// machine: it never did, it was deleted, or it is older than 90 days.
+	// machine: it never existed, was deleted, or is older than 90 days.
 	ErrUnknown = errors.New("not known to Step Functions")
-	// ErrDenied says that we may not ask.
+	// ErrDenied says that access is denied.
 	ErrDenied = errors.New("access denied")
 )
 
-// Reason is why Step Functions is asked.
+// Reason is why Step Functions is called. It is a label of a metric.
 type Reason string
 
 // The reasons.
@@ -43,19 +43,19 @@ const (
 // askLimit bounds a call to Step Functions.
 const askLimit = 10 * time.Second
 
-// StepFunctions asks Step Functions itself, which is right where the cache is not.
-// What it tells is a little behind: a change may not be seen for a second or so.
+// StepFunctions calls Step Functions, which has the truth that the cache may lack. Its
+// answers lag behind: a change may take a second or so to show.
 type StepFunctions struct {
 	client  *sfn.Client
 	decoder Decoder
 	calls   *prometheus.CounterVec
 }
 
-// NewStepFunctions returns a StepFunctions that learns owners at a path. Each call
-// is counted, by action, reason and result.
+// NewStepFunctions returns a StepFunctions that reads owners at a path. Each call is
+// counted by action, reason and result.
 func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
-		// A call that is repeated unseen would be beyond the budget.
+		// A retry inside the SDK would not be counted by the budget.
 		client:  sfn.NewFromConfig(awscall.WithReadOnlyBody(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
 		decoder: Decoder{Owner: owner},
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -68,8 +68,8 @@ func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Register
 	return s
 }
 
-// Describe returns what Step Functions knows of an execution. Its errors wrap
-// ErrThrottled, ErrUnknown or ErrDenied where they are that.
+// Describe returns the state of an execution. Errors wrap ErrThrottled, ErrUnknown or
+// ErrDenied where they apply.
 func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason) (cache.Execution, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -92,8 +92,8 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 	return e, nil
 }
 
-// describedOutput is the output as an answer carries it. One that is left out here
-// too cannot be had.
+// describedOutput returns the output as answers carry it. One that is left out even here
+// cannot be had.
 func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completeness) {
 	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !jsontext.Value(*out.Output).IsValid(lenient) {
 		return nil, cache.OutputGivenUp
@@ -101,18 +101,18 @@ func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completene
 	return []byte(*out.Output), cache.Complete
 }
 
-// ListQuery asks for the executions of a state machine, the latest start first.
+// ListQuery selects executions of a state machine, latest start first.
 type ListQuery struct {
 	Machine  string       // ARN
 	Status   cache.Status // empty: all
-	Redriven bool         // only those that were
-	After    string       // token of the page before; empty: the first
+	Redriven bool         // only redriven executions
+	After    string       // token of the previous page; empty: the first page
 }
 
-// ListPage is a part of a list. The executions are without output, error and owner.
+// ListPage is one page. The executions have no output, error or owner.
 type ListPage struct {
 	Executions []cache.Execution
-	Next       string // token of the next page, good for 24 hours; empty: there is none
+	Next       string // token of the next page, valid for 24 hours; empty: last page
 }
 
 // List returns a page of up to 1,000 executions.
@@ -134,14 +134,14 @@ func (s *StepFunctions) List(ctx context.Context, q ListQuery, why Reason) (List
 	page := ListPage{Next: aws.ToString(out.NextToken)}
 	for _, item := range out.Executions {
 		e, err := observed(aws.ToString(item.ExecutionArn), item.Status, item.StartDate, item.StopDate, item.RedriveCount)
-		if err == nil { // else it is one that no event could tell of either
+		if err == nil { // else it is one that no event could report either
 			page.Executions = append(page.Executions, e)
 		}
 	}
 	return page, nil
 }
 
-// observed is what every answer tells of an execution.
+// observed makes an observation of what every answer has.
 func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, redrives *int32) (e cache.Execution, err error) {
 	if e.ARN, err = cache.ParseARN(arn); err != nil {
 		return e, fmt.Errorf("executionArn: %w", err)
@@ -159,7 +159,7 @@ func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, 
 	return e, nil
 }
 
-// counted classifies the error of a call and counts it.
+// counted classifies and counts the error of a call.
 func (s *StepFunctions) counted(action string, why Reason, err error) error {
 	err = classified(err)
 	result := "error"
@@ -177,7 +177,7 @@ func (s *StepFunctions) counted(action string, why Reason, err error) error {
 	return err
 }
 
-// classified wraps the errors of the SDK into those that callers decide on.
+// classified turns errors of the SDK into those that callers check for.
 func classified(err error) error {
 	if err == nil {
 		return nil

@@ -8,28 +8,29 @@ import (
 	"statuscache/cache"
 )
 
-// Runs is what the cache knows, as far as events need it that leave out their start
-// date. Step Functions itself always tells it; stand-ins do not.
+// Runs is what the cache knows of executions whose events have no start date. Events of
+// Step Functions always have one; those of stand-ins may not.
 type Runs interface {
 	// Versions returns the version of each execution, empty where nothing is known.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
-	// Doubt has Step Functions be asked about executions.
+	// Doubt puts executions on the worklist of the audit.
 	Doubt(ctx context.Context, arns []cache.ARN) error
 }
 
-// undatedRetry is when a message comes again whose execution is not known yet: the
-// event that tells its start is on its way, most likely.
+// undatedRetry is when a message of an unknown execution comes again: most likely the
+// event with its start date is on its way.
 const undatedRetry = 5 * time.Second
 
 var errUndated = errors.New("startDate is missing, and nothing is known of the execution")
 
-// date gives events without a start date that of the run which is known, and only then
-// are they an observation with a place among the others: the merge stays a join, since
-// it never sees a date that depends on what came first. Messages of unknown runs come
-// again a little later, and Step Functions is asked meanwhile. If nothing has been heard
-// when they do, an end is worth more than its start: it is taken to have begun when it
-// stopped. Then it is later than whatever else is told of that run, so that no late
-// RUNNING can undo it.
+// date gives events without a start date the start date of the known run. Only with it
+// they are observations that can be ordered: the merge stays independent of the order of
+// events.
+//
+// A message of an unknown run comes again a little later, and Step Functions is asked
+// meanwhile. If the run is still unknown then, its end is worth more than its start: the
+// start date becomes the stop date. That is later than anything else about this run, so
+// no late RUNNING can undo it.
 func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	var arns []cache.ARN
 	for _, r := range b.pending {
@@ -66,7 +67,7 @@ func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	return nil
 }
 
-// dated reports whether all events of a message have a start date now.
+// dated reports whether all events of a message now have a start date.
 func dated(r *received, known map[cache.ARN]time.Time) bool {
 	all := true
 	for i := range r.events {
@@ -78,7 +79,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 		switch {
 		case ok && (e.StopDate.IsZero() || !e.StopDate.Before(start)):
 			e.StartDate = start
-		case e.Terminal() && (ok || r.message.Receives > 1): // of an earlier run of the same name, or unheard of
+		case e.Terminal() && (ok || r.message.Receives > 1): // of an earlier run of the same name, or of an unknown one
 			e.StartDate = e.StopDate
 		default:
 			all = false
@@ -87,7 +88,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 	return all
 }
 
-// postpone gives back messages that cannot be dated yet.
+// postpone returns messages to the queue that cannot be dated yet.
 func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message, arns []cache.ARN) {
 	if len(later) == 0 {
 		return

@@ -13,47 +13,47 @@ import (
 	"statuscache/cache/outage"
 )
 
-// Inquiries are lists of executions that Step Functions is to be asked about, in
-// Redis and shared by all processes.
+// Worklists are lists of executions that Step Functions must be asked about. They are in
+// Redis; all processes share them.
 type Worklists interface {
-	// Claim takes some that are due, for the time of the lease. Its error may be
-	// about others than those that it returns.
+	// Claim takes some that are due, for the time of the lease. The error may be about
+	// entries other than those returned.
 	Claim(ctx context.Context, list cache.Inquiry, most int, lease time.Duration) ([]cache.Due, error)
-	// Settle takes one off a list.
+	// Settle removes an entry from a list.
 	Settle(ctx context.Context, list cache.Inquiry, arn cache.ARN) error
-	// Postpone has one be due again after d.
+	// Postpone makes an entry due again after d.
 	Postpone(ctx context.Context, list cache.Inquiry, arn cache.ARN, d time.Duration) error
-	// Forget removes the record of one unless it has changed since.
+	// Forget removes the record of an execution unless it has changed since v.
 	Forget(ctx context.Context, arn cache.ARN, v cache.Version) (bool, error)
 }
 
-// Describer is Step Functions, as far as it tells of one execution.
+// Describer describes one execution. StepFunctions implements it.
 type Describer interface {
 	Describe(ctx context.Context, arn cache.ARN, why Reason) (cache.Execution, error)
 }
 
 const (
-	workLease = 30 * time.Second       // longer than a call may be booked ahead and take
-	workPoll  = time.Second            // between two looks at a list with nothing due
-	workRetry = 2 * time.Second        // after an answer that is behind what is known
-	workShort = 250 * time.Millisecond // between two looks where there is no budget
+	workLease = 30 * time.Second       // longer than a booked call may take, with its wait
+	workPoll  = time.Second            // between two checks of a list with nothing due
+	workRetry = 2 * time.Second        // after an answer older than what is known
+	workShort = 250 * time.Millisecond // between two checks when the budget is used up
 )
 
-// inquirer works on one list.
+// worker handles the entries of one worklist.
 type worker struct {
 	list      cache.Inquiry
-	atOnce    int // executions that are dealt with at a time
+	atOnce    int // entries handled at a time
 	worklists Worklists
 	log       *slog.Logger
-	wake      chan struct{} // room for one: something is due, do not wait to look
-	failed    *outage.Part  // to read and write the list
-	short     atomic.Int64  // for how long there is no budget, as was found lately, in ns
-	// deal deals with one execution. It returns after how long that is due again;
-	// settled takes it off the list. The error may be an errNoBudget.
+	wake      chan struct{} // buffered, 1: something is due, check now
+	failed    *outage.Part  // of reading and writing the list
+	short     atomic.Int64  // how long the budget is used up, as last seen, in ns
+	// handle handles one entry. It returns when the entry is due again; settled removes it
+	// from the list. The error may be an errNoBudget.
 	handle func(ctx context.Context, due cache.Due) (again time.Duration, err error)
 }
 
-// listFails logs that a list cannot be worked on.
+// worklistOutage logs that a list cannot be read or written.
 func worklistOutage(log *slog.Logger) *outage.Part {
 	return &outage.Part{
 		Log: log, Lost: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
@@ -61,12 +61,11 @@ func worklistOutage(log *slog.Logger) *outage.Part {
 	}
 }
 
-// settled is the answer of a deal that is done.
+// settled is the result of handle for an entry that is done.
 const settled = time.Duration(-1)
 
-// run works on the list until ctx ends. What it has in hand then is due at once, for
-// whoever looks next. Those that wait for their call do not hold up those that need
-// none.
+// run works until ctx ends. Unfinished entries are due at once then, for the next
+// process. An entry that waits for its call does not block others that need none.
 func (q *worker) run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(q.atOnce)
@@ -112,7 +111,7 @@ func (q *worker) one(ctx context.Context, due cache.Due) error {
 	return q.worklists.Postpone(ctx, q.list, due.ARN, again)
 }
 
-// signal has the inquirer look without delay.
+// signal makes the worker check its list without delay.
 func (q *worker) signal() {
 	select {
 	case q.wake <- struct{}{}:

@@ -10,11 +10,11 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// archiveDescription is by what Provision knows an archive that it has made.
+// archiveDescription marks archives that Provision made.
 const archiveDescription = "Status changes to replay into the status cache"
 
 // archiveFor finds the archive of a bus that holds all samples, whatever its name. If
-// none does, it is the one of a name, or nil.
+// there is none, it returns the archive with this name, or nil.
 func (o *Operator) archiveFor(ctx context.Context, busARN, name string, samples []sample) (*eventbridge.DescribeArchiveOutput, error) {
 	named, err := o.archiveNamed(ctx, name)
 	if err != nil {
@@ -44,7 +44,7 @@ func (o *Operator) archiveFor(ctx context.Context, busARN, name string, samples 
 	}
 }
 
-// archiveNamed reads an archive, nil if it is not there.
+// archiveNamed reads an archive; nil if it does not exist.
 func (o *Operator) archiveNamed(ctx context.Context, name string) (*eventbridge.DescribeArchiveOutput, error) {
 	a, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &name})
 	if awscall.NotFound(err) {
@@ -53,8 +53,8 @@ func (o *Operator) archiveNamed(ctx context.Context, name string) (*eventbridge.
 	return a, awscall.WithPermission("events:DescribeArchive", err)
 }
 
-// keeps reports whether an archive is of a bus and holds all samples. Without a pattern
-// it holds every event.
+// keeps reports whether an archive belongs to a bus and holds all samples. Without a
+// pattern it holds every event.
 func keeps(a *eventbridge.DescribeArchiveOutput, busARN string, samples []sample) bool {
 	if aws.ToString(a.EventSourceArn) != busARN {
 		return false
@@ -97,8 +97,8 @@ func (p *provision) makeArchive(ctx context.Context, name, busARN string) error 
 	})
 }
 
-// widenArchive has the archive of our name hold more. It holds events for no other
-// purpose than to be sent again, so nobody is told more than before.
+// widenArchive makes an archive hold more events. Its only use is to replay them, so
+// nobody else gets more events.
 func (p *provision) widenArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, samples []sample) error {
 	name := aws.ToString(was.ArchiveName)
 	missing, err := unmatched([]string{aws.ToString(was.EventPattern)}, samples)

@@ -20,26 +20,26 @@ import (
 
 // The two kinds of dead letters.
 const (
-	OfConsumer = "consumer" // received too often
-	OfRule     = "rule"     // never sent: EventBridge could not
+	OfConsumer = "consumer" // received too often, moved by the queue
+	OfRule     = "rule"     // EventBridge could not send them
 )
 
 const (
-	lookVisibility = time.Minute // for which messages are hidden from others who look
-	lookPoll       = time.Second // asks all of SQS, not a part of it
+	peekVisibility = time.Minute // how long Peek hides messages from other receivers
+	peekPoll       = time.Second // a long poll asks all servers of SQS
 	giveBackLimit  = 5 * time.Second
 )
 
-// DeadLetters is a dead-letter queue of ours.
+// DeadLetters is one dead-letter queue.
 type DeadLetters struct {
 	Kind     string // OfConsumer or OfRule
 	Name     string
-	Messages int // about how many there are
+	Messages int // about how many
 	dead     *queue
-	source   *queue // where they belong
+	source   *queue // where the messages belong
 }
 
-// DeadLetter is what may be told of a message: nothing of its payload.
+// DeadLetter is the public part of a message: nothing of its payload.
 type DeadLetter struct {
 	ID        string    `json:"id"`
 	FirstSent time.Time `json:"firstSent"`
@@ -48,8 +48,8 @@ type DeadLetter struct {
 	Why       string    `json:"why"`
 }
 
-// DeadLetterQueues finds the dead-letter queues of a way: that of the queue's redrive
-// policy, and those of the rules that send to the queue, each once.
+// DeadLetterQueues finds the dead-letter queues of a path: that of the queue, and those
+// of the rules that send to it, each once.
 func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLetters, error) {
 	source, err := o.ours(ctx, w.QueueURL)
 	if err != nil {
@@ -85,7 +85,7 @@ func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLet
 	return all, nil
 }
 
-// Look returns up to so many messages and gives them back. Each look counts as a
+// Peek returns up to so many messages and makes them visible again. It counts as a
 // receive.
 func (o *Operator) Peek(ctx context.Context, d DeadLetters, most int) ([]DeadLetter, error) {
 	var seen []types.Message
@@ -111,7 +111,7 @@ func (o *Operator) receive(ctx context.Context, q *queue, most int) ([]types.Mes
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameApproximateReceiveCount,
 		},
-		VisibilityTimeout: int32(lookVisibility.Seconds()), WaitTimeSeconds: int32(lookPoll.Seconds()),
+		VisibilityTimeout: int32(peekVisibility.Seconds()), WaitTimeSeconds: int32(peekPoll.Seconds()),
 	})
 	if err != nil {
 		return nil, awscall.WithPermission("sqs:ReceiveMessage", err)
@@ -119,8 +119,8 @@ func (o *Operator) receive(ctx context.Context, q *queue, most int) ([]types.Mes
 	return answer.Messages, nil
 }
 
-// giveBack makes messages visible again, also when whoever looked has gone. If it
-// fails they come back by themselves.
+// giveBack makes messages visible again, even if ctx has ended. If it fails, they come
+// back when their visibility ends.
 func (o *Operator) giveBack(ctx context.Context, q *queue, messages []types.Message) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackLimit)
 	defer cancel()
@@ -137,7 +137,7 @@ func (o *Operator) giveBack(ctx context.Context, q *queue, messages []types.Mess
 	return errors.Join(all...)
 }
 
-// letterOf says why a message is where it is.
+// letterOf describes a message and says why it is there.
 func letterOf(kind string, m types.Message) DeadLetter {
 	l := DeadLetter{ID: aws.ToString(m.MessageId), Why: "decodes: it would be taken now"}
 	sent, _ := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
@@ -157,7 +157,7 @@ func letterOf(kind string, m types.Message) DeadLetter {
 	return l
 }
 
-// ruleWhy is what EventBridge says of an event that it could not send.
+// ruleWhy returns why EventBridge could not send an event.
 func ruleWhy(m types.Message, otherwise string) string {
 	var parts []string
 	for _, name := range []string{"ERROR_CODE", "RULE_ARN"} {
@@ -171,8 +171,8 @@ func ruleWhy(m types.Message, otherwise string) string {
 	return strings.Join(parts, " ")
 }
 
-// Redrive puts messages back into the queue that they belong in, until there are
-// none. told hears how many are back, of about how many.
+// Redrive moves all messages back into the queue they belong to. It reports how many are
+// moved, of about how many.
 func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Duration, report func(done, total int)) error {
 	if d.Kind == OfRule {
 		return o.resend(ctx, d, report)
@@ -188,7 +188,7 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 		if err != nil || len(answer.Results) == 0 {
 			return types.ListMessageMoveTasksResultEntry{}, false, awscall.WithPermission("sqs:ListMessageMoveTasks", err)
 		}
-		task := answer.Results[0] // the newest, which is ours: there is only one at a time
+		task := answer.Results[0] // the newest is ours: a queue has only one at a time
 		report(int(task.ApproximateNumberOfMessagesMoved), max(d.Messages, int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove))))
 		status := aws.ToString(task.Status)
 		return task, status != "RUNNING" && status != "CANCELLING", nil
@@ -199,9 +199,9 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 	return err
 }
 
-// resend moves messages by hand. SQS itself moves only what came from another
-// queue. A message is deleted once the queue has it; in between it may be in both,
-// which the merge does not mind.
+// resend moves messages one by one: SQS itself moves only what came from another queue.
+// A message is deleted after it was sent; in between it may be in both queues, which
+// does no harm.
 func (o *Operator) resend(ctx context.Context, d DeadLetters, report func(done, total int)) error {
 	for done := 0; ; {
 		batch, err := o.receive(ctx, d.dead, awscall.MaxBatch)

@@ -84,7 +84,7 @@ func TestRedriveAndPurge(t *testing.T) {
 		count(all[c.kind].Name, 0)
 		count(planned, inQueue)
 		if last != c.moved {
-			t.Errorf("%s: told of %d, want %d", c.kind, last, c.moved)
+			t.Errorf("%s: reported %d, want %d", c.kind, last, c.moved)
 		}
 	}
 	w.send(t, planned+"-dlq", "x", 2)

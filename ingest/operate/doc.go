@@ -1,5 +1,20 @@
-// Package operate sets up the path of the events from Step Functions into the queue, and
-// looks after it: it makes queue, rule and archive, finds out what is wrong with them, has
-// archived events sent again, and looks after dead letters. It is what the verbs of
-// statusctl use of AWS; the service itself never calls it.
+// Package operate sets up and checks the path of the events from Step Functions through
+// EventBridge to the queue. It is what the commands of statusctl use of AWS. The service
+// itself never calls it.
+//
+// # What stands where
+//
+// An Operator (operator.go) has one method for each command. Provision (provision.go)
+// makes or repairs the queue, its dead-letter queues (provision_queues.go), the rules and
+// their targets (provision_rules.go) and the archive (archives.go). Diagnose (doctor.go)
+// checks the same path: the queues (doctor_queues.go), and rules, targets, archive and
+// state machines (doctor_events.go). StartReplay and FollowReplay (replay.go) replay
+// archived events. DeadLetterQueues, Peek, Redrive and Purge (deadletters.go) handle dead
+// letters.
+//
+// Provision and Diagnose share what they must agree on. routes.go finds the rules that lead
+// to a queue. samples.go has an event of each kind that must reach it, and rulechange.go
+// plans the least change that makes the rules send them all, with the event patterns of
+// eventpattern.go. queuepolicy.go reads and extends the policy of a queue, and
+// policyverdict.go says whether a policy lets a rule send.
 package operate

@@ -15,20 +15,20 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// SetUp is what Diagnose looks at.
+// SetUp is what Diagnose checks.
 type SetUp struct {
 	EventPath
-	Archive       string // name; empty: one that holds the events
+	Archive       string // name; empty: any that holds the events
 	StateMachines []string
 }
 
 const (
 	diagnoseLimit = time.Minute
-	maxAWSSkew    = 5 * time.Second // AWS tells whole seconds
+	maxAWSSkew    = 5 * time.Second // AWS gives whole seconds
 )
 
-// Diagnose looks at everything between Step Functions and the queue. A check that
-// cannot be made because of another failure says so.
+// Diagnose checks everything between Step Functions and the queue. A check that is
+// impossible because of another failure says so.
 func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
@@ -53,9 +53,9 @@ type doctor struct {
 	setUp    SetUp
 	findings []diagnose.Finding
 	bus      string   // name
-	queue    *queue   // nil: cannot be looked at
+	queue    *queue   // nil: cannot be read
 	routes   []*route // that lead to the queue
-	change   []string // names of rules of others that have to be changed
+	change   []string // names of rules that others made and that must change
 }
 
 func (d *doctor) fine(check, detail string) {
@@ -72,8 +72,8 @@ func (d *doctor) unchecked(why string, checks ...string) {
 	}
 }
 
-// provision is the command that mends most of what can be wrong. It finds the rules by
-// the queue. Rules that others have made it changes only by their names.
+// provision returns the command that repairs most findings. It finds the rules by the
+// queue. Rules that others made must be named.
 func (d *doctor) provision() string {
 	words := []string{"statusctl provision"}
 	if name := lastPart(d.setUp.QueueURL); name != "" {
@@ -103,7 +103,7 @@ func (d *doctor) credentials(ctx context.Context) bool {
 	return true
 }
 
-// theQueue looks at the queue that statusd reads.
+// theQueue checks the queue that statusd reads.
 func (d *doctor) theQueue(ctx context.Context) {
 	rest := []string{"queue encryption", "queue backlog", "dead-letter queue"}
 	if d.setUp.QueueURL == "" {
@@ -129,8 +129,8 @@ func (d *doctor) theQueue(ctx context.Context) {
 	d.unchecked("the queue cannot be looked at", rest...)
 }
 
-// clock compares our clock with that of AWS, which refuses calls that are minutes
-// off.
+// clock compares the clock of this machine with that of AWS, which refuses calls that
+// are minutes off.
 func (d *doctor) clock(m middleware.Metadata) {
 	there, ok := awsmiddleware.GetServerTime(m)
 	here, answered := awsmiddleware.GetResponseAt(m)
@@ -144,7 +144,7 @@ func (d *doctor) clock(m middleware.Metadata) {
 	d.fine("clock", "that of this machine agrees with AWS")
 }
 
-// stateMachine looks at what the audit and outputs left out of events need.
+// stateMachine checks the permissions that audit and hydration need.
 func (d *doctor) stateMachine(ctx context.Context, arn string) {
 	check := "state machine " + cache.MachineARN(arn).Name()
 	if problem, cure := d.listable(ctx, arn); problem != "" {

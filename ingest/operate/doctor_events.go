@@ -32,7 +32,7 @@ const (
 	checkArchived   = "archive pattern"
 )
 
-// theRoute looks at the rules that lead to the queue, their targets and what they need.
+// theRoute checks the rules that lead to the queue, their targets and what they need.
 func (d *doctor) theRoute(ctx context.Context) {
 	rest := []string{checkPattern, checkPolicy, checkTarget, checkRuleDead, checkRulePolicy}
 	if d.queue == nil {
@@ -62,7 +62,7 @@ func (d *doctor) theRoute(ctx context.Context) {
 	d.targets(ctx)
 }
 
-// noRule tells of a rule that is not there, or of a bus.
+// noRule reports a missing rule or a missing bus.
 func (d *doctor) noRule(ctx context.Context) {
 	if _, err := d.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &d.bus}); awscall.NotFound(err) {
 		d.wrong(checkBus, "there is no event bus "+d.bus, "set EVENT_BUS to the bus that the rule is on, or make it: aws events create-event-bus --name "+d.bus)
@@ -81,8 +81,8 @@ func (d *doctor) noRule(ctx context.Context) {
 	d.wrong(checkRule, "there is no rule "+d.setUp.Rule, d.provision())
 }
 
-// rules judges what the rules send together: whether each status of each state machine
-// comes by one of them.
+// rules checks what the rules send together: each status of each state machine must
+// match one of them.
 func (d *doctor) rules() {
 	samples, err := samplesOf(d.setUp.StateMachines)
 	var m ruleChange
@@ -113,8 +113,8 @@ func (d *doctor) rules() {
 	}
 }
 
-// enabled tells of a disabled rule that is needed. Where it is not known what is
-// needed, each is.
+// enabled reports a disabled rule that is needed. If it is not known what is needed,
+// each is.
 func (d *doctor) enabled(m ruleChange) {
 	off := m.route
 	if len(d.setUp.StateMachines) == 0 {
@@ -133,7 +133,7 @@ func (d *doctor) enabled(m ruleChange) {
 	d.wrong(checkRule, off.shown()+" is disabled", cure)
 }
 
-// targets looks at how each rule sends to the queue.
+// targets checks how each rule sends to the queue.
 func (d *doctor) targets(ctx context.Context) {
 	var fine []string
 	dead := map[string][]*route{}
@@ -198,8 +198,8 @@ func (d *doctor) theArchive(ctx context.Context) {
 	d.archived(aws.ToString(a.EventPattern))
 }
 
-// findArchive returns the archive that is named, or else the one that fits, and the name
-// it has or should have; empty: that is not known.
+// findArchive returns the named archive, or else one that fits, and the name it has or
+// should have; an empty name means not known.
 func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, string, error) {
 	name := d.setUp.Archive
 	if name != "" || d.queue == nil {
@@ -220,7 +220,7 @@ func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveO
 	return a, name, err
 }
 
-// archived looks at what an archive holds.
+// archived checks what an archive holds.
 func (d *doctor) archived(pattern string) {
 	samples, err := samplesOf(d.setUp.StateMachines)
 	var left []sample
@@ -241,7 +241,7 @@ func (d *doctor) archived(pattern string) {
 	}
 }
 
-// listable asks whether the executions of a state machine may be listed.
+// listable checks whether the executions of a state machine may be listed.
 func (d *doctor) listable(ctx context.Context, machine string) (problem, cure string) {
 	const express = "it is an Express state machine, and those emit no events"
 	const standard = "use a Standard state machine, or take it out of STATE_MACHINES"
@@ -263,7 +263,8 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, cure st
 	return diagnose.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
 }
 
-// describable asks for an execution that never was: whoever may ask is told that.
+// describable asks for an execution that does not exist. With the permission the answer
+// says just that.
 func (d *doctor) describable(ctx context.Context, check, machine string) {
 	execution := string(cache.MachineARN(machine).Execution("statusctl-doctor"))
 	_, err := d.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})

@@ -13,7 +13,7 @@ import (
 var allAttributes = []types.QueueAttributeName{types.QueueAttributeNameAll}
 
 const (
-	maxBacklog = 1000 // messages; with them the newest word is seconds old
+	maxBacklog = 1000 // messages; with more the newest event is seconds old
 	awsOwnKey  = "alias/aws/sqs"
 )
 
@@ -30,8 +30,8 @@ func (d *doctor) encryption() {
 	}
 }
 
-// backlog judges by numbers: SQS tells the age of messages to CloudWatch only, and
-// receiving some would count against them.
+// backlog checks numbers of messages: only CloudWatch knows their age, and receiving
+// them would count as receives.
 func (d *doctor) backlog() {
 	const check = "queue backlog"
 	waiting, hidden := d.queue.number(attrVisible), d.queue.number(attrHidden)
@@ -53,7 +53,7 @@ func (d *doctor) consumerDeadLetters(ctx context.Context) {
 	d.deadLetters(ctx, check, arn)
 }
 
-// deadLetters looks at a dead-letter queue, and returns it if it can.
+// deadLetters checks a dead-letter queue, and returns it if it can be read.
 func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	q, err := d.queueNamed(ctx, lastPart(arn))
 	switch {
@@ -77,7 +77,7 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	return q
 }
 
-// sendPolicy looks at who may send to a queue, and whether rules may.
+// sendPolicy checks who may send to a queue, and whether the rules may.
 func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 	_, statements, err := parsePolicy(q.attributes[attrPolicy])
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 	}
 	for _, r := range rules {
 		if r.via != "" {
-			continue // it is the topic that sends
+			continue // the topic sends
 		}
 		v := judge(statements, sending{q.arn(), r.arn()})
 		switch {
@@ -99,7 +99,7 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 			return
 		case v.may() == unknown:
 			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
-				"; a statement of its own for the rule would tell", check)
+				"; a statement of its own for the rule would show it", check)
 			return
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest"
 )
 
-// eventPattern is what a rule asks of an event, as far as we write it.
+// eventPattern is an event pattern as Provision writes it.
 type eventPattern struct {
 	Source     []string      `json:"source"`
 	DetailType []string      `json:"detail-type"`
@@ -25,20 +25,20 @@ type patternDetail struct {
 	StateMachineARN []jsontext.Value `json:"stateMachineArn,omitempty"`
 }
 
-// prefixOf matches a state machine and the children of its Distributed Maps, whose
-// machine is called {machine}/{label}.
+// prefixOf matches a state machine and the children of its Distributed Maps, whose state
+// machine is {machine}/{label}.
 func prefixOf(machine string) jsontext.Value {
-	text, _ := json.Marshal(map[string]string{"prefix": machine}) // texts can always be marshalled
+	text, _ := json.Marshal(map[string]string{"prefix": machine}) // strings can always be marshaled
 	return text
 }
 
-// patternFor returns the pattern of all events of state machines.
+// patternFor returns the pattern that matches all events of state machines.
 func patternFor(machines []string) string {
 	return writePattern(patternDetail{StateMachineARN: prefixesOf(machines)})
 }
 
-// patternOf returns the pattern of the events that samples stand for: it asks for no
-// other status, since other rules send those.
+// patternOf returns the pattern that matches the events of samples. It matches no other
+// status, since other rules send those.
 func patternOf(samples []sample) string {
 	detail := patternDetail{StateMachineARN: prefixesOf(machinesOf(samples))}
 	if wanted := statusesOf(samples); len(wanted) < len(statuses) {
@@ -68,9 +68,9 @@ func statusesOf(samples []sample) (all []string) {
 	return all
 }
 
-// widen returns a pattern that matches what the present one does and the samples that
-// it does not. Others' patterns keep every condition that can be kept; ours asks for
-// the state machine alone.
+// widen returns a pattern that matches what the present one matches, and the samples
+// that it lacks. In a pattern that others wrote every possible condition stays; ours
+// keeps the state machine alone.
 func widen(present string, missing []sample, ours bool) (string, error) {
 	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, onlyMachines}
 	if ours {
@@ -114,8 +114,8 @@ func addBoth(present string, missing []sample) (string, error) {
 	return addMachines(text, missing)
 }
 
-// onlyMachines drops every condition but that on the state machine, which no event
-// must fail for another reason.
+// onlyMachines drops every condition except that on the state machine: no event must
+// fail for another reason.
 func onlyMachines(present string, missing []sample) (string, error) {
 	var p struct {
 		Source     []string `json:"source"`
@@ -129,7 +129,7 @@ func onlyMachines(present string, missing []sample) (string, error) {
 		return "", errors.New("it asks for other events too")
 	}
 	listed := p.Detail.StateMachineARN
-	if len(listed) == 0 { // every one, so far
+	if len(listed) == 0 { // all of them, so far
 		return writePattern(patternDetail{}), nil
 	}
 	for _, prefix := range prefixesOf(machinesOf(missing)) {
@@ -145,8 +145,8 @@ func addOnce(list []jsontext.Value, item jsontext.Value) []jsontext.Value {
 	return append(list, item)
 }
 
-// editDetail changes the list of a field of detail, and nothing else. Where there is
-// none, nothing is changed.
+// editDetail changes the list of one field of detail, and nothing else. Without that
+// field nothing changes.
 func editDetail(pattern, field string, edit func([]jsontext.Value) []jsontext.Value) (string, error) {
 	text, err := editMember([]byte(pattern), "detail", func(detail jsontext.Value) (jsontext.Value, error) {
 		return editMember(detail, field, func(v jsontext.Value) (jsontext.Value, error) {
@@ -161,7 +161,8 @@ func editDetail(pattern, field string, edit func([]jsontext.Value) []jsontext.Va
 	return string(text), err
 }
 
-// editMember changes the value of a member of an object, which keeps its order.
+// editMember changes the value of one member of an object. The order of the members
+// stays.
 func editMember(object jsontext.Value, name string, edit func(jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
 	in := jsontext.NewDecoder(bytes.NewReader(object))
 	if t, err := in.ReadToken(); err != nil || t.Kind() != '{' {

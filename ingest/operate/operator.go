@@ -30,8 +30,7 @@ const (
 	attrDelayed   = string(sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed)
 )
 
-// Operator is what statusctl uses of AWS: it looks after the way that events take
-// from Step Functions into the queue.
+// Operator sets up and checks the path of the events from Step Functions to the queue.
 type Operator struct {
 	config aws.Config
 	queues *sqs.Client
@@ -39,8 +38,8 @@ type Operator struct {
 	states *sfn.Client
 }
 
-// NewOperator returns an Operator for a region. queueURL, which may be empty, tells
-// where SQS is asked if that is not the region's own endpoint.
+// NewOperator returns an Operator for a region. queueURL may be empty; if its host is
+// not the regional endpoint, calls to SQS go to it.
 func NewOperator(c aws.Config, queueURL string) (*Operator, error) {
 	c = awscall.WithReadOnlyBody(c)
 	o := &Operator{config: c, queues: sqs.NewFromConfig(c), events: eventbridge.NewFromConfig(c), states: sfn.NewFromConfig(c)}
@@ -53,7 +52,7 @@ func NewOperator(c aws.Config, queueURL string) (*Operator, error) {
 	return o, nil
 }
 
-// queue is what is known of a queue.
+// queue is a queue and its attributes.
 type queue struct {
 	url        string
 	attributes map[string]string
@@ -62,18 +61,18 @@ type queue struct {
 func (q *queue) arn() string  { return q.attributes[attrARN] }
 func (q *queue) name() string { return lastPart(q.arn()) }
 
-// number returns an attribute that is a number, 0 if it is not set.
+// number returns a numeric attribute, 0 if it is not set.
 func (q *queue) number(attribute string) int {
 	n, _ := strconv.Atoi(q.attributes[attribute])
 	return n
 }
 
-// messages counts all of them, those too that are hidden now.
+// messages counts all messages, hidden ones too.
 func (q *queue) messages() int {
 	return q.number(attrVisible) + q.number(attrHidden) + q.number(attrDelayed)
 }
 
-// deadLetterARN returns the queue that messages go to that are received too often.
+// deadLetterARN returns the ARN of the dead-letter queue, empty if there is none.
 func (q *queue) deadLetterARN() string {
 	var p struct {
 		Target string         `json:"deadLetterTargetArn"`
@@ -83,7 +82,8 @@ func (q *queue) deadLetterARN() string {
 	return p.Target
 }
 
-// queueAt reads the queue of a URL. Of one that is not there the error is awscall.NotFound.
+// queueAt reads the queue with a URL. If it does not exist, awscall.NotFound is true for
+// the error.
 func (o *Operator) queueAt(ctx context.Context, url string) (*queue, error) {
 	answer, err := o.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
@@ -94,7 +94,7 @@ func (o *Operator) queueAt(ctx context.Context, url string) (*queue, error) {
 	return &queue{url, answer.Attributes}, nil
 }
 
-// queueNamed reads the queue of a name.
+// queueNamed reads the queue with a name.
 func (o *Operator) queueNamed(ctx context.Context, name string) (*queue, error) {
 	answer, err := o.queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	if err != nil {
@@ -103,15 +103,15 @@ func (o *Operator) queueNamed(ctx context.Context, name string) (*queue, error) 
 	return o.queueAt(ctx, aws.ToString(answer.QueueUrl))
 }
 
-// lastPart returns the name at the end of an ARN.
+// lastPart returns the name at the end of an ARN or a URL.
 func lastPart(arn string) string {
 	return arn[strings.LastIndexAny(arn, ":/")+1:]
 }
 
-// errNoQueue is for verbs that need one.
+// errNoQueue is for commands that need a queue.
 var errNoQueue = errors.New("SQS_QUEUE_URL: not set; set it to the URL of the queue that statusd reads")
 
-// ours reads the queue of a URL for a verb that needs it.
+// ours reads the queue with a URL, for commands that need it.
 func (o *Operator) ours(ctx context.Context, url string) (*queue, error) {
 	if url == "" {
 		return nil, errNoQueue

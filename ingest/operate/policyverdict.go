@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// answer is what can be said of a condition without asking AWS. Of several that must
-// all hold the least is the answer of all, of alternatives the greatest.
+// answer is what can be said of a condition without asking AWS. The least answer counts
+// where all of several conditions must hold, the greatest where one suffices.
 type answer int
 
 const (
@@ -28,11 +28,11 @@ func answerOf(is bool) answer {
 // not returns the answer to the opposite question.
 func (a answer) not() answer { return yes - a }
 
-// sending is the request of a rule that sends an event to a queue.
+// sending is the request of a rule to send an event to a queue.
 type sending struct{ queue, rule string } // ARNs
 
-// context returns what AWS says of the request under a key in lower case. What it says
-// of keys that are not here is not known.
+// context returns the value that AWS gives a key (in lower case) for this request. Other
+// keys are not known.
 func (q sending) context(key string) (values []string, known bool) {
 	switch key {
 	case "aws:sourcearn":
@@ -60,14 +60,14 @@ func arnPart(arn string, n int) string {
 	return parts[n]
 }
 
-// verdict is what a policy says of a request.
+// verdict is what a policy says about a request.
 type verdict struct {
 	allow, deny answer
-	denies      string   // name of the statement that does, or may
-	depends     []string // keys of conditions of which the answer depends
+	denies      string   // name of the statement that denies, or may deny
+	depends     []string // keys of conditions that decide it
 }
 
-// may is whether the request succeeds.
+// may says whether the request succeeds.
 func (v verdict) may() answer { return min(v.allow, v.deny.not()) }
 
 func judge(statements []statement, q sending) verdict {
@@ -93,15 +93,15 @@ func judge(statements []statement, q sending) verdict {
 
 func (s statement) applies(q sending) answer { return min(s.about(q.queue), s.conditions(q)) }
 
-// about is whether a statement speaks of EventBridge sending to a queue.
+// about says whether a statement applies when EventBridge sends to a queue.
 func (s statement) about(queue string) answer {
 	isAction := func(a string) bool { return glob(strings.ToLower(a), strings.ToLower(sendAction)) }
 	isQueue := func(r string) bool { return glob(r, queue) }
 	return answerOf(s.ofEventBridge() && either(s.Action, s.NotAction, isAction) && either(s.Resource, s.NotResource, isQueue))
 }
 
-// either reports whether one of those that are named is meant or, where others are
-// named, none of them.
+// either says whether one of the named is meant or, where others are excluded, whether
+// none of them is.
 func either(named, others jsontext.Value, is func(string) bool) bool {
 	if len(others) > 0 {
 		return !slices.ContainsFunc(texts(others), is)
@@ -117,18 +117,18 @@ func (s statement) ofEventBridge() bool {
 	return slices.ContainsFunc(principals(s.Principal), is)
 }
 
-// anybody reports whether a statement is about everybody.
+// anybody reports whether a statement applies to everybody.
 func (s statement) anybody() bool {
 	return len(s.NotPrincipal) > 0 || slices.Contains(principals(s.Principal), allStatements)
 }
 
-// principals returns whom a statement names, services and all alike.
+// principals returns whom a statement names, services and accounts alike.
 func principals(v jsontext.Value) []string {
 	if v.Kind() != '{' {
 		return texts(v)
 	}
 	var by map[string]jsontext.Value
-	_ = json.Unmarshal(v, &by) // what is not understood names nobody
+	_ = json.Unmarshal(v, &by) // what cannot be parsed names nobody
 	return slices.Concat(texts(by["Service"]), texts(by["AWS"]), texts(by["*"]))
 }
 
@@ -142,7 +142,7 @@ func (s statement) conditions(q sending) answer {
 	return all
 }
 
-// unknownKeys returns the keys of the conditions of which the answer is not known.
+// unknownKeys returns the keys of conditions whose answer is not known.
 func (s statement) unknownKeys(q sending) (keys []string) {
 	for operator, conditions := range s.Condition {
 		for key, values := range conditions {
@@ -158,11 +158,11 @@ const (
 	ifExists    = "IfExists"
 	forAllOf    = "ForAllValues:"
 	forAnyOf    = "ForAnyValue:"
-	policyValue = "${" // begins what AWS puts a value in for
+	policyValue = "${" // the beginning of a policy variable
 )
 
-// comparisonOf returns how an operator compares. Those of dates, numbers and addresses
-// are about keys whose values are not known anyway.
+// comparisonOf returns how an operator compares. Dates, numbers and addresses are
+// compared under keys whose values are not known anyway.
 func comparisonOf(operator string) (matches func(pattern, value string) bool, negated bool) {
 	equal := func(pattern, value string) bool { return pattern == value }
 	switch operator {
@@ -197,7 +197,7 @@ func holds(operator, key string, patterns []string, q sending) answer {
 	if !known || slices.ContainsFunc(patterns, func(p string) bool { return strings.Contains(p, policyValue) }) {
 		return unknown
 	}
-	if operator == "Null" { // whether the key is not there, and it is
+	if operator == "Null" { // true where the key is missing; here it is present
 		return answerOf(slices.Contains(patterns, "false"))
 	}
 	operator = strings.TrimSuffix(operator, ifExists)

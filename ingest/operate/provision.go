@@ -16,27 +16,27 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// How long archived events are kept, in days. They hold inputs and outputs, and
-// replaying what RETENTION has let go is of no use.
+// archiveDays is how long archived events are kept. They hold inputs and outputs, and an
+// event older than RETENTION is of no use.
 const archiveDays = 30
 
-// The longest names that EventBridge and SQS take.
+// The longest names that EventBridge and SQS accept, in characters.
 const (
 	maxRuleName    = 64
 	maxArchiveName = 48
 	maxQueueName   = 80
 )
 
-// Plan says what Provision makes.
+// Plan is what Provision makes.
 type Plan struct {
 	Name          string   // of the queue, the rule and the archive
 	EventBus      string   // name or ARN; empty: the default one
-	StateMachines []string // ARNs; on the default bus of one region and account
-	ChangeRules   []string // names of rules that others have made, and that may be changed
+	StateMachines []string // ARNs; with the default bus all in one region and account
+	ChangeRules   []string // names of rules made by others that may be changed
 	DryRun        bool     // change nothing
 }
 
-// Step is one thing that Provision has seen to.
+// Step is one thing that Provision has made, changed or checked.
 type Step struct {
 	What   string     `json:"what"`
 	Name   string     `json:"name"`
@@ -44,10 +44,10 @@ type Step struct {
 	Detail string     `json:"detail,omitempty"`
 }
 
-// Outlook is what became of a step, or would.
+// StepResult is the result of a step, or what it would be.
 type StepResult string
 
-// The outcomes of a step.
+// The results of a step.
 const (
 	Created     StepResult = "created"
 	Changed     StepResult = "changed"
@@ -57,20 +57,23 @@ const (
 	WouldChange StepResult = "would change"
 )
 
-// Provisioned is what statusd and statusctl need to know.
+// Provisioned are the settings for statusd and statusctl.
 type Provisioned struct {
 	Region        string   `json:"region"`
-	QueueURL      string   `json:"queueUrl"` // empty: not made yet, in a dry run
+	QueueURL      string   `json:"queueUrl"` // empty in a dry run that has not found one
 	StateMachines []string `json:"stateMachines"`
 	EventBus      string   `json:"eventBus"` // name
 }
 
-// Provision makes or mends everything between Step Functions and the queue. It
-// adds to what others have put there and takes nothing away, so it can be run again
-// at any time. Rules are found by their targets, and where rules send all events to the
-// queue none is made beside them. A rule that others have made is left as it is unless
-// the plan names it. told hears of each step. Its error names what is missing; what was left as
-// it is makes an error as well, beside the settings.
+// Provision makes or repairs everything between Step Functions and the queue. It keeps
+// what others made and removes nothing, so it can run again at any time. Each step is
+// reported.
+//
+// Rules are found by their targets. If the rules present send all events to the queue,
+// no rule is made. A rule that others made is only changed if the plan names it.
+//
+// The error says what is missing. What was left unchanged is an error as well, returned
+// beside the settings.
 func (o *Operator) Provision(ctx context.Context, plan Plan, report func(Step)) (Provisioned, error) {
 	plan.EventBus = busName(plan.EventBus)
 	p := &provision{Operator: o, plan: plan, report: report}
@@ -105,7 +108,7 @@ func (p Plan) check(region string) error {
 		switch machine, err := cache.ParseMachineARN(text); {
 		case err != nil:
 			return fmt.Errorf("--state-machine: %q is %w", text, err)
-		case p.EventBus != DefaultBus: // it gathers the events of any region and account
+		case p.EventBus != DefaultBus: // it collects events of any region and account
 		case machine.Region() != region:
 			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, machine.Region(), region, machine.Region())
 		case machine.Account() != account:
@@ -120,7 +123,7 @@ type provision struct {
 	*Operator
 	plan   Plan
 	report func(Step)
-	left   []string // what it may not do, a line each
+	left   []string // what had to be left unchanged, one line each
 
 	place      awsarn.ARN // of what is made: its partition, region and account
 	queue      *queue     // url is empty until it is made
@@ -128,11 +131,11 @@ type provision struct {
 	routes     []*route
 	ruleChange ruleChange
 
-	ruleDeads []*queue // of rules that have one
-	ruleDead  *queue   // of rules that have none yet; nil: not needed
+	ruleDeads []*queue // of the rules that have one
+	ruleDead  *queue   // for rules that have none yet; nil: not needed
 }
 
-// do makes a change, unless this is a dry run, and tells of it.
+// do makes a change, unless this is a dry run, and reports it.
 func (p *provision) do(s Step, change func() error) error {
 	if p.plan.DryRun {
 		s.Result = map[StepResult]StepResult{Created: WouldCreate, Changed: WouldChange}[s.Result]
@@ -147,14 +150,14 @@ func (p *provision) fine(what, name string) {
 	p.report(Step{What: what, Name: name, Result: Unchanged})
 }
 
-// arn returns what the ARN of something in our region and account is.
+// arn returns an ARN in our region and account.
 func (p *provision) arn(service, resource string) string {
 	a := p.place
 	a.Service, a.Resource = service, resource
 	return a.String()
 }
 
-// ruleARN returns what the ARN of a rule on our bus is.
+// ruleARN returns the ARN of a rule on our bus.
 func (p *provision) ruleARN(name string) string {
 	if p.plan.EventBus != DefaultBus {
 		name = p.plan.EventBus + "/" + name
@@ -167,12 +170,12 @@ func (p *provision) may(r *route) bool {
 	return r.ours() || slices.Contains(p.plan.ChangeRules, r.name())
 }
 
-// leave notes what would have to be done to a rule that others have made.
+// leave notes what would have to change in a rule that others made.
 func (p *provision) leave(r *route, what string) {
 	p.left = append(p.left, fmt.Sprintf("rule %s was not made by statusctl provision, so it was left as it is; to have it changed (%s), add --change-rule %s", r.shown(), what, r.name()))
 }
 
-// look reads what is there, so that what others chose is kept.
+// look reads what exists, so that it can be kept.
 func (p *provision) look(ctx context.Context) error {
 	var err error
 	if p.place, err = p.placeOf(ctx); err != nil {
@@ -199,7 +202,7 @@ func (p *provision) look(ctx context.Context) error {
 	return err
 }
 
-// named takes the rule of our name, if there is one, though it does not lead to the
+// named adopts the rule with our name, if there is one, though it does not lead to the
 // queue.
 func (p *provision) named(ctx context.Context) error {
 	r, err := p.routeOf(ctx, p.plan.EventBus, truncate(p.plan.Name, maxRuleName), p.queue.arn())
@@ -215,8 +218,8 @@ func (p *provision) named(ctx context.Context) error {
 	return nil
 }
 
-// placeOf returns where all is made, as an ARN: its partition, region and account. A bus
-// that gathers events of other accounts is in ours.
+// placeOf returns partition, region and account of everything that is made. A bus that
+// collects events of other accounts is in ours.
 func (p *provision) placeOf(ctx context.Context) (awsarn.ARN, error) {
 	text := p.plan.StateMachines[0]
 	if bus := p.plan.EventBus; bus != DefaultBus {

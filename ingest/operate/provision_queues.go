@@ -16,18 +16,18 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// Attributes of the queues. A dead letter's age counts from when it was first sent,
-// so the dead-letter queues must keep longer.
+// Attributes of the queues. The age of a dead letter counts from when it was first sent,
+// so dead-letter queues must keep messages longer.
 const (
 	defaultRetention = 4 * 24 * 60 * 60  // seconds
-	maxRetention     = 14 * 24 * 60 * 60 // seconds; the most that SQS allows
-	maxPoll          = 20                // seconds; likewise
-	// A message is received again only when a process has died with it, since
-	// nothing is received while Redis is sick.
+	maxRetention     = 14 * 24 * 60 * 60 // seconds; the SQS maximum
+	maxPoll          = 20                // seconds; the SQS maximum
+	// A message is received again only if a process has died with it: nothing is
+	// received while Redis fails.
 	maxReceives = 5
 )
 
-// find reads a queue by its name. One that is not there yet has no URL.
+// find reads a queue by its name. A queue that does not exist yet has no URL.
 func (p *provision) find(ctx context.Context, name string) (*queue, error) {
 	q, err := p.queueNamed(ctx, name)
 	if awscall.NotFound(err) {
@@ -36,7 +36,7 @@ func (p *provision) find(ctx context.Context, name string) (*queue, error) {
 	return q, err
 }
 
-// deadLetters sees to the dead-letter queues: those that are in use, or else new ones.
+// deadLetters checks the dead-letter queues in use, and makes those that are missing.
 func (p *provision) deadLetters(ctx context.Context) error {
 	consumers := truncate(p.plan.Name, maxQueueName-len("-dlq")) + "-dlq"
 	if arn := p.queue.deadLetterARN(); arn != "" {
@@ -80,7 +80,8 @@ func (p *provision) deadLetter(ctx context.Context, what, name string) (*queue, 
 	return q, p.set(ctx, Step{What: what, Name: name}, q, wanted)
 }
 
-// keepsTooShort reports whether a dead-letter queue forgets before its source does.
+// keepsTooShort reports whether a dead-letter queue drops messages before its source
+// does. Both are seconds.
 func keepsTooShort(deadLetters, source int) bool {
 	return deadLetters <= source && deadLetters < maxRetention
 }
@@ -93,7 +94,7 @@ func (p *provision) theQueue(ctx context.Context) error {
 		wanted["ReceiveMessageWaitTimeSeconds"] = strconv.Itoa(maxPoll)
 	}
 	if p.queue.deadLetterARN() == "" {
-		policy, _ := json.Marshal(map[string]any{ // texts and numbers can always be marshalled
+		policy, _ := json.Marshal(map[string]any{ // strings and numbers can always be marshaled
 			"deadLetterTargetArn": p.dead.arn(), "maxReceiveCount": maxReceives,
 		}, json.Deterministic(true))
 		wanted[attrRedrive] = string(policy)
@@ -101,7 +102,7 @@ func (p *provision) theQueue(ctx context.Context) error {
 	return p.set(ctx, Step{What: "queue", Name: p.plan.Name}, p.queue, wanted)
 }
 
-// set gives a queue attributes, and makes it first if it is not there.
+// set sets attributes of a queue. It makes the queue if it does not exist.
 func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[string]string) error {
 	if q.url != "" && len(wanted) == 0 {
 		p.fine(step.What, step.Name)
@@ -128,8 +129,8 @@ func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[str
 	})
 }
 
-// policies let the rules, and nobody else, send to the queue and to their own
-// dead-letter queues.
+// policies lets the rules, and nobody else, send to the queue and to their dead-letter
+// queues.
 func (p *provision) policies(ctx context.Context) error {
 	queues := []*queue{p.queue}
 	rules := map[*queue][]string{}
@@ -154,7 +155,7 @@ func (p *provision) policies(ctx context.Context) error {
 	return nil
 }
 
-// deadOf returns the dead-letter queue that a rule has, or is given; nil: none.
+// deadOf returns the dead-letter queue that a rule has or gets; nil: none.
 func (p *provision) deadOf(r *route) *queue {
 	arn := r.deadLetterARN()
 	for _, dead := range p.ruleDeads {
@@ -197,7 +198,7 @@ func (p *provision) policy(ctx context.Context, q *queue, rules []string) error 
 	})
 }
 
-// changes returns the names of what has changed, in order.
+// changes returns the names of what has changed, sorted.
 func changes(all map[string]bool) []string {
 	maps.DeleteFunc(all, func(_ string, changed bool) bool { return !changed })
 	return slices.Sorted(maps.Keys(all))

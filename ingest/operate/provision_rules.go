@@ -14,14 +14,14 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// Retries of EventBridge towards the queue, the most that there are.
+// Retries of EventBridge: the maximum.
 const (
 	retryAge   = 24 * 60 * 60 // seconds
 	retryCount = 185
 )
 
-// stateMachines sees that there are the state machines that are named, as far as that
-// can be told: those of other accounts cannot be asked for.
+// stateMachines checks that the state machines exist, as far as possible: those of other
+// accounts cannot be read.
 func (p *provision) stateMachines(ctx context.Context) error {
 	for _, machine := range p.plan.StateMachines {
 		found, err := p.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
@@ -37,10 +37,10 @@ func (p *provision) stateMachines(ctx context.Context) error {
 	return nil
 }
 
-// creates reports whether a rule is made.
+// creates reports whether a rule must be made.
 func (p *provision) creates() bool { return p.ruleChange.needed() && p.ruleChange.route == nil }
 
-// rules sees that the rules that lead to the queue send all events.
+// rules makes the rules that lead to the queue send all events.
 func (p *provision) rules(ctx context.Context) error {
 	for _, r := range p.routes {
 		if r != p.ruleChange.route || !p.ruleChange.needed() {
@@ -59,7 +59,7 @@ func (p *provision) rules(ctx context.Context) error {
 	return p.changeRule(ctx)
 }
 
-// what says in the words of a step what is changed of a rule.
+// what describes the change, in the words of a step.
 func (m *ruleChange) what() string {
 	return strings.Join(changes(map[string]bool{"enabled": m.enable, "event pattern": len(m.missing) > 0}), ", ")
 }
@@ -104,7 +104,7 @@ func (p *provision) freeRuleName(ctx context.Context) (string, error) {
 	}
 }
 
-// changeRule keeps what can be kept: PutRule replaces the whole rule.
+// changeRule changes a rule and keeps everything else: PutRule replaces the whole rule.
 func (p *provision) changeRule(ctx context.Context) error {
 	m := &p.ruleChange
 	if m.why != nil {
@@ -128,7 +128,7 @@ func (p *provision) changeRule(ctx context.Context) error {
 	})
 }
 
-// targets sees that each rule sends events as they are, and what cannot be sent to a
+// targets makes each rule send events unchanged, and what cannot be sent to a
 // dead-letter queue.
 func (p *provision) targets(ctx context.Context) error {
 	for _, r := range p.routes {
@@ -171,7 +171,8 @@ func (p *provision) putTarget(ctx context.Context, r *route, lacks []string) err
 	})
 }
 
-// putFailure tells of targets that were refused, in an answer that says 200.
+// putFailure returns the error of targets that were refused in an answer with status
+// 200.
 func putFailure(entries []eventtypes.PutTargetsResultEntry) string {
 	if len(entries) == 0 {
 		return "the target was refused"
@@ -179,7 +180,8 @@ func putFailure(entries []eventtypes.PutTargetsResultEntry) string {
 	return aws.ToString(entries[0].ErrorCode) + ": " + awscall.OneLine(aws.ToString(entries[0].ErrorMessage))
 }
 
-// freeTargetID returns an ID that no target of others has: PutTargets replaces.
+// freeTargetID returns an ID that no target of others has: PutTargets replaces targets
+// by their ID.
 func (r *route) freeTargetID(name string) string {
 	id := name
 	for n := 2; taken(r.all, id); n++ {

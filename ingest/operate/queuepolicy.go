@@ -23,14 +23,14 @@ const (
 	arnEqualsInIAM = "ArnEquals"
 )
 
-// policy is the policy of a queue. Statements stay as they are.
+// policy is the policy of a queue. Its statements are kept as they are.
 type policy struct {
 	Version   string           `json:"Version"`
 	ID        string           `json:"Id,omitempty"`
 	Statement []jsontext.Value `json:"Statement"`
 }
 
-// statement is what is understood of a statement.
+// statement is the parsed part of a statement.
 type statement struct {
 	SID          string                               `json:"Sid"`
 	Effect       string                               `json:"Effect"`
@@ -50,7 +50,7 @@ func parsePolicy(text string) (policy, []statement, error) {
 	}
 	var raw struct {
 		policy
-		Statement jsontext.Value `json:"Statement"` // a list, or one alone
+		Statement jsontext.Value `json:"Statement"` // a list, or a single one
 	}
 	err := json.Unmarshal([]byte(text), &raw)
 	if err == nil && raw.Statement.Kind() == '{' {
@@ -72,8 +72,8 @@ func parsePolicy(text string) (policy, []statement, error) {
 }
 
 // letRuleSend returns a policy that lets a rule send to a queue. It keeps every
-// statement that is there, and changes nothing if one lets the rule send for certain.
-// What a statement denies cannot be allowed by another.
+// statement, and changes nothing if one surely lets the rule send. What one statement
+// denies no other can allow.
 func letRuleSend(text, queue, rule string) (changedText string, changed bool, err error) {
 	p, statements, err := parsePolicy(text)
 	if err != nil {
@@ -102,12 +102,12 @@ func letRuleSend(text, queue, rule string) (changedText string, changed bool, er
 	return string(added), true, nil
 }
 
-// topics returns the ARNs of the SNS topics that the policy of a queue lets send, which
-// may be how events come.
+// topics returns the ARNs of the SNS topics that may send to the queue: events may come
+// through them.
 func (q *queue) topics() (arns []string) {
 	_, statements, err := parsePolicy(q.attributes[attrPolicy])
 	if err != nil {
-		return nil // whoever judges the policy tells
+		return nil // the check of the policy reports it
 	}
 	for _, s := range statements {
 		for _, keys := range s.Condition {
@@ -124,8 +124,8 @@ func (q *queue) topics() (arns []string) {
 	return slices.Compact(arns)
 }
 
-// openTo returns the names of statements by which anybody, or any rule of any
-// account, may send to a queue.
+// openTo returns the names of statements that let anybody, or any rule of any account,
+// send to a queue.
 func openTo(statements []statement, queue string) (sids []string) {
 	for i, s := range statements {
 		if s.Effect == effectOfAllow && s.about(queue) != no && !s.limited() {
@@ -135,17 +135,17 @@ func openTo(statements []statement, queue string) (sids []string) {
 	return sids
 }
 
-// name is how a statement, the one at i, is named to people.
+// name returns the name of the statement at i, for people.
 func (s statement) name(i int) string { return cmp.Or(s.SID, fmt.Sprintf("number %d", i+1)) }
 
-// naming are the keys by which a condition names who may send.
+// naming are the condition keys that name who may send.
 var naming = []string{
 	"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc",
 	"aws:sourcevpce", "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid",
 }
 
 // limited reports whether the conditions of a statement name somebody: a rule, an
-// account, an organisation. IfExists limits only those who bring the key.
+// account, an organization. IfExists only limits requests that have the key.
 func (s statement) limited() bool {
 	for operator, keys := range s.Condition {
 		if strings.Contains(operator, "Not") || operator == "Null" || strings.HasSuffix(operator, ifExists) && s.anybody() {
@@ -160,19 +160,19 @@ func (s statement) limited() bool {
 	return false
 }
 
-// texts returns a text or a list of them as a list. A truth value or a number stands
-// for its text.
+// texts returns a string or a list of strings as a list. Booleans and numbers are
+// converted to strings.
 func texts(v jsontext.Value) (all []string) {
 	switch v.Kind() {
 	case '"':
 		var text string
-		_ = json.Unmarshal(v, &text) // a text, as has been seen
+		_ = json.Unmarshal(v, &text) // its kind says that it is a string
 		return []string{text}
 	case 't', 'f', '0':
 		return []string{string(v)}
 	case '[':
 		var list []jsontext.Value
-		_ = json.Unmarshal(v, &list) // what is not understood is no text
+		_ = json.Unmarshal(v, &list) // what cannot be parsed has no strings
 		for _, item := range list {
 			if item.Kind() != '[' {
 				all = append(all, texts(item)...)
@@ -182,7 +182,7 @@ func texts(v jsontext.Value) (all []string) {
 	return all
 }
 
-// glob matches with * and ? as policies know them, where * matches slashes too.
+// glob matches * and ? as policies do: * matches slashes too.
 func glob(pattern, text string) bool {
 	plain := strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`)
 	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))

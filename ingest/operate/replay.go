@@ -15,22 +15,22 @@ import (
 // ArchiveDelay is how long an event may take to reach the archive.
 const ArchiveDelay = 10 * time.Minute
 
-// ReplayOrder says what is to be replayed.
+// ReplayOrder says what to replay.
 type ReplayOrder struct {
-	Name     string    // of the replay, new
+	Name     string    // of the replay; must be new
 	Archive  string    // name
-	QueueURL string    // whose rules hear it
-	Rule     string    // name, of the archive's bus; empty: all that send to the queue
+	QueueURL string    // its rules get the events
+	Rule     string    // name, on the bus of the archive; empty: all rules that send to the queue
 	From, To time.Time // of the events
 }
 
 // Replay is how far a replay has come.
 type Replay struct {
 	Name     string
-	State    string // as EventBridge says, such as RUNNING
+	State    string // of EventBridge, such as RUNNING
 	Reason   string // of the state, may be empty
 	From, To time.Time
-	Last     time.Time // event time up to which events were replayed; zero: none yet
+	Last     time.Time // time up to which events were replayed; zero: none yet
 }
 
 // Ended reports whether nothing more will be replayed.
@@ -56,8 +56,7 @@ func (r Replay) Done() time.Duration {
 	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
 }
 
-// StartReplay has the events of an archive sent again, to the rules of our queue and
-// to no others.
+// StartReplay replays the events of an archive, to the rules of our queue only.
 func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.Archive})
 	if awscall.NotFound(err) {
@@ -73,14 +72,14 @@ func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 		ReplayName: &r.Name, EventSourceArn: archive.ArchiveArn, EventStartTime: &r.From, EventEndTime: &r.To,
 		Destination: &types.ReplayDestination{
 			Arn:        archive.EventSourceArn,
-			FilterArns: rules, // without them every rule of the bus fires again
+			FilterArns: rules, // else every rule of the bus gets the events again
 		},
 	})
 	return awscall.WithPermission("events:StartReplay", err)
 }
 
-// hearers returns the ARNs of the rules that are to hear a replay. A replay stays on
-// the bus of its archive.
+// replayRules returns the ARNs of the rules that get a replay. A replay stays on the bus
+// of its archive.
 func (o *Operator) replayRules(ctx context.Context, r ReplayOrder, bus string) (arns []string, err error) {
 	if r.Rule != "" {
 		found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &r.Rule, EventBusName: &bus})
@@ -108,7 +107,7 @@ func (o *Operator) replayRules(ctx context.Context, r ReplayOrder, bus string) (
 	return arns, nil
 }
 
-// Replay tells how far a replay has come.
+// Replay returns how far a replay has come.
 func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
 	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
 	if awscall.NotFound(err) {
@@ -122,15 +121,14 @@ func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
 	}, nil
 }
 
-// CancelReplay ends a replay; what was sent stays sent.
+// CancelReplay stops a replay. Events already sent stay sent.
 func (o *Operator) CancelReplay(ctx context.Context, name string) error {
 	_, err := o.events.CancelReplay(ctx, &eventbridge.CancelReplayInput{ReplayName: &name})
 	return awscall.WithPermission("events:CancelReplay", err)
 }
 
-// FollowReplay asks again and again how far a replay has come, tells, and returns
-// when it has ended. It bears a few failures in a row, since the replay goes on
-// whether it is asked or not.
+// FollowReplay polls and reports a replay until it has ended. A few failures in a row
+// are tolerated, since the replay does not depend on the polls.
 func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, report func(Replay)) (Replay, error) {
 	return follow(ctx, every, func() (Replay, bool, error) {
 		r, err := o.Replay(ctx, name)
@@ -141,9 +139,9 @@ func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Dur
 	})
 }
 
-const maxFailures = 5 // in a row, of asking for progress
+const maxFailures = 5 // of polls in a row
 
-// follow asks until it is told that all is done.
+// follow calls ask until it reports that all is done.
 func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

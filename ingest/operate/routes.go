@@ -15,14 +15,14 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// DefaultBus is the event bus that Step Functions sends to. Rules forward from there to
-// a bus that gathers the events of several accounts.
+// DefaultBus is the event bus that Step Functions sends to. Rules there may forward to a
+// bus that collects the events of several accounts.
 const DefaultBus = "default"
 
-// ruleDescription is by what Provision knows a rule that it has made.
+// ruleDescription marks rules that Provision made.
 const ruleDescription = "Status changes of Step Functions executions, for the status cache"
 
-// route is a rule by which events come into a queue.
+// route is a rule that leads to the queue.
 type route struct {
 	bus    string // name
 	via    string // ARN of the topic through which the events come; empty: none
@@ -36,18 +36,18 @@ func (r *route) arn() string     { return aws.ToString(r.rule.Arn) }
 func (r *route) pattern() string { return aws.ToString(r.rule.EventPattern) }
 func (r *route) enabled() bool   { return r.rule.State != eventtypes.RuleStateDisabled }
 
-// ours reports whether Provision has made the rule. Others' are theirs to change.
+// ours reports whether Provision made the rule. Others are not ours to change.
 func (r *route) ours() bool {
 	return aws.ToString(r.rule.Description) == ruleDescription && aws.ToString(r.rule.ManagedBy) == ""
 }
 
-// tellsNobodyElse reports whether more events of the rule are nobody's concern but ours:
-// it is ours, or sends to the queue alone.
+// mayBeWidened reports whether the rule may send more events: it is ours, or it sends to
+// the queue alone.
 func (r *route) mayBeWidened() bool {
 	return r.ours() || len(r.all) == 0 || len(r.all) == 1 && r.target != nil && r.via == ""
 }
 
-// shown is how a rule is named to people.
+// shown is the name of a rule, for people.
 func (r *route) shown() string {
 	if r.bus == DefaultBus {
 		return r.name()
@@ -62,15 +62,15 @@ func (r *route) deadLetterARN() string {
 	return aws.ToString(r.target.DeadLetterConfig.Arn)
 }
 
-// transforms reports whether the target gets what cannot be read. The path $ is that of a
-// whole event, and its detail alone can be read, too.
+// transforms reports whether the target sends something undecodable. The path $ is the
+// whole event; its detail alone can be decoded, too.
 func (r *route) transforms() bool {
 	t := r.target
 	return t != nil && (t.Input != nil || t.InputTransformer != nil || t.InputPath != nil && !slices.Contains([]string{"$", "$.detail"}, *t.InputPath))
 }
 
 // lacks returns what is wrong with the target, in the words of a step. What a topic does
-// is its owner's concern.
+// is up to its owner.
 func (r *route) lacks() []string {
 	if r.via != "" {
 		return nil
@@ -81,9 +81,9 @@ func (r *route) lacks() []string {
 	return changes(map[string]bool{"sends events as they are": r.transforms(), "dead-letter queue": r.deadLetterARN() == ""})
 }
 
-// routesTo finds the rules that lead to a queue by their targets, whatever their names,
-// directly or through a topic: first those on a bus, then those on the other buses that may be listed. Of a bus that
-// is not there the error is awscall.NotFound.
+// routesTo finds the rules that lead to a queue, directly or through a topic, by their
+// targets: first those on this bus, then those on other buses that may be listed. If
+// this bus does not exist, awscall.NotFound is true for the error.
 func (o *Operator) routesTo(ctx context.Context, q *queue, bus string) ([]*route, error) {
 	routes, err := o.routesOn(ctx, q, bus)
 	if err != nil {
@@ -102,7 +102,7 @@ func (o *Operator) routesTo(ctx context.Context, q *queue, bus string) ([]*route
 	return routes, nil
 }
 
-// buses returns the names of all event buses, as far as they may be listed.
+// buses returns the names of all event buses that may be listed.
 func (o *Operator) buses(ctx context.Context) (names []string) {
 	in := &eventbridge.ListEventBusesInput{}
 	for {
@@ -119,7 +119,7 @@ func (o *Operator) buses(ctx context.Context) (names []string) {
 	}
 }
 
-// routesOn finds the rules of one bus.
+// routesOn finds the rules of one bus that lead to a queue.
 func (o *Operator) routesOn(ctx context.Context, q *queue, bus string) ([]*route, error) {
 	routes, err := o.routesByTarget(ctx, q.arn(), bus)
 	for _, topic := range q.topics() {
@@ -161,8 +161,8 @@ func (o *Operator) routesByTarget(ctx context.Context, target, bus string) (rout
 	}
 }
 
-// routeOf reads a rule and its targets. Of a rule that is not there the error is
-// awscall.NotFound.
+// routeOf reads a rule and its targets. If it does not exist, awscall.NotFound is true
+// for the error.
 func (o *Operator) routeOf(ctx context.Context, bus, rule, target string) (*route, error) {
 	found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule, EventBusName: &bus})
 	if err != nil {
@@ -189,8 +189,7 @@ func (o *Operator) routeOf(ctx context.Context, bus, rule, target string) (*rout
 	return r, nil
 }
 
-// routesOf returns the rules that a verb is about: those that lead to the queue or,
-// where one is named, that one.
+// routesOf returns the rules that lead to the queue or, if the path names one, that one.
 func (o *Operator) routesOf(ctx context.Context, w EventPath, q *queue) ([]*route, error) {
 	bus := busName(w.EventBus)
 	if w.Rule == "" {
@@ -203,14 +202,15 @@ func (o *Operator) routesOf(ctx context.Context, w EventPath, q *queue) ([]*rout
 	return []*route{r}, nil
 }
 
-// Way names what events take to statusd.
+// EventPath is the path of the events to statusd.
 type EventPath struct {
 	QueueURL string
 	EventBus string // name or ARN; empty: the default one
-	Rule     string // name; empty: those that lead to the queue, on whatever bus
+	Rule     string // name; empty: all that lead to the queue, on any bus
 }
 
-// busName returns the name of a bus that a setting names by its name or its ARN.
+// busName returns the name of a bus, given its name or its ARN; empty is the default
+// bus.
 func busName(setting string) string {
 	if _, name, isARN := strings.Cut(setting, ":event-bus/"); isARN {
 		return name
@@ -226,8 +226,8 @@ func namesOf(routes []*route) string {
 	return strings.Join(names, ", ")
 }
 
-// checkOnBus returns an error if rules lead to the queue, but none on the bus that is
-// set: whoever works on that bus would make another beside them.
+// checkOnBus returns an error if rules lead to the queue, but none on this bus: another
+// rule would be made beside them.
 func checkOnBus(routes []*route, bus string) error {
 	if len(routes) == 0 || slices.ContainsFunc(routes, func(r *route) bool { return r.bus == bus }) {
 		return nil
@@ -235,12 +235,13 @@ func checkOnBus(routes []*route, bus string) error {
 	return fmt.Errorf("the rule that leads to the queue is %s, and EVENT_BUS is %s; set EVENT_BUS=%s", namesOf(routes), bus, routes[0].bus)
 }
 
-// cut shortens a name to what a service takes.
+// truncate shortens a name to the maximum of a service.
 func truncate(name string, most int) string { return name[:min(len(name), most)] }
 
 var eventBus = regexp.MustCompile(`^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}$`)
 
-// CheckEventBus refuses what is neither the name nor the ARN of an event bus.
+// CheckEventBus returns an error for what is neither the name nor the ARN of an event
+// bus.
 func CheckEventBus(setting string) error {
 	if setting != "" && !eventBus.MatchString(setting) {
 		return fmt.Errorf("%q is neither the name nor the ARN of an event bus", setting)

@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// mending is what has to be done about the rules that lead to a queue so that every
-// event comes, by whichever of them.
+// ruleChange is what must change in the rules that lead to a queue, so that every event
+// matches one of them.
 type ruleChange struct {
-	route   *route   // whose rule is to be changed; nil: none, or a new one is to be made
-	enable  bool     // it is disabled
-	missing []sample // what no rule sends, once that is mended
-	pattern string   // with it the rule sends what is missing; empty: none is known
-	why     error    // of a pattern that is not known
+	route   *route   // the rule to change; nil: none, or a new one is to be made
+	enable  bool     // the rule is disabled; enable it
+	missing []sample // what no rule sends, even if it is enabled
+	pattern string   // with this pattern the rule sends what is missing; empty: none is known
+	why     error    // why no pattern is known
 }
 
 // needed reports whether there is anything to do.
 func (m *ruleChange) needed() bool { return m.enable || len(m.missing) > 0 }
 
-// mend finds the least that makes rules send all samples. Rules that Provision has made
-// come first. One that others have made and that sends to others as well is left as it
-// is: they would get events that they never asked for.
+// planRuleChange finds the least change that makes the rules send all samples. Rules
+// that Provision made come first. A rule that others made and that sends to others as
+// well is left as it is: they would get unwanted events.
 func planRuleChange(routes []*route, samples []sample) (ruleChange, error) {
 	var m ruleChange
 	on, unclear := enabledPatterns(routes)
@@ -50,8 +50,8 @@ func planRuleChange(routes []*route, samples []sample) (ruleChange, error) {
 	return m, nil
 }
 
-// understood returns the patterns of the rules that are enabled, and why one is not
-// among them. A schedule has none.
+// enabledPatterns returns the patterns of the enabled rules, and why one of them cannot
+// be parsed. A schedule has no pattern.
 func enabledPatterns(routes []*route) (on []string, unclear error) {
 	for _, r := range routes {
 		if !r.enabled() || r.pattern() == "" {
@@ -66,7 +66,7 @@ func enabledPatterns(routes []*route) (on []string, unclear error) {
 	return on, unclear
 }
 
-// sleeping returns a disabled rule that would send some of what is missing.
+// disabledRule returns a disabled rule that would send some of what is missing.
 func disabledRule(routes []*route, missing []sample) (*route, error) {
 	for _, r := range oursFirst(routes) {
 		if r.enabled() || r.pattern() == "" || !r.mayBeWidened() {
@@ -80,7 +80,7 @@ func disabledRule(routes []*route, missing []sample) (*route, error) {
 	return nil, nil
 }
 
-// changeable returns a rule that may ask for more.
+// enabledRule returns an enabled rule that may be widened.
 func enabledRule(routes []*route) *route {
 	for _, r := range oursFirst(routes) {
 		if r.enabled() && r.pattern() != "" && r.mayBeWidened() {

@@ -14,8 +14,8 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// sampleKind is a kind of event that must come into the queue. A pattern may ask for
-// whatever tells one kind from another.
+// sampleKind is a kind of event that must reach the queue. The fields are what a pattern
+// may tell kinds apart by.
 type sampleKind struct {
 	about    string
 	status   string
@@ -25,11 +25,11 @@ type sampleKind struct {
 	version  bool // started through a version of the state machine
 }
 
-// statuses are those that must come. PENDING_REDRIVE tells nothing that FAILED before it
-// and RUNNING after it do not tell.
+// statuses are those that must reach the queue. PENDING_REDRIVE adds nothing to the
+// FAILED before it and the RUNNING after it.
 var statuses = []string{"RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
-// sampleKinds are those of one state machine.
+// sampleKinds are the kinds of one state machine.
 func sampleKinds() (kinds []sampleKind) {
 	for _, status := range statuses {
 		kinds = append(kinds, sampleKind{about: status, status: status})
@@ -46,11 +46,11 @@ func sampleKinds() (kinds []sampleKind) {
 	return append(kinds, sampleKind{about: "RUNNING of Map children after a redrive", status: "RUNNING", child: true, redrives: 1})
 }
 
-// sample is an event of an execution that never was.
+// sample is an event of an execution that does not exist.
 type sample struct {
 	sampleKind
 	machine string // ARN
-	event   any    // as eventpattern has it
+	event   any    // in the form of eventpattern
 }
 
 func samplesOf(machines []string) ([]sample, error) {
@@ -67,7 +67,7 @@ func samplesOf(machines []string) ([]sample, error) {
 	return all, nil
 }
 
-// eventOf returns the event with all the keys that AWS sends.
+// eventOf returns the event, with all the keys that AWS sends.
 func (k sampleKind) eventOf(machine cache.MachineARN) string {
 	const name, started = "3f0a6c1e-5d2b-4c8f-9e57-0d6f4c9a7b21", 1767225600000
 	var version any
@@ -105,7 +105,7 @@ func (k sampleKind) eventOf(machine cache.MachineARN) string {
 	if k.status == "FAILED" {
 		detail["error"], detail["cause"] = "States.TaskFailed", "it failed"
 	}
-	text, _ := json.Marshal(map[string]any{ // texts and numbers can always be marshalled
+	text, _ := json.Marshal(map[string]any{ // strings and numbers can always be marshaled
 		"version": "0", "id": "00000000-0000-0000-0000-000000000000",
 		"source": ingest.EventSource, "detail-type": ingest.EventDetailType,
 		"region": machine.Region(), "account": machine.Account(), "time": "2026-01-01T00:00:00Z", "resources": []cache.ARN{execution},
@@ -114,7 +114,7 @@ func (k sampleKind) eventOf(machine cache.MachineARN) string {
 	return string(text)
 }
 
-// unmatched returns the samples that none of the patterns matches.
+// unmatched returns the samples that match none of the patterns.
 func unmatched(patterns []string, samples []sample) ([]sample, error) {
 	compiled := make([]*eventpattern.Pattern, len(patterns))
 	for i, text := range patterns {
@@ -132,7 +132,7 @@ func unmatched(patterns []string, samples []sample) ([]sample, error) {
 	return left, nil
 }
 
-// nameSamples says which events samples stand for, in few words.
+// nameSamples names the events of samples in a few words.
 func nameSamples(samples []sample) string {
 	machines := machinesOf(samples)
 	first := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return s.machine != machines[0] })

@@ -16,8 +16,8 @@ import (
 
 // Error is an error of the SDK in one line.
 type Error struct {
-	text  string // for the operator, with the cure
-	brief string // for everybody: it names no account, no resource and no one
+	text  string // for the operator; it names the cure
+	brief string // for the public: it names no account, resource or person
 	err   error
 }
 
@@ -27,7 +27,7 @@ func WithText(text string, err error) *Error { return &Error{text: text, err: er
 // Error implements error. The text is for the operator and names the cure.
 func (e *Error) Error() string { return e.text }
 
-// Public is the text for everybody: it names no account, no resource and no one.
+// Public is the text for the public: it names no account, resource or person.
 func (e *Error) Public() string { return e.brief }
 
 // Unwrap returns the error of the SDK.
@@ -50,9 +50,8 @@ func WithPermission(permission string, err error) error {
 	return fmt.Errorf("%s: %w", permission, explain(permission, "AWS", err))
 }
 
-// explain finds out what an error of the SDK means: who refuses, and why. The
-// identity comes first, because a call that lacks one ends as an error of the service
-// that was called.
+// explain finds out what an error of the SDK means: who refuses, and why. Identity comes
+// first: a call without one fails as an error of the called service.
 func explain(permission, service string, err error) *Error {
 	if e := identityError(err); e != nil {
 		e.err = err
@@ -91,17 +90,17 @@ func explain(permission, service string, err error) *Error {
 	return e
 }
 
-// badCredentials are the codes of credentials that AWS does not take, and
-// pastCredentials of those that it took until they expired.
+// badCredentials are the error codes of invalid credentials, expiredCredentials those of
+// credentials that have expired.
 var (
 	badCredentials = []string{
 		"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "InvalidSignatureException",
 	}
-	pastCredentials = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+	expiredCredentials = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 )
 
-// identityError explains an error that is about who we are; nil if it is not.
+// identityError explains an error about our identity; nil for other errors.
 func identityError(err error) *Error {
 	if op := operation(err, "STS"); op != nil {
 		return roleRefused(op)
@@ -114,7 +113,7 @@ func identityError(err error) *Error {
 	case operation(err, "SSO") != nil || operation(err, "SSO OIDC") != nil || unsigned && strings.Contains(text, "SSO"):
 		return &Error{brief: "the AWS credentials have expired",
 			text: "the SSO session has ended or is refused; aws sso login --profile " + cmp.Or(os.Getenv("AWS_PROFILE"), "default") + ", or run with a role"}
-	case HasCode(err, pastCredentials...):
+	case HasCode(err, expiredCredentials...):
 		errors.As(err, &api)
 		return &Error{brief: "the AWS credentials have expired",
 			text: "AWS credentials have expired (" + api.ErrorCode() + "); renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or run with a role, which renews them itself; check the clock too"}
@@ -137,7 +136,7 @@ func identityError(err error) *Error {
 
 var roleARN = regexp.MustCompile(`arn:[a-z-]+:iam::\d+:role/[^\s"',;]+`)
 
-// roleRefused explains why a role could not be taken on.
+// roleRefused explains why a role could not be assumed.
 func roleRefused(op *smithy.OperationError) *Error {
 	var api smithy.APIError
 	if !errors.As(op.Err, &api) {
@@ -155,8 +154,8 @@ func roleRefused(op *smithy.OperationError) *Error {
 	}
 }
 
-// operation returns the call to a service that an error comes from, nil if it does
-// not: a call to SQS may hold one to STS.
+// operation returns the call to a service that failed, nil if there is none: a call to
+// SQS may hold one to STS.
 func operation(err error, service string) *smithy.OperationError {
 	for {
 		op, ok := errors.AsType[*smithy.OperationError](err)
@@ -176,7 +175,7 @@ var (
 	policyDenied = regexp.MustCompile(`(?:because|with an?) ([^.;]*polic(?:y|ies)[^.;]*)`)
 )
 
-// deniedText says what to grant, and which kind of policy refuses where AWS tells.
+// deniedText says what to grant and, if AWS says so, which kind of policy denies access.
 func deniedText(permission string, api smithy.APIError) string {
 	text := "access denied"
 	if action := actionDenied.FindStringSubmatch(api.ErrorMessage()); action != nil {
@@ -203,7 +202,7 @@ func innermost(err error) error {
 	}
 }
 
-// Denied reports whether AWS refused a call for want of a permission.
+// Denied reports whether AWS denied access.
 func Denied(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "AccessDenied") || strings.Contains(api.ErrorCode(), "UnauthorizedOperation"))
@@ -215,7 +214,8 @@ func HasCode(err error, codes ...string) bool {
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
 
-// NotFound reports whether a call failed because what it is about does not exist.
+// NotFound reports whether a call failed because a queue, rule, execution or the like
+// does not exist.
 func NotFound(err error) bool {
 	return HasCode(err, "ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",
 		"StateMachineDoesNotExist", "ExecutionDoesNotExist")

@@ -14,12 +14,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// MaxBatch is how many messages fit in one call, the most that SQS allows.
+// MaxBatch is how many messages fit in one call: the SQS maximum.
 const MaxBatch = 10
 
-// QueueClient returns a client of SQS for the queue with a URL. Where its host is not
-// the regional one of AWS (a VPC endpoint, a stand-in) and no endpoint is set, the
-// URL's own is asked.
+// QueueClient returns a client of SQS for the queue with this URL. If the host is not
+// the regional one of AWS (a VPC endpoint, a stand-in) and no endpoint is set, calls go
+// to the host of the URL.
 func QueueClient(c aws.Config, queueURL string) (*sqs.Client, error) {
 	u, err := url.Parse(queueURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -30,7 +30,7 @@ func QueueClient(c aws.Config, queueURL string) (*sqs.Client, error) {
 		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
 	}
 	return sqs.NewFromConfig(WithReadOnlyBody(c), func(o *sqs.Options) {
-		// The SDK would drop a whole batch for one damaged message: Receive looks at each.
+		// The SDK would drop a whole batch for one damaged message: Receive checks each.
 		o.DisableMessageChecksumValidation = true
 		if o.BaseEndpoint == nil && !regional {
 			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
@@ -38,8 +38,8 @@ func QueueClient(c aws.Config, queueURL string) (*sqs.Client, error) {
 	}), nil
 }
 
-// regionOf returns the region in the host of a queue at AWS, in each of the forms
-// that hosts have had.
+// regionOf returns the region in the host of a queue at AWS, in each of the forms in
+// use.
 func regionOf(host string) (region string, ok bool) {
 	labels := strings.Split(host, ".")
 	switch {
@@ -73,8 +73,8 @@ func SetVisibility(ctx context.Context, client *sqs.Client, queueURL string, rec
 	return nil
 }
 
-// FailedEntries says in a few words which entries of a batch SQS refused. SQS answers
-// 200 to a batch of which parts failed.
+// FailedEntries says in a few words which entries of a batch failed. SQS answers 200
+// even if parts of a batch fail.
 func FailedEntries(failed []types.BatchResultErrorEntry) string {
 	if len(failed) == 0 {
 		return "some messages are missing in the answer"

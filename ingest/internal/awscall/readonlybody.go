@@ -10,12 +10,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// WithReadOnlyBody keeps the SDK from losing answers. It closes the body of a request as soon as
-// the answer begins, and net/http may not be done with sending it: a last look, which
-// finds nothing, is answered with an error where the body can write itself, and then
-// net/http cuts the connection while the answer is read. A batch of messages that is
-// lost that way stays hidden for half a minute. With a body that can only be read the
-// last look ends as it should. (aws/aws-sdk-go-v2 issues 1825 and 2737)
+// WithReadOnlyBody keeps the SDK from losing answers. The SDK closes the body of a
+// request as soon as the answer begins, while net/http may still be sending it. The last
+// read of net/http, which finds nothing, then fails if the body can also write itself,
+// and net/http cuts the connection in the middle of the answer. A batch of messages lost
+// that way stays hidden for half a minute. With a body that can only be read the last
+// read ends well. (aws/aws-sdk-go-v2 issues 1825 and 2737)
 func WithReadOnlyBody(c aws.Config) aws.Config {
 	c = c.Copy()
 	c.APIOptions = append(slices.Clone(c.APIOptions), func(stack *middleware.Stack) error {

@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// maxText is how many characters of a text of AWS a message holds.
+// maxText is how many characters of a text of AWS a message may hold.
 const maxText = 256
 
-// Line makes a text fit for a message: one line of 256 characters at most.
+// Line makes a text fit into a message: one line of 256 characters at most.
 func Line(s string) string { return Clip(OneLine(s), maxText) }
 
-// OneLine turns white space and controls into single spaces.
+// OneLine turns white space and control characters into single spaces.
 func OneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), isBreak), " ")
 }
 
-// isBreak is true for what may not stand in one line that people read: white
-// space, controls, and the marks that turn or break a line.
+// isBreak is true for what may not stand in a line for people: white space, control
+// characters, and marks that change the direction or break the line.
 func isBreak(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
 		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'
