@@ -134,8 +134,8 @@ type Options struct {
 	ReadLimit  time.Duration // of one read; 0: 300 ms
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
-	dial   redisdb.Dialer // nil: net.Dialer; tests put faults into it
-	reload time.Duration  // after which a cluster is asked who its primaries are; 0: 1 s
+	Dial   redisdb.Dialer // nil: net.Dialer; tests put faults into it
+	Reload time.Duration  // after which a cluster is asked who its primaries are; 0: 1 s
 }
 
 // AutoAcks asks for the confirmation of one replica of each primary that has one, or
@@ -154,7 +154,6 @@ type Cache struct {
 	near    *near
 	heads   *heads
 	counter *counter
-	hub     *hub
 	misses  *misses
 	keys    *apiKeys
 	quotas  *quotas
@@ -169,7 +168,7 @@ type Cache struct {
 func Open(o Options) (*Cache, error) {
 	db, err := redisdb.Open(redisdb.Options{
 		URL: o.URL, Prefix: o.Prefix, ReplicaAcks: o.ReplicaAcks, Log: o.Log,
-		ReadLimit: o.ReadLimit, WriteLimit: o.WriteLimit, Dial: o.dial, Reload: o.reload,
+		ReadLimit: o.ReadLimit, WriteLimit: o.WriteLimit, Dial: o.Dial, Reload: o.Reload,
 	})
 	if err != nil {
 		return nil, err
@@ -183,7 +182,6 @@ func Open(o Options) (*Cache, error) {
 	c.near.limit = db.ReadLimit()
 	c.misses = &misses{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.heads, c.counter = newHeads(db, c.near), newCounter()
-	c.hub = newHub(c.GetMany, c.outdated, c.near.forget)
 	c.quotas = newQuotas(c)
 	if c.keys, err = newAPIKeys(db, o); err != nil {
 		return nil, err
@@ -193,8 +191,8 @@ func Open(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// listen has what this process knows dropped when it changes. Those who wait read again,
-// so they come behind what is near.
+// listen has what this process knows dropped when it changes. Other listeners may read
+// again then, so this is the first.
 func (c *Cache) listen() {
 	c.db.Feed.Listeners = append(c.db.Feed.Listeners, redisdb.Listener{
 		Changed: func(channel, payload string) {
@@ -203,18 +201,14 @@ func (c *Cache) listen() {
 				c.keys.announced(payload)
 				return
 			}
-			var arns []ARN
-			for arn := range strings.SplitSeq(payload, "\n") {
-				c.near.forget(ARN(arn))
-				c.heads.forget(ARN(arn))
-				arns = append(arns, ARN(arn))
+			for _, arn := range ChangedARNs(payload) {
+				c.near.forget(arn)
+				c.heads.forget(arn)
 			}
-			c.hub.changed(arns)
 		},
 		Reset: func() {
 			c.near.clear()
 			c.keys.forget()
-			c.hub.lost()
 		},
 	})
 }
@@ -228,7 +222,6 @@ const DefaultNearBytes = 128 << 20
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.db.Run(ctx) })
-	g.Go(func() error { return c.hub.run(ctx) })
 	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
 	g.Go(func() error { return c.keys.watch(ctx) })
 	g.Go(func() error { return c.quotas.run(ctx) })
@@ -247,6 +240,17 @@ func (c *Cache) DB() *redisdb.DB { return c.db }
 // Ping asks Redis to take and confirm a write. Its error says why it does not, and what
 // cures that.
 func (c *Cache) Ping(ctx context.Context) error { return c.db.Ping(ctx) }
+
+// ChangedARNs returns the executions that a message on a change channel names.
+func ChangedARNs(payload string) (arns []ARN) {
+	for arn := range strings.SplitSeq(payload, "\n") {
+		arns = append(arns, ARN(arn))
+	}
+	return arns
+}
+
+// Invalidate has the next read of an execution go to Redis.
+func (c *Cache) Invalidate(arn ARN) { c.near.forget(arn) }
 
 // Peek returns what the near cache holds of an execution, if it may be told.
 // text need not be a well-formed ARN; nothing is found then.

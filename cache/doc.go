@@ -27,10 +27,7 @@
 //
 // # Waiting
 //
-// Watch and Wait tell when an execution has changed, Follow when any of an owner
-// has (hub.go). A notification carries no data; it means "read again", so those
-// who wait for the same execution share one read, and a lost notification costs
-// five seconds at most. Subscribe, then read, then wait: no change falls between.
+// Package changes wakes those who wait, from the change feed.
 //
 // # Knowing what is not known
 //

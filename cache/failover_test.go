@@ -180,7 +180,7 @@ func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t)
 	open := func(reload time.Duration) *Cache {
-		return openIdle(t, servers.URL(), func(o *Options) { o.reload, o.WriteLimit = reload, redisdb.DefaultWriteLimit })
+		return openIdle(t, servers.URL(), func(o *Options) { o.Reload, o.WriteLimit = reload, redisdb.DefaultWriteLimit })
 	}
 	asks, control := open(0), open(time.Hour)
 	e := running(testARN(t, "found"), now())

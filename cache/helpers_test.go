@@ -60,7 +60,7 @@ func openIdle(t testing.TB, url string, change ...func(*Options)) *Cache {
 
 // through has a cache reach Redis by a network of the test's own.
 func through(n *cachetest.Network) func(*Options) {
-	return func(o *Options) { o.dial = n.Dial }
+	return func(o *Options) { o.Dial = n.Dial }
 }
 
 // openBubble opens a cache on the Redis of a bubble that does not listen to changes, with

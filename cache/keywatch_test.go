@@ -99,7 +99,7 @@ func TestTheFileEndsAKeyWhileRedisIsFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, err := Open(Options{
 			URL: "redis://frozen:6379", Prefix: "sc", KeysFile: path, KeyPepper: []byte("pepper"), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-			dial: func(context.Context, string, string) (net.Conn, error) {
+			Dial: func(context.Context, string, string) (net.Conn, error) {
 				here, _ := net.Pipe() // nobody reads
 				return here, nil
 			},

@@ -6,10 +6,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// outdated returns the executions of which Redis has another state, or another
+// Outdated returns the executions of which Redis has another state, or another
 // owner, than the records say. It asks for the heads only. What cannot be asked
 // for is left out.
-func (c *Cache) outdated(ctx context.Context, records []*Record) (arns []ARN) {
+func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
 	defer cancel()
 	pipe := c.db.Readers.Pipeline() // on a cluster it is one for each node

@@ -74,7 +74,7 @@ func TestChangeBeforeTheSubscription(t *testing.T) {
 	subscribing, changed := make(chan struct{}), make(chan struct{})
 	writer := openIdle(t, r.URL())
 	c := openIdle(t, r.URL(), func(o *Options) {
-		o.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 			return &lateSubscriber{conn, func() {
 				once.Do(func() { close(subscribing) })

@@ -104,10 +104,10 @@ func TestASetIsRatedByItsExecutions(t *testing.T) {
 // executions are read at once than a bound, and everybody is answered.
 func TestSetsAreReadInTurn(t *testing.T) {
 	t.Parallel()
-	sets := &countedSets{}
+	counted := &countedReads{}
 	s := newService(t, func(o *Options) {
-		sets.Sets = o.Sets
-		o.RateLimit, o.Sets, o.Limits.Asked = 0, sets, 200
+		counted.Executions = o.Cache
+		o.RateLimit, o.Cache, o.Limits.Asked = 0, counted, 200
 	})
 	eve, ada := s.key("eve"), s.key("ada")
 	var all []<-chan answer
@@ -125,7 +125,7 @@ func TestSetsAreReadInTurn(t *testing.T) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
-	if most := sets.most.Load(); most > 200 || most < 100 {
+	if most := counted.most.Load(); most > 200 || most < 100 {
 		t.Errorf("%d executions were read at once", most)
 	}
 }
@@ -195,20 +195,20 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// countedSets counts the executions that are being read for batches.
-type countedSets struct {
-	Sets
+// countedReads counts the executions that are being read for batches.
+type countedReads struct {
+	Executions
 	now, most atomic.Int64
 }
 
-func (c *countedSets) GetMany(ctx context.Context, arns []cache.ARN) []cache.Found {
+func (c *countedReads) GetMany(ctx context.Context, arns []cache.ARN) []cache.Found {
 	n := int64(len(arns))
 	now := c.now.Add(n)
 	defer c.now.Add(-n)
 	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
 		continue
 	}
-	return c.Sets.GetMany(ctx, arns)
+	return c.Executions.GetMany(ctx, arns)
 }
 
 // TestStreamsShareLargeEvents: what many streams tell of one execution is the same

@@ -18,6 +18,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/changes"
 )
 
 const (
@@ -97,8 +98,9 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	if err != nil {
 		t.Fatal(err)
 	}
+	hub := changes.Open(c)
 	o := Options{
-		Cache: c, Sets: c, Lists: c, Keys: c, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Cache: c, Lists: c, Changes: hub, Keys: c, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{"redis", c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
@@ -109,6 +111,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })
+	running.Go(func() { _ = hub.Run(ctx) })
 	running.Go(func() { _ = s.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()

@@ -173,7 +173,7 @@ const maxShown = 10_000
 // when the client cannot keep up: it comes back and starts afresh.
 func (x *exchange) feed(q cache.Query) error {
 	lists := x.server.options.Lists
-	follow := lists.Follow(q.Owner, q.All)
+	follow := x.server.options.Changes.Follow(q.Owner, q.All)
 	defer follow.Close()
 	page, err := lists.List(x.r.Context(), q)
 	if err != nil {

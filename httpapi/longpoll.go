@@ -180,7 +180,7 @@ func (x *exchange) knows(r *cache.Record, full bool) bool {
 func (x *exchange) await(arn cache.ARN, w wish, r *cache.Record) (*cache.Record, error) {
 	ctx := x.r.Context()
 	for failures := 0; ; {
-		newer, err := x.server.options.Cache.Wait(ctx, arn, r)
+		newer, err := x.server.options.Changes.Wait(ctx, arn, r)
 		switch {
 		case err == nil:
 			r = newer

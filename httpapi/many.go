@@ -101,7 +101,7 @@ func (list *items) find(x *exchange) error {
 	}
 	defer done()
 	unheard := 0
-	for i, found := range x.server.options.Sets.GetMany(x.r.Context(), list.arns()) {
+	for i, found := range x.server.options.Cache.GetMany(x.r.Context(), list.arns()) {
 		it := list.valid[i]
 		it.record = found.Record
 		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"statuscache/cache"
+	"statuscache/cache/changes"
 )
 
 // Executions is what is known of executions.
@@ -24,23 +25,24 @@ type Executions interface {
 	Peek(text string) (*cache.Record, bool)
 	// GetAtLeast returns what is known, not from before a version was.
 	GetAtLeast(ctx context.Context, arn cache.ARN, v cache.Version) (*cache.Record, error)
-	// Wait returns what is known as soon as that is newer than a record.
-	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
+	// GetMany returns what is known of each.
+	GetMany(ctx context.Context, arns []cache.ARN) []cache.Found
 	// Register sets the owner of an execution.
 	Register(ctx context.Context, r cache.Registration) (created bool, err error)
 }
 
-// Sets is what is known of many executions, and when that changes.
-type Sets interface {
-	GetMany(ctx context.Context, arns []cache.ARN) []cache.Found
-	Watch(arns ...cache.ARN) *cache.Watch
+// Changes reports when executions change.
+type Changes interface {
+	// Wait returns what is known as soon as that is newer than a record.
+	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
+	Watch(arns ...cache.ARN) *changes.Watch
+	Follow(owner string, all bool) *changes.Follow
 }
 
 // Lists finds the executions of an owner.
 type Lists interface {
 	List(ctx context.Context, q cache.Query) (cache.Page, error)
 	Counts(ctx context.Context, owner string, all bool) (cache.Counts, error)
-	Follow(owner string, all bool) *cache.Follow
 }
 
 // Part is something that the service needs to be whole.
@@ -51,12 +53,12 @@ type Part struct {
 
 // Options say what a Server serves and to whom.
 type Options struct {
-	Cache Executions
-	Sets  Sets
-	Lists Lists
-	Keys  Keys // nil: no API keys
-	JWT   *JWT // nil: no JWTs
-	Parts []Part
+	Cache   Executions
+	Lists   Lists
+	Changes Changes
+	Keys    Keys // nil: no API keys
+	JWT     *JWT // nil: no JWTs
+	Parts   []Part
 	// Concerns returns what everybody may know about why the answers may be wrong; nil:
 	// nothing ever.
 	Concerns func() []string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/changes"
 )
 
 // How long streams last, and how often they show that they are alive.
@@ -115,7 +116,7 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 		return nil
 	}
 	return x.linger(1, streamEnd(), func(x *exchange) error {
-		watch := x.server.options.Sets.Watch(arn)
+		watch := x.server.options.Changes.Watch(arn)
 		defer watch.Close()
 		e, err := x.openStream()
 		defer e.close()
@@ -127,7 +128,7 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 }
 
 // follow sends the current state and each newer one, to the end.
-func (e *events) follow(watch *cache.Watch, r *cache.Record, seen cache.Version) error {
+func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Version) error {
 	_ = watch.Read(e.ctx) // where Redis could not be asked, a change is still heard
 	for {
 		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/changes"
 )
 
 const (
@@ -72,7 +73,7 @@ type waitSet struct {
 
 // now answers with the current state.
 func (s *waitSet) now(x *exchange) error {
-	watch := x.server.options.Sets.Watch(s.items.arns()...)
+	watch := x.server.options.Changes.Watch(s.items.arns()...)
 	defer watch.Close()
 	if err := s.read(x.r.Context(), x, watch, turnLimit); err != nil {
 		return err
@@ -81,7 +82,7 @@ func (s *waitSet) now(x *exchange) error {
 }
 
 // read looks all executions up.
-func (s *waitSet) read(ctx context.Context, x *exchange, watch *cache.Watch, limit time.Duration) error {
+func (s *waitSet) read(ctx context.Context, x *exchange, watch *changes.Watch, limit time.Duration) error {
 	done, err := x.turn(ctx, len(s.items.valid), limit)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (s *waitSet) read(ctx context.Context, x *exchange, watch *cache.Watch, lim
 
 // await answers as soon as that is worth it, or at the end of the wait.
 func (s *waitSet) await(x *exchange) error {
-	watch := x.server.options.Sets.Watch(s.items.arns()...)
+	watch := x.server.options.Changes.Watch(s.items.arns()...)
 	defer watch.Close()
 	ctx := x.r.Context()
 	for err := s.read(ctx, x, watch, x.server.options.MaxWait); ; _, err = watch.Next(ctx, nil) {
@@ -117,7 +118,7 @@ func (s *waitSet) await(x *exchange) error {
 	return s.tell(x)
 }
 
-func (s *waitSet) take(watch *cache.Watch) {
+func (s *waitSet) take(watch *changes.Watch) {
 	for i, r := range watch.Records() {
 		s.items.valid[i].record = r
 	}

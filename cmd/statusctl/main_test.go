@@ -20,6 +20,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/changes"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/httpapi"
 )
@@ -127,10 +128,12 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	server := httpapi.New(httpapi.Options{Cache: c, Sets: c, Lists: c, Keys: c, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	hub := changes.Open(c)
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: c, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
+	running.Go(func() { _ = hub.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()

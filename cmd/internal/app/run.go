@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
+	"statuscache/cache/changes"
 	"statuscache/httpapi"
 	"statuscache/ingest"
 )
@@ -86,6 +87,7 @@ type service struct {
 	metrics *prometheus.Registry
 
 	cache    *cache.Cache
+	changes  *changes.Hub
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
@@ -102,6 +104,7 @@ func (s *service) open(ctx context.Context) error {
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program.NearBytes); err != nil {
 		return err
 	}
+	s.changes = changes.Open(s.cache)
 	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
@@ -125,7 +128,7 @@ func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, nearBy
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Sets: s.cache, Lists: s.cache,
+		Cache: s.cache, Lists: s.cache, Changes: s.changes,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
@@ -269,6 +272,7 @@ func (s *service) stages() []stage {
 		stage{"signing keys", s.server.Run},
 		stage{"garbage collection", tuneGC},
 		stage{"the census", s.census.run},
+		stage{"changes", s.changes.Run},
 		stage{"the cache", s.cache.Run},
 	)
 }

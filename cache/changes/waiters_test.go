@@ -1,4 +1,4 @@
-package cache
+package changes
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 )
 
@@ -25,21 +26,23 @@ func TestWaitersInABlackHole(t *testing.T) {
 				var n cachetest.Network
 				reader, writer := openBubble(t, b, &n), openBubble(t, b, new(cachetest.Network))
 				if !protected {
-					reader.db.Feed.Listeners[0].Reset = func() {}
-					reader.hub.outdated = func(context.Context, []*Record) []ARN { return nil }
+					for i := range reader.DB().Feed.Listeners {
+						reader.DB().Feed.Listeners[i].Reset = func() {}
+					}
+					reader.outdated = func(context.Context, []*cache.Record) []cache.ARN { return nil }
 				}
-				runTest(t, reader)
+				reader.run(t)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				const waiters = 40
 				var wg sync.WaitGroup
 				var mu sync.Mutex
-				changed := map[ARN]time.Time{}
+				changed := map[cache.ARN]time.Time{}
 				late := 0
 				start := now()
 				for i := range waiters {
 					arn := testARN(t, fmt.Sprint("hole-", i))
-					apply(t, writer, running(arn, start))
+					writer.apply(t, running(arn, start))
 					watch := reader.Watch(arn)
 					if err := watch.Read(ctx); err != nil {
 						t.Fatal(err)
@@ -70,7 +73,7 @@ func TestWaitersInABlackHole(t *testing.T) {
 					mu.Lock()
 					changed[arn] = time.Now()
 					mu.Unlock()
-					apply(t, writer, succeeded(arn, start, "1"))
+					writer.apply(t, succeeded(arn, start, "1"))
 					cachetest.Pass(8 * time.Second / waiters)
 				}
 				n.Begin(func(c *cachetest.Conn) (bool, error) { // the connection is killed
@@ -89,9 +92,9 @@ func TestWaitersInABlackHole(t *testing.T) {
 }
 
 // versions is what one client was told, in order.
-type versions struct{ last Version }
+type versions struct{ last cache.Version }
 
-func (h *versions) add(t *testing.T, v Version) {
+func (h *versions) add(t *testing.T, v cache.Version) {
 	t.Helper()
 	if v < h.last {
 		t.Errorf("told %s after %s", v, h.last)
@@ -106,13 +109,17 @@ func TestACrowdCostsOneRead(t *testing.T) {
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		const crowd = 5000
 		c, arn, start := openBubble(t, b, new(cachetest.Network)), testARN(t, "hot"), now()
-		runTest(t, c)
-		apply(t, c, running(arn, start))
-		cachetest.Eventually(t, "the run is near", isNear(t, c, arn))
+		c.run(t)
+		c.apply(t, running(arn, start))
+		cachetest.Eventually(t, "the run is near", func() bool {
+			_, err := c.Get(t.Context(), arn)
+			_, near := c.Peek(string(arn))
+			return err == nil && near
+		})
 		since, _ := c.Peek(string(arn))
 		for attempt := 1; attempt <= 3; attempt++ {
 			var wg sync.WaitGroup
-			told := make(chan *Record, crowd)
+			told := make(chan *cache.Record, crowd)
 			for range crowd {
 				wg.Go(func() {
 					r, err := c.Wait(t.Context(), arn, since)
@@ -123,26 +130,26 @@ func TestACrowdCostsOneRead(t *testing.T) {
 				})
 			}
 			synctest.Wait() // all of them wait
-			before := tripsOf(c)
+			before := c.reads(t)
 			again := running(arn, start)
 			again.RedriveCount = attempt
-			apply(t, c, again)
+			c.apply(t, again)
 			wg.Wait()
-			if trips := tripsOf(c) - before; trips < 1 || trips > 2 {
+			if trips := c.reads(t) - before; trips < 1 || trips > 2 {
 				t.Errorf("%d reads for %d waiters", trips, crowd)
 			}
-			if since = <-told; since.Version.redriveCount() != attempt {
-				t.Errorf("told of attempt %d, want %d", since.Version.redriveCount(), attempt)
+			if since = <-told; since.Version.RedriveCount() != attempt {
+				t.Errorf("told of attempt %d, want %d", since.Version.RedriveCount(), attempt)
 			}
 		}
-		before := tripsOf(c) // the control: ten that each read for themselves
+		before := c.reads(t) // the control: ten that each read for themselves
 		for range 10 {
-			c.near.forget(arn)
+			c.Invalidate(arn)
 			if _, err := c.Get(t.Context(), arn); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if trips := tripsOf(c) - before; trips != 10 {
+		if trips := c.reads(t) - before; trips != 10 {
 			t.Errorf("%d reads by ten who share none: the count cannot be trusted", trips)
 		}
 	})

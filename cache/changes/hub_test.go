@@ -1,10 +1,11 @@
-package cache
+package changes
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"statuscache/cache"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,22 +15,22 @@ import (
 // world is what the hub of a test reads.
 type world struct {
 	mu      sync.Mutex
-	records map[ARN]*Record
+	records map[cache.ARN]*cache.Record
 	reads   int // of executions
 	broken  bool
 	during  func() // runs once within a read, after the records were looked up
 }
 
-func (w *world) read(_ context.Context, arns []ARN) []Found {
+func (w *world) read(_ context.Context, arns []cache.ARN) []cache.Found {
 	w.mu.Lock()
-	found := make([]Found, len(arns))
+	found := make([]cache.Found, len(arns))
 	for i, arn := range arns {
 		w.reads++
 		switch r := w.records[arn]; {
 		case w.broken:
 			found[i].Err = errors.New("redis is gone")
 		case r == nil:
-			found[i].Err = ErrNotFound
+			found[i].Err = cache.ErrNotFound
 		default:
 			found[i].Record = r
 		}
@@ -43,7 +44,7 @@ func (w *world) read(_ context.Context, arns []ARN) []Found {
 	return found
 }
 
-func (w *world) outdated(_ context.Context, records []*Record) (arns []ARN) {
+func (w *world) outdated(_ context.Context, records []*cache.Record) (arns []cache.ARN) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range records {
@@ -55,15 +56,14 @@ func (w *world) outdated(_ context.Context, records []*Record) (arns []ARN) {
 }
 
 // set makes an execution known in a state of its n-th attempt.
-func (w *world) set(arn ARN, attempt int, status Status) *Record {
-	e := Execution{
+func (w *world) set(arn cache.ARN, attempt int, status cache.Status) *cache.Record {
+	e := cache.Execution{
 		ARN: arn, Status: status, StartDate: time.UnixMilli(1e12), StopDate: time.UnixMilli(1e12 + 1),
-		RedriveCount: attempt, Completeness: Complete, Output: []byte("1"),
+		RedriveCount: attempt, Completeness: cache.Complete, Output: []byte("1"),
 	}
-	body := appendBody(nil, &e)
-	r := &Record{
+	r := &cache.Record{
 		ARN: arn, Version: e.Version(), Status: status, Terminal: e.Terminal(), Owner: "ada",
-		Plain: newRepresentation(body, e.Version(), bodyHash(body, &e)),
+		Plain: &cache.Representation{ETag: []string{`"` + string(e.Version()) + `"`}},
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,14 +73,14 @@ func (w *world) set(arn ARN, attempt int, status Status) *Record {
 
 // inWorld runs a test in a bubble of time, with a hub whose reads it can see and
 // break, and looks whether anything is left behind.
-func inWorld(t *testing.T, test func(t *testing.T, h *hub, w *world)) {
+func inWorld(t *testing.T, test func(t *testing.T, h *Hub, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{records: map[ARN]*Record{}}
-		h := newHub(w.read, w.outdated, func(ARN) {})
+		w := &world{records: map[cache.ARN]*cache.Record{}}
+		h := newHub(w.read, w.outdated, func(cache.ARN) {})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- h.run(ctx) }()
+		go func() { ended <- h.Run(ctx) }()
 		test(t, h, w)
 		cancel()
 		if err := <-ended; err != nil {
@@ -93,16 +93,16 @@ func inWorld(t *testing.T, test func(t *testing.T, h *hub, w *world)) {
 }
 
 // watch watches executions of which the first state is known.
-func watch(t *testing.T, h *hub, arns ...ARN) *Watch {
+func watch(t *testing.T, h *Hub, arns ...cache.ARN) *Watch {
 	t.Helper()
-	w := h.watch(arns...)
+	w := h.Watch(arns...)
 	if err := w.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func next(t *testing.T, w *Watch) *Record {
+func next(t *testing.T, w *Watch) *cache.Record {
 	t.Helper()
 	if news, err := w.Next(t.Context(), nil); err != nil || !news {
 		t.Fatal(news, err)
@@ -113,11 +113,11 @@ func next(t *testing.T, w *Watch) *Record {
 // TestManyWaitersShareOneRead: however many of one process wait.
 func TestManyWaitersShareOneRead(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
 		const waiters = 5000
-		arn := ARN("hot")
-		w.set(arn, 0, Running)
-		told := make(chan Version, waiters)
+		arn := cache.ARN("hot")
+		w.set(arn, 0, cache.Running)
+		told := make(chan cache.Version, waiters)
 		for range waiters {
 			watched := watch(t, h, arn)
 			go func() {
@@ -127,8 +127,8 @@ func TestManyWaitersShareOneRead(t *testing.T) {
 		}
 		synctest.Wait()
 		before, begun := w.reads, time.Now()
-		done := w.set(arn, 0, Succeeded)
-		h.changed([]ARN{arn})
+		done := w.set(arn, 0, cache.Succeeded)
+		h.changed([]cache.ARN{arn})
 		for range waiters {
 			if v := <-told; v != done.Version {
 				t.Fatalf("%s, want %s", v, done.Version)
@@ -137,7 +137,7 @@ func TestManyWaitersShareOneRead(t *testing.T) {
 		if reads := w.reads - before; reads != 1 || time.Since(begun) != 0 {
 			t.Errorf("%d reads in %v", reads, time.Since(begun))
 		}
-		h.changed([]ARN{"somebody else's"})
+		h.changed([]cache.ARN{"somebody else's"})
 		synctest.Wait()
 		if reads := w.reads - before; reads != 1 {
 			t.Errorf("%d reads, one of something that nobody waits for", reads)
@@ -150,15 +150,15 @@ func TestManyWaitersShareOneRead(t *testing.T) {
 func TestALostNotificationCostsTimeOnly(t *testing.T) {
 	t.Parallel()
 	const longest = recheckEvery + recheckEvery/recheckTurns
-	for name, loss := range map[string]func(*hub){"unnoticed": func(*hub) {}, "noticed": (*hub).lost} {
-		inWorld(t, func(t *testing.T, h *hub, w *world) {
+	for name, loss := range map[string]func(*Hub){"unnoticed": func(*Hub) {}, "noticed": (*Hub).lost} {
+		inWorld(t, func(t *testing.T, h *Hub, w *world) {
 			var slowest time.Duration
 			for i := range 300 {
-				arn := ARN(fmt.Sprint("e", i))
-				w.set(arn, 0, Running)
+				arn := cache.ARN(fmt.Sprint("e", i))
+				w.set(arn, 0, cache.Running)
 				watched := watch(t, h, arn)
 				<-time.After(rand.N(recheckEvery))
-				w.set(arn, 0, Succeeded)
+				w.set(arn, 0, cache.Succeeded)
 				begun := time.Now()
 				loss(h)
 				next(t, watched)
@@ -179,13 +179,13 @@ func TestALostNotificationCostsTimeOnly(t *testing.T) {
 // waiting. A waiter that reads first and joins then misses some.
 func TestNoChangeFallsIntoTheGap(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
 		for i := range 10_000 {
-			arn := ARN(fmt.Sprint("e", i))
-			since := w.set(arn, 0, Running)
+			arn := cache.ARN(fmt.Sprint("e", i))
+			since := w.set(arn, 0, cache.Running)
 			change := func() {
-				w.set(arn, 0, Succeeded)
-				h.changed([]ARN{arn})
+				w.set(arn, 0, cache.Succeeded)
+				h.changed([]cache.ARN{arn})
 			}
 			switch i % 3 {
 			case 0:
@@ -196,19 +196,19 @@ func TestNoChangeFallsIntoTheGap(t *testing.T) {
 				go change() // at any time
 			}
 			begun := time.Now()
-			r, err := h.wait(t.Context(), arn, since)
-			if err != nil || r.Status != Succeeded || time.Since(begun) != 0 {
+			r, err := h.Wait(t.Context(), arn, since)
+			if err != nil || r.Status != cache.Succeeded || time.Since(begun) != 0 {
 				t.Fatalf("%d: %v %v after %v", i, r, err, time.Since(begun))
 			}
 			synctest.Wait()
 		}
 		// The control: what is read before it is joined.
-		w.set("control", 0, Running)
-		read := w.read(t.Context(), []ARN{"control"})[0].Record
-		w.set("control", 0, Succeeded)
-		h.changed([]ARN{"control"})
+		w.set("control", 0, cache.Running)
+		read := w.read(t.Context(), []cache.ARN{"control"})[0].Record
+		w.set("control", 0, cache.Succeeded)
+		h.changed([]cache.ARN{"control"})
 		synctest.Wait()
-		late := h.watch("control")
+		late := h.Watch("control")
 		defer late.Close()
 		late.learn(0, read)
 		begun := time.Now()
@@ -220,21 +220,21 @@ func TestNoChangeFallsIntoTheGap(t *testing.T) {
 
 func TestWaitingOutlivesRedis(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
-		w.set("e", 0, Running)
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
+		w.set("e", 0, cache.Running)
 		watched := watch(t, h, "e")
 		defer watched.Close()
 		w.mu.Lock()
 		w.broken = true
 		w.mu.Unlock()
-		w.set("e", 0, Succeeded)
-		h.changed([]ARN{"e"})
+		w.set("e", 0, cache.Succeeded)
+		h.changed([]cache.ARN{"e"})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := watched.Next(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal("told while Redis was gone: ", err)
 		}
-		if _, err := h.wait(t.Context(), "e", nil); err == nil {
+		if _, err := h.Wait(t.Context(), "e", nil); err == nil {
 			t.Error("a wait begins on nothing")
 		}
 		w.mu.Lock()
@@ -242,7 +242,7 @@ func TestWaitingOutlivesRedis(t *testing.T) {
 		w.mu.Unlock()
 		h.lost() // as the feed does when it is back
 		begun := time.Now()
-		if r := next(t, watched); r.Status != Succeeded || time.Since(begun) != 0 {
+		if r := next(t, watched); r.Status != cache.Succeeded || time.Since(begun) != 0 {
 			t.Errorf("%v after %v", r.Status, time.Since(begun))
 		}
 	})
@@ -252,20 +252,20 @@ func TestWaitingOutlivesRedis(t *testing.T) {
 // copy of Redis that has been put in charge too early.
 func TestAWatchNeverGoesBack(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
-		w.set("e", 0, Failed)
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
+		w.set("e", 0, cache.Failed)
 		watched := watch(t, h, "e")
 		defer watched.Close()
-		w.set("e", 0, Running)
-		h.changed([]ARN{"e"})
+		w.set("e", 0, cache.Running)
+		h.changed([]cache.ARN{"e"})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := watched.Next(ctx, nil); err == nil {
 			t.Error("told something older")
 		}
-		w.set("e", 1, Running) // redriven
-		h.changed([]ARN{"e"})
-		if r := next(t, watched); r.Version.redriveCount() != 1 {
+		w.set("e", 1, cache.Running) // redriven
+		h.changed([]cache.ARN{"e"})
+		if r := next(t, watched); r.Version.RedriveCount() != 1 {
 			t.Errorf("%v", r.Version)
 		}
 	})
@@ -273,18 +273,18 @@ func TestAWatchNeverGoesBack(t *testing.T) {
 
 func TestWaitForAnExecutionThatIsUnknown(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
 		go func() {
 			<-time.After(time.Second)
-			w.set("e", 0, Running)
-			h.changed([]ARN{"e"})
+			w.set("e", 0, cache.Running)
+			h.changed([]cache.ARN{"e"})
 		}()
 		begun := time.Now()
-		r, err := h.wait(t.Context(), "e", nil)
-		if err != nil || r.Status != Running || time.Since(begun) != time.Second {
+		r, err := h.Wait(t.Context(), "e", nil)
+		if err != nil || r.Status != cache.Running || time.Since(begun) != time.Second {
 			t.Errorf("%v %v after %v", r, err, time.Since(begun))
 		}
-		if r, err = h.wait(t.Context(), "e", nil); err != nil || r.Status != Running {
+		if r, err = h.Wait(t.Context(), "e", nil); err != nil || r.Status != cache.Running {
 			t.Errorf("who knows nothing is not told what there is: %v %v", r, err)
 		}
 	})
@@ -292,16 +292,16 @@ func TestWaitForAnExecutionThatIsUnknown(t *testing.T) {
 
 func TestASetIsWatchedTogether(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
-		arns := make([]ARN, 1000)
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
+		arns := make([]cache.ARN, 1000)
 		for i := range arns {
-			arns[i] = ARN(fmt.Sprint("e", i%900)) // some twice
-			w.set(arns[i], 0, Running)
+			arns[i] = cache.ARN(fmt.Sprint("e", i%900)) // some twice
+			w.set(arns[i], 0, cache.Running)
 		}
 		watched := watch(t, h, arns...)
 		defer watched.Close()
 		for i := range 900 {
-			w.set(arns[i], 0, Succeeded)
+			w.set(arns[i], 0, cache.Succeeded)
 		}
 		h.changed(arns)
 		for ended := 0; ended < 1000; {
@@ -318,21 +318,21 @@ func TestASetIsWatchedTogether(t *testing.T) {
 
 func TestFollowersHearOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
-		ada, eve, operator := h.follow("ada", false), h.follow("eve", false), h.follow("", true)
-		second := h.follow("ada", false)
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
+		ada, eve, operator := h.Follow("ada", false), h.Follow("eve", false), h.Follow("", true)
+		second := h.Follow("ada", false)
 		second.Close()
 		for _, f := range []*Follow{ada, eve, operator} {
 			defer f.Close()
 		}
-		w.set("e", 0, Running)
-		h.changed([]ARN{"e"})
+		w.set("e", 0, cache.Running)
+		h.changed([]cache.ARN{"e"})
 		synctest.Wait()
-		w.set("e", 0, Succeeded)
-		w.set("of nobody", 0, Running).Owner = ""
-		h.changed([]ARN{"e", "of nobody", "gone meanwhile"})
+		w.set("e", 0, cache.Succeeded)
+		w.set("of nobody", 0, cache.Running).Owner = ""
+		h.changed([]cache.ARN{"e", "of nobody", "gone meanwhile"})
 		synctest.Wait()
-		if got, lost, err := ada.Next(t.Context(), nil); err != nil || lost || len(got) != 1 || got[0].Status != Succeeded {
+		if got, lost, err := ada.Next(t.Context(), nil); err != nil || lost || len(got) != 1 || got[0].Status != cache.Succeeded {
 			t.Errorf("ada: %v %v %v, want the newest state once", got, lost, err)
 		}
 		if got, lost, err := operator.Next(t.Context(), nil); err != nil || lost || len(got) != 2 {
@@ -352,15 +352,15 @@ func TestFollowersHearOfTheirOwn(t *testing.T) {
 
 func TestAFollowerThatFallsBehindHasLostTrack(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, h *hub, w *world) {
-		slow, quick := h.follow("ada", false), h.follow("ada", false)
+	inWorld(t, func(t *testing.T, h *Hub, w *world) {
+		slow, quick := h.Follow("ada", false), h.Follow("ada", false)
 		defer slow.Close()
 		defer quick.Close()
 		heard := 0
 		for i := range maxPending + 10 {
-			arn := ARN(fmt.Sprint("e", i))
-			w.set(arn, 0, Running)
-			h.changed([]ARN{arn})
+			arn := cache.ARN(fmt.Sprint("e", i))
+			w.set(arn, 0, cache.Running)
+			h.changed([]cache.ARN{arn})
 			if got, lost, err := quick.Next(t.Context(), nil); err != nil || lost || len(got) != 1 {
 				t.Fatal(got, lost, err)
 			}

@@ -1,10 +1,12 @@
-package cache
+package changes
 
 import (
 	"context"
 	"hash/maphash"
 	"maps"
 	"slices"
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 )
@@ -15,60 +17,76 @@ import (
 const (
 	recheckEvery = 5 * time.Second
 	recheckTurns = 250
+	readBatch    = 512 // executions read together
 )
 
-// hub tells those who wait in this process that an execution has changed. What
+// Hub wakes those who wait in this process when an execution has changed. What
 // comes from the change feed carries no data: it means "read again", so a lost
 // or merged notification costs time and never truth. The hub reads, once for all
 // who wait for the same execution, and while a read is on its way, what changes
 // meanwhile gathers and shares the next one.
-type hub struct {
-	read func(context.Context, []ARN) []Found
+type Hub struct {
+	read func(context.Context, []cache.ARN) []cache.Found
 	// outdated returns the executions of which Redis has something else. It costs
 	// less than to read them.
-	outdated func(context.Context, []*Record) []ARN
-	forget   func(ARN) // makes the next read of it go to Redis
+	outdated func(context.Context, []*cache.Record) []cache.ARN
+	forget   func(cache.ARN) // makes the next read of it go to Redis
 	seed     maphash.Seed
 	work     chan struct{} // room for one: there is something to read
 
 	mu        sync.Mutex
-	topics    [recheckTurns]map[ARN]*topic
-	count     int              // of topics
-	dirty     map[ARN]struct{} // to be read
+	topics    [recheckTurns]map[cache.ARN]*topic
+	count     int                    // of topics
+	dirty     map[cache.ARN]struct{} // to be read
 	followers followers
 }
 
 // topic is an execution that somebody waits for.
 type topic struct {
-	newest *Record // that was read; nil: nothing known
+	newest *cache.Record // that was read; nil: nothing known
 	subs   []*subscription
 }
 
 // subscription is a place among those who wait for an execution.
 type subscription struct {
 	watch *Watch
-	arn   ARN
+	arn   cache.ARN
 	place int // in topic.subs
 }
 
-func newHub(read func(context.Context, []ARN) []Found, outdated func(context.Context, []*Record) []ARN, forget func(ARN)) *hub {
-	h := &hub{
+// Open returns a Hub for a cache. It must be opened before the cache runs.
+func Open(c *cache.Cache) *Hub {
+	h := newHub(c.GetMany, c.Outdated, c.Invalidate)
+	db := c.DB()
+	db.Feed.Listeners = append(db.Feed.Listeners, redisdb.Listener{
+		Changed: func(channel, payload string) {
+			if channel != db.Names.KeyChanges {
+				h.changed(cache.ChangedARNs(payload))
+			}
+		},
+		Reset: h.lost,
+	})
+	return h
+}
+
+func newHub(read func(context.Context, []cache.ARN) []cache.Found, outdated func(context.Context, []*cache.Record) []cache.ARN, forget func(cache.ARN)) *Hub {
+	h := &Hub{
 		read: read, outdated: outdated, forget: forget, seed: maphash.MakeSeed(), work: make(chan struct{}, 1),
-		dirty: map[ARN]struct{}{}, followers: newFollowers(),
+		dirty: map[cache.ARN]struct{}{}, followers: newFollowers(),
 	}
 	for i := range h.topics {
-		h.topics[i] = map[ARN]*topic{}
+		h.topics[i] = map[cache.ARN]*topic{}
 	}
 	return h
 }
 
 // turn returns when an execution is read again unheard of.
-func (h *hub) turn(arn ARN) int {
+func (h *Hub) turn(arn cache.ARN) int {
 	return int(maphash.String(h.seed, string(arn)) % recheckTurns)
 }
 
-// run reads what has changed until ctx ends.
-func (h *hub) run(ctx context.Context) error {
+// Run reads what has changed until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
 	tick := time.NewTicker(recheckEvery / recheckTurns)
 	defer tick.Stop()
 	for turn := 0; ; {
@@ -85,7 +103,7 @@ func (h *hub) run(ctx context.Context) error {
 }
 
 // changed has executions read again that somebody waits for.
-func (h *hub) changed(arns []ARN) {
+func (h *Hub) changed(arns []cache.ARN) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, arn := range arns {
@@ -97,9 +115,9 @@ func (h *hub) changed(arns []ARN) {
 }
 
 // recheck has those read whose turn it is, if they have changed unheard of.
-func (h *hub) recheck(ctx context.Context, turn int) {
-	var known []*Record
-	var again []ARN
+func (h *Hub) recheck(ctx context.Context, turn int) {
+	var known []*cache.Record
+	var again []cache.ARN
 	h.mu.Lock()
 	for arn, t := range h.topics[turn] {
 		if t.newest != nil {
@@ -121,7 +139,7 @@ func (h *hub) recheck(ctx context.Context, turn int) {
 }
 
 // lost has everything read again: nobody knows what was not heard.
-func (h *hub) lost() {
+func (h *Hub) lost() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, topics := range h.topics {
@@ -134,7 +152,7 @@ func (h *hub) lost() {
 }
 
 // wakeReader is called with the hub locked.
-func (h *hub) wakeReader() {
+func (h *Hub) wakeReader() {
 	if len(h.dirty) > 0 {
 		signal(h.work)
 	}
@@ -151,12 +169,12 @@ func signal(c chan struct{}) {
 
 // readDirty reads what is to be read, and tells what that brought. What cannot
 // be read now is left to the next turn.
-func (h *hub) readDirty(ctx context.Context) {
+func (h *Hub) readDirty(ctx context.Context) {
 	h.mu.Lock()
 	arns := slices.Collect(maps.Keys(h.dirty))
 	clear(h.dirty)
 	h.mu.Unlock()
-	for batch := range slices.Chunk(arns, maxReadBatch*maxReaders) {
+	for batch := range slices.Chunk(arns, readBatch) {
 		for _, found := range h.read(ctx, batch) {
 			if found.Err == nil {
 				h.tell(found.Record)
@@ -166,7 +184,7 @@ func (h *hub) readDirty(ctx context.Context) {
 }
 
 // tell hands a record that was read again to those who wait for it.
-func (h *hub) tell(r *Record) {
+func (h *Hub) tell(r *cache.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.followers.tell(r)
@@ -174,9 +192,9 @@ func (h *hub) tell(r *Record) {
 }
 
 // renew is called with the hub locked.
-func (h *hub) renew(r *Record) {
+func (h *Hub) renew(r *cache.Record) {
 	t := h.topics[h.turn(r.ARN)][r.ARN]
-	if t == nil || !r.supersedes(t.newest) {
+	if t == nil || !supersedes(r, t.newest) {
 		return
 	}
 	t.newest = r
@@ -185,7 +203,7 @@ func (h *hub) renew(r *Record) {
 	}
 }
 
-func (h *hub) join(w *Watch, arn ARN) *subscription {
+func (h *Hub) join(w *Watch, arn cache.ARN) *subscription {
 	topics := h.topics[h.turn(arn)]
 	t := topics[arn]
 	if t == nil {
@@ -198,7 +216,7 @@ func (h *hub) join(w *Watch, arn ARN) *subscription {
 	return s
 }
 
-func (h *hub) leave(s *subscription) {
+func (h *Hub) leave(s *subscription) {
 	topics := h.topics[h.turn(s.arn)]
 	t := topics[s.arn]
 	last := len(t.subs) - 1
@@ -211,9 +229,9 @@ func (h *hub) leave(s *subscription) {
 	}
 }
 
-// supersedes reports whether r tells something that old, which may be nil, does
+// supersedes reports whether r reports something that old, which may be nil, does
 // not, and is not older.
-func (r *Record) supersedes(old *Record) bool {
+func supersedes(r, old *cache.Record) bool {
 	if old == nil || r.Version != old.Version {
 		return old == nil || r.Version > old.Version
 	}

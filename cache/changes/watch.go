@@ -1,27 +1,25 @@
-package cache
+package changes
 
 import (
 	"context"
 	"errors"
+	"statuscache/cache"
 	"time"
 )
 
-// Watch is somebody's interest in executions, from Cache.Watch to Close. It is
+// Watch is somebody's interest in executions, from Hub.Watch to Close. It is
 // used by one goroutine.
 type Watch struct {
-	hub     *hub
+	hub     *Hub
 	wake    chan struct{} // room for one
 	subs    []*subscription
-	records []*Record
+	records []*cache.Record
 }
 
-// Watch begins to follow executions. From here on no change is missed: who reads
-// afterwards and then waits sees all of them, or the last of several. It needs
-// Run.
-func (c *Cache) Watch(arns ...ARN) *Watch { return c.hub.watch(arns...) }
-
-func (h *hub) watch(arns ...ARN) *Watch {
-	w := &Watch{hub: h, wake: make(chan struct{}, 1), records: make([]*Record, len(arns)), subs: make([]*subscription, len(arns))}
+// Watch begins to follow executions. From here on no change is missed: a caller who reads
+// afterwards and then waits sees all of them, or the last of several. It needs Run.
+func (h *Hub) Watch(arns ...cache.ARN) *Watch {
+	w := &Watch{hub: h, wake: make(chan struct{}, 1), records: make([]*cache.Record, len(arns)), subs: make([]*subscription, len(arns))}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, arn := range arns {
@@ -42,11 +40,11 @@ func (w *Watch) Close() {
 
 // Records returns what the watch knows, in the order of its executions: nil
 // where nothing is known. The slice changes with Read and Next.
-func (w *Watch) Records() []*Record { return w.records }
+func (w *Watch) Records() []*cache.Record { return w.records }
 
 // Read looks all executions up. Its error says that some could not be.
 func (w *Watch) Read(ctx context.Context) error {
-	arns := make([]ARN, len(w.subs))
+	arns := make([]cache.ARN, len(w.subs))
 	for i, s := range w.subs {
 		arns[i] = s.arn
 	}
@@ -59,7 +57,7 @@ func (w *Watch) Read(ctx context.Context) error {
 		case found.Err == nil:
 			w.learn(i, found.Record)
 			w.hub.renew(found.Record) // it need not be read again for the others
-		case !errors.Is(found.Err, ErrNotFound):
+		case !errors.Is(found.Err, cache.ErrNotFound):
 			err = found.Err
 		}
 	}
@@ -67,8 +65,8 @@ func (w *Watch) Read(ctx context.Context) error {
 }
 
 // learn reports whether r is news. A watch never goes back to an older state.
-func (w *Watch) learn(i int, r *Record) bool {
-	if r == nil || !r.supersedes(w.records[i]) {
+func (w *Watch) learn(i int, r *cache.Record) bool {
+	if r == nil || !supersedes(r, w.records[i]) {
 		return false
 	}
 	w.records[i] = r
@@ -107,12 +105,8 @@ func (w *Watch) gather() (news bool) {
 // Wait returns what is known of an execution as soon as that is newer than since,
 // which is nil for somebody who knows nothing. It returns the error of ctx if
 // that ends first, and any other error if Redis could not be asked at the start.
-func (c *Cache) Wait(ctx context.Context, arn ARN, since *Record) (*Record, error) {
-	return c.hub.wait(ctx, arn, since)
-}
-
-func (h *hub) wait(ctx context.Context, arn ARN, since *Record) (*Record, error) {
-	w := h.watch(arn)
+func (h *Hub) Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error) {
+	w := h.Watch(arn)
 	defer w.Close()
 	w.records[0] = since
 	if err := w.Read(ctx); err != nil {

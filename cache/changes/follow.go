@@ -1,8 +1,9 @@
-package cache
+package changes
 
 import (
 	"context"
 	"slices"
+	"statuscache/cache"
 	"time"
 )
 
@@ -13,13 +14,13 @@ const maxPending = 4096
 // Follow hears of every change of an owner's executions, or of everybody's. It
 // is used by one goroutine.
 type Follow struct {
-	hub   *hub
+	hub   *Hub
 	owner string
 	all   bool
 	wake  chan struct{} // room for one
 
 	// Guarded by the lock of the hub.
-	pending map[ARN]*Record
+	pending map[cache.ARN]*cache.Record
 	lost    bool
 }
 
@@ -35,10 +36,8 @@ func newFollowers() followers { return followers{byOwner: map[string][]*Follow{}
 
 // Follow begins to follow the executions of an owner or, with all, everybody's.
 // From here on no change is missed. It needs Run.
-func (c *Cache) Follow(owner string, all bool) *Follow { return c.hub.follow(owner, all) }
-
-func (h *hub) follow(owner string, all bool) *Follow {
-	f := &Follow{hub: h, owner: owner, all: all, wake: make(chan struct{}, 1), pending: map[ARN]*Record{}}
+func (h *Hub) Follow(owner string, all bool) *Follow {
+	f := &Follow{hub: h, owner: owner, all: all, wake: make(chan struct{}, 1), pending: map[cache.ARN]*cache.Record{}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.followers.count++
@@ -73,7 +72,7 @@ func without(all []*Follow, f *Follow) []*Follow {
 // there are some. lost says that changes may be missing: look at the list again.
 // It also returns, with nothing, when something comes from early, which may be
 // nil, and with the error of ctx when that ends.
-func (f *Follow) Next(ctx context.Context, early <-chan time.Time) (changed []*Record, lost bool, err error) {
+func (f *Follow) Next(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error) {
 	for {
 		select {
 		case <-f.wake:
@@ -88,7 +87,7 @@ func (f *Follow) Next(ctx context.Context, early <-chan time.Time) (changed []*R
 	}
 }
 
-func (f *Follow) take() (changed []*Record, lost bool) {
+func (f *Follow) take() (changed []*cache.Record, lost bool) {
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
 	for _, r := range f.pending {
@@ -100,7 +99,7 @@ func (f *Follow) take() (changed []*Record, lost bool) {
 }
 
 // tell hands a record to those who may see it.
-func (all *followers) tell(r *Record) {
+func (all *followers) tell(r *cache.Record) {
 	for _, f := range all.everybodys {
 		f.add(r)
 	}
@@ -111,12 +110,12 @@ func (all *followers) tell(r *Record) {
 	}
 }
 
-func (f *Follow) add(r *Record) {
+func (f *Follow) add(r *cache.Record) {
 	switch old := f.pending[r.ARN]; {
 	case len(f.pending) >= maxPending:
 		clear(f.pending)
 		f.lost = true
-	case r.supersedes(old):
+	case supersedes(r, old):
 		f.pending[r.ARN] = r
 	}
 	signal(f.wake)
