@@ -68,6 +68,7 @@ type apiKeys struct {
 	reads   singleflight.Group
 	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
 	watches keyWatches
+	found   atomic.Bool // a key that is good was found, so the pepper is right
 }
 
 type keyHash [sha256.Size]byte
@@ -132,6 +133,9 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
 	read := uptime.Now()
 	key, filed, err := k.load(ctx, h)
+	if key != nil {
+		k.found.Store(true)
+	}
 	if err == nil && k.changes.Load() == changes {
 		k.near.Set(h, keyEntry{key, read, filed})
 		if k.changes.Load() != changes { // announced between the two lines above

@@ -61,11 +61,11 @@ func (f *keysFile) get(hash string) (*Key, bool) {
 func (f *keysFile) load() error {
 	seen, err := os.Stat(f.path) // before reading: a change meanwhile is noticed next time
 	if err != nil {
-		return fmt.Errorf("API_KEYS_FILE: %w", err)
+		return f.unreadable(err)
 	}
 	keys, digest, err := readKeysFile(f.path)
 	if err != nil {
-		return fmt.Errorf("API_KEYS_FILE: %w", err)
+		return f.unreadable(err)
 	}
 	byHash := make(map[string]*Key, len(keys))
 	for i := range keys {
@@ -77,6 +77,18 @@ func (f *keysFile) load() error {
 		f.seen = nil
 	}
 	return nil
+}
+
+// unreadable says why the file cannot be read, and what to do.
+func (f *keysFile) unreadable(err error) error {
+	cure := "write it again with statusctl keys export"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		cure = "write it with statusctl keys export, or leave API_KEYS_FILE unset"
+	case errors.Is(err, fs.ErrPermission):
+		cure = "let the user of statusd read it and its directory (chown, chmod)"
+	}
+	return fmt.Errorf("API_KEYS_FILE: %w; %s", err, cure)
 }
 
 // watch loads the file again whenever it changes, and calls changed.
@@ -171,10 +183,28 @@ func MergeKeys(keys, others []Key) []Key {
 // it. A file that is there keeps its owner, group and mode; a new one may be read by
 // its owner only.
 func WriteKeysFile(path string, keys []Key) error {
-	if err := writeKeysFile(path, keys); err != nil {
-		return fmt.Errorf("write API keys: %w", err)
+	err := withoutPath(writeKeysFile(path, keys))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("write API keys to %s: %w; create its directory first", path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("write API keys to %s: %w; this user must be allowed to write to its directory", path, err)
+	case err != nil:
+		return fmt.Errorf("write API keys to %s: %w", path, err)
 	}
 	return nil
+}
+
+// withoutPath returns an error without the name of the temporary file, which tells nobody
+// anything.
+func withoutPath(err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return of.Err
+	}
+	if of, ok := errors.AsType[*os.LinkError](err); ok {
+		return of.Err
+	}
+	return err
 }
 
 func writeKeysFile(path string, keys []Key) (err error) {
@@ -220,7 +250,7 @@ func keepOwner(f *os.File, path string) error {
 	want, have := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
 	if want.Uid != have.Uid || want.Gid != have.Gid {
 		if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
-			return fmt.Errorf("%s belongs to user %d, group %d, which only root may keep; run it as root or as that user: %w", path, want.Uid, want.Gid, err)
+			return fmt.Errorf("%s belongs to user %d, group %d, which only root may keep; run it as root or as that user: %w", path, want.Uid, want.Gid, withoutPath(err))
 		}
 	}
 	return f.Chmod(before.Mode().Perm())

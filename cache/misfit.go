@@ -37,7 +37,7 @@ func newMisfits(c *Cache) []*misfit {
 			part: outage.Part{Log: c.options.Log, Lost: "Redis may evict records: its maxmemory-policy was changed", Back: "the maxmemory-policy of Redis is right again"},
 		},
 		{
-			look:  func(ctx context.Context) error { _, err := c.CheckPepper(ctx); return err },
+			look:  c.watchPepper,
 			gauge: c.metrics.misfits.WithLabelValues("API_KEY_PEPPER"),
 			part:  outage.Part{Log: c.options.Log, Lost: "API keys are refused: API_KEY_PEPPER is wrong", Back: "API_KEY_PEPPER fits the API keys in Redis again"},
 		},

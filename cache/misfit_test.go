@@ -94,6 +94,32 @@ func TestAWrongPepperIsNoticed(t *testing.T) {
 	cachetest.Eventually(t, "the pepper is right now", func() bool { return len(wrong.Misfits()) == 0 })
 }
 
+// TestTheFingerprintOfThePepperComesBack after Redis was emptied and the keys imported, once
+// one of them was found.
+func TestTheFingerprintOfThePepperComesBack(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL())
+	secret, key, err := c.CreateKey(t.Context(), Key{Name: "first", Owner: "ada", Scope: ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Do("FLUSHALL")
+	if _, err := c.ImportKeys(t.Context(), []Key{key}); err != nil {
+		t.Fatal(err)
+	}
+	if compared, err := c.CheckPepper(t.Context()); compared || err != nil {
+		t.Errorf("before a key was found: %v, %v", compared, err)
+	}
+	if _, err := c.FindKey(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	cachetest.Eventually(t, "the fingerprint is back", func() bool {
+		compared, err := c.CheckPepper(t.Context())
+		return compared && err == nil
+	})
+}
+
 // changesPepper revokes all keys of one pepper, so that another may take its place.
 func changesPepper(t *testing.T, before, after *Cache, first string) {
 	t.Helper()

@@ -50,6 +50,17 @@ func (c *Cache) CheckPepper(ctx context.Context) (compared bool, err error) {
 	return true, nil
 }
 
+// watchPepper is CheckPepper, and stores the fingerprint again where it is missing although a
+// key of ours was found: Redis was emptied and the keys imported, or an earlier release made
+// them.
+func (c *Cache) watchPepper(ctx context.Context) error {
+	compared, err := c.CheckPepper(ctx)
+	if err == nil && !compared && c.keys.found.Load() {
+		return c.storePepper(ctx, "NX")
+	}
+	return err
+}
+
 // claimPepper stores the fingerprint before a key is created. It refuses a pepper that is
 // not that of the keys that are good.
 func (c *Cache) claimPepper(ctx context.Context) error {

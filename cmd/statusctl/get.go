@@ -63,9 +63,10 @@ func getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get ARN",
 		Short: "Print the status of an execution",
-		Long: "Print the status of an execution, or with --wait wait for its end first. The exit code\n" +
-			"tells it too: 0 SUCCEEDED, 1 FAILED, 2 could not ask, 3 TIMED_OUT, 4 ABORTED, 124 it has\n" +
-			"not ended yet.",
+		Long: "Print the status of an execution, or with --wait wait for its end first. It is named by\n" +
+			"its ARN, or by its name alone where --state-machine or STATUS_STATE_MACHINE is set. The\n" +
+			"exit code tells it too: 0 SUCCEEDED, 1 FAILED, 2 could not ask, 3 TIMED_OUT, 4 ABORTED,\n" +
+			"124 it has not ended yet.",
 		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,7 +110,7 @@ func get(ctx context.Context, service *client.Client, arn string, wait time.Dura
 
 // exactly wants so many arguments.
 func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return couldNotAsk(cobra.ExactArgs(n)(cmd, args)) }
+	return func(cmd *cobra.Command, args []string) error { return couldNotAsk(app.Arguments(n, n)(cmd, args)) }
 }
 
 // executionARN returns the ARN that an argument names: it is one, or holds one, as
@@ -126,7 +127,7 @@ func (c *connection) executionARN(arg string) (string, error) {
 	}
 	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"), onlyMachine(os.Getenv("STATE_MACHINES")))
 	if machine == "" || strings.ContainsAny(arg, ":/") {
-		return "", fmt.Errorf("%q is not the ARN of an execution; for a name alone, give --state-machine or set STATUS_STATE_MACHINE", arg)
+		return "", fmt.Errorf("%q is not the ARN of an execution; to give only its name, say which state machine it belongs to: --state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", arg)
 	}
 	return string(cache.MachineARN(machine).Execution(arg)), nil
 }

@@ -90,7 +90,7 @@ func createCommand() *cobra.Command {
 		Use:     "create --owner ID --name TEXT",
 		Short:   "Make an API key; it is shown this once",
 		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register",
-		Args:    cobra.NoArgs,
+		Args:    app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			k.Scope = cache.Scope(scope)
 			if err := checkKey(k); err != nil {
@@ -151,7 +151,7 @@ func checkKey(k cache.Key) error {
 func listCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List API keys, revoked ones too", Args: cobra.NoArgs,
+		Use: "list", Short: "List API keys, revoked ones too", Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) error {
 				keys, err := c.ListKeys(ctx)
@@ -193,7 +193,7 @@ func revokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PREFIX",
 		Short: "End an API key, in API_KEYS_FILE too if that is set",
-		Args:  cobra.ExactArgs(1),
+		Args:  app.Arguments(1, 1), Example: "  statusctl keys revoke csk_live_75070b2e",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 			if err != nil {

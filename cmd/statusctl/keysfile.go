@@ -134,7 +134,7 @@ func importCommand() *cobra.Command {
 // fileCommand is a command about a file of keys; do returns what to print.
 func fileCommand(verb, short, long string, do func(context.Context, *cache.Cache, app.Config, string) (string, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " [FILE]", Short: short, Long: short + ".\n" + long, Args: cobra.MaximumNArgs(1),
+		Use: verb + " [FILE]", Short: short, Long: short + ".\n" + long, Args: app.Arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
 				path, err := keysPath(args, config)

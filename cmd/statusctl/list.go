@@ -24,6 +24,9 @@ func listExecutionsCommand() *cobra.Command {
 		Example: "  statusctl list --status FAILED --limit 200",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if q.Status == "TIMED_OUT" || q.Status == "ABORTED" {
+				return couldNotAsk(fmt.Errorf("--status: executions that are %s are listed as FAILED; give --status FAILED", q.Status))
+			}
 			service, err := c.client()
 			if err != nil {
 				return couldNotAsk(err)
@@ -38,7 +41,7 @@ func listExecutionsCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED")
+	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED, or FAILED, which TIMED_OUT and ABORTED count as")
 	cmd.Flags().StringVar(&q.Owner, "owner", "", "whose; for operators")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print each as the service sent it, a line each")

@@ -26,12 +26,13 @@ func command(stdout io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.AddCommand(getCommand(), watchCommand(), listExecutionsCommand(), keysCommand(), provisionCommand(), doctorCommand(), replayCommand(), dlqCommand(), backfillCommand(), explainCommand(), eraseCommand(), &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 			return err
 		},
 	})
 	completeValues(root)
+	app.PlainHelp(root)
 	return root
 }

@@ -86,6 +86,9 @@ func TestKeys(t *testing.T) {
 	if err != nil || !keys[0].Revoked() || keys[1].Revoked() {
 		t.Errorf("the file after the revocation: %+v, %v", keys, err)
 	}
+	if text := ctl(t, env, 1, "keys", "create", "--owner", "a", "--name", "x", "--api-key-pepper", "another pepper of ours"); !strings.Contains(text, "API_KEY_PEPPER is not the one with which") {
+		t.Errorf("with another pepper: %s", text)
+	}
 	redis.Do("FLUSHALL")
 	ctl(t, env, 0, "keys", "import")
 	if table := ctl(t, env, 0, "keys", "list"); !strings.Contains(table, prefix) {
@@ -101,13 +104,47 @@ func TestKeys(t *testing.T) {
 		{[]string{"keys", "create", "--owner", "a", "--name", "x", "--state-machine", "y"}, "--state-machine"},
 		{[]string{"keys", "create", "--owner", "a", "--name", "x", "--daily-limit", "-1"}, "--daily-limit"},
 		{[]string{"keys", "import", "/nowhere"}, "/nowhere"},
+		{[]string{"keys", "export", "/nowhere/keys.json"}, "write API keys to /nowhere/keys.json: no such file or directory; create its directory first"},
+		{[]string{"keys", "export", file + "/keys.json"}, file + "/keys.json: not a directory"},
+		{[]string{"keys", "export", "a", "b"}, `"b" is too much`},
+		{[]string{"keys", "revoke"}, "PREFIX is missing; for example: statusctl keys revoke csk_live_"},
+		{[]string{"keys", "list", "ada"}, `takes no argument, and got "ada"`},
 		{[]string{"keys", "list", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
-		{[]string{"keys", "list", "--redis-url", "x"}, "REDIS_URL"},
+		{[]string{"keys", "list", "--redis-url", "x:hunter2@h"}, "for example redis://user:password@redis.internal:6379"},
 		{[]string{"nothing"}, "unknown command"},
 	} {
 		out := ctl(t, env, 1, wrong.args...)
-		if !strings.HasPrefix(out, "statusctl: ") || !strings.Contains(out, wrong.want) || strings.Contains(out, "goroutine") {
+		if !strings.HasPrefix(out, "statusctl: ") || !strings.Contains(out, wrong.want) || strings.Contains(out, "goroutine") || strings.Contains(out, ".keys-") || strings.Contains(out, "hunter2") {
 			t.Errorf("%v: %s", wrong.args, out)
+		}
+	}
+}
+
+// TestWrongArgumentsAreSaidPlainly, with what is right.
+func TestWrongArgumentsAreSaidPlainly(t *testing.T) {
+	t.Parallel()
+	env := []string{"STATUS_TOKEN=x", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}
+	for _, wrong := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"get"}, "ARN is missing; for example: statusctl get --wait 2m arn:aws:"},
+		{[]string{"watch"}, "ARN is missing; for example: statusctl watch --timeout 10m arn:aws:"},
+		{[]string{"doctor", "now"}, `takes no argument, and got "now"; statusctl doctor --help`},
+		{[]string{"get", "abc-123"}, "--state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:"},
+		{[]string{"watch", "abc-123"}, "--state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:"},
+		{[]string{"list", "--status", "TIMED_OUT"}, "give --status FAILED"},
+		{[]string{"list", "--status", "ABORTED"}, "give --status FAILED"},
+		{[]string{"replay", "--archive", "x", "--from", "5m", "--now"}, "--from 5m is not before --to 10m (10m if it is not given); for events up to now, give --to 0s"},
+	} {
+		text := ctl(t, env, exitCouldNotAsk, wrong.args...)
+		if strings.Count(strings.TrimSpace(text), "\n") > 0 || !strings.Contains(text, wrong.want) {
+			t.Errorf("%v: %s", wrong.args, text)
+		}
+	}
+	for _, help := range [][]string{{"get", "--help"}, {"keys", "create", "--help"}, {"--help"}} {
+		if text := ctl(t, env, 0, help...); strings.Contains(text, "true|false") || !strings.Contains(text, "--help ") {
+			t.Errorf("%v: %s", help, text)
 		}
 	}
 }

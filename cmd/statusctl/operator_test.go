@@ -69,6 +69,7 @@ func TestReplayRange(t *testing.T) {
 		"no start":   {"", "10m", "--from"},
 		"no end":     {"6h", "x", "--to"},
 		"backwards":  {"10m", "6h", "before"},
+		"too late":   {"5m", "10m", "give --to 0s"},
 		"the future": {"6h", "2026-02-10T12:00:01Z", "future"},
 	} {
 		f := replayFlags{from: c.from, to: c.to, every: time.Second}

@@ -16,6 +16,7 @@ import (
 const (
 	replayEvery = 2 * time.Second // its progress is asked for
 	cancelLimit = 10 * time.Second
+	replayTo    = "10m" // before now: what came later may not be in the archive yet
 )
 
 // replayFlags are those of replay.
@@ -58,7 +59,7 @@ func replayCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.order.Archive, "archive", "", "name of the archive")
 	flags.StringVar(&f.from, "from", "", "time of the first event, such as 2026-02-10T12:00:00Z or 6h")
-	flags.StringVar(&f.to, "to", "10m", "time of the last event")
+	flags.StringVar(&f.to, "to", replayTo, "time of the last event; 0s is now")
 	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that hears it (default those that send to SQS_QUEUE_URL)")
 	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
 	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
@@ -104,8 +105,11 @@ func (f *replayFlags) parse(now time.Time) error {
 	if f.order.To, err = parseTime(f.to, now); err != nil {
 		return fmt.Errorf("--to: %w", err)
 	}
-	if !f.order.From.Before(f.order.To) || f.order.To.After(now) {
-		return errors.New("--from, --to: --from must be before --to, which is 10m ago if it is not given, and --to not in the future")
+	if f.order.To.After(now) {
+		return fmt.Errorf("--to: %s is in the future; for events up to now, give --to 0s", f.to)
+	}
+	if !f.order.From.Before(f.order.To) {
+		return fmt.Errorf("--from, --to: --from %s is not before --to %s (%s if it is not given); for events up to now, give --to 0s", f.from, f.to, replayTo)
 	}
 	if f.every <= 0 {
 		return errors.New("--every: must be positive")

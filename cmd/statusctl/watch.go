@@ -24,11 +24,12 @@ func watchCommand() *cobra.Command {
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
 		Long: "Follow an execution to its end, by a stream where that is to be had. Several are\n" +
-			"waited for together. The exit code is that of get; of several, the worst.",
+			"waited for together. Each is named by its ARN, or by its name alone where --state-machine\n" +
+			"or STATUS_STATE_MACHINE is set. The exit code is that of get; of several, the worst.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {
-			return couldNotAsk(cobra.MinimumNArgs(1)(cmd, args))
+			return couldNotAsk(app.Arguments(1, -1)(cmd, args))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			service, err := c.client()

@@ -28,7 +28,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 		Short:         "Serve the status of Step Functions executions from Redis",
 		Long:          "statusd takes status changes of Step Functions executions from SQS into Redis and\nanswers GET /v1/status/{executionArn} from there. Each flag can be given in the\nenvironment under the name in parentheses; AWS settings are the SDK's own.",
 		Version:       version,
-		Args:          cobra.NoArgs,
+		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,5 +48,6 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	app.AddFlags(cmd.Flags())
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and end")
+	app.PlainHelp(cmd)
 	return cmd
 }

@@ -74,7 +74,7 @@ func TestStartErrors(t *testing.T) {
 		"a port in use":            {map[string]string{"LISTEN_ADDR": taken.Addr().String()}, []string{"LISTEN_ADDR in use --listen-addr"}},
 		"an admin port in use":     {map[string]string{"ADMIN_ADDR": taken.Addr().String()}, []string{"ADMIN_ADDR in use"}},
 		"no certificate":           {map[string]string{"TLS_CERT_FILE": "/nowhere"}, []string{"TLS_CERT_FILE no such file", "TLS_KEY_FILE both"}},
-		"no keys file":             {map[string]string{"API_KEYS_FILE": filepath.Join(t.TempDir(), "none.json")}, []string{"API_KEYS_FILE"}},
+		"no keys file":             {map[string]string{"API_KEYS_FILE": filepath.Join(t.TempDir(), "none.json")}, []string{"API_KEYS_FILE none.json statusctl keys export unset"}},
 		"a JWT issuer without TLS": {map[string]string{"JWT_ISSUER": "http://issuer.example.com", "JWT_CLIENT_IDS": "x"}, []string{"JWT_ISSUER https"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -106,13 +106,18 @@ curl -N -H 'Authorization: Bearer %s' -H 'Accept: text/event-stream' %s/v1/execu
 Start another; it runs 3 to 10 seconds:
 curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inputType":"cve","simulate":"redriven"}' %s/v1/generate
 
-What statusctl needs for doctor, explain, replay, backfill, provision and dlq here:
+What statusctl needs for keys, doctor, explain, replay, backfill, provision and dlq here:
 export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 export SQS_QUEUE_URL=%s STATE_MACHINES=%s
 export REDIS_URL=%s OWNER_PATH=tenantId STATUS_URL=%s STATUS_TOKEN=%s
+export API_KEY_PEPPER=%s API_KEYS_FILE=%s
+
+Make a key: statusctl keys create --owner %s --name mine
+With these settings, a statusd beside this one takes its share of the events:
+statusd --listen-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0
 
 Ctrl-C ends it.
 `, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.keys.reader, b.keys.operator, b.keys.registrar,
 		b.keys.reader, b.api, b.executedARN, b.keys.reader, b.api, b.keys.reader, b.api,
-		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.keys.reader)
+		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.keys.reader, pepper(), b.keysFile, demoOwner)
 }

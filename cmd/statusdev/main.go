@@ -28,7 +28,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 		Use:           "statusdev",
 		Short:         "Run the whole status service on this machine, with a pretend pipeline",
 		Version:       version,
-		Args:          cobra.NoArgs,
+		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,5 +46,6 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "start no executions but those that are asked for")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that AWS loses, such as 0.1; the audit finds out")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	app.PlainHelp(cmd)
 	return cmd
 }

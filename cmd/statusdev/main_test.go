@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
@@ -67,6 +68,7 @@ func TestALaptopInOneProcess(t *testing.T) {
 	l := &laptop{api: apiLine.FindStringSubmatch(out.String())[1], key: keyLine.FindString(out.String())}
 	l.checkKeys(t, keyLine.FindAllString(out.String(), -1))
 	l.checkOrigins(t)
+	l.checkSettings(t, out.String())
 	status, begun, err := l.ask("POST", "/v1/generate", `{"inputType":"url","simulate":"failed"}`)
 	if err != nil || status != 202 {
 		t.Fatalf("%d %v %v", status, begun, err)
@@ -81,6 +83,30 @@ func TestALaptopInOneProcess(t *testing.T) {
 	end()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+var setting = regexp.MustCompile(`(?:export | )(REDIS_URL|API_KEY_PEPPER)=(\S+)`)
+
+// checkSettings: a key that is made with the settings that are printed is good.
+func (l *laptop) checkSettings(t *testing.T, printed string) {
+	t.Helper()
+	settings := map[string]string{}
+	for _, found := range setting.FindAllStringSubmatch(printed, -1) {
+		settings[found[1]] = found[2]
+	}
+	c, err := cache.Open(cache.Options{URL: settings["REDIS_URL"], Prefix: "sc", KeyPepper: []byte(settings["API_KEY_PEPPER"]), Log: slog.New(slog.DiscardHandler), WriteLimit: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	secret, _, err := c.CreateKey(t.Context(), cache.Key{Owner: "ada", Name: "mine", Scope: cache.ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := &laptop{api: l.api, key: secret}
+	if status, data, err := mine.ask("GET", "/v1/executions", ""); status != 200 || err != nil {
+		t.Errorf("with a key of our own: %d %v %v", status, data, err)
 	}
 }
 

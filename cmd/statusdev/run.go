@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -181,8 +181,8 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 		"SQS_QUEUE_URL":  made.QueueURL,
 		"STATE_MACHINES": strings.Join(made.StateMachines, ","),
 		"OWNER_PATH":     "tenantId",
-		"AUDIT_EVERY":    "10s",       // so that what is lost is found while somebody looks
-		"API_KEY_PEPPER": rand.Text(), // keys are made at each start
+		"AUDIT_EVERY":    "10s", // so that what is lost is found while somebody looks
+		"API_KEY_PEPPER": pepper(),
 		"API_KEYS_FILE":  keysFile,
 		"LOG_FORMAT":     "text",
 		"LOG_LEVEL":      level,
@@ -194,6 +194,10 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 	}
 	return config, err
 }
+
+// pepper is that of a Redis of one's own, if it is set, else one that is no secret: the keys
+// are random enough without it, and it must fit those that an earlier run has left there.
+func pepper() string { return cmp.Or(os.Getenv("API_KEY_PEPPER"), "statusdev-for-laptops-only") }
 
 // loopbackOrigins are those of pages that are served on this machine, on any port.
 func loopbackOrigins() (origins []string) {

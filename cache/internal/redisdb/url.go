@@ -25,6 +25,9 @@ type address struct {
 	readLimit, writeLimit, reload time.Duration // those of Options
 }
 
+// exampleURL is shown instead of a URL that is wrong, which may hold a password.
+const exampleURL = "redis://user:password@redis.internal:6379"
+
 type mode int
 
 const (
@@ -51,7 +54,7 @@ func ParseURL(s string) error {
 func parseURL(s string) (*address, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
-		return nil, errors.New("want redis://, redis+cluster:// or redis+sentinel://, or the same with rediss for TLS")
+		return nil, errors.New("the scheme is missing: redis://, redis+cluster:// or redis+sentinel:// (rediss for TLS); for example " + exampleURL)
 	}
 	a := &address{}
 	if err := a.setScheme(scheme); err != nil {
@@ -84,7 +87,7 @@ func (a *address) setScheme(scheme string) error {
 	case "rediss":
 		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
-		return errors.New("the scheme must be redis or rediss, with +cluster or +sentinel where that is meant")
+		return errors.New("the scheme must be redis, redis+cluster or redis+sentinel (rediss for TLS); for example " + exampleURL)
 	}
 	switch variant {
 	case "":
@@ -94,7 +97,7 @@ func (a *address) setScheme(scheme string) error {
 	case "sentinel":
 		a.mode = sentinel
 	default:
-		return errors.New("after + only cluster or sentinel may follow")
+		return errors.New("after redis+ only cluster or sentinel may follow; for example redis+cluster://h1:6379,h2:6379")
 	}
 	return nil
 }
