@@ -150,13 +150,13 @@ type Cache struct {
 	db      *redisdb.DB
 	metrics *metrics
 
-	upkeep  upkeep
-	near    *near
-	heads   *heads
-	counter *counter
-	misses  *misses
-	keys    *apiKeys
-	quotas  *quotas
+	upkeep   upkeep
+	near     *near
+	statuses *statusCache
+	counter  *counter
+	reads    *readBatcher
+	keys     *apiKeys
+	quotas   *quotas
 
 	lifeline *lifeline
 	audited  audited
@@ -180,8 +180,8 @@ func Open(o Options) (*Cache, error) {
 	c.upkeep.entries = map[string]int{}
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
 	c.near.limit = db.ReadLimit()
-	c.misses = &misses{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
-	c.heads, c.counter = newHeads(db, c.near), newCounter()
+	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
 	c.quotas = newQuotas(c)
 	if c.keys, err = newAPIKeys(db, o); err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (c *Cache) listen() {
 			}
 			for _, arn := range ChangedARNs(payload) {
 				c.near.forget(arn)
-				c.heads.forget(arn)
+				c.statuses.forget(arn)
 			}
 		},
 		Reset: func() {
@@ -291,7 +291,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
 	if first {
-		c.misses.add(f)
+		c.reads.add(f)
 	}
 	select {
 	case <-f.done:

@@ -84,7 +84,7 @@ func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, erro
 	if err != nil {
 		return Counts{}, err
 	}
-	statuses, err := c.heads.statuses(ctx, arns)
+	statuses, err := c.statuses.statuses(ctx, arns)
 	if err != nil {
 		return Counts{}, err
 	}

@@ -104,7 +104,7 @@ func (c *Cache) filter(ctx context.Context, q Query, batch []Position) ([]Positi
 	if q.Status == "" {
 		return some, nil
 	}
-	statuses, err := c.heads.statuses(ctx, arns)
+	statuses, err := c.statuses.statuses(ctx, arns)
 	wanted := some[:0]
 	for i, s := range statuses {
 		if s == q.Status {

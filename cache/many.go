@@ -31,7 +31,7 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 			own = append(own, f)
 		}
 	}
-	c.misses.addAll(own)
+	c.reads.addAll(own)
 	for i, f := range fills {
 		if f == nil {
 			continue

@@ -221,7 +221,7 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, "redis://127.0.0.1:1")
-	q := c.misses.queue(c.db.Readers.(*redis.Client))
+	q := c.reads.queue(c.db.Readers.(*redis.Client))
 	q.mu.Lock()
 	q.readers = maxReaders // nobody takes from the queue
 	q.waiting = make([]*fill, maxWaitingReads-1)

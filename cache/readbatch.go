@@ -18,10 +18,10 @@ const (
 	patience        = 10 * time.Millisecond
 )
 
-// misses reads records for those whom the near cache could not serve. Each
+// readBatcher reads the records that the near cache does not have. Each
 // primary has a queue of its own, so that one that is silent holds up nobody
 // else.
-type misses struct {
+type readBatcher struct {
 	db      *redisdb.DB
 	metrics *metrics
 	end     func(*fill, *Record, error) // tells what a read brought
@@ -35,7 +35,7 @@ type misses struct {
 // to do, the less each costs. Another reader helps out only where the first is
 // held up.
 type queue struct {
-	*misses
+	*readBatcher
 
 	mu      sync.Mutex
 	node    *redis.Client
@@ -45,7 +45,7 @@ type queue struct {
 }
 
 // add has one read done. It is ended at once if it will not be.
-func (m *misses) add(f *fill) {
+func (m *readBatcher) add(f *fill) {
 	q, err := m.queueOf(f)
 	if err == nil {
 		err = q.add(f)
@@ -56,7 +56,7 @@ func (m *misses) add(f *fill) {
 }
 
 // addAll has reads done. Those that will not be are ended at once.
-func (m *misses) addAll(fills []*fill) {
+func (m *readBatcher) addAll(fills []*fill) {
 	queues := map[*queue][]*fill{}
 	for _, f := range fills {
 		q, err := m.queueOf(f)
@@ -76,7 +76,7 @@ func (m *misses) addAll(fills []*fill) {
 }
 
 // queueOf returns the queue of the primary that has an execution.
-func (m *misses) queueOf(f *fill) (*queue, error) {
+func (m *readBatcher) queueOf(f *fill) (*queue, error) {
 	if node, alone := m.db.Readers.(*redis.Client); alone {
 		return m.queue(node), nil
 	}
@@ -90,13 +90,13 @@ func (m *misses) queueOf(f *fill) (*queue, error) {
 	return m.queue(node), nil
 }
 
-func (m *misses) queue(node *redis.Client) *queue {
+func (m *readBatcher) queue(node *redis.Client) *queue {
 	addr := node.Options().Addr
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	q, ok := m.queues[addr]
 	if !ok {
-		q = &queue{misses: m}
+		q = &queue{readBatcher: m}
 		m.queues[addr] = q
 	}
 	q.use(node)

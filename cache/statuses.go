@@ -16,51 +16,51 @@ import (
 )
 
 const (
-	maxHeads      = 200_000 // remembered
-	maxHeadsBatch = 1000    // asked for in one round trip
-	headLife      = terminalNearLife
+	maxStatuses    = 200_000 // remembered
+	maxStatusBatch = 1000    // asked for in one round trip
+	statusLife     = terminalNearLife
 )
 
-// heads knows the statuses of many executions, for lists and counts, which do not
+// statusCache knows the statuses of many executions, for lists and counts, which do not
 // need their answers. It asks Redis for the first bytes of records only, and
 // remembers them as long as the change feed vouches for them, as the near cache
 // does.
-type heads struct {
+type statusCache struct {
 	db   *redisdb.DB
 	near *near
-	kept bounded.ByText[headEntry]
+	kept bounded.ByText[statusEntry]
 	seed maphash.Seed
 	// changes counts what was announced, by hash: a status that was read before a
 	// change was heard is not kept.
 	changes [1024]atomic.Uint32
 }
 
-type headEntry struct {
+type statusEntry struct {
 	status     Status // of the public API; empty: there is no record
 	until      int64  // by uptime
 	generation uint64 // of near
 }
 
-func newHeads(db *redisdb.DB, near *near) *heads {
-	return &heads{
+func newStatusCache(db *redisdb.DB, near *near) *statusCache {
+	return &statusCache{
 		db: db, near: near, seed: maphash.MakeSeed(),
-		kept: bounded.NewByText[headEntry](maxHeads),
+		kept: bounded.NewByText[statusEntry](maxStatuses),
 	}
 }
 
-func (h *heads) changesOf(arn ARN) *atomic.Uint32 {
+func (h *statusCache) changesOf(arn ARN) *atomic.Uint32 {
 	return &h.changes[maphash.String(h.seed, string(arn))%uint64(len(h.changes))]
 }
 
 // forget drops what is known of an execution because it has changed.
-func (h *heads) forget(arn ARN) {
+func (h *statusCache) forget(arn ARN) {
 	h.changesOf(arn).Add(1)
 	h.kept.Delete(string(arn))
 }
 
 // statuses returns the public status of each execution, empty where there is no
 // record.
-func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
+func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 	all := make([]Status, len(arns))
 	var missing []int
 	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
@@ -71,7 +71,7 @@ func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 			missing = append(missing, i)
 		}
 	}
-	for some := range slices.Chunk(missing, maxHeadsBatch) {
+	for some := range slices.Chunk(missing, maxStatusBatch) {
 		if err := h.read(ctx, arns, some, generation, all); err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (h *heads) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 }
 
 // read asks Redis for the statuses of some of the executions.
-func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
+func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
 	ctx, cancel := context.WithTimeout(ctx, h.db.ReadLimit())
 	defer cancel()
 	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
@@ -97,12 +97,12 @@ func (h *heads) read(ctx context.Context, arns []ARN, some []int, generation uin
 			return fmt.Errorf("read the heads of executions: %w", err)
 		}
 		all[i] = statusOfHead(head)
-		h.keep(arns[i], headEntry{all[i], uptime.Now() + int64(headLife), generation}, before[n])
+		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(statusLife), generation}, before[n])
 	}
 	return nil
 }
 
-func (h *heads) keep(arn ARN, e headEntry, before uint32) {
+func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 	changes := h.changesOf(arn)
 	if changes.Load() != before {
 		return
