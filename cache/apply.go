@@ -68,7 +68,7 @@ const (
 	ownerRegistered = '2'
 )
 
-// What the script is told and tells in one letter. Its contract stands at its
+// Letters in the arguments and answers of the script. Its contract stands at its
 // head.
 const (
 	kindRunning    = 'r'

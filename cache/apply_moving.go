@@ -132,7 +132,7 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	return all
 }
 
-// announce tells of changes, once a channel.
+// announce publishes changes, one message a channel.
 func (c *Cache) announce(ctx context.Context, writes []*write) {
 	changes := map[*redisdb.Partition][]string{}
 	for _, w := range confirmedOf(writes) {

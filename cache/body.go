@@ -72,8 +72,8 @@ func appendDate(b []byte, t time.Time) []byte {
 	return append(b, '"')
 }
 
-// bodyHash decides between two observations of the same version, and tells two
-// answers apart in an ETag. It covers what an answer can show.
+// bodyHash decides between two observations of the same version, and distinguishes two
+// answers in an ETag. It covers what an answer can show.
 func bodyHash(body []byte, e *Execution) string {
 	h := sha256.New()
 	h.Write(body)
@@ -87,8 +87,8 @@ func bodyHash(body []byte, e *Execution) string {
 // Full returns the answer of ?view=full: the documented keys and then what else
 // is known. It is built on each call. auditedAt is the time up to which the state
 // machine is known to be whole, zero for none. It moves on every minute and says
-// nothing new of the execution, so the entity tag does not depend on it: who waits
-// for a change is not woken by it.
+// nothing new of the execution, so the entity tag does not depend on it: it wakes
+// nobody who waits for a change.
 func (r *Record) Full(auditedAt time.Time) *Representation {
 	b := make([]byte, 0, len(r.Plain.Body)+512)
 	b = append(b, r.Plain.Body[:len(r.Plain.Body)-len(bodyTail)]...)

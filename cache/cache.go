@@ -60,8 +60,8 @@ type Registration struct {
 	StartDate time.Time // zero: now, by the clock of Redis
 }
 
-// Record is what is known of an execution, ready to be told. It is shared by
-// its readers and never changed.
+// Record is what is known of an execution, ready to be sent. Its readers share it, and
+// nobody changes it.
 type Record struct {
 	ARN       ARN
 	Version   Version
@@ -163,7 +163,7 @@ type Cache struct {
 	misfits  []*misfit
 }
 
-// Open returns a Cache. It does not connect: Check does. Its error tells what is
+// Open returns a Cache. It does not connect: Check does. Its error says what is
 // wrong with the options.
 func Open(o Options) (*Cache, error) {
 	db, err := redisdb.Open(redisdb.Options{
@@ -252,7 +252,7 @@ func ChangedARNs(payload string) (arns []ARN) {
 // Invalidate has the next read of an execution go to Redis.
 func (c *Cache) Invalidate(arn ARN) { c.near.forget(arn) }
 
-// Peek returns what the near cache holds of an execution, if it may be told.
+// Peek returns what the near cache holds of an execution, if that is known to be current.
 // text need not be a well-formed ARN; nothing is found then.
 func (c *Cache) Peek(text string) (*Record, bool) {
 	r, ok := c.near.get(text)
@@ -270,7 +270,7 @@ func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) {
 
 // GetAtLeast is Get for a caller who has seen version v: what the near cache
 // holds is not good enough if it is older, because another replica may have
-// told something newer a moment ago.
+// sent something newer a moment ago.
 func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	if r, ok := c.Peek(string(arn)); ok && r.Version >= v {
 		return r, nil
@@ -287,7 +287,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 	return r, err
 }
 
-// load asks Redis, together with whoever else wants to know the same now.
+// load asks Redis. Concurrent callers of one execution share the read.
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
 	if first {

@@ -27,7 +27,7 @@ const (
 	censusRunning = 32             // likewise
 	censusSettled = time.Minute    // owners are known by then: events come out of order, inputs are asked for
 	censusLook    = 24 * time.Hour // registrations that are older are removed by the audit
-	leastLooked   = 3              // executions that tell anything
+	leastLooked   = 3              // fewer executions prove nothing
 )
 
 // MostAreOwnerless reports whether more executions than not can be read by nobody but

@@ -53,11 +53,11 @@ func encode(e *Execution) encoded {
 	p = binary.AppendVarint(p, unixMilli(e.StopDate))
 	p = binary.AppendUvarint(p, uint64(len(body)))
 	p = append(p, stored...)
-	return encoded{version: e.Version(), hash: bodyHash(body, told(e)), payload: p}
+	return encoded{version: e.Version(), hash: bodyHash(body, public(e)), payload: p}
 }
 
-// told returns e as readers are shown it: a success whose output is awaited runs.
-func told(e *Execution) *Execution {
+// public returns e as the API reports it: a success whose output is awaited still runs.
+func public(e *Execution) *Execution {
 	if e.Status != Succeeded || e.Completeness != OutputAwaited {
 		return e
 	}
@@ -116,7 +116,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	}
 	r := &Record{
 		ARN:        arn,
-		Version:    p.head.version().told(),
+		Version:    p.head.version().public(),
 		Owner:      p.owner,
 		InputType:  p.inputType,
 		ObservedAt: p.head.observed(),
@@ -138,7 +138,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 }
 
 // registered completes the record of an execution that nothing has been heard
-// of. Its payload is the start date that was told, if one was, or else it is
+// of. Its payload is the start date that was given, if one was, or else it is
 // Redis's to say.
 func registered(r *Record, start time.Time) *Record {
 	e := &Execution{ARN: r.ARN, Status: Running, StartDate: start}

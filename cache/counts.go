@@ -49,7 +49,7 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 		return k.Counts, nil
 	}
 	done := c.counter.calls.DoChan(key, func() (any, error) {
-		// Others wait for it when who asked first has gone.
+		// Others wait for it after the first caller has gone.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.db.ReadLimit()))
 		defer cancel()
 		begun := uptime.Now()

@@ -46,6 +46,6 @@
 //   - A read takes at most 300 ms; then it is an error, never an invented state.
 //   - Memory, connections and queues are bounded.
 //
-// It does not promise to know what it was never told, and it does not decide
-// who may read: it says who the owner is.
+// It does not promise to know what nobody reported, and it does not decide who may
+// read: it names the owner.
 package cache

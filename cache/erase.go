@@ -26,8 +26,8 @@ const eraseBatch = 500
 
 // Erase forgets every execution of an owner: records, trails and indexes. It looks at
 // every record there is, since the index of an owner holds the newest only, and
-// tells found how many it has looked at and how many it erased, now and then. What
-// Step Functions tells of them later is learnt again.
+// calls found with how many it has looked at and how many it erased, now and then. What
+// Step Functions reports of them later is learnt again.
 func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, erased int64)) error {
 	var mu sync.Mutex
 	var looked int64

@@ -30,7 +30,7 @@ const (
 	FromReplay       Source = "replay"
 )
 
-// Completeness tells how much of an observation is there. It is part of the
+// Completeness says how much of an observation is there. It is part of the
 // version, so an output that comes later than its status wins.
 type Completeness uint8
 
@@ -41,7 +41,7 @@ const (
 	Complete
 )
 
-// Execution is one observation of an execution, whoever made it. It is a plain
+// Execution is one observation of an execution, from any source. It is a plain
 // value; what several observations amount to is decided by Version.
 type Execution struct {
 	ARN          ARN
@@ -156,9 +156,9 @@ func (v Version) StartDate() time.Time {
 // fetched. To the public it runs.
 func (v Version) awaitsOutput() bool { return v[rankAt:] == "6-0" }
 
-// told returns the version that readers are shown of a record of version v: a
+// public returns the version that the API reports for a record of version v: a
 // success whose output is awaited is shown as the run that it was.
-func (v Version) told() Version {
+func (v Version) public() Version {
 	if !v.awaitsOutput() {
 		return v
 	}

@@ -133,7 +133,7 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 	} else if body := bodyHash(r.Plain.Body, &Execution{Status: r.Status, Error: r.Error}); body != hash {
 		t.Errorf("%s: body of another observation", arn)
 	}
-	if exact.told() != r.Version {
+	if exact.public() != r.Version {
 		t.Errorf("%s: version %s is told as %s", arn, exact, r.Version)
 	}
 	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType}

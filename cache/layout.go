@@ -22,7 +22,7 @@ import (
 // end, and there is no trail. A release refuses to guess what a newer one has written.
 //
 // The epoch is the start date by which the incarnations of a name that is used again are
-// told apart: those that start more than a day apart have registers (owner, input type,
+// distinguished: those that start more than a day apart have registers (owner, input type,
 // first seen) of their own.
 const (
 	recordFormat = '2'
@@ -136,7 +136,7 @@ func (h recordHead) owner() string {
 	return string(h[h.length() : h.length()+n])
 }
 
-// sameAs reports whether two heads tell the same state and the same registers. When they
+// sameAs reports whether two heads hold the same state and the same registers. When they
 // were observed does not matter. An owner that changes has another rank.
 func (h recordHead) sameAs(other recordHead) bool {
 	return len(h) >= payloadLengthAt && len(other) >= payloadLengthAt &&

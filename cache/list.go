@@ -89,7 +89,7 @@ func (c *Cache) List(ctx context.Context, q Query) (Page, error) {
 }
 
 // filter returns the entries that the query may be about, as far as that can be
-// told without their records.
+// decided without their records.
 func (c *Cache) filter(ctx context.Context, q Query, batch []Position) ([]Position, error) {
 	if q.Status == "" && q.StateMachine == "" {
 		return batch, nil

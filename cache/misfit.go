@@ -88,7 +88,7 @@ func (c *Cache) Misfits() (all []string) {
 }
 
 // checkEvictions asks every primary for its policy, which may be changed while it runs.
-// INFO tells it to users who may not run CONFIG.
+// INFO names it to users who may not run CONFIG.
 func (c *Cache) checkEvictions(ctx context.Context) error {
 	err := c.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
 		info, err := redisdb.ServerInfo(ctx, node, "memory")

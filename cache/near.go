@@ -20,8 +20,8 @@ const (
 	terminalNearLife = 60 * time.Second
 )
 
-// near is the near cache: records this process has read and may tell again. An
-// entry may be told while the feed is known to hear every change and none named
+// near is the near cache: records that this process has read and may send again. An
+// entry may be sent while the feed is known to hear every change and none named
 // the execution since the read began.
 //
 // It also knows the reads on their way (fills), so that concurrent misses of
@@ -48,7 +48,7 @@ type nearEntry struct {
 // closed.
 type fill struct {
 	arn        ARN
-	base       context.Context // values of the first who asked; it never ends
+	base       context.Context // values of the first caller; it never ends
 	generation uint64
 	deadline   time.Time
 	done       chan struct{}
@@ -88,7 +88,7 @@ func (r *Record) weight() uint32 {
 	return uint32(n)
 }
 
-// get returns the record of an execution if it may be told.
+// get returns the record of an execution if it is known to be current.
 func (n *near) get(arn string) (*Record, bool) {
 	now := uptime.Now()
 	if !n.trust.Holds(now) {
@@ -101,7 +101,7 @@ func (n *near) get(arn string) (*Record, bool) {
 	return e.record, true
 }
 
-// trusted reports whether entries may be told.
+// trusted reports whether entries may be sent.
 func (n *near) trusted() bool { return n.trust.Holds(uptime.Now()) }
 
 // clear throws everything away. Reads on their way are not kept.

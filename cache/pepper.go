@@ -25,7 +25,7 @@ const (
 var ErrPepper error = misfitError("API_KEY_PEPPER is not the one with which the API keys in Redis were created, so those keys are refused with 401; " +
 	"set API_KEY_PEPPER to that secret and restart, or revoke those keys (statusctl keys list, revoke) and create new ones")
 
-// fingerprint returns what tells peppers apart. It tells nothing else.
+// fingerprint returns what distinguishes peppers. It reveals nothing else.
 func (k *apiKeys) fingerprint() string {
 	sum := k.hash(pepperMark)
 	return fmt.Sprintf("%x", sum[:])[:pepperLength]

@@ -15,7 +15,7 @@ const (
 	maxWaitingReads = 8192 // beyond that a read is refused at once
 	maxReadBatch    = 128  // executions asked for in one round trip
 	maxReaders      = 4    // round trips under way at once, if they are slow
-	patience        = 10 * time.Millisecond
+	helpAfter       = 10 * time.Millisecond
 )
 
 // readBatcher reads the records that the near cache does not have. Each
@@ -24,7 +24,7 @@ const (
 type readBatcher struct {
 	db      *redisdb.DB
 	metrics *metrics
-	end     func(*fill, *Record, error) // tells what a read brought
+	end     func(*fill, *Record, error) // takes what a read brought
 
 	mu     sync.Mutex
 	queues map[string]*queue // by the address of the primary
@@ -80,7 +80,7 @@ func (m *readBatcher) queueOf(f *fill) (*queue, error) {
 	if node, alone := m.db.Readers.(*redis.Client); alone {
 		return m.queue(node), nil
 	}
-	// Others may wait for it when who asked first has gone.
+	// Others may wait for it after the first caller has gone.
 	ctx, cancel := context.WithDeadline(f.base, f.deadline)
 	defer cancel()
 	node, err := m.db.ReaderOf(ctx, m.db.Names.Execution(string(f.arn)))
@@ -124,7 +124,7 @@ func (m *queue) add(fills ...*fill) error {
 		go m.drain()
 	case !m.watched:
 		m.watched = true
-		time.AfterFunc(patience, m.help)
+		time.AfterFunc(helpAfter, m.help)
 	}
 	return nil
 }
@@ -137,13 +137,13 @@ func (m *queue) help() {
 	if len(m.waiting) == 0 {
 		return
 	}
-	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.db.ReadLimit()-patience/2 {
+	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.db.ReadLimit()-helpAfter/2 {
 		m.readers++
 		go m.drain()
 		return
 	}
 	m.watched = true
-	time.AfterFunc(patience, m.help)
+	time.AfterFunc(helpAfter, m.help)
 }
 
 // drain reads until nothing is waiting.

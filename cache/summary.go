@@ -31,7 +31,7 @@ func (r *Record) PublicStatus() Status {
 }
 
 // Summary returns what lists show of the execution: the data object without the
-// output, then its name and what little tells executions apart: the object
+// output, then its name and what distinguishes executions for people: the object
 // metadata of the output if it has one of up to 4 KiB, else the type of the input.
 // It is one line of JSON. It is made once.
 func (r *Record) Summary() []byte {

@@ -37,7 +37,7 @@ type Observation struct {
 	Version    Version
 	EventID    string    // empty: not from an event
 	EmittedAt  time.Time // by Step Functions, in whole seconds; zero: not known
-	ReceivedAt time.Time // by the clock of who received it; zero: not known
+	ReceivedAt time.Time // by the clock of the receiver; zero: not known
 	AppliedAt  time.Time // by the clock of Redis
 }
 
@@ -110,7 +110,7 @@ func readTrail(b []byte) (all []Observation, err error) {
 	return all, nil
 }
 
-// Explanation is why an execution has the state that is told.
+// Explanation is why an execution has the state that the API reports.
 type Explanation struct {
 	Record *Record       // nil: nothing is known
 	Exact  Version       // as it is stored; it differs from the record's while an output is awaited

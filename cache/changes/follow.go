@@ -98,8 +98,8 @@ func (f *Follow) take() (changed []*cache.Record, lost bool) {
 	return changed, lost
 }
 
-// tell hands a record to those who may see it.
-func (all *followers) tell(r *cache.Record) {
+// send hands a record to the followers who may see it.
+func (all *followers) send(r *cache.Record) {
 	for _, f := range all.everybodys {
 		f.add(r)
 	}
@@ -121,7 +121,7 @@ func (f *Follow) add(r *cache.Record) {
 	signal(f.wake)
 }
 
-// lost tells everybody that changes were not heard.
+// lost reports to every follower that changes were missed.
 func (all *followers) lost() {
 	for _, f := range all.everybodys {
 		f.missed()

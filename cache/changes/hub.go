@@ -158,7 +158,7 @@ func (h *Hub) wakeReader() {
 	}
 }
 
-// signal wakes who waits on c, or will. Signals that come before it looks are as
+// signal wakes the goroutine that waits on c, or the next that does. Signals that come before it looks are as
 // good as one.
 func signal(c chan struct{}) {
 	select {
@@ -167,7 +167,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// readDirty reads what is to be read, and tells what that brought. What cannot
+// readDirty reads what is to be read, and hands on what that brought. What cannot
 // be read now is left to the next turn.
 func (h *Hub) readDirty(ctx context.Context) {
 	h.mu.Lock()
@@ -177,17 +177,17 @@ func (h *Hub) readDirty(ctx context.Context) {
 	for batch := range slices.Chunk(arns, readBatch) {
 		for _, found := range h.read(ctx, batch) {
 			if found.Err == nil {
-				h.tell(found.Record)
+				h.send(found.Record)
 			}
 		}
 	}
 }
 
-// tell hands a record that was read again to those who wait for it.
-func (h *Hub) tell(r *cache.Record) {
+// send hands a record that was read again to those who wait for it.
+func (h *Hub) send(r *cache.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.followers.tell(r)
+	h.followers.send(r)
 	h.renew(r)
 }
 

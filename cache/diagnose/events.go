@@ -12,7 +12,7 @@ import (
 const mostEventAge = time.Minute
 
 // diagnoseEvents says how old the latest events were when they were received. SQS does
-// not tell how old its messages are; the trails of the newest executions do, of those
+// not report how old its messages are; the trails of the newest executions do, of those
 // that were taken.
 func diagnoseEvents(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	const name = "age of events"

@@ -63,7 +63,7 @@ type DB struct {
 	writing    outage.Part
 }
 
-// Open returns a DB. It does not connect: Check does. Its error tells what is wrong
+// Open returns a DB. It does not connect: Check does. Its error says what is wrong
 // with the options.
 func Open(o Options) (*DB, error) {
 	a, err := parseURL(o.URL)

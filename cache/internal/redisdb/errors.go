@@ -90,7 +90,7 @@ func (db *DB) ruleText(rule string) string {
 }
 
 // Examine finds out why Redis cannot be used as REDIS_URL says, where the error alone
-// does not tell.
+// does not say.
 func (db *DB) Examine(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -108,16 +108,16 @@ func (db *DB) Examine(ctx context.Context, err error) error {
 			return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 		}
 	}
-	told := db.Explain(err)
+	plain := db.Explain(err)
 	if forbids(err) {
-		return fmt.Errorf("%w: %w", ErrUnfit, told)
+		return fmt.Errorf("%w: %w", ErrUnfit, plain)
 	}
 	for _, word := range permanent {
 		if saysWord(err.Error(), word) {
-			return fmt.Errorf("%w: %w", ErrUnfit, told)
+			return fmt.Errorf("%w: %w", ErrUnfit, plain)
 		}
 	}
-	return told
+	return plain
 }
 
 const examineLimit = 4 * DefaultWriteLimit
@@ -158,9 +158,9 @@ func (a *address) dialFirst(ctx context.Context, dial Dialer) (net.Conn, error) 
 }
 
 // speaksTLS reports whether the other side answers in TLS, be it to refuse. Nothing is
-// told to it.
+// sent to it.
 func speaksTLS(ctx context.Context, conn net.Conn) bool {
-	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:gosec // whoever it is, it is told nothing
+	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:gosec // nothing is sent to it
 	return err == nil || strings.Contains(err.Error(), "remote error: tls:")
 }
 

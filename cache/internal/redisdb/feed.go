@@ -21,12 +21,12 @@ import (
 
 const (
 	Heartbeat  = time.Second
-	MaxSilence = 2 * time.Second // without a Heartbeat; then nothing near may be told
+	MaxSilence = 2 * time.Second // without a Heartbeat; then nothing may be answered from memory
 	maxPause   = time.Second     // between two attempts to listen
 )
 
 // Feed listens to the change channels of every primary. Redis does not promise
-// to deliver a notification and does not tell when it lost some, so the feed
+// to deliver a notification and does not report when it lost some, so the feed
 // vouches for what was read only as long as each primary answers a PING that
 // was sent on the connection of the subscription itself: the answer comes behind
 // every notification that was published before. A lost connection, silence and
@@ -45,7 +45,7 @@ type Feed struct {
 	quiet  quiet
 }
 
-// Listener is told what the feed hears.
+// Listener is called with what the feed hears.
 type Listener struct {
 	Changed func(channel, payload string)
 	Reset   func() // everything may have changed
@@ -79,7 +79,7 @@ func newFeed(db *DB) *Feed {
 // Heard reports whether the feed hears every change now.
 func (f *Feed) Heard() bool { return f.Trust.Holds(uptime.Now()) }
 
-// Reset tells every listener that everything may have changed.
+// Reset reports to every listener that everything may have changed.
 func (f *Feed) Reset() {
 	f.Trust.End()
 	for _, l := range f.Listeners {
@@ -187,7 +187,7 @@ func (f *Feed) layout(ctx context.Context) (layout, error) {
 var errLayout = errors.New("the primary changed")
 
 // watchLayout ends the session when a channel has moved to another primary: the
-// old one may go on answering and never again tell of a change.
+// old one may keep answering and never again report a change.
 func (f *Feed) watchLayout(ctx context.Context, name string) error {
 	tick := time.NewTicker(Heartbeat)
 	defer tick.Stop()

@@ -35,7 +35,7 @@ import (
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
 //	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (loss.go)
-//	sc:{audit}:backfill:H    string   where a backfill goes on; H is a hash of what it fills
+//	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
 //	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
 // The zsets are hints: a reader checks the record and drops what is not there.

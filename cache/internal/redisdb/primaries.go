@@ -167,7 +167,7 @@ func (p *primaries) reload(ctx context.Context) {
 // yet, so that a ClusterClient does not know it.
 func (p *primaries) node(ctx context.Context, addr string) *redis.Client {
 	if strings.HasPrefix(addr, ":") {
-		return nil // the node does not tell; the reloaded state will
+		return nil // the node does not say; the reloaded state will
 	}
 	var known *redis.Client
 	var mu sync.Mutex

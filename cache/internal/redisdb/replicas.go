@@ -20,15 +20,15 @@ import (
 // one, connected or not: a primary that was cut off from its replica looks like one
 // that never had any, and what it takes is lost when the replica takes over. That it
 // had one is remembered in the primary itself, where every process finds it that can
-// write to it at all; a process that finds nothing asks those who list replicas that
+// write to it at all; a process that finds nothing asks those that list replicas that
 // are gone, the Sentinels or the cluster.
 //
 // A replica that takes over is a primary of its own. Until a replica follows it,
-// it owes nothing. It is told apart by the id of its replication history, which
+// it owes nothing. It is recognized by the id of its replication history, which
 // Redis changes then and of which it keeps the one before.
 //
-// A replica that never comes back is given up after replicaMemory. Who does not want
-// to wait has it forgotten (CLUSTER FORGET, SENTINEL RESET) before the first process
+// A replica that never comes back is given up after replicaMemory. An operator who does
+// not want to wait has it forgotten (CLUSTER FORGET, SENTINEL RESET) before the first process
 // starts, or sets REDIS_REPLICA_ACKS=0.
 
 const (
@@ -59,7 +59,7 @@ type Demand struct {
 }
 
 // ask appends to a pipeline what shows whether the demand is met. The function that
-// it returns tells that once the pipeline has run.
+// it returns reports that once the pipeline has run.
 func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 	switch {
 	case d.Acks > 0:
@@ -230,7 +230,7 @@ func (i Info) onlineReplicas() (n int) {
 	return n
 }
 
-// listsReplicas reports whether those who watch a primary list a replica of it,
+// listsReplicas reports whether those that watch a primary list a replica of it,
 // connected or not. Where they cannot be asked they list none.
 func (p *primaries) listsReplicas(ctx context.Context, node *redis.Client) bool {
 	switch p.address.mode {
@@ -244,7 +244,7 @@ func (p *primaries) listsReplicas(ctx context.Context, node *redis.Client) bool 
 	return false
 }
 
-// clusterListsReplica looks through CLUSTER NODES for replicas of who answered it.
+// clusterListsReplica looks through CLUSTER NODES for replicas of the node that answered.
 func clusterListsReplica(nodes string) bool {
 	const id, flags, primary = 0, 2, 3
 	myself, primaries := "", []string{}

@@ -15,7 +15,7 @@ import (
 // message away. Its error says why, and what cures it.
 func (db *DB) Ping(ctx context.Context) error {
 	err := db.ping(ctx)
-	if forbids(err) { // the rule that is missing is known only to who tries all
+	if forbids(err) { // only a check of all rules finds the one that is missing
 		if named := db.EachPrimary(ctx, db.CheckACL); errors.Is(named, ErrUnfit) {
 			err = &explained{strings.TrimPrefix(OneLine(named), ErrUnfit.Error()+": "), err}
 		}
