@@ -5,6 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,12 +31,31 @@ const (
 
 // Frames of HTTP/2 (RFC 9113 §6), as far as they are told apart here.
 const (
-	frameHead       = 9 // bytes
-	dataFrame       = 0x0
-	headersFrame    = 0x1
-	goAwayFrame     = 0x7
-	endStream       = 0x1
-	enhanceYourCalm = 0xb
+	frameHead         = 9 // bytes
+	dataFrame         = 0x0
+	headersFrame      = 0x1
+	goAwayFrame       = 0x7
+	continuationFrame = 0x9
+	endStream         = 0x1
+	endHeaders        = 0x4
+	noError           = 0x0
+	enhanceYourCalm   = 0xb
+)
+
+// maxHeaderBlock is how many bytes the headers of a request may have as they come,
+// packed. Text becomes 5/8 of what it was at most, so net/http, which would answer as
+// text, unpacks less than http2HeaderBytes until then. Only references to what was
+// sent before can be larger, which no client needs that much of.
+const (
+	maxHeaderBlock   = netHTTPHeaderBytes
+	http2HeaderBytes = 2 * netHTTPHeaderBytes
+)
+
+// How long a client may go on with what is not read any more, and how much of it, so
+// that it finds the answer: one that is closed upon at once may not.
+const (
+	goodbyeLimit = time.Second
+	goodbyeBytes = 8 << 20
 )
 
 // floodGuard is told of connections that are closed because of what they sent.
@@ -55,15 +77,20 @@ type frames struct {
 	conn  net.Conn
 	guard *floodGuard
 	in    frameScanner // only for the reader
+	block int          // bytes of headers that arrive; only for the reader
 	left  atomic.Int64 // what the client may still send
 	since time.Time    // when left was topped up last; only for the reader
+
+	begun chan struct{} // closed when net/http has written something: the first frame has to be its SETTINGS
+	begin func()
 
 	mu  sync.Mutex // held while something is written
 	out frameScanner
 }
 
 func newFrames(conn net.Conn, guard *floodGuard) *frames {
-	f := &frames{conn: conn, guard: guard, since: time.Now()}
+	f := &frames{conn: conn, guard: guard, since: time.Now(), begun: make(chan struct{})}
+	f.begin = sync.OnceFunc(func() { close(f.begun) })
 	f.left.Store(frameSavings)
 	return f
 }
@@ -71,17 +98,38 @@ func newFrames(conn net.Conn, guard *floodGuard) *frames {
 // read is the Read of the connection.
 func (f *frames) read(b []byte) (int, error) {
 	n, err := f.conn.Read(b)
-	enough := true
+	enough, large := true, uint32(0)
 	f.in.scan(b[:n], func(h frameHeader) {
 		if h.kind != dataFrame || h.length < smallDataFrame && h.flags&endStream == 0 {
 			enough = f.spend() && enough
 		}
+		if f.blockOf(h) > maxHeaderBlock && large == 0 {
+			large = h.stream
+		}
 	})
-	if !enough {
+	switch {
+	case large != 0:
+		f.refuse(large, headersTooLarge())
+	case !enough:
 		f.cut()
-		return 0, io.EOF
+	default:
+		return n, err
 	}
-	return n, err
+	return 0, io.EOF
+}
+
+// blockOf returns how large the headers have become that a frame belongs to, packed
+// as they come.
+func (f *frames) blockOf(h frameHeader) int {
+	switch h.kind {
+	case headersFrame:
+		f.block = h.length
+	case continuationFrame:
+		f.block += h.length
+	default:
+		f.block = 0
+	}
+	return f.block
 }
 
 // spend takes one of what the client may send, and reports whether there was one.
@@ -100,6 +148,7 @@ func (f *frames) spend() bool {
 func (f *frames) write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer f.begin()
 	earned := int64(0)
 	f.out.scan(b, func(h frameHeader) {
 		switch h.kind {
@@ -120,6 +169,11 @@ func (f *frames) write(b []byte) (int, error) {
 func (f *frames) cut() {
 	f.guard.count.Inc()
 	f.guard.log.Debug("connection closed: too many frames of HTTP/2 that ask for nothing", "address", f.conn.RemoteAddr().String())
+	select {
+	case <-f.begun:
+	default:
+		return
+	}
 	if !f.mu.TryLock() {
 		return
 	}
@@ -129,13 +183,53 @@ func (f *frames) cut() {
 	}
 }
 
+// refuse answers a request whose headers are not read to their end. The connection
+// is of no use behind that: what refers to those headers could not be understood.
+func (f *frames) refuse(stream uint32, p *problem) {
+	<-f.begun // net/http does that in any case
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.out.between() {
+		return
+	}
+	answer := appendFrame(nil, headersFrame, endHeaders, stream, p.headerBlock())
+	answer = appendFrame(answer, dataFrame, endStream, stream, p.body())
+	if _, err := f.conn.Write(append(answer, goAway(noError)...)); err != nil {
+		return
+	}
+	_ = f.conn.SetReadDeadline(time.Now().Add(goodbyeLimit))
+	_, _ = io.CopyN(io.Discard, f.conn, goodbyeBytes) // to its end, or for as long as may be
+}
+
+// headerBlock is the head of an error as HPACK has it (RFC 7541 §6.2.2), without
+// anything that is remembered.
+func (p *problem) headerBlock() []byte {
+	h := http.Header{}
+	p.wholeHeaders(h)
+	block := appendField(nil, ":status", strconv.Itoa(p.status))
+	for name, values := range h {
+		block = appendField(block, strings.ToLower(name), values[0])
+	}
+	return block
+}
+
+// appendField appends a field of less than 127 bytes each for name and value.
+func appendField(b []byte, name, value string) []byte {
+	b = append(append(b, 0, byte(len(name))), name...)
+	return append(append(b, byte(len(value))), value...)
+}
+
+func appendFrame(b []byte, kind, flags byte, stream uint32, payload []byte) []byte {
+	b = append(b, byte(len(payload)>>16), byte(len(payload)>>8), byte(len(payload)), kind, flags)
+	return append(binary.BigEndian.AppendUint32(b, stream), payload...)
+}
+
 // goAway is a frame that ends a connection. It does not say which requests were
 // answered: every one may have been.
 func goAway(code uint32) []byte {
 	const lastStream = 1<<31 - 1
-	b := []byte{0, 0, 8, goAwayFrame, 0, 0, 0, 0, 0}
-	b = binary.BigEndian.AppendUint32(b, lastStream)
-	return binary.BigEndian.AppendUint32(b, code)
+	payload := binary.BigEndian.AppendUint32(nil, lastStream)
+	return appendFrame(nil, goAwayFrame, 0, 0, binary.BigEndian.AppendUint32(payload, code))
 }
 
 // frameHeader is what a frame begins with.

@@ -65,6 +65,41 @@ func TestAFloodOfFramesIsCut(t *testing.T) {
 	}
 }
 
+// TestHeadersThatAreTooLargeAreToldInOurFormOverHTTP2, whatever their size: up to a
+// limit the answer is an ordinary one, above it the last one of the connection.
+func TestHeadersThatAreTooLargeAreToldInOurFormOverHTTP2(t *testing.T) {
+	cachetest.SkipShort(t, "curl and Node")
+	t.Parallel()
+	s := newService(t, withTLS(t))
+	url := strings.Replace(s.url, "http:", "https:", 1) + "/v1/health"
+	// It sends what Go's client and curl refuse to.
+	const program = `const http2 = require("node:http2");
+const [url, bytes] = process.argv.slice(1);
+const client = http2.connect(url, { rejectUnauthorized: false, maxSendHeaderBlockLength: 1 << 23 });
+client.on("error", () => {});
+const headers = { ":path": "/v1/health" };
+for (let left = bytes, n = 0; left > 0; left -= 30000) headers["x-" + n++] = "x".repeat(Math.min(left, 30000));
+const request = client.request(headers);
+request.setEncoding("utf8");
+request.on("response", (h) => console.log(h[":status"], h["content-type"], h["x-request-id"] !== undefined));
+request.on("data", (text) => console.log(text));
+request.on("end", () => process.exit());
+request.on("error", (err) => { console.log(err); process.exit(); });`
+	for _, size := range []string{"40000", "130000", "140000", "200000", "250000", "300000", "500000", "1000000"} {
+		t.Run(size, func(t *testing.T) {
+			t.Parallel()
+			out := runClient(t, nil, "node", "-e", program, url, size)
+			if !strings.HasPrefix(out, "431 application/json true\n"+`{"success":false,"error":{"code":"HeadersTooLarge",`) {
+				t.Errorf("%s", out)
+			}
+		})
+	}
+	out := runClient(t, nil, "curl", "--silent", "--insecure", "--http2", "--write-out", " %{http_version} %{http_code}", "--header", "X-A: "+strings.Repeat("x", 60_000), url)
+	if !strings.HasPrefix(out, `{"success":false,"error":{"code":"HeadersTooLarge",`) || !strings.HasSuffix(out, " 2 431") {
+		t.Errorf("curl: %s", out)
+	}
+}
+
 // post is the header block of a POST whose body comes.
 func post(path string) []byte {
 	block := []byte{0x83, 0x87, 0x04, byte(len(path))} // :method POST, :scheme https, :path

@@ -27,10 +27,8 @@ const (
 	settings          = 4
 	pingFrame         = 6
 	windowUpdateFrame = 8
-	continuationFrame = 9
 	unknownFrame      = 0xfa
 	settingsAck       = 1
-	endHeaders        = 4
 )
 
 // rawHTTP2 is a client of HTTP/2 that does what no library lets it do.

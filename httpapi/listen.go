@@ -109,6 +109,9 @@ func (s *Server) publicServer() *http.Server {
 	server.ConnContext = s.withAddress
 	server.WriteTimeout = bodyLimit + answerBegins + s.limits.Taken
 	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter}
+	if s.options.TLS != nil {
+		server.MaxHeaderBytes = http2HeaderBytes
+	}
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(s.options.TLS != nil) // TLS is beneath, see secureListener

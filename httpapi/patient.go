@@ -149,11 +149,8 @@ func netHTTPProblem(b []byte) *problem {
 
 // whole is the error as an answer of its own, behind which the connection is closed.
 func (p *problem) whole() []byte {
-	h := http.Header{
-		"Content-Type": jsonType, "X-Content-Type-Options": noSniff,
-		"X-Request-Id": {newRequestID()}, "Content-Length": {strconv.Itoa(len(p.body()))},
-	}
-	p.writeHeaders(h)
+	h := http.Header{}
+	p.wholeHeaders(h)
 	h["Connection"] = closing
 	var b bytes.Buffer
 	_, _ = fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", p.status, http.StatusText(p.status))
@@ -161,4 +158,12 @@ func (p *problem) whole() []byte {
 	_, _ = b.WriteString("\r\n")
 	_, _ = b.Write(p.body())
 	return b.Bytes()
+}
+
+// wholeHeaders sets the headers of an error that is an answer of its own.
+func (p *problem) wholeHeaders(h http.Header) {
+	h["Content-Type"], h["X-Content-Type-Options"] = jsonType, noSniff
+	h["X-Request-Id"] = []string{newRequestID()}
+	h["Content-Length"] = []string{strconv.Itoa(len(p.body()))}
+	p.writeHeaders(h)
 }

@@ -186,8 +186,8 @@ var refusedByNetHTTP = map[string]struct {
 	status     int
 }{
 	"headers above our limit":   {"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 40<<10) + "\r\n\r\n", "HeadersTooLarge", 431},
-	"headers above net/http's":  {"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 5*maxHeaderBytes) + "\r\n\r\n", "HeadersTooLarge", 431},
-	"a target above net/http's": {"GET /" + strings.Repeat("a", 5*maxHeaderBytes) + " HTTP/1.1\r\nHost: x\r\n\r\n", "HeadersTooLarge", 431},
+	"headers above net/http's":  {"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 2*http2HeaderBytes) + "\r\n\r\n", "HeadersTooLarge", 431},
+	"a target above net/http's": {"GET /" + strings.Repeat("a", 2*http2HeaderBytes) + " HTTP/1.1\r\nHost: x\r\n\r\n", "HeadersTooLarge", 431},
 	"no HTTP":                   {"hello there, it is me\r\n\r\n", "ValidationError", 400},
 	"no HTTP, and short":        {"hello\r\n\r\n", "ValidationError", 400},
 	"half a preface of HTTP/2":  {"PRI * HTTP/2\r\n\r\n", "ValidationError", 400},
