@@ -120,9 +120,9 @@ func (f *keysFile) reload() bool {
 	err := f.load()
 	switch {
 	case err != nil && !f.failed:
-		f.log.Error("API keys not read again; the ones read before stay, and it is tried each second", "error", err)
+		f.log.Error("API_KEYS_FILE was not read again; the keys read before stay in use, and reading is tried each second", "error", err)
 	case err == nil && (f.failed || f.digest != before):
-		f.log.Info("API keys read again", "file", f.path, "keys", len(*f.keys.Load()))
+		f.log.Info("API_KEYS_FILE is read again", "file", f.path, "keys", len(*f.keys.Load()))
 	}
 	f.failed = err != nil
 	return err == nil && f.digest != before

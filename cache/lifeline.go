@@ -161,7 +161,7 @@ func (l *lifeline) judge(partition int, now lifesign) (why string) {
 // noticed is what this process does about a loss by itself.
 func (l *lifeline) noticed(why string) {
 	l.cache.metrics.losses.Inc()
-	l.log.Error("records were lost; learning again what can be learnt", "why", why)
+	l.log.Error("Redis has lost records; fetching from Step Functions again what can be fetched; see /v1/health and statusctl doctor", "why", why)
 	l.untold = why
 	l.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why, Running: true, Results: true})
 	l.cache.db.Feed.Reset() // what is near may be all that is left, and contradict what others tell

@@ -209,7 +209,7 @@ func (c *Cache) endLoss(ctx context.Context, loss *Loss, parts ...string) error 
 	}
 	err := endLossScript.Run(ctx, c.db.Writers, []string{c.db.Names.Lost}, args...).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("note that what was lost is back: %w", err)
+		return fmt.Errorf("record in Redis that lost records are restored: %w", err)
 	}
 	return nil
 }

@@ -215,5 +215,5 @@ func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duratio
 
 func (a *Auditor) repaired(due cache.Due, kind repair) {
 	a.metrics.repairs.WithLabelValues(string(kind)).Inc()
-	a.options.Log.Info("repaired what no event had told", "execution", due.ARN, "kind", kind, "version", due.Exact)
+	a.options.Log.Info("audit stored a state of which no event came", "execution", due.ARN, "kind", kind, "version", due.Exact)
 }

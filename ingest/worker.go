@@ -56,8 +56,8 @@ type worker struct {
 // worklistOutage logs that a list cannot be read or written.
 func worklistOutage(log *slog.Logger) *outage.Part {
 	return &outage.Part{
-		Log: log, Lost: "the list of executions to ask Step Functions about cannot be worked on; this is tried again",
-		Back: "the list of executions to ask Step Functions about is worked on again",
+		Log: log, Lost: "Redis cannot read or update the list of executions to ask Step Functions about; trying again",
+		Back: "Redis reads and updates the list of executions to ask Step Functions about again",
 	}
 }
 
@@ -103,7 +103,7 @@ func (q *worker) one(ctx context.Context, due cache.Due) error {
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		q.short.Store(int64(budget.wait))
 	} else if err != nil {
-		q.log.Warn("cannot learn of an execution from Step Functions", "execution", due.ARN, "error", err)
+		q.log.Warn("could not get the state of an execution from Step Functions, or could not store it", "execution", due.ARN, "error", err)
 	}
 	if again == settled {
 		return q.worklists.Settle(ctx, q.list, due.ARN)

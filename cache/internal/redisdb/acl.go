@@ -60,7 +60,7 @@ func (db *DB) CheckACL(ctx context.Context, node *redis.Client) error {
 // ruleMissing says which ACL rules the Redis user lacks.
 func (db *DB) ruleMissing(rules ...string) error {
 	user := db.User()
-	return fmt.Errorf("%w: its user %s may not do all that is needed; ACL SETUSER %s %s", ErrUnfit, user, user, strings.Join(rules, " "))
+	return fmt.Errorf("%w: its user %s lacks permissions that statusd needs; grant them with ACL SETUSER %s %s", ErrUnfit, user, user, strings.Join(rules, " "))
 }
 
 // User returns the name of the Redis user.

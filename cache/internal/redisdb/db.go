@@ -19,7 +19,7 @@ import (
 // Errors that callers decide on.
 var (
 	// ErrUnfit says that a Redis would lose records or lacks what is needed.
-	ErrUnfit = errors.New("this Redis must not be used")
+	ErrUnfit = errors.New("this Redis cannot be used")
 	// ErrReplicas says that a write was stored but not confirmed by its replicas.
 	ErrReplicas = errors.New("too few replicas confirmed the write")
 	// ErrAnswer says that a script answered what it never does.

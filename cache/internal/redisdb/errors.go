@@ -86,7 +86,7 @@ func saysWord(text, word string) bool {
 
 func (db *DB) ruleText(rule string) string {
 	user := db.User()
-	return fmt.Sprintf("Redis does not allow its user %s what is needed; ACL SETUSER %s %s", user, user, rule)
+	return fmt.Sprintf("the Redis user %s lacks a permission that statusd needs; grant it with ACL SETUSER %s %s", user, user, rule)
 }
 
 // Examine finds out why Redis cannot be used as REDIS_URL says, where the error alone

@@ -243,7 +243,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 			return err
 		}
 		if said == nil {
-			s.log.Info("not there yet; trying for a while", "what", what, "limit", startLimit, "error", err)
+			s.log.Info("not reachable yet; trying again until the limit", "what", what, "limit", startLimit, "error", err)
 		}
 		if said == nil || ctx.Err() == nil { // cut short, it says nothing
 			said = err
