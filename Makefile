@@ -12,6 +12,9 @@ ROUNDS ?= 5
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
+# Most tests wait for other programs. By default no more of a package run at once than
+# there are processors, which then have nothing to do for half of the time.
+PARALLEL := -parallel 4
 BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help
@@ -34,7 +37,7 @@ build: ## build statusd, statusctl and statusdev into bin/
 test test-stress: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN")
 	@.tools/install-test-deps
-	go test -race -timeout 30m $(TESTFLAGS) ./...
+	go test -race -timeout 30m $(PARALLEL) $(TESTFLAGS) ./...
 
 .PHONY: test-short
 test-short: ## run the tests that start no other program, within a minute
@@ -43,7 +46,7 @@ test-short: ## run the tests that start no other program, within a minute
 .PHONY: test-stress
 test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
 	@.tools/install-test-deps
-	@.tools/stress $(ROUNDS) $(TESTFLAGS)
+	@.tools/stress $(ROUNDS) $(PARALLEL) $(TESTFLAGS)
 
 .PHONY: check
 check: $(LINTER) ## look for what the compiler and the tests do not see

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"testing"
@@ -139,23 +140,46 @@ func request(t *testing.T, method, target, key string, body []byte) *http.Respon
 	return answer
 }
 
-// buildRelease builds statusd of a commit and returns its path.
+// buildRelease returns the path of the statusd of a commit. A commit never changes, so
+// it is built once and kept where make clean finds it: its packages take as long to
+// compile as many tests take to run.
 func buildRelease(t *testing.T, commit string) string {
 	t.Helper()
-	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "source"), filepath.Join(dir, "statusd")
+	top, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(top, ".tools", "bin")
+	name := fmt.Sprintf("statusd-%s-%s", commit, runtime.Version())
+	args := []string{"build", "-buildvcs=false"}
+	if underRaceDetector() {
+		name += "-race"
+		args = append(args, "-race") // what it needs is then built already
+	}
+	binary := filepath.Join(kept, name)
+	if _, err := os.Stat(binary); err == nil {
+		return binary
+	}
+	if err := os.MkdirAll(kept, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Built beside its place and then renamed: another run never starts half a file.
+	building, err := os.MkdirTemp(kept, "building-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(building) })
+	source := filepath.Join(t.TempDir(), "source")
 	if err := os.Mkdir(source, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tar := filepath.Join(dir, "source.tar")
-	top := filepath.Join("..", "..")
+	tar, built := source+".tar", filepath.Join(building, name)
 	run(t, top, "git", "archive", "-o", tar, commit) // fails where the clone is shallow: git fetch --unshallow
 	run(t, source, "tar", "-xf", tar)
-	args := []string{"build", "-buildvcs=false", "-o", binary}
-	if underRaceDetector() {
-		args = append(args, "-race") // what it needs is then built already
+	run(t, source, "go", append(args, "-o", built, "./cmd/statusd")...)
+	if err := os.Rename(built, binary); err != nil {
+		t.Fatal(err)
 	}
-	run(t, source, "go", append(args, "./cmd/statusd")...)
 	return binary
 }
 
