@@ -152,7 +152,7 @@ func TestArchivesAreBounded(t *testing.T) {
 		b.call("UpdateArchive", `{"ArchiveName":"a","RetentionDays":0}`)
 		long := fmt.Appendf(nil, `{"source":"x","time":%q,"detail":%q}`, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", 1<<20))
 		const whole = maxArchiveBytes>>20 - 1 // each is a little longer than 1 MiB
-		e, err := readEvent(long) // once: reading 1 MiB takes longer than archiving it
+		e, err := readEvent(long)             // once: reading 1 MiB takes longer than archiving it
 		for range whole + 5 {
 			for _, d := range b.bus.route(defaultBus, e, err, nil) {
 				b.deliver(d)
