@@ -225,7 +225,7 @@ func (c *Cache) readAudits(ctx context.Context) {
 	if all, err := c.auditsNow(ctx); err == nil {
 		c.audited.all.Store(&all)
 		for machine, a := range all {
-			c.metrics.confirmed.WithLabelValues(MachineName(machine)).Set(float64(unixMilli(a.ConfirmedUntil)) / 1000)
+			c.metrics.confirmed.WithLabelValues(MachineARN(machine).Name()).Set(float64(unixMilli(a.ConfirmedUntil)) / 1000)
 		}
 	}
 }
@@ -238,10 +238,6 @@ func (c *Cache) readPending(ctx context.Context) {
 		}
 	}
 }
-
-// MachineName returns the last part of the ARN of a state machine. It is what may be
-// shown to everybody: the rest tells the account.
-func MachineName(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 // abandonedAfter is for how long a sweep is due before it is clear that no process
 // audits the state machine any more.

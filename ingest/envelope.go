@@ -92,7 +92,7 @@ func (u *unwrapper) fail(why string) {
 func (u *unwrapper) text(t []byte, depth int) {
 	t = bytes.TrimSpace(bytes.TrimPrefix(t, []byte("\uFEFF")))
 	if depth > maxDepth {
-		u.fail("too many envelopes are in each other")
+		u.fail("too many envelopes inside each other")
 		return
 	}
 	if len(t) > 0 && t[0] != '{' && t[0] != '[' && t[0] != '"' {
@@ -108,7 +108,7 @@ func (u *unwrapper) text(t []byte, depth int) {
 func (u *unwrapper) value(v jsontext.Value, depth int) {
 	const not = "it is not a JSON object with the envelope of EventBridge"
 	if depth > maxDepth {
-		u.fail("too many envelopes are in each other")
+		u.fail("too many envelopes inside each other")
 		return
 	}
 	var all []jsontext.Value

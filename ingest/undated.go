@@ -100,7 +100,7 @@ func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message
 		if m.Receives <= 1 {
 			soon = append(soon, m)
 		} else if c.logged.first("undated " + m.ID) {
-			c.options.Log.Error("message left to come again", "message", m.ID, "error", errUndated)
+			c.options.Log.Error("a message without a start date is left to come again", "message", m.ID, "error", errUndated)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)

@@ -149,7 +149,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "minutes of starts"
-	name := cache.MachineName(b.Machine)
+	name := cache.MachineARN(b.Machine).Name()
 	begun := time.Now()
 	done, err := b.Run(cmd.Context(), func(p ingest.BackfillProgress) {
 		bar.note = backfillNote(p, time.Since(begun), b.Until.Sub(p.At), b.Until.Sub(b.Since))

@@ -23,7 +23,7 @@ func operatorFlags(cmd *cobra.Command, settings ...string) {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
 }
 
-// wayOf is the way of the events that the settings name.
+// eventPath returns the path of the events that the settings name.
 func eventPath(config app.Config, rule string) operate.EventPath {
 	return operate.EventPath{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
 }

@@ -47,7 +47,7 @@ func (d *daemon) apply(t *testing.T, executions ...cache.Execution) {
 }
 
 // TestTerminationWhileManyWait: 2,000 long polls and 1,000 streams are
-// open and messages are in hand when the process is told to end. Every poll is
+// open and messages are in flight when the process is told to end. Every poll is
 // answered, every stream ends, every message is dealt with. In the control the
 // process is killed.
 func TestTerminationWhileManyWait(t *testing.T) {

@@ -126,7 +126,7 @@ func (d *doctor) theQueue(ctx context.Context) {
 		d.consumerDeadLetters(ctx)
 		return
 	}
-	d.unchecked("the queue cannot be looked at", rest...)
+	d.unchecked("the queue cannot be read", rest...)
 }
 
 // clock compares the clock of this machine with that of AWS, which refuses calls that

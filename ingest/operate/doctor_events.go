@@ -36,7 +36,7 @@ const (
 func (d *doctor) theRoute(ctx context.Context) {
 	rest := []string{checkPattern, checkPolicy, checkTarget, checkRuleDead, checkRulePolicy}
 	if d.queue == nil {
-		d.unchecked("the queue cannot be looked at", append(rest, checkRule)...)
+		d.unchecked("the queue cannot be read", append(rest, checkRule)...)
 		return
 	}
 	var err error
@@ -104,7 +104,7 @@ func (d *doctor) rules() {
 	case err != nil:
 		d.unchecked(err.Error(), checkPattern)
 	case len(m.missing) == 0:
-		d.fine(checkPattern, fmt.Sprintf("every status of %d state machines and their Map children comes", len(d.setUp.StateMachines)))
+		d.fine(checkPattern, fmt.Sprintf("every status of %d state machines and their Map children is sent", len(d.setUp.StateMachines)))
 	case m.why != nil:
 		d.wrong(checkPattern, "no rule sends "+nameSamples(m.missing),
 			fmt.Sprintf("change the event pattern of rule %s, which statusctl cannot since %v: aws events put-rule", m.route.shown(), m.why))
@@ -144,7 +144,7 @@ func (d *doctor) targets(ctx context.Context) {
 			d.unchecked("the rule does not send to the queue", checkRuleDead, checkRulePolicy)
 			return
 		case r.transforms():
-			d.wrong(checkTarget, "that of rule "+r.shown()+" changes the events, so they cannot be read", d.provision())
+			d.wrong(checkTarget, "rule "+r.shown()+" changes the events, so they cannot be decoded", d.provision())
 		case r.via != "":
 			fine = append(fine, aws.ToString(r.target.Id)+" through "+r.via)
 			continue
@@ -165,7 +165,7 @@ func (d *doctor) targets(ctx context.Context) {
 		if q := d.deadLetters(ctx, checkRuleDead, arn); q != nil {
 			d.sendPolicy(checkRulePolicy, q, dead[arn])
 		} else {
-			d.unchecked("the queue cannot be looked at", checkRulePolicy)
+			d.unchecked("the queue cannot be read", checkRulePolicy)
 		}
 	}
 }
@@ -191,7 +191,7 @@ func (d *doctor) theArchive(ctx context.Context) {
 			"aws events delete-archive --archive-name "+name+", then "+d.provision())
 	case eventtypes.ArchiveStateDisabled, eventtypes.ArchiveStateUpdateFailed:
 		d.wrong(checkArchive, fmt.Sprintf("%s is %s: %s", name, a.State, awscall.OneLine(aws.ToString(a.StateReason))),
-			"mend what aws events describe-archive --archive-name "+name+" names as the reason, often its key")
+			"correct what aws events describe-archive --archive-name "+name+" names as the reason, often its key")
 	default:
 		d.fine(checkArchive, fmt.Sprintf("%s holds %d events", name, a.EventCount))
 	}

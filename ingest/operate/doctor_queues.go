@@ -81,7 +81,7 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 	_, statements, err := parsePolicy(q.attributes[attrPolicy])
 	if err != nil {
-		d.wrong(check, err.Error(), "mend the policy of "+q.name()+", or remove it and run "+d.provision())
+		d.wrong(check, err.Error(), "correct the policy of "+q.name()+", or remove it and run "+d.provision())
 		return
 	}
 	for _, r := range rules {

@@ -101,7 +101,7 @@ func (p Plan) check(region string) error {
 		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, maxQueueName)
 	}
 	if len(p.StateMachines) == 0 {
-		return errors.New("--state-machine: none given; name the state machines whose executions are to be known")
+		return errors.New("--state-machine: none given; name the state machines to follow")
 	}
 	account := cache.MachineARN(p.StateMachines[0]).Account()
 	for _, text := range p.StateMachines {
@@ -212,7 +212,7 @@ func (p *provision) named(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !p.may(r):
-		return fmt.Errorf("there is a rule %s that statusctl provision has not made and that does not send to the queue; to have it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
+		return fmt.Errorf("rule %s was not made by statusctl provision and does not send to the queue; to make it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
 	}
 	p.routes = []*route{r}
 	return nil

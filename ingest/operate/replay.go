@@ -84,7 +84,7 @@ func (o *Operator) replayRules(ctx context.Context, r ReplayOrder, bus string) (
 	if r.Rule != "" {
 		found, err := o.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &r.Rule, EventBusName: &bus})
 		if awscall.NotFound(err) {
-			return nil, fmt.Errorf("there is no rule %s on event bus %s; without --rule all that send to the queue hear the replay", r.Rule, bus)
+			return nil, fmt.Errorf("there is no rule %s on event bus %s; without --rule all rules that send to the queue get the replay", r.Rule, bus)
 		} else if err != nil {
 			return nil, awscall.WithPermission("events:DescribeRule", err)
 		}

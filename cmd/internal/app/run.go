@@ -257,7 +257,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 }
 
 // stages are in the order in which they stop: the balancer
-// sends no more, nothing more is received, what is in hand is finished, requests
+// sends no more, nothing more is received, messages in flight are finished, requests
 // end, and at last what they all stand on.
 func (s *service) stages() []stage {
 	all := []stage{{"the balancer", s.drain}}

@@ -19,7 +19,7 @@ import (
 	"statuscache/ingest"
 )
 
-// How a consumer works: messages come in batches, of which several are in hand.
+// How a consumer works: messages come in batches, of which several are in flight.
 const (
 	batchSize   = 10
 	workers     = 8

@@ -75,7 +75,7 @@ func explain(permission, service string, err error) *Error {
 	case Denied(err):
 		e.brief, e.text = "access denied", deniedText(permission, api)
 	case HasCode(err, "OverLimit"):
-		e.brief, e.text = "too many messages are in flight", "too many messages of the queue are received and not deleted (OverLimit); see that they can be deleted"
+		e.brief, e.text = "too many messages are in flight", "too many messages of the queue are received and not deleted (OverLimit); check why they are not deleted"
 	case errors.As(err, &noAnswer):
 		e.brief, e.text = "what answers is not AWS", "what answers is not "+service+"; "+check
 	case errors.As(err, &api):
@@ -140,7 +140,7 @@ var roleARN = regexp.MustCompile(`arn:[a-z-]+:iam::\d+:role/[^\s"',;]+`)
 func roleRefused(op *smithy.OperationError) *Error {
 	var api smithy.APIError
 	if !errors.As(op.Err, &api) {
-		return &Error{brief: "AWS STS cannot be reached", text: "STS cannot be reached to take on a role (" + op.OperationName + ": " +
+		return &Error{brief: "AWS STS cannot be reached", text: "STS cannot be reached to assume a role (" + op.OperationName + ": " +
 			Line(innermost(op.Err).Error()) + "); check AWS_REGION, AWS_ENDPOINT_URL_STS and the network"}
 	}
 	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
