@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -81,10 +82,10 @@ func (m *movingSlot) end() {
 func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t).NoFailover()
-	c := openTest(t, servers.URL(), autoAcks)
+	c, keys := openWithKeys(t, servers.URL(), autoAcks)
 	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
-	_, limited := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 31}) // so little is leased one by one
-	if _, err := c.SpendQuota(t.Context(), &limited); err != nil {
+	_, limited := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead, DailyLimit: 31}) // so little is leased one by one
+	if _, err := keys.SpendQuota(t.Context(), &limited); err != nil {
 		t.Fatal(err)
 	}
 	var arns []ARN // of one partition
@@ -119,7 +120,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 					}
 				}
 				if i%10 == 0 {
-					if _, err := c.SpendQuota(t.Context(), &limited); err != nil {
+					if _, err := keys.SpendQuota(t.Context(), &limited); err != nil {
 						t.Errorf("daily limit: %v", err)
 					}
 				}
@@ -138,8 +139,8 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 		m.move(15)
 	}
 	more(40)
-	keys, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"})})
-	if err := applyScript.Eval(t.Context(), c.db.Writers, keys, args...).Err(); err == nil {
+	names, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"})})
+	if err := applyScript.Eval(t.Context(), c.db.Writers, names, args...).Err(); err == nil {
 		t.Error("the control: the script ran although its keys are in two places")
 	}
 	for _, m := range moves {

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"statuscache/cache/internal/redisdb"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // Errors that callers decide on.
@@ -22,10 +23,6 @@ var (
 	// ErrOwnerConflict says that an execution was registered before with another
 	// owner.
 	ErrOwnerConflict = errors.New("registered before with another owner")
-	// ErrKeyNotFound says that there is no such API key.
-	ErrKeyNotFound = errors.New("API key not known")
-	// ErrLimitReached says that a key's daily limit is used up.
-	ErrLimitReached = errors.New("daily limit reached")
 	// ErrUnfit says that a Redis would lose records or lacks what is needed.
 	ErrUnfit = redisdb.ErrUnfit
 	// ErrOverloaded says that too many reads are waiting for Redis already.
@@ -93,30 +90,6 @@ type Representation struct {
 	Length []string // of Body, decimal
 }
 
-// Key is an API key without its secret.
-type Key struct {
-	Hash          string    `json:"hash"`   // HMAC-SHA-256 of the key, hex
-	Prefix        string    `json:"prefix"` // first characters of the key, to name it by
-	Name          string    `json:"name"`
-	Owner         string    `json:"owner"`
-	Scope         Scope     `json:"scope"`
-	StateMachines []string  `json:"stateMachines,omitempty"` // what a register key may register; empty: all
-	DailyLimit    int64     `json:"dailyLimit,omitempty"`    // requests per day UTC; 0: none
-	CreatedAt     time.Time `json:"createdAt"`
-	RevokedAt     time.Time `json:"revokedAt,omitzero"`
-	Restored      int       `json:"restored,omitempty"` // how often a revocation was taken back
-}
-
-// Scope is what an API key is good for.
-type Scope string
-
-// The scopes of API keys.
-const (
-	ScopeRead     Scope = "read"     // the owner's executions
-	ScopeReadAll  Scope = "read:all" // everybody's
-	ScopeRegister Scope = "register" // POST /v1/executions and nothing else
-)
-
 // Options say where the cache is and how it behaves.
 type Options struct {
 	URL         string        // REDIS_URL in one of its forms, see redisurl.go
@@ -124,8 +97,6 @@ type Options struct {
 	Retention   time.Duration // how long a stopped execution is kept, from its stop
 	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one
 	NearBytes   int64         // bound of the near cache, bytes
-	KeyPepper   []byte        // of the HMAC by which API keys are stored; nil: no API keys
-	KeysFile    string        // API keys that survive the loss of Redis; empty: none
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 
@@ -155,8 +126,6 @@ type Cache struct {
 	statuses *statusCache
 	counter  *counter
 	reads    *readBatcher
-	keys     *apiKeys
-	quotas   *quotas
 
 	lifeline *lifeline
 	audited  audited
@@ -182,11 +151,8 @@ func Open(o Options) (*Cache, error) {
 	c.near.limit = db.ReadLimit()
 	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
-	c.quotas = newQuotas(c)
-	if c.keys, err = newAPIKeys(db, o); err != nil {
-		return nil, err
-	}
-	c.lifeline, c.misfits = newLifeline(c), newMisfits(c)
+	c.lifeline = newLifeline(c)
+	c.WatchSetting(c.evictionPolicy())
 	c.listen()
 	return c, nil
 }
@@ -198,8 +164,7 @@ func (c *Cache) listen() {
 		Changed: func(channel, payload string) {
 			c.metrics.notifications.Inc()
 			if channel == c.db.Names.KeyChanges {
-				c.keys.announced(payload)
-				return
+				return // package apikeys listens to it
 			}
 			for _, arn := range ChangedARNs(payload) {
 				c.near.forget(arn)
@@ -208,7 +173,6 @@ func (c *Cache) listen() {
 		},
 		Reset: func() {
 			c.near.clear()
-			c.keys.forget()
 		},
 	})
 }
@@ -217,14 +181,10 @@ func (c *Cache) listen() {
 const DefaultNearBytes = 128 << 20
 
 // Run keeps what this process holds honest until ctx ends: it listens to the
-// change feed, watches the primaries and the file of API keys. Without it every
-// read goes to Redis.
+// change feed and watches the primaries. Without it every read goes to Redis.
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.db.Run(ctx) })
-	g.Go(func() error { return c.keys.file.watch(ctx, c.keys.forget) })
-	g.Go(func() error { return c.keys.watch(ctx) })
-	g.Go(func() error { return c.quotas.run(ctx) })
 	g.Go(func() error { return c.lifeline.run(ctx) })
 	g.Go(func() error { return c.watchAudits(ctx) })
 	g.Go(func() error { return c.watchMisfits(ctx) })
@@ -233,6 +193,9 @@ func (c *Cache) Run(ctx context.Context) error {
 
 // Close ends every connection. Run must have ended.
 func (c *Cache) Close() error { return c.db.Close() }
+
+// OnLoss has f called after a loss of records was noticed. It comes before Run.
+func (c *Cache) OnLoss(f func(context.Context) error) { c.lifeline.onLoss = f }
 
 // DB returns the Redis that the cache stands on, for what else is kept there.
 func (c *Cache) DB() *redisdb.DB { return c.db }

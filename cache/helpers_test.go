@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -39,7 +40,7 @@ func openTest(t testing.TB, url string, change ...func(*Options)) *Cache {
 func openIdle(t testing.TB, url string, change ...func(*Options)) *Cache {
 	t.Helper()
 	o := Options{
-		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, KeyPepper: []byte("pepper pepper pepper"),
+		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		ReadLimit: patient, WriteLimit: patient,
 	}
@@ -69,6 +70,37 @@ func openBubble(t *testing.T, b *cachetest.Bubble, n *cachetest.Network) *Cache 
 	t.Helper()
 	b.Join(n)
 	return openIdle(t, cachetest.BubbleURL, through(n), func(o *Options) { o.ReadLimit, o.WriteLimit = 0, 0 })
+}
+
+// openWithKeys opens a cache and the API keys in its Redis, and runs them.
+func openWithKeys(t testing.TB, url string, change ...func(*Options)) (*Cache, *apikeys.Keys) {
+	t.Helper()
+	c := openIdle(t, url, change...)
+	keys, err := apikeys.Open(c.db, apikeys.Options{Pepper: []byte("pepper pepper pepper"), Log: c.options.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.OnLoss(keys.Reassert)
+	runTest(t, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- keys.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run the API keys: %v", err)
+		}
+	})
+	return c, keys
+}
+
+func createKey(t *testing.T, keys *apikeys.Keys, k apikeys.Key) (secret string, created apikeys.Key) {
+	t.Helper()
+	secret, created, err := keys.Create(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret, created
 }
 
 // runTest runs c until the test ends, and returns when the near cache is on.

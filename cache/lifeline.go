@@ -6,11 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"statuscache/cache/internal/redisdb"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 const (
@@ -31,6 +32,8 @@ const (
 type lifeline struct {
 	cache *Cache
 	log   *slog.Logger
+	// onLoss is called after all processes know of a loss; nil: nothing is.
+	onLoss func(context.Context) error
 
 	seen [redisdb.PartitionCount][]lifesign // the latest, the newest last
 	keys keySign

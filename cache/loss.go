@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // Loss is that Redis lost what it held. Its parts are back, or given up, each by
@@ -91,26 +90,10 @@ func (l *lifeline) tell(ctx context.Context) error {
 		return fmt.Errorf("remember that records were lost: %w", err)
 	}
 	l.untold = ""
-	return c.keys.reassert(ctx, c)
-}
-
-// reassert stores the revocations again that this process or its file knows of.
-func (k *apiKeys) reassert(ctx context.Context, c *Cache) error {
-	revoked := map[string]Key{}
-	for hash, key := range *k.file.keys.Load() {
-		if key.Revoked() {
-			revoked[hash] = *key
-		}
+	if l.onLoss == nil {
+		return nil
 	}
-	for _, key := range k.revoked.all() {
-		revoked[key.Hash] = *key
-	}
-	for some := range slices.Chunk(slices.Collect(maps.Values(revoked)), keysAtOnce) {
-		if _, err := c.putKeys(ctx, some); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.onLoss(ctx)
 }
 
 func (c *Cache) keySign(ctx context.Context) (keySign, error) {

@@ -1,10 +1,12 @@
 package cache
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -29,9 +31,9 @@ func lose(t *testing.T, s *cachetest.Server, c *Cache) Loss {
 func TestALossIsNamedUntilItIsBackOrDismissed(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	_, one := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	_, two := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	c, keys := openWithKeys(t, s.URL())
+	_, one := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead})
+	_, two := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead})
 	lost := lose(t, s, c)
 	if !lost.Running || !lost.Results || !lost.Keys || lost.Missing != 2 || len(lost.Lines()) != 3 {
 		t.Fatalf("lost: %+v", lost)
@@ -50,8 +52,8 @@ func TestALossIsNamedUntilItIsBackOrDismissed(t *testing.T) {
 		return lost != nil && !lost.Running && lost.Results && lost.Keys && strings.Contains(strings.Join(lost.Lines(), "\n"), "results from before ")
 	})
 
-	for i, keys := range [][]Key{{one}, {one, two}} {
-		if _, err := c.ImportKeys(t.Context(), keys); err != nil {
+	for i, lost := range [][]apikeys.Key{{one}, {one, two}} {
+		if _, err := keys.Import(t.Context(), lost); err != nil {
 			t.Fatal(err)
 		}
 		if missing, err := c.KeysImported(t.Context()); missing != int64(1-i) || err != nil {
@@ -79,21 +81,26 @@ func TestALossIsNamedUntilItIsBackOrDismissed(t *testing.T) {
 func TestRevocationsAreStoredAgainAfterALoss(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
+	_, keys := openWithKeys(t, s.URL())
+	secret, created := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead})
+	if _, err := keys.Revoke(t.Context(), created.Prefix); err != nil {
 		t.Fatal(err)
 	}
-	cachetest.Eventually(t, "the revocation is heard", func() bool { return c.keys.revoked.get(c.keys.hash(secret)) != nil })
+	refused := func(keys *apikeys.Keys) bool {
+		_, err := keys.Find(t.Context(), secret)
+		return errors.Is(err, apikeys.ErrNotFound)
+	}
+	cachetest.Eventually(t, "the revocation is heard", func() bool { return refused(keys) })
 	s.Do("FLUSHALL")
 	cachetest.Eventually(t, "it is stored again", func() bool {
-		keys, err := c.ListKeys(t.Context())
-		return err == nil && len(keys) == 1 && keys[0].Revoked()
+		all, err := keys.List(t.Context())
+		return err == nil && len(all) == 1 && all[0].Revoked()
 	})
-	if _, err := c.ImportKeys(t.Context(), []Key{created}); err != nil {
+	if _, err := keys.Import(t.Context(), []apikeys.Key{created}); err != nil {
 		t.Fatal(err)
 	}
-	if !refused(t, openIdle(t, s.URL()), secret) {
+	_, other := openWithKeys(t, s.URL())
+	if !refused(other) {
 		t.Error("an older export makes the revoked key good")
 	}
 }

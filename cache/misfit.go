@@ -16,32 +16,30 @@ import (
 
 const misfitsEvery = 2 * time.Second
 
-// misfit is a setting that was right, or not to be judged, when the process started and
-// may turn out wrong while it runs.
-type misfit struct {
-	look    func(context.Context) error // misfitError: it is wrong; any other error: it cannot be looked at
-	part    outage.Part
-	gauge   prometheus.Gauge
-	problem atomic.Pointer[error]
+// Setting is a setting that was right, or could not be checked, when the process started
+// and may turn out wrong while it runs.
+type Setting struct {
+	Name        string // as a label of statuscache_misconfigured
+	Wrong, Good string // what is logged when it turns out wrong, and when it is right again
+	// Check returns what is wrong, as a sentence with the cure that everybody may read;
+	// empty if nothing is. Its error says that the setting cannot be checked.
+	Check func(context.Context) (wrong string, err error)
 }
 
-// misfitError is what is wrong, as a sentence with the cure that everybody may read.
-type misfitError string
+// misfit is a Setting that is watched.
+type misfit struct {
+	check   func(context.Context) (wrong string, err error)
+	part    outage.Part
+	gauge   prometheus.Gauge
+	problem atomic.Pointer[string] // empty: nothing is wrong; nil: not checked yet
+}
 
-func (e misfitError) Error() string { return string(e) }
-
-func newMisfits(c *Cache) []*misfit {
-	return []*misfit{
-		{
-			look: c.checkEvictions, gauge: c.metrics.misfits.WithLabelValues("maxmemory-policy"),
-			part: outage.Part{Log: c.options.Log, Lost: "Redis may evict records: its maxmemory-policy was changed", Back: "the maxmemory-policy of Redis is right again"},
-		},
-		{
-			look:  c.watchPepper,
-			gauge: c.metrics.misfits.WithLabelValues("API_KEY_PEPPER"),
-			part:  outage.Part{Log: c.options.Log, Lost: "API keys are refused: API_KEY_PEPPER is wrong", Back: "API_KEY_PEPPER fits the API keys in Redis again"},
-		},
-	}
+// WatchSetting has a setting checked every few seconds. It comes before Run.
+func (c *Cache) WatchSetting(s Setting) {
+	c.misfits = append(c.misfits, &misfit{
+		check: s.Check, gauge: c.metrics.misfits.WithLabelValues(s.Name),
+		part: outage.Part{Log: c.options.Log, Lost: s.Wrong, Back: s.Good},
+	})
 }
 
 // watchMisfits looks at all of them until ctx ends.
@@ -60,37 +58,48 @@ func (c *Cache) watchMisfits(ctx context.Context) error {
 	}
 }
 
-// update leaves everything as it is where Redis cannot be asked.
+// update changes nothing if the setting cannot be checked.
 func (m *misfit) update(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := m.look(ctx)
-	if _, known := errors.AsType[misfitError](err); err != nil && !known {
+	wrong, err := m.check(ctx)
+	if err != nil {
 		return
 	}
-	m.part.Is(err)
-	m.problem.Store(&err)
-	m.gauge.Set(0)
-	if err != nil {
+	if wrong == "" {
+		m.part.Is(nil)
+		m.gauge.Set(0)
+	} else {
+		m.part.Is(errors.New(wrong))
 		m.gauge.Set(1)
 	}
+	m.problem.Store(&wrong)
 }
 
 // Misfits returns what is wrong with settings, as sentences with the cure that everybody
 // may read. It needs Run, and is a few seconds old at most.
 func (c *Cache) Misfits() (all []string) {
 	for _, m := range c.misfits {
-		if err := m.problem.Load(); err != nil && *err != nil {
-			all = append(all, (*err).Error())
+		if wrong := m.problem.Load(); wrong != nil && *wrong != "" {
+			all = append(all, *wrong)
 		}
 	}
 	return all
 }
 
-// checkEvictions asks every primary for its policy, which may be changed while it runs.
-// INFO names it to users who may not run CONFIG.
-func (c *Cache) checkEvictions(ctx context.Context) error {
-	err := c.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+// evictionPolicy is the maxmemory-policy of every primary, which may be changed while it
+// runs.
+func (c *Cache) evictionPolicy() Setting {
+	return Setting{
+		Name: "maxmemory-policy", Check: c.wrongEvictions,
+		Wrong: "Redis may evict records: its maxmemory-policy was changed", Good: "the maxmemory-policy of Redis is right again",
+	}
+}
+
+// wrongEvictions asks every primary for its policy. INFO names it to users who may not run
+// CONFIG.
+func (c *Cache) wrongEvictions(ctx context.Context) (wrong string, err error) {
+	err = c.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
 		info, err := redisdb.ServerInfo(ctx, node, "memory")
 		if err != nil {
 			return err
@@ -98,7 +107,7 @@ func (c *Cache) checkEvictions(ctx context.Context) error {
 		return info.CheckEviction()
 	})
 	if errors.Is(err, redisdb.ErrUnfit) {
-		return misfitError("Redis may evict records: " + strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "))
+		return "Redis may evict records: " + strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "), nil
 	}
-	return err
+	return "", err
 }

@@ -2,10 +2,13 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,83 +60,44 @@ func misfitGauge(t *testing.T, r *prometheus.Registry, setting string) float64 {
 	return 0
 }
 
-// TestAWrongPepperIsNoticed while a process runs and when a key is to be created, whichever of the two processes was there first.
-func TestAWrongPepperIsNoticed(t *testing.T) {
+// TestAWatchedSettingIsNoticed when it turns out wrong and when it is right again. While
+// it cannot be checked, what was found last stays.
+func TestAWatchedSettingIsNoticed(t *testing.T) {
 	t.Parallel()
-	url := cachetest.Redis(t).URL()
 	var log logged
-	metrics := prometheus.NewRegistry()
-	other := func(o *Options) {
-		o.KeyPepper, o.Log, o.Metrics = []byte("another pepper of ours"), slog.New(slog.NewTextHandler(&log, nil)), metrics
-	}
-	begun := time.Now()
-	right, wrong := openIdle(t, url), openTest(t, url, other) // the wrong one runs before there is any key
-	if compared, err := wrong.CheckPepper(t.Context()); compared || err != nil {
-		t.Errorf("without a key: %v, %v", compared, err)
-	}
-	_, first, err := right.CreateKey(t.Context(), Key{Name: "first", Owner: "ada", Scope: ScopeRead})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cachetest.Eventually(t, "the wrong pepper is noticed", func() bool {
-		return strings.Contains(strings.Join(wrong.Misfits(), "\n"), "API_KEY_PEPPER is not the one")
+	metrics, begun := prometheus.NewRegistry(), time.Now()
+	c := openIdle(t, cachetest.Redis(t).URL(), func(o *Options) {
+		o.Log, o.Metrics = slog.New(slog.NewTextHandler(&log, nil)), metrics
 	})
-	if misfitGauge(t, metrics, "API_KEY_PEPPER") != 1 || !saidOnceAMinute(&log, begun, "API keys are refused") || strings.Contains(log.String(), "another pepper") {
-		t.Errorf("gauge %v, log:\n%s", misfitGauge(t, metrics, "API_KEY_PEPPER"), log.String())
+	type answer struct {
+		wrong string
+		err   error
 	}
-	if _, _, err := wrong.CreateKey(t.Context(), Key{Name: "second", Owner: "ada", Scope: ScopeRead}); !errors.Is(err, ErrPepper) {
-		t.Errorf("a key that no process accepts is created: %v", err)
-	}
-	if compared, err := right.CheckPepper(t.Context()); !compared || err != nil {
-		t.Errorf("the control, with the right pepper: %v, %v", compared, err)
-	}
-	if _, _, err := right.CreateKey(t.Context(), Key{Name: "third", Owner: "ada", Scope: ScopeRead}); err != nil {
-		t.Errorf("the control, with the right pepper: %v", err)
-	}
-	changesPepper(t, right, wrong, first.Prefix)
-	cachetest.Eventually(t, "the pepper is right now", func() bool { return len(wrong.Misfits()) == 0 })
-}
-
-// TestTheFingerprintOfThePepperComesBack after Redis was emptied and the keys imported, once
-// one of them was found.
-func TestTheFingerprintOfThePepperComesBack(t *testing.T) {
-	t.Parallel()
-	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	secret, key, err := c.CreateKey(t.Context(), Key{Name: "first", Owner: "ada", Scope: ScopeRead})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Do("FLUSHALL")
-	if _, err := c.ImportKeys(t.Context(), []Key{key}); err != nil {
-		t.Fatal(err)
-	}
-	if compared, err := c.CheckPepper(t.Context()); compared || err != nil {
-		t.Errorf("before a key was found: %v, %v", compared, err)
-	}
-	if _, err := c.FindKey(t.Context(), secret); err != nil {
-		t.Fatal(err)
-	}
-	cachetest.Eventually(t, "the fingerprint is back", func() bool {
-		compared, err := c.CheckPepper(t.Context())
-		return compared && err == nil
-	})
-}
-
-// changesPepper revokes all keys of one pepper, so that another may take its place.
-func changesPepper(t *testing.T, before, after *Cache, first string) {
-	t.Helper()
-	keys, err := before.ListKeys(t.Context())
-	if err != nil || len(keys) != 2 || keys[0].Prefix != first {
-		t.Fatalf("%+v, %v", keys, err)
-	}
-	for _, k := range keys {
-		if _, err := before.RevokeKey(t.Context(), k.Prefix); err != nil {
-			t.Fatal(err)
+	var now atomic.Pointer[answer]
+	now.Store(&answer{})
+	var checked atomic.Int64
+	c.WatchSetting(Setting{Name: "API_KEY_PEPPER", Wrong: "it is wrong", Good: "it is right again", Check: func(context.Context) (string, error) {
+		checked.Add(1)
+		a := now.Load()
+		return a.wrong, a.err
+	}})
+	runTest(t, c)
+	for _, each := range []struct {
+		answer
+		want []string
+	}{
+		{answer{}, nil}, {answer{"another secret is needed", nil}, []string{"another secret is needed"}},
+		{answer{"", errors.New("Redis is away")}, []string{"another secret is needed"}}, {answer{}, nil},
+	} {
+		now.Store(&each.answer)
+		before := checked.Load()
+		cachetest.Eventually(t, "it is checked", func() bool { return checked.Load() > before+1 })
+		if got := c.Misfits(); !slices.Equal(got, each.want) || misfitGauge(t, metrics, "API_KEY_PEPPER") != float64(len(each.want)) {
+			t.Errorf("%+v: %q, gauge %v", each.answer, got, misfitGauge(t, metrics, "API_KEY_PEPPER"))
 		}
 	}
-	if _, _, err := after.CreateKey(t.Context(), Key{Name: "fourth", Owner: "ada", Scope: ScopeRead}); err != nil {
-		t.Errorf("all keys of the pepper before are revoked: %v", err)
+	if !saidOnceAMinute(&log, begun, "it is wrong") || !strings.Contains(log.String(), "it is right again") {
+		t.Errorf("log:\n%s", log.String())
 	}
 }
 

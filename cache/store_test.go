@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -29,7 +30,7 @@ func TestStore(t *testing.T) {
 }
 
 func storeSuite(t *testing.T, url string) {
-	c := openTest(t, url)
+	c, keys := openWithKeys(t, url)
 	if err := c.db.Check(t.Context()); err != nil {
 		t.Fatalf("check: %v", err)
 	}
@@ -107,19 +108,27 @@ func storeSuite(t *testing.T, url string) {
 				}
 			}
 		},
-		"an API key and its daily limit": func(t *testing.T, c *Cache) {
-			secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 5})
-			found, err := c.FindKey(t.Context(), secret)
+		"an API key and its daily limit": func(t *testing.T, _ *Cache) {
+			secret, created := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead, DailyLimit: 5})
+			found, err := keys.Find(t.Context(), secret)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if spent := spendAll(t, c, found); spent != 5 {
-				t.Errorf("spent %d of 5", spent)
+			for spent := range found.DailyLimit {
+				if _, err := keys.SpendQuota(t.Context(), found); err != nil {
+					t.Errorf("request %d: %v", spent+1, err)
+				}
 			}
-			if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
+			if _, err := keys.SpendQuota(t.Context(), found); !errors.Is(err, apikeys.ErrLimitReached) {
+				t.Errorf("beyond the limit: %v", err)
+			}
+			if _, err := keys.Revoke(t.Context(), created.Prefix); err != nil {
 				t.Fatal(err)
 			}
-			cachetest.Eventually(t, "the revoked key is refused", func() bool { return refused(t, c, secret) })
+			cachetest.Eventually(t, "the revoked key is refused", func() bool {
+				_, err := keys.Find(t.Context(), secret)
+				return errors.Is(err, apikeys.ErrNotFound)
+			})
 		},
 		"a change is heard": func(t *testing.T, c *Cache) {
 			arn, start := testARN(t, "heard"), now()

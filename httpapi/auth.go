@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // Keys knows API keys and how much of their daily limits is left.
 type Keys interface {
-	FindKey(ctx context.Context, secret string) (*cache.Key, error)
-	SpendQuota(ctx context.Context, k *cache.Key) (reset time.Duration, err error)
-	RefundQuota(k *cache.Key, spent time.Time)
-	// WatchKey tells what becomes of a key that FindKey returned: nil that it is good,
-	// ErrKeyNotFound that it is not, another error that this cannot be found out.
-	WatchKey(k *cache.Key, tell func(error)) (stop func())
+	Find(ctx context.Context, secret string) (*apikeys.Key, error)
+	SpendQuota(ctx context.Context, k *apikeys.Key) (reset time.Duration, err error)
+	RefundQuota(k *apikeys.Key, spent time.Time)
+	// Watch reports what becomes of a key that Find returned: nil while it is good,
+	// apikeys.ErrNotFound when it is not, another error when that cannot be checked.
+	Watch(k *apikeys.Key, report func(error)) (stop func())
 }
 
 // Principal is who is calling, and what they may do. It is small enough to be
@@ -27,8 +28,8 @@ type Principal struct {
 	ReadAll       bool   // everybody's
 	Register      bool   // POST /v1/executions
 	StateMachines []string
-	key           *cache.Key // nil for a JWT
-	expires       time.Time  // of a JWT; zero: never
+	key           *apikeys.Key // nil for a JWT
+	expires       time.Time    // of a JWT; zero: never
 }
 
 // bucket names whose requests are counted together.
@@ -63,7 +64,7 @@ func (a *authenticator) authenticate(ctx context.Context, values []string) (Prin
 	switch {
 	case !ok:
 		return Principal{}, errNoToken
-	case cache.IsAPIKey(token):
+	case apikeys.WellFormed(token):
 		return a.apiKey(ctx, token)
 	case a.tokens != nil:
 		return a.tokens.verify(ctx, token)
@@ -85,18 +86,18 @@ func (a *authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 	if a.keys == nil {
 		return Principal{}, refused(unknownKey, "", "API_KEY_PEPPER is not set, so there are none")
 	}
-	k, err := a.keys.FindKey(ctx, secret)
+	k, err := a.keys.Find(ctx, secret)
 	switch {
-	case errors.Is(err, cache.ErrKeyNotFound):
+	case errors.Is(err, apikeys.ErrNotFound):
 		return Principal{}, refused(unknownKey, secret[:keyNameLength], "")
 	case err != nil:
 		return Principal{}, unavailable("the API key cannot be checked now; try again", err)
 	}
 	return Principal{
 		Owner:         k.Owner,
-		Read:          k.Scope == cache.ScopeRead || k.Scope == cache.ScopeReadAll,
-		ReadAll:       k.Scope == cache.ScopeReadAll,
-		Register:      k.Scope == cache.ScopeRegister,
+		Read:          k.Scope == apikeys.ScopeRead || k.Scope == apikeys.ScopeReadAll,
+		ReadAll:       k.Scope == apikeys.ScopeReadAll,
+		Register:      k.Scope == apikeys.ScopeRegister,
 		StateMachines: k.StateMachines,
 		key:           k,
 	}, nil
@@ -110,7 +111,7 @@ func (a *authenticator) spend(ctx context.Context, p *Principal) error {
 	}
 	reset, err := a.keys.SpendQuota(ctx, p.key)
 	switch {
-	case errors.Is(err, cache.ErrLimitReached):
+	case errors.Is(err, apikeys.ErrLimitReached):
 		return dailyLimitExceeded(reset)
 	case err != nil:
 		return unavailable("the daily limit cannot be checked now; try again", err)

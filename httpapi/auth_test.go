@@ -23,7 +23,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -41,8 +41,8 @@ func TestAPIKeys(t *testing.T) {
 		"own":               {[]string{"Bearer " + ada}, mine, 200},
 		"scheme any case":   {[]string{"bearer  " + ada}, mine, 200},
 		"another's":         {[]string{"Bearer " + ada}, eves, 403},
-		"operator":          {[]string{"Bearer " + s.key("ops", scope(cache.ScopeReadAll))}, eves, 200},
-		"register only":     {[]string{"Bearer " + s.key("ada", scope(cache.ScopeRegister))}, mine, 403},
+		"operator":          {[]string{"Bearer " + s.key("ops", scope(apikeys.ScopeReadAll))}, eves, 200},
+		"register only":     {[]string{"Bearer " + s.key("ada", scope(apikeys.ScopeRegister))}, mine, 403},
 		"none":              {nil, mine, 401},
 		"two":               {[]string{"Bearer " + ada, "Bearer " + ada}, mine, 401},
 		"another scheme":    {[]string{"Basic " + ada}, mine, 401},
@@ -59,7 +59,7 @@ func TestAPIKeys(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, test.want)
 		}
 	}
-	if _, err := s.cache.RevokeKey(t.Context(), ada[:17]); err != nil {
+	if _, err := s.keys.Revoke(t.Context(), ada[:17]); err != nil {
 		t.Fatal(err)
 	}
 	cachetest.Eventually(t, "a revoked key is refused", func() bool { return s.ask("GET", mine, ada).status == 401 })
@@ -72,7 +72,7 @@ func TestDailyLimit(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.apply(succeeded(t, "mine", "ada", "1"))
-	ada := s.key("ada", func(k *cache.Key) { k.DailyLimit = 3 })
+	ada := s.key("ada", func(k *apikeys.Key) { k.DailyLimit = 3 })
 	target := statusPath + machine + "mine"
 	tag := s.ask("GET", target, ada).header.Get("ETag")
 	for range 20 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -31,7 +32,7 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 	bad := done
 	bad.ARN, bad.Status, bad.Output, bad.Error, bad.ErrorMessage = arn(t, "failed"), cache.Failed, nil, "Boom", "Boom: \u2028 caf\u00e9"
 	s.apply(done, bad)
-	reader, registrar := s.key("ada"), s.key("generate", scope(cache.ScopeRegister))
+	reader, registrar := s.key("ada"), s.key("generate", scope(apikeys.ScopeRegister))
 	want := map[string]string{
 		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "",
 	}

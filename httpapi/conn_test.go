@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // TestReaderWhoDoesNotRead: a connection that takes nothing is let go, and one
@@ -87,7 +87,7 @@ func TestBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	addr := s.listen()
-	register := s.key("generate", scope(cache.ScopeRegister))
+	register := s.key("generate", scope(apikeys.ScopeRegister))
 	for name, sent := range map[string]string{
 		"of a GET":                "GET /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
 		"of a POST, no token":     "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
@@ -124,7 +124,7 @@ func TestFreeLookIsNotFree(t *testing.T) {
 	s := newService(t)
 	s.apply(succeeded(t, "mine", "ada", "1"))
 	for _, any := range []string{"*", `"x", *`, "*,*"} {
-		ada := s.key("ada", func(k *cache.Key) { k.DailyLimit = 3 })
+		ada := s.key("ada", func(k *apikeys.Key) { k.DailyLimit = 3 })
 		for i, want := range []int{304, 304, 304, 429} {
 			if got := s.ask("GET", statusPath+machine+"mine", ada, header("If-None-Match", any)); got.status != want {
 				t.Errorf("%s: request %d: %d, want %d", any, i, got.status, want)
@@ -148,7 +148,7 @@ func TestTokenComesBeforeLength(t *testing.T) {
 func TestKeysOfNobody(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.RateLimit = 1 })
-	one, other := s.key("", scope(cache.ScopeReadAll)), s.key("", scope(cache.ScopeReadAll))
+	one, other := s.key("", scope(apikeys.ScopeReadAll)), s.key("", scope(apikeys.ScopeReadAll))
 	for range 3 {
 		s.ask("GET", statusPath+"x", one)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -34,7 +35,7 @@ func TestRegistrationOfAMachineThatIsNotOurs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newService(t, func(o *Options) { o.StateMachines = c.machines })
-			generate := s.key("generate", func(k *cache.Key) { k.Scope = cache.ScopeRegister })
+			generate := s.key("generate", func(k *apikeys.Key) { k.Scope = apikeys.ScopeRegister })
 			got := s.ask("POST", "/v1/executions", generate, jsonBody(fmt.Sprintf(`{"executionArn":%q,"owner":"ada"}`, c.arn)))
 			if got.status != c.status {
 				t.Errorf("%d %s", got.status, got.body)
@@ -54,7 +55,7 @@ func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)
 	strict, err := cache.Open(cache.Options{
-		URL: redis.URL(), Prefix: "sc", ReplicaAcks: 1, Retention: time.Hour, KeyPepper: []byte(pepper),
+		URL: redis.URL(), Prefix: "sc", ReplicaAcks: 1, Retention: time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -62,7 +63,7 @@ func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = strict.Close() })
 	s := newServiceOn(t, redis.URL(), func(o *Options) { o.Cache = strict })
-	generate := s.key("generate", scope(cache.ScopeRegister))
+	generate := s.key("generate", scope(apikeys.ScopeRegister))
 	register := func(owner string) answer {
 		return s.askOnce("POST", "/v1/executions", generate, jsonBody(fmt.Sprintf(`{"executionArn":%q,"owner":%q}`, machine+"x", owner)))
 	}

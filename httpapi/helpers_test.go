@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
 )
@@ -39,6 +40,7 @@ type service struct {
 	*Server
 	t     testing.TB
 	cache *cache.Cache
+	keys  *apikeys.Keys
 	redis *cachetest.Server // nil: an embedded one, or several
 	log   *lockedLog
 	url   string
@@ -92,26 +94,32 @@ func newHastyService(t testing.TB, change ...func(*Options)) *service {
 func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options)) *service {
 	t.Helper()
 	log := &lockedLog{}
-	store.Prefix, store.ReplicaAcks, store.Retention, store.KeyPepper = "sc", cache.AutoAcks, 15*24*time.Hour, []byte(pepper)
+	store.Prefix, store.ReplicaAcks, store.Retention = "sc", cache.AutoAcks, 15*24*time.Hour
 	store.Log, store.Metrics = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	c, err := cache.Open(store)
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: store.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.OnLoss(keys.Reassert)
 	hub := changes.Open(c)
 	o := Options{
-		Cache: c, Lists: c, Changes: hub, Keys: c, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Cache: c, Lists: c, Changes: hub, Keys: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{"redis", c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	s := &service{Server: New(o), t: t, cache: c, log: log}
+	s := &service{Server: New(o), t: t, cache: c, keys: keys, log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })
 	running.Go(func() { _ = hub.Run(ctx) })
+	running.Go(func() { _ = keys.Run(ctx) })
 	running.Go(func() { _ = s.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
@@ -143,23 +151,23 @@ func (s *service) listen() (addr string) {
 }
 
 // key makes an API key and returns its secret.
-func (s *service) key(owner string, change ...func(*cache.Key)) string {
+func (s *service) key(owner string, change ...func(*apikeys.Key)) string {
 	s.t.Helper()
-	k := cache.Key{Name: "test", Owner: owner, Scope: cache.ScopeRead}
+	k := apikeys.Key{Name: "test", Owner: owner, Scope: apikeys.ScopeRead}
 	for _, f := range change {
 		f(&k)
 	}
 	var secret string
 	cachetest.Eventually(s.t, "a key is made", func() (made bool) {
 		var err error
-		secret, _, err = s.cache.CreateKey(s.t.Context(), k)
+		secret, _, err = s.keys.Create(s.t.Context(), k)
 		return err == nil
 	})
 	return secret
 }
 
-func scope(scope cache.Scope) func(*cache.Key) {
-	return func(k *cache.Key) { k.Scope = scope }
+func scope(scope apikeys.Scope) func(*apikeys.Key) {
+	return func(k *apikeys.Key) { k.Scope = scope }
 }
 
 func arn(t testing.TB, name string) cache.ARN {

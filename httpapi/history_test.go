@@ -49,10 +49,10 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 		"an old copy is put in charge": func(t *testing.T) (*service, func()) {
 			s := newService(t)
 			return s, func() {
-				keys, err := s.cache.ListKeys(t.Context())
+				keys, err := s.keys.List(t.Context())
 				s.redis.Do("FLUSHALL")
 				cachetest.Eventually(t, "the keys are there again", func() bool {
-					_, failed := s.cache.ImportKeys(t.Context(), keys)
+					_, failed := s.keys.Import(t.Context(), keys)
 					return err == nil && failed == nil
 				})
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -133,7 +134,7 @@ func TestWhoNeedNotWaitIsAnsweredAtOnce(t *testing.T) {
 func TestWaitingForAnUnknownExecution(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.Grace = time.Hour })
-	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(cache.ScopeReadAll))
+	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(apikeys.ScopeReadAll))
 	e := running(t, "late", "ada")
 	target := statusPath + string(e.ARN)
 	held, waiting := s.later("GET", target, ada), s.later("GET", target+"?wait=20", ada)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -14,11 +15,11 @@ func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada, eve := s.key("ada"), s.key("eve")
-	operator, _, err := s.cache.CreateKey(t.Context(), cache.Key{Owner: "op", Scope: cache.ScopeReadAll})
+	operator, _, err := s.keys.Create(t.Context(), apikeys.Key{Owner: "op", Scope: apikeys.ScopeReadAll})
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := s.cache.ListKeys(t.Context())
+	keys, err := s.keys.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
 	expect("at first", map[string][3]int{"early": {200, 403, 200}, "late": {403, 200, 200}})
 
 	s.redis.Do("FLUSHALL")
-	if _, err := s.cache.ImportKeys(t.Context(), keys); err != nil {
+	if _, err := s.keys.Import(t.Context(), keys); err != nil {
 		t.Fatal(err)
 	}
 	cachetest.Eventually(t, "nothing is known", func() bool { return s.ask("GET", statusPath+string(late.ARN)+"?wait=0", operator).status == 404 })

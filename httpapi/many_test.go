@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // arnsBody is the body of a request about many.
@@ -58,7 +59,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%s: %d %.200s", name, got.status, got.body)
 		}
 	}
-	if got := s.ask("POST", "/v1/status", s.key("gen", scope(cache.ScopeRegister)), jsonBody(arnsBody("", many[0]))); !strings.Contains(got.body, "Forbidden") {
+	if got := s.ask("POST", "/v1/status", s.key("gen", scope(apikeys.ScopeRegister)), jsonBody(arnsBody("", many[0]))); !strings.Contains(got.body, "Forbidden") {
 		t.Errorf("a register key: %s", got.body)
 	}
 }
@@ -164,7 +165,7 @@ type listAnswer struct {
 func TestListing(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(cache.ScopeReadAll))
+	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(apikeys.ScopeReadAll))
 	for i := range 30 {
 		e := succeeded(t, fmt.Sprintf("e%02d", i), "ada", `{"metadata":{"i":1}}`)
 		if e.StartDate = e.StartDate.Add(time.Duration(i) * time.Second); i%3 == 0 {
@@ -209,7 +210,7 @@ func TestListing(t *testing.T) {
 		{"?cursor=" + cursor, eve, 400}, {"?status=RUNNING&cursor=" + cursor, ada, 400}, {"?cursor=x", ada, 400}, {"?cursor=" + cursor[:20], ada, 400},
 		{"?cursor=" + cursor, operator, 400}, {"?limit=0", ada, 400}, {"?limit=101", ada, 400}, {"?limit=x", ada, 400}, {"?status=ABORTED", ada, 400},
 		{"?stateMachineArn=x", ada, 400}, {"?owner=eve", ada, 403}, {"?owner=ada", ada, 200}, {"?limit=1&limit=2", ada, 400}, {"?%zz", ada, 400},
-		{"", s.key("gen", scope(cache.ScopeRegister)), 403}, {"", "", 401},
+		{"", s.key("gen", scope(apikeys.ScopeRegister)), 403}, {"", "", 401},
 	} {
 		if got := s.ask("GET", "/v1/executions"+test.query, test.token); got.status != test.want {
 			t.Errorf("%s: %d %s", test.query, got.status, got.body)
@@ -222,7 +223,7 @@ func TestListing(t *testing.T) {
 func TestALiveFeed(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	ada, operator := s.key("ada"), s.key("ops", scope(cache.ScopeReadAll))
+	ada, operator := s.key("ada"), s.key("ops", scope(apikeys.ScopeReadAll))
 	for i := range 5 {
 		e := running(t, fmt.Sprint("e", i), "ada")
 		e.StartDate = e.StartDate.Add(time.Duration(i-10) * time.Second)

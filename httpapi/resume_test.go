@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // TestAStreamResumesByItsQuery: polyfills of EventSource that may set no header put
@@ -54,7 +54,7 @@ func TestAStreamResumesByItsQuery(t *testing.T) {
 func TestAByteOrderMarkBeforeJSONIsTaken(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	generate, ada := s.key("generate", scope(cache.ScopeRegister)), s.key("ada")
+	generate, ada := s.key("generate", scope(apikeys.ScopeRegister)), s.key("ada")
 	s.apply(running(t, "known", "ada"))
 	const mark = "\ufeff"
 	for _, test := range []struct {

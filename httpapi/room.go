@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // How the tokens of those who wait are looked after.
@@ -86,7 +86,7 @@ func (m *room) enter(x *exchange, executions int, until time.Time) (*guest, erro
 		p = &party{expires: x.caller.expires, guests: map[*guest]struct{}{}}
 		m.parties[g.token] = p
 		if x.caller.key != nil {
-			p.stop = m.auth.keys.WatchKey(x.caller.key, func(err error) { m.learn(p, err) })
+			p.stop = m.auth.keys.Watch(x.caller.key, func(err error) { m.learn(p, err) })
 		}
 	}
 	if p.ended != nil {
@@ -171,7 +171,7 @@ func (m *room) learn(p *party, err error) {
 	switch {
 	case err == nil:
 		p.unsure = time.Time{}
-	case errors.Is(err, cache.ErrKeyNotFound), errors.As(err, &said) && said.status == http.StatusUnauthorized:
+	case errors.Is(err, apikeys.ErrNotFound), errors.As(err, &said) && said.status == http.StatusUnauthorized:
 		p.end(errRevoked)
 	case p.unsure.IsZero():
 		p.unsure = time.Now()

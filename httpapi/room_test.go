@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 // fakeKeys knows one key, as long as it is good and can be asked.
@@ -28,33 +29,33 @@ func (k *fakeKeys) set(revoked, away bool) {
 	k.revoked, k.away = revoked, away
 	tell := k.tell
 	k.mu.Unlock()
-	_, err := k.FindKey(context.Background(), "")
+	_, err := k.Find(context.Background(), "")
 	for _, f := range tell {
 		f(err)
 	}
 }
 
-func (k *fakeKeys) FindKey(context.Context, string) (*cache.Key, error) {
+func (k *fakeKeys) Find(context.Context, string) (*apikeys.Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
 	case k.away:
 		return nil, errors.New("redis is gone")
 	case k.revoked:
-		return nil, cache.ErrKeyNotFound
+		return nil, apikeys.ErrNotFound
 	}
-	return &cache.Key{Owner: "ada", Scope: cache.ScopeRead}, nil
+	return &apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead}, nil
 }
 
-func (k *fakeKeys) WatchKey(_ *cache.Key, tell func(error)) (stop func()) {
+func (k *fakeKeys) Watch(_ *apikeys.Key, tell func(error)) (stop func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.tell = append(k.tell, tell)
 	return func() {}
 }
 
-func (*fakeKeys) SpendQuota(context.Context, *cache.Key) (time.Duration, error) { return 0, nil }
-func (*fakeKeys) RefundQuota(*cache.Key, time.Time)                             {}
+func (*fakeKeys) SpendQuota(context.Context, *apikeys.Key) (time.Duration, error) { return 0, nil }
+func (*fakeKeys) RefundQuota(*apikeys.Key, time.Time)                             {}
 
 // inRoom lets a request wait for an hour in a bubble of time, and returns how long
 // that lasted and why it ended.
@@ -67,7 +68,7 @@ func inRoom(t *testing.T, happen func(m *room, k *fakeKeys, x *exchange)) (took 
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = m.run(ctx) }()
-		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true, key: &cache.Key{}}, holder: &holder{held: make([]atomic.Int64, 1)}}
+		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), caller: Principal{Owner: "ada", Read: true, key: &apikeys.Key{}}, holder: &holder{held: make([]atomic.Int64, 1)}}
 		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
 		begun := time.Now()
 		if happen != nil {

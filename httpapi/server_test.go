@@ -25,14 +25,14 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 func TestRegistration(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	generate := s.key("generate", scope(cache.ScopeRegister))
-	bound := s.key("generate", scope(cache.ScopeRegister), func(k *cache.Key) {
+	generate := s.key("generate", scope(apikeys.ScopeRegister))
+	bound := s.key("generate", scope(apikeys.ScopeRegister), func(k *apikeys.Key) {
 		k.StateMachines = []string{"arn:aws:states:eu-west-1:123456789012:stateMachine:Other"}
 	})
 	body := func(name, owner string) string {
@@ -48,7 +48,7 @@ func TestRegistration(t *testing.T) {
 		{"another owner", generate, body("a", "eve"), 409, "Conflict"},
 		{"no date", generate, `{"executionArn":"` + machine + `b","owner":"ada"}`, 201, ""},
 		{"a read key", s.key("ada"), body("c", "ada"), 403, "Forbidden"},
-		{"an operator's key", s.key("ops", scope(cache.ScopeReadAll)), body("c", "ada"), 403, "Forbidden"},
+		{"an operator's key", s.key("ops", scope(apikeys.ScopeReadAll)), body("c", "ada"), 403, "Forbidden"},
 		{"a key for another machine", bound, body("c", "ada"), 403, "Forbidden"},
 		{"no token", "", body("c", "ada"), 401, "Unauthorized"},
 		{"no ARN", generate, `{"owner":"ada"}`, 400, "executionArn"},

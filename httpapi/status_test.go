@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -247,8 +248,8 @@ func TestPathTricks(t *testing.T) {
 	unicode := succeeded(t, "événement-日本", "ada", `"SECRET"`)
 	unowned := succeeded(t, "unowned", "", `"SECRET"`)
 	s.apply(mapRun, plain, unicode, unowned)
-	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(cache.ScopeReadAll))
-	register := s.key("generate", scope(cache.ScopeRegister))
+	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(apikeys.ScopeReadAll))
+	register := s.key("generate", scope(apikeys.ScopeRegister))
 
 	forms := func(arn cache.ARN) map[string]string {
 		text := string(arn)

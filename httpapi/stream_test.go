@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 )
 
@@ -175,7 +176,7 @@ func TestWhoMayNotReadIsNotStreamed(t *testing.T) {
 		{"unknown", statusPath + machine + "x", s.key("ada"), 404},
 		{"unknown, waited for", statusPath + machine + "x?wait=1", s.key("ada"), 404},
 		{"malformed", statusPath + "x", s.key("ada"), 400},
-		{"feed for a register key", "/v1/executions", s.key("gen", scope(cache.ScopeRegister)), 403},
+		{"feed for a register key", "/v1/executions", s.key("gen", scope(apikeys.ScopeRegister)), 403},
 	} {
 		got := s.ask("GET", test.target, test.token, header("Accept", "text/event-stream"))
 		if got.status != test.want || got.header.Get("Content-Type") != "application/json" {
@@ -187,7 +188,7 @@ func TestWhoMayNotReadIsNotStreamed(t *testing.T) {
 // carelessKeys never tell what becomes of a key.
 type carelessKeys struct{ Keys }
 
-func (carelessKeys) WatchKey(*cache.Key, func(error)) (stop func()) { return func() {} }
+func (carelessKeys) Watch(*apikeys.Key, func(error)) (stop func()) { return func() {} }
 
 // TestARevokedKeyEndsItsStreams and its polls. TestHowAWaitEnds says how soon.
 func TestARevokedKeyEndsItsStreams(t *testing.T) {
@@ -212,7 +213,7 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if _, err := s.cache.RevokeKey(t.Context(), revoked[:17]); err != nil {
+	if _, err := s.keys.Revoke(t.Context(), revoked[:17]); err != nil {
 		t.Fatal(err)
 	}
 	for _, each := range []*streamed{stream, feed} {

@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"statuscache/cache"
-	"statuscache/cache/internal/redisdb"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 )
 
 // Bounds of what counts as healthy.
@@ -23,7 +24,7 @@ const (
 
 // Run asks every primary how it is, and looks at the newest records. There is one
 // finding for each check; of several primaries it is the worst.
-func Run(ctx context.Context, c *cache.Cache) []Finding {
+func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	db := c.DB()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
@@ -45,7 +46,7 @@ func Run(ctx context.Context, c *cache.Cache) []Finding {
 		}
 		findings = append(findings, worst(db, check, primaries))
 	}
-	return append(findings, diagnoseUser(ctx, db, err == nil), diagnoseEvents(ctx, c, err == nil), diagnoseOwners(ctx, c, err == nil), diagnosePepper(ctx, c, err == nil))
+	return append(findings, diagnoseUser(ctx, db, err == nil), diagnoseEvents(ctx, c, err == nil), diagnoseOwners(ctx, c, err == nil), diagnosePepper(ctx, keys, err == nil))
 }
 
 func diagnoseUser(ctx context.Context, db *redisdb.DB, reached bool) Finding {

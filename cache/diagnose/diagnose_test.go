@@ -11,6 +11,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/internal/redisdb"
 )
@@ -24,7 +25,7 @@ func problems(t *testing.T, o cache.Options) (found []Finding, unchecked int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	for _, f := range Run(t.Context(), c) {
+	for _, f := range Run(t.Context(), c, openKeys(t, c, "")) {
 		switch {
 		case f.Failed():
 			unchecked++
@@ -157,7 +158,12 @@ func TestSavePointsCount(t *testing.T) {
 // findingOf returns what one check has found.
 func findingOf(t *testing.T, c *cache.Cache, check string) Finding {
 	t.Helper()
-	for _, f := range Run(t.Context(), c) {
+	return findingWith(t, c, openKeys(t, c, ""), check)
+}
+
+func findingWith(t *testing.T, c *cache.Cache, keys *apikeys.Keys, check string) Finding {
+	t.Helper()
+	for _, f := range Run(t.Context(), c, keys) {
 		if f.Check == check {
 			return f
 		}
@@ -265,6 +271,16 @@ func openIdle(t *testing.T, url string, change ...func(*cache.Options)) *cache.C
 	return c
 }
 
+// openKeys opens the API keys in the Redis of a cache with a pepper, empty for none.
+func openKeys(t *testing.T, c *cache.Cache, pepper string) *apikeys.Keys {
+	t.Helper()
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
 	t.Helper()
 	for _, o := range c.Apply(t.Context(), executions) {
@@ -294,21 +310,18 @@ func TestOwnersAreFoundMissing(t *testing.T) {
 // TestAWrongPepperIsFound: the API keys in Redis were created with another one.
 func TestAWrongPepperIsFound(t *testing.T) {
 	t.Parallel()
-	url := "redis://" + miniredis.RunT(t).Addr()
-	with := func(pepper string) *cache.Cache {
-		return openIdle(t, url, func(o *cache.Options) { o.KeyPepper = []byte(pepper) })
-	}
-	right, wrong := with("pepper pepper pepper"), with("another pepper of ours")
-	if f := findingOf(t, wrong, "API key pepper"); !f.Unchecked() || f.Failed() {
+	c := openIdle(t, "redis://"+miniredis.RunT(t).Addr())
+	right, wrong := openKeys(t, c, "pepper pepper pepper"), openKeys(t, c, "another pepper of ours")
+	if f := findingWith(t, c, wrong, "API key pepper"); !f.Unchecked() || f.Failed() {
 		t.Errorf("without a key: %+v", f)
 	}
-	if _, _, err := right.CreateKey(t.Context(), cache.Key{Name: "first", Owner: "ada", Scope: cache.ScopeRead}); err != nil {
+	if _, _, err := right.Create(t.Context(), apikeys.Key{Name: "first", Owner: "ada", Scope: apikeys.ScopeRead}); err != nil {
 		t.Fatal(err)
 	}
-	if f := findingOf(t, wrong, "API key pepper"); f.OK() || f.Unchecked() || !strings.Contains(f.Cure, "set API_KEY_PEPPER") {
+	if f := findingWith(t, c, wrong, "API key pepper"); f.OK() || f.Unchecked() || !strings.Contains(f.Cure, "set API_KEY_PEPPER") {
 		t.Errorf("with another one: %+v", f)
 	}
-	if f := findingOf(t, right, "API key pepper"); !f.OK() {
+	if f := findingWith(t, c, right, "API key pepper"); !f.OK() {
 		t.Errorf("the control, with the right one: %+v", f)
 	}
 }

@@ -2,20 +2,25 @@ package diagnose
 
 import (
 	"context"
-	"errors"
 
-	"statuscache/cache"
 	"statuscache/cache/internal/redisdb"
 )
 
+// PepperChecker compares API_KEY_PEPPER with the one with which the API keys in Redis were
+// created. compared is false where there is nothing to compare. If it is true, an error
+// says that they differ; else that they cannot be compared.
+type PepperChecker interface {
+	CheckPepper(ctx context.Context) (compared bool, err error)
+}
+
 // diagnosePepper says whether the API keys in Redis can be found with our pepper.
-func diagnosePepper(ctx context.Context, c *cache.Cache, reached bool) Finding {
+func diagnosePepper(ctx context.Context, keys PepperChecker, reached bool) Finding {
 	const name = "API key pepper"
 	if !reached {
 		return NotChecked(name, "Redis cannot be asked")
 	}
-	switch compared, err := c.CheckPepper(ctx); {
-	case errors.Is(err, cache.ErrPepper):
+	switch compared, err := keys.CheckPepper(ctx); {
+	case compared && err != nil:
 		return unfit(name, err)
 	case err != nil:
 		return NotChecked(name, redisdb.OneLine(err))

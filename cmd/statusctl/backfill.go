@@ -191,5 +191,5 @@ func withStore(cmd *cobra.Command, f func(*cache.Cache, app.Config) error) error
 	if err != nil {
 		return err
 	}
-	return openStore(cmd.Context(), config, f)
+	return openStore(cmd.Context(), config, func(c *cache.Cache) error { return f(c, config) })
 }

@@ -81,13 +81,19 @@ func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 }
 
 func diagnoseRedis(ctx context.Context, config app.Config) []diagnose.Finding {
-	config.APIKeysFile = "" // which is not looked at
-	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
-	if err != nil {
+	wrong := func(err error) []diagnose.Finding {
 		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
 	}
+	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return wrong(err)
+	}
 	defer func() { _ = c.Close() }()
-	return diagnose.Run(ctx, c)
+	keys, err := openKeys(config, c)
+	if err != nil {
+		return wrong(err)
+	}
+	return diagnose.Run(ctx, c, keys)
 }
 
 const issuerLimit = 5 * time.Second // of each question to the issuer

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cmd/internal/app"
 )
 
@@ -30,48 +31,65 @@ func keysCommand() *cobra.Command {
 	return cmd
 }
 
-// withCache runs f on the cache that the settings name.
-func withCache(cmd *cobra.Command, f func(context.Context, *cache.Cache, app.Config) error) error {
+// keyStore is what a command about API keys works on.
+type keyStore struct {
+	*apikeys.Keys
+	cache  *cache.Cache
+	config app.Config
+}
+
+// withKeys runs f on the API keys that the settings name.
+func withKeys(cmd *cobra.Command, f func(context.Context, keyStore) error) error {
 	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), keysLimit)
 	defer cancel()
-	return openStore(ctx, config, func(c *cache.Cache, config app.Config) error { return f(ctx, c, config) })
+	return openStore(ctx, config, func(c *cache.Cache) error {
+		keys, err := openKeys(config, c)
+		if err != nil {
+			return err
+		}
+		return f(ctx, keyStore{keys, c, config})
+	})
+}
+
+// openKeys opens the API keys in Redis. It does not read their file, which need not exist
+// yet.
+func openKeys(config app.Config, c *cache.Cache) (*apikeys.Keys, error) {
+	config.APIKeysFile = ""
+	return app.OpenKeys(config, c, slog.New(slog.DiscardHandler))
 }
 
 // openStore runs f on the store of a configuration.
-func openStore(ctx context.Context, config app.Config, f func(*cache.Cache, app.Config) error) error {
-	file := config.APIKeysFile
-	config.APIKeysFile = "" // keys are managed in Redis; a file that is yet to be written is no error
+func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) error) error {
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}
-	config.APIKeysFile = file
 	checked, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
 	if err := c.DB().Check(checked); err != nil {
 		return errors.Join(app.RedisError(config, err), c.Close())
 	}
-	return errors.Join(f(c, config), c.Close())
+	return errors.Join(f(c), c.Close())
 }
 
 // shownKey is a key as --json prints it.
 type shownKey struct {
-	Key           string      `json:"key,omitempty"` // only when it is made
-	Prefix        string      `json:"prefix"`
-	Name          string      `json:"name"`
-	Owner         string      `json:"owner"`
-	Scope         cache.Scope `json:"scope"`
-	StateMachines []string    `json:"stateMachines,omitempty"`
-	DailyLimit    int64       `json:"dailyLimit,omitempty"`
-	CreatedAt     time.Time   `json:"createdAt"`
-	RevokedAt     time.Time   `json:"revokedAt,omitzero"`
+	Key           string        `json:"key,omitempty"` // only when it is made
+	Prefix        string        `json:"prefix"`
+	Name          string        `json:"name"`
+	Owner         string        `json:"owner"`
+	Scope         apikeys.Scope `json:"scope"`
+	StateMachines []string      `json:"stateMachines,omitempty"`
+	DailyLimit    int64         `json:"dailyLimit,omitempty"`
+	CreatedAt     time.Time     `json:"createdAt"`
+	RevokedAt     time.Time     `json:"revokedAt,omitzero"`
 }
 
-func shown(k cache.Key, secret string) shownKey {
+func shown(k apikeys.Key, secret string) shownKey {
 	return shownKey{secret, k.Prefix, k.Name, k.Owner, k.Scope, k.StateMachines, k.DailyLimit, k.CreatedAt, k.RevokedAt}
 }
 
@@ -83,7 +101,7 @@ func printJSON(w io.Writer, v any) error {
 }
 
 func createCommand() *cobra.Command {
-	var k cache.Key
+	var k apikeys.Key
 	var scope string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -92,12 +110,12 @@ func createCommand() *cobra.Command {
 		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register",
 		Args:    app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			k.Scope = cache.Scope(scope)
+			k.Scope = apikeys.Scope(scope)
 			if err := checkKey(k); err != nil {
 				return err
 			}
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, config app.Config) error {
-				secret, created, err := c.CreateKey(ctx, k)
+			return withKeys(cmd, func(ctx context.Context, keys keyStore) error {
+				secret, created, err := keys.Create(ctx, k)
 				if err != nil {
 					return err
 				}
@@ -106,7 +124,7 @@ func createCommand() *cobra.Command {
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", secret)
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Keep it safe: it is not shown again. Its prefix, "+created.Prefix+", is how to revoke it.")
-				if config.APIKeysFile != "" {
+				if keys.config.APIKeysFile != "" {
 					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "It is not in API_KEYS_FILE yet: run statusctl keys export.")
 				}
 				return err
@@ -116,7 +134,7 @@ func createCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&k.Owner, "owner", "", "whose executions it may read")
 	f.StringVar(&k.Name, "name", "", "what it is for, for people")
-	f.StringVar(&scope, "scope", string(cache.ScopeRead), "read: the owner's executions; read:all: everybody's; register: POST /v1/executions only")
+	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: everybody's; register: POST /v1/executions only")
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -124,7 +142,7 @@ func createCommand() *cobra.Command {
 }
 
 // checkKey reports every mistake at once.
-func checkKey(k cache.Key) error {
+func checkKey(k apikeys.Key) error {
 	var errs []error
 	for _, field := range []struct{ flag, value string }{{"--owner", k.Owner}, {"--name", k.Name}} {
 		if field.value == "" {
@@ -133,10 +151,10 @@ func checkKey(k cache.Key) error {
 			errs = append(errs, fmt.Errorf("%s: must be at most %d bytes without control characters", field.flag, cache.MaxOwnerLength))
 		}
 	}
-	if !slices.Contains([]cache.Scope{cache.ScopeRead, cache.ScopeReadAll, cache.ScopeRegister}, k.Scope) {
+	if !slices.Contains([]apikeys.Scope{apikeys.ScopeRead, apikeys.ScopeReadAll, apikeys.ScopeRegister}, k.Scope) {
 		errs = append(errs, fmt.Errorf("--scope: %q is none of read, read:all, register", k.Scope))
 	}
-	if len(k.StateMachines) > 0 && k.Scope != cache.ScopeRegister {
+	if len(k.StateMachines) > 0 && k.Scope != apikeys.ScopeRegister {
 		errs = append(errs, errors.New("--state-machine: only for --scope register"))
 	}
 	if err := app.CheckStateMachines(k.StateMachines); err != nil {
@@ -153,8 +171,8 @@ func listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List API keys, revoked ones too", Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) error {
-				keys, err := c.ListKeys(ctx)
+			return withKeys(cmd, func(ctx context.Context, store keyStore) error {
+				keys, err := store.List(ctx)
 				if err != nil {
 					return err
 				}
@@ -173,7 +191,7 @@ func listCommand() *cobra.Command {
 	return cmd
 }
 
-func printTable(w io.Writer, keys []cache.Key) error {
+func printTable(w io.Writer, keys []apikeys.Key) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "PREFIX\tNAME\tOWNER\tSCOPE\tDAILY LIMIT\tCREATED\tREVOKED")
 	for _, k := range keys {
@@ -201,15 +219,15 @@ func revokeCommand() *cobra.Command {
 			}
 			// The file first: it is what counts while Redis cannot be asked.
 			filed, fileErr := revokeInFile(config.APIKeysFile, args[0])
-			var k cache.Key
-			err = withCache(cmd, func(ctx context.Context, c *cache.Cache, _ app.Config) (err error) {
-				if k, err = c.RevokeKey(ctx, args[0], filed...); err == nil && fileErr == nil {
-					fileErr = refreshFile(ctx, c, config.APIKeysFile)
+			var k apikeys.Key
+			err = withKeys(cmd, func(ctx context.Context, keys keyStore) (err error) {
+				if k, err = keys.Revoke(ctx, args[0], filed...); err == nil && fileErr == nil {
+					fileErr = refreshFile(ctx, keys.Keys, config.APIKeysFile)
 				}
 				return err
 			})
 			switch {
-			case errors.Is(err, cache.ErrKeyNotFound):
+			case errors.Is(err, apikeys.ErrNotFound):
 				return errors.Join(fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0]), fileErr)
 			case err != nil && len(filed) > 0:
 				return errors.Join(fmt.Errorf("revoked in API_KEYS_FILE, but not in Redis; run it again: %w", err), fileErr)

@@ -20,7 +20,7 @@ const lossLimit = 5 * time.Second
 func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
-	return openStore(ctx, config, func(c *cache.Cache, _ app.Config) error {
+	return openStore(ctx, config, func(c *cache.Cache) error {
 		loss, err := c.DismissLoss(ctx)
 		switch {
 		case err != nil:
@@ -39,7 +39,6 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	const check = "lost records"
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
-	config.APIKeysFile = "" // which is not looked at
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return diagnose.NotChecked(check, "Redis is not open")
@@ -63,7 +62,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
-	err := openStore(ctx, config, func(c *cache.Cache, _ app.Config) error { return c.Backfilled(ctx, from, to) })
+	err := openStore(ctx, config, func(c *cache.Cache) error { return c.Backfilled(ctx, from, to) })
 	if err != nil {
 		_, _ = fmt.Fprintf(out, "cannot note it in Redis (%v); if it has lost records, statusctl doctor --dismiss-loss says that they are back\n", err)
 	}

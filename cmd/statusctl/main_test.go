@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
 	"statuscache/cmd/internal/apptest"
@@ -59,12 +60,12 @@ func TestKeys(t *testing.T) {
 	}
 	secret, _ := made["key"].(string)
 	prefix, _ := made["prefix"].(string)
-	if !cache.IsAPIKey(secret) || prefix != secret[:17] || made["name"] != "CI" || made["owner"] != "ada" || made["scope"] != "read" || made["createdAt"] == "" {
+	if !apikeys.WellFormed(secret) || prefix != secret[:17] || made["name"] != "CI" || made["owner"] != "ada" || made["scope"] != "read" || made["createdAt"] == "" {
 		t.Errorf("created: %s", text)
 	}
 	plain := ctl(t, env, 0, "keys", "create", "--owner", "gen", "--name", "generate", "--scope", "register",
 		"--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:A", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:B")
-	if first, _, _ := strings.Cut(plain, "\n"); !cache.IsAPIKey(first) {
+	if first, _, _ := strings.Cut(plain, "\n"); !apikeys.WellFormed(first) {
 		t.Errorf("the key does not stand on a line of its own: %s", plain)
 	}
 	var listed []map[string]any
@@ -82,7 +83,7 @@ func TestKeys(t *testing.T) {
 	if out := ctl(t, env, 0, "keys", "revoke", prefix); !strings.Contains(out, "revoked "+prefix) {
 		t.Errorf("revoke: %s", out)
 	}
-	keys, err := cache.ReadKeysFile(file)
+	keys, err := apikeys.ReadFile(file)
 	if err != nil || !keys[0].Revoked() || keys[1].Revoked() {
 		t.Errorf("the file after the revocation: %+v, %v", keys, err)
 	}
@@ -154,9 +155,13 @@ func TestWrongArgumentsAreSaidPlainly(t *testing.T) {
 func service(t *testing.T) (c *cache.Cache, env []string) {
 	t.Helper()
 	c, err := cache.Open(cache.Options{
-		URL: storeURL(t), Prefix: "sc", Retention: 360 * time.Hour, KeyPepper: []byte(pepper), Log: slog.New(slog.DiscardHandler),
+		URL: storeURL(t), Prefix: "sc", Retention: 360 * time.Hour, Log: slog.New(slog.DiscardHandler),
 		ReadLimit: time.Minute, WriteLimit: time.Minute,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,17 +171,18 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := changes.Open(c)
-	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: c, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
 	running.Go(func() { _ = hub.Run(ctx) })
+	running.Go(func() { _ = keys.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 		_ = c.Close()
 	})
-	secret, _, err := c.CreateKey(t.Context(), cache.Key{Owner: "ada", Name: "test", Scope: cache.ScopeRead})
+	secret, _, err := keys.Create(t.Context(), apikeys.Key{Owner: "ada", Name: "test", Scope: apikeys.ScopeRead})
 	if err != nil {
 		t.Fatal(err)
 	}

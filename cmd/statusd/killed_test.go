@@ -96,7 +96,8 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 			apptest.Start(t, program, env)
 			cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
 
-			c, lost := openCache(t, redis), 0
+			c, _ := openCache(t, redis)
+			lost := 0
 			for n := range executions {
 				r, err := c.Get(t.Context(), arnOf(t, n))
 				if err != nil && !errors.Is(err, cache.ErrNotFound) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest"
@@ -151,6 +153,7 @@ type daemon struct {
 	*apptest.Process
 	redis *cachetest.Server
 	cache *cache.Cache
+	keys  *apikeys.Keys
 	api   string
 	admin string
 	key   string // of an operator
@@ -180,9 +183,9 @@ func startDaemonBy(t *testing.T, start func(env []string) *apptest.Process, redi
 	d.api = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
 	d.admin = "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))
 	d.Process = start(append(environment(redis, queue), append([]string{"LISTEN_ADDR=" + d.api, "ADMIN_ADDR=" + d.admin}, more...)...))
-	d.cache = openCache(t, redis)
+	d.cache, d.keys = openCache(t, redis)
 	var err error
-	if d.key, _, err = d.cache.CreateKey(t.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll}); err != nil {
+	if d.key, _, err = d.keys.Create(t.Context(), apikeys.Key{Owner: "ops", Name: "test", Scope: apikeys.ScopeReadAll}); err != nil {
 		t.Fatal(err)
 	}
 	cachetest.Eventually(t, "statusd is ready", func() bool {
@@ -200,16 +203,20 @@ func environment(redis *cachetest.Server, queue string) []string {
 	}
 }
 
-func openCache(t *testing.T, redis *cachetest.Server) *cache.Cache {
+func openCache(t *testing.T, redis *cachetest.Server) (*cache.Cache, *apikeys.Keys) {
 	t.Helper()
 	c, err := cache.Open(cache.Options{
-		URL: redis.URL(), Prefix: "sc", Retention: 360 * time.Hour, KeyPepper: []byte(pepper), ReadLimit: time.Minute, WriteLimit: time.Minute,
+		URL: redis.URL(), Prefix: "sc", Retention: 360 * time.Hour, ReadLimit: time.Minute, WriteLimit: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return c
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, keys
 }
 
 // get asks as a client does that tries again when it is told to: Redis may be late on
@@ -304,7 +311,7 @@ func TestEveryFixture(t *testing.T) {
 	for _, body := range bodies {
 		send(t, client, queue, body)
 	}
-	tenant, _, err := d.cache.CreateKey(t.Context(), cache.Key{Owner: "tnt_7f3a", Name: "tenant", Scope: cache.ScopeRead})
+	tenant, _, err := d.keys.Create(t.Context(), apikeys.Key{Owner: "tnt_7f3a", Name: "tenant", Scope: apikeys.ScopeRead})
 	if err != nil {
 		t.Fatal(err)
 	}

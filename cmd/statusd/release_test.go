@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/ingest/sqstest"
 )
@@ -36,7 +37,7 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 	queue := sqstest.NewQueue(t, client, nil)
 	older := startDaemonOf(t, buildRelease(t, previousRelease), redis, queue, "OWNER_PATH=")
 	newer := startDaemon(t, redis, queue, "OWNER_PATH=")
-	register, _, err := newer.cache.CreateKey(t.Context(), cache.Key{Owner: "generate", Name: "test", Scope: cache.ScopeRegister})
+	register, _, err := newer.keys.Create(t.Context(), apikeys.Key{Owner: "generate", Name: "test", Scope: apikeys.ScopeRegister})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/ingest"
 	"statuscache/ingest/awstest"
@@ -274,7 +275,7 @@ func TestRedisIsEmptied(t *testing.T) {
 
 func (w *world) newKey(d *daemon) string {
 	w.Helper()
-	key, _, err := d.cache.CreateKey(w.Context(), cache.Key{Owner: "ops", Name: "test", Scope: cache.ScopeReadAll})
+	key, _, err := d.keys.Create(w.Context(), apikeys.Key{Owner: "ops", Name: "test", Scope: apikeys.ScopeReadAll})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/ingest/operate"
 )
 
@@ -19,16 +20,16 @@ type banner struct {
 	redis, aws  string
 	made        operate.Provisioned
 	keysFile    string
-	keys        keys
+	keys        demoKeys
 	executedARN string
 }
 
-// keys are the API keys that people try things with.
-type keys struct{ reader, operator, registrar string }
+// demoKeys are the API keys that people try things with.
+type demoKeys struct{ reader, operator, registrar string }
 
 // demo makes API keys, says how to begin, and keeps a few executions going.
-func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool) error {
-	made, revoke, err := makeKeys(ctx, c, b.keysFile)
+func demo(ctx context.Context, c *cache.Cache, keys *apikeys.Keys, p *pipeline, b banner, busy bool) error {
+	made, revoke, err := makeKeys(ctx, keys, b.keysFile)
 	defer revoke()
 	if err != nil {
 		return err
@@ -53,31 +54,31 @@ func demo(ctx context.Context, c *cache.Cache, p *pipeline, b banner, busy bool)
 
 // makeKeys makes a key of each scope and writes them to a file, so that they survive
 // an emptied Redis. A Redis that stays must not keep them: revoke does away with them.
-func makeKeys(ctx context.Context, c *cache.Cache, file string) (made keys, revoke func(), err error) {
-	var stored []cache.Key
+func makeKeys(ctx context.Context, keys *apikeys.Keys, file string) (made demoKeys, revoke func(), err error) {
+	var stored []apikeys.Key
 	revoke = func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		for _, key := range stored {
-			_, _ = c.RevokeKey(ending, key.Prefix)
+			_, _ = keys.Revoke(ending, key.Prefix)
 		}
 	}
 	for _, each := range []struct {
 		secret *string
-		key    cache.Key
+		key    apikeys.Key
 	}{
-		{&made.reader, cache.Key{Name: "statusdev", Owner: demoOwner, Scope: cache.ScopeRead}},
-		{&made.operator, cache.Key{Name: "statusdev operator", Owner: "operator", Scope: cache.ScopeReadAll}},
-		{&made.registrar, cache.Key{Name: "statusdev register", Owner: "generate", Scope: cache.ScopeRegister}},
+		{&made.reader, apikeys.Key{Name: "statusdev", Owner: demoOwner, Scope: apikeys.ScopeRead}},
+		{&made.operator, apikeys.Key{Name: "statusdev operator", Owner: "operator", Scope: apikeys.ScopeReadAll}},
+		{&made.registrar, apikeys.Key{Name: "statusdev register", Owner: "generate", Scope: apikeys.ScopeRegister}},
 	} {
-		secret, key, err := c.CreateKey(ctx, each.key)
+		secret, key, err := keys.Create(ctx, each.key)
 		if err != nil {
 			return made, revoke, err
 		}
 		*each.secret = secret
 		stored = append(stored, key)
 	}
-	return made, revoke, cache.WriteKeysFile(file, stored)
+	return made, revoke, apikeys.WriteFile(file, stored)
 }
 
 func (b banner) print() {

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
@@ -95,12 +96,16 @@ func (l *laptop) checkSettings(t *testing.T, printed string) {
 	for _, found := range setting.FindAllStringSubmatch(printed, -1) {
 		settings[found[1]] = found[2]
 	}
-	c, err := cache.Open(cache.Options{URL: settings["REDIS_URL"], Prefix: "sc", KeyPepper: []byte(settings["API_KEY_PEPPER"]), Log: slog.New(slog.DiscardHandler), WriteLimit: time.Minute})
+	c, err := cache.Open(cache.Options{URL: settings["REDIS_URL"], Prefix: "sc", Log: slog.New(slog.DiscardHandler), WriteLimit: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	secret, _, err := c.CreateKey(t.Context(), cache.Key{Owner: "ada", Name: "mine", Scope: cache.ScopeRead})
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(settings["API_KEY_PEPPER"]), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _, err := keys.Create(t.Context(), apikeys.Key{Owner: "ada", Name: "mine", Scope: apikeys.ScopeRead})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +264,13 @@ func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
+	config.APIKeysFile = "" // what Redis holds is checked
+	keys, err := app.OpenKeys(config, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	setUp := operate.SetUp{EventPath: operate.EventPath{QueueURL: config.SQSQueueURL, EventBus: config.EventBus}, StateMachines: config.StateMachines}
-	findings := append(operator.Diagnose(t.Context(), setUp), diagnose.Run(t.Context(), c)...)
+	findings := append(operator.Diagnose(t.Context(), setUp), diagnose.Run(t.Context(), c, keys)...)
 	if len(findings) < 20 {
 		t.Errorf("only %d findings", len(findings))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cmd/internal/app"
 	"statuscache/httpapi"
 	"statuscache/ingest/localaws"
@@ -74,7 +75,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	keysFile := filepath.Join(dir, "keys.json")
-	if err := cache.WriteKeysFile(keysFile, nil); err != nil {
+	if err := apikeys.WriteFile(keysFile, nil); err != nil {
 		return err
 	}
 	config, err := settings(o, made, keysFile)
@@ -85,8 +86,8 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		Version: version, Log: stderr, Public: public, Admin: admin,
 		AWS:   func(context.Context) (aws.Config, error) { return local.config(), nil },
 		Posts: func(c *cache.Cache) []httpapi.Post { return []httpapi.Post{p.generate(c)} },
-		Background: func(ctx context.Context, c *cache.Cache) error {
-			return demo(ctx, c, p, banner{
+		Background: func(ctx context.Context, c *cache.Cache, keys *apikeys.Keys) error {
+			return demo(ctx, c, keys, p, banner{
 				out: stdout, api: "http://" + public.Addr().String(), admin: "http://" + admin.Addr().String(),
 				redis: o.redisURL, aws: local.url, made: made, keysFile: keysFile,
 			}, !o.quiet)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
 	"statuscache/httpapi"
 	"statuscache/ingest"
@@ -38,7 +39,7 @@ type Program struct {
 	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
 	Posts         func(*cache.Cache) []httpapi.Post
 	// Background runs beside the service until its context ends; nil: nothing.
-	Background func(context.Context, *cache.Cache) error
+	Background func(context.Context, *cache.Cache, *apikeys.Keys) error
 }
 
 // Limits of starting and stopping.
@@ -88,6 +89,7 @@ type service struct {
 
 	cache    *cache.Cache
 	changes  *changes.Hub
+	keys     *apikeys.Keys
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
@@ -105,6 +107,9 @@ func (s *service) open(ctx context.Context) error {
 		return err
 	}
 	s.changes = changes.Open(s.cache)
+	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
+		return err
+	}
 	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
@@ -115,14 +120,25 @@ func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cach
 }
 
 func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, nearBytes int64) (*cache.Cache, error) {
-	var pepper []byte
-	if c.APIKeyPepper != "" {
-		pepper = []byte(c.APIKeyPepper)
-	}
 	return cache.Open(cache.Options{
 		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
-		KeyPepper: pepper, KeysFile: c.APIKeysFile, NearBytes: nearBytes, Log: log, Metrics: metrics,
+		NearBytes: nearBytes, Log: log, Metrics: metrics,
 	})
+}
+
+// OpenKeys opens the API keys that the settings name, in the Redis of a cache that does not
+// run yet.
+func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error) {
+	keys, err := apikeys.Open(on.DB(), apikeys.Options{Pepper: []byte(c.APIKeyPepper), File: c.APIKeysFile, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	on.OnLoss(keys.Reassert)
+	on.WatchSetting(cache.Setting{
+		Name: "API_KEY_PEPPER", Check: keys.WrongPepper,
+		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
+	})
+	return keys, nil
 }
 
 func (s *service) openAPI() error {
@@ -136,7 +152,7 @@ func (s *service) openAPI() error {
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
-		o.Keys = s.cache
+		o.Keys = s.keys
 	}
 	o.JWT = c.JWT()
 	if s.program.Posts != nil {
@@ -262,7 +278,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 func (s *service) stages() []stage {
 	all := []stage{{"the balancer", s.drain}}
 	if s.program.Background != nil {
-		all = append(all, stage{"the background", func(ctx context.Context) error { return s.program.Background(ctx, s.cache) }})
+		all = append(all, stage{"the background", func(ctx context.Context) error { return s.program.Background(ctx, s.cache, s.keys) }})
 	}
 	if s.consumer != nil {
 		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"the audit", s.auditor.Run})
@@ -273,6 +289,7 @@ func (s *service) stages() []stage {
 		stage{"garbage collection", tuneGC},
 		stage{"the census", s.census.run},
 		stage{"changes", s.changes.Run},
+		stage{"API keys", s.keys.Run},
 		stage{"the cache", s.cache.Run},
 	)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/apikeys"
 )
 
 const pepper = "a pepper for the bench"
@@ -26,7 +27,7 @@ func recordARN(i int) string { return fmt.Sprintf("%s%s%0*d", arnPrefix, recordN
 func openCache(p *peer) (*cache.Cache, error) {
 	return cache.Open(cache.Options{
 		URL: "redis://" + p.addr, Prefix: benchPrefix, Retention: retention,
-		KeyPepper: []byte(pepper), Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -37,7 +38,11 @@ func createKey(ctx context.Context, p *peer) (secret string, err error) {
 		return "", err
 	}
 	defer func() { _ = c.Close() }()
-	secret, _, err = c.CreateKey(ctx, cache.Key{Name: "bench", Owner: benchOwner, Scope: cache.ScopeRead})
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	secret, _, err = keys.Create(ctx, apikeys.Key{Name: "bench", Owner: benchOwner, Scope: apikeys.ScopeRead})
 	return secret, err
 }
 

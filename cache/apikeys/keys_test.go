@@ -1,6 +1,7 @@
-package cache
+package apikeys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,29 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/uptime"
 )
 
-func createKey(t *testing.T, c *Cache, k Key) (secret string, created Key) {
-	t.Helper()
-	secret, created, err := c.CreateKey(t.Context(), k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secret, created
-}
-
-// refused reports whether a key is known to be no good, which an error of Redis
-// does not say.
-func refused(t *testing.T, c *Cache, secret string) bool {
-	t.Helper()
-	_, err := c.FindKey(t.Context(), secret)
-	if err != nil && !errors.Is(err, ErrKeyNotFound) {
-		t.Errorf("find key: %v", err)
-	}
-	return err != nil
-}
-
-func TestIsAPIKey(t *testing.T) {
+func TestWellFormed(t *testing.T) {
 	t.Parallel()
 	const digits = "0123456789abcdef0123456789abcdef"
 	for text, want := range map[string]bool{
@@ -44,24 +26,27 @@ func TestIsAPIKey(t *testing.T) {
 		keyPrefix + digits[1:] + "g": false, keyPrefix + digits[1:] + "/": false, " " + keyPrefix + digits: false,
 		keyPrefix + digits[1:] + "\x00": false, keyPrefix + digits[2:] + "é": false,
 	} {
-		if got := IsAPIKey(text); got != want {
+		if got := WellFormed(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
 }
 
+// maxAge is how old what a process knows may be, if the change feed is lost without an error.
+const maxAge = 3 * time.Second
+
 func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
 	t.Parallel()
-	c := openTest(t, cachetest.Redis(t).URL())
+	ks := openTest(t, cachetest.Redis(t).URL())
 	said := Key{Name: "pipeline", Owner: "ada", Scope: ScopeRegister, StateMachines: []string{"m"}, DailyLimit: 7}
-	secret, created := createKey(t, c, said)
-	other, _ := createKey(t, c, Key{Name: "other", Owner: "eve", Scope: ScopeRead})
-	if !IsAPIKey(secret) || !strings.HasPrefix(secret, created.Prefix) || secret == other || created.CreatedAt.IsZero() {
+	secret, created := createKey(t, ks, said)
+	other, _ := createKey(t, ks, Key{Name: "other", Owner: "eve", Scope: ScopeRead})
+	if !WellFormed(secret) || !strings.HasPrefix(secret, created.Prefix) || secret == other || created.CreatedAt.IsZero() {
 		t.Errorf("%+v of a key of %d characters", created, len(secret))
 	}
 	said.Hash, said.Prefix, said.CreatedAt = created.Hash, created.Prefix, created.CreatedAt
 	for range 2 { // from Redis, then from near
-		found, err := c.FindKey(t.Context(), secret)
+		found, err := ks.Find(t.Context(), secret)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,26 +54,26 @@ func TestKeysAreCreatedFoundListedAndRevoked(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if _, err := c.RevokeKey(t.Context(), keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrKeyNotFound) {
+	if _, err := ks.Revoke(t.Context(), keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("revoking an unknown key: %v", err)
 	}
-	revoked, err := c.RevokeKey(t.Context(), created.Prefix)
+	revoked, err := ks.Revoke(t.Context(), created.Prefix)
 	if err != nil || !revoked.Revoked() {
 		t.Fatalf("revoke: %+v, %v", revoked, err)
 	}
-	again, err := c.RevokeKey(t.Context(), created.Prefix)
+	again, err := ks.Revoke(t.Context(), created.Prefix)
 	if err != nil || !again.RevokedAt.Equal(revoked.RevokedAt) {
 		t.Errorf("revoking again: %+v, %v", again, err)
 	}
-	cachetest.Eventually(t, "the revoked key is refused", func() bool { return refused(t, c, secret) })
-	if refused(t, c, other) {
+	cachetest.Eventually(t, "the revoked key is refused", func() bool { return refused(t, ks, secret) })
+	if refused(t, ks, other) {
 		t.Error("the other key is refused too")
 	}
-	listed, err := c.ListKeys(t.Context())
+	listed, err := ks.List(t.Context())
 	if err != nil || len(listed) != 2 {
 		t.Fatalf("listed %v, %v", listed, err)
 	}
-	stored, err := c.db.Readers.HGetAll(t.Context(), c.db.Names.APIKeys).Result()
+	stored, err := ks.db.Readers.HGetAll(t.Context(), ks.db.Names.APIKeys).Result()
 	if text := fmt.Sprint(stored); err != nil || !strings.Contains(text, created.Hash) || strings.Contains(text, secret[keyNameLength:]) {
 		t.Errorf("Redis holds %s, %v", text, err)
 	}
@@ -119,13 +104,13 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 				runTest(t, there)
 				secret, created := createKey(t, here, Key{Owner: "ada", Scope: ScopeRead})
 				cachetest.Eventually(t, "the key is near", func() bool {
-					e, ok := there.keys.near.Get(there.keys.hash(secret))
+					e, ok := there.near.Get(there.hash(secret))
 					return !refused(t, there, secret) && ok && e.key != nil
 				})
 				if test.hole {
 					n.Begin(cachetest.BlackHole)
 				}
-				if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
+				if _, err := here.Revoke(t.Context(), created.Prefix); err != nil {
 					t.Fatal(err)
 				}
 				if !refused(t, here, secret) {
@@ -158,11 +143,11 @@ func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
 		h := n.Hold(cachetest.ReadsOf(there.db.Names.APIKeys))
 		read := make(chan error)
 		go func() {
-			_, err := there.FindKey(t.Context(), secret)
+			_, err := there.Find(t.Context(), secret)
 			read <- err
 		}()
 		<-h.Reached
-		if _, err := here.RevokeKey(t.Context(), created.Prefix); err != nil {
+		if _, err := here.Revoke(t.Context(), created.Prefix); err != nil {
 			t.Fatal(err)
 		}
 		<-heard
@@ -181,14 +166,14 @@ func TestKeysMoveToAnotherRedis(t *testing.T) {
 	from, to := openIdle(t, cachetest.Redis(t).URL()), openIdle(t, cachetest.Redis(t).URL())
 	good, _ := createKey(t, from, Key{Name: "good", Owner: "ada", Scope: ScopeRead})
 	bad, revoked := createKey(t, from, Key{Name: "bad", Owner: "ada", Scope: ScopeRead})
-	before, err := from.ListKeys(t.Context())
+	before, err := from.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := from.RevokeKey(t.Context(), revoked.Prefix); err != nil {
+	if _, err := from.Revoke(t.Context(), revoked.Prefix); err != nil {
 		t.Fatal(err)
 	}
-	after, err := from.ListKeys(t.Context())
+	after, err := from.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,22 +181,22 @@ func TestKeysMoveToAnotherRedis(t *testing.T) {
 	// The older list comes second: it must not make the revoked key good again.
 	for _, keys := range [][]Key{after, before} {
 		writeKeys(t, path, keys...)
-		read, err := ReadKeysFile(path)
+		read, err := ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := to.ImportKeys(t.Context(), read); n != 2 || err != nil {
+		if n, err := to.Import(t.Context(), read); n != 2 || err != nil {
 			t.Fatalf("imported %d, %v", n, err)
 		}
 		if refused(t, to, good) || !refused(t, to, bad) {
 			t.Errorf("good refused %v, revoked refused %v", refused(t, to, good), refused(t, to, bad))
 		}
 	}
-	moved, err := to.ListKeys(t.Context())
+	moved, err := to.List(t.Context())
 	if diff := cmp.Diff(after, moved); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
-	if n, err := to.ImportKeys(t.Context(), nil); n != 0 || err != nil {
+	if n, err := to.Import(t.Context(), nil); n != 0 || err != nil {
 		t.Errorf("nothing imported: %d, %v", n, err)
 	}
 }
@@ -223,10 +208,10 @@ func TestKeysOfTheFileSurviveRedis(t *testing.T) {
 	maker := openIdle(t, s.URL())
 	filed, _ := createKey(t, maker, Key{Name: "filed", Owner: "ada", Scope: ScopeRead})
 	ended, revoked := createKey(t, maker, Key{Name: "ended", Owner: "ada", Scope: ScopeRead})
-	if _, err := maker.RevokeKey(t.Context(), revoked.Prefix); err != nil {
+	if _, err := maker.Revoke(t.Context(), revoked.Prefix); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := maker.ListKeys(t.Context())
+	keys, err := maker.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,12 +219,12 @@ func TestKeysOfTheFileSurviveRedis(t *testing.T) {
 	writeKeys(t, path, keys...)
 	unfiled, _ := createKey(t, maker, Key{Name: "unfiled", Owner: "ada", Scope: ScopeRead})
 
-	c := openTest(t, s.URL(), func(o *Options) { o.KeysFile = path })
+	ks := openTest(t, s.URL(), withFile(path))
 	expect := func(when string, want map[string]bool) {
 		t.Helper()
-		c.keys.forget()
+		ks.forget()
 		for secret, good := range want {
-			if refused(t, c, secret) == good {
+			if refused(t, ks, secret) == good {
 				t.Errorf("%s: key %s: good %v", when, secret[:keyNameLength], !good)
 			}
 		}
@@ -251,11 +236,11 @@ func TestKeysOfTheFileSurviveRedis(t *testing.T) {
 	again, created := createKey(t, maker, Key{Name: "again", Owner: "ada", Scope: ScopeRead})
 	writeKeys(t, path, append(keys, created)...)
 	s.Do("FLUSHALL")
-	cachetest.Eventually(t, "the file is read again", func() bool { return !refused(t, c, again) })
+	cachetest.Eventually(t, "the file is read again", func() bool { return !refused(t, ks, again) })
 
 	s.Kill()
 	expect("without Redis", map[string]bool{filed: true, ended: false, again: true})
-	if _, err := c.FindKey(t.Context(), unfiled); err == nil || errors.Is(err, ErrKeyNotFound) {
+	if _, err := ks.Find(t.Context(), unfiled); err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("without Redis, a key that the file does not know: %v", err)
 	}
 }
@@ -268,15 +253,15 @@ func TestRedisRevokesKeysOfTheFile(t *testing.T) {
 	secret, created := createKey(t, maker, Key{Owner: "ada", Scope: ScopeRead})
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeKeys(t, path, created)
-	c := openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path })
-	if refused(t, c, secret) {
+	ks := openIdle(t, s.URL(), withFile(path))
+	if refused(t, ks, secret) {
 		t.Error("refused before it is revoked")
 	}
-	if _, err := maker.RevokeKey(t.Context(), created.Prefix); err != nil {
+	if _, err := maker.Revoke(t.Context(), created.Prefix); err != nil {
 		t.Fatal(err)
 	}
-	c.keys.forget()
-	if !refused(t, c, secret) {
+	ks.forget()
+	if !refused(t, ks, secret) {
 		t.Error("revoked in Redis, but the file makes it good")
 	}
 }
@@ -284,14 +269,14 @@ func TestRedisRevokesKeysOfTheFile(t *testing.T) {
 func TestKeysNeedTheirPepper(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openIdle(t, s.URL())
-	other := openIdle(t, s.URL(), func(o *Options) { o.KeyPepper = []byte("another pepper") })
-	none := openIdle(t, s.URL(), func(o *Options) { o.KeyPepper = nil })
-	secret, _ := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	if refused(t, c, secret) || !refused(t, other, secret) || !refused(t, none, secret) {
+	ks := openIdle(t, s.URL())
+	other := openIdle(t, s.URL(), func(s *setUp) { s.Pepper = []byte("another pepper") })
+	none := openIdle(t, s.URL(), func(s *setUp) { s.Pepper = nil })
+	secret, _ := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
+	if refused(t, ks, secret) || !refused(t, other, secret) || !refused(t, none, secret) {
 		t.Error("a key is good with its pepper and with no other")
 	}
-	if _, _, err := none.CreateKey(t.Context(), Key{Owner: "ada"}); err == nil {
+	if _, _, err := none.Create(t.Context(), Key{Owner: "ada"}); err == nil {
 		t.Error("a key was created without a pepper")
 	}
 }
@@ -301,11 +286,11 @@ func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		var n cachetest.Network
-		maker, c := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
+		maker, ks := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
 		secret, _ := createKey(t, maker, Key{Owner: "ada", Name: "crowd", Scope: ScopeRead})
-		h := n.Hold(cachetest.ReadsOf(c.db.Names.APIKeys))
+		h := n.Hold(cachetest.ReadsOf(ks.db.Names.APIKeys))
 		find := func() {
-			if _, err := c.FindKey(t.Context(), secret); err != nil {
+			if _, err := ks.Find(t.Context(), secret); err != nil {
 				t.Error(err)
 			}
 		}
@@ -327,4 +312,56 @@ func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 			t.Errorf("%d reads where 4 are needed: the count cannot be trusted", n)
 		}
 	})
+}
+
+// TestRevokedKeyStaysRevoked: a file that still calls a key good must not revive
+// one that Redis has called revoked, whether a caller hangs up while it is looked for and
+// however long Redis takes.
+func TestRevokedKeyStaysRevoked(t *testing.T) {
+	t.Parallel()
+	r := cachetest.Redis(t)
+	admin := openIdle(t, r.URL())
+	secret, k, err := admin.Create(t.Context(), Key{Name: "x", Owner: "ada", Scope: ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := WriteFile(file, []Key{k}); err != nil {
+		t.Fatal(err)
+	}
+	ks := openTest(t, r.URL(), withFile(file))
+	find := func(ctx context.Context) error {
+		ks.near.Clear() // as if its life were over
+		_, err := ks.Find(ctx, secret)
+		return err
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := find(gone); err != nil {
+		t.Errorf("the control, a good key of a caller who hung up: %v", err)
+	}
+	if _, err := admin.Revoke(t.Context(), k.Prefix); err != nil {
+		t.Fatal(err)
+	}
+	if err := find(gone); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a caller who hung up: %v", err)
+	}
+	r.Freeze()
+	defer r.Thaw()
+	if err := find(t.Context()); !errors.Is(err, ErrNotFound) {
+		t.Errorf("while Redis is frozen: %v", err)
+	}
+}
+
+// TestFiledKeyIsAskedForAgainSoon: the file decides for as long as Redis cannot
+// be asked, and not for longer.
+func TestFiledKeyIsAskedForAgainSoon(t *testing.T) {
+	t.Parallel()
+	ks := openTest(t, cachetest.Redis(t).URL())
+	for filed, fresh := range map[bool]bool{true: false, false: true} {
+		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnheard) - 1, filed: filed}
+		if ks.fresh(e) != fresh {
+			t.Errorf("filed %v: fresh %v", filed, !fresh)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package cache
+package apikeys
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 func quotaKey(limit int64) *Key { return &Key{Hash: "ab12", DailyLimit: limit} }
 
 // spendAll spends until the limit is reached and returns how often it could.
-func spendAll(t *testing.T, c *Cache, k *Key) (spent int64) {
+func spendAll(t *testing.T, ks *Keys, k *Key) (spent int64) {
 	t.Helper()
 	for {
-		reset, err := c.SpendQuota(t.Context(), k)
+		reset, err := ks.SpendQuota(t.Context(), k)
 		switch {
 		case err == nil:
 			spent++
@@ -43,9 +43,9 @@ func clearOfMidnight(t *testing.T) {
 }
 
 // spentInRedis returns what Redis has leased out today.
-func spentInRedis(t *testing.T, c *Cache, k *Key) int64 {
+func spentInRedis(t *testing.T, ks *Keys, k *Key) int64 {
 	t.Helper()
-	text, err := c.db.Readers.HGet(t.Context(), c.db.Names.Quota(k.Hash), "spent").Result()
+	text, err := ks.db.Readers.HGet(t.Context(), ks.db.Names.Quota(k.Hash), "spent").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,23 +63,23 @@ func TestQuotaEndsAtTheLimit(t *testing.T) {
 
 func quotaEndsAtTheLimit(t *testing.T, b *cachetest.Bubble) {
 	var n cachetest.Network
-	c := openBubble(t, b, &n)
+	ks := openBubble(t, b, &n)
 	for _, limit := range []int64{1, 2, 31, 100, 1000} {
 		k := &Key{Hash: "limit" + strconv.FormatInt(limit, 10), DailyLimit: limit}
-		if spent := spendAll(t, c, k); spent != limit {
+		if spent := spendAll(t, ks, k); spent != limit {
 			t.Errorf("limit %d: spent %d", limit, spent)
 		}
-		c.RefundQuota(k, time.Now())
-		if spent := spendAll(t, c, k); spent != 1 {
+		ks.RefundQuota(k, time.Now())
+		if spent := spendAll(t, ks, k); spent != 1 {
 			t.Errorf("limit %d: after one was given back, spent %d", limit, spent)
 		}
 	}
-	n.Begin(cachetest.Silent) // whoever asks Redis fails
+	n.Begin(cachetest.Silent) // every call to Redis fails
 	for range 1000 {
-		if _, err := c.SpendQuota(t.Context(), quotaKey(0)); err != nil {
+		if _, err := ks.SpendQuota(t.Context(), quotaKey(0)); err != nil {
 			t.Fatalf("a key without a limit: %v", err)
 		}
-		c.RefundQuota(quotaKey(0), time.Now())
+		ks.RefundQuota(quotaKey(0), time.Now())
 	}
 }
 
@@ -94,9 +94,9 @@ func TestQuotaIsSharedByAll(t *testing.T) {
 		var spent atomic.Int64
 		var wg sync.WaitGroup
 		for i := range processes {
-			c := openIdle(t, s.URL(), func(o *Options) { o.Prefix = prefix(i) })
+			ks := openIdle(t, s.URL(), func(s *setUp) { s.redis.Prefix = prefix(i) })
 			for range 5 {
-				wg.Go(func() { spent.Add(spendAll(t, c, quotaKey(limit))) })
+				wg.Go(func() { spent.Add(spendAll(t, ks, quotaKey(limit))) })
 			}
 		}
 		wg.Wait()
@@ -114,17 +114,17 @@ func TestQuotaIsSharedByAll(t *testing.T) {
 func TestALimitThatWasRaised(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		c := openBubble(t, b, new(cachetest.Network))
-		spendAll(t, c, quotaKey(10))
+		ks := openBubble(t, b, new(cachetest.Network))
+		spendAll(t, ks, quotaKey(10))
 		if after := cachetest.Took(func() {
 			cachetest.Eventually(t, "the raised limit counts", func() bool {
-				_, err := c.SpendQuota(t.Context(), quotaKey(20))
+				_, err := ks.SpendQuota(t.Context(), quotaKey(20))
 				return err == nil
 			})
 		}); after > 2*limitReachedLife {
 			t.Errorf("the raised limit counts after %v", after)
 		}
-		if spent := spendAll(t, c, quotaKey(20)); spent != 9 {
+		if spent := spendAll(t, ks, quotaKey(20)); spent != 9 {
 			t.Errorf("spent %d more, want 9", spent)
 		}
 	})
@@ -137,17 +137,17 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-				c := openBubble(t, b, new(cachetest.Network))
+				ks := openBubble(t, b, new(cachetest.Network))
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
-				go func() { ended <- c.quotas.run(ctx) }()
+				go func() { ended <- ks.quotas.run(ctx) }()
 				k := quotaKey(3200)
 				for range 3 {
-					if _, err := c.SpendQuota(t.Context(), k); err != nil {
+					if _, err := ks.SpendQuota(t.Context(), k); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if n := spentInRedis(t, c, k); n != 100 {
+				if n := spentInRedis(t, ks, k); n != 100 {
 					t.Errorf("leased %d, want a 32nd of the limit", n)
 				}
 				want := int64(100)
@@ -158,7 +158,7 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 					}
 					want = 3
 				}
-				if n := spentInRedis(t, c, k); n != want {
+				if n := spentInRedis(t, ks, k); n != want {
 					t.Errorf("spent %d, want %d", n, want)
 				}
 				cancel()
@@ -176,22 +176,22 @@ func TestWhatIsLeftIsGivenBack(t *testing.T) {
 func TestIdleLeasesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		c := openBubble(t, b, new(cachetest.Network))
+		ks := openBubble(t, b, new(cachetest.Network))
 		idle, busy := &Key{Hash: "idle", DailyLimit: 320}, &Key{Hash: "busy", DailyLimit: 320}
 		for _, k := range []*Key{idle, busy} {
-			if _, err := c.SpendQuota(t.Context(), k); err != nil {
+			if _, err := ks.SpendQuota(t.Context(), k); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c.quotas.mu.Lock()
-		c.quotas.local[idle.Hash].used = time.Now().Add(-quotaIdle)
-		c.quotas.mu.Unlock()
-		c.quotas.giveBack(t.Context(), quotaIdle)
-		if a, b := spentInRedis(t, c, idle), spentInRedis(t, c, busy); a != 1 || b != 10 {
+		ks.quotas.mu.Lock()
+		ks.quotas.local[idle.Hash].used = time.Now().Add(-quotaIdle)
+		ks.quotas.mu.Unlock()
+		ks.quotas.giveBack(t.Context(), quotaIdle)
+		if a, b := spentInRedis(t, ks, idle), spentInRedis(t, ks, busy); a != 1 || b != 10 {
 			t.Errorf("idle key %d, want 1; busy key %d, want 10", a, b)
 		}
-		c.RefundQuota(idle, time.Now()) // comes after its lease has gone: in the caller's disfavour
-		if spent := spendAll(t, c, idle); spent != 319 {
+		ks.RefundQuota(idle, time.Now()) // comes after its lease has gone: in the caller's disfavour
+		if spent := spendAll(t, ks, idle); spent != 319 {
 			t.Errorf("spent %d of the 319 that were left", spent)
 		}
 	})
@@ -201,23 +201,23 @@ func TestIdleLeasesAreGivenBack(t *testing.T) {
 func TestWhatWasLeasedYesterdayIsVoid(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		c := openBubble(t, b, new(cachetest.Network))
+		ks := openBubble(t, b, new(cachetest.Network))
 		k := quotaKey(320)
-		if _, err := c.SpendQuota(t.Context(), k); err != nil {
+		if _, err := ks.SpendQuota(t.Context(), k); err != nil {
 			t.Fatal(err)
 		}
-		c.quotas.mu.Lock()
-		lease := c.quotas.local[k.Hash]
+		ks.quotas.mu.Lock()
+		lease := ks.quotas.local[k.Hash]
 		lease.day--
 		lease.left, lease.ends = 1_000_000, time.Now()
-		c.quotas.mu.Unlock()
-		if _, _, _, err := c.quotas.ask(t.Context(), k.Hash, 0, lease.day, 9); err != nil {
+		ks.quotas.mu.Unlock()
+		if _, _, _, err := ks.quotas.ask(t.Context(), k.Hash, 0, lease.day, 9); err != nil {
 			t.Fatal(err)
 		}
-		if n := spentInRedis(t, c, k); n != 10 {
+		if n := spentInRedis(t, ks, k); n != 10 {
 			t.Errorf("spent %d after yesterday's were given back, want 10", n)
 		}
-		if spent := spendAll(t, c, k); spent != 310 {
+		if spent := spendAll(t, ks, k); spent != 310 {
 			t.Errorf("spent %d, want the 310 that were left today", spent)
 		}
 	})
@@ -229,19 +229,19 @@ func TestQuotaWithoutRedis(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		var n cachetest.Network
-		c, k := openBubble(t, b, &n), quotaKey(320)
-		if _, err := c.SpendQuota(t.Context(), k); err != nil {
+		ks, k := openBubble(t, b, &n), quotaKey(320)
+		if _, err := ks.SpendQuota(t.Context(), k); err != nil {
 			t.Fatal(err)
 		}
 		n.Begin(cachetest.Silent)
 		for i := range 9 {
-			if _, err := c.SpendQuota(t.Context(), k); err != nil {
+			if _, err := ks.SpendQuota(t.Context(), k); err != nil {
 				t.Errorf("request %d of the lease: %v", i, err)
 			}
 		}
 		for _, k := range []*Key{k, {Hash: "new", DailyLimit: 5}} {
 			if took := cachetest.Took(func() {
-				if _, err := c.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
+				if _, err := ks.SpendQuota(t.Context(), k); err == nil || errors.Is(err, ErrLimitReached) {
 					t.Errorf("without Redis and without a lease: %v", err)
 				}
 			}); took > 2*redisdb.DefaultReadLimit { // one that is on its way, and its own
@@ -250,10 +250,10 @@ func TestQuotaWithoutRedis(t *testing.T) {
 		}
 		n.End()
 		cachetest.Eventually(t, "requests are let in again", func() bool {
-			_, err := c.SpendQuota(t.Context(), k)
+			_, err := ks.SpendQuota(t.Context(), k)
 			return err == nil
 		})
-		if spent := spendAll(t, c, k); spent > 309 {
+		if spent := spendAll(t, ks, k); spent > 309 {
 			t.Errorf("spent %d more than the limit", spent-309)
 		}
 	})
@@ -266,26 +266,26 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 	clearOfMidnight(t)
 	url := cachetest.Cluster(t).NoFailover().URL()
 	var n cachetest.Network
-	c, other := openIdle(t, url, through(&n)), openIdle(t, url)
+	ks, other := openIdle(t, url, through(&n)), openIdle(t, url)
 	k := &Key{Hash: "once", DailyLimit: 640}
-	for _, who := range []*Cache{other, c} { // so that there is more to take back than one lease
-		if _, err := who.SpendQuota(t.Context(), k); err != nil {
+	for _, process := range []*Keys{other, ks} { // so that there is more to take back than one lease
+		if _, err := process.SpendQuota(t.Context(), k); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before := spentInRedis(t, other, k)
-	c.quotas.mu.Lock()
-	lease := *c.quotas.local[k.Hash]
-	c.quotas.mu.Unlock()
-	key := c.db.Names.Quota(k.Hash)
+	ks.quotas.mu.Lock()
+	lease := *ks.quotas.local[k.Hash]
+	ks.quotas.mu.Unlock()
+	key := ks.db.Names.Quota(k.Hash)
 	n.Begin(cachetest.DropOne(key))
-	c.quotas.giveBack(t.Context(), 0)
+	ks.quotas.giveBack(t.Context(), 0)
 	if after := spentInRedis(t, other, k); after != before-lease.left {
 		t.Errorf("%d were spent, %d were given back, and now it is %d", before, lease.left, after)
 	}
 	before = spentInRedis(t, other, k)
 	n.Begin(cachetest.DropOne(key)) // the control: the library by itself
-	if err := quotaScript.Run(t.Context(), c.db.Writers, []string{key}, 0, lease.day, 1).Err(); err != nil {
+	if err := quotaScript.Run(t.Context(), ks.db.Writers, []string{key}, 0, lease.day, 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if after := spentInRedis(t, other, k); after != before-2 {
@@ -304,17 +304,17 @@ func TestTheLimitHoldsThroughCrashes(t *testing.T) {
 			appendOnly := map[bool]string{true: "yes", false: "no"}
 			s := cachetest.Redis(t, "--appendonly", appendOnly[kept])
 			k := quotaKey(limit)
-			var all []*Cache
+			var all []*Keys
 			for range processes {
 				all = append(all, openIdle(t, s.URL()))
 			}
 			var spent atomic.Int64
-			spend := func(processes []*Cache, most int) {
+			spend := func(processes []*Keys, most int) {
 				var wg sync.WaitGroup
-				for _, c := range processes {
+				for _, ks := range processes {
 					wg.Go(func() {
 						for range most {
-							_, err := c.SpendQuota(t.Context(), k)
+							_, err := ks.SpendQuota(t.Context(), k)
 							switch {
 							case err == nil:
 								spent.Add(1)
@@ -332,8 +332,8 @@ func TestTheLimitHoldsThroughCrashes(t *testing.T) {
 			s.Start()
 			alive := all[processes/2:]
 			cachetest.Eventually(t, "Redis is back", func() bool {
-				for _, c := range alive {
-					if c.Ping(t.Context()) != nil {
+				for _, ks := range alive {
+					if ks.db.Ping(t.Context()) != nil {
 						return false
 					}
 				}

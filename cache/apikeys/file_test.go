@@ -1,4 +1,4 @@
-package cache
+package apikeys
 
 import (
 	"context"
@@ -14,19 +14,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 func fileKey(first string) Key {
 	return Key{
 		Hash: first + strings.Repeat("0", 64-len(first)), Prefix: keyPrefix + "0123456" + first, Name: "of " + first, Owner: "ada",
 		Scope: ScopeRead, DailyLimit: 10, CreatedAt: time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC),
-	}
-}
-
-func writeKeys(t *testing.T, path string, keys ...Key) {
-	t.Helper()
-	if err := WriteKeysFile(path, keys); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -38,7 +33,7 @@ func TestKeysFileRoundTrip(t *testing.T) {
 	revoked.RevokedAt, revoked.Scope, revoked.StateMachines = revoked.CreatedAt.Add(time.Hour), ScopeRegister, []string{"m"}
 	for _, keys := range [][]Key{{fileKey("a"), revoked}, nil, {revoked}} {
 		writeKeys(t, path, keys...)
-		got, err := ReadKeysFile(path)
+		got, err := ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,22 +73,22 @@ func TestReadKeysFileRefuses(t *testing.T) {
 		if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadKeysFile(path); (err != nil) != test.bad {
+		if _, err := ReadFile(path); (err != nil) != test.bad {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := ReadKeysFile(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadFile(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 }
 
 func TestWriteKeysFileNamesWhatFailed(t *testing.T) {
 	t.Parallel()
-	if err := WriteKeysFile(filepath.Join(t.TempDir(), "none", "keys.json"), nil); err == nil {
+	if err := WriteFile(filepath.Join(t.TempDir(), "none", "keys.json"), nil); err == nil {
 		t.Error("a folder that is not there is no error")
 	}
 	dir := t.TempDir()
-	if err := WriteKeysFile(dir, nil); err == nil {
+	if err := WriteFile(dir, nil); err == nil {
 		t.Error("a folder in the place of the file is no error")
 	}
 }
@@ -105,7 +100,7 @@ func TestKeysFileIsReloaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeKeys(t, path, fileKey("a"))
 	synctest.Test(t, func(t *testing.T) {
-		f, err := openKeysFile(path, slog.New(slog.DiscardHandler))
+		f, err := openFile(path, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +111,7 @@ func TestKeysFileIsReloaded(t *testing.T) {
 		defer cancel()
 		expect := func(what string, wantChanges int, known ...string) {
 			t.Helper()
-			<-time.After(keysFileInterval + time.Millisecond) // by the clock of the bubble
+			<-time.After(fileInterval + time.Millisecond) // by the clock of the bubble
 			synctest.Wait()
 			if changes != wantChanges {
 				t.Errorf("%s: %d changes, want %d", what, changes, wantChanges)
@@ -173,7 +168,7 @@ func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			writeKeys(t, path, fileKey("a"))
 			var log strings.Builder
-			f, err := openKeysFile(path, slog.New(slog.NewTextHandler(&log, nil)))
+			f, err := openFile(path, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +185,7 @@ func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
 			if err := mend(); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(keysFileInterval + time.Millisecond)
+			<-time.After(fileInterval + time.Millisecond)
 			synctest.Wait()
 			if k, _ := f.get(revoked.Hash); !k.Revoked() || len(changed) != 1 {
 				t.Errorf("%s: mended, and not read within a second", name)
@@ -207,7 +202,7 @@ func TestAChangeWithTheSameDateAndSizeIsNoticed(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeKeys(t, path, fileKey("a"))
-	f, err := openKeysFile(path, slog.New(slog.DiscardHandler))
+	f, err := openFile(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +252,7 @@ func TestWriteKeysFileKeepsOwnerAndMode(t *testing.T) {
 	if target, err := os.Readlink(link); err != nil || target != path {
 		t.Errorf("the link became %q, %v", target, err)
 	}
-	if keys, err := ReadKeysFile(path); err != nil || len(keys) != 1 {
+	if keys, err := ReadFile(path); err != nil || len(keys) != 1 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }
@@ -266,11 +261,13 @@ func TestOpenRefusesABrokenKeysFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.json")
 	open := func() error {
-		c, err := Open(Options{URL: "redis://127.0.0.1:1", Prefix: "sc", KeysFile: path, Log: slog.New(slog.DiscardHandler)})
-		if err == nil {
-			err = c.Close()
+		log := slog.New(slog.DiscardHandler)
+		db, err := redisdb.Open(redisdb.Options{URL: "redis://127.0.0.1:1", Prefix: "sc", Log: log})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
+		_, err = Open(db, Options{File: path, Log: log})
+		return errors.Join(err, db.Close())
 	}
 	if err := open(); err == nil || !strings.Contains(err.Error(), "API_KEYS_FILE") {
 		t.Errorf("no file: %v", err)

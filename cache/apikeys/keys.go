@@ -1,4 +1,4 @@
-package cache
+package apikeys
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache/bounded"
@@ -25,50 +27,37 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// The form of an API key: the prefix and 32 lower-case hex digits.
-const (
-	keyPrefix       = "csk_live_"
-	keySecretLength = 32
-	keyNameLength   = len(keyPrefix) + 8 // what a key is listed and revoked by
-)
-
-// How long an answer about a key may be told again. A revocation is announced
-// on the change feed; these are for when that is lost.
+// How long a key that was read is used without asking Redis again. A revocation is
+// announced on the change feed; these are for when that is lost.
 const (
 	keyLife        = 20 * time.Second // while the feed is heard
 	keyLifeUnheard = 2 * time.Second  // while it is not, and for keys not found
 	maxKeysNear    = 100_000
 )
 
-// IsAPIKey reports whether s has the form of an API key.
-func IsAPIKey(s string) bool {
-	rest, found := strings.CutPrefix(s, keyPrefix)
-	if !found || len(rest) != keySecretLength {
-		return false
-	}
-	for i := range len(rest) {
-		if c := rest[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
+// Options say how API keys are stored and where else they are.
+type Options struct {
+	Pepper []byte // of the HMAC by which keys are stored; empty: no key is good
+	File   string // file of keys that survives the loss of Redis; empty: none
+	Log    *slog.Logger
 }
 
-// apiKeys finds API keys by their HMAC, in Redis and in the file that survives
-// its loss. A key is good if either knows it and neither says it is revoked. What
-// this process has seen revoked stays so whatever Redis becomes, until it is
-// restored by name.
-type apiKeys struct {
+// Keys are the API keys in Redis and in the file, and what is left of their daily limits.
+// A key is good if either knows it and neither says it is revoked. A revocation that this
+// process has seen counts whatever Redis says later, until the key is restored by name.
+// The methods of Keys can be called concurrently.
+type Keys struct {
 	db      *redisdb.DB
 	macs    sync.Pool // of hash.Hash
 	pepper  []byte
-	file    *keysFile
+	file    *file
 	near    bounded.ByHash[keyEntry]
 	revoked revocations
 	reads   singleflight.Group
-	changes atomic.Uint64 // counts what was announced; an answer from before is not kept
+	changes atomic.Uint64 // counts announced changes; an answer from before one is not kept
 	watches keyWatches
 	found   atomic.Bool // a key that is good was found, so the pepper is right
+	quotas  *quotas
 }
 
 type keyHash [sha256.Size]byte
@@ -76,24 +65,45 @@ type keyHash [sha256.Size]byte
 type keyEntry struct {
 	key   *Key  // nil: not known, or revoked
 	read  int64 // by uptime
-	filed bool  // Redis could not be asked, so the file's word was taken
+	filed bool  // Redis could not be asked, so the file decided
 }
 
-func newAPIKeys(db *redisdb.DB, o Options) (*apiKeys, error) {
-	file, err := openKeysFile(o.KeysFile, o.Log)
+// Open returns the API keys in a Redis, whose changes it hears from then on, so it comes
+// before the DB runs. It reads the file and does not connect. Its error says what is wrong
+// with the options.
+func Open(db *redisdb.DB, o Options) (*Keys, error) {
+	f, err := openFile(o.File, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	k := &apiKeys{db: db, pepper: o.KeyPepper, file: file}
+	k := &Keys{db: db, pepper: o.Pepper, file: f, quotas: newQuotas(db)}
 	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
 	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
+	db.Feed.Listeners = append(db.Feed.Listeners, redisdb.Listener{
+		Changed: func(channel, payload string) {
+			if channel == db.Names.KeyChanges {
+				k.announced(payload)
+			}
+		},
+		Reset: k.forget,
+	})
 	return k, nil
 }
 
-// hash returns the HMAC of a key. Finding a key by it takes no time that would
-// tell anything about the key itself.
-func (k *apiKeys) hash(secret string) (sum keyHash) {
+// Run reads the file again when it changes, reports changes to watchers and returns
+// unused parts of daily limits, until ctx ends. It needs the DB to run.
+func (k *Keys) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return k.file.watch(ctx, k.forget) })
+	g.Go(func() error { return k.watch(ctx) })
+	g.Go(func() error { return k.quotas.run(ctx) })
+	return g.Wait()
+}
+
+// hash returns the HMAC of a key. How long a lookup by it takes reveals nothing about the
+// key itself.
+func (k *Keys) hash(secret string) (sum keyHash) {
 	mac := k.macs.Get().(hash.Hash)
 	defer k.macs.Put(mac)
 	mac.Reset()
@@ -102,26 +112,26 @@ func (k *apiKeys) hash(secret string) (sum keyHash) {
 	return sum
 }
 
-// FindKey returns the API key that a caller presents, or ErrKeyNotFound if it
-// is unknown or revoked. Any other error means that it could not be checked.
-func (c *Cache) FindKey(ctx context.Context, secret string) (*Key, error) {
-	if len(c.keys.pepper) == 0 || !IsAPIKey(secret) {
-		return nil, ErrKeyNotFound
+// Find returns the API key that a caller presents, or ErrNotFound if it is unknown or
+// revoked. Any other error means that it could not be checked.
+func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
+	if len(k.pepper) == 0 || !WellFormed(secret) {
+		return nil, ErrNotFound
 	}
-	key, err := c.keys.find(ctx, c.keys.hash(secret))
+	key, err := k.find(ctx, k.hash(secret))
 	if err == nil && key == nil {
-		err = ErrKeyNotFound
+		err = ErrNotFound
 	}
 	return key, err
 }
 
 // find returns nil for a key that is not known or revoked.
-func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
+func (k *Keys) find(ctx context.Context, h keyHash) (*Key, error) {
 	if e, ok := k.near.Get(h); ok && k.fresh(e) {
 		return e.key, nil
 	}
-	// Thousands may come back at once with the same key. Who comes behind a change
-	// does not join a read from before it.
+	// After a restart thousands of callers present the same key at once; they share one
+	// read. A caller that comes after a change does not share a read from before it.
 	changes := k.changes.Load()
 	found, err, _ := k.reads.Do(string(h[:])+strconv.FormatUint(changes, 10), func() (any, error) {
 		return k.loadOnce(ctx, h, changes)
@@ -130,7 +140,7 @@ func (k *apiKeys) find(ctx context.Context, h keyHash) (*Key, error) {
 	return key, err
 }
 
-func (k *apiKeys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
+func (k *Keys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
 	read := uptime.Now()
 	key, filed, err := k.load(ctx, h)
 	if key != nil {
@@ -175,7 +185,7 @@ func (r *revocations) all() []*Key {
 	return slices.Collect(maps.Values(r.keys))
 }
 
-func (k *apiKeys) fresh(e keyEntry) bool {
+func (k *Keys) fresh(e keyEntry) bool {
 	life := keyLifeUnheard
 	if e.key != nil && !e.filed && k.db.Feed.Heard() {
 		life = keyLife
@@ -183,10 +193,10 @@ func (k *apiKeys) fresh(e keyEntry) bool {
 	return uptime.Now()-e.read < int64(life)
 }
 
-// load asks Redis, and weighs its word against that of the file and what this
-// process has seen.
-func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
-	// A caller who hangs up must not make it look as if Redis could not be asked.
+// load asks Redis, and weighs its record against that of the file and what this process
+// has seen.
+func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
+	// A caller that hangs up must not make it look as if Redis could not be asked.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.ReadLimit())
 	defer cancel()
 	text, err := k.db.Readers.HGet(ctx, k.db.Names.APIKeys, hex.EncodeToString(h[:])).Result()
@@ -197,9 +207,9 @@ func (k *apiKeys) load(ctx context.Context, h keyHash) (key *Key, filed bool, er
 }
 
 // judge returns the key that counts, nil if it is not known or revoked. text is its
-// record, empty if Redis does not know it; err is why Redis could not be asked. Then
-// the word of the file holds; filed reports that it does.
-func (k *apiKeys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
+// record, empty if Redis does not know it; err is why Redis could not be asked. Then the
+// file decides; filed reports that it did.
+func (k *Keys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
 	seen := k.revoked.get(h)
 	if err == nil && text != "" {
@@ -222,7 +232,7 @@ func (k *apiKeys) judge(h keyHash, text string, err error) (key *Key, filed bool
 
 // announced drops what is known of keys that have changed. payload is their HMACs, a
 // line each; empty: any may have.
-func (k *apiKeys) announced(payload string) {
+func (k *Keys) announced(payload string) {
 	if payload == "" {
 		k.forget()
 		return
@@ -230,7 +240,7 @@ func (k *apiKeys) announced(payload string) {
 	var changed []keyHash
 	for text := range strings.SplitSeq(payload, "\n") {
 		h := unhex(text)
-		if len(h) != len(keyHash{}) { // another release
+		if len(h) != len(keyHash{}) { // of another release
 			k.forget()
 			return
 		}
@@ -244,7 +254,7 @@ func (k *apiKeys) announced(payload string) {
 }
 
 // forget drops what is known of keys because any may have changed.
-func (k *apiKeys) forget() {
+func (k *Keys) forget() {
 	k.changes.Add(1)
 	k.near.Clear()
 	k.watches.allDue()

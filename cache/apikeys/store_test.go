@@ -1,4 +1,4 @@
-package cache
+package apikeys
 
 import (
 	"errors"
@@ -22,12 +22,12 @@ func TestARevocationBesideAnImportIsFinal(t *testing.T) {
 			var n cachetest.Network
 			quick, slow := openIdle(t, s.URL()), openIdle(t, s.URL(), through(&n))
 			secret, created := createKey(t, quick, Key{Owner: "ada", Scope: ScopeRead})
-			revoke := func(c *Cache) error {
-				_, err := c.RevokeKey(t.Context(), created.Prefix)
+			revoke := func(ks *Keys) error {
+				_, err := ks.Revoke(t.Context(), created.Prefix)
 				return err
 			}
-			store := func(c *Cache) error {
-				_, err := c.ImportKeys(t.Context(), []Key{created})
+			store := func(ks *Keys) error {
+				_, err := ks.Import(t.Context(), []Key{created})
 				return err
 			}
 			first, second := revoke, store
@@ -65,26 +65,26 @@ func TestARevocationBesideAnImportIsFinal(t *testing.T) {
 func TestARevokedKeyIsRestoredByNameOnly(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c, other := openIdle(t, s.URL()), openTest(t, s.URL())
-	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	stays, alsoRevoked := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	ks, other := openIdle(t, s.URL()), openTest(t, s.URL())
+	secret, created := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
+	stays, alsoRevoked := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
 	keys := []Key{created, alsoRevoked}
 	revoke := func() {
 		t.Helper()
 		for _, k := range keys {
-			if _, err := c.RevokeKey(t.Context(), k.Prefix); err != nil {
+			if _, err := ks.Revoke(t.Context(), k.Prefix); err != nil {
 				t.Fatal(err)
 			}
 		}
 		cachetest.Eventually(t, "a process that has seen it good refuses it", func() bool { return refused(t, other, secret) })
 	}
 	revoke()
-	if _, err := c.ImportKeys(t.Context(), keys, keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrKeyNotFound) {
+	if _, err := ks.Import(t.Context(), keys, keyPrefix+"zzzzzzzz"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("restoring a key that is not there: %v", err)
 	}
 	for range 2 { // also one that was restored before
 		for _, restored := range [][]string{nil, {created.Prefix}} {
-			if _, err := c.ImportKeys(t.Context(), keys, restored...); err != nil {
+			if _, err := ks.Import(t.Context(), keys, restored...); err != nil {
 				t.Fatal(err)
 			}
 			cachetest.Eventually(t, "it is good exactly if it was named", func() bool {
@@ -103,26 +103,26 @@ func TestARevokedKeyIsRestoredByNameOnly(t *testing.T) {
 func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	before := c.db.Writers.HGet(t.Context(), c.db.Names.APIKeys, created.Hash).Val()
-	revoked, err := c.RevokeKey(t.Context(), created.Prefix)
+	ks := openTest(t, s.URL())
+	secret, created := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
+	before := ks.db.Writers.HGet(t.Context(), ks.db.Names.APIKeys, created.Hash).Val()
+	revoked, err := ks.Revoke(t.Context(), created.Prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := t.TempDir() + "/keys.json"
 	writeKeys(t, path, revoked)
 	cachetest.Eventually(t, "the revocation is heard", func() bool {
-		return c.keys.revoked.get(c.keys.hash(secret)) != nil
+		return ks.revoked.get(ks.hash(secret)) != nil
 	})
-	if err := c.db.Writers.HSet(t.Context(), c.db.Names.APIKeys, created.Hash, before).Err(); err != nil {
+	if err := ks.db.Writers.HSet(t.Context(), ks.db.Names.APIKeys, created.Hash, before).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.keys.forget()
-	if !refused(t, c, secret) {
+	ks.forget()
+	if !refused(t, ks, secret) {
 		t.Error("a process that has heard of the revocation believes the old copy")
 	}
-	if !refused(t, openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path }), secret) {
+	if !refused(t, openIdle(t, s.URL(), withFile(path)), secret) {
 		t.Error("a process whose file has the revocation believes the old copy")
 	}
 	if refused(t, openIdle(t, s.URL()), secret) {
@@ -133,19 +133,19 @@ func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 func TestAKeyThatOnlyTheFileKnowsIsRevoked(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
-	c := openIdle(t, s.URL())
-	secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	ks := openIdle(t, s.URL())
+	secret, created := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
 	path := t.TempDir() + "/keys.json"
 	writeKeys(t, path, created)
 	s.Do("FLUSHALL")
-	serving := openIdle(t, s.URL(), func(o *Options) { o.KeysFile = path })
+	serving := openIdle(t, s.URL(), withFile(path))
 	if refused(t, serving, secret) {
 		t.Fatal("a key of the file is refused")
 	}
-	if k, err := c.RevokeKey(t.Context(), created.Prefix, created); err != nil || !k.Revoked() {
+	if k, err := ks.Revoke(t.Context(), created.Prefix, created); err != nil || !k.Revoked() {
 		t.Fatalf("revoke: %+v, %v", k, err)
 	}
-	serving.keys.forget()
+	serving.forget()
 	if !refused(t, serving, secret) {
 		t.Error("the file makes the revoked key good")
 	}
@@ -170,21 +170,21 @@ func TestWhatNoReplicaConfirmsFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			primary, replica := replicated(t)
-			c := openIdle(t, primary.URL(), func(o *Options) { o.ReplicaAcks = 1 })
-			cachetest.Eventually(t, "the replica confirms", func() bool { return c.Ping(t.Context()) == nil })
-			secret, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 100})
+			ks := openIdle(t, primary.URL(), func(s *setUp) { s.redis.ReplicaAcks = 1 })
+			cachetest.Eventually(t, "the replica confirms", func() bool { return ks.db.Ping(t.Context()) == nil })
+			secret, created := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead, DailyLimit: 100})
 			replica.Do("REPLICAOF 127.0.0.1 1")
-			c = openIdle(t, primary.URL(), func(o *Options) { o.ReplicaAcks = acks })
+			ks = openIdle(t, primary.URL(), func(s *setUp) { s.redis.ReplicaAcks = acks })
 
-			_, _, createErr := c.CreateKey(t.Context(), Key{Owner: "ada", Scope: ScopeRead})
-			_, importErr := c.ImportKeys(t.Context(), []Key{created})
-			_, spendErr := c.SpendQuota(t.Context(), &created)
+			_, _, createErr := ks.Create(t.Context(), Key{Owner: "ada", Scope: ScopeRead})
+			_, importErr := ks.Import(t.Context(), []Key{created})
+			_, spendErr := ks.SpendQuota(t.Context(), &created)
 			spent := int64(0)
 			if spendErr == nil {
-				spent = 1 + spendAll(t, c, &created)
+				spent = 1 + spendAll(t, ks, &created)
 			}
-			_, revokeErr := c.RevokeKey(t.Context(), created.Prefix)
-			_, revokeAgainErr := c.RevokeKey(t.Context(), created.Prefix)
+			_, revokeErr := ks.Revoke(t.Context(), created.Prefix)
+			_, revokeAgainErr := ks.Revoke(t.Context(), created.Prefix)
 			for what, err := range map[string]error{
 				"create": createErr, "import": importErr, "spend": spendErr, "revoke": revokeErr, "revoke again": revokeAgainErr,
 			} {
@@ -213,31 +213,31 @@ func TestWhatNoReplicaConfirmsFails(t *testing.T) {
 func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Sentinel(t)
-	c := openTest(t, s.URL(), func(o *Options) { o.ReplicaAcks = 1 })
-	cachetest.Eventually(t, "the replica confirms", func() bool { return c.Ping(t.Context()) == nil })
+	ks := openTest(t, s.URL(), func(s *setUp) { s.redis.ReplicaAcks = 1 })
+	cachetest.Eventually(t, "the replica confirms", func() bool { return ks.db.Ping(t.Context()) == nil })
 	limited := &Key{Hash: strings.Repeat("ab", 32), DailyLimit: 100}
-	good, _ := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
-	bad, created := createKey(t, c, Key{Owner: "ada", Scope: ScopeRead})
+	good, _ := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
+	bad, created := createKey(t, ks, Key{Owner: "ada", Scope: ScopeRead})
 	spent := int64(0)
 	for range 40 {
-		if _, err := c.SpendQuota(t.Context(), limited); err != nil {
+		if _, err := ks.SpendQuota(t.Context(), limited); err != nil {
 			t.Fatal(err)
 		}
 		spent++
 	}
-	if _, err := c.RevokeKey(t.Context(), created.Prefix); err != nil {
+	if _, err := ks.Revoke(t.Context(), created.Prefix); err != nil {
 		t.Fatal(err)
 	}
 	s.Primary.Kill()
 	after := openTest(t, s.URL())
 	cachetest.Eventually(t, "the replica has taken over", func() bool {
-		_, err := after.FindKey(t.Context(), good)
+		_, err := after.Find(t.Context(), good)
 		return err == nil
 	})
 	if !refused(t, after, bad) {
 		t.Error("the revoked key is good again")
 	}
-	cachetest.Eventually(t, "the replica takes writes", func() bool { return after.Ping(t.Context()) == nil })
+	cachetest.Eventually(t, "the replica takes writes", func() bool { return after.db.Ping(t.Context()) == nil })
 	if spent += spendAll(t, after, limited); spent > limited.DailyLimit {
 		t.Errorf("spent %d of %d", spent, limited.DailyLimit)
 	}

@@ -1,16 +1,17 @@
-package cache
+package apikeys
 
 import (
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
-	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 //go:embed quota.lua
@@ -19,20 +20,20 @@ var quotaSource string
 var quotaScript = redis.NewScript(quotaSource)
 
 const (
-	// quotaIdle is after how long without a request a lease is given back.
+	// quotaIdle is after how long without a request a lease is returned to Redis.
 	quotaIdle = 10 * time.Second
 	// limitReachedLife is for how long a limit that is reached is not asked
-	// about again; another process may have given something back.
+	// about again; another process may have returned something.
 	limitReachedLife = time.Second
 )
 
-// quotas spends the daily limits of API keys. What a process may spend it leases
-// from Redis, a part at a time, so that a request costs no round trip and all
-// processes together never pass the limit. A crash loses what was leased to it,
-// in the caller's disfavour but for that day only. A lease that the replicas have not
-// confirmed is not spent: after a failover it would be leased again.
+// quotas spends the daily limits of API keys. A process leases a part of a limit from
+// Redis at a time, so that most requests cost no round trip and all processes together
+// never exceed the limit. A crash loses what was leased: the caller gets less, for that day
+// only. A lease that the replicas have not confirmed is not spent: after a failover it
+// would be leased again.
 type quotas struct {
-	cache  *Cache
+	db     *redisdb.DB
 	flight singleflight.Group // one question to Redis per key
 
 	mu    sync.Mutex
@@ -50,23 +51,23 @@ type lease struct {
 	refilling bool
 }
 
-func newQuotas(c *Cache) *quotas { return &quotas{cache: c, local: map[string]*lease{}} }
+func newQuotas(db *redisdb.DB) *quotas { return &quotas{db: db, local: map[string]*lease{}} }
 
 // SpendQuota takes one request off the key's daily limit. ErrLimitReached comes
 // with the time until midnight UTC; any other error means that the limit could
 // not be checked. A key without a limit costs nothing.
-func (c *Cache) SpendQuota(ctx context.Context, k *Key) (reset time.Duration, err error) {
-	if k.DailyLimit <= 0 {
+func (k *Keys) SpendQuota(ctx context.Context, key *Key) (reset time.Duration, err error) {
+	if key.DailyLimit <= 0 {
 		return 0, nil
 	}
-	return c.quotas.spend(ctx, k)
+	return k.quotas.spend(ctx, key)
 }
 
-// RefundQuota gives back one request that SpendQuota took at a moment. One of
+// RefundQuota gives back one request that SpendQuota took at the time spent. One of
 // yesterday is void.
-func (c *Cache) RefundQuota(k *Key, spent time.Time) {
-	if k.DailyLimit > 0 {
-		c.quotas.refund(k.Hash, spent)
+func (k *Keys) RefundQuota(key *Key, spent time.Time) {
+	if key.DailyLimit > 0 {
+		k.quotas.refund(key.Hash, spent)
 	}
 }
 
@@ -98,7 +99,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 		l.used = now
 		if l.left < l.size/4 && !l.refilling && now.Sub(l.denied) > limitReachedLife {
 			l.refilling = true
-			go func() { _ = q.refill(context.WithoutCancel(ctx), k) }() // whoever finds none left asks again
+			go func() { _ = q.refill(context.WithoutCancel(ctx), k) }() // a caller that finds none left asks again
 		}
 		return 0, nil
 	case now.Sub(l.denied) <= limitReachedLife:
@@ -110,7 +111,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
 	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cache.db.ReadLimit())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.db.ReadLimit())
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
 		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)
@@ -137,8 +138,8 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 }
 
 func (q *quotas) ask(ctx context.Context, hash string, limit int64, givenDay any, given int64) (granted, day int64, left time.Duration, err error) {
-	lease := redisdb.NewScript(quotaScript, []string{q.cache.db.Names.Quota(hash)}, limit, givenDay, given)
-	if q.cache.db.Confirm(ctx, lease); lease.Err != nil {
+	lease := redisdb.NewScript(quotaScript, []string{q.db.Names.Quota(hash)}, limit, givenDay, given)
+	if q.db.Confirm(ctx, lease); lease.Err != nil {
 		return 0, 0, 0, lease.Err
 	}
 	answer, err := lease.Answer.Int64Slice()
@@ -160,7 +161,7 @@ func (q *quotas) refund(hash string, spent time.Time) {
 	}
 }
 
-// run gives back the leases of keys that fell silent, and at the end all.
+// run returns the leases that are idle to Redis, and all of them at the end.
 func (q *quotas) run(ctx context.Context) error {
 	tick := time.NewTicker(quotaIdle / 2)
 	defer tick.Stop()
@@ -182,7 +183,7 @@ func (q *quotas) giveBack(ctx context.Context, idle time.Duration) {
 	defer cancel()
 	for hash, l := range q.takeIdle(idle) {
 		if l.left > 0 {
-			// Lost, it is spent: never above the limit.
+			// If the answer is lost, it counts as spent: never above the limit.
 			_, _, _, _ = q.ask(ctx, hash, 0, l.day, l.left)
 		}
 	}

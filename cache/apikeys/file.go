@@ -1,4 +1,4 @@
-package cache
+package apikeys
 
 import (
 	"context"
@@ -16,35 +16,35 @@ import (
 	"time"
 )
 
-// keysFile holds the API keys of API_KEYS_FILE, which survive the loss of
+// file holds the API keys of API_KEYS_FILE, which survive the loss of
 // Redis. While it cannot be read, what was read before stays.
-type keysFile struct {
+type file struct {
 	path   string
 	log    *slog.Logger
 	seen   os.FileInfo       // of what is loaded; nil: to be read in any case
 	digest [sha256.Size]byte // of what is loaded
-	failed bool              // the latest attempt has, and that is told
+	failed bool              // the latest attempt has, and that is logged
 	keys   atomic.Pointer[map[string]*Key]
 }
 
-// keysDocument is the file.
-type keysDocument struct {
+// document is the file.
+type document struct {
 	Version int   `json:"version"`
 	Keys    []Key `json:"keys"`
 }
 
 const (
-	keysVersion      = 1
-	maxKeysFileBytes = 64 << 20
-	keysFileInterval = time.Second // between two looks
-	// unsettled is how old a file must be for its date to tell that it has changed:
+	fileVersion  = 1
+	maxFileBytes = 64 << 20
+	fileInterval = time.Second // between two looks
+	// unsettled is how old a file must be for its date to show that it has changed:
 	// dates are coarse, and a second change may have the date of the first.
 	unsettled = 2 * time.Second
 )
 
-// openKeysFile loads the file. No path means no file.
-func openKeysFile(path string, log *slog.Logger) (*keysFile, error) {
-	f := &keysFile{path: path, log: log}
+// openFile loads the file. No path means no file.
+func openFile(path string, log *slog.Logger) (*file, error) {
+	f := &file{path: path, log: log}
 	f.keys.Store(&map[string]*Key{})
 	if path == "" {
 		return f, nil
@@ -53,17 +53,17 @@ func openKeysFile(path string, log *slog.Logger) (*keysFile, error) {
 }
 
 // get returns what the file says about the key with a hash.
-func (f *keysFile) get(hash string) (*Key, bool) {
+func (f *file) get(hash string) (*Key, bool) {
 	k, ok := (*f.keys.Load())[hash]
 	return k, ok
 }
 
-func (f *keysFile) load() error {
+func (f *file) load() error {
 	seen, err := os.Stat(f.path) // before reading: a change meanwhile is noticed next time
 	if err != nil {
 		return f.unreadable(err)
 	}
-	keys, digest, err := readKeysFile(f.path)
+	keys, digest, err := readFile(f.path)
 	if err != nil {
 		return f.unreadable(err)
 	}
@@ -80,7 +80,7 @@ func (f *keysFile) load() error {
 }
 
 // unreadable says why the file cannot be read, and what to do.
-func (f *keysFile) unreadable(err error) error {
+func (f *file) unreadable(err error) error {
 	cure := "write it again with statusctl keys export"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -92,11 +92,11 @@ func (f *keysFile) unreadable(err error) error {
 }
 
 // watch loads the file again whenever it changes, and calls changed.
-func (f *keysFile) watch(ctx context.Context, changed func()) error {
+func (f *file) watch(ctx context.Context, changed func()) error {
 	if f.path == "" {
 		return nil
 	}
-	tick := time.NewTicker(keysFileInterval)
+	tick := time.NewTicker(fileInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -110,9 +110,9 @@ func (f *keysFile) watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// reload reports whether there is something new. What fails is tried again at the
-// next look, and told once.
-func (f *keysFile) reload() bool {
+// reload reports whether there is something new. A failure is logged once, and the file is
+// read again a second later.
+func (f *file) reload() bool {
 	if now, err := os.Stat(f.path); err == nil && !f.failed && f.seen != nil && sameFile(now, f.seen) {
 		return false
 	}
@@ -133,26 +133,26 @@ func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
-// ReadKeysFile reads a file that WriteKeysFile wrote.
-func ReadKeysFile(path string) ([]Key, error) {
-	keys, _, err := readKeysFile(path)
+// ReadFile reads a file that WriteFile wrote.
+func ReadFile(path string) ([]Key, error) {
+	keys, _, err := readFile(path)
 	return keys, err
 }
 
-func readKeysFile(path string) (keys []Key, digest [sha256.Size]byte, err error) {
-	if info, err := os.Stat(path); err == nil && info.Size() > maxKeysFileBytes {
-		return nil, digest, fmt.Errorf("%s has more than %d bytes", path, maxKeysFileBytes)
+func readFile(path string) (keys []Key, digest [sha256.Size]byte, err error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > maxFileBytes {
+		return nil, digest, fmt.Errorf("%s has more than %d bytes", path, maxFileBytes)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, digest, err
 	}
-	var d keysDocument
+	var d document
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, digest, fmt.Errorf("%s is not a file of API keys: %w", path, err)
 	}
-	if d.Version != keysVersion {
-		return nil, digest, fmt.Errorf("%s is not a file of API keys: version %d, want %d", path, d.Version, keysVersion)
+	if d.Version != fileVersion {
+		return nil, digest, fmt.Errorf("%s is not a file of API keys: version %d, want %d", path, d.Version, fileVersion)
 	}
 	for _, k := range d.Keys {
 		if len(k.Hash) != 2*len(keyHash{}) || k.Owner == "" && k.Scope == ScopeRead {
@@ -162,9 +162,9 @@ func readKeysFile(path string) (keys []Key, digest [sha256.Size]byte, err error)
 	return d.Keys, sha256.Sum256(text), nil
 }
 
-// MergeKeys adds to some keys those of others that they lack. What is revoked in either
+// Merge adds to some keys those of others that they lack. What is revoked in either
 // is revoked, unless the other was restored since.
-func MergeKeys(keys, others []Key) []Key {
+func Merge(keys, others []Key) []Key {
 	merged, places := slices.Clone(keys), make(map[string]int, len(keys))
 	for i := range merged {
 		places[merged[i].Hash] = i
@@ -179,11 +179,11 @@ func MergeKeys(keys, others []Key) []Key {
 	return merged
 }
 
-// WriteKeysFile writes keys to a file in one step, so that nobody ever reads half of
+// WriteFile writes keys to a file in one step, so that nobody ever reads half of
 // it. A file that is there keeps its owner, group and mode; a new one may be read by
 // its owner only.
-func WriteKeysFile(path string, keys []Key) error {
-	err := withoutPath(writeKeysFile(path, keys))
+func WriteFile(path string, keys []Key) error {
+	err := withoutPath(writeFile(path, keys))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("write API keys to %s: %w; create its directory first", path, err)
@@ -195,8 +195,7 @@ func WriteKeysFile(path string, keys []Key) error {
 	return nil
 }
 
-// withoutPath returns an error without the name of the temporary file, which tells nobody
-// anything.
+// withoutPath returns an error without the name of the temporary file, which helps nobody.
 func withoutPath(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		return of.Err
@@ -207,8 +206,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-func writeKeysFile(path string, keys []Key) (err error) {
-	text, err := json.MarshalIndent(keysDocument{keysVersion, keys}, "", "  ")
+func writeFile(path string, keys []Key) (err error) {
+	text, err := json.MarshalIndent(document{fileVersion, keys}, "", "  ")
 	if err != nil {
 		return err
 	}

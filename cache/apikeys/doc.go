@@ -1,0 +1,30 @@
+// Package apikeys decides which API keys are good: the keys in Redis, the file of keys
+// that survives the loss of Redis, and the daily limits.
+//
+// # Keys
+//
+// A key is stored as its HMAC with a pepper, never as the secret itself (store.go).
+// Every process keeps the keys that it has read for a few seconds (keys.go); a change is
+// announced to all processes by the change feed of Redis. A request that waits for long
+// watches its key (watch.go); one read covers all watched keys.
+//
+// A fingerprint of the pepper stands beside the keys (pepper.go), so that a wrong pepper is
+// noticed and not mistaken for wrong keys.
+//
+// # Revocations
+//
+// A revocation is final. Of two records of a key the one that was restored more often
+// counts, and of equals the one that is revoked. So neither an old copy of Redis nor an
+// old file nor an import makes a revoked key good; only an import that names it does.
+// After Redis has lost its records, Reassert stores the revocations again.
+//
+// # File
+//
+// A key is good if Redis or the file knows it, and neither says that it is revoked. While
+// Redis does not answer, the file decides alone (file.go).
+//
+// # Daily limits
+//
+// A process leases a part of a daily limit from Redis and spends it without asking
+// again (quota.go). All processes together never exceed the limit.
+package apikeys

@@ -1,0 +1,75 @@
+package apikeys
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrNotFound says that there is no such API key, or that it is revoked.
+	ErrNotFound = errors.New("API key not known")
+	// ErrLimitReached says that a key's daily limit is used up.
+	ErrLimitReached = errors.New("daily limit reached")
+)
+
+// Key is an API key without its secret.
+type Key struct {
+	Hash          string    `json:"hash"`   // HMAC-SHA-256 of the key, hex
+	Prefix        string    `json:"prefix"` // first characters of the key, to name it by
+	Name          string    `json:"name"`
+	Owner         string    `json:"owner"`
+	Scope         Scope     `json:"scope"`
+	StateMachines []string  `json:"stateMachines,omitempty"` // what a register key may register; empty: all
+	DailyLimit    int64     `json:"dailyLimit,omitempty"`    // requests per day UTC; 0: none
+	CreatedAt     time.Time `json:"createdAt"`
+	RevokedAt     time.Time `json:"revokedAt,omitzero"`
+	Restored      int       `json:"restored,omitempty"` // how often a revocation was taken back
+}
+
+// Scope is what an API key is good for.
+type Scope string
+
+// The scopes of API keys.
+const (
+	ScopeRead     Scope = "read"     // the owner's executions
+	ScopeReadAll  Scope = "read:all" // everybody's
+	ScopeRegister Scope = "register" // POST /v1/executions and nothing else
+)
+
+// The form of an API key: the prefix and 32 lower-case hex digits.
+const (
+	keyPrefix       = "csk_live_"
+	keySecretLength = 32
+	keyNameLength   = len(keyPrefix) + 8 // what a key is listed and revoked by
+)
+
+// WellFormed reports whether s has the form of an API key.
+func WellFormed(s string) bool {
+	rest, found := strings.CutPrefix(s, keyPrefix)
+	if !found || len(rest) != keySecretLength {
+		return false
+	}
+	for i := range len(rest) {
+		if c := rest[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// Revoked reports whether the key is not good any more.
+func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
+
+// weigh returns which of two records of a key counts: the one that was restored
+// more often, of equals the one that is revoked, else a. Either may be nil.
+func weigh(a, b *Key) *Key {
+	switch {
+	case b == nil || a != nil && a.Restored > b.Restored:
+		return a
+	case a == nil || a.Restored < b.Restored || b.Revoked() && !a.Revoked():
+		return b
+	}
+	return a
+}

@@ -1,0 +1,206 @@
+package apikeys
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+//go:embed store.lua
+var storeSource string
+
+// storeScript stores API keys. Its contract stands at its head.
+var storeScript = redis.NewScript(storeSource)
+
+// keysAtOnce bounds the keys in one command, so that others need not wait long.
+const keysAtOnce = 1000
+
+// Create makes a new API key with the name, owner, scope and limits of key, and stores it
+// without its secret, which is returned this once.
+func (k *Keys) Create(ctx context.Context, key Key) (secret string, created Key, err error) {
+	if len(k.pepper) == 0 {
+		return "", Key{}, errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
+	}
+	if err := k.claimPepper(ctx); err != nil {
+		return "", Key{}, err
+	}
+	random := make([]byte, keySecretLength/2)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	secret = keyPrefix + hex.EncodeToString(random)
+	h := k.hash(secret)
+	key.Hash, key.Prefix = hex.EncodeToString(h[:]), secret[:keyNameLength]
+	key.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
+	_, err = k.put(ctx, []Key{key})
+	return secret, key, err
+}
+
+// Import stores keys that another Redis or a file holds, and returns how many.
+// One that is revoked here or there stays revoked, unless its prefix is among those
+// to restore; a prefix of none of the keys is ErrNotFound.
+func (k *Keys) Import(ctx context.Context, keys []Key, restore ...string) (int, error) {
+	keys = slices.Clone(keys)
+	if err := k.restore(ctx, keys, restore); err != nil {
+		return 0, err
+	}
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		if _, err := k.put(ctx, some); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), nil
+}
+
+// restore makes those keys good again whose prefixes are given.
+func (k *Keys) restore(ctx context.Context, keys []Key, prefixes []string) error {
+	if len(prefixes) == 0 {
+		return nil
+	}
+	present, err := k.List(ctx)
+	if err != nil {
+		return err
+	}
+	stored := make(map[string]*Key, len(present))
+	for i := range present {
+		stored[present[i].Hash] = &present[i]
+	}
+	for _, prefix := range prefixes {
+		found := false
+		for i := range keys {
+			key := &keys[i]
+			if key.Prefix != prefix {
+				continue
+			}
+			found = true
+			if counts := weigh(key, stored[key.Hash]); counts.Revoked() {
+				key.RevokedAt, key.Restored = time.Time{}, counts.Restored+1
+			}
+		}
+		if !found {
+			return fmt.Errorf("%s: %w", prefix, ErrNotFound)
+		}
+	}
+	return nil
+}
+
+// List returns every API key in Redis, revoked ones too, oldest first.
+func (k *Keys) List(ctx context.Context) ([]Key, error) {
+	texts, err := k.db.Writers.HVals(ctx, k.db.Names.APIKeys).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	keys := make([]Key, len(texts))
+	for i, text := range texts {
+		if err := json.Unmarshal([]byte(text), &keys[i]); err != nil {
+			return nil, fmt.Errorf("list API keys: record of a key: %w", err)
+		}
+	}
+	slices.SortFunc(keys, func(a, b Key) int {
+		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
+			return d
+		}
+		return strings.Compare(a.Hash, b.Hash)
+	})
+	return keys, nil
+}
+
+// Revoke ends the API key whose prefix is given, and keeps it on the list. filed
+// are keys that a file holds: Redis may have lost them. No such key is
+// ErrNotFound.
+func (k *Keys) Revoke(ctx context.Context, prefix string, filed ...Key) (Key, error) {
+	stored, err := k.List(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	byHash := map[string]*Key{}
+	for _, keys := range [][]Key{stored, filed} {
+		for i := range keys {
+			if key := &keys[i]; key.Prefix == prefix {
+				byHash[key.Hash] = weigh(byHash[key.Hash], key)
+			}
+		}
+	}
+	var revoked []Key // two keys may share a prefix, very rarely
+	for _, key := range byHash {
+		if revoked = append(revoked, *key); !key.Revoked() {
+			revoked[len(revoked)-1].RevokedAt = time.Now().UTC().Truncate(time.Second)
+		}
+	}
+	if len(revoked) == 0 {
+		return Key{}, ErrNotFound
+	}
+	now, err := k.put(ctx, revoked)
+	if err == nil && slices.ContainsFunc(now, func(key Key) bool { return !key.Revoked() }) {
+		err = errors.New("the key was restored at the same time; revoke it again")
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return now[0], nil
+}
+
+// put stores keys, announces them, and returns them as they are stored now. It
+// succeeds only if the replicas that must confirm a write have them.
+func (k *Keys) put(ctx context.Context, keys []Key) ([]Key, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	args := append(make([]any, 0, 1+3*len(keys)), k.db.Publish)
+	for i := range keys {
+		text, err := json.Marshal(&keys[i])
+		if err != nil {
+			return nil, fmt.Errorf("store API keys: %w", err)
+		}
+		args = append(args, keys[i].Hash, text, keys[i].Restored)
+	}
+	store := redisdb.NewScript(storeScript, []string{k.db.Names.APIKeys, k.db.Names.KeyChanges, k.db.Names.KeyCount}, args...)
+	k.db.Confirm(ctx, store)
+	if errors.Is(store.Err, redisdb.ErrReplicas) {
+		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so that a failover may undo it; run it again: %w", k.db.Explain(store.Err))
+	} else if store.Err != nil {
+		return nil, fmt.Errorf("store API keys: %w", k.db.Explain(store.Err))
+	}
+	texts, err := store.Answer.StringSlice()
+	if err != nil || len(texts) != len(keys) {
+		return nil, fmt.Errorf("store API keys: %w", cmp.Or(err, redisdb.ErrAnswer))
+	}
+	stored := make([]Key, len(texts))
+	for i, text := range texts {
+		if err := json.Unmarshal([]byte(text), &stored[i]); err != nil {
+			return nil, fmt.Errorf("store API keys: record of a key: %w", err)
+		}
+	}
+	return stored, nil
+}
+
+// Reassert stores again the revocations that this process or its file knows of, after
+// Redis has lost them.
+func (k *Keys) Reassert(ctx context.Context) error {
+	revoked := map[string]Key{}
+	for hash, key := range *k.file.keys.Load() {
+		if key.Revoked() {
+			revoked[hash] = *key
+		}
+	}
+	for _, key := range k.revoked.all() {
+		revoked[key.Hash] = *key
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Values(revoked)), keysAtOnce) {
+		if _, err := k.put(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
