@@ -104,6 +104,7 @@ type Conn struct {
 	subscribed bool
 }
 
+// Write remembers what is sent, and sends it.
 func (c *Conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	c.sent = string(b)
@@ -112,6 +113,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+// Read returns what the fault lets through.
 func (c *Conn) Read(b []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(b)
