@@ -343,7 +343,7 @@ func TestGet(t *testing.T) {
 		"no token":     {env[:1], []string{"get", machine + "x"}, "STATUS_TOKEN"},
 		"bad token":    {env[:1], []string{"get", "--token", "x", machine + "x"}, "Unauthorized"},
 		"no service":   {env, []string{"get", "--server", "http://127.0.0.1:1", machine + "x"}, "refused"},
-		"no ARN given": {env, []string{"get"}, "1 arg"},
+		"no ARN given": {env, []string{"get"}, "ARN is missing"},
 		"no such flag": {env, []string{"get", "--nope", machine + "x"}, "--nope"},
 		"no URL":       {env, []string{"get", "--server", "here", machine + "x"}, "not the URL"},
 	} {

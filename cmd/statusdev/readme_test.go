@@ -59,7 +59,7 @@ func TestTheREADMEAsItStands(t *testing.T) {
 			"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", local.pipeline.machine)
 		s.special = func(command string) string {
 			if command == "bin/statusd" { // which runs until it is ended
-				return "timeout --preserve-status -s TERM 10 bin/statusd"
+				return "timeout --foreground --preserve-status 10 bin/statusd"
 			}
 			return command
 		}
