@@ -29,7 +29,7 @@ import (
 //	sc:{keys}:api            hash     HMAC of an API key -> Key as JSON
 //	sc:{keys}:changed        channel  HMACs of API keys that changed, a line each; none: perhaps all
 //	sc:{keys}:changes        string   how often API keys changed
-//	sc:{keys}:pepper         string   fingerprint of the API_KEY_PEPPER with which they were created (pepper.go)
+//	sc:{keys}:pepper         string   fingerprint of the API_KEY_PEPPER with which they were created (apikeys/pepper.go)
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
