@@ -1,7 +1,6 @@
 package apikeys
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache/cachetest"
-	"statuscache/cache/internal/uptime"
 )
 
 func TestWellFormed(t *testing.T) {
@@ -312,56 +310,4 @@ func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
 			t.Errorf("%d reads where 4 are needed: the count cannot be trusted", n)
 		}
 	})
-}
-
-// TestRevokedKeyStaysRevoked: a file that still calls a key good must not revive
-// one that Redis has called revoked, whether a caller hangs up while it is looked for and
-// however long Redis takes.
-func TestRevokedKeyStaysRevoked(t *testing.T) {
-	t.Parallel()
-	r := cachetest.Redis(t)
-	admin := openIdle(t, r.URL())
-	secret, k, err := admin.Create(t.Context(), Key{Name: "x", Owner: "ada", Scope: ScopeRead})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "keys.json")
-	if err := WriteFile(file, []Key{k}); err != nil {
-		t.Fatal(err)
-	}
-	ks := openTest(t, r.URL(), withFile(file))
-	find := func(ctx context.Context) error {
-		ks.near.Clear() // as if its life were over
-		_, err := ks.Find(ctx, secret)
-		return err
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := find(gone); err != nil {
-		t.Errorf("the control, a good key of a caller who hung up: %v", err)
-	}
-	if _, err := admin.Revoke(t.Context(), k.Prefix); err != nil {
-		t.Fatal(err)
-	}
-	if err := find(gone); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a caller who hung up: %v", err)
-	}
-	r.Freeze()
-	defer r.Thaw()
-	if err := find(t.Context()); !errors.Is(err, ErrNotFound) {
-		t.Errorf("while Redis is frozen: %v", err)
-	}
-}
-
-// TestFiledKeyIsAskedForAgainSoon: the file decides for as long as Redis cannot
-// be asked, and not for longer.
-func TestFiledKeyIsAskedForAgainSoon(t *testing.T) {
-	t.Parallel()
-	ks := openTest(t, cachetest.Redis(t).URL())
-	for filed, fresh := range map[bool]bool{true: false, false: true} {
-		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnheard) - 1, filed: filed}
-		if ks.fresh(e) != fresh {
-			t.Errorf("filed %v: fresh %v", filed, !fresh)
-		}
-	}
 }
