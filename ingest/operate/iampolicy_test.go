@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheOperatorsPolicyIsTheLeast: deploy/iam-operator-policy.json has each action that
+// TestTheOperatorsPolicyIsTheLeast: deploy/iam/operator.json has each action that
 // the operator's verbs call, and no other.
 func TestTheOperatorsPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../deploy/iam-operator-policy.json")
+	text, err := os.ReadFile("../../deploy/iam/operator.json")
 	must(t, err)
 	var policy struct {
 		Statement []struct{ Action jsontext.Value }
