@@ -9,18 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// eraseScript removes an execution if it belongs to an owner. KEYS: record, running
-// index, recent index, awaited, doubted, change channel. ARGV: ARN, owner, PUBLISH
-// or SPUBLISH. Where things stand in a record is said in apply.lua.
-var eraseScript = redis.NewScript(`
-local head = redis.call('GETRANGE', KEYS[1], 0, 93 + #ARGV[2])
-local fixed = string.sub(head, 1, 1) == '1' and 87 or 94
-if tonumber(string.sub(head, 83, 85)) ~= #ARGV[2] or string.sub(head, fixed + 1, fixed + #ARGV[2]) ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[1])
-for i = 2, 5 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call(ARGV[3], KEYS[6], ARGV[1])
-return 1`)
-
 // eraseBatch is how many records are looked at in one round trip.
 const eraseBatch = 500
 
@@ -105,9 +93,7 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 			continue
 		}
 		arn := ARN(name)
-		p := c.db.Names.Partition(string(arn))
-		names := []string{key, p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
-		n, err := eraseScript.Run(ctx, node, names, string(arn), owner, c.db.Publish).Int()
+		n, err := c.remove(ctx, node, arn, ownerIs(owner)).Int()
 		if err != nil {
 			return erased, fmt.Errorf("erase %s: %w", arn, err)
 		}

@@ -228,28 +228,6 @@ func (c *Cache) Pending(ctx context.Context, list Inquiry) (n int, err error) {
 	return n, nil
 }
 
-// forgetScript removes an execution if its record still has a version. KEYS:
-// record, running index, recent index, awaited, doubted, change channel. ARGV:
-// ARN, version, PUBLISH or SPUBLISH.
-var forgetScript = redis.NewScript(`
-if redis.call('GETRANGE', KEYS[1], 1, 24) ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[1])
-for i = 2, 5 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call(ARGV[3], KEYS[6], ARGV[1])
-return 1`)
-
-// Forget removes the record of an execution unless it has changed since the caller
-// saw this version of it, and reports whether it did.
-func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
-	p := c.db.Names.Partition(string(arn))
-	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
-	n, err := forgetScript.Run(ctx, c.db.Writers, keys, string(arn), string(v), c.db.Publish).Int()
-	if err != nil {
-		return false, fmt.Errorf("forget %s: %w", arn, err)
-	}
-	return n == 1, nil
-}
-
 // Versions returns the version of each execution as it is stored, empty where
 // nothing is known.
 func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {

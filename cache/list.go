@@ -134,31 +134,9 @@ func (c *Cache) fetch(ctx context.Context, q Query, some []Position, page *Page)
 		}
 	}
 	if q.All {
-		c.DropGhosts(ctx, gone)
+		c.DropOrphans(ctx, gone)
 	}
 	return nil
-}
-
-// ghostScript takes an execution out of the indexes of its partition, unless it
-// has a record after all. KEYS: record, running index, recent index. ARGV: ARN.
-var ghostScript = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1])
-end`)
-
-// DropGhosts takes executions whose records have expired out of the indexes. Where
-// that fails, the next reader tries again.
-func (c *Cache) DropGhosts(ctx context.Context, arns []ARN) {
-	if len(arns) == 0 {
-		return
-	}
-	pipe := c.db.Writers.Pipeline()
-	for _, arn := range arns {
-		p := c.db.Names.Partition(string(arn))
-		ghostScript.Eval(ctx, pipe, []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent}, string(arn))
-	}
-	_, _ = pipe.Exec(ctx)
 }
 
 // index is the entries that a query may be about, in their order.

@@ -21,8 +21,8 @@ type Known interface {
 	Running(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
 	// Doubt puts executions on the worklist of the audit.
 	Doubt(ctx context.Context, arns []cache.ARN) error
-	// DropGhosts removes executions that have no record (orphans) from the indexes.
-	DropGhosts(ctx context.Context, arns []cache.ARN)
+	// DropOrphans removes executions that have no record (orphans) from the indexes.
+	DropOrphans(ctx context.Context, arns []cache.ARN)
 }
 
 // Sweeps says which process sweeps which state machine, and when.

@@ -84,7 +84,7 @@ func (l *listing) Doubt(_ context.Context, arns []cache.ARN) error {
 	return nil
 }
 
-func (l *listing) DropGhosts(_ context.Context, arns []cache.ARN) {
+func (l *listing) DropOrphans(_ context.Context, arns []cache.ARN) {
 	l.orphans = append(l.orphans, arns...)
 }
 

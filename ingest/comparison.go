@@ -160,7 +160,7 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 			x.differ(arn, "")
 		}
 	}
-	x.auditor.options.Known.DropGhosts(ctx, orphans)
+	x.auditor.options.Known.DropOrphans(ctx, orphans)
 	return nil
 }
 

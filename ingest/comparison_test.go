@@ -49,7 +49,7 @@ func (w *auditWorld) Doubt(_ context.Context, arns []cache.ARN) error {
 	return nil
 }
 
-func (w *auditWorld) DropGhosts(context.Context, []cache.ARN) {}
+func (w *auditWorld) DropOrphans(context.Context, []cache.ARN) {}
 
 func (w *auditWorld) FailSweep(context.Context, *cache.Sweep, string, time.Duration) error {
 	return nil

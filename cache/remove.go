@@ -1,0 +1,57 @@
+package cache
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed remove.lua
+var removeSource string
+
+var removeScript = redis.NewScript(luaConstants() + removeSource)
+
+// condition is what must be true of a record for its execution to be removed.
+type condition struct{ name, value string }
+
+var recordAbsent = condition{name: "absent"}
+
+func versionIs(v Version) condition  { return condition{"version", string(v)} }
+func ownerIs(owner string) condition { return condition{"owner", owner} }
+
+// remove removes an execution from everything its partition holds, if the condition is
+// met. The result is 1 then, else 0. With recordAbsent it cleans the indexes only.
+func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
+	p := c.db.Names.Partition(string(arn))
+	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
+	args := []any{string(arn), c.db.Publish, only.name, only.value}
+	if _, pipelined := on.(redis.Pipeliner); pipelined {
+		return removeScript.Eval(ctx, on, keys, args...) // a pipeline cannot send the source after the hash was refused
+	}
+	return removeScript.Run(ctx, on, keys, args...)
+}
+
+// Forget removes the record of an execution unless it has changed since the caller
+// saw this version of it, and reports whether it did.
+func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
+	n, err := c.remove(ctx, c.db.Writers, arn, versionIs(v)).Int()
+	if err != nil {
+		return false, fmt.Errorf("forget %s: %w", arn, err)
+	}
+	return n == 1, nil
+}
+
+// DropOrphans takes executions whose records have expired out of the indexes. Where
+// that fails, the next reader tries again.
+func (c *Cache) DropOrphans(ctx context.Context, arns []ARN) {
+	if len(arns) == 0 {
+		return
+	}
+	pipe := c.db.Writers.Pipeline()
+	for _, arn := range arns {
+		c.remove(ctx, pipe, arn, recordAbsent)
+	}
+	_, _ = pipe.Exec(ctx)
+}

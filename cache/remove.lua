@@ -1,0 +1,41 @@
+-- Removes an execution, if its record is still as the caller believes.
+--
+-- KEYS  1 record, 2 running index, 3 recent index, 4 and 5 the lists of executions to ask Step
+--       Functions about (awaited and mismatched), 6 change channel
+-- ARGV  1 ARN
+--       2 PUBLISH or SPUBLISH
+--       3 condition: version (the record has this version), owner (the record has this owner)
+--         or absent (there is no record)
+--       4 the version or the owner; unused for absent
+-- Answers 1 if the condition held, else 0
+--
+-- Without a record only the indexes are cleaned: Step Functions may still have to be asked
+-- about the execution, and readers see no change. The constants of the record are those of
+-- layout.go.
+
+local arn, publish, condition, value = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local function version_is()
+  return redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY + #value - 2) == value
+end
+
+local function owner_is()
+  local head = redis.call('GETRANGE', KEYS[1], 0, HEAD + #value - 1)
+  local fixed = string.sub(head, 1, 1) == OLDER_FORMAT and OLDER_HEAD or HEAD
+  return tonumber(string.sub(head, OWNER_LENGTH, OWNER_LENGTH_END)) == #value
+    and string.sub(head, fixed + 1, fixed + #value) == value
+end
+
+local function holds()
+  if condition == 'version' then return version_is() end
+  if condition == 'owner' then return owner_is() end
+  return redis.call('EXISTS', KEYS[1]) == 0
+end
+
+if not holds() then return 0 end
+for i = 2, 3 do redis.call('ZREM', KEYS[i], arn) end
+if condition == 'absent' then return 1 end
+for i = 4, 5 do redis.call('ZREM', KEYS[i], arn) end
+redis.call('DEL', KEYS[1])
+redis.call(publish, KEYS[6], arn)
+return 1
