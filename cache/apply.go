@@ -18,7 +18,7 @@ var applySource string
 
 // applyScript joins an observation with its record. Its contract stands at its
 // head.
-var applyScript = redis.NewScript(luaConstants() + applySource)
+var applyScript = redis.NewScript(LuaConstants() + applySource)
 
 // recentIndexSize is how many executions the recent index of a partition holds, the
 // newest.

@@ -127,9 +127,7 @@ type Cache struct {
 	counter  *counter
 	reads    *readBatcher
 
-	lifeline *lifeline
-	audited  audited
-	misfits  []*misfit
+	misfits []*misfit
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error says what is
@@ -151,7 +149,6 @@ func Open(o Options) (*Cache, error) {
 	c.near.limit = db.ReadLimit()
 	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
-	c.lifeline = newLifeline(c)
 	c.WatchSetting(c.evictionPolicy())
 	c.listen()
 	return c, nil
@@ -185,17 +182,12 @@ const DefaultNearBytes = 128 << 20
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.db.Run(ctx) })
-	g.Go(func() error { return c.lifeline.run(ctx) })
-	g.Go(func() error { return c.watchAudits(ctx) })
 	g.Go(func() error { return c.watchMisfits(ctx) })
 	return g.Wait()
 }
 
 // Close ends every connection. Run must have ended.
 func (c *Cache) Close() error { return c.db.Close() }
-
-// OnLoss has f called after a loss of records was noticed. It comes before Run.
-func (c *Cache) OnLoss(f func(context.Context) error) { c.lifeline.onLoss = f }
 
 // DB returns the Redis that the cache stands on, for what else is kept there.
 func (c *Cache) DB() *redisdb.DB { return c.db }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"sync"
 	"time"
@@ -50,7 +51,7 @@ func encode(e *Execution) encoded {
 	p = append(p, coding, sourceCodes[e.Source])
 	p = appendText(p, string(e.Status))
 	p = appendText(p, e.Error)
-	p = binary.AppendVarint(p, unixMilli(e.StopDate))
+	p = binary.AppendVarint(p, redisdb.Millis(e.StopDate))
 	p = binary.AppendUvarint(p, uint64(len(body)))
 	p = append(p, stored...)
 	return encoded{version: e.Version(), hash: bodyHash(body, public(e)), payload: p}
@@ -62,13 +63,6 @@ func public(e *Execution) *Execution {
 		return e
 	}
 	return &Execution{Status: Running}
-}
-
-func unixMilli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
 
 func appendText(b []byte, s string) []byte {

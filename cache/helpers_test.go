@@ -80,7 +80,6 @@ func openWithKeys(t testing.TB, url string, change ...func(*Options)) (*Cache, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.OnLoss(keys.Reassert)
 	runTest(t, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -167,3 +166,5 @@ func stored(t testing.TB, c *Cache, arn ARN) *Record {
 	}
 	return r
 }
+
+func versionOf(e Execution) Version { return e.Version() }

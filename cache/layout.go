@@ -10,7 +10,7 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Where things stand in a record. apply.lua is given the same numbers (luaConstants), and
+// Where things stand in a record. apply.lua is given the same numbers (LuaConstants), and
 // nothing else counts bytes. A record begins with a head of fixed widths, all of it
 // decimal digits but the hash, which is hexadecimal:
 //
@@ -62,8 +62,8 @@ const (
 	MaxInputTypeLength = 32
 )
 
-// luaConstants are the constants of apply.lua, which counts from 1.
-func luaConstants() string {
+// LuaConstants are the constants by which a script reads a record. Lua counts from 1.
+func LuaConstants() string {
 	var b strings.Builder
 	def := func(name string, value int) { fmt.Fprintf(&b, "local %s = %d\n", name, value) }
 	span := func(name string, at, length int) {

@@ -119,7 +119,7 @@ func TestAnEvictionPolicyThatChangesIsNoticed(t *testing.T) {
 			url, servers := start(t)
 			var log logged
 			metrics, begun := prometheus.NewRegistry(), time.Now()
-			c := openTest(t, as(url, "statusd", leastRules(t), servers...), func(o *Options) {
+			c := openTest(t, cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...), func(o *Options) {
 				o.Log, o.Metrics = slog.New(slog.NewTextHandler(&log, nil)), metrics
 			})
 			for _, policy := range []string{"allkeys-lru", "volatile-lfu"} {

@@ -11,7 +11,7 @@ import (
 //go:embed remove.lua
 var removeSource string
 
-var removeScript = redis.NewScript(luaConstants() + removeSource)
+var removeScript = redis.NewScript(LuaConstants() + removeSource)
 
 // condition is what must be true of a record for its execution to be removed.
 type condition struct{ name, value string }

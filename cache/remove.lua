@@ -16,7 +16,7 @@
 local arn, publish, condition, value = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local function version_is()
-  return redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY + #value - 2) == value
+  return redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY + HASH - 3) == value
 end
 
 local function owner_is()

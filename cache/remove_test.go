@@ -15,7 +15,7 @@ func TestAnExecutionIsRemovedOnTheConditionOnly(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	arn, start := testARN(t, "removed"), now()
-	p, v := c.db.Names.Partition(string(arn)), running(arn, start).versionOf()
+	p, v := c.db.Names.Partition(string(arn)), versionOf(running(arn, start))
 	lists := []string{p.Running, p.Recent, p.Awaiting, p.Doubted}
 	older := olderRecord(recordOf(&Execution{ARN: arn, Status: Running, StartDate: start}, "ada", "url"))
 	for name, test := range map[string]struct {
@@ -31,6 +31,8 @@ func TestAnExecutionIsRemovedOnTheConditionOnly(t *testing.T) {
 		"the owner, older format": {older, ownerIs("ada"), nil},
 		"no record":               {"", recordAbsent, []string{p.Awaiting, p.Doubted}},
 		"a record after all":      {nil, recordAbsent, lists},
+		"a part of the version":   {nil, versionIs(v[:1]), lists},
+		"no version is wanted":    {nil, versionIs(""), lists},
 		"no version":              {"", versionIs(v), lists},
 		"no owner":                {"", ownerIs("ada"), lists},
 	} {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func trailEntry(v Version, e *Execution) []byte {
 	b = appendTime(b, v.StartDate().UnixMilli())
 	redrives := uint32(v.redriveCount())
 	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
-	b = appendTime(appendTime(b, unixMilli(e.EmittedAt)), unixMilli(e.ReceivedAt))
+	b = appendTime(appendTime(b, redisdb.Millis(e.EmittedAt)), redisdb.Millis(e.ReceivedAt))
 	id, err := hex.DecodeString(strings.ReplaceAll(e.EventID, "-", ""))
 	if err != nil || len(id) != eventIDLength { // AWS sends UUIDs
 		id = make([]byte, eventIDLength)
@@ -87,7 +88,7 @@ func readObservation(b []byte) (o Observation, err error) {
 		o.Source = FromRegistration
 	}
 	b = b[2:]
-	v := appendDigits(nil, unixMilli(readTime(b)), startLength)
+	v := appendDigits(nil, redisdb.Millis(readTime(b)), startLength)
 	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), redriveDigits)
 	v = append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10)
 	o.Version = Version(v)

@@ -3,8 +3,6 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +13,7 @@ import (
 )
 
 // truthSuite is the part of the store suite that is about what is known of the
-// knowledge itself: trails, budgets, sweeps and losses.
+// knowledge itself.
 var truthSuite = map[string]func(*testing.T, *Cache){
 	"a trail tells what became of each observation": func(t *testing.T, c *Cache) {
 		arn, start := testARN(t, "trail"), now()
@@ -57,77 +55,14 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("%+v, %v", x, err)
 		}
 	},
-	"a budget paces, and goes slower when AWS throttles": func(t *testing.T, c *Cache) {
-		b := c.NewBudget("suite", 2)
-		var last time.Time
-		for i := range 3 {
-			at, _, ok, err := b.book(t.Context())
-			if !ok || err != nil || at.Sub(last) < 500*time.Millisecond {
-				t.Errorf("call %d at %v, after one at %v, %v, %v", i, at, last, ok, err)
-			}
-			last = at
-		}
-		before := c.db.Writers.Time(t.Context()).Val().Truncate(time.Millisecond)
-		if wait, err := b.Throttled(t.Context()); err != nil || wait < time.Second {
-			t.Errorf("throttled: %v, %v", wait, err)
-		}
-		if at, _, ok, err := b.book(t.Context()); ok && at.Sub(before) < time.Second || err != nil {
-			t.Errorf("throttled at %v, and booked at %v, %v, %v", before, at, ok, err)
-		}
-		if err := b.Passed(t.Context()); err != nil {
-			t.Error(err)
-		}
-	},
-	"a sweep is one process's, and its findings are kept": func(t *testing.T, c *Cache) {
-		doubted := testARN(t, "in-doubt")
-		machine := doubted.StateMachine()
-		s, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
-		if err != nil || s == nil || s.Machine != machine || !s.Before.Swept.IsZero() {
-			t.Fatalf("%+v, %v", s, err)
-		}
-		if other, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour); other != nil || err != nil {
-			t.Errorf("claimed twice: %v, %v", other, err)
-		}
-		fine := now().Add(-time.Minute)
-		doubt := Doubt{Noted: s.Begun, Until: fine, Listed: running(doubted, fine).versionOf()}
-		s.Doubts[doubted] = doubt
-		found := Audited{Swept: s.Begun, ConfirmedUntil: fine, Doubts: 1}
-		if err := c.EndSweep(t.Context(), s, found, 0); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Doubt(t.Context(), []ARN{doubted}); err != nil {
-			t.Fatal(err)
-		}
-		// What is listed is told to who claims it: of the state machine that is swept.
-		due, err := c.Claim(t.Context(), Doubted, 10, time.Hour)
-		if err != nil || len(due) != 1 || due[0].ARN != doubted || due[0].Listed != doubt.Listed {
-			t.Errorf("claimed %+v, %v", due, err)
-		}
-		if err := c.Settle(t.Context(), Doubted, doubted); err != nil {
-			t.Error(err)
-		}
-		cachetest.Eventually(t, "the next is due", func() bool {
-			next, err := c.ClaimSweep(t.Context(), []string{machine}, time.Hour)
-			if err != nil || next == nil {
-				return false
-			}
-			if !next.Before.Swept.Equal(found.Swept) || !next.Before.ConfirmedUntil.Equal(fine) || next.Doubts[doubted].text() != doubt.text() {
-				t.Errorf("it knows %+v and doubts %v", next.Before, next.Doubts)
-			}
-			return true
-		})
-		cachetest.Eventually(t, "every process knows", func() bool {
-			return c.Audits()[machine].ConfirmedUntil.Equal(fine)
-		})
-	},
-	"a checkpoint": func(t *testing.T, c *Cache) {
-		for _, place := range []string{"token", "", "another"} {
-			if err := c.SaveCheckpoint(t.Context(), "suite", place); err != nil {
-				t.Error(err)
-			}
-			if got, err := c.Checkpoint(t.Context(), "suite"); got != place || err != nil {
-				t.Errorf("%q became %q, %v", place, got, err)
-			}
+	"versions are told as they are stored": func(t *testing.T, c *Cache) {
+		start := now()
+		one, other, none := testARN(t, "versions-1"), testARN(t, "versions-2"), testARN(t, "versions-0")
+		apply(t, c, awaiting(one, start), failed(other, start, "no"))
+		got, err := c.Versions(t.Context(), []ARN{one, none, other})
+		want := []Version{versionOf(awaiting(one, start)), "", versionOf(failed(other, start, "no"))}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
 		}
 	},
 	"an owner is erased": func(t *testing.T, c *Cache) {
@@ -146,43 +81,6 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("listed: %v, %v", page.Executions, err)
 		}
 	},
-}
-
-// TestABudgetIsSharedByAll: however many processes call, two calls are as far apart as
-// the rate says.
-func TestABudgetIsSharedByAll(t *testing.T) {
-	t.Parallel()
-	url := cachetest.Redis(t).URL()
-	const processes, each, every = 8, 2, 50 * time.Millisecond
-	booked := make(chan time.Time, processes*each)
-	var all []*Budget
-	for range processes {
-		all = append(all, openIdle(t, url).NewBudget("shared", float64(time.Second/every)))
-	}
-	var wg sync.WaitGroup
-	for _, b := range all {
-		wg.Go(func() {
-			for range each {
-				at, _, ok, err := b.book(t.Context())
-				if !ok || err != nil {
-					t.Errorf("%v, %v", ok, err)
-				}
-				booked <- at
-			}
-		})
-	}
-	wg.Wait()
-	close(booked)
-	var calls []time.Time
-	for at := range booked {
-		calls = append(calls, at)
-	}
-	slices.SortFunc(calls, time.Time.Compare)
-	for i := range calls[1:] {
-		if apart := calls[i+1].Sub(calls[i]); apart < every {
-			t.Errorf("calls %d and %d are %v apart", i, i+1, apart)
-		}
-	}
 }
 
 // TestTrailIsBounded: whatever is repeated, a record does not grow, and how it came to
@@ -242,9 +140,8 @@ func TestOlderFormatIsJoined(t *testing.T) {
 	}
 }
 
-// TestSuspiciousRunning: a RUNNING
-// that is old and unknown is kept for an hour only and doubted, unless Step Functions
-// itself says so.
+// TestSuspiciousRunning: a RUNNING that is old and unknown is kept for an hour only, and
+// Step Functions is to be asked about it, unless Step Functions itself says so.
 func TestSuspiciousRunning(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
@@ -259,88 +156,14 @@ func TestSuspiciousRunning(t *testing.T) {
 	if life(old.ARN) > time.Hour || life(fresh.ARN) < 300*24*time.Hour || life(vouched.ARN) < 300*24*time.Hour {
 		t.Errorf("kept for %v, %v and %v", life(old.ARN), life(fresh.ARN), life(vouched.ARN))
 	}
-	due, err := c.Claim(t.Context(), Doubted, 10, time.Hour)
-	if err != nil || len(due) != 1 || due[0].ARN != old.ARN {
-		t.Errorf("doubted: %+v, %v", due, err)
+	for arn, want := range map[ARN]bool{old.ARN: true, fresh.ARN: false, vouched.ARN: false} {
+		listed := c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Doubted, string(arn)).Err() == nil
+		if listed != want {
+			t.Errorf("Step Functions is to be asked about %s: %v", arn, listed)
+		}
 	}
 	old.Source = FromDescribe
 	if got := apply(t, c, old); got[0] != Superseded || life(old.ARN) < 300*24*time.Hour {
 		t.Errorf("it runs after all: %s, kept for %v", got[0], life(old.ARN))
-	}
-}
-
-// TestLossIsNoticed: Redis was emptied, restarted empty, or came back with an old copy.
-func TestLossIsNoticed(t *testing.T) {
-	t.Parallel()
-	for name, lose := range map[string]func(*cachetest.Server, *Cache){
-		"emptied":         func(s *cachetest.Server, _ *Cache) { s.Do("FLUSHALL") },
-		"restarted empty": func(s *cachetest.Server, _ *Cache) { s.Kill(); s.Start() },
-		"an old copy": func(_ *cachetest.Server, c *Cache) {
-			key := c.db.Names.Partitions[0].Born
-			born := c.db.Writers.HGet(t.Context(), key, "id").Val()
-			if err := c.db.Writers.HSet(t.Context(), key, "id", born, "beats", 1).Err(); err != nil {
-				t.Error(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := cachetest.Redis(t)
-			c, other := openTest(t, s.URL()), openTest(t, s.URL())
-			cachetest.Eventually(t, "it is known that time went by", func() bool {
-				beats, err := c.db.Writers.HGet(t.Context(), c.db.Names.Partitions[0].Born, "beats").Int()
-				return err == nil && beats > 2*(beatsKept+1)
-			})
-			if c.Lost() != nil {
-				t.Fatalf("nothing was lost, and it says %+v", c.Lost())
-			}
-			lose(s, c)
-			cachetest.Eventually(t, "every process says so, and Redis has it", func() bool {
-				return c.Lost() != nil && other.Lost() != nil && c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val() == 1
-			})
-			if !c.Learning(now().Add(-time.Minute)) {
-				t.Error("what was swept before counts")
-			}
-			at := c.Lost().At
-			for _, tooLittle := range [][2]time.Time{{at.Add(-2 * time.Hour), at.Add(-time.Second)}, {at.Add(-time.Minute), at.Add(time.Second)}} {
-				if err := c.Backfilled(t.Context(), tooLittle[0], tooLittle[1]); err != nil {
-					t.Error(err)
-				}
-				if n := c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val(); n != 1 {
-					t.Errorf("what began from %v to %v ends a loss at %v", tooLittle[0], tooLittle[1], at)
-				}
-			}
-			cachetest.Eventually(t, "it is over when all is learnt again", func() bool {
-				return c.Backfilled(t.Context(), at.Add(-2*time.Hour), time.Now()) == nil && c.Lost() == nil && other.Lost() == nil
-			})
-		})
-	}
-}
-
-// TestLossIsToldInTheEnd: a loss that cannot be told to the others when it is noticed
-// is told when it can.
-func TestLossIsToldInTheEnd(t *testing.T) {
-	t.Parallel()
-	c := openIdle(t, cachetest.Redis(t).URL())
-	if err := c.lifeline.look(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.db.Writers.FlushAll(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.db.Writers.Set(t.Context(), c.db.Names.Lost, "not a hash", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.lifeline.look(t.Context()); err == nil || c.Lost() == nil {
-		t.Fatalf("look: %v, lost: %v; want an error and a loss", err, c.Lost())
-	}
-	if err := c.db.Writers.Del(t.Context(), c.db.Names.Lost).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.lifeline.look(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if n := c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val(); n != 1 || c.Lost() == nil {
-		t.Errorf("the loss is forgotten: told to others %v, known here: %v", n == 1, c.Lost())
 	}
 }

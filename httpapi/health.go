@@ -45,7 +45,7 @@ func (s *Server) audits() (all []audit) {
 		if ours := s.options.StateMachines; len(ours) > 0 && !slices.Contains(ours, machine) {
 			continue // an earlier configuration's, such as one with a typing error
 		}
-		each := audit{StateMachine: cache.MachineARN(machine).Name(), Doubts: audits[machine].Doubts, Problem: audits[machine].Problem}
+		each := audit{StateMachine: cache.MachineARN(machine).Name(), Doubts: audits[machine].Mismatches, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
 			each.ConfirmedUntil = &until
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 // twoTexts is an error with words for operators and others for everybody.
@@ -48,8 +48,8 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
 	t.Parallel()
 	const ours, typo = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipelime"
-	audits := func() map[string]cache.Audited {
-		return map[string]cache.Audited{ours: {}, typo: {Problem: "it does not exist"}}
+	audits := func() map[string]worklist.Audited {
+		return map[string]worklist.Audited{ours: {}, typo: {Problem: "it does not exist"}}
 	}
 	for _, c := range []struct {
 		machines []string

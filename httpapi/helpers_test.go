@@ -104,7 +104,6 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.OnLoss(keys.Reassert)
 	hub := changes.Open(c)
 	o := Options{
 		Cache: c, Lists: c, Changes: hub, Keys: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",

@@ -17,6 +17,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/cache/worklist"
 )
 
 // Executions is what is known of executions.
@@ -66,7 +67,7 @@ type Options struct {
 	Notes func() []string
 	// Audits returns how far each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
-	Audits    func() map[string]cache.Audited
+	Audits    func() map[string]worklist.Audited
 	Retention time.Duration // how long stopped executions are kept, to be told
 	MaxWait   time.Duration // of one request; 0: nobody waits
 	Grace     time.Duration // for which a read of an unknown execution is held (ARRIVAL_GRACE); 0: not at all

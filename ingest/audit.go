@@ -11,27 +11,33 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/outage"
+	"statuscache/cache/worklist"
 )
 
 // Known is what an audit reads of the cache.
 type Known interface {
 	// Versions returns the version of each execution, empty where nothing is known.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
-	// Running calls f with the executions of a state machine that run, page by page.
-	Running(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
-	// Doubt puts executions on the worklist of the audit.
-	Doubt(ctx context.Context, arns []cache.ARN) error
+	// Forget removes the record of an execution unless it has changed since, and reports
+	// whether it did.
+	Forget(ctx context.Context, arn cache.ARN, v cache.Version) (bool, error)
 	// DropOrphans removes executions that have no record (orphans) from the indexes.
 	DropOrphans(ctx context.Context, arns []cache.ARN)
 }
 
+// Mismatches puts executions on the worklist of the audit.
+type Mismatches interface {
+	AddMismatches(ctx context.Context, arns []cache.ARN) error
+}
+
 // Sweeps says which process sweeps which state machine, and when.
 type Sweeps interface {
-	ClaimSweep(ctx context.Context, machines []string, lease time.Duration) (*cache.Sweep, error)
-	ExtendSweep(ctx context.Context, machine string, d time.Duration) error
-	EndSweep(ctx context.Context, s *cache.Sweep, now cache.Audited, d time.Duration) error
-	// FailSweep stores why a sweep failed.
-	FailSweep(ctx context.Context, s *cache.Sweep, problem string, d time.Duration) error
+	// Claim returns a sweep that is due, nil if none is.
+	Claim(ctx context.Context, machines []string, lease time.Duration) (*worklist.Sweep, error)
+	Extend(ctx context.Context, machine string, d time.Duration) error
+	End(ctx context.Context, s *worklist.Sweep, now worklist.Audited, d time.Duration) error
+	// Fail stores why a sweep failed.
+	Fail(ctx context.Context, s *worklist.Sweep, problem string, d time.Duration) error
 }
 
 // Lister lists executions. StepFunctions implements it.
@@ -41,10 +47,13 @@ type Lister interface {
 
 // AuditorOptions configure an Auditor.
 type AuditorOptions struct {
-	Cache     Applier
-	Worklists Worklists
-	Known     Known
-	Sweeps    Sweeps
+	Cache      Applier
+	Worklists  Worklists
+	Mismatches Mismatches
+	Known      Known
+	Sweeps     Sweeps
+	// Running calls f with the executions of a state machine that run, page by page.
+	Running func(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
 	// Learning reports whether records of a state machine may have been lost since a
 	// sweep that began at this time.
 	Learning  func(swept time.Time) bool
@@ -86,7 +95,7 @@ const (
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.worker = &worker{list: cache.Doubted, atOnce: 8, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
+	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
 	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
 	return a
 }
@@ -110,7 +119,7 @@ func (a *Auditor) Run(ctx context.Context) error {
 // sweepAll sweeps each state machine when it is due, until ctx ends.
 func (a *Auditor) sweepAll(ctx context.Context) error {
 	for ctx.Err() == nil {
-		s, err := a.options.Sweeps.ClaimSweep(ctx, a.options.Machines, sweepLease)
+		s, err := a.options.Sweeps.Claim(ctx, a.options.Machines, sweepLease)
 		if err == nil && s != nil {
 			err = a.sweep(ctx, s)
 		}
@@ -126,20 +135,20 @@ func (a *Auditor) sweepAll(ctx context.Context) error {
 
 // sweep compares one state machine. Where AWS does not answer, the sweep is due again
 // when AWS is likely to answer.
-func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
+func (a *Auditor) sweep(ctx context.Context, s *worklist.Sweep) error {
 	x := newComparison(a, s)
 	err := x.run(ctx)
 	if err == nil {
 		a.metrics.sweeps.WithLabelValues("complete").Inc()
 		// First the result: handle reads what the sweep stored of a mismatch.
-		if err := a.options.Sweeps.EndSweep(ctx, s, x.result(), a.options.Every); err != nil {
+		if err := a.options.Sweeps.End(ctx, s, x.result(), a.options.Every); err != nil {
 			return err
 		}
 		return a.requestDescribe(ctx, x.again)
 	}
 	if ctx.Err() != nil {
 		// The process is stopping. The next process starts this sweep again.
-		return a.options.Sweeps.ExtendSweep(context.WithoutCancel(ctx), s.Machine, 0)
+		return a.options.Sweeps.Extend(context.WithoutCancel(ctx), s.Machine, 0)
 	}
 	a.metrics.sweeps.WithLabelValues("failed").Inc()
 	again := a.options.Every
@@ -148,14 +157,14 @@ func (a *Auditor) sweep(ctx context.Context, s *cache.Sweep) error {
 	}
 	for _, problem := range []error{ErrUnknown, ErrDenied} { // these last; others pass
 		if errors.Is(err, problem) {
-			return errors.Join(err, a.options.Sweeps.FailSweep(ctx, s, problem.Error(), again))
+			return errors.Join(err, a.options.Sweeps.Fail(ctx, s, problem.Error(), again))
 		}
 	}
-	return errors.Join(err, a.options.Sweeps.ExtendSweep(ctx, s.Machine, again))
+	return errors.Join(err, a.options.Sweeps.Extend(ctx, s.Machine, again))
 }
 
 // handle describes one mismatch and merges the answer; it implements worker.handle.
-func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (a *Auditor) handle(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	if overtaken(due) {
 		return settled, nil
 	}
@@ -186,13 +195,13 @@ func (a *Auditor) handle(ctx context.Context, due cache.Due) (time.Duration, err
 
 // overtaken reports whether an event has arrived since the mismatch was found. Then the
 // next sweep decides, or the Hydrator fetches the output.
-func overtaken(due cache.Due) bool {
+func overtaken(due worklist.Entry) bool {
 	return due.Record != nil && (due.Age < due.Waited || due.Exact.AwaitsOutput() ||
 		due.Listed != "" && due.Exact.SameOrLaterState(due.Listed))
 }
 
 // removeOrphan removes an execution that Step Functions does not know.
-func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (a *Auditor) removeOrphan(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	if due.Record == nil || due.Record.Terminal {
 		return settled, nil
 	}
@@ -203,7 +212,7 @@ func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duratio
 	if age < least {
 		return settled, nil
 	}
-	gone, err := a.options.Worklists.Forget(ctx, due.ARN, due.Exact)
+	gone, err := a.options.Known.Forget(ctx, due.ARN, due.Exact)
 	if err != nil {
 		return workRetry, err
 	}
@@ -213,7 +222,7 @@ func (a *Auditor) removeOrphan(ctx context.Context, due cache.Due) (time.Duratio
 	return settled, nil
 }
 
-func (a *Auditor) repaired(due cache.Due, kind repair) {
+func (a *Auditor) repaired(due worklist.Entry, kind repair) {
 	a.metrics.repairs.WithLabelValues(string(kind)).Inc()
 	a.options.Log.Info("audit stored a state of which no event came", "execution", due.ARN, "kind", kind, "version", due.Exact)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 const auditedMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
@@ -18,14 +19,14 @@ const auditedMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipel
 // listing is a Step Functions with a fixed list, and a cache to compare.
 type listing struct {
 	*memory
-	listed    []cache.Execution // the latest start first
-	learning  bool
-	audited   cache.Audited
-	doubts    map[cache.ARN]cache.Doubt
-	next      time.Time
-	orphans   []cache.ARN
-	worklists int
-	failure   error
+	listed     []cache.Execution // the latest start first
+	learning   bool
+	audited    worklist.Audited
+	mismatches map[cache.ARN]worklist.Mismatch
+	next       time.Time
+	orphans    []cache.ARN
+	worklists  int
+	failure    error
 }
 
 func (l *listing) List(_ context.Context, q ListQuery, _ Reason) (page ListPage, _ error) {
@@ -73,7 +74,7 @@ func (l *listing) Running(_ context.Context, _ string, f func([]cache.ARN, []tim
 	return f(arns, started)
 }
 
-func (l *listing) Doubt(_ context.Context, arns []cache.ARN) error {
+func (l *listing) AddMismatches(_ context.Context, arns []cache.ARN) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, arn := range arns {
@@ -88,25 +89,28 @@ func (l *listing) DropOrphans(_ context.Context, arns []cache.ARN) {
 	l.orphans = append(l.orphans, arns...)
 }
 
-func (l *listing) ClaimSweep(_ context.Context, machines []string, lease time.Duration) (*cache.Sweep, error) {
+// turns are the sweeps of a listing.
+type turns struct{ *listing }
+
+func (l turns) Claim(_ context.Context, machines []string, lease time.Duration) (*worklist.Sweep, error) {
 	if l.clock().Before(l.next) {
 		return nil, nil
 	}
 	l.next = l.clock().Add(lease)
-	return &cache.Sweep{Machine: machines[0], Begun: l.clock(), Before: l.audited, Doubts: l.doubts}, nil
+	return &worklist.Sweep{Machine: machines[0], Begun: l.clock(), Before: l.audited, Mismatches: l.mismatches}, nil
 }
 
-func (l *listing) ExtendSweep(_ context.Context, _ string, d time.Duration) error {
+func (l turns) Extend(_ context.Context, _ string, d time.Duration) error {
 	l.next = l.clock().Add(d)
 	return nil
 }
 
-func (l *listing) EndSweep(_ context.Context, s *cache.Sweep, now cache.Audited, d time.Duration) error {
-	l.audited, l.doubts, l.next = now, s.Doubts, s.Begun.Add(d)
+func (l turns) End(_ context.Context, s *worklist.Sweep, now worklist.Audited, d time.Duration) error {
+	l.audited, l.mismatches, l.next = now, s.Mismatches, s.Begun.Add(d)
 	return nil
 }
 
-func (l *listing) FailSweep(_ context.Context, _ *cache.Sweep, problem string, d time.Duration) error {
+func (l turns) Fail(_ context.Context, _ *worklist.Sweep, problem string, d time.Duration) error {
 	l.audited.Problem, l.next = problem, l.clock().Add(d)
 	return nil
 }
@@ -128,7 +132,7 @@ func auditing(t *testing.T, l *listing, d time.Duration) *answersByARN {
 	t.Helper()
 	states := &answersByARN{l: l}
 	a := NewAuditor(AuditorOptions{
-		Cache: l, Worklists: l, Known: l, Sweeps: l, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
+		Cache: l, Worklists: l, Mismatches: l, Known: l, Sweeps: turns{l}, Running: l.Running, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
 		Learning: func(time.Time) bool { return l.learning }, Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
 	})
 	runFor(t, a.Run, d)
@@ -178,7 +182,7 @@ func TestAuditFinds(t *testing.T) {
 				if !test.none {
 					l.Apply(t.Context(), []cache.Execution{test.known(start)})
 				}
-				l.audited = cache.Audited{Swept: start.Add(-time.Minute), ConfirmedUntil: start.Add(-time.Minute)}
+				l.audited = worklist.Audited{Swept: start.Add(-time.Minute), ConfirmedUntil: start.Add(-time.Minute)}
 				l.listed = []cache.Execution{execution("other-1", cache.Running, start, 0), test.truth(start), execution("other-2", cache.Running, start.Add(-time.Hour), 0)}
 				slices.SortFunc(l.listed, func(a, b cache.Execution) int { return b.StartDate.Compare(a.StartDate) })
 				l.Apply(t.Context(), []cache.Execution{execution("other-1", cache.Running, start, 0), execution("other-2", cache.Running, start.Add(-time.Hour), 0)})
@@ -186,8 +190,8 @@ func TestAuditFinds(t *testing.T) {
 				if states := auditing(t, l, 30*time.Second); len(states.described) > 0 {
 					t.Errorf("described after one sweep: %v", states.described)
 				}
-				if _, mismatched := l.doubts[arn]; mismatched != test.described || mismatched != l.audited.ConfirmedUntil.Before(start.Add(-listingLag)) {
-					t.Errorf("mismatches: %v, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
+				if _, mismatched := l.mismatches[arn]; mismatched != test.described || mismatched != l.audited.ConfirmedUntil.Before(start.Add(-listingLag)) {
+					t.Errorf("mismatches: %v, confirmed until %v", l.mismatches, l.audited.ConfirmedUntil)
 				}
 				states := auditing(t, l, 3*time.Minute)
 				if got := slices.Contains(states.described, arn); got != test.described || len(states.described) > 1 {
@@ -197,8 +201,8 @@ func TestAuditFinds(t *testing.T) {
 				if want := truth.Version(); test.described && l.known[arn].exact != want {
 					t.Errorf("known is %s, want %s", l.known[arn].exact, want)
 				}
-				if len(l.doubts) > 0 || l.audited.ConfirmedUntil.Before(start) {
-					t.Errorf("in the end %v are mismatches, confirmed until %v", l.doubts, l.audited.ConfirmedUntil)
+				if len(l.mismatches) > 0 || l.audited.ConfirmedUntil.Before(start) {
+					t.Errorf("in the end %v are mismatches, confirmed until %v", l.mismatches, l.audited.ConfirmedUntil)
 				}
 			})
 		})

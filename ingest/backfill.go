@@ -25,8 +25,10 @@ type Clock interface {
 
 // Checkpoints store how far interrupted work has come.
 type Checkpoints interface {
-	Checkpoint(ctx context.Context, name string) (string, error)
-	SaveCheckpoint(ctx context.Context, name, place string) error
+	// Load returns what Save stored, empty for nothing.
+	Load(ctx context.Context, name string) (string, error)
+	// Save stores where work resumes; empty: from the beginning.
+	Save(ctx context.Context, name, place string) error
 }
 
 // Backfill reads the executions of a state machine that began in a range of time from
@@ -78,7 +80,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 	place := ""
 	if b.Checkpoints != nil {
 		var err error
-		if place, err = b.Checkpoints.Checkpoint(ctx, name); err != nil {
+		if place, err = b.Checkpoints.Load(ctx, name); err != nil {
 			return b.done, err
 		}
 		b.done.Resumed = place != ""
@@ -101,7 +103,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 			q.After = ""
 		}
 		if b.Checkpoints != nil && b.done.Failed == 0 { // else the next run must try what failed
-			if err := b.Checkpoints.SaveCheckpoint(ctx, name, q.After); err != nil {
+			if err := b.Checkpoints.Save(ctx, name, q.After); err != nil {
 				return b.done, err
 			}
 		}

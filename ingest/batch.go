@@ -32,7 +32,7 @@ func (c *Consumer) decode(messages []Message) *batch {
 			continue
 		}
 		events, err := c.decoder.DecodeAll([]byte(m.Body))
-		if c.options.Runs == nil && slices.ContainsFunc(events, undated) {
+		if c.options.Known == nil && slices.ContainsFunc(events, undated) {
 			events, err = nil, undecodable("startDate is missing")
 		}
 		events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })

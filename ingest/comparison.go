@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 // How far back a comparison looks.
@@ -40,20 +41,20 @@ const (
 //   - redriven executions: it shows redrives that began and ended between two sweeps.
 type comparison struct {
 	auditor  *Auditor
-	sweep    *cache.Sweep
+	sweep    *worklist.Sweep
 	learning bool      // records may be missing here, so a listed execution is merged at once
 	since    time.Time // ended executions that began before were compared by earlier sweeps
 
 	runs     map[cache.ARN]struct{} // as Step Functions lists
 	compared map[cache.ARN]struct{}
-	differs  map[cache.ARN]cache.Doubt
+	differs  map[cache.ARN]worklist.Mismatch
 	again    []cache.ARN // differed in the previous sweep as well
 }
 
-func newComparison(a *Auditor, s *cache.Sweep) *comparison {
+func newComparison(a *Auditor, s *worklist.Sweep) *comparison {
 	return &comparison{
 		auditor: a, sweep: s, learning: a.options.Learning(s.Before.Swept),
-		runs: map[cache.ARN]struct{}{}, compared: map[cache.ARN]struct{}{}, differs: map[cache.ARN]cache.Doubt{},
+		runs: map[cache.ARN]struct{}{}, compared: map[cache.ARN]struct{}{}, differs: map[cache.ARN]worklist.Mismatch{},
 	}
 }
 
@@ -71,7 +72,7 @@ func (x *comparison) run(ctx context.Context) error {
 		err = x.list(ctx, ListQuery{Redriven: true}, begun.Add(-redriveWindow), redrivenPages)
 	}
 	if err == nil {
-		err = x.auditor.options.Known.Running(ctx, x.sweep.Machine, func(arns []cache.ARN, started []time.Time) error {
+		err = x.auditor.options.Running(ctx, x.sweep.Machine, func(arns []cache.ARN, started []time.Time) error {
 			return x.runsOnlyHere(ctx, arns, started)
 		})
 	}
@@ -120,7 +121,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	}
 	var believed []cache.Execution
 	for i, e := range listed {
-		_, mismatched := x.sweep.Doubts[e.ARN]
+		_, mismatched := x.sweep.Mismatches[e.ARN]
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
@@ -168,7 +169,7 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 // because newer executions fill the pages, with what was listed then.
 func (x *comparison) carryOn(ctx context.Context) error {
 	var arns []cache.ARN
-	for arn, d := range x.sweep.Doubts {
+	for arn, d := range x.sweep.Mismatches {
 		if _, compared := x.compared[arn]; !compared && d.Listed != "" && x.sweep.Begun.Sub(d.Noted) < mismatchFor {
 			arns = append(arns, arn)
 		}
@@ -179,7 +180,7 @@ func (x *comparison) carryOn(ctx context.Context) error {
 			return err
 		}
 		for i, arn := range some {
-			if listed := x.sweep.Doubts[arn].Listed; !known[i].SameOrLaterState(listed) {
+			if listed := x.sweep.Mismatches[arn].Listed; !known[i].SameOrLaterState(listed) {
 				x.differ(arn, listed)
 			}
 		}
@@ -193,7 +194,7 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	if _, noted := x.differs[arn]; noted {
 		return
 	}
-	d, before := x.sweep.Doubts[arn]
+	d, before := x.sweep.Mismatches[arn]
 	if !before {
 		d.Noted = x.sweep.Begun
 		if swept := x.sweep.Before.Swept; !swept.IsZero() {
@@ -209,8 +210,8 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 
 // result sums up the sweep. Everything listed is confirmed up to the time before the
 // oldest difference.
-func (x *comparison) result() cache.Audited {
-	now := cache.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Doubts: len(x.differs)}
+func (x *comparison) result() worklist.Audited {
+	now := worklist.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Mismatches: len(x.differs)}
 	first := true
 	for _, d := range x.differs {
 		if first || d.Until.Before(now.Oldest) {
@@ -223,7 +224,7 @@ func (x *comparison) result() cache.Audited {
 	if before := x.sweep.Before.ConfirmedUntil; now.ConfirmedUntil.Before(before) && !x.learning {
 		now.ConfirmedUntil = before // later differences do not change what was confirmed
 	}
-	x.sweep.Doubts = x.differs
+	x.sweep.Mismatches = x.differs
 	return now
 }
 
@@ -231,7 +232,7 @@ func (x *comparison) result() cache.Audited {
 // sweep. It fails when AWS has throttled it for long.
 func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
 	for begun := time.Now(); ; {
-		if err := a.options.Sweeps.ExtendSweep(ctx, machine, sweepLease); err != nil {
+		if err := a.options.Sweeps.Extend(ctx, machine, sweepLease); err != nil {
 			return err
 		}
 		err := paced(ctx, a.options.Listings, call)
@@ -251,7 +252,7 @@ func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 		return nil
 	}
 	defer a.worker.signal()
-	return a.options.Known.Doubt(ctx, arns)
+	return a.options.Mismatches.AddMismatches(ctx, arns)
 }
 
 // believe merges listed executions.

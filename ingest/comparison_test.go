@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 // auditWorld is what a comparison sees: what is listed, and what is known.
@@ -44,22 +45,26 @@ func (w *auditWorld) Running(context.Context, string, func([]cache.ARN, []time.T
 	return nil
 }
 
-func (w *auditWorld) Doubt(_ context.Context, arns []cache.ARN) error {
+func (w *auditWorld) AddMismatches(_ context.Context, arns []cache.ARN) error {
 	w.mismatched = append(w.mismatched, arns...)
 	return nil
 }
 
+func (w *auditWorld) Forget(context.Context, cache.ARN, cache.Version) (bool, error) {
+	return false, nil
+}
+
 func (w *auditWorld) DropOrphans(context.Context, []cache.ARN) {}
 
-func (w *auditWorld) FailSweep(context.Context, *cache.Sweep, string, time.Duration) error {
+func (w *auditWorld) Fail(context.Context, *worklist.Sweep, string, time.Duration) error {
 	return nil
 }
 
-func (w *auditWorld) ClaimSweep(context.Context, []string, time.Duration) (*cache.Sweep, error) {
+func (w *auditWorld) Claim(context.Context, []string, time.Duration) (*worklist.Sweep, error) {
 	return nil, nil
 }
-func (w *auditWorld) ExtendSweep(context.Context, string, time.Duration) error { return nil }
-func (w *auditWorld) EndSweep(context.Context, *cache.Sweep, cache.Audited, time.Duration) error {
+func (w *auditWorld) Extend(context.Context, string, time.Duration) error { return nil }
+func (w *auditWorld) End(context.Context, *worklist.Sweep, worklist.Audited, time.Duration) error {
 	return nil
 }
 
@@ -73,10 +78,10 @@ func (unlimited) Passed(context.Context) error                      { return nil
 const auditedRetention = 15 * 24 * time.Hour
 
 // sweepOnce compares once, and returns what that amounts to.
-func sweepOnce(t *testing.T, w *auditWorld, s *cache.Sweep) cache.Audited {
+func sweepOnce(t *testing.T, w *auditWorld, s *worklist.Sweep) worklist.Audited {
 	t.Helper()
 	a := NewAuditor(AuditorOptions{
-		Cache: newFakeCache(), Known: w, Sweeps: w, Lister: w, Describes: unlimited{}, Listings: unlimited{},
+		Cache: newFakeCache(), Known: w, Mismatches: w, Sweeps: w, Running: w.Running, Lister: w, Describes: unlimited{}, Listings: unlimited{},
 		Retention: auditedRetention, Learning: func(time.Time) bool { return w.learning }, Log: slog.New(slog.DiscardHandler),
 	})
 	x := newComparison(a, s)
@@ -110,9 +115,9 @@ func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
 		listedSuccess(t, "a-kept", sweptAt.Add(-auditedRetention+time.Hour)),
 		listedSuccess(t, "b-expired", sweptAt.Add(-auditedRetention-time.Hour)),
 	}}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.AddDate(0, 0, -20)}, Doubts: map[cache.ARN]cache.Doubt{}}
-	if got := sweepOnce(t, w, s); got.Doubts != 1 {
-		t.Errorf("%d executions differ, want only the one that is to be kept", got.Doubts)
+	s := &worklist.Sweep{Begun: sweptAt, Before: worklist.Audited{Swept: sweptAt.AddDate(0, 0, -20)}, Mismatches: map[cache.ARN]worklist.Mismatch{}}
+	if got := sweepOnce(t, w, s); got.Mismatches != 1 {
+		t.Errorf("%d executions differ, want only the one that is to be kept", got.Mismatches)
 	}
 }
 
@@ -124,7 +129,7 @@ func TestLearningLooksAsFarBackAsItMust(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		w.listed = append(w.listed, listedSuccess(t, name, sweptAt.Add(-time.Duration(len(w.listed))*time.Hour)))
 	}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	s := &worklist.Sweep{Begun: sweptAt, Before: worklist.Audited{Swept: sweptAt.Add(-4*time.Hour + time.Minute)}, Mismatches: map[cache.ARN]worklist.Mismatch{}}
 	sweepOnce(t, w, s)
 	if len(w.mismatched) < 5 {
 		t.Errorf("%d executions of the time since the latest sweep are asked about, want 5 at least", len(w.mismatched))
@@ -138,9 +143,9 @@ func TestConfirmedIsNotAheadOfTheListing(t *testing.T) {
 	before := sweptAt.Add(-time.Minute)
 	missed := listedSuccess(t, "missed", before.Add(-listingLag/2)) // not listed then
 	w := &auditWorld{page: 1000, listed: []cache.Execution{missed}}
-	s := &cache.Sweep{
-		Begun: sweptAt, Doubts: map[cache.ARN]cache.Doubt{},
-		Before: cache.Audited{Swept: before, ConfirmedUntil: before.Add(-listingLag)},
+	s := &worklist.Sweep{
+		Begun: sweptAt, Mismatches: map[cache.ARN]worklist.Mismatch{},
+		Before: worklist.Audited{Swept: before, ConfirmedUntil: before.Add(-listingLag)},
 	}
 	if got := sweepOnce(t, w, s); got.ConfirmedUntil.After(missed.StartDate) {
 		t.Errorf("confirmed until %v, though nothing is known of an execution that began at %v", got.ConfirmedUntil, missed.StartDate)
@@ -153,17 +158,17 @@ func TestAMismatchIsCarriedOn(t *testing.T) {
 	t.Parallel()
 	missed := listedSuccess(t, "a-missed", sweptAt.Add(-4*time.Minute))
 	w := &auditWorld{page: 1, listed: []cache.Execution{missed}, known: map[cache.ARN]cache.Version{}}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-5 * time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	s := &worklist.Sweep{Begun: sweptAt, Before: worklist.Audited{Swept: sweptAt.Add(-5 * time.Minute)}, Mismatches: map[cache.ARN]worklist.Mismatch{}}
 	first := sweepOnce(t, w, s)
 	w.listed = nil // beyond the look back of the next
-	next := &cache.Sweep{Begun: sweptAt.Add(5 * time.Minute), Before: first, Doubts: s.Doubts}
-	if second := sweepOnce(t, w, next); second.Doubts != 1 || len(w.mismatched) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
-		t.Errorf("%d mismatches, %d described, confirmed until %v", second.Doubts, len(w.mismatched), second.ConfirmedUntil)
+	next := &worklist.Sweep{Begun: sweptAt.Add(5 * time.Minute), Before: first, Mismatches: s.Mismatches}
+	if second := sweepOnce(t, w, next); second.Mismatches != 1 || len(w.mismatched) != 1 || !second.ConfirmedUntil.Before(missed.StartDate) {
+		t.Errorf("%d mismatches, %d described, confirmed until %v", second.Mismatches, len(w.mismatched), second.ConfirmedUntil)
 	}
 	w.known[missed.ARN] = missed.Version()
-	last := &cache.Sweep{Begun: sweptAt.Add(10 * time.Minute), Before: first, Doubts: next.Doubts}
-	if third := sweepOnce(t, w, last); third.Doubts != 0 {
-		t.Errorf("%d mismatches of what is known", third.Doubts)
+	last := &worklist.Sweep{Begun: sweptAt.Add(10 * time.Minute), Before: first, Mismatches: next.Mismatches}
+	if third := sweepOnce(t, w, last); third.Mismatches != 0 {
+		t.Errorf("%d mismatches of what is known", third.Mismatches)
 	}
 }
 
@@ -175,12 +180,12 @@ func TestAMismatchThatEndedStays(t *testing.T) {
 	runs := ended
 	runs.Status, runs.StopDate = cache.Running, time.Time{}
 	w := &auditWorld{page: 1000, listed: []cache.Execution{runs}, known: map[cache.ARN]cache.Version{}}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
+	s := &worklist.Sweep{Begun: sweptAt, Before: worklist.Audited{Swept: sweptAt.Add(-time.Minute)}, Mismatches: map[cache.ARN]worklist.Mismatch{}}
 	before := sweepOnce(t, w, s)
 	w.listed = []cache.Execution{ended}
-	next := &cache.Sweep{Begun: sweptAt.Add(time.Minute), Before: before, Doubts: s.Doubts}
-	if got := sweepOnce(t, w, next); got.Doubts != 1 || len(w.mismatched) != 1 {
-		t.Errorf("%d mismatches, %d described", got.Doubts, len(w.mismatched))
+	next := &worklist.Sweep{Begun: sweptAt.Add(time.Minute), Before: before, Mismatches: s.Mismatches}
+	if got := sweepOnce(t, w, next); got.Mismatches != 1 || len(w.mismatched) != 1 {
+		t.Errorf("%d mismatches, %d described", got.Mismatches, len(w.mismatched))
 	}
 }
 
@@ -189,8 +194,8 @@ func TestAMismatchThatEndedStays(t *testing.T) {
 func TestAuditDoesNotUndoAnErasure(t *testing.T) {
 	t.Parallel()
 	w := &auditWorld{page: 1000, listed: []cache.Execution{listedSuccess(t, "a-erased", sweptAt.Add(-time.Hour))}}
-	s := &cache.Sweep{Begun: sweptAt, Before: cache.Audited{Swept: sweptAt.Add(-time.Minute)}, Doubts: map[cache.ARN]cache.Doubt{}}
-	if got := sweepOnce(t, w, s); got.Doubts != 0 {
+	s := &worklist.Sweep{Begun: sweptAt, Before: worklist.Audited{Swept: sweptAt.Add(-time.Minute)}, Mismatches: map[cache.ARN]worklist.Mismatch{}}
+	if got := sweepOnce(t, w, s); got.Mismatches != 0 {
 		t.Error("it is a mismatch")
 	}
 }

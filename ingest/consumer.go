@@ -69,12 +69,15 @@ type Options struct {
 	Queue         Queue
 	Cache         Applier
 	Owner         OwnerPath
-	StateMachines []string      // ARNs of ours; empty: all
-	Runs          Runs          // dates events without a start date; nil: these are undecodable
-	LeftOut       func()        // called when an event left out an output or owner that must be fetched; may be nil
-	DrainLimit    time.Duration // how long Run may take to stop; 0: DrainLimit
-	Log           *slog.Logger
-	Metrics       prometheus.Registerer
+	StateMachines []string // ARNs of ours; empty: all
+	// Known and Mismatches are for events without a start date: Step Functions itself always
+	// sends it, stand-ins do not. nil: these events cannot be read.
+	Known      Versions
+	Mismatches Mismatches
+	LeftOut    func()        // called when an event left out an output or owner that must be fetched; may be nil
+	DrainLimit time.Duration // how long Run may take to stop; 0: DrainLimit
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
 
 // Consumer moves events from a queue into the cache. The package comment describes the

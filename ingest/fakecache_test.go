@@ -105,7 +105,7 @@ func (c *fakeCache) answer(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// Versions implements Runs.
+// Versions implements Versions.
 func (c *fakeCache) Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error) {
 	if err := c.answer(ctx, 0); err != nil {
 		return nil, err
@@ -119,8 +119,8 @@ func (c *fakeCache) Versions(ctx context.Context, arns []cache.ARN) ([]cache.Ver
 	return versions, nil
 }
 
-// Doubt implements Runs.
-func (c *fakeCache) Doubt(_ context.Context, arns []cache.ARN) error {
+// AddMismatches implements Mismatches.
+func (c *fakeCache) AddMismatches(_ context.Context, arns []cache.ARN) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mismatched = append(c.mismatched, arns...)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 const (
@@ -52,7 +53,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs and owners that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.worker = &worker{list: cache.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
+	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
@@ -76,7 +77,7 @@ func (h *Hydrator) Run(ctx context.Context) error { return h.worker.run(ctx) }
 func (h *Hydrator) Wake() { h.worker.signal() }
 
 // handle implements worker.handle.
-func (h *Hydrator) handle(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (h *Hydrator) handle(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	switch {
 	case due.Record == nil:
 		return settled, nil
@@ -95,7 +96,7 @@ func (h *Hydrator) handle(ctx context.Context, due cache.Due) (time.Duration, er
 }
 
 // output fetches an output.
-func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (h *Hydrator) output(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	e, err := h.describe(ctx, due.ARN)
 	switch {
 	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
@@ -120,7 +121,7 @@ func (h *Hydrator) output(ctx context.Context, due cache.Due) (time.Duration, er
 
 // refused returns when to retry after an answer that is final: never, or, where access
 // is denied, ever more rarely for a day, because access may be granted.
-func (h *Hydrator) refused(due cache.Due, err error) (time.Duration, error) {
+func (h *Hydrator) refused(due worklist.Entry, err error) (time.Duration, error) {
 	if errors.Is(err, ErrUnknown) || due.Age >= hydrateFor {
 		return settled, err
 	}
@@ -128,7 +129,7 @@ func (h *Hydrator) refused(due cache.Due, err error) (time.Duration, error) {
 }
 
 // owner fetches the input for the owner that it may name.
-func (h *Hydrator) owner(ctx context.Context, due cache.Due) (time.Duration, error) {
+func (h *Hydrator) owner(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	e, err := h.describe(ctx, due.ARN)
 	switch {
 	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
@@ -164,13 +165,13 @@ func (h *Hydrator) apply(ctx context.Context, e cache.Execution) error {
 
 // giveUp makes the API report the success without its output. That is a version of its
 // own: an output that arrives later is newer.
-func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
+func (h *Hydrator) giveUp(ctx context.Context, due worklist.Entry) error {
 	if !due.Exact.AwaitsOutput() {
 		return nil
 	}
 	err := h.apply(ctx, cache.Execution{
 		ARN: due.ARN, Status: cache.Succeeded, Completeness: cache.OutputGivenUp, Source: cache.FromEvent,
-		StartDate: due.Record.StartDate, StopDate: due.StopDate(), RedriveCount: due.Exact.RedriveCount(),
+		StartDate: due.Record.StartDate, StopDate: due.StopDate, RedriveCount: due.Exact.RedriveCount(),
 	})
 	if err == nil {
 		h.results.WithLabelValues(gaveUp).Inc()
@@ -180,7 +181,7 @@ func (h *Hydrator) giveUp(ctx context.Context, due cache.Due) error {
 
 // later returns when to retry: soon at first, then ever later, but in time for the
 // deadline. A used-up budget is no failure.
-func (h *Hydrator) later(due cache.Due, err error) (time.Duration, error) {
+func (h *Hydrator) later(due worklist.Entry, err error) (time.Duration, error) {
 	again := max(workRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(2*budget.wait, workRetry)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 )
 
 const truthARN = cache.ARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:truth")
@@ -74,7 +75,7 @@ func (m *memory) Apply(_ context.Context, batch []cache.Execution) []cache.Outco
 	return outcomes
 }
 
-func (m *memory) Claim(_ context.Context, _ cache.Inquiry, most int, lease time.Duration) (all []cache.Due, _ error) {
+func (m *memory) Claim(_ context.Context, _ worklist.List, most int, lease time.Duration) (all []worklist.Entry, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for arn, at := range m.due {
@@ -82,7 +83,7 @@ func (m *memory) Claim(_ context.Context, _ cache.Inquiry, most int, lease time.
 			continue
 		}
 		m.due[arn] = m.clock().Add(lease)
-		d := cache.Due{ARN: arn, Waited: m.clock().Sub(at), Now: m.clock()}
+		d := worklist.Entry{ARN: arn, Waited: m.clock().Sub(at), Now: m.clock()}
 		if r := m.known[arn]; r != nil {
 			d.Record = &cache.Record{Owner: r.record.Owner, Terminal: r.record.Terminal, StartDate: r.record.StartDate}
 			d.Exact, d.Age = r.exact, m.clock().Sub(r.stored)
@@ -92,7 +93,7 @@ func (m *memory) Claim(_ context.Context, _ cache.Inquiry, most int, lease time.
 	return all, nil
 }
 
-func (m *memory) Settle(_ context.Context, _ cache.Inquiry, arn cache.ARN) error {
+func (m *memory) Settle(_ context.Context, _ worklist.List, arn cache.ARN) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.known[arn]; r == nil || !r.exact.AwaitsOutput() {
@@ -101,7 +102,7 @@ func (m *memory) Settle(_ context.Context, _ cache.Inquiry, arn cache.ARN) error
 	return nil
 }
 
-func (m *memory) Postpone(_ context.Context, _ cache.Inquiry, arn cache.ARN, d time.Duration) error {
+func (m *memory) Postpone(_ context.Context, _ worklist.List, arn cache.ARN, d time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, there := m.due[arn]; there {

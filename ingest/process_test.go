@@ -33,7 +33,7 @@ func startProcess(t *testing.T, q Queue, a Applier, stateMachines ...string) *pr
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &process{logs: &logText{}}
 	p.consumer = NewConsumer(Options{
-		Queue: q, Cache: a, Runs: a.(Runs), StateMachines: stateMachines,
+		Queue: q, Cache: a, Known: a.(Versions), Mismatches: a.(Mismatches), StateMachines: stateMachines,
 		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Metrics: prometheus.NewRegistry(),
 	})
 	ended := make(chan struct{})

@@ -13,6 +13,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/worklist"
 	"statuscache/ingest/awstest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
@@ -60,7 +61,7 @@ func TestOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 				}})[0].Err)
 			}
 			h := NewHydrator(HydratorOptions{
-				Cache: c, Worklists: c, States: NewStepFunctions(awstest.Config(t, endpoint), nil, nil), Budget: c.NewBudget("hydrate", 20),
+				Cache: c, Worklists: worklist.New(c.DB(), nil), States: NewStepFunctions(awstest.Config(t, endpoint), nil, nil), Budget: worklist.NewBudget(c.DB(), "hydrate", 20),
 				Deadline: test.deadline, Log: slog.New(slog.DiscardHandler),
 			})
 			ctx, cancel := context.WithCancel(t.Context())

@@ -8,15 +8,6 @@ import (
 	"statuscache/cache"
 )
 
-// Runs is what the cache knows of executions whose events have no start date. Events of
-// Step Functions always have one; those of stand-ins may not.
-type Runs interface {
-	// Versions returns the version of each execution, empty where nothing is known.
-	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
-	// Doubt puts executions on the worklist of the audit.
-	Doubt(ctx context.Context, arns []cache.ARN) error
-}
-
 // undatedRetry is when a message of an unknown execution comes again: most likely the
 // event with its start date is on its way.
 const undatedRetry = 5 * time.Second
@@ -43,7 +34,7 @@ func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	if len(arns) == 0 {
 		return nil
 	}
-	versions, err := c.options.Runs.Versions(ctx, arns)
+	versions, err := c.options.Known.Versions(ctx, arns)
 	if err != nil {
 		return err
 	}
@@ -105,7 +96,7 @@ func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
-	if err := errors.Join(c.options.Runs.Doubt(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, undatedRetry)); err != nil {
+	if err := errors.Join(c.options.Mismatches.AddMismatches(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, undatedRetry)); err != nil {
 		c.options.Log.Info("messages without a start date come again when their visibility ends", "count", len(later), "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/outage"
+	"statuscache/cache/worklist"
 )
 
 // Worklists are lists of executions that Step Functions must be asked about. They are in
@@ -18,13 +19,11 @@ import (
 type Worklists interface {
 	// Claim takes some that are due, for the time of the lease. The error may be about
 	// entries other than those returned.
-	Claim(ctx context.Context, list cache.Inquiry, most int, lease time.Duration) ([]cache.Due, error)
+	Claim(ctx context.Context, list worklist.List, most int, lease time.Duration) ([]worklist.Entry, error)
 	// Settle removes an entry from a list.
-	Settle(ctx context.Context, list cache.Inquiry, arn cache.ARN) error
+	Settle(ctx context.Context, list worklist.List, arn cache.ARN) error
 	// Postpone makes an entry due again after d.
-	Postpone(ctx context.Context, list cache.Inquiry, arn cache.ARN, d time.Duration) error
-	// Forget removes the record of an execution unless it has changed since v.
-	Forget(ctx context.Context, arn cache.ARN, v cache.Version) (bool, error)
+	Postpone(ctx context.Context, list worklist.List, arn cache.ARN, d time.Duration) error
 }
 
 // Describer describes one execution. StepFunctions implements it.
@@ -41,7 +40,7 @@ const (
 
 // worker handles the entries of one worklist.
 type worker struct {
-	list      cache.Inquiry
+	list      worklist.List
 	atOnce    int // entries handled at a time
 	worklists Worklists
 	log       *slog.Logger
@@ -50,7 +49,7 @@ type worker struct {
 	short     atomic.Int64  // how long the budget is used up, as last seen, in ns
 	// handle handles one entry. It returns when the entry is due again; settled removes it
 	// from the list. The error may be an errNoBudget.
-	handle func(ctx context.Context, due cache.Due) (again time.Duration, err error)
+	handle func(ctx context.Context, due worklist.Entry) (again time.Duration, err error)
 }
 
 // worklistOutage logs that a list cannot be read or written.
@@ -95,7 +94,7 @@ func (q *worker) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (q *worker) one(ctx context.Context, due cache.Due) error {
+func (q *worker) one(ctx context.Context, due worklist.Entry) error {
 	again, err := q.handle(ctx, due)
 	if ctx.Err() != nil {
 		return q.worklists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 	"statuscache/cmd/internal/app"
 	"statuscache/ingest"
 )
@@ -94,7 +95,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 		if failed > 0 {
 			return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("%d executions could not be learnt; run it again", failed)}
 		}
-		return c.Backfilled(ctx, since, until)
+		return losses(c).Backfilled(ctx, since, until)
 	})
 }
 
@@ -139,7 +140,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(owner) > 0,
 	}
 	if !f.restart {
-		b.Checkpoints = c
+		b.Checkpoints = worklist.NewCheckpoints(c.DB())
 	}
 	return b, nil
 }

@@ -10,18 +10,24 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/diagnose"
+	"statuscache/cache/worklist"
 	"statuscache/cmd/internal/app"
 )
 
 // lossLimit bounds what is asked of Redis about a loss.
 const lossLimit = 5 * time.Second
 
+// losses returns what knows of the losses of a store.
+func losses(c *cache.Cache) *worklist.LossDetector {
+	return worklist.NewLossDetector(c.DB(), worklist.LossOptions{})
+}
+
 // dismissLoss ends the notice that Redis has lost what it held.
 func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
 	return openStore(ctx, config, func(c *cache.Cache) error {
-		loss, err := c.DismissLoss(ctx)
+		loss, err := losses(c).Dismiss(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -44,7 +50,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 		return diagnose.NotChecked(check, "Redis is not open")
 	}
 	defer func() { _ = c.Close() }()
-	loss, err := c.LossNow(ctx)
+	loss, err := losses(c).LossNow(ctx)
 	switch {
 	case err != nil:
 		return diagnose.NotChecked(check, "Redis does not answer")
@@ -62,7 +68,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
-	err := openStore(ctx, config, func(c *cache.Cache) error { return c.Backfilled(ctx, from, to) })
+	err := openStore(ctx, config, func(c *cache.Cache) error { return losses(c).Backfilled(ctx, from, to) })
 	if err != nil {
 		_, _ = fmt.Fprintf(out, "cannot note it in Redis (%v); if it has lost records, statusctl doctor --dismiss-loss says that they are back\n", err)
 	}
@@ -71,7 +77,7 @@ func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, ou
 // noteImported has the notice of a loss end that an import of API keys has made up for,
 // and says what is still missing.
 func noteImported(ctx context.Context, c *cache.Cache) (string, error) {
-	missing, err := c.KeysImported(ctx)
+	missing, err := losses(c).KeysImported(ctx)
 	if err != nil || missing == 0 {
 		return "", err
 	}

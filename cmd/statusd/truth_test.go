@@ -12,6 +12,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/worklist"
 	"statuscache/ingest"
 	"statuscache/ingest/awstest"
 	"statuscache/ingest/localaws"
@@ -287,15 +288,15 @@ func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 	w.Helper()
 	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), ingest.OwnerPath{"tenantId"}, nil)
 	b := &ingest.Backfill{
-		Cache: d.cache, Known: d.cache, Clock: d.cache.DB(), Checkpoints: d.cache, States: states, Lister: states, Owners: true,
-		Describes: d.cache.NewBudget("backfill", 200), Listings: d.cache.NewBudget("list", 10),
+		Cache: d.cache, Known: d.cache, Clock: d.cache.DB(), Checkpoints: worklist.NewCheckpoints(d.cache.DB()), States: states, Lister: states, Owners: true,
+		Describes: worklist.NewBudget(d.cache.DB(), "backfill", 200), Listings: worklist.NewBudget(d.cache.DB(), "list", 10),
 		Machine: w.machine, Since: time.Now().Add(-time.Hour), Until: time.Now(), Retention: 360 * time.Hour,
 	}
 	done, err := b.Run(w.Context(), func(ingest.BackfillProgress) {})
 	if err != nil || done.Failed > 0 {
 		w.Fatalf("backfill: %+v, %v", done, err)
 	}
-	if err := d.cache.Backfilled(w.Context(), b.Since, b.Until); err != nil { // as statusctl backfill does
+	if err := worklist.NewLossDetector(d.cache.DB(), worklist.LossOptions{}).Backfilled(w.Context(), b.Since, b.Until); err != nil { // as statusctl backfill does
 		w.Fatal(err)
 	}
 	return done
@@ -325,8 +326,9 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	killed := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h", "HYDRATE_DEADLINE=1h")
 	const executions = 30
 	w.start("large", executions)
+	pending := worklist.New(killed.cache.DB(), nil)
 	cachetest.Eventually(t, "all outputs are awaited", func() bool {
-		n, err := killed.cache.Pending(t.Context(), cache.Awaited)
+		n, err := pending.Pending(t.Context(), worklist.Awaited)
 		return err == nil && n == executions && w.queue.Depth().Total() == 0
 	})
 	status, body := killed.status(cache.MachineARN(w.machine).Execution("large-0"), killed.key)

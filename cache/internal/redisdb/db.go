@@ -172,3 +172,11 @@ func Time(text string) time.Time {
 	}
 	return time.UnixMilli(ms)
 }
+
+// Millis returns t in ms since 1970, 0 for the zero time. Time reads it.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

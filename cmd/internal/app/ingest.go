@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/ingest"
 )
@@ -30,11 +31,11 @@ func (s *service) openIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.openInquiries(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
+	s.openWorkers(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
 		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*2/5),
-		Runs:       s.cache, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
+		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
 	return nil
 }
@@ -61,16 +62,17 @@ func (s *service) trouble(part ingest.Part) error {
 	return err
 }
 
-// openInquiries builds what asks Step Functions itself, for what events left out and
+// openWorkers builds what asks Step Functions itself, for what events left out and
 // for what they may not have told.
-func (s *service) openInquiries(states *ingest.StepFunctions, owners bool) {
+func (s *service) openWorkers(states *ingest.StepFunctions, owners bool) {
 	c := s.config
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
-		Cache: s.cache, Worklists: s.cache, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
+		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
 		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
-		Cache: s.cache, Worklists: s.cache, Known: s.cache, Sweeps: s.cache, Learning: s.cache.Learning, States: states, Lister: states,
+		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Learning: s.sweeps.Learning,
+		States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
@@ -98,14 +100,14 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	if rate <= 0 {
 		return nil // an interface without a type, so that it can be compared
 	}
-	return c.NewBudget(name, rate)
+	return worklist.NewBudget(c.DB(), name, rate)
 }
 
 // concerns tell everybody which settings are wrong, what was lost and is neither back nor
 // dismissed, or why Redis takes no writes, where no part of ingest tells that.
 func (s *service) concerns() []string {
 	all := s.cache.Misfits()
-	lost := s.cache.Lost()
+	lost := s.losses.Lost()
 	if lost == nil {
 		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {
 			brief, _ := cache.Explain(err)

@@ -20,6 +20,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
+	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/ingest"
 )
@@ -90,6 +91,9 @@ type service struct {
 	cache    *cache.Cache
 	changes  *changes.Hub
 	keys     *apikeys.Keys
+	worklist *worklist.Worklist
+	sweeps   *worklist.Sweeps
+	losses   *worklist.LossDetector
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
@@ -110,6 +114,9 @@ func (s *service) open(ctx context.Context) error {
 	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
 		return err
 	}
+	db := s.cache.DB()
+	s.losses = worklist.NewLossDetector(db, worklist.LossOptions{Log: s.log, Metrics: s.metrics, Noticed: s.keys.Reassert})
+	s.worklist, s.sweeps = worklist.New(db, s.metrics), worklist.NewSweeps(db, s.losses, s.metrics)
 	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
@@ -133,7 +140,6 @@ func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error
 	if err != nil {
 		return nil, err
 	}
-	on.OnLoss(keys.Reassert)
 	on.WatchSetting(cache.Setting{
 		Name: "API_KEY_PEPPER", Check: keys.WrongPepper,
 		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
@@ -148,7 +154,7 @@ func (s *service) openAPI() error {
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
-		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.cache.Audits,
+		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
@@ -290,6 +296,9 @@ func (s *service) stages() []stage {
 		stage{"the census", s.census.run},
 		stage{"changes", s.changes.Run},
 		stage{"API keys", s.keys.Run},
+		stage{"the worklist", s.worklist.Run},
+		stage{"sweeps", s.sweeps.Run},
+		stage{"the loss detector", s.losses.Run},
 		stage{"the cache", s.cache.Run},
 	)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"statuscache/cache"
+	"statuscache/cache/worklist"
 	"statuscache/ingest"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/operate"
@@ -147,7 +148,7 @@ func (s *simulation) restore(ctx context.Context, begun time.Time) error {
 	const rate = 10
 	b := &ingest.Backfill{
 		Cache: s.cache, Known: s.cache, States: states, Lister: states, Machine: s.machine, Owners: true,
-		Describes: s.cache.NewBudget("backfill", rate), Listings: s.cache.NewBudget("list", 2),
+		Describes: worklist.NewBudget(s.cache.DB(), "backfill", rate), Listings: worklist.NewBudget(s.cache.DB(), "list", 2),
 		Since: begun.Add(-time.Second), Until: time.Now(), Retention: retention,
 	}
 	_, err := b.Run(ctx, func(ingest.BackfillProgress) {})

@@ -1,23 +1,16 @@
-package cache
+package worklist
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
-	"statuscache/cache/internal/redisdb"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"statuscache/cache/internal/redisdb"
 )
 
-//go:embed budget.lua
-var budgetSource string
-
-var budgetScript = redis.NewScript(budgetSource)
-
-// maxBookedAhead is how long a call may be booked ahead: who waits cannot do what
-// needs no call.
+// maxBookedAhead is how long a call may be booked ahead: a worker that waits for one
+// cannot do what needs no call.
 const maxBookedAhead = time.Second
 
 // Budget is how often all processes together may call AWS for one purpose. Where AWS
@@ -29,15 +22,14 @@ type Budget struct {
 	slowed atomic.Bool // as far as this process knows
 }
 
-// NewBudget returns a budget by its name, of a rate in calls per second, which
-// must be above 0. Where processes disagree about the rate, each call counts as
-// who makes it says.
-func (c *Cache) NewBudget(name string, rate float64) *Budget {
-	return &Budget{db: c.db, key: c.db.Names.Budget(name), every: 1000 / rate}
+// NewBudget returns a budget by its name, of a rate in calls per second, which must be
+// above 0. Where processes disagree about the rate, each counts its calls by its own.
+func NewBudget(db *redisdb.DB, name string, rate float64) *Budget {
+	return &Budget{db: db, key: db.Names.Budget(name), every: 1000 / rate}
 }
 
 // Take books a call, to be made after wait. ok is false where none can be booked,
-// because too many are already: then wait is after how long it is worth asking again.
+// because too many are already: then wait is when it is worth asking again.
 func (b *Budget) Take(ctx context.Context) (wait time.Duration, ok bool, err error) {
 	_, wait, ok, err = b.book(ctx)
 	return wait, ok, err

@@ -1,18 +1,38 @@
-package cache
+package worklist
 
 import (
+	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 	"sync"
 	"testing"
 	"time"
 )
 
+// inBubble opens the Redis of a bubble, with the limits of production.
+func inBubble(t *testing.T, b *cachetest.Bubble) *redisdb.DB {
+	t.Helper()
+	var n cachetest.Network
+	b.Join(&n)
+	db, err := redisdb.Open(redisdb.Options{URL: cachetest.BubbleURL, Prefix: "sc", Log: slog.New(slog.DiscardHandler), Dial: n.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
 // TestABudgetTellsWhenToCall by the clock.
 func TestABudgetTellsWhenToCall(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		budget := openBubble(t, b, new(cachetest.Network)).NewBudget("times", 2)
+		budget := NewBudget(inBubble(t, b), "times", 2)
 		for _, want := range []time.Duration{0, 500 * time.Millisecond, time.Second} {
 			if wait, ok, err := budget.Take(t.Context()); wait != want || !ok || err != nil {
 				t.Errorf("booked after %v, %v, %v; want %v", wait, ok, err, want)
@@ -60,8 +80,8 @@ func passed(t *testing.T, b *Budget) {
 func TestAThrottleHalvesTheRate(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		c := openBubble(t, b, new(cachetest.Network))
-		budget, other := c.NewBudget("hydrate", 5), c.NewBudget("describe", 2)
+		db := inBubble(t, b)
+		budget, other := NewBudget(db, "hydrate", 5), NewBudget(db, "describe", 2)
 		within := func(what string, b *Budget, want time.Duration) {
 			t.Helper()
 			if got := apart(t, b); got < want-2*time.Millisecond || got > want+2*time.Millisecond {
@@ -87,7 +107,7 @@ func TestAThrottleHalvesTheRate(t *testing.T) {
 			cachetest.Pass(time.Second)
 		}
 		within("nothing passes", budget, 2*time.Second)
-		rare := c.NewBudget("rare", 0.1)
+		rare := NewBudget(db, "rare", 0.1)
 		throttled(t, rare)
 		cachetest.Pass(10 * time.Second)
 		within("one that is slower at best", rare, 10*time.Second)
@@ -110,8 +130,8 @@ func TestAwaitedOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-				c := openBubble(t, b, new(cachetest.Network))
-				budgets := []*Budget{c.NewBudget("hydrate", 5), c.NewBudget("hydrate", 5)} // of two processes
+				db := inBubble(t, b)
+				budgets := []*Budget{NewBudget(db, "hydrate", 5), NewBudget(db, "hydrate", 5)} // of two processes
 				lot := rand.New(rand.NewPCG(1, 2))
 				begun, calls, arrived := time.Now(), 0, 0
 				var mu sync.Mutex
@@ -154,5 +174,42 @@ func TestAwaitedOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 				t.Logf("%d arrived after %d calls in %v", arrived, calls, time.Since(begun))
 			})
 		})
+	}
+}
+
+// TestABudgetIsSharedByAll: however many processes call, two calls are as far apart as
+// the rate says.
+func TestABudgetIsSharedByAll(t *testing.T) {
+	t.Parallel()
+	url := cachetest.Redis(t).URL()
+	const processes, each, every = 8, 2, 50 * time.Millisecond
+	booked := make(chan time.Time, processes*each)
+	var all []*Budget
+	for range processes {
+		all = append(all, NewBudget(openIdle(t, url).db, "shared", float64(time.Second/every)))
+	}
+	var wg sync.WaitGroup
+	for _, b := range all {
+		wg.Go(func() {
+			for range each {
+				at, _, ok, err := b.book(t.Context())
+				if !ok || err != nil {
+					t.Errorf("%v, %v", ok, err)
+				}
+				booked <- at
+			}
+		})
+	}
+	wg.Wait()
+	close(booked)
+	var calls []time.Time
+	for at := range booked {
+		calls = append(calls, at)
+	}
+	slices.SortFunc(calls, time.Time.Compare)
+	for i := range calls[1:] {
+		if apart := calls[i+1].Sub(calls[i]); apart < every {
+			t.Errorf("calls %d and %d are %v apart", i, i+1, apart)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package cache
+package worklist
 
 import (
 	"context"
@@ -9,15 +9,23 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // checkpointLife is how long a place in a list of Step Functions is good for.
 const checkpointLife = 24 * time.Hour
 
-// SaveCheckpoint remembers where a backfill goes on that is named by what it fills;
+// Checkpoints are where interrupted backfills go on.
+type Checkpoints struct{ db *redisdb.DB }
+
+// NewCheckpoints returns the checkpoints in a Redis.
+func NewCheckpoints(db *redisdb.DB) *Checkpoints { return &Checkpoints{db} }
+
+// Save remembers where a backfill goes on that is named by what it fills;
 // empty: from the beginning.
-func (c *Cache) SaveCheckpoint(ctx context.Context, name, place string) error {
-	key := c.checkpoint(name)
+func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
+	key := c.key(name)
 	var err error
 	if place == "" {
 		err = c.db.Writers.Del(ctx, key).Err()
@@ -30,16 +38,16 @@ func (c *Cache) SaveCheckpoint(ctx context.Context, name, place string) error {
 	return nil
 }
 
-// Checkpoint returns what SaveCheckpoint remembered, empty if that is nothing.
-func (c *Cache) Checkpoint(ctx context.Context, name string) (string, error) {
-	place, err := c.db.Writers.Get(ctx, c.checkpoint(name)).Result()
+// Load returns what Save remembered, empty if that is nothing.
+func (c *Checkpoints) Load(ctx context.Context, name string) (string, error) {
+	place, err := c.db.Writers.Get(ctx, c.key(name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("look where the backfill goes on: %w", err)
 	}
 	return place, nil
 }
 
-func (c *Cache) checkpoint(name string) string {
+func (c *Checkpoints) key(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return c.db.Names.Backfill(hex.EncodeToString(sum[:16]))
 }

@@ -1,0 +1,65 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Stored is a record with what readers do not see of it.
+type Stored struct {
+	Record   *Record
+	Exact    Version   // as it is stored; it differs from the record's while an output is awaited
+	StoredAt time.Time // when that version was stored, by the clock of Redis
+	StopDate time.Time // zero while the execution runs
+}
+
+// ReadStored reads the record of arn from its bytes in Redis. b is not kept.
+func ReadStored(arn ARN, b []byte) (Stored, error) {
+	p, err := takeApart(b)
+	if err != nil {
+		return Stored{}, err
+	}
+	r, err := decode(arn, b)
+	if err != nil {
+		return Stored{}, err
+	}
+	return Stored{Record: r, Exact: p.head.version(), StoredAt: p.storedAt(), StopDate: r.stopDate}, nil
+}
+
+// storedAt returns when the version of the record was stored. The date in the head
+// is no help while an output is awaited: it is that of the run, as readers see it.
+func (p *parts) storedAt() time.Time {
+	trail, err := readTrail(p.trail)
+	for i := len(trail) - 1; i >= 0 && err == nil; i-- {
+		if trail[i].Verdict == Applied && trail[i].Version == p.head.version() {
+			return trail[i].AppliedAt
+		}
+	}
+	return p.head.observed()
+}
+
+// Versions returns the version of each execution as it is stored, empty where
+// nothing is known.
+func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
+	defer cancel()
+	if len(arns) == 0 {
+		return nil, nil
+	}
+	pipe := c.db.Writers.Pipeline()
+	cmds := make([]*redis.StringCmd, len(arns))
+	for i, arn := range arns {
+		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), versionAt, hashAt-1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read versions: %w", err)
+	}
+	all := make([]Version, len(arns))
+	for i, cmd := range cmds {
+		all[i], _ = ParseVersion(cmd.Val())
+	}
+	return all, nil
+}

@@ -1,0 +1,154 @@
+package worklist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+// Loss is that Redis lost what it held. Its parts are back, or given up, each by
+// itself.
+type Loss struct {
+	At      time.Time // when that was noticed, by the clock of Redis
+	Why     string
+	Running bool // what runs and what ended lately, which the audit learns again
+	Results bool // of executions that ended before, which a backfill or a replay learns again
+	Keys    bool // API keys, which an import stores again
+	// Missing is how many API keys fewer there are than before; those of API_KEYS_FILE
+	// are good all the same.
+	Missing int64
+
+	keysBefore int64 // how many there were; 0: no fewer
+}
+
+// lossReach is how long before a loss a range must begin that makes up for it: what ended
+// later is learnt again anyway.
+const lossReach = 5 * time.Minute
+
+// The parts of a loss, by the names of their fields.
+const (
+	partRunning = "running"
+	partResults = "results"
+	partKeys    = "keys"
+)
+
+var lossParts = []string{partRunning, partResults, partKeys}
+
+// keyCount is by what a loss of API keys is noticed.
+type keyCount struct {
+	known   int64 // how many there are
+	changes int64 // how often they changed
+}
+
+func (d *LossDetector) countKeys(ctx context.Context) (keyCount, error) {
+	pipe := d.db.Writers.Pipeline()
+	known, changes := pipe.HLen(ctx, d.db.Names.APIKeys), pipe.Get(ctx, d.db.Names.KeyCount)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return keyCount{}, fmt.Errorf("count API keys: %w", err)
+	}
+	n, _ := changes.Int64() // absent: none since this release
+	return keyCount{known.Val(), n}, nil
+}
+
+// Lost returns the loss that is neither mended nor dismissed, nil if there is none. It
+// needs Run, and is two seconds old at most.
+func (d *LossDetector) Lost() *Loss { return d.lost.Load() }
+
+// LossNow is Lost without Run: it asks Redis.
+func (d *LossDetector) LossNow(ctx context.Context) (*Loss, error) {
+	lost, err := d.db.Writers.HGetAll(ctx, d.db.Names.Lost).Result()
+	if err != nil {
+		return nil, fmt.Errorf("ask whether records were lost: %w", err)
+	}
+	if len(lost) == 0 {
+		return nil, nil
+	}
+	loss := &Loss{
+		At: redisdb.Time(lost["at"]), Why: lost["why"],
+		Running: lost[partRunning] != "", Results: lost[partResults] != "", Keys: lost[partKeys] != "",
+	}
+	if loss.Keys {
+		now, err := d.countKeys(ctx)
+		if err != nil {
+			return nil, err
+		}
+		loss.keysBefore, _ = strconv.ParseInt(lost[partKeys], 10, 64)
+		loss.Missing = max(0, loss.keysBefore-now.known)
+	}
+	return loss, nil
+}
+
+// Backfilled notes that every execution that began in a range of time is known, or is
+// about to be. That ends what a loss took of executions if the range covers the minutes
+// before it; the dates are by the clock of Redis. How much further back the range must
+// reach is for the caller to decide.
+func (d *LossDetector) Backfilled(ctx context.Context, since, until time.Time) error {
+	loss, err := d.LossNow(ctx)
+	if err != nil || loss == nil || since.After(loss.At.Add(-lossReach)) || until.Before(loss.At) {
+		return err
+	}
+	return d.end(ctx, loss, partRunning, partResults)
+}
+
+// KeysImported notes that API keys were stored that another Redis or a file held, and
+// returns how many are still missing of those that were lost; none ends that part of
+// a loss.
+func (d *LossDetector) KeysImported(ctx context.Context) (missing int64, err error) {
+	loss, err := d.LossNow(ctx)
+	if err != nil || loss == nil || !loss.Keys || loss.Missing > 0 {
+		if loss != nil {
+			missing = loss.Missing
+		}
+		return missing, err
+	}
+	return 0, d.end(ctx, loss, partKeys)
+}
+
+// Dismiss ends a loss, whatever is still lost, and returns it; nil if there was none.
+func (d *LossDetector) Dismiss(ctx context.Context) (*Loss, error) {
+	loss, err := d.LossNow(ctx)
+	if err != nil || loss == nil {
+		return nil, err
+	}
+	return loss, d.end(ctx, loss, lossParts...)
+}
+
+// end ends parts of a loss.
+func (d *LossDetector) end(ctx context.Context, loss *Loss, parts ...string) error {
+	args := []any{loss.At.UnixMilli()}
+	for _, part := range parts {
+		args = append(args, part)
+	}
+	err := lossEndScript.Run(ctx, d.db.Writers, []string{d.db.Names.Lost}, args...).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("record in Redis that lost records are restored: %w", err)
+	}
+	return nil
+}
+
+// Lines says what is lost and what brings it back, for operators.
+func (l *Loss) Lines() (lines []string) {
+	if l.Running {
+		lines = append(lines, "what runs and what ended lately is being learnt again, by the audit of STATE_MACHINES")
+	}
+	if l.Results {
+		lines = append(lines, "results from before "+l.At.UTC().Format("2006-01-02 15:04 MST")+
+			" are lost, and owners that only registrations named; statusctl backfill or replay brings results back")
+	}
+	switch {
+	case l.Keys && l.Missing > 0:
+		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import stores those of API_KEYS_FILE again", l.Missing))
+	case l.Keys:
+		lines = append(lines, "API keys are those of an earlier time, so revocations may be lost; statusctl keys import stores those of API_KEYS_FILE again")
+	}
+	if len(lines) == 0 { // the end could not be written down
+		lines = append(lines, "all of it is back or dismissed, and that could not be written down")
+	}
+	return lines
+}

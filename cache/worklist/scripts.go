@@ -1,0 +1,36 @@
+package worklist
+
+import (
+	_ "embed"
+	"statuscache/cache"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	//go:embed claim.lua
+	claimSource string
+	//go:embed postpone.lua
+	postponeSource string
+	//go:embed settle.lua
+	settleSource string
+	//go:embed budget.lua
+	budgetSource string
+	//go:embed beat.lua
+	beatSource string
+	//go:embed loss.lua
+	lossSource string
+	//go:embed lossend.lua
+	lossEndSource string
+)
+
+// Each file says at its head what it is given and what it answers.
+var (
+	claimScript    = redis.NewScript(claimSource)
+	postponeScript = redis.NewScript(postponeSource)
+	settleScript   = redis.NewScript(cache.LuaConstants() + settleSource)
+	budgetScript   = redis.NewScript(budgetSource)
+	beatScript     = redis.NewScript(beatSource)
+	lossScript     = redis.NewScript(lossSource)
+	lossEndScript  = redis.NewScript(lossEndSource)
+)

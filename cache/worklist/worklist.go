@@ -1,0 +1,213 @@
+package worklist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
+)
+
+// List is one of the lists of executions that Step Functions is to be asked about.
+type List int
+
+// The lists.
+const (
+	// Awaited are executions of which an event left something out: the output, or
+	// the input that may name the owner. apply.lua enters them.
+	Awaited List = iota
+	// Mismatched are executions of which something may have been missed.
+	Mismatched
+)
+
+func (l List) key(p *redisdb.Partition) string {
+	if l == Awaited {
+		return p.Awaiting
+	}
+	return p.Doubted
+}
+
+// Entry is an execution on a list that its holder is to ask about now.
+type Entry struct {
+	ARN      cache.ARN
+	Record   *cache.Record // nil: nothing is known
+	Exact    cache.Version // as it is stored, empty without a record; it differs from the record's while an output is awaited
+	StopDate time.Time     // zero: it runs, or nothing is known
+	Age      time.Duration // since that version was stored, by the clock of Redis
+	Waited   time.Duration // since it was due
+	Now      time.Time     // when it was claimed, by the clock of Redis
+	Listed   cache.Version // what Step Functions listed, for a mismatch; empty: nothing
+}
+
+// Worklist is the lists of executions that Step Functions is to be asked about. They are
+// in Redis, so they survive every process, and all processes work on them together: a
+// process that claims an entry holds a lease, and no other asks meanwhile.
+type Worklist struct {
+	db      *redisdb.DB
+	entries *prometheus.GaugeVec
+}
+
+// New returns the worklist of a Redis. metrics may be nil.
+func New(db *redisdb.DB, metrics prometheus.Registerer) *Worklist {
+	return &Worklist{db: db, entries: gauge(metrics, "inquiries", "Executions that Step Functions is to be asked about.", "list")}
+}
+
+// countEvery is how often Run counts the entries: that asks every partition.
+const countEvery = 10 * time.Second
+
+// Run keeps the metric of the entries fresh until ctx ends.
+func (w *Worklist) Run(ctx context.Context) error {
+	return every(ctx, countEvery, func() {
+		for list, name := range map[List]string{Awaited: "awaited", Mismatched: "doubted"} {
+			if n, err := w.Pending(ctx, list); err == nil {
+				w.entries.WithLabelValues(name).Set(float64(n))
+			}
+		}
+	})
+}
+
+// Claim takes up to so many executions of a list that are due, for the time of the
+// lease. Settle takes them off it; who does neither that nor Postpone leaves them
+// to the next when the lease ends. Its error may be about some of them only: the
+// others are returned with it.
+func (w *Worklist) Claim(ctx context.Context, list List, most int, lease time.Duration) ([]Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.db.BatchLimit())
+	defer cancel()
+	arns, err := w.firstOf(ctx, list, most)
+	if err != nil || len(arns) == 0 {
+		return nil, err
+	}
+	pipe := w.db.Writers.Pipeline()
+	claims, records, mismatches := make([]*redis.Cmd, len(arns)), make([]*redis.StringCmd, len(arns)), make([]*redis.StringCmd, len(arns))
+	for i, arn := range arns {
+		claims[i] = claimScript.Eval(ctx, pipe, []string{list.key(w.db.Names.Partition(string(arn)))}, string(arn), lease.Milliseconds())
+		records[i] = pipe.Get(ctx, w.db.Names.Execution(string(arn)))
+		if list == Mismatched {
+			mismatches[i] = pipe.HGet(ctx, w.db.Names.Doubts(arn.StateMachine()), string(arn))
+		}
+	}
+	_, _ = pipe.Exec(ctx) // says no more than its commands do
+	var all []Entry
+	var errs []error
+	for i, arn := range arns {
+		times, err := claims[i].Int64Slice()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("claim %s: %w", arn, err))
+		}
+		if len(times) != 2 {
+			continue
+		}
+		entry, err := newEntry(arn, records[i], time.UnixMilli(times[0]))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		entry.Waited = time.Duration(times[0]-times[1]) * time.Millisecond
+		if mismatches[i] != nil {
+			entry.Listed = parseMismatch(mismatches[i].Val()).Listed
+		}
+		all = append(all, entry)
+	}
+	return all, errors.Join(errs...)
+}
+
+// firstOf returns up to so many executions at the head of a list, due or not.
+func (w *Worklist) firstOf(ctx context.Context, list List, most int) ([]cache.ARN, error) {
+	pipe := w.db.Writers.Pipeline()
+	cmds := make([]*redis.ZSliceCmd, redisdb.PartitionCount)
+	for i := range w.db.Names.Partitions {
+		cmds[i] = pipe.ZRangeWithScores(ctx, list.key(&w.db.Names.Partitions[i]), 0, int64(most)-1)
+	}
+	clock := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("look for what is due: %w", err)
+	}
+	now := float64(clock.Val().UnixMilli())
+	var arns []cache.ARN
+	for _, i := range rand.Perm(redisdb.PartitionCount) { // or the first partitions would come first
+		for _, z := range cmds[i].Val() {
+			if arn, ok := z.Member.(string); ok && z.Score <= now && len(arns) < most {
+				arns = append(arns, cache.ARN(arn))
+			}
+		}
+	}
+	return arns, nil
+}
+
+func newEntry(arn cache.ARN, record *redis.StringCmd, now time.Time) (Entry, error) {
+	entry := Entry{ARN: arn, Now: now}
+	b, err := record.Bytes()
+	if errors.Is(err, redis.Nil) {
+		return entry, nil
+	} else if err != nil {
+		return entry, fmt.Errorf("read %s: %w", arn, err)
+	}
+	stored, err := cache.ReadStored(arn, b)
+	if err != nil {
+		return entry, fmt.Errorf("read %s: %w", arn, err)
+	}
+	entry.Record, entry.Exact, entry.StopDate = stored.Record, stored.Exact, stored.StopDate
+	entry.Age = now.Sub(stored.StoredAt)
+	return entry, nil
+}
+
+// Settle takes an execution off a list. While an output is awaited it stays there
+// until its lease ends: a success may have been heard of since it was claimed.
+func (w *Worklist) Settle(ctx context.Context, list List, arn cache.ARN) error {
+	p := w.db.Names.Partition(string(arn))
+	keys := []string{w.db.Names.Execution(string(arn)), list.key(p)}
+	if err := settleScript.Run(ctx, w.db.Writers, keys, string(arn), map[List]int{Awaited: 1}[list]).Err(); err != nil {
+		return fmt.Errorf("settle %s: %w", arn, err)
+	}
+	return nil
+}
+
+// Postpone has an execution on a list be asked about after d.
+func (w *Worklist) Postpone(ctx context.Context, list List, arn cache.ARN, d time.Duration) error {
+	key := list.key(w.db.Names.Partition(string(arn)))
+	if err := postponeScript.Run(ctx, w.db.Writers, []string{key}, string(arn), d.Milliseconds()).Err(); err != nil {
+		return fmt.Errorf("postpone %s: %w", arn, err)
+	}
+	return nil
+}
+
+// AddMismatches puts executions on the list of mismatches, 100,000 at most.
+func (w *Worklist) AddMismatches(ctx context.Context, arns []cache.ARN) error {
+	now, err := w.db.Now(ctx)
+	if err != nil || len(arns) == 0 {
+		return err
+	}
+	for some := range slices.Chunk(arns[:min(len(arns), maxMismatches)], 1000) {
+		pipe := w.db.Writers.Pipeline()
+		for _, arn := range some {
+			pipe.ZAddNX(ctx, w.db.Names.Partition(string(arn)).Doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("add mismatches: %w", err)
+		}
+	}
+	return nil
+}
+
+// Pending returns how many executions are on a list.
+func (w *Worklist) Pending(ctx context.Context, list List) (n int, err error) {
+	pipe := w.db.Readers.Pipeline()
+	var cmds [redisdb.PartitionCount]*redis.IntCmd
+	for i := range w.db.Names.Partitions {
+		cmds[i] = pipe.ZCard(ctx, list.key(&w.db.Names.Partitions[i]))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("count what is to be asked about: %w", err)
+	}
+	for _, cmd := range cmds {
+		n += int(cmd.Val())
+	}
+	return n, nil
+}
