@@ -31,12 +31,10 @@
 //
 // # Knowing what is not known
 //
-// Events get lost, and leave out what is large. Executions that Step Functions is to
-// be asked about stand in two lists (inquiries.go), and budgets (budget.go) say how
-// often it may be asked; both are shared by all processes. Sweeps (sweeps.go) are the
-// turns in which state machines are compared. The lifeline (lifeline.go) notices when
-// Redis has lost its records. A trail (trail.go) at the end of each record tells from
-// which observations it was joined.
+// Events get lost, and leave out what is large. apply.lua lists executions that Step
+// Functions is to be asked about; package worklist keeps these lists and all else that
+// asking needs. A trail (trail.go) at the end of each record shows from which
+// observations it was joined.
 //
 // # Promises
 //

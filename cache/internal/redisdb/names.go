@@ -21,7 +21,7 @@ import (
 //	sc:{p}:awaiting          zset     ARN by when to ask, in ms: outputs and owners that events left out
 //	sc:{p}:doubted           zset     ARN by when to ask, in ms: executions that may have been missed
 //	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
-//	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (lifeline.go)
+//	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (worklist/lossdetector.go)
 //	sc:{p}:probe             string   whether writes are taken; nothing else
 //	sc:{p}:replica           hash     history, seen, looked: whether the primary has had a replica; in one
 //	                                  partition of each primary (replicas.go)
@@ -34,7 +34,7 @@ import (
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
-//	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (loss.go)
+//	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (worklist/loss.go)
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
 //	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
