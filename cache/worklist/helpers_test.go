@@ -54,9 +54,9 @@ func openIdle(t testing.TB, url string, noticed ...func(context.Context) error) 
 }
 
 // openTest opens a store and runs all of it until the test ends.
-func openTest(t testing.TB, url string, noticed ...func(context.Context) error) *store {
+func openTest(t testing.TB, url string) *store {
 	t.Helper()
-	s := openIdle(t, url, noticed...)
+	s := openIdle(t, url)
 	ctx, cancel := context.WithCancel(context.Background())
 	parts := []func(context.Context) error{s.Run, s.worklist.Run, s.sweeps.Run, s.losses.Run}
 	ended := make(chan error)
