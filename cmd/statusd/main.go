@@ -48,6 +48,8 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	app.AddFlags(cmd.Flags())
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and end")
+	cmd.AddCommand(healthcheckCommand(stdout))
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	app.PlainHelp(cmd)
 	return cmd
 }

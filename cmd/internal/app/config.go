@@ -95,19 +95,38 @@ func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
 	var problems []error
 	for i := range settings {
 		s := &settings[i]
-		v := value{setting: s, text: s.preset, origin: "default"}
-		if text := getenv(s.name); text != "" {
-			v.text, v.origin = text, "environment"
-		}
-		if f := flags.Lookup(s.flag()); f != nil && f.Changed {
-			v.text, v.origin = f.Value.String(), "flag"
-		}
+		v := s.value(flags, getenv)
 		c.values = append(c.values, v)
 		if err := s.parse(&c, strings.TrimSpace(v.text)); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
 	return c, problems
+}
+
+// value returns what a setting is set to: a flag wins over the environment.
+func (s *setting) value(flags *pflag.FlagSet, getenv func(string) string) value {
+	if f := flags.Lookup(s.flag()); f != nil && f.Changed {
+		return value{s, f.Value.String(), "flag"}
+	}
+	if text := getenv(s.name); text != "" {
+		return value{s, text, "environment"}
+	}
+	return value{s, s.preset, "default"}
+}
+
+// LoadAdminAddr reads ADMIN_ADDR alone, so that a mistake in another setting does not
+// keep a running process from being asked whether it is well.
+func LoadAdminAddr(flags *pflag.FlagSet, getenv func(string) string) (string, error) {
+	var c Config
+	for i := range settings {
+		if s := &settings[i]; s.name == AdminAddr {
+			if err := s.parse(&c, strings.TrimSpace(s.value(flags, getenv).text)); err != nil {
+				return "", fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	return c.AdminAddr, nil
 }
 
 // contradictions returns what is wrong between settings that are each right.

@@ -37,12 +37,15 @@ type setting struct {
 	hide   func(string) string // how a value with a secret is shown; nil: as it is
 }
 
+// AdminAddr is the name of the setting for the admin port.
+const AdminAddr = "ADMIN_ADDR"
+
 func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
 
 var settings = []setting{
 	{"ROLE", "all", "what this process does: api only serves, ingest only takes events, all does both", parseRole, nil},
 	{"LISTEN_ADDR", ":8080", "address of the public API", address(func(c *Config) *string { return &c.ListenAddr }), nil},
-	{"ADMIN_ADDR", "127.0.0.1:9090", "address of metrics, probes and profiles; keep the public away from it", address(func(c *Config) *string { return &c.AdminAddr }), nil},
+	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; keep the public away from it", address(func(c *Config) *string { return &c.AdminAddr }), nil},
 
 	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss instead of redis for TLS", parseRedisURL, hideURL},
 	{"REDIS_PREFIX", "sc", "prefix of every Redis key", parsePrefix, nil},

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+	"statuscache/ingest/sqstest"
+)
+
+// TestHealthcheckTellsLifeFromReadiness: while Redis is away statusd lives, and is not
+// ready; each check is one line and an exit code.
+func TestHealthcheckTellsLifeFromReadiness(t *testing.T) {
+	t.Parallel()
+	redis := cachetest.Redis(t)
+	endpoint, _ := sqstest.Local(t)
+	d := startDaemon(t, redis, sqstest.NewQueue(t, sqstest.Client(t, endpoint), nil), "AWS_ENDPOINT_URL_SQS="+endpoint)
+	check := func(args ...string) (int, string) {
+		p := apptest.Start(t, "statusd", []string{"ADMIN_ADDR=" + d.admin, "HTTP_PROXY=http://127.0.0.1:1", "RETENTION=wrong"}, append([]string{"healthcheck"}, args...)...)
+		return p.Wait(), strings.Join(p.Lines(), "\n")
+	}
+	if code, out := check(); code != 0 || out != "ok" {
+		t.Errorf("alive: exit code %d, %q", code, out)
+	}
+	if code, out := check("--ready"); code != 0 || out != "ready" {
+		t.Errorf("ready: exit code %d, %q", code, out)
+	}
+	redis.Kill()
+	cachetest.Eventually(t, "statusd is not ready, for one reason on one line", func() bool {
+		code, out := check("--ready")
+		return code == 1 && strings.HasPrefix(out, "statusd: /readyz of "+d.admin+" answers 503: redis: ") && !strings.Contains(out, "\n")
+	})
+	if code, out := check(); code != 0 || out != "ok" {
+		t.Errorf("alive without Redis: exit code %d, %q", code, out)
+	}
+	d.Kill()
+	if code, out := check(); code != 1 || !strings.Contains(out, "refused") || strings.Contains(out, "\n") {
+		t.Errorf("killed: exit code %d, %q", code, out)
+	}
+}
+
+// TestHealthcheckAsksWhereTheProcessListens: an address without a host, as ADMIN_ADDR
+// often is, means this machine.
+func TestHealthcheckAsksWhereTheProcessListens(t *testing.T) {
+	t.Parallel()
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }))
+	t.Cleanup(admin.Close)
+	_, port, err := net.SplitHostPort(admin.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"", "127.0.0.1", "0.0.0.0", "localhost"} {
+		if got, err := probe(t.Context(), host+":"+port, "/livez"); got != "ok" || err != nil {
+			t.Errorf("%q: %q, %v", host, got, err)
+		}
+	}
+	for _, args := range [][]string{{"--admin-addr", "9090"}, {"extra"}} {
+		if code, out := apptest.Run(t, command, nil, append([]string{"healthcheck"}, args...)...); code != 1 || strings.Count(out, "\n") != 1 {
+			t.Errorf("%v: exit code %d, %q", args, code, out)
+		}
+	}
+}
