@@ -20,7 +20,9 @@ import (
 )
 
 const (
-	Heartbeat  = time.Second
+	// Heartbeat is the time between two PINGs on the connection of a subscription.
+	Heartbeat = time.Second
+	// MaxSilence is how long the feed trusts a connection without an answer to a PING.
 	MaxSilence = 2 * time.Second // without a Heartbeat; then nothing may be answered from memory
 	maxPause   = time.Second     // between two attempts to listen
 )

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Every name that the service uses in Redis. {p} is the partition of an
+// Names are the names of all keys and channels in Redis. {p} is the partition of an
 // execution, 0 to 63, in braces because it is the hash tag: what belongs to one
 // execution and to its partition shares a slot of Redis Cluster.
 //

@@ -3,6 +3,9 @@ package app
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"regexp"
+	"statuscache/cache/cachetest"
 	"strings"
 	"testing"
 )
@@ -34,4 +37,48 @@ func settingsTable() string {
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |", s.name, preset, s.help))
 	}
 	return strings.Join(rows, "\n")
+}
+
+// TestTheREADMEDrawsTheArrows: its block of packages has what each imports of the others,
+// but for those that only tests use.
+func TestTheREADMEDrawsTheArrows(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "go list")
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "A package imports only packages to the right of its arrow:\n\n```\n")
+	drawn, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatal("the README draws no arrows")
+	}
+	if want := arrows(t); drawn != want {
+		t.Errorf("the arrows in the README are\n%s\nwant\n%s", drawn, want)
+	}
+}
+
+var forTests = regexp.MustCompile(`test$|^cmd/internal/(bench|apptest)$|/localaws$|^cmd/statusdev$`)
+
+func arrows(t *testing.T) string {
+	t.Helper()
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "statuscache/...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		var ours []string
+		for _, imported := range fields[1:] {
+			if name, is := strings.CutPrefix(imported, "statuscache/"); is {
+				ours = append(ours, name)
+			}
+		}
+		if name := strings.TrimPrefix(fields[0], "statuscache/"); !forTests.MatchString(name) {
+			rows = append(rows, strings.TrimSpace(fmt.Sprintf("%-29s → %s", name, strings.Join(ours, ", "))))
+		}
+	}
+	return strings.Join(rows, "\n") + "\n"
 }
