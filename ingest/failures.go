@@ -71,7 +71,7 @@ func (c *Consumer) undecodable(m Message, err error) {
 	c.metrics.count(resultUndecodable, 1)
 	if c.logged.first(m.ID) {
 		c.decoded.add(true, 1)
-		c.options.Log.Error("a message cannot be decoded; it is left for the dead-letter queue", "message", m.ID, "error", err)
+		c.options.Log.Error("a message cannot be decoded; SQS will move it to the dead-letter queue", "message", m.ID, "error", err)
 	}
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
@@ -95,7 +95,7 @@ func (c *Consumer) damaged(m Message) {
 	c.metrics.damaged.Inc()
 	c.metrics.count(resultRetried, 1)
 	if c.logged.first("damaged " + m.ID) {
-		c.options.Log.Error("the body of a message does not fit its MD5; the message is left to come again", "message", m.ID)
+		c.options.Log.Error("the body of a message does not match its MD5; it will be received again", "message", m.ID)
 	}
 }
 

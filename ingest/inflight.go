@@ -93,7 +93,7 @@ func (c *Consumer) giveBack(ctx context.Context) {
 	defer cancel()
 	for some := range slices.Chunk(c.unfinished.now(), maxBatch) {
 		if err := c.options.Queue.ExtendVisibility(ctx, some, 0); err != nil {
-			c.options.Log.Info("could not return messages to the queue; they come again when their visibility ends", "count", len(some), "error", err)
+			c.options.Log.Info("could not return messages to the queue; they will be received again after their visibility timeout", "count", len(some), "error", err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "messages_damaged_total",
-			Help: "Deliveries whose body does not fit its MD5; they are left to come again.",
+			Help: "Deliveries whose body does not match its MD5; they will be received again.",
 		}),
 		trouble: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_trouble",

@@ -91,12 +91,12 @@ func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message
 		if m.Receives <= 1 {
 			soon = append(soon, m)
 		} else if c.logged.first("undated " + m.ID) {
-			c.options.Log.Error("a message without a start date is left to come again", "message", m.ID, "error", errUndated)
+			c.options.Log.Error("a message has no start date; it will be received again", "message", m.ID, "error", errUndated)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
 	if err := errors.Join(c.options.Mismatches.AddMismatches(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, undatedRetry)); err != nil {
-		c.options.Log.Info("messages without a start date come again when their visibility ends", "count", len(later), "error", err)
+		c.options.Log.Info("messages without a start date will be received again after their visibility timeout", "count", len(later), "error", err)
 	}
 }

@@ -28,13 +28,13 @@ func backfillCommand() *cobra.Command {
 	var f backfillFlags
 	cmd := &cobra.Command{
 		Use:   "backfill --since TIME",
-		Short: "Learn executions from Step Functions itself",
-		Long: "List the executions of state machines that began in a range of time, and describe those\n" +
-			"that are not known as they are. It fills an empty cache, does no harm to a full one, and\n" +
-			"may run beside everything else. A time is RFC 3339, or a duration before now. Calls are\n" +
-			"within DESCRIBE_RATE, which the audit shares, or have --rate to themselves. Interrupted,\n" +
-			"it goes on where it was when it is run again within a day with the same times. The exit\n" +
-			"code is 0 when all is known, 1 if some could not be learnt, 2 if it could not go on.",
+		Short: "Fetch executions from Step Functions",
+		Long: "List the executions of state machines that started within a range of time, and describe\n" +
+			"those that the cache does not know. You can run it at any time, beside everything else, and\n" +
+			"more than once. A time is RFC 3339, or a duration before now. The calls share DESCRIBE_RATE\n" +
+			"with the audit, unless --rate gives them a budget of their own. After an interruption, run\n" +
+			"it again within a day with the same times, and it continues. The exit code is 0 if all\n" +
+			"executions are known now, 1 if some could not be fetched, 2 if it could not continue.",
 		Example: "  statusctl backfill --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline --since 24h\n" +
 			"  statusctl backfill --since 2026-02-01T00:00:00Z --until 2026-02-10T00:00:00Z --rate 10",
 		Args: exactly(0),
@@ -48,7 +48,7 @@ func backfillCommand() *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
 	flags.StringVar(&f.until, "until", "0s", "the latest start")
 	flags.Float64Var(&f.rate, "rate", 0, "DescribeExecution calls per second, beside those of the audit (default DESCRIBE_RATE, together)")
-	flags.BoolVar(&f.restart, "restart", false, "do not go on where an earlier one was interrupted")
+	flags.BoolVar(&f.restart, "restart", false, "start from the beginning, not where an earlier run was interrupted")
 	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")
 	return cmd
 }

@@ -11,7 +11,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// completed are the values of flags that can be told beforehand.
+// completed are the values of flags that are known beforehand.
 var completed = map[string][]string{
 	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
 	"scope":              {"read", "read:all", "register"},

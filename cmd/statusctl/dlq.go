@@ -23,9 +23,9 @@ func dlqCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
 		Short: "Look at dead letters, send them back, or delete them",
-		Long: "There are two kinds of dead-letter queues. That of the consumer has what was received too\n" +
-			"often, as a message is that nobody can read. That of a rule has what EventBridge could not\n" +
-			"send to the queue. Each verb is about all of them, or about the kind that is named.",
+		Long: "There are two kinds of dead-letter queues. The one of the consumer has messages that were\n" +
+			"received too often, such as messages that are not events. The one of a rule has events that\n" +
+			"EventBridge could not send to the queue. Each command works on both kinds, or on one.",
 	}
 	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS")
 	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default those that send to the queue)")
@@ -163,7 +163,7 @@ func redrive(cmd *cobra.Command, o *operate.Operator, d operate.DeadLetters) err
 	})
 	bar.end()
 	if cmd.Context().Err() != nil && d.Kind == operate.OfConsumer {
-		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "SQS goes on moving them; statusctl dlq list counts what is left")
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "SQS continues to move them; statusctl dlq list counts the rest")
 	}
 	return err
 }

@@ -26,12 +26,12 @@ func doctorCommand() *cobra.Command {
 	var asJSON, dismiss bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what is wrong with the set-up, and how to mend it",
-		Long: "Look at the whole way of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
-			"at who may read it, and say of each part that it is ok, or what is wrong and which command mends it. Nothing is\n" +
-			"changed and no message is received. A line with ? was not checked and says why. The exit\n" +
-			"code is 0 if all is well or had nothing to check, 1 if something is wrong, and 2 if\n" +
-			"something could not be asked.",
+		Short: "Check the set-up, and say how to correct it",
+		Long: "Check the whole path of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
+			"the tokens and owners. For each part, print ok, or what is wrong and the command that\n" +
+			"corrects it. It changes nothing and receives no message. A line with ? says why something\n" +
+			"was not checked. The exit code is 0 if nothing is wrong, 1 if something is wrong, 2 if\n" +
+			"something could not be checked.",
 		Example: "  statusctl doctor\n  statusctl doctor --json | jq '.[] | select(.problem)'",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,7 +61,7 @@ func doctorCommand() *cobra.Command {
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "look at nothing, and accept what Redis has lost: health says ok again")
+	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "check nothing; accept that Redis has lost records, so that health is ok again")
 	return cmd
 }
 

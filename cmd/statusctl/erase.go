@@ -15,11 +15,11 @@ func eraseCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "erase --owner ID",
-		Short: "Forget all executions of an owner",
-		Long: "Forget every record of an owner's executions: status, output, trail and lists. It looks at\n" +
-			"every record in Redis, so it takes a while. What runs, began in the last minutes, or is\n" +
-			"still in the queue is learnt again, and so is what is replayed or filled in; API keys of\n" +
-			"the owner are revoked with statusctl keys revoke. Without a terminal it needs --yes.",
+		Short: "Remove all executions of an owner",
+		Long: "Remove every record of an owner's executions: status, output, trail and lists. It reads\n" +
+			"every record in Redis, so it takes a while. Executions that run, started in the last\n" +
+			"minutes, or have events in the queue come back, and so do those of a replay or backfill.\n" +
+			"It keeps the owner's API keys; use statusctl keys revoke. Without a terminal it needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

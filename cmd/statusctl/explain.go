@@ -19,8 +19,8 @@ func explainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain ARN",
-		Short: "Tell why an execution has the status that it has",
-		Long: "Tell what is stored of an execution, and what came of each of its latest observations:\n" +
+		Short: "Show why an execution has its status",
+		Long: "Show the record of an execution, and the result of each of its latest observations:\n" +
 			"events, replays, answers of DescribeExecution, the registration. The greatest version wins:\n" +
 			"start date in ms, redrives, rank (1 running, 2 pending redrive, 3 failed, 4 timed out, 5\n" +
 			"aborted, 6 succeeded) and completeness (0 output awaited, 1 given up, 2 complete). The exit\n" +
@@ -63,7 +63,7 @@ func explainCommand() *cobra.Command {
 
 func explain(w io.Writer, arn cache.ARN, x cache.Explanation) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // Flush tells
+	row := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // Flush returns the error
 	row("execution\t%s", arn)
 	if r := x.Record; r == nil {
 		row("status\tnothing is known of it")

@@ -63,10 +63,10 @@ func getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get ARN",
 		Short: "Print the status of an execution",
-		Long: "Print the status of an execution, or with --wait wait for its end first. It is named by\n" +
-			"its ARN, or by its name alone where --state-machine or STATUS_STATE_MACHINE is set. The\n" +
-			"exit code tells it too: 0 SUCCEEDED, 1 FAILED, 2 could not ask, 3 TIMED_OUT, 4 ABORTED,\n" +
-			"124 it has not ended yet.",
+		Long: "Print the status of an execution; with --wait, wait for its end first. Give the ARN, or the\n" +
+			"name alone if --state-machine or STATUS_STATE_MACHINE is set. The exit code is the\n" +
+			"outcome: 0 SUCCEEDED, 1 FAILED, 2 the service could not be asked, 3 TIMED_OUT, 4 ABORTED,\n" +
+			"124 still running.",
 		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,7 +89,7 @@ func getCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the data as the service sent it")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the end, such as 2m")
 	return cmd
 }
@@ -183,7 +183,7 @@ func show(w io.Writer, e *client.Execution, asJSON bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) {
 		if value != "" {
-			_, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) // Flush tells
+			_, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) // Flush returns the error
 		}
 	}
 	row("status", e.ExecutionStatus)

@@ -106,7 +106,7 @@ func createCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "create --owner ID --name TEXT",
-		Short:   "Make an API key; it is shown this once",
+		Short:   "Create an API key; it is shown only once",
 		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register",
 		Args:    app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -132,8 +132,8 @@ func createCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&k.Owner, "owner", "", "whose executions it may read")
-	f.StringVar(&k.Name, "name", "", "what it is for, for people")
+	f.StringVar(&k.Owner, "owner", "", "owner of the executions that it may read")
+	f.StringVar(&k.Name, "name", "", "purpose of the key, for people")
 	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: everybody's; register: POST /v1/executions only")
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
@@ -210,7 +210,7 @@ func printTable(w io.Writer, keys []apikeys.Key) error {
 func revokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PREFIX",
-		Short: "End an API key, in API_KEYS_FILE too if that is set",
+		Short: "Revoke an API key, also in API_KEYS_FILE if that is set",
 		Args:  app.Arguments(1, 1), Example: "  statusctl keys revoke csk_live_75070b2e",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := app.LoadStore(cmd.Flags(), os.Getenv)

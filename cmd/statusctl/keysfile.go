@@ -127,7 +127,7 @@ func importCommand() *cobra.Command {
 			missing, err := noteImported(ctx, store.cache)
 			return fmt.Sprintf("keys stored from %s: %d%s", path, n, missing), err
 		})
-	cmd.Flags().StringArrayVar(&restore, "restore", nil, "prefix of a revoked key that is to be good again; may be repeated")
+	cmd.Flags().StringArrayVar(&restore, "restore", nil, "prefix of a revoked key to make valid again; may be repeated")
 	return cmd
 }
 

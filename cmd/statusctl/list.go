@@ -20,7 +20,7 @@ func listExecutionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List executions, the newest first",
-		Long:    "List your executions, the newest first; operators see everybody's. With --follow it goes\non with each change.",
+		Long:    "List your executions, the newest first. Operators see the executions of all owners. With\n--follow, print each change as well.",
 		Example: "  statusctl list --status FAILED --limit 200",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,11 +41,11 @@ func listExecutionsCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED, or FAILED, which TIMED_OUT and ABORTED count as")
-	cmd.Flags().StringVar(&q.Owner, "owner", "", "whose; for operators")
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print each as the service sent it, a line each")
-	cmd.Flags().BoolVar(&follow, "follow", false, "go on with each change")
+	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED; TIMED_OUT and ABORTED count as FAILED")
+	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may ask for others")
+	cmd.Flags().IntVar(&limit, "limit", 50, "greatest number of executions")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution a line")
+	cmd.Flags().BoolVar(&follow, "follow", false, "print each change as well")
 	return cmd
 }
 
@@ -59,7 +59,7 @@ type lister struct {
 func (l *lister) list(ctx context.Context, service *client.Client, q client.Query, limit int) error {
 	t := tabwriter.NewWriter(l.out, 0, 0, 2, ' ', 0)
 	if !l.json {
-		_, _ = fmt.Fprintln(t, "STATUS\tSTARTED\tTOOK\tNAME\tABOUT") // Flush tells
+		_, _ = fmt.Fprintln(t, "STATUS\tSTARTED\tTOOK\tNAME\tABOUT") // Flush returns the error
 	}
 	var counts string
 	for left := limit; left > 0; {
@@ -111,7 +111,7 @@ func (l *lister) row(w io.Writer, e *client.Execution) {
 
 const aboutLength = 60 // characters
 
-// about is what little tells executions apart.
+// about is what distinguishes executions for people.
 func about(e *client.Execution) string {
 	text := first(e.ErrorMessage, string(e.Metadata), e.InputType)
 	if short := []rune(text); len(short) > aboutLength {

@@ -40,7 +40,7 @@ func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	})
 }
 
-// diagnoseLoss tells what Redis has lost and is neither back nor dismissed.
+// diagnoseLoss reports what Redis has lost and is neither back nor dismissed.
 func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	const check = "lost records"
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// How often progress is shown, however often it is told.
+// How often progress is shown, however often it is reported.
 const (
 	barEvery  = 100 * time.Millisecond
 	lineEvery = time.Second
@@ -27,12 +27,12 @@ type progress struct {
 	begun time.Time
 	first float64 // what was done already when it began
 	shown time.Time
-	held  func() // shows what was told last, and has not been shown
+	held  func() // shows what was reported last, and has not been shown
 }
 
 func newProgress(w io.Writer, jsonLines bool) *progress { return &progress{w: w, lines: jsonLines} }
 
-// update tells that done of total is done. Fields go into the line of JSON.
+// update reports that done of total is done. Fields go into the line of JSON.
 func (p *progress) update(done, total float64, fields map[string]any) {
 	now := time.Now()
 	if p.begun.IsZero() {
@@ -56,7 +56,7 @@ func (p *progress) flush() {
 	}
 }
 
-// end shows what was told last and leaves the line.
+// end shows what was reported last and leaves the line.
 func (p *progress) end() {
 	p.flush()
 	if !p.lines && !p.begun.IsZero() {

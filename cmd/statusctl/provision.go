@@ -18,13 +18,12 @@ func provisionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "provision --state-machine ARN...",
-		Short: "Make or mend what brings events into the queue",
-		Long: "Make or mend everything between Step Functions and statusd: the queue and its dead-letter\n" +
-			"queue, the EventBridge rule with its target and dead-letter queue, the policies of the\n" +
-			"queues, and an archive. It adds to what is there, takes nothing away, and can be run again\n" +
-			"at any time. Rules are found by the queue that they send to, whatever their names; one that\n" +
-			"somebody else has made is left as it is, unless --change-rule names it. At the end it prints\n" +
-			"the settings that statusd and statusctl need.",
+		Short: "Create or correct what sends the events to the queue",
+		Long: "Create or correct everything between Step Functions and statusd: the queue and its\n" +
+			"dead-letter queue, the EventBridge rule with its target and dead-letter queue, the policies\n" +
+			"of the queues, and an archive. It removes nothing, and you can run it again at any time. It\n" +
+			"finds rules by the queue that they send to. It changes a rule that somebody else made only\n" +
+			"if --change-rule names it. At the end it prints the settings for statusd and statusctl.",
 		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
 			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",
 		Args: exactly(0),
@@ -49,14 +48,14 @@ func provisionCommand() *cobra.Command {
 	operatorFlags(cmd, "EVENT_BUS", "STATE_MACHINES")
 	f := cmd.Flags()
 	f.StringArrayVar(&plan.StateMachines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
-	f.StringVar(&plan.Name, "name", "status-events", "name of the queue, the rule and the archive, and what the others' begin with")
-	f.StringArrayVar(&plan.ChangeRules, "change-rule", nil, "name of a rule that somebody else has made and that may be changed; may be repeated")
+	f.StringVar(&plan.Name, "name", "status-events", "name of the queue, the rule and the archive, and prefix of the other names")
+	f.StringArrayVar(&plan.ChangeRules, "change-rule", nil, "name of a rule of somebody else that may be changed; may be repeated")
 	f.BoolVar(&plan.DryRun, "dry-run", false, "show what would be done, and do nothing")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// provision tells of each step as it is done: on stderr, since the settings at the
+// provision prints each step when it is done: on stderr, since the settings at the
 // end are to be evaluated by a shell; in a dry run, which has none, on stdout.
 func provision(ctx context.Context, cmd *cobra.Command, o *operate.Operator, plan operate.Plan, asJSON bool) error {
 	var steps []operate.Step

@@ -31,12 +31,12 @@ func replayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay --archive NAME --from TIME",
-		Short: "Send archived events to the queue again, and follow that to its end",
-		Long: "Have EventBridge send the events of an archive again, to the rules of our queue and to no\n" +
-			"others, and follow that to its end. Events that are known already change nothing. A time is\n" +
-			"RFC 3339, or a duration before now. Events take some ten minutes to reach the archive; if\n" +
-			"--to is later than that it is waited for. The exit code is 0 when all were sent, 1 if the\n" +
-			"replay failed or was cancelled, and 2 if it could not be asked for. Ctrl-C leaves it running.",
+		Short: "Send archived events to the queue again",
+		Long: "Have EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
+			"follow the replay to its end. Events that are known already change nothing. A time is\n" +
+			"RFC 3339, or a duration before now. Events reach the archive after about ten minutes; if\n" +
+			"--to is later than that, the command waits. The exit code is 0 if all events were sent, 1 if\n" +
+			"the replay failed or was cancelled, 2 if it could not be started. Ctrl-C leaves it running.",
 		Example: "  statusctl replay --archive status-events --from 2026-02-10T12:00:00Z --to 2026-02-10T18:00:00Z\n" +
 			"  statusctl replay --archive status-events --from 6h --to 15m\n" +
 			"  statusctl replay --follow status-events-20260210T181500Z",
@@ -154,7 +154,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}
 }
 
-// leaveOrCancel asks what is to become of a replay when its follower is told to
+// leaveOrCancel asks what to do with a replay when its follower is asked to
 // end. Another Ctrl-C at the question ends the program and leaves the replay.
 func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()
@@ -166,6 +166,6 @@ func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 		}
 		return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s is being cancelled", name)}
 	}
-	_, _ = fmt.Fprintf(out, "the replay goes on; follow it again with: statusctl replay --follow %s\n", name)
+	_, _ = fmt.Fprintf(out, "the replay continues; follow it again with: statusctl replay --follow %s\n", name)
 	return &app.ExitError{Code: exitInterrupted}
 }

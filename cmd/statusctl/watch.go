@@ -23,9 +23,9 @@ func watchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
-		Long: "Follow an execution to its end, by a stream where that is to be had. Several are\n" +
-			"waited for together. Each is named by its ARN, or by its name alone where --state-machine\n" +
-			"or STATUS_STATE_MACHINE is set. The exit code is that of get; of several, the worst.",
+		Long: "Follow an execution to its end, or several together. Give the ARN of each, or the name alone\n" +
+			"if --state-machine or STATUS_STATE_MACHINE is set. The exit code is that of get; of several,\n" +
+			"the worst.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -59,7 +59,7 @@ func watchCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print each state as the service sent it, a line each")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one state a line")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait, such as 10m; then the exit code is 124")
 	cmd.Flags().StringVar(&until, "for", string(client.All), "what to wait for with several: all, any or firstFailure")
 	return cmd
@@ -127,7 +127,7 @@ func (w *watcher) show(e *client.Execution) error {
 	return err
 }
 
-// several waits for executions together and tells of each as it ends.
+// several waits for executions together and prints each when it ends.
 func (w *watcher) several(ctx context.Context, service *client.Client, arns []string, until client.Until) error {
 	w.spin.say(fmt.Sprintf("0 of %d have ended", len(arns)))
 	told := make([]string, len(arns))
@@ -160,7 +160,7 @@ func (w *watcher) several(ctx context.Context, service *client.Client, arns []st
 	return worst(ctx, service, set)
 }
 
-// inFull asks how an execution failed: a set tells FAILED of one that was aborted, too.
+// inFull asks how an execution failed: a set reports FAILED for an aborted one, too.
 func (w *watcher) inFull(ctx context.Context, service *client.Client, e *client.Execution) *client.Execution {
 	if w.json || e.Status != "FAILED" {
 		return e
@@ -200,7 +200,7 @@ func worst(ctx context.Context, service *client.Client, set *client.Set) error {
 		case !r.Ended():
 			still = &app.ExitError{Code: exitStillRuns}
 		case r.Status == "FAILED" && failed == nil:
-			full, err := service.Get(ctx, r.ExecutionARN) // tells in which way
+			full, err := service.Get(ctx, r.ExecutionARN) // says in which way
 			if err != nil {
 				full = r.Execution
 			}

@@ -134,7 +134,7 @@ func TestNoFilesAreLeft(t *testing.T) {
 	if limit, open := d.metric("process_max_fds"), d.metric("process_open_fds"); limit != 100 || open <= 0 {
 		t.Errorf("metrics: %v files of %v", open, limit)
 	}
-	if !strings.Contains(d.Output(), "fewer files may be open") || !strings.Contains(d.Output(), "LimitNOFILE") {
+	if !strings.Contains(d.Output(), "limit of open files is too low") || !strings.Contains(d.Output(), "LimitNOFILE") {
 		t.Errorf("no word at the start: %s", d.Output())
 	}
 	health := keptAlive(t, "http://"+d.api+"/v1/health")

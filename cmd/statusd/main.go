@@ -15,7 +15,7 @@ import (
 
 var version = "dev" // set by the build
 
-// balancerDelay is how long a stopping process goes on serving: a load balancer
+// balancerDelay is how long a stopping process keeps serving: a load balancer
 // needs a few seconds to notice.
 const balancerDelay = 4 * time.Second
 
@@ -26,7 +26,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "statusd",
 		Short:         "Serve the status of Step Functions executions from Redis",
-		Long:          "statusd takes status changes of Step Functions executions from SQS into Redis and\nanswers GET /v1/status/{executionArn} from there. Each flag can be given in the\nenvironment under the name in parentheses; AWS settings are the SDK's own.",
+		Long:          "statusd takes the status events of Step Functions from SQS into Redis and answers\nGET /v1/status/{executionArn} from there. Each flag is also an environment variable, named\nin parentheses. The AWS SDK has its own settings.",
 		Version:       version,
 		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,

@@ -92,9 +92,9 @@ metrics  %s/metrics
 Redis    %s
 AWS      %s (SQS, EventBridge and Step Functions, pretended)
 
-An API key, good until this ends:
+An API key, valid until this ends:
 %s
-An operator's, which reads everybody's executions, and one that may only register some:
+A key for operators, which reads all executions, and one that may only register executions:
 %s
 %s
 
@@ -107,13 +107,13 @@ curl -N -H 'Authorization: Bearer %s' -H 'Accept: text/event-stream' %s/v1/execu
 Start another; it runs 3 to 10 seconds:
 curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inputType":"cve","simulate":"redriven"}' %s/v1/generate
 
-What statusctl needs for keys, doctor, explain, replay, backfill, provision and dlq here:
+Settings for the operator commands of statusctl (keys, doctor, explain, replay, backfill, provision, dlq):
 export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 export SQS_QUEUE_URL=%s STATE_MACHINES=%s
 export REDIS_URL=%s OWNER_PATH=tenantId STATUS_URL=%s STATUS_TOKEN=%s
 export API_KEY_PEPPER=%s API_KEYS_FILE=%s
 
-Make a key: statusctl keys create --owner %s --name mine
+Create a key: statusctl keys create --owner %s --name mine
 With these settings, a statusd beside this one takes its share of the events:
 statusd --listen-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0
 

@@ -16,8 +16,8 @@ const (
 	censusWarned = time.Hour // between two warnings
 )
 
-// census tells who cannot be told: executions without an owner, which only operators
-// may read, and registrations of which nothing was ever heard.
+// census reports executions without an owner, which only operators may read, and
+// registrations without any event.
 type census struct {
 	service    *service
 	latest     atomic.Pointer[cache.Census] // nil: not taken yet
@@ -46,7 +46,7 @@ func (c *census) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if s, err := c.service.cache.TakeCensus(ctx, c.unheardAfter()); err == nil {
-			c.tell(s, time.Now())
+			c.report(s, time.Now())
 		}
 		select {
 		case <-ctx.Done():
@@ -59,18 +59,18 @@ func (c *census) run(ctx context.Context) error {
 // unheardAfter is how long an audit takes to find an execution of which no event came.
 func (c *census) unheardAfter() time.Duration { return 2*c.service.config.AuditEvery + time.Minute }
 
-func (c *census) tell(s cache.Census, now time.Time) {
+func (c *census) report(s cache.Census, now time.Time) {
 	c.latest.Store(&s)
 	c.ownerless.Set(float64(s.Ownerless))
 	c.unheard.Set(float64(s.Unheard))
 	if s.MostAreOwnerless() && now.Sub(c.warnedOf) >= censusWarned {
 		c.warnedOf = now
-		c.service.log.Warn("most executions have no owner, so nobody but an operator may read them; register them with POST /v1/executions, or set OWNER_PATH to where their input names the owner",
+		c.service.log.Warn("most executions have no owner, so only operators can read them; register them with POST /v1/executions, or set OWNER_PATH to where their input names the owner",
 			"without", s.Ownerless, "looked", s.Looked, "example", s.OwnerlessExample)
 	}
 	if s.Unheard > 0 && now.Sub(c.warnedThat) >= censusWarned {
 		c.warnedThat = now
-		c.service.log.Warn("executions are registered and nothing is heard of them; see whether they were started, and whether STATE_MACHINES and the rule name their state machine",
+		c.service.log.Warn("registered executions have no events; check that they were started, and that STATE_MACHINES and the rule name their state machine",
 			"count", s.Unheard, "example", s.UnheardExample)
 	}
 }
@@ -82,7 +82,7 @@ func (c *census) notes() (all []string) {
 		return nil
 	}
 	if s.MostAreOwnerless() {
-		all = append(all, fmt.Sprintf("owners: %d of the %d newest executions have none, so nobody but an operator may read them", s.Ownerless, s.Looked))
+		all = append(all, fmt.Sprintf("owners: %d of the %d newest executions have none, so only operators can read them", s.Ownerless, s.Looked))
 	}
 	if s.Unheard > 0 {
 		all = append(all, fmt.Sprintf("registrations: of %d nothing has been heard for %v or more", s.Unheard, c.unheardAfter()))

@@ -20,15 +20,15 @@ func TestCensusIsToldOnceAnHour(t *testing.T) {
 		config: Config{AuditEvery: time.Minute}, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: prometheus.NewRegistry(),
 	})
 	begin := time.Now()
-	c.tell(cache.Census{Looked: 10, Ownerless: 3}, begin)
+	c.report(cache.Census{Looked: 10, Ownerless: 3}, begin)
 	if log.Len() > 0 || len(c.notes()) > 0 {
 		t.Errorf("well: %q, %q", c.notes(), &log)
 	}
 	for i := range 120 {
-		c.tell(cache.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
+		c.report(cache.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
 	}
 	notes := strings.Join(c.notes(), "\n")
-	if notes != "owners: 8 of the 10 newest executions have none, so nobody but an operator may read them\nregistrations: of 2 nothing has been heard for 3m0s or more" {
+	if notes != "owners: 8 of the 10 newest executions have none, so only operators can read them\nregistrations: of 2 nothing has been heard for 3m0s or more" {
 		t.Errorf("notes %q", notes)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "example=arn:x") || !strings.Contains(log.String(), "example=arn:y") {

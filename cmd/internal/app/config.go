@@ -137,13 +137,13 @@ func (c *Config) contradictions() []error {
 		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or ROLE=api for a process that only serves")
 	}
 	if c.Role != Ingest && c.APIKeyPepper == "" && c.JWTIssuer == "" {
-		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so nobody could be let in; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and make a key with statusctl keys create, or set JWT_ISSUER", minPepper)
+		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so no caller could be accepted; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
 	}
 	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
 		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, by which its keys are stored")
 	}
 	if c.JWTIssuer != "" && len(c.JWTClientIDs) == 0 {
-		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens are let in, separated by commas")
+		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens to accept, separated by commas")
 	}
 	if c.JWTIssuer == "" && (c.JWTJWKSURL != "" || len(c.JWTClientIDs) > 0 || len(c.JWTOperatorGroups) > 0) {
 		wrong("JWT_ISSUER: not set, though other JWT settings are")

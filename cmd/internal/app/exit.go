@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Main runs the command of a program until it ends or the program is told to by
+// Main runs the command of a program until it ends or the program is asked to by
 // a signal. A second signal ends it at once.
 func Main(program string, command *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -53,7 +53,7 @@ func (s *service) parts() []httpapi.Part {
 }
 
 // trouble returns what keeps events from being learnt. That Redis does not answer is
-// told once, by its own part.
+// reported once, by its own part.
 func (s *service) trouble(part ingest.Part) error {
 	err := s.consumer.Trouble(part)
 	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.DB().Ready() != nil {
@@ -63,7 +63,7 @@ func (s *service) trouble(part ingest.Part) error {
 }
 
 // openWorkers builds what asks Step Functions itself, for what events left out and
-// for what they may not have told.
+// for what they may not have reported.
 func (s *service) openWorkers(states *ingest.StepFunctions, owners bool) {
 	c := s.config
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
@@ -77,10 +77,10 @@ func (s *service) openWorkers(states *ingest.StepFunctions, owners bool) {
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
 	})
 	if !owners {
-		s.log.Info("OWNER_PATH is not set: only executions that are registered have an owner, others can be read by operators only")
+		s.log.Info("OWNER_PATH is not set: only registered executions have an owner; only operators can read the others")
 	}
 	if len(c.StateMachines) == 0 {
-		s.log.Warn("STATE_MACHINES is not set: no audit looks for events that were lost")
+		s.log.Warn("STATE_MACHINES is not set: no audit looks for lost events")
 	}
 }
 
@@ -103,8 +103,8 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	return worklist.NewBudget(c.DB(), name, rate)
 }
 
-// concerns tell everybody which settings are wrong, what was lost and is neither back nor
-// dismissed, or why Redis takes no writes, where no part of ingest tells that.
+// concerns report to everybody which settings are wrong, what was lost and is neither back nor
+// dismissed, or why Redis takes no writes, where no part of ingest reports that.
 func (s *service) concerns() []string {
 	all := s.cache.Misfits()
 	lost := s.losses.Lost()

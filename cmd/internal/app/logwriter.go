@@ -18,7 +18,7 @@ const (
 
 // logWriter takes log lines and writes them from a goroutine of its own. Write
 // never waits: what a blocked pipe does not take is dropped and counted, and so is
-// what nobody reads any more.
+// a log that nobody reads.
 type logWriter struct {
 	out   io.Writer
 	lost  prometheus.Counter // lines
@@ -27,7 +27,7 @@ type logWriter struct {
 
 	mu      sync.Mutex
 	lines   []byte
-	dropped int // lines that are still to be told of
+	dropped int // lines that are not reported yet
 	closed  bool
 }
 

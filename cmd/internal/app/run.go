@@ -66,13 +66,13 @@ func Run(ctx context.Context, c Config, p Program) error {
 	}
 	if err := s.check(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = nil // told to stop before it began
+			err = nil // asked to stop before it began
 		}
 		return errors.Join(err, s.close())
 	}
 	// A listener that is handed over is that of a laptop, where nobody expects so many.
 	if files := maxFiles(); s.public != nil && p.Public == nil && files < httpapi.FilesNeeded {
-		s.log.Warn("fewer files may be open than 80,000 waiting clients need: raise the limit (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are closed under load", "limit", files, "needed", httpapi.FilesNeeded)
+		s.log.Warn("the limit of open files is too low for 80,000 waiting clients: raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are refused under load", "limit", files, "needed", httpapi.FilesNeeded)
 	}
 	s.log.Info("started", "version", p.Version, "role", c.Role, "api", addressOf(s.public), "admin", addressOf(s.admin))
 	err := runStages(ctx, c.ShutdownTimeout, s.stages())
@@ -174,7 +174,7 @@ func (s *service) openAPI() error {
 	return errors.Join(append(errs, s.listen())...)
 }
 
-// JWT says which access tokens are let in, nil for none.
+// JWT says which access tokens are accepted, nil for none.
 func (c *Config) JWT() *httpapi.JWT {
 	if c.JWTIssuer == "" {
 		return nil
@@ -256,7 +256,7 @@ func RedisError(c Config, err error) error {
 	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), cure)
 }
 
-// untilGood tries again until ctx ends, and then tells what the last try said.
+// untilGood tries again until ctx ends, and then returns the last error.
 func (s *service) untilGood(ctx context.Context, what string, check func(context.Context) error) error {
 	var said error
 	for {

@@ -91,7 +91,7 @@ func hideAll(s string) string {
 }
 
 // hideURL hides what may be a secret in a REDIS_URL: the user part and the
-// query. Where it cannot tell them apart it hides all.
+// query. Where it cannot separate them it hides all.
 func hideURL(s string) string {
 	if cache.ParseURL(s) != nil {
 		return hideAll(s)
