@@ -240,7 +240,7 @@ func TestABeginWithoutADateIsNotGuessed(t *testing.T) {
 		p := startProcess(t, q, known)
 		pass(2 * time.Minute)
 		p.stop()
-		if len(known.state()) != 0 || len(q.deadLetters()) != 1 || p.logs.lines("left to come again") != 1 {
+		if len(known.state()) != 0 || len(q.deadLetters()) != 1 || p.logs.lines("has no start date") != 1 {
 			t.Errorf("known %v, dead letters %q\n%s", known.state(), q.deadLetters(), &p.logs.b)
 		}
 		checkAccounts(t, q, p)
