@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type front struct {
 	coding string // that the client asks for
 	// changed is what the front makes of the entity tag of a small answer.
 	changed func(tag string) string
+	client  http.RoundTripper // nil: asIs
 }
 
 // startFronts starts Apache, nginx, HAProxy and webpack-dev-server before a service,
@@ -55,12 +57,12 @@ func startFronts(t *testing.T, service string) []front {
 	weak := func(tag string) string { return "W/" + tag }
 	asItIs := func(tag string) string { return tag }
 	return []front{
-		{"Apache's deflate", url("deflate"), "gzip", suffixed("-gzip")},
-		{"Apache's brotli", url("brotli"), "br", suffixed("-br")},
-		{"nginx's gzip", url("nginx"), "gzip", weak},
-		{"nginx's brotli", url("nginx brotli"), "br", weak},
-		{"HAProxy's compression", url("haproxy"), "gzip", asItIs}, // it heeds no-transform
-		{"webpack-dev-server", url("webpack"), "gzip", asItIs},    // likewise: it would hold streams else
+		{name: "Apache's deflate", url: url("deflate"), coding: "gzip", changed: suffixed("-gzip")},
+		{name: "Apache's brotli", url: url("brotli"), coding: "br", changed: suffixed("-br")},
+		{name: "nginx's gzip", url: url("nginx"), coding: "gzip", changed: weak},
+		{name: "nginx's brotli", url: url("nginx brotli"), coding: "br", changed: weak},
+		{name: "HAProxy's compression", url: url("haproxy"), coding: "gzip", changed: asItIs}, // it heeds no-transform
+		{name: "webpack-dev-server", url: url("webpack"), coding: "gzip", changed: asItIs},    // likewise: it would hold streams else
 	}
 }
 
@@ -167,7 +169,9 @@ func startFront(t *testing.T, program, config string, port int, args ...string) 
 	for i := range args {
 		args[i] = strings.NewReplacer("DIR", dir, "CONFIG", file).Replace(args[i])
 	}
-	return launch(t, exec.Command(path, args...), port)
+	command := exec.Command(path, args...)
+	command.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir) // Caddy writes there
+	return launch(t, command, port)
 }
 
 // startWebpack starts the development server of web pages.
@@ -228,7 +232,7 @@ func (s *service) through(f front, target, token string, change ...func(*http.Re
 	for _, c := range change {
 		c(r)
 	}
-	return asIs.RoundTrip(r)
+	return cmp.Or[http.RoundTripper](f.client, asIs).RoundTrip(r)
 }
 
 // TestStatesAndStreamsHoldBehindRealFronts: behind Apache, nginx, HAProxy and
