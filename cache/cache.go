@@ -126,8 +126,6 @@ type Cache struct {
 	statuses *statusCache
 	counter  *counter
 	reads    *readBatcher
-
-	misfits []*misfit
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error says what is
@@ -149,7 +147,6 @@ func Open(o Options) (*Cache, error) {
 	c.near.limit = db.ReadLimit()
 	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
-	c.WatchSetting(c.evictionPolicy())
 	c.listen()
 	return c, nil
 }
@@ -182,7 +179,6 @@ const DefaultNearBytes = 128 << 20
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.db.Run(ctx) })
-	g.Go(func() error { return c.watchMisfits(ctx) })
 	return g.Wait()
 }
 

@@ -35,7 +35,7 @@ const (
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 
 // TakeCensus looks. A registration counts as unheard after so long.
-func (c *Cache) TakeCensus(ctx context.Context, unheardAfter time.Duration) (s Census, err error) {
+func TakeCensus(ctx context.Context, c *Cache, unheardAfter time.Duration) (s Census, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
 	defer cancel()
 	now, err := c.db.Now(ctx)

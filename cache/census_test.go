@@ -30,7 +30,7 @@ func TestCensus(t *testing.T) {
 	}
 	apply(t, c, running(testARN(t, "told"), old))
 
-	if s, err := c.TakeCensus(t.Context(), time.Hour/2); err != nil || s.Unheard != 0 || s.Looked != 0 {
+	if s, err := TakeCensus(t.Context(), c, time.Hour/2); err != nil || s.Unheard != 0 || s.Looked != 0 {
 		t.Errorf("first heard of just now: %+v, %v", s, err)
 	}
 	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "told"} { // an hour passes
@@ -39,7 +39,7 @@ func TestCensus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := c.TakeCensus(t.Context(), time.Hour/2)
+	s, err := TakeCensus(t.Context(), c, time.Hour/2)
 	if err != nil || s.Unheard != 1 || s.UnheardExample != testARN(t, "unheard") || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
 		t.Errorf("%+v, %v", s, err)
 	}

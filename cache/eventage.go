@@ -11,7 +11,7 @@ import (
 
 // LatestEvent returns the observation that was applied last among the newest executions
 // and came as an event, not as a replay; a zero one if there is none.
-func (c *Cache) LatestEvent(ctx context.Context) (latest Observation, err error) {
+func LatestEvent(ctx context.Context, c *Cache) (latest Observation, err error) {
 	pipe := c.db.Writers.Pipeline()
 	newest := make([]*redis.StringSliceCmd, redisdb.PartitionCount)
 	for i := range c.db.Names.Partitions {

@@ -8,7 +8,6 @@ type metrics struct {
 	nearMisses    prometheus.Counter
 	readBatches   prometheus.Counter
 	notifications prometheus.Counter
-	misfits       *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -19,18 +18,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}
 		return c
 	}
-	misfits := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "statuscache", Name: "misconfigured",
-		Help: "1 while a setting of Redis, or one of ours that must fit what is in Redis, is wrong, else 0.",
-	}, []string{"setting"})
-	if r != nil {
-		r.MustRegister(misfits)
-	}
 	return &metrics{
 		nearHits:      counter("near_cache_hits_total", "Reads answered from the near cache."),
 		nearMisses:    counter("near_cache_misses_total", "Reads that needed Redis."),
 		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads; each serves many."),
 		notifications: counter("change_notifications_total", "Changes heard on the change feed."),
-		misfits:       misfits,
 	}
 }

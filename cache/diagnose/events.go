@@ -19,7 +19,7 @@ func diagnoseEvents(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	if !reached {
 		return NotChecked(name, "Redis cannot be asked")
 	}
-	latest, err := c.LatestEvent(ctx)
+	latest, err := cache.LatestEvent(ctx, c)
 	switch {
 	case err != nil:
 		return NotChecked(name, err.Error())

@@ -45,7 +45,7 @@ func (c *census) run(ctx context.Context) error {
 	tick := time.NewTicker(censusEvery)
 	defer tick.Stop()
 	for {
-		if s, err := c.service.cache.TakeCensus(ctx, c.unheardAfter()); err == nil {
+		if s, err := cache.TakeCensus(ctx, c.service.cache, c.unheardAfter()); err == nil {
 			c.report(s, time.Now())
 		}
 		select {

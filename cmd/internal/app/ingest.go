@@ -106,7 +106,7 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 // concerns report to everybody which settings are wrong, what was lost and is neither back nor
 // dismissed, or why Redis takes no writes, where no part of ingest reports that.
 func (s *service) concerns() []string {
-	all := s.cache.Misfits()
+	all := s.settings.Wrong()
 	lost := s.losses.Lost()
 	if lost == nil {
 		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {

@@ -20,6 +20,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
+	"statuscache/cache/diagnose"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/ingest"
@@ -94,6 +95,7 @@ type service struct {
 	worklist *worklist.Worklist
 	sweeps   *worklist.Sweeps
 	losses   *worklist.LossDetector
+	settings *diagnose.Settings // that may turn out wrong
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
@@ -117,6 +119,11 @@ func (s *service) open(ctx context.Context) error {
 	db := s.cache.DB()
 	s.losses = worklist.NewLossDetector(db, worklist.LossOptions{Log: s.log, Metrics: s.metrics, Noticed: s.keys.Reassert})
 	s.worklist, s.sweeps = worklist.New(db, s.metrics), worklist.NewSweeps(db, s.losses, s.metrics)
+	s.settings = diagnose.WatchSettings(db, s.log, s.metrics)
+	s.settings.Add(diagnose.Setting{
+		Name: "API_KEY_PEPPER", Check: s.keys.WrongPepper,
+		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
+	})
 	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
@@ -136,15 +143,7 @@ func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, nearBy
 // OpenKeys opens the API keys that the settings name, in the Redis of a cache that does not
 // run yet.
 func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error) {
-	keys, err := apikeys.Open(on.DB(), apikeys.Options{Pepper: []byte(c.APIKeyPepper), File: c.APIKeysFile, Log: log})
-	if err != nil {
-		return nil, err
-	}
-	on.WatchSetting(cache.Setting{
-		Name: "API_KEY_PEPPER", Check: keys.WrongPepper,
-		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
-	})
-	return keys, nil
+	return apikeys.Open(on.DB(), apikeys.Options{Pepper: []byte(c.APIKeyPepper), File: c.APIKeysFile, Log: log})
 }
 
 func (s *service) openAPI() error {
@@ -294,6 +293,7 @@ func (s *service) stages() []stage {
 		stage{"signing keys", s.server.Run},
 		stage{"garbage collection", tuneGC},
 		stage{"the census", s.census.run},
+		stage{"settings", s.settings.Run},
 		stage{"changes", s.changes.Run},
 		stage{"API keys", s.keys.Run},
 		stage{"the worklist", s.worklist.Run},

@@ -1,4 +1,4 @@
-package cache
+package diagnose
 
 import (
 	"bytes"
@@ -42,8 +42,22 @@ func saidOnceAMinute(l *logged, begun time.Time, sentence string) bool {
 	return n > 0 && n <= 1+int(time.Since(begun)/time.Minute)
 }
 
-// misfitGauge returns statuscache_misconfigured of a setting.
-func misfitGauge(t *testing.T, r *prometheus.Registry, setting string) float64 {
+// run runs s until the test ends.
+func run(t *testing.T, s *Settings) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+// misconfigured returns statuscache_misconfigured of a setting.
+func misconfigured(t *testing.T, r *prometheus.Registry, setting string) float64 {
 	t.Helper()
 	families, err := r.Gather()
 	if err != nil {
@@ -66,9 +80,7 @@ func TestAWatchedSettingIsNoticed(t *testing.T) {
 	t.Parallel()
 	var log logged
 	metrics, begun := prometheus.NewRegistry(), time.Now()
-	c := openIdle(t, cachetest.Redis(t).URL(), func(o *Options) {
-		o.Log, o.Metrics = slog.New(slog.NewTextHandler(&log, nil)), metrics
-	})
+	s := WatchSettings(openIdle(t, cachetest.Redis(t).URL()).DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)
 	type answer struct {
 		wrong string
 		err   error
@@ -76,12 +88,12 @@ func TestAWatchedSettingIsNoticed(t *testing.T) {
 	var now atomic.Pointer[answer]
 	now.Store(&answer{})
 	var checked atomic.Int64
-	c.WatchSetting(Setting{Name: "API_KEY_PEPPER", Wrong: "it is wrong", Good: "it is right again", Check: func(context.Context) (string, error) {
+	s.Add(Setting{Name: "API_KEY_PEPPER", Wrong: "it is wrong", Good: "it is right again", Check: func(context.Context) (string, error) {
 		checked.Add(1)
 		a := now.Load()
 		return a.wrong, a.err
 	}})
-	runTest(t, c)
+	run(t, s)
 	for _, each := range []struct {
 		answer
 		want []string
@@ -92,8 +104,8 @@ func TestAWatchedSettingIsNoticed(t *testing.T) {
 		now.Store(&each.answer)
 		before := checked.Load()
 		cachetest.Eventually(t, "it is checked", func() bool { return checked.Load() > before+1 })
-		if got := c.Misfits(); !slices.Equal(got, each.want) || misfitGauge(t, metrics, "API_KEY_PEPPER") != float64(len(each.want)) {
-			t.Errorf("%+v: %q, gauge %v", each.answer, got, misfitGauge(t, metrics, "API_KEY_PEPPER"))
+		if got := s.Wrong(); !slices.Equal(got, each.want) || misconfigured(t, metrics, "API_KEY_PEPPER") != float64(len(each.want)) {
+			t.Errorf("%+v: %q, gauge %v", each.answer, got, misconfigured(t, metrics, "API_KEY_PEPPER"))
 		}
 	}
 	if !saidOnceAMinute(&log, begun, "it is wrong") || !strings.Contains(log.String(), "it is right again") {
@@ -119,42 +131,25 @@ func TestAnEvictionPolicyThatChangesIsNoticed(t *testing.T) {
 			url, servers := start(t)
 			var log logged
 			metrics, begun := prometheus.NewRegistry(), time.Now()
-			c := openTest(t, cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...), func(o *Options) {
-				o.Log, o.Metrics = slog.New(slog.NewTextHandler(&log, nil)), metrics
-			})
+			c := openIdle(t, cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...))
+			s := WatchSettings(c.DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)
+			run(t, s)
 			for _, policy := range []string{"allkeys-lru", "volatile-lfu"} {
 				servers[0].Do("CONFIG SET maxmemory-policy " + policy)
 				cachetest.Eventually(t, policy+" is noticed", func() bool {
-					told := strings.Join(c.Misfits(), "\n")
-					return strings.Contains(told, "maxmemory-policy "+policy) && strings.Contains(told, "set it to noeviction")
+					said := strings.Join(s.Wrong(), "\n")
+					return strings.Contains(said, "maxmemory-policy "+policy) && strings.Contains(said, "set it to noeviction")
 				})
 			}
-			if misfitGauge(t, metrics, "maxmemory-policy") != 1 {
+			if misconfigured(t, metrics, "maxmemory-policy") != 1 {
 				t.Error("the metric does not say so")
 			}
 			servers[0].Do("CONFIG SET maxmemory-policy noeviction")
-			cachetest.Eventually(t, "the policy is right again", func() bool { return len(c.Misfits()) == 0 })
+			cachetest.Eventually(t, "the policy is right again", func() bool { return len(s.Wrong()) == 0 })
 			cachetest.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "is right again") })
 			if !saidOnceAMinute(&log, begun, "Redis may evict records: its maxmemory-policy was changed") {
 				t.Errorf("not one line that the policy was changed:\n%s", log.String())
 			}
 		})
-	}
-}
-
-// TestAnUnheardRedisSaysSinceWhen, and what to do, to everybody: no address.
-func TestAnUnheardRedisSaysSinceWhen(t *testing.T) {
-	t.Parallel()
-	s := cachetest.Redis(t)
-	c := openTest(t, s.URL())
-	s.Kill()
-	var told interface{ Public() string }
-	cachetest.Eventually(t, "Redis is missed for a second and more", func() bool {
-		return errors.As(c.DB().Ready(), &told) && !strings.Contains(told.Public(), "for 0s")
-	})
-	for _, words := range []string{"not available for ", ", since 20", "Redis does not answer", "; see that Redis runs and that statusd can reach the address in REDIS_URL"} {
-		if !strings.Contains(told.Public(), words) || strings.Contains(told.Public(), s.Addr) {
-			t.Errorf("%q, want %q and no address", told.Public(), words)
-		}
 	}
 }

@@ -1,0 +1,128 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/outage"
+)
+
+const checkEvery = 2 * time.Second
+
+// Setting is a setting that was right, or could not be checked, when the process started
+// and may turn out wrong while it runs.
+type Setting struct {
+	Name        string // as a label of statuscache_misconfigured
+	Wrong, Good string // what is logged when it turns out wrong, and when it is right again
+	// Check returns what is wrong, as a sentence with the cure that everybody may read;
+	// empty if nothing is. Its error says that the setting cannot be checked.
+	Check func(context.Context) (wrong string, err error)
+}
+
+// Settings checks settings again and again while the process runs.
+type Settings struct {
+	db      *redisdb.DB
+	log     *slog.Logger
+	gauge   *prometheus.GaugeVec
+	watched []*watchedSetting
+}
+
+type watchedSetting struct {
+	check func(context.Context) (wrong string, err error)
+	part  outage.Part
+	gauge prometheus.Gauge
+	wrong atomic.Pointer[string] // empty: nothing is wrong; nil: not checked yet
+}
+
+// WatchSettings returns Settings with the maxmemory-policy of Redis.
+func WatchSettings(db *redisdb.DB, log *slog.Logger, r prometheus.Registerer) *Settings {
+	s := &Settings{db: db, log: log, gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "statuscache", Name: "misconfigured",
+		Help: "1 while a setting of Redis, or one of ours that must fit what is in Redis, is wrong, else 0.",
+	}, []string{"setting"})}
+	if r != nil {
+		r.MustRegister(s.gauge)
+	}
+	s.Add(Setting{
+		Name: "maxmemory-policy", Check: s.wrongEvictions,
+		Wrong: "Redis may evict records: its maxmemory-policy was changed", Good: "the maxmemory-policy of Redis is right again",
+	})
+	return s
+}
+
+// Add adds a setting. It comes before Run.
+func (s *Settings) Add(one Setting) {
+	s.watched = append(s.watched, &watchedSetting{
+		check: one.Check, gauge: s.gauge.WithLabelValues(one.Name),
+		part: outage.Part{Log: s.log, Lost: one.Wrong, Back: one.Good},
+	})
+}
+
+// Run checks all settings until ctx ends.
+func (s *Settings) Run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		for _, w := range s.watched {
+			w.update(ctx, s.db.BatchLimit())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// update changes nothing if the setting cannot be checked.
+func (w *watchedSetting) update(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	wrong, err := w.check(ctx)
+	if err != nil {
+		return
+	}
+	if wrong == "" {
+		w.part.Is(nil)
+		w.gauge.Set(0)
+	} else {
+		w.part.Is(errors.New(wrong))
+		w.gauge.Set(1)
+	}
+	w.wrong.Store(&wrong)
+}
+
+// Wrong returns what is wrong with settings, as sentences with the cure that everybody
+// may read. It needs Run, and is a few seconds old at most.
+func (s *Settings) Wrong() (all []string) {
+	for _, w := range s.watched {
+		if wrong := w.wrong.Load(); wrong != nil && *wrong != "" {
+			all = append(all, *wrong)
+		}
+	}
+	return all
+}
+
+// wrongEvictions asks every primary for its policy. INFO names it to users who may not run
+// CONFIG.
+func (s *Settings) wrongEvictions(ctx context.Context) (wrong string, err error) {
+	err = s.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		info, err := redisdb.ServerInfo(ctx, node, "memory")
+		if err != nil {
+			return err
+		}
+		return info.CheckEviction()
+	})
+	if errors.Is(err, redisdb.ErrUnfit) {
+		return "Redis may evict records: " + strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "), nil
+	}
+	return "", err
+}
