@@ -63,3 +63,22 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 	}
 	return all, nil
 }
+
+// Head is what the beginning of a record says.
+type Head struct {
+	Version   Version   // as it is stored
+	Seen      time.Time // when the execution was first heard of, by the clock of Redis
+	Ownerless bool
+}
+
+// HeadLength is how many bytes of a record ReadHead needs.
+const HeadLength = payloadLengthAt
+
+// ReadHead reads the beginning of a record; ok is false if that is not there.
+func ReadHead(text string) (h Head, ok bool) {
+	if len(text) < HeadLength {
+		return h, false
+	}
+	head := recordHead(text)
+	return Head{Version: head.version(), Seen: head.seen(), Ownerless: head.ownerless()}, true
+}

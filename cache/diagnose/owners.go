@@ -16,7 +16,7 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	if !reached {
 		return NotChecked(name, "Redis cannot be asked")
 	}
-	s, err := cache.TakeCensus(ctx, c, censusReach)
+	s, err := TakeCensus(ctx, c, censusReach)
 	switch {
 	case err != nil:
 		return NotChecked(name, err.Error())

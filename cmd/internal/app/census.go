@@ -3,12 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
+	"statuscache/cache/diagnose"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"statuscache/cache"
 )
 
 const (
@@ -20,7 +19,7 @@ const (
 // registrations without any event.
 type census struct {
 	service    *service
-	latest     atomic.Pointer[cache.Census] // nil: not taken yet
+	latest     atomic.Pointer[diagnose.Census] // nil: not taken yet
 	ownerless  prometheus.Gauge
 	unheard    prometheus.Gauge
 	warnedOf   time.Time // that executions have no owner
@@ -45,7 +44,7 @@ func (c *census) run(ctx context.Context) error {
 	tick := time.NewTicker(censusEvery)
 	defer tick.Stop()
 	for {
-		if s, err := cache.TakeCensus(ctx, c.service.cache, c.unheardAfter()); err == nil {
+		if s, err := diagnose.TakeCensus(ctx, c.service.cache, c.unheardAfter()); err == nil {
 			c.report(s, time.Now())
 		}
 		select {
@@ -59,7 +58,7 @@ func (c *census) run(ctx context.Context) error {
 // unheardAfter is how long an audit takes to find an execution of which no event came.
 func (c *census) unheardAfter() time.Duration { return 2*c.service.config.AuditEvery + time.Minute }
 
-func (c *census) report(s cache.Census, now time.Time) {
+func (c *census) report(s diagnose.Census, now time.Time) {
 	c.latest.Store(&s)
 	c.ownerless.Set(float64(s.Ownerless))
 	c.unheard.Set(float64(s.Unheard))

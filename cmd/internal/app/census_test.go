@@ -3,13 +3,12 @@ package app
 import (
 	"bytes"
 	"log/slog"
+	"statuscache/cache/diagnose"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"statuscache/cache"
 )
 
 // TestCensusIsToldOnceAnHour says what of a census goes into the log and into health.
@@ -20,12 +19,12 @@ func TestCensusIsToldOnceAnHour(t *testing.T) {
 		config: Config{AuditEvery: time.Minute}, log: slog.New(slog.NewTextHandler(&log, nil)), metrics: prometheus.NewRegistry(),
 	})
 	begin := time.Now()
-	c.report(cache.Census{Looked: 10, Ownerless: 3}, begin)
+	c.report(diagnose.Census{Looked: 10, Ownerless: 3}, begin)
 	if log.Len() > 0 || len(c.notes()) > 0 {
 		t.Errorf("well: %q, %q", c.notes(), &log)
 	}
 	for i := range 120 {
-		c.report(cache.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
+		c.report(diagnose.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
 	}
 	notes := strings.Join(c.notes(), "\n")
 	if notes != "owners: 8 of the 10 newest executions have none, so only operators can read them\nregistrations: of 2 nothing has been heard for 3m0s or more" {

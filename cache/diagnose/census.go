@@ -1,9 +1,10 @@
-package cache
+package diagnose
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"statuscache/cache"
 	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
@@ -19,7 +20,7 @@ type Census struct {
 	Ownerless int // of these, those that only operators may read
 	Unheard   int // executions that were registered long ago, and of which nothing was heard
 
-	OwnerlessExample, UnheardExample ARN // empty: there is none
+	OwnerlessExample, UnheardExample cache.ARN // empty: there is none
 }
 
 const (
@@ -35,17 +36,18 @@ const (
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 
 // TakeCensus looks. A registration counts as unheard after so long.
-func TakeCensus(ctx context.Context, c *Cache, unheardAfter time.Duration) (s Census, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
+func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration) (s Census, err error) {
+	db := c.DB()
+	ctx, cancel := context.WithTimeout(ctx, db.BatchLimit())
 	defer cancel()
-	now, err := c.db.Now(ctx)
+	now, err := db.Now(ctx)
 	if err != nil {
 		return s, err
 	}
-	pipe := c.db.Readers.Pipeline()
+	pipe := db.Readers.Pipeline()
 	var newest, running [redisdb.PartitionCount]*redis.StringSliceCmd
-	for i := range c.db.Names.Partitions {
-		p := &c.db.Names.Partitions[i]
+	for i := range db.Names.Partitions {
+		p := &db.Names.Partitions[i]
 		newest[i] = pipe.ZRevRangeByScore(ctx, p.Recent, &redis.ZRangeBy{Min: "-inf", Max: score(now.Add(-censusSettled)), Count: censusNewest})
 		running[i] = pipe.ZRangeByScore(ctx, p.Running, &redis.ZRangeBy{
 			Min: score(now.Add(-censusLook)), Max: score(now.Add(-unheardAfter)), Count: censusRunning,
@@ -54,19 +56,19 @@ func TakeCensus(ctx context.Context, c *Cache, unheardAfter time.Duration) (s Ce
 	if _, err := pipe.Exec(ctx); err != nil {
 		return s, fmt.Errorf("read indexes: %w", err)
 	}
-	err = c.eachHead(ctx, newest[:], func(arn ARN, h recordHead) {
-		if h.version() == Unobserved || h.seen().After(now.Add(-censusSettled)) {
+	err = eachHead(ctx, db, newest[:], func(arn cache.ARN, h cache.Head) {
+		if h.Version == cache.Unobserved || h.Seen.After(now.Add(-censusSettled)) {
 			return
 		}
-		if s.Looked++; h.ownerless() {
+		if s.Looked++; h.Ownerless {
 			s.Ownerless, s.OwnerlessExample = s.Ownerless+1, arn
 		}
 	})
 	if err != nil {
 		return s, err
 	}
-	return s, c.eachHead(ctx, running[:], func(arn ARN, h recordHead) {
-		if h.version() == Unobserved && !h.seen().After(now.Add(-unheardAfter)) {
+	return s, eachHead(ctx, db, running[:], func(arn cache.ARN, h cache.Head) {
+		if h.Version == cache.Unobserved && !h.Seen.After(now.Add(-unheardAfter)) {
 			s.Unheard, s.UnheardExample = s.Unheard+1, arn
 		}
 	})
@@ -76,14 +78,14 @@ func score(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 // eachHead calls f with the heads of the records that are there. It reads no more of them
 // than it needs.
-func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f func(ARN, recordHead)) error {
-	pipe := c.db.Readers.Pipeline()
-	var arns []ARN
+func eachHead(ctx context.Context, db *redisdb.DB, lists []*redis.StringSliceCmd, f func(cache.ARN, cache.Head)) error {
+	pipe := db.Readers.Pipeline()
+	var arns []cache.ARN
 	var heads []*redis.StringCmd
 	for _, list := range lists {
 		for _, arn := range list.Val() {
-			arns = append(arns, ARN(arn))
-			heads = append(heads, pipe.GetRange(ctx, c.db.Names.Execution(arn), 0, payloadLengthAt-1))
+			arns = append(arns, cache.ARN(arn))
+			heads = append(heads, pipe.GetRange(ctx, db.Names.Execution(arn), 0, cache.HeadLength-1))
 		}
 	}
 	if len(arns) == 0 {
@@ -92,9 +94,9 @@ func (c *Cache) eachHead(ctx context.Context, lists []*redis.StringSliceCmd, f f
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("read records: %w", err)
 	}
-	for i, head := range heads {
-		if text := head.Val(); len(text) >= payloadLengthAt { // else it has expired
-			f(arns[i], recordHead(text))
+	for i, text := range heads {
+		if head, ok := cache.ReadHead(text.Val()); ok { // else it has expired
+			f(arns[i], head)
 		}
 	}
 	return nil

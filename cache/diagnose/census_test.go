@@ -1,10 +1,11 @@
-package cache
+package diagnose
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 )
 
@@ -17,40 +18,43 @@ func TestCensus(t *testing.T) {
 	c := openIdle(t, cachetest.Redis(t).URL())
 	old := now().Add(-time.Hour)
 	for _, name := range []string{"a", "b", "c", "d"} {
-		e := running(testARN(t, name), old)
+		e := running(name, old)
 		apply(t, c, e)
 	}
-	owned := running(testARN(t, "owned"), old)
+	owned := running("owned", old)
 	owned.Owner = "ada"
 	apply(t, c, owned)
-	for _, name := range []string{"unheard", "told"} {
-		if _, err := c.Register(t.Context(), Registration{ARN: testARN(t, name), Owner: "ada", StartDate: old}); err != nil {
+	for _, name := range []string{"unheard", "heard"} {
+		if _, err := c.Register(t.Context(), cache.Registration{ARN: machine + cache.ARN(name), Owner: "ada", StartDate: old}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	apply(t, c, running(testARN(t, "told"), old))
+	apply(t, c, running("heard", old))
 
 	if s, err := TakeCensus(t.Context(), c, time.Hour/2); err != nil || s.Unheard != 0 || s.Looked != 0 {
 		t.Errorf("first heard of just now: %+v, %v", s, err)
 	}
-	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "told"} { // an hour passes
-		key := c.db.Names.Execution(string(testARN(t, name)))
-		if err := c.db.Writers.SetRange(t.Context(), key, 54, score(old)).Err(); err != nil {
+	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "heard"} { // an hour passes
+		key := c.DB().Names.Execution(machine + name)
+		if err := c.DB().Writers.SetRange(t.Context(), key, 54, score(old)).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s, err := TakeCensus(t.Context(), c, time.Hour/2)
-	if err != nil || s.Unheard != 1 || s.UnheardExample != testARN(t, "unheard") || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
+	if err != nil || s.Unheard != 1 || s.UnheardExample != machine+"unheard" || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s.OwnerlessExample == "" || strings.HasSuffix(string(s.OwnerlessExample), "owned") || strings.HasSuffix(string(s.OwnerlessExample), "told") {
+	if s.OwnerlessExample == "" || strings.HasSuffix(string(s.OwnerlessExample), "owned") || strings.HasSuffix(string(s.OwnerlessExample), ":heard") {
 		t.Errorf("example %s", s.OwnerlessExample)
 	}
-	if r := stored(t, c, testARN(t, "unheard")); !strings.HasSuffix(string(r.Summary()), `"observed":false}`) {
-		t.Errorf("listed as %s", r.Summary())
-	}
-	if r := stored(t, c, testARN(t, "told")); strings.Contains(string(r.Summary()), "observed") {
-		t.Errorf("listed as %s", r.Summary())
+	for name, observed := range map[cache.ARN]bool{"unheard": false, "heard": true} {
+		r, err := c.Get(t.Context(), machine+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(string(r.Summary()), `"observed":false}`) == observed {
+			t.Errorf("listed as %s", r.Summary())
+		}
 	}
 }
 
