@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -12,19 +11,19 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/issuertest"
 )
 
 func TestAPIKeys(t *testing.T) {
@@ -91,125 +90,49 @@ func TestDailyLimit(t *testing.T) {
 	}
 }
 
-// issuer is an identity provider with one signing key.
-type issuer struct {
-	*httptest.Server
-	key  *rsa.PrivateKey
-	down atomic.Bool
-	body atomic.Pointer[string]
-	asks atomic.Int64
-}
-
-func newIssuer(t testing.TB) *issuer {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &issuer{key: key}
-	i.serve("one", &key.PublicKey)
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		i.asks.Add(1)
-		if i.down.Load() {
-			http.Error(w, "down", http.StatusBadGateway)
-			return
-		}
-		_, _ = fmt.Fprint(w, *i.body.Load())
-	}))
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) serve(kid string, key *rsa.PublicKey) {
-	body := jwks(kid, key)
-	i.body.Store(&body)
-}
-
-func jwks(kid string, key *rsa.PublicKey) string {
-	e := big.NewInt(int64(key.E)).Bytes()
-	return fmt.Sprintf(`{"keys":[{"kty":"RSA","alg":"RS256","use":"sig","kid":%q,"n":%q,"e":%q}]}`, kid,
-		base64.RawURLEncoding.EncodeToString(key.N.Bytes()), base64.RawURLEncoding.EncodeToString(e))
-}
-
-func (i *issuer) claims(change ...func(jwt.MapClaims)) jwt.MapClaims {
-	now := time.Now()
-	c := jwt.MapClaims{
-		"sub": "ada", "username": "ada", "client_id": "app", "token_use": "access", "scope": "openid",
-		"iss": i.URL, "exp": now.Add(time.Hour).Unix(), "iat": now.Unix(), "auth_time": now.Unix(), "jti": "1",
-	}
-	for _, f := range change {
-		f(c)
-	}
-	return c
-}
-
-func (i *issuer) sign(t testing.TB, c jwt.MapClaims, change ...func(*jwt.Token)) string {
-	t.Helper()
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, c)
-	token.Header["kid"] = "one"
-	for _, f := range change {
-		f(token)
-	}
-	text, err := token.SignedString(i.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-func withJWT(i *issuer) func(*Options) {
+func withJWT(i *issuertest.Issuer) func(*Options) {
 	return func(o *Options) {
-		o.JWT = &JWT{Issuer: i.URL, ClientIDs: []string{"app"}, OwnerClaim: "sub", ScopePrefix: "status", OperatorGroups: []string{"ops"}}
+		o.JWT = &auth.JWT{Issuer: i.URL, ClientIDs: []string{"app"}, OwnerClaim: "sub", ScopePrefix: "status", OperatorGroups: []string{"ops"}}
 		o.RateLimit = 0
-	}
-}
-
-func set(name string, value any) func(jwt.MapClaims) {
-	return func(c jwt.MapClaims) {
-		if value == nil {
-			delete(c, name)
-			return
-		}
-		c[name] = value
 	}
 }
 
 // TestAccessTokens: which tokens are good and which are not.
 func TestAccessTokens(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
+	i := issuertest.New(t)
 	s := newService(t, withJWT(i))
 	s.apply(succeeded(t, "mine", "ada", "1"), succeeded(t, "eves", "eve", "1"))
 	mine, eves := statusPath+machine+"mine", statusPath+machine+"eves"
-	cachetest.Eventually(t, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.auth.Ready() == nil })
 
 	for name, test := range map[string]struct {
 		change func(jwt.MapClaims)
 		target string
 		want   int
 	}{
-		"own":                   {set("jti", "2"), mine, 200},
-		"another's":             {set("jti", "2"), eves, 403},
-		"operator by scope":     {set("scope", "openid status/read:all"), eves, 200},
-		"operator by group":     {set("cognito:groups", []string{"x", "ops"}), eves, 200},
-		"a scope that looks so": {set("scope", "xstatus/read:all status/read:all2 read:all"), eves, 403},
-		"another group":         {set("cognito:groups", "ops"), eves, 403},
-		"no exp":                {set("exp", nil), mine, 401},
-		"expired":               {set("exp", time.Now().Add(-time.Minute).Unix()), mine, 401},
-		"expired within leeway": {set("exp", time.Now().Add(-time.Second).Unix()), mine, 200},
-		"not yet valid":         {set("nbf", time.Now().Add(5*time.Minute).Unix()), mine, 401},
-		"an ID token":           {set("token_use", "id"), mine, 401},
-		"no token_use":          {set("token_use", nil), mine, 401},
-		"another client":        {set("client_id", "other"), mine, 401},
-		"no client":             {set("client_id", nil), mine, 401},
-		"another pool":          {set("iss", i.URL+"2"), mine, 401},
-		"issuer with slash":     {set("iss", i.URL+"/"), mine, 401},
-		"no issuer":             {set("iss", nil), mine, 401},
-		"no owner":              {set("sub", nil), mine, 401},
-		"empty owner":           {set("sub", ""), mine, 401},
-		"owner is a list":       {set("sub", []string{"ada"}), mine, 401},
+		"own":                   {issuertest.Set("jti", "2"), mine, 200},
+		"another's":             {issuertest.Set("jti", "2"), eves, 403},
+		"operator by scope":     {issuertest.Set("scope", "openid status/read:all"), eves, 200},
+		"operator by group":     {issuertest.Set("cognito:groups", []string{"x", "ops"}), eves, 200},
+		"a scope that looks so": {issuertest.Set("scope", "xstatus/read:all status/read:all2 read:all"), eves, 403},
+		"another group":         {issuertest.Set("cognito:groups", "ops"), eves, 403},
+		"no exp":                {issuertest.Set("exp", nil), mine, 401},
+		"expired":               {issuertest.Set("exp", time.Now().Add(-time.Minute).Unix()), mine, 401},
+		"expired within leeway": {issuertest.Set("exp", time.Now().Add(-time.Second).Unix()), mine, 200},
+		"not yet valid":         {issuertest.Set("nbf", time.Now().Add(5*time.Minute).Unix()), mine, 401},
+		"an ID token":           {issuertest.Set("token_use", "id"), mine, 401},
+		"no token_use":          {issuertest.Set("token_use", nil), mine, 401},
+		"another client":        {issuertest.Set("client_id", "other"), mine, 401},
+		"no client":             {issuertest.Set("client_id", nil), mine, 401},
+		"another pool":          {issuertest.Set("iss", i.URL+"2"), mine, 401},
+		"issuer with slash":     {issuertest.Set("iss", i.URL+"/"), mine, 401},
+		"no issuer":             {issuertest.Set("iss", nil), mine, 401},
+		"no owner":              {issuertest.Set("sub", nil), mine, 401},
+		"empty owner":           {issuertest.Set("sub", ""), mine, 401},
+		"owner is a list":       {issuertest.Set("sub", []string{"ada"}), mine, 401},
 	} {
-		if got := s.ask("GET", test.target, i.sign(t, i.claims(test.change))); got.status != test.want {
+		if got := s.ask("GET", test.target, i.Sign(t, i.Claims(test.change))); got.status != test.want {
 			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, test.want)
 		}
 	}
@@ -218,12 +141,12 @@ func TestAccessTokens(t *testing.T) {
 // TestForgedTokens: what was not signed by the issuer, as RS256.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
+	i := issuertest.New(t)
 	s := newService(t, withJWT(i))
 	s.apply(succeeded(t, "mine", "ada", "1"))
-	cachetest.Eventually(t, "the keys are there", func() bool { return s.signingKeys.ready() == nil })
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.auth.Ready() == nil })
 	mine := statusPath + machine + "mine"
-	good := i.sign(t, i.claims())
+	good := i.Sign(t, i.Claims())
 	if got := s.ask("GET", mine, good); got.status != 200 {
 		t.Fatalf("the control: %d %s", got.status, got.body)
 	}
@@ -233,11 +156,11 @@ func TestForgedTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged, err := jwt.NewWithClaims(jwt.SigningMethodRS256, i.claims()).SignedString(other)
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodRS256, i.Claims()).SignedString(other)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
+	public, err := x509.MarshalPKIXPublicKey(&i.Key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +169,7 @@ func TestForgedTokens(t *testing.T) {
 	hs := encoded(`{"alg":"HS256","kid":"one","typ":"JWT"}`) + "." + payload
 	mac := hmac.New(sha256.New, bytesOfKey)
 	mac.Write([]byte(hs))
-	claims, err := json.Marshal(i.claims(set("sub", "eve")))
+	claims, err := json.Marshal(i.Claims(issuertest.Set("sub", "eve")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,9 +179,9 @@ func TestForgedTokens(t *testing.T) {
 		"alg None":              encoded(`{"alg":"None","kid":"one"}`) + "." + payload + "." + signature,
 		"HS256 with the key":    hs + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)),
 		"another key":           forged,
-		"another key's kid":     i.sign(t, i.claims(), func(t *jwt.Token) { t.Header["kid"] = "two" }),
-		"no kid":                i.sign(t, i.claims(), func(t *jwt.Token) { delete(t.Header, "kid") }),
-		"kid is a number":       i.sign(t, i.claims(), func(t *jwt.Token) { t.Header["kid"] = 1 }),
+		"another key's kid":     i.Sign(t, i.Claims(), func(t *jwt.Token) { t.Header["kid"] = "two" }),
+		"no kid":                i.Sign(t, i.Claims(), func(t *jwt.Token) { delete(t.Header, "kid") }),
+		"kid is a number":       i.Sign(t, i.Claims(), func(t *jwt.Token) { t.Header["kid"] = 1 }),
 		"other claims":          head + "." + encoded(string(claims)) + "." + signature,
 		"no signature":          head + "." + payload + ".",
 		"padding":               good + "=",
@@ -286,61 +209,25 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-func resigned(t *testing.T, i *issuer, m jwt.SigningMethod) string {
+func resigned(t *testing.T, i *issuertest.Issuer, m jwt.SigningMethod) string {
 	t.Helper()
-	token := jwt.NewWithClaims(m, i.claims())
+	token := jwt.NewWithClaims(m, i.Claims())
 	token.Header["kid"] = "one"
-	text, err := token.SignedString(i.key)
+	text, err := token.SignedString(i.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
-func TestVerifiedTokenIsForgotten(t *testing.T) {
+// TestATokenIsCheckedAsSoonAsTheKeysAreThere: they cannot be fetched at first.
+func TestATokenIsCheckedAsSoonAsTheKeysAreThere(t *testing.T) {
 	t.Parallel()
-	i := newIssuer(t)
-	keys := newKeySet(i.URL, slog.New(slog.DiscardHandler))
-	if err := keys.fetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	tokens := newTokens(JWT{Issuer: i.URL, ClientIDs: []string{"app"}, OwnerClaim: "sub", ScopePrefix: "status"}, keys)
-	tokens.now = func() time.Time { return now }
-	token := i.sign(t, i.claims(set("exp", now.Add(10*time.Second).Unix())))
-	if _, err := tokens.verify(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	now = now.Add(9 * time.Second)
-	i.key = nil // nothing can be verified any more: what passes was remembered
-	if _, err := tokens.verify(t.Context(), token); err != nil {
-		t.Errorf("before it expires: %v", err)
-	}
-	hit, _ := tokens.verified.Get(sha256.Sum256([]byte(token)))
-	if !hit.until.Before(time.Now().Add(11 * time.Second)) {
-		t.Errorf("remembered until %v, past its expiry", hit.until)
-	}
-	other, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.serve("one", &other.PublicKey) // the key is removed
-	if err := keys.fetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tokens.verify(t.Context(), token); err == nil {
-		t.Error("a token of a key that is gone was remembered")
-	}
-}
-
-// TestKeysOfTheIssuer: they cannot be fetched at first, later, or the set is empty.
-func TestKeysOfTheIssuer(t *testing.T) {
-	t.Parallel()
-	i := newIssuer(t)
-	i.down.Store(true)
+	i := issuertest.New(t)
+	i.Down.Store(true)
 	s := newService(t, withJWT(i))
 	s.apply(succeeded(t, "mine", "ada", "1"))
-	token := i.sign(t, i.claims())
+	token := i.Sign(t, i.Claims())
 	if got := s.askOnce("GET", statusPath+machine+"mine", token); got.status != 503 {
 		t.Errorf("a token that cannot be checked: %d %s", got.status, got.body)
 	}
@@ -349,56 +236,91 @@ func TestKeysOfTheIssuer(t *testing.T) {
 	if ready.Code != 503 || !strings.Contains(ready.Body.String(), "signing keys") {
 		t.Errorf("readyz: %d %s", ready.Code, ready.Body)
 	}
-	i.down.Store(false)
-	if err := s.signingKeys.fetch(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for what, body := range map[string]string{"empty": `{"keys":[]}`, "no JSON": `<html>`, "no RSA key": `{"keys":[{"kty":"EC","kid":"x"}]}`} {
-		i.body.Store(&body)
-		if err := s.signingKeys.fetch(t.Context()); err == nil {
-			t.Errorf("%s: taken", what)
-		}
-		if got := s.ask("GET", statusPath+machine+"mine", token); got.status != 200 {
-			t.Errorf("%s: the last good keys are gone: %d", what, got.status)
-		}
-	}
+	i.Down.Store(false)
+	cachetest.Eventually(t, "the keys are fetched", func() bool { return s.ask("GET", statusPath+machine+"mine", token).status == 200 })
 }
 
-// TestKeysAreNotAskedForTooOften runs the loop in a bubble of time.
-func TestKeysAreNotAskedForTooOften(t *testing.T) {
+// TestStreamsAndWaitsEndWithTheKeyOfTheirToken: as those of a revoked API key do.
+func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var asks atomic.Int64
-		keys := newKeySet("http://issuer", slog.New(slog.DiscardHandler))
-		keys.client.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
-			asks.Add(1)
-			w := httptest.NewRecorder()
-			_, _ = w.WriteString(jwks("one", &key.PublicKey))
-			return w.Result(), nil
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		go func() { _ = keys.run(ctx) }()
-		synctest.Wait()
-		if asks.Load() != 1 || keys.ready() != nil {
-			t.Fatalf("%d asks at the start", asks.Load())
-		}
-		for ctx.Err() == nil { // somebody who makes up key ids
-			if _, err := keys.find(ctx, "unknown"); err == nil {
-				t.Fatal("found")
-			}
-			<-time.After(100 * time.Millisecond)
-		}
-		if n := asks.Load(); n < 2 || n > int64(time.Minute/keysMinPause)+1 {
-			t.Errorf("%d asks within a minute", n)
-		}
-	})
+	i := issuertest.New(t)
+	s := newService(t, withJWT(i))
+	e := running(t, "followed", "ada")
+	s.apply(e)
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.auth.Ready() == nil })
+	token := i.Sign(t, i.Claims())
+	kept := s.open(asIs, statusPath+string(e.ARN), s.key("ada"))
+	stream := s.open(asIs, statusPath+string(e.ARN), token)
+	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=25", token)
+	s.untilWaiting(3)
+	other := issuertest.NewKey(t)
+	i.ServeKey("two", &other.PublicKey)
+	later := issuertest.SignWith(t, other, i.Claims(), issuertest.KeyID("two"))
+	cachetest.Eventually(t, "the keys are fetched again", func() bool { return s.ask("GET", statusPath+string(e.ARN), later).status == 200 })
+	for stream.next() != "" {
+	}
+	if got := <-poll; got.status != 401 || got.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
+		t.Errorf("a poll that waits: %+v", got)
+	}
+	s.untilWaiting(1)
+	if got := kept.next(); !strings.Contains(got, "RUNNING") {
+		t.Errorf("the stream of an API key: %q", got)
+	}
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+// TestOperatorsLearnWhyATokenIsRefused: by the metric and at debug in the log, and
+// never with the token. The caller learns no more than that it is not valid.
+func TestOperatorsLearnWhyATokenIsRefused(t *testing.T) {
+	t.Parallel()
+	i := issuertest.New(t)
+	log := &lockedLog{}
+	s := newService(t, withJWT(i), func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	cachetest.Eventually(t, "the keys are there", func() bool { return s.auth.Ready() == nil })
+	good := i.Sign(t, i.Claims())
+	unknown := "csk_live_" + strings.Repeat("0123456789abcdef", 2)
+	for name, test := range map[string]struct {
+		token, reason, logged string
+	}{
+		"none":                  {"", "no_token", ""},
+		"an API key":            {unknown, "unknown_api_key", "key=csk_live_01234567"},
+		"no token at all":       {"abc", "malformed", ""},
+		"another algorithm":     {resigned(t, i, jwt.SigningMethodRS512), "algorithm", "RS256"},
+		"issuer with a slash":   {i.Sign(t, i.Claims(issuertest.Set("iss", i.URL+"/"))), "issuer", "slash at the end"},
+		"another issuer":        {i.Sign(t, i.Claims(issuertest.Set("iss", "https://other"))), "issuer", "https://other"},
+		"expired":               {i.Sign(t, i.Claims(issuertest.Set("exp", 1700000000))), "expired", "1.7e+09"},
+		"without expiry":        {i.Sign(t, i.Claims(issuertest.Set("exp", nil))), "expired", ""},
+		"not yet valid":         {i.Sign(t, i.Claims(issuertest.Set("nbf", time.Now().Add(time.Hour).Unix()))), "not_yet_valid", "nbf"},
+		"an ID token":           {i.Sign(t, i.Claims(issuertest.Set("token_use", "id"))), "not_access_token", "token_use"},
+		"the wrong client":      {i.Sign(t, i.Claims(issuertest.Set("client_id", "other"))), "client", "other"},
+		"no owner":              {i.Sign(t, i.Claims(issuertest.Set("sub", nil))), "no_owner", "claim sub"},
+		"no key id":             {i.Sign(t, i.Claims(), func(t *jwt.Token) { delete(t.Header, "kid") }), "no_key_id", ""},
+		"an unknown key id":     {i.Sign(t, i.Claims(), func(t *jwt.Token) { t.Header["kid"] = "two" }), "unknown_key_id", "key=two"},
+		"a signature of others": {good[:strings.LastIndexByte(good, '.')+1] + strings.Repeat("A", 342), "signature", "key=one"},
+	} {
+		counter := s.metrics.unauthorized.WithLabelValues(test.reason)
+		before, logged := testutil.ToFloat64(counter), len(log.String())
+		got := s.ask("GET", statusPath+machine+"x", test.token)
+		challenge := `Bearer error="invalid_token"`
+		if test.token == "" {
+			challenge = "Bearer"
+		}
+		if got.status != 401 || got.header.Get("WWW-Authenticate") != challenge {
+			t.Errorf("%s: %d %v", name, got.status, got.header)
+		}
+		if test.token != "" && !strings.Contains(got.body, `"message":"the token is not valid"`) {
+			t.Errorf("%s: the caller gets %s", name, got.body)
+		}
+		if counted := testutil.ToFloat64(counter) - before; counted != 1 {
+			t.Errorf("%s: counted %v times as %s", name, counted, test.reason)
+		}
+		lines := log.String()[logged:]
+		if !strings.Contains(lines, "level=DEBUG") || !strings.Contains(lines, "reason="+test.reason) || !strings.Contains(lines, test.logged) {
+			t.Errorf("%s: the log says %s", name, lines)
+		}
+		if len(test.token) > 20 && (strings.Contains(lines, test.token) || strings.Contains(lines, test.token[len(test.token)-20:])) {
+			t.Errorf("%s: the token is in the log", name)
+		}
+	}
+}

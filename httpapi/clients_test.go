@@ -37,14 +37,14 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "",
 	}
 	for name, word := range want {
-		for _, language := range docsLanguages {
-			t.Run(name+language.suffix, func(t *testing.T) {
+		for _, suffix := range []string{".sh", ".go.txt", ".py", ".ts"} {
+			t.Run(name+suffix, func(t *testing.T) {
 				t.Parallel()
 				token, execution := reader, done.ARN
 				if name == "register" {
-					token, execution = registrar, arn(t, "registered"+strings.ReplaceAll(language.suffix, ".", "-"))
+					token, execution = registrar, arn(t, "registered"+strings.ReplaceAll(suffix, ".", "-"))
 				}
-				command := runner(t, name, language.suffix)
+				command := runner(t, name, suffix)
 				out := runClient(t, environment(s, token, execution), command[0], command[1:]...)
 				if !strings.Contains(out, word) {
 					t.Errorf("no %q in\n%s", word, out)
@@ -156,7 +156,7 @@ func TestTypesMadeFromTheContract(t *testing.T) {
 	cachetest.SkipShort(t, "Node")
 	t.Parallel()
 	types := filepath.Join(t.TempDir(), "api.ts")
-	contract, err := filepath.Abs("openapi.yaml")
+	contract, err := filepath.Abs("docs/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

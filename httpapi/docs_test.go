@@ -59,11 +59,27 @@ func TestDocs(t *testing.T) {
 	if strings.Contains(html.body, "<script>") || strings.Contains(html.body, "style=") {
 		t.Error("something is inline, which the policy forbids")
 	}
-	for _, shown := range docsShown {
-		if shown.samples != "" && strings.Count(html.body, `id="sample-`+shown.samples+`-`) != len(docsLanguages) {
-			t.Errorf("samples of %s", shown.samples)
+	for name, languages := range samples(t) {
+		if strings.Count(html.body, `id="sample-`+name+`-`) != len(languages) {
+			t.Errorf("samples of %s", name)
 		}
 	}
+}
+
+// samples returns the files of package docs that show how to call the API, by what
+// they show.
+func samples(t *testing.T) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob("docs/samples/*")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no samples", err)
+	}
+	all := map[string][]string{}
+	for _, file := range files {
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		all[name] = append(all[name], file)
+	}
+	return all
 }
 
 func zipped(t *testing.T, text string) int {
@@ -83,43 +99,42 @@ func zipped(t *testing.T, text string) int {
 func TestSamplesAreWellFormed(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "go vet, bash and node")
-	for _, shown := range docsShown {
-		if shown.samples == "" {
-			continue
+	tsc := []string{"node_modules/.bin/tsc", "--strict", "--noEmit", "--target", "esnext", "--lib", "dom,dom.iterable,esnext"}
+	for name, files := range samples(t) {
+		if len(files) != 4 {
+			t.Errorf("%s is not shown in every language: %v", name, files)
 		}
-		all, err := samples(shown.samples)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, sample := range all {
-			switch sample.Language {
-			case "Go":
-				file := filepath.Join(t.TempDir(), "main.go")
-				if err := os.WriteFile(file, []byte(sample.Text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				reads(t, sample, "go", "vet", file)
-			case "curl":
-				reads(t, sample, "bash", "-n")
+		for _, file := range files {
+			switch {
+			case strings.HasSuffix(file, ".go.txt"):
+				checkSample(t, file, "go", "vet", copyOf(t, file, "main.go"))
+			case strings.HasSuffix(file, ".sh"):
+				checkSample(t, file, "bash", "-n", file)
+			case strings.HasSuffix(file, ".ts"):
+				tsc = append(tsc, filepath.Join("..", "..", "httpapi", file))
 			}
 		}
-	}
-	tsc := []string{"node_modules/.bin/tsc", "--strict", "--noEmit", "--target", "esnext", "--lib", "dom,dom.iterable,esnext"}
-	files, err := filepath.Glob("docs/samples/*.ts")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		tsc = append(tsc, filepath.Join("..", "..", "httpapi", file))
 	}
 	runClient(t, nil, tsc[0], tsc[1:]...)
 }
 
-func reads(t *testing.T, sample docsSample, name string, args ...string) {
+// copyOf returns a copy of a file, with a name that a tool needs.
+func copyOf(t *testing.T, file, name string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Stdin = strings.NewReader(sample.Text)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v\n%s", sample.ID, err, out)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(to, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func checkSample(t *testing.T, file, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", file, err, out)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/httpapi/internal/wire"
 )
 
 // TestSlowBodiesTakeNoPlaces: requests whose bodies do not come keep none of the
@@ -21,24 +22,25 @@ import (
 // way than its part.
 func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 	t.Parallel()
-	const room = 8 * maxSetBody
-	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: room} })
+	const limit = 8 * maxSetBody
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: limit} })
 	eve, ada := s.key("eve"), s.key("ada")
-	held := &s.callers.of("eve").held[s.bodies.index]
+	attacker := s.callers.Of("eve")
+	held := func() int64 { return attacker.Held(s.bodies) }
 	for path, size := range map[string]int{"/v1/status": maxBatchBody, "/v1/wait": maxSetBody} {
-		for range room / size {
+		for range limit / size {
 			openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
 				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size))
 		}
 		cachetest.Eventually(t, "as many as may are waited for, which is the control", func() bool {
-			return held.Load() >= room/2 && held.Load() <= room/2+maxSetBody
+			return held() >= limit/2 && held() <= limit/2+maxSetBody
 		})
 		for i := range 20 {
 			if got := s.askOnce("POST", path, ada, jsonBody(arnsBody("", machine+"x"))); got.status != http.StatusOK {
 				t.Errorf("%s: request %d of somebody else: %d %s", path, i, got.status, got.body)
 			}
 		}
-		cachetest.Eventually(t, "none is waited for any more", func() bool { return held.Load() == 0 })
+		cachetest.Eventually(t, "none is waited for any more", func() bool { return held() == 0 })
 	}
 }
 
@@ -73,7 +75,7 @@ func TestASetCountsByItsExecutions(t *testing.T) {
 		}
 	}
 	s.untilWaiting(let)
-	if got := s.room.places.taken.Load(); got != let*of {
+	if got := s.waiters.places.InUse(); got != let*of {
 		t.Errorf("%d places are taken", got)
 	}
 	waits := s.later("GET", statusPath+string(e.ARN)+"?wait=3600", ada)
@@ -82,7 +84,7 @@ func TestASetCountsByItsExecutions(t *testing.T) {
 	if got := <-waits; got.status != http.StatusOK {
 		t.Errorf("somebody else who waits: %d %s", got.status, got.body)
 	}
-	s.room.close()
+	s.waiters.close()
 }
 
 // TestASetIsRatedByItsExecutions: a large set costs as much of the rate as several
@@ -169,18 +171,18 @@ func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 // part, and others get their answers.
 func TestLargeAnswersAreBounded(t *testing.T) {
 	t.Parallel()
-	const size, room = 200_000, 10
-	s := newService(t, func(o *Options) { o.RateLimit, o.Limits.Answers = 0, room*(size+1000) })
+	const size, limit = 200_000, 10
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits.Answers = 0, limit*(size+1000) })
 	large := succeeded(t, "large", "eve", `"`+strings.Repeat("x", size)+`"`)
 	mine := succeeded(t, "mine", "ada", `"`+strings.Repeat("x", size)+`"`)
 	s.apply(large, mine)
 	eve, ada := s.key("eve"), s.key("ada")
-	holder := s.callers.of("eve")
-	for s.answers.take(holder, size) {
+	holder := s.callers.Of("eve")
+	for s.answers.Take(holder, size) {
 		continue
 	}
-	if held := holder.held[s.answers.index].Load() / size; held < room/2 || held > room/2+1 {
-		t.Errorf("%d answers of %d are on their way to one caller", held, room)
+	if held := holder.Held(s.answers) / size; held < limit/2 || held > limit/2+1 {
+		t.Errorf("%d answers of %d are on their way to one caller", held, limit)
 	}
 	body := jsonBody(arnsBody("", string(large.ARN)))
 	for name, got := range map[string]answer{
@@ -228,7 +230,7 @@ func TestStreamsShareLargeEvents(t *testing.T) {
 		e.event("status", "7", []byte(data.text))
 		e.event("end", "", []byte("{}"))
 		sent := strings.Join([]string{string(slices.Concat(e.parts...)), string(e.buffer)}, "")
-		want := appendEvent(appendEvent(appendEvent(nil, "first", "", []byte("{}")), "status", "7", []byte(data.text)), "end", "", []byte("{}"))
+		want := wire.AppendEvent(wire.AppendEvent(wire.AppendEvent(nil, "first", "", []byte("{}")), "status", "7", []byte(data.text)), "end", "", []byte("{}"))
 		if sent != string(want) || (len(e.parts) > 0) != data.shared {
 			t.Errorf("%s: %d parts, %.200q", name, len(e.parts), sent)
 		}

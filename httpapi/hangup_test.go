@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"statuscache/cache/cachetest"
+	"statuscache/httpapi/internal/wire"
 )
 
 // TestAHangUpEndsAWait: who hangs up waits no longer, whatever came before that,
@@ -39,7 +40,7 @@ func TestAHangUpEndsAWait(t *testing.T) {
 			e := running(t, "poll", "ada")
 			s.apply(e)
 			head := fmt.Sprintf("GET %s%s?wait=3600 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n", statusPath, e.ARN, s.key("ada"))
-			for _, accept := range []string{"*/*", eventStream} {
+			for _, accept := range []string{"*/*", wire.EventStreamMedia} {
 				const clients = 20
 				conns := make([]*net.TCPConn, clients)
 				for i := range conns {
@@ -51,7 +52,7 @@ func TestAHangUpEndsAWait(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.room.waiting() == 0 })
+				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.waiters.waiting() == 0 })
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"statuscache/cache"
+	"statuscache/httpapi/internal/wire"
 )
 
 // health is the answer of GET /v1/health. It names what is wrong and not why:
@@ -85,7 +86,7 @@ func (s *Server) getHealth(x *exchange) error {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, reason.public())
 	}
-	if s.accepts.lately() {
+	if s.faults.OutOfFiles() {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, "connections: not all are accepted")
 	}
@@ -93,15 +94,12 @@ func (s *Server) getHealth(x *exchange) error {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, "shutting down")
 	}
-	body, err := json.Marshal(struct {
-		Success bool   `json:"success"`
-		Data    health `json:"data"`
-	}{true, h})
+	data, err := json.Marshal(h)
 	if err != nil {
-		return internal(err)
+		return wire.Internal(err)
 	}
-	x.w.Header()["Cache-Control"] = noStore
-	x.send(http.StatusOK, jsonType, body)
+	x.w.Header()["Cache-Control"] = wire.NoStore
+	x.send(http.StatusOK, wire.JSONType, wire.Success(data))
 	return nil
 }
 
@@ -114,9 +112,9 @@ type reason struct {
 // public is what everybody may know: what the error has for them, else no more than
 // the name of the part.
 func (r reason) public() string {
-	var told interface{ Public() string }
-	if errors.As(r.err, &told) {
-		return r.part + ": " + told.Public()
+	var known interface{ Public() string }
+	if errors.As(r.err, &known) {
+		return r.part + ": " + known.Public()
 	}
 	return r.part + ": not available"
 }

@@ -275,3 +275,19 @@ func jsonBody(body string) func(*http.Request) {
 		r.Body = io.NopCloser(strings.NewReader(body))
 	}
 }
+
+// counter returns the value of a counter without labels.
+func (s *service) counter(name string) float64 {
+	s.t.Helper()
+	families, err := s.options.Metrics.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	s.t.Fatalf("no metric %s", name)
+	return 0
+}

@@ -20,8 +20,17 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// Further frames of HTTP/2 (RFC 9113 §6).
+// streamsAtOnce is how many requests the server lets a connection have under way.
+const streamsAtOnce = 100
+
+// Frames of HTTP/2 (RFC 9113 §6).
 const (
+	dataFrame         = 0
+	headersFrame      = 1
+	goAwayFrame       = 7
+	continuationFrame = 9
+	endStream         = 1
+	endHeaders        = 4
 	priorityFrame     = 2
 	resetFrame        = 3
 	settings          = 4
@@ -261,10 +270,7 @@ func TestOneCallerLeavesPlaces(t *testing.T) {
 		}
 		return begun == all
 	})
-	held := int64(0)
-	for i := range s.callers.of("eve").held {
-		held += s.callers.of("eve").held[i].Load()
-	}
+	held := s.callers.Of("eve").Total()
 	if held < 40 {
 		t.Errorf("the control: only %d places are held", held)
 	}
@@ -323,7 +329,7 @@ func TestAFloodOfResetsIsBounded(t *testing.T) {
 	s.url = "https://" + strings.TrimPrefix(s.url, "http://")
 	eve := "Bearer " + s.key("eve")
 	c := dialHTTP2(t, strings.TrimPrefix(s.url, "https://"), 1<<20)
-	for n := range 10 * maxStreams {
+	for n := range 10 * streamsAtOnce {
 		stream := uint32(2*n + 1)
 		request := append(c.get(statusPath+machine+"x?wait=0", "authorization", eve), frame(resetFrame, 0, stream, make([]byte, 4))...)
 		if _, err := c.Write(request); err != nil {
@@ -335,20 +341,15 @@ func TestAFloodOfResetsIsBounded(t *testing.T) {
 		defer c.mu.Unlock()
 		return c.closed
 	})
-	cachetest.Eventually(t, "as many as may are at work, which is the control", func() bool { return blocked.asked.Load() == maxStreams })
+	cachetest.Eventually(t, "as many as may are at work, which is the control", func() bool { return blocked.asked.Load() == streamsAtOnce })
 	if got := s.askTLS("/v1/executions", s.key("ada")); got != http.StatusOK {
 		t.Errorf("somebody else: %d", got)
 	}
 	release()
 	cachetest.Eventually(t, "nothing is held", func() bool {
-		for i := range s.callers.of("eve").held {
-			if s.callers.of("eve").held[i].Load() != 0 {
-				return false
-			}
-		}
-		return true
+		return s.callers.Of("eve").Total() == 0
 	})
-	if n := blocked.asked.Load(); n != maxStreams {
+	if n := blocked.asked.Load(); n != streamsAtOnce {
 		t.Errorf("%d were at work", n)
 	}
 }

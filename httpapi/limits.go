@@ -2,11 +2,14 @@ package httpapi
 
 import (
 	"cmp"
-	"sync/atomic"
+	"context"
+	"net"
 	"time"
 
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
+
+	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/fairness"
 )
 
 // Limits are what this process gives at most. Beyond them requests are refused at
@@ -38,34 +41,34 @@ func (l Limits) orDefaults() Limits {
 	l.Asked = cmp.Or(l.Asked, 2_000)
 	l.Bodies = cmp.Or(l.Bodies, 256<<20)
 	l.Answers = cmp.Or(l.Answers, 256<<20)
-	l.Taken = cmp.Or(l.Taken, writeLimit)
+	l.Taken = cmp.Or(l.Taken, conns.WriteLimit)
 	return l
 }
 
-// How much of a pool one alone may have.
-const (
-	shareEvenly = 1 // half of it
-	shareNearly = 3 // three quarters: one caller may ask on behalf of many
-)
-
 // share prepares what requests share.
 func (s *Server) share() {
-	s.callers = newHolders(func() *holder { return s.newHolder(s.rates.bucket()) })
-	s.addresses = newHolders(func() *holder { return s.newHolder(nil) })
-	s.bodies = s.newPool(s.limits.Bodies, shareEvenly)
-	s.answers = s.newPool(s.limits.Answers, shareEvenly)
-	s.refusals = s.newPool(s.limits.Others, shareEvenly)
+	s.callers = fairness.NewHolders(func() *fairness.Holder { return s.pools.NewHolder(s.rates.Bucket(), maxSet) })
+	s.addresses = fairness.NewHolders(func() *fairness.Holder { return s.pools.NewHolder(nil, maxSet) })
+	s.bodies = s.pools.New(s.limits.Bodies, fairness.Evenly)
+	s.answers = s.pools.New(s.limits.Answers, fairness.Evenly)
+	s.refusals = s.pools.New(s.limits.Others, fairness.Evenly)
 	s.reads = semaphore.NewWeighted(s.limits.Asked)
-	s.room = newRoom(s.auth, s.newPool(s.limits.Waiting, shareNearly))
+	s.waiters = newWaiters(s.auth, s.pools.New(s.limits.Waiting, fairness.Nearly))
 }
 
-func (s *Server) newPool(limit, greed int64) *pool {
-	s.pools++
-	return &pool{limit: limit, greed: greed, index: s.pools - 1}
+// addressKey is where the context of a connection has the holder of its address.
+type addressKey struct{}
+
+// withAddress is the ConnContext of the server.
+func (s *Server) withAddress(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, addressKey{}, s.addresses.Of(fairness.Neighbourhood(c.RemoteAddr()).String()))
 }
 
-// newHolder returns somebody new. It must not be called before every pool is
-// there.
-func (s *Server) newHolder(bucket *rate.Limiter) *holder {
-	return &holder{held: make([]atomic.Int64, s.pools), bucket: bucket, reads: semaphore.NewWeighted(maxSet)}
+// addressOf returns the holder of the address that a request came from. Requests
+// that came over no connection of the server share one.
+func (s *Server) addressOf(ctx context.Context) *fairness.Holder {
+	if h, ok := ctx.Value(addressKey{}).(*fairness.Holder); ok {
+		return h
+	}
+	return s.addresses.Of("")
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
 )
 
 const (
@@ -25,14 +27,14 @@ const (
 // live feed.
 func (s *Server) getExecutions(x *exchange) error {
 	if !x.caller.Read && !x.caller.ReadAll {
-		return forbidden("this token may not read executions")
+		return wire.Forbidden("this token may not read executions")
 	}
 	q, err := x.listQuery()
 	if err != nil {
 		return err
 	}
-	if x.wantsStream() {
-		return x.linger(1, streamEnd(), func(x *exchange) error { return x.feed(q) })
+	if headers.WantsStream(x.r) {
+		return x.detach(1, streamEnd(), func(x *exchange) error { return x.feed(q) })
 	}
 	page, err := s.options.Lists.List(x.r.Context(), q)
 	if err != nil {
@@ -42,8 +44,8 @@ func (s *Server) getExecutions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.w.Header()["Cache-Control"] = noStore
-	x.send(http.StatusOK, jsonType, x.listBody(q, page, counts))
+	x.w.Header()["Cache-Control"] = wire.NoStore
+	x.send(http.StatusOK, wire.JSONType, x.listBody(q, page, counts))
 	return nil
 }
 
@@ -51,32 +53,32 @@ func (s *Server) getExecutions(x *exchange) error {
 func (x *exchange) listQuery() (cache.Query, error) {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
-		return cache.Query{}, invalid("query: malformed")
+		return cache.Query{}, wire.Invalid("query: malformed")
 	}
 	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner"} {
 		if len(values[name]) > 1 {
-			return cache.Query{}, invalid("%s: given more than once", name)
+			return cache.Query{}, wire.Invalid("%s: given more than once", name)
 		}
 	}
 	q := cache.Query{Owner: x.caller.Owner, All: x.caller.ReadAll, Limit: defaultListed}
 	if owner := values.Get("owner"); owner != "" {
 		if !x.caller.ReadAll && owner != x.caller.Owner {
-			return q, forbidden("these executions are not yours to read")
+			return q, wire.Forbidden("these executions are not yours to read")
 		}
 		q.Owner, q.All = owner, false
 	}
 	if text := values.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {
-			return q, invalid("limit: must be 1 to %d", maxListed)
+			return q, wire.Invalid("limit: must be 1 to %d", maxListed)
 		}
 	}
 	switch q.Status = cache.Status(values.Get("status")); q.Status {
 	case "", cache.Running, cache.Succeeded, cache.Failed:
 	default:
-		return q, invalid("status: must be RUNNING, SUCCEEDED or FAILED")
+		return q, wire.Invalid("status: must be RUNNING, SUCCEEDED or FAILED")
 	}
 	if q.StateMachine = values.Get("stateMachineArn"); q.StateMachine != "" && !isStateMachine(q.StateMachine) {
-		return q, invalid("stateMachineArn: not the ARN of a state machine")
+		return q, wire.Invalid("stateMachineArn: not the ARN of a state machine")
 	}
 	if cursor := values.Get("cursor"); cursor != "" {
 		if q.After, err = x.readCursor(q, cursor); err != nil {
@@ -101,7 +103,7 @@ const cursorBinding = 8
 // in the caller's own list to go on.
 func (x *exchange) binding(q cache.Query) []byte {
 	h := sha256.New()
-	for _, text := range []string{x.caller.bucket(), q.Owner, strconv.FormatBool(q.All), string(q.Status), q.StateMachine} {
+	for _, text := range []string{x.caller.Bucket(), q.Owner, strconv.FormatBool(q.All), string(q.Status), q.StateMachine} {
 		_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(text)))) // a hash does not fail
 		_, _ = h.Write([]byte(text))
 	}
@@ -118,21 +120,21 @@ func (x *exchange) readCursor(q cache.Query, cursor string) (cache.Position, err
 	const head = cursorBinding + 8
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(b) < head {
-		return cache.Position{}, invalid("cursor: malformed; begin again without one")
+		return cache.Position{}, wire.Invalid("cursor: malformed; begin again without one")
 	}
 	if string(b[:cursorBinding]) != string(x.binding(q)) {
-		return cache.Position{}, invalid("cursor: it belongs to another caller or another filter; begin again without one")
+		return cache.Position{}, wire.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
 	}
 	start := binary.BigEndian.Uint64(b[cursorBinding:head])
 	arn, err := cache.ParseARN(string(b[head:]))
 	if err != nil || start > cache.MaxTime {
-		return cache.Position{}, invalid("cursor: malformed; begin again without one")
+		return cache.Position{}, wire.Invalid("cursor: malformed; begin again without one")
 	}
 	return cache.Position{Start: int64(start), ARN: arn}, nil
 }
 
 func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts) []byte {
-	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), `{"success":true,"data":{"executions":[`...)
+	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), wire.SuccessBegin+`{"executions":[`...)
 	for i, r := range page.Executions {
 		if i > 0 {
 			b = append(b, ',')
@@ -151,7 +153,7 @@ func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts)
 	b = strconv.AppendInt(b, int64(counts.Succeeded), 10)
 	b = append(b, `,"FAILED":`...)
 	b = strconv.AppendInt(b, int64(counts.Failed), 10)
-	return append(b, `}}}`...)
+	return append(b, `}}`+wire.SuccessEnd...)
 }
 
 // feed is the live form of a list: what it shows now, and then each change.
@@ -212,7 +214,7 @@ func (f *feed) run(page cache.Page) error {
 			return errStartAfresh
 		}
 		if time.Since(f.sent) >= heartbeatEvery {
-			f.buffer = appendHeartbeat(f.buffer)
+			f.buffer = wire.AppendHeartbeat(f.buffer)
 		}
 		if err := f.flush(); err != nil {
 			return err
@@ -252,7 +254,7 @@ func (f *feed) concerns(r *cache.Record, known bool) bool {
 	if f.query.StateMachine != "" && !r.ARN.BelongsTo(f.query.StateMachine) {
 		return false
 	}
-	if !f.query.All && r.Owner != f.query.Owner || !f.x.caller.mayRead(r) {
+	if !f.query.All && r.Owner != f.query.Owner || !f.x.caller.MayRead(r) {
 		return false
 	}
 	return known || f.query.Status == "" || r.PublicStatus() == f.query.Status

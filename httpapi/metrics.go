@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/httpapi/auth"
 )
 
 type metrics struct {
@@ -32,7 +34,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m.unauthorized = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "statuscache", Name: "unauthorized_total", Help: "Requests that got 401, by the reason for which the token was refused.",
 	}, []string{"reason"})
-	for _, reason := range refusalReasons {
+	for _, reason := range auth.Reasons {
 		m.unauthorized.WithLabelValues(reason) // there from the start, so that an increase can be seen
 	}
 	if r != nil {
@@ -41,11 +43,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// observeRoom exports how many requests wait.
-func (m *metrics) observeRoom(r prometheus.Registerer, room *room) {
+// observeWaiters exports how many requests wait.
+func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "statuscache", Name: "waiting_requests", Help: "Long polls and streams that are open.",
-	}, func() float64 { return float64(room.waiting()) }), m.streams)
+	}, func() float64 { return float64(w.waiting()) }), m.streams)
 }
 
 // routeMetrics are the histograms of one route. Finding one by its labels costs

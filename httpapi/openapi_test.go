@@ -14,12 +14,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+
+	"statuscache/httpapi/docs"
 )
 
 // document is the contract as others read it.
 var document = sync.OnceValues(func() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
-	return loader.LoadFromData(openapiYAML)
+	return loader.LoadFromData(docs.OpenAPI)
 })
 
 // conforms holds an answer to the contract. Paths that are not in it have only the

@@ -4,6 +4,11 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"statuscache/httpapi/docs"
+	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
 )
 
 // routes builds the way of a request. The status route is the hot one: it is
@@ -22,7 +27,7 @@ func (s *Server) routes() http.Handler {
 	elsewhere := s.openRoute("*", unknownPath)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(elsewhere, w, r) })
 
-	return s.crossOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return headers.CrossOrigin(s.options.Origins, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := statusText(r.URL); ok {
 			s.serve(status, w, r)
 			return
@@ -41,11 +46,11 @@ func (s *Server) routeTable() map[string]*route {
 		statusRoute:      s.route(statusRoute, s.getStatus, s.limits.Reads, get...),
 		"/v1/status":     s.route("/v1/status", s.postStatus, s.limits.Others, http.MethodPost),
 		"/v1/wait":       s.route("/v1/wait", s.postWait, s.limits.Others, http.MethodPost),
-		"/v1/executions": s.route("/v1/executions", s.executions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
+		"/v1/executions": s.route("/v1/executions", s.getOrPostExecutions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}
-	for path, p := range s.pages {
-		routes[path] = s.openRoute(path, p.serve, get...)
+	for path, p := range docs.Pages() {
+		routes[path] = s.openRoute(path, s.getPage(p), get...)
 	}
 	for _, p := range s.options.Posts {
 		routes[p.Path] = s.route(p.Path, s.post(p), s.limits.Others, http.MethodPost)
@@ -56,7 +61,7 @@ func (s *Server) routeTable() map[string]*route {
 func (s *Server) route(name string, handle func(*exchange) error, limit int64, methods ...string) *route {
 	return &route{
 		name: name, methods: methods, handle: handle,
-		places: s.newPool(limit, shareEvenly), metrics: s.metrics.route(name), waits: s.metrics.route(name + " waiting"),
+		places: s.pools.New(limit, fairness.Evenly), metrics: s.metrics.route(name), waits: s.metrics.route(name + " waiting"),
 	}
 }
 
@@ -66,4 +71,12 @@ func (s *Server) openRoute(name string, handle func(*exchange) error, methods ..
 	return rt
 }
 
-func unknownPath(*exchange) error { return notFound("there is nothing at this path") }
+// getOrPostExecutions is /v1/executions: a list of executions, or a registration.
+func (s *Server) getOrPostExecutions(x *exchange) error {
+	if x.r.Method == http.MethodPost {
+		return s.postExecution(x)
+	}
+	return s.getExecutions(x)
+}
+
+func unknownPath(*exchange) error { return wire.NotFound("there is nothing at this path") }

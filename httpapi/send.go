@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"statuscache/cache"
+	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/wire"
 )
 
 // largeAnswer is the size of an answer from which on its bytes are counted while
@@ -25,14 +29,14 @@ func (x *exchange) send(status int, contentType []string, body []byte) {
 // sendParts is send for a body in parts, which may be shared and repeated. held is
 // how many bytes of memory all of them are.
 func (x *exchange) sendParts(status int, contentType []string, held int64, parts ...[]byte) {
-	if !x.server.answers.take(x.holder, held) {
+	if !x.server.answers.Take(x.holder, held) {
 		for _, name := range []string{"Etag", "Content-Length", "Content-Encoding", "Retry-After"} {
 			delete(x.w.Header(), name) // they were about the other answer
 		}
-		x.fail(unavailable("too many large answers at once", nil))
+		x.fail(wire.Unavailable("too many large answers at once", nil))
 		return
 	}
-	defer x.server.answers.give(x.holder, held)
+	defer x.server.answers.Give(x.holder, held)
 	length := 0
 	for _, part := range parts {
 		length += len(part)
@@ -49,6 +53,12 @@ func (x *exchange) sendParts(status int, contentType []string, held int64, parts
 	x.flush()
 }
 
+// sendHead writes an answer that has no body.
+func (x *exchange) sendHead(status int) {
+	x.status = status
+	x.w.WriteHeader(status)
+}
+
 // begin writes the head of an answer and reports whether a body follows.
 func (x *exchange) begin(status int, contentType []string, length int) bool {
 	h := x.w.Header()
@@ -57,8 +67,7 @@ func (x *exchange) begin(status int, contentType []string, length int) bool {
 	if (head || x.shared()) && h["Content-Length"] == nil {
 		h["Content-Length"] = []string{strconv.Itoa(length)}
 	}
-	x.status = status
-	x.w.WriteHeader(status)
+	x.sendHead(status)
 	return !head && length > 0
 }
 
@@ -78,7 +87,7 @@ func (x *exchange) put(b []byte) (written int, err error) {
 	for err == nil && written < len(b) {
 		x.expectTaken()
 		var n int
-		n, err = x.w.Write(b[written:min(len(b), written+writePiece)])
+		n, err = x.w.Write(b[written:min(len(b), written+conns.WritePiece)])
 		written += n
 	}
 	return written, err
@@ -103,4 +112,54 @@ func (x *exchange) wrote(n int, err error) bool {
 	}
 	x.failed = errors.Join(x.failed, err)
 	return false
+}
+
+// parts is an answer about many executions. What is large in it belongs to the
+// records and is not copied: one execution may be named a hundred times, and those
+// who read slowly may be many.
+type parts struct {
+	all     [][]byte
+	last    []byte // what is not in all yet
+	length  int
+	held    int64 // bytes of memory
+	records map[*cache.Record]struct{}
+}
+
+// copied is the size up to which a copy is cheaper than a write of its own, in
+// bytes.
+const copied = 4 << 10
+
+func (p *parts) text(s string) {
+	p.last = append(p.last, s...)
+	p.length += len(s)
+}
+
+// own adds what is the answer's own.
+func (p *parts) own(b []byte) {
+	p.last = append(p.last, b...)
+	p.length += len(b)
+}
+
+// shared adds what is told of a record.
+func (p *parts) shared(r *cache.Record) {
+	data := r.Data()
+	if len(data) <= wire.CopyLimit {
+		p.own(data)
+		return
+	}
+	p.all = append(p.all, p.last, data)
+	p.held += int64(len(p.last))
+	p.last = nil
+	p.length += len(data)
+	if _, ok := p.records[r]; !ok {
+		if p.records == nil {
+			p.records = map[*cache.Record]struct{}{}
+		}
+		p.records[r] = struct{}{}
+		p.held += int64(len(data))
+	}
+}
+
+func (p *parts) send(x *exchange) {
+	x.sendParts(http.StatusOK, wire.JSONType, p.held+int64(len(p.last)), append(p.all, p.last)...)
 }

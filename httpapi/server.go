@@ -18,6 +18,11 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/changes"
 	"statuscache/cache/worklist"
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/accesslog"
+	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/wire"
 )
 
 // Executions is what is known of executions.
@@ -57,8 +62,8 @@ type Options struct {
 	Cache   Executions
 	Lists   Lists
 	Changes Changes
-	Keys    Keys // nil: no API keys
-	JWT     *JWT // nil: no JWTs
+	Keys    auth.Keys // nil: no API keys
+	JWT     *auth.JWT // nil: no JWTs
 	Parts   []Part
 	// Concerns returns what everybody may know about why the answers may be wrong; nil:
 	// nothing ever.
@@ -93,31 +98,32 @@ type Post struct {
 	Path  string
 	Limit int // of the body, bytes
 	// Answer returns the status and the data of the answer, both JSON.
-	Answer func(ctx context.Context, caller *Principal, body jsontext.Value) (status int, data []byte, err error)
+	Answer func(ctx context.Context, caller *auth.Principal, body jsontext.Value) (status int, data []byte, err error)
 }
+
+// Invalid returns an error that says to the caller what is wrong with the request: a
+// ValidationError.
+func Invalid(message string) error { return wire.Invalid("%s", message) }
 
 // Server answers requests. Handler and Admin are what it serves, Run what it
 // needs to do so.
 type Server struct {
 	options        Options
-	auth           *authenticator
-	signingKeys    *keySet // nil: no JWTs
+	auth           *auth.Authenticator
 	limits         Limits
-	pools          int // how many there are
-	callers        *holders
-	addresses      *holders
-	bodies         *pool // bytes of requests that arrive
-	answers        *pool // bytes of large answers that are sent
-	refusals       *pool // places for answers that say what is wrong, over HTTP/2
+	pools          fairness.Pools
+	callers        *fairness.Holders
+	addresses      *fairness.Holders
+	bodies         *fairness.Pool // bytes of requests that arrive
+	answers        *fairness.Pool // bytes of large answers that are sent
+	refusals       *fairness.Pool // places for answers that say what is wrong, over HTTP/2
 	reads          *semaphore.Weighted
-	rates          *rateLimits
-	room           *room
+	rates          *fairness.RateLimits
+	waiters        *waiters
 	grace          *grace
-	pages          map[string]*page // by path
-	log            *accessLog
+	log            *accesslog.Log
 	metrics        *metrics
-	accepts        *acceptErrors
-	floods         *floodGuard
+	faults         *conns.Faults
 	draining       atomic.Bool
 	unknownMessage string
 	handler        http.Handler
@@ -133,25 +139,21 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		options: o,
-		auth:    &authenticator{keys: o.Keys},
+		auth:    auth.New(o.Keys, o.JWT, o.Log),
 		limits:  o.Limits.orDefaults(),
-		rates:   newRateLimits(o.RateLimit),
-		log:     &accessLog{w: o.AccessLog, json: o.LogJSON, level: o.LogLevel},
+		rates:   fairness.NewRateLimits(o.RateLimit),
+		log:     accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),
 		metrics: newMetrics(o.Metrics),
 		unknownMessage: fmt.Sprintf("nothing is known of this execution; finished ones are kept for %s",
 			inDays(o.Retention)),
 	}
 	if o.JWT != nil {
-		s.signingKeys = newKeySet(o.JWT.keysURL(), o.Log)
-		s.auth.tokens = newTokens(*o.JWT, s.signingKeys)
-		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.signingKeys.ready})
+		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.auth.Ready})
 	}
-	s.accepts = newAcceptErrors(o.Log, o.Metrics)
-	s.floods = newFloodGuard(o.Log, o.Metrics)
+	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
 	s.grace = newGrace(o.StateMachines)
-	s.metrics.observeRoom(o.Metrics, s.room)
-	s.pages = pages()
+	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.handler = s.routes()
 	return s
 }
@@ -171,10 +173,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.room.run(ctx) })
-	if s.signingKeys != nil {
-		g.Go(func() error { return s.signingKeys.run(ctx) })
-	}
+	g.Go(func() error { return s.waiters.run(ctx) })
+	g.Go(func() error { return s.auth.Run(ctx) })
 	return g.Wait()
 }
 

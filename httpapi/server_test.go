@@ -20,12 +20,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"statuscache/cache/apikeys"
+	"statuscache/httpapi/auth"
 )
 
 func TestRegistration(t *testing.T) {
@@ -133,7 +133,7 @@ func TestBounds(t *testing.T) {
 func TestPanicEndsOneRequest(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) {
-		o.Posts = []Post{{Path: "/v1/boom", Limit: 100, Answer: func(context.Context, *Principal, jsontext.Value) (int, []byte, error) { panic("boom: SECRET") }}}
+		o.Posts = []Post{{Path: "/v1/boom", Limit: 100, Answer: func(context.Context, *auth.Principal, jsontext.Value) (int, []byte, error) { panic("boom: SECRET") }}}
 	})
 	ada := s.key("ada")
 	got := s.ask("POST", "/v1/boom", ada, jsonBody("{}"))
@@ -197,43 +197,13 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-func TestRateLimit(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := newRateLimits(10)
-		bucket := l.bucket()
-		take := func() (http.Header, error) {
-			h := http.Header{}
-			return h, l.take(h, bucket, time.Now())
-		}
-		for n := range 20 {
-			h, err := take()
-			if want := fmt.Sprintf(`"default";r=%d;t=%d`, 19-n, (n+10)/10); err != nil || h["Ratelimit"][0] != want {
-				t.Fatalf("request %d: %s, %v, want %s", n, h["Ratelimit"], err, want)
-			}
-		}
-		if _, err := take(); err == nil {
-			t.Fatal("more than the burst")
-		} else if p := problemOf(err); p.status != 429 || p.retryAfter <= 0 || p.retryAfter > 100*time.Millisecond {
-			t.Errorf("%+v", p)
-		}
-		<-time.After(100 * time.Millisecond)
-		if _, err := take(); err != nil {
-			t.Errorf("after the time it was told: %v", err)
-		}
-		if err := l.take(http.Header{}, l.bucket(), time.Now()); err != nil {
-			t.Errorf("somebody else: %v", err)
-		}
-	})
-}
-
 // TestServeFinishesWhatItBegan: a request under way when the server is told to
 // end is answered.
 func TestServeFinishesWhatItBegan(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
 	s := newService(t, func(o *Options) {
-		o.Posts = []Post{{Path: "/v1/slow", Limit: 100, Answer: func(context.Context, *Principal, jsontext.Value) (int, []byte, error) {
+		o.Posts = []Post{{Path: "/v1/slow", Limit: 100, Answer: func(context.Context, *auth.Principal, jsontext.Value) (int, []byte, error) {
 			close(entered)
 			<-release
 			return 200, []byte("1"), nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
 )
 
 const statusPath = "/v1/status/"
@@ -29,13 +31,13 @@ func statusText(u *url.URL) (text string, ok bool) {
 
 // getStatus is GET /v1/status/{executionArn}.
 func (s *Server) getStatus(x *exchange) error {
-	w, err := x.wish()
+	w, err := x.waitOptions()
 	if err != nil {
 		return err
 	}
 	text, _ := statusText(x.r.URL)
 	arn, r, err := s.find(x, text)
-	if err != nil && (arn == "" || !w.told || w.wait == 0) {
+	if err != nil && (arn == "" || !w.explicit || w.wait == 0) {
 		return err
 	}
 	granted, err := x.granted(w, r)
@@ -47,37 +49,13 @@ func (s *Server) getStatus(x *exchange) error {
 	case granted, w.wait == 0:
 		return x.answer(r, w, nil)
 	}
-	if !w.told {
+	if !w.explicit {
 		return x.hold(arn, w, r)
 	}
-	return x.linger(1, w.until(x.start), func(x *exchange) error {
+	return x.detach(1, w.until(x.start), func(x *exchange) error {
 		r, err := x.await(arn, w, r)
 		return x.answer(r, w, err)
 	})
-}
-
-// wish reads the query and the headers of a status request.
-func (x *exchange) wish() (wish, error) {
-	var values url.Values
-	if query := x.r.URL.RawQuery; query != "" {
-		var err error
-		if values, err = url.ParseQuery(query); err != nil {
-			return wish{}, invalid("query: malformed")
-		}
-	}
-	w, err := x.patience(values["wait"])
-	if err != nil {
-		return w, err
-	}
-	switch view := values["view"]; {
-	case len(view) == 0:
-	case len(view) == 1 && view[0] == "full":
-		w.full = true
-	default:
-		return w, invalid("view: only full is known")
-	}
-	w.stream = x.wantsStream()
-	return w, nil
 }
 
 // find looks an execution up; nothing is known of it where the record is nil.
@@ -86,13 +64,13 @@ func (x *exchange) wish() (wish, error) {
 // answered from Redis, so nobody sees time run back. The ARN is empty where the
 // text is none.
 func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error) {
-	seen, _ := seenVersion(x.r.Header)
+	seen, _ := headers.SeenVersion(x.r.Header)
 	if r, ok := s.options.Cache.Peek(text); ok && r.Version >= seen {
 		return r.ARN, r, nil
 	}
 	arn, err := cache.ParseARN(text)
 	if err != nil {
-		return "", nil, invalid("executionArn: %s", err)
+		return "", nil, wire.Invalid("executionArn: %s", err)
 	}
 	r, err := s.options.Cache.GetAtLeast(x.r.Context(), arn, seen)
 	if errors.Is(err, cache.ErrNotFound) {
@@ -103,13 +81,13 @@ func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error
 
 // answer gives what is known: the record, or that there is none or that it is not
 // the caller's.
-func (x *exchange) answer(r *cache.Record, w wish, err error) error {
+func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	switch {
 	case err != nil:
 		return err
 	case r == nil:
 		return x.server.unknown()
-	case !x.caller.mayRead(r):
+	case !x.caller.MayRead(r):
 		return errForeign
 	}
 	if w.stream {
@@ -119,14 +97,14 @@ func (x *exchange) answer(r *cache.Record, w wish, err error) error {
 	return nil
 }
 
-var errForeign = forbidden("this execution is not yours to read")
+var errForeign = wire.Forbidden("this execution is not yours to read")
 
 // unknownFor is when it is worth asking again for an unknown execution.
 const unknownFor = 2 * time.Second
 
-func (s *Server) unknown() *problem {
-	p := notFound(s.unknownMessage)
-	p.retryAfter = unknownFor
+func (s *Server) unknown() *wire.Error {
+	p := wire.NotFound(s.unknownMessage)
+	p.RetryAfter = unknownFor
 	return p
 }
 
@@ -135,7 +113,7 @@ func (x *exchange) representation(r *cache.Record, full bool) *cache.Representat
 	switch {
 	case full:
 		return r.Full(x.server.confirmedUntil(r.ARN))
-	case r.Gzip != nil && acceptsGzip(x.r.Header["Accept-Encoding"]):
+	case r.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]):
 		return r.Gzip
 	}
 	return r.Plain
@@ -147,15 +125,15 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	h := x.w.Header()
 	answer := x.representation(r, full)
 	tag := answer.ETag
-	h["Cache-Control"] = privateCache
+	h["Cache-Control"] = wire.PrivateCache
 	if r.Gzip != nil {
-		h["Vary"] = append(h["Vary"], varyEncoding...) // CORS may have written it too
+		h["Vary"] = append(h["Vary"], wire.VaryEncoding...) // CORS may have written it too
 	}
 	if !r.Terminal {
 		h["Retry-After"] = pollAgainAfter(time.Since(r.StartDate))
 	}
-	match, named := matches(x.r.Header["If-None-Match"], tag[0])
-	if seen, own := seenVersion(x.r.Header); seen > r.Version {
+	match, named := headers.Matches(x.r.Header["If-None-Match"], tag[0])
+	if seen, own := headers.SeenVersion(x.r.Header); seen > r.Version {
 		match, named = true, own
 	}
 	if named != "" && named != tag[0] {
@@ -164,21 +142,20 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	h["Etag"] = tag
 	if match {
 		if named != "" { // else the tag in this answer tells something new
-			x.server.auth.refund(&x.caller, x.start)
+			x.server.auth.Refund(&x.caller, x.start)
 		}
-		x.status = http.StatusNotModified
-		x.w.WriteHeader(x.status)
+		x.sendHead(http.StatusNotModified)
 		return
 	}
 	if answer == r.Gzip {
-		h["Content-Encoding"] = gzipCoding
+		h["Content-Encoding"] = wire.GzipCoding
 	}
 	// net/http counts a small body itself. A map of more than eight headers costs
 	// twice as much as one of eight.
 	if len(answer.Body) > countedByNetHTTP || x.r.Method == http.MethodHead {
 		h["Content-Length"] = answer.Length
 	}
-	x.send(http.StatusOK, jsonType, answer.Body)
+	x.send(http.StatusOK, wire.JSONType, answer.Body)
 }
 
 // countedByNetHTTP is the size of a body up to which net/http finds out its

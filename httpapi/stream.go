@@ -9,6 +9,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
 )
 
 // How long streams last, and how often they show that they are alive.
@@ -35,13 +37,12 @@ func streamEnd() time.Time { return time.Now().Add(streamLife - rand.N(streamLif
 func (x *exchange) openStream() (*events, error) {
 	x.server.metrics.streams.Inc()
 	h := x.w.Header()
-	h["Content-Type"] = streamType
-	h["Cache-Control"] = streamCache
+	h["Content-Type"] = wire.EventStreamType
+	h["Cache-Control"] = wire.StreamCache
 	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
-	x.status = http.StatusOK
-	x.w.WriteHeader(x.status)
+	x.sendHead(http.StatusOK)
 	e := &events{x: x, control: http.NewResponseController(x.w), ctx: x.r.Context()}
-	e.buffer = appendRetry(e.buffer)
+	e.buffer = wire.AppendRetry(e.buffer)
 	return e, e.flush()
 }
 
@@ -50,16 +51,16 @@ func (e *events) close() { e.x.server.metrics.streams.Dec() }
 // event adds an event to what flush sends. Large data is not copied: many may follow
 // the same execution and read slowly.
 func (e *events) event(name, id string, data []byte) {
-	if len(data) <= copied || bytes.ContainsAny(data, lineBreaks) {
-		e.buffer = appendEvent(e.buffer, name, id, data)
+	if len(data) <= wire.CopyLimit || bytes.ContainsAny(data, wire.LineBreaks) {
+		e.buffer = wire.AppendEvent(e.buffer, name, id, data)
 		return
 	}
-	e.parts = append(e.parts, appendEventHead(e.buffer, name, id), data)
-	e.buffer = append([]byte(nil), endOfEvent...)
+	e.parts = append(e.parts, wire.AppendEventHead(e.buffer, name, id), data)
+	e.buffer = append([]byte(nil), wire.EndOfEvent...)
 }
 
 func (e *events) heartbeat() error {
-	e.buffer = appendHeartbeat(e.buffer)
+	e.buffer = wire.AppendHeartbeat(e.buffer)
 	return e.flush()
 }
 
@@ -108,14 +109,13 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 // stream itself ends is nobody's failure: the client comes back and goes on where
 // it was.
 func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
-	seen := lastEventID(x.r)
+	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
-		x.w.Header()["Cache-Control"] = noStore
-		x.status = http.StatusNoContent // which an EventSource takes as the end
-		x.w.WriteHeader(x.status)
+		x.w.Header()["Cache-Control"] = wire.NoStore
+		x.sendHead(http.StatusNoContent) // which an EventSource takes as the end
 		return nil
 	}
-	return x.linger(1, streamEnd(), func(x *exchange) error {
+	return x.detach(1, streamEnd(), func(x *exchange) error {
 		watch := x.server.options.Changes.Watch(arn)
 		defer watch.Close()
 		e, err := x.openStream()
@@ -134,7 +134,7 @@ func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Versio
 		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {
 			r = newest
 		}
-		if !e.x.caller.mayRead(r) {
+		if !e.x.caller.MayRead(r) {
 			return errForeign
 		}
 		if r.Version > seen {
@@ -153,22 +153,4 @@ func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Versio
 			return err
 		}
 	}
-}
-
-// lastEventID returns the newest version that a client says it saw, by the header
-// or, as polyfills of EventSource do that may set no header, by the query. What is
-// malformed is ignored.
-func lastEventID(r *http.Request) (seen cache.Version) {
-	take := func(ids []string) {
-		for _, id := range ids {
-			if v, ok := cache.ParseVersion(id); ok && len(id) == len(v) && v > seen {
-				seen = v
-			}
-		}
-	}
-	take(r.Header["Last-Event-Id"])
-	if r.URL.RawQuery != "" {
-		take(r.URL.Query()["lastEventId"])
-	}
-	return seen
 }

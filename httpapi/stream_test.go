@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -16,6 +15,8 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/wire"
 )
 
 // streamed is a stream as its client sees it.
@@ -53,7 +54,7 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 		cancel()
 		_ = got.Body.Close()
 	})
-	if got.StatusCode == http.StatusOK && got.Header.Get("Content-Type") == streamType[0] { // others are asked for by ask
+	if got.StatusCode == http.StatusOK && got.Header.Get("Content-Type") == wire.EventStreamType[0] { // others are asked for by ask
 		path, _, _ := strings.Cut(target, "?")
 		if err := conforms(r, path, answer{got.StatusCode, got.Header, "retry: 2000\n\n"}); err != nil {
 			s.t.Errorf("%s breaks the contract: %v", target, err)
@@ -186,7 +187,7 @@ func TestWhoMayNotReadIsNotStreamed(t *testing.T) {
 }
 
 // carelessKeys never tell what becomes of a key.
-type carelessKeys struct{ Keys }
+type carelessKeys struct{ auth.Keys }
 
 func (carelessKeys) Watch(*apikeys.Key, func(error)) (stop func()) { return func() {} }
 
@@ -231,31 +232,4 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	if got := goesOn.next(); !strings.Contains(got, "SUCCEEDED") {
 		t.Errorf("the stream ends by itself, so this proves nothing: %q", got)
 	}
-}
-
-func FuzzFraming(f *testing.F) {
-	f.Add("01769414400123-00000-6-2", []byte("{\"a\":\n\"b\"}"))
-	f.Add("", []byte("\r\nevent: end\r\rdata: forged\n\n"))
-	f.Add("1", []byte("{\"a\":\"\u2028\"}"))
-	f.Fuzz(func(t *testing.T, id string, data []byte) {
-		if strings.ContainsAny(id, "\r\n") || len(data) == 0 {
-			return
-		}
-		b := appendHeartbeat(appendEvent(appendRetry(nil), "status", id, data))
-		want := "retry: 2000\n\n"
-		if id != "" {
-			want += "id: " + id + "\n"
-		}
-		want += "event: status\ndata: "
-		rest, found := bytes.CutPrefix(b, []byte(want))
-		line, end, cut := bytes.Cut(rest, []byte("\n"))
-		if !found || !cut || string(end) != "\n:\n\n" || bytes.ContainsAny(line, "\r\n") || len(line) != len(data) {
-			t.Errorf("%q", b)
-		}
-		for i := range line {
-			if line[i] != data[i] && (line[i] != ' ' || data[i] != '\n' && data[i] != '\r') {
-				t.Errorf("%q became %q", data, line)
-			}
-		}
-	})
 }

@@ -10,6 +10,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
 )
 
 const (
@@ -41,7 +43,7 @@ func (s *Server) postWait(x *exchange) error {
 		return err
 	}
 	x.r.Body = http.NoBody // it was read to its end
-	w, err := x.wish()
+	w, err := x.waitOptions()
 	if err != nil {
 		return err
 	}
@@ -54,15 +56,15 @@ func (s *Server) postWait(x *exchange) error {
 		body.For = forAll
 	case forAll, forAny, forFirstFailure:
 	default:
-		return invalid("for: must be all, any or firstFailure")
+		return wire.Invalid("for: must be all, any or firstFailure")
 	}
 	n := len(list.valid)
-	s.rates.owe(x.w.Header(), x.holder.bucket, x.start, (n-1)/executionsPerRequest)
+	s.rates.Owe(x.w.Header(), x.holder.Bucket, x.start, (n-1)/executionsPerRequest)
 	waiting := &waitSet{items: list, until: body.For}
-	if !w.told || w.wait == 0 {
+	if !w.explicit || w.wait == 0 {
 		return waiting.now(x)
 	}
-	return x.linger(max(n, 1), w.until(x.start), waiting.await)
+	return x.detach(max(n, 1), w.until(x.start), waiting.await)
 }
 
 // waitSet is executions that are waited for together.
@@ -129,7 +131,7 @@ func (s *waitSet) granted(x *exchange) bool {
 	if x.r.Header.Get("If-None-Match") == "" {
 		return s.done(x)
 	}
-	match, _ := matches(x.r.Header["If-None-Match"], s.tag(x))
+	match, _ := headers.Matches(x.r.Header["If-None-Match"], s.tag(x))
 	return !match || s.done(x)
 }
 
@@ -161,7 +163,7 @@ func (s *waitSet) done(x *exchange) bool {
 
 // pending reports whether what is wrong with an item may pass: nothing is known of
 // it yet, or not whose it is.
-func (it *item) pending(p *problem) bool {
+func (it *item) pending(p *wire.Error) bool {
 	return p != nil && it.problem == nil && (it.record == nil || it.record.Owner == "")
 }
 
@@ -172,7 +174,7 @@ func (s *waitSet) tag(x *exchange) string {
 	for _, it := range s.items.all {
 		h.Write([]byte("\n" + it.text + "\n"))
 		if p := it.wrong(x); p != nil {
-			h.Write([]byte(p.code))
+			h.Write([]byte(p.Code))
 		} else {
 			h.Write([]byte(it.record.Plain.ETag[0]))
 		}
@@ -182,25 +184,24 @@ func (s *waitSet) tag(x *exchange) string {
 
 func (s *waitSet) tell(x *exchange) error {
 	tag := s.tag(x)
-	match, named := matches(x.r.Header["If-None-Match"], tag)
+	match, named := headers.Matches(x.r.Header["If-None-Match"], tag)
 	if named != "" {
 		tag = named
 	}
 	h := x.w.Header()
 	h["Etag"] = []string{tag}
-	h["Cache-Control"] = noStore
+	h["Cache-Control"] = wire.NoStore
 	if match {
 		if named != "" {
-			x.server.auth.refund(&x.caller, x.start)
+			x.server.auth.Refund(&x.caller, x.start)
 		}
-		x.status = http.StatusNotModified
-		x.w.WriteHeader(x.status)
+		x.sendHead(http.StatusNotModified)
 		return nil
 	}
 	var answer parts
-	answer.text(`{"success":true,"data":{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
+	answer.text(wire.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
 	s.items.results(&answer, x)
-	answer.text(`}}`)
+	answer.text(`}` + wire.SuccessEnd)
 	answer.send(x)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"statuscache/cache/diagnose"
 	"statuscache/cmd/internal/app"
-	"statuscache/httpapi"
+	"statuscache/httpapi/auth"
 	"statuscache/ingest"
 	"statuscache/ingest/operate"
 )
@@ -108,7 +108,7 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose
 	}
 	client := &http.Client{Timeout: issuerLimit}
 	defer client.CloseIdleConnections()
-	for _, fault := range httpapi.CheckIssuer(ctx, client, *tokens) {
+	for _, fault := range auth.CheckIssuer(ctx, client, *tokens) {
 		findings = append(findings, diagnose.Finding{Check: check, Problem: fault.Problem, Cure: fault.Cure})
 	}
 	if findings == nil {

@@ -12,6 +12,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/httpapi"
+	"statuscache/httpapi/auth"
 	"statuscache/ingest/localaws"
 )
 
@@ -49,7 +50,7 @@ type request struct {
 
 // generate is the route that starts executions. The caller is the owner.
 func (p *pipeline) generate(c *cache.Cache) httpapi.Post {
-	return httpapi.Post{Path: "/v1/generate", Limit: generateLimit, Answer: func(ctx context.Context, caller *httpapi.Principal, body jsontext.Value) (int, []byte, error) {
+	return httpapi.Post{Path: "/v1/generate", Limit: generateLimit, Answer: func(ctx context.Context, caller *auth.Principal, body jsontext.Value) (int, []byte, error) {
 		r, err := readRequest(body)
 		if err != nil {
 			return 0, nil, err

@@ -23,6 +23,7 @@ import (
 	"statuscache/cache/diagnose"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
+	"statuscache/httpapi/auth"
 	"statuscache/ingest"
 )
 
@@ -174,11 +175,11 @@ func (s *service) openAPI() error {
 }
 
 // JWT says which access tokens are accepted, nil for none.
-func (c *Config) JWT() *httpapi.JWT {
+func (c *Config) JWT() *auth.JWT {
 	if c.JWTIssuer == "" {
 		return nil
 	}
-	return &httpapi.JWT{
+	return &auth.JWT{
 		Issuer: c.JWTIssuer, JWKSURL: c.JWTJWKSURL, ClientIDs: c.JWTClientIDs,
 		OwnerClaim: c.JWTOwnerClaim, ScopePrefix: c.JWTScopePrefix, OperatorGroups: c.JWTOperatorGroups,
 	}

@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"statuscache/cache/apikeys"
+	"statuscache/httpapi/internal/wire"
+)
+
+// Keys knows API keys and how much of their daily limits is left.
+type Keys interface {
+	Find(ctx context.Context, secret string) (*apikeys.Key, error)
+	SpendQuota(ctx context.Context, k *apikeys.Key) (reset time.Duration, err error)
+	RefundQuota(k *apikeys.Key, spent time.Time)
+	// Watch reports the state of a key that Find returned: nil if it is valid,
+	// apikeys.ErrNotFound if it is not, another error if that cannot be checked.
+	Watch(k *apikeys.Key, report func(error)) (stop func())
+}
+
+// Authenticator finds out who is calling, by an API key or by a JWT.
+type Authenticator struct {
+	keys        Keys    // nil: no API keys
+	tokens      *tokens // nil: no JWTs
+	signingKeys *keySet // nil: no JWTs
+}
+
+// New returns an Authenticator. Without keys it takes no API keys, without jwt no JWTs.
+func New(keys Keys, jwt *JWT, log *slog.Logger) *Authenticator {
+	a := &Authenticator{keys: keys}
+	if jwt != nil {
+		a.signingKeys = newKeySet(jwt.keysURL(), log)
+		a.tokens = newTokens(*jwt, a.signingKeys)
+	}
+	return a
+}
+
+// Run keeps the signing keys of the issuer fresh until ctx ends.
+func (a *Authenticator) Run(ctx context.Context) error {
+	if a.signingKeys == nil {
+		return nil
+	}
+	return a.signingKeys.run(ctx)
+}
+
+// Ready returns nil if the signing keys that JWTs are verified with are there.
+func (a *Authenticator) Ready() error {
+	if a.signingKeys == nil {
+		return nil
+	}
+	return a.signingKeys.ready()
+}
+
+// Watch calls report when it is found out that the API key of a caller is still valid
+// (nil), is no longer valid (an error for which Rejected is true), or cannot be checked
+// (another error). It returns nil for a JWT, which Authenticate checks without asking
+// anybody.
+func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
+	if p.key == nil {
+		return nil
+	}
+	return a.keys.Watch(p.key, report)
+}
+
+// Rejected reports whether an error says that a token is not valid.
+func Rejected(err error) bool {
+	var e *wire.Error
+	return errors.Is(err, apikeys.ErrNotFound) || errors.As(err, &e) && e.Status == http.StatusUnauthorized
+}
+
+var errNoToken = wire.Unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", wire.BearerChallenge, &Refusal{Reason: noToken})
+
+// Authenticate returns the principal whom the header Authorization of a request
+// names. Anything but a token that is known to be good is an error.
+func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Principal, error) {
+	if len(values) != 1 {
+		return Principal{}, errNoToken // two would leave it to chance which one counts
+	}
+	token, ok := bearer(values[0])
+	switch {
+	case !ok:
+		return Principal{}, errNoToken
+	case apikeys.WellFormed(token):
+		return a.apiKey(ctx, token)
+	case a.tokens != nil:
+		return a.tokens.verify(ctx, token)
+	}
+	return Principal{}, refused(malformedToken, "", "not an API key, and JWT_ISSUER is not set")
+}
+
+func bearer(header string) (token string, ok bool) {
+	scheme, token, found := strings.Cut(header, " ")
+	token = strings.TrimLeft(token, " ")
+	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
+}
+
+// keyNameLength is of the part of an API key that it is listed by: csk_live_ and
+// eight digits.
+const keyNameLength = 17
+
+func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, error) {
+	if a.keys == nil {
+		return Principal{}, refused(unknownKey, "", "API_KEY_PEPPER is not set, so there are none")
+	}
+	k, err := a.keys.Find(ctx, secret)
+	switch {
+	case errors.Is(err, apikeys.ErrNotFound):
+		return Principal{}, refused(unknownKey, secret[:keyNameLength], "")
+	case err != nil:
+		return Principal{}, wire.Unavailable("the API key cannot be checked now; try again", err)
+	}
+	return Principal{
+		Owner:         k.Owner,
+		Read:          k.Scope == apikeys.ScopeRead || k.Scope == apikeys.ScopeReadAll,
+		ReadAll:       k.Scope == apikeys.ScopeReadAll,
+		Register:      k.Scope == apikeys.ScopeRegister,
+		StateMachines: k.StateMachines,
+		key:           k,
+	}, nil
+}
+
+// Spend counts a request against the daily limit of an API key. Where it cannot
+// be counted it is refused.
+func (a *Authenticator) Spend(ctx context.Context, p *Principal) error {
+	if p.key == nil || p.key.DailyLimit == 0 {
+		return nil
+	}
+	reset, err := a.keys.SpendQuota(ctx, p.key)
+	switch {
+	case errors.Is(err, apikeys.ErrLimitReached):
+		return wire.DailyLimitExceeded(reset)
+	case err != nil:
+		return wire.Unavailable("the daily limit cannot be checked now; try again", err)
+	}
+	return nil
+}
+
+// Refund takes back what spend counted: an answer that says nothing new is free.
+func (a *Authenticator) Refund(p *Principal, spent time.Time) {
+	if p.key != nil && p.key.DailyLimit != 0 {
+		a.keys.RefundQuota(p.key, spent)
+	}
+}

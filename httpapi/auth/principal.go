@@ -1,0 +1,47 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"statuscache/cache"
+	"statuscache/cache/apikeys"
+)
+
+// Principal is who is calling, and what they may do. It is small enough to be
+// handed on by value, which spares the hot route an allocation.
+type Principal struct {
+	Owner         string // whose executions are theirs
+	Read          bool   // their own executions
+	ReadAll       bool   // everybody's
+	Register      bool   // POST /v1/executions
+	StateMachines []string
+	key           *apikeys.Key // nil for a JWT
+	Expires       time.Time    // of a JWT; zero: never
+}
+
+// Bucket names whose requests are counted together.
+func (p *Principal) Bucket() string {
+	if p.Owner == "" && p.key != nil {
+		return p.key.Hash // a key of nobody's
+	}
+	return p.Owner
+}
+
+// MayRead denies what is not known to be theirs.
+func (p *Principal) MayRead(r *cache.Record) bool {
+	return p.ReadAll || p.Read && r.Owner != "" && r.Owner == p.Owner
+}
+
+// MayRegister reports whether they may register an execution.
+func (p *Principal) MayRegister(arn cache.ARN) bool {
+	return len(p.StateMachines) == 0 || slices.ContainsFunc(p.StateMachines, arn.BelongsTo)
+}
+
+// ValidOwner reports whether a text can name an owner.
+func ValidOwner(s string) bool {
+	return s != "" && len(s) <= cache.MaxOwnerLength && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}

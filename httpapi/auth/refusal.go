@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"fmt"
+
+	"statuscache/httpapi/internal/wire"
+)
+
+// Why a token is refused, as the metric and the log call it. Callers are not told:
+// it would help who tries tokens out.
+const (
+	noToken         = "no_token"           // none, two, or of another scheme
+	unknownKey      = "unknown_api_key"    // or revoked
+	malformedToken  = "malformed"          // neither an API key nor a JWT, or none are taken
+	wrongAlgorithm  = "algorithm"          // not RS256
+	wrongIssuer     = "issuer"             // not JWT_ISSUER
+	expiredToken    = "expired"            // or without exp
+	tokenNotYet     = "not_yet_valid"      // nbf or iat is to come
+	notAccessToken  = "not_access_token"   // token_use: an ID token, for instance
+	wrongClient     = "client"             // not in JWT_CLIENT_IDS
+	noOwner         = "no_owner"           // JWT_OWNER_CLAIM is missing
+	noKeyID         = "no_key_id"          // nothing says which key it was signed with
+	unknownSigner   = "unknown_key_id"     // the issuer has no such key
+	badSignature    = "signature"          // the key is known and did not make it
+	endedWhileInUse = "revoked_or_expired" // while a request waited
+)
+
+// Reasons are all reasons of refusals, as the metric calls them.
+var Reasons = []string{
+	noToken, unknownKey, malformedToken, wrongAlgorithm, wrongIssuer, expiredToken, tokenNotYet, notAccessToken,
+	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, endedWhileInUse,
+}
+
+// Refusal is why a request gets 401, for operators. It is the cause of the error that
+// the caller gets.
+type Refusal struct {
+	Reason string // one of Reasons
+	Key    string // id of the key, as far as the token names one; never the token
+	Detail string // what was expected and what came
+}
+
+// Error implements error. The text is for the log.
+func (r *Refusal) Error() string { return r.Reason }
+
+// refused is the error for a token that is known to be no good.
+func refused(reason, key, detail string, args ...any) *wire.Error {
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	return wire.Unauthorized("the token is not valid", wire.InvalidTokenChallenge, &Refusal{reason, clip(key), detail})
+}
+
+// clip bounds what the log repeats of a token's claims.
+func clip(s string) string {
+	const limit = 128
+	if len(s) > limit {
+		return s[:limit] + "…"
+	}
+	return s
+}
+
+// EndedWhileInUse returns the error for a token that stopped being valid while a
+// request waited.
+func EndedWhileInUse() error { return refused(endedWhileInUse, "", "") }

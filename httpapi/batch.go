@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/httpapi/internal/wire"
+)
+
+// Bounds of the requests that name many executions.
+const (
+	maxBatch      = 100
+	maxBatchBody  = 256 << 10 // bytes
+	maxManyAnswer = 8 << 20   // bytes; items beyond it are left out
+)
+
+// batch is the body of POST /v1/status.
+type batch struct {
+	ExecutionARNs []string `json:"executionArns"`
+}
+
+// postStatus is POST /v1/status.
+func (s *Server) postStatus(x *exchange) error {
+	var body batch
+	if err := x.readJSON(maxBatchBody, &body); err != nil {
+		return err
+	}
+	items, err := newItems(body.ExecutionARNs, maxBatch)
+	if err != nil {
+		return err
+	}
+	if err := items.find(x); err != nil {
+		return err
+	}
+	var answer parts
+	answer.text(wire.SuccessBegin + `{"results":`)
+	items.results(&answer, x)
+	answer.text(`}` + wire.SuccessEnd)
+	x.w.Header()["Cache-Control"] = wire.NoStore
+	answer.send(x)
+	return nil
+}
+
+// item is one execution of many, and what there is to say of it.
+type item struct {
+	text    string // as it came
+	arn     cache.ARN
+	record  *cache.Record // nil: nothing known
+	problem *wire.Error   // nil: none that was found so far
+}
+
+// items are the executions of one request.
+type items struct {
+	all   []*item // in its order; what is named twice is there twice
+	valid []*item // those whose ARN is well formed, each once
+}
+
+func newItems(texts []string, limit int) (*items, error) {
+	if len(texts) == 0 || len(texts) > limit {
+		return nil, wire.Invalid("executionArns: must be 1 to %d ARNs", limit)
+	}
+	list := &items{all: make([]*item, len(texts))}
+	known := make(map[string]*item, len(texts))
+	for i, text := range texts {
+		it := known[text]
+		if it == nil {
+			it = newItem(text)
+			if known[text] = it; it.problem == nil {
+				list.valid = append(list.valid, it)
+			}
+		}
+		list.all[i] = it
+	}
+	return list, nil
+}
+
+func newItem(text string) *item {
+	arn, err := cache.ParseARN(text)
+	if err != nil {
+		return &item{text: text, problem: wire.Invalid("executionArn: %s", err)}
+	}
+	return &item{text: text, arn: arn}
+}
+
+func (list *items) arns() []cache.ARN {
+	arns := make([]cache.ARN, len(list.valid))
+	for i, it := range list.valid {
+		arns[i] = it.arn
+	}
+	return arns
+}
+
+// find looks the items up. It is an error if that was possible for none.
+func (list *items) find(x *exchange) error {
+	done, err := x.turn(x.r.Context(), len(list.valid), turnLimit)
+	if err != nil {
+		return err
+	}
+	defer done()
+	unheard := 0
+	for i, found := range x.server.options.Cache.GetMany(x.r.Context(), list.arns()) {
+		it := list.valid[i]
+		it.record = found.Record
+		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {
+			it.problem = wire.ErrorOf(found.Err)
+			unheard++
+		}
+	}
+	if unheard > 0 && unheard == len(list.valid) {
+		return list.valid[0].problem // it is not about this one or that
+	}
+	return nil
+}
+
+// How long it may take until the executions of a request may be read.
+const (
+	turnLimit     = 200 * time.Millisecond
+	turnLimitWait = 2 * time.Second // of one that has waited for long
+)
+
+// turn waits until so many executions may be read at once: those of one caller
+// after one another, and of all callers not so many that single reads are late.
+func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.Reads, x.server.reads
+	if err := own.Acquire(ctx, n); err != nil {
+		return nil, wire.Unavailable("too many executions are asked for at once", err)
+	}
+	if err := all.Acquire(ctx, n); err != nil {
+		own.Release(n)
+		return nil, wire.Unavailable("too many executions are asked for at once", err)
+	}
+	return func() {
+		all.Release(n)
+		own.Release(n)
+	}, nil
+}
+
+// wrong returns what keeps an item from being told, or nil.
+func (it *item) wrong(x *exchange) *wire.Error {
+	switch {
+	case it.problem != nil:
+		return it.problem
+	case it.record == nil:
+		return x.server.unknown()
+	case !x.caller.MayRead(it.record):
+		return errForeign
+	}
+	return nil
+}
+
+// results adds the array of all items to an answer.
+func (list *items) results(answer *parts, x *exchange) {
+	first := answer.length
+	answer.text(`[`)
+	for i, it := range list.all {
+		if i > 0 {
+			answer.text(`,`)
+		}
+		p := it.wrong(x)
+		if p == nil && answer.length-first+len(it.record.Data()) > maxManyAnswer {
+			p = tooMuch()
+		}
+		if p != nil {
+			answer.own(p.AppendItem(nil, it.text))
+		} else {
+			answer.shared(it.record)
+		}
+	}
+	answer.text(`]`)
+}
+
+func tooMuch() *wire.Error {
+	p := wire.PayloadTooLarge(maxManyAnswer)
+	p.Message = "the answers are too large to come together; ask for this one alone"
+	return p
+}

@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/httpapi/internal/wire"
+)
+
+// bodyLimit is how long the body of a request may take to arrive.
+const bodyLimit = 5 * time.Second
+
+// byteOrderMark is U+FEFF in UTF-8.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// readJSON reads a body of at most limit bytes into v. Its errors are problems
+// that name what is wrong.
+func (x *exchange) readJSON(limit int, v any) error {
+	if kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return wire.UnsupportedMediaType()
+	}
+	body, err := x.readBody(limit)
+	if err != nil {
+		return err
+	}
+	body = bytes.TrimPrefix(body, byteOrderMark) // some clients write it, and RFC 8259 lets us ignore it
+	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
+	var semantic *json.SemanticError
+	switch {
+	case errors.As(err, &semantic) && semantic.JSONPointer != "":
+		return wire.Invalid("%s: not known here, or of the wrong type", strings.TrimPrefix(string(semantic.JSONPointer), "/"))
+	case err != nil:
+		return wire.Invalid("body: must be one JSON object, each name once")
+	}
+	return nil
+}
+
+// bodyCost is what a body counts for that arrives, at least: what its connection
+// costs meanwhile, in bytes.
+const bodyCost = 16 << 10
+
+// readBody reads the body of a request. It may take its time to arrive, and so has
+// no place among the requests that are being answered.
+func (x *exchange) readBody(limit int) ([]byte, error) {
+	if x.r.ContentLength > int64(limit) { // nobody is asked to send it
+		return nil, wire.PayloadTooLarge(limit)
+	}
+	x.leave()
+	cost := int64(limit)
+	if n := x.r.ContentLength; n >= 0 {
+		cost = min(n, cost)
+	}
+	cost = max(cost, bodyCost)
+	if !x.server.bodies.Take(x.holder, cost) {
+		return nil, wire.Unavailable("too many requests arrive at once", nil)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
+	x.server.bodies.Give(x.holder, cost)
+	if err := x.enter(); err != nil {
+		return nil, err
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, wire.PayloadTooLarge(limit)
+	case err != nil:
+		return nil, wire.Invalid("body: could not be read")
+	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // it is here
+	return body, nil
+}
+
+// post serves a route that is not ours.
+func (s *Server) post(p Post) func(*exchange) error {
+	return func(x *exchange) error {
+		var body jsontext.Value
+		if err := x.readJSON(p.Limit, &body); err != nil {
+			return err
+		}
+		status, data, err := p.Answer(x.r.Context(), &x.caller, body)
+		if err != nil {
+			return err
+		}
+		x.w.Header()["Cache-Control"] = wire.NoStore
+		x.send(status, wire.JSONType, wire.Success(data))
+		return nil
+	}
+}

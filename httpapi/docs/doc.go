@@ -1,0 +1,11 @@
+// Package docs is the contract of the API and the page that shows it.
+//
+//	openapi.yaml  the contract: edit this when an answer or a parameter changes
+//	openapi.go    the pages by path: /openapi.yaml, /openapi.json, /docs
+//	page.go       /docs, rendered from the contract; shownOperations is the order on the page
+//	fields.go     the fields of requests and answers on that page
+//	docs.html     its template; docs.css and docs.js are what it loads
+//	samples/      programs in four languages that the page shows and the tests run
+//
+// The package imports nothing of ours.
+package docs

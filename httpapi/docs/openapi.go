@@ -1,0 +1,52 @@
+package docs
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// OpenAPI is the contract of the API.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
+
+// Page is a document that everybody gets as it is.
+type Page struct {
+	ContentType []string
+	Body        []byte
+	ETag        []string
+	Policy      []string // Content-Security-Policy; nil: none
+	Moved       []string // Location of the page that is meant; nil: this one
+}
+
+func newPage(contentType string, body []byte) *Page {
+	sum := sha256.Sum256(body)
+	return &Page{ContentType: []string{contentType}, Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`}}
+}
+
+// Pages returns all pages by path. They are part of the program, and tests read every
+// page, so that none is malformed.
+func Pages() map[string]*Page {
+	var document map[string]any
+	if err := yaml.Unmarshal(OpenAPI, &document); err != nil {
+		panic(fmt.Errorf("openapi.yaml: %w", err))
+	}
+	asJSON, err := json.Marshal(document)
+	if err != nil {
+		panic(fmt.Errorf("openapi.yaml: %w", err))
+	}
+	html, css, js, err := render(document)
+	if err != nil {
+		panic(fmt.Errorf("docs: %w", err))
+	}
+	return map[string]*Page{
+		"/openapi.yaml": newPage("application/yaml", OpenAPI), "/openapi.json": newPage("application/json", asJSON),
+		"/docs": html, "/docs/docs.css": css, "/docs/docs.js": js,
+		"/docs/": {Moved: []string{"../docs"}, ETag: []string{""}}, // relative, for a service below a path
+	}
+}

@@ -1,0 +1,272 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/accesslog"
+	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/wire"
+)
+
+// maxPathBytes bounds the path of a request and its query each, in bytes.
+const maxPathBytes = 4 << 10
+
+// route is one resource and how it is served.
+type route struct {
+	name    string // as metrics and the log call it
+	methods []string
+	open    bool // no token needed
+	handle  func(*exchange) error
+	places  *fairness.Pool // for requests that are being answered
+	metrics *routeMetrics
+	waits   *routeMetrics // of requests that waited, which say nothing about how fast the service is
+}
+
+// exchange is one request and the answer to it.
+type exchange struct {
+	server *Server
+	route  *route
+	w      http.ResponseWriter
+	r      *http.Request
+	start  time.Time
+	id     [1]string        // of the request; an array, so that it is a header value as it stands
+	caller auth.Principal   // the zero value until the token was checked
+	holder *fairness.Holder // who takes room for it: its address, and from when its token was checked its caller
+	inside bool             // it has a place of its route
+	waiter *waiter          // while it waits or after it did
+	moved  bool             // it is answered by a copy of this, see detach
+	status int              // of the answer; 0: none yet
+	bytes  int              // of its body
+	failed error
+}
+
+// serve answers one request: it is the one way in for every route.
+func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
+	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now(), holder: s.addressOf(r.Context())}
+	x.id[0] = requestID(r)
+	h := w.Header()
+	h["X-Request-Id"] = x.id[:]
+	h["X-Content-Type-Options"] = wire.NoSniff
+	if s.draining.Load() {
+		h["Connection"] = wire.Closing // the next request goes to another process
+	}
+	if s.options.TLS != nil {
+		h["Strict-Transport-Security"] = wire.HSTS
+	}
+	if r.ContentLength != 0 { // also -1, of unknown length
+		x.boundBody()
+	}
+	defer x.end()
+	if err := x.run(); err != nil {
+		x.fail(err)
+	}
+}
+
+// run takes the request through the checks in the order that doc.go gives.
+func (x *exchange) run() error {
+	if !x.allowed() {
+		if x.r.Method == http.MethodOptions {
+			return x.options()
+		}
+		return wire.MethodNotAllowed(x.route.methods)
+	}
+	if err := x.enter(); err != nil {
+		return err
+	}
+	defer x.leave()
+	if headerBytes(x.r.Header) > conns.MaxHeaderBytes {
+		return wire.HeadersTooLarge(conns.MaxHeaderBytes)
+	}
+	if !x.route.open {
+		if err := x.admit(); err != nil {
+			return err
+		}
+	}
+	if len(x.r.URL.Path) > maxPathBytes || len(x.r.URL.RawPath) > 3*maxPathBytes || len(x.r.URL.RawQuery) > maxPathBytes {
+		return wire.Invalid("the path or the query is longer than %d bytes", maxPathBytes)
+	}
+	return x.route.handle(x)
+}
+
+// enter takes a place of the route.
+func (x *exchange) enter() error {
+	if x.inside = x.route.places.Take(x.holder, 1); !x.inside {
+		return errCrowded
+	}
+	return nil
+}
+
+// leave gives the place to another request of the route.
+func (x *exchange) leave() {
+	if x.inside {
+		x.inside = false
+		x.route.places.Give(x.holder, 1)
+	}
+}
+
+var errCrowded = wire.Unavailable("too many requests at once", nil)
+
+// boundBody gives the body a while to arrive, whether anybody reads it or not:
+// net/http waits for the rest of it before it answers. A deadline of the server
+// would end every long answer too.
+func (x *exchange) boundBody() {
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyLimit)) // only a test's writer has none
+}
+
+func (x *exchange) allowed() bool {
+	// Without methods there is no such path, and the token is asked for first.
+	return x.route.methods == nil || slices.Contains(x.route.methods, x.r.Method)
+}
+
+func (x *exchange) options() error {
+	p := wire.MethodNotAllowed(x.route.methods)
+	p.WriteHeaders(x.w.Header())
+	x.sendHead(http.StatusNoContent)
+	return nil
+}
+
+// admit finds out who is calling, and whether they may call again so soon.
+func (x *exchange) admit() error {
+	var err error
+	if x.caller, err = x.server.auth.Authenticate(x.r.Context(), x.r.Header["Authorization"]); err != nil {
+		return err
+	}
+	caller := x.server.callers.Of(x.caller.Bucket())
+	if !x.route.places.Pass(x.holder, caller, 1) {
+		return errCrowded
+	}
+	x.holder = caller
+	if err := x.server.rates.Take(x.w.Header(), caller.Bucket, x.start); err != nil {
+		return err
+	}
+	return x.server.auth.Spend(x.r.Context(), &x.caller)
+}
+
+func (x *exchange) fail(err error) {
+	if errors.Is(err, errClientGone) {
+		x.status = statusGone // nobody reads an answer
+		return
+	}
+	p := wire.ErrorOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		x.failed = err
+	}
+	var why *auth.Refusal
+	if errors.As(p.Cause, &why) {
+		x.noteRefusal(why)
+	}
+	if x.status != 0 {
+		return // too late to say anything else
+	}
+	p.WriteHeaders(x.w.Header())
+	if p.Status == http.StatusRequestHeaderFieldsTooLarge && !x.shared() {
+		// As net/http does with what is larger still. Over HTTP/2 it would end what others
+		// ask for over the connection, and Java's client loses the answer itself.
+		x.w.Header()["Connection"] = wire.Closing
+	}
+	x.refuse(p)
+}
+
+// refuse tells what is wrong. It needs no place of the route, so over HTTP/2, where
+// a client can refuse to take a body, a bound of its own holds: beyond it there is
+// only the head, which nobody can refuse.
+func (x *exchange) refuse(p *wire.Error) {
+	body := p.Body()
+	if x.shared() {
+		clear(x.r.Header) // they may be large, and the client slow
+		if x.server.refusals.Take(x.holder, 1) {
+			defer x.server.refusals.Give(x.holder, 1)
+		} else {
+			body = nil
+		}
+	}
+	x.send(p.Status, wire.JSONType, body)
+}
+
+// statusGone is logged for a client that hung up before it was answered, as nginx
+// does.
+const statusGone = 499
+
+// end accounts for the request, whatever became of it.
+func (x *exchange) end() {
+	if v := recover(); v != nil {
+		x.panicked(v)
+	}
+	if x.moved {
+		return
+	}
+	took := time.Since(x.start)
+	if x.waiter != nil {
+		x.route.waits.observe(x.status, took)
+	} else {
+		x.route.metrics.observe(x.status, took)
+	}
+	x.server.log.Write(&accesslog.Request{
+		Start: x.start, Took: took, ID: x.id[0], Method: x.r.Method, Path: x.r.URL.Path,
+		Status: x.status, Bytes: x.bytes, Caller: x.caller.Owner, Failed: x.failed,
+	})
+}
+
+// noteRefusal counts and logs why a request got 401. At debug, because anybody can
+// make it happen as often as they like.
+func (x *exchange) noteRefusal(why *auth.Refusal) {
+	x.server.metrics.unauthorized.WithLabelValues(why.Reason).Inc()
+	log := x.server.options.Log
+	if !log.Enabled(x.r.Context(), slog.LevelDebug) {
+		return
+	}
+	values := []any{"reason", why.Reason, "request", x.id[0]}
+	if why.Key != "" {
+		values = append(values, "key", why.Key)
+	}
+	if why.Detail != "" {
+		values = append(values, "detail", why.Detail)
+	}
+	log.Debug("token refused", values...)
+}
+
+func (x *exchange) panicked(v any) {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v) // it asks for the connection to be cut, quietly
+	}
+	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	x.server.metrics.panics.Inc()
+	x.fail(wire.Internal(fmt.Errorf("panic: %v", v)))
+}
+
+// requestID returns the caller's id for the request, or a new one.
+func requestID(r *http.Request) string {
+	if id := r.Header["X-Request-Id"]; len(id) == 1 && validRequestID(id[0]) {
+		return id[0]
+	}
+	return wire.NewRequestID()
+}
+
+func validRequestID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
+}
+
+func headerBytes(h http.Header) int {
+	const separators = 4 // ": " and the line break
+	n := 0
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + separators
+		}
+	}
+	return n
+}

@@ -1,0 +1,187 @@
+package conns
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/httpapi/internal/wire"
+)
+
+// What frames over HTTP/2 may cost. net/http obeys any number of frames that ask for
+// nothing: empty CONTINUATION, SETTINGS, PING, PRIORITY, RST_STREAM. A connection that
+// sends them as fast as it can takes most of a core, so they are counted: each frame
+// of the client costs one, and what is answered earns some, because a client may
+// update windows for what it gets, and ping to measure. What is saved up is bounded.
+const (
+	frameSavings   = 4000 // at most, and at the beginning
+	framesASecond  = 200  // earned by time
+	answerEarns    = 8
+	dataEarns      = 2
+	dataBytesEarn  = 512 // so many earn one more
+	smallDataFrame = 256 // bytes; larger ones cost nothing, what they carry is bounded elsewhere
+)
+
+// maxHeaderBlock is how many bytes the headers of a request may have as they come,
+// packed. Text becomes 5/8 of what it was at most, so net/http, which would answer as
+// text, unpacks less than http2HeaderBytes until then. Only references to what was
+// sent before can be larger, which no client needs that much of.
+const (
+	maxHeaderBlock   = netHTTPHeaderBytes
+	http2HeaderBytes = 2 * netHTTPHeaderBytes
+)
+
+// How long a client may go on with what is not read any more, and how much of it, so
+// that it finds the answer: one that is closed upon at once may not.
+const (
+	goodbyeLimit = time.Second
+	goodbyeBytes = 8 << 20
+)
+
+// floodGuard is told of connections that are closed because of what they sent.
+type floodGuard struct {
+	log   *slog.Logger
+	count prometheus.Counter
+}
+
+func newFloodGuard(log *slog.Logger, r prometheus.Registerer) *floodGuard {
+	g := &floodGuard{log: log, count: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "http2_floods_total", Help: "Connections over HTTP/2 that were closed because they sent too many frames that ask for nothing.",
+	})}
+	r.MustRegister(g.count)
+	return g
+}
+
+// frames is a connection over HTTP/2 behind its preface.
+type frames struct {
+	conn  net.Conn
+	guard *floodGuard
+	in    frameScanner // only for the reader
+	block int          // bytes of headers that arrive; only for the reader
+	left  atomic.Int64 // what the client may still send
+	since time.Time    // when left was topped up last; only for the reader
+
+	begun chan struct{} // closed when net/http has written something: the first frame has to be its SETTINGS
+	begin func()
+
+	mu  sync.Mutex // held while something is written
+	out frameScanner
+}
+
+func newFrames(conn net.Conn, guard *floodGuard) *frames {
+	f := &frames{conn: conn, guard: guard, since: time.Now(), begun: make(chan struct{})}
+	f.begin = sync.OnceFunc(func() { close(f.begun) })
+	f.left.Store(frameSavings)
+	return f
+}
+
+// read is the Read of the connection.
+func (f *frames) read(b []byte) (int, error) {
+	n, err := f.conn.Read(b)
+	enough, large := true, uint32(0)
+	f.in.scan(b[:n], func(h frameHeader) {
+		if h.kind != dataFrame || h.length < smallDataFrame && h.flags&endStream == 0 {
+			enough = f.spend() && enough
+		}
+		if f.blockOf(h) > maxHeaderBlock && large == 0 {
+			large = h.stream
+		}
+	})
+	switch {
+	case large != 0:
+		f.refuse(large, wire.HeadersTooLarge(MaxHeaderBytes))
+	case !enough:
+		f.cut()
+	default:
+		return n, err
+	}
+	return 0, io.EOF
+}
+
+// blockOf returns how large the headers have become that a frame belongs to, packed
+// as they come.
+func (f *frames) blockOf(h frameHeader) int {
+	switch h.kind {
+	case headersFrame:
+		f.block = h.length
+	case continuationFrame:
+		f.block += h.length
+	default:
+		f.block = 0
+	}
+	return f.block
+}
+
+// spend takes one of what the client may send, and reports whether there was one.
+func (f *frames) spend() bool {
+	if f.left.Add(-1) >= 0 {
+		return true
+	}
+	now := time.Now()
+	earned := int64(now.Sub(f.since).Seconds() * framesASecond)
+	f.since = now
+	f.left.Store(min(earned, frameSavings))
+	return earned > 0
+}
+
+// write is the Write of the connection.
+func (f *frames) write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer f.begin()
+	earned := int64(0)
+	f.out.scan(b, func(h frameHeader) {
+		switch h.kind {
+		case headersFrame:
+			earned += answerEarns
+		case dataFrame:
+			earned += dataEarns + int64(h.length/dataBytesEarn)
+		}
+	})
+	if earned > 0 && f.left.Load() < frameSavings {
+		f.left.Add(earned)
+	}
+	return f.conn.Write(b)
+}
+
+// cut says why the connection is about to be closed, if that can be said at once: a
+// client that floods may not read.
+func (f *frames) cut() {
+	f.guard.count.Inc()
+	f.guard.log.Debug("connection closed: too many frames of HTTP/2 that ask for nothing", "address", f.conn.RemoteAddr().String())
+	select {
+	case <-f.begun:
+	default:
+		return
+	}
+	if !f.mu.TryLock() {
+		return
+	}
+	defer f.mu.Unlock()
+	if f.out.between() {
+		_, _ = f.conn.Write(goAway(enhanceYourCalm))
+	}
+}
+
+// refuse answers a request whose headers are not read to their end. The connection
+// is of no use behind that: what refers to those headers could not be understood.
+func (f *frames) refuse(stream uint32, p *wire.Error) {
+	<-f.begun // net/http does that in any case
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.out.between() {
+		return
+	}
+	answer := appendFrame(nil, headersFrame, endHeaders, stream, headerBlock(p))
+	answer = appendFrame(answer, dataFrame, endStream, stream, p.Body())
+	if _, err := f.conn.Write(append(answer, goAway(noError)...)); err != nil {
+		return
+	}
+	_ = f.conn.SetReadDeadline(time.Now().Add(goodbyeLimit))
+	_, _ = io.CopyN(io.Discard, f.conn, goodbyeBytes) // to its end, or for as long as may be
+}

@@ -1,0 +1,74 @@
+package fairness
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+)
+
+// Pool is something of which a process has only so much, such as places for
+// requests or bytes for bodies. It is shared between those who ask for it: one of
+// them alone may have a part of it, several have less each, and something is left
+// for whoever comes next.
+type Pool struct {
+	limit int64
+	greed int64 // a holder may have so many times what is left for all others
+	index int   // where a holder counts what it has
+	taken atomic.Int64
+}
+
+// Take takes n for a holder, or nothing. Who has nothing yet may have the last of
+// it.
+func (p *Pool) Take(h *Holder, n int64) bool {
+	total, own := p.taken.Add(n), h.held[p.index].Add(n)
+	if p.fair(total, own-n) {
+		return true
+	}
+	p.Give(h, n)
+	return false
+}
+
+// InUse returns how much is taken.
+func (p *Pool) InUse() int64 { return p.taken.Load() }
+
+func (p *Pool) fair(total, before int64) bool {
+	return total <= p.limit && before <= p.greed*(p.limit-total)
+}
+
+// Give gives n back.
+func (p *Pool) Give(h *Holder, n int64) {
+	h.held[p.index].Add(-n)
+	p.taken.Add(-n)
+}
+
+// Pass hands n on from one holder to another, or changes nothing.
+func (p *Pool) Pass(from, to *Holder, n int64) bool {
+	if own := to.held[p.index].Add(n); !p.fair(p.taken.Load(), own-n) {
+		to.held[p.index].Add(-n)
+		return false
+	}
+	from.held[p.index].Add(-n)
+	return true
+}
+
+// How much of a pool one holder alone may have.
+const (
+	Evenly = 1 // half of it
+	Nearly = 3 // three quarters: one caller may ask on behalf of many
+)
+
+// Pools are the pools of a process. All are made before the first holder.
+type Pools struct{ count int }
+
+// New returns a pool of so much. greed is Evenly or Nearly.
+func (p *Pools) New(limit, greed int64) *Pool {
+	p.count++
+	return &Pool{limit: limit, greed: greed, index: p.count - 1}
+}
+
+// NewHolder returns a holder that has nothing yet. It may read so many executions at
+// once.
+func (p *Pools) NewHolder(bucket *rate.Limiter, reads int64) *Holder {
+	return &Holder{held: make([]atomic.Int64, p.count), Bucket: bucket, Reads: semaphore.NewWeighted(reads)}
+}

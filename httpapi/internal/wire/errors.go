@@ -1,0 +1,157 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is an error with what the caller may know about it. Cause is for the log
+// only.
+type Error struct {
+	Status     int
+	Code       string
+	Message    string
+	RetryAfter time.Duration // 0: none
+	Allow      []string      // of a 405: the methods that the path takes
+	Challenge  []string      // of a 401: the header WWW-Authenticate
+	Cause      error
+}
+
+// Error implements error. The text is for the log.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Message + ": " + e.Cause.Error()
+	}
+	return e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Invalid returns a ValidationError (400): message says what is wrong with the request.
+func Invalid(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: fmt.Sprintf(format, args...)}
+}
+
+// Unauthorized returns an error 401. The caller gets no more than message; cause says
+// to operators why.
+func Unauthorized(message string, challenge []string, cause error) *Error {
+	return &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", Message: message, Challenge: challenge, Cause: cause}
+}
+
+// Forbidden returns an error 403.
+func Forbidden(message string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "Forbidden", Message: message}
+}
+
+// NotFound returns an error 404.
+func NotFound(message string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: "NotFound", Message: message}
+}
+
+// MethodNotAllowed returns an error 405: the path takes the methods of allow.
+func MethodNotAllowed(allow []string) *Error {
+	return &Error{
+		Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed",
+		Message: "this path takes " + strings.Join(allow, ", "), Allow: allow,
+	}
+}
+
+// UnsupportedMediaType returns an error 415.
+func UnsupportedMediaType() *Error {
+	return &Error{
+		Status: http.StatusUnsupportedMediaType, Code: "UnsupportedMediaType",
+		Message: "the body must be JSON: Content-Type: application/json",
+	}
+}
+
+// PayloadTooLarge returns an error 413: the body is larger than limit, in bytes.
+func PayloadTooLarge(limit int) *Error {
+	return &Error{
+		Status: http.StatusRequestEntityTooLarge, Code: "PayloadTooLarge",
+		Message: fmt.Sprintf("the body is larger than %d bytes", limit),
+	}
+}
+
+// HeadersTooLarge returns an error 431: the headers are larger than limit, in bytes.
+func HeadersTooLarge(limit int) *Error {
+	return &Error{
+		Status: http.StatusRequestHeaderFieldsTooLarge, Code: "HeadersTooLarge",
+		Message: fmt.Sprintf("the headers are larger than %d bytes", limit),
+	}
+}
+
+// RateLimitExceeded returns an error 429 for a caller that sends too many requests.
+func RateLimitExceeded(retryAfter time.Duration) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: "RateLimitExceeded",
+		Message: "too many requests", RetryAfter: retryAfter,
+	}
+}
+
+// DailyLimitExceeded returns an error 429 for an API key whose requests of the day are used
+// up. reset is how long that lasts.
+func DailyLimitExceeded(reset time.Duration) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: "DailyLimitExceeded",
+		Message: "the daily limit of this API key is used up; it starts afresh at midnight UTC", RetryAfter: reset,
+	}
+}
+
+// unavailableFor is how long a caller should wait before it tries again.
+const unavailableFor = time.Second
+
+// Unavailable returns an error 503 that is worth another try. cause is for the log.
+func Unavailable(message string, cause error) *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
+		Message: message, RetryAfter: unavailableFor, Cause: cause,
+	}
+}
+
+// Internal returns an error 500.
+func Internal(cause error) *Error {
+	return &Error{
+		Status: http.StatusInternalServerError, Code: "InternalError",
+		Message: "something went wrong here; the request id helps to find out what", Cause: cause,
+	}
+}
+
+// Conflict returns an error 409 for an execution that has another owner.
+func Conflict() *Error {
+	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: "this execution was registered before with another owner"}
+}
+
+// ErrorOf returns what an error means for the caller. An error that it does not know
+// comes from Redis, which is late or gone, and is worth another try.
+func ErrorOf(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled):
+		return Unavailable("the request was called off", err)
+	default:
+		return Unavailable("Redis does not answer now, or does not confirm what is written; try again", err)
+	}
+}
+
+// WriteHeaders sets the headers that belong to the error.
+func (e *Error) WriteHeaders(h http.Header) {
+	h["Cache-Control"] = NoStore // the next answer may differ
+	if e.RetryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds())))}
+	}
+	if e.Status == http.StatusUnauthorized {
+		h["Www-Authenticate"] = e.Challenge
+	}
+	if e.Allow != nil {
+		h["Allow"] = []string{strings.Join(e.Allow, ", ")}
+	}
+}

@@ -1,0 +1,92 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/wire"
+)
+
+const maxRegistration = 16 << 10 // bytes of the body
+
+// registration is the body of POST /v1/executions.
+type registration struct {
+	ExecutionARN string `json:"executionArn"`
+	Owner        string `json:"owner"`
+	StartDate    string `json:"startDate"`
+}
+
+// postExecution is POST /v1/executions: the generate endpoint says what it is
+// about to start, and for whom.
+func (s *Server) postExecution(x *exchange) error {
+	if !x.caller.Register {
+		return wire.Forbidden("this token may not register executions: that needs the scope register")
+	}
+	var body registration
+	if err := x.readJSON(maxRegistration, &body); err != nil {
+		return err
+	}
+	reg, err := body.check()
+	if err != nil {
+		return err
+	}
+	if machines := s.options.StateMachines; len(machines) > 0 && !slices.ContainsFunc(machines, reg.ARN.BelongsTo) {
+		// Its events are not read, so the API would report RUNNING forever.
+		return wire.Invalid("executionArn: its state machine is not one of those of this service (STATE_MACHINES)")
+	}
+	if !x.caller.MayRegister(reg.ARN) {
+		return wire.Forbidden("this API key may not register executions of that state machine")
+	}
+	created, err := s.options.Cache.Register(x.r.Context(), reg)
+	if err != nil {
+		return unregistered(err)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	x.w.Header()["Cache-Control"] = wire.NoStore
+	x.send(status, wire.JSONType, registered(reg))
+	return nil
+}
+
+// unregistered is what a registration failed with. One that Redis did not confirm may
+// be stored all the same, so the caller has to know that the same again does no harm.
+func unregistered(err error) error {
+	switch {
+	case errors.Is(err, cache.ErrOwnerConflict):
+		return wire.Conflict()
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return wire.Unavailable("Redis did not confirm the registration, which may be stored all the same; send the same again: that is safe, and answered with 200 or 201 once it is confirmed", err)
+}
+
+func (b *registration) check() (cache.Registration, error) {
+	var reg cache.Registration
+	var err error
+	if reg.ARN, err = cache.ParseARN(b.ExecutionARN); err != nil {
+		return reg, wire.Invalid("executionArn: %s", err)
+	}
+	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) {
+		return reg, wire.Invalid("owner: must be 1 to %d bytes without control characters", cache.MaxOwnerLength)
+	}
+	if b.StartDate != "" {
+		reg.StartDate, err = time.Parse(time.RFC3339, b.StartDate)
+		if ms := reg.StartDate.UnixMilli(); err != nil || ms < 1 || ms > cache.MaxTime {
+			return reg, wire.Invalid("startDate: must be a date such as 2026-02-10T12:00:00Z")
+		}
+	}
+	return reg, nil
+}
+
+func registered(r cache.Registration) []byte {
+	b := wire.AppendString([]byte(`{"executionArn":`), string(r.ARN))
+	b = wire.AppendString(append(b, `,"owner":`...), r.Owner)
+	return wire.Success(append(b, '}'))
+}

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache/apikeys"
+)
+
+// TestBodyThatNeverComes: it is not waited for, whether somebody would have read
+// it or not.
+func TestBodyThatNeverComes(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	addr := s.listen()
+	register := s.key("generate", scope(apikeys.ScopeRegister))
+	for name, sent := range map[string]string{
+		"of a GET":                "GET /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, no token":     "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, half of it":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + register + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"of unknown length":       "POST /v1/executions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"of a path that is not":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a method that is not": "DELETE /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			if _, err := io.WriteString(c, sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetReadDeadline(time.Now().Add(bodyLimit + askLimit)); err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(bufio.NewReader(c)) // to the end of the connection
+			if err != nil && os.IsTimeout(err) {
+				t.Errorf("still open, having said %q", text)
+			}
+		})
+	}
+}
+
+// TestFreeLookIsNotFree: a condition that always holds tells the state and is
+// counted like an answer.
+func TestFreeLookIsNotFree(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.apply(succeeded(t, "mine", "ada", "1"))
+	for _, any := range []string{"*", `"x", *`, "*,*"} {
+		ada := s.key("ada", func(k *apikeys.Key) { k.DailyLimit = 3 })
+		for i, want := range []int{304, 304, 304, 429} {
+			if got := s.ask("GET", statusPath+machine+"mine", ada, header("If-None-Match", any)); got.status != want {
+				t.Errorf("%s: request %d: %d, want %d", any, i, got.status, want)
+			}
+		}
+	}
+}
+
+// TestTokenComesBeforeLength: nobody learns anything without a token.
+func TestTokenComesBeforeLength(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, target := range []string{statusPath + strings.Repeat("x", 5000), statusPath + "x?" + strings.Repeat("x", 5000)} {
+		if got := s.ask("GET", target, ""); got.status != 401 {
+			t.Errorf("%d", got.status)
+		}
+	}
+}
+
+// TestKeysOfNobody have buckets of their own.
+func TestKeysOfNobody(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(o *Options) { o.RateLimit = 1 })
+	one, other := s.key("", scope(apikeys.ScopeReadAll)), s.key("", scope(apikeys.ScopeReadAll))
+	for range 3 {
+		s.ask("GET", statusPath+"x", one)
+	}
+	if got := s.ask("GET", statusPath+"x", other); got.status != 400 {
+		t.Errorf("slowed down by another: %d", got.status)
+	}
+}
+
+// TestLogShowsNoControls: what a terminal would obey does not get there.
+func TestLogShowsNoControls(t *testing.T) {
+	t.Parallel()
+	for _, asJSON := range []bool{true, false} {
+		s := newService(t, func(o *Options) { o.LogJSON = asJSON })
+		s.ask("GET", "/v1/status/%C2%9B2J%E2%80%AE%E2%80%A8%7F%1b%0a", "")
+		for _, bad := range []rune{'\u009b', '\u202e', '\u2028', '\x7f', '\x1b'} {
+			if strings.ContainsRune(s.log.String(), bad) {
+				t.Errorf("JSON %v: %U is in the log: %q", asJSON, bad, s.log)
+			}
+		}
+	}
+}
+
+// TestFailuresAreLoggedAtWarn: without the line of each request there is still
+// one of each that failed here.
+func TestFailuresAreLoggedAtWarn(t *testing.T) {
+	t.Parallel()
+	s := newHastyService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn
+	ada := s.key("ada")
+	s.ask("GET", statusPath+"x", ada)
+	if s.log.String() != "" {
+		t.Errorf("log: %s", s.log)
+	}
+	s.redis.Freeze()
+	defer s.redis.Thaw()
+	s.askOnce("GET", statusPath+machine+"x", ada)
+	if !strings.Contains(s.log.String(), `"level":"WARN"`) {
+		t.Errorf("log: %s", s.log)
+	}
+}

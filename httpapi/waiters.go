@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/wire"
+)
+
+// How the tokens of requests that wait are checked.
+const (
+	recheckTokens = 1500 * time.Millisecond // a JWT that is no longer valid is noticed after that at most
+	maxUnchecked  = 20 * time.Second        // without being able to check a token
+	afterExpiry   = 10 * time.Second        // clocks differ
+)
+
+// Why a wait ends before its time.
+var (
+	errStopping   = errors.New("the service is about to stop")
+	errRevoked    = errors.New("the token is no longer valid")
+	errClientGone = conns.ErrClientGone
+	errOver       = errors.New("the time is up")
+)
+
+// waiters are the requests that take long: long polls and streams. It bounds how many
+// there are and ends them: all when the server stops, and those of a token when it is
+// no longer valid.
+type waiters struct {
+	auth   *auth.Authenticator
+	places *fairness.Pool // one for each execution that is waited for
+
+	mu      sync.Mutex
+	stopped bool
+	count   int // of requests
+	groups  map[string]*tokenGroup
+}
+
+// tokenGroup is all waiters with the same token.
+type tokenGroup struct {
+	expires   time.Time // of the token; zero: never
+	unchecked time.Time // since when it could not be checked; zero: it could
+	ended     error     // why a waiter that joins now must not wait either; nil: it may
+	stop      func()    // ends the reports about the API key; nil: it is a JWT
+	waiters   map[*waiter]struct{}
+}
+
+// waiter is a request that waits. There may be tens of thousands, so it has one
+// context for all that can end it.
+type waiter struct {
+	token  string // the header Authorization as it came
+	holder *fairness.Holder
+	cost   int64 // in places
+	ctx    context.Context
+	end    context.CancelCauseFunc
+	over   *time.Timer
+}
+
+func newWaiters(a *auth.Authenticator, places *fairness.Pool) *waiters {
+	return &waiters{auth: a, places: places, groups: map[string]*tokenGroup{}}
+}
+
+// add lets a request wait for so many executions until a certain time. Its context
+// ends then, or when it must not go on, with the reason as its cause; remove is to be
+// called in any case.
+func (w *waiters) add(x *exchange, executions int, until time.Time) (*waiter, error) {
+	cost := int64(executions)
+	if !w.places.Take(x.holder, cost) {
+		return nil, wire.Unavailable("too many requests are waiting", nil)
+	}
+	// The request's own context ends when net/http lets go of it.
+	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
+	one := &waiter{token: x.r.Header.Get("Authorization"), holder: x.holder, cost: cost, ctx: ctx, end: end}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		end(errStopping)
+	}
+	one.over = time.AfterFunc(time.Until(until), func() { end(errOver) })
+	w.count++
+	g := w.groups[one.token]
+	if g == nil {
+		g = &tokenGroup{expires: x.caller.Expires, waiters: map[*waiter]struct{}{}}
+		w.groups[one.token] = g
+		g.stop = w.auth.Watch(&x.caller, func(err error) { w.checked(g, err) })
+	}
+	if g.ended != nil {
+		end(g.ended)
+	}
+	g.waiters[one] = struct{}{}
+	return one, nil
+}
+
+func (w *waiters) remove(one *waiter) {
+	one.over.Stop()
+	one.end(nil)
+	w.places.Give(one.holder, one.cost)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count--
+	g := w.groups[one.token]
+	if delete(g.waiters, one); len(g.waiters) == 0 {
+		delete(w.groups, one.token)
+		if g.stop != nil {
+			g.stop()
+		}
+	}
+}
+
+// waiting returns how many requests wait.
+func (w *waiters) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count
+}
+
+// close ends all waits, and those that are still to come.
+func (w *waiters) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	for _, g := range w.groups {
+		g.end(errStopping)
+	}
+}
+
+func (g *tokenGroup) end(why error) {
+	g.ended = why
+	for one := range g.waiters {
+		one.end(why)
+	}
+}
+
+// run checks the tokens until ctx ends. The state of API keys is reported by package
+// cache; JWTs are checked here, without asking anybody.
+func (w *waiters) run(ctx context.Context) error {
+	tick := time.NewTicker(recheckTokens)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for token, g := range w.all() {
+			if g.stop == nil {
+				_, err := w.auth.Authenticate(ctx, []string{token})
+				w.checked(g, err)
+			}
+			w.endExpired(g)
+		}
+	}
+}
+
+func (w *waiters) all() map[string]*tokenGroup {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.groups)
+}
+
+// checked takes the result of checking the token of a group: nil if it is valid.
+func (w *waiters) checked(g *tokenGroup, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil:
+		g.unchecked = time.Time{}
+	case auth.Rejected(err):
+		g.end(errRevoked)
+	case g.unchecked.IsZero():
+		g.unchecked = time.Now()
+	}
+}
+
+// endExpired ends a group whose token has expired, or could not be checked for long.
+func (w *waiters) endExpired(g *tokenGroup) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if !g.expires.IsZero() && now.After(g.expires.Add(afterExpiry)) || !g.unchecked.IsZero() && now.Sub(g.unchecked) > maxUnchecked {
+		g.end(errRevoked)
+	}
+}

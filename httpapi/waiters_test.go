@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/apikeys"
+	"statuscache/httpapi/auth"
+	"statuscache/httpapi/internal/fairness"
+)
+
+// fakeKeys knows one key, as long as it is good and can be asked.
+type fakeKeys struct {
+	mu            sync.Mutex
+	revoked, away bool
+	tell          []func(error)
+}
+
+func (k *fakeKeys) set(revoked, away bool) {
+	k.mu.Lock()
+	k.revoked, k.away = revoked, away
+	tell := k.tell
+	k.mu.Unlock()
+	_, err := k.Find(context.Background(), "")
+	for _, f := range tell {
+		f(err)
+	}
+}
+
+func (k *fakeKeys) Find(context.Context, string) (*apikeys.Key, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.away:
+		return nil, errors.New("redis is gone")
+	case k.revoked:
+		return nil, apikeys.ErrNotFound
+	}
+	return &apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead}, nil
+}
+
+func (k *fakeKeys) Watch(_ *apikeys.Key, tell func(error)) (stop func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.tell = append(k.tell, tell)
+	return func() {}
+}
+
+func (*fakeKeys) SpendQuota(context.Context, *apikeys.Key) (time.Duration, error) { return 0, nil }
+func (*fakeKeys) RefundQuota(*apikeys.Key, time.Time)                             {}
+
+// inWaiters lets a request wait for an hour in a bubble of time, and returns how long
+// that lasted and why it ended.
+func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) (took time.Duration, cause error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		keys := &fakeKeys{}
+		var pools fairness.Pools
+		places := pools.New(10, fairness.Nearly)
+		w := newWaiters(auth.New(keys, nil, nil), places)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = w.run(ctx) }()
+		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), holder: pools.NewHolder(nil, 1)}
+		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
+		var err error
+		if x.caller, err = w.auth.Authenticate(ctx, x.r.Header["Authorization"]); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if happen != nil {
+			happen(w, keys, x)
+		}
+		one, err := w.add(x, 1, begun.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-one.ctx.Done()
+		took, cause = time.Since(begun), context.Cause(one.ctx)
+		w.remove(one)
+		if w.waiting() != 0 || places.InUse() != 0 || len(w.groups) != 0 {
+			t.Errorf("left behind: %+v", w)
+		}
+		cancel()
+		synctest.Wait()
+	})
+	return took, cause
+}
+
+func TestHowAWaitEnds(t *testing.T) {
+	t.Parallel()
+	after := func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	for name, test := range map[string]struct {
+		happen      func(*waiters, *fakeKeys, *exchange)
+		least, most time.Duration
+		cause       error
+	}{
+		"its time is up":        {nil, time.Hour, time.Hour, errOver},
+		"the server stops":      {func(w *waiters, _ *fakeKeys, _ *exchange) { after(time.Minute, w.close) }, time.Minute, time.Minute, errStopping},
+		"it has stopped before": {func(w *waiters, _ *fakeKeys, _ *exchange) { w.close() }, 0, 0, errStopping},
+		"the key is revoked": {func(_ *waiters, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(true, false) })
+		}, time.Minute, time.Minute, errRevoked},
+		"the key cannot be checked for long": {func(_ *waiters, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(false, true) })
+		}, time.Minute + maxUnchecked, time.Minute + 30*time.Second, errRevoked},
+		"only for a while": {func(_ *waiters, k *fakeKeys, _ *exchange) {
+			after(time.Minute, func() { k.set(false, true) })
+			after(time.Minute+maxUnchecked-2*time.Second, func() { k.set(false, false) })
+		}, time.Hour, time.Hour, errOver},
+		"the token expires": {func(_ *waiters, _ *fakeKeys, x *exchange) {
+			x.caller.Expires = time.Now().Add(time.Minute)
+		}, time.Minute, time.Minute + 30*time.Second, errRevoked},
+	} {
+		took, cause := inWaiters(t, test.happen)
+		if took < test.least || took > test.most || !errors.Is(cause, test.cause) {
+			t.Errorf("%s: after %v: %v", name, took, cause)
+		}
+	}
+}
+
+// TestASlowReaderOfAFeedIsCut: it takes nothing, and others hear everything.
+func TestASlowReaderOfAFeedIsCut(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	ada := s.key("ada")
+	openSlow(t, strings.TrimPrefix(s.url, "http://"),
+		"GET /v1/executions HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer "+ada+"\r\n\r\n")
+	quick := s.open(asIs, "/v1/executions", ada)
+	s.untilWaiting(2)
+	output := `{"metadata":{"a":"` + strings.Repeat("x", 4000) + `"}}`
+	const executions, rounds = 50, 80
+	for round := range rounds {
+		batch := make([]cache.Execution, executions)
+		for i := range batch {
+			batch[i] = succeeded(t, fmt.Sprint("fed-", i), "ada", output)
+			batch[i].RedriveCount = round
+		}
+		s.apply(batch...)
+		if round == 0 {
+			quick.next() // live
+		}
+		for range executions {
+			if got := quick.next(); !strings.Contains(got, "SUCCEEDED") {
+				t.Fatalf("round %d: %.200s", round, got)
+			}
+		}
+	}
+	s.untilWaiting(1)
+}

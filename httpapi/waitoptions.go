@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"time"
+
+	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/wire"
+)
+
+// waitOptions are the options of a read that may wait.
+type waitOptions struct {
+	wait time.Duration // how long to wait; 0: not at all
+	// explicit is whether the request names its wait. Otherwise the wait is the grace for
+	// unknown executions, which ends when something is known.
+	explicit bool
+	full     bool // the answer is the full view
+	stream   bool // the answer is a stream
+}
+
+// waitOptions reads the query and the headers of a status request.
+func (x *exchange) waitOptions() (waitOptions, error) {
+	var values url.Values
+	if query := x.r.URL.RawQuery; query != "" {
+		var err error
+		if values, err = url.ParseQuery(query); err != nil {
+			return waitOptions{}, wire.Invalid("query: malformed")
+		}
+	}
+	w, err := x.parseWait(values["wait"])
+	if err != nil {
+		return w, err
+	}
+	switch view := values["view"]; {
+	case len(view) == 0:
+	case len(view) == 1 && view[0] == "full":
+		w.full = true
+	default:
+		return w, wire.Invalid("view: only full is known")
+	}
+	w.stream = headers.WantsStream(x.r)
+	return w, nil
+}
+
+// parseWait reads how long a request wants to wait. The answer says so where the wait
+// was named by Prefer.
+func (x *exchange) parseWait(values []string) (waitOptions, error) {
+	limit := x.server.options.MaxWait
+	switch {
+	case len(values) == 0:
+	case len(values) > 1:
+		return waitOptions{}, wire.Invalid("wait: given more than once")
+	default:
+		wait, ok := headers.Seconds(values[0])
+		if !ok {
+			return waitOptions{}, wire.Invalid("wait: must be a whole number of seconds, 0 or more")
+		}
+		return waitOptions{wait: min(wait, limit), explicit: true}, nil
+	}
+	if wait, ok := headers.PreferredWait(x.r.Header["Prefer"]); ok {
+		wait = min(wait, limit)
+		x.w.Header()["Preference-Applied"] = []string{"wait=" + strconv.Itoa(int(wait/time.Second))}
+		return waitOptions{wait: wait, explicit: true}, nil
+	}
+	return waitOptions{wait: x.server.options.Grace}, nil
+}
+
+// jitterAbove is the length of a wait from which it ends a little early, by chance, so
+// that clients that began together do not come back together.
+const jitterAbove = 10 * time.Second
+
+// until returns when a wait that began at start ends.
+func (w waitOptions) until(start time.Time) time.Time {
+	wait := w.wait
+	if wait >= jitterAbove {
+		wait -= rand.N(wait / 16)
+	}
+	return start.Add(wait)
+}
