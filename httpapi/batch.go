@@ -21,7 +21,7 @@ type batch struct {
 	ExecutionARNs []string `json:"executionArns"`
 }
 
-// postStatus is POST /v1/status.
+// postStatus is POST /v1/status: a batch of executions.
 func (s *Server) postStatus(x *exchange) error {
 	var body batch
 	if err := x.readJSON(maxBatchBody, &body); err != nil {
@@ -43,7 +43,7 @@ func (s *Server) postStatus(x *exchange) error {
 	return nil
 }
 
-// item is one execution of many, and what there is to say of it.
+// item is one execution of a request about many, with its result.
 type item struct {
 	text    string // as it came
 	arn     cache.ARN
@@ -51,9 +51,9 @@ type item struct {
 	problem *wire.Error   // nil: none that was found so far
 }
 
-// items are the executions of one request.
+// items are the executions of a request.
 type items struct {
-	all   []*item // in its order; what is named twice is there twice
+	all   []*item // in the order of the request, also repeated ones
 	valid []*item // those whose ARN is well formed, each once
 }
 
@@ -99,17 +99,17 @@ func (list *items) find(x *exchange) error {
 		return err
 	}
 	defer done()
-	unheard := 0
+	failed := 0
 	for i, found := range x.server.options.Cache.GetMany(x.r.Context(), list.arns()) {
 		it := list.valid[i]
 		it.record = found.Record
 		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {
 			it.problem = wire.ErrorOf(found.Err)
-			unheard++
+			failed++
 		}
 	}
-	if unheard > 0 && unheard == len(list.valid) {
-		return list.valid[0].problem // it is not about this one or that
+	if failed > 0 && failed == len(list.valid) {
+		return list.valid[0].problem // the error is about all of them
 	}
 	return nil
 }
@@ -120,8 +120,8 @@ const (
 	turnLimitWait = 2 * time.Second // of one that has waited for long
 )
 
-// turn waits until so many executions may be read at once: those of one caller
-// after one another, and of all callers not so many that single reads are late.
+// turn waits until so many executions may be read at once: the sets and batches of a
+// caller one after another, and of all callers so few that single reads are not late.
 func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -139,7 +139,7 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	}, nil
 }
 
-// wrong returns what keeps an item from being told, or nil.
+// wrong returns the error that is the result of an item, nil if it is a record.
 func (it *item) wrong(x *exchange) *wire.Error {
 	switch {
 	case it.problem != nil:

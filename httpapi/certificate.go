@@ -15,15 +15,15 @@ import (
 // certificateCheck is how often the files of a certificate are read.
 const certificateCheck = time.Second
 
-// Certificate is a certificate in files, taken over when they change. While they do
-// not make a certificate, such as when only one of them is replaced yet, the last
-// good one stays.
+// Certificate is a certificate in files, loaded again when they change. While the files
+// do not fit each other, such as when only one is replaced yet, the last certificate
+// stays in use.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 	current           atomic.Pointer[tls.Certificate]
-	cert, key         []byte // the files as they were taken over
-	failed            bool   // the latest attempt has, and that is told
+	cert, key         []byte // the files as they were loaded
+	failed            bool   // the latest attempt has, and that is logged
 }
 
 // LoadCertificate reads a certificate chain and its key.
@@ -44,7 +44,7 @@ func (c *Certificate) Config() *tls.Config {
 	}
 }
 
-// Run takes the files over whenever they change, until ctx ends.
+// Run loads the files again whenever they change, until ctx ends.
 func (c *Certificate) Run(ctx context.Context) error {
 	tick := time.NewTicker(certificateCheck)
 	defer tick.Stop()
@@ -58,8 +58,8 @@ func (c *Certificate) Run(ctx context.Context) error {
 	}
 }
 
-// reload takes the files over if they have changed. What fails is tried again at the
-// next look, and told once.
+// reload loads the files if they have changed. A failure is logged once, and loading is
+// tried again at the next check.
 func (c *Certificate) reload() {
 	changed, err := c.load()
 	switch {

@@ -1,49 +1,85 @@
-// Package httpapi is how the service tells: it answers pollers and dashboards
-// from the cache, and takes registrations from the generate endpoint.
+// Package httpapi is the HTTP API of the service: it answers pollers and dashboards
+// from the cache, and takes registrations from the service that starts executions.
+//
+// # What stands where
+//
+//	routes.go       every route, and the order in which a request is matched
+//	exchange.go     one request and its answer: the checks that all routes share
+//	body.go         the body of a request
+//	status.go       GET /v1/status/{executionArn}
+//	batch.go        POST /v1/status
+//	waitset.go      POST /v1/wait
+//	list.go         GET /v1/executions, as a list and as a live feed
+//	register.go     POST /v1/executions
+//	stream.go       Server-Sent Events about an execution
+//	health.go       GET /v1/health; metrics, probes and profiles for operators
+//	pages.go        /docs and /openapi.*
+//	waitoptions.go  the options of a read that may wait: wait, view, stream
+//	wait.go         waiting for an execution to end or to change
+//	grace.go        waiting for an execution that is not known yet
+//	detach.go       a request leaves its route, and with HTTP/1.1 net/http, to wait
+//	waiters.go      all requests that wait, by token: how many, and when they end
+//	send.go         sending answers
+//	server.go, limits.go, serve.go, certificate.go, metrics.go  the server itself
+//
+// Below it:
+//
+//	auth               who is calling: API keys, JWTs, their issuer and its keys
+//	docs               the contract (openapi.yaml) and the page that shows it
+//	client             a client in Go
+//	internal/conns     connections: accepting, TLS, HTTP/2 frames, parking, shutdown
+//	internal/wire      the form of answers: envelope, errors, header values, events
+//	internal/headers   reading the headers of requests
+//	internal/fairness  sharing what is scarce between callers; the rate limit
+//	internal/accesslog a log line for each request
+//	issuertest         an issuer of JWTs, for tests
+//
+// httpapi imports these packages. They import neither httpapi nor each other, except
+// that all may import wire.
+//
+// # How to add a route
+//
+//  1. routes.go: a row in routeTable.
+//  2. A file for its handler, a method of Server that takes an exchange. Answers are
+//     sent by x.send in the envelope of wire; a new kind of error is a function in
+//     internal/wire/errors.go.
+//  3. docs/openapi.yaml: the path. Tests hold every answer to it.
+//  4. A test. For /docs, also a line of shownOperations in docs/page.go.
 //
 // # The life of a request
 //
 //	route, method → token → rate and daily limit → validation → look-up → ownership
 //
-// Each step can end it, with one envelope for all errors (problem.go). A request
-// without a good token learns nothing, not even whether a path exists. What is
-// not known to be the caller's is not told: an execution without an owner is for
-// operators only.
+// Each step can end the request with an error. A request without a valid token learns
+// nothing, not even whether a path exists. A caller gets only executions that are known
+// to be theirs: an execution without an owner is for operators only.
 //
 // # The hot route
 //
-// Nearly all requests are GET /v1/status. That route is found before the router
-// is asked, and its headers and bodies are prepared where a record is made, so
-// that a read from the near cache costs about as much as an empty handler of
-// net/http. Everything else is the same for all routes: see serve.go.
+// Nearly all requests are GET /v1/status/{executionArn}. That route is matched before
+// the router is called, and its headers and bodies are prepared when a record is made.
+// So a read from the near cache costs about as much as an empty handler of net/http.
 //
 // # Waiting
 //
-// Who wants to wait (longpoll.go, waitset.go) or to follow (stream.go, list.go)
-// enters the room (room.go), which bounds how many there are and ends their waits:
-// when the server stops, and when their token is no longer good. Over HTTP/1.1
-// their connections are parked outside of net/http (park.go), because there they
-// would cost several times as much. What they wait for is cache's to know: each
-// answer is read again, so a wake-up that comes too often or not at all changes
+// A request that waits is detached from its route and becomes one of the waiters. They
+// bound how many there are and end their waits: when the server stops, and when their
+// token is no longer valid. With HTTP/1.1 the connection is parked outside of net/http,
+// where it would cost several times as much. Package changes reports when an execution
+// has changed; each answer is read again, so a report too many or too few changes
 // nothing but the time.
 //
-// # Clients and fronts as they are
+// # Clients and proxies as they are
 //
 // Browsers, generated clients, proxies and load balancers do what no contract says:
-// they accept streams and JSON alike (accept.go), mark our entity tags (etag.go),
-// open connections ahead of need (patient.go), add headers to what a page asks
-// (crossorigin.go) and hold or compress what no header forbids them to. The tests
-// have real ones in front (fronts_test.go).
-//
-// net/http answers by itself what it cannot read, and obeys any number of frames over
-// HTTP/2. So it gets connections that put its words into the form of our errors
-// (patient.go, secure.go) and count what a client sends for nothing (frames.go).
+// they accept streams and JSON alike, change our entity tags (internal/headers), open
+// connections ahead of need (internal/conns), and hold or compress what no header
+// forbids. fronts_test.go puts real ones in front.
 //
 // # What it promises
 //
-// Every request that does not ask to wait is answered within half a second, with
-// the truth or with 503 and Retry-After; never with a made-up status. Who shows a
-// version never gets an older one. A panic ends one request. Neither tokens nor
-// bodies are logged. What the API says is in openapi.yaml, and every answer in the
-// tests is held to it.
+// A request that does not wait is answered within half a second, with the true status
+// or with 503 and Retry-After; the API never invents a status. A client that sends a
+// version never gets an older one. A panic ends one request. Neither tokens nor bodies
+// are logged.
 package httpapi

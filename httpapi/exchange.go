@@ -39,7 +39,7 @@ type exchange struct {
 	start  time.Time
 	id     [1]string        // of the request; an array, so that it is a header value as it stands
 	caller auth.Principal   // the zero value until the token was checked
-	holder *fairness.Holder // who takes room for it: its address, and from when its token was checked its caller
+	holder *fairness.Holder // who takes places for it: its address, and once its token is checked its caller
 	inside bool             // it has a place of its route
 	waiter *waiter          // while it waits or after it did
 	moved  bool             // it is answered by a copy of this, see detach
@@ -48,7 +48,7 @@ type exchange struct {
 	failed error
 }
 
-// serve answers one request: it is the one way in for every route.
+// serve answers one request, of any route.
 func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now(), holder: s.addressOf(r.Context())}
 	x.id[0] = requestID(r)
@@ -122,7 +122,7 @@ func (x *exchange) boundBody() {
 }
 
 func (x *exchange) allowed() bool {
-	// Without methods there is no such path, and the token is asked for first.
+	// Without methods there is no such path, and the token is checked first.
 	return x.route.methods == nil || slices.Contains(x.route.methods, x.r.Method)
 }
 
@@ -133,7 +133,7 @@ func (x *exchange) options() error {
 	return nil
 }
 
-// admit finds out who is calling, and whether they may call again so soon.
+// admit checks the token and the limits of the caller.
 func (x *exchange) admit() error {
 	var err error
 	if x.caller, err = x.server.auth.Authenticate(x.r.Context(), x.r.Header["Authorization"]); err != nil {
@@ -175,7 +175,7 @@ func (x *exchange) fail(err error) {
 	x.refuse(p)
 }
 
-// refuse tells what is wrong. It needs no place of the route, so over HTTP/2, where
+// refuse sends an error. It needs no place of the route, so over HTTP/2, where
 // a client can refuse to take a body, a bound of its own holds: beyond it there is
 // only the head, which nobody can refuse.
 func (x *exchange) refuse(p *wire.Error) {

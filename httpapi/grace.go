@@ -7,7 +7,8 @@ import (
 	"statuscache/cache"
 )
 
-// hold is wait for a request that did not ask for it.
+// hold lets a request for an unknown execution wait for its arrival, though the request
+// does not name a wait.
 func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	g, caller := x.server.grace, x.caller.Bucket()
 	if !g.enter(caller, arn) {
@@ -25,16 +26,16 @@ func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	return err
 }
 
-// Bounds of the arrival grace.
+// How many requests may be held, in all and of one caller.
 const (
 	maxHeld       = 10_000
 	maxHeldCaller = 500
 )
 
-// grace bounds the reads that are held because nothing is known yet of an
-// execution, or not whose it is: anybody can make up the name of one.
+// grace bounds the reads that are held because an execution or its owner is not known
+// yet: anybody can invent the name of an execution.
 type grace struct {
-	machines []string // ours; empty: all
+	machines []string // of this service; empty: all
 
 	mu      sync.Mutex
 	count   int

@@ -18,8 +18,8 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// health is the answer of GET /v1/health. It names what is wrong and not why:
-// everybody may ask.
+// health is the answer of GET /v1/health. It names what is wrong and not why, because it
+// is public.
 type health struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
@@ -28,8 +28,8 @@ type health struct {
 	Audit   []audit  `json:"audit,omitempty"`
 }
 
-// audit is how far a state machine has been compared with Step Functions. Its ARN
-// would tell the account.
+// audit is up to when a state machine has been compared with Step Functions. Its ARN
+// would reveal the account.
 type audit struct {
 	StateMachine   string     `json:"stateMachine"`
 	ConfirmedUntil *time.Time `json:"confirmedUntil"`
@@ -44,7 +44,7 @@ func (s *Server) audits() (all []audit) {
 	audits := s.options.Audits()
 	for _, machine := range slices.Sorted(maps.Keys(audits)) {
 		if ours := s.options.StateMachines; len(ours) > 0 && !slices.Contains(ours, machine) {
-			continue // an earlier configuration's, such as one with a typing error
+			continue // of an earlier configuration, such as one with a typing error
 		}
 		each := audit{StateMachine: cache.MachineARN(machine).Name(), Doubts: audits[machine].Mismatches, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
@@ -109,8 +109,8 @@ type reason struct {
 	err  error
 }
 
-// public is what everybody may know: what the error has for them, else no more than
-// the name of the part.
+// public is the text for everybody: the public text of the error, else only the name of
+// the part.
 func (r reason) public() string {
 	var known interface{ Public() string }
 	if errors.As(r.err, &known) {
@@ -131,8 +131,8 @@ func (s *Server) notReady() []reason {
 
 // Admin serves metrics, probes and profiles. It is not for the public.
 //
-// /livez never looks at Redis: a restart would not cure it. /readyz tells each
-// reason why requests should go elsewhere.
+// /livez never checks Redis: a restart would not help. /readyz lists each reason why
+// requests should go to another process.
 func (s *Server) Admin() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })

@@ -29,8 +29,8 @@ type Limits struct {
 const (
 	defaultWaiting = 80_000
 	// FilesNeeded is how many files a process needs to be allowed to have open for
-	// what it promises by default: a connection for each of those who wait, and some
-	// for everybody and everything else.
+	// what it promises by default: a connection for each request that waits, and some
+	// for everything else.
 	FilesNeeded = defaultWaiting + 4_000
 )
 

@@ -20,7 +20,7 @@ import (
 const (
 	maxListed     = 100
 	defaultListed = 50
-	relistEvery   = 5 * time.Second // of a live feed, for what was not heard
+	relistEvery   = 5 * time.Second // of a live feed, for changes that were not reported
 )
 
 // getExecutions is GET /v1/executions: the caller's executions as a list, or as a
@@ -167,12 +167,12 @@ type feed struct {
 	listed time.Time // when the list was looked at last
 }
 
-// maxShown is of how many executions a feed remembers what it has told. A client
-// that needs more starts afresh.
+// maxShown is for how many executions a feed remembers what it has sent. Beyond it the
+// client begins a new feed.
 const maxShown = 10_000
 
 // feed sends the newest executions and then each change of the caller's. It ends
-// when the client cannot keep up: it comes back and starts afresh.
+// when the client cannot keep up: it connects again and gets a new feed.
 func (x *exchange) feed(q cache.Query) error {
 	lists := x.server.options.Lists
 	follow := x.server.options.Changes.Follow(q.Owner, q.All)
@@ -185,12 +185,12 @@ func (x *exchange) feed(q cache.Query) error {
 	defer e.close()
 	f := &feed{events: e, query: q, list: lists.List, next: follow.Next, shown: map[cache.ARN]cache.Version{}}
 	if err == nil {
-		_ = f.run(page) // however it ends, the client comes back
+		_ = f.run(page) // however it ends, the client connects again
 	}
 	return nil
 }
 
-var errStartAfresh = errors.New("too much was told to remember it")
+var errTooManyShown = errors.New("the feed has sent too many executions to remember them")
 
 func (f *feed) run(page cache.Page) error {
 	f.listed = time.Now()
@@ -211,7 +211,7 @@ func (f *feed) run(page cache.Page) error {
 			f.relist()
 		}
 		if len(f.shown) > maxShown {
-			return errStartAfresh
+			return errTooManyShown
 		}
 		if time.Since(f.sent) >= heartbeatEvery {
 			f.buffer = wire.AppendHeartbeat(f.buffer)
@@ -223,15 +223,15 @@ func (f *feed) run(page cache.Page) error {
 	}
 }
 
-// untilDue is how long nothing is to be done but to wait for changes.
+// untilDue is how long to wait for changes before a list or a heartbeat is due.
 func (f *feed) untilDue() time.Duration {
 	return min(time.Until(f.listed.Add(relistEvery)), time.Until(f.sent.Add(heartbeatEvery)))
 }
 
-// relist adds what changed and was not heard.
+// relist adds changes that were not reported.
 func (f *feed) relist() {
 	f.listed = time.Now()
-	if page, err := f.list(f.ctx, f.query); err == nil { // else at the next turn
+	if page, err := f.list(f.ctx, f.query); err == nil { // else the next time
 		f.show(page.Executions)
 	}
 }
@@ -248,8 +248,8 @@ func (f *feed) show(records []*cache.Record) {
 	}
 }
 
-// concerns reports whether a record belongs into the feed. One that has left the
-// filter does, once: the client has to take it off its list.
+// concerns reports whether a record belongs in the feed. One that no longer matches the
+// filter does, once: the client has to remove it from its list.
 func (f *feed) concerns(r *cache.Record, known bool) bool {
 	if f.query.StateMachine != "" && !r.ARN.BelongsTo(f.query.StateMachine) {
 		return false

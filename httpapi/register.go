@@ -21,8 +21,8 @@ type registration struct {
 	StartDate    string `json:"startDate"`
 }
 
-// postExecution is POST /v1/executions: the generate endpoint says what it is
-// about to start, and for whom.
+// postExecution is POST /v1/executions: the service that starts executions registers one
+// with its owner.
 func (s *Server) postExecution(x *exchange) error {
 	if !x.caller.Register {
 		return wire.Forbidden("this token may not register executions: that needs the scope register")

@@ -114,9 +114,9 @@ func (x *exchange) wrote(n int, err error) bool {
 	return false
 }
 
-// parts is an answer about many executions. What is large in it belongs to the
-// records and is not copied: one execution may be named a hundred times, and those
-// who read slowly may be many.
+// parts is an answer about many executions. Large data belongs to the records and is not
+// copied: a request may name an execution a hundred times, and many clients may read
+// slowly.
 type parts struct {
 	all     [][]byte
 	last    []byte // what is not in all yet
@@ -125,22 +125,18 @@ type parts struct {
 	records map[*cache.Record]struct{}
 }
 
-// copied is the size up to which a copy is cheaper than a write of its own, in
-// bytes.
-const copied = 4 << 10
-
 func (p *parts) text(s string) {
 	p.last = append(p.last, s...)
 	p.length += len(s)
 }
 
-// own adds what is the answer's own.
+// own adds bytes that belong to the answer alone.
 func (p *parts) own(b []byte) {
 	p.last = append(p.last, b...)
 	p.length += len(b)
 }
 
-// shared adds what is told of a record.
+// shared adds the data of a record.
 func (p *parts) shared(r *cache.Record) {
 	data := r.Data()
 	if len(data) <= wire.CopyLimit {

@@ -25,13 +25,13 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// Executions is what is known of executions.
+// Executions is the store of executions.
 type Executions interface {
-	// Peek returns what this process holds of an execution, if that may be told.
+	// Peek returns the record in the near cache, if it is current.
 	Peek(text string) (*cache.Record, bool)
-	// GetAtLeast returns what is known, not from before a version was.
+	// GetAtLeast returns the record, at least as new as a version.
 	GetAtLeast(ctx context.Context, arn cache.ARN, v cache.Version) (*cache.Record, error)
-	// GetMany returns what is known of each.
+	// GetMany returns the record of each.
 	GetMany(ctx context.Context, arns []cache.ARN) []cache.Found
 	// Register sets the owner of an execution.
 	Register(ctx context.Context, r cache.Registration) (created bool, err error)
@@ -39,7 +39,7 @@ type Executions interface {
 
 // Changes reports when executions change.
 type Changes interface {
-	// Wait returns what is known as soon as that is newer than a record.
+	// Wait returns the record as soon as it is newer than another one.
 	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
 	Watch(arns ...cache.ARN) *changes.Watch
 	Follow(owner string, all bool) *changes.Follow
@@ -51,13 +51,13 @@ type Lists interface {
 	Counts(ctx context.Context, owner string, all bool) (cache.Counts, error)
 }
 
-// Part is something that the service needs to be whole.
+// Part is a part of the service that must work for it to be ready.
 type Part struct {
-	Name  string       // as everybody may read it, such as "redis"
-	Ready func() error // nil, or the reason for operators; one with Public() string has words for everybody too
+	Name  string       // public, such as "redis"
+	Ready func() error // nil, or the reason for operators; an error with Public() string has a public text too
 }
 
-// Options say what a Server serves and to whom.
+// Options are the settings of a Server and what it stands on.
 type Options struct {
 	Cache   Executions
 	Lists   Lists
@@ -65,19 +65,18 @@ type Options struct {
 	Keys    auth.Keys // nil: no API keys
 	JWT     *auth.JWT // nil: no JWTs
 	Parts   []Part
-	// Concerns returns what everybody may know about why the answers may be wrong; nil:
-	// nothing ever.
+	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
-	// Notes returns what everybody may know about what is not told to some; nil: nothing.
+	// Notes returns why some callers do not get some executions, as public texts; nil: never.
 	Notes func() []string
-	// Audits returns how far each state machine has been compared with Step
+	// Audits returns up to when each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
 	Audits    func() map[string]worklist.Audited
-	Retention time.Duration // how long stopped executions are kept, to be told
-	MaxWait   time.Duration // of one request; 0: nobody waits
-	Grace     time.Duration // for which a read of an unknown execution is held (ARRIVAL_GRACE); 0: not at all
-	// StateMachines are the ARNs of those whose executions are waited for unknown;
-	// empty: all.
+	Retention time.Duration // how long ended executions are kept, for the message of 404
+	MaxWait   time.Duration // of one request; 0: no request waits
+	Grace     time.Duration // how long a read of an unknown execution waits (ARRIVAL_GRACE); 0: not at all
+	// StateMachines are the ARNs of the state machines of this service; empty: all. Only
+	// their executions are waited for while unknown.
 	StateMachines []string
 	RateLimit     int          // requests per second and principal; 0: no limit
 	Origins       []string     // whose pages may call the API
@@ -92,8 +91,8 @@ type Options struct {
 	Limits        Limits
 }
 
-// Post is a route that is not of this service and shares its checks: token,
-// rate, log and form of errors.
+// Post is a route of another program that shares the checks of the API: token, rate, log
+// and form of errors.
 type Post struct {
 	Path  string
 	Limit int // of the body, bytes
@@ -129,7 +128,7 @@ type Server struct {
 	handler        http.Handler
 }
 
-// New returns a Server. Without Keys and JWT it lets nobody in.
+// New returns a Server. Without Keys and JWT it refuses every caller.
 func New(o Options) *Server {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
@@ -169,8 +168,8 @@ func inDays(d time.Duration) string {
 // Handler serves the public API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run keeps what authentication needs fresh, and looks after those who wait,
-// until ctx ends.
+// Run keeps what authentication needs fresh, and ends waits whose token is no longer
+// valid, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.waiters.run(ctx) })
@@ -178,7 +177,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Drain makes the server not ready, so that a load balancer sends no more. It
-// goes on answering, and closes each connection behind its answer: a request that
-// crosses with the end of a connection would be lost.
+// Drain makes the server not ready, so that a load balancer sends no more requests. It
+// still answers, and closes each connection behind its answer: a request that is sent
+// while its connection closes would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }

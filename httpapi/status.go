@@ -40,13 +40,13 @@ func (s *Server) getStatus(x *exchange) error {
 	if err != nil && (arn == "" || !w.explicit || w.wait == 0) {
 		return err
 	}
-	granted, err := x.granted(w, r)
+	ready, err := x.ready(w, r)
 	switch {
 	case err != nil:
 		return err
-	case granted && w.stream:
+	case ready && w.stream:
 		return x.stream(arn, r)
-	case granted, w.wait == 0:
+	case ready, w.wait == 0:
 		return x.answer(r, w, nil)
 	}
 	if !w.explicit {
@@ -58,11 +58,10 @@ func (s *Server) getStatus(x *exchange) error {
 	})
 }
 
-// find looks an execution up; nothing is known of it where the record is nil.
-// Only what the near cache does not know needs to be checked: it holds nothing
-// but well-formed ARNs. A caller who has seen a newer version than it holds is
-// answered from Redis, so nobody sees time run back. The ARN is empty where the
-// text is none.
+// find looks an execution up; the record is nil where nothing is known of it. An ARN
+// that the near cache has is well formed, so only others are parsed. A caller that has
+// seen a newer version than the near cache has is answered from Redis: no client gets
+// an older version than before. The ARN is empty where the text is not one.
 func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error) {
 	seen, _ := headers.SeenVersion(x.r.Header)
 	if r, ok := s.options.Cache.Peek(text); ok && r.Version >= seen {
@@ -79,8 +78,7 @@ func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error
 	return arn, r, err
 }
 
-// answer gives what is known: the record, or that there is none or that it is not
-// the caller's.
+// answer sends the record, or an error if there is none or it is not the caller's.
 func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	switch {
 	case err != nil:
@@ -93,13 +91,13 @@ func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	if w.stream {
 		return x.stream(r.ARN, r)
 	}
-	x.tell(r, w.full)
+	x.sendRecord(r, w.full)
 	return nil
 }
 
 var errForeign = wire.Forbidden("this execution is not yours to read")
 
-// unknownFor is when it is worth asking again for an unknown execution.
+// unknownFor is after how long to try again for an unknown execution.
 const unknownFor = 2 * time.Second
 
 func (s *Server) unknown() *wire.Error {
@@ -119,9 +117,9 @@ func (x *exchange) representation(r *cache.Record, full bool) *cache.Representat
 	return r.Plain
 }
 
-// tell answers with a record, or with 304 where the caller has it, or has seen a
-// newer one: then a copy of Redis has been put in charge that does not know it yet.
-func (x *exchange) tell(r *cache.Record, full bool) {
+// sendRecord answers with a record, or with 304 where the caller has it, or has seen a
+// newer one: then a replica of Redis has become the primary that does not have it yet.
+func (x *exchange) sendRecord(r *cache.Record, full bool) {
 	h := x.w.Header()
 	answer := x.representation(r, full)
 	tag := answer.ETag
@@ -141,7 +139,7 @@ func (x *exchange) tell(r *cache.Record, full bool) {
 	}
 	h["Etag"] = tag
 	if match {
-		if named != "" { // else the tag in this answer tells something new
+		if named != "" { // else the tag in this answer is new to the client
 			x.server.auth.Refund(&x.caller, x.start)
 		}
 		x.sendHead(http.StatusNotModified)

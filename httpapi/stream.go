@@ -13,11 +13,11 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// How long streams last, and how often they show that they are alive.
+// How long streams last, and how often they send a heartbeat.
 const (
-	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all come back at once
+	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all clients connect again at once
 	heartbeatEvery = 9 * time.Second  // common read time-outs are 10 s and more
-	streamPause    = time.Second      // before Redis is asked again, when it could not be
+	streamPause    = time.Second      // before Redis is read again after an error
 )
 
 // events is the stream of one request.
@@ -25,7 +25,7 @@ type events struct {
 	x       *exchange
 	control *http.ResponseController
 	ctx     context.Context // of the life of the stream
-	sent    time.Time       // when the client heard something last
+	sent    time.Time       // when something was sent last
 	parts   [][]byte        // to be sent before buffer; those of records are shared
 	buffer  []byte
 }
@@ -105,9 +105,8 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 	}
 }
 
-// stream follows one execution, of which something is known, to its end. How the
-// stream itself ends is nobody's failure: the client comes back and goes on where
-// it was.
+// stream follows one known execution to its end. A stream that ends early is not an
+// error: the client connects again and continues where it was.
 func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
@@ -129,7 +128,7 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 
 // follow sends the current state and each newer one, to the end.
 func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Version) error {
-	_ = watch.Read(e.ctx) // where Redis could not be asked, a change is still heard
+	_ = watch.Read(e.ctx) // where Redis could not be read, a change is still reported
 	for {
 		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {
 			r = newest

@@ -11,15 +11,15 @@ import (
 	"statuscache/httpapi/internal/headers"
 )
 
-// granted reports whether r, which may be nil, is worth an answer now, or a
-// stream. It is an error if the caller may not read it.
-func (x *exchange) granted(w waitOptions, r *cache.Record) (bool, error) {
+// ready reports whether to answer with r, which may be nil, now and not at the end of
+// the wait, or to begin a stream with it. It is an error if the caller may not read it.
+func (x *exchange) ready(w waitOptions, r *cache.Record) (bool, error) {
 	switch {
 	case r == nil:
 		return false, nil
 	case x.caller.MayRead(r):
 	case r.Owner == "" && x.caller.Read:
-		return false, nil // whose it is may become known
+		return false, nil // its owner may become known
 	default:
 		return false, errForeign
 	}
@@ -39,8 +39,8 @@ func (x *exchange) knows(r *cache.Record, full bool) bool {
 	return match || seen > r.Version
 }
 
-// await waits for an answer that is worth giving, from what was known when the
-// request came, and returns it or else the last one.
+// await waits until a record is ready to be sent, beginning with the one that was known
+// when the request came. At the end of the wait it returns the current one.
 func (x *exchange) await(arn cache.ARN, w waitOptions, r *cache.Record) (*cache.Record, error) {
 	ctx := x.r.Context()
 	for failures := 0; ; {
@@ -52,18 +52,18 @@ func (x *exchange) await(arn cache.ARN, w waitOptions, r *cache.Record) (*cache.
 			return x.last(arn)
 		case failures == maxFailures:
 			return nil, err
-		default: // Redis is late; who wants to wait can wait for that
+		default: // Redis is late; a request that waits can wait for it
 			failures++
 			pause(ctx)
 			continue
 		}
-		if granted, err := x.granted(w, r); granted || err != nil {
+		if ready, err := x.ready(w, r); ready || err != nil {
 			return r, err
 		}
 	}
 }
 
-// How often Redis is asked again for somebody who wants to wait.
+// How often Redis is read again for a request that waits.
 const (
 	maxFailures  = 3
 	failurePause = 500 * time.Millisecond // at most; half of it at least

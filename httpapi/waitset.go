@@ -18,7 +18,7 @@ const (
 	maxSet     = 1000
 	maxSetBody = 2 << 20 // bytes
 	// executionsPerRequest is how many executions of a set count as one request
-	// against the limit of rate: together they cost less than one by one.
+	// against the rate limit: together they cost less than one by one.
 	executionsPerRequest = 10
 )
 
@@ -28,15 +28,15 @@ type waitRequest struct {
 	For           string   `json:"for"`
 }
 
-// What can be waited for.
+// The conditions that a request can wait for.
 const (
 	forAll          = "all"          // every execution has ended
 	forAny          = "any"          // one has
 	forFirstFailure = "firstFailure" // one has failed, or all have ended
 )
 
-// postWait is POST /v1/wait: it answers when something is decided about a set of
-// executions.
+// postWait is POST /v1/wait: it answers when the condition for a set of executions is
+// met.
 func (s *Server) postWait(x *exchange) error {
 	var body waitRequest
 	if err := x.readJSON(maxSetBody, &body); err != nil {
@@ -67,7 +67,7 @@ func (s *Server) postWait(x *exchange) error {
 	return x.detach(max(n, 1), w.until(x.start), waiting.await)
 }
 
-// waitSet is executions that are waited for together.
+// waitSet is a set of executions that a request waits for.
 type waitSet struct {
 	items *items
 	until string
@@ -80,7 +80,7 @@ func (s *waitSet) now(x *exchange) error {
 	if err := s.read(x.r.Context(), x, watch, turnLimit); err != nil {
 		return err
 	}
-	return s.tell(x)
+	return s.send(x)
 }
 
 // read looks all executions up.
@@ -95,7 +95,8 @@ func (s *waitSet) read(ctx context.Context, x *exchange, watch *changes.Watch, l
 	return err
 }
 
-// await answers as soon as that is worth it, or at the end of the wait.
+// await answers when the condition is met or the state differs from If-None-Match, or at
+// the end of the wait.
 func (s *waitSet) await(x *exchange) error {
 	watch := x.server.options.Changes.Watch(s.items.arns()...)
 	defer watch.Close()
@@ -107,8 +108,8 @@ func (s *waitSet) await(x *exchange) error {
 		if err != nil {
 			break
 		}
-		if s.take(watch); s.granted(x) {
-			return s.tell(x)
+		if s.take(watch); s.ready(x) {
+			return s.send(x)
 		}
 	}
 	if err := x.ended(); err != nil {
@@ -117,7 +118,7 @@ func (s *waitSet) await(x *exchange) error {
 	if err := s.read(context.WithoutCancel(ctx), x, watch, turnLimitWait); err != nil {
 		return err
 	}
-	return s.tell(x)
+	return s.send(x)
 }
 
 func (s *waitSet) take(watch *changes.Watch) {
@@ -126,8 +127,8 @@ func (s *waitSet) take(watch *changes.Watch) {
 	}
 }
 
-// granted reports whether the state is worth an answer before the end of the wait.
-func (s *waitSet) granted(x *exchange) bool {
+// ready reports whether the state is to be sent before the end of the wait.
+func (s *waitSet) ready(x *exchange) bool {
 	if x.r.Header.Get("If-None-Match") == "" {
 		return s.done(x)
 	}
@@ -135,8 +136,8 @@ func (s *waitSet) granted(x *exchange) bool {
 	return !match || s.done(x)
 }
 
-// done reports whether it is decided. An execution that can never be told, because
-// its ARN is malformed or it is somebody else's, counts as one that has failed.
+// done reports whether the condition is met. An execution that the caller can never get,
+// because its ARN is malformed or it belongs to another owner, counts as failed.
 func (s *waitSet) done(x *exchange) bool {
 	ended, failed := 0, 0
 	for _, it := range s.items.all {
@@ -161,8 +162,8 @@ func (s *waitSet) done(x *exchange) bool {
 	return ended == len(s.items.all)
 }
 
-// pending reports whether what is wrong with an item may pass: nothing is known of
-// it yet, or not whose it is.
+// pending reports whether the error of an item may pass: nothing is known of it yet, or
+// its owner is not.
 func (it *item) pending(p *wire.Error) bool {
 	return p != nil && it.problem == nil && (it.record == nil || it.record.Owner == "")
 }
@@ -182,7 +183,7 @@ func (s *waitSet) tag(x *exchange) string {
 	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
 }
 
-func (s *waitSet) tell(x *exchange) error {
+func (s *waitSet) send(x *exchange) error {
 	tag := s.tag(x)
 	match, named := headers.Matches(x.r.Header["If-None-Match"], tag)
 	if named != "" {

@@ -12,7 +12,7 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// Keys knows API keys and how much of their daily limits is left.
+// Keys is the store of API keys and of their daily limits.
 type Keys interface {
 	Find(ctx context.Context, secret string) (*apikeys.Key, error)
 	SpendQuota(ctx context.Context, k *apikeys.Key) (reset time.Duration, err error)
@@ -75,10 +75,10 @@ func Rejected(err error) bool {
 var errNoToken = wire.Unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", wire.BearerChallenge, &Refusal{Reason: noToken})
 
 // Authenticate returns the principal whom the header Authorization of a request
-// names. Anything but a token that is known to be good is an error.
+// names. Anything but a token that is known to be valid is an error.
 func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Principal, error) {
 	if len(values) != 1 {
-		return Principal{}, errNoToken // two would leave it to chance which one counts
+		return Principal{}, errNoToken // with two it would be unclear which one counts
 	}
 	token, ok := bearer(values[0])
 	switch {
@@ -98,8 +98,8 @@ func bearer(header string) (token string, ok bool) {
 	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
-// keyNameLength is of the part of an API key that it is listed by: csk_live_ and
-// eight digits.
+// keyNameLength is the length of the part of an API key that names it in lists and logs:
+// csk_live_ and eight digits.
 const keyNameLength = 17
 
 func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, error) {
@@ -139,7 +139,7 @@ func (a *Authenticator) Spend(ctx context.Context, p *Principal) error {
 	return nil
 }
 
-// Refund takes back what spend counted: an answer that says nothing new is free.
+// Refund takes back what spend counted: an answer 304 is free.
 func (a *Authenticator) Refund(p *Principal, spent time.Time) {
 	if p.key != nil && p.key.DailyLimit != 0 {
 		a.keys.RefundQuota(p.key, spent)

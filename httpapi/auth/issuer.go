@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// IssuerFault is something about an issuer for which good tokens would be refused.
+// IssuerFault is a difference between an issuer and the settings for which valid tokens
+// would be refused.
 type IssuerFault struct {
 	Problem string // what is wrong, with the values that do not agree
-	Cure    string // what to set to what
+	Cure    string // which setting to change
 }
 
 // discovery is what OpenID Connect Discovery says of an issuer.
@@ -20,10 +21,10 @@ type discovery struct {
 	JWKSURI string `json:"jwks_uri"`
 }
 
-// CheckIssuer looks whether what an issuer publishes agrees with the settings: its
-// discovery document names it as JWT_ISSUER does, to the letter, and there are keys
-// where they will be looked for. It asks the issuer at most twice. An issuer
-// without a discovery document is none the worse for it.
+// CheckIssuer checks whether what an issuer publishes agrees with the settings: its
+// discovery document has exactly the name of JWT_ISSUER, and its keys are where they will
+// be fetched from. It sends the issuer at most two requests. An issuer without a
+// discovery document is fine.
 func CheckIssuer(ctx context.Context, client *http.Client, j JWT) []IssuerFault {
 	var faults []IssuerFault
 	published, err := discover(ctx, client, j.Issuer)

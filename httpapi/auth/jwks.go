@@ -20,15 +20,15 @@ import (
 
 // How the signing keys of the issuer are kept.
 const (
-	keysRefresh    = 4 * time.Minute // a key that the issuer removed is good for so long at most
+	keysRefresh    = 4 * time.Minute // a key that the issuer removed is accepted for so long at most
 	keysRetry      = 10 * time.Second
-	keysMinPause   = 2 * time.Second // between two fetches, whatever is asked for
+	keysMinPause   = 2 * time.Second // between two fetches, whatever is requested
 	keysFetchLimit = 5 * time.Second
 	maxKeysBytes   = 1 << 20
 	minRSABits     = 2048
 
 	keyWait    = 300 * time.Millisecond // of a request, for a key that is not known
-	maxKeyWait = 100                    // requests at once; others are asked to come again
+	maxKeyWait = 100                    // requests at once; others get 503
 	lackedFor  = 10 * time.Second       // an id is known not to be in the set
 	maxLacked  = 1000                   // ids remembered
 	warnEvery  = time.Minute            // while keys cannot be fetched
@@ -41,17 +41,17 @@ var (
 )
 
 // keySet holds the public keys of an issuer. It is never empty by a fetch that
-// failed: the last good keys stay.
+// failed: the last keys stay.
 //
 // Issuers change their keys at any time, and the first token of a new key comes
-// before the key is known here. So a key id is said to be unknown only after a
-// fetch that began later than the question.
+// before the key is known here. So a key id counts as unknown only after a fetch that
+// began later than the request.
 type keySet struct {
 	url    string
 	client *http.Client
 	log    *slog.Logger
 	keys   atomic.Pointer[keyGeneration]
-	wanted chan struct{} // a key was asked for that is not there
+	wanted chan struct{} // a request needs a key that is not there
 
 	mu      sync.Mutex
 	next    *keyFetch            // that has not begun
@@ -61,9 +61,9 @@ type keySet struct {
 	warned  time.Time
 }
 
-// keyFetch is a fetch that somebody may wait for.
+// keyFetch is a fetch that requests may wait for.
 type keyFetch struct {
-	asked map[string]struct{} // ids
+	asked map[string]struct{} // key ids that requests wait for
 	done  chan struct{}
 	err   error // once done is closed
 }
@@ -202,8 +202,8 @@ func (k *keySet) fetch(ctx context.Context) error {
 	return err
 }
 
-// begin returns the fetch that begins now. Whoever asks from now on waits for the
-// one after it.
+// begin returns the fetch that begins now. Requests that come later wait for the one
+// after it.
 func (k *keySet) begin() (*keyFetch, time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

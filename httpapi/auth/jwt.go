@@ -14,7 +14,7 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// JWT says which access tokens are let in.
+// JWT says which access tokens are accepted.
 type JWT struct {
 	Issuer         string
 	JWKSURL        string // empty: the issuer's /.well-known/jwks.json
@@ -32,8 +32,8 @@ const (
 	maxKeyID      = 256 // bytes
 )
 
-// tokens verifies JWTs. What it verified it remembers for a while, because a
-// signature costs more than a whole request.
+// tokens verifies JWTs. It remembers verified ones for a while, because checking a
+// signature costs more than the rest of a request.
 type tokens struct {
 	options   JWT
 	parser    *jwt.Parser
@@ -63,7 +63,7 @@ func newTokens(o JWT, keys *keySet) *tokens {
 }
 
 // verify returns whose token it is. It waits for the keys of the issuer only where
-// the token is good but for a key that is not known, and then not for long.
+// the token is valid except that its key is not known, and then not for long.
 func (t *tokens) verify(ctx context.Context, token string) (Principal, error) {
 	if len(token) > maxTokenBytes {
 		return Principal{}, refused(malformedToken, "", "larger than %d bytes", maxTokenBytes)
@@ -94,8 +94,8 @@ type check struct {
 	looked    bool // for its key
 }
 
-// key returns the public key that a token names. What the token says is looked at
-// first: nothing is asked of the issuer for a token that is no good anyway.
+// key returns the public key that a token names. It checks the claims first: a token that
+// is invalid anyway causes no request to the issuer.
 func (c *check) key(token *jwt.Token) (any, error) {
 	c.looked = true
 	claims, _ := token.Claims.(jwt.MapClaims)
@@ -137,7 +137,7 @@ func (c *check) problem(err error) error {
 	return refused(wrongAlgorithm, "", "must be RS256")
 }
 
-// valid says what is wrong with the claims that every access token has.
+// valid returns the error of the claims that every access token has, nil if there is none.
 func (t *tokens) valid(claims jwt.MapClaims) error {
 	if issuer, _ := claims["iss"].(string); issuer != t.options.Issuer {
 		return refused(wrongIssuer, "", "iss is %q and JWT_ISSUER %q%s", clip(issuer), t.options.Issuer, bySlash(issuer, t.options.Issuer))
@@ -154,7 +154,7 @@ func (t *tokens) valid(claims jwt.MapClaims) error {
 	return refused(malformedToken, "", "%v", err)
 }
 
-// principal makes of valid claims what they allow.
+// principal returns the caller that valid claims name, and what they allow.
 func (t *tokens) principal(claims jwt.MapClaims) (Principal, error) {
 	if claims["token_use"] != "access" {
 		use, _ := claims["token_use"].(string)

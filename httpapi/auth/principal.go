@@ -14,7 +14,7 @@ import (
 // Principal is who is calling, and what they may do. It is small enough to be
 // handed on by value, which spares the hot route an allocation.
 type Principal struct {
-	Owner         string // whose executions are theirs
+	Owner         string // of the executions that belong to the caller
 	Read          bool   // their own executions
 	ReadAll       bool   // everybody's
 	Register      bool   // POST /v1/executions
@@ -26,17 +26,18 @@ type Principal struct {
 // Bucket names whose requests are counted together.
 func (p *Principal) Bucket() string {
 	if p.Owner == "" && p.key != nil {
-		return p.key.Hash // a key of nobody's
+		return p.key.Hash // a key without an owner
 	}
 	return p.Owner
 }
 
-// MayRead denies what is not known to be theirs.
+// MayRead reports whether the caller may read an execution. One without an owner is for
+// operators only.
 func (p *Principal) MayRead(r *cache.Record) bool {
 	return p.ReadAll || p.Read && r.Owner != "" && r.Owner == p.Owner
 }
 
-// MayRegister reports whether they may register an execution.
+// MayRegister reports whether the caller may register an execution.
 func (p *Principal) MayRegister(arn cache.ARN) bool {
 	return len(p.StateMachines) == 0 || slices.ContainsFunc(p.StateMachines, arn.BelongsTo)
 }

@@ -6,8 +6,8 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// Why a token is refused, as the metric and the log call it. Callers are not told:
-// it would help who tries tokens out.
+// Why a token is refused, as the metric and the log call it. Callers do not learn it: it
+// would help an attacker who tries tokens.
 const (
 	noToken         = "no_token"           // none, two, or of another scheme
 	unknownKey      = "unknown_api_key"    // or revoked
@@ -42,7 +42,7 @@ type Refusal struct {
 // Error implements error. The text is for the log.
 func (r *Refusal) Error() string { return r.Reason }
 
-// refused is the error for a token that is known to be no good.
+// refused returns the error for a token that is known to be invalid.
 func refused(reason, key, detail string, args ...any) *wire.Error {
 	if len(args) > 0 {
 		detail = fmt.Sprintf(detail, args...)

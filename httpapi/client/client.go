@@ -1,10 +1,17 @@
-// Package client asks a status service over HTTP: once, or until something
-// happens.
+// Package client reads the status of executions from a status service over HTTP: once,
+// or until something happens.
 //
-// It tries again where that makes sense, as the service asks it to (Retry-After)
-// or after a pause that grows. It shows what it has (If-None-Match), so that an
-// answer that says nothing new costs nothing, and what it tells of one execution
-// never goes back to an older state.
+//	client.go   Client, Get, and one request
+//	watch.go    Wait, Watch: streams, or else long polls, or else polls
+//	many.go     Batch, WaitAll
+//	list.go     List, Feed
+//	backoff.go  when to try again
+//	sse.go      reading Server-Sent Events
+//
+// It tries again where that makes sense, after the time that the service names
+// (Retry-After) or after a pause that grows. It sends the entity tag of the answer that
+// it has (If-None-Match), so that an unchanged answer does not count against a daily
+// limit. The states that it returns of one execution never go back to an older one.
 package client
 
 import (
@@ -21,27 +28,27 @@ import (
 	"time"
 )
 
-// Client asks one service as one caller. Its methods can be called concurrently.
+// Client sends requests to one service, with one token. Its methods can be called concurrently.
 type Client struct {
 	server string
 	token  string
 	http   *http.Client
 
-	mu   sync.Mutex
-	told map[string]known // by path
+	mu      sync.Mutex
+	answers map[string]known // by path
 }
 
-// known is an answer that may be good still.
+// known is an answer from before, which may be current still.
 type known struct {
 	tag  string
 	data json.RawMessage
 }
 
 const (
-	requestLimit = 15 * time.Second // beyond the wait that was asked for
+	requestLimit = 15 * time.Second // beyond the wait that the request names
 	maxAnswer    = 16 << 20         // bytes
-	maxTold      = 256              // answers remembered
-	maxToldSize  = 64 << 10         // bytes of one
+	maxKnown     = 256              // answers remembered
+	maxKnownSize = 64 << 10         // bytes of one
 	idlePerHost  = 64
 )
 
@@ -59,14 +66,14 @@ func New(server, token string) (*Client, error) {
 }
 
 func newClient(server, token string, transport http.RoundTripper) *Client {
-	return &Client{server: server, token: token, told: map[string]known{}, http: &http.Client{
+	return &Client{server: server, token: token, answers: map[string]known{}, http: &http.Client{
 		Transport: transport,
 		// The token is for this service and nobody else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Error is an answer that is not the one asked for.
+// Error is an answer other than the one that was requested.
 type Error struct {
 	StatusCode int
 	Code       string // such as NotFound
@@ -88,8 +95,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Execution is what is known of an execution. Streams and lists tell less than the
-// full view; what they leave out is zero.
+// Execution is the state of an execution. Streams and lists have fewer fields than the
+// full view; the fields that they leave out are zero.
 type Execution struct {
 	Status          string          `json:"status"` // RUNNING, SUCCEEDED or FAILED
 	ExecutionARN    string          `json:"executionArn"`
@@ -101,10 +108,10 @@ type Execution struct {
 	Name            string          `json:"name"`
 	Metadata        json.RawMessage `json:"metadata"`        // in lists: the object of that name in the output
 	InputType       string          `json:"inputType"`       // in lists, where there is no metadata
-	ExecutionStatus string          `json:"executionStatus"` // the word of Step Functions
+	ExecutionStatus string          `json:"executionStatus"` // as Step Functions names it
 	Attempt         int             `json:"attempt"`
 	ObservedAt      time.Time       `json:"observedAt"`
-	Version         string          `json:"version"` // the greater text is the later state
+	Version         string          `json:"version"` // the text that sorts last is the newest state
 
 	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
 }
@@ -112,9 +119,10 @@ type Execution struct {
 // Ended reports whether the execution has stopped. A redrive can start it again.
 func (e *Execution) Ended() bool { return e.Status != "RUNNING" }
 
-// Get asks for an execution, once. An answer that is not about it is an *Error.
+// Get returns the state of an execution. It sends one request. An error of the service is
+// an *Error.
 func (c *Client) Get(ctx context.Context, executionARN string) (*Execution, error) {
-	a, err := c.ask(ctx, question{path: statusPath(executionARN) + "?view=full", remember: true})
+	a, err := c.send(ctx, call{path: statusPath(executionARN) + "?view=full", remember: true})
 	if err != nil {
 		return nil, err
 	}
@@ -131,25 +139,25 @@ func execution(data json.RawMessage) (*Execution, error) {
 	return e, nil
 }
 
-// question is one request.
-type question struct {
+// call is one request.
+type call struct {
 	path     string
 	body     any           // nil: GET, else POST of it as JSON
-	tag      string        // what the caller has
-	wait     time.Duration // that the path asks for
-	remember bool          // whether an answer from before may be shown to the service
+	tag      string        // of the answer that the caller has
+	wait     time.Duration // that the path names
+	remember bool          // keep the answer, and send the tag of the one from before
 }
 
-// answer is what came back, if it is one: 200, or 304 for who showed a tag.
+// answer is an answer with 200, or with 304 to a request with a tag.
 type answer struct {
 	data       json.RawMessage
 	tag        string
-	same       bool          // as what the tag was shown for
+	same       bool          // as the answer of the tag: 304
 	retryAfter time.Duration // 0: the service did not say
 }
 
-// ask sends a request once.
-func (c *Client) ask(ctx context.Context, q question) (*answer, error) {
+// send sends a request once.
+func (c *Client) send(ctx context.Context, q call) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit+q.wait)
 	defer cancel()
 	before := c.show(&q)
@@ -167,7 +175,7 @@ func (c *Client) ask(ctx context.Context, q question) (*answer, error) {
 		return nil, c.unreachable(err)
 	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("ask %s: the answer is larger than %d bytes", c.server, maxAnswer)
+		return nil, fmt.Errorf("request to %s: the answer is larger than %d bytes", c.server, maxAnswer)
 	}
 	a := &answer{tag: got.Header.Get("ETag"), retryAfter: retryAfter(got.Header.Get("Retry-After"), time.Now())}
 	if got.StatusCode == http.StatusNotModified && q.tag != "" {
@@ -180,7 +188,7 @@ func (c *Client) ask(ctx context.Context, q question) (*answer, error) {
 	return a, err
 }
 
-func (c *Client) request(ctx context.Context, q question) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	method, body := http.MethodGet, io.Reader(nil)
 	if q.body != nil {
 		text, err := json.Marshal(q.body)
@@ -203,14 +211,14 @@ func (c *Client) request(ctx context.Context, q question) (*http.Request, error)
 	return r, nil
 }
 
-// show returns the answer from before, and has its tag shown.
-func (c *Client) show(q *question) known {
+// show returns the answer from before, and has the request send its tag.
+func (c *Client) show(q *call) known {
 	if !q.remember {
 		return known{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.told[q.path]
+	t := c.answers[q.path]
 	q.tag = t.tag
 	return t
 }
@@ -218,17 +226,17 @@ func (c *Client) show(q *question) known {
 func (c *Client) learn(path string, t known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.told, path)
-	if t.tag == "" || len(t.data) > maxToldSize {
+	delete(c.answers, path)
+	if t.tag == "" || len(t.data) > maxKnownSize {
 		return
 	}
-	for other := range c.told {
-		if len(c.told) < maxTold {
+	for other := range c.answers {
+		if len(c.answers) < maxKnown {
 			break
 		}
-		delete(c.told, other) // any one: what is needed again comes again
+		delete(c.answers, other) // any one: the next request fetches it again
 	}
-	c.told[path] = t
+	c.answers[path] = t
 }
 
 // unreachable leaves out the URL, which is long.
@@ -236,7 +244,7 @@ func (c *Client) unreachable(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return fmt.Errorf("ask %s: %w", c.server, err)
+	return fmt.Errorf("request to %s: %w", c.server, err)
 }
 
 // data opens the envelope of an answer.

@@ -92,15 +92,15 @@ func streams(text string, open bool) func(*http.Request) *http.Response {
 	}
 }
 
-func told(status, version string) string {
+func statusEvent(status, version string) string {
 	return fmt.Sprintf("id: %s\nevent: status\ndata: {\"status\":%q,\"executionArn\":%q}\n\n", version, status, arn)
 }
 
 func TestTryAgain(t *testing.T) {
 	t.Parallel()
-	// The last pause begins before the client's patience ends. The sixth is the longest
+	// The last pause begins before the client gives up. The sixth is the longest
 	// that can: the first five last 3.9 s at least, and six of them 7.9 s.
-	const longest = arrival + 32*firstPause
+	const longest = firstLimit + 32*firstPause
 	for name, test := range map[string]struct {
 		answers     []func(*http.Request) *http.Response
 		want        int // requests
@@ -113,10 +113,10 @@ func TestTryAgain(t *testing.T) {
 		"an absurd wait":     {[]func(*http.Request) *http.Response{wrong(503, "Retry-After", "99999999999"), state("SUCCEEDED", "1")}, 2, 0, time.Minute + time.Second, ""},
 		"nonsense":           {[]func(*http.Request) *http.Response{wrong(502, "Retry-After", "soon"), state("SUCCEEDED", "1")}, 2, 0, time.Second, ""},
 		"not there yet":      {[]func(*http.Request) *http.Response{wrong(404), wrong(404), state("SUCCEEDED", "1")}, 3, 0, 5 * time.Second, ""},
-		"never there":        {[]func(*http.Request) *http.Response{wrong(404)}, 5, arrival, longest, "C (404)"},
+		"never there":        {[]func(*http.Request) *http.Response{wrong(404)}, 5, firstLimit, longest, "C (404)"},
 		"not allowed":        {[]func(*http.Request) *http.Response{wrong(403)}, 1, 0, 0, "C (403)"},
 		"redirected":         {[]func(*http.Request) *http.Response{says(302, "", "Location", "http://elsewhere/")}, 1, 0, 0, "302"},
-		"nobody there":       {[]func(*http.Request) *http.Response{refused}, 5, arrival, longest, "refused"},
+		"nobody there":       {[]func(*http.Request) *http.Response{refused}, 5, firstLimit, longest, "refused"},
 		"gone for a while":   {[]func(*http.Request) *http.Response{held(time.Second, state("RUNNING", "0")), refused, refused, refused, refused, refused, refused, state("SUCCEEDED", "1")}, 8, 0, 30 * time.Second, ""},
 		"another web server": {[]func(*http.Request) *http.Response{says(200, "<html>")}, 1, 0, 0, "does not look like"},
 	} {
@@ -138,17 +138,17 @@ func TestTryAgain(t *testing.T) {
 	}
 }
 
-// TestWatchFollowsAStream loses the stream now and then, and once is told
+// TestWatchFollowsAStream loses the stream now and then, and once receives
 // something that is older.
 func TestWatchFollowsAStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []func(*http.Request) *http.Response{
-			streams("retry: 2000\n\n"+told("RUNNING", "1")+"id: 2\nevent: sta", false),
+			streams("retry: 2000\n\n"+statusEvent("RUNNING", "1")+"id: 2\nevent: sta", false),
 			refused,
-			streams("retry: 2000\n\n"+told("RUNNING", "0")+told("RUNNING", "2")+":\n\n", false),
+			streams("retry: 2000\n\n"+statusEvent("RUNNING", "0")+statusEvent("RUNNING", "2")+":\n\n", false),
 			wrong(503, "Retry-After", "1"),
-			streams(told("FAILED", "3")+"event: end\ndata: {}\n\n", true),
+			streams(statusEvent("FAILED", "3")+"event: end\ndata: {}\n\n", true),
 			state("FAILED", "3"), // the full view
 		}}
 		var versions []string
@@ -179,9 +179,9 @@ func TestWatchFallsBackToLongPolls(t *testing.T) {
 		"an answer instead":               state("RUNNING", "1"),
 		"not acceptable":                  wrong(406),
 		"its beginning is collected":      streams("", true),
-		"even its headers are collected":  held(29*time.Second, streams(told("RUNNING", "1"), false)),
-		"silence after the first state":   streams("retry: 2000\n\n"+told("RUNNING", "1"), true),
-		"silence after the first comment": streams(":\n\n"+told("RUNNING", "1")+":\n\n", true),
+		"even its headers are collected":  held(29*time.Second, streams(statusEvent("RUNNING", "1"), false)),
+		"silence after the first state":   streams("retry: 2000\n\n"+statusEvent("RUNNING", "1"), true),
+		"silence after the first comment": streams(":\n\n"+statusEvent("RUNNING", "1")+":\n\n", true),
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{answers: []func(*http.Request) *http.Response{
@@ -247,11 +247,11 @@ func TestGetRemembersWhatItGot(t *testing.T) {
 	if got := s.asked[3].Header.Get("If-None-Match"); got != `"2"` {
 		t.Errorf("If-None-Match: %s", got)
 	}
-	for i := range 2 * maxTold {
+	for i := range 2 * maxKnown {
 		c.learn(fmt.Sprint(i), known{tag: `"x"`})
 	}
-	if len(c.told) > maxTold {
-		t.Errorf("%d answers are remembered", len(c.told))
+	if len(c.answers) > maxKnown {
+		t.Errorf("%d answers are remembered", len(c.answers))
 	}
 }
 
@@ -329,7 +329,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	if got, err := r.next(); !errors.Is(err, io.EOF) {
-		t.Errorf("what is cut off is told: %+v %v", got, err)
+		t.Errorf("a part of an answer is returned: %+v %v", got, err)
 	}
 	if _, err := newEventReader(strings.NewReader("data: "+strings.Repeat("x", 200)), 100, func() {}).next(); !errors.Is(err, errLongEvent) {
 		t.Errorf("a line without end: %v", err)

@@ -9,8 +9,7 @@ import (
 	"strconv"
 )
 
-// Query asks for executions, the newest first. What is zero is left to the
-// service.
+// Query selects executions, newest first. For a zero field the service has its default.
 type Query struct {
 	Status          string // RUNNING, SUCCEEDED or FAILED
 	StateMachineARN string
@@ -44,9 +43,9 @@ func (q Query) path() string {
 	return "/v1/executions?" + values.Encode()
 }
 
-// List asks for a page of executions.
+// List returns a page of executions.
 func (c *Client) List(ctx context.Context, q Query) (*Page, error) {
-	a, err := c.persist(ctx, question{path: q.path()})
+	a, err := c.persist(ctx, call{path: q.path()})
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +68,16 @@ func (c *Client) List(ctx context.Context, q Query) (*Page, error) {
 	return page, nil
 }
 
-// Feed yields the newest executions and then each change as it happens, until ctx
-// ends or the iteration is left. After a loss it begins again with the newest. An
-// error ends it.
+// Feed yields the newest executions and then each change as it happens, until ctx ends or
+// the iteration stops. After a lost connection it begins again with the newest. An error
+// ends it.
 func (c *Client) Feed(ctx context.Context, q Query) iter.Seq2[*Execution, error] {
 	return func(yield func(*Execution, error) bool) {
 		left := false
-		p := newPatience()
+		b := newBackoff()
 		for {
 			err := c.stream(ctx, q.path(), "", func(ev event) bool {
-				p.good()
+				b.succeeded()
 				if ev.name != "status" {
 					return true
 				}
@@ -89,7 +88,7 @@ func (c *Client) Feed(ctx context.Context, q Query) iter.Seq2[*Execution, error]
 			if left {
 				return
 			}
-			if err = p.after(ctx, err); err != nil {
+			if err = b.wait(ctx, err); err != nil {
 				yield(nil, err)
 				return
 			}

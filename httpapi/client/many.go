@@ -14,7 +14,7 @@ const (
 	maxSet   = 1000
 )
 
-// Result is what is known of one of many executions, or what is wrong with it.
+// Result is the state of one of many executions, or an error about it.
 type Result struct {
 	*Execution        // nil with Err
 	Err        *Error // about this execution
@@ -37,11 +37,11 @@ func (r *Result) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Batch asks for executions, 100 a request, and returns them in their order.
+// Batch returns the states of executions in their order. It sends a request for each 100.
 func (c *Client) Batch(ctx context.Context, executionARNs []string) ([]Result, error) {
 	all := make([]Result, 0, len(executionARNs))
 	for some := range slices.Chunk(executionARNs, maxBatch) {
-		a, err := c.persist(ctx, question{path: "/v1/status", body: map[string]any{"executionArns": some}})
+		a, err := c.persist(ctx, call{path: "/v1/status", body: map[string]any{"executionArns": some}})
 		if err != nil {
 			return nil, err
 		}
@@ -54,21 +54,21 @@ func (c *Client) Batch(ctx context.Context, executionARNs []string) ([]Result, e
 	return all, nil
 }
 
-// persist asks until there is an answer, or an error that is final.
-func (c *Client) persist(ctx context.Context, q question) (*answer, error) {
-	p := newPatience()
+// persist sends a request until there is an answer, or an error that is final.
+func (c *Client) persist(ctx context.Context, q call) (*answer, error) {
+	b := newBackoff()
 	for {
-		a, err := c.ask(ctx, q)
+		a, err := c.send(ctx, q)
 		if err == nil {
 			return a, nil
 		}
-		if err := p.after(ctx, err); err != nil {
+		if err := b.wait(ctx, err); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// Until says when a set of executions is decided.
+// Until is the condition on which a wait for a set of executions ends.
 type Until string
 
 // What can be waited for.
@@ -80,20 +80,20 @@ const (
 
 // Set is the state of a set of executions, in the order they were named.
 type Set struct {
-	Done    bool // it is decided
+	Done    bool // the condition is met
 	Results []Result
 }
 
-// WaitAll returns when something is decided about a set of up to 1,000
-// executions. progress, if not nil, is called with each state on the way.
+// WaitAll returns when the condition is met for a set of up to 1,000 executions.
+// progress, if not nil, is called with each state until then.
 func (c *Client) WaitAll(ctx context.Context, executionARNs []string, until Until, progress func(*Set)) (*Set, error) {
 	if n := len(executionARNs); n == 0 || n > maxSet {
 		return nil, fmt.Errorf("%d executions: 1 to %d can be waited for together", n, maxSet)
 	}
 	waiting := "/v1/wait?wait=" + strconv.Itoa(int(longPoll/time.Second))
-	q := question{path: waiting, wait: longPoll, body: map[string]any{"executionArns": executionARNs, "for": until}}
+	q := call{path: waiting, wait: longPoll, body: map[string]any{"executionArns": executionARNs, "for": until}}
 	if progress != nil {
-		q.path = "/v1/wait" // how things stand is told at once
+		q.path = "/v1/wait" // the first answer comes at once
 	}
 	for {
 		a, err := c.persist(ctx, q)

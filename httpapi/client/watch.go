@@ -36,8 +36,8 @@ func (c *Client) Wait(ctx context.Context, executionARN string) (last *Execution
 }
 
 // Watch yields the current state of an execution and then each newer one, to its
-// end. It follows a stream, or else asks long polls, or else polls. States of a
-// stream are not of the full view; the last one is. An error ends it.
+// end. It follows a stream, or else sends long polls, or else polls. States of a stream
+// are not of the full view; the last one is. An error ends it.
 func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Execution, error] {
 	return func(yield func(*Execution, error) bool) {
 		var version string
@@ -68,19 +68,19 @@ func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Exec
 	}
 }
 
-var errNoStream = errors.New("no stream is to be had")
+var errNoStream = errors.New("streams are not available")
 
-// followStream yields what a stream tells, and comes back when it is lost. ended
-// says that there is nothing more to come or that nobody wants more. errNoStream
-// says that there are no streams here, or that a front collects them, so that their
-// heartbeats do not arrive: then long polls are the better way.
+// followStream yields the states of a stream, and connects again when it is lost. ended
+// reports that nothing more will come or that the caller has stopped. errNoStream means
+// that the service has no streams, or that a proxy collects them so that heartbeats do
+// not arrive: then long polls are better.
 func (c *Client) followStream(ctx context.Context, arn string, yield func(*Execution) bool) (ended bool, err error) {
 	var last string
 	done, stopped := false, false
-	p := newPatience()
+	b := newBackoff()
 	for {
 		err := c.stream(ctx, statusPath(arn), last, func(ev event) bool {
-			p.good()
+			b.succeeded()
 			switch ev.name {
 			case "end":
 				done = true
@@ -110,23 +110,23 @@ func (c *Client) followStream(ctx context.Context, arn string, yield func(*Execu
 		case errors.Is(err, errNoStream):
 			return false, err
 		}
-		if err := p.after(ctx, err); err != nil {
+		if err := b.wait(ctx, err); err != nil {
 			return true, err
 		}
 	}
 }
 
-// errSeen says that the end of the execution was seen before.
+// errSeen means that the client has seen the end of the execution before.
 var errSeen = errors.New("nothing newer comes")
 
-// stream opens a stream and hands over its events until told returns false or it
+// stream opens a stream and hands over its events until handle returns false or it
 // is lost.
-func (c *Client) stream(ctx context.Context, path, last string, told func(event) bool) error {
+func (c *Client) stream(ctx context.Context, path, last string, handle func(event) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	quiet := time.AfterFunc(firstByte, func() { cancel(errNoStream) })
 	defer quiet.Stop()
-	r, err := c.request(ctx, question{path: path})
+	r, err := c.request(ctx, call{path: path})
 	if err != nil {
 		return err
 	}
@@ -154,13 +154,13 @@ func (c *Client) stream(ctx context.Context, path, last string, told func(event)
 		if err != nil {
 			return lost(err)
 		}
-		if !told(ev) {
+		if !handle(ev) {
 			return nil
 		}
 	}
 }
 
-// isStream tells a stream from the answers of who cannot send one.
+// isStream returns nil if an answer is a stream.
 func isStream(got *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(got.Header.Get("Content-Type"))
 	switch {
@@ -177,43 +177,43 @@ func isStream(got *http.Response) error {
 	return err
 }
 
-// poller asks long polls, and where the service does not wait, at intervals.
+// poller sends long polls, or where the service does not wait, polls at intervals.
 type poller struct {
 	client   *Client
 	path     string // with a query
-	untilEnd bool   // nothing but the end is of interest
+	untilEnd bool   // only the end is of interest
 }
 
-// next is the question that follows what has the tag. Only who waits for the end does
-// so from the first question on: others want to see the present state first.
-func (p *poller) next(tag string, quick bool) question {
+// next is the request that follows the answer with the tag. The first one waits only if
+// the end alone is of interest: else the current state comes first.
+func (p *poller) next(tag string, quick bool) call {
 	if tag == "" && !p.untilEnd {
-		return question{path: p.path}
+		return call{path: p.path}
 	}
-	q := question{path: p.path + "&wait=" + strconv.Itoa(int(longPoll/time.Second)), wait: longPoll}
+	q := call{path: p.path + "&wait=" + strconv.Itoa(int(longPoll/time.Second)), wait: longPoll}
 	if !p.untilEnd || quick {
 		q.tag = tag
 	}
 	return q
 }
 
-// states yields each state that differs from the one before, until the iteration
-// is left. An error ends it.
+// states yields each state that differs from the one before, until the iteration stops.
+// An error ends it.
 func (p *poller) states(ctx context.Context) iter.Seq2[*Execution, error] {
 	return func(yield func(*Execution, error) bool) {
-		patience, tag, quick := newPatience(), "", 0
+		backoff, tag, quick := newBackoff(), "", 0
 		var shown *Execution
 		for {
 			begun := time.Now()
-			a, err := p.client.ask(ctx, p.next(tag, quick >= maxEarly))
+			a, err := p.client.send(ctx, p.next(tag, quick >= maxEarly))
 			if err != nil {
-				if err = patience.after(ctx, err); err != nil {
+				if err = backoff.wait(ctx, err); err != nil {
 					yield(nil, err)
 					return
 				}
 				continue
 			}
-			patience.good()
+			backoff.succeeded()
 			news := !a.same && (a.tag != tag || a.tag == "")
 			if a.tag != "" {
 				tag = a.tag

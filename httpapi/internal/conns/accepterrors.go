@@ -10,17 +10,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// acceptTold is how often it is said that connections cannot be accepted, and how
-// long it is known for after the last time.
-const acceptTold = time.Minute
+// recently is how often it is logged that connections cannot be accepted, and how long
+// health reports it after the last time.
+const recently = time.Minute
 
-// acceptErrors is when connections could not be accepted, because the process has
-// no file descriptor left. They wait in the kernel meanwhile.
+// acceptErrors records when connections could not be accepted because the process has no
+// file descriptor left. They wait in the kernel meanwhile.
 type acceptErrors struct {
-	log   *slog.Logger
-	count prometheus.Counter
-	last  atomic.Int64 // in ns since begun; 0: never
-	told  atomic.Int64
+	log    *slog.Logger
+	count  prometheus.Counter
+	last   atomic.Int64 // in ns since begun; 0: never
+	logged atomic.Int64
 }
 
 func newAcceptErrors(log *slog.Logger, r prometheus.Registerer) *acceptErrors {
@@ -39,13 +39,13 @@ func (a *acceptErrors) note(err error) {
 	}
 	now := int64(time.Since(begun))
 	a.last.Store(now)
-	if told := a.told.Load(); (told == 0 || now-told >= int64(acceptTold)) && a.told.CompareAndSwap(told, now) {
+	if logged := a.logged.Load(); (logged == 0 || now-logged >= int64(recently)) && a.logged.CompareAndSwap(logged, now) {
 		a.log.Error("no file descriptors are left for more connections: new ones are closed until one is free; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
 	}
 }
 
-// lately reports whether file descriptors have been wanting.
+// lately reports whether file descriptors were used up not long ago.
 func (a *acceptErrors) lately() bool {
 	last := a.last.Load()
-	return last != 0 && time.Since(begun)-time.Duration(last) < acceptTold
+	return last != 0 && time.Since(begun)-time.Duration(last) < recently
 }

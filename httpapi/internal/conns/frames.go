@@ -8,7 +8,7 @@ import (
 	"statuscache/httpapi/internal/wire"
 )
 
-// Frames of HTTP/2 (RFC 9113 §6), as far as they are told apart here.
+// Frames of HTTP/2 (RFC 9113 §6), as far as they are distinguished here.
 const (
 	frameHead         = 9 // bytes
 	dataFrame         = 0x0

@@ -36,14 +36,14 @@ const (
 	http2HeaderBytes = 2 * netHTTPHeaderBytes
 )
 
-// How long a client may go on with what is not read any more, and how much of it, so
-// that it finds the answer: one that is closed upon at once may not.
+// How long a refused client may still send, and how much, so that it reads the answer: if
+// the connection closed at once, it might not.
 const (
-	goodbyeLimit = time.Second
-	goodbyeBytes = 8 << 20
+	refusedLimit = time.Second
+	refusedBytes = 8 << 20
 )
 
-// floodGuard is told of connections that are closed because of what they sent.
+// floodGuard counts and logs connections that are closed because of what they sent.
 type floodGuard struct {
 	log   *slog.Logger
 	count prometheus.Counter
@@ -149,7 +149,7 @@ func (f *frames) write(b []byte) (int, error) {
 	return f.conn.Write(b)
 }
 
-// cut says why the connection is about to be closed, if that can be said at once: a
+// cut sends the reason before the connection closes, if that is possible at once: a
 // client that floods may not read.
 func (f *frames) cut() {
 	f.guard.count.Inc()
@@ -182,6 +182,6 @@ func (f *frames) refuse(stream uint32, p *wire.Error) {
 	if _, err := f.conn.Write(append(answer, goAway(noError)...)); err != nil {
 		return
 	}
-	_ = f.conn.SetReadDeadline(time.Now().Add(goodbyeLimit))
-	_, _ = io.CopyN(io.Discard, f.conn, goodbyeBytes) // to its end, or for as long as may be
+	_ = f.conn.SetReadDeadline(time.Now().Add(refusedLimit))
+	_, _ = io.CopyN(io.Discard, f.conn, refusedBytes) // to its end, or for as long as may be
 }

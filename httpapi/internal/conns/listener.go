@@ -18,14 +18,14 @@ const (
 	lastCall = 100 * time.Millisecond
 	// leaveLimit is how long that may take where nothing can be accepted.
 	leaveLimit = 5 * time.Second
-	// freshLimit is how long those who have just come may take for their request: a
+	// freshLimit is how long connections that have just begun may take for their request: a
 	// server of net/http that is shutting down reads it and does not answer.
 	freshLimit = 5 * time.Second
 	freshLook  = 10 * time.Millisecond
 )
 
 // publicListener is the listener of the public. It knows when no connection can be accepted,
-// and closes without cutting off somebody who has just come.
+// and closes without cutting off a connection that has just begun.
 type publicListener struct {
 	net.Listener
 	errors  *acceptErrors
@@ -33,7 +33,7 @@ type publicListener struct {
 	fresh   atomic.Int64 // connections on which nothing was answered yet
 	latest  time.Time    // when leave has to be over; written before leaving
 	leaving atomic.Bool
-	left    chan struct{} // closed when nobody more comes
+	left    chan struct{} // closed when no connection will be accepted any more
 	once    sync.Once
 	closed  chan struct{}
 }
@@ -51,7 +51,7 @@ func newPublicListener(l net.Listener, errors *acceptErrors, files uint64) *publ
 const filesKept = 500
 
 // spares reports whether a connection leaves enough file descriptors for others. The
-// system gives the least that is free, so the number of one tells how many there are.
+// system gives the lowest that is free, so its number shows how many are open.
 func (p *publicListener) spares(c net.Conn) bool {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok || p.spare == 0 {
@@ -141,7 +141,7 @@ func innermost(c net.Conn) *limitedConn {
 	}
 }
 
-// leave lets nobody in any more. It returns when those who had come have been
+// leave accepts no new connections. It returns when those that had begun have been
 // accepted, and the first request of each has been answered.
 func (p *publicListener) leave(ctx context.Context, server *http.Server) {
 	p.lastCall()

@@ -20,7 +20,7 @@ func writeInOurForm(c net.Conn, b []byte) (int, error) {
 	return c.Write(b)
 }
 
-// netHTTPError returns the error that net/http tells by writing b, nil if it is
+// netHTTPError returns the error that net/http reports by writing b, nil if it is
 // something else: what it could not read as a request it answers itself, as text and
 // in one piece, and no handler sees it.
 func netHTTPError(b []byte) *wire.Error {

@@ -91,7 +91,7 @@ func (p *Parked) listen() {
 
 // readAhead reads until the answer is sent and a next request has begun. It reports
 // whether the client has hung up. That may come behind a next request or a part of
-// one, so who has sent something is read from too.
+// one, so a client that has sent something is read from too.
 func (p *Parked) readAhead() (gone bool) {
 	piece := make([]byte, 1) // most send nothing, and there are many
 	for !p.enough(nil) {
@@ -117,7 +117,7 @@ func (p *Parked) enough(read []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended && p.close {
-		return false // nobody answers it
+		return false // no request will be answered on it
 	}
 	p.next = append(p.next, read...)
 	return p.ended && len(p.next) > 0
@@ -126,7 +126,7 @@ func (p *Parked) enough(read []byte) bool {
 // Finish sends what is left of the answer, and lets the connection have the next
 // request.
 func (p *Parked) Finish() {
-	_ = p.sendHead(nil) // the client has gone, or hears of it by the close
+	_ = p.sendHead(nil) // an error means that the client has gone; the close ends its connection
 	limit := idleLimit
 	if p.close {
 		closeWrite(p.conn)

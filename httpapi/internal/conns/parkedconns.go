@@ -117,14 +117,14 @@ func (c *returnedConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// CloseWrite implements what net/http says that it has said all by.
+// CloseWrite implements the interface by which net/http ends its side of a connection.
 func (c *returnedConn) CloseWrite() error {
 	closeWrite(c.Conn)
 	return nil
 }
 
-// closeWrite tells the client that nothing more comes, where that is possible
-// without cutting off what is on its way.
+// closeWrite signals to the client that nothing more comes, where that is possible
+// without losing what is on its way.
 func closeWrite(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()

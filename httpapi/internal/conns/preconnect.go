@@ -89,7 +89,7 @@ func (c *preconnectConn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// CloseWrite implements what net/http says that it has said all by.
+// CloseWrite implements the interface by which net/http ends its side of a connection.
 func (c *preconnectConn) CloseWrite() error {
 	closeWrite(c.Conn)
 	return nil

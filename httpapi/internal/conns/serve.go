@@ -89,8 +89,8 @@ func accept(server *http.Server, l net.Listener) error {
 	return nil
 }
 
-// shutdownTurn is how often connections are told that the server ends: one that was
-// about to begin does not hear it the first time.
+// shutdownTurn is how often the server signals to connections that it ends: one that was
+// about to begin misses the first signal.
 const shutdownTurn = time.Second
 
 // shutDown lets a server finish what it has begun.

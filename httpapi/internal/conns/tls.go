@@ -140,5 +140,5 @@ func (c *tlsConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// CloseWrite implements what net/http says that it has said all by.
+// CloseWrite implements the interface by which net/http ends its side of a connection.
 func (c *tlsConn) CloseWrite() error { return c.tls.CloseWrite() }

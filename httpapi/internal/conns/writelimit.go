@@ -12,7 +12,7 @@ const (
 	WritePiece   = 64 << 10        // bytes
 )
 
-// limitedConn does not wait for ever for somebody who does not read. One deadline
+// limitedConn does not wait forever for a client that does not read. One deadline
 // for a whole answer would not do: an answer may take long and a stream never ends,
 // so each piece has one of its own.
 type limitedConn struct {
@@ -25,7 +25,7 @@ type limitedConn struct {
 var begun = time.Now()
 
 // Write fails if a piece is not taken within 4 to 6 seconds. The connection is of
-// no use then, and ends for whoever still reads from it too.
+// no use then, and is closed for reading too.
 func (c *limitedConn) Write(b []byte) (written int, err error) {
 	for {
 		if err := c.renew(); err != nil {
@@ -71,7 +71,7 @@ func (c *limitedConn) SetWriteDeadline(time.Time) error { return nil }
 // SetDeadline implements net.Conn.
 func (c *limitedConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// CloseWrite lets net/http say that it has said all, before it closes: without it
+// CloseWrite lets net/http end its side of the connection before it closes: without it
 // the answer to a request that is cut off would be lost.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {

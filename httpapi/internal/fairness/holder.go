@@ -12,10 +12,10 @@ import (
 )
 
 // Holder is who takes from pools: a caller, or an address whose requests have not
-// shown yet who sends them.
+// shown a valid token yet.
 type Holder struct {
 	held   []atomic.Int64      // by pool
-	Bucket *rate.Limiter       // nil: no limit of rate
+	Bucket *rate.Limiter       // nil: no rate limit
 	Reads  *semaphore.Weighted // executions that its sets and batches read at once
 }
 
@@ -31,8 +31,8 @@ func (h *Holder) Total() int64 {
 	return total
 }
 
-// maxHolders is how many of a kind are remembered. Whoever falls out starts
-// afresh; what it holds is still given back.
+// maxHolders is how many of a kind are remembered. One that
+// is forgotten starts with nothing; what it holds is still given back.
 const maxHolders = 100_000
 
 // Holders finds holders by what names them.
@@ -55,7 +55,7 @@ func (s *Holders) Of(name string) *Holder {
 }
 
 // Neighbourhood returns the addresses that belong to one client as far as can be
-// told: an IPv4 address, or the smallest network that is given out of IPv6.
+// known: an IPv4 address, or the smallest network that is given out of IPv6.
 func Neighbourhood(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

@@ -8,9 +8,9 @@ import (
 )
 
 // Pool is something of which a process has only so much, such as places for
-// requests or bytes for bodies. It is shared between those who ask for it: one of
-// them alone may have a part of it, several have less each, and something is left
-// for whoever comes next.
+// requests or bytes for bodies. Holders share it: one
+// alone may have a part of it, several have less each, and something is left for the
+// next one.
 type Pool struct {
 	limit int64
 	greed int64 // a holder may have so many times what is left for all others
@@ -18,8 +18,8 @@ type Pool struct {
 	taken atomic.Int64
 }
 
-// Take takes n for a holder, or nothing. Who has nothing yet may have the last of
-// it.
+// Take takes n for a holder, or nothing. A holder that has nothing yet may
+// take the last of it.
 func (p *Pool) Take(h *Holder, n int64) bool {
 	total, own := p.taken.Add(n), h.held[p.index].Add(n)
 	if p.fair(total, own-n) {

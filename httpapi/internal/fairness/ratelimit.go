@@ -41,7 +41,7 @@ func NewRateLimits(perSecond int) *RateLimits {
 	return l
 }
 
-// Bucket returns a full bucket for somebody new.
+// Bucket returns a full bucket for a new caller.
 func (l *RateLimits) Bucket() *rate.Limiter {
 	if l == nil {
 		return nil
@@ -49,8 +49,8 @@ func (l *RateLimits) Bucket() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(l.perSecond), l.burst)
 }
 
-// Take counts a request against a bucket, and writes the headers that tell how
-// many more there may be.
+// Take counts a request against a bucket, and writes the headers that say how
+// many more are left.
 func (l *RateLimits) Take(h http.Header, bucket *rate.Limiter, now time.Time) error {
 	if l == nil {
 		return nil
@@ -89,7 +89,7 @@ func (l *RateLimits) state(left int) []string {
 	return l.describe(left)
 }
 
-// describe tells what is left and in how many seconds the bucket is full again.
+// describe returns what is left and in how many seconds the bucket is full again.
 func (l *RateLimits) describe(left int) []string {
 	full := (l.burst - left + l.perSecond - 1) / l.perSecond
 	b := append(make([]byte, 0, 32), `"default";r=`...)

@@ -38,7 +38,7 @@ const CopyLimit = 4 << 10
 func NewRequestID() string {
 	const digits = "0123456789abcdef"
 	var id [16]byte
-	n := rand.Uint64() // to be told apart, not to be secret
+	n := rand.Uint64() // unique enough to find, not secret
 	for i := range id {
 		id[i] = digits[n>>(4*i)&15]
 	}

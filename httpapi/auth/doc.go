@@ -1,0 +1,12 @@
+// Package auth finds out who is calling the API.
+//
+//	authenticator.go  the header Authorization: API keys, and their daily limit
+//	jwt.go            access tokens (JWT, RS256)
+//	jwks.go           the signing keys of the issuer, kept fresh
+//	issuer.go         whether the issuer agrees with the settings, for statusctl doctor
+//	principal.go      who is calling, and what they may do
+//	refusal.go        why a token is refused, for operators
+//
+// A token is accepted only if it is known to be valid. The caller of a refused token
+// does not learn why; the metric and the log say it.
+package auth
