@@ -52,6 +52,14 @@ test-stress: ## run all tests on a busy machine, on one processor and shuffled; 
 check: $(LINTER) ## look for what the compiler and the tests do not see
 	@.tools/check
 
+.PHONY: check-deploy
+check-deploy: ## check what is in deploy/, with the programs that it is for
+	@failed=(); for check in .tools/check-deploy/*; do \
+	  [ -f "$$check" ] && [ -x "$$check" ] || continue; \
+	  echo "== $$check"; "$$check" || failed+=("$$check"); \
+	done; \
+	[ "$${#failed[@]}" = 0 ] || { printf 'check-deploy failed: %s\n' "$${failed[@]}" >&2; exit 1; }
+
 .PHONY: bench
 bench: ## measure everything in one run and print one table (ARGS="--help")
 	@go run ./cmd/internal/bench $(ARGS)

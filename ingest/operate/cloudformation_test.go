@@ -13,13 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 	"statuscache/ingest/awstest"
 )
@@ -244,11 +244,7 @@ func TestTheEventsStackDelivers(t *testing.T) {
 	t.Parallel()
 	endpoint := awstest.Moto(t)
 	o := operatorAt(t, endpoint)
-	made, err := o.states.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String("Pipeline"), Definition: aws.String(`{"StartAt":"a","States":{"a":{"Type":"Succeed"}}}`), RoleArn: aws.String("arn:aws:iam::123456789012:role/x"),
-	})
-	must(t, err)
-	machine := aws.ToString(made.StateMachineArn)
+	machine := createMachine(t, o)
 	createStack(t, endpoint, machine)
 	plan := Plan{Name: planned, StateMachines: []string{machine}}
 	want := []string{"ok dead-letter queue", "ok dead-letter queue of the rule", "ok queue", "ok rule", "changed policy of queue", "changed policy of queue", "ok target", "ok archive"}
@@ -289,7 +285,7 @@ func checkArrives(t *testing.T, o *Operator, machine string) {
 	t.Helper()
 	for _, of := range []string{machine + "Not", strings.Replace(machine, "Pipeline", "Other", 1), machine} {
 		var event map[string]any
-		must(t, json.Unmarshal([]byte(sampleEvent(of, false)), &event))
+		must(t, json.Unmarshal([]byte(sampleKind{status: "RUNNING"}.eventOf(cache.MachineARN(of))), &event))
 		answer, err := o.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []eventtypes.PutEventsRequestEntry{{
 			Source: textOf(event["source"]), DetailType: textOf(event["detail-type"]), Detail: jsonOf(t, event["detail"]),
 		}}})

@@ -14,16 +14,23 @@ import (
 	"statuscache/ingest/awstest"
 )
 
+// createMachine makes a state machine at an AWS that is not ours, and returns its ARN.
+func createMachine(t *testing.T, o *Operator) string {
+	t.Helper()
+	made, err := o.states.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
+		Name: aws.String("Pipeline"), Definition: aws.String(`{"StartAt":"a","States":{"a":{"Type":"Succeed"}}}`), RoleArn: aws.String("arn:aws:iam::123456789012:role/x"),
+	})
+	must(t, err)
+	return aws.ToString(made.StateMachineArn)
+}
+
 // TestOperatorElsewhere provisions, diagnoses and replays at an AWS that is not
 // ours.
 func TestOperatorElsewhere(t *testing.T) {
 	t.Parallel()
 	o := operatorAt(t, awstest.Moto(t))
-	machine, err := o.states.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String("Pipeline"), Definition: aws.String(`{"StartAt":"a","States":{"a":{"Type":"Succeed"}}}`), RoleArn: aws.String("arn:aws:iam::123456789012:role/x"),
-	})
-	must(t, err)
-	plan := Plan{Name: planned, StateMachines: []string{aws.ToString(machine.StateMachineArn)}}
+	machine := createMachine(t, o)
+	plan := Plan{Name: planned, StateMachines: []string{machine}}
 	did := []string{"created", "created", "created", "created", "changed", "changed", "created"}
 	if diff := cmp.Diff(each(did...), steps(t, o, plan)); diff != "" {
 		t.Errorf("first run (-want +got):\n%s", diff)
@@ -53,13 +60,10 @@ func TestRulesThatSendThroughATopic(t *testing.T) {
 	t.Parallel()
 	o := operatorAt(t, awstest.Moto(t))
 	const topic, queue = "arn:aws:sns:eu-west-1:123456789012:status", "arn:aws:sqs:eu-west-1:123456789012:" + planned
-	machine, err := o.states.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
-		Name: aws.String("Pipeline"), Definition: aws.String(`{"StartAt":"a","States":{"a":{"Type":"Succeed"}}}`), RoleArn: aws.String("arn:aws:iam::123456789012:role/x"),
-	})
-	must(t, err)
-	plan := Plan{Name: planned, StateMachines: []string{aws.ToString(machine.StateMachineArn)}}
+	machine := createMachine(t, o)
+	plan := Plan{Name: planned, StateMachines: []string{machine}}
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"` + queue + `","Condition":{"ArnEquals":{"aws:SourceArn":"` + topic + `"}}}]}`
-	_, err = o.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("lost"), Attributes: map[string]string{attrRetention: "1209600"}})
+	_, err := o.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("lost"), Attributes: map[string]string{attrRetention: "1209600"}})
 	must(t, err)
 	made, err := o.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(planned), Attributes: map[string]string{
 		attrPolicy: policy, attrRedrive: `{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:lost","maxReceiveCount":5}`,

@@ -22,7 +22,7 @@ variable "state_machine_arns" {
 
   # EventBridge refuses longer patterns.
   validation {
-    condition     = 110 + sum([for arn in var.state_machine_arns : length(arn) + 13]) <= 2048
+    condition     = 112 + length(jsonencode([for arn in var.state_machine_arns : { prefix = arn }])) <= 2048
     error_message = "state_machine_arns are more than a pattern of EventBridge can hold, which is 2048 characters."
   }
 }
