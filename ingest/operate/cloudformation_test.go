@@ -313,7 +313,7 @@ func checkArrives(t *testing.T, o *Operator, machine string) {
 }
 
 // TestTheServiceTemplateGrantsTheShippedPolicy: ingest has the rights of
-// deploy/iam-policy.json on its queue and its state machines, and no others.
+// deploy/iam/statusd.json on its queue and its state machines, and no others.
 func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 	t.Parallel()
 	const queue = "arn:aws:sqs:eu-west-1:000000000000:status-events"
@@ -325,7 +325,7 @@ func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 		}
 		got := grants(policies[0].(map[string]any)["PolicyDocument"])
 		if diff := cmp.Diff(shippedGrants(t, plan.StateMachines), got); diff != "" {
-			t.Errorf("%d state machines (-deploy/iam-policy.json +template):\n%s", len(plan.StateMachines), diff)
+			t.Errorf("%d state machines (-deploy/iam/statusd.json +template):\n%s", len(plan.StateMachines), diff)
 		}
 	}
 	c := readTemplate(t, "service.yaml", map[string]string{"StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline"})
@@ -334,10 +334,10 @@ func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 	}
 }
 
-// shippedGrants are those of deploy/iam-policy.json for some state machines.
+// shippedGrants are those of deploy/iam/statusd.json for some state machines.
 func shippedGrants(t *testing.T, machines []string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/iam-policy.json")
+	text, err := os.ReadFile("../../deploy/iam/statusd.json")
 	must(t, err)
 	var all []string
 	for _, machine := range machines {

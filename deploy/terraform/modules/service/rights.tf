@@ -71,7 +71,7 @@ resource "aws_iam_role" "ingest" {
   tags               = var.tags
 }
 
-# The rights of deploy/iam-policy.json.
+# The rights of deploy/iam/statusd.json.
 resource "aws_iam_role_policy" "ingest" {
   name = "ingest"
   role = aws_iam_role.ingest.id

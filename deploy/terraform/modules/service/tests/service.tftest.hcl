@@ -89,10 +89,10 @@ run "ingest_has_the_shipped_rights" {
       for s in jsondecode(aws_iam_role_policy.ingest.policy).Statement :
       [for pair in setproduct(flatten([s.Action]), flatten([s.Resource])) : join(" ", concat([s.Effect], pair))]
       ])) == toset(flatten([
-      for s in jsondecode(replace(replace(replace(file("../../../iam-policy.json"), "REGION", "eu-west-1"), "ACCOUNT", "123456789012"), ":NAME", ":Pipeline")).Statement :
+      for s in jsondecode(replace(replace(replace(file("../../../iam/statusd.json"), "REGION", "eu-west-1"), "ACCOUNT", "123456789012"), ":NAME", ":Pipeline")).Statement :
       [for pair in setproduct(flatten([s.Action]), flatten([s.Resource])) : join(" ", concat([s.Effect], pair))]
     ]))
-    error_message = "the rights of ingest are not those of deploy/iam-policy.json"
+    error_message = "the rights of ingest are not those of deploy/iam/statusd.json"
   }
   assert {
     condition     = aws_ecs_task_definition.service["api"].task_role_arn == null
