@@ -118,7 +118,7 @@ var errCrowded = wire.Unavailable("too many requests at once", nil)
 // net/http waits for the rest of it before it answers. A deadline of the server
 // would end every long answer too.
 func (x *exchange) boundBody() {
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyLimit)) // only a test's writer has none
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.server.limits.Body)) // only a test's writer has none
 }
 
 func (x *exchange) allowed() bool {

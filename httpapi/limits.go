@@ -23,6 +23,7 @@ type Limits struct {
 	Bodies  int64         // bytes of requests that arrive; 256 MiB
 	Answers int64         // bytes of large answers on their way; 256 MiB
 	Files   uint64        // that this process may have open, so that some are left beside connections; no bound
+	Body    time.Duration // for the body of a request to arrive; 5 s
 	Taken   time.Duration // for a piece of an answer to be taken over HTTP/2; 6 s
 }
 
@@ -41,6 +42,7 @@ func (l Limits) orDefaults() Limits {
 	l.Asked = cmp.Or(l.Asked, 2_000)
 	l.Bodies = cmp.Or(l.Bodies, 256<<20)
 	l.Answers = cmp.Or(l.Answers, 256<<20)
+	l.Body = cmp.Or(l.Body, bodyLimit)
 	l.Taken = cmp.Or(l.Taken, conns.WriteLimit)
 	return l
 }

@@ -46,7 +46,7 @@ func (s *Server) publicOptions(o conns.Options) conns.Options {
 		o.TLS = s.options.TLS.Config()
 	}
 	o.OpenFiles = s.limits.Files
-	o.AnswerLimit = bodyLimit + answerBegins + s.limits.Taken
+	o.AnswerLimit = s.limits.Body + answerBegins + s.limits.Taken
 	o.ConnContext = s.withAddress
 	o.Faults = s.faults
 	return o
