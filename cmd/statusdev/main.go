@@ -43,6 +43,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.SetErr(stderr)
 	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "address of the API; if you do not set it and the port is in use, a free port is taken")
 	cmd.Flags().StringVar(&o.redisURL, "redis-url", "", "a Redis to use instead of the embedded one, such as redis://localhost:6379")
+	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "loopback port of the stand-in for AWS, so that another process can find it; 0: a free one")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "start no executions by itself")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that AWS loses, such as 0.1; the audit finds them")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")

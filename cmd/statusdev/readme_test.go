@@ -46,7 +46,7 @@ func TestTheREADMEAsItStands(t *testing.T) {
 	})
 	t.Run("run it for real", func(t *testing.T) {
 		t.Parallel()
-		local, err := startAWS(0)
+		local, err := startAWS(0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

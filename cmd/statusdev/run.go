@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ type options struct {
 	quiet      bool
 	verbose    bool
 	loss       float64 // chance of an event to be lost
+	awsPort    int     // of the stand-in for AWS; 0: a free one
 }
 
 const (
@@ -59,7 +61,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		defer stop()
 		o.redisURL = url
 	}
-	local, err := startAWS(o.loss)
+	local, err := startAWS(o.awsPort, o.loss)
 	if err != nil {
 		return err
 	}
@@ -139,8 +141,8 @@ type localAWS struct {
 	stop     func()
 }
 
-func startAWS(loss float64) (*localAWS, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func startAWS(port int, loss float64) (*localAWS, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("embedded AWS: %w", err)
 	}
