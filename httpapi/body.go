@@ -50,7 +50,7 @@ const bodyCost = 16 << 10
 // readBody reads the body of a request. It may take its time to arrive, and so has
 // no place among the requests that are being answered.
 func (x *exchange) readBody(limit int) ([]byte, error) {
-	if x.r.ContentLength > int64(limit) { // nobody is asked to send it
+	if x.r.ContentLength > int64(limit) { // so that the client need not send it
 		return nil, wire.PayloadTooLarge(limit)
 	}
 	x.leave()

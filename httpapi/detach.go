@@ -13,7 +13,7 @@ import (
 // connection is parked, and rest is called with a copy of the exchange after detach has
 // returned. The context of the request ends when the wait does, and the cause says why.
 func (x *exchange) detach(executions int, until time.Time, rest func(*exchange) error) error {
-	if x.waiter != nil { // it has waited already and goes on to wait for something else
+	if x.waiter != nil { // it has waited already, and now waits for something else
 		x.waiter.over.Reset(time.Until(until))
 		return rest(x)
 	}
@@ -38,8 +38,8 @@ func (x *exchange) detach(executions int, until time.Time, rest func(*exchange) 
 	return rest(x)
 }
 
-// slim returns what is still needed of a request that waits. What some clients
-// send beside it is larger than all the rest.
+// slim returns what is still needed of a request that waits. Some clients send headers
+// that are larger than everything else.
 func slim(r *http.Request) *http.Request {
 	s := &http.Request{Method: r.Method, URL: r.URL, Body: http.NoBody}
 	for _, name := range []string{"If-None-Match", "Accept-Encoding", "Last-Event-Id"} {
@@ -53,7 +53,7 @@ func slim(r *http.Request) *http.Request {
 	return s
 }
 
-// resume goes on with a request whose connection is parked.
+// resume continues with a request whose connection is parked.
 func (x *exchange) resume(p *conns.Parked, one *waiter, rest func(*exchange) error) {
 	defer p.Finish()
 	defer x.server.waiters.remove(one)

@@ -101,9 +101,9 @@ func TestAFrontsTagIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestWhoShowsANewerVersionByAFrontsTagGetsNoOlderOne: the version in it counts,
+// TestAClientThatHasANewerVersionByAProxysTagGetsNoOlderOne: the version in it counts,
 // whatever stands behind it.
-func TestWhoShowsANewerVersionByAFrontsTagGetsNoOlderOne(t *testing.T) {
+func TestAClientThatHasANewerVersionByAProxysTagGetsNoOlderOne(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")

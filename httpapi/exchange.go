@@ -114,7 +114,7 @@ func (x *exchange) leave() {
 
 var errCrowded = wire.Unavailable("too many requests at once", nil)
 
-// boundBody gives the body a while to arrive, whether anybody reads it or not:
+// boundBody bounds the time of the body to arrive, whether a handler reads it or not:
 // net/http waits for the rest of it before it answers. A deadline of the server
 // would end every long answer too.
 func (x *exchange) boundBody() {
@@ -152,15 +152,14 @@ func (x *exchange) admit() error {
 
 func (x *exchange) fail(err error) {
 	if errors.Is(err, errClientGone) {
-		x.status = statusGone // nobody reads an answer
+		x.status = statusGone // no client reads an answer
 		return
 	}
 	p := wire.ErrorOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		x.failed = err
 	}
-	var why *auth.Refusal
-	if errors.As(p.Cause, &why) {
+	if why, ok := errors.AsType[*auth.Refusal](p.Cause); ok {
 		x.noteRefusal(why)
 	}
 	if x.status != 0 {
@@ -177,7 +176,7 @@ func (x *exchange) fail(err error) {
 
 // refuse sends an error. It needs no place of the route, so over HTTP/2, where
 // a client can refuse to take a body, a bound of its own holds: beyond it there is
-// only the head, which nobody can refuse.
+// only the head, which no client can refuse.
 func (x *exchange) refuse(p *wire.Error) {
 	body := p.Body()
 	if x.shared() {
@@ -215,8 +214,8 @@ func (x *exchange) end() {
 	})
 }
 
-// noteRefusal counts and logs why a request got 401. At debug, because anybody can
-// make it happen as often as they like.
+// noteRefusal counts and logs why a request got 401. At debug, because anyone can
+// cause it as often as they like.
 func (x *exchange) noteRefusal(why *auth.Refusal) {
 	x.server.metrics.unauthorized.WithLabelValues(why.Reason).Inc()
 	log := x.server.options.Log
@@ -235,7 +234,7 @@ func (x *exchange) noteRefusal(why *auth.Refusal) {
 
 func (x *exchange) panicked(v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v) // it asks for the connection to be cut, quietly
+		panic(v) // which means: cut the connection, without a log line
 	}
 	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	x.server.metrics.panics.Inc()

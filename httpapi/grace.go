@@ -33,7 +33,7 @@ const (
 )
 
 // grace bounds the reads that are held because an execution or its owner is not known
-// yet: anybody can invent the name of an execution.
+// yet: anyone can invent the name of an execution.
 type grace struct {
 	machines []string // of this service; empty: all
 

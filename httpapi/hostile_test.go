@@ -32,10 +32,10 @@ var slowlyDoes = map[string]struct {
 	}},
 }
 
-// TestWhoIsSlowIsLetGo: nobody holds a connection without using it, and others are
-// served meanwhile. The control is a server without bounds. TestReaderWhoDoesNotRead
+// TestASlowClientIsDisconnected: nobody holds a connection without using it, and others are
+// served meanwhile. The control is a server without bounds. TestAClientThatDoesNotReadIsDisconnected
 // says how soon.
-func TestWhoIsSlowIsLetGo(t *testing.T) {
+func TestASlowClientIsDisconnected(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many seconds")
 	s := newService(t, func(o *Options) { o.RateLimit = 0 })

@@ -100,7 +100,7 @@ const cursorBinding = 8
 
 // binding is the caller and the filter in a few bytes. It keeps a cursor from
 // being used where it makes no sense. It guards nothing: a cursor only says where
-// in the caller's own list to go on.
+// in the caller's own list to continue.
 func (x *exchange) binding(q cache.Query) []byte {
 	h := sha256.New()
 	for _, text := range []string{x.caller.Bucket(), q.Owner, strconv.FormatBool(q.All), string(q.Status), q.StateMachine} {

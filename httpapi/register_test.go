@@ -15,9 +15,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestRegistrationOfAMachineThatIsNotOurs is refused: its events are ignored, so the
+// TestRegistrationForAnotherStateMachine is refused: its events are ignored, so the
 // execution would be told as RUNNING for ever.
-func TestRegistrationOfAMachineThatIsNotOurs(t *testing.T) {
+func TestRegistrationForAnotherStateMachine(t *testing.T) {
 	t.Parallel()
 	const others = "arn:aws:states:eu-west-1:123456789012:execution:Other:"
 	ours := strings.TrimSuffix(strings.Replace(machine, ":execution:", ":stateMachine:", 1), ":")

@@ -75,8 +75,8 @@ func TestTokenComesBeforeLength(t *testing.T) {
 	}
 }
 
-// TestKeysOfNobody have buckets of their own.
-func TestKeysOfNobody(t *testing.T) {
+// TestKeysWithoutAnOwner have buckets of their own.
+func TestKeysWithoutAnOwner(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.RateLimit = 1 })
 	one, other := s.key("", scope(apikeys.ScopeReadAll)), s.key("", scope(apikeys.ScopeReadAll))

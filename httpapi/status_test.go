@@ -327,7 +327,7 @@ func everyByte(s string) string {
 	return b.String()
 }
 
-func TestNobodySeesTimeRunBack(t *testing.T) {
+func TestNoClientGetsAnOlderState(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")

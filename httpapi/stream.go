@@ -65,7 +65,7 @@ func (e *events) heartbeat() error {
 }
 
 // flush sends what has been added. A client that does not take it in time is cut
-// off; nobody else waits for it.
+// off; nothing else waits for it.
 func (e *events) flush() error {
 	if len(e.buffer) == 0 {
 		return nil

@@ -163,7 +163,7 @@ func TestAStreamTellsEachChange(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotReadIsNotStreamed(t *testing.T) {
+func TestACallerThatMayNotReadGetsNoStream(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	e := running(t, "stream", "ada")

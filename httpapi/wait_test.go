@@ -110,8 +110,8 @@ func TestALongPollEndsWithTheCurrentState(t *testing.T) {
 	}
 }
 
-// TestWhoNeedNotWaitIsAnsweredAtOnce, where waiting would last longer than the test.
-func TestWhoNeedNotWaitIsAnsweredAtOnce(t *testing.T) {
+// TestARequestThatNeedNotWaitIsAnsweredAtOnce, where waiting would last longer than the test.
+func TestARequestThatNeedNotWaitIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.MaxWait, o.Grace = time.Hour, time.Hour })
 	ada := s.key("ada")

@@ -137,7 +137,7 @@ func (g *tokenGroup) end(why error) {
 }
 
 // run checks the tokens until ctx ends. The state of API keys is reported by package
-// cache; JWTs are checked here, without asking anybody.
+// cache; JWTs are checked here, without a request.
 func (w *waiters) run(ctx context.Context) error {
 	tick := time.NewTicker(recheckTokens)
 	defer tick.Stop()

@@ -57,8 +57,7 @@ func (a *Authenticator) Ready() error {
 
 // Watch calls report when it is found out that the API key of a caller is still valid
 // (nil), is no longer valid (an error for which Rejected is true), or cannot be checked
-// (another error). It returns nil for a JWT, which Authenticate checks without asking
-// anybody.
+// (another error). It returns nil for a JWT, which Authenticate checks without a request.
 func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
 	if p.key == nil {
 		return nil

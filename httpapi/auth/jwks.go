@@ -216,7 +216,7 @@ func (k *keySet) begin() (*keyFetch, time.Time) {
 	return f, time.Now()
 }
 
-// replace takes the keys that a fetch has brought. What was asked for before it
+// replace takes the keys that a fetch has brought. What was requested before it
 // began and is not among them is known to be unknown for a while, and so are keys
 // that are gone.
 func (k *keySet) replace(byID map[string]*rsa.PublicKey, asked map[string]struct{}, began time.Time) {

@@ -118,8 +118,7 @@ func (c *check) problem(err error) error {
 	var known *wire.Error
 	switch {
 	case errors.As(err, &known):
-		var why *Refusal
-		if errors.As(known.Cause, &why) {
+		if why, ok := errors.AsType[*Refusal](known.Cause); ok {
 			why.Key = clip(c.keyID)
 		}
 		return known

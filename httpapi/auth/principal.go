@@ -11,12 +11,12 @@ import (
 	"statuscache/cache/apikeys"
 )
 
-// Principal is who is calling, and what they may do. It is small enough to be
-// handed on by value, which spares the hot route an allocation.
+// Principal is the caller, and what it may do. It is small enough to be passed by
+// value, which spares the hot route an allocation.
 type Principal struct {
 	Owner         string // of the executions that belong to the caller
 	Read          bool   // their own executions
-	ReadAll       bool   // everybody's
+	ReadAll       bool   // those of all owners
 	Register      bool   // POST /v1/executions
 	StateMachines []string
 	key           *apikeys.Key // nil for a JWT

@@ -68,7 +68,7 @@ func New(server, token string) (*Client, error) {
 func newClient(server, token string, transport http.RoundTripper) *Client {
 	return &Client{server: server, token: token, answers: map[string]known{}, http: &http.Client{
 		Transport: transport,
-		// The token is for this service and nobody else.
+		// The token is for this service only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -210,8 +210,8 @@ func TestWatchFallsBackToLongPolls(t *testing.T) {
 	}
 }
 
-// TestPollWhereNobodyWaits has a service that answers every long poll at once.
-func TestPollWhereNobodyWaits(t *testing.T) {
+// TestPollWhereTheServiceDoesNotWait has a service that answers every long poll at once.
+func TestPollWhereTheServiceDoesNotWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{}

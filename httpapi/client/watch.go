@@ -43,7 +43,7 @@ func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Exec
 		var version string
 		newer := func(e *Execution) bool {
 			if e.Version <= version {
-				return true // nobody sees time run back
+				return true // never an older state than before
 			}
 			version = e.Version
 			return yield(e, nil)

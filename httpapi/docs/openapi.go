@@ -15,7 +15,7 @@ import (
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-// Page is a document that everybody gets as it is.
+// Page is a static document. It needs no token.
 type Page struct {
 	ContentType []string
 	Body        []byte

@@ -21,5 +21,9 @@
 // A request that begins to wait over HTTP/1.1 calls Park: its connection leaves
 // net/http, and comes back when the next request begins.
 //
+// The server uses Serve and ServeAdmin, Park, and Faults; all else is within. Callers,
+// routes and waits stay outside, so that connections can be served in another
+// way behind the same functions.
+//
 // The package knows no route and no token. It imports wire, for the form of errors.
 package conns

@@ -13,33 +13,33 @@ import (
 )
 
 const (
-	// lastCall is how long connections that have begun are still accepted before the
+	// acceptLonger is how long connections that have begun are still accepted before the
 	// listener closes: those that it had not accepted would be reset.
-	lastCall = 100 * time.Millisecond
-	// leaveLimit is how long that may take where nothing can be accepted.
-	leaveLimit = 5 * time.Second
+	acceptLonger = 100 * time.Millisecond
+	// stopLimit is how long that may take where nothing can be accepted.
+	stopLimit = 5 * time.Second
 	// freshLimit is how long connections that have just begun may take for their request: a
 	// server of net/http that is shutting down reads it and does not answer.
 	freshLimit = 5 * time.Second
-	freshLook  = 10 * time.Millisecond
+	freshCheck = 10 * time.Millisecond
 )
 
-// publicListener is the listener of the public. It knows when no connection can be accepted,
-// and closes without cutting off a connection that has just begun.
+// publicListener is the listener of the public. It records when no connection can be
+// accepted, and closes without cutting off a connection that has just begun.
 type publicListener struct {
 	net.Listener
-	errors  *acceptErrors
-	spare   uint64       // the greatest file descriptor that a connection may have; 0: any
-	fresh   atomic.Int64 // connections on which nothing was answered yet
-	latest  time.Time    // when leave has to be over; written before leaving
-	leaving atomic.Bool
-	left    chan struct{} // closed when no connection will be accepted any more
-	once    sync.Once
-	closed  chan struct{}
+	errors   *acceptErrors
+	spare    uint64       // the greatest file descriptor that a connection may have; 0: any
+	fresh    atomic.Int64 // connections on which nothing was answered yet
+	latest   time.Time    // when stop has to be over; written before stopping
+	stopping atomic.Bool
+	stopped  chan struct{} // closed when no connection will be accepted any more
+	once     sync.Once
+	closed   chan struct{}
 }
 
 func newPublicListener(l net.Listener, errors *acceptErrors, files uint64) *publicListener {
-	p := &publicListener{Listener: l, errors: errors, left: make(chan struct{}), closed: make(chan struct{})}
+	p := &publicListener{Listener: l, errors: errors, stopped: make(chan struct{}), closed: make(chan struct{})}
 	if files > 0 {
 		p.spare = files - min(files/3, filesKept)
 	}
@@ -77,7 +77,7 @@ func (p *publicListener) Accept() (net.Conn, error) {
 		switch {
 		case err == nil:
 			return &limitedConn{Conn: c}, nil
-		case !p.leaving.Load():
+		case !p.stopping.Load():
 			if !errors.Is(err, net.ErrClosed) {
 				p.errors.note(err)
 			}
@@ -86,7 +86,7 @@ func (p *publicListener) Accept() (net.Conn, error) {
 			continue
 		}
 		_ = p.Listener.Close()
-		close(p.left)
+		close(p.stopped)
 		<-p.closed
 		return nil, net.ErrClosed
 	}
@@ -95,7 +95,7 @@ func (p *publicListener) Accept() (net.Conn, error) {
 // extend gives more time where connections are still to be accepted.
 func (p *publicListener) extend() bool {
 	l, ok := p.Listener.(*net.TCPListener)
-	return ok && time.Now().Before(p.latest) && pending(l) && l.SetDeadline(time.Now().Add(lastCall)) == nil
+	return ok && time.Now().Before(p.latest) && pending(l) && l.SetDeadline(time.Now().Add(acceptLonger)) == nil
 }
 
 // Close implements net.Listener.
@@ -104,7 +104,7 @@ func (p *publicListener) Close() error {
 	if err := p.Listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
-	return nil // after leave
+	return nil // after stop
 }
 
 // follow is the ConnState of the server.
@@ -141,37 +141,37 @@ func innermost(c net.Conn) *limitedConn {
 	}
 }
 
-// leave accepts no new connections. It returns when those that had begun have been
+// stop accepts no new connections. It returns when those that had begun have been
 // accepted, and the first request of each has been answered.
-func (p *publicListener) leave(ctx context.Context, server *http.Server) {
-	p.lastCall()
+func (p *publicListener) stop(ctx context.Context, server *http.Server) {
+	p.stopAccepting()
 	server.SetKeepAlivesEnabled(false)
 	ctx, cancel := context.WithTimeout(ctx, freshLimit)
 	defer cancel()
-	look := time.NewTicker(freshLook)
-	defer look.Stop()
+	tick := time.NewTicker(freshCheck)
+	defer tick.Stop()
 	for p.fresh.Load() > 0 && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-look.C:
+		case <-tick.C:
 		}
 	}
 }
 
-// lastCall closes the listener behind the last connection that has begun.
-func (p *publicListener) lastCall() {
+// stopAccepting closes the listener behind the last connection that has begun.
+func (p *publicListener) stopAccepting() {
 	l, ok := p.Listener.(*net.TCPListener)
 	if !ok {
 		return
 	}
 	refuse(l)
-	p.latest = time.Now().Add(leaveLimit)
-	p.leaving.Store(true)
-	if l.SetDeadline(time.Now().Add(lastCall)) != nil {
+	p.latest = time.Now().Add(stopLimit)
+	p.stopping.Store(true)
+	if l.SetDeadline(time.Now().Add(acceptLonger)) != nil {
 		return // it is closed
 	}
 	select {
-	case <-p.left:
-	case <-time.After(leaveLimit + lastCall):
+	case <-p.stopped:
+	case <-time.After(stopLimit + acceptLonger):
 	}
 }

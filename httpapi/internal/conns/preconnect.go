@@ -16,6 +16,7 @@ type preconnectListener struct {
 	tls bool // it is spoken over the connections
 }
 
+// Accept implements net.Listener.
 func (l preconnectListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
@@ -29,7 +30,7 @@ func (l preconnectListener) Accept() (net.Conn, error) {
 	return p, nil
 }
 
-// preconnectConn is a connection that may say nothing at first.
+// preconnectConn is a connection on which nothing may arrive at first.
 type preconnectConn struct {
 	net.Conn
 	idle atomic.Bool // the next byte is the first of something

@@ -52,7 +52,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 	if o.TLS != nil {
 		l = tlsListener{l, o.TLS, o.Faults.floods, o.Log}
 	}
-	return serve(ctx, l, server, o, public.leave)
+	return serve(ctx, l, server, o, public.stop)
 }
 
 // ServeAdmin serves operators on a listener until ctx ends.
@@ -61,8 +61,8 @@ func ServeAdmin(ctx context.Context, l net.Listener, o Options) error {
 }
 
 // serve runs a server on a listener, and on the connections of it that were parked.
-// leave stops accepting connections.
-func serve(ctx context.Context, l net.Listener, server *http.Server, o Options, leave func(context.Context, *http.Server)) error {
+// stop ends accepting connections.
+func serve(ctx context.Context, l net.Listener, server *http.Server, o Options, stop func(context.Context, *http.Server)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	parked := newParkedConns(l.Addr(), o.Draining)
 	server.BaseContext = func(net.Listener) context.Context {
@@ -76,7 +76,7 @@ func serve(ctx context.Context, l net.Listener, server *http.Server, o Options, 
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.ShutdownLimit)
 		defer cancel()
 		o.BeforeShutdown()
-		leave(limit, server)
+		stop(limit, server)
 		return shutDown(limit, server, parked)
 	})
 	return g.Wait()
@@ -125,7 +125,7 @@ const (
 	pingAfter  = 30 * time.Second // of silence
 )
 
-// publicServer returns a server with the bounds for anybody. Over HTTP/2 its write
+// publicServer returns a server with the bounds for the public. Over HTTP/2 its write
 // deadline counts from the beginning of a request to the end of its answer, also
 // for those that net/http gives by itself; longer answers move it. Over HTTP/1.1
 // connections have their own, see limitedConn.

@@ -17,7 +17,7 @@ import (
 // tlsListener speaks TLS over the connections that it accepts, and gives net/http
 // what is within as if it were plain. Given a *tls.Conn, net/http would write its own
 // answers where nothing can put them into the form of our errors, and read frames of
-// HTTP/2 where nobody can count them.
+// HTTP/2 where they cannot be counted.
 type tlsListener struct {
 	net.Listener
 	config *tls.Config

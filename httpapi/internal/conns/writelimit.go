@@ -21,7 +21,7 @@ type limitedConn struct {
 	fresh   atomic.Bool  // nothing was answered yet
 }
 
-// begun is what connections count time from, by a clock that nobody sets.
+// begun is the time from which connections count, by a clock that is never set.
 var begun = time.Now()
 
 // Write fails if a piece is not taken within 4 to 6 seconds. The connection is of

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestReaderWhoDoesNotRead: a connection that takes nothing is let go, and one
+// TestAClientThatDoesNotReadIsDisconnected: a connection that takes nothing is let go, and one
 // that is merely slow is not.
-func TestReaderWhoDoesNotRead(t *testing.T) {
+func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	t.Parallel()
 	answer := make([]byte, 20*WritePiece)
 	for name, test := range map[string]struct {

@@ -41,6 +41,7 @@ type Holders struct {
 	make  func() *Holder
 }
 
+// NewHolders returns Holders that make each new holder with makeOne.
 func NewHolders(makeOne func() *Holder) *Holders {
 	return &Holders{known: bounded.NewByText[*Holder](maxHolders), make: makeOne}
 }

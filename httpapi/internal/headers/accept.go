@@ -9,7 +9,7 @@ import (
 )
 
 // WantsStream reports whether the request prefers a stream to JSON. A stream does
-// not end while an execution runs, so it is only for who asks for it: where both
+// not end while an execution runs, so only a request that prefers it gets it: where both
 // are as welcome, or neither is, the answer is JSON.
 func WantsStream(r *http.Request) bool {
 	accept := r.Header["Accept"]
@@ -46,7 +46,7 @@ func (p *preference) consider(media, parameters string) {
 	}
 	weight, ok := weightOf(parameters)
 	if !ok && p.media == wire.EventStreamMedia {
-		return // a stream has to be asked for clearly
+		return // only a well-formed preference gets a stream
 	}
 	if exact > p.exact || weight > p.weight {
 		p.exact, p.weight = exact, weight

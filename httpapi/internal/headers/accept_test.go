@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAStreamIsForWhoPrefersItToJSON holds the choice to RFC 9110 §12.5.1.
-func TestAStreamIsForWhoPrefersItToJSON(t *testing.T) {
+// TestAStreamNeedsAPreferenceOverJSON holds the choice to RFC 9110 §12.5.1.
+func TestAStreamNeedsAPreferenceOverJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		accept []string
