@@ -1,0 +1,112 @@
+package operate
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTheServiceTemplateGrantsTheShippedPolicy: ingest has the rights of
+// deploy/iam/statusd.json on its queue and its state machines, and no others.
+func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
+	t.Parallel()
+	const queue = "arn:aws:sqs:eu-west-1:000000000000:status-events"
+	for _, plan := range examplePlans() {
+		c := readTemplate(t, "service.yaml", map[string]string{"QueueArn": queue, "StateMachineArns": strings.Join(plan.StateMachines, ",")})
+		policies := c.resource("IngestRole")["Policies"].([]any)
+		if len(policies) != 1 {
+			t.Fatalf("%d policies", len(policies))
+		}
+		got := grants(policies[0].(map[string]any)["PolicyDocument"])
+		if diff := cmp.Diff(shippedGrants(t, plan.StateMachines), got); diff != "" {
+			t.Errorf("%d state machines (-deploy/iam/statusd.json +template):\n%s", len(plan.StateMachines), diff)
+		}
+	}
+	c := readTemplate(t, "service.yaml", map[string]string{"StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline"})
+	if role := c.resource("ApiTask")["TaskRoleArn"]; role != nil {
+		t.Errorf("api has the role %v and calls nothing of AWS", role)
+	}
+}
+
+// TestTheServiceTemplateLosesNothing: the cache evicts nothing and has a replica and TLS, no
+// secret is a plain setting, and at least one task of each service runs.
+func TestTheServiceTemplateLosesNothing(t *testing.T) {
+	t.Parallel()
+	c := readTemplate(t, "service.yaml", map[string]string{
+		"QueueArn": "arn:aws:sqs:eu-west-1:000000000000:status-events", "StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline",
+	})
+	cache := c.resource("Cache")
+	for name, want := range map[string]any{
+		"AutomaticFailoverEnabled": "true", "MultiAZEnabled": "true", "ReplicasPerNodeGroup": "1", "TransitEncryptionEnabled": "true",
+		"TransitEncryptionMode": "required", "AtRestEncryptionEnabled": "true", "CacheParameterGroupName": "CacheParameters",
+	} {
+		if cache[name] != want {
+			t.Errorf("cache: %s is %v, want %v", name, cache[name], want)
+		}
+	}
+	if policy := c.resource("CacheParameters")["Properties"].(map[string]any)["maxmemory-policy"]; policy != "noeviction" {
+		t.Errorf("maxmemory-policy is %v", policy)
+	}
+	if address := c.resource("RedisUrl")["SecretString"].(string); !strings.HasPrefix(address, "rediss://:{{resolve:secretsmanager:CacheToken:SecretString}}@") {
+		t.Errorf("REDIS_URL is %s", address)
+	}
+	for name, want := range map[string][]any{"ApiTask": {"REDIS_URL", "API_KEY_PEPPER"}, "IngestTask": {"REDIS_URL"}} {
+		container := c.resource(name)["ContainerDefinitions"].([]any)[0].(map[string]any)
+		var got []any
+		for _, secret := range container["Secrets"].([]any) {
+			got = append(got, secret.(map[string]any)["Name"])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("secrets of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, name := range []string{"ApiMinTasks", "IngestMinTasks"} {
+		if n := c.at("Parameters", name, "MinValue"); n == nil || n.Value != "1" {
+			t.Errorf("%s may be 0", name)
+		}
+	}
+	for _, name := range c.resourcesOf("AWS::ECS::Service") {
+		breaker := c.resource(name)["DeploymentConfiguration"].(map[string]any)["DeploymentCircuitBreaker"]
+		if diff := cmp.Diff(any(map[string]any{"Enable": "true", "Rollback": "true"}), breaker); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// shippedGrants are those of deploy/iam/statusd.json for some state machines.
+func shippedGrants(t *testing.T, machines []string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/iam/statusd.json")
+	must(t, err)
+	var all []string
+	for _, machine := range machines {
+		filled := strings.NewReplacer("REGION", stackRegion, "ACCOUNT", stackAccount, ":NAME", ":"+lastPart(machine)).Replace(string(text))
+		all = append(all, grants(parsed(t, filled))...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// grants returns each action with each resource of a policy that only allows.
+func grants(policy any) (all []string) {
+	for _, s := range policy.(map[string]any)["Statement"].([]any) {
+		statement := s.(map[string]any)
+		for _, action := range oneOrMore(statement["Action"]) {
+			for _, resource := range oneOrMore(statement["Resource"]) {
+				all = append(all, strings.Join([]string{statement["Effect"].(string), action.(string), resource.(string)}, " "))
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func oneOrMore(v any) []any {
+	if list, is := v.([]any); is {
+		return list
+	}
+	return []any{v}
+}
