@@ -92,7 +92,7 @@ type Representation struct {
 
 // Options say where the cache is and how it behaves.
 type Options struct {
-	URL         string        // REDIS_URL in one of its forms, see redisurl.go
+	URL         string        // REDIS_URL; internal/redisdb/url.go lists its forms
 	Prefix      string        // of every Redis name
 	Retention   time.Duration // how long a stopped execution is kept, from its stop
 	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one
@@ -174,7 +174,7 @@ func (c *Cache) listen() {
 // DefaultNearBytes is the bound of the near cache where Options leaves it open.
 const DefaultNearBytes = 128 << 20
 
-// Run keeps what this process holds honest until ctx ends: it listens to the
+// Run keeps the near cache up to date until ctx ends: it listens to the
 // change feed and watches the primaries. Without it every read goes to Redis.
 func (c *Cache) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

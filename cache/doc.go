@@ -23,13 +23,13 @@
 // is asked each time; concurrent questions share an answer and round trips.
 //
 // GetMany reads many in one round trip to each node. List and Counts stand on
-// indexes, which are hints: the record says what is so.
+// indexes, which may be out of date: the record decides.
 //
 // # Waiting
 //
 // Package changes wakes those who wait, from the change feed.
 //
-// # Knowing what is not known
+// # Lost events and missing outputs
 //
 // Events get lost, and leave out what is large. apply.lua lists executions that Step
 // Functions is to be asked about; package worklist keeps these lists and all else that

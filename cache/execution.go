@@ -58,7 +58,7 @@ type Execution struct {
 	OwnerLeftOut bool   // the input that may name the owner was left out, so Step Functions is to be asked
 	Source       Source
 
-	// Whence it came, for the trail.
+	// Where it came from, for the trail.
 	EventID    string    // the same in every copy of an event and in its replays; empty: no event
 	EmittedAt  time.Time // by Step Functions; never used to order; zero: not known
 	ReceivedAt time.Time // by us; zero: not known

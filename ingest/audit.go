@@ -224,5 +224,5 @@ func (a *Auditor) removeOrphan(ctx context.Context, due worklist.Entry) (time.Du
 
 func (a *Auditor) repaired(due worklist.Entry, kind repair) {
 	a.metrics.repairs.WithLabelValues(string(kind)).Inc()
-	a.options.Log.Info("the audit stored a state without an event", "execution", due.ARN, "kind", kind, "version", due.Exact)
+	a.options.Log.Info("the audit corrected an execution whose event was lost", "execution", due.ARN, "kind", kind, "version", due.Exact)
 }

@@ -38,7 +38,7 @@ func queueReason(err error) reason {
 	if e, ok := errors.AsType[*awscall.Error](err); ok {
 		return reason{e.Public(), err.Error(), err}
 	}
-	return reason{"the queue refuses", err.Error(), err}
+	return reason{"SQS returned an error", err.Error(), err}
 }
 
 // storeReason explains an error of the cache.
@@ -146,8 +146,8 @@ func (c *Consumer) checkLag(ctx context.Context) {
 		c.outages.works(PartLag, causeQueue)
 	default:
 		c.outages.fails(PartLag, causeQueue, c.outages.now(), 0, reason{
-			brief: "the queue does not give what it holds",
-			text:  fmt.Sprintf("the queue says that %d messages can be received; compare with the metrics of the queue, and restart this process", n),
+			brief: "the queue has messages but does not deliver them",
+			text:  fmt.Sprintf("SQS reports %d visible messages but delivers none to this process; check the CloudWatch metrics of the queue, and restart this process", n),
 		})
 	}
 }

@@ -30,8 +30,8 @@ var effect = map[Part]string{
 	PartReceive: "no event is received from the queue",
 	PartStore:   "events are not stored, and no more are received",
 	PartDecode:  "most messages cannot be read and end in the dead-letter queue",
-	PartDelete:  "handled messages come again",
-	PartLag:     "messages wait in the queue and none arrives",
+	PartDelete:  "processed messages cannot be deleted, so SQS delivers them again",
+	PartLag:     "the queue has messages, but statusd receives none",
 }
 
 const (
@@ -168,7 +168,7 @@ func (t *Trouble) Public() string { return t.sentence(t.why.brief) }
 func (t *Trouble) Unwrap() error { return t.why.err }
 
 func (t *Trouble) sentence(why string) string {
-	return fmt.Sprintf("%s for %v: %s", effect[t.part], t.took.Round(time.Second), why)
+	return fmt.Sprintf("%s (for %v): %s", effect[t.part], t.took.Round(time.Second), why)
 }
 
 // trouble returns a *Trouble if a part has failed for reportAfter, else nil.
@@ -208,10 +208,10 @@ func (o *outages) report(part Part, p *partState, now time.Time) {
 	f := p.lasts(now, logAfter, 0)
 	switch {
 	case f != nil && now.Sub(p.logged) >= logEvery:
-		o.log.Warn("events are not learnt", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
+		o.log.Warn("events are not processed", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
 		p.logged, p.open = now, true
 	case p.since.IsZero() && p.open:
-		o.log.Warn("events are learnt again", "part", part)
+		o.log.Warn("events are processed again", "part", part)
 		p.open = false
 	}
 }

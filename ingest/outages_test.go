@@ -28,27 +28,27 @@ func TestOutages(t *testing.T) {
 			}
 		}
 		failFor(PartStore, 29*time.Second)
-		if err := o.trouble(PartStore); err != nil || logs.lines("events are not learnt") != 1 || logs.lines("reason=\"it is shut; open it\"") != 1 {
+		if err := o.trouble(PartStore); err != nil || logs.lines("events are not processed") != 1 || logs.lines("reason=\"it is shut; open it\"") != 1 {
 			t.Errorf("after 29 s: %v\n%s", err, &logs.b)
 		}
 		failFor(PartStore, 2*time.Second)
 		err := o.trouble(PartStore)
 		reported, ok := errors.AsType[*Trouble](err)
-		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more are received for 31s: it is shut" || !strings.Contains(err.Error(), "open it") {
+		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
 		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.trouble(PartReceive) != nil {
 			t.Error("the gauge does not say store alone")
 		}
 		failFor(PartStore, 5*time.Minute)
-		if n := logs.lines("events are not learnt"); n != 6 || logs.lines("for=1m2s") != 1 {
+		if n := logs.lines("events are not processed"); n != 6 || logs.lines("for=1m2s") != 1 {
 			t.Errorf("%d lines in 5 1/2 minutes\n%s", n, &logs.b)
 		}
 		for range 3 {
 			o.works(PartStore, "x")
 			o.check()
 		}
-		if n := logs.lines("events are learnt again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
+		if n := logs.lines("events are processed again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
 		}
 	})
@@ -74,7 +74,7 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, again := logs.lines("not learnt"), logs.lines("learnt again"); n > 10 || n < 8 || again != n {
+		if n, again := logs.lines("events are not processed"), logs.lines("events are processed again"); n > 10 || n < 8 || again != n {
 			t.Errorf("in 10 minutes %d lines that it fails, %d that it is over", n, again)
 		}
 	})
@@ -129,7 +129,7 @@ func TestSilence(t *testing.T) {
 		traffic bool // fails only where there are messages
 		set     func(q *fakeQueue, c *fakeCache, on bool)
 	}{
-		"receiving is refused": {PartReceive, "the queue refuses", false, func(q *fakeQueue, _ *fakeCache, on bool) {
+		"receiving is refused": {PartReceive, "SQS returned an error", false, func(q *fakeQueue, _ *fakeCache, on bool) {
 			q.receiveFault = map[bool]func() error{true: func() error { return errFault }}[on]
 		}},
 		"Redis refuses":   {PartStore, "Redis answers with an error", false, func(_ *fakeQueue, c *fakeCache, on bool) { c.refusing = on }},
@@ -137,10 +137,10 @@ func TestSilence(t *testing.T) {
 		"pings come, writes do not": {PartStore, "Redis answers with an error", true, func(_ *fakeQueue, c *fakeCache, on bool) {
 			c.applyFault = map[bool]func(*cache.Execution) error{true: failing("")}[on]
 		}},
-		"deletes fail": {PartDelete, "the queue refuses", true, func(q *fakeQueue, _ *fakeCache, on bool) {
+		"deletes fail": {PartDelete, "SQS returned an error", true, func(q *fakeQueue, _ *fakeCache, on bool) {
 			q.deleteFault = map[bool]func(Message) error{true: func(Message) error { return errFault }}[on]
 		}},
-		"the queue keeps what it has": {PartLag, "the queue does not give what it holds", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.withholding = on }},
+		"the queue keeps what it has": {PartLag, "the queue has messages but does not deliver them", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.withholding = on }},
 		"messages cannot be read":     {PartDecode, "they are not events", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.garbled = on }},
 	}
 	for name, c := range faults {
@@ -182,7 +182,7 @@ func TestSilence(t *testing.T) {
 				set(false)
 				traffic(2 * time.Minute)
 				p.checkTroubles(t, "")
-				if n := p.logs.lines("events are learnt again"); n != 1 {
+				if n := p.logs.lines("events are processed again"); n != 1 {
 					t.Errorf("%d lines that it is over\n%s", n, &p.logs.b)
 				}
 			})

@@ -25,7 +25,9 @@ type errNoBudget struct {
 }
 
 // Error implements error.
-func (e *errNoBudget) Error() string { return fmt.Sprintf("no call to AWS for %v", e.wait) }
+func (e *errNoBudget) Error() string {
+	return fmt.Sprintf("the budget of AWS calls is used up for %v", e.wait)
+}
 
 // paced makes a call when the budget allows it. The error is an errNoBudget if the
 // budget is used up, or if AWS has throttled the call.

@@ -13,9 +13,9 @@
 //
 // # Revocations
 //
-// A revocation is final. Of two records of a key the one that was restored more often
-// counts, and of equals the one that is revoked. So neither an old copy of Redis nor an
-// old file nor an import makes a revoked key good; only an import that names it does.
+// A revocation is final. If two copies of a key differ, the one that was restored more often wins, and
+// of equal ones the revoked one. So no old copy of Redis, old file or import makes a revoked
+// key valid again; only an import that names it (--restore) does.
 // After Redis has lost its records, Reassert stores the revocations again.
 //
 // # File

@@ -120,7 +120,7 @@ func (f *file) reload() bool {
 	err := f.load()
 	switch {
 	case err != nil && !f.failed:
-		f.log.Error("API_KEYS_FILE was not read again; the keys read before stay in use, and reading is tried each second", "error", err)
+		f.log.Error("cannot reload API_KEYS_FILE; the keys loaded before stay in use; retrying every second", "error", err)
 	case err == nil && (f.failed || f.digest != before):
 		f.log.Info("API_KEYS_FILE is read again", "file", f.path, "keys", len(*f.keys.Load()))
 	}
@@ -249,7 +249,7 @@ func keepOwner(f *os.File, path string) error {
 	want, have := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
 	if want.Uid != have.Uid || want.Gid != have.Gid {
 		if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
-			return fmt.Errorf("%s belongs to user %d, group %d, which only root may keep; run it as root or as that user: %w", path, want.Uid, want.Gid, withoutPath(err))
+			return fmt.Errorf("%s belongs to user %d, group %d, and only root can keep that owner; run it as root or as that user: %w", path, want.Uid, want.Gid, withoutPath(err))
 		}
 	}
 	return f.Chmod(before.Mode().Perm())

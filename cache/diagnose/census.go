@@ -35,7 +35,8 @@ const (
 // operators.
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 
-// TakeCensus looks. A registration counts as unheard after so long.
+// TakeCensus samples the newest executions. A registration older than unheardAfter that has no
+// event counts as Unheard.
 func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration) (s Census, err error) {
 	db := c.DB()
 	ctx, cancel := context.WithTimeout(ctx, db.BatchLimit())

@@ -29,7 +29,7 @@ func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
 	primaries, err := askPrimaries(ctx, db)
-	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("%d of its primaries answer, all there are", len(primaries))}
+	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("all primaries answer (%d)", len(primaries))}
 	if err == nil && len(primaries) == 0 {
 		err = errors.New("no primary is known")
 	}

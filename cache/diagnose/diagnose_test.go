@@ -206,7 +206,7 @@ func TestAMissedReplicaIsFound(t *testing.T) {
 	replica.Kill()
 	cachetest.Eventually(t, "the replica is gone", func() bool { return primary.Info("connected_slaves") == "0" })
 	f := findingOf(t, looking, "Redis replicas")
-	if f.OK() || f.Unchecked() || !strings.Contains(f.Problem, "the replica of Redis is gone") || !strings.Contains(f.Cure, "REDIS_REPLICA_ACKS=0") {
+	if f.OK() || f.Unchecked() || !strings.Contains(f.Problem, "the Redis replica is not connected") || !strings.Contains(f.Cure, "REDIS_REPLICA_ACKS=0") {
 		t.Errorf("without it: %+v", f)
 	}
 	primary.Do("DEL sc:{0}:replica")

@@ -29,7 +29,7 @@ func (f Finding) OK() bool { return f.Problem == "" && !f.Unchecked() }
 // Unchecked reports whether a check was not made.
 func (f Finding) Unchecked() bool { return strings.HasPrefix(f.Problem+f.Detail, notChecked) }
 
-// Failed reports whether a check could not be made. What had nothing to judge has not
+// Failed reports whether a check could not be made. An Undecided finding has not
 // failed.
 func (f Finding) Failed() bool { return f.Unchecked() && f.Problem != "" }
 

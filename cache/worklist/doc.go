@@ -1,5 +1,5 @@
-// Package worklist keeps what Step Functions is to be asked, because events get lost and
-// leave out what is large. Everything is in Redis and shared by all processes; the workers
+// Package worklist stores which executions must be checked with Step Functions, because
+// events get lost and omit large outputs and inputs. Everything is in Redis and shared by all processes; the workers
 // that ask are in ingest.
 //
 //   - Worklist: the lists of executions to ask about. A worker claims an entry for the time

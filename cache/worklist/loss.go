@@ -12,8 +12,8 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Loss is that Redis lost what it held. Its parts are back, or given up, each by
-// itself.
+// Loss describes which records Redis has lost. Each part is restored or dismissed
+// separately.
 type Loss struct {
 	At      time.Time // when that was noticed, by the clock of Redis
 	Why     string
@@ -135,20 +135,20 @@ func (d *LossDetector) end(ctx context.Context, loss *Loss, parts ...string) err
 // Lines says what is lost and what brings it back, for operators.
 func (l *Loss) Lines() (lines []string) {
 	if l.Running {
-		lines = append(lines, "what runs and what ended lately is being learnt again, by the audit of STATE_MACHINES")
+		lines = append(lines, "running and recently ended executions are being restored by the audit of STATE_MACHINES")
 	}
 	if l.Results {
 		lines = append(lines, "results from before "+l.At.UTC().Format("2006-01-02 15:04 MST")+
-			" are lost, and owners that only registrations named; statusctl backfill or replay brings results back")
+			" are lost, and so are owners that were set only by registration; statusctl backfill or replay restores the results")
 	}
 	switch {
 	case l.Keys && l.Missing > 0:
 		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import stores those of API_KEYS_FILE again", l.Missing))
 	case l.Keys:
-		lines = append(lines, "API keys are those of an earlier time, so revocations may be lost; statusctl keys import stores those of API_KEYS_FILE again")
+		lines = append(lines, "the API keys in Redis are an old copy, so revocations may be lost; statusctl keys import restores those in API_KEYS_FILE")
 	}
 	if len(lines) == 0 { // the end could not be written down
-		lines = append(lines, "all of it is back or dismissed, and that could not be written down")
+		lines = append(lines, "everything is restored or dismissed, but this could not be stored in Redis")
 	}
 	return lines
 }

@@ -73,7 +73,7 @@ func NewLossDetector(db *redisdb.DB, o LossOptions) *LossDetector {
 func (d *LossDetector) Run(ctx context.Context) error {
 	return every(ctx, beatEvery, func() {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
-			d.options.Log.Debug("cannot look whether records were lost", "error", err)
+			d.options.Log.Debug("cannot check whether records were lost", "error", err)
 		}
 	})
 }

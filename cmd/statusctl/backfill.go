@@ -47,9 +47,9 @@ func backfillCommand() *cobra.Command {
 	flags.StringArrayVar(&f.machines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
 	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
 	flags.StringVar(&f.until, "until", "0s", "the latest start")
-	flags.Float64Var(&f.rate, "rate", 0, "DescribeExecution calls per second, beside those of the audit (default DESCRIBE_RATE, together)")
+	flags.Float64Var(&f.rate, "rate", 0, "DescribeExecution calls per second, in addition to those of the audit (default: share DESCRIBE_RATE with the audit)")
 	flags.BoolVar(&f.restart, "restart", false, "start from the beginning, not where an earlier run was interrupted")
-	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
 	return cmd
 }
 
@@ -93,7 +93,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 			failed += done.Failed
 		}
 		if failed > 0 {
-			return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("%d executions could not be learnt; run it again", failed)}
+			return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("%d executions could not be fetched; run it again", failed)}
 		}
 		return losses(c).Backfilled(ctx, since, until)
 	})
@@ -149,7 +149,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 // executions in it is not.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
-	bar.unit = "minutes of starts"
+	bar.unit = "minutes of start times"
 	name := cache.MachineARN(b.Machine).Name()
 	begun := time.Now()
 	done, err := b.Run(cmd.Context(), func(p ingest.BackfillProgress) {
@@ -161,7 +161,7 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 		err = fmt.Errorf("%w; check --state-machine and AWS_REGION", err)
 	}
 	if err != nil && cmd.Context().Err() != nil {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "interrupted; to go on within a day, give the same times: --since %s --until %s\n",
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "interrupted; to continue, run it again within a day with --since %s --until %s\n",
 			b.Since.Format(time.RFC3339), b.Until.Format(time.RFC3339))
 	}
 	if err == nil {

@@ -131,7 +131,7 @@ func (b *byHand) inventory() (all []string) {
 	return all
 }
 
-var mendIt = regexp.MustCompile(`wrong  ([^:]+): .*\n +mend it: (.*)\n`)
+var mendIt = regexp.MustCompile(`wrong  ([^:]+): .*\n +fix: (.*)\n`)
 
 // follow does what a cure says.
 func (b *byHand) follow(cure string) {

@@ -78,9 +78,9 @@ func dlqListCommand(rule *string) *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use:   "list [consumer|rule]",
-		Short: "Count the dead letters and say of some why they are there",
-		Long: "Count the dead letters and say of some why they are there, never what they hold. Looking\n" +
-			"takes no message away, but counts as a receive.",
+		Short: "Count the dead letters, and show why some of them are there",
+		Long: "Count the dead letters, and show why some of them are there, never their contents. This\n" +
+			"removes no message, but increases its receive count.",
 		Example: "  statusctl dlq list\n  statusctl dlq list consumer --max 100 --json",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -134,8 +134,8 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "redrive [consumer|rule]",
 		Short: "Put the dead letters back into the queue",
-		Long: "Put the dead letters back into the queue, once what put them there is mended: statusctl dlq\n" +
-			"list says of each whether it would be taken now. What is known already changes nothing.",
+		Long: "Put the dead letters back into the queue, after the cause is fixed: statusctl dlq list\n" +
+			"shows for each message whether it can be decoded now. Known events change nothing.",
 		Example: "  statusctl dlq redrive rule",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -173,7 +173,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "purge [consumer|rule]",
 		Short:   "Delete the dead letters for good",
-		Long:    "Delete the dead letters for good. It asks before, or without a terminal needs --yes.",
+		Long:    "Delete the dead letters for good. It asks for confirmation; without a terminal it needs --yes.",
 		Example: "  statusctl dlq purge consumer",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -126,7 +126,7 @@ func printFindings(w io.Writer, findings []diagnose.Finding) error {
 		case f.Unchecked():
 			_, err = fmt.Fprintf(w, "?      %s: %s%s\n", f.Check, f.Problem, f.Detail)
 		default:
-			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       mend it: %s\n", f.Check, f.Problem, f.Cure)
+			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       fix: %s\n", f.Check, f.Problem, f.Cure)
 		}
 	}
 	return err

@@ -41,7 +41,7 @@ func eraseCommand() *cobra.Command {
 		},
 	}
 	storeFlags(cmd)
-	cmd.Flags().StringVar(&owner, "owner", "", "whose executions")
+	cmd.Flags().StringVar(&owner, "owner", "", "owner whose executions are removed")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }

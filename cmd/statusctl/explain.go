@@ -56,7 +56,7 @@ func explainCommand() *cobra.Command {
 		},
 	}
 	storeFlags(cmd)
-	cmd.Flags().StringVar(&c.machine, "state-machine", "", "ARN of the state machine, for a name alone (STATUS_STATE_MACHINE)")
+	cmd.Flags().StringVar(&c.machine, "state-machine", "", "ARN of the state machine, needed if only the name is given (STATUS_STATE_MACHINE)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -123,7 +123,7 @@ func createCommand() *cobra.Command {
 					return printJSON(cmd.OutOrStdout(), shown(created, secret))
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", secret)
-				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Keep it safe: it is not shown again. Its prefix, "+created.Prefix+", is how to revoke it.")
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "Keep it safe: it is not shown again. To revoke it, use its prefix: statusctl keys revoke "+created.Prefix)
 				if keys.config.APIKeysFile != "" {
 					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "It is not in API_KEYS_FILE yet: run statusctl keys export.")
 				}

@@ -91,7 +91,7 @@ func exportCommand() *cobra.Command {
 			keys := apikeys.Merge(stored, filed)
 			done := fmt.Sprintf("keys written to %s: %d", path, len(keys))
 			if kept := len(keys) - len(stored); kept > 0 {
-				done += fmt.Sprintf(", of which Redis does not know %d; statusctl keys import stores them", kept)
+				done += fmt.Sprintf("; %d of them are not in Redis: statusctl keys import stores them", kept)
 			}
 			if err := apikeys.WriteFile(path, keys); err != nil {
 				return "", err

@@ -43,7 +43,7 @@ func listExecutionsCommand() *cobra.Command {
 	c.addFlags(cmd)
 	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED; TIMED_OUT and ABORTED count as FAILED")
 	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may ask for others")
-	cmd.Flags().IntVar(&limit, "limit", 50, "greatest number of executions")
+	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number of executions")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution a line")
 	cmd.Flags().BoolVar(&follow, "follow", false, "print each change as well")
 	return cmd

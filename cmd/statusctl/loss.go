@@ -55,7 +55,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	case err != nil:
 		return diagnose.NotChecked(check, "Redis does not answer")
 	case loss == nil:
-		return diagnose.Finding{Check: check, Detail: "none that is not back"}
+		return diagnose.Finding{Check: check, Detail: "none"}
 	}
 	return diagnose.Finding{
 		Check:   check,
@@ -70,7 +70,7 @@ func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, ou
 	defer cancel()
 	err := openStore(ctx, config, func(c *cache.Cache) error { return losses(c).Backfilled(ctx, from, to) })
 	if err != nil {
-		_, _ = fmt.Fprintf(out, "cannot note it in Redis (%v); if it has lost records, statusctl doctor --dismiss-loss says that they are back\n", err)
+		_, _ = fmt.Fprintf(out, "cannot record this replay in Redis (%v); if /v1/health still reports lost records, clear that with statusctl doctor --dismiss-loss\n", err)
 	}
 }
 

@@ -19,7 +19,7 @@ func main() { app.Main("statusctl", command(os.Stdout)) }
 func command(stdout io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "statusctl",
-		Short:         "Ask a status service, manage its API keys, check its set-up",
+		Short:         "Query a status service, manage its API keys, check its setup",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -40,7 +40,7 @@ func TestOperatorsVerbs(t *testing.T) {
 
 	dead := server.CreateQueue("status-events-dlq", nil)
 	dead.Send(`{"secret":"hunter2"}`, 0)
-	has(ctl(t, env, 1, "doctor"), "wrong  dead-letter queue: status-events-dlq holds 1 messages\n       mend it: statusctl dlq list")
+	has(ctl(t, env, 1, "doctor"), "wrong  dead-letter queue: status-events-dlq holds 1 messages\n       fix: statusctl dlq list")
 	listed := ctl(t, env, 0, "dlq", "list")
 	has(listed, "status-events-dlq (of the consumer): 1 messages", "source, detail-type or detail is missing")
 	if strings.Contains(listed, "hunter2") {

@@ -35,7 +35,7 @@ func replayCommand() *cobra.Command {
 		Long: "Have EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
 			"follow the replay to its end. Events that are known already change nothing. A time is\n" +
 			"RFC 3339, or a duration before now. Events reach the archive after about ten minutes; if\n" +
-			"--to is later than that, the command waits. The exit code is 0 if all events were sent, 1 if\n" +
+			"--to is more recent, the command waits for them. The exit code is 0 if all events were sent, 1 if\n" +
 			"the replay failed or was cancelled, 2 if it could not be started. Ctrl-C leaves it running.",
 		Example: "  statusctl replay --archive status-events --from 2026-02-10T12:00:00Z --to 2026-02-10T18:00:00Z\n" +
 			"  statusctl replay --archive status-events --from 6h --to 15m\n" +
@@ -60,10 +60,10 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&f.order.Archive, "archive", "", "name of the archive")
 	flags.StringVar(&f.from, "from", "", "time of the first event, such as 2026-02-10T12:00:00Z or 6h")
 	flags.StringVar(&f.to, "to", replayTo, "time of the last event; 0s is now")
-	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that hears it (default those that send to SQS_QUEUE_URL)")
+	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that gets the events (default: all rules that send to SQS_QUEUE_URL)")
 	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
 	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
-	flags.BoolVar(&f.asJSON, "json", false, "print lines of JSON, as without a terminal")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
 	flags.DurationVar(&f.every, "every", replayEvery, "how often to ask for the progress")
 	return cmd
 }
@@ -96,7 +96,7 @@ func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 // parse reads the range. Dates are whole seconds, as EventBridge has them.
 func (f *replayFlags) parse(now time.Time) error {
 	if f.order.Archive == "" {
-		return errors.New("--archive: not set; provision names it as the rule, status-events if nothing else was said")
+		return errors.New("--archive: not set; provision gives it the name of the rule, by default status-events")
 	}
 	var err error
 	if f.order.From, err = parseTime(f.from, now); err != nil {

@@ -136,7 +136,7 @@ func TestBackfillErrors(t *testing.T) {
 		"no owner":             {[]string{"erase"}, "--owner: not set"},
 		"no Redis":             {[]string{"explain", "x", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
 		"a flag that is none":  {[]string{"backfill", "--begin", "1h"}, "unknown flag"},
-		"an argument too many": {[]string{"explain", "x", "y"}, `"y" is too much, it takes 1 argument`},
+		"an argument too many": {[]string{"explain", "x", "y"}, `unexpected argument "y", at most 1 allowed`},
 		"no argument":          {[]string{"explain"}, "ARN is missing; for example: statusctl explain"},
 	} {
 		text := ctl(t, env, exitCouldNotAsk, test.args...)

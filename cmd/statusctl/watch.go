@@ -24,8 +24,8 @@ func watchCommand() *cobra.Command {
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
 		Long: "Follow an execution to its end, or several together. Give the ARN of each, or the name alone\n" +
-			"if --state-machine or STATUS_STATE_MACHINE is set. The exit code is that of get; of several,\n" +
-			"the worst.",
+			"if --state-machine or STATUS_STATE_MACHINE is set. The exit code is as for get; with\n" +
+			"several executions, the worst one.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -102,7 +102,7 @@ func (w *watcher) one(ctx context.Context, service *client.Client, arn string) e
 			return exitCode(e)
 		}
 	}
-	return fmt.Errorf("the service says nothing more of %s", arn)
+	return fmt.Errorf("the stream ended before %s did", arn)
 }
 
 func (w *watcher) show(e *client.Execution) error {

@@ -38,7 +38,7 @@ func TestTerminationUnderLoad(t *testing.T) {
 				t.Parallel()
 				certFile, keyFile := certificate(t)
 				d := serves(t, func(env []string) *apptest.Process {
-					return apptest.Start(t, "statusd", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s"))
+					return apptest.Start(t, "patient", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s"))
 				})
 				e := runs(t, "asked-for", "")
 				d.apply(t, e)

@@ -26,7 +26,7 @@ func healthcheckCommand(stdout io.Writer) *cobra.Command {
 	var ready bool
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Ask the statusd that runs here whether it is well, and exit with 0 or 1",
+		Short: "Check the statusd on this machine: exit code 0 if it is healthy, else 1",
 		Long:  "healthcheck is for container engines without HTTP probes. It asks /livez on ADMIN_ADDR,\nwhich fails only where a restart helps. With --ready it asks /readyz, which also fails\nwhile Redis or the queue is away.",
 		Args:  app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +46,7 @@ func healthcheckCommand(stdout io.Writer) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it can serve, not only whether it lives")
+	cmd.Flags().BoolVar(&ready, "ready", false, "check readiness (/readyz) instead of liveness (/livez)")
 	app.AddFlags(cmd.Flags(), app.AdminAddr)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -8,8 +9,11 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/sqstest"
+
+	"github.com/spf13/cobra"
 )
 
 // TestHealthcheckTellsLifeFromReadiness: while Redis is away statusd lives, and is not
@@ -59,8 +63,13 @@ func TestHealthcheckAsksWhereTheProcessListens(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"--admin-addr", "9090"}, {"extra"}} {
-		if code, out := apptest.Run(t, command, nil, append([]string{"healthcheck"}, args...)...); code != 1 || strings.Count(out, "\n") != 1 {
+		if code, out := apptest.Run(t, inTest, nil, append([]string{"healthcheck"}, args...)...); code != 1 || strings.Count(out, "\n") != 1 {
 			t.Errorf("%v: exit code %d, %q", args, code, out)
 		}
 	}
+}
+
+// inTest is statusd within the process of a test.
+func inTest(stdout, stderr io.Writer) *cobra.Command {
+	return command(stdout, stderr, app.Program{})
 }

@@ -19,9 +19,11 @@ var version = "dev" // set by the build
 // needs a few seconds to notice.
 const balancerDelay = 4 * time.Second
 
-func main() { app.Main("statusd", command(os.Stdout, os.Stderr)) }
+func main() { app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{})) }
 
-func command(stdout, stderr io.Writer) *cobra.Command {
+// command returns statusd. What program leaves open is as in production.
+func command(stdout, stderr io.Writer, program app.Program) *cobra.Command {
+	program.Version, program.Log, program.BalancerDelay = version, stderr, balancerDelay
 	var printConfig bool
 	cmd := &cobra.Command{
 		Use:           "statusd",
@@ -40,14 +42,14 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Run(cmd.Context(), config, app.Program{Version: version, Log: stderr, BalancerDelay: balancerDelay})
+			return app.Run(cmd.Context(), config, program)
 		},
 	}
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	app.AddFlags(cmd.Flags())
 	cmd.Flags().SortFlags = false
-	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and end")
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and exit")
 	cmd.AddCommand(healthcheckCommand(stdout))
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	app.PlainHelp(cmd)

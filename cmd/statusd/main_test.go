@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest"
 	"statuscache/ingest/ingesttest"
@@ -32,7 +34,13 @@ import (
 const pepper = "pepper pepper pepper"
 
 func TestMain(m *testing.M) {
-	apptest.Main(m, map[string]func(){"statusd": main, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
+	apptest.Main(m, map[string]func(){"statusd": main, "patient": patient, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
+}
+
+// patient is a statusd that lets Redis take its time: for what is not about such limits, on
+// a machine that is busy with other work.
+func patient() {
+	app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{ReadLimit: time.Minute, WriteLimit: time.Minute}))
 }
 
 // TestStartErrors: each mistake is one clear line with the cure and exit code 1.
@@ -134,7 +142,7 @@ func someLineHas(lines, words []string) bool {
 
 func TestPrintConfigHidesSecrets(t *testing.T) {
 	t.Parallel()
-	code, out := apptest.Run(t, command, []string{"REDIS_URL=redis://u:hunter2@h", "API_KEY_PEPPER=" + pepper, "ROLE=ingest"}, "--print-config", "--role", "api")
+	code, out := apptest.Run(t, inTest, []string{"REDIS_URL=redis://u:hunter2@h", "API_KEY_PEPPER=" + pepper, "ROLE=ingest"}, "--print-config", "--role", "api")
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}

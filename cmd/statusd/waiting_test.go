@@ -20,6 +20,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/sqstest"
 )
 
@@ -58,7 +59,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
-			d := startDaemon(t, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, however long that takes
+			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "patient", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, however long that takes
 			e := runs(t, "waited-for", "")
 			d.apply(t, e)
 			var failed atomic.Int64

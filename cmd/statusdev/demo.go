@@ -90,7 +90,7 @@ docs     %s/docs
 health   %s/v1/health
 metrics  %s/metrics
 Redis    %s
-AWS      %s (SQS, EventBridge and Step Functions, pretended)
+AWS      %s (SQS, EventBridge and Step Functions, simulated)
 
 An API key, valid until this ends:
 %s

@@ -40,7 +40,9 @@ type options struct {
 
 const (
 	demoOwner = "demo"
-	region    = "eu-west-1"
+	// patience is how long Redis may take: a laptop is busy with other work, too.
+	patience = 30 * time.Second
+	region   = "eu-west-1"
 )
 
 // run starts what the service stands on and then the service, until ctx ends.
@@ -86,6 +88,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	return app.Run(ctx, config, app.Program{
 		Version: version, Log: stderr, Public: public, Admin: admin,
+		ReadLimit: patience, WriteLimit: patience,
 		AWS:   func(context.Context) (aws.Config, error) { return local.config(), nil },
 		Posts: func(c *cache.Cache) []httpapi.Post { return []httpapi.Post{p.generate(c)} },
 		Background: func(ctx context.Context, c *cache.Cache, keys *apikeys.Keys) error {

@@ -82,7 +82,7 @@ func (p *provision) archive(ctx context.Context) error {
 		p.fine("archive", aws.ToString(was.ArchiveName))
 		return nil
 	case aws.ToString(was.EventSourceArn) != busARN:
-		return fmt.Errorf("archive %s: there is one of another event bus; choose another name with --name", name)
+		return fmt.Errorf("archive %s: an archive with this name exists for another event bus; choose another name with --name", name)
 	}
 	return p.widenArchive(ctx, was, samples)
 }

@@ -139,7 +139,7 @@ func (o *Operator) giveBack(ctx context.Context, q *queue, messages []types.Mess
 
 // letterOf describes a message and says why it is there.
 func letterOf(kind string, m types.Message) DeadLetter {
-	l := DeadLetter{ID: aws.ToString(m.MessageId), Why: "decodes: it would be taken now"}
+	l := DeadLetter{ID: aws.ToString(m.MessageId), Why: "can be decoded now"}
 	sent, _ := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
 	l.FirstSent = time.UnixMilli(sent).UTC()
 	l.Receives, _ = strconv.Atoi(m.Attributes["ApproximateReceiveCount"])

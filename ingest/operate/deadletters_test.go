@@ -44,7 +44,7 @@ func TestLookAtDeadLetters(t *testing.T) {
 		}
 		for _, l := range letters {
 			decodes := l.Execution != ""
-			if decodes != strings.Contains(l.Why, "it would be taken now") || strings.Contains(l.Why, "hunter2") ||
+			if decodes != strings.Contains(l.Why, "can be decoded now") || strings.Contains(l.Why, "hunter2") ||
 				l.Receives != look || l.ID == "" || time.Since(l.FirstSent).Abs() > time.Hour {
 				t.Errorf("look %d: %+v", look, l)
 			}

@@ -258,7 +258,7 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, cure st
 	case awscall.NotFound(err):
 		return "there is no such state machine", "check STATE_MACHINES, the account and AWS_REGION"
 	case awscall.Denied(err):
-		return "its executions may not be listed, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
+		return "listing its executions is not allowed, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
 	}
 	return diagnose.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
 }
@@ -272,7 +272,7 @@ func (d *doctor) describable(ctx context.Context, check, machine string) {
 	case err == nil || awscall.NotFound(err):
 		d.fine(check, "executions may be listed and described")
 	case awscall.Denied(err):
-		d.wrong(check, "its executions may not be described, so outputs left out of events stay out",
+		d.wrong(check, "describing its executions is not allowed, so outputs missing from events cannot be fetched",
 			"grant states:DescribeExecution on "+string(cache.MachineARN(machine).Execution("*")))
 	default:
 		d.unchecked(awscall.ExplainError("states:DescribeExecution", err), check)

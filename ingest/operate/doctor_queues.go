@@ -67,7 +67,7 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	source := d.queue.number(attrRetention)
 	switch retention := q.number(attrRetention); {
 	case keepsTooShort(retention, source):
-		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h and the queue for %d h; age counts from the first sending, so they are gone when they arrive",
+		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h and the queue for %d h; a message's age counts from when it was first sent, so it may expire before it can be read there",
 			q.name(), retention/3600, source/3600), d.provision())
 	case q.messages() > 0:
 		d.wrong(check, fmt.Sprintf("%s holds %d messages", q.name(), q.messages()), "statusctl dlq list")
@@ -92,14 +92,14 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		switch {
 		case v.deny == yes:
 			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,
-				"change that statement so that it does not deny "+eventsService+", such as by the condition that aws:PrincipalIsAWSService is false")
+				"change that statement so that it does not deny "+eventsService+", for example with the condition aws:PrincipalIsAWSService = false")
 			return
 		case v.allow == no:
 			d.wrong(check, "the policy of "+q.name()+" does not let rule "+r.shown()+" send", d.provision())
 			return
 		case v.may() == unknown:
 			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
-				"; a statement of its own for the rule would show it", check)
+				"; add a separate statement that allows the rule, so that this can be checked", check)
 			return
 		}
 	}

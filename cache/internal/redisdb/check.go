@@ -36,7 +36,7 @@ func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {
 	return info.CheckEviction()
 }
 
-// CheckKind refuses a server that is another one than REDIS_URL says. A replica may be
+// CheckKind refuses a server whose kind (node, cluster, Sentinel, replica) does not match REDIS_URL. A replica may be
 // about to take over, so that is no reason to give up at once.
 func (db *DB) CheckKind(i Info) error {
 	switch {

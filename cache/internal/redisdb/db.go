@@ -22,7 +22,7 @@ var (
 	ErrUnfit = errors.New("this Redis cannot be used")
 	// ErrReplicas says that a write was stored but not confirmed by its replicas.
 	ErrReplicas = errors.New("too few replicas confirmed the write")
-	// ErrAnswer says that a script answered what it never does.
+	// ErrAnswer says that a script returned a malformed answer.
 	ErrAnswer = errors.New("the script's answer is damaged")
 )
 

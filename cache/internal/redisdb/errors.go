@@ -35,7 +35,7 @@ var meanings = []struct{ word, text string }{
 	{"CLUSTERDOWN", "the cluster is down, some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
 	{"CROSSSLOT", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL"},
 	{"NOAUTH", "Redis wants a password; put it into REDIS_URL, as redis://user:password@host"},
-	{"WRONGPASS", "Redis refuses the user or the password of REDIS_URL; mend them (in a password %, @, / and ? are written %25, %40, %2F and %3F)"},
+	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL; correct them (in a password %, @, / and ? are written %25, %40, %2F and %3F)"},
 	{"DENIED", "Redis is in protected mode and talks to nobody on other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
 	{"BUSY", "Redis is busy with a script of somebody else; SCRIPT KILL ends it"},
 	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or see who holds them (CLIENT LIST)"},
@@ -184,13 +184,13 @@ func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string)
 		case err == nil:
 			wrong = ""
 		case errors.Is(err, redis.Nil):
-			wrong = fmt.Sprintf("the Sentinels know no primary of the name %q%s; mend the name behind the hosts in REDIS_URL", a.master, primariesKnown(ctx, s))
+			wrong = fmt.Sprintf("the Sentinels know no primary named %q%s; correct the name after the hosts in REDIS_URL", a.master, primariesKnown(ctx, s))
 		case strings.Contains(err.Error(), "unknown command"):
 			wrong = host + " is no Sentinel; name the Sentinels in REDIS_URL (their port is 26379 unless changed), or write redis:// without +sentinel"
 		case redis.HasErrorPrefix(err, "NOAUTH"):
 			wrong = "the Sentinels want a password; put ?sentinel_password= behind the name of the primary in REDIS_URL"
 		case redis.IsAuthError(err) || strings.Contains(err.Error(), "AUTH"):
-			wrong = "the Sentinels refuse their password; mend sentinel_password in REDIS_URL"
+			wrong = "the Sentinels refuse the password; correct sentinel_password in REDIS_URL"
 		default:
 			wrong = cmp.Or(wrong, "")
 		}

@@ -95,7 +95,7 @@ func (f *Feed) changed(channel, payload string) {
 	}
 }
 
-var errStarting = errors.New("not heard yet")
+var errStarting = errors.New("not connected yet")
 
 // ready returns nil while the feed is heard.
 func (f *Feed) ready() error {

@@ -99,8 +99,8 @@ type replicasError struct {
 
 func (e *replicasError) Error() string {
 	if e.Gone {
-		return fmt.Sprintf("the replica of Redis is gone, so what is written now would be lost in a failover, and is not confirmed; "+
-			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 if Redis is to go on without one (by itself it does from %s on)",
+		return fmt.Sprintf("the Redis replica is not connected, so writes are not confirmed (a failover would lose them); "+
+			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 to continue without a replica (statusd does so by itself at %s)",
 			e.Until.UTC().Format(time.RFC3339))
 	}
 	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; see that they run and keep up", e.confirmed, e.Acks, ackLimit)

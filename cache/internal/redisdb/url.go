@@ -131,7 +131,7 @@ func (a *address) setHosts(list string) error {
 		_, notAddress := netip.ParseAddr(name)
 		malformed := name == "" || strings.ContainsAny(name, ":[]") && notAddress != nil
 		if n, err := strconv.Atoi(p); malformed || err != nil || n < 1 || n > 65535 {
-			return errors.New("each host must be a name or an address, with a port from 1 to 65535 behind a colon if it is not the usual one")
+			return errors.New("each host must be a name or an address, followed by :PORT (1 to 65535) if it is not the default port")
 		}
 		a.hosts = append(a.hosts, net.JoinHostPort(name, p))
 	}
@@ -167,7 +167,7 @@ func (a *address) setQuery(query string) error {
 	}
 	for name := range values {
 		if name != "sentinel_password" || a.mode != sentinel {
-			return errors.New("behind ? only sentinel_password may stand, and only with +sentinel; in a password ? is written %3F")
+			return errors.New("the only parameter allowed after ? is sentinel_password, and only with +sentinel; write ? in a password as %3F")
 		}
 	}
 	a.sentinelPassword = values.Get("sentinel_password")

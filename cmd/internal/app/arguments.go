@@ -21,7 +21,7 @@ func Arguments(least, most int) cobra.PositionalArgs {
 		case most == 0 && len(args) > 0:
 			return fmt.Errorf("%s takes no argument, and got %q; %s --help lists its flags", path, args[0], path)
 		case most > 0 && len(args) > most:
-			return fmt.Errorf("%s: %q is too much, it takes %d argument; for example: %s", path, args[most], most, exampleOf(cmd))
+			return fmt.Errorf("%s: unexpected argument %q, at most %d allowed; for example: %s", path, args[most], most, exampleOf(cmd))
 		}
 		return nil
 	}
@@ -47,8 +47,8 @@ var addPlainFlags = sync.OnceFunc(func() {
 	})
 })
 
-// PlainHelp has the help of a command and of those below it list flags without the values
-// that a flag takes which is either there or not.
+// PlainHelp changes the help of a command and its subcommands: boolean flags are listed
+// without a value.
 func PlainHelp(cmd *cobra.Command) {
 	addPlainFlags()
 	template := cmd.UsageTemplate()

@@ -35,7 +35,7 @@ func newCensus(s *service) *census {
 	return &census{
 		service:   s,
 		ownerless: gauge("recent_executions_without_owner", "Of a hundred or so of the newest executions, those that have no owner, so that only operators may read them."),
-		unheard:   gauge("registrations_unheard", "Executions that are registered and of which nothing was heard for longer than an audit takes, of a sample."),
+		unheard:   gauge("registrations_unheard", "Registered executions without any event for longer than an audit takes, in a sample."),
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *census) notes() (all []string) {
 		all = append(all, fmt.Sprintf("owners: %d of the %d newest executions have none, so only operators can read them", s.Ownerless, s.Looked))
 	}
 	if s.Unheard > 0 {
-		all = append(all, fmt.Sprintf("registrations: of %d nothing has been heard for %v or more", s.Unheard, c.unheardAfter()))
+		all = append(all, fmt.Sprintf("registrations: %d have had no event for %v or longer", s.Unheard, c.unheardAfter()))
 	}
 	return all
 }

@@ -27,7 +27,7 @@ func TestCensusIsToldOnceAnHour(t *testing.T) {
 		c.report(diagnose.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
 	}
 	notes := strings.Join(c.notes(), "\n")
-	if notes != "owners: 8 of the 10 newest executions have none, so only operators can read them\nregistrations: of 2 nothing has been heard for 3m0s or more" {
+	if notes != "owners: 8 of the 10 newest executions have none, so only operators can read them\nregistrations: 2 have had no event for 3m0s or longer" {
 		t.Errorf("notes %q", notes)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "example=arn:x") || !strings.Contains(log.String(), "example=arn:y") {

@@ -140,7 +140,7 @@ func (c *Config) contradictions() []error {
 		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so no caller could be accepted; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
 	}
 	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
-		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, by which its keys are stored")
+		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, because its keys are hashed with it")
 	}
 	if c.JWTIssuer != "" && len(c.JWTClientIDs) == 0 {
 		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens to accept, separated by commas")

@@ -1,8 +1,8 @@
 // Package app is what the three programs share: the settings
 // and the wiring of cache, ingest and httpapi into one running service.
 //
-// Settings come from flags and the environment, in that order; every mistake is
-// reported at once, and no message or listing shows a secret. Run builds the
+// Settings come from flags and environment variables; a flag wins. All mistakes are
+// reported together, and no message or listing shows a secret. Run builds the
 // parts in the order in which they depend on each other and stops them in the
 // reverse order, within one deadline.
 package app

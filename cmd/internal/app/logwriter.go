@@ -92,7 +92,7 @@ func (l *logWriter) take(empty []byte) (lines []byte, last bool) {
 	defer l.mu.Unlock()
 	lines, l.lines = l.lines, empty
 	if l.dropped > 0 {
-		lines = fmt.Appendf(lines, "%d log lines dropped: the log did not take them\n", l.dropped)
+		lines = fmt.Appendf(lines, "%d log lines dropped: the log output was blocked or failed\n", l.dropped)
 		l.dropped = 0
 	}
 	return lines, l.closed

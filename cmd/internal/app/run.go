@@ -40,7 +40,9 @@ type Program struct {
 	// that the process is about to stop.
 	BalancerDelay time.Duration
 	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
-	Posts         func(*cache.Cache) []httpapi.Post
+	// ReadLimit and WriteLimit are how long Redis may take, as in cache.Options.
+	ReadLimit, WriteLimit time.Duration
+	Posts                 func(*cache.Cache) []httpapi.Post
 	// Background runs beside the service until its context ends; nil: nothing.
 	Background func(context.Context, *cache.Cache, *apikeys.Keys) error
 }
@@ -110,7 +112,7 @@ type service struct {
 // open builds every part. It connects to nothing.
 func (s *service) open(ctx context.Context) error {
 	var err error
-	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program.NearBytes); err != nil {
+	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
 		return err
 	}
 	s.changes = changes.Open(s.cache)
@@ -131,13 +133,13 @@ func (s *service) open(ctx context.Context) error {
 
 // OpenCache opens the cache that the settings name.
 func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cache.Cache, error) {
-	return openCache(c, log, metrics, 0)
+	return openCache(c, log, metrics, Program{})
 }
 
-func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, nearBytes int64) (*cache.Cache, error) {
+func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, p Program) (*cache.Cache, error) {
 	return cache.Open(cache.Options{
 		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
-		NearBytes: nearBytes, Log: log, Metrics: metrics,
+		NearBytes: p.NearBytes, ReadLimit: p.ReadLimit, WriteLimit: p.WriteLimit, Log: log, Metrics: metrics,
 	})
 }
 
@@ -282,9 +284,9 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 // sends no more, nothing more is received, messages in flight are finished, requests
 // end, and at last what they all stand on.
 func (s *service) stages() []stage {
-	all := []stage{{"the balancer", s.drain}}
+	all := []stage{{"the drain delay", s.drain}}
 	if s.program.Background != nil {
-		all = append(all, stage{"the background", func(ctx context.Context) error { return s.program.Background(ctx, s.cache, s.keys) }})
+		all = append(all, stage{"the background task", func(ctx context.Context) error { return s.program.Background(ctx, s.cache, s.keys) }})
 	}
 	if s.consumer != nil {
 		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"the audit", s.auditor.Run})

@@ -45,11 +45,11 @@ func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.na
 var settings = []setting{
 	{"ROLE", "all", "what this process does: api only serves, ingest only takes events, all does both", parseRole, nil},
 	{"LISTEN_ADDR", ":8080", "address of the public API", address(func(c *Config) *string { return &c.ListenAddr }), nil},
-	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; keep the public away from it", address(func(c *Config) *string { return &c.AdminAddr }), nil},
+	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; do not expose it to the public", address(func(c *Config) *string { return &c.AdminAddr }), nil},
 
 	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss instead of redis for TLS", parseRedisURL, hideURL},
 	{"REDIS_PREFIX", "sc", "prefix of every Redis key", parsePrefix, nil},
-	{"REDIS_REPLICA_ACKS", "auto", "replicas that must confirm a write before its message is deleted: a number, or auto for 1 at each primary that has a replica or had one within the hour", parseAcks, nil},
+	{"REDIS_REPLICA_ACKS", "auto", "how many replicas must confirm a write before its SQS message is deleted: a number, or auto: 1 for each primary that has, or had in the last hour, a replica", parseAcks, nil},
 
 	{"SQS_QUEUE_URL", "", "URL of the queue that the EventBridge rule sends to", parseQueueURL, nil},
 	{"OWNER_PATH", "", "place of the owner in the input of an execution, such as tenantId; set it only if your own code writes that field", parseOwnerPath, nil},
@@ -58,15 +58,15 @@ var settings = []setting{
 
 	{"JWT_ISSUER", "", "issuer of the access tokens to accept; empty: no tokens", parseIssuer, nil},
 	{"JWT_JWKS_URL", "", "URL of the issuer's signing keys; empty: /.well-known/jwks.json of the issuer", httpsURL(func(c *Config) *string { return &c.JWTJWKSURL }), nil},
-	{"JWT_CLIENT_IDS", "", "client ids whose tokens to accept, separated by commas", list(func(c *Config) *[]string { return &c.JWTClientIDs }), nil},
-	{"JWT_OWNER_CLAIM", "sub", "claim of a token that names its owner", required(func(c *Config) *string { return &c.JWTOwnerClaim }), nil},
+	{"JWT_CLIENT_IDS", "", "client IDs whose tokens are accepted, separated by commas", list(func(c *Config) *[]string { return &c.JWTClientIDs }), nil},
+	{"JWT_OWNER_CLAIM", "sub", "token claim that contains the owner", required(func(c *Config) *string { return &c.JWTOwnerClaim }), nil},
 	{"JWT_SCOPE_PREFIX", "status", "prefix of the scopes PREFIX/read:all and PREFIX/register", required(func(c *Config) *string { return &c.JWTScopePrefix }), nil},
 	{"JWT_OPERATOR_GROUPS", "", "groups whose members may read every execution, separated by commas", list(func(c *Config) *[]string { return &c.JWTOperatorGroups }), nil},
 	{"API_KEY_PEPPER", "", "secret for the hashes of API keys, at least 16 characters; empty: no API keys", parsePepper, hideAll},
 	{"API_KEYS_FILE", "", "file that statusctl keys export writes; the API keys in it survive the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
 
-	{"RETENTION", "360h", "how long a stopped execution is kept; more than the 14 days that SQS may keep a message", duration(func(c *Config) *time.Duration { return &c.Retention }, time.Hour, 10*365*24*time.Hour), nil},
-	{"MAX_WAIT", "25s", "longest wait of one request; 0: no request waits", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
+	{"RETENTION", "360h", "how long a stopped execution is kept; should be more than 14 days, the longest time that SQS keeps a message", duration(func(c *Config) *time.Duration { return &c.Retention }, time.Hour, 10*365*24*time.Hour), nil},
+	{"MAX_WAIT", "25s", "longest time that a request may wait; 0: requests never wait", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
 	{"ARRIVAL_GRACE", "2s", "how long a GET for an unknown execution waits before 404; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller to one process, with bursts of twice that; 0: no limit", parseRateLimit, nil},
 	{"CORS_ORIGINS", "", "origins whose web pages may call the API, separated by commas", parseOrigins, nil},
@@ -112,7 +112,7 @@ func parseRole(c *Config, s string) error {
 	case All, API, Ingest:
 		return nil
 	}
-	return fmt.Errorf("%q is none of all, api, ingest", s)
+	return fmt.Errorf("%q must be all, api or ingest", s)
 }
 
 func parseRedisURL(c *Config, s string) error {
@@ -151,7 +151,7 @@ func parseQueueURL(c *Config, s string) error {
 		return fmt.Errorf("%q is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
 	}
 	if strings.HasSuffix(u.Path, ".fifo") {
-		return fmt.Errorf("%q is a FIFO queue, which EventBridge's order does not help; use a standard queue", s)
+		return fmt.Errorf("%q is a FIFO queue; EventBridge does not send events in order, so FIFO has no benefit; use a standard queue", s)
 	}
 	return nil
 }

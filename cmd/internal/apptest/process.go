@@ -114,10 +114,10 @@ func (p *Process) Signal(s os.Signal) {
 
 // limit bounds every wait for a process. It is no promise of anybody's: a machine
 // that is busy with other work must not reach it.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 // Wait returns the exit code, and fails the test if the process does not end within
-// two minutes.
+// five minutes.
 func (p *Process) Wait() int {
 	p.t.Helper()
 	select {
@@ -130,7 +130,7 @@ func (p *Process) Wait() int {
 }
 
 // Until returns when something has happened, and fails the test if the process ends
-// before that, or if it takes two minutes.
+// before that, or if it takes five minutes.
 func (p *Process) Until(happened <-chan struct{}) {
 	p.t.Helper()
 	select {

@@ -77,7 +77,7 @@ func explain(permission, service string, err error) *Error {
 	case HasCode(err, "OverLimit"):
 		e.brief, e.text = "too many messages are in flight", "too many messages of the queue are received and not deleted (OverLimit); check why they are not deleted"
 	case errors.As(err, &noAnswer):
-		e.brief, e.text = "what answers is not AWS", "what answers is not "+service+"; "+check
+		e.brief, e.text = "the endpoint is not AWS", "the endpoint is not "+service+"; "+check
 	case errors.As(err, &api):
 		e.brief, e.text = "AWS answers with an error", api.ErrorCode()+": "+message(api)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -144,7 +144,7 @@ func roleRefused(op *smithy.OperationError) *Error {
 			Line(innermost(op.Err).Error()) + "); check AWS_REGION, AWS_ENDPOINT_URL_STS and the network"}
 	}
 	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
-	cure := "have the trust policy of the role name this caller, and grant the caller sts:AssumeRole"
+	cure := "add this caller to the trust policy of the role, and grant the caller sts:AssumeRole"
 	if op.OperationName == "AssumeRoleWithWebIdentity" {
 		cure = "have the trust policy of the role name the identity provider and this service account, and check AWS_WEB_IDENTITY_TOKEN_FILE"
 	}
