@@ -1,0 +1,162 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"statuscache/cache"
+	"statuscache/cache/apikeys"
+	"statuscache/cache/changes"
+	"statuscache/cache/diagnose"
+	"statuscache/cache/worklist"
+	"statuscache/httpapi"
+	"statuscache/httpapi/auth"
+	"statuscache/ingest"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// service is the parts of one process. What the role does not need is nil.
+type service struct {
+	config  Config
+	program Program
+	out     *logWriter
+	log     *slog.Logger
+	metrics *prometheus.Registry
+
+	cache    *cache.Cache
+	changes  *changes.Hub
+	keys     *apikeys.Keys
+	worklist *worklist.Worklist
+	sweeps   *worklist.Sweeps
+	losses   *worklist.LossDetector
+	settings *diagnose.Settings // that may turn out wrong
+	queue    *ingest.SQS
+	consumer *ingest.Consumer
+	hydrator *ingest.Hydrator
+	auditor  *ingest.Auditor
+	census   *census
+	server   *httpapi.Server
+	public   net.Listener
+	admin    net.Listener
+}
+
+// open builds every part. It connects to nothing.
+func (s *service) open(ctx context.Context) error {
+	var err error
+	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
+		return err
+	}
+	s.changes = changes.Open(s.cache)
+	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
+		return err
+	}
+	db := s.cache.DB()
+	s.losses = worklist.NewLossDetector(db, worklist.LossOptions{Log: s.log, Metrics: s.metrics, Noticed: s.keys.Reassert})
+	s.worklist, s.sweeps = worklist.New(db, s.metrics), worklist.NewSweeps(db, s.losses, s.metrics)
+	s.settings = diagnose.WatchSettings(db, s.log, s.metrics)
+	s.settings.Add(diagnose.Setting{
+		Name: "API_KEY_PEPPER", Check: s.keys.WrongPepper,
+		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
+	})
+	s.census = newCensus(s)
+	return errors.Join(s.openIngest(ctx), s.openAPI())
+}
+
+// OpenCache opens the cache that the settings name.
+func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cache.Cache, error) {
+	return openCache(c, log, metrics, Program{})
+}
+
+func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, p Program) (*cache.Cache, error) {
+	return cache.Open(cache.Options{
+		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
+		NearBytes: p.NearBytes, ReadLimit: p.ReadLimit, WriteLimit: p.WriteLimit, Log: log, Metrics: metrics,
+	})
+}
+
+// OpenKeys opens the API keys that the settings name, in the Redis of a cache that does not
+// run yet.
+func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error) {
+	return apikeys.Open(on.DB(), apikeys.Options{Pepper: []byte(c.APIKeyPepper), File: c.APIKeysFile, Log: log})
+}
+
+func (s *service) openAPI() error {
+	c := s.config
+	o := httpapi.Options{
+		Cache: s.cache, Lists: s.cache, Changes: s.changes,
+		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
+		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
+		Limits: httpapi.Limits{Files: maxFiles()},
+		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits,
+		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
+	}
+	if c.APIKeyPepper != "" {
+		o.Keys = s.keys
+	}
+	o.JWT = c.JWT()
+	if s.program.Posts != nil {
+		o.Posts = s.program.Posts(s.cache)
+	}
+	var errs []error
+	var err error
+	if c.TLSCertFile != "" {
+		o.TLS, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
+		errs = append(errs, err)
+	}
+	s.server = httpapi.New(o)
+	return errors.Join(append(errs, s.listen())...)
+}
+
+// JWT says which access tokens are accepted, nil for none.
+func (c *Config) JWT() *auth.JWT {
+	if c.JWTIssuer == "" {
+		return nil
+	}
+	return &auth.JWT{
+		Issuer: c.JWTIssuer, JWKSURL: c.JWTJWKSURL, ClientIDs: c.JWTClientIDs,
+		OwnerClaim: c.JWTOwnerClaim, ScopePrefix: c.JWTScopePrefix, OperatorGroups: c.JWTOperatorGroups,
+	}
+}
+
+// listen binds the listeners, so that a port in use is noticed before anything
+// else happens.
+func (s *service) listen() error {
+	var errs []error
+	bind := func(l net.Listener, setting, addr string) net.Listener {
+		if l != nil {
+			return l
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			errs = append(errs, listenError(setting, addr, err))
+			return nil
+		}
+		return l
+	}
+	s.admin = bind(s.program.Admin, "ADMIN_ADDR", s.config.AdminAddr)
+	if s.config.Role != Ingest {
+		s.public = bind(s.program.Public, "LISTEN_ADDR", s.config.ListenAddr)
+	}
+	return errors.Join(errs...)
+}
+
+// addressOf returns where l listens, empty for nil.
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+// listenError leaves out what net says twice.
+func listenError(setting, addr string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return fmt.Errorf("%s: cannot listen on %s: %w; choose another address with --%s", setting, addr, err,
+		strings.ReplaceAll(strings.ToLower(setting), "_", "-"))
+}
