@@ -177,7 +177,7 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 }
 
 // join runs the script for the writes. Those whose slot is on its way to another
-// primary are joined without it (apply_moving.go).
+// primary are joined without it (apply_slotmigration.go).
 func (c *Cache) join(ctx context.Context, writes []*write) {
 	calls := c.calls(writes)
 	commands := make([]*redisdb.Command, len(calls))

@@ -6,7 +6,7 @@
 -- caller: the slot is on its way to another node, and so may be the other keys.
 --
 -- KEYS  for each: record, running index, recent index, change channel, and of the
---       partition what is awaited, what is doubted, what came too late (redisdb/names.go)
+--       partition what is awaited, what is doubted, what came too late (redisdb/keynames.go)
 -- ARGV  for each:
 --        1 ARN
 --        2 identity: version and hash of the body |
