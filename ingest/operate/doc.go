@@ -16,5 +16,5 @@
 // to a queue. samples.go has an event of each kind that must reach it, and rulechange.go
 // plans the least change that makes the rules send them all, with the event patterns of
 // eventpattern.go. queuepolicy.go reads and extends the policy of a queue, and
-// policyverdict.go says whether a policy lets a rule send.
+// policyevaluation.go says whether a policy lets a rule send.
 package operate
