@@ -163,7 +163,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 // write joins each with its record and then enters what that answered into the
 // owner indexes. What is left without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	c.join(ctx, writes)
 

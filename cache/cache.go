@@ -144,7 +144,7 @@ func Open(o Options) (*Cache, error) {
 	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
 	c.upkeep.entries = map[string]int{}
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
-	c.near.limit = db.ReadLimit()
+	c.near.limit = db.Limits.Read
 	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
 	c.listen()
@@ -227,7 +227,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 		return r, nil
 	}
 	c.metrics.nearMisses.Inc()
-	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)
 	defer cancel()
 	r, err := c.load(ctx, arn, v)
 	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {

@@ -50,7 +50,7 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 	}
 	done := c.counter.calls.DoChan(key, func() (any, error) {
 		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.db.ReadLimit()))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.db.Limits.Read))
 		defer cancel()
 		begun := uptime.Now()
 		counts, err := c.count(ctx, owner, all)

@@ -150,7 +150,7 @@ func TestWritesEndInTime(t *testing.T) {
 				if err := try(); err == nil {
 					t.Errorf("%s succeeds although Redis is silent", what)
 				}
-			}); took > c.db.BatchLimit() {
+			}); took > c.db.Limits.Batch {
 				t.Errorf("%s took %v", what, took)
 			}
 		}

@@ -17,7 +17,7 @@ type Found struct {
 // cache, else in as few round trips to each node as they fit into. Like Get it
 // never takes longer than 300 ms.
 func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
-	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)
 	defer cancel()
 	found := make([]Found, len(arns))
 	fills := make([]*fill, len(arns))
@@ -52,7 +52,7 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 // owner, than the records say. It asks for the heads only. What cannot be asked
 // for is left out.
 func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)
 	defer cancel()
 	pipe := c.db.Readers.Pipeline() // on a cluster it is one for each node
 	heads := make([]*redis.StringCmd, len(records))

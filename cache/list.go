@@ -52,7 +52,7 @@ const (
 
 // List returns a page of executions. It takes a second at most.
 func (c *Cache) List(ctx context.Context, q Query) (Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.db.ReadLimit()))
+	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.db.Limits.Read))
 	defer cancel()
 	page := Page{}
 	index := c.index(q)

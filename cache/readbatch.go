@@ -137,7 +137,7 @@ func (m *queue) help() {
 	if len(m.waiting) == 0 {
 		return
 	}
-	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.db.ReadLimit()-helpAfter/2 {
+	if m.readers < maxReaders && time.Until(m.waiting[0].deadline) < m.db.Limits.Read-helpAfter/2 {
 		m.readers++
 		go m.drain()
 		return

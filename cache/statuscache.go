@@ -81,7 +81,7 @@ func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error
 
 // read asks Redis for the statuses of some of the executions.
 func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
-	ctx, cancel := context.WithTimeout(ctx, h.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
 	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
 	cmds := make([]*redis.StringCmd, len(some))

@@ -44,7 +44,7 @@ func (p *parts) storedAt() time.Time {
 // Versions returns the version of each execution as it is stored, empty where
 // nothing is known.
 func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	if len(arns) == 0 {
 		return nil, nil

@@ -122,7 +122,7 @@ type Explanation struct {
 // Explain returns what is known of an execution and the observations from which
 // that is known, the latest 16 and the latest that came too late.
 func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	var x Explanation
 	pipe := c.db.Writers.Pipeline() // what is in the primary, not in a copy

@@ -197,7 +197,7 @@ func (k *Keys) fresh(e keyEntry) bool {
 // has seen.
 func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
 	// A caller that hangs up must not make it look as if Redis could not be asked.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.Limits.Read)
 	defer cancel()
 	text, err := k.db.Readers.HGet(ctx, k.db.Names.APIKeys, hex.EncodeToString(h[:])).Result()
 	if errors.Is(err, redis.Nil) {

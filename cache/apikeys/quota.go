@@ -111,7 +111,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
 	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.db.ReadLimit())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.db.Limits.Read)
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
 		granted, day, left, err := q.ask(ctx, k.Hash, k.DailyLimit, "", 0)

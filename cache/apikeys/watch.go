@@ -204,7 +204,7 @@ func (k *Keys) revokedInFile(h keyHash) bool {
 
 // readMany returns the records of keys, empty for those that Redis does not know.
 func (k *Keys) readMany(ctx context.Context, hashes []keyHash) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.db.ReadLimit())
+	ctx, cancel := context.WithTimeout(ctx, k.db.Limits.Read)
 	defer cancel()
 	texts, fields := make([]string, len(hashes)), make([]string, len(hashes))
 	for i, h := range hashes {

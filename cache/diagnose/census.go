@@ -39,7 +39,7 @@ func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.
 // event counts as Unheard.
 func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration) (s Census, err error) {
 	db := c.DB()
-	ctx, cancel := context.WithTimeout(ctx, db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, db.Limits.Batch)
 	defer cancel()
 	now, err := db.Now(ctx)
 	if err != nil {

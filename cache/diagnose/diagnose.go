@@ -211,7 +211,7 @@ func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 }
 
 func diagnoseReplicas(db *redisdb.DB, p primary) Finding {
-	n, want := p.info.Number("connected_slaves"), db.ReplicaAcks()
+	n, want := p.info.Number("connected_slaves"), db.ReplicaAcks
 	if n < want {
 		return Finding{
 			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),

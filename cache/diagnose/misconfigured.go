@@ -72,7 +72,7 @@ func (s *Settings) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for _, w := range s.watched {
-			w.update(ctx, s.db.BatchLimit())
+			w.update(ctx, s.db.Limits.Batch)
 		}
 		select {
 		case <-ctx.Done():

@@ -64,7 +64,7 @@ func (b *Budget) Passed(ctx context.Context) error {
 }
 
 func (b *Budget) run(ctx context.Context, args ...any) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.db.WriteLimit())
+	ctx, cancel := context.WithTimeout(ctx, b.db.Limits.Write)
 	defer cancel()
 	node, err := b.db.PrimaryOf(ctx, b.key)
 	if err != nil {

@@ -24,7 +24,7 @@ func every(ctx context.Context, interval time.Duration, f func()) error {
 }
 
 // askLimit is how long a question to Redis may take that is repeated soon.
-func askLimit(db *redisdb.DB) time.Duration { return max(2*time.Second, db.WriteLimit()) }
+func askLimit(db *redisdb.DB) time.Duration { return max(2*time.Second, db.Limits.Write) }
 
 // gauge returns a gauge with a label, registered unless r is nil.
 func gauge(r prometheus.Registerer, name, help, label string) *prometheus.GaugeVec {

@@ -72,7 +72,7 @@ func (s *Sweeps) Learning(swept time.Time) bool {
 // Claim returns a sweep of one of the state machines that is due, or nil if none is. It
 // is the caller's for the time of the lease; End ends it, Extend makes it last longer.
 func (s *Sweeps) Claim(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, s.db.Limits.Batch)
 	defer cancel()
 	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
 		machine := machines[i]
@@ -133,7 +133,7 @@ func (s *Sweeps) Extend(ctx context.Context, machine string, d time.Duration) er
 // End stores what a sweep found out: how far it came, and what differs now. The next is
 // due after d.
 func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, s.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, s.db.Limits.Batch)
 	defer cancel()
 	text, err := json.Marshal(now)
 	if err != nil {

@@ -78,7 +78,7 @@ func (w *Worklist) Run(ctx context.Context) error {
 // to the next when the lease ends. Its error may be about some of them only: the
 // others are returned with it.
 func (w *Worklist) Claim(ctx context.Context, list List, most int, lease time.Duration) ([]Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, w.db.Limits.Batch)
 	defer cancel()
 	arns, err := w.firstOf(ctx, list, most)
 	if err != nil || len(arns) == 0 {

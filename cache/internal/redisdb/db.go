@@ -44,6 +44,16 @@ type Options struct {
 // has had one within the hour.
 const AutoAcks = -1
 
+// Limits are how long Redis may take.
+type Limits struct {
+	Read  time.Duration // one read
+	Write time.Duration // one answer to a write
+	Batch time.Duration // many commands in a few pipelines, and a script that must be loaded
+}
+
+// batchLimit is the least Limits.Batch; it is never less than one answer may take.
+const batchLimit = 2 * time.Second
+
 // DB is a Redis in any of its forms. Its methods can be called concurrently.
 type DB struct {
 	Names *Names
@@ -54,7 +64,9 @@ type DB struct {
 	Writers redis.UniversalClient // repeats nothing by itself
 	feeders redis.UniversalClient
 
-	Publish string // the command that announces a change
+	Publish     string // the command that announces a change
+	ReplicaAcks int    // replicas that must confirm a write, or AutoAcks
+	Limits      Limits
 
 	options    Options
 	address    *address
@@ -78,7 +90,8 @@ func Open(o Options) (*DB, error) {
 		Readers: a.connect(reads, o.Dial),
 		Writers: a.connect(writes, o.Dial),
 		feeders: a.connect(notifications, o.Dial),
-		Publish: "PUBLISH",
+		Publish: "PUBLISH", ReplicaAcks: o.ReplicaAcks,
+		Limits:  Limits{Read: o.ReadLimit, Write: o.WriteLimit, Batch: max(batchLimit, o.WriteLimit)},
 		options: o,
 		address: a,
 	}
@@ -97,22 +110,6 @@ func (silence) Printf(context.Context, string, ...any) {}
 
 // Cluster reports whether Redis is a cluster, so that one call must stay within a slot.
 func (db *DB) Cluster() bool { return db.address.mode == cluster }
-
-// ReplicaAcks is how many replicas must confirm a write, or AutoAcks.
-func (db *DB) ReplicaAcks() int { return db.options.ReplicaAcks }
-
-// ReadLimit is how long one read may take.
-func (db *DB) ReadLimit() time.Duration { return db.options.ReadLimit }
-
-// WriteLimit is how long one answer to a write may take.
-func (db *DB) WriteLimit() time.Duration { return db.options.WriteLimit }
-
-// batchLimit bounds many commands in a few pipelines, and a script that must be loaded.
-const batchLimit = 2 * time.Second
-
-// BatchLimit is how long many commands may take together. It is never less than one
-// answer may take.
-func (db *DB) BatchLimit() time.Duration { return max(batchLimit, db.options.WriteLimit) }
 
 // Run hears changes and watches the primaries until ctx ends.
 func (db *DB) Run(ctx context.Context) error {

@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // ping is Ping with errors as Redis says them.
 func (db *DB) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, db.BatchLimit())
+	ctx, cancel := context.WithTimeout(ctx, db.Limits.Batch)
 	defer cancel()
 	probes, err := db.primaries.probes(ctx)
 	if err != nil {
@@ -43,7 +44,10 @@ const probeLife = time.Minute
 
 // probeScript writes what a probe is for. By a script, because the store stands on
 // them.
-var probeScript = redis.NewScript(`return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])`)
+var probeScript = redis.NewScript(probeSource)
+
+//go:embed probe.lua
+var probeSource string
 
 // probes returns a write to a partition of every primary.
 func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
