@@ -33,7 +33,7 @@
 // outputs and owners that events left out, the Auditor (audit.go, comparison.go) compares
 // the cache with what Step Functions lists and describes every lasting difference, and
 // Backfill (backfill.go) fills a cache from Step Functions. stepfunctions.go makes their
-// calls, awsbudget.go keeps them within a budget, worker.go works on the lists of executions
+// calls, pacing.go keeps them within a budget, worker.go works on the lists of executions
 // to ask about. What they learn is an observation like any other and is merged like one.
 //
 // Package operate sets up and checks the path of the events. Package localaws is a
