@@ -6,11 +6,12 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
-	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 //go:embed apply.lua

@@ -3,9 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
-	"statuscache/cache/internal/redisdb"
 	"strings"
 	"time"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // suspiciousAge is from which age a RUNNING is suspicious of which there is no

@@ -1,10 +1,11 @@
 package cache
 
 import (
-	"statuscache/cache/cachetest"
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"statuscache/cache/cachetest"
 )
 
 // TestGetAtLeastDoesNotShareAnOlderRead: a read of another caller is on its way

@@ -2,11 +2,12 @@ package cache
 
 import (
 	"fmt"
-	"statuscache/cache/cachetest"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"statuscache/cache/cachetest"
 )
 
 // TestALocalClockDecidesNothing: what a process whose clock is ten minutes slow or fast

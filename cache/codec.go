@@ -6,19 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // The payload of a record is
 //
 //	coding 1 | source 1 | status | error | stop date | length of the body | body
 //
-// Texts are a varint length and the bytes, numbers are varints. The body is the answer of
+// apply.lua keeps the source where it keeps the date of a run, so the first two bytes stay
+// where they are. Texts are a varint length and the bytes, numbers are varints. The body is the answer of
 // GET /v1/status as it goes over the wire, compressed where that is worth it.
 const (
 	codingPlain = 'p'

@@ -3,9 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
-	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // indexed reports whether the owner's index has the execution for certain: an

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 const (

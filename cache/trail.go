@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
 )
 
 // Every record ends with a trail: the latest 16 observations of its execution, in

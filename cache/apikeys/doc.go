@@ -21,7 +21,7 @@
 // # File
 //
 // A key is good if Redis or the file knows it, and neither says that it is revoked. While
-// Redis does not answer, the file decides alone (file.go).
+// Redis does not answer, the file decides alone (keysfile.go).
 //
 // # Daily limits
 //

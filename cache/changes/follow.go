@@ -3,8 +3,9 @@ package changes
 import (
 	"context"
 	"slices"
-	"statuscache/cache"
 	"time"
+
+	"statuscache/cache"
 )
 
 // maxPending is how many changes a follower may be behind before it has lost

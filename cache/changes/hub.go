@@ -5,10 +5,11 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
-	"statuscache/cache"
-	"statuscache/cache/internal/redisdb"
 	"sync"
 	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 )
 
 // How often what is waited for is read without having been heard of. It bounds

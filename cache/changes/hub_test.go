@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"statuscache/cache"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"statuscache/cache"
 )
 
 // world is what the hub of a test reads.

@@ -3,8 +3,9 @@ package changes
 import (
 	"context"
 	"errors"
-	"statuscache/cache"
 	"time"
+
+	"statuscache/cache"
 )
 
 // Watch is somebody's interest in executions, from Hub.Watch to Close. It is

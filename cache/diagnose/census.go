@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"statuscache/cache"
-	"statuscache/cache/internal/redisdb"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 )
 
 // Census is what a look at some executions found: the newest of each partition that are

@@ -3,8 +3,9 @@ package diagnose
 import (
 	"context"
 	"fmt"
-	"statuscache/cache"
 	"time"
+
+	"statuscache/cache"
 )
 
 // mostEventAge is how old events may be when they are received, which is the time that

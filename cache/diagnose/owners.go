@@ -3,8 +3,9 @@ package diagnose
 import (
 	"context"
 	"fmt"
-	"statuscache/cache"
 	"time"
+
+	"statuscache/cache"
 )
 
 // censusReach is how old a registration may be: the audit removes older ones.

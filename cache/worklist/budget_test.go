@@ -4,11 +4,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"statuscache/cache/cachetest"
-	"statuscache/cache/internal/redisdb"
 	"sync"
 	"testing"
 	"time"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // inBubble opens the Redis of a bubble, with the limits of production.

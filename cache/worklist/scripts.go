@@ -2,9 +2,10 @@ package worklist
 
 import (
 	_ "embed"
-	"statuscache/cache"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
 )
 
 var (

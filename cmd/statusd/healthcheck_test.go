@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"statuscache/cache/cachetest"
 	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/sqstest"
-
-	"github.com/spf13/cobra"
 )
 
 // TestHealthcheckTellsLifeFromReadiness: while Redis is away statusd lives, and is not

@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"statuscache/cache/diagnose"
 	"strings"
 	"testing"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"statuscache/cache/diagnose"
 	"statuscache/ingest"
 )
 

@@ -8,10 +8,9 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"statuscache/cache"
-	"statuscache/ingest/internal/eventpattern"
-
 	"statuscache/ingest"
 	"statuscache/ingest/internal/awscall"
+	"statuscache/ingest/internal/eventpattern"
 )
 
 // sampleKind is a kind of event that must reach the queue. The fields are what a pattern

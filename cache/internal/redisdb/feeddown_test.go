@@ -2,9 +2,10 @@ package redisdb
 
 import (
 	"errors"
-	"statuscache/cache/cachetest"
 	"strings"
 	"testing"
+
+	"statuscache/cache/cachetest"
 )
 
 // TestAnUnheardRedisSaysSinceWhen, and what to do, to everybody: no address.

@@ -3,11 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
-	"statuscache/cache/diagnose"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache/diagnose"
 )
 
 const (

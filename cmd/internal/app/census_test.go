@@ -3,12 +3,13 @@ package app
 import (
 	"bytes"
 	"log/slog"
-	"statuscache/cache/diagnose"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache/diagnose"
 )
 
 // TestCensusIsToldOnceAnHour says what of a census goes into the log and into health.

@@ -5,9 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"statuscache/cache/cachetest"
 	"strings"
 	"testing"
+
+	"statuscache/cache/cachetest"
 )
 
 // TestTheREADMEListsEverySetting: its table is that of the settings, row by row.

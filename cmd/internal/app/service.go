@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
@@ -14,9 +18,6 @@ import (
 	"statuscache/httpapi"
 	"statuscache/httpapi/auth"
 	"statuscache/ingest"
-	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // service is the parts of one process. What the role does not need is nil.
