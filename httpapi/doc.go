@@ -14,7 +14,8 @@
 //	stream.go       Server-Sent Events about an execution
 //	health.go       GET /v1/health; metrics, probes and profiles for operators
 //	pages.go        /docs and /openapi.*
-//	waitoptions.go  the options of a read that may wait: wait, view, stream
+//	waitoptions.go  the options of a read that may wait
+//	view.go         the forms of an answer, ?view=
 //	wait.go         waiting for an execution to end or to change
 //	grace.go        waiting for an execution that is not known yet
 //	detach.go       a request leaves its route, and with HTTP/1.1 net/http, to wait

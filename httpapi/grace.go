@@ -12,7 +12,7 @@ import (
 func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	g, caller := x.server.grace, x.caller.Bucket()
 	if !g.enter(caller, arn) {
-		return x.answer(r, waitOptions{}, nil)
+		return x.answer(r, waitOptions{view: w.view}, nil)
 	}
 	err := x.detach(1, w.until(x.start), func(x *exchange) error {
 		r, err := x.await(arn, w, r)
@@ -21,7 +21,7 @@ func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	})
 	if x.waiter == nil && !x.moved { // too many wait
 		g.leave(caller)
-		return x.answer(r, waitOptions{}, nil)
+		return x.answer(r, waitOptions{view: w.view}, nil)
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	if w.stream {
 		return x.stream(r.ARN, r)
 	}
-	x.sendRecord(r, w.full)
+	x.sendRecord(r, w.view)
 	return nil
 }
 
@@ -106,22 +106,11 @@ func (s *Server) unknown() *wire.Error {
 	return p
 }
 
-// representation returns the form of a record that the caller wants.
-func (x *exchange) representation(r *cache.Record, full bool) *cache.Representation {
-	switch {
-	case full:
-		return r.Full(x.server.confirmedUntil(r.ARN))
-	case r.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]):
-		return r.Gzip
-	}
-	return r.Plain
-}
-
 // sendRecord answers with a record, or with 304 where the caller has it, or has seen a
 // newer one: then a replica of Redis has become the primary that does not have it yet.
-func (x *exchange) sendRecord(r *cache.Record, full bool) {
+func (x *exchange) sendRecord(r *cache.Record, v view) {
 	h := x.w.Header()
-	answer := x.representation(r, full)
+	answer := v(x, r)
 	tag := answer.ETag
 	h["Cache-Control"] = wire.PrivateCache
 	if r.Gzip != nil {

@@ -27,14 +27,14 @@ func (x *exchange) ready(w waitOptions, r *cache.Record) (bool, error) {
 		return true, nil
 	}
 	if x.r.Header.Get("If-None-Match") != "" {
-		return r.Terminal || !x.knows(r, w.full), nil
+		return r.Terminal || !x.knows(r, w.view), nil
 	}
 	return r.Terminal, nil
 }
 
 // knows reports whether the caller has an answer that is as new as r.
-func (x *exchange) knows(r *cache.Record, full bool) bool {
-	match, _ := headers.Matches(x.r.Header["If-None-Match"], x.representation(r, full).ETag[0])
+func (x *exchange) knows(r *cache.Record, v view) bool {
+	match, _ := headers.Matches(x.r.Header["If-None-Match"], v(x, r).ETag[0])
 	seen, _ := headers.SeenVersion(x.r.Header)
 	return match || seen > r.Version
 }

@@ -16,7 +16,7 @@ type waitOptions struct {
 	// explicit is whether the request names its wait. Otherwise the wait is the grace for
 	// unknown executions, which ends when something is known.
 	explicit bool
-	full     bool // the answer is the full view
+	view     view // of the answer
 	stream   bool // the answer is a stream
 }
 
@@ -33,12 +33,8 @@ func (x *exchange) waitOptions() (waitOptions, error) {
 	if err != nil {
 		return w, err
 	}
-	switch view := values["view"]; {
-	case len(view) == 0:
-	case len(view) == 1 && view[0] == "full":
-		w.full = true
-	default:
-		return w, wire.Invalid("view: only full is known")
+	if w.view, err = parseView(values["view"]); err != nil {
+		return w, err
 	}
 	w.stream = headers.WantsStream(x.r)
 	return w, nil
