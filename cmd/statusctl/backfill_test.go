@@ -105,7 +105,7 @@ func TestBackfillGoesOn(t *testing.T) {
 	p := apptest.Start(t, "statusctl", env, args...)
 	p.Until(second) // page is asked for, so the first is done
 	p.Signal(syscall.SIGINT)
-	if code := p.Wait(); code != exitInterrupted || !strings.Contains(p.Output(), "to go on within a day") {
+	if code := p.Wait(); code != exitInterrupted || !strings.Contains(p.Output(), "to continue, run it again within a day") {
 		t.Errorf("exit code %d\n%s", code, p.Output())
 	}
 	close(answer)

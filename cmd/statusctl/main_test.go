@@ -107,7 +107,7 @@ func TestKeys(t *testing.T) {
 		{[]string{"keys", "import", "/nowhere"}, "/nowhere"},
 		{[]string{"keys", "export", "/nowhere/keys.json"}, "write API keys to /nowhere/keys.json: no such file or directory; create its directory first"},
 		{[]string{"keys", "export", file + "/keys.json"}, file + "/keys.json: not a directory"},
-		{[]string{"keys", "export", "a", "b"}, `"b" is too much`},
+		{[]string{"keys", "export", "a", "b"}, `unexpected argument "b", at most 1 allowed`},
 		{[]string{"keys", "revoke"}, "PREFIX is missing; for example: statusctl keys revoke csk_live_"},
 		{[]string{"keys", "list", "ada"}, `takes no argument, and got "ada"`},
 		{[]string{"keys", "list", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},

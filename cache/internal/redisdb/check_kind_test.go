@@ -74,7 +74,7 @@ func TestAUserWhoIsNotLetInIsToldWhy(t *testing.T) {
 	s.Do("ACL SETUSER blind on >secret ~* &* +@all -info")
 	s.Do("CONFIG SET requirepass guarded")
 	expectRefused(t, s.URL(), true, "wants a password", "redis://user:password@host")
-	expectRefused(t, withUser(s.URL(), ":wrong"), true, "password of REDIS_URL")
+	expectRefused(t, withUser(s.URL(), ":wrong"), true, "password in REDIS_URL")
 	expectRefused(t, withUser(s.URL(), "eve:secret"), true, "user or the password")
 	expectRefused(t, withUser(s.URL(), "blind:secret"), true, "ACL SETUSER blind +info")
 	expectRefused(t, withUser(s.URL(), "ada:secret")+"/99", true, "database")
