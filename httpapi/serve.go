@@ -30,11 +30,13 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 		if s.options.TLS != nil {
 			g.Go(func() error { return s.options.TLS.Run(ctx) })
 		}
-		g.Go(func() error { return conns.Serve(ctx, public, s.publicOptions(o)) })
+		options := s.publicOptions(o)
+		g.Go(func() error { return conns.Serve(ctx, public, options) })
 	}
 	if admin != nil {
-		o.Handler = s.Admin()
-		g.Go(func() error { return conns.ServeAdmin(ctx, admin, o) })
+		options := o
+		options.Handler = s.Admin()
+		g.Go(func() error { return conns.ServeAdmin(ctx, admin, options) })
 	}
 	return g.Wait()
 }
