@@ -91,6 +91,9 @@ func start(t testing.TB, file string, out *os.File, env []string, args ...string
 	}()
 	t.Cleanup(func() {
 		p.Kill()
+		if strings.Contains(p.Output(), "WARNING: DATA RACE") { // a child's exit code is not always looked at
+			t.Error("there is a data race in the process")
+		}
 		if t.Failed() && p.Output() != "" {
 			t.Logf("%s printed:\n%.4000s", filepath.Base(file), p.Output())
 		}
