@@ -20,6 +20,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
+	"statuscache/cache/worklist"
 )
 
 const (
@@ -105,6 +106,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 		t.Fatal(err)
 	}
 	hub := changes.Open(c)
+	losses := worklist.NewLossDetector(c.DB(), worklist.LossOptions{Log: store.Log, Noticed: keys.Reassert})
 	o := Options{
 		Cache: c, Lists: c, Changes: hub, Keys: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{"redis", c.DB().Ready}},
@@ -118,6 +120,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })
 	running.Go(func() { _ = hub.Run(ctx) })
+	running.Go(func() { _ = losses.Run(ctx) })
 	running.Go(func() { _ = keys.Run(ctx) })
 	running.Go(func() { _ = s.Run(ctx) })
 	t.Cleanup(func() {
