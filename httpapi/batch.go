@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"statuscache/cache"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // Bounds of the requests that name many executions.
@@ -35,10 +35,10 @@ func (s *Server) postStatus(x *exchange) error {
 		return err
 	}
 	var answer parts
-	answer.text(wire.SuccessBegin + `{"results":`)
+	answer.text(envelope.SuccessBegin + `{"results":`)
 	items.results(&answer, x)
-	answer.text(`}` + wire.SuccessEnd)
-	x.w.Header()["Cache-Control"] = wire.NoStore
+	answer.text(`}` + envelope.SuccessEnd)
+	x.w.Header()["Cache-Control"] = envelope.NoStore
 	answer.send(x)
 	return nil
 }
@@ -47,8 +47,8 @@ func (s *Server) postStatus(x *exchange) error {
 type item struct {
 	text    string // as it came
 	arn     cache.ARN
-	record  *cache.Record // nil: nothing known
-	problem *wire.Error   // nil: none that was found so far
+	record  *cache.Record   // nil: nothing known
+	problem *envelope.Error // nil: none that was found so far
 }
 
 // items are the executions of a request.
@@ -59,7 +59,7 @@ type items struct {
 
 func newItems(texts []string, limit int) (*items, error) {
 	if len(texts) == 0 || len(texts) > limit {
-		return nil, wire.Invalid("executionArns: must be 1 to %d ARNs", limit)
+		return nil, envelope.Invalid("executionArns: must be 1 to %d ARNs", limit)
 	}
 	list := &items{all: make([]*item, len(texts))}
 	known := make(map[string]*item, len(texts))
@@ -79,7 +79,7 @@ func newItems(texts []string, limit int) (*items, error) {
 func newItem(text string) *item {
 	arn, err := cache.ParseARN(text)
 	if err != nil {
-		return &item{text: text, problem: wire.Invalid("executionArn: %s", err)}
+		return &item{text: text, problem: envelope.Invalid("executionArn: %s", err)}
 	}
 	return &item{text: text, arn: arn}
 }
@@ -104,7 +104,7 @@ func (list *items) find(x *exchange) error {
 		it := list.valid[i]
 		it.record = found.Record
 		if found.Err != nil && !errors.Is(found.Err, cache.ErrNotFound) {
-			it.problem = wire.ErrorOf(found.Err)
+			it.problem = envelope.ErrorOf(found.Err)
 			failed++
 		}
 	}
@@ -127,11 +127,11 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	defer cancel()
 	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.Reads, x.server.reads
 	if err := own.Acquire(ctx, n); err != nil {
-		return nil, wire.Unavailable("too many executions are asked for at once", err)
+		return nil, envelope.Unavailable("too many executions are asked for at once", err)
 	}
 	if err := all.Acquire(ctx, n); err != nil {
 		own.Release(n)
-		return nil, wire.Unavailable("too many executions are asked for at once", err)
+		return nil, envelope.Unavailable("too many executions are asked for at once", err)
 	}
 	return func() {
 		all.Release(n)
@@ -140,7 +140,7 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 }
 
 // wrong returns the error that is the result of an item, nil if it is a record.
-func (it *item) wrong(x *exchange) *wire.Error {
+func (it *item) wrong(x *exchange) *envelope.Error {
 	switch {
 	case it.problem != nil:
 		return it.problem
@@ -173,8 +173,8 @@ func (list *items) results(answer *parts, x *exchange) {
 	answer.text(`]`)
 }
 
-func tooMuch() *wire.Error {
-	p := wire.PayloadTooLarge(maxManyAnswer)
+func tooMuch() *envelope.Error {
+	p := envelope.PayloadTooLarge(maxManyAnswer)
 	p.Message = "the answers are too large to come together; ask for this one alone"
 	return p
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // bodyLimit is how long the body of a request may take to arrive.
@@ -25,7 +25,7 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // that name what is wrong.
 func (x *exchange) readJSON(limit int, v any) error {
 	if kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return wire.UnsupportedMediaType()
+		return envelope.UnsupportedMediaType()
 	}
 	body, err := x.readBody(limit)
 	if err != nil {
@@ -36,9 +36,9 @@ func (x *exchange) readJSON(limit int, v any) error {
 	var semantic *json.SemanticError
 	switch {
 	case errors.As(err, &semantic) && semantic.JSONPointer != "":
-		return wire.Invalid("%s: not known here, or of the wrong type", strings.TrimPrefix(string(semantic.JSONPointer), "/"))
+		return envelope.Invalid("%s: not known here, or of the wrong type", strings.TrimPrefix(string(semantic.JSONPointer), "/"))
 	case err != nil:
-		return wire.Invalid("body: must be one JSON object, each name once")
+		return envelope.Invalid("body: must be one JSON object, each name once")
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ const bodyCost = 16 << 10
 // no place among the requests that are being answered.
 func (x *exchange) readBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) { // so that the client need not send it
-		return nil, wire.PayloadTooLarge(limit)
+		return nil, envelope.PayloadTooLarge(limit)
 	}
 	x.leave()
 	cost := int64(limit)
@@ -60,7 +60,7 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	}
 	cost = max(cost, bodyCost)
 	if !x.server.bodies.Take(x.holder, cost) {
-		return nil, wire.Unavailable("too many requests arrive at once", nil)
+		return nil, envelope.Unavailable("too many requests arrive at once", nil)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
 	x.server.bodies.Give(x.holder, cost)
@@ -70,9 +70,9 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, wire.PayloadTooLarge(limit)
+		return nil, envelope.PayloadTooLarge(limit)
 	case err != nil:
-		return nil, wire.Invalid("body: could not be read")
+		return nil, envelope.Invalid("body: could not be read")
 	}
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // it is here
 	return body, nil
@@ -89,8 +89,8 @@ func (s *Server) post(p Post) func(*exchange) error {
 		if err != nil {
 			return err
 		}
-		x.w.Header()["Cache-Control"] = wire.NoStore
-		x.send(status, wire.JSONType, wire.Success(data))
+		x.w.Header()["Cache-Control"] = envelope.NoStore
+		x.send(status, envelope.JSONType, envelope.Success(data))
 		return nil
 	}
 }

@@ -29,21 +29,21 @@
 //	docs               the contract (openapi.yaml) and the page that shows it
 //	client             a client in Go
 //	internal/conns     connections: accepting, TLS, HTTP/2 frames, parking, shutdown
-//	internal/wire      the form of answers: envelope, errors, header values, events
+//	internal/envelope  the form of answers: envelope, errors, header values, events
 //	internal/headers   reading the headers of requests
 //	internal/fairness  sharing what is scarce between callers; the rate limit
 //	internal/accesslog a log line for each request
 //	issuertest         an issuer of JWTs, for tests
 //
 // httpapi imports these packages. They import neither httpapi nor each other, except
-// that all may import wire.
+// that all may import envelope.
 //
 // # How to add a route
 //
 //  1. routes.go: a row in routeTable.
 //  2. A file for its handler, a method of Server that takes an exchange. Answers are
-//     sent by x.send in the envelope of wire; a new kind of error is a function in
-//     internal/wire/errors.go.
+//     sent by x.send in the form of package envelope; a new kind of error is a function in
+//     internal/envelope/errors.go.
 //  3. docs/openapi.yaml: the path. Tests hold every answer to it.
 //  4. A test. For /docs, also a line of shownOperations in docs/page.go.
 //

@@ -12,8 +12,8 @@ import (
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
-	"statuscache/httpapi/internal/wire"
 )
 
 // maxPathBytes bounds the path of a request and its query each, in bytes.
@@ -54,12 +54,12 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	x.id[0] = requestID(r)
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
-	h["X-Content-Type-Options"] = wire.NoSniff
+	h["X-Content-Type-Options"] = envelope.NoSniff
 	if s.draining.Load() {
-		h["Connection"] = wire.Closing // the next request goes to another process
+		h["Connection"] = envelope.Closing // the next request goes to another process
 	}
 	if s.options.TLS != nil {
-		h["Strict-Transport-Security"] = wire.HSTS
+		h["Strict-Transport-Security"] = envelope.HSTS
 	}
 	if r.ContentLength != 0 { // also -1, of unknown length
 		x.boundBody()
@@ -76,14 +76,14 @@ func (x *exchange) run() error {
 		if x.r.Method == http.MethodOptions {
 			return x.options()
 		}
-		return wire.MethodNotAllowed(x.route.methods)
+		return envelope.MethodNotAllowed(x.route.methods)
 	}
 	if err := x.enter(); err != nil {
 		return err
 	}
 	defer x.leave()
 	if headerBytes(x.r.Header) > conns.MaxHeaderBytes {
-		return wire.HeadersTooLarge(conns.MaxHeaderBytes)
+		return envelope.HeadersTooLarge(conns.MaxHeaderBytes)
 	}
 	if !x.route.open {
 		if err := x.admit(); err != nil {
@@ -91,7 +91,7 @@ func (x *exchange) run() error {
 		}
 	}
 	if len(x.r.URL.Path) > maxPathBytes || len(x.r.URL.RawPath) > 3*maxPathBytes || len(x.r.URL.RawQuery) > maxPathBytes {
-		return wire.Invalid("the path or the query is longer than %d bytes", maxPathBytes)
+		return envelope.Invalid("the path or the query is longer than %d bytes", maxPathBytes)
 	}
 	return x.route.handle(x)
 }
@@ -112,7 +112,7 @@ func (x *exchange) leave() {
 	}
 }
 
-var errCrowded = wire.Unavailable("too many requests at once", nil)
+var errCrowded = envelope.Unavailable("too many requests at once", nil)
 
 // boundBody bounds the time of the body to arrive, whether a handler reads it or not:
 // net/http waits for the rest of it before it answers. A deadline of the server
@@ -127,7 +127,7 @@ func (x *exchange) allowed() bool {
 }
 
 func (x *exchange) options() error {
-	p := wire.MethodNotAllowed(x.route.methods)
+	p := envelope.MethodNotAllowed(x.route.methods)
 	p.WriteHeaders(x.w.Header())
 	x.sendHead(http.StatusNoContent)
 	return nil
@@ -155,7 +155,7 @@ func (x *exchange) fail(err error) {
 		x.status = statusGone // no client reads an answer
 		return
 	}
-	p := wire.ErrorOf(err)
+	p := envelope.ErrorOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		x.failed = err
 	}
@@ -169,7 +169,7 @@ func (x *exchange) fail(err error) {
 	if p.Status == http.StatusRequestHeaderFieldsTooLarge && !x.shared() {
 		// As net/http does with what is larger still. Over HTTP/2 it would end what others
 		// ask for over the connection, and Java's client loses the answer itself.
-		x.w.Header()["Connection"] = wire.Closing
+		x.w.Header()["Connection"] = envelope.Closing
 	}
 	x.refuse(p)
 }
@@ -177,7 +177,7 @@ func (x *exchange) fail(err error) {
 // refuse sends an error. It needs no place of the route, so over HTTP/2, where
 // a client can refuse to take a body, a bound of its own holds: beyond it there is
 // only the head, which no client can refuse.
-func (x *exchange) refuse(p *wire.Error) {
+func (x *exchange) refuse(p *envelope.Error) {
 	body := p.Body()
 	if x.shared() {
 		clear(x.r.Header) // they may be large, and the client slow
@@ -187,7 +187,7 @@ func (x *exchange) refuse(p *wire.Error) {
 			body = nil
 		}
 	}
-	x.send(p.Status, wire.JSONType, body)
+	x.send(p.Status, envelope.JSONType, body)
 }
 
 // statusGone is logged for a client that hung up before it was answered, as nginx
@@ -238,7 +238,7 @@ func (x *exchange) panicked(v any) {
 	}
 	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	x.server.metrics.panics.Inc()
-	x.fail(wire.Internal(fmt.Errorf("panic: %v", v)))
+	x.fail(envelope.Internal(fmt.Errorf("panic: %v", v)))
 }
 
 // requestID returns the caller's id for the request, or a new one.
@@ -246,7 +246,7 @@ func requestID(r *http.Request) string {
 	if id := r.Header["X-Request-Id"]; len(id) == 1 && validRequestID(id[0]) {
 		return id[0]
 	}
-	return wire.NewRequestID()
+	return envelope.NewRequestID()
 }
 
 func validRequestID(s string) bool {

@@ -14,7 +14,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // TestSlowBodiesTakeNoPlaces: requests whose bodies do not come keep none of the
@@ -230,7 +230,7 @@ func TestStreamsShareLargeEvents(t *testing.T) {
 		e.event("status", "7", []byte(data.text))
 		e.event("end", "", []byte("{}"))
 		sent := strings.Join([]string{string(slices.Concat(e.parts...)), string(e.buffer)}, "")
-		want := wire.AppendEvent(wire.AppendEvent(wire.AppendEvent(nil, "first", "", []byte("{}")), "status", "7", []byte(data.text)), "end", "", []byte("{}"))
+		want := envelope.AppendEvent(envelope.AppendEvent(envelope.AppendEvent(nil, "first", "", []byte("{}")), "status", "7", []byte(data.text)), "end", "", []byte("{}"))
 		if sent != string(want) || (len(e.parts) > 0) != data.shared {
 			t.Errorf("%s: %d parts, %.200q", name, len(e.parts), sent)
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"statuscache/cache/cachetest"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // TestAHangUpEndsAWait: who hangs up waits no longer, whatever came before that,
@@ -40,7 +40,7 @@ func TestAHangUpEndsAWait(t *testing.T) {
 			e := running(t, "poll", "ada")
 			s.apply(e)
 			head := fmt.Sprintf("GET %s%s?wait=3600 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n", statusPath, e.ARN, s.key("ada"))
-			for _, accept := range []string{"*/*", wire.EventStreamMedia} {
+			for _, accept := range []string{"*/*", envelope.EventStreamMedia} {
 				const clients = 20
 				conns := make([]*net.TCPConn, clients)
 				for i := range conns {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"statuscache/cache"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // health is the answer of GET /v1/health. It names what is wrong and not why, because it
@@ -96,10 +96,10 @@ func (s *Server) getHealth(x *exchange) error {
 	}
 	data, err := json.Marshal(h)
 	if err != nil {
-		return wire.Internal(err)
+		return envelope.Internal(err)
 	}
-	x.w.Header()["Cache-Control"] = wire.NoStore
-	x.send(http.StatusOK, wire.JSONType, wire.Success(data))
+	x.w.Header()["Cache-Control"] = envelope.NoStore
+	x.send(http.StatusOK, envelope.JSONType, envelope.Success(data))
 	return nil
 }
 

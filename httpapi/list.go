@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 // live feed.
 func (s *Server) getExecutions(x *exchange) error {
 	if !x.caller.Read && !x.caller.ReadAll {
-		return wire.Forbidden("this token may not read executions")
+		return envelope.Forbidden("this token may not read executions")
 	}
 	q, err := x.listQuery()
 	if err != nil {
@@ -44,8 +44,8 @@ func (s *Server) getExecutions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.w.Header()["Cache-Control"] = wire.NoStore
-	x.send(http.StatusOK, wire.JSONType, x.listBody(q, page, counts))
+	x.w.Header()["Cache-Control"] = envelope.NoStore
+	x.send(http.StatusOK, envelope.JSONType, x.listBody(q, page, counts))
 	return nil
 }
 
@@ -53,32 +53,32 @@ func (s *Server) getExecutions(x *exchange) error {
 func (x *exchange) listQuery() (cache.Query, error) {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
-		return cache.Query{}, wire.Invalid("query: malformed")
+		return cache.Query{}, envelope.Invalid("query: malformed")
 	}
 	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner"} {
 		if len(values[name]) > 1 {
-			return cache.Query{}, wire.Invalid("%s: given more than once", name)
+			return cache.Query{}, envelope.Invalid("%s: given more than once", name)
 		}
 	}
 	q := cache.Query{Owner: x.caller.Owner, All: x.caller.ReadAll, Limit: defaultListed}
 	if owner := values.Get("owner"); owner != "" {
 		if !x.caller.ReadAll && owner != x.caller.Owner {
-			return q, wire.Forbidden("these executions are not yours to read")
+			return q, envelope.Forbidden("these executions are not yours to read")
 		}
 		q.Owner, q.All = owner, false
 	}
 	if text := values.Get("limit"); text != "" {
 		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {
-			return q, wire.Invalid("limit: must be 1 to %d", maxListed)
+			return q, envelope.Invalid("limit: must be 1 to %d", maxListed)
 		}
 	}
 	switch q.Status = cache.Status(values.Get("status")); q.Status {
 	case "", cache.Running, cache.Succeeded, cache.Failed:
 	default:
-		return q, wire.Invalid("status: must be RUNNING, SUCCEEDED or FAILED")
+		return q, envelope.Invalid("status: must be RUNNING, SUCCEEDED or FAILED")
 	}
 	if q.StateMachine = values.Get("stateMachineArn"); q.StateMachine != "" && !isStateMachine(q.StateMachine) {
-		return q, wire.Invalid("stateMachineArn: not the ARN of a state machine")
+		return q, envelope.Invalid("stateMachineArn: not the ARN of a state machine")
 	}
 	if cursor := values.Get("cursor"); cursor != "" {
 		if q.After, err = x.readCursor(q, cursor); err != nil {
@@ -120,21 +120,21 @@ func (x *exchange) readCursor(q cache.Query, cursor string) (cache.Position, err
 	const head = cursorBinding + 8
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(b) < head {
-		return cache.Position{}, wire.Invalid("cursor: malformed; begin again without one")
+		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
 	}
 	if string(b[:cursorBinding]) != string(x.binding(q)) {
-		return cache.Position{}, wire.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
+		return cache.Position{}, envelope.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
 	}
 	start := binary.BigEndian.Uint64(b[cursorBinding:head])
 	arn, err := cache.ParseARN(string(b[head:]))
 	if err != nil || start > cache.MaxTime {
-		return cache.Position{}, wire.Invalid("cursor: malformed; begin again without one")
+		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
 	}
 	return cache.Position{Start: int64(start), ARN: arn}, nil
 }
 
 func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts) []byte {
-	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), wire.SuccessBegin+`{"executions":[`...)
+	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), envelope.SuccessBegin+`{"executions":[`...)
 	for i, r := range page.Executions {
 		if i > 0 {
 			b = append(b, ',')
@@ -153,7 +153,7 @@ func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts)
 	b = strconv.AppendInt(b, int64(counts.Succeeded), 10)
 	b = append(b, `,"FAILED":`...)
 	b = strconv.AppendInt(b, int64(counts.Failed), 10)
-	return append(b, `}}`+wire.SuccessEnd...)
+	return append(b, `}}`+envelope.SuccessEnd...)
 }
 
 // feed is the live form of a list: what it shows now, and then each change.
@@ -214,7 +214,7 @@ func (f *feed) run(page cache.Page) error {
 			return errTooManyShown
 		}
 		if time.Since(f.sent) >= heartbeatEvery {
-			f.buffer = wire.AppendHeartbeat(f.buffer)
+			f.buffer = envelope.AppendHeartbeat(f.buffer)
 		}
 		if err := f.flush(); err != nil {
 			return err

@@ -4,8 +4,8 @@ import (
 	"net/http"
 
 	"statuscache/httpapi/docs"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 // getPage is GET of a page of package docs.
@@ -13,7 +13,7 @@ func (s *Server) getPage(p *docs.Page) func(*exchange) error {
 	return func(x *exchange) error {
 		h := x.w.Header()
 		h["Etag"] = p.ETag
-		h["Cache-Control"] = wire.PublicCache
+		h["Cache-Control"] = envelope.PublicCache
 		if p.Policy != nil {
 			h["Content-Security-Policy"] = p.Policy
 		}

@@ -9,7 +9,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/httpapi/auth"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 const maxRegistration = 16 << 10 // bytes of the body
@@ -25,7 +25,7 @@ type registration struct {
 // with its owner.
 func (s *Server) postExecution(x *exchange) error {
 	if !x.caller.Register {
-		return wire.Forbidden("this token may not register executions: that needs the scope register")
+		return envelope.Forbidden("this token may not register executions: that needs the scope register")
 	}
 	var body registration
 	if err := x.readJSON(maxRegistration, &body); err != nil {
@@ -37,10 +37,10 @@ func (s *Server) postExecution(x *exchange) error {
 	}
 	if machines := s.options.StateMachines; len(machines) > 0 && !slices.ContainsFunc(machines, reg.ARN.BelongsTo) {
 		// Its events are not read, so the API would report RUNNING forever.
-		return wire.Invalid("executionArn: its state machine is not one of those of this service (STATE_MACHINES)")
+		return envelope.Invalid("executionArn: its state machine is not one of those of this service (STATE_MACHINES)")
 	}
 	if !x.caller.MayRegister(reg.ARN) {
-		return wire.Forbidden("this API key may not register executions of that state machine")
+		return envelope.Forbidden("this API key may not register executions of that state machine")
 	}
 	created, err := s.options.Cache.Register(x.r.Context(), reg)
 	if err != nil {
@@ -50,8 +50,8 @@ func (s *Server) postExecution(x *exchange) error {
 	if created {
 		status = http.StatusCreated
 	}
-	x.w.Header()["Cache-Control"] = wire.NoStore
-	x.send(status, wire.JSONType, registered(reg))
+	x.w.Header()["Cache-Control"] = envelope.NoStore
+	x.send(status, envelope.JSONType, registered(reg))
 	return nil
 }
 
@@ -60,33 +60,33 @@ func (s *Server) postExecution(x *exchange) error {
 func unregistered(err error) error {
 	switch {
 	case errors.Is(err, cache.ErrOwnerConflict):
-		return wire.Conflict()
+		return envelope.Conflict()
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return wire.Unavailable("Redis did not confirm the registration, which may be stored all the same; send the same again: that is safe, and answered with 200 or 201 once it is confirmed", err)
+	return envelope.Unavailable("Redis did not confirm the registration, which may be stored all the same; send the same again: that is safe, and answered with 200 or 201 once it is confirmed", err)
 }
 
 func (b *registration) check() (cache.Registration, error) {
 	var reg cache.Registration
 	var err error
 	if reg.ARN, err = cache.ParseARN(b.ExecutionARN); err != nil {
-		return reg, wire.Invalid("executionArn: %s", err)
+		return reg, envelope.Invalid("executionArn: %s", err)
 	}
 	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) {
-		return reg, wire.Invalid("owner: must be 1 to %d bytes without control characters", cache.MaxOwnerLength)
+		return reg, envelope.Invalid("owner: must be 1 to %d bytes without control characters", cache.MaxOwnerLength)
 	}
 	if b.StartDate != "" {
 		reg.StartDate, err = time.Parse(time.RFC3339, b.StartDate)
 		if ms := reg.StartDate.UnixMilli(); err != nil || ms < 1 || ms > cache.MaxTime {
-			return reg, wire.Invalid("startDate: must be a date such as 2026-02-10T12:00:00Z")
+			return reg, envelope.Invalid("startDate: must be a date such as 2026-02-10T12:00:00Z")
 		}
 	}
 	return reg, nil
 }
 
 func registered(r cache.Registration) []byte {
-	b := wire.AppendString([]byte(`{"executionArn":`), string(r.ARN))
-	b = wire.AppendString(append(b, `,"owner":`...), r.Owner)
-	return wire.Success(append(b, '}'))
+	b := envelope.AppendString([]byte(`{"executionArn":`), string(r.ARN))
+	b = envelope.AppendString(append(b, `,"owner":`...), r.Owner)
+	return envelope.Success(append(b, '}'))
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/gorilla/mux"
 
 	"statuscache/httpapi/docs"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 // routes builds the way of a request. The status route is the hot one: it is
@@ -79,4 +79,4 @@ func (s *Server) getOrPostExecutions(x *exchange) error {
 	return s.getExecutions(x)
 }
 
-func unknownPath(*exchange) error { return wire.NotFound("there is nothing at this path") }
+func unknownPath(*exchange) error { return envelope.NotFound("there is nothing at this path") }

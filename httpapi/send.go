@@ -8,7 +8,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/httpapi/internal/conns"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // largeAnswer is the size of an answer from which on its bytes are counted while
@@ -33,7 +33,7 @@ func (x *exchange) sendParts(status int, contentType []string, held int64, parts
 		for _, name := range []string{"Etag", "Content-Length", "Content-Encoding", "Retry-After"} {
 			delete(x.w.Header(), name) // they were about the other answer
 		}
-		x.fail(wire.Unavailable("too many large answers at once", nil))
+		x.fail(envelope.Unavailable("too many large answers at once", nil))
 		return
 	}
 	defer x.server.answers.Give(x.holder, held)
@@ -139,7 +139,7 @@ func (p *parts) own(b []byte) {
 // shared adds the data of a record.
 func (p *parts) shared(r *cache.Record) {
 	data := r.Data()
-	if len(data) <= wire.CopyLimit {
+	if len(data) <= envelope.CopyLimit {
 		p.own(data)
 		return
 	}
@@ -157,5 +157,5 @@ func (p *parts) shared(r *cache.Record) {
 }
 
 func (p *parts) send(x *exchange) {
-	x.sendParts(http.StatusOK, wire.JSONType, p.held+int64(len(p.last)), append(p.all, p.last)...)
+	x.sendParts(http.StatusOK, envelope.JSONType, p.held+int64(len(p.last)), append(p.all, p.last)...)
 }

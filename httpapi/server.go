@@ -21,8 +21,8 @@ import (
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
-	"statuscache/httpapi/internal/wire"
 )
 
 // Executions is the store of executions.
@@ -102,7 +102,7 @@ type Post struct {
 
 // Invalid returns an error that says to the caller what is wrong with the request: a
 // ValidationError.
-func Invalid(message string) error { return wire.Invalid("%s", message) }
+func Invalid(message string) error { return envelope.Invalid("%s", message) }
 
 // Server answers requests. Handler and Admin are what it serves, Run what it
 // needs to do so.

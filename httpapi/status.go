@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 const statusPath = "/v1/status/"
@@ -69,7 +69,7 @@ func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error
 	}
 	arn, err := cache.ParseARN(text)
 	if err != nil {
-		return "", nil, wire.Invalid("executionArn: %s", err)
+		return "", nil, envelope.Invalid("executionArn: %s", err)
 	}
 	r, err := s.options.Cache.GetAtLeast(x.r.Context(), arn, seen)
 	if errors.Is(err, cache.ErrNotFound) {
@@ -95,13 +95,13 @@ func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	return nil
 }
 
-var errForeign = wire.Forbidden("this execution is not yours to read")
+var errForeign = envelope.Forbidden("this execution is not yours to read")
 
 // unknownFor is after how long to try again for an unknown execution.
 const unknownFor = 2 * time.Second
 
-func (s *Server) unknown() *wire.Error {
-	p := wire.NotFound(s.unknownMessage)
+func (s *Server) unknown() *envelope.Error {
+	p := envelope.NotFound(s.unknownMessage)
 	p.RetryAfter = unknownFor
 	return p
 }
@@ -112,9 +112,9 @@ func (x *exchange) sendRecord(r *cache.Record, v view) {
 	h := x.w.Header()
 	answer := v(x, r)
 	tag := answer.ETag
-	h["Cache-Control"] = wire.PrivateCache
+	h["Cache-Control"] = envelope.PrivateCache
 	if r.Gzip != nil {
-		h["Vary"] = append(h["Vary"], wire.VaryEncoding...) // CORS may have written it too
+		h["Vary"] = append(h["Vary"], envelope.VaryEncoding...) // CORS may have written it too
 	}
 	if !r.Terminal {
 		h["Retry-After"] = pollAgainAfter(time.Since(r.StartDate))
@@ -135,14 +135,14 @@ func (x *exchange) sendRecord(r *cache.Record, v view) {
 		return
 	}
 	if answer == r.Gzip {
-		h["Content-Encoding"] = wire.GzipCoding
+		h["Content-Encoding"] = envelope.GzipCoding
 	}
 	// net/http counts a small body itself. A map of more than eight headers costs
 	// twice as much as one of eight.
 	if len(answer.Body) > countedByNetHTTP || x.r.Method == http.MethodHead {
 		h["Content-Length"] = answer.Length
 	}
-	x.send(http.StatusOK, wire.JSONType, answer.Body)
+	x.send(http.StatusOK, envelope.JSONType, answer.Body)
 }
 
 // countedByNetHTTP is the size of a body up to which net/http finds out its

@@ -9,8 +9,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 // How long streams last, and how often they send a heartbeat.
@@ -37,12 +37,12 @@ func streamEnd() time.Time { return time.Now().Add(streamLife - rand.N(streamLif
 func (x *exchange) openStream() (*events, error) {
 	x.server.metrics.streams.Inc()
 	h := x.w.Header()
-	h["Content-Type"] = wire.EventStreamType
-	h["Cache-Control"] = wire.StreamCache
+	h["Content-Type"] = envelope.EventStreamType
+	h["Cache-Control"] = envelope.StreamCache
 	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
 	x.sendHead(http.StatusOK)
 	e := &events{x: x, control: http.NewResponseController(x.w), ctx: x.r.Context()}
-	e.buffer = wire.AppendRetry(e.buffer)
+	e.buffer = envelope.AppendRetry(e.buffer)
 	return e, e.flush()
 }
 
@@ -51,16 +51,16 @@ func (e *events) close() { e.x.server.metrics.streams.Dec() }
 // event adds an event to what flush sends. Large data is not copied: many may follow
 // the same execution and read slowly.
 func (e *events) event(name, id string, data []byte) {
-	if len(data) <= wire.CopyLimit || bytes.ContainsAny(data, wire.LineBreaks) {
-		e.buffer = wire.AppendEvent(e.buffer, name, id, data)
+	if len(data) <= envelope.CopyLimit || bytes.ContainsAny(data, envelope.LineBreaks) {
+		e.buffer = envelope.AppendEvent(e.buffer, name, id, data)
 		return
 	}
-	e.parts = append(e.parts, wire.AppendEventHead(e.buffer, name, id), data)
-	e.buffer = append([]byte(nil), wire.EndOfEvent...)
+	e.parts = append(e.parts, envelope.AppendEventHead(e.buffer, name, id), data)
+	e.buffer = append([]byte(nil), envelope.EndOfEvent...)
 }
 
 func (e *events) heartbeat() error {
-	e.buffer = wire.AppendHeartbeat(e.buffer)
+	e.buffer = envelope.AppendHeartbeat(e.buffer)
 	return e.flush()
 }
 
@@ -110,7 +110,7 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
-		x.w.Header()["Cache-Control"] = wire.NoStore
+		x.w.Header()["Cache-Control"] = envelope.NoStore
 		x.sendHead(http.StatusNoContent) // which an EventSource takes as the end
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/httpapi/auth"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // streamed is a stream as its client sees it.
@@ -54,7 +54,7 @@ func (s *service) open(client http.RoundTripper, target, token string, change ..
 		cancel()
 		_ = got.Body.Close()
 	})
-	if got.StatusCode == http.StatusOK && got.Header.Get("Content-Type") == wire.EventStreamType[0] { // others are asked for by ask
+	if got.StatusCode == http.StatusOK && got.Header.Get("Content-Type") == envelope.EventStreamType[0] { // others are asked for by ask
 		path, _, _ := strings.Cut(target, "?")
 		if err := conforms(r, path, answer{got.StatusCode, got.Header, "retry: 2000\n\n"}); err != nil {
 			s.t.Errorf("%s breaks the contract: %v", target, err)

@@ -2,8 +2,8 @@ package httpapi
 
 import (
 	"statuscache/cache"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 // view is a form of the answer about one execution. A new one is a row of views, the
@@ -21,7 +21,7 @@ func parseView(values []string) (view, error) {
 	if v, known := views[values[0]]; known && len(values) == 1 {
 		return v, nil
 	}
-	return nil, wire.Invalid("view: only full is known")
+	return nil, envelope.Invalid("view: only full is known")
 }
 
 // plain is the view without a name: the documented keys, compressed where the client

@@ -9,8 +9,8 @@ import (
 
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/conns"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
-	"statuscache/httpapi/internal/wire"
 )
 
 // How the tokens of requests that wait are checked.
@@ -71,7 +71,7 @@ func newWaiters(a *auth.Authenticator, places *fairness.Pool) *waiters {
 func (w *waiters) add(x *exchange, executions int, until time.Time) (*waiter, error) {
 	cost := int64(executions)
 	if !w.places.Take(x.holder, cost) {
-		return nil, wire.Unavailable("too many requests are waiting", nil)
+		return nil, envelope.Unavailable("too many requests are waiting", nil)
 	}
 	// The request's own context ends when net/http lets go of it.
 	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 // waitOptions are the options of a read that may wait.
@@ -26,7 +26,7 @@ func (x *exchange) waitOptions() (waitOptions, error) {
 	if query := x.r.URL.RawQuery; query != "" {
 		var err error
 		if values, err = url.ParseQuery(query); err != nil {
-			return waitOptions{}, wire.Invalid("query: malformed")
+			return waitOptions{}, envelope.Invalid("query: malformed")
 		}
 	}
 	w, err := x.parseWait(values["wait"])
@@ -47,11 +47,11 @@ func (x *exchange) parseWait(values []string) (waitOptions, error) {
 	switch {
 	case len(values) == 0:
 	case len(values) > 1:
-		return waitOptions{}, wire.Invalid("wait: given more than once")
+		return waitOptions{}, envelope.Invalid("wait: given more than once")
 	default:
 		wait, ok := headers.Seconds(values[0])
 		if !ok {
-			return waitOptions{}, wire.Invalid("wait: must be a whole number of seconds, 0 or more")
+			return waitOptions{}, envelope.Invalid("wait: must be a whole number of seconds, 0 or more")
 		}
 		return waitOptions{wait: min(wait, limit), explicit: true}, nil
 	}

@@ -10,8 +10,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
-	"statuscache/httpapi/internal/wire"
 )
 
 const (
@@ -56,7 +56,7 @@ func (s *Server) postWait(x *exchange) error {
 		body.For = forAll
 	case forAll, forAny, forFirstFailure:
 	default:
-		return wire.Invalid("for: must be all, any or firstFailure")
+		return envelope.Invalid("for: must be all, any or firstFailure")
 	}
 	n := len(list.valid)
 	s.rates.Owe(x.w.Header(), x.holder.Bucket, x.start, (n-1)/executionsPerRequest)
@@ -164,7 +164,7 @@ func (s *waitSet) done(x *exchange) bool {
 
 // pending reports whether the error of an item may pass: nothing is known of it yet, or
 // its owner is not.
-func (it *item) pending(p *wire.Error) bool {
+func (it *item) pending(p *envelope.Error) bool {
 	return p != nil && it.problem == nil && (it.record == nil || it.record.Owner == "")
 }
 
@@ -191,7 +191,7 @@ func (s *waitSet) send(x *exchange) error {
 	}
 	h := x.w.Header()
 	h["Etag"] = []string{tag}
-	h["Cache-Control"] = wire.NoStore
+	h["Cache-Control"] = envelope.NoStore
 	if match {
 		if named != "" {
 			x.server.auth.Refund(&x.caller, x.start)
@@ -200,9 +200,9 @@ func (s *waitSet) send(x *exchange) error {
 		return nil
 	}
 	var answer parts
-	answer.text(wire.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
+	answer.text(envelope.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
 	s.items.results(&answer, x)
-	answer.text(`}` + wire.SuccessEnd)
+	answer.text(`}` + envelope.SuccessEnd)
 	answer.send(x)
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache/apikeys"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // Keys is the store of API keys and of their daily limits.
@@ -67,11 +67,11 @@ func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
 
 // Rejected reports whether an error says that a token is not valid.
 func Rejected(err error) bool {
-	var e *wire.Error
+	var e *envelope.Error
 	return errors.Is(err, apikeys.ErrNotFound) || errors.As(err, &e) && e.Status == http.StatusUnauthorized
 }
 
-var errNoToken = wire.Unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", wire.BearerChallenge, &Refusal{Reason: noToken})
+var errNoToken = envelope.Unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", envelope.BearerChallenge, &Refusal{Reason: noToken})
 
 // Authenticate returns the principal whom the header Authorization of a request
 // names. Anything but a token that is known to be valid is an error.
@@ -110,7 +110,7 @@ func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 	case errors.Is(err, apikeys.ErrNotFound):
 		return Principal{}, refused(unknownKey, secret[:keyNameLength], "")
 	case err != nil:
-		return Principal{}, wire.Unavailable("the API key cannot be checked now; try again", err)
+		return Principal{}, envelope.Unavailable("the API key cannot be checked now; try again", err)
 	}
 	return Principal{
 		Owner:         k.Owner,
@@ -131,9 +131,9 @@ func (a *Authenticator) Spend(ctx context.Context, p *Principal) error {
 	reset, err := a.keys.SpendQuota(ctx, p.key)
 	switch {
 	case errors.Is(err, apikeys.ErrLimitReached):
-		return wire.DailyLimitExceeded(reset)
+		return envelope.DailyLimitExceeded(reset)
 	case err != nil:
-		return wire.Unavailable("the daily limit cannot be checked now; try again", err)
+		return envelope.Unavailable("the daily limit cannot be checked now; try again", err)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"statuscache/cache/bounded"
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // JWT says which access tokens are accepted.
@@ -115,7 +115,7 @@ func (c *check) key(token *jwt.Token) (any, error) {
 
 // problem says what is wrong with a token that could not be verified.
 func (c *check) problem(err error) error {
-	var known *wire.Error
+	var known *envelope.Error
 	switch {
 	case errors.As(err, &known):
 		if why, ok := errors.AsType[*Refusal](known.Cause); ok {
@@ -123,7 +123,7 @@ func (c *check) problem(err error) error {
 		}
 		return known
 	case errors.Is(err, errNoKeys), errors.Is(err, errKeysOld):
-		late := wire.Unavailable("tokens cannot be checked now; try again", err)
+		late := envelope.Unavailable("tokens cannot be checked now; try again", err)
 		late.RetryAfter = keysMinPause
 		return late
 	case errors.Is(err, errUnknownKey):

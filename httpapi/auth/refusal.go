@@ -3,7 +3,7 @@ package auth
 import (
 	"fmt"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // Why a token is refused, as the metric and the log call it. Callers do not learn it: it
@@ -43,11 +43,11 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Reason }
 
 // refused returns the error for a token that is known to be invalid.
-func refused(reason, key, detail string, args ...any) *wire.Error {
+func refused(reason, key, detail string, args ...any) *envelope.Error {
 	if len(args) > 0 {
 		detail = fmt.Sprintf(detail, args...)
 	}
-	return wire.Unauthorized("the token is not valid", wire.InvalidTokenChallenge, &Refusal{reason, clip(key), detail})
+	return envelope.Unauthorized("the token is not valid", envelope.InvalidTokenChallenge, &Refusal{reason, clip(key), detail})
 }
 
 // clip bounds what the log repeats of a token's claims.

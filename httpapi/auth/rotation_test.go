@@ -19,7 +19,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/issuertest"
 )
 
@@ -123,7 +123,7 @@ func (i *rotating) verify(token string) (status int, took time.Duration) {
 	if err == nil {
 		return http.StatusOK, took
 	}
-	p := wire.ErrorOf(err)
+	p := envelope.ErrorOf(err)
 	if p.Status == http.StatusServiceUnavailable && p.RetryAfter <= 0 {
 		i.t.Error("503 without Retry-After")
 	}

@@ -25,5 +25,5 @@
 // routes and waits stay outside, so that connections can be served in another
 // way behind the same functions.
 //
-// The package knows no route and no token. It imports wire, for the form of errors.
+// The package knows no route and no token. It imports envelope, for the form of errors.
 package conns

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // Frames of HTTP/2 (RFC 9113 §6), as far as they are distinguished here.
@@ -23,7 +23,7 @@ const (
 
 // headerBlock is the head of an error as HPACK has it (RFC 7541 §6.2.2), without
 // anything that is remembered.
-func headerBlock(e *wire.Error) []byte {
+func headerBlock(e *envelope.Error) []byte {
 	block := appendField(nil, ":status", strconv.Itoa(e.Status))
 	for name, values := range e.HeadersAlone() {
 		block = appendField(block, strings.ToLower(name), values[0])

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // What frames over HTTP/2 may cost. net/http obeys any number of frames that ask for
@@ -94,7 +94,7 @@ func (f *frames) read(b []byte) (int, error) {
 	})
 	switch {
 	case large != 0:
-		f.refuse(large, wire.HeadersTooLarge(MaxHeaderBytes))
+		f.refuse(large, envelope.HeadersTooLarge(MaxHeaderBytes))
 	case !enough:
 		f.cut()
 	default:
@@ -170,7 +170,7 @@ func (f *frames) cut() {
 
 // refuse answers a request whose headers are not read to their end. The connection
 // is of no use behind that: what refers to those headers could not be understood.
-func (f *frames) refuse(stream uint32, p *wire.Error) {
+func (f *frames) refuse(stream uint32, p *envelope.Error) {
 	<-f.begun // net/http does that in any case
 	f.mu.Lock()
 	defer f.mu.Unlock()

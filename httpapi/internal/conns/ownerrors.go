@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // writeInOurForm writes what net/http writes, but an answer that it gives by itself in
@@ -23,7 +23,7 @@ func writeInOurForm(c net.Conn, b []byte) (int, error) {
 // netHTTPError returns the error that net/http reports by writing b, nil if it is
 // something else: what it could not read as a request it answers itself, as text and
 // in one piece, and no handler sees it.
-func netHTTPError(b []byte) *wire.Error {
+func netHTTPError(b []byte) *envelope.Error {
 	const ( // as they stand in net/http
 		most = 512
 		text = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
@@ -32,7 +32,7 @@ func netHTTPError(b []byte) *wire.Error {
 		return nil
 	}
 	if bytes.HasPrefix(b, []byte("HTTP/1.1 417 ")) {
-		p := wire.Invalid("Expect: nothing but 100-continue is known here")
+		p := envelope.Invalid("Expect: nothing but 100-continue is known here")
 		p.Status = http.StatusExpectationFailed
 		return p
 	}
@@ -43,11 +43,11 @@ func netHTTPError(b []byte) *wire.Error {
 	code, reason := status[len("HTTP/1.1 "):len("HTTP/1.1 400")], status[len("HTTP/1.1 400 "):]
 	switch code {
 	case "431":
-		return wire.HeadersTooLarge(MaxHeaderBytes)
+		return envelope.HeadersTooLarge(MaxHeaderBytes)
 	case "501":
 		reason = "the transfer encoding is not known here"
 	}
-	p := wire.Invalid("not a request of HTTP/1.1: %s", reason)
+	p := envelope.Invalid("not a request of HTTP/1.1: %s", reason)
 	if n, err := strconv.Atoi(code); err == nil {
 		p.Status = n
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // A connection of net/http that waits costs some 25 kB: two buffers, and a stack
@@ -161,7 +161,7 @@ func (p *Parked) Write(b []byte) (int, error) {
 		if p.header["Content-Length"] == nil && !p.streams() {
 			p.header["Content-Length"] = []string{strconv.Itoa(len(b))}
 		}
-		if len(b) <= wire.CopyLimit {
+		if len(b) <= envelope.CopyLimit {
 			return len(b), p.sendHead(b)
 		}
 		if err := p.sendHead(nil); err != nil {
@@ -174,7 +174,7 @@ func (p *Parked) Write(b []byte) (int, error) {
 // streams reports whether the body ends with the connection.
 func (p *Parked) streams() bool {
 	kind := p.header["Content-Type"]
-	return len(kind) == 1 && kind[0] == wire.EventStreamType[0]
+	return len(kind) == 1 && kind[0] == envelope.EventStreamType[0]
 }
 
 // sendHead sends the head of the answer, if that was not done, and what follows.
@@ -185,7 +185,7 @@ func (p *Parked) sendHead(body []byte) error {
 	p.sent = true
 	if p.close || p.streams() || p.all.draining.Load() {
 		p.close = true
-		p.header["Connection"] = wire.Closing
+		p.header["Connection"] = envelope.Closing
 	}
 	var b bytes.Buffer
 	b.Grow(1024 + len(body))

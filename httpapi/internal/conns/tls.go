@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // tlsListener speaks TLS over the connections that it accepts, and gives net/http
@@ -112,7 +112,7 @@ func (c *tlsConn) handshake() {
 	c.log.Debug("TLS handshake failed", "address", c.RemoteAddr().String(), "error", err)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && isMethod(record.RecordHeader[:3]) {
-		_, _ = record.Conn.Write(wire.Invalid("this port takes HTTPS only").Alone())
+		_, _ = record.Conn.Write(envelope.Invalid("this port takes HTTPS only").Alone())
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 const (
@@ -60,7 +60,7 @@ func (l *RateLimits) Take(h http.Header, bucket *rate.Limiter, now time.Time) er
 	l.describeIn(h, tokens)
 	if !allowed {
 		missing := 1 - tokens
-		return wire.RateLimitExceeded(time.Duration(missing / float64(l.perSecond) * float64(time.Second)))
+		return envelope.RateLimitExceeded(time.Duration(missing / float64(l.perSecond) * float64(time.Second)))
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 func TestRateLimit(t *testing.T) {
@@ -27,7 +27,7 @@ func TestRateLimit(t *testing.T) {
 		}
 		if _, err := take(); err == nil {
 			t.Fatal("more than the burst")
-		} else if p := wire.ErrorOf(err); p.Status != 429 || p.RetryAfter <= 0 || p.RetryAfter > 100*time.Millisecond {
+		} else if p := envelope.ErrorOf(err); p.Status != 429 || p.RetryAfter <= 0 || p.RetryAfter > 100*time.Millisecond {
 			t.Errorf("%+v", p)
 		}
 		<-time.After(100 * time.Millisecond)

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"statuscache/httpapi/internal/wire"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // WantsStream reports whether the request prefers a stream to JSON. A stream does
@@ -16,7 +16,7 @@ func WantsStream(r *http.Request) bool {
 	if len(accept) == 0 || r.Method != http.MethodGet {
 		return false
 	}
-	json, stream := preference{media: wire.JSONMedia}, preference{media: wire.EventStreamMedia}
+	json, stream := preference{media: envelope.JSONMedia}, preference{media: envelope.EventStreamMedia}
 	for _, list := range accept {
 		for list != "" {
 			var each string
@@ -45,7 +45,7 @@ func (p *preference) consider(media, parameters string) {
 		return
 	}
 	weight, ok := weightOf(parameters)
-	if !ok && p.media == wire.EventStreamMedia {
+	if !ok && p.media == envelope.EventStreamMedia {
 		return // only a well-formed preference gets a stream
 	}
 	if exact > p.exact || weight > p.weight {

@@ -1,4 +1,4 @@
-package wire
+package envelope
 
 // The framing of Server-Sent Events, as the WHATWG HTML standard defines it
 // (§9.2.6). Everything here is pure.

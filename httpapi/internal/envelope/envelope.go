@@ -1,4 +1,4 @@
-package wire
+package envelope
 
 import "github.com/go-json-experiment/json/jsontext"
 

@@ -1,4 +1,4 @@
-// Package wire is the form of answers: the JSON envelope of success and of errors,
+// Package envelope is the form of answers: the JSON envelope of success and of errors,
 // Server-Sent Events, and the values of headers that never change.
 //
 //	envelope.go  {"success":true,"data":…} and {"success":false,"error":…}
@@ -11,4 +11,4 @@
 // record is stored.
 //
 // The package imports nothing of ours.
-package wire
+package envelope

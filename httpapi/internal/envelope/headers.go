@@ -1,4 +1,4 @@
-package wire
+package envelope
 
 import "math/rand/v2"
 
