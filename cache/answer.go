@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -120,6 +121,49 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 	b = append(b, bodyTail...)
 	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
 }
+
+// StatusOnly returns the answer of ?view=status: the documented keys without output and
+// errorMessage. Its ETag is not that of another view. It is made once.
+func (r *Record) StatusOnly() *Representation {
+	if made := r.bare.Load(); made != nil {
+		return made
+	}
+	body := r.Plain.Body
+	if state, _ := r.cutResult(); len(state) < len(body) {
+		body = append(append(make([]byte, 0, len(state)+len(bodyTail)), state...), bodyTail...)
+	}
+	sum := sha256.Sum256(body)
+	made := newRepresentation(body, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-status")
+	r.bare.Store(made)
+	return made
+}
+
+// Keys that separate the result of an execution, in an answer, from what comes before.
+// Nothing in front of them can hold these bytes: ARNs and dates have no quotes.
+const (
+	outputKey       = `,"output":`
+	errorMessageKey = `,"errorMessage":`
+)
+
+// cutResult divides Plain in front of its output or errorMessage. Without one, state is
+// all of it.
+func (r *Record) cutResult() (state, result []byte) {
+	body, key := r.Plain.Body, ""
+	switch r.PublicStatus() {
+	case Succeeded:
+		key = outputKey
+	case Failed:
+		key = errorMessageKey
+	case Running:
+		return body, nil
+	}
+	state, result, _ = bytes.Cut(body, []byte(key))
+	return state, result
+}
+
+// Data returns the data object of an answer that is not compressed: the body without its
+// envelope.
+func (a *Representation) Data() []byte { return a.Body[len(bodyHead)-1 : len(a.Body)-1] }
 
 func newRepresentation(body []byte, v Version, tag string) *Representation {
 	return &Representation{

@@ -9,13 +9,9 @@ import (
 // maxMetadata is how much of an output a summary shows at most, in bytes.
 const maxMetadata = 4 << 10
 
-// outputKey is what separates the output in an answer from what comes before it.
-// Nothing in front of it can hold these bytes: ARNs and dates have no quotes.
-const outputKey = `,"output":`
-
 // Data returns the data object of the answer: Plain without its envelope.
 func (r *Record) Data() []byte {
-	return r.Plain.Body[len(bodyHead)-1 : len(r.Plain.Body)-1]
+	return r.Plain.Data()
 }
 
 // PublicStatus returns the word of the public API for where the execution stands:

@@ -75,6 +75,7 @@ type Record struct {
 	stopDate time.Time // zero while it runs
 	head     recordHead
 	summary  atomic.Pointer[[]byte]
+	bare     atomic.Pointer[Representation]
 
 	// Plain is the answer of GET /v1/status as it stands; Gzip is the same
 	// compressed, nil where that is not worth it.
@@ -82,7 +83,7 @@ type Record struct {
 	Gzip  *Representation
 }
 
-// Representation is one content coding of an answer. The header values are
+// Representation is an answer about an execution, in one view and content coding. The header values are
 // slices of one so that they can be put into a header map without allocating.
 type Representation struct {
 	Body   []byte

@@ -27,6 +27,14 @@ func (s *Server) postStatus(x *exchange) error {
 	if err := x.readJSON(maxBatchBody, &body); err != nil {
 		return err
 	}
+	query, err := x.query()
+	if err != nil {
+		return err
+	}
+	v, err := parseView(query["view"])
+	if err != nil {
+		return err
+	}
 	items, err := newItems(body.ExecutionARNs, maxBatch)
 	if err != nil {
 		return err
@@ -36,7 +44,7 @@ func (s *Server) postStatus(x *exchange) error {
 	}
 	var answer parts
 	answer.text(envelope.SuccessBegin + `{"results":`)
-	items.results(&answer, x)
+	items.results(&answer, x, v)
 	answer.text(`}` + envelope.SuccessEnd)
 	x.w.Header()["Cache-Control"] = envelope.NoStore
 	answer.send(x)
@@ -49,6 +57,9 @@ type item struct {
 	arn     cache.ARN
 	record  *cache.Record   // nil: nothing known
 	problem *envelope.Error // nil: none that was found so far
+
+	shown   []byte // data of the record shownOf
+	shownOf *cache.Record
 }
 
 // items are the executions of a request.
@@ -152,8 +163,23 @@ func (it *item) wrong(x *exchange) *envelope.Error {
 	return nil
 }
 
+// data returns the data object of a view of the record, nil if it does not fit into so many
+// bytes. It is made once for each record: a request may name an execution many times.
+func (it *item) data(x *exchange, v *view, room int) []byte {
+	if v.result && len(it.record.Data()) > room { // then it is not worth making
+		return nil
+	}
+	if it.shownOf != it.record {
+		it.shown, it.shownOf = v.render(x, it.record).Data(), it.record
+	}
+	if len(it.shown) > room {
+		return nil
+	}
+	return it.shown
+}
+
 // results adds the array of all items to an answer.
-func (list *items) results(answer *parts, x *exchange) {
+func (list *items) results(answer *parts, x *exchange, v *view) {
 	first := answer.length
 	answer.text(`[`)
 	for i, it := range list.all {
@@ -161,13 +187,16 @@ func (list *items) results(answer *parts, x *exchange) {
 			answer.text(`,`)
 		}
 		p := it.wrong(x)
-		if p == nil && answer.length-first+len(it.record.Data()) > maxManyAnswer {
-			p = tooMuch()
+		var data []byte
+		if p == nil {
+			if data = it.data(x, v, maxManyAnswer-(answer.length-first)); data == nil {
+				p = tooMuch()
+			}
 		}
 		if p != nil {
 			answer.own(p.AppendItem(nil, it.text))
 		} else {
-			answer.shared(it.record)
+			answer.shared(data)
 		}
 	}
 	answer.text(`]`)

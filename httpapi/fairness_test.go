@@ -160,7 +160,7 @@ func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 	var p parts
 	for range times {
 		p.text(",")
-		p.shared(record)
+		p.shared(record.Data())
 	}
 	if p.held > size+10_000 || p.length < times*size {
 		t.Errorf("%d bytes are held for %d", p.held, p.length)

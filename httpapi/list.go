@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -51,9 +50,9 @@ func (s *Server) getExecutions(x *exchange) error {
 
 // listQuery reads the query of a request for a list.
 func (x *exchange) listQuery() (cache.Query, error) {
-	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	values, err := x.query()
 	if err != nil {
-		return cache.Query{}, envelope.Invalid("query: malformed")
+		return cache.Query{}, err
 	}
 	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner"} {
 		if len(values[name]) > 1 {

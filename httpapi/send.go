@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"statuscache/cache"
 	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
 )
@@ -121,8 +120,8 @@ type parts struct {
 	all     [][]byte
 	last    []byte // what is not in all yet
 	length  int
-	held    int64 // bytes of memory
-	records map[*cache.Record]struct{}
+	held    int64              // bytes of memory
+	counted map[*byte]struct{} // the first bytes of data that held has
 }
 
 func (p *parts) text(s string) {
@@ -136,9 +135,8 @@ func (p *parts) own(b []byte) {
 	p.length += len(b)
 }
 
-// shared adds the data of a record.
-func (p *parts) shared(r *cache.Record) {
-	data := r.Data()
+// shared adds data that the answer does not own.
+func (p *parts) shared(data []byte) {
 	if len(data) <= envelope.CopyLimit {
 		p.own(data)
 		return
@@ -147,11 +145,11 @@ func (p *parts) shared(r *cache.Record) {
 	p.held += int64(len(p.last))
 	p.last = nil
 	p.length += len(data)
-	if _, ok := p.records[r]; !ok {
-		if p.records == nil {
-			p.records = map[*cache.Record]struct{}{}
+	if _, ok := p.counted[&data[0]]; !ok {
+		if p.counted == nil {
+			p.counted = map[*byte]struct{}{}
 		}
-		p.records[r] = struct{}{}
+		p.counted[&data[0]] = struct{}{}
 		p.held += int64(len(data))
 	}
 }

@@ -45,7 +45,7 @@ func (s *Server) getStatus(x *exchange) error {
 	case err != nil:
 		return err
 	case ready && w.stream:
-		return x.stream(arn, r)
+		return x.stream(arn, r, w.view)
 	case ready, w.wait == 0:
 		return x.answer(r, w, nil)
 	}
@@ -89,7 +89,7 @@ func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 		return errForeign
 	}
 	if w.stream {
-		return x.stream(r.ARN, r)
+		return x.stream(r.ARN, r, w.view)
 	}
 	x.sendRecord(r, w.view)
 	return nil
@@ -108,9 +108,9 @@ func (s *Server) unknown() *envelope.Error {
 
 // sendRecord answers with a record, or with 304 where the caller has it, or has seen a
 // newer one: then a replica of Redis has become the primary that does not have it yet.
-func (x *exchange) sendRecord(r *cache.Record, v view) {
+func (x *exchange) sendRecord(r *cache.Record, v *view) {
 	h := x.w.Header()
-	answer := v(x, r)
+	answer := x.coded(v, r)
 	tag := answer.ETag
 	h["Cache-Control"] = envelope.PrivateCache
 	if r.Gzip != nil {

@@ -107,7 +107,7 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 
 // stream follows one known execution to its end. A stream that ends early is not an
 // error: the client connects again and continues where it was.
-func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
+func (x *exchange) stream(arn cache.ARN, r *cache.Record, v *view) error {
 	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
 		x.w.Header()["Cache-Control"] = envelope.NoStore
@@ -120,14 +120,14 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record) error {
 		e, err := x.openStream()
 		defer e.close()
 		if err == nil {
-			_ = e.follow(watch, r, seen)
+			_ = e.follow(watch, r, v, seen)
 		}
 		return nil
 	})
 }
 
 // follow sends the current state and each newer one, to the end.
-func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Version) error {
+func (e *events) follow(watch *changes.Watch, r *cache.Record, v *view, seen cache.Version) error {
 	_ = watch.Read(e.ctx) // where Redis could not be read, a change is still reported
 	for {
 		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {
@@ -138,7 +138,7 @@ func (e *events) follow(watch *changes.Watch, r *cache.Record, seen cache.Versio
 		}
 		if r.Version > seen {
 			seen = r.Version
-			e.event("status", string(seen), r.Data())
+			e.event("status", string(seen), v.render(e.x, r).Data())
 		}
 		if r.Terminal {
 			e.event("end", "", []byte("{}"))

@@ -8,32 +8,38 @@ import (
 
 // view is a form of the answer about one execution. A new one is a row of views, the
 // rendering in cache/answer.go, and its schema in docs/openapi.yaml.
-type view func(*exchange, *cache.Record) *cache.Representation
+type view struct {
+	name   string
+	render func(*exchange, *cache.Record) *cache.Representation // not compressed
+	result bool                                                 // it has output and errorMessage
+}
+
+// plainView is the one that a request without the parameter gets: the documented keys.
+var plainView = &view{result: true, render: func(_ *exchange, r *cache.Record) *cache.Representation { return r.Plain }}
 
 // views are the values of the parameter view.
-var views = map[string]view{"full": (*exchange).full}
+var views = map[string]*view{
+	"full": {name: "full", result: true, render: func(x *exchange, r *cache.Record) *cache.Representation {
+		return r.Full(x.server.confirmedUntil(r.ARN))
+	}},
+	"status": {name: "status", render: func(_ *exchange, r *cache.Record) *cache.Representation { return r.StatusOnly() }},
+}
 
 // parseView returns the view that a request names.
-func parseView(values []string) (view, error) {
+func parseView(values []string) (*view, error) {
 	if len(values) == 0 {
-		return (*exchange).plain, nil
+		return plainView, nil
 	}
 	if v, known := views[values[0]]; known && len(values) == 1 {
 		return v, nil
 	}
-	return nil, envelope.Invalid("view: only full is known")
+	return nil, envelope.Invalid("view: must be full or status, and given once")
 }
 
-// plain is the view without a name: the documented keys, compressed where the client
-// takes that.
-func (x *exchange) plain(r *cache.Record) *cache.Representation {
-	if r.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
+// coded is a view compressed, where there is such a form of it and the client takes that.
+func (x *exchange) coded(v *view, r *cache.Record) *cache.Representation {
+	if v == plainView && r.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
 		return r.Gzip
 	}
-	return r.Plain
-}
-
-// full is the view of everything that is known.
-func (x *exchange) full(r *cache.Record) *cache.Representation {
-	return r.Full(x.server.confirmedUntil(r.ARN))
+	return v.render(x, r)
 }

@@ -33,8 +33,8 @@ func (x *exchange) ready(w waitOptions, r *cache.Record) (bool, error) {
 }
 
 // knows reports whether the caller has an answer that is as new as r.
-func (x *exchange) knows(r *cache.Record, v view) bool {
-	match, _ := headers.Matches(x.r.Header["If-None-Match"], v(x, r).ETag[0])
+func (x *exchange) knows(r *cache.Record, v *view) bool {
+	match, _ := headers.Matches(x.r.Header["If-None-Match"], x.coded(v, r).ETag[0])
 	seen, _ := headers.SeenVersion(x.r.Header)
 	return match || seen > r.Version
 }

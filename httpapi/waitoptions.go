@@ -16,18 +16,15 @@ type waitOptions struct {
 	// explicit is whether the request names its wait. Otherwise the wait is the grace for
 	// unknown executions, which ends when something is known.
 	explicit bool
-	view     view // of the answer
-	stream   bool // the answer is a stream
+	view     *view // of the answer
+	stream   bool  // the answer is a stream
 }
 
 // waitOptions reads the query and the headers of a status request.
 func (x *exchange) waitOptions() (waitOptions, error) {
-	var values url.Values
-	if query := x.r.URL.RawQuery; query != "" {
-		var err error
-		if values, err = url.ParseQuery(query); err != nil {
-			return waitOptions{}, envelope.Invalid("query: malformed")
-		}
+	values, err := x.query()
+	if err != nil {
+		return waitOptions{}, err
 	}
 	w, err := x.parseWait(values["wait"])
 	if err != nil {
@@ -38,6 +35,18 @@ func (x *exchange) waitOptions() (waitOptions, error) {
 	}
 	w.stream = headers.WantsStream(x.r)
 	return w, nil
+}
+
+// query returns the parameters of the request.
+func (x *exchange) query() (url.Values, error) {
+	if x.r.URL.RawQuery == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, envelope.Invalid("query: malformed")
+	}
+	return values, nil
 }
 
 // parseWait reads how long a request wants to wait. The answer says so where the wait

@@ -60,7 +60,7 @@ func (s *Server) postWait(x *exchange) error {
 	}
 	n := len(list.valid)
 	s.rates.Owe(x.w.Header(), x.holder.Bucket, x.start, (n-1)/executionsPerRequest)
-	waiting := &waitSet{items: list, until: body.For}
+	waiting := &waitSet{items: list, until: body.For, view: w.view}
 	if !w.explicit || w.wait == 0 {
 		return waiting.now(x)
 	}
@@ -71,6 +71,7 @@ func (s *Server) postWait(x *exchange) error {
 type waitSet struct {
 	items *items
 	until string
+	view  *view
 }
 
 // now answers with the current state.
@@ -171,13 +172,13 @@ func (it *item) pending(p *envelope.Error) bool {
 // tag is the entity tag of the state.
 func (s *waitSet) tag(x *exchange) string {
 	h := sha256.New()
-	h.Write([]byte(s.until))
+	h.Write([]byte(s.until + s.view.name))
 	for _, it := range s.items.all {
 		h.Write([]byte("\n" + it.text + "\n"))
 		if p := it.wrong(x); p != nil {
 			h.Write([]byte(p.Code))
 		} else {
-			h.Write([]byte(it.record.Plain.ETag[0]))
+			h.Write([]byte(it.record.Plain.ETag[0])) // changes whenever a view does
 		}
 	}
 	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`
@@ -201,7 +202,7 @@ func (s *waitSet) send(x *exchange) error {
 	}
 	var answer parts
 	answer.text(envelope.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
-	s.items.results(&answer, x)
+	s.items.results(&answer, x, s.view)
 	answer.text(`}` + envelope.SuccessEnd)
 	answer.send(x)
 	return nil

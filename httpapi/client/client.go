@@ -1,7 +1,7 @@
 // Package client reads the status of executions from a status service over HTTP: once,
 // or until something happens.
 //
-//	client.go   Client, Get, and one request
+//	client.go   Client, Get, GetStatus, and one request
 //	watch.go    Wait, Watch: streams, or else long polls, or else polls
 //	many.go     Batch, WaitAll
 //	list.go     List, Feed
@@ -123,6 +123,16 @@ func (e *Execution) Ended() bool { return e.Status != "RUNNING" }
 // an *Error.
 func (c *Client) Get(ctx context.Context, executionARN string) (*Execution, error) {
 	a, err := c.send(ctx, call{path: statusPath(executionARN) + "?view=full", remember: true})
+	if err != nil {
+		return nil, err
+	}
+	return execution(a.data)
+}
+
+// GetStatus is Get without the output, the error message and the fields of the full view:
+// a small answer for a caller that only needs to know where the execution stands.
+func (c *Client) GetStatus(ctx context.Context, executionARN string) (*Execution, error) {
+	a, err := c.send(ctx, call{path: statusPath(executionARN) + "?view=status", remember: true})
 	if err != nil {
 		return nil, err
 	}

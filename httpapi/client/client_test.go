@@ -255,6 +255,23 @@ func TestGetRemembersWhatItGot(t *testing.T) {
 	}
 }
 
+func TestGetStatusAsksForTheStatusViewOnly(t *testing.T) {
+	t.Parallel()
+	s := &script{answers: []func(*http.Request) *http.Response{state("RUNNING", "1"), state("RUNNING", "2"), says(304, "")}}
+	c := s.client()
+	if _, err := c.Get(t.Context(), arn); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if e, err := c.GetStatus(t.Context(), arn); err != nil || e.Version != "2" {
+			t.Fatalf("%+v %v", e, err)
+		}
+	}
+	if got := s.asked[2]; got.URL.RawQuery != "view=status" || got.Header.Get("If-None-Match") != `"2"` {
+		t.Errorf("%s with %q", got.URL, got.Header.Get("If-None-Match"))
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
