@@ -34,7 +34,7 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 	s.apply(done, bad)
 	reader, registrar := s.key("ada"), s.key("generate", scope(apikeys.ScopeRegister))
 	want := map[string]string{
-		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "",
+		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "", "link": "?link=csl_",
 	}
 	for name, word := range want {
 		for _, suffix := range []string{".sh", ".go.txt", ".py", ".ts"} {

@@ -11,6 +11,7 @@
 //	waitset.go      POST /v1/wait
 //	list.go         GET /v1/executions, as a list and as a live feed
 //	register.go     POST /v1/executions
+//	links.go        POST /v1/links, and requests that come with a link
 //	stream.go       Server-Sent Events about an execution
 //	health.go       GET /v1/health; metrics, probes and profiles for operators
 //	pages.go        /docs and /openapi.*

@@ -24,6 +24,7 @@ type route struct {
 	name    string // as metrics and the log call it
 	methods []string
 	open    bool // no token needed
+	links   bool // a link is enough
 	handle  func(*exchange) error
 	places  *fairness.Pool // for requests that are being answered
 	metrics *routeMetrics
@@ -136,7 +137,7 @@ func (x *exchange) options() error {
 // admit checks the token and the limits of the caller.
 func (x *exchange) admit() error {
 	var err error
-	if x.caller, err = x.server.auth.Authenticate(x.r.Context(), x.r.Header["Authorization"]); err != nil {
+	if x.caller, err = x.authenticate(); err != nil {
 		return err
 	}
 	caller := x.server.callers.Of(x.caller.Bucket())
@@ -146,6 +147,9 @@ func (x *exchange) admit() error {
 	x.holder = caller
 	if err := x.server.rates.Take(x.w.Header(), caller.Bucket, x.start); err != nil {
 		return err
+	}
+	if x.caller.Linked() && !x.route.links {
+		return errLinked
 	}
 	return x.server.auth.Spend(x.r.Context(), &x.caller)
 }
@@ -210,7 +214,7 @@ func (x *exchange) end() {
 	}
 	x.server.log.Write(&accesslog.Request{
 		Start: x.start, Took: took, ID: x.id[0], Method: x.r.Method, Path: x.r.URL.Path,
-		Status: x.status, Bytes: x.bytes, Caller: x.caller.Owner, Failed: x.failed,
+		Status: x.status, Bytes: x.bytes, Caller: x.caller.Name(), Failed: x.failed,
 	})
 }
 

@@ -46,9 +46,11 @@ func (s *Server) routeTable() map[string]*route {
 		statusRoute:      s.route(statusRoute, s.getStatus, s.limits.Reads, get...),
 		"/v1/status":     s.route("/v1/status", s.postStatus, s.limits.Others, http.MethodPost),
 		"/v1/wait":       s.route("/v1/wait", s.postWait, s.limits.Others, http.MethodPost),
+		"/v1/links":      s.route("/v1/links", s.postLink, s.limits.Others, http.MethodPost),
 		"/v1/executions": s.route("/v1/executions", s.getOrPostExecutions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}
+	routes[statusRoute].links = true
 	for path, p := range docs.Pages() {
 		routes[path] = s.openRoute(path, s.getPage(p), get...)
 	}

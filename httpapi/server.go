@@ -62,8 +62,9 @@ type Options struct {
 	Cache   Executions
 	Lists   Lists
 	Changes Changes
-	Keys    auth.Keys // nil: no API keys
-	JWT     *auth.JWT // nil: no JWTs
+	Keys    auth.Keys     // nil: no API keys
+	Links   auth.LinkKeys // nil: no links
+	JWT     *auth.JWT     // nil: no JWTs
 	Parts   []Part
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
@@ -138,7 +139,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		options: o,
-		auth:    auth.New(o.Keys, o.JWT, o.Log),
+		auth:    auth.New(o.Keys, o.Links, o.JWT, o.Log),
 		limits:  o.Limits.orDefaults(),
 		rates:   fairness.NewRateLimits(o.RateLimit),
 		log:     accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),

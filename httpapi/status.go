@@ -36,6 +36,9 @@ func (s *Server) getStatus(x *exchange) error {
 		return err
 	}
 	text, _ := statusText(x.r.URL)
+	if !x.caller.Covers(text) {
+		return errOtherLink // before it is looked up: not even whether it is known is told
+	}
 	arn, r, err := s.find(x, text)
 	if err != nil && (arn == "" || !w.explicit || w.wait == 0) {
 		return err

@@ -53,7 +53,7 @@ type tokenGroup struct {
 // waiter is a request that waits. There may be tens of thousands, so it has one
 // context for all that can end it.
 type waiter struct {
-	token  string // the header Authorization as it came
+	token  string // the header Authorization as it came, or would have come
 	holder *fairness.Holder
 	cost   int64 // in places
 	ctx    context.Context
@@ -75,7 +75,7 @@ func (w *waiters) add(x *exchange, executions int, until time.Time) (*waiter, er
 	}
 	// The request's own context ends when net/http lets go of it.
 	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
-	one := &waiter{token: x.r.Header.Get("Authorization"), holder: x.holder, cost: cost, ctx: ctx, end: end}
+	one := &waiter{token: x.credential(), holder: x.holder, cost: cost, ctx: ctx, end: end}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {

@@ -16,6 +16,7 @@ const run = {
   executions: async () => {
     for await (const execution of sample(server, token)) print(execution);
   },
+  link: async () => print(await sample(server, token, arn)),
   register: async () => print(await sample(server, token, arn, "ada")),
 };
 await run[name]();

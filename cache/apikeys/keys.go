@@ -118,7 +118,13 @@ func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
 	if len(k.pepper) == 0 || !WellFormed(secret) {
 		return nil, ErrNotFound
 	}
-	key, err := k.find(ctx, k.hash(secret))
+	return k.FindByHash(ctx, k.hash(secret))
+}
+
+// FindByHash returns the API key with an HMAC as Key.Hash has it, in bytes, for what was made
+// with that key: its errors are those of Find.
+func (k *Keys) FindByHash(ctx context.Context, hash [sha256.Size]byte) (*Key, error) {
+	key, err := k.find(ctx, hash)
 	if err == nil && key == nil {
 		err = ErrNotFound
 	}

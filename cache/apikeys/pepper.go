@@ -2,7 +2,9 @@ package apikeys
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -93,4 +95,18 @@ func (k *Keys) storePepper(ctx context.Context, condition ...any) error {
 		return fmt.Errorf("store the fingerprint of API_KEY_PEPPER: %w", k.db.Explain(set.Err))
 	}
 	return nil
+}
+
+// Derive returns a secret of 32 bytes for another purpose than API keys, nil if no pepper
+// is set. All processes with the same pepper get the same; one purpose reveals nothing
+// about the pepper or about another purpose (HKDF, RFC 5869).
+func (k *Keys) Derive(purpose string) []byte {
+	if len(k.pepper) == 0 {
+		return nil
+	}
+	secret, err := hkdf.Key(sha256.New, k.pepper, nil, "statuscache "+purpose, sha256.Size)
+	if err != nil {
+		return nil // only in a FIPS mode that takes no pepper this short: then there is none
+	}
+	return secret
 }

@@ -1,6 +1,7 @@
 package apikeys
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -74,5 +75,26 @@ func TestTheFingerprintOfThePepperComesBack(t *testing.T) {
 		if compared, err := ks.CheckPepper(t.Context()); compared != found || err != nil {
 			t.Errorf("found %v: compared %v, %v", found, compared, err)
 		}
+	}
+}
+
+// TestADerivedSecretIsOfItsPurpose, of its pepper, and never the pepper or a fingerprint.
+func TestADerivedSecretIsOfItsPurpose(t *testing.T) {
+	t.Parallel()
+	url := cachetest.Redis(t).URL()
+	one, same := openIdle(t, url), openIdle(t, url)
+	other, none := openIdle(t, url, func(s *setUp) { s.Pepper = []byte("another pepper of ours") }), openIdle(t, url, func(s *setUp) { s.Pepper = nil })
+	secret := one.Derive("a")
+	if len(secret) != 32 || !bytes.Equal(secret, same.Derive("a")) {
+		t.Errorf("%x", secret)
+	}
+	hash := one.hash("a")
+	for name, differs := range map[string][]byte{"another purpose": one.Derive("b"), "another pepper": other.Derive("a"), "an API key": hash[:], "no pepper": none.Derive("a")} {
+		if bytes.Equal(secret, differs) {
+			t.Errorf("%s gets the same", name)
+		}
+	}
+	if none.Derive("a") != nil {
+		t.Error("a secret of nothing")
 	}
 }

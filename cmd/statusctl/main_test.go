@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,7 +172,7 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := changes.Open(c)
-	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
@@ -303,6 +304,36 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestLink makes links that read the execution without another token.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	apply(t, c, execution(t, "shared", cache.Failed))
+	address := strings.TrimSpace(ctl(t, env, 0, "link", executions+"shared", "--expires", "10m"))
+	read, err := http.Get(address)
+	if err != nil {
+		t.Fatalf("%q: %v", address, err)
+	}
+	_ = read.Body.Close()
+	var made struct {
+		Token     string
+		ExpiresAt time.Time
+	}
+	out := ctl(t, env, 0, "link", executions+"shared", "--json")
+	if err := json.Unmarshal([]byte(out), &made); err != nil || read.StatusCode != http.StatusOK || made.ExpiresAt.IsZero() {
+		t.Errorf("%d %v %s", read.StatusCode, err, out)
+	}
+	ctl(t, env, exitFailed, "get", executions+"shared", "--token", made.Token)
+	if out := ctl(t, env, exitCouldNotAsk, "list", "--token", made.Token); !strings.Contains(out, "a link reads and follows one execution") {
+		t.Error(out)
+	}
+	for _, wrong := range []string{"0s", "25h", "1500ms", "-1m"} {
+		if out := ctl(t, env, exitCouldNotAsk, "link", executions+"shared", "--expires", wrong); !strings.Contains(out, "--expires") {
+			t.Errorf("%s: %s", wrong, out)
+		}
+	}
+}
+
 func TestGet(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -369,7 +400,7 @@ func TestCompletionOffersValues(t *testing.T) {
 	const noFiles = ":4\n"
 	env := []string{"STATE_MACHINES=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"}
 	for words, want := range map[string]string{
-		"get ": noFiles, "watch --timeout ": noFiles, "doctor --sqs-queue-url ": noFiles, "keys revoke ": noFiles, "erase --owner ": noFiles,
+		"get ": noFiles, "link ": noFiles, "link --expires ": "30m\n1h\n24h\n" + noFiles, "watch --timeout ": noFiles, "doctor --sqs-queue-url ": noFiles, "keys revoke ": noFiles, "erase --owner ": noFiles,
 		"watch --for ": "firstFailure\n" + noFiles, "list --status ": "RUNNING\nSUCCEEDED\nFAILED\n" + noFiles, "dlq purge ": "consumer\nrule\n" + noFiles,
 		"keys create --scope ": "register\n" + noFiles, "backfill --state-machine ": ":stateMachine:Pipeline\n" + noFiles,
 		"keys export ": ":0\n", "keys create --api-keys-file ": ":0\n",

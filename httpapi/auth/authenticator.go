@@ -22,16 +22,18 @@ type Keys interface {
 	Watch(k *apikeys.Key, report func(error)) (stop func())
 }
 
-// Authenticator finds out who is calling, by an API key or by a JWT.
+// Authenticator finds out who is calling, by an API key, a JWT or a link.
 type Authenticator struct {
 	keys        Keys    // nil: no API keys
+	links       *links  // nil: no links
 	tokens      *tokens // nil: no JWTs
 	signingKeys *keySet // nil: no JWTs
 }
 
-// New returns an Authenticator. Without keys it takes no API keys, without jwt no JWTs.
-func New(keys Keys, jwt *JWT, log *slog.Logger) *Authenticator {
-	a := &Authenticator{keys: keys}
+// New returns an Authenticator. Without keys it takes no API keys, without linkKeys no
+// links, without jwt no JWTs.
+func New(keys Keys, linkKeys LinkKeys, jwt *JWT, log *slog.Logger) *Authenticator {
+	a := &Authenticator{keys: keys, links: newLinks(linkKeys)}
 	if jwt != nil {
 		a.signingKeys = newKeySet(jwt.keysURL(), log)
 		a.tokens = newTokens(*jwt, a.signingKeys)
@@ -55,9 +57,10 @@ func (a *Authenticator) Ready() error {
 	return a.signingKeys.ready()
 }
 
-// Watch calls report when it is found out that the API key of a caller is still valid
-// (nil), is no longer valid (an error for which Rejected is true), or cannot be checked
-// (another error). It returns nil for a JWT, which Authenticate checks without a request.
+// Watch calls report when it is found out that the API key of a caller, or the one that made
+// its link, is still valid (nil), is no longer valid (an error for which Rejected is true),
+// or cannot be checked (another error). It returns nil where there is no API key:
+// Authenticate checks the token without a request then.
 func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
 	if p.key == nil {
 		return nil
@@ -85,6 +88,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Prin
 		return Principal{}, errNoToken
 	case apikeys.WellFormed(token):
 		return a.apiKey(ctx, token)
+	case IsLink(token):
+		return a.AuthenticateLink(ctx, token)
 	case a.tokens != nil:
 		return a.tokens.verify(ctx, token)
 	}
@@ -112,6 +117,10 @@ func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 	case err != nil:
 		return Principal{}, envelope.Unavailable("the API key cannot be checked now; try again", err)
 	}
+	return keyPrincipal(k), nil
+}
+
+func keyPrincipal(k *apikeys.Key) Principal {
 	return Principal{
 		Owner:         k.Owner,
 		Read:          k.Scope == apikeys.ScopeRead || k.Scope == apikeys.ScopeReadAll,
@@ -119,7 +128,7 @@ func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 		Register:      k.Scope == apikeys.ScopeRegister,
 		StateMachines: k.StateMachines,
 		key:           k,
-	}, nil
+	}
 }
 
 // Spend counts a request against the daily limit of an API key. Where it cannot

@@ -19,21 +19,47 @@ type Principal struct {
 	ReadAll       bool   // those of all owners
 	Register      bool   // POST /v1/executions
 	StateMachines []string
-	key           *apikeys.Key // nil for a JWT
-	Expires       time.Time    // of a JWT; zero: never
+	key           *apikeys.Key // that is presented, or that made the link; nil for a JWT
+	link          *link        // nil: the token is not a link
+	Expires       time.Time    // of a JWT or a link; zero: never
 }
 
-// Bucket names whose requests are counted together.
+// Bucket names whose requests are counted together. All links of one maker share a bucket:
+// whoever reads a published link takes nothing from its maker, and many links are no way
+// around the rate limit.
 func (p *Principal) Bucket() string {
+	if p.link != nil {
+		return p.link.bucket
+	}
 	if p.Owner == "" && p.key != nil {
 		return p.key.Hash // a key without an owner
 	}
 	return p.Owner
 }
 
+// Name is what the access log calls the caller, empty for an API key without an owner.
+func (p *Principal) Name() string {
+	if p.link != nil {
+		return "link:" + strings.TrimPrefix(p.link.bucket, linkBucket)
+	}
+	return p.Owner
+}
+
+// Linked reports whether the caller has a link, which is for one execution only.
+func (p *Principal) Linked() bool { return p.link != nil }
+
+// Covers reports whether the token is for an execution at all, whoever owns it. text
+// need not be a well-formed ARN.
+func (p *Principal) Covers(text string) bool {
+	return p.link == nil || p.link.execution == hashExecution(text)
+}
+
 // MayRead reports whether the caller may read an execution. One without an owner is for
 // operators only.
 func (p *Principal) MayRead(r *cache.Record) bool {
+	if p.link != nil {
+		return p.Covers(string(r.ARN)) && p.link.mayRead(r)
+	}
 	return p.ReadAll || p.Read && r.Owner != "" && r.Owner == p.Owner
 }
 

@@ -22,13 +22,14 @@ const (
 	noKeyID         = "no_key_id"          // nothing says which key it was signed with
 	unknownSigner   = "unknown_key_id"     // the issuer has no such key
 	badSignature    = "signature"          // the key is known and did not make it
+	badLink         = "link"               // no process with this API_KEY_PEPPER has made it
 	endedWhileInUse = "revoked_or_expired" // while a request waited
 )
 
 // Reasons are all reasons of refusals, as the metric calls them.
 var Reasons = []string{
 	noToken, unknownKey, malformedToken, wrongAlgorithm, wrongIssuer, expiredToken, tokenNotYet, notAccessToken,
-	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, endedWhileInUse,
+	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, badLink, endedWhileInUse,
 }
 
 // Refusal is why a request gets 401, for operators. It is the cause of the error that

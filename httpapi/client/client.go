@@ -5,6 +5,7 @@
 //	watch.go    Wait, Watch: streams, or else long polls, or else polls
 //	many.go     Batch, WaitAll
 //	list.go     List, Feed
+//	link.go     NewLink
 //	backoff.go  when to try again
 //	sse.go      reading Server-Sent Events
 //
@@ -158,7 +159,7 @@ type call struct {
 	remember bool          // keep the answer, and send the tag of the one from before
 }
 
-// answer is an answer with 200, or with 304 to a request with a tag.
+// answer is an answer with 200 or 201, or with 304 to a request with a tag.
 type answer struct {
 	data       json.RawMessage
 	tag        string
@@ -264,7 +265,7 @@ func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage
 		Error struct{ Code, Message string }
 	}
 	err := json.Unmarshal(body, &envelope)
-	if err == nil && got.StatusCode == http.StatusOK && envelope.Data != nil {
+	if err == nil && (got.StatusCode == http.StatusOK || got.StatusCode == http.StatusCreated) && envelope.Data != nil {
 		return envelope.Data, nil
 	}
 	e := &Error{got.StatusCode, envelope.Error.Code, envelope.Error.Message, got.Header.Get("X-Request-Id"), after}

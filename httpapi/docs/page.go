@@ -44,7 +44,7 @@ type sample struct {
 // shownOperations are the operations of the page in their order, and their samples.
 var shownOperations = []struct{ operation, samples string }{
 	{"getStatus", "status"}, {"followStatus", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
-	{"listExecutions", "list"}, {"followExecutions", ""}, {"registerExecution", "register"}, {"getHealth", ""},
+	{"listExecutions", "list"}, {"followExecutions", ""}, {"createLink", "link"}, {"registerExecution", "register"}, {"getHealth", ""},
 }
 
 var languages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go.txt"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
@@ -112,15 +112,16 @@ func (d reader) operation(id string) (operation, error) {
 			shown := operation{
 				ID: id, Method: strings.ToUpper(method), Class: method, Path: path,
 				Summary: text(o["summary"]), Description: paragraphs(text(o["description"])),
-				Open: o["security"] != nil,
+				Open: o["security"] != nil && len(list(o["security"])) == 0,
 			}
 			shown.RequestType, shown.Request = d.body(object(o["requestBody"]))
-			shown.AnswerType, shown.Answer = d.body(d.resolve(object(o["responses"])["200"]))
+			responses := object(o["responses"])
+			shown.AnswerType, shown.Answer = d.body(d.resolve(cmp.Or(responses["200"], responses["201"])))
 			for _, p := range slices.Concat(list(object(item)["parameters"]), list(o["parameters"])) {
 				p := d.resolve(p)
 				shown.Parameters = append(shown.Parameters, entry{text(p["name"]), text(p["in"]), text(p["description"])})
 			}
-			for status, response := range object(o["responses"]) {
+			for status, response := range responses {
 				shown.Responses = append(shown.Responses, entry{Name: status, Description: text(d.resolve(response)["description"])})
 			}
 			slices.SortFunc(shown.Responses, func(a, b entry) int { return cmp.Compare(a.Name, b.Name) })

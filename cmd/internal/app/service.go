@@ -96,7 +96,7 @@ func (s *service) openAPI() error {
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 	}
 	if c.APIKeyPepper != "" {
-		o.Keys = s.keys
+		o.Keys, o.Links = s.keys, s.keys
 	}
 	o.JWT = c.JWT()
 	if s.program.Posts != nil {

@@ -21,6 +21,7 @@ var (
 	VaryEncoding    = []string{"Accept-Encoding"}
 	GzipCoding      = []string{"gzip"}
 	Closing         = []string{"close"}
+	NoReferrer      = []string{"no-referrer"}
 	HSTS            = []string{"max-age=31536000"}
 )
 

@@ -1,0 +1,35 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Link is a token with which anybody can read and follow one execution.
+type Link struct {
+	Token        string    `json:"token"`
+	URL          string    `json:"url"` // below that of the Client; reads the execution without another token
+	ExpiresAt    time.Time `json:"expiresAt"`
+	ExecutionARN string    `json:"executionArn"`
+}
+
+// NewLink makes a link to an execution that expires after whole seconds, at most 24 hours,
+// or with the token of the Client, whichever is earlier. 0: one hour.
+func (c *Client) NewLink(ctx context.Context, executionARN string, expiresIn time.Duration) (*Link, error) {
+	body := map[string]any{"executionArn": executionARN}
+	if expiresIn != 0 {
+		body["expiresIn"] = expiresIn.String()
+	}
+	a, err := c.persist(ctx, call{path: "/v1/links", body: body})
+	if err != nil {
+		return nil, err
+	}
+	l := new(Link)
+	if err := json.Unmarshal(a.data, l); err != nil {
+		return nil, fmt.Errorf("unexpected answer: %w", err)
+	}
+	l.URL = c.server + statusPath(executionARN) + "?link=" + l.Token // a proxy may hide this address from the service
+	return l, nil
+}
