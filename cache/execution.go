@@ -189,6 +189,15 @@ func (v Version) RedriveCount() int { return v.redriveCount() }
 // Succeeded reports whether v is that of a success, whatever is known of its output.
 func (v Version) Succeeded() bool { return v != "" && v[rankAt] == '6' }
 
+// Status returns the Step Functions word that v holds. A registration counts as running.
+func (v Version) Status() Status {
+	ranks := [...]Status{Running, Running, PendingRedrive, Failed, TimedOut, Aborted, Succeeded}
+	if rank := int(v[rankAt] - '0'); rank < len(ranks) {
+		return ranks[rank]
+	}
+	return Running
+}
+
 // Running reports whether v is that of an execution that has not ended.
 func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
 

@@ -12,6 +12,7 @@
 //	list.go         GET /v1/executions, as a list and as a live feed
 //	register.go     POST /v1/executions
 //	links.go        POST /v1/links, and requests that come with a link
+//	reports.go      GET /v1/executions/{executionArn}/trail
 //	stream.go       Server-Sent Events about an execution
 //	health.go       GET /v1/health; metrics, probes and profiles for operators
 //	pages.go        /docs and /openapi.*
@@ -32,6 +33,7 @@
 //	internal/conns     connections: accepting, TLS, HTTP/2 frames, parking, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events
 //	internal/headers   reading the headers of requests
+//	internal/reports   the form of answers about more than a status
 //	internal/fairness  sharing what is scarce between callers; the rate limit
 //	internal/accesslog a log line for each request
 //	issuertest         an issuer of JWTs, for tests

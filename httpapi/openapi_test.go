@@ -31,9 +31,11 @@ func conforms(r *http.Request, path string, got answer) error {
 	if err != nil {
 		return err
 	}
-	name := path
-	if strings.HasPrefix(path, statusPath) {
-		name = "/v1/status/{executionArn}"
+	name, execution := path, strings.TrimPrefix(path, statusPath)
+	if execution != path {
+		name = statusRoute
+	} else if text, ok := decodedARN(&url.URL{Path: path}, "/v1/executions/", "/trail"); ok {
+		name, execution = trailRoute, text
 	}
 	if kind := got.header.Get("Content-Type"); strings.HasPrefix(kind, "text/event-stream") || got.status == http.StatusNoContent {
 		name += "#stream" // an operation of its own
@@ -52,7 +54,7 @@ func conforms(r *http.Request, path string, got answer) error {
 	request := *r
 	request.URL = &url.URL{Path: path, RawQuery: r.URL.RawQuery}
 	input := &openapi3filter.RequestValidationInput{
-		Request: &request, PathParams: map[string]string{"executionArn": strings.TrimPrefix(path, statusPath)},
+		Request: &request, PathParams: map[string]string{"executionArn": execution},
 		Route:   &routers.Route{Spec: doc, Path: name, PathItem: item, Method: r.Method, Operation: operation},
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true},
 	}

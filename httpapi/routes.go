@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -19,7 +20,8 @@ func (s *Server) routes() http.Handler {
 	status := routes[statusRoute]
 	for path, rt := range routes {
 		if rt != status {
-			router.Path(path).HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(rt, w, r) })
+			// An ARN may have a slash.
+			router.Path(strings.Replace(path, "{executionArn}", "{executionArn:.+}", 1)).HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(rt, w, r) })
 		}
 	}
 	below := s.route("/v1/*", unknownPath, s.limits.Reads)
@@ -48,6 +50,7 @@ func (s *Server) routeTable() map[string]*route {
 		"/v1/wait":       s.route("/v1/wait", s.postWait, s.limits.Others, http.MethodPost),
 		"/v1/links":      s.route("/v1/links", s.postLink, s.limits.Others, http.MethodPost),
 		"/v1/executions": s.route("/v1/executions", s.getOrPostExecutions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
+		trailRoute:       s.route(trailRoute, s.getTrail, s.limits.Others, get...),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}
 	routes[statusRoute].links = true

@@ -62,6 +62,7 @@ type Options struct {
 	Cache   Executions
 	Lists   Lists
 	Changes Changes
+	Trails  Trails
 	Keys    auth.Keys     // nil: no API keys
 	Links   auth.LinkKeys // nil: no links
 	JWT     *auth.JWT     // nil: no JWTs

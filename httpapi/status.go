@@ -14,18 +14,24 @@ import (
 
 const statusPath = "/v1/status/"
 
-// statusText returns the part of the path behind /v1/status/, decoded exactly
-// once. ok is false if the path is another one: an encoded slash is not a
-// separator.
-func statusText(u *url.URL) (text string, ok bool) {
-	if u.RawPath == "" { // then Path, encoded again, is what the caller sent
-		return strings.CutPrefix(u.Path, statusPath)
+// statusText returns the part of the path behind /v1/status/, decoded. ok is false if the
+// path is another one.
+func statusText(u *url.URL) (text string, ok bool) { return decodedARN(u, statusPath, "") }
+
+// decodedARN returns the part of a path between others, decoded exactly once: an encoded
+// slash is not a separator.
+func decodedARN(u *url.URL, before, behind string) (text string, ok bool) {
+	path := u.RawPath
+	if path == "" { // then Path, encoded again, is what the caller sent
+		path = u.Path
 	}
-	raw, ok := strings.CutPrefix(u.RawPath, statusPath)
-	if !ok {
+	if text, ok = strings.CutPrefix(path, before); !ok {
 		return "", false
 	}
-	text, err := url.PathUnescape(raw)
+	if text, ok = strings.CutSuffix(text, behind); !ok || u.RawPath == "" {
+		return text, ok
+	}
+	text, err := url.PathUnescape(text)
 	return text, err == nil
 }
 

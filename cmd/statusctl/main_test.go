@@ -172,7 +172,7 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := changes.Open(c)
-	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Trails: c, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
