@@ -17,9 +17,12 @@ import (
 //go:embed apply.lua
 var applySource string
 
-// applyScript joins an observation with its record. Its contract stands at its
-// head.
-var applyScript = redis.NewScript(LuaConstants() + applySource)
+//go:embed count.lua
+var countSource string
+
+// applyScript joins an observation with its record, and counts what it says. Its
+// contract stands at the head of apply.lua.
+var applyScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + applySource)
 
 // recentIndexSize is how many executions the recent index of a partition holds, the
 // newest.
@@ -89,9 +92,10 @@ var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c'
 // write is one observation or registration on its way, and what came of it.
 type write struct {
 	arn       ARN
+	machine   string // ARN of the state machine
 	partition *redisdb.Partition
 	kind      byte
-	args      [5]any // of apply.lua
+	args      [argumentsEach]any // of apply.lua
 
 	ownerLeftOut bool
 
@@ -118,7 +122,7 @@ func (c *Cache) observation(e *Execution) *write {
 	}
 	enc := encode(e)
 	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.Owner, e.InputType},
-		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e))
+		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e), e)
 }
 
 func (c *Cache) registration(r Registration) *write {
@@ -130,7 +134,8 @@ func (c *Cache) registration(r Registration) *write {
 	}
 	// It is kept as long as a message about the execution can be on its way.
 	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, r.Owner, ""},
-		shown, c.options.Retention.Milliseconds(), trailEntry(Unobserved, &Execution{Source: FromRegistration}))
+		shown, c.options.Retention.Milliseconds(), trailEntry(Unobserved, &Execution{Source: FromRegistration}),
+		&Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate})
 }
 
 // given is what the script needs to know of an observation beside its payload.
@@ -141,7 +146,8 @@ type given struct {
 	owner, inputType     string
 }
 
-func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail []byte) *write {
+func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail []byte, e *Execution) *write {
+	machine := arn.StateMachine()
 	b := make([]byte, 0, versionLength+hashLength+startLength+8+len(g.owner)+len(g.inputType))
 	b = append(append(append(b, g.version...), g.hash...), g.start...)
 	b = append(b, g.rank, g.kind, '0')
@@ -155,7 +161,8 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 		arn:       arn,
 		partition: c.db.Names.Partition(string(arn)),
 		kind:      g.kind,
-		args:      [5]any{string(arn), b, payload, expires, trail},
+		args:      [argumentsEach]any{string(arn), b, payload, expires, trail, counts(e, c.machines.id(machine))},
+		machine:   machine,
 
 		ownerLeftOut: g.ownerLeftOut,
 	}
@@ -167,6 +174,7 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	c.join(ctx, writes)
+	c.nameMachines(ctx, writes)
 
 	owned := make([]*write, 0, len(writes))
 	for _, w := range writes {
@@ -222,8 +230,8 @@ func (c *Cache) calls(writes []*write) [][]*write {
 }
 
 func (c *Cache) arguments(call []*write) (keys []string, args []any) {
-	keys = make([]string, 0, len(call)*7)
-	args = make([]any, 0, len(call)*len(write{}.args)+2)
+	keys = make([]string, 0, len(call)*keysEach)
+	args = make([]any, 0, len(call)*argumentsEach+2)
 	for _, w := range call {
 		p := w.partition
 		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed, p.Awaiting, p.Doubted, p.Late)

@@ -19,6 +19,7 @@
 --        3 payload (codec.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
 --        5 what the trail is to keep of it (trail.go)
+--        6 what is to be counted: hour and entry of the start, and of the end if it has ended (counting.go)
 --       and at the end PUBLISH or SPUBLISH, and the size of the recent index
 -- Answers for each a text:
 --        a applied, s superseded, e expired or c conflict (another owner has it) |
@@ -30,7 +31,6 @@
 -- ends. The epoch in a registration is the date that was reported only if that is
 -- plausible; its payload is the date to be shown.
 
-local KEYS_EACH, ARGS_EACH = 7, 5
 local DAY = 86400000
 local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a replay of what has expired
 local SUSPICIOUS_LIFE = 3600000
@@ -50,6 +50,7 @@ local time = call('TIME')
 local now_text = time[1] .. sub(1000000 + time[2], 2, 4)
 local now = tonumber(now_text)
 local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
+count.now = now
 
 --
 -- Identities: what decides between two states
@@ -99,14 +100,18 @@ local function announce(k, arn)
   changes[channel] = changes[channel] and changes[channel] .. '\n' .. arn or arn
 end
 
--- Does something to a key that is not a record.
+-- Does something to a key that is not a record, and returns the answer.
 local function index(command, key, ...)
-  if not alone then call(command, KEYS[key], ...) end
+  if not alone then return call(command, KEYS[key], ...) end
 end
 
 local function enter_running(k, arn, start)
-  index('ZADD', k + 2, start, arn)
+  if index('ZADD', k + 2, start, arn) == 1 then count.runs(k, 1) end
   if trims then index('ZREMRANGEBYSCORE', k + 2, '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
+end
+
+local function leave_running(k, arn)
+  if index('ZREM', k + 2, arn) == 1 then count.runs(k, -1) end
 end
 
 local function enter_recent(k, arn, start)
@@ -132,8 +137,8 @@ end
 local function remove(k, arn)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
-  for i = 2, 3 do index('ZREM', k + i, arn) end
-  for i = 5, 6 do index('ZREM', k + i, arn) end
+  leave_running(k, arn)
+  for _, i in ipairs({3, 5, 6}) do index('ZREM', k + i, arn) end
 end
 
 --
@@ -145,7 +150,7 @@ local function read_given(k, a)
   local given = ARGV[a + 2]
   local epoch, rank, kind = IDENTITY_LENGTH + 1, IDENTITY_LENGTH + 15, IDENTITY_LENGTH + 16
   local o = {
-    k = k, arn = ARGV[a + 1], payload = ARGV[a + 3], expires = ARGV[a + 4], entry = ARGV[a + 5] .. now_text,
+    k = k, arn = ARGV[a + 1], payload = ARGV[a + 3], expires = ARGV[a + 4], entry = ARGV[a + 5] .. now_text, counts = ARGV[a + COUNTS],
     identity = sub(given, 1, IDENTITY_LENGTH), epoch = sub(given, epoch, rank - 1), rank = sub(given, rank, rank),
     kind = sub(given, kind, kind), wants_owner = sub(given, kind + 1, kind + 1) == '1', lengths = sub(given, kind + 2, kind + 6),
   }
@@ -233,6 +238,10 @@ local function insert(o)
   o.seen = now_text
   store(o, record(o.identity .. now_text, o, o.payload, 'a' .. o.entry), o.epoch)
   if o.kind == 'w' or o.wants_owner and o.rank == '0' then await(o.k, o.arn) end
+  if o.kind ~= 'g' then
+    count.started(o)
+    count.ended(o)
+  end
   return 'a0' .. o.epoch .. o.owner
 end
 
@@ -271,7 +280,7 @@ local function replace(o, r, m)
   end
   local start = sub(o.identity, START, START_END)
   store(o, record(o.identity .. observed, m, payload, longer_trail(r, 'a' .. o.entry)), start, r.indexed)
-  if o.kind == 's' and runs(r.identity) then index('ZREM', o.k + 2, o.arn) end
+  if o.kind == 's' and runs(r.identity) then leave_running(o.k, o.arn) end
   if o.kind == 'w' or o.wants_owner and m.rank == '0' then
     await(o.k, o.arn)
   elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' then
@@ -291,7 +300,7 @@ local function keep(o, r, m)
     note(r, 's' .. o.entry)
   end
   enter_recent(o.k, o.arn, r.indexed)
-  if runs(r.identity) then enter_running(o.k, o.arn, r.indexed) else index('ZREM', o.k + 2, o.arn) end
+  if runs(r.identity) then enter_running(o.k, o.arn, r.indexed) else leave_running(o.k, o.arn) end
   if o.kind == 'v' and sub(o.identity, 1, RANK) == sub(r.identity, 1, RANK) and call('PTTL', KEYS[o.k + 1]) <= SUSPICIOUS_LIFE then
     call('PEXPIREAT', KEYS[o.k + 1], o.expires) -- it runs after all
   end
@@ -326,8 +335,14 @@ local function join(k, a)
     return 'e' .. r.rank .. NO_START
   end
   local m = merge_registers(o, r, age)
-  if wins then return replace(o, r, m) end
-  return keep(o, r, m)
+  if not wins then
+    if age >= -DAY then count.late(o, r.identity) end
+    return keep(o, r, m)
+  end
+  local answer = replace(o, r, m)
+  if r.start == NO_START or age > DAY then count.started(o) end
+  count.ended(o, age <= DAY and not runs(r.identity) and r.identity or nil)
+  return answer
 end
 
 local answers = {}
@@ -338,5 +353,6 @@ for i = 0, math.max(1, #KEYS / KEYS_EACH) - 1 do
   end
   answers[i + 1] = answer
 end
+pcall(count.write) -- whatever is the matter with counters, what was joined is joined
 for channel, arns in pairs(changes) do call(publish, channel, arns) end
 return answers

@@ -122,6 +122,8 @@ type Cache struct {
 	db      *redisdb.DB
 	metrics *metrics
 
+	machines machineNames
+
 	upkeep   upkeep
 	near     *near
 	statuses *statusCache
@@ -144,6 +146,7 @@ func Open(o Options) (*Cache, error) {
 	}
 	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
 	c.upkeep.entries = map[string]int{}
+	c.machines.known = map[string]machineName{}
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
 	c.near.limit = db.Limits.Read
 	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}

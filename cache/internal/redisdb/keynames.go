@@ -22,6 +22,10 @@ import (
 //	sc:{p}:doubted           zset     ARN by when to ask, in ms: executions that may have been missed
 //	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
 //	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (worklist/lossdetector.go)
+//	sc:{p}:counts            hash     what was counted of the partition, by hour, and what runs (tally/doc.go)
+//	sc:{p}:tally:H           string   starts and ends of executions in hour H since 1970 (tally/doc.go)
+//	sc:{p}:ended             string   whether there is one of the next; nothing else
+//	sc:{p}:ended:X           hash     what was counted and does not follow from a record; X is a hash of the ARN
 //	sc:{p}:probe             string   whether writes are taken; nothing else
 //	sc:{p}:replica           hash     history, seen, looked: whether the primary has had a replica; in one
 //	                                  partition of each primary (replicas.go)
@@ -31,6 +35,7 @@ import (
 //	sc:{keys}:changes        string   how often API keys changed
 //	sc:{keys}:pepper         string   fingerprint of the API_KEY_PEPPER with which they were created (apikeys/pepper.go)
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
+//	sc:{counts}:machines     hash     the counters' short name of a state machine -> its ARN
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
@@ -49,6 +54,7 @@ type Names struct {
 	Sweeps     string
 	Machines   string
 	Lost       string
+	Counted    string // state machines
 }
 
 // Partition is the names of one partition of the executions.
@@ -61,6 +67,8 @@ type Partition struct {
 	Doubted    string
 	Late       string
 	Born       string
+	Counts     string
+	Tallies    string // to be followed by an hour
 	Probe      string
 	Replica    string
 }
@@ -72,7 +80,7 @@ const PartitionCount = 64
 func newNames(prefix string, m mode) *Names {
 	n := &Names{
 		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes", Pepper: prefix + ":{keys}:pepper",
-		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost",
+		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost", Counted: prefix + ":{counts}:machines",
 	}
 	for i := range n.Partitions {
 		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
@@ -85,6 +93,8 @@ func newNames(prefix string, m mode) *Names {
 			Doubted:    tag + "doubted",
 			Late:       tag + "late",
 			Born:       tag + "born",
+			Counts:     tag + "counts",
+			Tallies:    tag + "tally:",
 			Probe:      tag + "probe",
 			Replica:    tag + "replica",
 		}

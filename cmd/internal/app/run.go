@@ -151,6 +151,7 @@ func (s *service) stages() []stage {
 		stage{"the census", s.census.run},
 		stage{"settings", s.settings.Run},
 		stage{"changes", s.changes.Run},
+		stage{"statistics", s.stats.Run},
 		stage{"API keys", s.keys.Run},
 		stage{"the worklist", s.worklist.Run},
 		stage{"sweeps", s.sweeps.Run},

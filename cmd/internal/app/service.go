@@ -14,6 +14,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
 	"statuscache/cache/diagnose"
+	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/httpapi/auth"
@@ -30,6 +31,7 @@ type service struct {
 
 	cache    *cache.Cache
 	changes  *changes.Hub
+	stats    *stats.Stats
 	keys     *apikeys.Keys
 	worklist *worklist.Worklist
 	sweeps   *worklist.Sweeps
@@ -51,7 +53,7 @@ func (s *service) open(ctx context.Context) error {
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
 		return err
 	}
-	s.changes = changes.Open(s.cache)
+	s.changes, s.stats = changes.Open(s.cache), stats.Open(s.cache)
 	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
 		return err
 	}

@@ -1,0 +1,145 @@
+-- Counts what executions do, for the questions about many of them. It is in front of
+-- apply.lua, whose steps call it: what is counted changes together with the record.
+--
+-- Each start and each end of an attempt is counted once, whatever is repeated and in which
+-- order it comes. What has been counted follows from the record: its start, and the end
+-- of its attempt if it has ended. Of earlier attempts, and of executions that were erased,
+-- a hash keeps what was counted for as long as the counters are kept (ended, below).
+--
+-- The keys are those of the partition (redisdb/keynames.go), their form is that of package
+-- tally. They are not among KEYS: most calls use few of them, and all share the slot.
+
+local count = {}
+do
+  local sub, call = string.sub, redis.call
+  local HOUR = 3600000
+  local partitions = {} -- what is counted in this call, by the beginning of the keys
+  local alone = #KEYS == 1 -- the counters may be on another node
+
+  local function partition_of(o)
+    local base = sub(KEYS[o.k + 2], 1, -1 - #'running')
+    local p = partitions[base]
+    if not p then
+      p = {tallies = {}, running = {}}
+      partitions[base] = p
+    end
+    return p, base
+  end
+
+  -- Whether something was counted of executions of the partition that does not follow
+  -- from their records.
+  local function has_ended(p, base)
+    if p.has_ended == nil then p.has_ended = call('EXISTS', base .. 'ended') == 1 end
+    return p.has_ended
+  end
+
+  local function ended_key(base, arn) return base .. 'ended:' .. sub(redis.sha1hex(arn), 1, 20) end
+
+  -- Notes that an attempt, or with 's' the start, has been counted, and says whether that
+  -- is new.
+  local function mark(p, base, arn, what)
+    local key, expires = ended_key(base, arn), string.format('%.0f', count.now + (KEPT_HOURS + 2) * HOUR)
+    local new = call('HSETNX', key, what, '') == 1
+    call('PEXPIREAT', key, expires)
+    call('SET', base .. 'ended', '', 'PXAT', expires)
+    p.has_ended = true
+    return new
+  end
+
+  -- Whether what the record does not show as counted is new.
+  local function is_new(p, base, arn, what)
+    if not has_ended(p, base) or call('EXISTS', ended_key(base, arn)) == 0 then return true end
+    return mark(p, base, arn, what)
+  end
+
+  -- Has an entry written, which is given with its hour.
+  local function enter(p, given)
+    local hour = tonumber(sub(given, 1, HOUR_DIGITS))
+    local now = math.floor(count.now / HOUR)
+    if hour < now - KEPT_HOURS or hour > now + 1 then return end
+    local entry = sub(given, HOUR_DIGITS + 1)
+    p.tallies[hour] = p.tallies[hour] and p.tallies[hour] .. entry or entry
+  end
+
+  local function attempt_of(identity) return tonumber(sub(identity, REDRIVE, REDRIVE_END)) end
+
+  local EVENT = HOUR_DIGITS + ENTRY_LENGTH
+
+  -- An execution has begun of which nothing had been observed.
+  function count.started(o)
+    if alone then return end
+    local p, base = partition_of(o)
+    if is_new(p, base, o.arn, 's') then enter(p, sub(o.counts, 1, EVENT)) end
+  end
+
+  local function count_end(p, o)
+    enter(p, sub(o.counts, EVENT + 1, 2 * EVENT))
+  end
+
+  -- An attempt has ended. ended_before is the identity of the state before if that is the end
+  -- of an attempt, and nil otherwise.
+  function count.ended(o, ended_before)
+    if alone then return end
+    local p, base = partition_of(o)
+    local attempt = attempt_of(o.identity)
+    if ended_before then
+      local before = attempt_of(ended_before)
+      if before == attempt then return end
+      mark(p, base, o.arn, before)
+    end
+    if o.kind == 's' and is_new(p, base, o.arn, attempt) then count_end(p, o) end
+  end
+
+  -- The state is older than what is known, of which identity is the identity.
+  function count.late(o, identity)
+    if alone or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
+    local p, base = partition_of(o)
+    if mark(p, base, o.arn, attempt_of(o.identity)) then count_end(p, o) end
+  end
+
+  -- One execution more or less runs, as the running index has it.
+  function count.runs(k, difference)
+    if alone then return end
+    local p = partition_of({k = k})
+    local machine = sub(ARGV[k / KEYS_EACH * ARGS_EACH + COUNTS], HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH)
+    p.running[machine] = (p.running[machine] or 0) + difference
+  end
+
+  -- Forgets the hours that are no longer kept.
+  local function trim(counts)
+    local oldest = math.floor(count.now / HOUR) - KEPT_HOURS
+    local fields = call('HGETALL', counts)
+    for i = 1, #fields, 2 do
+      local field = fields[i]
+      local kind, hour = sub(field, 1, 1), tonumber(sub(field, 2))
+      if kind ~= 'r' and (not hour or hour < oldest) then call('HDEL', counts, field) end
+    end
+  end
+
+  -- The header of a new tally. Its generation differs from that of one before it that was
+  -- lost.
+  local function header()
+    local generation = math.floor(count.now % 65536)
+    return string.char(math.floor(generation / 256), generation % 256) .. string.rep('\0', HEADER_LENGTH - 2)
+  end
+
+  local function write_tally(base, hour, entries)
+    local key, counts = base .. 'tally:' .. hour, base .. 'counts'
+    if call('APPEND', key, entries) == #entries then
+      call('SET', key, header() .. entries, 'PXAT', string.format('%.0f', (hour + KEPT_HOURS + 2) * HOUR))
+      trim(counts)
+    end
+    call('HINCRBY', counts, 't' .. hour, 1)
+  end
+
+  -- Writes what was counted in this call.
+  function count.write()
+    for base, p in pairs(partitions) do
+      for hour, entries in pairs(p.tallies) do write_tally(base, string.format('%.0f', hour), entries) end
+      for machine, difference in pairs(p.running) do
+        if difference ~= 0 then call('HINCRBY', base .. 'counts', 'r' .. machine, difference) end
+      end
+    end
+  end
+end
+

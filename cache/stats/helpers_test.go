@@ -1,0 +1,81 @@
+package stats
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+)
+
+// patient is how long a test lets Redis take: it is not about that.
+const patient = 30 * time.Second
+
+const machineA = "arn:aws:states:eu-west-1:123456789012:stateMachine:A"
+
+func openTest(t testing.TB, url string, change ...func(*cache.Options)) (*cache.Cache, *Stats) {
+	t.Helper()
+	o := cache.Options{
+		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		ReadLimit: patient, WriteLimit: patient,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := cache.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c, Open(c)
+}
+
+func openRedis(t testing.TB) (*cache.Cache, *Stats) {
+	t.Helper()
+	return openTest(t, cachetest.Redis(t).URL())
+}
+
+// now is the present with the precision of an event.
+func now() time.Time { return time.Now().Truncate(time.Millisecond) }
+
+func running(arn cache.ARN, start time.Time, attempt int) cache.Execution {
+	return cache.Execution{
+		ARN: arn, Status: cache.Running, StartDate: start, RedriveCount: attempt,
+		Completeness: cache.Complete, Source: cache.FromEvent,
+	}
+}
+
+func succeeded(arn cache.ARN, start time.Time, took time.Duration, attempt int) cache.Execution {
+	e := running(arn, start, attempt)
+	e.Status, e.StopDate, e.Output = cache.Succeeded, start.Add(took), []byte(`{}`)
+	return e
+}
+
+func apply(t testing.TB, c *cache.Cache, executions ...cache.Execution) {
+	t.Helper()
+	for _, o := range c.Apply(t.Context(), executions) {
+		if o.Err != nil {
+			t.Fatalf("apply: %v", o.Err)
+		}
+	}
+}
+
+// refresh reads what has been counted, however young what is known may be.
+func refresh(t testing.TB, s *Stats) {
+	t.Helper()
+	if err := s.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execution(machine, name string) cache.ARN {
+	return cache.MachineARN(machine).Execution(name)
+}

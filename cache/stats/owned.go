@@ -1,0 +1,76 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache"
+	"statuscache/cache/bounded"
+	"statuscache/cache/internal/tally"
+	"statuscache/cache/internal/uptime"
+)
+
+// maxOwners is of how many owners the answers are remembered, those of the last second.
+const maxOwners = 256
+
+// owners counts the executions of an owner, at most once a second.
+type owners struct {
+	cache *cache.Cache
+	known bounded.ByText[*owned]
+	calls singleflight.Group
+}
+
+// owned is what the executions of an owner come to.
+type owned struct {
+	*counters
+	at int64 // by uptime, when it was begun
+}
+
+func newOwners(c *cache.Cache) *owners {
+	return &owners{cache: c, known: bounded.NewByText[*owned](maxOwners)}
+}
+
+// of counts the executions of an owner.
+func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
+	if known, ok := o.known.Get(owner); ok && uptime.Now()-known.at < int64(freshFor) {
+		return known, nil
+	}
+	done := o.calls.DoChan(owner, func() (any, error) {
+		// Others wait for it after the first caller has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+		defer cancel()
+		begun := uptime.Now()
+		all, err := o.cache.Owned(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		counted := &owned{count(all, time.Now()), begun}
+		o.known.Set(owner, counted)
+		return counted, nil
+	})
+	select {
+	case result := <-done:
+		counted, _ := result.Val.(*owned)
+		return counted, result.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("count the executions of an owner: %w", ctx.Err())
+	}
+}
+
+// count adds up executions as the counters in Redis do.
+func count(all []cache.Outline, now time.Time) *counters {
+	c := newCounters()
+	oldest := tally.Hour(now) - tally.KeptHours
+	for _, o := range all {
+		name := o.ARN.StateMachine()
+		id := tally.MachineOf(name)
+		c.machine(id).name = name
+		if o.Status == cache.Succeeded && tally.Hour(o.StopDate) >= oldest {
+			c.add(tally.Hour(o.StopDate), tally.Entry{Machine: id, Value: tally.Bucket(o.StopDate.Sub(o.StartDate)), Count: 1})
+		}
+	}
+	return c
+}

@@ -1,0 +1,103 @@
+package stats
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/tally"
+)
+
+// index is what the counts of all partitions say.
+type index struct {
+	now        time.Time // by the clock of Redis
+	names      map[tally.Machine]string
+	partitions [redisdb.PartitionCount]map[string]string
+}
+
+// readIndex asks each partition what has changed, in one round trip.
+func (s *Stats) readIndex(ctx context.Context) (*index, error) {
+	pipe := s.db.Readers.Pipeline() // on a cluster it is one for each node
+	now := pipe.Time(ctx)
+	names := pipe.HGetAll(ctx, s.db.Names.Counted)
+	var counts [redisdb.PartitionCount]*redis.MapStringStringCmd
+	for i := range counts {
+		counts[i] = pipe.HGetAll(ctx, s.db.Names.Partitions[i].Counts)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	x := &index{now: now.Val(), names: map[tally.Machine]string{}}
+	for id, name := range names.Val() {
+		if len(id) == tally.MachineLength {
+			x.names[tally.Machine([]byte(id))] = name
+		}
+	}
+	for i, cmd := range counts {
+		x.partitions[i] = cmd.Val()
+	}
+	return x, nil
+}
+
+// hours calls f with each hour of a partition that is kept, of the counters of a kind.
+func (x *index) hours(partition int, kind byte, f func(hour, changes int64)) {
+	oldest := tally.Hour(x.now) - tally.KeptHours
+	for field, value := range x.partitions[partition] {
+		if field[0] != kind {
+			continue
+		}
+		hour, err := strconv.ParseInt(field[1:], 10, 64)
+		changes, err2 := strconv.ParseInt(value, 10, 64)
+		if errors.Join(err, err2) == nil && hour >= oldest {
+			f(hour, changes)
+		}
+	}
+}
+
+// part is one hour of one partition.
+type part struct {
+	partition int
+	hour      int64
+}
+
+// tallyRead is what is read of a tally: what comes behind what is known of it, or all.
+type tallyRead struct {
+	part
+	changes int64
+	known   progress
+
+	text, header string
+}
+
+// progress is how far a tally has been read.
+type progress struct {
+	changes    int64 // of the tally, when it was read
+	length     int64 // in bytes; 0: nothing is known
+	generation uint16
+}
+
+// readTallies reads tallies in one round trip. The last byte that is known is read again:
+// where it is missing, Redis has lost what was read.
+func (s *Stats) readTallies(ctx context.Context, wanted []*tallyRead) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	pipe := s.db.Readers.Pipeline()
+	texts, headers := make([]*redis.StringCmd, len(wanted)), make([]*redis.StringCmd, len(wanted))
+	for i, w := range wanted {
+		key := s.db.Names.Partitions[w.partition].Tallies + strconv.FormatInt(w.hour, 10)
+		texts[i] = pipe.GetRange(ctx, key, max(0, w.known.length-1), -1)
+		headers[i] = pipe.GetRange(ctx, key, 0, tally.HeaderLength-1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for i, w := range wanted {
+		w.text, w.header = texts[i].Val(), headers[i].Val()
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/tally"
+	"statuscache/cache/internal/uptime"
+)
+
+const (
+	// freshFor is how long what was read is answered from without a look at Redis.
+	freshFor = 900 * time.Millisecond
+	// staleFor is how long it is answered from while Redis is asked again.
+	staleFor = 3 * time.Second
+	// refreshEvery is how often Run asks, whether or not there are callers: Typical answers
+	// from memory.
+	refreshEvery = 10 * time.Second
+	readLimit    = 10 * time.Second // of a refresh; the first reads everything
+)
+
+// Stats answers questions about many executions. Its methods can be called concurrently.
+type Stats struct {
+	cache  *cache.Cache
+	db     *redisdb.DB
+	owners *owners
+
+	refreshing singleflight.Group
+	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
+	typical    atomic.Pointer[map[string]Distribution]
+
+	mu       sync.RWMutex // of what follows
+	counters *counters
+}
+
+// Open returns the statistics of what a cache has counted. It reads nothing yet.
+func Open(c *cache.Cache) *Stats {
+	s := &Stats{cache: c, db: c.DB(), owners: newOwners(c), counters: newCounters()}
+	s.typical.Store(&map[string]Distribution{})
+	return s
+}
+
+// Run keeps what Typical answers from fresh until ctx ends. All else works without it.
+func (s *Stats) Run(ctx context.Context) error {
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		_ = s.refresh(ctx) // who asks hears of it
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Typical returns how long executions of a state machine take that succeed; ok is false if
+// none are known. It answers from memory.
+func (s *Stats) Typical(stateMachine string) (d Distribution, ok bool) {
+	d, ok = (*s.typical.Load())[stateMachine]
+	return d, ok
+}
+
+// Durations returns the run times of a state machine and its Distributed Maps, or with an
+// empty ARN of all, ordered by ARN.
+func (s *Stats) Durations(ctx context.Context, scope Scope, stateMachine string) ([]MachineDurations, error) {
+	var all []MachineDurations
+	err := s.ask(ctx, scope, func(c *counters) {
+		for _, m := range c.named() {
+			if m.durations.total > 0 && belongs(m.name, stateMachine) {
+				all = append(all, m.machineDurations())
+			}
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("durations: %w", err)
+	}
+	return all, nil
+}
+
+// ask calls f with what was counted of everybody's executions, or of an owner's. f must not
+// keep it.
+func (s *Stats) ask(ctx context.Context, scope Scope, f func(*counters)) error {
+	if !scope.All {
+		own, err := s.owners.of(ctx, scope.Owner)
+		if err == nil {
+			f(own.counters)
+		}
+		return err
+	}
+	if err := s.fresh(ctx); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	f(s.counters)
+	return nil
+}
+
+// belongs reports whether a state machine is the wanted one or a Distributed Map in it.
+func belongs(name, wanted string) bool {
+	tail, ok := strings.CutPrefix(name, wanted)
+	return ok && (wanted == "" || tail == "" || tail[0] == '/')
+}
+
+// fresh returns when the counters in memory are at most staleFor old.
+func (s *Stats) fresh(ctx context.Context) error {
+	read := s.readAt.Load()
+	age := time.Duration(uptime.Now() - read)
+	if read != 0 && age < freshFor {
+		return nil
+	}
+	done := s.refreshing.DoChan("", func() (any, error) {
+		// Others wait for it after the first caller has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+		defer cancel()
+		return nil, s.refresh(ctx)
+	})
+	if read != 0 && age < staleFor {
+		return nil
+	}
+	select {
+	case result := <-done:
+		return result.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refresh reads what has been counted since the last time.
+func (s *Stats) refresh(ctx context.Context) error {
+	begun := max(uptime.Now(), 1)
+	index, err := s.readIndex(ctx)
+	if err != nil {
+		return fmt.Errorf("read the counters: %w", err)
+	}
+	s.mu.RLock()
+	wanted := s.counters.changed(index)
+	s.mu.RUnlock()
+	if err := s.readTallies(ctx, wanted); err != nil {
+		return fmt.Errorf("read the counters: %w", err)
+	}
+	s.mu.Lock()
+	s.counters.take(index, wanted)
+	s.counters.drop(tally.Hour(index.now) - tally.KeptHours)
+	s.publishTypical()
+	s.mu.Unlock()
+	s.readAt.Store(begun)
+	return nil
+}
+
+// publishTypical has Typical answer with what has changed.
+func (s *Stats) publishTypical() {
+	changed := map[string]Distribution{}
+	for _, m := range s.counters.machines {
+		if m.changed && m.name != "" {
+			whole := m.durations
+			whole.counts = slices.Clone(whole.counts)
+			changed[m.name], m.changed = Distribution{&whole}, false
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	all := maps.Clone(*s.typical.Load())
+	for name, d := range changed {
+		if all[name] = d; d.Count() == 0 {
+			delete(all, name)
+		}
+	}
+	s.typical.Store(&all)
+}
