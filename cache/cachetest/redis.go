@@ -79,11 +79,10 @@ func (s *Server) Start() {
 // await returns when the server has loaded its files and answers.
 func (s *Server) await(out fmt.Stringer) {
 	s.t.Helper()
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline) && !s.exited(); {
+	for begun := time.Now(); time.Since(begun) < limit && !s.exited(); pause(time.Since(begun)) {
 		if answer, err := s.ask("PING"); err == nil && answer == "+PONG" {
 			return
 		}
-		pause()
 	}
 	s.t.Fatalf("redis-server does not answer:\n%s", out)
 }

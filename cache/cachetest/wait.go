@@ -17,17 +17,19 @@ const limit = 5 * time.Minute
 // bench, not here.
 func Eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); {
+	for begun := time.Now(); time.Since(begun) < limit; pause(time.Since(begun)) {
 		if met() {
 			return
 		}
-		pause()
 	}
 	t.Fatalf("not within %v: %s", limit, what)
 }
 
-// pause waits a moment before a condition is looked at again.
-func pause() { <-time.After(2 * time.Millisecond) }
+// pause waits before a condition is looked at again: the longer the longer it has not
+// been met, since looking takes the processor from what is waited for.
+func pause(waited time.Duration) {
+	<-time.After(min(max(waited/10, 2*time.Millisecond), 50*time.Millisecond))
+}
 
 // SkipShort leaves a test out of go test -short, which starts no other program and
 // is quick. It is for a test that needs either; what says which.

@@ -33,7 +33,8 @@ func oldEvent(name, status string, start time.Time, output string) string {
 // hours old drains, is told right, does not keep readers from their answers, and asks
 // Step Functions no more than the budgets allow. Budgets that allow it are the control.
 func TestBacklog(t *testing.T) {
-	const executions, withoutOutput = 3000, 30 // one in so many
+	t.Parallel()
+	const executions, withoutOutput = 1000, 10 // one in so many
 	for _, test := range []struct {
 		rate string
 		most func(took time.Duration) int
@@ -42,6 +43,7 @@ func TestBacklog(t *testing.T) {
 		{"1000", nil},
 	} {
 		t.Run("rate "+test.rate, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, shortLives)
 			start := time.Now().Add(-5 * time.Hour).Truncate(time.Millisecond)
 			var bodies []string
@@ -100,11 +102,13 @@ func TestBacklog(t *testing.T) {
 // is found out by asking, and is not told for ever. A statusd that may not ask is the
 // control.
 func TestLateRunning(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		rate string
 		gone bool
 	}{"asks": {"10", true}, "may not ask": {"0", false}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
 			d := w.daemon("DESCRIBE_RATE="+test.rate, "STATE_MACHINES=")
 			w.aws.Publish([]byte(oldEvent("forgotten", "RUNNING", time.Now().AddDate(0, 0, -30), "")))

@@ -232,7 +232,7 @@ func TestRedisTakesNoMoreConnections(t *testing.T) {
 			d := serves(t, func(env []string) *apptest.Process { return apptest.Start(t, "statusd", env) })
 			// Nobody holds what is unknown, so each of these needs Redis.
 			ask := func(n int) int {
-				status, _ := get("http://"+d.api+"/v1/status/"+url.PathEscape(string(arnOf(t, n)))+"?wait=0", d.key)
+				status, _ := getOnce("http://"+d.api+"/v1/status/"+url.PathEscape(string(arnOf(t, n)))+"?wait=0", d.key)
 				return status
 			}
 			cachetest.Eventually(t, "Redis is asked", func() bool { return ask(0) == http.StatusNotFound })

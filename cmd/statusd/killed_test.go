@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"strconv"
 	"sync"
 	"testing"
@@ -80,6 +81,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 			endpoint, server := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
+			held := server.CreateQueue(path.Base(queue), nil) // the same
 			env := append(environment(redis, queue), "ROLE=ingest", "ADMIN_ADDR=127.0.0.1:0")
 
 			const eachTime = 100
@@ -92,6 +94,8 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 				p.Until(reached)
 				p.Kill()
 				letGo()
+				cachetest.Eventually(t, "its receives have ended", func() bool { return held.Waiting() == 0 })
+				held.ExpireVisibility()
 			}
 			apptest.Start(t, program, env)
 			cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
@@ -154,10 +158,12 @@ func deletesFirst() {
 			continue
 		}
 		_, _ = queue.Delete(ctx, messages)
+		var executions []cache.Execution
 		for _, m := range messages {
 			if e, err := decoder.Decode([]byte(m.Body)); err == nil {
-				c.Apply(ctx, []cache.Execution{e})
+				executions = append(executions, e)
 			}
 		}
+		c.Apply(ctx, executions)
 	}
 }

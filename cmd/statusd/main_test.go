@@ -288,7 +288,7 @@ func TestEveryFixture(t *testing.T) {
 	t.Parallel()
 	endpoint := sqstest.Fauxqs(t)
 	client := sqstest.Client(t, endpoint)
-	queue, dead := sqstest.NewQueueWithDeadLetters(t, client, 2, map[string]string{"VisibilityTimeout": "30"})
+	queue, dead := sqstest.NewQueueWithDeadLetters(t, client, 1, nil)
 	// It names its queues by a host that needs a resolver of its own.
 	// There is no Step Functions, so what an event left out is given up.
 	d := startDaemon(t, cachetest.Redis(t), queue, "AWS_ENDPOINT_URL_SQS="+endpoint,

@@ -55,6 +55,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"told": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			const polls, streams = 2000, 1000
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)

@@ -115,17 +115,36 @@ func (q *Queue) Deliveries() int {
 	return q.handed
 }
 
+// ExpireVisibility ends the visibility timeout of each message that was received and not
+// deleted, so that a test need not wait for it. A delay goes on.
+func (q *Queue) ExpireVisibility() {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	now := time.Now()
+	for _, m := range q.messages {
+		if m.hidden(now) {
+			q.drop(m)
+			m.visible = now
+			q.add(m)
+		}
+	}
+}
+
+func (m *message) hidden(now time.Time) bool {
+	return m.visible.After(now) && m.receives > m.receivesPast
+}
+
 func (q *Queue) depth() Depth {
 	var d Depth
 	now := time.Now()
 	for _, m := range q.byTime {
 		switch {
-		case !m.visible.After(now):
-			d.Visible++
-		case m.receives == m.receivesPast:
+		case m.hidden(now):
+			d.Hidden++
+		case m.visible.After(now):
 			d.Delayed++
 		default:
-			d.Hidden++
+			d.Visible++
 		}
 	}
 	return d

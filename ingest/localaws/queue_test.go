@@ -62,6 +62,29 @@ func TestReceivedMessageIsHiddenUntilItsTimeOut(t *testing.T) {
 	})
 }
 
+func TestVisibilityIsEndedAtOnceOfWhatWasReceivedAndOfNothingElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := New().CreateQueue("q", nil)
+		q.Send("a", 0)
+		q.Send("b", 0)
+		q.Send("later", time.Minute)
+		if n := len(receiveNow(t, q)); n != 2 {
+			t.Fatalf("received %d", n)
+		}
+		wantDepth(t, q, Depth{Hidden: 2, Delayed: 1})
+		q.ExpireVisibility()
+		wantDepth(t, q, Depth{Visible: 2, Delayed: 1})
+		for _, again := range receiveNow(t, q) {
+			if again.receives != 2 {
+				t.Errorf("%s was received %d times", again.body, again.receives)
+			}
+		}
+		pass(time.Minute)
+		wantDepth(t, q, Depth{Visible: 3})
+	})
+}
+
 func TestDeleteCountsOnlyWithTheLatestReceipt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
