@@ -97,6 +97,8 @@ type Options struct {
 	Prefix      string        // of every Redis name
 	Retention   time.Duration // how long a stopped execution is kept, from its stop
 	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one
+	TLS         TLS           // beyond what rediss in URL says
+	Passwords   Passwords     // nil: the password is in URL and never changes
 	NearBytes   int64         // bound of the near cache, bytes
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
@@ -109,6 +111,14 @@ type Options struct {
 	Dial   redisdb.Dialer // nil: net.Dialer; tests put faults into it
 	Reload time.Duration  // after which a cluster is asked who its primaries are; 0: 1 s
 }
+
+// How Redis is named, verified and logged in to.
+type (
+	URL       = redisdb.URL
+	TLS       = redisdb.TLS
+	Password  = redisdb.Password
+	Passwords = redisdb.Passwords
+)
 
 // AutoAcks asks for the confirmation of one replica of each primary that has one, or
 // has had one within the hour.
@@ -136,7 +146,7 @@ type Cache struct {
 func Open(o Options) (*Cache, error) {
 	db, err := redisdb.Open(redisdb.Options{
 		URL: o.URL, Prefix: o.Prefix, ReplicaAcks: o.ReplicaAcks, Log: o.Log,
-		ReadLimit: o.ReadLimit, WriteLimit: o.WriteLimit, Dial: o.Dial, Reload: o.Reload,
+		TLS: o.TLS, Passwords: o.Passwords, ReadLimit: o.ReadLimit, WriteLimit: o.WriteLimit, Dial: o.Dial, Reload: o.Reload,
 	})
 	if err != nil {
 		return nil, err
@@ -259,6 +269,9 @@ func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 // ParseURL checks a REDIS_URL. Its errors never quote the URL, which may hold a
 // password.
 func ParseURL(s string) error { return redisdb.ParseURL(s) }
+
+// InspectURL returns what other settings have to fit. Its errors are those of ParseURL.
+func InspectURL(s string) (URL, error) { return redisdb.InspectURL(s) }
 
 // Explain says what an error of Redis means: in a few words for everybody, which name
 // no address and no user, and in one line for the operator, with the cure.

@@ -1,20 +1,11 @@
 package redisdb
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"statuscache/cache/cachetest"
 )
@@ -60,10 +51,14 @@ func TestARedisOfAnotherKindIsRefused(t *testing.T) {
 		t.Errorf("the control, in which all is right: %v", err)
 	}
 	for _, w := range s.Sentinels {
+		w.Do("ACL SETUSER watcher on >seen +@all ~* &*")
 		w.Do("ACL SETUSER default resetpass >guarded")
 	}
 	expectRefused(t, s.URL(), true, "?sentinel_password=")
 	expectRefused(t, s.URL()+"?sentinel_password=wrong", true, "sentinel_password")
+	if err := openIdle(t, s.URL()+"?sentinel_username=watcher&sentinel_password=seen").Check(t.Context()); err != nil {
+		t.Errorf("a user of the Sentinels: %v", err)
+	}
 }
 
 // TestAUserWhoIsNotLetInIsToldWhy: each mistake in user and password has its own cure.
@@ -86,32 +81,11 @@ func TestAUserWhoIsNotLetInIsToldWhy(t *testing.T) {
 // TestTheWrongSchemeForTLSIsNamed: redis:// for a port of TLS, and the other way round.
 func TestTheWrongSchemeForTLSIsNamed(t *testing.T) {
 	t.Parallel()
-	cert, key := certificate(t)
-	port := strconv.Itoa(cachetest.FreePort(t))
-	plain := cachetest.Redis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
-	expectRefused(t, "redis://127.0.0.1:"+port, true, "speaks TLS", "rediss://")
-	expectRefused(t, "redis+cluster://127.0.0.1:"+port, true, "speaks TLS", "rediss://")
-	expectRefused(t, "redis+sentinel://127.0.0.1:"+port+"/main", true, "speaks TLS", "rediss://")
+	plain, secure := cachetest.RedisTLS(t, cachetest.NewAuthority(t), []string{"127.0.0.1"}, "--tls-auth-clients", "no")
+	expectRefused(t, "redis://"+secure, true, "speaks TLS", "rediss://")
+	expectRefused(t, "redis+cluster://"+secure, true, "speaks TLS", "rediss://")
+	expectRefused(t, "redis+sentinel://"+secure+"/main", true, "speaks TLS", "rediss://")
 	expectRefused(t, strings.Replace(plain.URL(), "redis", "rediss", 1), true, "does not speak TLS", "redis://")
-}
-
-// certificate makes a certificate of itself and returns the files.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err1 := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	secret, err2 := x509.MarshalPKCS8PrivateKey(private)
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	err3 := os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
-	err4 := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
 }
 
 // TestARedisThatTakesNoWritesSaysWhy: at the start, and when it comes to that later.

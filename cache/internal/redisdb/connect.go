@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/auth"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -51,6 +52,19 @@ func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	return -1, cmp.Or(a.writeLimit, DefaultWriteLimit)
 }
 
+// logins returns how the connections of a client get a password that changes, both nil if
+// it does not. go-redis logs the connections of a pool in again, but forgets nothing of a
+// subscription that has ended, so those log in once, and the feed renews them.
+func (a *address) logins(purpose clientFor) (renewed auth.StreamingCredentialsProvider, once func(context.Context) (string, string, error)) {
+	switch {
+	case a.credentials == nil:
+		return nil, nil
+	case purpose == notifications:
+		return nil, func(ctx context.Context) (string, string, error) { return a.credentials.login(ctx.Done()) }
+	}
+	return a.credentials, nil
+}
+
 // noMaintenance keeps go-redis from asking for notices that few servers know.
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -59,10 +73,12 @@ func noMaintenance() *maintnotifications.Config {
 // connect returns a client for a. It does not dial.
 func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient {
 	retries, limit := a.bounds(purpose)
+	renewed, once := a.logins(purpose)
 	switch a.mode {
 	case cluster:
 		return redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: a.hosts, Username: a.username, Password: a.password, TLSConfig: a.tls, Dialer: dial,
+			Addrs: a.hosts, Dialer: a.dialer(dial),
+			Username: a.username, Password: a.password, StreamingCredentialsProvider: renewed, CredentialsProviderContext: once,
 			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
 			ClusterStateReloadInterval: cmp.Or(a.reload, time.Second), // or writes go to a dead primary for a minute
 			MaxRedirects:               2, PoolSize: poolSize,
@@ -71,8 +87,9 @@ func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient 
 		})
 	case sentinel:
 		return redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: a.master, SentinelAddrs: a.hosts, SentinelPassword: a.sentinelPassword,
-			Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
+			MasterName: a.master, SentinelAddrs: a.hosts, SentinelUsername: a.sentinelUsername, SentinelPassword: a.sentinelPassword,
+			DB: a.database, Dialer: a.dialer(dial),
+			Username: a.username, Password: a.password, StreamingCredentialsProvider: renewed, CredentialsProviderContext: once,
 			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true,
 			MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
 			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
@@ -86,8 +103,10 @@ func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient 
 // node returns a client of one node. It does not dial.
 func (a *address) node(addr string, purpose clientFor, dial Dialer) *redis.Client {
 	retries, limit := a.bounds(purpose)
+	renewed, once := a.logins(purpose)
 	return redis.NewClient(&redis.Options{
-		Addr: addr, Username: a.username, Password: a.password, DB: a.database, TLSConfig: a.tls, Dialer: dial,
+		Addr: addr, DB: a.database, Dialer: a.dialer(dial),
+		Username: a.username, Password: a.password, StreamingCredentialsProvider: renewed, CredentialsProviderContext: once,
 		Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
 		MaxRetries: retries, PoolSize: poolSize, PipelinePoolSize: -1,
 		DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,

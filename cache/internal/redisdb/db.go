@@ -33,6 +33,9 @@ type Options struct {
 	ReplicaAcks int    // replicas that must confirm a write; AutoAcks: 1 where there is or was one
 	Log         *slog.Logger
 
+	TLS       TLS       // beyond what rediss in the URL says
+	Passwords Passwords // nil: the password is in the URL and never changes
+
 	ReadLimit  time.Duration // of one read; 0: 300 ms
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
@@ -83,6 +86,7 @@ func Open(o Options) (*DB, error) {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, DefaultReadLimit), cmp.Or(o.WriteLimit, DefaultWriteLimit)
+	a.files, a.credentials = o.TLS, newCredentials(a.username, o)
 	a.readLimit, a.writeLimit, a.reload = o.ReadLimit, o.WriteLimit, o.Reload
 	redis.SetLogger(silence{}) // what it would print comes back as errors too
 	db := &DB{
@@ -111,11 +115,12 @@ func (silence) Printf(context.Context, string, ...any) {}
 // Cluster reports whether Redis is a cluster, so that one call must stay within a slot.
 func (db *DB) Cluster() bool { return db.address.mode == cluster }
 
-// Run hears changes and watches the primaries until ctx ends.
+// Run hears changes, watches the primaries and keeps the password new until ctx ends.
 func (db *DB) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return db.Feed.run(ctx) })
 	g.Go(func() error { return db.watchPrimaries(ctx) })
+	g.Go(func() error { return db.address.credentials.run(ctx) })
 	return g.Wait()
 }
 

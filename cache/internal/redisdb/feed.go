@@ -39,6 +39,7 @@ type Feed struct {
 	Listeners []Listener
 
 	client   redis.UniversalClient
+	login    *credentials
 	sharded  bool
 	channels []string
 	hearing  outage.Part
@@ -69,6 +70,7 @@ func (t *Trust) End() { t.until.Store(0) }
 func newFeed(db *DB) *Feed {
 	f := &Feed{
 		client:   db.feeders,
+		login:    db.address.credentials,
 		sharded:  db.Cluster(),
 		channels: db.Names.Channels(),
 		hearing: outage.Part{Log: db.options.Log, Lost: "the change feed of Redis is lost; every read goes to Redis until it is back",
@@ -119,6 +121,9 @@ func (f *Feed) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if errors.Is(err, errRenewal) {
+			continue
+		}
 		f.reason.Store(&err)
 		f.quiet.begin()
 		f.hearing.Is(err)
@@ -149,7 +154,33 @@ func (f *Feed) session(ctx context.Context) error {
 		g.Go(func() error { return f.listen(ctx, node, channels, heard) })
 	}
 	g.Go(func() error { return f.watchLayout(ctx, layout.name) })
+	g.Go(func() error { return f.watchLogin(ctx) })
 	return g.Wait()
+}
+
+// subscriptionLife is how long a subscription is kept with a password that is no longer the
+// newest. ElastiCache and MemoryDB end a connection 12 hours after it has logged in with
+// a token.
+const subscriptionLife = 6 * time.Hour
+
+var errRenewal = errors.New("the subscription is renewed, to log in with the newest password")
+
+// watchLogin ends the session when it is to log in with a newer password.
+func (f *Feed) watchLogin(ctx context.Context) error {
+	begun := time.Now()
+	life := time.NewTimer(subscriptionLife)
+	defer life.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-life.C:
+		}
+		if f.login.since(begun) {
+			return errRenewal
+		}
+		life.Reset(Heartbeat)
+	}
 }
 
 // begin begins to trust what is near, now that every primary is listened to.

@@ -24,8 +24,8 @@ var refusals = []struct{ prefix, brief, cure string }{
 	{"OOM", "Redis is full", "raise its maxmemory or take a larger node, or lower RETENTION"},
 	{"NOPERM", "the Redis user lacks a permission", "grant it with ACL SETUSER: the commands, the keys of REDIS_PREFIX (~sc:*) and the channels (&sc:*)"},
 	{"ERR The user executing the script", "the Redis user lacks a permission", "grant with ACL SETUSER what the scripts call, or +@all on its keys (~sc:*)"},
-	{"NOAUTH", "Redis wants a password", "put user and password into REDIS_URL"},
-	{"WRONGPASS", "Redis refuses the password", "put the right user and password into REDIS_URL"},
+	{"NOAUTH", "Redis wants a password", "put user and password into REDIS_URL, or the password into REDIS_PASSWORD_FILE"},
+	{"WRONGPASS", "Redis refuses the password", "put the right user into REDIS_URL, and the right password there or into REDIS_PASSWORD_FILE"},
 	{"READONLY", "this Redis is a replica", "point REDIS_URL to the primary, or use redis+sentinel:// or redis+cluster://, which follow it"},
 	{"MISCONF", "Redis cannot write to its disk", "read the log of Redis and see that its disk is not full"},
 	{"CROSSSLOT", "this Redis is a node of a cluster", "use redis+cluster:// in REDIS_URL"},
@@ -59,6 +59,9 @@ func Explain(err error) (brief, text string) {
 		if refusal(err, r.prefix) {
 			return r.brief, r.brief + " (" + said + "); " + r.cure
 		}
+	}
+	if wrong := certificateError(err, TLS{}); wrong != "" {
+		return "a certificate for Redis is refused", wrong
 	}
 	if Unreachable(err) {
 		return "Redis does not answer", "Redis does not answer (" + said + "); see that it runs and can be reached at REDIS_URL"

@@ -10,7 +10,7 @@ import (
 func (a *address) sentinelNode(addr string, dial Dialer) *redis.SentinelClient {
 	_, limit := a.bounds(writes)
 	return redis.NewSentinelClient(&redis.Options{
-		Addr: addr, Password: a.sentinelPassword, TLSConfig: a.tls, Dialer: dial,
+		Addr: addr, Username: a.sentinelUsername, Password: a.sentinelPassword, Dialer: a.dialer(dial),
 		ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(), MaxRetries: -1, PoolSize: 1,
 		DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
 	})

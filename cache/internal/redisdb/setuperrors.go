@@ -34,8 +34,8 @@ var meanings = []struct{ word, text string }{
 	{"MASTERDOWN", "the server is a replica that has lost its primary; name the primary in REDIS_URL"},
 	{"CLUSTERDOWN", "the cluster is down, some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
 	{"CROSSSLOT", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL"},
-	{"NOAUTH", "Redis wants a password; put it into REDIS_URL, as redis://user:password@host"},
-	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL; correct them (in a password %, @, / and ? are written %25, %40, %2F and %3F)"},
+	{"NOAUTH", "Redis wants a password; put it into REDIS_URL, as redis://user:password@host, or into REDIS_PASSWORD_FILE"},
+	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL or REDIS_PASSWORD_FILE; correct them (in a password in the URL %, @, / and ? are written %25, %40, %2F and %3F)"},
 	{"DENIED", "Redis is in protected mode and talks to nobody on other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
 	{"BUSY", "Redis is busy with a script of somebody else; SCRIPT KILL ends it"},
 	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or see who holds them (CLIENT LIST)"},
@@ -59,9 +59,15 @@ func (db *DB) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
+	if plain, ok := errors.AsType[*explained](err); ok {
+		return plain
+	}
 	text := err.Error()
 	if found := forbidden.FindStringSubmatch(text); found != nil {
 		return &explained{db.ruleText("+" + found[1]), err}
+	}
+	if wrong := certificateError(err, db.options.TLS); wrong != "" {
+		return &explained{wrong, err}
 	}
 	for _, m := range meanings {
 		if saysWord(text, m.word) {
@@ -95,8 +101,14 @@ func (db *DB) Examine(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
+	if plain, ok := errors.AsType[*explained](err); ok {
+		err = plain // without what go-redis puts before it
+	}
 	if errors.Is(err, ErrUnfit) { // the same of every primary, as a rule
 		return &explained{OneLine(err), err}
+	}
+	if wrong := certificateError(err, db.options.TLS); wrong != "" {
+		return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineLimit)
 	defer cancel()
@@ -139,10 +151,10 @@ func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline) // a connection that refuses it fails at once
 	}
-	if a.tls == nil && speaksTLS(ctx, conn) {
+	if !a.tls && speaksTLS(ctx, conn) {
 		return "its port speaks TLS; write rediss:// in REDIS_URL instead of redis://"
 	}
-	if a.tls != nil && speaksPlainly(conn) {
+	if a.tls && speaksPlainly(conn) {
 		return plainPort
 	}
 	return ""
@@ -190,7 +202,7 @@ func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string)
 		case redis.HasErrorPrefix(err, "NOAUTH"):
 			wrong = "the Sentinels want a password; put ?sentinel_password= behind the name of the primary in REDIS_URL"
 		case redis.IsAuthError(err) || strings.Contains(err.Error(), "AUTH"):
-			wrong = "the Sentinels refuse the password; correct sentinel_password in REDIS_URL"
+			wrong = "the Sentinels refuse the user or the password; correct sentinel_username and sentinel_password in REDIS_URL"
 		default:
 			wrong = cmp.Or(wrong, "")
 		}

@@ -1,7 +1,6 @@
 package redisdb
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -18,9 +17,13 @@ type address struct {
 	master           string   // of Sentinel
 	username         string
 	password         string
+	sentinelUsername string
 	sentinelPassword string
 	database         int
-	tls              *tls.Config // nil: none
+	tls              bool
+	files            TLS // what Options say of it
+
+	credentials *credentials // nil: the password is that of the URL
 
 	readLimit, writeLimit, reload time.Duration // those of Options
 }
@@ -43,11 +46,29 @@ func ParseURL(s string) error {
 	return err
 }
 
+// URL is what a REDIS_URL says that other settings have to fit.
+type URL struct {
+	TLS      bool
+	User     string
+	Password bool   // there is one
+	Host     string // the first, without the port
+}
+
+// InspectURL reads a REDIS_URL. Its errors are those of ParseURL.
+func InspectURL(s string) (URL, error) {
+	a, err := parseURL(s)
+	if err != nil {
+		return URL{}, err
+	}
+	host, _, _ := net.SplitHostPort(a.hosts[0])
+	return URL{TLS: a.tls, User: a.username, Password: a.password != "", Host: host}, nil
+}
+
 // parseURL reads one of
 //
 //	redis://[user:password@]host[:port][/database]
 //	redis+cluster://[user:password@]host[:port],…
-//	redis+sentinel://[user:password@]host[:port],…/master[?sentinel_password=…]
+//	redis+sentinel://[user:password@]host[:port],…/master[?sentinel_username=…&sentinel_password=…]
 //
 // each also with rediss for TLS. The list of hosts is cut by hand because
 // net/url refuses it.
@@ -74,9 +95,6 @@ func parseURL(s string) (*address, error) {
 	if err := a.setQuery(query); err != nil {
 		return nil, err
 	}
-	if a.tls != nil && a.mode == oneNode {
-		a.tls.ServerName, _, _ = net.SplitHostPort(a.hosts[0])
-	}
 	return a, nil
 }
 
@@ -85,7 +103,7 @@ func (a *address) setScheme(scheme string) error {
 	switch kind {
 	case "redis":
 	case "rediss":
-		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		a.tls = true
 	default:
 		return errors.New("the scheme must be redis, redis+cluster or redis+sentinel (rediss for TLS); for example " + exampleURL)
 	}
@@ -166,10 +184,13 @@ func (a *address) setQuery(query string) error {
 		return errors.New("the part behind ? is malformed")
 	}
 	for name := range values {
-		if name != "sentinel_password" || a.mode != sentinel {
-			return errors.New("the only parameter allowed after ? is sentinel_password, and only with +sentinel; write ? in a password as %3F")
+		if name != "sentinel_username" && name != "sentinel_password" || a.mode != sentinel {
+			return errors.New("the only parameters allowed after ? are sentinel_username and sentinel_password, and only with +sentinel; write ? in a password as %3F")
 		}
 	}
-	a.sentinelPassword = values.Get("sentinel_password")
+	a.sentinelUsername, a.sentinelPassword = values.Get("sentinel_username"), values.Get("sentinel_password")
+	if a.sentinelUsername != "" && a.sentinelPassword == "" {
+		return errors.New("sentinel_username needs sentinel_password")
+	}
 	return nil
 }

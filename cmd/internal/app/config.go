@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"statuscache/cache"
 )
 
 // Config is every setting, checked. Each field is described in settings.
@@ -18,6 +20,9 @@ type Config struct {
 	AdminAddr  string
 
 	RedisURL         string
+	RedisTLS         cache.TLS
+	RedisPassword    string // file of it
+	RedisAuth        string // password or iam
 	RedisPrefix      string
 	RedisReplicaAcks int // cache.AutoAcks: 1 where there is a replica
 
@@ -84,7 +89,7 @@ func Load(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
 }
 
 // LoadStore is Load for programs that need nothing but the store: it checks each
-// setting, but not whether they make a service.
+// setting, and those of Redis together, but not whether they make a service.
 func LoadStore(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
 	c, problems := read(flags, getenv)
 	return c, errors.Join(problems...)
@@ -101,7 +106,7 @@ func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
-	return c, problems
+	return c, append(problems, c.redisContradictions()...)
 }
 
 // value returns what a setting is set to: a flag wins over the environment.

@@ -76,7 +76,7 @@ func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cach
 
 func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, p Program) (*cache.Cache, error) {
 	return cache.Open(cache.Options{
-		URL: c.RedisURL, Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
+		URL: c.RedisURL, TLS: c.RedisTLS, Passwords: c.passwords(p.AWS), Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
 		NearBytes: p.NearBytes, ReadLimit: p.ReadLimit, WriteLimit: p.WriteLimit, Log: log, Metrics: metrics,
 	})
 }

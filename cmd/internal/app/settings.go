@@ -48,6 +48,12 @@ var settings = []setting{
 	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; do not expose it to the public", address(func(c *Config) *string { return &c.AdminAddr }), nil},
 
 	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss instead of redis for TLS", parseRedisURL, hideURL},
+	{"REDIS_CA_FILE", "", "file of the only authorities that may sign the certificate of Redis; empty: those of the system", parseCAFile, nil},
+	{"REDIS_CERT_FILE", "", "file of the certificate to show to Redis", file(func(c *Config) *string { return &c.RedisTLS.CertFile }), nil},
+	{"REDIS_KEY_FILE", "", "file of the private key of that certificate", file(func(c *Config) *string { return &c.RedisTLS.KeyFile }), nil},
+	{"REDIS_SERVER_NAME", "", "name in the certificate of Redis; empty: the host in REDIS_URL", parseServerName, nil},
+	{"REDIS_PASSWORD_FILE", "", "file of the password of the user in REDIS_URL, read again each second", parsePasswordFile, nil},
+	{"REDIS_AUTH", "password", "password, or iam: log in to ElastiCache or MemoryDB with a token that is signed with the credentials of the AWS SDK", oneOf(func(c *Config) *string { return &c.RedisAuth }, "password", authIAM), nil},
 	{"REDIS_PREFIX", "sc", "prefix of every Redis key", parsePrefix, nil},
 	{"REDIS_REPLICA_ACKS", "auto", "how many replicas must confirm a write before its SQS message is deleted: a number, or auto: 1 for each primary that has, or had in the last hour, a replica", parseAcks, nil},
 

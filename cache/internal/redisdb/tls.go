@@ -1,0 +1,142 @@
+package redisdb
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// TLS says how a Redis with rediss in its URL is verified, and how it verifies us. The files
+// are read for every connection, so new ones are used from the next connection on.
+type TLS struct {
+	CAFile            string // the only authorities to trust, as PEM; empty: those of the system
+	CertFile, KeyFile string // certificate of ours, as PEM; empty: none
+	ServerName        string // name in the certificate of Redis; empty: the host that is dialed
+}
+
+// CheckCA reads CAFile and says why it cannot be used.
+func (t TLS) CheckCA() error {
+	_, err := t.authorities()
+	return err
+}
+
+// CheckPair reads CertFile and KeyFile and says why they cannot be used.
+func (t TLS) CheckPair() error {
+	_, err := t.pair()
+	return err
+}
+
+func (t TLS) authorities() (*x509.CertPool, error) {
+	if t.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(t.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM form", t.CAFile)
+	}
+	return pool, nil
+}
+
+func (t TLS) pair() ([]tls.Certificate, error) {
+	if t.CertFile == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// config returns how to speak TLS with a host.
+func (t TLS) config(addr string) (*tls.Config, error) {
+	authorities, err := t.authorities()
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_CA_FILE: %w", err)
+	}
+	pair, err := t.pair()
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_CERT_FILE, REDIS_KEY_FILE: %w", err)
+	}
+	name := t.ServerName
+	if name == "" {
+		name, _, _ = net.SplitHostPort(addr)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, RootCAs: authorities, Certificates: pair}, nil
+}
+
+// keepAlive is that of go-redis, which it only sets where it dials itself.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// dialer returns what dials the nodes and speaks TLS with them where the URL says so.
+func (a *address) dialer(dial Dialer) Dialer {
+	if !a.tls {
+		return dial
+	}
+	if dial == nil {
+		dial = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
+	}
+	_, limit := a.bounds(writes)
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit) // go-redis sets none for a subscription
+		defer cancel()
+		config, err := a.files.config(addr)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = plain.Close() // the handshake says why
+			return nil, err
+		}
+		return conn, nil
+	}
+}
+
+// certificateError says what is wrong with a certificate, and what to do; empty if that is not
+// why err came.
+func certificateError(err error, files TLS) string {
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		if files.CAFile != "" {
+			return "the certificate of Redis is signed by none of the authorities in REDIS_CA_FILE; put the certificate of its authority there"
+		}
+		return "the certificate of Redis is signed by an unknown authority; set REDIS_CA_FILE to the certificate of its authority"
+	}
+	if other := (x509.HostnameError{}); errors.As(err, &other) {
+		return "the certificate of Redis is for another name than " + other.Host + " (" + other.Error() + "); set REDIS_SERVER_NAME to the name in it"
+	}
+	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) {
+		return "the certificate of Redis is not valid (" + invalid.Error() + "); renew it"
+	}
+	return clientCertificateError(err, files)
+}
+
+// alerts by which a server refuses the certificate of a client, or says that it wants one.
+var alerts = []string{"certificate required", "bad certificate", "unknown certificate", "expired certificate", "revoked certificate", "unsupported certificate"}
+
+func clientCertificateError(err error, files TLS) string {
+	for _, alert := range alerts {
+		if !strings.Contains(err.Error(), "remote error: tls: "+alert) {
+			continue
+		}
+		if files.CertFile == "" {
+			return "Redis wants a certificate of its clients (" + alert + "); set REDIS_CERT_FILE and REDIS_KEY_FILE"
+		}
+		return "Redis refuses the certificate in REDIS_CERT_FILE (" + alert + "); use one that an authority of Redis has signed and that has not expired"
+	}
+	return ""
+}

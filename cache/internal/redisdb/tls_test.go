@@ -1,0 +1,83 @@
+package redisdb
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"statuscache/cache/cachetest"
+)
+
+// TestTLSWithAPrivateAuthority: Redis is verified by the files that are named, under the name
+// that is given, and what is wrong with a certificate is said with the setting that cures it.
+func TestTLSWithAPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	authority, other := cachetest.NewAuthority(t), cachetest.NewAuthority(t)
+	_, byName := cachetest.RedisTLS(t, authority, []string{"redis.example.com"}, "--tls-auth-clients", "no")
+	_, strict := cachetest.RedisTLS(t, authority, []string{"127.0.0.1"})
+	ours, key := authority.Certificate("statusd")
+	foreign, foreignKey := other.Certificate("statusd")
+	for name, test := range map[string]struct {
+		addr string
+		tls  TLS
+		want string // in the error; empty: none
+	}{
+		"by its name":         {byName, TLS{CAFile: authority.CAFile, ServerName: "redis.example.com"}, ""},
+		"by its address":      {byName, TLS{CAFile: authority.CAFile}, "REDIS_SERVER_NAME"},
+		"by another name":     {byName, TLS{CAFile: authority.CAFile, ServerName: "example.com"}, "REDIS_SERVER_NAME"},
+		"system's CAs":        {byName, TLS{ServerName: "redis.example.com"}, "set REDIS_CA_FILE"},
+		"another authority":   {byName, TLS{CAFile: other.CAFile, ServerName: "redis.example.com"}, "none of the authorities in REDIS_CA_FILE"},
+		"with our own":        {strict, TLS{CAFile: authority.CAFile, CertFile: ours, KeyFile: key}, ""},
+		"without one":         {strict, TLS{CAFile: authority.CAFile}, "set REDIS_CERT_FILE and REDIS_KEY_FILE"},
+		"with a foreign one":  {strict, TLS{CAFile: authority.CAFile, CertFile: foreign, KeyFile: foreignKey}, "refuses the certificate in REDIS_CERT_FILE"},
+		"with a foreign key":  {strict, TLS{CAFile: authority.CAFile, CertFile: ours, KeyFile: foreignKey}, "REDIS_CERT_FILE, REDIS_KEY_FILE"},
+		"with a missing file": {strict, TLS{CAFile: "/nonexistent"}, "REDIS_CA_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := openIdle(t, "rediss://"+test.addr, func(o *Options) { o.TLS = test.tls })
+			err := db.Check(t.Context())
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Fatalf("%v, want %q", err, test.want)
+			}
+			if err != nil && !strings.HasPrefix(name, "with a") && !errors.Is(err, ErrUnfit) {
+				t.Errorf("it would be tried again and again: %v", err)
+			}
+		})
+	}
+}
+
+// TestTLSReachesEveryNode: also those that a cluster names, and the feed.
+func TestTLSReachesEveryNode(t *testing.T) {
+	t.Parallel()
+	authority := cachetest.NewAuthority(t)
+	_, secure := cachetest.RedisTLS(t, authority, []string{"redis.example.com"}, "--tls-auth-clients", "no")
+	db := openTest(t, "rediss://"+secure, func(o *Options) { o.TLS = TLS{CAFile: authority.CAFile, ServerName: "redis.example.com"} })
+	command := NewCommand("sc:x", "SET", "sc:x", "1")
+	db.Confirm(t.Context(), command)
+	if command.Err != nil {
+		t.Error(command.Err)
+	}
+}
+
+// TestANewAuthorityIsUsed from the next connection on, without a restart.
+func TestANewAuthorityIsUsed(t *testing.T) {
+	t.Parallel()
+	authority, old := cachetest.NewAuthority(t), cachetest.NewAuthority(t)
+	_, secure := cachetest.RedisTLS(t, authority, []string{"127.0.0.1"}, "--tls-auth-clients", "no")
+	db := openIdle(t, "rediss://"+secure, func(o *Options) { o.TLS = TLS{CAFile: old.CAFile} })
+	if err := db.Check(t.Context()); err == nil {
+		t.Fatal("the old authority did not sign it")
+	}
+	pem, err := os.ReadFile(authority.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(old.CAFile, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
