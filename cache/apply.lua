@@ -105,13 +105,18 @@ local function index(command, key, ...)
   if not alone then return call(command, KEYS[key], ...) end
 end
 
+-- The short name of the state machine, which the counters have.
+local function machine_of(k)
+  return sub(ARGV[k / KEYS_EACH * ARGS_EACH + COUNTS], HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH)
+end
+
 local function enter_running(k, arn, start)
-  if index('ZADD', k + 2, start, arn) == 1 then count.runs(k, 1) end
+  if index('ZADD', k + 2, start, arn) == 1 then count.runs(k, machine_of(k), 1) end
   if trims then index('ZREMRANGEBYSCORE', k + 2, '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
 end
 
 local function leave_running(k, arn)
-  if index('ZREM', k + 2, arn) == 1 then count.runs(k, -1) end
+  if index('ZREM', k + 2, arn) == 1 then count.runs(k, machine_of(k), -1) end
 end
 
 local function enter_recent(k, arn, start)
@@ -134,7 +139,8 @@ local function note_late(k, arn, entry)
   if trims then index('LTRIM', k + 7, -LATE_KEPT, -1) end
 end
 
-local function remove(k, arn)
+local function remove(k, arn, identity)
+  count.removed(k, arn, identity)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
   leave_running(k, arn)
@@ -330,7 +336,7 @@ local function join(k, a)
   end
   local wins = newer(o.identity, r.identity)
   if wins and o.stale then
-    remove(k, o.arn)
+    remove(k, o.arn, r.identity)
     note_late(k, o.arn, 'e' .. o.entry)
     return 'e' .. r.rank .. NO_START
   end
@@ -341,7 +347,7 @@ local function join(k, a)
   end
   local answer = replace(o, r, m)
   if r.start == NO_START or age > DAY then count.started(o) end
-  count.ended(o, age <= DAY and not runs(r.identity) and r.identity or nil)
+  count.ended(o, age <= DAY and r.identity or nil)
   return answer
 end
 

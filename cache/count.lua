@@ -20,7 +20,7 @@ do
     local base = sub(KEYS[o.k + 2], 1, -1 - #'running')
     local p = partitions[base]
     if not p then
-      p = {tallies = {}, running = {}}
+      p = {tallies = {}, running = {}, failures = {}}
       partitions[base] = p
     end
     return p, base
@@ -52,14 +52,18 @@ do
     return mark(p, base, arn, what)
   end
 
-  -- Has an entry written, which is given with its hour.
+  -- Has an entry written, which is given with its hour, unless that is no longer kept.
   local function enter(p, given)
     local hour = tonumber(sub(given, 1, HOUR_DIGITS))
     local now = math.floor(count.now / HOUR)
-    if hour < now - KEPT_HOURS or hour > now + 1 then return end
+    if hour < now - KEPT_HOURS or hour > now + 1 then return false end
     local entry = sub(given, HOUR_DIGITS + 1)
     p.tallies[hour] = p.tallies[hour] and p.tallies[hour] .. entry or entry
+    return true
   end
+
+  -- Whether the attempt of a state has ended, as the API reports it.
+  local function ends(identity) return sub(identity, RANK, RANK) >= '3' and sub(identity, RANK, COMPLETE) ~= '6-0' end
 
   local function attempt_of(identity) return tonumber(sub(identity, REDRIVE, REDRIVE_END)) end
 
@@ -73,35 +77,49 @@ do
   end
 
   local function count_end(p, o)
-    enter(p, sub(o.counts, EVENT + 1, 2 * EVENT))
+    if not enter(p, sub(o.counts, EVENT + 1, 2 * EVENT)) or #o.counts <= 2 * EVENT then return end
+    local g = 2 * EVENT + MILLIS_DIGITS + 1
+    table.insert(p.failures, {
+      hour = sub(o.counts, EVENT + 1, EVENT + HOUR_DIGITS), at = sub(o.counts, 2 * EVENT + 1, g - 1),
+      machine = sub(o.counts, HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH),
+      group = sub(o.counts, g, g + GROUP_LENGTH - 1), cause = sub(o.counts, g + GROUP_LENGTH),
+      name = string.match(o.arn, '[^:]*$'),
+    })
   end
 
-  -- An attempt has ended. ended_before is the identity of the state before if that is the end
-  -- of an attempt, and nil otherwise.
-  function count.ended(o, ended_before)
+  -- An attempt may have ended. before is the identity of the state before, nil if there is
+  -- none.
+  function count.ended(o, before)
     if alone then return end
     local p, base = partition_of(o)
     local attempt = attempt_of(o.identity)
-    if ended_before then
-      local before = attempt_of(ended_before)
-      if before == attempt then return end
-      mark(p, base, o.arn, before)
+    if before and ends(before) then
+      if attempt_of(before) == attempt then return end
+      mark(p, base, o.arn, attempt_of(before))
     end
     if o.kind == 's' and is_new(p, base, o.arn, attempt) then count_end(p, o) end
   end
 
   -- The state is older than what is known, of which identity is the identity.
   function count.late(o, identity)
-    if alone or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
+    if alone or o.stale or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
     local p, base = partition_of(o)
     if mark(p, base, o.arn, attempt_of(o.identity)) then count_end(p, o) end
   end
 
-  -- One execution more or less runs, as the running index has it.
-  function count.runs(k, difference)
+  -- The record is removed, of which identity is the identity. What it shows as counted must
+  -- not be counted again.
+  function count.removed(k, arn, identity)
+    if alone or tonumber(sub(identity, START, START_END)) == 0 then return end
+    local p, base = partition_of({k = k})
+    mark(p, base, arn, 's')
+    if ends(identity) then mark(p, base, arn, attempt_of(identity)) end
+  end
+
+  -- One execution of a state machine more or less runs, as the running index has it.
+  function count.runs(k, machine, difference)
     if alone then return end
     local p = partition_of({k = k})
-    local machine = sub(ARGV[k / KEYS_EACH * ARGS_EACH + COUNTS], HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH)
     p.running[machine] = (p.running[machine] or 0) + difference
   end
 
@@ -112,7 +130,7 @@ do
     for i = 1, #fields, 2 do
       local field = fields[i]
       local kind, hour = sub(field, 1, 1), tonumber(sub(field, 2))
-      if kind ~= 'r' and (not hour or hour < oldest) then call('HDEL', counts, field) end
+      if (kind == 't' or kind == 'f') and (not hour or hour < oldest) then call('HDEL', counts, field) end
     end
   end
 
@@ -132,10 +150,56 @@ do
     call('HINCRBY', counts, 't' .. hour, 1)
   end
 
+  -- The newest examples of a group with one more. Those of the same time are ordered by
+  -- name, so that the order of arrival does not matter.
+  local function more_examples(old, at, name)
+    local all = {at .. name}
+    for line in string.gmatch(old or '', '[^\n]+') do table.insert(all, line) end
+    table.sort(all, function(a, b)
+      local x, y = sub(a, 1, MILLIS_DIGITS), sub(b, 1, MILLIS_DIGITS)
+      if x ~= y then return x > y end
+      return redis.sha1hex(a) > redis.sha1hex(b) -- comparing names would follow the locale
+    end)
+    return table.concat(all, '\n', 1, math.min(#all, MAX_EXAMPLES)) .. '\n'
+  end
+
+  local function write_failure(key, f)
+    local slot = string.char(65 + math.floor(f.at % HOUR / (HOUR / SLOTS)))
+    local stored = call('HMGET', key, 'g' .. f.group, 'e' .. f.group)
+    local seen = stored[1]
+    local first, last = f.at, f.at
+    if seen then
+      local from = MACHINE_LENGTH + MILLIS_DIGITS
+      first, last = sub(seen, MACHINE_LENGTH + 1, from), sub(seen, from + 1, from + MILLIS_DIGITS)
+      if f.at < first then first = f.at end
+      if f.at > last then last = f.at end
+    else
+      local groups = call('HINCRBY', key, 'l' .. f.machine, 1)
+      if groups == 1 then call('PEXPIREAT', key, string.format('%.0f', (f.hour + KEPT_HOURS + 2) * HOUR)) end
+      if groups > MAX_GROUPS then
+        call('HINCRBY', key, 'l' .. f.machine, -1)
+        call('HINCRBY', key, 'o' .. f.machine .. slot, 1)
+        return
+      end
+    end
+    call('HINCRBY', key, 'n' .. f.group .. slot, 1)
+    call('HSET', key, 'g' .. f.group, f.machine .. first .. last .. f.cause, 'e' .. f.group, more_examples(stored[2], f.at, f.name))
+  end
+
+  local function write_failures(base, failures)
+    local hours = {}
+    for _, f in ipairs(failures) do
+      hours[f.hour] = true
+      write_failure(base .. 'failures:' .. f.hour, f)
+    end
+    for hour in pairs(hours) do call('HINCRBY', base .. 'counts', 'f' .. hour, 1) end
+  end
+
   -- Writes what was counted in this call.
   function count.write()
     for base, p in pairs(partitions) do
       for hour, entries in pairs(p.tallies) do write_tally(base, string.format('%.0f', hour), entries) end
+      write_failures(base, p.failures)
       for machine, difference in pairs(p.running) do
         if difference ~= 0 then call('HINCRBY', base .. 'counts', 'r' .. machine, difference) end
       end

@@ -3,6 +3,8 @@ package cache
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -12,7 +14,8 @@ import (
 // eraseBatch is how many records are looked at in one round trip.
 const eraseBatch = 500
 
-// Erase forgets every execution of an owner: records, trails and indexes. It looks at
+// Erase forgets every execution of an owner: records, trails, indexes and the examples of
+// failures. What it was counted for stays counted, and is not counted again. It looks at
 // every record there is, since the index of an owner holds the newest only, and
 // calls found with how many it has looked at and how many it erased, now and then. What
 // Step Functions reports of them later is learnt again.
@@ -68,6 +71,9 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 				return err
 			}
 		}
+	}
+	if err := c.forgetExamples(ctx, slices.Collect(maps.Keys(erased))); err != nil {
+		return err
 	}
 	for arn := range erased {
 		if err := c.db.Writers.HDel(ctx, c.db.Names.Doubts(arn.StateMachine()), string(arn)).Err(); err != nil {

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxMachineNames = 10_000 // remembered
-	machineNameLife = 10 * time.Minute
+	machineNameLife = 30 * time.Second
 )
 
 // machineNames has the ARN of each state machine written where the counters name it. A

@@ -11,7 +11,7 @@ import (
 //go:embed remove.lua
 var removeSource string
 
-var removeScript = redis.NewScript(LuaConstants() + removeSource)
+var removeScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + removeSource)
 
 // condition is what must be true of a record for its execution to be removed.
 type condition struct{ name, value string }
@@ -26,7 +26,8 @@ func ownerIs(owner string) condition { return condition{"owner", owner} }
 func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
 	p := c.db.Names.Partition(string(arn))
 	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
-	args := []any{string(arn), c.db.Publish, only.name, only.value}
+	machine := c.machines.id(arn.StateMachine())
+	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:]}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {
 		return removeScript.Eval(ctx, on, keys, args...) // a pipeline cannot send the source after the hash was refused
 	}
@@ -40,7 +41,10 @@ func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("forget %s: %w", arn, err)
 	}
-	return n == 1, nil
+	if n == 1 {
+		err = c.forgetExamples(ctx, []ARN{arn})
+	}
+	return n == 1, err
 }
 
 // DropOrphans takes executions whose records have expired out of the indexes. Where

@@ -7,13 +7,16 @@
 --       3 condition: version (the record has this version), owner (the record has this owner)
 --         or absent (there is no record)
 --       4 the version or the owner; unused for absent
+--       5 short name of the state machine, which the counters have (tally/doc.go)
 -- Answers 1 if the condition held, else 0
 --
 -- Without a record only the indexes are cleaned: Step Functions may still have to be asked
 -- about the execution, and readers see no change. The constants of the record are those of
 -- layout.go.
 
-local arn, publish, condition, value = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local arn, publish, condition, value, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local time = redis.call('TIME')
+count.now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function version_is()
   return redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY + HASH - 3) == value
@@ -33,7 +36,10 @@ local function holds()
 end
 
 if not holds() then return 0 end
-for i = 2, 3 do redis.call('ZREM', KEYS[i], arn) end
+if redis.call('ZREM', KEYS[2], arn) == 1 then count.runs(0, machine, -1) end
+redis.call('ZREM', KEYS[3], arn)
+if condition ~= 'absent' then count.removed(0, arn, redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY_END - 1)) end
+pcall(count.write) -- whatever is the matter with counters, the execution is removed
 if condition == 'absent' then return 1 end
 for i = 4, 5 do redis.call('ZREM', KEYS[i], arn) end
 redis.call('DEL', KEYS[1])

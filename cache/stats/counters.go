@@ -2,20 +2,27 @@ package stats
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"time"
 
 	"statuscache/cache/internal/tally"
 )
 
 // counters are what was read of the counters in Redis, added up over the partitions.
 type counters struct {
-	machines map[tally.Machine]*machine
-	tallies  map[part]progress
+	now         time.Time // by the clock of Redis
+	machines    map[tally.Machine]*machine
+	minutes     map[int64]*Minute   // by the minute since 1970, the latest two hours
+	failures    map[int64]*failures // by hour
+	tallies     map[part]progress
+	failureSeen map[part]int64 // changes of its failures when they were read
 }
 
 // machine is what was counted of a state machine.
 type machine struct {
 	name      string // ARN; empty: not known yet
+	running   int64
 	durations sketch // of all hours
 	hours     map[int64]*hour
 	changed   bool // since Typical heard of it
@@ -28,7 +35,10 @@ type hour struct {
 }
 
 func newCounters() *counters {
-	return &counters{machines: map[tally.Machine]*machine{}, tallies: map[part]progress{}}
+	return &counters{
+		machines: map[tally.Machine]*machine{}, minutes: map[int64]*Minute{}, failures: map[int64]*failures{},
+		tallies: map[part]progress{}, failureSeen: map[part]int64{},
+	}
 }
 
 // named returns the state machines whose ARN is known, ordered by it.
@@ -42,13 +52,19 @@ func (c *counters) named() (all []*machine) {
 	return all
 }
 
-// changed returns what is to be read of the tallies.
-func (c *counters) changed(x *index) (wanted []*tallyRead) {
+// changed returns what is to be read.
+func (c *counters) changed(x *index) (wanted read) {
 	for partition := range x.partitions {
 		x.hours(partition, 't', func(hour, changes int64) {
 			at := part{partition, hour}
 			if known := c.tallies[at]; known.changes != changes {
-				wanted = append(wanted, &tallyRead{part: at, changes: changes, known: known})
+				wanted.tallies = append(wanted.tallies, &tallyRead{part: at, changes: changes, known: known})
+			}
+		})
+		x.hours(partition, 'f', func(hour, changes int64) {
+			at := part{partition, hour}
+			if known, ok := c.failureSeen[at]; !ok || known != changes {
+				wanted.failures = append(wanted.failures, &failuresRead{part: at, changes: changes})
 			}
 		})
 	}
@@ -56,10 +72,17 @@ func (c *counters) changed(x *index) (wanted []*tallyRead) {
 }
 
 // take adds what was read.
-func (c *counters) take(x *index, read []*tallyRead) {
-	for _, r := range read {
+func (c *counters) take(x *index, read read) {
+	c.now = x.now
+	for _, r := range read.tallies {
 		c.takeTally(r)
 	}
+	for _, r := range read.failures {
+		c.failuresOf(r.hour).parts[r.partition], c.failuresOf(r.hour).sum = r.cells, nil
+		c.failureSeen[r.part] = r.changes
+	}
+	c.forgetLost(x)
+	c.takeRunning(x)
 	for id, name := range x.names {
 		c.machine(id).name = name
 	}
@@ -91,6 +114,51 @@ func (c *counters) takeTally(r *tallyRead) {
 	c.tallies[r.part] = progress{r.changes, length, generation}
 }
 
+// forgetLost drops what Redis does not have any more.
+func (c *counters) forgetLost(x *index) {
+	there := map[byte]map[part]bool{'t': {}, 'f': {}}
+	for partition := range x.partitions {
+		for kind, parts := range there {
+			x.hours(partition, kind, func(hour, _ int64) { parts[part{partition, hour}] = true })
+		}
+	}
+	for p := range c.tallies {
+		if !there['t'][p] {
+			c.forget(p.hour)
+		}
+	}
+	for p := range c.failureSeen {
+		if !there['f'][p] {
+			delete(c.failureSeen, p)
+			delete(c.failuresOf(p.hour).parts, p.partition)
+			c.failuresOf(p.hour).sum = nil
+		}
+	}
+}
+
+// takeRunning adds up what runs.
+func (c *counters) takeRunning(x *index) {
+	for _, m := range c.machines {
+		m.running = 0
+	}
+	for i := range x.partitions {
+		for field, value := range x.partitions[i] {
+			if field[0] == 'r' && len(field) == 1+tally.MachineLength {
+				c.machine(tally.Machine([]byte(field[1:]))).running += number(value)
+			}
+		}
+	}
+}
+
+func (c *counters) failuresOf(hour int64) *failures {
+	f := c.failures[hour]
+	if f == nil {
+		f = &failures{parts: map[int]*cells{}}
+		c.failures[hour] = f
+	}
+	return f
+}
+
 func (c *counters) machine(id tally.Machine) *machine {
 	m := c.machines[id]
 	if m == nil {
@@ -109,16 +177,33 @@ func (c *counters) add(at int64, e tally.Entry) {
 		m.hours[at] = h
 	}
 	n := int64(e.Count)
+	minute := c.minute(at, e.Minute)
 	switch {
 	case e.Value == tally.Started:
+		minute.Started += n
 	case e.Value == tally.Failed:
 		h.failed += n
+		minute.Failed += n
 	case e.Value < tally.Buckets:
 		h.succeeded += n
+		minute.Succeeded += n
 		h.durations.add(int(e.Value), n)
 		m.durations.add(int(e.Value), n)
 		m.changed = true
 	}
+}
+
+// minute returns where what happened in a minute is counted.
+func (c *counters) minute(hour int64, minute int) *Minute {
+	at := hour*60 + int64(minute)
+	m := c.minutes[at]
+	if m == nil {
+		m = &Minute{Start: time.Unix(at*60, 0).UTC()}
+		if minute >= 0 {
+			c.minutes[at] = m
+		}
+	}
+	return m
 }
 
 // forget drops what is known of an hour, to read it anew.
@@ -130,11 +215,8 @@ func (c *counters) forget(at int64) {
 			delete(m.hours, at)
 		}
 	}
-	for p := range c.tallies {
-		if p.hour == at {
-			delete(c.tallies, p)
-		}
-	}
+	maps.DeleteFunc(c.tallies, func(p part, _ progress) bool { return p.hour == at })
+	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute/60 == at })
 }
 
 // drop forgets the hours before oldest.
@@ -148,6 +230,9 @@ func (c *counters) drop(oldest int64) {
 	for at := range old {
 		c.forget(at)
 	}
+	maps.DeleteFunc(c.failureSeen, func(p part, _ int64) bool { return p.hour < oldest })
+	maps.DeleteFunc(c.failures, func(hour int64, _ *failures) bool { return hour < oldest })
+	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute < c.now.Unix()/60-minutesKept })
 }
 
 func (m *machine) machineDurations() MachineDurations {

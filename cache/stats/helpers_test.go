@@ -14,7 +14,10 @@ import (
 // patient is how long a test lets Redis take: it is not about that.
 const patient = 30 * time.Second
 
-const machineA = "arn:aws:states:eu-west-1:123456789012:stateMachine:A"
+const (
+	machineA = "arn:aws:states:eu-west-1:123456789012:stateMachine:A"
+	machineB = "arn:aws:states:eu-west-1:123456789012:stateMachine:B"
+)
 
 func openTest(t testing.TB, url string, change ...func(*cache.Options)) (*cache.Cache, *Stats) {
 	t.Helper()
@@ -56,6 +59,12 @@ func running(arn cache.ARN, start time.Time, attempt int) cache.Execution {
 func succeeded(arn cache.ARN, start time.Time, took time.Duration, attempt int) cache.Execution {
 	e := running(arn, start, attempt)
 	e.Status, e.StopDate, e.Output = cache.Succeeded, start.Add(took), []byte(`{}`)
+	return e
+}
+
+func failed(arn cache.ARN, start time.Time, took time.Duration, attempt int, message string) cache.Execution {
+	e := running(arn, start, attempt)
+	e.Status, e.StopDate, e.Error, e.ErrorMessage = cache.Failed, start.Add(took), "Boom", "Boom: "+message
 	return e
 }
 

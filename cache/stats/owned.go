@@ -63,14 +63,37 @@ func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
 // count adds up executions as the counters in Redis do.
 func count(all []cache.Outline, now time.Time) *counters {
 	c := newCounters()
-	oldest := tally.Hour(now) - tally.KeptHours
+	c.now = now
 	for _, o := range all {
 		name := o.ARN.StateMachine()
 		id := tally.MachineOf(name)
 		c.machine(id).name = name
-		if o.Status == cache.Succeeded && tally.Hour(o.StopDate) >= oldest {
-			c.add(tally.Hour(o.StopDate), tally.Entry{Machine: id, Value: tally.Bucket(o.StopDate.Sub(o.StartDate)), Count: 1})
+		c.addOutline(id, o)
+	}
+	c.drop(tally.Hour(now) - tally.KeptHours)
+	return c
+}
+
+func (c *counters) addOutline(id tally.Machine, o cache.Outline) {
+	add := func(value uint16, at time.Time) {
+		if hour := tally.Hour(at); hour >= tally.Hour(c.now)-tally.KeptHours {
+			c.add(hour, tally.Entry{Machine: id, Value: value, Minute: at.Minute(), Count: 1})
 		}
 	}
-	return c
+	if !o.StartDate.IsZero() {
+		add(tally.Started, o.StartDate)
+	}
+	switch o.Status {
+	case cache.Running:
+		c.machine(id).running++
+	case cache.Succeeded:
+		add(tally.Bucket(o.StopDate.Sub(o.StartDate)), o.StopDate)
+	case cache.Failed:
+		add(tally.Failed, o.StopDate)
+		f := c.failuresOf(tally.Hour(o.StopDate))
+		if f.parts[0] == nil {
+			f.parts[0] = newCells()
+		}
+		f.parts[0].fail(o, id)
+	}
 }

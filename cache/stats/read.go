@@ -64,6 +64,19 @@ type part struct {
 	hour      int64
 }
 
+// read is what a refresh reads.
+type read struct {
+	tallies  []*tallyRead
+	failures []*failuresRead
+}
+
+// failuresRead are the failures of an hour in a partition.
+type failuresRead struct {
+	part
+	changes int64
+	cells   *cells
+}
+
 // tallyRead is what is read of a tally: what comes behind what is known of it, or all.
 type tallyRead struct {
 	part
@@ -80,24 +93,31 @@ type progress struct {
 	generation uint16
 }
 
-// readTallies reads tallies in one round trip. The last byte that is known is read again:
-// where it is missing, Redis has lost what was read.
-func (s *Stats) readTallies(ctx context.Context, wanted []*tallyRead) error {
-	if len(wanted) == 0 {
+// read reads what has changed in one round trip. The last byte of a tally that is known is
+// read again: where it is missing, Redis has lost what was read.
+func (s *Stats) read(ctx context.Context, wanted read) error {
+	if len(wanted.tallies)+len(wanted.failures) == 0 {
 		return nil
 	}
 	pipe := s.db.Readers.Pipeline()
-	texts, headers := make([]*redis.StringCmd, len(wanted)), make([]*redis.StringCmd, len(wanted))
-	for i, w := range wanted {
+	texts, headers := make([]*redis.StringCmd, len(wanted.tallies)), make([]*redis.StringCmd, len(wanted.tallies))
+	for i, w := range wanted.tallies {
 		key := s.db.Names.Partitions[w.partition].Tallies + strconv.FormatInt(w.hour, 10)
 		texts[i] = pipe.GetRange(ctx, key, max(0, w.known.length-1), -1)
 		headers[i] = pipe.GetRange(ctx, key, 0, tally.HeaderLength-1)
 	}
+	failures := make([]*redis.MapStringStringCmd, len(wanted.failures))
+	for i, w := range wanted.failures {
+		failures[i] = pipe.HGetAll(ctx, s.db.Names.Partitions[w.partition].Failures+strconv.FormatInt(w.hour, 10))
+	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
-	for i, w := range wanted {
+	for i, w := range wanted.tallies {
 		w.text, w.header = texts[i].Val(), headers[i].Val()
+	}
+	for i, w := range wanted.failures {
+		w.cells = readCells(failures[i].Val())
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (s *Stats) refresh(ctx context.Context) error {
 	s.mu.RLock()
 	wanted := s.counters.changed(index)
 	s.mu.RUnlock()
-	if err := s.readTallies(ctx, wanted); err != nil {
+	if err := s.read(ctx, wanted); err != nil {
 		return fmt.Errorf("read the counters: %w", err)
 	}
 	s.mu.Lock()

@@ -24,6 +24,7 @@ import (
 //	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (worklist/lossdetector.go)
 //	sc:{p}:counts            hash     what was counted of the partition, by hour, and what runs (tally/doc.go)
 //	sc:{p}:tally:H           string   starts and ends of executions in hour H since 1970 (tally/doc.go)
+//	sc:{p}:failures:H        hash     failures in hour H, by their cause (tally/doc.go)
 //	sc:{p}:ended             string   whether there is one of the next; nothing else
 //	sc:{p}:ended:X           hash     what was counted and does not follow from a record; X is a hash of the ARN
 //	sc:{p}:probe             string   whether writes are taken; nothing else
@@ -69,6 +70,7 @@ type Partition struct {
 	Born       string
 	Counts     string
 	Tallies    string // to be followed by an hour
+	Failures   string // to be followed by an hour
 	Probe      string
 	Replica    string
 }
@@ -95,6 +97,7 @@ func newNames(prefix string, m mode) *Names {
 			Born:       tag + "born",
 			Counts:     tag + "counts",
 			Tallies:    tag + "tally:",
+			Failures:   tag + "failures:",
 			Probe:      tag + "probe",
 			Replica:    tag + "replica",
 		}

@@ -13,9 +13,19 @@
 // A value is Started, Failed, or the bucket of the duration of a success. Numbers have the
 // highest byte first. A greater generation says that entries were folded meanwhile.
 //
+// The failures of an hour (sc:{p}:failures:H) are a hash by group, which is a hash of state
+// machine, error name and template of the message:
+//
+//	g and the group          machine 6 | first seen 13 | last seen 13 | length of the error name 3 | error name | template
+//	n, the group and a slot  how many failed in it; the slots of an hour are 12, from A on
+//	e and the group          the newest three: when 13, the name of the execution, line break
+//	l and the machine        how many groups it has
+//	o, the machine and a slot  how many failed beyond the groups
+//
 // The counts of a partition (sc:{p}:counts) say what changed and what runs:
 //
 //	t and the hour      how often its tally changed
 //	f and the hour      how often its failures changed
 //	r and the machine   how many of its executions run
+//	c                   when these were last counted by the running index, in ms
 package tally

@@ -1,7 +1,7 @@
 package tally
 
 import (
-	"crypto/sha256"
+	"crypto/sha1"
 	"encoding/binary"
 	"math"
 	"time"
@@ -30,7 +30,7 @@ type Machine [MachineLength]byte
 
 // MachineOf returns the identifier of the state machine of an ARN.
 func MachineOf(stateMachine string) (m Machine) {
-	sum := sha256.Sum256([]byte(stateMachine))
+	sum := sha1.Sum([]byte(stateMachine)) // which Lua has too
 	copy(m[:], sum[:])
 	return m
 }
@@ -50,9 +50,7 @@ func AppendEvent(b []byte, m Machine, value uint16, t time.Time) []byte {
 	if ms < 0 || hour > 999_999 {
 		hour = 0 // too old to be counted
 	}
-	for place := int64(100_000); place > 0; place /= 10 {
-		b = append(b, byte('0'+hour/place%10))
-	}
+	b = appendDigits(b, hour, HourDigits)
 	b = binary.BigEndian.AppendUint16(append(b, m[:]...), value)
 	return append(b, byte(ms/time.Minute.Milliseconds()%60))
 }

@@ -1,0 +1,225 @@
+package tally
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of what says why an execution failed, in bytes.
+const (
+	MaxError    = 256
+	MaxTemplate = 256
+	maxMessage  = 4 << 10 // is looked at
+	maxQuoted   = 512     // between two quotes
+)
+
+// Failures of a machine in an hour fall into at most so many groups; the rest are counted
+// without a cause.
+const MaxGroups = 200
+
+const (
+	GroupLength  = 8                 // of what identifies a cause, bytes
+	Slots        = 12                // in an hour
+	SlotLength   = time.Hour / Slots // for which failures are counted together
+	MaxExamples  = 3                 // of a group, the newest
+	MillisDigits = 13                // of a time in ms
+	ErrorDigits  = 3                 // of the length of an error name
+)
+
+// variable stands for what was taken out of a message.
+const variable = '#'
+
+// Cause is why executions of a state machine failed.
+type Cause struct {
+	Machine  Machine
+	Error    string // name
+	Template string // of the message
+}
+
+// CauseOf returns the cause of a failure: its error name, and its message without what
+// differs from failure to failure.
+func CauseOf(m Machine, name, message string) Cause {
+	if rest, ok := strings.CutPrefix(message, name); ok && name != "" && (rest == "" || strings.HasPrefix(rest, ": ")) {
+		message = strings.TrimPrefix(rest, ": ")
+	}
+	return Cause{m, cut(name, MaxError), Template(message)}
+}
+
+// Group returns what identifies the cause.
+func (c Cause) Group() string {
+	h := sha256.New()
+	h.Write(c.Machine[:])
+	h.Write(binary.BigEndian.AppendUint16(nil, uint16(len(c.Error))))
+	h.Write([]byte(c.Error))
+	h.Write([]byte(c.Template))
+	return string(h.Sum(nil)[:GroupLength])
+}
+
+// cut shortens s to at most n bytes and leaves no half of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// Template returns a message with # for each part that varies: numbers, hexadecimal and
+// other identifiers, UUIDs, ARNs and what is in quotes. Messages that differ in nothing
+// else have the same template. It has at most MaxTemplate bytes.
+func Template(message string) string {
+	rest := strings.ToValidUTF8(cut(message, maxMessage), "\uFFFD")
+	b := make([]byte, 0, min(len(rest), MaxTemplate+utf8.UTFMax))
+	previous := byte(' ')
+	for rest != "" && len(b) <= MaxTemplate {
+		n := 0
+		if b, n = appendNext(b, rest, previous); n == 0 { // as it stands
+			_, n = utf8.DecodeRuneInString(rest)
+			b = append(b, rest[:n]...)
+		}
+		previous, rest = rest[n-1], rest[n:]
+	}
+	return cut(strings.TrimSpace(string(b)), MaxTemplate)
+}
+
+// appendNext appends what stands for the beginning of rest and returns how much that is; 0
+// for a character of no meaning here.
+func appendNext(b []byte, rest string, previous byte) ([]byte, int) {
+	if n := spaces(rest); n > 0 {
+		return append(b, ' '), n
+	}
+	inWord := wordByte(previous)
+	if n := quoted(rest, inWord); n > 0 {
+		return append(b, rest[0], variable, rest[0]), n
+	}
+	if inWord {
+		return b, 0
+	}
+	if n := identifier(rest); n > 0 {
+		return appendVariable(b), n
+	}
+	n := word(rest)
+	return appendWord(b, rest[:n]), n
+}
+
+// identifier returns how long the ARN or UUID is with which s begins; 0 if there is none.
+func identifier(s string) int {
+	if strings.HasPrefix(s, "arn:") {
+		if n := strings.IndexAny(s, " \t\r\n\"'`<>,;()[]{}"); n >= 0 {
+			return n
+		}
+		return len(s)
+	}
+	const uuid = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	if len(s) < len(uuid) || len(s) > len(uuid) && wordByte(s[len(uuid)]) {
+		return 0
+	}
+	for i := range len(uuid) {
+		if uuid[i] == '-' && s[i] != '-' || uuid[i] == 'x' && !hexByte(s[i]) {
+			return 0
+		}
+	}
+	return len(uuid)
+}
+
+// appendVariable appends a variable, which absorbs one before it: 10.0.0.1 is one.
+func appendVariable(b []byte) []byte {
+	if n := len(b); n >= 2 && b[n-2] == variable && strings.IndexByte(".,:-/+", b[n-1]) >= 0 {
+		return b[:n-1]
+	}
+	return append(b, variable)
+}
+
+// appendWord appends a word without its digits, or a variable if it is an identifier.
+func appendWord(b []byte, w string) []byte {
+	if random(w) {
+		return appendVariable(b)
+	}
+	for i := 0; i < len(w); i++ {
+		switch {
+		case !digit(w[i]):
+			b = append(b, w[i])
+		case i == 0:
+			b = appendVariable(b)
+		case !digit(w[i-1]):
+			b = append(b, variable)
+		}
+	}
+	return b
+}
+
+// random reports whether a word looks like an identifier that a program made: hexadecimal,
+// or letters and digits in turn.
+func random(w string) bool {
+	turns, digits, hex := 0, 0, strings.HasPrefix(w, "0x") || strings.HasPrefix(w, "0X")
+	allHex := true
+	for i := range len(w) {
+		if digit(w[i]) {
+			digits++
+		}
+		allHex = allHex && hexByte(w[i])
+		if i > 0 && digit(w[i]) != digit(w[i-1]) && w[i] != '_' && w[i-1] != '_' {
+			turns++
+		}
+	}
+	return hex && len(w) > 2 || allHex && (digits > 0 && len(w) >= 4 || len(w) >= 16) || turns >= 3
+}
+
+// word returns how long the word is with which s begins.
+func word(s string) (n int) {
+	for n < len(s) && wordByte(s[n]) {
+		n++
+	}
+	return n
+}
+
+func spaces(s string) (n int) {
+	for n < len(s) && (s[n] == ' ' || s[n] >= '\t' && s[n] <= '\r') {
+		n++
+	}
+	return n
+}
+
+// quoted returns how long the text in quotes is with which s begins, quotes included. An
+// apostrophe within a word is none.
+func quoted(s string, inWord bool) int {
+	q := s[0]
+	if q != '"' && q != '`' && (q != '\'' || inWord) {
+		return 0
+	}
+	for i := 1; i < min(len(s), maxQuoted); i++ {
+		if s[i] == q && (q != '\'' || i+1 == len(s) || !wordByte(s[i+1])) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func digit(c byte) bool    { return c >= '0' && c <= '9' }
+func hexByte(c byte) bool  { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+func wordByte(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
+
+// AppendFailure appends what the script is given of a failure at t beside its entry: when,
+// group, error name with its length, and template.
+func (c Cause) AppendFailure(b []byte, t time.Time) []byte {
+	b = appendDigits(b, max(0, t.UnixMilli()), MillisDigits)
+	b = append(b, c.Group()...)
+	b = appendDigits(b, int64(len(c.Error)), ErrorDigits)
+	return append(append(b, c.Error...), c.Template...)
+}
+
+// appendDigits appends n in so many decimal digits.
+func appendDigits(b []byte, n int64, digits int) []byte {
+	at := len(b)
+	b = append(b, "0000000000000"[:digits]...)
+	for i := len(b) - 1; i >= at; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}

@@ -1,0 +1,217 @@
+package stats
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/tally"
+)
+
+// history is everything that may be observed of some executions.
+type history []cache.Execution
+
+// drawHistory draws executions of two state machines with up to three attempts each, as
+// Step Functions runs them: each attempt begins and ends once.
+func drawHistory(t *rapid.T, begun time.Time) (h history) {
+	for i := range rapid.IntRange(1, 6).Draw(t, "executions") {
+		machine := rapid.SampledFrom([]string{machineA, machineB}).Draw(t, "machine")
+		arn := execution(machine, fmt.Sprint("e", i))
+		start := begun.Add(-time.Duration(rapid.IntRange(0, 5*3600).Draw(t, "age")) * time.Second)
+		for attempt := range rapid.IntRange(1, 4).Draw(t, "attempts") {
+			h = append(h, running(arn, start, attempt))
+			took := min(time.Duration((attempt+1)*rapid.IntRange(1, 1000).Draw(t, "took"))*time.Second, begun.Sub(start))
+			switch rapid.SampledFrom([]string{"runs", "fails", "fails", "succeeds"}).Draw(t, "end") {
+			case "fails":
+				pending := running(arn, start, attempt)
+				pending.Status = cache.PendingRedrive
+				h = append(h, failed(arn, start, took, attempt, rapid.SampledFrom([]string{"no 1", "no 2", "never"}).Draw(t, "why")), pending)
+				continue
+			case "succeeds":
+				whole := succeeded(arn, start, took, attempt)
+				awaited := whole
+				awaited.Completeness, awaited.Output = cache.OutputAwaited, nil
+				h = append(h, awaited, whole)
+			}
+			break
+		}
+	}
+	return h
+}
+
+// answers is everything that is said of many executions.
+type answers struct {
+	Durations []MachineDurations
+	Failures  Failures
+	Minutes   []Minute
+	Machines  []Machine
+}
+
+func ask(t *rapid.T, s *Stats) (a answers) {
+	t.Helper()
+	ctx, all := t.Context(), Scope{All: true}
+	var errs [5]error
+	errs[0] = s.refresh(ctx)
+	a.Durations, errs[1] = s.Durations(ctx, all, "")
+	a.Failures, errs[2] = s.Failures(ctx, all, 24*time.Hour, "")
+	a.Minutes, errs[3] = s.Minutes(ctx, all)
+	a.Machines, errs[4] = s.Machines(ctx, all)
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// recount counts what was observed without the counters: each start, each end of an
+// attempt once, and what runs by its latest state. It takes the times from was: they are
+// those of the question.
+func recount(observed history, was answers) answers {
+	c := newCounters()
+	c.now = was.Failures.Until
+	counted, latest := map[string]bool{}, map[cache.ARN]cache.Execution{}
+	once := func(e cache.Execution, what string) bool {
+		key := string(e.ARN) + what
+		defer func() { counted[key] = true }()
+		return !counted[key]
+	}
+	for _, e := range observed {
+		name := e.ARN.StateMachine()
+		id := tally.MachineOf(name)
+		c.machine(id).name = name
+		add := func(value uint16, at time.Time) {
+			c.add(tally.Hour(at), tally.Entry{Machine: id, Value: value, Minute: at.Minute(), Count: 1})
+		}
+		if once(e, "started") {
+			add(tally.Started, e.StartDate)
+		}
+		switch {
+		case e.Status == cache.Succeeded && e.Completeness == cache.Complete && once(e, "succeeded"):
+			add(tally.Bucket(e.StopDate.Sub(e.StartDate)), e.StopDate)
+		case e.Status == cache.Failed && once(e, fmt.Sprint("failed", e.RedriveCount)):
+			add(tally.Failed, e.StopDate)
+			f := c.failuresOf(tally.Hour(e.StopDate))
+			if f.parts[0] == nil {
+				f.parts[0] = newCells()
+			}
+			f.parts[0].fail(cache.Outline{ARN: e.ARN, StopDate: e.StopDate, Error: e.Error, ErrorMessage: e.ErrorMessage}, id)
+		}
+		if known, ok := latest[e.ARN]; !ok || e.Version() > known.Version() {
+			latest[e.ARN] = e
+		}
+	}
+	for _, e := range latest {
+		if !e.Terminal() || e.Completeness == cache.OutputAwaited {
+			c.machine(tally.MachineOf(e.ARN.StateMachine())).running++
+		}
+	}
+	c.drop(tally.Hour(c.now) - tally.KeptHours)
+	a := answers{Failures: c.failuresIn(24*time.Hour, time.Hour, "")}
+	for _, m := range c.named() {
+		if m.durations.total > 0 {
+			a.Durations = append(a.Durations, m.machineDurations())
+		}
+	}
+	a.Minutes, a.Machines = c.lastMinutes(), c.lastDay()
+	return a
+}
+
+// TestCountersEqualARecount: whatever the order in which events come, how often, in which
+// batches and through which process, each start and each end of an attempt is counted once.
+func TestCountersEqualARecount(t *testing.T) {
+	t.Parallel()
+	server := cachetest.Redis(t)
+	tries := 0
+	rapid.Check(t, func(r *rapid.T) {
+		tries++
+		c, s := openTest(t, server.URL(), func(o *cache.Options) { o.Prefix = fmt.Sprint("try", tries) })
+		t := r
+		h := drawHistory(t, now())
+		sent := rapid.Permutation(append(slices.Clone(h), h...)).Draw(t, "order")
+		sent = sent[:rapid.IntRange(1, len(sent)).Draw(t, "until")]
+		size := rapid.IntRange(1, 7).Draw(t, "batch")
+		looks := rapid.IntRange(1, 5).Draw(t, "looks")
+		for batch := range slices.Chunk(sent, size) {
+			for _, o := range c.Apply(t.Context(), batch) {
+				if o.Err != nil {
+					t.Fatal(o.Err)
+				}
+			}
+			if looks--; looks == 0 {
+				ask(t, s) // what was read already is not counted again
+			}
+		}
+		for what, stats := range map[string]*Stats{"that read on": s, "that read all at once": Open(c)} {
+			got := ask(t, stats)
+			if diff := gocmp.Diff(recount(sent, got), got); diff != "" {
+				t.Fatalf("counters %s (-recount +got):\n%s", what, diff)
+			}
+		}
+	})
+}
+
+// TestErasedExecutionsAreNotCountedAgain: what is erased stays counted and is no example
+// any more; when its events come again, it is an example again and counted no more than
+// before.
+func TestErasedExecutionsAreNotCountedAgain(t *testing.T) {
+	t.Parallel()
+	server := cachetest.Redis(t)
+	tries := 0
+	rapid.Check(t, func(r *rapid.T) {
+		tries++
+		c, s := openTest(t, server.URL(), func(o *cache.Options) { o.Prefix = fmt.Sprint("try", tries) })
+		t := r
+		h := drawHistory(t, now())
+		for i := range h {
+			h[i].Owner = "ada"
+		}
+		sent := rapid.Permutation(slices.Clone(h)).Draw(t, "order")
+		again := rapid.Permutation(slices.Clone(h)).Draw(t, "again")
+		c.Apply(t.Context(), sent)
+		before := ask(t, s)
+		if err := c.Erase(t.Context(), "ada", func(int64, int64) {}); err != nil {
+			t.Fatal(err)
+		}
+		erased := ask(t, s)
+		for i, g := range erased.Failures.Groups {
+			if len(g.Examples) > 0 {
+				t.Fatalf("examples %v are left", g.Examples)
+			}
+			erased.Failures.Groups[i].Examples = before.Failures.Groups[i].Examples
+		}
+		for i, m := range erased.Machines {
+			if m.Running != 0 {
+				t.Fatalf("%+v runs, and all are erased", m)
+			}
+			erased.Machines[i].Running = before.Machines[i].Running
+		}
+		sameCounts(t, before, erased)
+		c.Apply(t.Context(), again)
+		learnt := ask(t, s)
+		for i := range learnt.Failures.Groups { // an attempt that was counted is no new example
+			learnt.Failures.Groups[i].Examples = before.Failures.Groups[i].Examples
+		}
+		sameCounts(t, before, learnt)
+	})
+}
+
+func sameCounts(t *rapid.T, before, after answers) {
+	t.Helper()
+	after.Failures.Since, after.Failures.Until = before.Failures.Since, before.Failures.Until
+	if diff := gocmp.Diff(before.Failures, after.Failures); diff != "" {
+		t.Fatalf("failures (-before +after):\n%s", diff)
+	}
+	if diff := gocmp.Diff(before.Durations, after.Durations); diff != "" {
+		t.Fatalf("durations (-before +after):\n%s", diff)
+	}
+	if diff := gocmp.Diff(before.Machines, after.Machines); diff != "" {
+		t.Fatalf("state machines (-before +after):\n%s", diff)
+	}
+}
