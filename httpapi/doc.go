@@ -15,7 +15,7 @@
 //	reports.go      GET /v1/executions/{executionArn}/trail
 //	stream.go       Server-Sent Events about an execution
 //	health.go       GET /v1/health; metrics, probes and profiles for operators
-//	pages.go        /docs and /openapi.*
+//	pages.go        /docs, /openapi.* and the dashboard
 //	waitoptions.go  the options of a read that may wait
 //	view.go         the forms of an answer, ?view=
 //	wait.go         waiting for an execution to end or to change
@@ -29,6 +29,7 @@
 //
 //	auth               who is calling: API keys, JWTs, their issuer and its keys
 //	docs               the contract (openapi.yaml) and the page that shows it
+//	dashboard          the page at /, which reads the API as everybody does
 //	client             a client in Go
 //	internal/conns     connections: accepting, TLS, HTTP/2 frames, parking, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events

@@ -3,6 +3,9 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/gorilla/mux"
+
+	"statuscache/httpapi/dashboard"
 	"statuscache/httpapi/docs"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
@@ -29,4 +32,64 @@ func (s *Server) getPage(p *docs.Page) func(*exchange) error {
 		x.send(http.StatusOK, p.ContentType, p.Body)
 		return nil
 	}
+}
+
+// addDashboard adds the routes of the dashboard. All addresses in its page are relative,
+// for a service below a path.
+func (s *Server) addDashboard(routes map[string]*route) {
+	d := s.options.Dashboard
+	if d == nil {
+		return
+	}
+	policy := []string{d.Policy()}
+	get := []string{http.MethodGet, http.MethodHead}
+	routes["/"] = s.openRoute("/", func(x *exchange) error {
+		file, err := d.Index()
+		if err != nil {
+			return wire.Internal(err)
+		}
+		h := x.w.Header()
+		h["Content-Security-Policy"] = policy
+		h["Referrer-Policy"] = noReferrer
+		h["Cross-Origin-Opener-Policy"] = sameOrigin
+		x.sendFile(file)
+		return nil
+	}, get...)
+	routes["/dashboard/{release}/{file}"] = s.openRoute("/dashboard/*", func(x *exchange) error {
+		vars := mux.Vars(x.r)
+		file, err := d.Asset(vars["release"], vars["file"])
+		if err != nil {
+			return wire.NotFound("there is nothing at this path")
+		}
+		x.sendFile(file)
+		return nil
+	}, get...)
+}
+
+var (
+	noReferrer = []string{"no-referrer"}
+	sameOrigin = []string{"same-origin"}
+	revalidate = []string{"no-cache"}
+	forAYear   = []string{"public, max-age=31536000, immutable"}
+)
+
+// sendFile answers with a file of the dashboard.
+func (x *exchange) sendFile(f *dashboard.File) {
+	h := x.w.Header()
+	h["Etag"] = f.ETag
+	h["Vary"] = append(h["Vary"], wire.VaryEncoding...) // CORS may have written it too
+	h["Cache-Control"] = revalidate
+	if f.Lasts {
+		h["Cache-Control"] = forAYear
+	}
+	if match, _ := headers.Matches(x.r.Header["If-None-Match"], f.ETag[0]); match {
+		x.sendHead(http.StatusNotModified)
+		return
+	}
+	body := f.Body
+	if f.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
+		h["Content-Encoding"] = wire.GzipCoding
+		body = f.Gzip
+	}
+	x.send(http.StatusOK, f.ContentType, body)
 }

@@ -57,6 +57,7 @@ func (s *Server) routeTable() map[string]*route {
 	for path, p := range docs.Pages() {
 		routes[path] = s.openRoute(path, s.getPage(p), get...)
 	}
+	s.addDashboard(routes)
 	for _, p := range s.options.Posts {
 		routes[p.Path] = s.route(p.Path, s.post(p), s.limits.Others, http.MethodPost)
 	}

@@ -19,6 +19,7 @@ import (
 	"statuscache/cache/changes"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi/auth"
+	"statuscache/httpapi/dashboard"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
@@ -84,6 +85,7 @@ type Options struct {
 	Origins       []string     // whose pages may call the API
 	TLS           *Certificate // nil: the API is served without TLS
 	Version       string
+	Dashboard     *dashboard.Dashboard // nil: nothing is served at /
 	Log           *slog.Logger         // nil: none
 	AccessLog     io.Writer            // a line for each request; must not block; nil: none
 	LogJSON       bool                 // form of those lines

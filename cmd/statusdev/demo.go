@@ -22,6 +22,7 @@ type banner struct {
 	keysFile    string
 	keys        demoKeys
 	executedARN string
+	keepToken   bool // the dashboard stays signed in when the browser reloads it
 }
 
 // demoKeys are the API keys that people try things with.
@@ -81,8 +82,20 @@ func makeKeys(ctx context.Context, keys *apikeys.Keys, file string) (made demoKe
 	return made, revoke, apikeys.WriteFile(file, stored)
 }
 
+// dashboard is the address that opens the dashboard signed in. The page removes the key from
+// it at once, and nothing behind # is ever sent.
+func (b banner) dashboard() string {
+	url := b.api + "/#token=" + b.keys.operator
+	if b.keepToken {
+		url += "&keep=tab"
+	}
+	return url
+}
+
 func (b banner) print() {
 	_, _ = fmt.Fprintf(b.out, `
+dashboard %s
+
 API      %s/v1/status/{executionArn}
 generate %s/v1/generate
 list     %s/v1/executions
@@ -118,7 +131,7 @@ With these settings, a statusd beside this one takes its share of the events:
 statusd --listen-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0
 
 Ctrl-C ends it.
-`, b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.keys.reader, b.keys.operator, b.keys.registrar,
+`, b.dashboard(), b.api, b.api, b.api, b.api, b.api, b.admin, b.redis, b.aws, b.keys.reader, b.keys.operator, b.keys.registrar,
 		b.keys.reader, b.api, b.executedARN, b.keys.reader, b.api, b.keys.reader, b.api,
 		b.aws, b.made.Region, b.made.QueueURL, strings.Join(b.made.StateMachines, ","), b.redis, b.api, b.keys.reader, pepper(), b.keysFile, demoOwner)
 }

@@ -46,6 +46,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "loopback port of the stand-in for AWS, so that another process can find it; 0: a free one")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "start no executions by itself")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that AWS loses, such as 0.1; the audit finds them")
+	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "read the files of the dashboard from this folder at each request, such as httpapi/dashboard, to change them")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	app.PlainHelp(cmd)
 	return cmd

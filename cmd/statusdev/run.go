@@ -36,6 +36,8 @@ type options struct {
 	verbose    bool
 	loss       float64 // chance of an event to be lost
 	awsPort    int     // of the stand-in for AWS; 0: a free one
+	// dashboardDir is where the files of the dashboard are read; empty: those of the program.
+	dashboardDir string
 }
 
 const (
@@ -88,13 +90,13 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	return app.Run(ctx, config, app.Program{
 		Version: version, Log: stderr, Public: public, Admin: admin,
-		ReadLimit: patience, WriteLimit: patience,
+		ReadLimit: patience, WriteLimit: patience, DashboardDir: o.dashboardDir,
 		AWS:   func(context.Context) (aws.Config, error) { return local.config(), nil },
 		Posts: func(c *cache.Cache) []httpapi.Post { return []httpapi.Post{p.generate(c)} },
 		Background: func(ctx context.Context, c *cache.Cache, keys *apikeys.Keys) error {
 			return demo(ctx, c, keys, p, banner{
 				out: stdout, api: "http://" + public.Addr().String(), admin: "http://" + admin.Addr().String(),
-				redis: o.redisURL, aws: local.url, made: made, keysFile: keysFile,
+				redis: o.redisURL, aws: local.url, made: made, keysFile: keysFile, keepToken: o.dashboardDir != "",
 			}, !o.quiet)
 		},
 	})

@@ -45,6 +45,8 @@ type Config struct {
 	ArrivalGrace    time.Duration
 	RateLimit       int // requests per second; 0: off
 	CORSOrigins     []string
+	Dashboard       bool
+	DashboardClient string // client ID of the dashboard at JWTIssuer; empty: people sign in there with a key only
 	TLSCertFile     string
 	TLSKeyFile      string
 	ShutdownTimeout time.Duration
@@ -152,6 +154,12 @@ func (c *Config) contradictions() []error {
 	}
 	if c.JWTIssuer == "" && (c.JWTJWKSURL != "" || len(c.JWTClientIDs) > 0 || len(c.JWTOperatorGroups) > 0) {
 		wrong("JWT_ISSUER: not set, though other JWT settings are")
+	}
+	if c.DashboardClient != "" && c.JWTIssuer == "" {
+		wrong("DASHBOARD_OIDC_CLIENT_ID: needs JWT_ISSUER, where people are to sign in")
+	}
+	if c.DashboardClient != "" && c.JWTIssuer != "" && !slices.Contains(c.JWTClientIDs, c.DashboardClient) {
+		wrong("DASHBOARD_OIDC_CLIENT_ID: %q is not among JWT_CLIENT_IDS, so its tokens would be refused; add it there", c.DashboardClient)
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		wrong("TLS_CERT_FILE, TLS_KEY_FILE: set both or neither")

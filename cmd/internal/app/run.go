@@ -38,6 +38,7 @@ type Program struct {
 	// ReadLimit and WriteLimit are how long Redis may take, as in cache.Options.
 	ReadLimit, WriteLimit time.Duration
 	Posts                 func(*cache.Cache) []httpapi.Post
+	DashboardDir          string // where the files of the dashboard are read; empty: those of the program
 	// Background runs beside the service until its context ends; nil: nothing.
 	Background func(context.Context, *cache.Cache, *apikeys.Keys) error
 }

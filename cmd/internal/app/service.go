@@ -18,6 +18,7 @@ import (
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/httpapi/auth"
+	"statuscache/httpapi/dashboard"
 	"statuscache/ingest"
 )
 
@@ -106,6 +107,12 @@ func (s *service) openAPI() error {
 	}
 	var errs []error
 	var err error
+	if c.Dashboard {
+		o.Dashboard, err = dashboard.New(dashboard.Options{
+			Dir: s.program.DashboardDir, Version: s.program.Version, Issuer: c.JWTIssuer, ClientID: c.DashboardClient,
+		})
+		errs = append(errs, err)
+	}
 	if c.TLSCertFile != "" {
 		o.TLS, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
 		errs = append(errs, err)

@@ -76,6 +76,8 @@ var settings = []setting{
 	{"ARRIVAL_GRACE", "2s", "how long a GET for an unknown execution waits before 404; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller to one process, with bursts of twice that; 0: no limit", parseRateLimit, nil},
 	{"CORS_ORIGINS", "", "origins whose web pages may call the API, separated by commas", parseOrigins, nil},
+	{"DASHBOARD", "on", "on serves the dashboard at /, off nothing", onOrOff(func(c *Config) *bool { return &c.Dashboard }), nil},
+	{"DASHBOARD_OIDC_CLIENT_ID", "", "client ID with which people sign in to the dashboard at JWT_ISSUER; empty: only with a key or token", text(func(c *Config) *string { return &c.DashboardClient }), nil},
 	{"TLS_CERT_FILE", "", "file of the TLS certificate chain, loaded again when it changes; empty: no TLS", file(func(c *Config) *string { return &c.TLSCertFile }), nil},
 	{"TLS_KEY_FILE", "", "file of the private key of the certificate", file(func(c *Config) *string { return &c.TLSKeyFile }), nil},
 	{"SHUTDOWN_TIMEOUT", "25s", "longest time that stopping may take", duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Second, 10*time.Minute), nil},
@@ -247,6 +249,16 @@ func oneOf(field func(*Config) *string, words ...string) func(*Config, string) e
 			return nil
 		}
 		return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+	}
+}
+
+func onOrOff(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		*field(c) = s == "on"
+		if s == "on" || s == "off" {
+			return nil
+		}
+		return fmt.Errorf("%q is neither on nor off", s)
 	}
 }
 

@@ -1,0 +1,175 @@
+// Charts as SVG, drawn at the width that they have. Each says in words what it shows, and
+// each point can be read with the pointer or with the arrow keys.
+import { h, s } from "./dom.js";
+
+const height = 148;
+const margin = { top: 8, right: 8, bottom: 20, left: 44 };
+
+// spark is a row of small bars.
+export function spark(values, label) {
+  const width = 96, tall = 22, most = Math.max(1, ...values);
+  const step = width / Math.max(1, values.length);
+  const bars = values.map((value, at) => {
+    const size = value === 0 ? 0 : Math.max(1.5, (value / most) * tall);
+    return s("rect", { x: at * step, y: tall - size, width: Math.max(1, step - 1), height: size, rx: 0.8 });
+  });
+  const base = s("line", { x1: 0, x2: width, y1: tall + 0.5, y2: tall + 0.5 });
+  return s("svg", { class: "spark", viewBox: `0 0 ${width} ${tall + 1}`, role: "img", "aria-label": label }, base, bars);
+}
+
+// Chart shows series over time: {title, series: [{name, class}], format, log, bars}.
+export class Chart {
+  constructor(options) {
+    this.options = options;
+    this.points = [];
+    this.at = -1;
+    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0" });
+    this.legend = h("ul", { class: "legend" });
+    this.moment = h("span", { class: "soft" });
+    this.empty = h("p", { class: "empty soft" }, options.empty ?? "Nothing yet");
+    this.element = h("figure", { class: "figure" }, h("figcaption", {}, h("h3", {}, options.title), this.moment), this.legend, this.svg, this.empty);
+    new ResizeObserver(() => this.draw()).observe(this.element);
+    this.svg.addEventListener("pointermove", (event) => this.point(this.indexOf(event.offsetX)));
+    this.svg.addEventListener("pointerleave", () => this.point(-1));
+    this.svg.addEventListener("blur", () => this.point(-1));
+    this.svg.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const last = this.points.length - 1;
+      this.point(this.at < 0 ? last : Math.max(0, Math.min(last, this.at + by)));
+    });
+  }
+
+  // show shows points {time, label, values}; a value that is null is not known.
+  show(points) {
+    this.points = points;
+    if (this.at >= points.length) this.at = -1;
+    const shown = points.some((point) => point.values.some((value) => value > 0));
+    this.empty.hidden = shown;
+    this.svg.toggleAttribute("hidden", !shown);
+    this.draw();
+  }
+
+  draw() {
+    const width = this.element.clientWidth;
+    if (width === 0 || this.points.length === 0) return this.write();
+    this.width = width;
+    const values = this.points.flatMap((point) => point.values).filter((value) => value > 0);
+    this.scale = scaleOf(values, this.options.log);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.svg.setAttribute("height", height);
+    this.svg.replaceChildren(...this.grid(), ...this.times(), ...(this.options.bars ? this.columns() : this.lines()), this.cursor());
+    this.write();
+  }
+
+  x(at) {
+    const inner = this.width - margin.left - margin.right;
+    const step = inner / this.points.length;
+    return margin.left + step * (at + 0.5);
+  }
+
+  y(value) {
+    const inner = height - margin.top - margin.bottom;
+    return margin.top + inner * (1 - this.scale.place(value));
+  }
+
+  indexOf(x) {
+    const inner = this.width - margin.left - margin.right;
+    const at = Math.floor(((x - margin.left) / inner) * this.points.length);
+    return at < 0 || at >= this.points.length ? -1 : at;
+  }
+
+  grid() {
+    return this.scale.ticks.flatMap((tick) => [
+      s("line", { class: "grid", x1: margin.left, x2: this.width - margin.right, y1: this.y(tick), y2: this.y(tick) }),
+      s("text", { class: "tick", x: margin.left - 6, y: this.y(tick) + 3.5, "text-anchor": "end" }, this.options.format(tick)),
+    ]);
+  }
+
+  times() {
+    const every = Math.max(1, Math.ceil(this.points.length / Math.max(2, Math.floor(this.width / 110))));
+    return this.points
+      .map((point, at) => [point, at])
+      .filter(([, at]) => at % every === 0 && this.x(at) < this.width - 28)
+      .map(([point, at]) => s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, point.label));
+  }
+
+  // columns are stacked bars.
+  columns() {
+    const wide = Math.max(1, ((this.width - margin.left - margin.right) / this.points.length) * 0.72);
+    return this.points.flatMap((point, at) => {
+      let below = 0;
+      return point.values.map((value, i) => {
+        if (this.options.series[i].line) return null;
+        const y = this.y(below + value), size = this.y(below) - y;
+        below += value;
+        return value > 0 && s("rect", { class: this.options.series[i].class, x: this.x(at) - wide / 2, y, width: wide, height: Math.max(1, size), rx: 1 });
+      });
+    }).filter(Boolean).concat(this.lines((series) => series.line));
+  }
+
+  lines(which = () => true) {
+    return this.options.series.flatMap((series, i) => {
+      if (!which(series)) return [];
+      const runs = [[]];
+      this.points.forEach((point, at) => {
+        const value = point.values[i];
+        if (value === null || value === undefined) runs.push([]);
+        else runs.at(-1).push(`${this.x(at).toFixed(1)},${this.y(value).toFixed(1)}`);
+      });
+      return runs.filter((run) => run.length > 0).map((run) =>
+        run.length === 1
+          ? s("circle", { class: `${series.class} dot`, cx: run[0].split(",")[0], cy: run[0].split(",")[1], r: 2.5 })
+          : s("polyline", { class: `${series.class} line`, points: run.join(" ") }),
+      );
+    });
+  }
+
+  cursor() {
+    this.mark = s("line", { class: "cursor", y1: margin.top, y2: height - margin.bottom, visibility: "hidden" });
+    return this.mark;
+  }
+
+  point(at) {
+    this.at = at;
+    this.write();
+  }
+
+  // write writes the values of the point that is looked at, or the latest, into the legend.
+  write() {
+    const at = this.at < 0 ? this.points.length - 1 : this.at;
+    const point = this.points[at];
+    const value = (i) => (point && point.values[i] !== null && point.values[i] !== undefined ? this.options.format(point.values[i]) : "–");
+    const items = this.options.series.map((series, i) => h("li", {}, h("i", { class: `swatch ${series.class}` }), `${series.name} `, h("b", {}, value(i))));
+    this.legend.replaceChildren(...items);
+    this.moment.textContent = point ? point.label : "";
+    const words = this.options.series.map((series, i) => `${series.name} ${value(i)}`).join(", ");
+    this.svg.setAttribute("aria-label", `${this.options.title}, ${point?.label ?? ""}: ${words}`);
+    if (!this.mark) return;
+    this.mark.setAttribute("visibility", this.at < 0 ? "hidden" : "visible");
+    if (this.at >= 0) for (const name of ["x1", "x2"]) this.mark.setAttribute(name, this.x(this.at));
+  }
+}
+
+// scaleOf returns where values are placed between 0 and 1, and round values to mark.
+function scaleOf(values, log) {
+  const most = Math.max(...values, 0);
+  if (!log) {
+    const step = roundUp(Math.max(most, 1) / 3);
+    const top = Math.max(step, Math.ceil(most / step) * step);
+    return { place: (value) => value / top, ticks: range(0, top, step) };
+  }
+  const low = Math.floor(Math.log10(Math.max(1e-3, Math.min(...values, most))));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(most, 1e-3))));
+  const place = (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low);
+  return { place, ticks: range(low, high, Math.ceil((high - low) / 4)).map((power) => 10 ** power) };
+}
+
+const range = (from, to, step) => Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) => from + i * step);
+
+// roundUp returns the next of 1, 2, 5, 10, 20 …
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return Math.max(1, [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value * (1 - 1e-9)) ?? 1);
+}

@@ -1,0 +1,68 @@
+// "Copy as": what acts is done elsewhere, with the rights of who does it.
+import { h, icon } from "./dom.js";
+import { copy } from "./copy.js";
+import { address, statusPath } from "./api.js";
+import { machineOf } from "./arn.js";
+
+const shell = (s) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
+const server = () => address("").href.replace(/\/$/, "");
+const curl = (url) => `curl -H "Authorization: Bearer $STATUS_TOKEN" ${shell(url.href)}`;
+const aws = (action, arn, rest = "") => `aws stepfunctions ${action} --region ${arn.split(":")[3]} ${rest}`.trim();
+
+// ofExecution are the commands about one execution: [label, command].
+export function ofExecution(arn, running) {
+  const about = `--execution-arn ${shell(arn)}`;
+  return [
+    ["statusctl get", `statusctl get --server ${shell(server())} ${shell(arn)}`],
+    ["statusctl watch", `statusctl watch --server ${shell(server())} ${shell(arn)}`],
+    ["statusctl explain", `statusctl explain ${shell(arn)}`],
+    ["curl", curl(address(statusPath(arn), { view: "full" }))],
+    ["aws describe-execution", aws("describe-execution", arn, about)],
+    ["aws get-execution-history", aws("get-execution-history", arn, `${about} --reverse-order`)],
+    running ? ["aws stop-execution", aws("stop-execution", arn, about)] : ["aws redrive-execution", aws("redrive-execution", arn, about)],
+  ];
+}
+
+// ofList are the commands that give a list.
+export function ofList(parameters, rows) {
+  const all = [["curl", curl(address("v1/executions", { ...parameters, limit: 100 }))]];
+  const { status, stateMachineArn } = parameters;
+  const flags = [status && `--status ${status}`, stateMachineArn && `--state-machine ${shell(stateMachineArn)}`].filter(Boolean).join(" ");
+  all.unshift(["statusctl list", `statusctl list --server ${shell(server())} ${flags}`.trim()]);
+  const machine = stateMachineArn ?? (rows[0] && machineOf(rows[0].arn));
+  if (machine) all.push(["aws list-executions", aws("list-executions", machine, `--state-machine-arn ${shell(machine)}`)]);
+  const ended = rows.filter((row) => row.status === "FAILED").slice(0, 100);
+  if (rows.length > 0) all.push([`ARNs of ${rows.length} rows`, rows.map((row) => row.arn).join("\n")]);
+  if (ended.length > 0) {
+    const lines = ended.map(({ arn }) => aws("redrive-execution", arn, `--execution-arn ${shell(arn)}`));
+    all.push([`aws redrive-execution for ${ended.length} failed`, lines.join("\n")]);
+  }
+  return all;
+}
+
+// menu is a button that opens a list of commands; each is copied when it is chosen.
+export function menu(label, commands) {
+  const items = h("ul", {});
+  const details = h("details", { class: "menu" }, h("summary", { class: "button" }, icon("copy"), label), items);
+  const close = () => {
+    details.open = false;
+  };
+  details.addEventListener("toggle", () => {
+    if (!details.open) return;
+    const button = ([name, command]) =>
+      h("li", {}, h("button", { type: "button", title: command.slice(0, 1000), onclick: () => (copy(command, `Copied: ${name}`), close()) }, name));
+    items.replaceChildren(...commands().map(button));
+  });
+  details.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !details.contains(event.relatedTarget)) close();
+  });
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !details.open) return;
+    event.preventDefault();
+    event.stopPropagation();
+    close();
+    details.querySelector("summary").focus();
+  });
+  document.addEventListener("pointerdown", (event) => !details.contains(event.target) && close());
+  return details;
+}

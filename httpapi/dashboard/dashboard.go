@@ -1,0 +1,201 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+//go:embed index.html style.css icon.svg *.js
+var embedded embed.FS
+
+// Options are what the page must know of its service.
+type Options struct {
+	// Dir is where the files are read at each request, for those who change them; empty:
+	// the files of the program.
+	Dir      string
+	Version  string
+	Issuer   string // of access tokens
+	ClientID string // of the dashboard at the issuer; empty: people sign in with a key only
+}
+
+// Dashboard is the files of the page. It can be used by many at once.
+type Dashboard struct {
+	options Options
+	release string
+	files   map[string]*File // nil: they are read at each request
+}
+
+// File is a file as it is served.
+type File struct {
+	ContentType []string
+	ETag        []string
+	Body        []byte
+	Gzip        []byte // the same, compressed; nil: it is not worth it
+	// Lasts is true where the address of the file changes with its content.
+	Lasts bool
+}
+
+// unreleased is the release of files that may change at any time.
+const unreleased = "dev"
+
+// New reads the files.
+func New(o Options) (*Dashboard, error) {
+	d := &Dashboard{options: o, release: unreleased}
+	if o.Dir != "" {
+		_, err := d.render(os.DirFS(o.Dir))
+		return d, err
+	}
+	files, sum, err := readAll(embedded)
+	if err != nil {
+		return nil, err
+	}
+	d.release = sum
+	index, err := d.render(embedded)
+	if err != nil {
+		return nil, err
+	}
+	files[indexName] = index
+	d.files = files
+	return d, nil
+}
+
+const indexName = "index.html"
+
+// readAll reads every file that the page loads, and a hash of them all.
+func readAll(from fs.FS) (files map[string]*File, sum string, err error) {
+	names, err := assets(from)
+	if err != nil {
+		return nil, "", err
+	}
+	files = map[string]*File{}
+	hash := sha256.New()
+	for _, name := range names {
+		body, err := fs.ReadFile(from, name)
+		if err != nil {
+			return nil, "", err
+		}
+		files[name] = newFile(name, body)
+		files[name].Lasts = true
+		_, _ = fmt.Fprintf(hash, "%s %d\n%s", name, len(body), body) // a hash does not fail
+	}
+	return files, hex.EncodeToString(hash.Sum(nil)[:6]), nil
+}
+
+// assets returns the names of the files that the page loads, in a fixed order.
+func assets(from fs.FS) ([]string, error) {
+	var names []string
+	for _, pattern := range []string{"*.css", "*.svg", "*.js"} {
+		found, err := fs.Glob(from, pattern)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found...)
+	}
+	return names, nil
+}
+
+// Index is the page.
+func (d *Dashboard) Index() (*File, error) {
+	if d.files == nil {
+		return d.render(os.DirFS(d.options.Dir))
+	}
+	return d.files[indexName], nil
+}
+
+// Asset is a file that the page loads. A page of another release, which a replica served
+// before or after an update, gets the file of this one, which must not be stored as if it
+// belonged to the other. The error is fs.ErrNotExist for any other name.
+func (d *Dashboard) Asset(release, name string) (*File, error) {
+	if types[path.Ext(name)] == nil {
+		return nil, fs.ErrNotExist
+	}
+	if d.files == nil {
+		body, err := fs.ReadFile(os.DirFS(d.options.Dir), name) // refuses what leads out of it
+		if err != nil {
+			return nil, fs.ErrNotExist
+		}
+		return newFile(name, body), nil
+	}
+	file, found := d.files[name]
+	switch {
+	case !found:
+		return nil, fs.ErrNotExist
+	case release != d.release:
+		other := *file
+		other.Lasts = false
+		return &other, nil
+	}
+	return file, nil
+}
+
+// page is what the template of the page shows.
+type page struct {
+	Release, Version, Issuer, ClientID string
+	Modules                            []string
+}
+
+// render makes the page. Its modules are named, so that the browser loads them all at once
+// and not one after the other as it finds them.
+func (d *Dashboard) render(from fs.FS) (*File, error) {
+	t, err := template.ParseFS(from, indexName)
+	if err != nil {
+		return nil, err
+	}
+	names, err := assets(from)
+	if err != nil {
+		return nil, err
+	}
+	p := page{Release: d.release, Version: d.options.Version, Issuer: d.options.Issuer, ClientID: d.options.ClientID}
+	for _, name := range names {
+		if path.Ext(name) == ".js" && !onDemand[name] {
+			p.Modules = append(p.Modules, name)
+		}
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return nil, err
+	}
+	return newFile(indexName, b.Bytes()), nil
+}
+
+// onDemand are the modules that most people never need.
+var onDemand = map[string]bool{"oidc.js": true}
+
+var types = map[string][]string{
+	".html": {"text/html; charset=utf-8"},
+	".css":  {"text/css; charset=utf-8"},
+	".js":   {"text/javascript; charset=utf-8"},
+	".svg":  {"image/svg+xml"},
+}
+
+func newFile(name string, body []byte) *File {
+	sum := sha256.Sum256(body)
+	f := &File{ContentType: types[path.Ext(name)], Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`}}
+	if zipped := compress(body); len(zipped) < len(body) {
+		f.Gzip = zipped
+	}
+	return f
+}
+
+func compress(body []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a valid one
+	_, _ = w.Write(body)                                  // a bytes.Buffer does not fail
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// AssetPath splits the path of a file below the page into its release and its name.
+func AssetPath(below string) (release, name string) {
+	release, name, _ = strings.Cut(below, "/")
+	return release, name
+}

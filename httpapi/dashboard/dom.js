@@ -1,0 +1,88 @@
+// Makes elements. Strings become text nodes and nothing else, so nothing that a user or a
+// state machine has written is ever read as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// h makes an HTML element: h("a", { href, class, onclick }, "text", child, …). A property
+// that is null, undefined or false is left out.
+export function h(tag, properties, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+// s does the same for SVG.
+export function s(tag, properties, ...children) {
+  return fill(document.createElementNS(SVG, tag), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [name, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+// icon is one of the symbols in index.html.
+export function icon(name) {
+  return s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#i-${name}` }));
+}
+
+// Characters that are not seen or that turn the text around them.
+const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const mostMarked = 10_000; // of one text
+
+// text is a string from elsewhere, to be shown exactly: the characters stay what they are,
+// and those that would mislead a reader stand alone in an element that names them. Nothing
+// beyond that element is affected by them.
+export function text(string) {
+  unseen.lastIndex = 0;
+  if (!unseen.test(string)) return document.createTextNode(string);
+  const all = document.createDocumentFragment();
+  let from = 0;
+  let marked = 0;
+  for (const { 0: char, index } of string.matchAll(unseen)) {
+    if (++marked > mostMarked) break;
+    const code = `U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+    all.append(string.slice(from, index), h("bdi", { class: "unseen-char", "data-code": code, title: code }, char));
+    from = index + char.length;
+  }
+  all.append(string.slice(from));
+  return all;
+}
+
+// set puts a text into an element if it is not there yet.
+export function set(element, string) {
+  if (element.textContent !== string) element.replaceChildren(text(string));
+}
+
+// debounced calls f once, some milliseconds after the last call.
+export function debounced(f, after) {
+  let timer = 0;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => f(...args), after);
+  };
+}
+
+// keyed makes the children of a container be those of a list, each with its own element for
+// as long as it is listed, so that focus and pointer stay where they are. make returns an
+// element for an item, update writes an item into its element.
+export function keyed(container, items, keyOf, make, update) {
+  const known = container.keyedElements ?? new Map();
+  const wanted = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    const element = known.get(key) ?? make(item);
+    update(element, item);
+    wanted.set(key, element);
+  }
+  for (const [key, element] of known) if (!wanted.has(key)) element.remove();
+  let at = 0;
+  for (const element of wanted.values()) {
+    if (container.children[at] !== element) container.insertBefore(element, container.children[at] ?? null);
+    at++;
+  }
+  container.keyedElements = wanted;
+}

@@ -1,0 +1,228 @@
+// The table of executions.
+import { h, icon, set, text } from "./dom.js";
+import { ago, both, count, duration, plural, when } from "./format.js";
+import { machineNameOf } from "./arn.js";
+import { keeps, read, statuses, toggleStatus } from "./query.js";
+import { mostRows, Rows } from "./rows.js";
+import { Table } from "./table.js";
+import { go, toExecution, toSearch } from "./router.js";
+import { menu, ofList } from "./commands.js";
+import { copy } from "./copy.js";
+import { badge } from "./status.js";
+import { announce } from "./announce.js";
+import { gettingStarted } from "./empty.js";
+import { onPause, setConnection } from "./connection.js";
+import * as search from "./search.js";
+
+export const title = "Executions";
+
+// last is what was shown when somebody opened an execution, to come back to.
+let last = null;
+
+export function mount(main, view) {
+  const page = new Executions(main);
+  page.show(view);
+  return { update: (next) => page.show(next), unmount: () => page.leave(), keys: page.keys() };
+}
+
+class Executions {
+  constructor(main) {
+    this.filters = h("div", { class: "filters", role: "group", "aria-label": "Filter by status" });
+    this.news = h("button", { type: "button", class: "news", hidden: true, title: "Show new (.)", onclick: () => this.showNew() });
+    this.note = h("span", { class: "soft note" });
+    this.problem = h("div", {});
+    this.table = new Table({ label: "Executions", columns: columns(), make, onEnd: () => this.rows?.loadMore() });
+    this.table.element.addEventListener("click", (event) => this.click(event));
+    const copyAs = menu("Copy as", () => ofList(this.query.parameters, this.rows.order));
+    main.replaceChildren(h("div", { class: "page list-page" }, h("h1", { class: "unseen", tabindex: "-1" }, "Executions"), h("div", { class: "bar" }, this.filters, h("div", { class: "bar-end" }, this.news, this.note, copyAs)), this.problem, this.table.element));
+    this.ticking = setInterval(() => document.hidden || this.rows.paused || this.table.rewrite(), 1000);
+    onPause(() => this.pause());
+  }
+
+  show({ parameters }) {
+    this.text = parameters.get("q") ?? "";
+    search.show(this.text);
+    this.query = read(this.text);
+    this.rows?.stop();
+    const query = this.query;
+    if (last && last.text === this.text) {
+      this.rows = last.rows;
+      this.rows.changed = () => this.changed();
+      this.table.show(this.rows.order);
+      this.table.selected = last.selected;
+      this.table.element.scrollTop = last.top;
+      this.table.render(true);
+      this.rows.resume();
+    } else {
+      this.rows = new Rows(query.parameters, (row) => keeps(query, row), () => this.changed());
+      this.table.selected = -1;
+      this.table.element.scrollTop = 0;
+      this.table.show([]);
+      this.rows.start();
+    }
+    last = null;
+    this.announced = -1;
+    this.changed();
+  }
+
+  leave() {
+    clearInterval(this.ticking);
+    this.rows.stop();
+    this.rows.pause(false);
+    last = { text: this.text, rows: this.rows, selected: this.table.selected, top: this.table.element.scrollTop };
+    onPause(null);
+  }
+
+  changed() {
+    const { rows } = this;
+    this.writeFilters();
+    this.table.show(rows.order);
+    if (!rows.loading && rows.order.length === 0 && rows.news > 0 && !rows.paused) rows.showNew(); // there is nothing that could move
+    this.news.hidden = rows.news === 0;
+    set(this.news, `${count(rows.news)} new`);
+    set(this.note, this.noteText());
+    setConnection(rows.state, rows.paused);
+    this.writeProblem();
+    if (!rows.loading && this.announced !== rows.order.length) {
+      if (this.announced < 0 || rows.order.length === 0) announce(plural(rows.order.length, "execution"));
+      this.announced = rows.order.length;
+    }
+  }
+
+  noteText() {
+    const { rows } = this;
+    if (rows.paused && rows.held.size > 0) return `${plural(rows.held.size, "change")} held`;
+    if (rows.loading) return "Loading …";
+    if (rows.state === "lost" && rows.readAt > 0) return `of ${when(new Date(rows.readAt))}`;
+    if (rows.cursor === null) return plural(rows.order.length, "row");
+    return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}`;
+  }
+
+  writeFilters() {
+    const { counts } = this.rows;
+    const chosen = this.query.statuses;
+    if (this.filters.childElementCount === 0) {
+      for (const word of ["running", "succeeded", "failed"]) {
+        const button = h("button", { type: "button", class: `filter s-${word}`, "data-status": word, onclick: () => go(toSearch(toggleStatus(this.text, word))) }, icon(word), h("span", {}, word), h("b", {}));
+        this.filters.append(button);
+      }
+    }
+    for (const button of this.filters.children) {
+      const word = button.dataset.status;
+      set(button.lastElementChild, counts ? count(counts[statuses[word].status] ?? 0) : "");
+      button.setAttribute("aria-pressed", String(chosen.has(word)));
+    }
+  }
+
+  writeProblem() {
+    const { rows } = this;
+    const problems = [...this.query.problems, rows.error?.message].filter(Boolean);
+    const empty = !rows.loading && rows.order.length === 0 && rows.news === 0 && problems.length === 0;
+    const none = rows.counts && rows.counts.RUNNING + rows.counts.SUCCEEDED + rows.counts.FAILED === 0;
+    const signature = JSON.stringify([problems, empty, none, this.text]);
+    if (this.written === signature) return;
+    this.written = signature;
+    const shown = problems.map((problem) => h("p", { class: "notice warn", role: "alert" }, text(problem)));
+    if (empty && none) shown.push(gettingStarted());
+    else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. ", h("a", { href: toSearch("") }, "Show all")));
+    this.problem.replaceChildren(...shown);
+    this.table.element.hidden = empty;
+  }
+
+  click(event) {
+    const tr = event.target.closest("tr");
+    if (!tr?.row) return;
+    const button = event.target.closest("button");
+    if (button) return void copy(tr.row.arn, "ARN copied");
+    if (event.target.closest("a") || !getSelection().isCollapsed) return;
+    go(toExecution(tr.row.arn));
+  }
+
+  showNew() {
+    this.rows.pause(false);
+    this.rows.showNew();
+    this.table.selected = -1;
+    this.table.element.scrollTop = 0;
+    this.table.show(this.rows.order);
+    if (document.activeElement === this.news) this.table.element.focus();
+  }
+
+  pause() {
+    this.rows.pause(!this.rows.paused);
+    this.changed();
+  }
+
+  keys() {
+    return [
+      ["j", "Next row", () => this.table.move(1)],
+      ["k", "Previous row", () => this.table.move(-1)],
+      ["Enter", "Open the row", (event) => (event.target.closest("a, button, summary") || !this.table.current ? false : go(toExecution(this.table.current.arn)))],
+      ["y", "Copy the ARN of the row", () => this.table.current && copy(this.table.current.arn, "ARN copied")],
+      [".", "Show what is new", () => this.showNew()],
+      ["p", "Pause or go on", () => this.pause()],
+      ["Escape", "Clear the search", () => (this.text ? go(toSearch("")) : false)],
+    ];
+  }
+}
+
+const make = () => h("tr", { role: "row" });
+
+function columns() {
+  return [
+    { name: "status", label: "Status", cell: writeStatus },
+    { name: "name", label: "Name", cell: writeName },
+    { name: "machine", label: "State machine", cell: (td, row) => write(td, machineNameOf(row.machine)) },
+    { name: "labels", label: "Labels", cell: writeLabels },
+    { name: "started", label: "Started", cell: writeStarted },
+    { name: "took", label: "Took", cell: (td, row) => write(td, took(row)) },
+    { name: "error", label: "Error", cell: (td, row) => write(td, row.message || row.error, true) },
+    { name: "copy", label: h("span", { class: "unseen" }, "Copy"), cell: writeCopy },
+  ];
+}
+
+// write writes a cell if it says something else now.
+function write(td, string, tooltip = false) {
+  if (td.written === string) return;
+  td.written = string;
+  td.replaceChildren(text(string));
+  if (tooltip) td.title = string;
+}
+
+function took(row) {
+  return row.observed || row.stop ? duration(Math.max(0, (row.stop ?? Date.now()) - row.start) / 1000) : "–";
+}
+
+function writeStatus(td, row) {
+  const more = [row.attempt > 1 && `attempt ${row.attempt}`, row.overdue && "overdue"].filter(Boolean).join(", ");
+  const key = `${row.exactly} ${more}`;
+  if (td.written === key) return;
+  td.written = key;
+  td.replaceChildren(badge(row.exactly, more));
+}
+
+function writeName(td, row) {
+  if (td.written === row.arn) return;
+  td.written = row.arn;
+  td.replaceChildren(h("a", { href: toExecution(row.arn), title: row.arn }, text(row.name)));
+}
+
+function writeLabels(td, row) {
+  const key = row.labels ? JSON.stringify(row.labels) : "";
+  if (td.written === key) return;
+  td.written = key;
+  td.replaceChildren(...Object.entries(row.labels ?? {}).map(([name, value]) => h("span", { class: "label", title: `${name}=${value}` }, text(name), "=", text(value))));
+}
+
+function writeStarted(td, row) {
+  const date = new Date(row.start);
+  const label = when(date);
+  if (td.written === label) return;
+  td.written = label;
+  td.replaceChildren(h("time", { datetime: row.startDate, title: `${ago(date)}\n${both(date)}` }, label));
+}
+
+function writeCopy(td, row) {
+  if (td.written) return;
+  td.written = "copy";
+  td.replaceChildren(h("button", { type: "button", class: "quiet icon", "aria-label": `Copy the ARN of ${row.name}`, title: "Copy the ARN (y)", tabindex: "-1" }, icon("copy")));
+}

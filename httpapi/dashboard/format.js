@@ -1,0 +1,68 @@
+// Times, durations and numbers as people read them.
+import { h } from "./dom.js";
+
+const number = new Intl.NumberFormat(undefined);
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const shortClock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+export const count = (n) => (n >= 100_000 ? compact.format(n) : number.format(n));
+export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(share * 100)} %`);
+export const hourMinute = (date) => shortClock.format(date);
+
+// when is a time of today as its clock, an earlier one with its day.
+export function when(date) {
+  const today = new Date();
+  return date.toDateString() === today.toDateString() ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
+}
+
+// both is a time in the zone of the reader and in UTC.
+export const both = (date) => `${full.format(date)}\n${utc(date)}`;
+export const utc = (date) => date.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
+
+// time is an element that shows a time as told and has the rest in its tooltip.
+export function time(text, label = when) {
+  const date = new Date(text);
+  if (!text || Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "–");
+  return h("time", { datetime: text, title: both(date) }, label(date));
+}
+
+// ago is how long ago something was.
+export function ago(date, now = Date.now()) {
+  const seconds = (now - date) / 1000;
+  return seconds < 1 ? "now" : `${duration(seconds, 1)} ago`;
+}
+
+const units = [
+  ["d", 86_400],
+  ["h", 3600],
+  ["min", 60],
+];
+
+// duration is a number of seconds with at most as many units as told: "2 h 5 min".
+export function duration(seconds, parts = 2) {
+  if (!Number.isFinite(seconds)) return "–";
+  if (seconds < 0.0005) return "0 s";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 9.95) return `${Math.round(seconds * 10) / 10} s`;
+  let rest = Math.round(seconds);
+  const all = [];
+  for (const [unit, size] of units) {
+    if (all.length === 0 && rest < size) continue;
+    if (all.length < parts && rest >= size) all.push(`${Math.floor(rest / size)} ${unit}`);
+    rest %= size;
+  }
+  if (all.length < parts && (rest > 0 || all.length === 0)) all.push(`${rest} s`);
+  return all.join(" ");
+}
+
+// bytes is a size.
+export function bytes(n) {
+  if (n < 1000) return `${n} B`;
+  return n < 1e6 ? `${Math.round(n / 100) / 10} kB` : `${Math.round(n / 1e5) / 10} MB`;
+}
+
+// plural is a count with its noun.
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -1,0 +1,70 @@
+// Keyboard shortcuts. Single keys can be switched off, because speech input and shaky hands
+// press them by accident (WCAG 2.1.4).
+import { h } from "./dom.js";
+import { pref, setPref } from "./prefs.js";
+
+const everywhere = new Map(); // by keys: {help, run}
+let ofPage = new Map();
+let before = ""; // first key of a sequence
+let timer = 0;
+
+export const bind = (keys, help, run) => everywhere.set(keys, { help, run });
+
+// bindPage replaces the shortcuts of the page: [keys, help, run].
+export function bindPage(shortcuts) {
+  ofPage = new Map(shortcuts.map(([keys, help, run]) => [keys, { help, run }]));
+}
+
+const enabled = () => pref("shortcuts", "on") === "on";
+
+// listen begins to listen.
+export function listen() {
+  addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && !event.altKey && !event.shiftKey) {
+      event.preventDefault();
+      everywhere.get("/").run(event);
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || !enabled()) return;
+    if (event.target.closest("input, textarea, select, dialog[open]")) return;
+    press(event);
+  });
+}
+
+function press(event) {
+  const keys = before ? `${before} ${event.key}` : event.key;
+  const found = ofPage.get(keys) ?? everywhere.get(keys);
+  clearTimeout(timer);
+  before = "";
+  if (found) {
+    if (found.run(event) !== false) event.preventDefault();
+    return;
+  }
+  if ([...everywhere.keys()].some((each) => each.startsWith(`${keys} `))) {
+    before = keys;
+    timer = setTimeout(() => (before = ""), 1500);
+  }
+}
+
+// showHelp opens the list of shortcuts.
+export function showHelp() {
+  const row = ([keys, { help }]) => h("tr", {}, h("th", { scope: "row" }, keys.split(" ").map((key) => h("kbd", {}, key))), h("td", {}, help));
+  const table = (caption, shortcuts) =>
+    shortcuts.size > 0 && h("table", {}, h("caption", {}, caption), h("tbody", {}, [...shortcuts].map(row)));
+  const toggle = h("input", { type: "checkbox" });
+  toggle.checked = enabled();
+  toggle.addEventListener("change", () => setPref("shortcuts", toggle.checked ? "on" : "off"));
+  const dialog = h(
+    "dialog",
+    { class: "help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "Keyboard shortcuts"),
+    h("div", { class: "help-tables" }, table("Everywhere", everywhere), table("On this page", ofPage)),
+    h("p", {}, h("label", { class: "check" }, toggle, "Use shortcuts of a single key")),
+    h("form", { method: "dialog" }, h("button", { class: "primary" }, "Close")),
+  );
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+}

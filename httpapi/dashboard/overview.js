@@ -1,0 +1,258 @@
+// The landing page: what is wrong now, and whether to believe it.
+import { h, keyed, set, text } from "./dom.js";
+import { get } from "./api.js";
+import { follow } from "./stream.js";
+import { Chart, spark } from "./chart.js";
+import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
+import { machineNameOf } from "./arn.js";
+import { knowError, knowMachine } from "./known.js";
+import { toSearch } from "./router.js";
+import { write } from "./query.js";
+import { announce } from "./announce.js";
+import { gettingStarted } from "./empty.js";
+import { setConnection } from "./connection.js";
+
+const staleAfter = 15_000; // ms without news from the service
+
+export const title = "Overview";
+
+export function mount(main) {
+  const page = new Overview(main);
+  page.start();
+  return { unmount: () => page.stop(), keys: [] };
+}
+
+class Overview {
+  constructor(main) {
+    this.window = "24h";
+    this.readAt = 0;
+    this.tiles = h("ul", { class: "tiles" });
+    this.groups = h("tbody", {});
+    this.groupsNote = h("p", { class: "soft empty" });
+    this.machines = h("tbody", {});
+    this.asOf = h("span", { class: "soft as-of" });
+    this.notice = h("div", {});
+    this.minutes = new Chart({
+      title: "Executions per minute", bars: true, format: count, empty: "No execution has started in the last hour",
+      series: [{ name: "succeeded", class: "g-succeeded" }, { name: "failed", class: "g-failed" }, { name: "started", class: "g-started", line: true }],
+    });
+    this.durations = new Chart({
+      title: "Durations by hour", log: true, format: (seconds) => duration(seconds, 1), empty: "No execution has succeeded yet",
+      series: [{ name: "p50", class: "g-p50" }, { name: "p95", class: "g-p95" }, { name: "p99", class: "g-p99" }],
+    });
+    this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, this.tiles, this.failures(), this.charts(), this.table());
+    main.replaceChildren(this.body);
+  }
+
+  failures() {
+    const option = (name, label) => h("label", {}, h("input", { type: "radio", name: "window", value: name, ...(name === this.window && { checked: true }) }), label);
+    const windows = h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Time"), option("1h", "1 h"), option("24h", "24 h"), option("7d", "7 d"));
+    windows.addEventListener("change", (event) => this.showWindow(event.target.value));
+    const heads = [["Error", ""], ["State machine", "wide"], ["Count", "right"], ["Share", "wide right"], ["Trend", ""], ["First seen", "wide"], ["Last seen", "wide"]];
+    return h("section", { class: "panel", "aria-labelledby": "failing" }, h("div", { class: "panel-head" }, h("h2", { id: "failing" }, "What fails"), windows),
+      h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.groups), this.groupsNote);
+  }
+
+  charts() {
+    this.machine = h("select", { id: "durations-of", "aria-label": "State machine of the durations" });
+    this.machine.addEventListener("change", () => this.readDurations());
+    this.durations.element.querySelector("figcaption").append(this.machine);
+    return h("div", { class: "charts" }, h("section", { class: "panel", "aria-label": "Executions per minute" }, this.minutes.element), h("section", { class: "panel", "aria-label": "Durations" }, this.durations.element));
+  }
+
+  table() {
+    const heads = [["State machine", ""], ["Running", "right"], ["Overdue", "right"], ["Succeeded 24 h", "right"], ["Failed 24 h", "right"], ["p50", "right"], ["p95", "right"], ["p99", "right"], ["Confirmed until", ""], ["Repaired", "right"]];
+    return h("section", { class: "panel", "aria-labelledby": "machines" }, h("div", { class: "panel-head" }, h("h2", { id: "machines" }, "State machines"), h("p", { class: "soft" }, "Everything up to “confirmed until” was compared with Step Functions. “Repaired” are events that AWS lost and the audit replaced.")),
+      h("div", { class: "x-scroll", tabindex: "0", role: "region", "aria-label": "State machines" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.machines)));
+  }
+
+  start() {
+    this.stopped = new AbortController();
+    this.read();
+    this.close = follow("v1/overview", {}, {
+      onEvent: (name, data) => name === "overview" && this.take(JSON.parse(data)),
+      onState: (state, error) => {
+        this.state = state;
+        if (error) this.show404(error);
+        this.age();
+      },
+    });
+    this.ticking = setInterval(() => this.age(), 1000);
+    this.readDurations();
+    this.refreshing = setInterval(() => document.hidden || this.readDurations(), 60_000);
+  }
+
+  stop() {
+    this.stopped.abort();
+    this.close();
+    clearInterval(this.ticking);
+    clearInterval(this.refreshing);
+  }
+
+  // read fetches once: the first answer of a stream may have to wait for its turn.
+  async read() {
+    try {
+      this.take(await get("v1/overview", {}, this.stopped.signal));
+    } catch (error) {
+      if (error.name !== "AbortError") this.show404(error);
+    }
+  }
+
+  show404(error) {
+    if (this.data) return;
+    const why = error.status === 404 ? "This service has no overview. The list of executions works all the same." : error.message;
+    this.notice.replaceChildren(h("p", { class: "notice" }, text(why)));
+  }
+
+  take(data) {
+    this.data = data;
+    this.readAt = Date.now();
+    for (const { stateMachineArn } of data.machines ?? []) knowMachine(stateMachineArn);
+    if (this.window === "24h") this.showFailures(data.failures);
+    this.showNotice(data);
+    this.showTiles(data);
+    this.minutes.show((data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
+    this.showMachines(data.machines ?? []);
+    this.age();
+  }
+
+  showNotice({ counts, service }) {
+    const empty = !counts || counts.RUNNING + counts.SUCCEEDED + counts.FAILED === 0;
+    const lacks = (service?.reasons ?? []).map((reason) => h("p", { class: "notice warn" }, "The service is degraded: ", text(reason)));
+    const signature = JSON.stringify([empty, service?.reasons]);
+    if (this.noticed === signature) return;
+    this.noticed = signature;
+    this.notice.replaceChildren(...lacks, ...(empty && lacks.length === 0 ? [gettingStarted()] : []));
+    if (lacks.length > 0) announce("The service is degraded");
+  }
+
+  showTiles(data) {
+    const { RUNNING: running = 0, SUCCEEDED: succeeded = 0, FAILED: failed = 0 } = data.counts ?? {};
+    const oldest = (data.machines ?? []).map((machine) => machine.confirmedUntil).filter(Boolean).sort()[0];
+    const share = failed + succeeded > 0 ? failed / (failed + succeeded) : 0;
+    const repairs = (data.machines ?? []).reduce((sum, machine) => sum + (machine.repairs ?? 0), 0);
+    const age = data.eventAge;
+    const tiles = [
+      { key: "failed", label: "Failed, 24 h", value: count(failed), note: failed > 0 ? `${percent(share)} of ${count(failed + succeeded)}` : "none", href: toSearch("status:failed started:<24h"), tone: failed > 0 ? "bad" : "" },
+      { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "run longer than is usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
+      { key: "running", label: "Running", value: count(running), note: "now", href: toSearch("status:running") },
+      { key: "succeeded", label: "Succeeded, 24 h", value: count(succeeded), note: succeeded > 0 ? percent(1 - share) : "none", href: toSearch("status:succeeded started:<24h") },
+      { key: "confirmed", label: "Confirmed until", value: oldest ? when(new Date(oldest)) : "–", note: oldest ? `${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
+      { key: "age", label: "Age of events", value: age ? duration(age.p50, 1) : "–", note: age ? `p99 ${duration(age.p99, 1)}, most ${duration(age.max, 1)}` : "none applied yet", href: "#/health" },
+    ];
+    keyed(this.tiles, tiles, (tile) => tile.key,
+      () => h("li", {}, h("a", { class: "tile" }, h("span", { class: "tile-label" }), h("strong", {}), h("span", { class: "tile-note" }))),
+      (li, tile) => {
+        const a = li.firstElementChild;
+        a.setAttribute("href", tile.href);
+        a.className = `tile ${tile.tone ?? ""}`;
+        [tile.label, tile.value, tile.note].forEach((value, at) => set(a.children[at], value));
+      });
+  }
+
+  async showWindow(window) {
+    this.window = window;
+    if (window === "24h" && this.data) return this.showFailures(this.data.failures);
+    try {
+      const failures = await get("v1/failures", { window }, this.stopped.signal);
+      if (this.window === window) this.showFailures(failures);
+    } catch (error) {
+      if (error.name !== "AbortError") set(this.groupsNote, error.message);
+    }
+  }
+
+  // showFailures keeps the order of the groups while somebody points at them.
+  showFailures(failures) {
+    const groups = failures?.groups ?? [];
+    for (const group of groups) knowError(group.error);
+    const key = (group) => `${group.stateMachineArn} ${group.error} ${group.message}`;
+    let shown = groups;
+    if (this.groups.matches(":hover, :focus-within")) {
+      const order = [...(this.groups.keyedElements?.keys() ?? [])];
+      const place = (group) => (order.indexOf(key(group)) + 1 || 1e9);
+      shown = [...groups].sort((a, b) => place(a) - place(b));
+    }
+    keyed(this.groups, shown, key, () => groupRow(), (tr, group) => writeGroup(tr, group, failures, this.window));
+    const rest = failures?.other > 0 ? `${plural(failures.other, "more failure")} in smaller groups` : "";
+    set(this.groupsNote, groups.length > 0 ? rest : `Nothing has failed in the last ${this.window.replace("h", " hours").replace("1 hours", "hour").replace("d", " days")}.`);
+    this.groups.parentElement.toggleAttribute("hidden", groups.length === 0);
+  }
+
+  showMachines(machines) {
+    keyed(this.machines, machines, (machine) => machine.stateMachineArn, () => machineRow(), writeMachine);
+    const names = machines.map((machine) => machine.stateMachineArn);
+    if (this.machine.options.length === names.length && names.every((arn, at) => this.machine.options[at].value === arn)) return;
+    const chosen = this.machine.value;
+    this.machine.replaceChildren(...names.map((arn) => h("option", { value: arn }, machineNameOf(arn))));
+    this.machine.value = names.includes(chosen) ? chosen : (names[0] ?? "");
+    if (this.machine.value !== chosen) this.readDurations();
+  }
+
+  async readDurations() {
+    const arn = this.machine.value;
+    if (!arn) return;
+    try {
+      const { machines } = await get("v1/durations", { stateMachineArn: arn }, this.stopped.signal);
+      const hours = machines?.[0]?.hours ?? [];
+      const value = (hour, name) => (hour.count > 0 ? hour[name] : null);
+      this.durations.show(hours.map((hour) => ({ label: hourMinute(new Date(hour.start)), values: [value(hour, "p50"), value(hour, "p95"), value(hour, "p99")] })));
+    } catch {
+      // the next time
+    }
+  }
+
+  // age says how old what is shown is, and marks it where that is too old.
+  age() {
+    const stale = this.readAt > 0 && this.state !== "live" && Date.now() - this.readAt > staleAfter;
+    this.body.classList.toggle("stale", stale);
+    setConnection(this.state);
+    if (this.readAt === 0) return;
+    set(this.asOf, stale ? `Stale: of ${when(new Date(this.readAt))}` : this.state === "live" ? "Live" : `of ${when(new Date(this.readAt))}`);
+  }
+}
+
+function groupRow() {
+  return h("tr", {}, h("th", { scope: "row" }, h("a", {}, h("span", { class: "error-name" })), h("span", { class: "message" })), h("td", { class: "wide mono" }), h("td", { class: "right number" }), h("td", { class: "wide right number" }), h("td", {}), h("td", { class: "wide" }), h("td", { class: "wide" }));
+}
+
+function writeGroup(tr, group, failures, window) {
+  const [head, machine, counted, share, trend, first, last] = tr.children;
+  const signature = JSON.stringify(group);
+  if (tr.signature === signature) return;
+  tr.signature = signature;
+  const name = machineNameOf(group.stateMachineArn);
+  const search = [write("machine", name), group.error ? write("error", group.error) : "status:failed", `started:<${window}`].join(" ");
+  head.firstElementChild.setAttribute("href", toSearch(search));
+  set(head.firstElementChild.firstElementChild, group.error || "(no name)");
+  set(head.lastElementChild, group.message);
+  set(machine, name);
+  set(counted, count(group.count));
+  const bar = h("span", { class: "share" });
+  bar.style.setProperty("--share", group.share);
+  share.replaceChildren(bar, percent(group.share));
+  trend.replaceChildren(spark(group.trend ?? [], `Trend, oldest first: ${(group.trend ?? []).join(", ")}`));
+  first.replaceChildren(time(group.firstSeen));
+  last.replaceChildren(time(group.lastSeen, (date) => ago(date)));
+  tr.classList.toggle("new", failures.until && Date.parse(failures.until) - Date.parse(group.firstSeen) < 3600e3);
+}
+
+function machineRow() {
+  const link = (kind) => h("td", { class: kind }, h("a", { class: "number" }));
+  return h("tr", {}, h("th", { scope: "row" }, h("a", { class: "mono" })), link("right"), link("right"), link("right"), link("right"), h("td", { class: "right number" }), h("td", { class: "right number" }), h("td", { class: "right number" }), h("td", {}), h("td", { class: "right number" }));
+}
+
+function writeMachine(tr, machine) {
+  const name = machineNameOf(machine.stateMachineArn);
+  const { RUNNING: running = 0, SUCCEEDED: succeeded = 0, FAILED: failed = 0 } = machine.counts ?? {};
+  const links = [[name, ""], [count(running), "status:running"], [count(machine.overdue ?? 0), "overdue:true"], [count(succeeded), "status:succeeded started:<24h"], [count(failed), "status:failed started:<24h"]];
+  links.forEach(([label, search], at) => {
+    const a = tr.children[at].firstElementChild;
+    a.setAttribute("href", toSearch(`${write("machine", name)} ${search}`.trim()));
+    set(a, label);
+  });
+  tr.children[2].classList.toggle("late", machine.overdue > 0);
+  tr.children[4].classList.toggle("bad", failed > 0);
+  ["p50", "p95", "p99"].forEach((quantile, at) => set(tr.children[5 + at], machine.count > 0 ? duration(machine[quantile], 1) : "–"));
+  tr.children[8].replaceChildren(machine.confirmedUntil ? time(machine.confirmedUntil) : h("span", { class: "soft" }, "not yet"));
+  set(tr.children[9], count(machine.repairs ?? 0));
+}

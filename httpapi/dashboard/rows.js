@@ -1,0 +1,268 @@
+// The executions of a list, kept current by its feed. What is shown changes in place; what
+// is new waits until it is wanted, so nothing moves under the pointer.
+import { get } from "./api.js";
+import { follow } from "./stream.js";
+import { machineOf, nameOf } from "./arn.js";
+import { knowError, knowLabels, knowMachine } from "./known.js";
+
+const page = 100; // rows of one request, the most the API gives
+export const mostRows = 2000;
+const emptyPages = 10; // in a row that are fetched by themselves where few rows match
+const countEvery = 3000; // ms
+
+// rowOf keeps of a summary what is shown, and no payload.
+export function rowOf(summary) {
+  const arn = summary.executionArn;
+  const row = {
+    arn,
+    name: summary.name ?? nameOf(arn),
+    machine: summary.stateMachineArn ?? machineOf(arn),
+    status: summary.status,
+    exactly: summary.executionStatus ?? summary.status,
+    start: Date.parse(summary.startDate),
+    stop: summary.stopDate ? Date.parse(summary.stopDate) : null,
+    startDate: summary.startDate,
+    error: summary.error ?? "",
+    message: (summary.errorMessage ?? "").slice(0, 300),
+    labels: summary.labels ?? null,
+    attempt: summary.attempt ?? 1,
+    overdue: summary.overdue === true,
+    observed: summary.observed !== false,
+  };
+  knowMachine(row.machine);
+  knowError(row.error);
+  knowLabels(row.labels);
+  return row;
+}
+
+export class Rows {
+  all = new Map(); // what is shown, by ARN
+  order = []; // the same, newest first
+  fresh = new Map(); // new and not shown yet
+  missed = 0; // new ones that were too many to keep
+  held = null; // while paused: rows that have changed
+  counts = null;
+  cursor = null; // of the next page; null at the end
+  state = "connecting"; // or live, lost, refused
+  error = null;
+  loading = true;
+  readAt = 0; // when the service was heard last
+
+  // parameters are those of the API, keeps(row) what it was not asked for. changed is called
+  // soon after something has.
+  constructor(parameters, keeps, changed) {
+    Object.assign(this, { parameters, keeps, changed });
+  }
+
+  start() {
+    this.stopped = new AbortController();
+    this.early = new Map();
+    this.load();
+    this.open();
+    this.counting = setInterval(() => this.count(), countEvery);
+  }
+
+  // open opens the feed. From its second "live" on, changes may have been missed before it.
+  open() {
+    let lives = 0;
+    this.close = follow("v1/executions", { ...this.parameters, limit: page }, {
+      onEvent: (name, data) => {
+        this.readAt = Date.now();
+        if (name === "status") this.take(rowOf(JSON.parse(data)));
+        if (name === "live" && lives++ > 0) this.resync();
+      },
+      onState: (state, error) => {
+        this.state = state;
+        if (error) this.error = error;
+        this.soon();
+      },
+    });
+  }
+
+  stop() {
+    this.stopped?.abort();
+    this.close?.();
+    clearInterval(this.counting);
+  }
+
+  // resume goes on with rows that were shown before.
+  resume() {
+    this.stopped = new AbortController();
+    this.early = null;
+    this.open();
+    this.resync();
+    this.counting = setInterval(() => this.count(), countEvery);
+  }
+
+  // fetch reads a page. Rows that the feed reports meanwhile are newer than those of the page.
+  async fetch(cursor) {
+    const touched = (this.touched = new Set());
+    const data = await get("v1/executions", { ...this.parameters, limit: page, cursor }, this.stopped.signal);
+    this.counts = data.counts;
+    this.readAt = Date.now();
+    const rows = data.executions.map(rowOf).filter((row) => !touched.has(row.arn));
+    return { rows, cursor: data.nextCursor, listed: data.executions };
+  }
+
+  // load reads the first page, and further ones while hardly a row of them matches.
+  async load() {
+    this.loading = true;
+    await this.guarded(async () => {
+      await this.more(true);
+      for (const row of this.early?.values() ?? []) this.take(row, true);
+      this.early = null;
+    });
+  }
+
+  // guarded does work of which an error is shown.
+  async guarded(work) {
+    try {
+      await work();
+      this.error = null;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.error = error;
+    }
+    this.loading = false;
+    this.soon();
+  }
+
+  // more reads the next page.
+  async more(first = false) {
+    if (!first && (this.cursor === null || this.order.length >= mostRows)) return;
+    this.loading = true;
+    for (let pages = 0, found = 0; pages < emptyPages && found < page / 2; pages++) {
+      const { rows, cursor } = await this.fetch(first && pages === 0 ? undefined : this.cursor);
+      const kept = rows.filter((row) => this.keeps(row) && !this.fresh.has(row.arn));
+      for (const row of kept) this.all.set(row.arn, row);
+      this.sort();
+      this.cursor = cursor;
+      found += kept.length;
+      this.soon();
+      if (cursor === null) break;
+    }
+    this.loading = false;
+  }
+
+  async loadMore() {
+    if (this.loading || this.cursor === null) return;
+    await this.guarded(() => this.more());
+  }
+
+  // resync reads again what is shown: the feed begins with the newest rows only.
+  async resync() {
+    await this.guarded(async () => {
+      const oldest = this.order.at(-1)?.start ?? Infinity;
+      const seen = new Set();
+      let cursor;
+      do {
+        const answer = await this.fetch(cursor);
+        for (const row of answer.rows) this.take(row);
+        for (const { executionArn } of answer.listed) seen.add(executionArn);
+        cursor = answer.cursor;
+        if (answer.listed.length === 0 || Date.parse(answer.listed.at(-1).startDate) < oldest) break;
+      } while (cursor !== null && seen.size < mostRows + page);
+      for (const row of this.order) if (!seen.has(row.arn) && (cursor === null || row.start > oldest)) row.gone = true;
+      if (this.order.length === 0) this.showNew();
+    });
+  }
+
+  // take puts what is reported of one execution where it belongs.
+  take(row, early = false) {
+    this.touched?.add(row.arn);
+    if (this.early && !early) {
+      this.early.set(row.arn, row);
+      return;
+    }
+    if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
+    else this.place(row);
+    this.soon();
+  }
+
+  place(row) {
+    const shown = this.all.get(row.arn);
+    if (shown) {
+      Object.assign(shown, row, { gone: !this.keeps(row) });
+      return;
+    }
+    if (!this.keeps(row)) {
+      this.fresh.delete(row.arn);
+      return;
+    }
+    const waiting = this.fresh.get(row.arn);
+    // What is older than the rows that are loaded comes with its page.
+    const last = this.order.at(-1);
+    if (!waiting && this.cursor !== null && last && row.start < last.start) return;
+    this.fresh.set(row.arn, row);
+    if (this.fresh.size > mostRows) {
+      this.fresh.delete(this.fresh.keys().next().value);
+      this.missed++;
+    }
+  }
+
+  get news() {
+    return this.fresh.size + this.missed;
+  }
+
+  // showNew shows what has waited.
+  showNew() {
+    if (this.missed > 0) {
+      this.restart();
+      return;
+    }
+    for (const row of [...this.all.values()]) if (row.gone) this.all.delete(row.arn);
+    for (const [arn, row] of [...this.fresh].reverse()) this.all.set(arn, row);
+    this.fresh.clear();
+    this.sort();
+    this.soon();
+  }
+
+  // restart begins anew, where too much has changed to merge it.
+  restart() {
+    this.fresh.clear();
+    this.missed = 0;
+    this.all.clear();
+    this.order = [];
+    this.load();
+  }
+
+  sort() {
+    const sorted = [...this.all.values()].sort((a, b) => b.start - a.start || (a.arn < b.arn ? 1 : -1));
+    this.order = sorted.slice(0, mostRows);
+    for (const row of sorted.slice(mostRows)) this.all.delete(row.arn);
+  }
+
+  get paused() {
+    return this.held !== null;
+  }
+
+  pause(on) {
+    if (on === this.paused) return;
+    const held = this.held;
+    this.held = on ? new Map() : null;
+    for (const row of held?.values() ?? []) this.place(row);
+    this.soon();
+  }
+
+  // count asks how many there are by status. The feed does not say it.
+  async count() {
+    if (document.hidden || this.paused || this.state !== "live" || this.stopped.signal.aborted) return;
+    try {
+      this.counts = (await get("v1/executions", { limit: 1, owner: this.parameters.owner }, this.stopped.signal)).counts;
+      this.readAt = Date.now();
+      this.soon();
+    } catch {
+      // the next time
+    }
+  }
+
+  // soon calls changed once for many changes.
+  soon() {
+    if (this.scheduled || this.stopped?.signal.aborted) return;
+    this.scheduled = true;
+    setTimeout(() => {
+      this.scheduled = false;
+      if (!this.stopped.signal.aborted) this.changed();
+    }, this.order.length === 0 ? 0 : 150);
+  }
+}

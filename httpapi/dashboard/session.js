@@ -1,0 +1,94 @@
+// The token. It is in memory, or in sessionStorage where the person says so, which the
+// browser empties with the tab. It is never in an address, in localStorage or in a cookie.
+
+const name = "status-cache.token";
+
+let token = "";
+let renewed = null; // what waits for the next token
+const asked = new Set(); // who is told that one is needed
+const changed = new Set();
+
+export const current = () => token;
+
+// needsToken calls f with the reason whenever a token is needed.
+export const onNeeded = (f) => asked.add(f);
+// onChanged calls f whenever somebody has signed in.
+export const onChanged = (f) => changed.add(f);
+
+export const isLink = () => token.startsWith("csl_");
+
+// start takes the token from where it is at the start of the page: the fragment of the
+// address, from which it is removed at once, or the storage of this tab.
+export function start() {
+  const given = fromFragment();
+  token = given.token || stored();
+  if (given.keep) keep();
+  return token !== "";
+}
+
+// fromFragment reads "#token=…", which `make run` prints, and "#link=…&arn=…", which shows
+// one execution.
+function fromFragment() {
+  const fragment = location.hash.slice(1);
+  if (!/^(token|link)=/.test(fragment)) return {};
+  const values = new URLSearchParams(fragment);
+  const arn = values.get("arn");
+  history.replaceState(null, "", arn ? `#/executions/${encodeURIComponent(arn)}` : location.pathname + location.search);
+  return { token: values.get("token") ?? values.get("link"), keep: values.get("keep") === "tab" };
+}
+
+function stored() {
+  try {
+    return sessionStorage.getItem(name) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+// keep stores the token for this tab, so that it survives a reload.
+export function keep() {
+  try {
+    sessionStorage.setItem(name, token);
+  } catch {
+    // the browser keeps nothing
+  }
+}
+
+export const kept = () => stored() !== "";
+
+// signIn takes a token, and lets go on what waits for it.
+export function signIn(given, keepIt = false) {
+  token = given;
+  if (keepIt) keep();
+  else forget();
+  renewed?.resolve();
+  renewed = null;
+  for (const f of changed) f();
+}
+
+export function signOut() {
+  token = "";
+  forget();
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(name);
+  } catch {
+    // there is nothing to remove
+  }
+}
+
+// renew asks for another token than the one that was refused, and returns when there is one.
+export function renew(refused, reason) {
+  if (token !== refused && token !== "") return Promise.resolve();
+  renewed ??= Promise.withResolvers?.() ?? withResolvers();
+  for (const f of asked) f(reason);
+  return renewed.promise;
+}
+
+function withResolvers() {
+  const all = {};
+  all.promise = new Promise((resolve, reject) => Object.assign(all, { resolve, reject }));
+  return all;
+}
