@@ -46,11 +46,11 @@ func (s *Server) addDashboard(routes map[string]*route) {
 	routes["/"] = s.openRoute("/", func(x *exchange) error {
 		file, err := d.Index()
 		if err != nil {
-			return wire.Internal(err)
+			return envelope.Internal(err)
 		}
 		h := x.w.Header()
 		h["Content-Security-Policy"] = policy
-		h["Referrer-Policy"] = noReferrer
+		h["Referrer-Policy"] = envelope.NoReferrer
 		h["Cross-Origin-Opener-Policy"] = sameOrigin
 		x.sendFile(file)
 		return nil
@@ -59,7 +59,7 @@ func (s *Server) addDashboard(routes map[string]*route) {
 		vars := mux.Vars(x.r)
 		file, err := d.Asset(vars["release"], vars["file"])
 		if err != nil {
-			return wire.NotFound("there is nothing at this path")
+			return envelope.NotFound("there is nothing at this path")
 		}
 		x.sendFile(file)
 		return nil
@@ -67,7 +67,6 @@ func (s *Server) addDashboard(routes map[string]*route) {
 }
 
 var (
-	noReferrer = []string{"no-referrer"}
 	sameOrigin = []string{"same-origin"}
 	revalidate = []string{"no-cache"}
 	forAYear   = []string{"public, max-age=31536000, immutable"}
@@ -77,7 +76,7 @@ var (
 func (x *exchange) sendFile(f *dashboard.File) {
 	h := x.w.Header()
 	h["Etag"] = f.ETag
-	h["Vary"] = append(h["Vary"], wire.VaryEncoding...) // CORS may have written it too
+	h["Vary"] = append(h["Vary"], envelope.VaryEncoding...) // CORS may have written it too
 	h["Cache-Control"] = revalidate
 	if f.Lasts {
 		h["Cache-Control"] = forAYear
@@ -88,7 +87,7 @@ func (x *exchange) sendFile(f *dashboard.File) {
 	}
 	body := f.Body
 	if f.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
-		h["Content-Encoding"] = wire.GzipCoding
+		h["Content-Encoding"] = envelope.GzipCoding
 		body = f.Gzip
 	}
 	x.send(http.StatusOK, f.ContentType, body)

@@ -194,13 +194,7 @@ func follow(t *testing.T, d *daemon, arns []string) *reported {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chromium := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil && chromium == "" {
-			chromium = path
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), "node", append([]string{filepath.Join(tools, "follow.mjs"), chromium, "http://" + d.api, d.key}, arns...)...)
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{filepath.Join(tools, "follow.mjs"), chromium(), "http://" + d.api, d.key}, arns...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 )
 
 //go:embed index.html style.css icon.svg *.js
@@ -31,7 +30,8 @@ type Options struct {
 type Dashboard struct {
 	options Options
 	release string
-	files   map[string]*File // nil: they are read at each request
+	index   *File
+	files   map[string]*File // by name; nil: all are read at each request
 }
 
 // File is a file as it is served.
@@ -59,13 +59,9 @@ func New(o Options) (*Dashboard, error) {
 		return nil, err
 	}
 	d.release = sum
-	index, err := d.render(embedded)
-	if err != nil {
-		return nil, err
-	}
-	files[indexName] = index
 	d.files = files
-	return d, nil
+	d.index, err = d.render(embedded)
+	return d, err
 }
 
 const indexName = "index.html"
@@ -108,14 +104,14 @@ func (d *Dashboard) Index() (*File, error) {
 	if d.files == nil {
 		return d.render(os.DirFS(d.options.Dir))
 	}
-	return d.files[indexName], nil
+	return d.index, nil
 }
 
 // Asset is a file that the page loads. A page of another release, which a replica served
 // before or after an update, gets the file of this one, which must not be stored as if it
 // belonged to the other. The error is fs.ErrNotExist for any other name.
 func (d *Dashboard) Asset(release, name string) (*File, error) {
-	if types[path.Ext(name)] == nil {
+	if types[path.Ext(name)] == nil || name == indexName {
 		return nil, fs.ErrNotExist
 	}
 	if d.files == nil {
@@ -192,10 +188,4 @@ func compress(body []byte) []byte {
 	_, _ = w.Write(body)                                  // a bytes.Buffer does not fail
 	_ = w.Close()
 	return b.Bytes()
-}
-
-// AssetPath splits the path of a file below the page into its release and its name.
-func AssetPath(below string) (release, name string) {
-	release, name, _ = strings.Cut(below, "/")
-	return release, name
 }

@@ -297,7 +297,7 @@ class Execution {
       const link = await post("v1/links", { executionArn: this.arn });
       const page = `${address("").href}#link=${link.token}&arn=${encodeURIComponent(this.arn)}`;
       const row = (label, url) => h("div", { class: "command" }, h("p", {}, label), h("code", {}, url), h("button", { type: "button", "aria-label": `Copy: ${label}`, onclick: () => copy(url, "Link copied") }, "Copy"));
-      said.replaceWith(h("div", {}, h("p", {}, "Whoever has it reads and follows exactly this execution, without signing in, until ", time(link.expiresAt), "."), row("A page for people", page), row("JSON for programs", link.url)));
+      said.replaceWith(h("div", {}, h("p", {}, "Whoever has it reads and follows exactly this execution, without signing in, until ", time(link.expiresAt), "."), row("A page for people", page), row("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
       dialog.querySelector(".command button").focus();
     } catch (error) {
       set(said, error.status === 404 ? "This service makes no links." : error.message);

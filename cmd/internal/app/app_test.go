@@ -43,16 +43,21 @@ func TestSettings(t *testing.T) {
 		"FIFO":                {map[string]string{"SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "API_KEY_PEPPER": pepper}, nil, "FIFO"},
 		"a rate":              {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RATE_LIMIT": "1.5"}, nil, "RATE_LIMIT"},
 		"an origin":           {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "https://a.example.com/path"}, nil, "CORS_ORIGINS"},
-		"any origin":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "*"}, nil, "CORS_ORIGINS"},
-		"an address":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LISTEN_ADDR": "8080"}, nil, "LISTEN_ADDR"},
-		"a prefix":            {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_PREFIX": "a{b}"}, nil, "REDIS_PREFIX"},
-		"acks":                {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_REPLICA_ACKS": "-1"}, nil, "REDIS_REPLICA_ACKS"},
-		"a state machine":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "STATE_MACHINES": "Pipeline"}, nil, "STATE_MACHINES"},
-		"an event bus":        {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "a b"}, nil, "EVENT_BUS"},
-		"a bus by its ARN":    {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "arn:aws:events:eu-west-1:123456789012:event-bus/hub"}, nil, ""},
-		"an owner path":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "OWNER_PATH": "a..b"}, nil, "OWNER_PATH"},
-		"a duration":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
-		"a level":             {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
+		"the dashboard":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "DASHBOARD": "yes"}, nil, "DASHBOARD"},
+		"a client, no issuer": {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "DASHBOARD_OIDC_CLIENT_ID": "web"}, nil, "DASHBOARD_OIDC_CLIENT_ID"},
+		"an unknown client": {map[string]string{
+			"ROLE": "api", "JWT_ISSUER": "https://id.example.com", "JWT_CLIENT_IDS": "app", "DASHBOARD_OIDC_CLIENT_ID": "web",
+		}, nil, "DASHBOARD_OIDC_CLIENT_ID"},
+		"any origin":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "*"}, nil, "CORS_ORIGINS"},
+		"an address":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LISTEN_ADDR": "8080"}, nil, "LISTEN_ADDR"},
+		"a prefix":         {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_PREFIX": "a{b}"}, nil, "REDIS_PREFIX"},
+		"acks":             {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "REDIS_REPLICA_ACKS": "-1"}, nil, "REDIS_REPLICA_ACKS"},
+		"a state machine":  {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "STATE_MACHINES": "Pipeline"}, nil, "STATE_MACHINES"},
+		"an event bus":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "a b"}, nil, "EVENT_BUS"},
+		"a bus by its ARN": {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "arn:aws:events:eu-west-1:123456789012:event-bus/hub"}, nil, ""},
+		"an owner path":    {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "OWNER_PATH": "a..b"}, nil, "OWNER_PATH"},
+		"a duration":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
+		"a level":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
 	} {
 		c, err := load(test.env, test.args...)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
@@ -98,7 +103,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		REDIS_SERVER_NAME REDIS_PASSWORD_FILE REDIS_AUTH REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH STATE_MACHINES
 		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
 		RETENTION MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
-		CORS_ORIGINS TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)
+		CORS_ORIGINS DASHBOARD DASHBOARD_OIDC_CLIENT_ID TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)
 	slices.Sort(names)
 	slices.Sort(want)
 	if !slices.Equal(names, want) {

@@ -1,0 +1,93 @@
+// What the scenarios share: a browser, requests to the test that started this, and checks
+// of every page: no violation of its policy, no error in its scripts, no request elsewhere.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+export const { SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env;
+export const patience = 120_000; // ms; no promise of anybody's, a busy machine must not reach it
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+// ask has the test do something that a page cannot, and returns what it answers.
+export async function ask(what, values = {}) {
+  console.log(JSON.stringify({ ask: what, ...values }));
+  const { value, done } = await answers.next();
+  assert.ok(!done, `the test has gone before it answered ${what}`);
+  return JSON.parse(value);
+}
+
+export const arnOf = (name) => `arn:aws:states:us-east-1:123456789012:execution:Pipeline:${name}`;
+
+export async function browse() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+// open opens a page that nobody is signed in to, and watches it.
+export async function open(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
+  context.setDefaultTimeout(patience);
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(error.stack));
+  page.on("console", (message) => {
+    if (/Content Security Policy|Trusted ?Type/i.test(message.text())) page.faults.push(message.text());
+  });
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    const ours = [new URL(options.at ?? server).origin, ...(options.also ?? [])];
+    if (protocol.startsWith("http") && !ours.includes(origin)) page.faults.push(`a request to ${request.url()}`);
+  });
+  await page.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) => console.error(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI}`)));
+  return page;
+}
+
+// signIn opens the page and signs in by hand.
+export async function signIn(page, token = key, at = `${server}/`) {
+  await page.goto(at);
+  await page.getByLabel("API key or access token").fill(token);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+}
+
+export const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
+
+// eventually waits until a function in the test, not in the page, returns something true.
+export async function eventually(what, met) {
+  const limit = Date.now() + patience;
+  for (;;) {
+    const found = await met();
+    if (found) return found;
+    assert.ok(Date.now() < limit, `not within ${patience / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+// accessible has axe look at the page in both themes.
+export async function accessible(page, what) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+    const { violations } = await page.evaluate(() =>
+      axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+    );
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
+    assert.deepEqual(found, [], `${what}, ${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: null });
+}
+
+export const get = async (path, token = key) => {
+  const response = await fetch(`${server}/${path}`, { headers: { Authorization: `Bearer ${token}` } });
+  assert.equal(response.status, 200, path);
+  return response.text();
+};
+
+// clean is the end of a scenario: nothing that the page must not do has happened.
+export const clean = (page) => assert.deepEqual(page.faults, []);

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/apikeys"
+	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
+)
+
+// visit is a scenario of .tools/clients/dashboard: a real browser that looks at the
+// dashboard of a real statusd. It asks for what a page cannot do, such as an event.
+type visit struct {
+	t       *testing.T
+	daemon  *daemon
+	env     []string             // of the statusd
+	started map[string]time.Time // by name
+}
+
+// errand is what a scenario asks for.
+type errand struct {
+	Ask                                         string
+	Name, Owner, Status, Error, Message, Output string
+	Count, Attempt                              int
+	Labels                                      map[string]string
+}
+
+func TestTheDashboardInABrowser(t *testing.T) {
+	t.Parallel()
+	for _, scenario := range []string{"basic"} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			visitDashboard(t, scenario)
+		})
+	}
+}
+
+func visitDashboard(t *testing.T, scenario string) {
+	t.Helper()
+	redis := cachetest.Redis(t)
+	v := &visit{t: t, env: []string{"ROLE=api"}, started: map[string]time.Time{}}
+	v.daemon = startDaemon(t, redis, "", v.env...)
+	ownerKey, _, err := v.daemon.keys.Create(t.Context(), apikeys.Key{Owner: "ada", Name: "of ada", Scope: apikeys.ScopeRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.run(scenario, "KEY="+v.daemon.key, "OWNER_KEY="+ownerKey, "SERVER=http://"+v.daemon.api, "PREFIXED="+prefixed(t, v.daemon.api))
+}
+
+// prefixed is a proxy that serves a statusd below /ops/.
+func prefixed(t *testing.T, api string) string {
+	t.Helper()
+	target := &url.URL{Scheme: "http", Host: api}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/ops")
+		r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.RawPath, "/ops")
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL + "/ops/"
+}
+
+// run runs a scenario and does what it asks for, until it ends.
+func (v *visit) run(scenario string, env ...string) {
+	v.t.Helper()
+	clients, err := filepath.Abs("../../.tools/clients")
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(v.t.Context(), "node", filepath.Join(clients, "dashboard", "run.mjs"), scenario)
+	cmd.Env = append(os.Environ(), append(env, "CHROMIUM="+chromium())...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err1 := cmd.StdoutPipe()
+	in, err2 := cmd.StdinPipe()
+	if err1 != nil || err2 != nil {
+		v.t.Fatal(err1, err2)
+	}
+	if err := cmd.Start(); err != nil {
+		v.t.Fatal(err)
+	}
+	v.serve(out, in)
+	if err := cmd.Wait(); err != nil {
+		v.t.Errorf("%s: %v\n%s", scenario, err, said.String())
+	}
+}
+
+func (v *visit) serve(out io.Reader, in io.Writer) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var e errand
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Ask == "" {
+			v.t.Log(lines.Text())
+			continue
+		}
+		answer, err := json.Marshal(v.do(e))
+		if err != nil {
+			v.t.Error(err)
+		}
+		_, _ = fmt.Fprintf(in, "%s\n", answer) // a scenario that has ended fails by itself
+	}
+}
+
+// do does what a scenario asks for.
+func (v *visit) do(e errand) map[string]any {
+	switch e.Ask {
+	case "apply":
+		v.daemon.apply(v.t, v.execution(e))
+	case "stop":
+		v.daemon.Kill()
+	case "start":
+		env := append(environment(v.daemon.redis, ""), append([]string{"LISTEN_ADDR=" + v.daemon.api, "ADMIN_ADDR=" + v.daemon.admin}, v.env...)...)
+		v.daemon.Process = apptest.Start(v.t, "statusd", env)
+	case "revoke":
+		if _, err := v.daemon.keys.Revoke(v.t.Context(), e.Name[:len("csk_live_")+8]); err != nil {
+			v.t.Error(err)
+		}
+	case "key":
+		secret, _, err := v.daemon.keys.Create(v.t.Context(), apikeys.Key{Owner: e.Owner, Name: "another", Scope: apikeys.ScopeReadAll})
+		if err != nil {
+			v.t.Error(err)
+		}
+		return map[string]any{"key": secret}
+	default:
+		v.t.Errorf("a scenario asks for %q", e.Ask)
+	}
+	return map[string]any{}
+}
+
+// execution is the state of an execution that a scenario asks for. Each began a second
+// after the one before it.
+func (v *visit) execution(e errand) cache.Execution {
+	arn, err := cache.ParseARN("arn:aws:states:us-east-1:123456789012:execution:Pipeline:" + e.Name)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	owner := e.Owner
+	if owner == "" {
+		owner = "ada"
+	}
+	x := cache.Execution{
+		ARN: arn, Status: cache.Status(e.Status), StartDate: v.startOf(e.Name), Completeness: cache.Complete, Owner: owner,
+		Source: cache.FromEvent, RedriveCount: e.Attempt, Error: e.Error, ErrorMessage: e.Message,
+	}
+	if e.Output != "" {
+		x.Output = []byte(e.Output)
+	}
+	if x.Status != cache.Running {
+		x.StopDate = x.StartDate.Add(time.Minute)
+	}
+	return x
+}
+
+func (v *visit) startOf(name string) time.Time {
+	start, known := v.started[name]
+	if !known {
+		start = time.Now().Add(time.Duration(len(v.started))*time.Second - time.Hour).Truncate(time.Second)
+		v.started[name] = start
+	}
+	return start
+}
+
+// chromium is where the browser is.
+func chromium() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}

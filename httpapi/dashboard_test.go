@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"statuscache/httpapi/dashboard"
+)
+
+// withDashboard serves the dashboard.
+func withDashboard(t *testing.T, do dashboard.Options) func(*Options) {
+	t.Helper()
+	d, err := dashboard.New(do)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *Options) { o.Dashboard = d }
+}
+
+var loaded = regexp.MustCompile(`(?:src|href)="([^"#][^"]*)"`)
+
+// TestTheDashboardIsServed follows what its page loads: each file is there, of the right
+// type and not changed on the way.
+func TestTheDashboardIsServed(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withDashboard(t, dashboard.Options{Version: "1.2.3"}))
+	page := s.ask("GET", "/", "")
+	if page.status != 200 || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") || page.header.Get("Cache-Control") != "no-cache" {
+		t.Fatalf("%d %v", page.status, page.header)
+	}
+	if again := s.ask("GET", "/", "", header("If-None-Match", page.header.Get("ETag"))); again.status != 304 {
+		t.Errorf("again: %d", again.status)
+	}
+	files := 0
+	for _, found := range loaded.FindAllStringSubmatch(page.body, -1) {
+		name := found[1]
+		if strings.HasPrefix(name, "/") || strings.Contains(name, "//") {
+			t.Errorf("%s fails below a path prefix, or is elsewhere", name)
+		}
+		if !strings.HasPrefix(name, "dashboard/") {
+			continue
+		}
+		files++
+		got := s.ask("GET", "/"+name, "", header("Accept-Encoding", "identity"))
+		want, err := os.ReadFile(filepath.Join("dashboard", filepath.Base(name)))
+		if err != nil || got.status != 200 || got.body != string(want) {
+			t.Errorf("%s: %d, %d bytes of %d, %v", name, got.status, len(got.body), len(want), err)
+		}
+		if cached := got.header.Get("Cache-Control"); !strings.Contains(cached, "immutable") {
+			t.Errorf("%s: Cache-Control %q", name, cached)
+		}
+		zipped := s.ask("GET", "/"+name, "", header("Accept-Encoding", "gzip"))
+		if zipped.header.Get("Content-Encoding") != "gzip" && len(want) > 1000 || zipped.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: Content-Encoding %q, Vary %q", name, zipped.header.Get("Content-Encoding"), zipped.header.Get("Vary"))
+		}
+	}
+	if modules, err := filepath.Glob("dashboard/*.js"); err != nil || files < len(modules) {
+		t.Errorf("the page names %d files, and there are %d modules", files, len(modules))
+	}
+}
+
+// TestTheDashboardMayLoadNothingElse: its policy and what is in its page.
+func TestTheDashboardMayLoadNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withDashboard(t, dashboard.Options{Version: `<script>"`}))
+	page := s.ask("GET", "/", "")
+	policy := page.header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(policy, "unsafe") ||
+		!strings.Contains(policy, "connect-src 'self';") || !strings.Contains(policy, "frame-ancestors 'none'") {
+		t.Errorf("policy %q", policy)
+	}
+	if page.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("Referrer-Policy %q", page.header.Get("Referrer-Policy"))
+	}
+	for _, inline := range []string{"<script>", "<style", " style=", " onclick=", "javascript:"} {
+		if strings.Contains(page.body, inline) {
+			t.Errorf("%s is in the page", inline)
+		}
+	}
+	issuer := dashboard.Options{Issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc", ClientID: "web"}
+	s = newService(t, withDashboard(t, issuer))
+	policy = s.ask("GET", "/", "").header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "connect-src 'self' https://cognito-idp.eu-west-1.amazonaws.com https://*.auth.eu-west-1.amazoncognito.com;") {
+		t.Errorf("policy with an issuer %q", policy)
+	}
+	issuer.ClientID = ""
+	s = newService(t, withDashboard(t, issuer))
+	if policy := s.ask("GET", "/", "").header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self';") {
+		t.Errorf("policy without a client %q", policy)
+	}
+}
+
+// TestTheDashboardIsSmall adds up what a browser has to load.
+func TestTheDashboardIsSmall(t *testing.T) {
+	t.Parallel()
+	const most = 60_000
+	size := 0
+	err := filepath.WalkDir("dashboard", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".go") || strings.Contains(path, "screenshots") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		size += zipped(t, string(text))
+		return err
+	})
+	if err != nil || size == 0 || size > most {
+		t.Errorf("the dashboard takes %d bytes, at most %d; %v", size, most, err)
+	}
+}
+
+// TestAFileOfAnotherReleaseIsNotKept: a page that another replica served gets its files, but
+// no cache keeps them as those of the other release.
+func TestAFileOfAnotherReleaseIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withDashboard(t, dashboard.Options{}))
+	got := s.ask("GET", "/dashboard/000000000000/app.js", "")
+	if got.status != 200 || got.header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	for _, path := range []string{"/dashboard/x/none.js", "/dashboard/x/dashboard.go", "/dashboard/x/..%2fdoc.go", "/dashboard/x/index.html", "/dashboard/app.js", "/dashboard/"} {
+		if got := s.ask("GET", path, ""); got.status != 404 {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+	if got := s.ask("POST", "/", ""); got.status != 405 {
+		t.Errorf("POST: %d", got.status)
+	}
+}
+
+func TestWithoutTheDashboardNothingIsThere(t *testing.T) {
+	t.Parallel()
+	if got := newService(t).ask("GET", "/", ""); got.status != 404 {
+		t.Errorf("%d", got.status)
+	}
+}
+
+// TestTheDashboardFromAFolder: what is changed there is served at the next request, and
+// nothing that stands outside of it.
+func TestTheDashboardFromAFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("index.html", "{{range .Modules}}{{.}} {{end}}")
+	write("app.js", "1")
+	s := newService(t, withDashboard(t, dashboard.Options{Dir: dir}))
+	write("app.js", "2")
+	write("other.js", "3")
+	if page := s.ask("GET", "/", ""); page.body != "app.js other.js " {
+		t.Errorf("the page is %q", page.body)
+	}
+	if got := s.ask("GET", "/dashboard/dev/app.js", ""); got.body != "2" || got.header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%q %v", got.body, got.header)
+	}
+	if got := s.ask("GET", "/dashboard/dev/..%2f..%2f..%2fetc%2fhosts.js", ""); got.status != 404 {
+		t.Errorf("outside: %d", got.status)
+	}
+	if _, err := dashboard.New(dashboard.Options{Dir: filepath.Join(dir, "none")}); err == nil {
+		t.Error("a folder that does not exist is no error")
+	}
+}
