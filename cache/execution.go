@@ -201,6 +201,9 @@ func (v Version) Status() Status {
 // Running reports whether v is that of an execution that has not ended.
 func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
 
+// FirstAttempt reports whether the execution has not been redriven.
+func (v Version) FirstAttempt() bool { return v[redriveAt:redriveAt+redriveDigits] == "00000" }
+
 // redriveCount returns the redrive count that v holds.
 func (v Version) redriveCount() int {
 	n, err := strconv.Atoi(string(v[redriveAt : redriveAt+redriveDigits]))
