@@ -55,8 +55,12 @@ type Execution struct {
 	ErrorMessage string // one line for people, for failures
 	Owner        string // as the input names it; empty if it does not
 	InputType    string // as the input names it; empty if it does not
-	OwnerLeftOut bool   // the input that may name the owner was left out, so Step Functions is to be asked
-	Source       Source
+	Labels       Labels // as the input names them
+
+	// The input that may name them was left out, so Step Functions is to be asked.
+	OwnerLeftOut, LabelsLeftOut bool
+
+	Source Source
 
 	// Where it came from, for the trail.
 	EventID    string    // the same in every copy of an event and in its replays; empty: no event
