@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -183,7 +184,7 @@ func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) str
 
 // storeFlags adds the settings of the store, and others.
 func storeFlags(cmd *cobra.Command, others ...string) {
-	operatorFlags(cmd, append([]string{"REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS"}, others...)...)
+	operatorFlags(cmd, slices.Concat(app.RedisSettings, []string{"REDIS_REPLICA_ACKS"}, others)...)
 }
 
 // withStore runs f on the store that the settings name, for as long as it takes.
