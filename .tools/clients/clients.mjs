@@ -2,6 +2,7 @@
 // was made from the OpenAPI document. Each must get JSON: prints NAME STATUS a line.
 import axios from "axios";
 import createClient from "openapi-fetch";
+import SwaggerClient from "swagger-client";
 import { fetch as undici } from "undici";
 
 const { STATUS_URL: baseUrl, STATUS_TOKEN: token, ARN: arn } = process.env;
@@ -13,3 +14,8 @@ console.log("undici", (await (await undici(url, { headers: both })).json()).data
 const api = createClient({ baseUrl, headers });
 const { data } = await api.GET("/v1/status/{executionArn}", { params: { path: { executionArn: arn }, query: { wait: 0 } } });
 console.log("openapi-fetch", data.data.status);
+const { apis } = await SwaggerClient(`${baseUrl}/openapi.json`, { authorizations: { token } });
+const one = await apis.executions.getStatus({ executionArn: arn, wait: 0 });
+console.log("swagger-client", one.obj.data.status);
+const many = await apis.executions.getStatuses({}, { requestBody: { executionArns: [arn] } });
+console.log("swagger-client", many.obj.data.results[0].status);
