@@ -113,13 +113,12 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 	b = append(b, r.Source...)
 	b = append(b, `","version":"`...)
 	b = append(b, r.Version...)
-	labels := r.labels.appendMember(nil)
-	sum := sha256.Sum256(append(b, labels...))
+	sum := sha256.Sum256(b)
 	b = append(b, '"')
 	if !auditedAt.IsZero() {
 		b = appendDate(append(b, `,"auditedAt":`...), auditedAt)
 	}
-	b = append(append(b, labels...), bodyTail...)
+	b = append(b, bodyTail...)
 	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
 }
 

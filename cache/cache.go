@@ -55,7 +55,6 @@ type Registration struct {
 	ARN       ARN
 	Owner     string
 	StartDate time.Time // zero: now, by the clock of Redis
-	Labels    Labels
 }
 
 // Record is what is known of an execution, ready to be sent. Its readers share it, and
@@ -75,7 +74,6 @@ type Record struct {
 
 	stopDate time.Time // zero while it runs
 	head     recordHead
-	labels   storedLabels
 	summary  atomic.Pointer[[]byte]
 	bare     atomic.Pointer[Representation]
 

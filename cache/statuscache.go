@@ -116,7 +116,7 @@ func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record say.
 func statusOfHead(head string) Status {
-	if len(head) < hashAt || !knownFormat(head[0]) {
+	if len(head) < hashAt || head[0] != recordFormat && head[0] != olderFormat {
 		return ""
 	}
 	v := recordHead(head).version()

@@ -62,7 +62,9 @@ func TestASlowClientIsDisconnected(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var served sync.WaitGroup
 		served.Go(func() {
-			for ctx.Err() == nil {
+			pace := time.NewTicker(50 * time.Millisecond) // leaves the processor to the others
+			defer pace.Stop()
+			for ; ctx.Err() == nil; <-pace.C {
 				if got := s.ask("GET", statusPath+string(small.ARN), ada); got.status != 200 {
 					t.Errorf("%s: meanwhile somebody else: %d", name, got.status)
 					return

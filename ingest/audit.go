@@ -65,7 +65,6 @@ type AuditorOptions struct {
 	Every     time.Duration
 	Retention time.Duration // how long stopped executions are kept
 	Owners    bool          // whether the input may name an owner
-	Labels    bool          // whether the input may name labels
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }
