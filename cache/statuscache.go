@@ -79,6 +79,12 @@ func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error
 	return all, nil
 }
 
+// Statuses returns the status of each execution as the public API has it, empty where there
+// is no record.
+func (c *Cache) Statuses(ctx context.Context, arns []ARN) ([]Status, error) {
+	return c.statuses.statuses(ctx, arns)
+}
+
 // read asks Redis for the statuses of some of the executions.
 func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)

@@ -16,6 +16,7 @@ type counters struct {
 	minutes     map[int64]*Minute   // by the minute since 1970, the latest two hours
 	failures    map[int64]*failures // by hour
 	tallies     map[part]progress
+	memo        memo
 	failureSeen map[part]int64 // changes of its failures when they were read
 }
 
@@ -31,6 +32,7 @@ type machine struct {
 // hour is what the executions of a state machine did in an hour.
 type hour struct {
 	durations         sketch
+	answer            Duration // of durations, when that was last asked for
 	succeeded, failed int64
 }
 
@@ -74,6 +76,7 @@ func (c *counters) changed(x *index) (wanted read) {
 // take adds what was read.
 func (c *counters) take(x *index, read read) {
 	c.now = x.now
+	c.memo.clear()
 	for _, r := range read.tallies {
 		c.takeTally(r)
 	}
@@ -235,11 +238,27 @@ func (c *counters) drop(oldest int64) {
 	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute < c.now.Unix()/60-minutesKept })
 }
 
+// allDurations returns the run times of a state machine and its Distributed Maps, or with an
+// empty ARN of all.
+func (c *counters) allDurations(stateMachine string) []MachineDurations {
+	return remembered(&c.memo, "durations "+stateMachine, func() (all []MachineDurations) {
+		for _, m := range c.named() {
+			if m.durations.total > 0 && belongs(m.name, stateMachine) {
+				all = append(all, m.machineDurations())
+			}
+		}
+		return all
+	})
+}
+
 func (m *machine) machineDurations() MachineDurations {
 	d := MachineDurations{StateMachine: m.name, All: m.durations.duration()}
 	for at, h := range m.hours {
 		if h.durations.total > 0 {
-			d.Hours = append(d.Hours, HourDurations{tally.HourStart(at), h.durations.duration()})
+			if h.answer.Count != h.durations.total {
+				h.answer = h.durations.duration()
+			}
+			d.Hours = append(d.Hours, HourDurations{tally.HourStart(at), h.answer})
 		}
 	}
 	slices.SortFunc(d.Hours, func(a, b HourDurations) int { return a.Start.Compare(b.Start) })

@@ -23,8 +23,10 @@ var ErrWindow = fmt.Errorf("the window must be one of %s", "1h, 24h and 7d")
 
 // buckets says of what length the buckets of a trend are, by the window.
 var buckets = map[time.Duration]time.Duration{
-	time.Hour: 5 * time.Minute, 24 * time.Hour: time.Hour, 7 * 24 * time.Hour: 12 * time.Hour,
+	time.Hour: 5 * time.Minute, day: time.Hour, 7 * day: 12 * time.Hour,
 }
+
+const day = 24 * time.Hour
 
 // cell is the failures of one cause in an hour.
 type cell struct {
@@ -191,20 +193,24 @@ func (f *failures) all() *cells {
 }
 
 // Failures returns the failures of a state machine and its Distributed Maps, or with an
-// empty ARN of all, in the time of 1, 24 or 168 hours up to now. Its error is ErrWindow for
-// any other. A window begins up to 5 minutes earlier: so exactly failures are counted.
+// empty ARN of all, in the last hour, day or 7 days, and up to 5 minutes before. Its error is
+// ErrWindow for any other window. Callers share the answer and must not change it.
 func (s *Stats) Failures(ctx context.Context, scope Scope, window time.Duration, stateMachine string) (f Failures, err error) {
-	bucket, ok := buckets[window]
-	if !ok {
+	if buckets[window] == 0 {
 		return f, ErrWindow
 	}
-	err = s.ask(ctx, scope, func(c *counters) {
-		f = c.failuresIn(window, bucket, stateMachine)
-	})
+	err = s.ask(ctx, scope, func(c *counters) { f = c.lastFailures(window, stateMachine) })
 	if err != nil {
 		return Failures{}, fmt.Errorf("failures: %w", err)
 	}
 	return f, nil
+}
+
+// lastFailures is Failures of what was counted.
+func (c *counters) lastFailures(window time.Duration, stateMachine string) Failures {
+	return remembered(&c.memo, "failures "+window.String()+stateMachine, func() Failures {
+		return c.failuresIn(window, buckets[window], stateMachine)
+	})
 }
 
 func (c *counters) failuresIn(window, bucket time.Duration, stateMachine string) Failures {

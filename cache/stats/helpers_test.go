@@ -38,7 +38,7 @@ func openTest(t testing.TB, url string, change ...func(*cache.Options)) (*cache.
 			t.Errorf("close: %v", err)
 		}
 	})
-	return c, Open(c)
+	return c, Open(c, o.Metrics)
 }
 
 func openRedis(t testing.TB) (*cache.Cache, *Stats) {
@@ -49,7 +49,7 @@ func openRedis(t testing.TB) (*cache.Cache, *Stats) {
 // now is the present with the precision of an event.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }
 
-func running(arn cache.ARN, start time.Time, attempt int) cache.Execution {
+func begun(arn cache.ARN, start time.Time, attempt int) cache.Execution {
 	return cache.Execution{
 		ARN: arn, Status: cache.Running, StartDate: start, RedriveCount: attempt,
 		Completeness: cache.Complete, Source: cache.FromEvent,
@@ -57,13 +57,13 @@ func running(arn cache.ARN, start time.Time, attempt int) cache.Execution {
 }
 
 func succeeded(arn cache.ARN, start time.Time, took time.Duration, attempt int) cache.Execution {
-	e := running(arn, start, attempt)
+	e := begun(arn, start, attempt)
 	e.Status, e.StopDate, e.Output = cache.Succeeded, start.Add(took), []byte(`{}`)
 	return e
 }
 
 func failed(arn cache.ARN, start time.Time, took time.Duration, attempt int, message string) cache.Execution {
-	e := running(arn, start, attempt)
+	e := begun(arn, start, attempt)
 	e.Status, e.StopDate, e.Error, e.ErrorMessage = cache.Failed, start.Add(took), "Boom", "Boom: "+message
 	return e
 }

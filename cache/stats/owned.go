@@ -26,7 +26,8 @@ type owners struct {
 // owned is what the executions of an owner come to.
 type owned struct {
 	*counters
-	at int64 // by uptime, when it was begun
+	running []running
+	at      int64 // by uptime, when it was begun
 }
 
 func newOwners(c *cache.Cache) *owners {
@@ -47,7 +48,12 @@ func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
 		if err != nil {
 			return nil, err
 		}
-		counted := &owned{count(all, time.Now()), begun}
+		counted := &owned{counters: count(all, time.Now()), at: begun}
+		for _, each := range all {
+			if each.Status == cache.Running && !each.StartDate.IsZero() {
+				counted.running = append(counted.running, running{each.ARN, each.StartDate})
+			}
+		}
 		o.known.Set(owner, counted)
 		return counted, nil
 	})

@@ -19,17 +19,17 @@ type history []cache.Execution
 
 // drawHistory draws executions of two state machines with up to three attempts each, as
 // Step Functions runs them: each attempt begins and ends once.
-func drawHistory(t *rapid.T, begun time.Time) (h history) {
+func drawHistory(t *rapid.T, until time.Time) (h history) {
 	for i := range rapid.IntRange(1, 6).Draw(t, "executions") {
 		machine := rapid.SampledFrom([]string{machineA, machineB}).Draw(t, "machine")
 		arn := execution(machine, fmt.Sprint("e", i))
-		start := begun.Add(-time.Duration(rapid.IntRange(0, 5*3600).Draw(t, "age")) * time.Second)
+		start := until.Add(-time.Duration(rapid.IntRange(0, 5*3600).Draw(t, "age")) * time.Second)
 		for attempt := range rapid.IntRange(1, 4).Draw(t, "attempts") {
-			h = append(h, running(arn, start, attempt))
-			took := min(time.Duration((attempt+1)*rapid.IntRange(1, 1000).Draw(t, "took"))*time.Second, begun.Sub(start))
+			h = append(h, begun(arn, start, attempt))
+			took := min(time.Duration((attempt+1)*rapid.IntRange(1, 1000).Draw(t, "took"))*time.Second, until.Sub(start))
 			switch rapid.SampledFrom([]string{"runs", "fails", "fails", "succeeds"}).Draw(t, "end") {
 			case "fails":
-				pending := running(arn, start, attempt)
+				pending := begun(arn, start, attempt)
 				pending.Status = cache.PendingRedrive
 				h = append(h, failed(arn, start, took, attempt, rapid.SampledFrom([]string{"no 1", "no 2", "never"}).Draw(t, "why")), pending)
 				continue
@@ -113,7 +113,7 @@ func recount(observed history, was answers) answers {
 		}
 	}
 	c.drop(tally.Hour(c.now) - tally.KeptHours)
-	a := answers{Failures: c.failuresIn(24*time.Hour, time.Hour, "")}
+	a := answers{Failures: c.lastFailures(24*time.Hour, "")}
 	for _, m := range c.named() {
 		if m.durations.total > 0 {
 			a.Durations = append(a.Durations, m.machineDurations())
@@ -148,7 +148,7 @@ func TestCountersEqualARecount(t *testing.T) {
 				ask(t, s) // what was read already is not counted again
 			}
 		}
-		for what, stats := range map[string]*Stats{"that read on": s, "that read all at once": Open(c)} {
+		for what, stats := range map[string]*Stats{"that read on": s, "that read all at once": Open(c, nil)} {
 			got := ask(t, stats)
 			if diff := gocmp.Diff(recount(sent, got), got); diff != "" {
 				t.Fatalf("counters %s (-recount +got):\n%s", what, diff)

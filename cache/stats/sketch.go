@@ -41,6 +41,16 @@ func (s *sketch) merge(o *sketch, sign int64) {
 	}
 }
 
+// each calls f with what each bucket says of its durations, in seconds, and how many they
+// are.
+func (s *sketch) each(f func(seconds float64, n int64)) {
+	for i, n := range s.counts {
+		if n > 0 {
+			f(tally.Seconds(uint16(s.first+i)), int64(n))
+		}
+	}
+}
+
 // rank returns the duration in seconds that n of those in buckets from one on are not
 // longer than.
 func (s *sketch) rank(from int, n int64) float64 {

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache"
@@ -26,6 +28,8 @@ const (
 	// refreshEvery is how often Run asks, whether or not there are callers: Typical answers
 	// from memory.
 	refreshEvery = 10 * time.Second
+	// recountEvery is how often what runs is counted anew, by one of all processes.
+	recountEvery = time.Minute
 	readLimit    = 10 * time.Second // of a refresh; the first reads everything
 )
 
@@ -38,24 +42,41 @@ type Stats struct {
 	refreshing singleflight.Group
 	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
 	typical    atomic.Pointer[map[string]Distribution]
+	overdue    atomic.Pointer[overdueAt]
+	failed     atomic.Pointer[error]
+	reading    sync.Mutex // one refresh at a time
 
 	mu       sync.RWMutex // of what follows
 	counters *counters
 }
 
-// Open returns the statistics of what a cache has counted. It reads nothing yet.
-func Open(c *cache.Cache) *Stats {
+// Open returns the statistics of what a cache has counted. It reads nothing yet. metrics may
+// be nil.
+func Open(c *cache.Cache, metrics prometheus.Registerer) *Stats {
 	s := &Stats{cache: c, db: c.DB(), owners: newOwners(c), counters: newCounters()}
 	s.typical.Store(&map[string]Distribution{})
+	if metrics != nil {
+		metrics.MustRegister(newCollector(s))
+	}
 	return s
 }
 
-// Run keeps what Typical answers from fresh until ctx ends. All else works without it.
+// Err returns why the counters could not be read the last time, nil if they could.
+func (s *Stats) Err() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Run keeps what Typical answers from and the metrics fresh until ctx ends, and has what runs
+// counted anew now and then. All else works without it.
 func (s *Stats) Run(ctx context.Context) error {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	for {
-		_ = s.refresh(ctx) // who asks hears of it
+		_ = s.cache.RecountRunning(ctx, recountEvery) // else the next time
+		_ = s.refresh(ctx)                            // Err returns it
 		select {
 		case <-ctx.Done():
 			return nil
@@ -72,17 +93,10 @@ func (s *Stats) Typical(stateMachine string) (d Distribution, ok bool) {
 }
 
 // Durations returns the run times of a state machine and its Distributed Maps, or with an
-// empty ARN of all, ordered by ARN.
+// empty ARN of all, ordered by ARN. Callers share the answer and must not change it.
 func (s *Stats) Durations(ctx context.Context, scope Scope, stateMachine string) ([]MachineDurations, error) {
 	var all []MachineDurations
-	err := s.ask(ctx, scope, func(c *counters) {
-		for _, m := range c.named() {
-			if m.durations.total > 0 && belongs(m.name, stateMachine) {
-				all = append(all, m.machineDurations())
-			}
-		}
-	})
-	if err != nil {
+	if err := s.ask(ctx, scope, func(c *counters) { all = c.allDurations(stateMachine) }); err != nil {
 		return nil, fmt.Errorf("durations: %w", err)
 	}
 	return all, nil
@@ -139,6 +153,19 @@ func (s *Stats) fresh(ctx context.Context) error {
 
 // refresh reads what has been counted since the last time.
 func (s *Stats) refresh(ctx context.Context) error {
+	err := s.readOn(ctx)
+	switch {
+	case err == nil:
+		s.failed.Store(nil)
+	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		s.failed.Store(&err)
+	}
+	return err
+}
+
+func (s *Stats) readOn(ctx context.Context) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	begun := max(uptime.Now(), 1)
 	index, err := s.readIndex(ctx)
 	if err != nil {

@@ -107,6 +107,10 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 // dismissed, or why Redis takes no writes, where no part of ingest reports that.
 func (s *service) concerns() []string {
 	all := s.settings.Wrong()
+	if err := s.stats.Err(); err != nil && s.cache.DB().Ready() == nil {
+		brief, _ := cache.Explain(err)
+		all = append(all, "statistics: the counters cannot be read: "+brief)
+	}
 	lost := s.losses.Lost()
 	if lost == nil {
 		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {

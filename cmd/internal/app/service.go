@@ -54,7 +54,7 @@ func (s *service) open(ctx context.Context) error {
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
 		return err
 	}
-	s.changes, s.stats = changes.Open(s.cache), stats.Open(s.cache)
+	s.changes, s.stats = changes.Open(s.cache), stats.Open(s.cache, s.metrics)
 	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
 		return err
 	}

@@ -1,0 +1,193 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
+)
+
+const (
+	// enoughRuns is of how many successful runs something typical is said.
+	enoughRuns = 100
+	// lateQuantile is the share of runs that took less than one that is overdue.
+	lateQuantile = 0.99
+	// overdueFor is how long the overdue executions are not looked for again.
+	overdueFor = 2 * time.Second
+	// maxLate is how many of the oldest running executions are looked at in each partition.
+	maxLate = 256
+)
+
+// Deadline returns the time by which executions of a state machine have succeeded as a
+// rule, in 99 of 100 runs: what runs longer is overdue. ok is false if fewer than 100 runs
+// are known.
+func (d Distribution) Deadline() (age time.Duration, ok bool) {
+	if d.Count() < enoughRuns {
+		return 0, false
+	}
+	return d.Quantile(lateQuantile), true
+}
+
+// Overdue is the executions that run for longer than 99 of 100 of those that succeeded, by
+// the ARN of the state machine.
+type Overdue struct {
+	ByMachine map[string]int64
+	AtLeast   bool // there may be more: only the oldest are looked at
+}
+
+// Overdue returns how many executions are overdue. It is at most 3 seconds old.
+func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
+	if !scope.All {
+		return s.overdueOf(ctx, scope.Owner)
+	}
+	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(overdueFor) {
+		return known.Overdue, nil
+	}
+	done := s.refreshing.DoChan("overdue", func() (any, error) {
+		// Others wait for it after the first caller has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
+		defer cancel()
+		begun := uptime.Now()
+		o, err := s.findOverdue(ctx)
+		if err == nil {
+			s.overdue.Store(&overdueAt{o, begun})
+		}
+		return o, err
+	})
+	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(staleFor) {
+		return known.Overdue, nil // and who asks next gets the newer
+	}
+	select {
+	case result := <-done:
+		o, _ := result.Val.(Overdue)
+		return o, result.Err
+	case <-ctx.Done():
+		return Overdue{}, fmt.Errorf("overdue executions: %w", ctx.Err())
+	}
+}
+
+// overdueAt is when what is overdue was looked for, by uptime.
+type overdueAt struct {
+	Overdue
+	at int64
+}
+
+func (s *Stats) overdueOf(ctx context.Context, owner string) (Overdue, error) {
+	own, err := s.owners.of(ctx, owner)
+	if err != nil {
+		return Overdue{}, fmt.Errorf("overdue executions: %w", err)
+	}
+	o := Overdue{ByMachine: map[string]int64{}}
+	for _, each := range own.running {
+		s.countOverdue(o.ByMachine, each.arn, own.now.Sub(each.start))
+	}
+	return o, nil
+}
+
+// running is an execution that runs.
+type running struct {
+	arn   cache.ARN
+	start time.Time
+}
+
+// countOverdue counts an execution of an age if that is overdue.
+func (s *Stats) countOverdue(by map[string]int64, arn cache.ARN, age time.Duration) {
+	machine := arn.StateMachine()
+	if d, known := s.Typical(machine); known {
+		if deadline, ok := d.Deadline(); ok && age > deadline {
+			by[machine]++
+		}
+	}
+}
+
+// findOverdue looks at what has been running for longest in each partition.
+func (s *Stats) findOverdue(ctx context.Context) (Overdue, error) {
+	o := Overdue{ByMachine: map[string]int64{}}
+	if err := s.fresh(ctx); err != nil {
+		return o, fmt.Errorf("overdue executions: %w", err)
+	}
+	s.mu.RLock()
+	now := s.counters.now
+	s.mu.RUnlock()
+	shortest, ok := s.shortestDeadline()
+	if !ok {
+		return o, nil
+	}
+	candidates, cut, err := s.oldest(ctx, now.Add(-shortest))
+	if err != nil {
+		return o, fmt.Errorf("overdue executions: %w", err)
+	}
+	o.AtLeast = cut
+	candidates, err = s.stillRunning(ctx, candidates)
+	if err != nil {
+		return o, fmt.Errorf("overdue executions: %w", err)
+	}
+	for _, c := range candidates {
+		s.countOverdue(o.ByMachine, c.arn, now.Sub(c.start))
+	}
+	return o, nil
+}
+
+// shortestDeadline returns the least age that is overdue for some state machine.
+func (s *Stats) shortestDeadline() (shortest time.Duration, ok bool) {
+	for _, d := range *s.typical.Load() {
+		if deadline, enough := d.Deadline(); enough && (!ok || deadline < shortest) {
+			shortest, ok = deadline, true
+		}
+	}
+	return shortest, ok
+}
+
+// oldest returns what has been running since before a time, the oldest of each partition;
+// cut reports that there is more.
+func (s *Stats) oldest(ctx context.Context, before time.Time) (all []running, cut bool, err error) {
+	pipe := s.db.Readers.Pipeline()
+	var cmds [redisdb.PartitionCount]*redis.ZSliceCmd
+	for i := range cmds {
+		cmds[i] = pipe.ZRangeByScoreWithScores(ctx, s.db.Names.Partitions[i].Running, &redis.ZRangeBy{
+			Min: "-inf", Max: "(" + strconv.FormatInt(before.UnixMilli(), 10), Count: maxLate,
+		})
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, false, err
+	}
+	for _, cmd := range cmds {
+		cut = cut || len(cmd.Val()) == maxLate
+		for _, z := range cmd.Val() {
+			arn, _ := z.Member.(string)
+			all = append(all, running{cache.ARN(arn), time.UnixMilli(int64(z.Score))})
+		}
+	}
+	return all, cut, nil
+}
+
+// stillRunning returns those of which there is a record that says so. The others are taken
+// out of the index: their records have expired.
+func (s *Stats) stillRunning(ctx context.Context, all []running) ([]running, error) {
+	arns := make([]cache.ARN, len(all))
+	for i, r := range all {
+		arns[i] = r.arn
+	}
+	statuses, err := s.cache.Statuses(ctx, arns)
+	if err != nil {
+		return nil, err
+	}
+	var still []running
+	var gone []cache.ARN
+	for i, status := range statuses {
+		switch status {
+		case cache.Running:
+			still = append(still, all[i])
+		case "":
+			gone = append(gone, arns[i])
+		}
+	}
+	s.cache.DropOrphans(ctx, gone)
+	return still, nil
+}
