@@ -96,6 +96,12 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Transient reports whether the same request may succeed later, and after which time the
+// service wants it again, 0 if it did not say.
+func (e *Error) Transient() (again bool, after time.Duration) {
+	return transient(e.StatusCode), e.retryAfter
+}
+
 // Execution is the state of an execution. Streams and lists have fewer fields than the
 // full view; the fields that they leave out are zero.
 type Execution struct {
@@ -134,6 +140,16 @@ func (c *Client) Get(ctx context.Context, executionARN string) (*Execution, erro
 // a small answer for a caller that only needs to know where the execution stands.
 func (c *Client) GetStatus(ctx context.Context, executionARN string) (*Execution, error) {
 	a, err := c.send(ctx, call{path: statusPath(executionARN) + "?view=status", remember: true})
+	if err != nil {
+		return nil, err
+	}
+	return execution(a.data)
+}
+
+// GetPlain is Get with the documented fields only, as any service answers that has the same
+// route. Raw is its answer byte for byte.
+func (c *Client) GetPlain(ctx context.Context, executionARN string) (*Execution, error) {
+	a, err := c.send(ctx, call{path: statusPath(executionARN)})
 	if err != nil {
 		return nil, err
 	}
