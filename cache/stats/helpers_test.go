@@ -1,11 +1,13 @@
 package stats
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
@@ -88,3 +90,5 @@ func refresh(t testing.TB, s *Stats) {
 func execution(machine, name string) cache.ARN {
 	return cache.MachineARN(machine).Execution(name)
 }
+
+func flushed(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() }
