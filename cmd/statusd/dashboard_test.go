@@ -35,12 +35,13 @@ type errand struct {
 	Ask                                         string
 	Name, Owner, Status, Error, Message, Output string
 	Count, Attempt                              int
+	Names                                       []string
 	Labels                                      map[string]string
 }
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic"} {
+	for _, scenario := range []string{"basic", "hostile", "restart", "revoked", "below", "keyboard", "flood"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)
@@ -120,6 +121,14 @@ func (v *visit) do(e errand) map[string]any {
 	switch e.Ask {
 	case "apply":
 		v.daemon.apply(v.t, v.execution(e))
+	case "applyMany":
+		var all []cache.Execution
+		for _, e.Name = range e.Names {
+			all = append(all, v.execution(e))
+		}
+		v.daemon.apply(v.t, all...)
+	case "flood":
+		v.flood(e.Count)
 	case "stop":
 		v.daemon.Kill()
 	case "start":
@@ -139,6 +148,25 @@ func (v *visit) do(e errand) map[string]any {
 		v.t.Errorf("a scenario asks for %q", e.Ask)
 	}
 	return map[string]any{}
+}
+
+// floodEvery is how often the executions of a flood change, ten at a time: 200 a second.
+const floodEvery = 50 * time.Millisecond
+
+// flood has executions begin and end.
+func (v *visit) flood(changes int) {
+	tick := time.NewTicker(floodEvery)
+	defer tick.Stop()
+	for done := 0; done < changes; done += 10 {
+		<-tick.C
+		var all []cache.Execution
+		for i := range 5 {
+			n := len(v.started) + i
+			all = append(all, v.execution(errand{Name: fmt.Sprintf("new-%d", n), Status: "RUNNING"}))
+			all = append(all, v.execution(errand{Name: fmt.Sprintf("run-%d", n%300), Status: "FAILED", Message: "E: x", Attempt: n / 300}))
+		}
+		v.daemon.apply(v.t, all...)
+	}
 }
 
 // execution is the state of an execution that a scenario asks for. Each began a second
@@ -168,7 +196,7 @@ func (v *visit) execution(e errand) cache.Execution {
 func (v *visit) startOf(name string) time.Time {
 	start, known := v.started[name]
 	if !known {
-		start = time.Now().Add(time.Duration(len(v.started))*time.Second - time.Hour).Truncate(time.Second)
+		start = time.Now().Add(time.Duration(len(v.started))*time.Second - 3*time.Hour).Truncate(time.Second)
 		v.started[name] = start
 	}
 	return start

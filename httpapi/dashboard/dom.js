@@ -37,8 +37,7 @@ const mostMarked = 10_000; // of one text
 // and those that would mislead a reader stand alone in an element that names them. Nothing
 // beyond that element is affected by them.
 export function text(string) {
-  unseen.lastIndex = 0;
-  if (!unseen.test(string)) return document.createTextNode(string);
+  if (string.search(unseen) < 0) return document.createTextNode(string);
   const all = document.createDocumentFragment();
   let from = 0;
   let marked = 0;

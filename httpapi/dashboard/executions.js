@@ -12,6 +12,7 @@ import { badge } from "./status.js";
 import { announce } from "./announce.js";
 import { gettingStarted } from "./empty.js";
 import { onPause, setConnection } from "./connection.js";
+import * as known from "./known.js";
 import * as search from "./search.js";
 
 export const title = "Executions";
@@ -77,6 +78,7 @@ class Executions {
     const { rows } = this;
     this.writeFilters();
     this.table.show(rows.order);
+    this.table.element.classList.toggle("no-labels", !known.labels.size);
     if (!rows.loading && rows.order.length === 0 && rows.news > 0 && !rows.paused) rows.showNew(); // there is nothing that could move
     this.news.hidden = rows.news === 0;
     set(this.news, `${count(rows.news)} new`);
@@ -93,7 +95,7 @@ class Executions {
     const { rows } = this;
     if (rows.paused && rows.held.size > 0) return `${plural(rows.held.size, "change")} held`;
     if (rows.loading) return "Loading …";
-    if (rows.state === "lost" && rows.readAt > 0) return `of ${when(new Date(rows.readAt))}`;
+    if (rows.state === "lost" && rows.readAt > 0) return `as of ${when(new Date(rows.readAt))}`;
     if (rows.cursor === null) return plural(rows.order.length, "row");
     return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}`;
   }

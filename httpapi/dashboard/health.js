@@ -46,7 +46,7 @@ class Health {
     }
     const late = Date.now() - (this.readAt ?? 0) > 2 * every;
     this.content.classList.toggle("stale", late);
-    set(this.asOf, this.readAt ? `${late ? "Stale: of" : "of"} ${when(new Date(this.readAt))}` : "The service cannot be reached");
+    set(this.asOf, this.readAt ? `${late ? "Stale: as of" : "as of"} ${when(new Date(this.readAt))}` : "The service cannot be reached");
   }
 
   write(health, overview) {

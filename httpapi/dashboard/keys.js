@@ -27,7 +27,7 @@ export function listen() {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || !enabled()) return;
-    if (event.target.closest("input, textarea, select, dialog[open]")) return;
+    if (event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, dialog[open]")) return;
     press(event);
   });
 }

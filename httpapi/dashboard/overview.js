@@ -207,7 +207,7 @@ class Overview {
     this.body.classList.toggle("stale", stale);
     setConnection(this.state);
     if (this.readAt === 0) return;
-    set(this.asOf, stale ? `Stale: of ${when(new Date(this.readAt))}` : this.state === "live" ? "Live" : `of ${when(new Date(this.readAt))}`);
+    set(this.asOf, stale ? `Stale: as of ${when(new Date(this.readAt))}` : this.state === "live" ? "Live" : `as of ${when(new Date(this.readAt))}`);
   }
 }
 

@@ -94,13 +94,13 @@ export class Rows {
     this.counting = setInterval(() => this.count(), countEvery);
   }
 
-  // fetch reads a page. Rows that the feed reports meanwhile are newer than those of the page.
+  // fetch reads a page. What the feed reports meanwhile is newer than what the page says.
   async fetch(cursor) {
-    const touched = (this.touched = new Set());
+    const touched = (this.touched = new Map());
     const data = await get("v1/executions", { ...this.parameters, limit: page, cursor }, this.stopped.signal);
     this.counts = data.counts;
     this.readAt = Date.now();
-    const rows = data.executions.map(rowOf).filter((row) => !touched.has(row.arn));
+    const rows = data.executions.map((summary) => touched.get(summary.executionArn) ?? rowOf(summary));
     return { rows, cursor: data.nextCursor, listed: data.executions };
   }
 
@@ -109,8 +109,9 @@ export class Rows {
     this.loading = true;
     await this.guarded(async () => {
       await this.more(true);
-      for (const row of this.early?.values() ?? []) this.take(row, true);
+      const early = this.early ?? new Map();
       this.early = null;
+      for (const row of early.values()) this.place(row);
     });
   }
 
@@ -168,13 +169,10 @@ export class Rows {
   }
 
   // take puts what is reported of one execution where it belongs.
-  take(row, early = false) {
-    this.touched?.add(row.arn);
-    if (this.early && !early) {
-      this.early.set(row.arn, row);
-      return;
-    }
-    if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
+  take(row) {
+    this.touched?.set(row.arn, row);
+    if (this.early) this.early.set(row.arn, row);
+    else if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
     else this.place(row);
     this.soon();
   }

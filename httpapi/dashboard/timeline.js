@@ -2,6 +2,7 @@
 // takes.
 import { h } from "./dom.js";
 import { duration, plural } from "./format.js";
+import { wordOf } from "./status.js";
 
 // attemptsOf finds the attempts in the trail, oldest first: [{n, start, end, status}].
 // Without a trail there is one, of the whole time.
@@ -50,7 +51,7 @@ export function timeline(attempts, typical) {
     const bar = h("div", { class: `bar s-${attempt.status.toLowerCase()}` });
     bar.style.left = percent((attempt.start - from) / 1000);
     bar.style.width = percent(seconds);
-    const label = h("span", { class: "bar-label" }, `${attempts.length > 1 ? `Attempt ${attempt.n} · ` : ""}${duration(seconds)}`);
+    const label = attempts.length > 1 && h("span", { class: "bar-label" }, `Attempt ${attempt.n} · ${wordOf(attempt.status)} · ${duration(seconds)}`);
     return h("div", { class: "lane" }, label, h("div", { class: "track" }, bar));
   });
   const lines = marks.map(([name, at]) => {
@@ -58,7 +59,7 @@ export function timeline(attempts, typical) {
     line.style.left = percent(at);
     return line;
   });
-  const words = attempts.map((each) => `attempt ${each.n}: ${each.status}, ${duration((each.end - each.start) / 1000)}`).join("; ");
+  const words = attempts.map((each) => `attempt ${each.n}: ${wordOf(each.status)}, ${duration((each.end - each.start) / 1000)}`).join("; ");
   const typically = marks.map(([name, at]) => `${name} ${duration(at)}`).join(", ");
-  return h("div", { class: "timeline", role: "img", "aria-label": [words, typically].filter(Boolean).join("; usually ") }, h("div", { class: "marks" }, lines), bars);
+  return h("div", { class: marks.length > 0 ? "timeline marked" : "timeline", role: "img", "aria-label": [words, typically].filter(Boolean).join("; usually ") }, h("div", { class: "marks" }, lines), bars);
 }

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 export const { SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env;
-export const patience = 120_000; // ms; no promise of anybody's, a busy machine must not reach it
+export const patience = Number(process.env.PATIENCE ?? 120_000); // ms; no promise of anybody's, a busy machine must not reach it
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

@@ -1,0 +1,31 @@
+// Below a path prefix, on a phone, over plain HTTP at a name that browsers do not trust: no
+// clipboard API. Everything works, and nothing is wider than the window.
+import assert from "node:assert/strict";
+import { arnOf, ask, clean, open, signIn } from "./harness.mjs";
+
+export default async function (browser) {
+  await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
+  const at = process.env.PREFIXED;
+  const page = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, at });
+  await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await signIn(page, undefined, at);
+  for (const name of ["Executions", "Health", "Overview", "Executions"]) {
+    await page.getByRole("navigation").getByRole("link", { name }).tap();
+    await page.locator("main h1").filter({ hasText: name }).waitFor({ state: "attached" });
+    await narrow(page, name);
+  }
+  await page.getByRole("link", { name: "one", exact: true }).tap();
+  await page.getByRole("heading", { name: "one" }).waitFor();
+  await narrow(page, "Execution");
+  await page.evaluate(() => document.addEventListener("copy", () => (document.body.dataset.copied = getSelection().toString())));
+  await page.getByRole("button", { name: "Copy ARN" }).tap();
+  await page.getByText("ARN copied").first().waitFor();
+  assert.equal(await page.evaluate(() => document.body.dataset.copied ?? document.activeElement.value), arnOf("one"));
+  assert.ok(page.url().startsWith(at), page.url());
+  clean(page);
+}
+
+async function narrow(page, what) {
+  const { wide, window } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, window: innerWidth }));
+  assert.ok(wide <= window, `${what} is ${wide} px wide in a window of ${window} px`);
+}
