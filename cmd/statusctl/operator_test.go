@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +61,50 @@ func TestOperatorsVerbs(t *testing.T) {
 	has(ctl(t, env, 2, "replay", "--archive", "a", "--from", "yesterday"), "--from")
 	has(ctl(t, env, 2, "replay", "--follow", "gone"), "there is no replay gone")
 	has(ctl(t, append(env, "STATE_MACHINES=x"), 2, "doctor"), "STATE_MACHINES")
+}
+
+// TestReplayRangeIsByTheClockOfAWS: a machine whose clock is wrong asks for the events that
+// AWS has of the range, and reports the difference. A clock that is right is the control.
+func TestReplayRangeIsByTheClockOfAWS(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ahead time.Duration // of the clock here
+		says  string
+	}{
+		"ahead":  {4 * time.Hour, "ahead of that of AWS"},
+		"behind": {-4 * time.Hour, "behind that of AWS"},
+		"right":  {0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := localaws.New()
+			listening := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", time.Now().Add(-test.ahead).UTC().Format(http.TimeFormat))
+				server.ServeHTTP(w, r)
+			}))
+			t.Cleanup(func() { server.Shutdown(); listening.Close() })
+			env := []string{
+				"AWS_ENDPOINT_URL=" + listening.URL, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b",
+				"SQS_QUEUE_URL=" + listening.URL + "/000000000000/status-events",
+			}
+			machine := server.CreateStateMachine("Pipeline", func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
+			ctl(t, env, 0, "provision", "--state-machine", machine)
+			begun := time.Now()
+			out := ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "5h", "--every", "10ms")
+			if !strings.Contains(out, test.says) || strings.Contains(out, "that of AWS") != (test.says != "") {
+				t.Errorf("it says %s", out)
+			}
+			from := regexp.MustCompile(`archived events from (\S+) to`).FindStringSubmatch(out)
+			if from == nil {
+				t.Fatalf("no range in %s", out)
+			}
+			got, err := time.Parse(time.RFC3339, from[1])
+			local := got.Add(test.ahead + 6*time.Hour)
+			if err != nil || local.Before(begun.Add(-time.Minute)) || local.After(time.Now().Add(time.Minute)) { // it is off by hours otherwise
+				t.Errorf("the range begins %v, %v, not six hours before the time of AWS", got, err)
+			}
+		})
+	}
 }
 
 func TestReplayRange(t *testing.T) {

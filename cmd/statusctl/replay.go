@@ -16,7 +16,8 @@ import (
 const (
 	replayEvery = 2 * time.Second // its progress is asked for
 	cancelLimit = 10 * time.Second
-	replayTo    = "10m" // before now: what came later may not be in the archive yet
+	replayTo    = "10m"       // before now: what came later may not be in the archive yet
+	replaySkew  = time.Minute // between the clock here and that of AWS, to be reported
 )
 
 // replayFlags are those of replay.
@@ -70,12 +71,12 @@ func replayCommand() *cobra.Command {
 
 // start starts a replay once its events are in the archive.
 func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
-	now := time.Now()
-	if err := f.parse(now); err != nil {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+	now, err := f.resolve(cmd.Context(), o, say)
+	if err != nil {
 		return err
 	}
 	if ready := f.order.To.Add(operate.ArchiveDelay); ready.After(now) {
-		say := func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 		if f.now {
 			say("warning: events of the last %v may not be in the archive yet, and are not replayed then", operate.ArchiveDelay)
 		} else {
@@ -91,6 +92,29 @@ func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
 	defer cancel()
 	return o.StartReplay(ctx, f.order)
+}
+
+// resolve turns the flags into times by the clock of AWS, by which events are archived,
+// and returns its time. A clock here that differs by more than a minute is reported.
+func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func(string, ...any)) (now time.Time, err error) {
+	now = time.Now()
+	if err := f.parse(now); err != nil {
+		return now, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, operatorLimit)
+	defer cancel()
+	ahead, err := o.ClockAhead(ctx, f.order.Archive)
+	if err != nil || ahead.Abs() <= replaySkew {
+		return now, err
+	}
+	now = now.Add(-ahead)
+	word := "ahead of"
+	if ahead < 0 {
+		word = "behind"
+	}
+	say("warning: the clock of this machine is %v %s that of AWS: durations are taken from the time of AWS, %s",
+		ahead.Abs().Round(time.Second), word, now.UTC().Format(time.RFC3339))
+	return now, f.parse(now)
 }
 
 // parse reads the range. Dates are whole seconds, as EventBridge has them.

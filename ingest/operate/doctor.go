@@ -132,16 +132,23 @@ func (d *doctor) theQueue(ctx context.Context) {
 // clock compares the clock of this machine with that of AWS, which refuses calls that
 // are minutes off.
 func (d *doctor) clock(m middleware.Metadata) {
-	there, ok := awsmiddleware.GetServerTime(m)
-	here, answered := awsmiddleware.GetResponseAt(m)
-	if !ok || !answered {
+	ahead, ok := clockAhead(m)
+	if !ok {
 		return // a stand-in
 	}
-	if skew := here.Sub(there).Abs(); skew > maxAWSSkew {
+	if skew := ahead.Abs(); skew > maxAWSSkew {
 		d.wrong("clock", fmt.Sprintf("the clock of this machine and that of AWS are %v apart", skew.Round(time.Second)), "timedatectl set-ntp true")
 		return
 	}
 	d.fine("clock", "that of this machine agrees with AWS")
+}
+
+// clockAhead returns by how much the clock of this machine is ahead of that of the
+// service that answered, if it said.
+func clockAhead(m middleware.Metadata) (time.Duration, bool) {
+	there, said := awsmiddleware.GetServerTime(m)
+	here, answered := awsmiddleware.GetResponseAt(m)
+	return here.Sub(there), said && answered
 }
 
 // stateMachine checks the permissions that audit and hydration need.

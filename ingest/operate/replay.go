@@ -56,13 +56,31 @@ func (r Replay) Done() time.Duration {
 	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
 }
 
+// ClockAhead returns by how much the clock of this machine is ahead of that of AWS, which
+// gives whole seconds; 0 where AWS does not say. It asks about an archive, as StartReplay
+// does.
+func (o *Operator) ClockAhead(ctx context.Context, archive string) (time.Duration, error) {
+	found, err := o.archive(ctx, archive)
+	if err != nil {
+		return 0, err
+	}
+	ahead, _ := clockAhead(found.ResultMetadata)
+	return ahead, nil
+}
+
+func (o *Operator) archive(ctx context.Context, name string) (*eventbridge.DescribeArchiveOutput, error) {
+	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &name})
+	if awscall.NotFound(err) {
+		return nil, fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", name)
+	}
+	return archive, awscall.WithPermission("events:DescribeArchive", err)
+}
+
 // StartReplay replays the events of an archive, to the rules of our queue only.
 func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
-	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &r.Archive})
-	if awscall.NotFound(err) {
-		return fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", r.Archive)
-	} else if err != nil {
-		return awscall.WithPermission("events:DescribeArchive", err)
+	archive, err := o.archive(ctx, r.Archive)
+	if err != nil {
+		return err
 	}
 	rules, err := o.replayRules(ctx, r, busName(aws.ToString(archive.EventSourceArn)))
 	if err != nil {
