@@ -113,12 +113,13 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 	b = append(b, r.Source...)
 	b = append(b, `","version":"`...)
 	b = append(b, r.Version...)
-	sum := sha256.Sum256(b)
+	labels := r.labels.appendMember(nil)
+	sum := sha256.Sum256(append(b, labels...))
 	b = append(b, '"')
 	if !auditedAt.IsZero() {
 		b = appendDate(append(b, `,"auditedAt":`...), auditedAt)
 	}
-	b = append(b, bodyTail...)
+	b = append(append(b, labels...), bodyTail...)
 	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
 }
 

@@ -20,9 +20,12 @@ var applySource string
 //go:embed count.lua
 var countSource string
 
+//go:embed labels.lua
+var labelsSource string
+
 // applyScript joins an observation with its record, and counts what it says. Its
 // contract stands at the head of apply.lua.
-var applyScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + applySource)
+var applyScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + labelsSource + applySource)
 
 // recentIndexSize is how many executions the recent index of a partition holds, the
 // newest.
@@ -97,7 +100,7 @@ type write struct {
 	kind      byte
 	args      [argumentsEach]any // of apply.lua
 
-	ownerLeftOut bool
+	ownerLeftOut, labelsLeftOut bool
 
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
@@ -121,7 +124,7 @@ func (c *Cache) observation(e *Execution) *write {
 		rank = ownerFromInput
 	}
 	enc := encode(e)
-	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.Owner, e.InputType},
+	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.LabelsLeftOut, e.Owner, e.InputType, e.Labels.encode(ownerFromInput)},
 		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e), e)
 }
 
@@ -133,30 +136,33 @@ func (c *Cache) registration(r Registration) *write {
 		start = string(shown)
 	}
 	// It is kept as long as a message about the execution can be on its way.
-	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, r.Owner, ""},
+	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, false, r.Owner, "", r.Labels.encode(ownerRegistered)},
 		shown, c.options.Retention.Milliseconds(), trailEntry(Unobserved, &Execution{Source: FromRegistration}),
 		&Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate})
 }
 
 // given is what the script needs to know of an observation beside its payload.
 type given struct {
-	version, hash, start string
-	rank, kind           byte
-	ownerLeftOut         bool
-	owner, inputType     string
+	version, hash, start        string
+	rank, kind                  byte
+	ownerLeftOut, labelsLeftOut bool
+	owner, inputType, labels    string
 }
 
 func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail []byte, e *Execution) *write {
 	machine := arn.StateMachine()
-	b := make([]byte, 0, versionLength+hashLength+startLength+8+len(g.owner)+len(g.inputType))
+	b := make([]byte, 0, versionLength+hashLength+startLength+8+len(g.owner)+len(g.inputType)+len(g.labels))
 	b = append(append(append(b, g.version...), g.hash...), g.start...)
 	b = append(b, g.rank, g.kind, '0')
 	if g.ownerLeftOut {
-		b[len(b)-1] = '1'
+		b[len(b)-1] += 1
+	}
+	if g.labelsLeftOut {
+		b[len(b)-1] += 2
 	}
 	b = append(b, byte('0'+len(g.owner)/100), byte('0'+len(g.owner)/10%10), byte('0'+len(g.owner)%10))
 	b = append(b, byte('0'+len(g.inputType)/10), byte('0'+len(g.inputType)%10))
-	b = append(append(b, g.owner...), g.inputType...)
+	b = append(append(append(b, g.owner...), g.inputType...), g.labels...)
 	return &write{
 		arn:       arn,
 		partition: c.db.Names.Partition(string(arn)),
@@ -164,7 +170,7 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 		args:      [argumentsEach]any{string(arn), b, payload, expires, trail, counts(e, c.machines.id(machine))},
 		machine:   machine,
 
-		ownerLeftOut: g.ownerLeftOut,
+		ownerLeftOut: g.ownerLeftOut, labelsLeftOut: g.labelsLeftOut,
 	}
 }
 

@@ -14,8 +14,9 @@
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
 --          fetched, s stopped, g registered |
---          1 if the input was left out, so that the owner is to be asked for, else 0 |
---          lengths of owner and input type, 3 and 2 digits | owner | input type
+--          what the input that was left out may name, so that it is to be asked for:
+--          0 nothing, 1 the owner, 2 labels, 3 both |
+--          lengths of owner and input type, 3 and 2 digits | owner | input type | labels
 --        3 payload (codec.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
 --        5 what the trail is to keep of it (trail.go)
@@ -158,10 +159,11 @@ local function read_given(k, a)
   local o = {
     k = k, arn = ARGV[a + 1], payload = ARGV[a + 3], expires = ARGV[a + 4], entry = ARGV[a + 5] .. now_text, counts = ARGV[a + COUNTS],
     identity = sub(given, 1, IDENTITY_LENGTH), epoch = sub(given, epoch, rank - 1), rank = sub(given, rank, rank),
-    kind = sub(given, kind, kind), wants_owner = sub(given, kind + 1, kind + 1) == '1', lengths = sub(given, kind + 2, kind + 6),
+    kind = sub(given, kind, kind), left_out = sub(given, kind + 1, kind + 1), lengths = sub(given, kind + 2, kind + 6),
   }
   local owner_end = kind + 6 + tonumber(sub(o.lengths, 1, 3))
-  o.owner, o.input_type = sub(given, kind + 7, owner_end), sub(given, owner_end + 1)
+  local type_end = owner_end + tonumber(sub(o.lengths, 4, 5))
+  o.owner, o.input_type, o.labels = sub(given, kind + 7, owner_end), sub(given, owner_end + 1, type_end), sub(given, type_end + 1)
   o.reported = tonumber(o.epoch)
   if o.kind == 'g' then
     o.expires = string.format('%.0f', now + o.expires)
@@ -174,16 +176,22 @@ end
 -- Takes the record of an execution apart, of which head is the beginning.
 local function read_record(k, head)
   local format = sub(head, 1, 1)
-  if format ~= OLDER_FORMAT and format ~= FORMAT then error('its record is of a format that this release does not know') end
+  if format ~= OLDER_FORMAT and format ~= FORMAT and format ~= LABELED_FORMAT then error('its record is of a format that this release does not know') end
   local r = {
-    k = k, head = head, current = format == FORMAT, identity = sub(head, IDENTITY, IDENTITY_END),
+    k = k, head = head, current = format ~= OLDER_FORMAT, identity = sub(head, IDENTITY, IDENTITY_END),
     seen = sub(head, SEEN, SEEN_END), epoch = sub(head, EPOCH, EPOCH_END), rank = sub(head, OWNER_RANK, OWNER_RANK),
   }
-  local fixed = r.current and HEAD or OLDER_HEAD
+  local fixed = ({[FORMAT] = HEAD, [LABELED_FORMAT] = LABELED_HEAD, [OLDER_FORMAT] = OLDER_HEAD})[format]
   local owner_end = fixed + tonumber(sub(head, OWNER_LENGTH, OWNER_LENGTH_END))
-  r.type_end = owner_end + tonumber(sub(head, TYPE_LENGTH, TYPE_LENGTH_END))
-  r.payload_end = r.current and r.type_end + tonumber(sub(head, PAYLOAD_LENGTH, PAYLOAD_LENGTH_END)) or r.type_end
-  r.owner, r.input_type = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, r.type_end)
+  local type_end = owner_end + tonumber(sub(head, TYPE_LENGTH, TYPE_LENGTH_END))
+  r.registers_end = type_end
+  if format == LABELED_FORMAT then r.registers_end = type_end + tonumber(sub(head, LABELS_LENGTH, LABELS_LENGTH_END)) end
+  if r.registers_end + #NO_START > #head then -- its labels are long
+    head = call('GETRANGE', KEYS[k + 1], 0, r.registers_end + LOOK)
+    r.head = head
+  end
+  r.payload_end = r.current and r.registers_end + tonumber(sub(head, PAYLOAD_LENGTH, PAYLOAD_LENGTH_END)) or r.registers_end
+  r.owner, r.input_type, r.labels = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, type_end), sub(head, type_end + 1, r.registers_end)
   r.start = sub(r.identity, START, START_END)
   r.indexed = r.start == NO_START and r.epoch or r.start -- the date by which the indexes have it
   return r
@@ -213,8 +221,10 @@ end
 
 -- A record: what was observed, then registers m, payload and trail.
 local function record(observed, m, payload, trail)
-  return FORMAT .. observed .. m.seen .. m.epoch .. m.rank .. m.lengths .. string.format('%07d', #payload)
-    .. m.owner .. m.input_type .. payload .. trail
+  local format, labels_length = FORMAT, ''
+  if m.labels ~= '' then format, labels_length = LABELED_FORMAT, string.format('%04d', #m.labels) end
+  return format .. observed .. m.seen .. m.epoch .. m.rank .. m.lengths .. string.format('%07d', #payload) .. labels_length
+    .. m.owner .. m.input_type .. m.labels .. payload .. trail
 end
 
 -- Stores a record and enters it into the indexes. Nothing has been written
@@ -224,6 +234,11 @@ local function store(o, text, start, indexed)
   call('SET', KEYS[o.k + 1], text, 'PXAT', o.expires)
   if o.kind ~= 's' then enter_running(o.k, o.arn, start) end
   if start ~= indexed then enter_recent(o.k, o.arn, start) end
+end
+
+-- Whether the owner or labels, which the registers m lack, are in an input that was left out.
+local function lacks(o, m)
+  return m.rank == '0' and (o.left_out == '1' or o.left_out == '3') or m.labels == '' and (o.left_out == '2' or o.left_out == '3')
 end
 
 --
@@ -243,7 +258,7 @@ local function insert(o)
   announce(o.k, o.arn)
   o.seen = now_text
   store(o, record(o.identity .. now_text, o, o.payload, 'a' .. o.entry), o.epoch)
-  if o.kind == 'w' or o.wants_owner and o.rank == '0' then await(o.k, o.arn) end
+  if o.kind == 'w' or lacks(o, o) then await(o.k, o.arn) end
   if o.kind ~= 'g' then
     count.started(o)
     count.ended(o)
@@ -254,7 +269,7 @@ end
 -- Whether a registration is of an earlier execution than the record, one that had the same
 -- name. The record is that of a registration too.
 local function names_another(o, r)
-  local shown = (not r.current or r.payload_end > r.type_end) and tonumber(sub(r.head, r.type_end + 1, r.type_end + #NO_START))
+  local shown = (not r.current or r.payload_end > r.registers_end) and tonumber(sub(r.head, r.registers_end + 1, r.registers_end + #NO_START))
   return not shown or math.abs(o.epoch - shown) > DAY
 end
 
@@ -263,12 +278,13 @@ end
 -- the owner before, of the same incarnation.
 local function merge_registers(o, r, age)
   if age > DAY then
-    return {seen = now_text, epoch = o.epoch, rank = o.rank, owner = o.owner, input_type = o.input_type, lengths = o.lengths, before = '0'}
+    return {seen = now_text, epoch = o.epoch, rank = o.rank, owner = o.owner, input_type = o.input_type, labels = o.labels, lengths = o.lengths, before = '0'}
   end
-  local m = {seen = r.seen, epoch = r.epoch, rank = r.rank, owner = r.owner, input_type = r.input_type, before = r.rank}
+  local m = {seen = r.seen, epoch = r.epoch, rank = r.rank, owner = r.owner, input_type = r.input_type, labels = r.labels, before = r.rank}
   if age >= -DAY then
     if r.rank < o.rank then m.rank, m.owner = o.rank, o.owner end
     if r.input_type == '' then m.input_type = o.input_type end
+    m.labels = labels.join(r.labels, o.labels)
     if o.kind ~= 'g' and (age >= 0 or r.start == NO_START) then m.epoch = o.epoch end
   end
   m.lengths = string.format('%03d%02d', #m.owner, #m.input_type)
@@ -278,16 +294,16 @@ end
 -- What is given is the newer state.
 local function replace(o, r, m)
   local observed, payload = now_text, o.payload
-  if reads_the_same(o.identity, r.identity) and m.owner == r.owner and m.input_type == r.input_type then
+  if reads_the_same(o.identity, r.identity) and m.owner == r.owner and m.input_type == r.input_type and m.labels == r.labels then
     observed = sub(r.head, OBSERVED, OBSERVED_END)
-    payload = sub(payload, 1, 1) .. sub(r.head, r.type_end + 2, r.type_end + 2) .. sub(payload, 3) -- and its source
+    payload = sub(payload, 1, 1) .. sub(r.head, r.registers_end + 2, r.registers_end + 2) .. sub(payload, 3) -- and its source
   else
     announce(o.k, o.arn)
   end
   local start = sub(o.identity, START, START_END)
   store(o, record(o.identity .. observed, m, payload, longer_trail(r, 'a' .. o.entry)), start, r.indexed)
   if o.kind == 's' and runs(r.identity) then leave_running(o.k, o.arn) end
-  if o.kind == 'w' or o.wants_owner and m.rank == '0' then
+  if o.kind == 'w' or lacks(o, m) then
     await(o.k, o.arn)
   elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' then
     index('ZREM', o.k + 5, o.arn)
@@ -298,9 +314,9 @@ end
 -- What is stored is as new, or newer. It is entered into the indexes again: an attempt
 -- before may have stored it and ended there, while its slot moved.
 local function keep(o, r, m)
-  if m.rank ~= m.before or m.owner ~= r.owner or m.input_type ~= r.input_type or m.epoch ~= r.epoch then
+  if m.rank ~= m.before or m.owner ~= r.owner or m.input_type ~= r.input_type or m.labels ~= r.labels or m.epoch ~= r.epoch then
     announce(o.k, o.arn)
-    local payload = call('GETRANGE', KEYS[o.k + 1], r.type_end, r.current and r.payload_end - 1 or -1)
+    local payload = call('GETRANGE', KEYS[o.k + 1], r.registers_end, r.current and r.payload_end - 1 or -1)
     call('SET', KEYS[o.k + 1], record(sub(r.head, IDENTITY, OBSERVED_END), m, payload, longer_trail(r, 's' .. o.entry)), 'KEEPTTL')
   else
     note(r, 's' .. o.entry)

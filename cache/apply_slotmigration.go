@@ -124,7 +124,7 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	} else {
 		all = append(all, out(p.Running))
 	}
-	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown {
+	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown || w.labelsLeftOut && head[0] != labeledFormat {
 		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
 	if w.kind == kindRunning && w.verdict == Applied && head.observed().Sub(redisdb.Time(head.epoch())) > suspiciousAge {

@@ -136,7 +136,7 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 	if exact.public() != r.Version {
 		t.Errorf("%s: version %s is told as %s", arn, exact, r.Version)
 	}
-	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType}
+	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType, labels: string(r.labels)}
 	want.epoch, want.ownerRank = 0, 0 // not told to readers
 	if got != want {
 		t.Errorf("%s:\n got %+v\nwant %+v", arn, got, want)

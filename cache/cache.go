@@ -55,6 +55,7 @@ type Registration struct {
 	ARN       ARN
 	Owner     string
 	StartDate time.Time // zero: now, by the clock of Redis
+	Labels    Labels
 }
 
 // Record is what is known of an execution, ready to be sent. Its readers share it, and
@@ -74,6 +75,7 @@ type Record struct {
 
 	stopDate time.Time // zero while it runs
 	head     recordHead
+	labels   storedLabels
 	summary  atomic.Pointer[[]byte]
 	bare     atomic.Pointer[Representation]
 

@@ -76,13 +76,14 @@ type parts struct {
 	head      recordHead
 	owner     string
 	inputType string
+	labels    storedLabels
 	payload   []byte
 	trail     []byte
 }
 
 // takeApart reads the head of a record. What it returns refers to b.
 func takeApart(b []byte) (p parts, err error) {
-	p.head = recordHead(b[:min(len(b), headLength)])
+	p.head = recordHead(b[:min(len(b), labeledHead)])
 	if err := p.head.known(); err != nil {
 		return p, err
 	}
@@ -90,18 +91,22 @@ func takeApart(b []byte) (p parts, err error) {
 	rest := b[len(p.head):]
 	ownerLength, err1 := strconv.Atoi(string(p.head[ownerLengthAt:typeLengthAt]))
 	typeLength, err2 := strconv.Atoi(string(p.head[typeLengthAt:payloadLengthAt]))
-	payloadLength, err3 := len(rest)-ownerLength-typeLength, error(nil)
-	if b[0] == recordFormat {
-		payloadLength, err3 = strconv.Atoi(string(p.head[payloadLengthAt:]))
+	payloadLength, labelsLength, err3, err4 := len(rest)-ownerLength-typeLength, 0, error(nil), error(nil)
+	if b[0] != olderFormat {
+		payloadLength, err3 = strconv.Atoi(string(p.head[payloadLengthAt:headLength]))
 	}
-	if err := errors.Join(err1, err2, err3); err != nil || ownerLength < 0 || typeLength < 0 || payloadLength < 0 ||
-		len(rest) < ownerLength+typeLength+payloadLength || p.head.observed().IsZero() {
+	if b[0] == labeledFormat {
+		labelsLength, err4 = strconv.Atoi(string(p.head[headLength:]))
+	}
+	if err := errors.Join(err1, err2, err3, err4); err != nil || min(ownerLength, typeLength, payloadLength, labelsLength) < 0 ||
+		len(rest) < ownerLength+typeLength+labelsLength+payloadLength || p.head.observed().IsZero() {
 		return p, fmt.Errorf("head of the record is damaged: %w", err)
 	}
 	p.owner, rest = string(rest[:ownerLength]), rest[ownerLength:]
 	p.inputType, rest = string(rest[:typeLength]), rest[typeLength:]
+	p.labels, rest = storedLabels(rest[:labelsLength]), rest[labelsLength:]
 	p.payload, p.trail = rest[:payloadLength], rest[payloadLength:]
-	return p, nil
+	return p, p.labels.check()
 }
 
 // decode reads the record of arn. b is not kept.
@@ -117,6 +122,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		InputType:  p.inputType,
 		ObservedAt: p.head.observed(),
 		head:       p.head,
+		labels:     p.labels,
 	}
 	if p.head.version() == Unobserved {
 		text := p.head.epoch()

@@ -88,7 +88,7 @@ func TestDecodeRefusesDamage(t *testing.T) {
 				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, whole)
 			}
 		}
-		for place, b := range map[int]byte{0: '3', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {
+		for place, b := range map[int]byte{0: '4', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {
 			damaged := append([]byte(nil), record...)
 			damaged[place] = b
 			if _, err := decode(e.ARN, damaged); err == nil {

@@ -88,7 +88,7 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 	pipe := node.Pipeline()
 	heads := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {
-		heads[i] = pipe.GetRange(ctx, key, 0, headLength+MaxOwnerLength-1)
+		heads[i] = pipe.GetRange(ctx, key, 0, labeledHead+MaxOwnerLength-1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read records: %w", err)

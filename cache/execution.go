@@ -55,8 +55,12 @@ type Execution struct {
 	ErrorMessage string // one line for people, for failures
 	Owner        string // as the input names it; empty if it does not
 	InputType    string // as the input names it; empty if it does not
-	OwnerLeftOut bool   // the input that may name the owner was left out, so Step Functions is to be asked
-	Source       Source
+	Labels       Labels // as the input names them
+
+	// The input that may name them was left out, so Step Functions is to be asked.
+	OwnerLeftOut, LabelsLeftOut bool
+
+	Source Source
 
 	// Where it came from, for the trail.
 	EventID    string    // the same in every copy of an event and in its replays; empty: no event
@@ -200,6 +204,9 @@ func (v Version) Status() Status {
 
 // Running reports whether v is that of an execution that has not ended.
 func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
+
+// FirstAttempt reports whether the execution has not been redriven.
+func (v Version) FirstAttempt() bool { return v[redriveAt:redriveAt+redriveDigits] == "00000" }
 
 // redriveCount returns the redrive count that v holds.
 func (v Version) redriveCount() int {

@@ -18,15 +18,19 @@ import (
 //	owner rank 1 | owner length 3 | input type length 2 | payload length 7
 //
 // Behind it come owner, input type, payload (codec.go) and trail (trail.go). Times are ms
-// since 1970. In the older format the head has no payload length, the payload goes to the
-// end, and there is no trail. A release refuses to guess what a newer one has written.
+// since 1970. A record with labels has a format of its own: the head ends in their length,
+// 4 digits, and they stand in front of the payload (labels.go). So releases that do not know
+// labels read all records without. In the older format the head has no payload length, the
+// payload goes to the end, and there is no trail. A release refuses to guess what a newer one
+// has written.
 //
 // The epoch is the start date by which the incarnations of a name that is used again are
 // distinguished: those that start more than a day apart have registers (owner, input type,
 // first seen) of their own.
 const (
-	recordFormat = '2'
-	olderFormat  = '1'
+	recordFormat  = '2'
+	labeledFormat = '3'
+	olderFormat   = '1'
 
 	versionAt       = 1
 	hashAt          = versionAt + versionLength
@@ -38,12 +42,14 @@ const (
 	typeLengthAt    = ownerLengthAt + ownerDigits
 	payloadLengthAt = typeLengthAt + typeDigits // the older head ends here
 	headLength      = payloadLengthAt + payloadDigits
+	labeledHead     = headLength + labelsDigits
 
 	hashLength    = 16 // of a body hash
 	timeLength    = 13 // of a time in ms
 	ownerDigits   = 3
 	typeDigits    = 2
 	payloadDigits = 7
+	labelsDigits  = 4
 )
 
 // What a version consists of (execution.go), and where it stands in it.
@@ -70,9 +76,10 @@ func LuaConstants() string {
 		def(name, at+1)
 		def(name+"_END", at+length)
 	}
-	fmt.Fprintf(&b, "local FORMAT, OLDER_FORMAT = '%c', '%c'\n", recordFormat, olderFormat)
+	fmt.Fprintf(&b, "local FORMAT, LABELED_FORMAT, OLDER_FORMAT = '%c', '%c', '%c'\n", recordFormat, labeledFormat, olderFormat)
 	def("HEAD", headLength)
 	def("OLDER_HEAD", payloadLengthAt)
+	def("LABELED_HEAD", labeledHead)
 	span("IDENTITY", versionAt, versionLength+hashLength) // version and hash: what decides
 	def("IDENTITY_LENGTH", versionLength+hashLength)
 	span("OBSERVED", observedAt, timeLength)
@@ -82,6 +89,7 @@ func LuaConstants() string {
 	span("OWNER_LENGTH", ownerLengthAt, ownerDigits)
 	span("TYPE_LENGTH", typeLengthAt, typeDigits)
 	span("PAYLOAD_LENGTH", payloadLengthAt, payloadDigits)
+	span("LABELS_LENGTH", headLength, labelsDigits)
 
 	span("START", 0, startLength) // in an identity
 	span("REDRIVE", redriveAt, redriveDigits)
@@ -89,6 +97,9 @@ func LuaConstants() string {
 	def("COMPLETE", completeAt+1)
 	def("HASH", versionLength+1)
 	def("TRAIL_ENTRY", trailEntryLength)
+	def("LABEL_HEAD", labelHeadLength)
+	def("LABEL_NAME_DIGITS", labelNameDigits)
+	def("MAX_LABELS", maxLabelsKept)
 	return b.String()
 }
 
@@ -100,18 +111,23 @@ func (h recordHead) known() error {
 	switch {
 	case len(h) == 0 || len(h) < h.length():
 		return fmt.Errorf("record of %d bytes is too short", len(h))
-	case h[0] != recordFormat && h[0] != olderFormat:
+	case !knownFormat(h[0]):
 		return errFormat
 	}
 	return nil
 }
 
+func knownFormat(b byte) bool { return b == recordFormat || b == labeledFormat || b == olderFormat }
+
 var errFormat = errors.New("record of a format this release does not know")
 
 // length returns where the registers begin.
 func (h recordHead) length() int {
-	if len(h) > 0 && h[0] == olderFormat {
+	switch {
+	case len(h) > 0 && h[0] == olderFormat:
 		return payloadLengthAt
+	case len(h) > 0 && h[0] == labeledFormat:
+		return labeledHead
 	}
 	return headLength
 }
@@ -137,8 +153,9 @@ func (h recordHead) owner() string {
 }
 
 // sameAs reports whether two heads hold the same state and the same registers. When they
-// were observed does not matter. An owner that changes has another rank.
+// were observed does not matter. An owner that changes has another rank; labels that
+// change are not noticed, unless they are the first.
 func (h recordHead) sameAs(other recordHead) bool {
-	return len(h) >= payloadLengthAt && len(other) >= payloadLengthAt &&
+	return len(h) >= payloadLengthAt && len(other) >= payloadLengthAt && (h[0] == labeledFormat) == (other[0] == labeledFormat) &&
 		h[versionAt:observedAt] == other[versionAt:observedAt] && h[rankOfOwnerAt:payloadLengthAt] == other[rankOfOwnerAt:payloadLengthAt]
 }

@@ -3,8 +3,10 @@ package cache
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,30 @@ type joined struct {
 	ownerRank int
 	owner     string
 	inputType string
+	labels    string // as a record has them
+}
+
+// joinLabels is what labels.lua does: of each name the value of the greater rank, and of
+// these the greater one.
+func joinLabels(a, b string) string {
+	best := map[string]string{} // rank and value by name
+	for _, text := range []storedLabels{storedLabels(a), storedLabels(b)} {
+		for text != "" {
+			name, value, rest, _ := text.cut()
+			best[name] = max(best[name], string(text[0])+value)
+			text = rest
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(best), func(x, y string) int {
+		return cmp.Or(cmp.Compare(best[y][0], best[x][0]), cmp.Compare(x, y))
+	})
+	names = names[:min(len(names), maxLabelsKept)]
+	slices.Sort(names)
+	var joined strings.Builder
+	for _, name := range names {
+		joined.WriteString(Labels{name: best[name][1:]}.encode(best[name][0]))
+	}
+	return joined.String()
 }
 
 // join is the merge rule on whole states; one observation is a state too. What
@@ -31,6 +57,7 @@ func join(a, b joined) joined {
 			a.ownerRank, a.owner = b.ownerRank, b.owner
 		}
 		a.inputType = cmp.Or(a.inputType, b.inputType)
+		a.labels = joinLabels(a.labels, b.labels)
 	}
 	a.identity = identity
 	return a
@@ -43,7 +70,7 @@ func observed(e Execution) joined {
 	enc := encode(&e)
 	s := joined{
 		identity: string(enc.version) + enc.hash, epoch: e.StartDate.UnixMilli(),
-		owner: e.Owner, inputType: e.InputType,
+		owner: e.Owner, inputType: e.InputType, labels: e.Labels.encode(ownerFromInput),
 	}
 	if e.Owner != "" {
 		s.ownerRank = ownerFromInput
@@ -57,6 +84,7 @@ type observation struct {
 	execution Execution
 	owner     string
 	start     time.Time
+	labels    Labels
 }
 
 func (o observation) state() joined {
@@ -65,7 +93,7 @@ func (o observation) state() joined {
 	}
 	return joined{
 		identity: string(Unobserved) + "0000000000000000", epoch: o.start.UnixMilli(),
-		ownerRank: ownerRegistered, owner: o.owner,
+		ownerRank: ownerRegistered, owner: o.owner, labels: o.labels.encode(ownerRegistered),
 	}
 }
 
@@ -73,7 +101,7 @@ func (o observation) write(c *Cache) *write {
 	if o.owner == "" {
 		return c.observation(&o.execution)
 	}
-	return c.registration(Registration{ARN: o.execution.ARN, Owner: o.owner, StartDate: o.start})
+	return c.registration(Registration{ARN: o.execution.ARN, Owner: o.owner, StartDate: o.start, Labels: o.labels})
 }
 
 // observations returns everything that a random history of arn draws from: two
@@ -88,11 +116,14 @@ func observations(arn ARN, start time.Time) []observation {
 				all = append(all, observation{execution: e})
 				e.Owner = fmt.Sprintf("owner of incarnation %d", incarnation)
 				e.InputType = fmt.Sprint("type", incarnation)
+				e.Labels = Labels{"customer": "acme", fmt.Sprint("attempt", attempt): "é"}
 				all = append(all, observation{execution: e})
 			}
 		}
 	}
-	return append(all, observation{execution: Execution{ARN: arn}, owner: "who registered", start: start.Add(-time.Minute)})
+	return append(all, observation{
+		execution: Execution{ARN: arn}, owner: "who registered", start: start.Add(-time.Minute), labels: Labels{"customer": "a", "run": "1"},
+	})
 }
 
 // attemptOf returns every observation of one attempt, each with two bodies where

@@ -81,7 +81,7 @@ func newNear(bytes int64, trust *redisdb.Trust) *near {
 // weight is about what a record takes in memory, in bytes.
 func (r *Record) weight() uint32 {
 	const fixed = 1024 // the structures, the header values and the cache's own
-	n := fixed + len(r.ARN) + len(r.Owner) + len(r.Plain.Body)
+	n := fixed + len(r.ARN) + len(r.Owner) + len(r.labels) + len(r.Plain.Body)
 	if r.Gzip != nil {
 		n += len(r.Gzip.Body)
 	}

@@ -76,6 +76,9 @@ func (s sample) check(t *testing.T, c *Cache) {
 	if wantType == "" {
 		wantType = "text"
 	}
+	if r.labels != stored(t, c, s.ARN).labels {
+		t.Error("joined with what came next it has other labels")
+	}
 	if r := stored(t, c, s.ARN); r.Status != Succeeded || r.Owner != wantOwner || r.InputType != wantType {
 		t.Errorf("joined with what came next: %s of %q, %q", r.Status, r.Owner, r.InputType)
 	}
@@ -153,17 +156,25 @@ func sampleExecutions() map[string]func(*testing.T, *Cache, ARN) {
 	}
 	registered := register("bob", now().Add(-time.Minute))
 	return map[string]func(*testing.T, *Cache, ARN){
-		"running":             one(func(arn ARN) Execution { return owned(running(arn, now())) }),
-		"without-owner":       one(func(arn ARN) Execution { return running(arn, now()) }),
-		"succeeded":           success(`{ "n" : 9007199254740993 }`, Complete),
-		"large":               success(`"`+strings.Repeat("x y ", 3000)+`"`, Complete),
-		"output-awaited":      success("", OutputAwaited),
-		"output-given-up":     success("", OutputGivenUp),
-		"failed":              ended(Failed),
-		"timed-out":           ended(TimedOut),
-		"aborted":             ended(Aborted),
-		"a-new-end":           ended("A_NEW_END"),
-		"registered":          registered,
+		"running":         one(func(arn ARN) Execution { return owned(running(arn, now())) }),
+		"without-owner":   one(func(arn ARN) Execution { return running(arn, now()) }),
+		"succeeded":       success(`{ "n" : 9007199254740993 }`, Complete),
+		"large":           success(`"`+strings.Repeat("x y ", 3000)+`"`, Complete),
+		"output-awaited":  success("", OutputAwaited),
+		"output-given-up": success("", OutputGivenUp),
+		"failed":          ended(Failed),
+		"timed-out":       ended(TimedOut),
+		"aborted":         ended(Aborted),
+		"a-new-end":       ended("A_NEW_END"),
+		"registered":      registered,
+		"labeled": one(func(arn ARN) Execution {
+			return labeled(owned(failed(arn, now(), "no")), Labels{"ruleset": "r 1", "customer": "ö"})
+		}),
+		"registered-with-labels": func(t *testing.T, c *Cache, arn ARN) {
+			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", Labels: Labels{"ruleset": "r 1"}}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"registered-plain":    register("bob", time.Time{}),
 		"registered-long-ago": register("bob", now().AddDate(-1, 0, 0)),
 		"registered-and-observed": func(t *testing.T, c *Cache, arn ARN) {

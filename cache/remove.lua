@@ -23,8 +23,8 @@ local function version_is()
 end
 
 local function owner_is()
-  local head = redis.call('GETRANGE', KEYS[1], 0, HEAD + #value - 1)
-  local fixed = string.sub(head, 1, 1) == OLDER_FORMAT and OLDER_HEAD or HEAD
+  local head = redis.call('GETRANGE', KEYS[1], 0, LABELED_HEAD + #value - 1)
+  local fixed = ({[OLDER_FORMAT] = OLDER_HEAD, [LABELED_FORMAT] = LABELED_HEAD})[string.sub(head, 1, 1)] or HEAD
   return tonumber(string.sub(head, OWNER_LENGTH, OWNER_LENGTH_END)) == #value
     and string.sub(head, fixed + 1, fixed + #value) == value
 end

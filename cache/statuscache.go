@@ -122,7 +122,7 @@ func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record say.
 func statusOfHead(head string) Status {
-	if len(head) < hashAt || head[0] != recordFormat && head[0] != olderFormat {
+	if len(head) < hashAt || !knownFormat(head[0]) {
 		return ""
 	}
 	v := recordHead(head).version()

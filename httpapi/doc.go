@@ -35,6 +35,7 @@
 //	internal/envelope  the form of answers: envelope, errors, header values, events
 //	internal/headers   reading the headers of requests
 //	internal/reports   the form of answers about more than a status
+//	internal/pacing    when to poll again: Retry-After
 //	internal/fairness  sharing what is scarce between callers; the rate limit
 //	internal/accesslog a log line for each request
 //	issuertest         an issuer of JWTs, for tests

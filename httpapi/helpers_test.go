@@ -20,6 +20,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
+	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 )
 
@@ -42,6 +43,7 @@ type service struct {
 	t     testing.TB
 	cache *cache.Cache
 	keys  *apikeys.Keys
+	stats *stats.Stats      // not refreshed in the background
 	redis *cachetest.Server // nil: an embedded one, or several
 	log   *lockedLog
 	url   string
@@ -105,17 +107,17 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := changes.Open(c)
+	hub, statistics := changes.Open(c), stats.Open(c, nil)
 	losses := worklist.NewLossDetector(c.DB(), worklist.LossOptions{Log: store.Log, Noticed: keys.Reassert})
 	o := Options{
-		Cache: c, Lists: c, Changes: hub, Trails: c, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Cache: c, Lists: c, Changes: hub, Trails: c, Typical: statistics, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{"redis", c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	s := &service{Server: New(o), t: t, cache: c, keys: keys, log: log}
+	s := &service{Server: New(o), t: t, cache: c, keys: keys, stats: statistics, log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.Run(ctx) })

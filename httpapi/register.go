@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"statuscache/cache"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/envelope"
@@ -19,6 +21,8 @@ type registration struct {
 	ExecutionARN string `json:"executionArn"`
 	Owner        string `json:"owner"`
 	StartDate    string `json:"startDate"`
+
+	Labels map[string]jsontext.Value `json:"labels"`
 }
 
 // postExecution is POST /v1/executions: the service that starts executions registers one
@@ -82,11 +86,39 @@ func (b *registration) check() (cache.Registration, error) {
 			return reg, envelope.Invalid("startDate: must be a date such as 2026-02-10T12:00:00Z")
 		}
 	}
-	return reg, nil
+	reg.Labels, err = readLabels(b.Labels)
+	return reg, err
+}
+
+// readLabels checks the labels of a registration: strings, or numbers as they are written.
+func readLabels(given map[string]jsontext.Value) (cache.Labels, error) {
+	if len(given) > cache.MaxLabels {
+		return nil, envelope.Invalid("labels: at most %d are possible", cache.MaxLabels)
+	}
+	labels := cache.Labels{}
+	for name, value := range given {
+		if !cache.ValidLabelName(name) {
+			return nil, envelope.Invalid("labels: a name has 1 to %d letters, digits, dots, hyphens and underscores", cache.MaxLabelName)
+		}
+		switch value.Kind() {
+		case '"':
+			text, err := jsontext.AppendUnquote(nil, value)
+			if err == nil {
+				labels[name] = string(text)
+			}
+		case '0':
+			labels[name] = string(value)
+		}
+		if !cache.ValidLabelValue(labels[name]) {
+			return nil, envelope.Invalid("labels.%s: must be a string or a number of 1 to %d bytes without control characters", name, cache.MaxLabelValue)
+		}
+	}
+	return labels, nil
 }
 
 func registered(r cache.Registration) []byte {
 	b := envelope.AppendString([]byte(`{"executionArn":`), string(r.ARN))
 	b = envelope.AppendString(append(b, `,"owner":`...), r.Owner)
+	b = r.Labels.AppendMember(b)
 	return envelope.Success(append(b, '}'))
 }

@@ -47,6 +47,44 @@ func TestRegistrationForAnotherStateMachine(t *testing.T) {
 	}
 }
 
+// TestRegisteredLabels are shown in the full view, and wrong ones are refused by name.
+func TestRegisteredLabels(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	generate, ada := s.key("generate", scope(apikeys.ScopeRegister)), s.key("ada")
+	register := func(name, labels string) answer {
+		return s.ask("POST", "/v1/executions", generate, jsonBody(fmt.Sprintf(`{"executionArn":%q,"owner":"ada","labels":%s}`, machine+name, labels)))
+	}
+	for i, test := range []struct{ labels, shown string }{
+		{`{"ruleset":"r1","customer":42}`, `,"labels":{"customer":"42","ruleset":"r1"}`},
+		{`{"n":1.50e3,"s":"\"ö\""}`, `,"labels":{"n":"1.50e3","s":"\"ö\""}`},
+		{`{}`, ""}, {`null`, ""},
+		{`{"a":"` + strings.Repeat("x", 128) + `"}`, `,"labels":{"a":"` + strings.Repeat("x", 128) + `"}`},
+	} {
+		name := fmt.Sprint("labels-", i)
+		got, again := register(name, test.labels), register(name, test.labels)
+		if got.status != 201 || again.status != 200 || !strings.HasSuffix(got.body, `"owner":"ada"`+test.shown+`}}`) {
+			t.Errorf("%s: %+v, then %d", test.labels, got, again.status)
+		}
+		if full := s.ask("GET", statusPath+machine+name+"?view=full", ada); !strings.HasSuffix(full.body, `-0"`+test.shown+`}}`) {
+			t.Errorf("%s: shown as %s", test.labels, full.body)
+		}
+	}
+	for labels, named := range map[string]string{
+		`[]`: "labels", `"a"`: "labels", `{"a":1,"b":1,"c":1,"d":1,"e":1}`: "labels: ", `{"a b":1}`: "labels: ", `{"":1}`: "labels: ",
+		`{"a:b":1}`: "labels: ", `{"` + strings.Repeat("x", 65) + `":1}`: "labels: ",
+		`{"a":null}`: "labels.a: ", `{"a":true}`: "labels.a: ", `{"a":{}}`: "labels.a: ", `{"ok":1,"a":["x"]}`: "labels.a: ", `{"a":""}`: "labels.a: ",
+		`{"a":"` + strings.Repeat("x", 129) + `"}`: "labels.a: ", `{"a":"\u0000"}`: "labels.a: ", `{"a":1` + strings.Repeat("0", 128) + `}`: "labels.a: ",
+	} {
+		if got := register("refused", labels); got.status != 400 || !strings.Contains(got.body, `"message":"`+named) {
+			t.Errorf("%.50s: %+v", labels, got)
+		}
+	}
+	if got := register("refused", `{"a":1,"a":2}`); got.status != 400 {
+		t.Errorf("a label twice: %+v", got)
+	}
+}
+
 // TestARegistrationThatIsNotConfirmedMayBeSentAgain: a replica is demanded that is not
 // there, so that the registration is stored and not confirmed. The answer says what to
 // do, and that succeeds as soon as the replica is there.

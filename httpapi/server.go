@@ -17,6 +17,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/dashboard"
@@ -24,6 +25,7 @@ import (
 	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/pacing"
 )
 
 // Executions is the store of executions.
@@ -52,6 +54,12 @@ type Lists interface {
 	Counts(ctx context.Context, owner string, all bool) (cache.Counts, error)
 }
 
+// Typical knows how long executions of a state machine take.
+type Typical interface {
+	// Typical answers from memory; ok is false if nothing is known.
+	Typical(stateMachine string) (d stats.Distribution, ok bool)
+}
+
 // Part is a part of the service that must work for it to be ready.
 type Part struct {
 	Name  string       // public, such as "redis"
@@ -64,6 +72,7 @@ type Options struct {
 	Lists   Lists
 	Changes Changes
 	Trails  Trails
+	Typical Typical       // nil: not known
 	Keys    auth.Keys     // nil: no API keys
 	Links   auth.LinkKeys // nil: no links
 	JWT     *auth.JWT     // nil: no JWTs
@@ -124,6 +133,7 @@ type Server struct {
 	rates          *fairness.RateLimits
 	waiters        *waiters
 	grace          *grace
+	paces          *pacing.Paces
 	log            *accesslog.Log
 	metrics        *metrics
 	faults         *conns.Faults
@@ -155,10 +165,17 @@ func New(o Options) *Server {
 	}
 	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
-	s.grace = newGrace(o.StateMachines)
+	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.handler = s.routes()
 	return s
+}
+
+func newPaces(t Typical) *pacing.Paces {
+	if t == nil {
+		return pacing.NewPaces(nil)
+	}
+	return pacing.NewPaces(func(stateMachine string) (pacing.Ends, bool) { return t.Typical(stateMachine) })
 }
 
 func inDays(d time.Duration) string {

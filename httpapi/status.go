@@ -126,7 +126,7 @@ func (x *exchange) sendRecord(r *cache.Record, v *view) {
 		h["Vary"] = append(h["Vary"], envelope.VaryEncoding...) // CORS may have written it too
 	}
 	if !r.Terminal {
-		h["Retry-After"] = pollAgainAfter(time.Since(r.StartDate))
+		h["Retry-After"] = x.server.paces.After(r, time.Now())
 	}
 	match, named := headers.Matches(x.r.Header["If-None-Match"], tag[0])
 	if seen, own := headers.SeenVersion(x.r.Header); seen > r.Version {
@@ -157,27 +157,3 @@ func (x *exchange) sendRecord(r *cache.Record, v *view) {
 // countedByNetHTTP is the size of a body up to which net/http finds out its
 // length, in bytes.
 const countedByNetHTTP = 2048
-
-// pollAgainAfter is the Retry-After of an execution that has been running for a
-// while: the longer it took, the longer it may take.
-func pollAgainAfter(age time.Duration) []string {
-	for _, step := range pollSteps {
-		if age < step.below {
-			return step.seconds
-		}
-	}
-	return pollSlowest
-}
-
-var (
-	pollSteps = []struct {
-		below   time.Duration
-		seconds []string
-	}{
-		{15 * time.Second, []string{"2"}},
-		{30 * time.Second, []string{"3"}},
-		{time.Minute, []string{"5"}},
-		{2 * time.Minute, []string{"8"}},
-	}
-	pollSlowest = []string{"10"}
-)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/stats"
 )
 
 func TestStatusAnswers(t *testing.T) {
@@ -398,4 +400,34 @@ func FuzzStatusPath(f *testing.F) {
 			t.Errorf("%q: %q, want %q", path, text, decoded)
 		}
 	})
+}
+
+// TestRetryAfterKnowsHowLongExecutionsTake, and is no part of what the entity tag covers.
+func TestRetryAfterKnowsHowLongExecutionsTake(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "many executions")
+	s := newService(t)
+	ada := s.key("ada")
+	e := running(t, "runs", "ada")
+	e.StartDate = time.Now().Add(-30 * time.Second).Truncate(time.Second)
+	s.apply(e)
+	before := s.ask("GET", statusPath+string(e.ARN), ada)
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for i := range 150 {
+		done := succeeded(t, fmt.Sprint("done", i), "eve", "1")
+		done.StartDate, done.StopDate = start, start.Add(59*time.Second+time.Duration(i)*10*time.Millisecond)
+		s.apply(done)
+	}
+	if _, err := s.stats.Durations(t.Context(), stats.Scope{All: true}, ""); err != nil {
+		t.Fatal(err)
+	}
+	other := running(t, "another", "ada")
+	s.apply(other)
+	cachetest.Eventually(t, "the pace is that of the others", func() bool {
+		return s.ask("GET", statusPath+string(other.ARN), ada).header.Get("Retry-After") == "30"
+	})
+	after := s.ask("GET", statusPath+string(e.ARN), ada)
+	if before.header.Get("ETag") != after.header.Get("ETag") || before.body != after.body {
+		t.Errorf("%v\n%v", before, after)
+	}
 }

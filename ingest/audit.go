@@ -65,6 +65,7 @@ type AuditorOptions struct {
 	Every     time.Duration
 	Retention time.Duration // how long stopped executions are kept
 	Owners    bool          // whether the input may name an owner
+	Labels    bool          // whether the input may name labels
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }

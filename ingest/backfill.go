@@ -48,6 +48,7 @@ type Backfill struct {
 	Until       time.Time // the latest
 	Retention   time.Duration
 	Owners      bool // whether the input may name an owner
+	Labels      bool // whether the input may name labels
 
 	mu     sync.Mutex
 	done   BackfillProgress
@@ -189,7 +190,7 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 // learn describes an execution and merges the answer. Its error is one that stops the
 // run.
 func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
-	if e.Terminal() || b.Owners { // else the list holds everything
+	if e.Terminal() || b.Owners || b.Labels { // else the list holds everything
 		arn := e.ARN
 		err := whenAllowed(ctx, b.Describes, func(ctx context.Context) (err error) {
 			e, err = b.States.Describe(ctx, arn, ToBackfill)

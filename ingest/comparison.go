@@ -127,7 +127,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
 		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // an earlier sweep compared it; it may have been erased
 		case x.learning && !e.Terminal(): // the list holds everything about a running execution
-			e.OwnerLeftOut = x.auditor.options.Owners
+			e.OwnerLeftOut, e.LabelsLeftOut = x.auditor.options.Owners, x.auditor.options.Labels
 			e.ReceivedAt = time.Now()
 			believed = append(believed, e)
 		default:

@@ -68,7 +68,7 @@ const (
 type Options struct {
 	Queue         Queue
 	Cache         Applier
-	Owner         OwnerPath
+	Inputs        Decoder  // how the input of an execution is read
 	StateMachines []string // ARNs of ours; empty: all
 	// Known and Mismatches are for events without a start date: Step Functions itself always
 	// sends it, stand-ins do not. nil: these events cannot be read.
@@ -109,7 +109,7 @@ func NewConsumer(o Options) *Consumer {
 	out := newOutages(time.Now, o.Log, m.trouble)
 	return &Consumer{
 		options:  o,
-		decoder:  Decoder{Owner: o.Owner},
+		decoder:  o.Inputs,
 		gate:     newGate(o.Cache.Ping, out, m.paused),
 		metrics:  m,
 		outages:  out,
@@ -279,7 +279,7 @@ func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Ver
 // leavesOut reports whether Step Functions must be asked for something that the event
 // left out.
 func leavesOut(e cache.Execution) bool {
-	return e.OwnerLeftOut || e.Completeness == cache.OutputAwaited
+	return e.OwnerLeftOut || e.LabelsLeftOut || e.Completeness == cache.OutputAwaited
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -36,9 +36,10 @@ const (
 	maxStatus    = 64      // bytes
 )
 
-// Decoder decodes messages. The zero value reads no owners.
+// Decoder decodes messages. The zero value reads no owners and no labels.
 type Decoder struct {
-	Owner OwnerPath
+	Owner  OwnerPath
+	Labels LabelPaths
 }
 
 // detail is the part of an event that Step Functions wrote, as far as it is needed.
@@ -110,8 +111,9 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 		e.Error = awscall.Clip(awscall.OneLine(text(det.Error)), maxErrorName)
 		e.ErrorMessage = ErrorMessage(e.Status, e.Error, text(det.Cause))
 	}
-	e.Owner, e.InputType = d.registers(det.Input)
-	e.OwnerLeftOut = len(d.Owner) > 0 && (isNull(det.Input) || !included(det.InputDetails))
+	d.registers(e, det.Input)
+	leftOut := isNull(det.Input) || !included(det.InputDetails)
+	e.OwnerLeftOut, e.LabelsLeftOut = leftOut && len(d.Owner) > 0, leftOut && len(d.Labels) > 0
 	return nil
 }
 

@@ -33,12 +33,13 @@ type HydratorOptions struct {
 	Budget    Budget        // nil: no calls are made
 	Deadline  time.Duration // after it the API reports the success without its output
 	Owners    bool          // whether the input may name an owner
+	Labels    bool          // whether the input may name labels
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }
 
 // Hydrator fetches from Step Functions what events left out because it was too large:
-// outputs, and inputs that may name an owner. While an output is awaited, the API
+// outputs, and inputs that may name an owner or labels. While an output is awaited, the API
 // reports RUNNING. The worklist is in Redis: it survives this process, and no two
 // processes ask about the same execution at once.
 type Hydrator struct {
@@ -51,10 +52,10 @@ type Hydrator struct {
 func NewHydrator(o HydratorOptions) *Hydrator {
 	h := &Hydrator{options: o, results: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "statuscache", Name: "hydrations_total",
-		Help: "Outputs and owners that events left out, by what became of them.",
+		Help: "Outputs, owners and labels that events left out, by what became of them.",
 	}, []string{"result"})}
 	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
-	for _, result := range []string{hydrated, hydratedOwner, gaveUp} {
+	for _, result := range []string{hydrated, hydratedOwner, hydratedLabels, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
 	if o.Metrics != nil {
@@ -65,9 +66,10 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 
 // Results of a hydration.
 const (
-	hydrated      = "fetched"
-	hydratedOwner = "owner"
-	gaveUp        = "given_up"
+	hydrated       = "fetched"
+	hydratedOwner  = "owner"
+	hydratedLabels = "labels"
+	gaveUp         = "given_up"
 )
 
 // Run hydrates until ctx ends.
@@ -89,8 +91,8 @@ func (h *Hydrator) handle(ctx context.Context, due worklist.Entry) (time.Duratio
 		return describeLag - due.Age, nil
 	case due.Exact.AwaitsOutput() || due.Exact.GaveUp():
 		return h.output(ctx, due)
-	case due.Record.Owner == "" && h.options.Owners:
-		return h.owner(ctx, due)
+	case due.Record.Owner == "" && h.options.Owners, due.Record.Labels() == nil && h.options.Labels:
+		return h.input(ctx, due)
 	}
 	return settled, nil
 }
@@ -128,8 +130,8 @@ func (h *Hydrator) refused(due worklist.Entry, err error) (time.Duration, error)
 	return max(giveUpRetry, due.Age), err
 }
 
-// owner fetches the input for the owner that it may name.
-func (h *Hydrator) owner(ctx context.Context, due worklist.Entry) (time.Duration, error) {
+// input fetches the input for the owner and the labels that it may name.
+func (h *Hydrator) input(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	e, err := h.describe(ctx, due.ARN)
 	switch {
 	case errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied):
@@ -143,6 +145,9 @@ func (h *Hydrator) owner(ctx context.Context, due worklist.Entry) (time.Duration
 	}
 	if e.Owner != "" {
 		h.results.WithLabelValues(hydratedOwner).Inc()
+	}
+	if len(e.Labels) > 0 {
+		h.results.WithLabelValues(hydratedLabels).Inc()
 	}
 	return settled, nil
 }

@@ -37,23 +37,23 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 	return names, nil
 }
 
-// registers returns the owner and the input type that an input names, or empty texts if
-// it names none or they cannot be stored.
-func (d *Decoder) registers(input jsontext.Value) (owner, inputType string) {
+// registers sets the owner, the input type and the labels that an input names, as far as it
+// names them and they can be stored.
+func (d *Decoder) registers(e *cache.Execution, input jsontext.Value) {
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
 		var err error
 		if text, err = jsontext.AppendUnquote(make([]byte, 0, len(input)), input); err != nil {
-			return "", ""
+			return
 		}
 	}
 	if len(d.Owner) > 0 {
-		owner = ownerOf(find(text, d.Owner))
+		e.Owner = ownerOf(find(text, d.Owner))
 	}
 	if bytes.Contains(text, []byte(`"inputType"`)) {
-		inputType = inputTypeOf(find(text, OwnerPath{"inputType"}))
+		e.InputType = inputTypeOf(find(text, OwnerPath{"inputType"}))
 	}
-	return owner, inputType
+	e.Labels = d.Labels.of(text)
 }
 
 // find returns the value at a path, or nil. For a duplicate name the last value counts,

@@ -51,13 +51,13 @@ type StepFunctions struct {
 	calls   *prometheus.CounterVec
 }
 
-// NewStepFunctions returns a StepFunctions that reads owners at a path. Each call is
+// NewStepFunctions returns a StepFunctions that reads inputs with a decoder. Each call is
 // counted by action, reason and result.
-func NewStepFunctions(c aws.Config, owner OwnerPath, metrics prometheus.Registerer) *StepFunctions {
+func NewStepFunctions(c aws.Config, inputs Decoder, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
 		// A retry inside the SDK would not be counted by the budget.
 		client:  sfn.NewFromConfig(awscall.WithReadOnlyBody(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
-		decoder: Decoder{Owner: owner},
+		decoder: inputs,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions; none is made for a poll.",
 		}, []string{"action", "reason", "result"}),
@@ -88,7 +88,7 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 		e.Error = awscall.Clip(awscall.OneLine(aws.ToString(out.Error)), maxErrorName)
 		e.ErrorMessage = ErrorMessage(e.Status, e.Error, aws.ToString(out.Cause))
 	}
-	e.Owner, e.InputType = s.decoder.registers(jsontext.Value(aws.ToString(out.Input)))
+	s.decoder.registers(&e, jsontext.Value(aws.ToString(out.Input)))
 	return e, nil
 }
 

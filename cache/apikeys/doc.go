@@ -8,6 +8,8 @@
 // announced to all processes by the change feed of Redis. A request that waits for long
 // watches its key (watch.go); one read covers all watched keys.
 //
+// Keys of another system are taken over with the secrets that their holders have (adopt.go).
+//
 // A fingerprint of the pepper stands beside the keys (pepper.go), so that a wrong pepper is
 // noticed and not mistaken for wrong keys.
 //

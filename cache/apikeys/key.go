@@ -17,7 +17,7 @@ var (
 // Key is an API key without its secret.
 type Key struct {
 	Hash          string    `json:"hash"`   // HMAC-SHA-256 of the key, hex
-	Prefix        string    `json:"prefix"` // first characters of the key, to name it by
+	Prefix        string    `json:"prefix"` // names it: its first characters, or those of Hash for a key of another system
 	Name          string    `json:"name"`
 	Owner         string    `json:"owner"`
 	Scope         Scope     `json:"scope"`
@@ -53,6 +53,26 @@ func WellFormed(s string) bool {
 	}
 	for i := range len(rest) {
 		if c := rest[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// The length of a key that another system has made, in characters.
+const (
+	MinSecret = 20
+	MaxSecret = 128
+)
+
+// ValidSecret reports whether s can be an API key: its own form, or that of another system,
+// which is 20 to 128 printable characters of ASCII without a space.
+func ValidSecret(s string) bool {
+	if len(s) < MinSecret || len(s) > MaxSecret {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
 			return false
 		}
 	}

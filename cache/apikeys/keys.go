@@ -115,7 +115,7 @@ func (k *Keys) hash(secret string) (sum keyHash) {
 // Find returns the API key that a caller presents, or ErrNotFound if it is unknown or
 // revoked. Any other error means that it could not be checked.
 func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
-	if len(k.pepper) == 0 || !WellFormed(secret) {
+	if len(k.pepper) == 0 || !ValidSecret(secret) {
 		return nil, ErrNotFound
 	}
 	return k.FindByHash(ctx, k.hash(secret))

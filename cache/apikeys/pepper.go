@@ -69,6 +69,9 @@ func (k *Keys) WrongPepper(ctx context.Context) (wrong string, err error) {
 // claimPepper stores the fingerprint before a key is created. It refuses a pepper that is
 // not that of the keys that are good.
 func (k *Keys) claimPepper(ctx context.Context) error {
+	if len(k.pepper) == 0 {
+		return errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
+	}
 	err := k.storePepper(ctx, "NX")
 	if err == nil {
 		_, err = k.CheckPepper(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func backfillCommand() *cobra.Command {
 			return interrupted(cmd.Context(), f.run(cmd))
 		},
 	}
-	storeFlags(cmd, "STATE_MACHINES", "OWNER_PATH", "DESCRIBE_RATE", "RETENTION")
+	storeFlags(cmd, "STATE_MACHINES", "OWNER_PATH", "LABEL_PATHS", "DESCRIBE_RATE", "RETENTION")
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.machines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
 	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
@@ -123,7 +124,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	if err != nil {
 		return nil, err
 	}
-	owner, err := ingest.ParseOwnerPath(config.OwnerPath)
+	inputs, err := config.Inputs()
 	if err != nil {
 		return nil, err
 	}
@@ -134,10 +135,10 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	if describes == nil {
 		return nil, errors.New("--rate: not set, and DESCRIBE_RATE is 0")
 	}
-	states := ingest.NewStepFunctions(settings, owner, nil)
+	states := ingest.NewStepFunctions(settings, inputs, nil)
 	b := &ingest.Backfill{
 		Cache: c, Known: c, Clock: c.DB(), States: states, Lister: states, Describes: describes, Retention: config.Retention,
-		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(owner) > 0,
+		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(inputs.Owner) > 0, Labels: len(inputs.Labels) > 0,
 	}
 	if !f.restart {
 		b.Checkpoints = worklist.NewCheckpoints(c.DB())
@@ -183,7 +184,7 @@ func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) str
 
 // storeFlags adds the settings of the store, and others.
 func storeFlags(cmd *cobra.Command, others ...string) {
-	operatorFlags(cmd, append([]string{"REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS"}, others...)...)
+	operatorFlags(cmd, slices.Concat(app.RedisSettings, []string{"REDIS_REPLICA_ACKS"}, others)...)
 }
 
 // withStore runs f on the store that the settings name, for as long as it takes.

@@ -57,7 +57,7 @@ func doctorCommand() *cobra.Command {
 			return verdict(findings)
 		},
 	}
-	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_URL", "REDIS_PREFIX", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL")
+	operatorFlags(cmd, append([]string{"SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL"}, app.RedisSettings...)...)
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -26,7 +26,7 @@ const keysLimit = 10 * time.Second
 
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "keys", Short: "Create, list and revoke API keys; reads the settings of statusd"}
-	app.AddFlags(cmd.PersistentFlags(), "REDIS_URL", "REDIS_PREFIX", "API_KEY_PEPPER", "API_KEYS_FILE")
+	app.AddFlags(cmd.PersistentFlags(), append([]string{"API_KEY_PEPPER", "API_KEYS_FILE"}, app.RedisSettings...)...)
 	cmd.AddCommand(createCommand(), listCommand(), revokeCommand(), exportCommand(), importCommand())
 	return cmd
 }
@@ -102,14 +102,19 @@ func printJSON(w io.Writer, v any) error {
 
 func createCommand() *cobra.Command {
 	var k apikeys.Key
-	var scope string
+	var scope, secrets string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "create --owner ID --name TEXT",
-		Short:   "Create an API key; it is shown only once",
-		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register",
-		Args:    app.Arguments(0, 0),
+		Use:   "create --owner ID --name TEXT",
+		Short: "Create an API key; it is shown only once",
+		Long:  "Create an API key; it is shown only once.\n" + secretsHelp,
+		Example: "  statusctl keys create --owner ada --name 'CI of ada'\n  statusctl keys create --owner generate --name generate --scope register\n" +
+			"  statusctl keys create --secrets-from old-keys.tsv",
+		Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if secrets != "" {
+				return adoptKeys(cmd, secrets, asJSON)
+			}
 			k.Scope = apikeys.Scope(scope)
 			if err := checkKey(k); err != nil {
 				return err
@@ -138,8 +143,14 @@ func createCommand() *cobra.Command {
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.StringVar(&secrets, "secrets-from", "", "file of keys that another system has made, - for standard input")
+	for _, other := range []string{"owner", "name", "scope", "state-machine", "daily-limit"} {
+		cmd.MarkFlagsMutuallyExclusive("secrets-from", other)
+	}
 	return cmd
 }
+
+var scopes = []apikeys.Scope{apikeys.ScopeRead, apikeys.ScopeReadAll, apikeys.ScopeRegister}
 
 // checkKey reports every mistake at once.
 func checkKey(k apikeys.Key) error {
@@ -151,7 +162,7 @@ func checkKey(k apikeys.Key) error {
 			errs = append(errs, fmt.Errorf("%s: must be at most %d bytes without control characters", field.flag, cache.MaxOwnerLength))
 		}
 	}
-	if !slices.Contains([]apikeys.Scope{apikeys.ScopeRead, apikeys.ScopeReadAll, apikeys.ScopeRegister}, k.Scope) {
+	if !slices.Contains(scopes, k.Scope) {
 		errs = append(errs, fmt.Errorf("--scope: %q is none of read, read:all, register", k.Scope))
 	}
 	if len(k.StateMachines) > 0 && k.Scope != apikeys.ScopeRegister {

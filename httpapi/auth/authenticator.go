@@ -90,6 +90,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Prin
 		return a.apiKey(ctx, token)
 	case IsLink(token):
 		return a.AuthenticateLink(ctx, token)
+	case a.keys != nil && IsKey(token):
+		return a.apiKey(ctx, token)
 	case a.tokens != nil:
 		return a.tokens.verify(ctx, token)
 	}
@@ -100,6 +102,18 @@ func bearer(header string) (token string, ok bool) {
 	scheme, token, found := strings.Cut(header, " ")
 	token = strings.TrimLeft(token, " ")
 	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
+}
+
+// IsKey reports whether a token is looked up as an API key: it has the form of one, of this or
+// another system, and of nothing else.
+func IsKey(token string) bool {
+	return apikeys.ValidSecret(token) && !IsLink(token) && !looksLikeJWT(token)
+}
+
+// looksLikeJWT reports whether a token has three parts of which the first begins as a JSON object
+// in base64 does, { with a quotation mark or white space behind it.
+func looksLikeJWT(token string) bool {
+	return (strings.HasPrefix(token, "ey") || strings.HasPrefix(token, "ew")) && strings.Count(token, ".") == 2
 }
 
 // keyNameLength is the length of the part of an API key that names it in lists and logs:
@@ -113,11 +127,19 @@ func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 	k, err := a.keys.Find(ctx, secret)
 	switch {
 	case errors.Is(err, apikeys.ErrNotFound):
-		return Principal{}, refused(unknownKey, secret[:keyNameLength], "")
+		return Principal{}, refused(unknownKey, nameOf(secret), "")
 	case err != nil:
 		return Principal{}, envelope.Unavailable("the API key cannot be checked now; try again", err)
 	}
 	return keyPrincipal(k), nil
+}
+
+// nameOf returns what names an API key in a log, empty if that would reveal much of it.
+func nameOf(secret string) string {
+	if !apikeys.WellFormed(secret) {
+		return ""
+	}
+	return secret[:keyNameLength]
 }
 
 func keyPrincipal(k *apikeys.Key) Principal {

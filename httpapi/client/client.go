@@ -120,6 +120,8 @@ type Execution struct {
 	ObservedAt      time.Time       `json:"observedAt"`
 	Version         string          `json:"version"` // the text that sorts last is the newest state
 
+	Labels map[string]string `json:"labels"` // nil: none
+
 	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
 }
 

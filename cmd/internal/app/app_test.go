@@ -56,6 +56,8 @@ func TestSettings(t *testing.T) {
 		"an event bus":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "a b"}, nil, "EVENT_BUS"},
 		"a bus by its ARN": {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "EVENT_BUS": "arn:aws:events:eu-west-1:123456789012:event-bus/hub"}, nil, ""},
 		"an owner path":    {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "OWNER_PATH": "a..b"}, nil, "OWNER_PATH"},
+		"a label's path":   {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LABEL_PATHS": "a=b..c"}, nil, "LABEL_PATHS"},
+		"five labels":      {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LABEL_PATHS": "a=a,b=b,c=c,d=d,e=e"}, nil, "LABEL_PATHS"},
 		"a duration":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
 		"a level":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
 	} {
@@ -100,7 +102,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		}
 	}
 	want := strings.Fields(`LISTEN_ADDR ADMIN_ADDR REDIS_URL REDIS_CA_FILE REDIS_CERT_FILE REDIS_KEY_FILE
-		REDIS_SERVER_NAME REDIS_PASSWORD_FILE REDIS_AUTH REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH STATE_MACHINES
+		REDIS_SERVER_NAME REDIS_PASSWORD_FILE REDIS_AUTH REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH LABEL_PATHS STATE_MACHINES
 		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
 		RETENTION MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
 		CORS_ORIGINS DASHBOARD DASHBOARD_OIDC_CLIENT_ID TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/cache"
+	"statuscache/ingest"
 )
 
 // Config is every setting, checked. Each field is described in settings.
@@ -29,6 +30,7 @@ type Config struct {
 	SQSQueueURL   string
 	EventBus      string // name or ARN
 	OwnerPath     string
+	LabelPaths    string
 	StateMachines []string
 
 	JWTIssuer         string
@@ -68,6 +70,14 @@ type value struct {
 	setting *setting
 	text    string
 	origin  string // default, environment or flag
+}
+
+// Inputs returns how OWNER_PATH and LABEL_PATHS have the input of an execution read.
+func (c *Config) Inputs() (d ingest.Decoder, err error) {
+	if d.Owner, err = ingest.ParseOwnerPath(c.OwnerPath); err == nil {
+		d.Labels, err = ingest.ParseLabelPaths(c.LabelPaths)
+	}
+	return d, err
 }
 
 // AddFlags adds a flag for every setting, or for those that are named.

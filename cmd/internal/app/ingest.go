@@ -27,13 +27,13 @@ func (s *service) openIngest(ctx context.Context) error {
 	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL); err != nil {
 		return err
 	}
-	owner, err := ingest.ParseOwnerPath(s.config.OwnerPath)
+	inputs, err := s.config.Inputs()
 	if err != nil {
 		return err
 	}
-	s.openWorkers(ingest.NewStepFunctions(settings, owner, s.metrics), len(owner) > 0)
+	s.openWorkers(ingest.NewStepFunctions(settings, inputs, s.metrics), inputs)
 	s.consumer = ingest.NewConsumer(ingest.Options{
-		Queue: s.queue, Cache: s.cache, Owner: owner, StateMachines: s.config.StateMachines,
+		Queue: s.queue, Cache: s.cache, Inputs: inputs, StateMachines: s.config.StateMachines,
 		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*2/5),
 		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
@@ -64,17 +64,17 @@ func (s *service) trouble(part ingest.Part) error {
 
 // openWorkers builds what asks Step Functions itself, for what events left out and
 // for what they may not have reported.
-func (s *service) openWorkers(states *ingest.StepFunctions, owners bool) {
-	c := s.config
+func (s *service) openWorkers(states *ingest.StepFunctions, inputs ingest.Decoder) {
+	c, owners, labels := s.config, len(inputs.Owner) > 0, len(inputs.Labels) > 0
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
 		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
-		Deadline: c.HydrateDeadline, Owners: owners, Log: s.log, Metrics: s.metrics,
+		Deadline: c.HydrateDeadline, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
 	})
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
 		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Learning: s.sweeps.Learning,
 		States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
-		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Log: s.log, Metrics: s.metrics,
+		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
 	})
 	if !owners {
 		s.log.Info("OWNER_PATH is not set: only registered executions have an owner; only operators can read the others")

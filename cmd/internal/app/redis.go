@@ -19,6 +19,11 @@ import (
 	"statuscache/ingest/cachelogin"
 )
 
+// RedisSettings are the settings that say where Redis is and how it is reached.
+var RedisSettings = []string{
+	"REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SERVER_NAME", "REDIS_PASSWORD_FILE", "REDIS_AUTH", "REDIS_PREFIX",
+}
+
 const authIAM = "iam" // of REDIS_AUTH
 
 func parseCAFile(c *Config, s string) error {

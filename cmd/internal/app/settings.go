@@ -59,6 +59,7 @@ var settings = []setting{
 
 	{"SQS_QUEUE_URL", "", "URL of the queue that the EventBridge rule sends to", parseQueueURL, nil},
 	{"OWNER_PATH", "", "place of the owner in the input of an execution, such as tenantId; set it only if your own code writes that field", parseOwnerPath, nil},
+	{"LABEL_PATHS", "", "labels of executions and their places in the input, such as ruleset=ruleSetId,customer=meta.customerId; at most 4; set it when no process of an older release runs any more", parseLabelPaths, nil},
 	{"EVENT_BUS", operate.DefaultBus, "name or ARN of the event bus that the rule is on; only statusctl uses it", parseEventBus, nil},
 	{"STATE_MACHINES", "", "ARNs of the state machines to follow, separated by commas; empty: all, and no audit", parseStateMachines, nil},
 
@@ -172,6 +173,12 @@ func parseEventBus(c *Config, s string) error {
 func parseOwnerPath(c *Config, s string) error {
 	c.OwnerPath = s
 	_, err := ingest.ParseOwnerPath(s)
+	return err
+}
+
+func parseLabelPaths(c *Config, s string) error {
+	c.LabelPaths = s
+	_, err := ingest.ParseLabelPaths(s)
 	return err
 }
 

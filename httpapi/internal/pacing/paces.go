@@ -1,0 +1,99 @@
+package pacing
+
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/bounded"
+)
+
+const (
+	maxPaces = 10_000      // state machines whose pace is remembered
+	paceLife = time.Minute // then what is typical may have changed
+)
+
+// Paces is after how long to poll again, by state machine.
+type Paces struct {
+	typical func(stateMachine string) (e Ends, known bool)
+	known   bounded.ByText[*pace]
+}
+
+// pace is when to poll the executions of one state machine.
+type pace struct {
+	plan  *Plan // nil: too little is known
+	until time.Time
+	made  atomic.Bool // its successor is
+}
+
+// NewPaces returns Paces that follow what typical says of a state machine; nil: nothing is
+// known.
+func NewPaces(typical func(stateMachine string) (e Ends, known bool)) *Paces {
+	return &Paces{typical: typical, known: bounded.NewByText[*pace](maxPaces)}
+}
+
+// After returns the header Retry-After of an execution that runs. It allocates nothing but
+// where a plan is made.
+func (p *Paces) After(r *cache.Record, now time.Time) []string {
+	age := now.Sub(r.StartDate)
+	if p.typical == nil || !r.Version.FirstAttempt() { // a redrive begins in the middle
+		return pollAgainAfter(age)
+	}
+	plan := p.plan(r.ARN, now)
+	if plan == nil {
+		return pollAgainAfter(age)
+	}
+	return retryAfter[plan.After(age)]
+}
+
+// plan returns the plan of the state machine of an execution, which is made now and then
+// by the request that comes first.
+func (p *Paces) plan(arn cache.ARN, now time.Time) *Plan {
+	executions := string(arn[:strings.LastIndexByte(string(arn), ':')]) // without the name: StateMachine would allocate
+	known, ok := p.known.Get(executions)
+	if ok && (now.Before(known.until) || !known.made.CompareAndSwap(false, true)) {
+		return known.plan
+	}
+	next := &pace{until: now.Add(paceLife)}
+	if ends, ok := p.typical(arn.StateMachine()); ok {
+		next.plan = New(ends)
+	}
+	if next.plan == nil {
+		next.until = now.Add(paceLife / 6)
+	}
+	p.known.Set(executions, next)
+	return next.plan
+}
+
+// retryAfter has the values of the header Retry-After, in seconds.
+var retryAfter = func() (values [Longest + 1][]string) {
+	for seconds := range values {
+		values[seconds] = []string{strconv.Itoa(seconds)}
+	}
+	return values
+}()
+
+// pollAgainAfter is the Retry-After of an execution that has been running for a while, where
+// it is not known how long such executions take: the longer it took, the longer it may take.
+func pollAgainAfter(age time.Duration) []string {
+	for _, step := range pollSteps {
+		if age < step.below {
+			return retryAfter[step.seconds]
+		}
+	}
+	return retryAfter[pollSlowest]
+}
+
+var pollSteps = []struct {
+	below   time.Duration
+	seconds int
+}{
+	{15 * time.Second, 2},
+	{30 * time.Second, 3},
+	{time.Minute, 5},
+	{2 * time.Minute, 8},
+}
+
+const pollSlowest = 10 // seconds

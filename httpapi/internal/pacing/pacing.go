@@ -1,0 +1,153 @@
+package pacing
+
+import (
+	"math"
+	"sort"
+	"time"
+)
+
+// Ends is how long executions of a state machine take.
+type Ends interface {
+	Count() int64
+	Quantile(q float64) time.Duration
+}
+
+// Shortest and Longest are what a poller is asked to wait at least and at most, in seconds.
+const (
+	Shortest = 1
+	Longest  = 30
+)
+
+const (
+	enough   = 100   // executions, from which a plan is made
+	points   = 400   // that stand for all of them
+	maxAsks  = 2_000 // in a plan
+	nearly   = .56   // of the pollers, that both promises are kept to, so that a half surely is
+	possible = .25   // of them, below which the promises cannot be kept
+	dense    = 30    // seconds in which a tenth of those that run end, so that asking each second is worth it
+	gap      = 8     // seconds without an end that are leapt over
+)
+
+// Plan is the ages at which to ask, in whole seconds, ascending.
+type Plan struct{ asks []int32 }
+
+// New returns the plan of executions with such ends, nil if too little is known.
+func New(e Ends) *Plan {
+	if e.Count() < enough {
+		return nil
+	}
+	d, others := sample(e, .25), sample(e, .75)          // a plan leaps to ends that it knows, so it is rated by others
+	best, rating := d.plan(0, 0), rating{kept: possible} // where they take so long that no two leaps reach a half of the ends
+	for third := 2; third <= 2*Longest; third++ {
+		p := d.plan(d.busiest(max(1, third-Longest), min(third-1, Longest)), third)
+		if r := others.rate(p); r.better(rating) {
+			best, rating = p, r
+		}
+	}
+	return best
+}
+
+// After returns in how many seconds to ask again about an execution of an age.
+func (p *Plan) After(age time.Duration) int {
+	seconds := age.Seconds()
+	i := sort.Search(len(p.asks), func(i int) bool { return float64(p.asks[i]) > seconds })
+	if i == len(p.asks) {
+		return clamp(seconds / 10) // later than all that are known
+	}
+	return clamp(math.Ceil(float64(p.asks[i]) - seconds))
+}
+
+func clamp(seconds float64) int { return int(min(max(seconds, Shortest), Longest)) }
+
+// distribution is as many run times as stand for all, in seconds, ascending.
+type distribution []float64
+
+func sample(e Ends, offset float64) distribution {
+	d := make(distribution, points)
+	for i := range d {
+		d[i] = e.Quantile((float64(i) + offset) / points).Seconds()
+	}
+	return d
+}
+
+// ended returns how many have ended by an age.
+func (d distribution) ended(age int) int {
+	return sort.Search(len(d), func(i int) bool { return d[i] > float64(age) })
+}
+
+// busiest returns the age from first to last at the end of the second in which most
+// executions end; 0 if there is none.
+func (d distribution) busiest(first, last int) (age int) {
+	most := -1
+	for t := first; t <= last; t++ {
+		if n := d.ended(t) - d.ended(t-1); n > most {
+			age, most = t, n
+		}
+	}
+	return age
+}
+
+// plan returns the plan that asks at two ages first; 0: not there.
+func (d distribution) plan(second, third int) *Plan {
+	p, age := &Plan{}, 0
+	for _, to := range []int{second, third} {
+		for age < to {
+			age = min(to, age+Longest)
+			p.asks = append(p.asks, int32(age))
+		}
+	}
+	for len(p.asks) < maxAsks {
+		step := d.step(age)
+		if step == 0 {
+			break
+		}
+		age += step
+		p.asks = append(p.asks, int32(age))
+	}
+	return p
+}
+
+// step returns in how many seconds to ask again after the first two times, 0 when all
+// have ended.
+func (d distribution) step(age int) int {
+	ended := d.ended(age)
+	left := len(d) - ended
+	if left == 0 {
+		return 0
+	}
+	next, tenth := d[ended]-float64(age), d[ended+(left-1)/10]-float64(age) // until one and a tenth of them has ended
+	switch {
+	case tenth > dense:
+		return clamp(math.Ceil(tenth))
+	case next > gap:
+		return clamp(math.Ceil(next))
+	}
+	return Shortest
+}
+
+// rating is how well a plan does for the executions that it is made from.
+type rating struct {
+	kept float64 // the part of pollers for whom either promise is kept, of the one that is kept less
+	asks float64 // on average
+}
+
+func (r rating) better(o rating) bool {
+	return r.kept > o.kept || r.kept == o.kept && r.asks < o.asks
+}
+
+func (d distribution) rate(p *Plan) rating {
+	few, soon, asks := 0, 0, 0
+	for i, end := range d {
+		end -= float64(i%2) / 2 // a client begins within the first second
+		n := sort.Search(len(p.asks), func(i int) bool { return float64(p.asks[i]) >= end })
+		asks += n + 2 // the first was at the beginning
+		if n+2 <= 3 {
+			few++
+		}
+		if n < len(p.asks) && float64(p.asks[n])-end <= 1 {
+			soon++
+		}
+	}
+	n := float64(len(d))
+	return rating{min(float64(few)/n, float64(soon)/n, nearly), float64(asks) / n}
+}
