@@ -65,8 +65,8 @@ func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
 	return s.options.Audits()[arn.StateMachine()].ConfirmedUntil
 }
 
-// getHealth is GET /v1/health: 200 as long as the process answers.
-func (s *Server) getHealth(x *exchange) error {
+// healthNow returns what the service lacks.
+func (s *Server) healthNow() health {
 	h := health{Status: "ok", Version: s.options.Version, Audit: s.audits()}
 	for _, each := range h.Audit {
 		if each.Problem != "" {
@@ -94,7 +94,12 @@ func (s *Server) getHealth(x *exchange) error {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, "shutting down")
 	}
-	data, err := json.Marshal(h)
+	return h
+}
+
+// getHealth is GET /v1/health: 200 as long as the process answers.
+func (s *Server) getHealth(x *exchange) error {
+	data, err := json.Marshal(s.healthNow())
 	if err != nil {
 		return envelope.Internal(err)
 	}

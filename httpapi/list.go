@@ -26,7 +26,7 @@ const (
 // live feed.
 func (s *Server) getExecutions(x *exchange) error {
 	if !x.caller.Read && !x.caller.ReadAll {
-		return envelope.Forbidden("this token may not read executions")
+		return errNoRead
 	}
 	q, err := x.listQuery()
 	if err != nil {
@@ -47,6 +47,8 @@ func (s *Server) getExecutions(x *exchange) error {
 	x.send(http.StatusOK, envelope.JSONType, x.listBody(q, page, counts))
 	return nil
 }
+
+var errNoRead = envelope.Forbidden("this token may not read executions")
 
 // listQuery reads the query of a request for a list.
 func (x *exchange) listQuery() (cache.Query, error) {

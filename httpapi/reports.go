@@ -2,12 +2,21 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"statuscache/cache"
+	"statuscache/cache/stats"
 	"statuscache/httpapi/internal/envelope"
+	"statuscache/httpapi/internal/headers"
 	"statuscache/httpapi/internal/reports"
 )
 
@@ -41,7 +50,7 @@ func (s *Server) getTrail(x *exchange) error {
 
 var errOperators = envelope.Forbidden("this needs the scope read:all")
 
-// sendReport answers with data, which is different the next time.
+// sendReport answers with data, which may be different the next time.
 func (x *exchange) sendReport(report any) error {
 	data, err := json.Marshal(report)
 	if err != nil {
@@ -50,4 +59,197 @@ func (x *exchange) sendReport(report any) error {
 	x.w.Header()["Cache-Control"] = envelope.NoStore
 	x.send(http.StatusOK, envelope.JSONType, envelope.Success(data))
 	return nil
+}
+
+// getFailures is GET /v1/failures: the failures of a time, by their cause.
+func (s *Server) getFailures(x *exchange) error {
+	q, err := x.question("window", "stateMachineArn")
+	if err != nil {
+		return err
+	}
+	window, known := reports.Windows[q.window]
+	if !known {
+		return envelope.Invalid("window: must be 1h, 24h or 7d")
+	}
+	failures, err := s.options.Statistics.Failures(x.r.Context(), q.scope, window, q.stateMachine)
+	if err != nil {
+		return err
+	}
+	report := reports.NewFailures(q.window, failures, len(failures.Groups))
+	return x.sendTagged(report, report.Timeless())
+}
+
+// getDurations is GET /v1/durations: how long executions take.
+func (s *Server) getDurations(x *exchange) error {
+	q, err := x.question("stateMachineArn")
+	if err != nil {
+		return err
+	}
+	all, err := s.options.Statistics.Durations(x.r.Context(), q.scope, q.stateMachine)
+	if err != nil {
+		return err
+	}
+	report := reports.NewDurations(all)
+	return x.sendTagged(report, report)
+}
+
+// getOverview is GET /v1/overview: what a landing page shows, once or as a stream.
+func (s *Server) getOverview(x *exchange) error {
+	q, err := x.question()
+	if err != nil {
+		return err
+	}
+	o, err := s.overviews.Of(x.r.Context(), q.scope)
+	if err != nil {
+		return err
+	}
+	if headers.WantsStream(x.r) {
+		return x.detach(1, streamEnd(), func(x *exchange) error { return x.followOverview(q.scope, o) })
+	}
+	if x.unchanged(o.State[:]) {
+		return nil
+	}
+	x.send(http.StatusOK, envelope.JSONType, envelope.Success(o.Data))
+	return nil
+}
+
+// overviewEvery is how often an overview is sent while something changes.
+const overviewEvery = 2 * time.Second
+
+// followOverview sends an overview and then each that differs from the one before.
+func (x *exchange) followOverview(scope stats.Scope, o *reports.Snapshot) error {
+	e, err := x.openStream()
+	defer e.close()
+	for err == nil {
+		e.event("overview", "", o.Data)
+		if err = e.flush(); err == nil {
+			o, err = e.nextOverview(scope, o.State)
+		}
+	}
+	return nil // however it ends, the client connects again
+}
+
+// nextOverview waits for an overview of another state.
+func (e *events) nextOverview(scope stats.Scope, sent reports.State) (o *reports.Snapshot, err error) {
+	tick := time.NewTicker(overviewEvery)
+	defer tick.Stop()
+	err = e.until(func(early <-chan time.Time) (bool, error) {
+		for {
+			select {
+			case <-e.ctx.Done():
+				return false, context.Cause(e.ctx)
+			case <-early:
+				return false, nil
+			case <-tick.C:
+			}
+			o, err = e.x.server.overviews.Of(e.ctx, scope)
+			if err == nil && o.State != sent { // while Redis is away, the client keeps what it has
+				return true, nil
+			}
+		}
+	})
+	return o, err
+}
+
+// question is a question about many executions.
+type question struct {
+	scope        stats.Scope
+	window       string
+	stateMachine string // ARN; empty: all
+}
+
+// question reads the query of a request, which may have the named parameters only, each once.
+func (x *exchange) question(parameters ...string) (q question, err error) {
+	if !x.caller.Read && !x.caller.ReadAll {
+		return q, errNoRead
+	}
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return q, envelope.Invalid("query: malformed")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !slices.Contains(parameters, name):
+			return q, envelope.Invalid("%s: not known here", shortened(name))
+		case len(values[name]) > 1:
+			return q, envelope.Invalid("%s: given more than once", name)
+		}
+	}
+	q = question{scope: stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, window: reports.DefaultWindow}
+	if values.Has("window") {
+		q.window = values.Get("window")
+	}
+	if values.Has("stateMachineArn") {
+		if q.stateMachine = values.Get("stateMachineArn"); !isStateMachine(q.stateMachine) {
+			return q, envelope.Invalid("stateMachineArn: not the ARN of a state machine")
+		}
+	}
+	return q, nil
+}
+
+// shortened is the name of a parameter, as far as an answer repeats it.
+func shortened(name string) string {
+	const limit = 64 // bytes
+	if len(name) > limit {
+		return strings.ToValidUTF8(name[:limit], "") + "…"
+	}
+	return name
+}
+
+// sendTagged answers with a report, whose tag is that of what it says without its time.
+func (x *exchange) sendTagged(report, timeless any) error {
+	state, err := json.Marshal(timeless)
+	if err != nil {
+		return envelope.Internal(err)
+	}
+	sum := sha256.Sum256(state)
+	if x.unchanged(sum[:]) {
+		return nil
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		return envelope.Internal(err)
+	}
+	x.send(http.StatusOK, envelope.JSONType, envelope.Success(data))
+	return nil
+}
+
+// unchanged writes the headers of a report of a state, and answers with 304 if the caller
+// has it. The tag is weak: when it was made is no part of it.
+func (x *exchange) unchanged(state []byte) bool {
+	tag := `"` + hex.EncodeToString(state[:16]) + `"`
+	h := x.w.Header()
+	h["Etag"], h["Cache-Control"] = []string{"W/" + tag}, envelope.PrivateCache
+	match, named := headers.Matches(x.r.Header["If-None-Match"], tag)
+	if match {
+		if named != "" {
+			x.server.auth.Refund(&x.caller, x.start)
+		}
+		x.sendHead(http.StatusNotModified)
+	}
+	return match
+}
+
+// surroundings is what an overview says beside what was counted.
+func (s *Server) surroundings() reports.Surroundings {
+	h := s.healthNow()
+	around := reports.Surroundings{Audits: map[string]reports.Audit{}, Service: reports.Service{Status: h.Status, Reasons: h.Reasons}}
+	if s.options.Audits != nil {
+		for name, a := range s.options.Audits() {
+			around.Audits[name] = reports.Audit{ConfirmedUntil: a.ConfirmedUntil}
+		}
+	}
+	if s.options.Repairs != nil {
+		for name, n := range s.options.Repairs() {
+			a := around.Audits[name]
+			a.Repairs = n
+			around.Audits[name] = a
+		}
+	}
+	if s.options.EventAges != nil {
+		if p50, p99, most, ok := s.options.EventAges(); ok {
+			around.EventAge = &reports.EventAge{P50: p50.Seconds(), P99: p99.Seconds(), Max: most.Seconds()}
+		}
+	}
+	return around
 }

@@ -50,6 +50,9 @@ func (s *Server) routeTable() map[string]*route {
 		"/v1/wait":       s.route("/v1/wait", s.postWait, s.limits.Others, http.MethodPost),
 		"/v1/links":      s.route("/v1/links", s.postLink, s.limits.Others, http.MethodPost),
 		"/v1/executions": s.route("/v1/executions", s.getOrPostExecutions, s.limits.Others, http.MethodGet, http.MethodHead, http.MethodPost),
+		"/v1/failures":   s.route("/v1/failures", s.getFailures, s.limits.Others, get...),
+		"/v1/durations":  s.route("/v1/durations", s.getDurations, s.limits.Others, get...),
+		"/v1/overview":   s.route("/v1/overview", s.getOverview, s.limits.Others, get...),
 		trailRoute:       s.route(trailRoute, s.getTrail, s.limits.Others, get...),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}

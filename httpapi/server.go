@@ -26,6 +26,7 @@ import (
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/pacing"
+	"statuscache/httpapi/internal/reports"
 )
 
 // Executions is the store of executions.
@@ -72,18 +73,26 @@ type Options struct {
 	Lists   Lists
 	Changes Changes
 	Trails  Trails
-	Typical Typical       // nil: not known
-	Keys    auth.Keys     // nil: no API keys
-	Links   auth.LinkKeys // nil: no links
-	JWT     *auth.JWT     // nil: no JWTs
-	Parts   []Part
+	Typical Typical // nil: not known
+	// Statistics answers questions about many executions.
+	Statistics reports.Statistics
+	Keys       auth.Keys     // nil: no API keys
+	Links      auth.LinkKeys // nil: no links
+	JWT        *auth.JWT     // nil: no JWTs
+	Parts      []Part
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
 	// Notes returns why some callers do not get some executions, as public texts; nil: never.
 	Notes func() []string
 	// Audits returns up to when each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
-	Audits    func() map[string]worklist.Audited
+	Audits func() map[string]worklist.Audited
+	// Repairs returns how many executions of each state machine an audit of this process has
+	// corrected since it began, by ARN; nil: it audits none.
+	Repairs func() map[string]int64
+	// EventAges returns how old the latest events were when they were applied; ok is false
+	// if there were none. nil: this process takes no events.
+	EventAges func() (p50, p99, most time.Duration, ok bool)
 	Retention time.Duration // how long ended executions are kept, for the message of 404
 	MaxWait   time.Duration // of one request; 0: no request waits
 	Grace     time.Duration // how long a read of an unknown execution waits (ARRIVAL_GRACE); 0: not at all
@@ -134,6 +143,7 @@ type Server struct {
 	waiters        *waiters
 	grace          *grace
 	paces          *pacing.Paces
+	overviews      *reports.Snapshots
 	log            *accesslog.Log
 	metrics        *metrics
 	faults         *conns.Faults
@@ -166,6 +176,7 @@ func New(o Options) *Server {
 	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
 	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
+	s.overviews = reports.NewSnapshots(o.Statistics, s.surroundings)
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.handler = s.routes()
 	return s

@@ -16,6 +16,7 @@ const run = {
   executions: async () => {
     for await (const execution of sample(server, token)) print(execution);
   },
+  failures: async () => print(await sample(server, token)),
   link: async () => print(await sample(server, token, arn)),
   register: async () => print(await sample(server, token, arn, "ada")),
 };

@@ -14,6 +14,7 @@ import (
 // completed are the values of flags that are known beforehand.
 var completed = map[string][]string{
 	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
+	"window":             {"1h", "24h", "7d"},
 	"expires":            {"30m", "1h", "24h"},
 	"scope":              {"read", "read:all", "register"},
 	"for":                {string(client.All), string(client.Any), string(client.FirstFailure)},

@@ -23,6 +23,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
+	"statuscache/cache/stats"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/httpapi"
 )
@@ -172,7 +173,7 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := changes.Open(c)
-	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Trails: c, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: c, Changes: hub, Trails: c, Statistics: stats.Open(c, nil), Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
@@ -334,6 +335,32 @@ func TestLink(t *testing.T) {
 	}
 }
 
+// TestReports prints failures by their cause and how long executions take.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	for i := range 3 {
+		e := execution(t, fmt.Sprint("bad", i), cache.Failed)
+		e.Error, e.ErrorMessage = "States.Timeout", fmt.Sprintf("States.Timeout: task %d \x1b[31m", i)
+		apply(t, c, e, execution(t, fmt.Sprint("good", i), cache.Succeeded))
+	}
+	cachetest.Eventually(t, "all is counted", func() bool { return strings.Contains(ctl(t, env, 0, "failures"), "3 failures in 24h") })
+	if out := ctl(t, env, 0, "failures", "--window", "1h"); !strings.Contains(out, "3      100 %") || !strings.Contains(out, "States.Timeout") || !strings.Contains(out, "bad") || strings.Contains(out, "\x1b") {
+		t.Error(out)
+	}
+	if out := ctl(t, env, 0, "durations", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"); !strings.Contains(out, "Pipeline       3     5s") {
+		t.Error(out)
+	}
+	for _, name := range []string{"failures", "durations"} {
+		if out := ctl(t, env, 0, name, "--json"); !json.Valid([]byte(out)) || !strings.Contains(out, `"count":3`) {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if out := ctl(t, env, exitCouldNotAsk, "failures", "--window", "2h"); !strings.Contains(out, "window: must be 1h, 24h or 7d") {
+		t.Error(out)
+	}
+}
+
 func TestGet(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -400,7 +427,7 @@ func TestCompletionOffersValues(t *testing.T) {
 	const noFiles = ":4\n"
 	env := []string{"STATE_MACHINES=arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"}
 	for words, want := range map[string]string{
-		"get ": noFiles, "link ": noFiles, "link --expires ": "30m\n1h\n24h\n" + noFiles, "watch --timeout ": noFiles, "doctor --sqs-queue-url ": noFiles, "keys revoke ": noFiles, "erase --owner ": noFiles,
+		"get ": noFiles, "link ": noFiles, "failures --window ": "1h\n24h\n7d\n" + noFiles, "durations ": noFiles, "link --expires ": "30m\n1h\n24h\n" + noFiles, "watch --timeout ": noFiles, "doctor --sqs-queue-url ": noFiles, "keys revoke ": noFiles, "erase --owner ": noFiles,
 		"watch --for ": "firstFailure\n" + noFiles, "list --status ": "RUNNING\nSUCCEEDED\nFAILED\n" + noFiles, "dlq purge ": "consumer\nrule\n" + noFiles,
 		"keys create --scope ": "register\n" + noFiles, "backfill --state-machine ": ":stateMachine:Pipeline\n" + noFiles,
 		"keys export ": ":0\n", "keys create --api-keys-file ": ":0\n",

@@ -6,6 +6,7 @@
 //	many.go     Batch, WaitAll
 //	list.go     List, Feed
 //	link.go     NewLink
+//	reports.go  Failures, Durations
 //	backoff.go  when to try again
 //	sse.go      reading Server-Sent Events
 //

@@ -1,5 +1,9 @@
 // Package reports is the form of answers about more than the status of one execution.
 //
+//	failures.go   GET /v1/failures
+//	durations.go  GET /v1/durations
+//	overview.go   GET /v1/overview
+//	snapshots.go  overviews that are shared by all who ask within a second
 //	trail.go      GET /v1/executions/{executionArn}/trail
 //
 // What it reports comes from package cache and what stands on it; who may ask is decided

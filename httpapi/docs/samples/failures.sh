@@ -1,0 +1,4 @@
+# why executions failed in the last hour, the last seen first
+curl --fail-with-body --silent --show-error \
+  --header "Authorization: Bearer $STATUS_TOKEN" \
+  "$STATUS_URL/v1/failures?window=1h"

@@ -1,0 +1,67 @@
+package reports
+
+import (
+	"time"
+
+	"statuscache/cache/stats"
+)
+
+// DefaultWindow is the time of failures where a request names none.
+const DefaultWindow = "24h"
+
+// Windows are the times that failures can be asked for, by name.
+var Windows = map[string]time.Duration{"1h": time.Hour, DefaultWindow: 24 * time.Hour, "7d": 7 * 24 * time.Hour}
+
+// Failures is the failures of a time, by their cause.
+type Failures struct {
+	Window        string  `json:"window"`
+	Since         string  `json:"since"`
+	Until         string  `json:"until"`
+	BucketSeconds int64   `json:"bucketSeconds"`
+	Total         int64   `json:"total"`
+	Other         int64   `json:"other"`
+	Groups        []group `json:"groups"`
+}
+
+type group struct {
+	StateMachineARN string   `json:"stateMachineArn"`
+	Error           string   `json:"error"`
+	Message         string   `json:"message"`
+	Count           int64    `json:"count"`
+	Share           float64  `json:"share"`
+	FirstSeen       string   `json:"firstSeen"`
+	LastSeen        string   `json:"lastSeen"`
+	Trend           []int64  `json:"trend"`
+	Examples        []string `json:"examples"`
+}
+
+// NewFailures returns the failures of a window, at most so many groups of them. Those of
+// groups that are left out stay in the total and in no other figure.
+func NewFailures(window string, f stats.Failures, groups int) Failures {
+	r := Failures{
+		Window: window, Since: timeText(f.Since, time.RFC3339), Until: timeText(f.Until, time.RFC3339),
+		BucketSeconds: int64(f.Bucket / time.Second), Total: f.Total, Other: f.Other, Groups: []group{},
+	}
+	for _, g := range f.Groups[:min(groups, len(f.Groups))] {
+		r.Groups = append(r.Groups, group{
+			StateMachineARN: g.StateMachine, Error: g.Error, Message: g.Message, Count: g.Count, Share: rounded(g.Share),
+			FirstSeen: timeText(g.FirstSeen, time.RFC3339), LastSeen: timeText(g.LastSeen, time.RFC3339),
+			Trend: listed(g.Trend), Examples: listed(g.Examples),
+		})
+	}
+	return r
+}
+
+// Timeless returns the failures without what only says when they were counted.
+func (f Failures) Timeless() Failures {
+	f.Since, f.Until = "", ""
+	return f
+}
+
+// listed returns a list that JSON shows as one, also if it is empty.
+func listed[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}

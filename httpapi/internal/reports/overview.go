@@ -1,0 +1,138 @@
+package reports
+
+import (
+	"context"
+	"time"
+
+	"statuscache/cache/stats"
+)
+
+// Statistics answers questions about many executions.
+type Statistics interface {
+	Failures(ctx context.Context, scope stats.Scope, window time.Duration, stateMachine string) (stats.Failures, error)
+	Durations(ctx context.Context, scope stats.Scope, stateMachine string) ([]stats.MachineDurations, error)
+	Minutes(ctx context.Context, scope stats.Scope) ([]stats.Minute, error)
+	Machines(ctx context.Context, scope stats.Scope) ([]stats.Machine, error)
+}
+
+// Overview is what a landing page shows.
+type Overview struct {
+	ObservedAt string    `json:"observedAt"`
+	Counts     counts    `json:"counts"`
+	Machines   []machine `json:"machines"`
+	PerMinute  []minute  `json:"perMinute"`
+	Failures   Failures  `json:"failures"`
+	EventAge   *EventAge `json:"eventAge"`
+	Service    Service   `json:"service"`
+}
+
+// counts are the executions that run now, and those that ended in the last 24 hours.
+type counts struct {
+	Running   int64 `json:"RUNNING"`
+	Succeeded int64 `json:"SUCCEEDED"`
+	Failed    int64 `json:"FAILED"`
+}
+
+type machine struct {
+	StateMachineARN string `json:"stateMachineArn"`
+	Counts          counts `json:"counts"`
+	figures
+	ConfirmedUntil *string `json:"confirmedUntil"`
+	Repairs        int64   `json:"repairs"`
+}
+
+type minute struct {
+	Minute    string `json:"minute"`
+	Started   int64  `json:"started"`
+	Succeeded int64  `json:"succeeded"`
+	Failed    int64  `json:"failed"`
+}
+
+// EventAge is how old events were when they were applied, in seconds.
+type EventAge struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Service is what the service itself lacks, as everybody may know it.
+type Service struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons"`
+}
+
+// Audit is what the audit knows of a state machine.
+type Audit struct {
+	ConfirmedUntil time.Time // zero: nothing is confirmed
+	Repairs        int64
+}
+
+// Surroundings is what an overview says beside what was counted.
+type Surroundings struct {
+	Audits   map[string]Audit // by the ARN of a state machine
+	EventAge *EventAge        // nil: not known
+	Service  Service
+}
+
+const (
+	overviewGroups = 10
+	overviewWindow = DefaultWindow
+)
+
+// NewOverview returns what a landing page shows of the executions in a scope.
+func NewOverview(ctx context.Context, s Statistics, scope stats.Scope, around Surroundings, now time.Time) (*Overview, error) {
+	machines, err := s.Machines(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	durations, err := s.Durations(ctx, scope, "")
+	if err != nil {
+		return nil, err
+	}
+	minutes, err := s.Minutes(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	failures, err := s.Failures(ctx, scope, Windows[overviewWindow], "")
+	if err != nil {
+		return nil, err
+	}
+	o := &Overview{
+		ObservedAt: timeText(now, milliseconds), Machines: []machine{}, PerMinute: []minute{},
+		Failures: NewFailures(overviewWindow, failures, overviewGroups), EventAge: around.EventAge, Service: around.Service,
+	}
+	o.Service.Reasons = listed(o.Service.Reasons)
+	o.addMachines(machines, durations, around.Audits)
+	for _, m := range minutes {
+		o.PerMinute = append(o.PerMinute, minute{timeText(m.Start, time.RFC3339), m.Started, m.Succeeded, m.Failed})
+	}
+	return o, nil
+}
+
+func (o *Overview) addMachines(machines []stats.Machine, durations []stats.MachineDurations, audits map[string]Audit) {
+	took := map[string]stats.Duration{}
+	for _, d := range durations {
+		took[d.StateMachine] = d.All
+	}
+	for _, m := range machines {
+		one := machine{
+			StateMachineARN: m.StateMachine, Counts: counts{m.Running, m.Succeeded, m.Failed},
+			figures: figuresOf(took[m.StateMachine]), Repairs: audits[m.StateMachine].Repairs,
+		}
+		if until := timeText(audits[m.StateMachine].ConfirmedUntil, time.RFC3339); until != "" {
+			one.ConfirmedUntil = &until
+		}
+		o.Machines = append(o.Machines, one)
+		o.Counts.Running += m.Running
+		o.Counts.Succeeded += m.Succeeded
+		o.Counts.Failed += m.Failed
+	}
+}
+
+// Timeless returns the overview without what only says when it was made: two of the same
+// state are equal then.
+func (o *Overview) Timeless() Overview {
+	c := *o
+	c.ObservedAt, c.Failures = "", o.Failures.Timeless()
+	return c
+}

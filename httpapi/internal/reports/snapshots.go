@@ -1,0 +1,87 @@
+package reports
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache/bounded"
+	"statuscache/cache/stats"
+)
+
+const (
+	maxSnapshots  = 1_000 // scopes
+	snapshotLife  = time.Second
+	snapshotLimit = 10 * time.Second
+)
+
+// Snapshots are overviews, each shared by all who ask for the same within a second.
+type Snapshots struct {
+	statistics Statistics
+	around     func() Surroundings
+	known      bounded.ByText[*Snapshot]
+	making     singleflight.Group
+}
+
+// State differs between two overviews if anything but the time does.
+type State [sha256.Size]byte
+
+// Snapshot is an overview as it is sent.
+type Snapshot struct {
+	Data  []byte // JSON
+	State State
+
+	made time.Time
+}
+
+// NewSnapshots returns Snapshots of what statistics count, with what around says beside.
+func NewSnapshots(statistics Statistics, around func() Surroundings) *Snapshots {
+	return &Snapshots{statistics: statistics, around: around, known: bounded.NewByText[*Snapshot](maxSnapshots)}
+}
+
+// Of returns the overview of a scope, at most a second old.
+func (s *Snapshots) Of(ctx context.Context, scope stats.Scope) (*Snapshot, error) {
+	name := "all"
+	if !scope.All {
+		name = "owner " + scope.Owner
+	}
+	if known, ok := s.known.Get(name); ok && time.Since(known.made) < snapshotLife {
+		return known, nil
+	}
+	done := s.making.DoChan(name, func() (any, error) {
+		// Others wait for it after the first caller has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), snapshotLimit)
+		defer cancel()
+		return s.make(ctx, name, scope)
+	})
+	select {
+	case result := <-done:
+		made, _ := result.Val.(*Snapshot)
+		return made, result.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("overview: %w", ctx.Err())
+	}
+}
+
+func (s *Snapshots) make(ctx context.Context, name string, scope stats.Scope) (*Snapshot, error) {
+	now := time.Now()
+	o, err := NewOverview(ctx, s.statistics, scope, s.around(), now)
+	if err != nil {
+		return nil, err
+	}
+	made := &Snapshot{made: now}
+	if made.Data, err = json.Marshal(o); err != nil {
+		return nil, err
+	}
+	timeless, err := json.Marshal(o.Timeless())
+	if err != nil {
+		return nil, err
+	}
+	made.State = sha256.Sum256(timeless)
+	s.known.Set(name, made)
+	return made, nil
+}
