@@ -14,7 +14,7 @@ do
   local sub, call = string.sub, redis.call
   local HOUR = 3600000
   local partitions = {} -- what is counted in this call, by the beginning of the keys
-  local alone = #KEYS == 1 -- the counters may be on another node
+  local alone = #KEYS == 1 -- the slot moves, and the counters may be on another node: nothing is counted
 
   local function partition_of(o)
     local base = sub(KEYS[o.k + 2], 1, -1 - #'running')

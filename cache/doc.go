@@ -36,6 +36,13 @@
 // asking needs. A trail (trail.go) at the end of each record shows from which
 // observations it was joined.
 //
+// # Counting
+//
+// count.lua counts what executions do, in the same step in which their records change:
+// starts, ends with their durations, failures by cause, and what runs. Package stats
+// answers from these counters. While a slot of a cluster moves to another node, what is
+// applied to its partitions is not counted; what runs is counted anew afterwards.
+//
 // # Promises
 //
 //   - A write that Apply reports as final is in Redis and, where asked for, in

@@ -56,19 +56,15 @@ func (c *counters) named() (all []*machine) {
 
 // changed returns what is to be read.
 func (c *counters) changed(x *index) (wanted read) {
-	for partition := range x.partitions {
-		x.hours(partition, 't', func(hour, changes int64) {
-			at := part{partition, hour}
-			if known := c.tallies[at]; known.changes != changes {
-				wanted.tallies = append(wanted.tallies, &tallyRead{part: at, changes: changes, known: known})
-			}
-		})
-		x.hours(partition, 'f', func(hour, changes int64) {
-			at := part{partition, hour}
-			if known, ok := c.failureSeen[at]; !ok || known != changes {
-				wanted.failures = append(wanted.failures, &failuresRead{part: at, changes: changes})
-			}
-		})
+	for at, changes := range x.tallies {
+		if known := c.tallies[at]; known.changes != changes {
+			wanted.tallies = append(wanted.tallies, &tallyRead{part: at, changes: changes, known: known})
+		}
+	}
+	for at, changes := range x.failures {
+		if known, ok := c.failureSeen[at]; !ok || known != changes {
+			wanted.failures = append(wanted.failures, &failuresRead{part: at, changes: changes})
+		}
 	}
 	return wanted
 }
@@ -76,7 +72,6 @@ func (c *counters) changed(x *index) (wanted read) {
 // take adds what was read.
 func (c *counters) take(x *index, read read) {
 	c.now = x.now
-	c.memo.clear()
 	for _, r := range read.tallies {
 		c.takeTally(r)
 	}
@@ -119,19 +114,13 @@ func (c *counters) takeTally(r *tallyRead) {
 
 // forgetLost drops what Redis does not have any more.
 func (c *counters) forgetLost(x *index) {
-	there := map[byte]map[part]bool{'t': {}, 'f': {}}
-	for partition := range x.partitions {
-		for kind, parts := range there {
-			x.hours(partition, kind, func(hour, _ int64) { parts[part{partition, hour}] = true })
-		}
-	}
 	for p := range c.tallies {
-		if !there['t'][p] {
+		if _, there := x.tallies[p]; !there {
 			c.forget(p.hour)
 		}
 	}
 	for p := range c.failureSeen {
-		if !there['f'][p] {
+		if _, there := x.failures[p]; !there {
 			delete(c.failureSeen, p)
 			delete(c.failuresOf(p.hour).parts, p.partition)
 			c.failuresOf(p.hour).sum = nil
@@ -139,17 +128,13 @@ func (c *counters) forgetLost(x *index) {
 	}
 }
 
-// takeRunning adds up what runs.
+// takeRunning sets what runs.
 func (c *counters) takeRunning(x *index) {
 	for _, m := range c.machines {
 		m.running = 0
 	}
-	for i := range x.partitions {
-		for field, value := range x.partitions[i] {
-			if field[0] == 'r' && len(field) == 1+tally.MachineLength {
-				c.machine(tally.Machine([]byte(field[1:]))).running += number(value)
-			}
-		}
+	for id, n := range x.running {
+		c.machine(id).running = n
 	}
 }
 

@@ -3,6 +3,7 @@ package stats
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,9 +73,11 @@ func failed(arn cache.ARN, start time.Time, took time.Duration, attempt int, mes
 
 func apply(t testing.TB, c *cache.Cache, executions ...cache.Execution) {
 	t.Helper()
-	for _, o := range c.Apply(t.Context(), executions) {
-		if o.Err != nil {
-			t.Fatalf("apply: %v", o.Err)
+	for some := range slices.Chunk(executions, 10) { // as many as a message batch has
+		for _, o := range c.Apply(t.Context(), some) {
+			if o.Err != nil {
+				t.Fatalf("apply: %v", o.Err)
+			}
 		}
 	}
 }

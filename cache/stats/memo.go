@@ -5,30 +5,69 @@ import "sync"
 // maxRemembered bounds how many answers are remembered.
 const maxRemembered = 256
 
-// memo remembers answers until the counters change. Their makers run one after the other.
+// memo remembers answers. When the counters have changed, those that were asked for since
+// they changed before are made again, and nobody waits for that.
 type memo struct {
-	mu sync.Mutex
-	of map[string]any
+	making sync.Mutex // answers are made one after the other; it is locked before mu
+	mu     sync.Mutex
+	of     map[string]*remembering
+}
+
+type remembering struct {
+	answer any
+	again  func() any
+	asked  bool // since it was made
 }
 
 // remembered returns the answer to a question, which is made if it is asked for the first
 // time.
 func remembered[T any](m *memo, question string, answer func() T) T {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if known, ok := m.of[question].(T); ok {
-		return known
+	if known, ok := m.get(question); ok {
+		return known.(T)
+	}
+	m.making.Lock()
+	defer m.making.Unlock()
+	if known, ok := m.get(question); ok {
+		return known.(T)
 	}
 	made := answer()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.of == nil || len(m.of) >= maxRemembered {
-		m.of = map[string]any{}
+		m.of = map[string]*remembering{}
 	}
-	m.of[question] = made
+	m.of[question] = &remembering{answer: made, again: func() any { return answer() }, asked: true}
 	return made
 }
 
-func (m *memo) clear() {
+func (m *memo) get(question string) (answer any, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.of = nil
+	known := m.of[question]
+	if known == nil {
+		return nil, false
+	}
+	known.asked = true
+	return known.answer, true
+}
+
+// renew makes the answers again that were asked for, and forgets the others.
+func (m *memo) renew() {
+	m.making.Lock()
+	defer m.making.Unlock()
+	m.mu.Lock()
+	wanted := map[string]*remembering{}
+	for question, known := range m.of {
+		if known.asked {
+			wanted[question] = known
+		}
+	}
+	m.of = wanted
+	m.mu.Unlock()
+	for _, known := range wanted {
+		made := known.again()
+		m.mu.Lock()
+		known.answer, known.asked = made, false
+		m.mu.Unlock()
+	}
 }

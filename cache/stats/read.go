@@ -2,7 +2,6 @@ package stats
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -14,9 +13,11 @@ import (
 
 // index is what the counts of all partitions say.
 type index struct {
-	now        time.Time // by the clock of Redis
-	names      map[tally.Machine]string
-	partitions [redisdb.PartitionCount]map[string]string
+	now      time.Time // by the clock of Redis
+	names    map[tally.Machine]string
+	tallies  map[part]int64 // how often each has changed
+	failures map[part]int64 // the same
+	running  map[tally.Machine]int64
 }
 
 // readIndex asks each partition what has changed, in one round trip.
@@ -31,29 +32,33 @@ func (s *Stats) readIndex(ctx context.Context) (*index, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
 	}
-	x := &index{now: now.Val(), names: map[tally.Machine]string{}}
+	x := &index{
+		now: now.Val(), names: map[tally.Machine]string{},
+		tallies: map[part]int64{}, failures: map[part]int64{}, running: map[tally.Machine]int64{},
+	}
 	for id, name := range names.Val() {
 		if len(id) == tally.MachineLength {
 			x.names[tally.Machine([]byte(id))] = name
 		}
 	}
 	for i, cmd := range counts {
-		x.partitions[i] = cmd.Val()
+		x.take(i, cmd.Val())
 	}
 	return x, nil
 }
 
-// hours calls f with each hour of a partition that is kept, of the counters of a kind.
-func (x *index) hours(partition int, kind byte, f func(hour, changes int64)) {
+// take reads the counts of a partition.
+func (x *index) take(partition int, counts map[string]string) {
 	oldest := tally.Hour(x.now) - tally.KeptHours
-	for field, value := range x.partitions[partition] {
-		if field[0] != kind {
-			continue
-		}
-		hour, err := strconv.ParseInt(field[1:], 10, 64)
-		changes, err2 := strconv.ParseInt(value, 10, 64)
-		if errors.Join(err, err2) == nil && hour >= oldest {
-			f(hour, changes)
+	for field, value := range counts {
+		n := number(value)
+		switch at := (part{partition, number(field[1:])}); {
+		case field[0] == 't' && at.hour >= oldest:
+			x.tallies[at] = n
+		case field[0] == 'f' && at.hour >= oldest:
+			x.failures[at] = n
+		case field[0] == 'r' && len(field) == 1+tally.MachineLength:
+			x.running[tally.Machine([]byte(field[1:]))] += n
 		}
 	}
 }

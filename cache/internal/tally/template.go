@@ -16,10 +16,11 @@ const (
 	maxQuoted   = 512     // between two quotes
 )
 
-// Failures of a machine in an hour fall into at most so many groups; the rest are counted
-// without a cause.
+// MaxGroups is into how many groups the failures of a machine in an hour fall at most. The
+// rest are counted without a cause.
 const MaxGroups = 200
 
+// What failures are grouped by, and what is kept of a group.
 const (
 	GroupLength  = 8                 // of what identifies a cause, bytes
 	Slots        = 12                // in an hour
