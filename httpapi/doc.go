@@ -20,7 +20,7 @@
 //	view.go         the forms of an answer, ?view=
 //	wait.go         waiting for an execution to end or to change
 //	grace.go        waiting for an execution that is not known yet
-//	detach.go       a request leaves its route, and with HTTP/1.1 net/http, to wait
+//	detach.go       a request leaves its route to wait
 //	waiters.go      all requests that wait, by token: how many, and when they end
 //	send.go         sending answers
 //	server.go, limits.go, serve.go, certificate.go, metrics.go  the server itself
@@ -31,7 +31,8 @@
 //	docs               the contract (openapi.yaml) and the page that shows it
 //	dashboard          the page at /, which reads the API as everybody does
 //	client             a client in Go
-//	internal/conns     connections: accepting, TLS, HTTP/2 frames, parking, shutdown
+//	wire               connections that speak HTTP/1.1: reading requests, writing answers
+//	internal/conns     the ports: accepting, TLS, HTTP/2 frames, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events
 //	internal/headers   reading the headers of requests
 //	internal/reports   the form of answers about more than a status
@@ -41,7 +42,7 @@
 //	issuertest         an issuer of JWTs, for tests
 //
 // httpapi imports these packages. They import neither httpapi nor each other, except
-// that all may import envelope.
+// that all may import envelope, and conns imports wire.
 //
 // # How to add a route
 //
@@ -62,18 +63,18 @@
 //
 // # The hot route
 //
-// Nearly all requests are GET /v1/status/{executionArn}. That route is matched before
-// the router is called, and its headers and bodies are prepared when a record is made.
-// So a read from the near cache costs about as much as an empty handler of net/http.
+// Nearly all requests are GET /v1/status/{executionArn}. Package wire reads those without
+// net/http, the route is matched before the router is called, and headers and bodies are
+// prepared when a record is made. The handler and its checks are the same for every
+// request, whichever way it came.
 //
 // # Waiting
 //
 // A request that waits is detached from its route and becomes one of the waiters. They
 // bound how many there are and end their waits: when the server stops, and when their
-// token is no longer valid. With HTTP/1.1 the connection is parked outside of net/http,
-// where it would cost several times as much. Package changes reports when an execution
-// has changed; each answer is read again, so a report too many or too few changes
-// nothing but the time.
+// token is no longer valid. Over HTTP/1.1 its handler returns meanwhile, see package wire.
+// Package changes reports when an execution has changed; each answer is read again, so a
+// report too many or too few changes nothing but the time.
 //
 // # Clients and proxies as they are
 //

@@ -44,6 +44,9 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 // publicOptions returns how the public is served.
 func (s *Server) publicOptions(o conns.Options) conns.Options {
 	o.Handler = s.handler
+	if !s.options.cold {
+		o.Hot = statusPath
+	}
 	if s.options.TLS != nil {
 		o.TLS = s.options.TLS.Config()
 	}

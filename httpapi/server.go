@@ -111,6 +111,8 @@ type Options struct {
 	Metrics       *prometheus.Registry // nil: one of its own
 	Posts         []Post               // further routes
 	Limits        Limits
+
+	cold bool // without the hot route, for tests
 }
 
 // Post is a route of another program that shares the checks of the API: token, rate, log

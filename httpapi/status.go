@@ -76,7 +76,7 @@ func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error
 	if r, ok := s.options.Cache.Peek(text); ok && r.Version >= seen {
 		return r.ARN, r, nil
 	}
-	arn, err := cache.ParseARN(text)
+	arn, err := cache.ParseARN(strings.Clone(text)) // it may be kept for longer than the request
 	if err != nil {
 		return "", nil, envelope.Invalid("executionArn: %s", err)
 	}

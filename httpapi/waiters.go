@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
 	"statuscache/httpapi/auth"
-	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/wire"
 )
 
 // How the tokens of requests that wait are checked.
@@ -24,7 +25,7 @@ const (
 var (
 	errStopping   = errors.New("the service is about to stop")
 	errRevoked    = errors.New("the token is no longer valid")
-	errClientGone = conns.ErrClientGone
+	errClientGone = wire.ErrClientGone
 	errOver       = errors.New("the time is up")
 )
 
@@ -75,7 +76,7 @@ func (w *waiters) add(x *exchange, executions int, until time.Time) (*waiter, er
 	}
 	// The request's own context ends when net/http lets go of it.
 	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
-	one := &waiter{token: x.credential(), holder: x.holder, cost: cost, ctx: ctx, end: end}
+	one := &waiter{token: strings.Clone(x.credential()), holder: x.holder, cost: cost, ctx: ctx, end: end}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {

@@ -1,12 +1,10 @@
 package conns
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,10 +16,6 @@ const (
 	acceptLonger = 100 * time.Millisecond
 	// stopLimit is how long that may take where nothing can be accepted.
 	stopLimit = 5 * time.Second
-	// freshLimit is how long connections that have just begun may take for their request: a
-	// server of net/http that is shutting down reads it and does not answer.
-	freshLimit = 5 * time.Second
-	freshCheck = 10 * time.Millisecond
 )
 
 // publicListener is the listener of the public. It records when no connection can be
@@ -29,17 +23,14 @@ const (
 type publicListener struct {
 	net.Listener
 	errors   *acceptErrors
-	spare    uint64       // the greatest file descriptor that a connection may have; 0: any
-	fresh    atomic.Int64 // connections on which nothing was answered yet
-	latest   time.Time    // when stop has to be over; written before stopping
+	spare    uint64    // the greatest file descriptor that a connection may have; 0: any
+	latest   time.Time // when stop has to be over; written before stopping
 	stopping atomic.Bool
 	stopped  chan struct{} // closed when no connection will be accepted any more
-	once     sync.Once
-	closed   chan struct{}
 }
 
 func newPublicListener(l net.Listener, errors *acceptErrors, files uint64) *publicListener {
-	p := &publicListener{Listener: l, errors: errors, stopped: make(chan struct{}), closed: make(chan struct{})}
+	p := &publicListener{Listener: l, errors: errors, stopped: make(chan struct{})}
 	if files > 0 {
 		p.spare = files - min(files/3, filesKept)
 	}
@@ -66,29 +57,47 @@ func (p *publicListener) spares(c net.Conn) bool {
 	return enough
 }
 
-// Accept implements net.Listener.
-func (p *publicListener) Accept() (net.Conn, error) {
+// How long to wait before the next try to accept a connection, after an error.
+const (
+	retryAfter  = 5 * time.Millisecond // doubles from error to error
+	retryAtMost = time.Second
+)
+
+// acceptAll accepts connections until the listener is stopped.
+func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
+	retry := retryAfter
 	for {
-		c, err := p.Listener.Accept()
+		c, err := p.accept()
+		switch {
+		case err == nil:
+			go serve(&limitedConn{Conn: c})
+			retry = retryAfter
+		case p.stopping.Load():
+			_ = p.Listener.Close()
+			close(p.stopped)
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept connections on %s: %w", p.Addr(), err)
+		default:
+			p.errors.note(err)
+			time.Sleep(retry)
+			retry = min(2*retry, retryAtMost)
+		}
+	}
+}
+
+// accept returns the next connection that leaves enough file descriptors for others. While
+// the listener is stopping, it still returns those that have begun.
+func (p *publicListener) accept() (net.Conn, error) {
+	for {
+		c, err := p.Accept()
 		if err == nil && !p.spares(c) {
 			_ = c.Close()
 			c, err = nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
 		}
-		switch {
-		case err == nil:
-			return &limitedConn{Conn: c}, nil
-		case !p.stopping.Load():
-			if !errors.Is(err, net.ErrClosed) {
-				p.errors.note(err)
-			}
-			return nil, err
-		case errors.Is(err, os.ErrDeadlineExceeded) && p.extend():
-			continue
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !p.extend() {
+			return c, err
 		}
-		_ = p.Listener.Close()
-		close(p.stopped)
-		<-p.closed
-		return nil, net.ErrClosed
 	}
 }
 
@@ -98,75 +107,16 @@ func (p *publicListener) extend() bool {
 	return ok && time.Now().Before(p.latest) && pending(l) && l.SetDeadline(time.Now().Add(acceptLonger)) == nil
 }
 
-// Close implements net.Listener.
-func (p *publicListener) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	if err := p.Listener.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil // after stop
-}
-
-// follow is the ConnState of the server.
-func (p *publicListener) follow(c net.Conn, state http.ConnState) {
-	if state == http.StateActive {
-		return
-	}
-	conn := innermost(c)
-	switch {
-	case conn == nil:
-	case state == http.StateNew:
-		if conn.fresh.CompareAndSwap(false, true) {
-			p.fresh.Add(1)
-		}
-	case conn.fresh.Load() && conn.fresh.CompareAndSwap(true, false):
-		p.fresh.Add(-1)
-	}
-}
-
-func innermost(c net.Conn) *limitedConn {
-	for {
-		switch outer := c.(type) {
-		case *limitedConn:
-			return outer
-		case *tlsConn:
-			c = outer.tls.NetConn()
-		case *returnedConn:
-			c = outer.Conn
-		case *preconnectConn:
-			c = outer.Conn
-		default:
-			return nil
-		}
-	}
-}
-
-// stop accepts no new connections. It returns when those that had begun have been
-// accepted, and the first request of each has been answered.
-func (p *publicListener) stop(ctx context.Context, server *http.Server) {
-	p.stopAccepting()
-	server.SetKeepAlivesEnabled(false)
-	ctx, cancel := context.WithTimeout(ctx, freshLimit)
-	defer cancel()
-	tick := time.NewTicker(freshCheck)
-	defer tick.Stop()
-	for p.fresh.Load() > 0 && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-}
-
 // stopAccepting closes the listener behind the last connection that has begun.
 func (p *publicListener) stopAccepting() {
+	p.latest = time.Now().Add(stopLimit)
+	p.stopping.Store(true)
 	l, ok := p.Listener.(*net.TCPListener)
 	if !ok {
+		_ = p.Close()
 		return
 	}
 	refuse(l)
-	p.latest = time.Now().Add(stopLimit)
-	p.stopping.Store(true)
 	if l.SetDeadline(time.Now().Add(acceptLonger)) != nil {
 		return // it is closed
 	}

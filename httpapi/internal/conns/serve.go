@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"statuscache/httpapi/wire"
 )
 
 // MaxHeaderBytes bounds the headers of a request. A browser sends the cookies of every
@@ -35,6 +37,7 @@ type Options struct {
 
 	// For the public only:
 
+	Hot         string        // beginning of the paths of polls, see package wire; empty: none are hot
 	TLS         *tls.Config   // nil: connections are not encrypted
 	OpenFiles   uint64        // how many files the process may have open; 0: no bound
 	AnswerLimit time.Duration // over HTTP/2, from the beginning of a request to the end of its answer
@@ -45,39 +48,91 @@ type Options struct {
 // Serve serves the public on a listener until ctx ends. Then it closes the listener
 // without losing a connection that has begun, and lets requests finish.
 func Serve(ctx context.Context, l net.Listener, o Options) error {
-	public := newPublicListener(l, o.Faults.accepts, o.OpenFiles)
-	server := publicServer(o)
-	server.ConnState = public.follow
-	l = preconnectListener{Listener: public, tls: o.TLS != nil}
+	g, ctx := errgroup.WithContext(ctx)
+	p := newPort(l, o)
+	p.http.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
+	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return p.wire.Run(sweeping) })
+	g.Go(func() error { return accept(p.http, p.handed) })
+	g.Go(func() error { return p.listener.acceptAll(func(c *limitedConn) { p.serve(ctx, c) }) })
+	g.Go(func() error {
+		<-ctx.Done()
+		defer stopSweeping()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.ShutdownLimit)
+		defer cancel()
+		o.BeforeShutdown()
+		return p.stop(limit)
+	})
+	return g.Wait()
+}
+
+// port is the public port. Package wire serves its connections, and hands over to
+// net/http those that speak what it does not know.
+type port struct {
+	listener *publicListener
+	wire     *wire.Server
+	handed   *handed
+	http     *http.Server
+	tls      *encryption // nil: none
+}
+
+func newPort(l net.Listener, o Options) *port {
+	p := &port{listener: newPublicListener(l, o.Faults.accepts, o.OpenFiles), handed: newHanded(l.Addr()), http: publicServer(o)}
+	p.http.ConnState = p.handed.follow
 	if o.TLS != nil {
-		l = tlsListener{l, o.TLS, o.Faults.floods, o.Log}
+		p.tls = &encryption{o.TLS, o.Faults.floods, o.Log}
 	}
-	return serve(ctx, l, server, o, public.stop)
+	p.wire = wire.New(wire.Options{
+		Handler: o.Handler, Hot: o.Hot, Context: o.ConnContext, Draining: o.Draining, HandOver: p.handOver, Log: o.Log,
+	})
+	return p
+}
+
+// serve serves a connection.
+func (p *port) serve(ctx context.Context, c *limitedConn) {
+	socket, _ := c.Conn.(*net.TCPConn)
+	if p.tls == nil {
+		p.wire.Serve(ctx, wire.Conn{Conn: c, Socket: socket, Plain: true})
+		return
+	}
+	within := tls.Server(c, p.tls.config)
+	p.wire.Serve(ctx, wire.Conn{Conn: within, Socket: socket, Begin: func() error { return p.tls.handshake(within) }})
+}
+
+// handOver gives a connection to net/http.
+func (p *port) handOver(c net.Conn, read []byte) bool {
+	u := &unreadConn{Conn: c, unread: read}
+	if p.tls == nil {
+		return p.handed.take(plainConn{u})
+	}
+	return p.handed.take(&tlsConn{unreadConn: u, guard: p.tls.guard})
+}
+
+// stop ends the port. First every connection that has begun gets as far as a request that
+// is being answered; until then it could have to be handed over.
+func (p *port) stop(ctx context.Context) error {
+	p.listener.stopAccepting()
+	p.http.SetKeepAlivesEnabled(false)
+	p.wire.Stop(ctx)
+	p.handed.settle(ctx)
+	var g errgroup.Group
+	g.Go(func() error { return p.wire.Drain(ctx) })
+	g.Go(func() error { return shutDown(ctx, p.http) })
+	return g.Wait()
 }
 
 // ServeAdmin serves operators on a listener until ctx ends.
 func ServeAdmin(ctx context.Context, l net.Listener, o Options) error {
-	return serve(ctx, l, hardened(o), o, func(context.Context, *http.Server) {})
-}
-
-// serve runs a server on a listener, and on the connections of it that were parked.
-// stop ends accepting connections.
-func serve(ctx context.Context, l net.Listener, server *http.Server, o Options, stop func(context.Context, *http.Server)) error {
 	g, ctx := errgroup.WithContext(ctx)
-	parked := newParkedConns(l.Addr(), o.Draining)
-	server.BaseContext = func(net.Listener) context.Context {
-		return context.WithValue(context.WithoutCancel(ctx), parkedConnsKey{}, parked)
-	}
-	for _, each := range []net.Listener{l, parked} {
-		g.Go(func() error { return accept(server, each) })
-	}
+	server := hardened(o)
+	server.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
+	g.Go(func() error { return accept(server, l) })
 	g.Go(func() error {
 		<-ctx.Done()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.ShutdownLimit)
 		defer cancel()
 		o.BeforeShutdown()
-		stop(limit, server)
-		return shutDown(limit, server, parked)
+		return shutDown(limit, server)
 	})
 	return g.Wait()
 }
@@ -94,13 +149,13 @@ func accept(server *http.Server, l net.Listener) error {
 const shutdownTurn = time.Second
 
 // shutDown lets a server finish what it has begun.
-func shutDown(ctx context.Context, server *http.Server, parked *parkedConns) error {
+func shutDown(ctx context.Context, server *http.Server) error {
 	for {
 		turn, cancel := context.WithTimeout(ctx, shutdownTurn)
 		err := server.Shutdown(turn)
 		cancel()
 		if err == nil {
-			return parked.drain(ctx)
+			return nil
 		}
 		if ctx.Err() != nil {
 			return errors.Join(fmt.Errorf("requests cut off at shutdown: %w", err), server.Close())
@@ -113,7 +168,7 @@ func hardened(o Options) *http.Server {
 	return &http.Server{
 		Handler:           o.Handler,
 		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       idleLimit,
+		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    netHTTPHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
@@ -139,6 +194,6 @@ func publicServer(o Options) *http.Server {
 	}
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(o.TLS != nil) // TLS is beneath, see tlsListener
+	server.Protocols.SetUnencryptedHTTP2(o.TLS != nil) // TLS is beneath, see encryption
 	return server
 }

@@ -4,35 +4,39 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"statuscache/httpapi/internal/envelope"
 )
 
-// tlsListener speaks TLS over the connections that it accepts, and gives net/http
-// what is within as if it were plain. Given a *tls.Conn, net/http would write its own
-// answers where nothing can put them into the form of our errors, and read frames of
-// HTTP/2 where they cannot be counted.
-type tlsListener struct {
-	net.Listener
+// encryption is TLS on the connections of a listener. What is within is given to net/http
+// as if it were plain: given a *tls.Conn, net/http would write its own answers where
+// nothing can put them into the form of our errors, and read frames of HTTP/2 where they
+// cannot be counted.
+type encryption struct {
 	config *tls.Config
 	guard  *floodGuard
 	log    *slog.Logger
 }
 
-// Accept implements net.Listener. The handshake waits for the first read.
-func (l tlsListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// handshake is what begins a connection.
+func (e *encryption) handshake(c *tls.Conn) error {
+	err := c.Handshake()
+	if err == nil {
+		return nil
 	}
-	inner := tls.Server(c, l.config)
-	return &tlsConn{Conn: inner, tls: inner, guard: l.guard, log: l.log}, nil
+	e.log.Debug("TLS handshake failed", "address", c.RemoteAddr().String(), "error", err)
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && isMethod(record.RecordHeader[:3]) {
+		_, _ = record.Conn.Write(envelope.Invalid("this port takes HTTPS only").Alone())
+	}
+	return err
+}
+
+// isMethod reports whether b can be the beginning of a request of HTTP/1.1.
+func isMethod(b []byte) bool {
+	return !bytes.ContainsFunc(b, func(r rune) bool { return r < 'A' || r > 'Z' })
 }
 
 // http2Preface is what a client of HTTP/2 sends first. net/http looks for its first
@@ -46,14 +50,9 @@ const (
 // first bytes say. It must not have a method ConnectionState: net/http would take it
 // for one that never speaks HTTP/2.
 type tlsConn struct {
-	net.Conn // of TLS
-	tls      *tls.Conn
-	guard    *floodGuard
-	log      *slog.Logger
+	*unreadConn // of TLS
+	guard       *floodGuard
 
-	shaken sync.Once
-	broken error                  // the handshake failed; written before shaken
-	limit  atomic.Int64           // for what comes first, as a time.Duration
 	first  []byte                 // as far as it is the beginning of the preface; only for the reader
 	plain  bool                   // it is not HTTP/2; only for the reader
 	frames atomic.Pointer[frames] // nil: it is not HTTP/2, or nothing was said yet
@@ -61,16 +60,13 @@ type tlsConn struct {
 
 // Read implements net.Conn.
 func (c *tlsConn) Read(b []byte) (int, error) {
-	if c.shaken.Do(c.handshake); c.broken != nil {
-		return 0, c.broken
-	}
 	if f := c.frames.Load(); f != nil {
 		return f.read(b)
 	}
 	if c.plain && c.looksForPreface(len(b)) {
 		return 0, nil
 	}
-	n, err := c.Conn.Read(b)
+	n, err := c.unreadConn.Read(b)
 	if !c.plain {
 		c.expectPreface(b[:n])
 	} else if n > 0 {
@@ -85,7 +81,7 @@ func (c *tlsConn) expectPreface(b []byte) {
 	switch {
 	case string(c.first) == http2Preface: // net/http reads no further with it
 		c.first = nil
-		c.frames.Store(newFrames(c.Conn, c.guard))
+		c.frames.Store(newFrames(c.unreadConn, c.guard))
 	case !bytes.HasPrefix([]byte(http2Preface), c.first):
 		c.plain = true
 	}
@@ -98,47 +94,10 @@ func (c *tlsConn) looksForPreface(wanted int) bool {
 	return len(c.first) > 0 && (upTo == len(http2PrefaceLine) || upTo == len(http2Preface))
 }
 
-// handshake is what begins a connection over TLS. What follows has a time of its own.
-func (c *tlsConn) handshake() {
-	err := c.tls.Handshake()
-	if err == nil {
-		_ = c.Conn.SetReadDeadline(time.Time{})
-		if limit := time.Duration(c.limit.Load()); limit > 0 {
-			_ = c.Conn.SetReadDeadline(time.Now().Add(limit))
-		}
-		return
-	}
-	c.broken = io.EOF // net/http answers nothing then
-	c.log.Debug("TLS handshake failed", "address", c.RemoteAddr().String(), "error", err)
-	var record tls.RecordHeaderError
-	if errors.As(err, &record) && record.Conn != nil && isMethod(record.RecordHeader[:3]) {
-		_, _ = record.Conn.Write(envelope.Invalid("this port takes HTTPS only").Alone())
-	}
-}
-
-// isMethod reports whether b can be the beginning of a request of HTTP/1.1.
-func isMethod(b []byte) bool {
-	return !bytes.ContainsFunc(b, func(r rune) bool { return r < 'A' || r > 'Z' })
-}
-
 // Write implements net.Conn.
 func (c *tlsConn) Write(b []byte) (int, error) {
 	if f := c.frames.Load(); f != nil {
 		return f.write(b)
 	}
-	return writeInOurForm(c.Conn, b)
+	return writeInOurForm(c.unreadConn, b)
 }
-
-// SetReadDeadline implements net.Conn.
-func (c *tlsConn) SetReadDeadline(t time.Time) error {
-	c.limit.Store(int64(time.Until(t)))
-	return c.Conn.SetReadDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (c *tlsConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
-
-// CloseWrite implements the interface by which net/http ends its side of a connection.
-func (c *tlsConn) CloseWrite() error { return c.tls.CloseWrite() }

@@ -18,7 +18,6 @@ const (
 type limitedConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
-	fresh   atomic.Bool  // nothing was answered yet
 }
 
 // begun is the time from which connections count, by a clock that is never set.

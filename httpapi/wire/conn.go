@@ -1,0 +1,179 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"statuscache/httpapi/internal/envelope"
+)
+
+// Conn is a connection to be served.
+type Conn struct {
+	net.Conn              // HTTP is spoken over it
+	Socket   *net.TCPConn // what carries it; nil where that is no TCP
+	Plain    bool         // nothing lies between the two that changes what is read
+	// Begin is called once the first byte is there, before anything is read: the handshake
+	// of TLS. nil: nothing is to be done.
+	Begin func() error
+}
+
+// conn is a connection while it is served. One goroutine at a time works on it.
+type conn struct {
+	Conn
+	server *Server
+	ctx    context.Context // of its requests
+	fd     int32           // of the socket; -1: unknown
+	raw    syscall.RawConn // nil: the socket is not known
+	stage  atomic.Uint64   // and how long it may last, see stage.go
+	waits  atomic.Pointer[Response]
+
+	in        input
+	tryRead   func(fd uintptr) bool // readNow, made once
+	readError error                 // of readNow
+	one       [1]byte
+	hot       *hot // what polls use, one after the other; nil: none came yet
+}
+
+// serve answers the requests of a connection, one after the other. A request that waits
+// takes the connection along, see wait.
+func (c *conn) serve() {
+	for {
+		h, v, err := c.readHead()
+		if err != nil {
+			c.end()
+			return
+		}
+		if v == refused {
+			c.refuse()
+			return
+		}
+		w, r := c.request(h)
+		if r == nil {
+			c.handOver()
+			return
+		}
+		c.handle(w, func() { c.server.options.Handler.ServeHTTP(w, r) })
+		if w.rest != nil {
+			c.wait(w)
+			return
+		}
+		if !w.finish() {
+			c.linger()
+			return
+		}
+	}
+}
+
+// readHead reads the head of the next request, nil where it is foreign. An error says that
+// there is none.
+func (c *conn) readHead() (*head, verdict, error) {
+	var s scanner
+	for {
+		size, v := s.scan(c.in.bytes())
+		switch {
+		case v == known:
+			h, v := parse(string(c.in.bytes()[:size]))
+			if v == foreign {
+				return nil, v, nil
+			}
+			return &h, v, c.enter(busy)
+		case v == foreign, len(c.in.bytes()) >= largeHead:
+			return nil, foreign, nil
+		}
+		if err := c.await(); err != nil {
+			return nil, v, err
+		}
+	}
+}
+
+// await waits for more of a head, or for its beginning.
+func (c *conn) await() error {
+	if !c.in.empty() {
+		return c.fill()
+	}
+	if err := c.enter(c.resting()); err != nil {
+		return err
+	}
+	if err := c.fill(); err != nil || c.in.empty() { // a read may return nothing
+		return err
+	}
+	return c.enter(begun)
+}
+
+// begin waits for the first byte and does what has to be done before a request is read.
+func (c *conn) begin() error {
+	if c.Begin == nil {
+		return nil
+	}
+	if err := c.awaitFirst(); err != nil {
+		return err
+	}
+	if err := c.enter(begun); err != nil {
+		return err
+	}
+	if err := c.Begin(); err != nil {
+		return err
+	}
+	return c.enter(fresh)
+}
+
+// handle calls a handler. A panic ends the connection: what was sent of the answer may
+// not be all of it.
+func (c *conn) handle(w *Response, call func()) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		w.broken = true
+		if err, ok := v.(error); !ok || err != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			c.server.options.Log.Error("panic in a handler: its connection is closed", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	call()
+}
+
+// handOver gives the connection to net/http, with all that was read and not answered.
+func (c *conn) handOver() {
+	c.in.keep()
+	read := c.in.bytes()
+	c.in = input{}
+	c.server.forget(c)
+	if !c.server.options.HandOver(c.Conn, read) {
+		_ = c.Close()
+	}
+}
+
+// refuse answers a request that has two lengths, behind which nothing is read.
+func (c *conn) refuse() {
+	_, _ = c.Write(envelope.Invalid("Content-Length and Transfer-Encoding: a request must not have both").Alone())
+	c.linger()
+}
+
+// lingerLimit is how long the client has to take the end of the last answer.
+const lingerLimit = time.Second
+
+// linger closes the connection behind an answer. If the client has sent something more,
+// a close without reading it would take the answer from it.
+func (c *conn) linger() {
+	if half, ok := c.Conn.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = c.SetReadDeadline(time.Now().Add(lingerLimit)) // only a closed one refuses
+	_, _ = io.Copy(io.Discard, c.Conn)
+	c.end()
+}
+
+// end closes the connection.
+func (c *conn) end() {
+	c.in.drop()
+	c.server.forget(c)
+	_ = c.Close()
+}

@@ -1,0 +1,275 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+)
+
+// The grammar of the requests that are answered here. It is far narrower than RFC 9112,
+// and that is its purpose: where a proxy and a server read the same bytes in two ways,
+// the answer to one caller reaches another (request smuggling). So nothing that can be
+// read in two ways is read here. What the grammar does not know goes to net/http with
+// every byte, and the connection never comes back.
+//
+//	head    = method SP target SP "HTTP/1.1" CRLF *field CRLF
+//	method  = 1*( A-Z )
+//	target  = "/" *( 0x21-0x7E )
+//	field   = token ":" *SP value *SP CRLF
+//	value   = *( 0x20-0x7E )
+//
+// The reasons, in the order of the code:
+//
+//   - Lines end with CRLF. A bare LF ends a line for some and not for others.
+//   - Bytes are visible ASCII and space. NUL, CR, tab and what is beyond ASCII is cut,
+//     kept or folded, depending on who reads it.
+//   - One space stands on each side of the target, which is a path: no absolute form,
+//     which would name a second host, and no "*".
+//   - HTTP/1.1 exactly. Earlier versions have other rules for the end of a body and of
+//     the connection, and 1.10 is read as 1.1 by some.
+//   - A name is a token with the colon right behind it, so a line that continues the one
+//     before (folding) and a space before the colon have no place.
+//   - Host stands there once and is a plain name: with two, a proxy may choose the other.
+//   - The length of a body is told by at most one Content-Length, of at most nine digits
+//     and nothing else. With Transfer-Encoding the end of the body is for net/http to find.
+//     With both, two readers find two ends, so that is refused here: net/http would take it.
+//   - Connection says nothing but close and keep-alive: it could take away fields.
+//   - Expect, Upgrade and HTTP2-Settings change what comes next on the connection.
+
+// verdict is what the grammar says about bytes.
+type verdict int
+
+const (
+	more    verdict = iota // as far as they go, they can begin a head
+	foreign                // not for us
+	known                  // they begin with a whole head
+	refused                // nobody shall read on
+)
+
+const (
+	version = " HTTP/1.1" // behind the target
+	// maxLength is how many digits a Content-Length may have. No body that a handler takes
+	// comes near it, and no number of so few digits overflows.
+	maxLength = 9
+)
+
+// head is the head of a request, as far as it matters for the connection.
+type head struct {
+	text   string // all of it, with the empty line
+	method string
+	target string
+	host   string
+	length int64 // of the body
+	body   bool  // there is a Content-Length
+	coded  bool  // there is a Transfer-Encoding
+	close  bool  // the connection is to be closed behind the answer
+	hot    bool  // every field is in the list of hot fields
+	fields [hotFields]string
+}
+
+// scanner finds the end of a head in bytes that come in pieces, and looks at each byte
+// once. It finds early what will not be a head of ours, so that nobody waits for the
+// rest of it.
+type scanner struct {
+	seen  int // bytes
+	lines int // that ended within them
+}
+
+// scan looks at what is new in b. With known, b begins with a head of size bytes, whose
+// lines end with CRLF and are visible otherwise.
+func (s *scanner) scan(b []byte) (size int, v verdict) {
+	for ; s.seen < len(b); s.seen++ {
+		i, c := s.seen, b[s.seen]
+		switch {
+		case visible(c):
+			if i == 0 && !upper(c) || i > 0 && b[i-1] == '\r' {
+				return 0, foreign
+			}
+		case c == '\r':
+			if i == 0 || b[i-1] == '\r' {
+				return 0, foreign
+			}
+		case c != '\n' || i == 0 || b[i-1] != '\r':
+			return 0, foreign
+		case b[i-2] == '\n': // there is a first line before it, so also this byte
+			return i + 1, known
+		default:
+			if s.lines++; s.lines == 1 && !bytes.HasSuffix(b[:i-1], httpVersion) {
+				return 0, foreign
+			}
+		}
+	}
+	return 0, more
+}
+
+var httpVersion = []byte(version)
+
+// parse reads a head that a scanner found.
+func parse(text string) (h head, v verdict) {
+	h.text, h.hot = text, true
+	line, rest, _ := strings.Cut(text, "\r\n")
+	if !h.requestLine(line) {
+		return h, foreign
+	}
+	v = known
+	hosts := 0
+	for rest != "\r\n" {
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		name, value, found := strings.Cut(line, ":")
+		if !found || !token(name) {
+			return h, foreign
+		}
+		f := fieldOf(name)
+		if f == hostField {
+			hosts++
+		}
+		if !h.take(f, strings.Trim(value, " ")) {
+			v = foreign
+		}
+	}
+	switch {
+	case h.coded && h.body:
+		return h, refused
+	case hosts != 1:
+		return h, foreign
+	}
+	return h, v
+}
+
+// requestLine reads the first line.
+func (h *head) requestLine(line string) (ok bool) {
+	line, ok = strings.CutSuffix(line, version)
+	if !ok {
+		return false
+	}
+	h.method, h.target, ok = strings.Cut(line, " ")
+	if !ok || h.method == "" || h.target == "" || h.target[0] != '/' {
+		return false
+	}
+	for i := range len(h.method) {
+		if !upper(h.method[i]) {
+			return false
+		}
+	}
+	return strings.IndexByte(h.target, ' ') < 0
+}
+
+// take takes a field into account. It reports false for one that is foreign.
+func (h *head) take(f field, value string) bool {
+	switch f {
+	case hostField:
+		h.host = value
+		return plainHost(value)
+	case lengthField:
+		return h.takeLength(value)
+	case codingField:
+		h.coded = true
+		return false
+	case connectionField:
+		return h.takeConnection(value)
+	case foreignField:
+		return false
+	case unknownField:
+		h.hot = false
+	case harmlessField:
+	default:
+		h.hot = h.hot && h.fields[f] == "" && value != ""
+		h.fields[f] = value
+	}
+	return true
+}
+
+func (h *head) takeLength(value string) bool {
+	again := h.body
+	if h.body = true; again || value == "" || len(value) > maxLength {
+		return false
+	}
+	for i := range len(value) {
+		if value[i] < '0' || value[i] > '9' {
+			return false
+		}
+		h.length = 10*h.length + int64(value[i]-'0')
+	}
+	return true
+}
+
+func (h *head) takeConnection(value string) bool {
+	for each := range strings.SplitSeq(value, ",") {
+		switch each = strings.Trim(each, " "); {
+		case strings.EqualFold(each, "close"):
+			h.close = true
+		case !strings.EqualFold(each, "keep-alive"):
+			return false
+		}
+	}
+	return true
+}
+
+// visible reports whether c is visible ASCII or a space.
+func visible(c byte) bool { return c >= ' ' && c <= '~' }
+
+func upper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+func alphanumeric(c byte) bool {
+	return upper(c) || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+}
+
+// token reports whether s is a token (RFC 9110 §5.6.2).
+func token(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !alphanumeric(c) && c != '-' && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// plainHost reports whether s is a name or an address, with or without a port.
+func plainHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !alphanumeric(c) && c != '.' && c != '-' && c != ':' && c != '_' && c != '[' && c != ']' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// pollTarget splits the target of a poll: a read of one execution by a path that begins
+// with prefix. The rest of the path is letters, digits and what stands in names, and
+// colons, which may be escaped; the query is view and nothing else. So there is one way
+// to decode it, which needs to be done once.
+func pollTarget(target, prefix string) (path, raw, query string, ok bool) {
+	raw, query, asks := strings.Cut(target, "?")
+	if view, named := strings.CutPrefix(query, "view="); asks && (!named || !lowercase(view)) {
+		return "", "", "", false
+	}
+	name, ok := strings.CutPrefix(raw, prefix)
+	if !ok || name == "" {
+		return "", "", "", false
+	}
+	escaped := false
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case alphanumeric(c), c == ':', c == '-', c == '_', c == '.', c == '~':
+		case c == '%' && i+2 < len(name) && name[i+1] == '3' && name[i+2]|0x20 == 'a':
+			escaped = true
+			i += 2
+		default:
+			return "", "", "", false
+		}
+	}
+	if !escaped {
+		return raw, "", query, true // as net/url has it: what can be encoded in one way only
+	}
+	return prefix + colons.Replace(name), raw, query, true
+}
+
+var colons = strings.NewReplacer("%3A", ":", "%3a", ":")
+
+func lowercase(s string) bool {
+	for i := range len(s) {
+		if s[i] < 'a' || s[i] > 'z' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+)
+
+const (
+	// smallHead is the size of the buffers that are read into. Nearly every request fits,
+	// and a poll has to.
+	smallHead = 4 << 10
+	// largeHead is what a head may have. It is more than handlers take, so that they refuse
+	// what is too large; what is larger still is for net/http to refuse.
+	largeHead = 40 << 10
+)
+
+// The buffers of all connections. What one leaves in them no other sees: a connection
+// knows how much it has read itself.
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallHead]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([largeHead]byte) }}
+)
+
+// input is what has been read from a connection and belongs to no request yet. It has a
+// buffer only while there is something in it.
+type input struct {
+	buffer     []byte // nil, from one of the pools, or from keep
+	start, end int    // of what is in it
+}
+
+func (in *input) bytes() []byte { return in.buffer[in.start:in.end] }
+
+func (in *input) empty() bool { return in.start == in.end }
+
+// take removes the first n bytes.
+func (in *input) take(n int) {
+	if in.start += n; in.empty() {
+		in.drop()
+	}
+}
+
+// drop gives the buffer back, with what is in it.
+func (in *input) drop() {
+	switch len(in.buffer) {
+	case smallHead:
+		smallBuffers.Put((*[smallHead]byte)(in.buffer))
+	case largeHead:
+		largeBuffers.Put((*[largeHead]byte)(in.buffer))
+	}
+	*in = input{}
+}
+
+// keep lets what is there take no more memory than it needs.
+func (in *input) keep() {
+	if !in.empty() {
+		rest := bytes.Clone(in.bytes())
+		in.drop()
+		in.buffer, in.end = rest, len(rest)
+	}
+}
+
+// room returns where to read to, behind what is there. It is empty where that is as
+// large as a head may be.
+func (in *input) room() []byte {
+	if in.end == len(in.buffer) {
+		switch there := in.end - in.start; {
+		case there < smallHead:
+			in.move(smallBuffers.Get().(*[smallHead]byte)[:])
+		case there < largeHead:
+			in.move(largeBuffers.Get().(*[largeHead]byte)[:])
+		}
+	}
+	return in.buffer[in.end:]
+}
+
+// move puts what is there into another buffer.
+func (in *input) move(buffer []byte) {
+	n := copy(buffer, in.bytes())
+	in.drop()
+	in.buffer, in.end = buffer, n
+}
+
+// fill reads what the client has sent. While there is nothing to read, an empty input has
+// no buffer.
+func (c *conn) fill() error {
+	if c.in.buffer == nil {
+		return c.fillEmpty()
+	}
+	n, err := c.Read(c.in.room())
+	if c.in.end += n; n > 0 {
+		return nil // an error comes again
+	}
+	return err
+}
+
+// fillBehindOne waits for one byte, for which no buffer is needed.
+func (c *conn) fillBehindOne() error {
+	n, err := c.Read(c.one[:])
+	if n == 0 {
+		return err
+	}
+	c.in.room()[0] = c.one[0]
+	c.in.end = 1
+	return nil
+}
+
+// body is the body of a request whose length is known. It reads nothing of what follows.
+type body struct {
+	conn *conn
+	left int64
+	err  error
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (n int, err error) {
+	switch {
+	case b.left == 0:
+		return 0, io.EOF
+	case b.err != nil:
+		return 0, b.err
+	}
+	p = p[:min(int64(len(p)), b.left)]
+	if in := &b.conn.in; !in.empty() {
+		n = copy(p, in.bytes())
+		in.take(n)
+	} else if n, b.err = b.conn.Read(p); errors.Is(b.err, io.EOF) {
+		b.err = io.ErrUnexpectedEOF
+	}
+	b.left -= int64(n)
+	return n, b.err
+}
+
+// Close implements io.Closer. What is left is read behind the answer.
+func (b *body) Close() error { return nil }

@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"bufio"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// maxBody is the length of a body up to which a request is read here, in bytes. It is
+// more than any handler takes.
+const maxBody = 16 << 20
+
+// hot is what the polls of a connection use, one after the other. Nothing of one is left
+// for the next.
+type hot struct {
+	request  *http.Request
+	response Response
+	values   [hotFields][1]string // of the header of the request
+}
+
+// request makes the request that a head begins, and what answers it, and takes the head
+// off the input. It returns nil for what is foreign, and then takes nothing.
+func (c *conn) request(h *head) (*Response, *http.Request) {
+	if h == nil || h.length > maxBody {
+		return nil, nil
+	}
+	if w, r := c.poll(h); r != nil {
+		c.in.take(len(h.text))
+		return w, r
+	}
+	r := ordinary(h)
+	if r == nil {
+		return nil, nil
+	}
+	c.in.take(len(h.text))
+	r = r.WithContext(c.ctx)
+	r.RemoteAddr = c.RemoteAddr().String()
+	w := &Response{conn: c, header: http.Header{}, method: h.method, closing: h.close}
+	if r.Body = http.NoBody; h.length > 0 {
+		w.body = &body{conn: c, left: h.length}
+		r.Body = w.body
+	}
+	return w, r
+}
+
+// poll makes the request of a poll, without net/http. It returns nil for other requests.
+func (c *conn) poll(h *head) (*Response, *http.Request) {
+	prefix := c.server.options.Hot
+	if !h.hot || prefix == "" || h.body || len(h.text) > smallHead || h.fields[authorizationField] == "" || h.method != http.MethodGet && h.method != http.MethodHead {
+		return nil, nil
+	}
+	path, raw, query, ok := pollTarget(h.target, prefix)
+	if !ok {
+		return nil, nil
+	}
+	if c.hot == nil {
+		c.hot = c.newHot()
+	}
+	p := c.hot
+	r := p.request
+	r.Method, r.RequestURI, r.Host, r.Close = h.method, h.target, h.host, h.close
+	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = path, raw, query
+	for f, value := range h.fields {
+		if value != "" {
+			p.values[f][0] = value
+			r.Header[hotNames[f]] = p.values[f][:]
+		}
+	}
+	p.response.method, p.response.closing = h.method, h.close
+	return &p.response, r
+}
+
+func (c *conn) newHot() *hot {
+	r := (&http.Request{
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, URL: new(url.URL), Header: http.Header{}, Body: http.NoBody,
+		RemoteAddr: c.RemoteAddr().String(),
+	}).WithContext(c.ctx)
+	h := &hot{request: r}
+	h.response = Response{conn: c, header: http.Header{}, hot: h}
+	return h
+}
+
+// forget removes what is left of a poll.
+func (h *hot) forget() {
+	r := h.request
+	r.Method, r.RequestURI, r.Host, r.Close = "", "", "", false
+	*r.URL = url.URL{}
+	clear(r.Header)
+	clear(h.values[:])
+	clear(h.response.header)
+	h.response = Response{conn: h.response.conn, header: h.response.header, hot: h}
+}
+
+var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, smallHead) }}
+
+// ordinary has net/http read a head. It returns nil where that finds something else in
+// it than the grammar did: then net/http shall have the whole connection.
+func ordinary(h *head) *http.Request {
+	in := headReaders.Get().(*bufio.Reader)
+	defer headReaders.Put(in)
+	in.Reset(strings.NewReader(h.text))
+	r, err := http.ReadRequest(in)
+	if err != nil || in.Buffered() > 0 || r.Method != h.method || r.RequestURI != h.target || r.Host != h.host ||
+		r.ContentLength != h.length || r.Close != h.close || r.TransferEncoding != nil {
+		return nil
+	}
+	return r
+}

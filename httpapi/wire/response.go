@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"statuscache/httpapi/internal/envelope"
+)
+
+// ErrClientGone is why a wait ends whose client has hung up.
+var ErrClientGone = errors.New("the client has gone")
+
+// Response is the http.ResponseWriter of a request. What is written first is the whole
+// body, unless the header has its length or says that it is a stream.
+type Response struct {
+	conn    *conn
+	header  http.Header
+	method  string
+	status  int   // 0: nothing written yet
+	sent    bool  // the head is
+	length  int64 // of the body; -1: it ends with the connection
+	written int64
+	closing bool // the connection is of no use for another request
+	broken  bool // nothing more can be sent
+	timed   bool // the connection has a read deadline
+	body    *body
+	hot     *hot // what it belongs to; nil: to no poll
+
+	rest func() // of a request that waits
+	end  context.CancelCauseFunc
+	gone atomic.Bool // the client, while the request waited
+}
+
+const (
+	// copyLimit is the size of a body up to which a copy is cheaper than a write of its own,
+	// in bytes.
+	copyLimit = 16 << 10
+	headSpace = 1 << 10 // enough for the head of nearly every answer, in bytes
+	maxUnread = 256 << 10
+	readLimit = 5 * time.Second // for what is left of a body
+)
+
+// answers are buffers for answers on their way.
+var answers = sync.Pool{New: func() any { b := make([]byte, 0, headSpace+copyLimit); return &b }}
+
+// Header implements http.ResponseWriter.
+func (w *Response) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *Response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *Response) Write(b []byte) (int, error) {
+	if w.WriteHeader(http.StatusOK); !w.sent {
+		return w.send(b)
+	}
+	if w.length >= 0 && w.written+int64(len(b)) > w.length {
+		return 0, http.ErrContentLength
+	}
+	n, err := w.conn.Write(b)
+	return n, w.wrote(n, err)
+}
+
+func (w *Response) wrote(n int, err error) error {
+	w.written += int64(n)
+	w.broken = w.broken || err != nil
+	return err
+}
+
+// FlushError implements what http.ResponseController flushes by. Nothing is held back.
+func (w *Response) FlushError() error { return nil }
+
+// SetReadDeadline implements what http.ResponseController sets it by. It ends with the
+// request.
+func (w *Response) SetReadDeadline(t time.Time) error {
+	w.timed = !t.IsZero()
+	return w.conn.SetReadDeadline(t)
+}
+
+// send sends the head, and the first of the body.
+func (w *Response) send(b []byte) (int, error) {
+	if err := w.decide(len(b)); err != nil {
+		return 0, err
+	}
+	p := answers.Get().(*[]byte)
+	defer answers.Put(p)
+	all := w.appendHead((*p)[:0])
+	if all == nil {
+		w.broken = true
+		return 0, errBrokenHead
+	}
+	head := len(all)
+	if len(b) <= cap(all)-head {
+		all = append(all, b...)
+	}
+	n, err := w.conn.Write(all)
+	if n = max(n-head, 0); err == nil && len(all) == head && len(b) > 0 {
+		n, err = w.conn.Write(b)
+	}
+	return n, w.wrote(n, err)
+}
+
+// decide finds out what the head says about the body, of which b bytes are there, and
+// about the connection.
+func (w *Response) decide(b int) error {
+	w.sent = true
+	given := w.header["Content-Length"]
+	switch {
+	case w.bodiless() || w.method == http.MethodHead:
+		w.length = 0
+	case w.streams():
+		w.length, w.closing = -1, true
+	case given != nil:
+		n, err := strconv.ParseInt(given[0], 10, 64)
+		if err != nil || n < int64(b) {
+			w.broken = true
+			return http.ErrContentLength
+		}
+		w.length = n
+	default:
+		w.length = int64(b)
+		w.header["Content-Length"] = []string{strconv.Itoa(b)}
+	}
+	if b > 0 && w.length == 0 {
+		w.broken = true
+		return http.ErrBodyNotAllowed
+	}
+	o := w.conn.server
+	closes := w.header["Connection"]
+	w.closing = w.closing || len(closes) > 0 && closes[0] == envelope.Closing[0] || o.stopping.Load() || o.options.Draining.Load() ||
+		w.body != nil && (w.body.err != nil || w.body.left > maxUnread)
+	return nil
+}
+
+// bodiless reports whether the status is one whose answers have no body.
+func (w *Response) bodiless() bool {
+	return w.status == http.StatusNoContent || w.status == http.StatusNotModified
+}
+
+// streams reports whether the body ends with the connection.
+func (w *Response) streams() bool {
+	kind := w.header["Content-Type"]
+	return len(kind) == 1 && kind[0] == envelope.EventStreamType[0]
+}
+
+var errBrokenHead = errors.New("the head of an answer has a line break in a value")
+
+// appendHead appends the head of the answer, or returns nil if a value would break it.
+func (w *Response) appendHead(b []byte) []byte {
+	b = append(append(append(b, "HTTP/1.1 "...), statusLine(w.status)...), "\r\nDate: "...)
+	b = append(append(b, *w.conn.server.date.Load()...), "\r\n"...)
+	lines := 3
+	for name, values := range w.header {
+		if name == "Connection" || w.bodiless() && (name == "Content-Length" || name == "Content-Type") {
+			continue
+		}
+		for _, v := range values {
+			b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
+			lines++
+		}
+	}
+	if w.closing {
+		b = append(b, "Connection: close\r\n"...)
+		lines++
+	}
+	b = append(b, "\r\n"...)
+	if bytes.Count(b, []byte{'\n'}) != lines || bytes.Count(b, []byte{'\r'}) != lines {
+		return nil
+	}
+	return b
+}
+
+// statusLine returns a status as the first line has it.
+func statusLine(status int) string {
+	if status == http.StatusOK {
+		return "200 OK"
+	}
+	return strconv.Itoa(status) + " " + http.StatusText(status)
+}
+
+// finish sends what is left of the answer and reads what is left of the request. It
+// reports whether the connection can have another one.
+func (w *Response) finish() bool {
+	if w.gone.Load() {
+		return false
+	}
+	if w.WriteHeader(http.StatusOK); !w.sent && !w.broken {
+		_, _ = w.send(nil) // an error breaks it
+	}
+	if w.broken || w.closing || w.written != w.length || !w.readRest() {
+		return false
+	}
+	if w.hot != nil {
+		w.hot.forget()
+	}
+	return true
+}
+
+// readRest reads what the handler has left of the body, and reports whether the next
+// request is behind it.
+func (w *Response) readRest() bool {
+	if w.body != nil && w.body.left > 0 {
+		if w.timed = true; w.conn.SetReadDeadline(time.Now().Add(readLimit)) != nil {
+			return false
+		}
+		if _, err := io.Copy(io.Discard, w.body); err != nil {
+			return false
+		}
+	}
+	return !w.timed || w.conn.SetReadDeadline(time.Time{}) == nil
+}
