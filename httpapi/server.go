@@ -76,6 +76,7 @@ type Options struct {
 	Typical Typical // nil: not known
 	// Statistics answers questions about many executions.
 	Statistics reports.Statistics
+	Overdue    reports.Late  // what runs longer than is usual
 	Keys       auth.Keys     // nil: no API keys
 	Links      auth.LinkKeys // nil: no links
 	JWT        *auth.JWT     // nil: no JWTs
@@ -178,7 +179,7 @@ func New(o Options) *Server {
 	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
 	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
-	s.overviews = reports.NewSnapshots(o.Statistics, s.surroundings)
+	s.overviews = reports.NewSnapshots(o.Statistics, o.Overdue, s.surroundings)
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.handler = s.routes()
 	return s

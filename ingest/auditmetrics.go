@@ -1,6 +1,9 @@
 package ingest
 
 import (
+	"maps"
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
@@ -35,10 +38,30 @@ func kindOf(known cache.Version, e *cache.Execution) repair {
 type auditMetrics struct {
 	repairs *prometheus.CounterVec
 	sweeps  *prometheus.CounterVec
+
+	mu        sync.Mutex
+	byMachine map[string]int64 // repairs, by the ARN of the state machine
+}
+
+// repaired counts an execution that was wrong or missing.
+func (m *auditMetrics) repaired(arn cache.ARN, kind repair) {
+	m.repairs.WithLabelValues(string(kind)).Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.byMachine[arn.StateMachine()]++
+}
+
+// Repairs returns how many executions of each state machine were corrected since the process
+// began, by ARN.
+func (a *Auditor) Repairs() map[string]int64 {
+	a.metrics.mu.Lock()
+	defer a.metrics.mu.Unlock()
+	return maps.Clone(a.metrics.byMachine)
 }
 
 func newAuditMetrics(r prometheus.Registerer) *auditMetrics {
 	m := &auditMetrics{
+		byMachine: map[string]int64{},
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "audit_repairs_total",
 			Help: "Executions that were wrong or missing here until an audit found out.",

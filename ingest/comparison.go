@@ -266,7 +266,7 @@ func (a *Auditor) believe(ctx context.Context, listed []cache.Execution) error {
 			case outcome.Err != nil:
 				return outcome.Err
 			case outcome.Verdict == cache.Applied:
-				a.metrics.repairs.WithLabelValues(string(kindOf("", &some[i]))).Inc()
+				a.metrics.repaired(some[i].ARN, kindOf("", &some[i]))
 			}
 		}
 	}

@@ -23,6 +23,7 @@ const (
 type metrics struct {
 	events        *prometheus.CounterVec
 	age           prometheus.Histogram
+	ages          eventAges
 	receiveErrors prometheus.Counter
 	deletesFailed prometheus.Counter
 	paused        prometheus.Gauge
@@ -74,6 +75,8 @@ func (m *metrics) count(what result, n int) { m.events.WithLabelValues(string(wh
 
 func (m *metrics) observeAge(emitted time.Time) {
 	if !emitted.IsZero() {
-		m.age.Observe(max(time.Since(emitted), 0).Seconds())
+		age := max(time.Since(emitted), 0)
+		m.age.Observe(age.Seconds())
+		m.ages.add(age)
 	}
 }

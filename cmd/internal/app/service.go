@@ -91,7 +91,7 @@ func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Lists: s.cache, Changes: s.changes, Trails: s.cache, Typical: s.stats, Statistics: s.stats,
+		Cache: s.cache, Lists: s.cache, Changes: s.changes, Trails: s.cache, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
@@ -100,6 +100,9 @@ func (s *service) openAPI() error {
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys, o.Links = s.keys, s.keys
+	}
+	if s.consumer != nil {
+		o.Repairs, o.EventAges = s.auditor.Repairs, s.consumer.EventAges
 	}
 	o.JWT = c.JWT()
 	if s.program.Posts != nil {

@@ -15,10 +15,16 @@ type Statistics interface {
 	Machines(ctx context.Context, scope stats.Scope) ([]stats.Machine, error)
 }
 
+// Late knows what runs longer than is usual.
+type Late interface {
+	Overdue(ctx context.Context, scope stats.Scope) (stats.Overdue, error)
+}
+
 // Overview is what a landing page shows.
 type Overview struct {
 	ObservedAt string    `json:"observedAt"`
 	Counts     counts    `json:"counts"`
+	Overdue    int64     `json:"overdue"`
 	Machines   []machine `json:"machines"`
 	PerMinute  []minute  `json:"perMinute"`
 	Failures   Failures  `json:"failures"`
@@ -36,6 +42,7 @@ type counts struct {
 type machine struct {
 	StateMachineARN string `json:"stateMachineArn"`
 	Counts          counts `json:"counts"`
+	Overdue         int64  `json:"overdue"`
 	figures
 	ConfirmedUntil *string `json:"confirmedUntil"`
 	Repairs        int64   `json:"repairs"`
@@ -80,12 +87,16 @@ const (
 )
 
 // NewOverview returns what a landing page shows of the executions in a scope.
-func NewOverview(ctx context.Context, s Statistics, scope stats.Scope, around Surroundings, now time.Time) (*Overview, error) {
+func NewOverview(ctx context.Context, s Statistics, late Late, scope stats.Scope, around Surroundings, now time.Time) (*Overview, error) {
 	machines, err := s.Machines(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
 	durations, err := s.Durations(ctx, scope, "")
+	if err != nil {
+		return nil, err
+	}
+	overdue, err := late.Overdue(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -102,21 +113,21 @@ func NewOverview(ctx context.Context, s Statistics, scope stats.Scope, around Su
 		Failures: NewFailures(overviewWindow, failures, overviewGroups), EventAge: around.EventAge, Service: around.Service,
 	}
 	o.Service.Reasons = listed(o.Service.Reasons)
-	o.addMachines(machines, durations, around.Audits)
+	o.addMachines(machines, durations, overdue.ByMachine, around.Audits)
 	for _, m := range minutes {
 		o.PerMinute = append(o.PerMinute, minute{timeText(m.Start, time.RFC3339), m.Started, m.Succeeded, m.Failed})
 	}
 	return o, nil
 }
 
-func (o *Overview) addMachines(machines []stats.Machine, durations []stats.MachineDurations, audits map[string]Audit) {
+func (o *Overview) addMachines(machines []stats.Machine, durations []stats.MachineDurations, overdue map[string]int64, audits map[string]Audit) {
 	took := map[string]stats.Duration{}
 	for _, d := range durations {
 		took[d.StateMachine] = d.All
 	}
 	for _, m := range machines {
 		one := machine{
-			StateMachineARN: m.StateMachine, Counts: counts{m.Running, m.Succeeded, m.Failed},
+			StateMachineARN: m.StateMachine, Counts: counts{m.Running, m.Succeeded, m.Failed}, Overdue: overdue[m.StateMachine],
 			figures: figuresOf(took[m.StateMachine]), Repairs: audits[m.StateMachine].Repairs,
 		}
 		if until := timeText(audits[m.StateMachine].ConfirmedUntil, time.RFC3339); until != "" {
@@ -124,6 +135,7 @@ func (o *Overview) addMachines(machines []stats.Machine, durations []stats.Machi
 		}
 		o.Machines = append(o.Machines, one)
 		o.Counts.Running += m.Running
+		o.Overdue += one.Overdue
 		o.Counts.Succeeded += m.Succeeded
 		o.Counts.Failed += m.Failed
 	}

@@ -22,6 +22,7 @@ const (
 // Snapshots are overviews, each shared by all who ask for the same within a second.
 type Snapshots struct {
 	statistics Statistics
+	late       Late
 	around     func() Surroundings
 	known      bounded.ByText[*Snapshot]
 	making     singleflight.Group
@@ -38,9 +39,10 @@ type Snapshot struct {
 	made time.Time
 }
 
-// NewSnapshots returns Snapshots of what statistics count, with what around says beside.
-func NewSnapshots(statistics Statistics, around func() Surroundings) *Snapshots {
-	return &Snapshots{statistics: statistics, around: around, known: bounded.NewByText[*Snapshot](maxSnapshots)}
+// NewSnapshots returns Snapshots of what statistics count and what is late, with what around
+// says beside.
+func NewSnapshots(statistics Statistics, late Late, around func() Surroundings) *Snapshots {
+	return &Snapshots{statistics: statistics, late: late, around: around, known: bounded.NewByText[*Snapshot](maxSnapshots)}
 }
 
 // Of returns the overview of a scope, at most a second old.
@@ -69,7 +71,7 @@ func (s *Snapshots) Of(ctx context.Context, scope stats.Scope) (*Snapshot, error
 
 func (s *Snapshots) make(ctx context.Context, name string, scope stats.Scope) (*Snapshot, error) {
 	now := time.Now()
-	o, err := NewOverview(ctx, s.statistics, scope, s.around(), now)
+	o, err := NewOverview(ctx, s.statistics, s.late, scope, s.around(), now)
 	if err != nil {
 		return nil, err
 	}

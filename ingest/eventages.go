@@ -1,0 +1,48 @@
+package ingest
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxAges is how many of the latest events eventAges remembers.
+const maxAges = 1024
+
+// eventAges is how old the latest events were when they were applied.
+type eventAges struct {
+	mu   sync.Mutex
+	ages []time.Duration
+	next int // where the next one goes, once there are maxAges
+}
+
+func (a *eventAges) add(age time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.ages) < maxAges {
+		a.ages = append(a.ages, age)
+		return
+	}
+	a.ages[a.next] = age
+	a.next = (a.next + 1) % maxAges
+}
+
+// quantiles returns half of the ages, 99 of 100, and all of them at most; ok is false if
+// there are none.
+func (a *eventAges) quantiles() (p50, p99, most time.Duration, ok bool) {
+	a.mu.Lock()
+	sorted := slices.Sorted(slices.Values(a.ages))
+	a.mu.Unlock()
+	n := len(sorted)
+	if n == 0 {
+		return 0, 0, 0, false
+	}
+	return sorted[n/2], sorted[n*99/100], sorted[n-1], true
+}
+
+// EventAges returns how old the latest 1,024 events were when they became the state that the
+// API reports: half of them at most p50, 99 of 100 at most p99, and none more than most. ok is
+// false before the first.
+func (c *Consumer) EventAges() (p50, p99, most time.Duration, ok bool) {
+	return c.metrics.ages.quantiles()
+}
