@@ -166,6 +166,15 @@ func (r *Record) cutResult() (state, result []byte) {
 // envelope.
 func (a *Representation) Data() []byte { return a.Body[len(bodyHead)-1 : len(a.Body)-1] }
 
+// With returns the answer with further members, which begin with a comma. Its entity tag is
+// the same: they are no part of the state.
+func (a *Representation) With(members []byte) *Representation {
+	b := make([]byte, 0, len(a.Body)+len(members))
+	b = append(b, a.Body[:len(a.Body)-len(bodyTail)]...)
+	b = append(append(b, members...), bodyTail...)
+	return &Representation{Body: b, ETag: a.ETag, Length: []string{strconv.Itoa(len(b))}}
+}
+
 func newRepresentation(body []byte, v Version, tag string) *Representation {
 	return &Representation{
 		Body:   body,

@@ -402,32 +402,59 @@ func FuzzStatusPath(f *testing.F) {
 	})
 }
 
-// TestRetryAfterKnowsHowLongExecutionsTake, and is no part of what the entity tag covers.
-func TestRetryAfterKnowsHowLongExecutionsTake(t *testing.T) {
+// TestWhatIsTypicalIsShownOfWhatRuns: in Retry-After, in the full view and in the overview,
+// and none of it is covered by the entity tag.
+func TestWhatIsTypicalIsShownOfWhatRuns(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many executions")
 	s := newService(t)
 	ada := s.key("ada")
-	e := running(t, "runs", "ada")
-	e.StartDate = time.Now().Add(-30 * time.Second).Truncate(time.Second)
-	s.apply(e)
-	before := s.ask("GET", statusPath+string(e.ARN), ada)
-	start := time.Now().Add(-time.Hour).Truncate(time.Second)
-	for i := range 150 {
-		done := succeeded(t, fmt.Sprint("done", i), "eve", "1")
-		done.StartDate, done.StopDate = start, start.Add(59*time.Second+time.Duration(i)*10*time.Millisecond)
-		s.apply(done)
+	late, fresh := running(t, "late", "ada"), running(t, "fresh", "ada")
+	late.StartDate = time.Now().Add(-80 * time.Second).Truncate(time.Second)
+	s.apply(late, fresh)
+	ask := func(e cache.Execution, query string) answer { return s.ask("GET", statusPath+string(e.ARN)+query, ada) }
+	before, fullBefore := ask(late, ""), ask(late, "?view=full")
+	if strings.Contains(fullBefore.body, "typicalSeconds") || strings.Contains(fullBefore.body, "overdue") {
+		t.Errorf("of nothing: %s", fullBefore.body)
 	}
-	if _, err := s.stats.Durations(t.Context(), stats.Scope{All: true}, ""); err != nil {
-		t.Fatal(err)
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	var done []cache.Execution
+	for i := range 150 {
+		e := succeeded(t, fmt.Sprint("done", i), "eve", "1")
+		e.StartDate, e.StopDate = start, start.Add(59*time.Second+time.Duration(i)*10*time.Millisecond)
+		done = append(done, e)
+	}
+	s.apply(done...)
+	cachetest.Eventually(t, "an answer knows it", func() bool {
+		_, err := s.stats.Durations(t.Context(), stats.Scope{All: true}, "")
+		return err == nil && strings.Contains(ask(late, "?view=full").body, `,"typicalSeconds":`)
+	})
+	cachetest.Eventually(t, "it is overdue", func() bool {
+		got := s.ask("GET", "/v1/overview", ada)
+		return got.status == 200 && strings.Contains(got.body, `"overdue":1`)
+	})
+	full := ask(late, "?view=full")
+	if !strings.HasSuffix(full.body, `,"overdue":true}}`) || !strings.Contains(full.body, `,"typicalSeconds":59.`) && !strings.Contains(full.body, `,"typicalSeconds":6`) {
+		t.Errorf("%s", full.body)
+	}
+	if got := ask(fresh, "?view=full"); !strings.HasSuffix(got.body, `,"overdue":false}}`) {
+		t.Errorf("%s", got.body)
+	}
+	if got := ask(done[0], "?view=full"); got.status != 403 {
+		t.Errorf("another's: %d", got.status)
 	}
 	other := running(t, "another", "ada")
 	s.apply(other)
-	cachetest.Eventually(t, "the pace is that of the others", func() bool {
-		return s.ask("GET", statusPath+string(other.ARN), ada).header.Get("Retry-After") == "30"
-	})
-	after := s.ask("GET", statusPath+string(e.ARN), ada)
-	if before.header.Get("ETag") != after.header.Get("ETag") || before.body != after.body {
+	cachetest.Eventually(t, "the pace is that of the others", func() bool { return ask(other, "").header.Get("Retry-After") == "30" })
+	if after := ask(late, ""); before.header.Get("ETag") != after.header.Get("ETag") || before.body != after.body {
 		t.Errorf("%v\n%v", before, after)
 	}
+	if fullBefore.header.Get("ETag") != full.header.Get("ETag") {
+		t.Error("what is typical has another entity tag")
+	}
+	s.apply(finished(late, "1"))
+	cachetest.Eventually(t, "of what has ended it is not said", func() bool {
+		got := ask(late, "?view=full")
+		return strings.Contains(got.body, "SUCCEEDED") && !strings.Contains(got.body, "overdue")
+	})
 }

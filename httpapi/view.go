@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"strconv"
+	"time"
+
 	"statuscache/cache"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
@@ -19,9 +22,7 @@ var plainView = &view{result: true, render: func(_ *exchange, r *cache.Record) *
 
 // views are the values of the parameter view.
 var views = map[string]*view{
-	"full": {name: "full", result: true, render: func(x *exchange, r *cache.Record) *cache.Representation {
-		return r.Full(x.server.confirmedUntil(r.ARN))
-	}},
+	"full":   {name: "full", result: true, render: (*exchange).full},
 	"status": {name: "status", render: func(_ *exchange, r *cache.Record) *cache.Representation { return r.StatusOnly() }},
 }
 
@@ -42,4 +43,24 @@ func (x *exchange) coded(v *view, r *cache.Record) *cache.Representation {
 		return r.Gzip
 	}
 	return v.render(x, r)
+}
+
+// full is everything that is known of an execution, and while it runs what is usual of such
+// executions. The entity tag does not cover that: it changes with the time alone, and a
+// client that waits for a change of the state would wake for it.
+func (x *exchange) full(r *cache.Record) *cache.Representation {
+	whole := r.Full(x.server.confirmedUntil(r.ARN))
+	typical := x.server.options.Typical
+	if typical == nil || r.PublicStatus() != cache.Running {
+		return whole
+	}
+	d, _ := typical.Typical(r.ARN.StateMachine())
+	deadline, enough := d.Deadline()
+	if !enough { // of few, it would show how long those of others took
+		return whole
+	}
+	const decimals = 3
+	b := strconv.AppendFloat([]byte(`,"typicalSeconds":`), d.Quantile(.5).Seconds(), 'f', decimals, 64)
+	b = strconv.AppendBool(append(b, `,"overdue":`...), time.Since(r.StartDate) > deadline)
+	return whole.With(b)
 }
