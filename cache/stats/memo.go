@@ -53,21 +53,26 @@ func (m *memo) get(question string) (answer any, ok bool) {
 
 // renew makes the answers again that were asked for, and forgets the others.
 func (m *memo) renew() {
-	m.making.Lock()
-	defer m.making.Unlock()
 	m.mu.Lock()
-	wanted := map[string]*remembering{}
+	var wanted []*remembering
 	for question, known := range m.of {
 		if known.asked {
-			wanted[question] = known
+			wanted = append(wanted, known)
+		} else {
+			delete(m.of, question)
 		}
 	}
-	m.of = wanted
 	m.mu.Unlock()
 	for _, known := range wanted {
-		made := known.again()
-		m.mu.Lock()
-		known.answer, known.asked = made, false
-		m.mu.Unlock()
+		m.renewOne(known)
 	}
+}
+
+func (m *memo) renewOne(known *remembering) {
+	m.making.Lock() // for each: who asks something new meanwhile waits for one answer only
+	defer m.making.Unlock()
+	made := known.again()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known.answer, known.asked = made, false
 }
