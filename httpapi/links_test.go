@@ -338,7 +338,7 @@ func TestWaitsEndWithTheirLink(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			keys := &fakeKeys{}
 			var pools fairness.Pools
-			w := newWaiters(auth.New(keys, keys, nil, nil), pools.New(10, fairness.Nearly))
+			w := newWaiters(auth.New(keys, keys, nil, nil, nil), pools.New(10, fairness.Nearly))
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { _ = w.run(ctx) }()
 			if maker.Owner == "" {

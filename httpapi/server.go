@@ -80,7 +80,9 @@ type Options struct {
 	Keys       auth.Keys     // nil: no API keys
 	Links      auth.LinkKeys // nil: no links
 	JWT        *auth.JWT     // nil: no JWTs
-	Parts      []Part
+	// Introspection says who judges other tokens; nil: nobody.
+	Introspection *auth.Introspection
+	Parts         []Part
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
 	// Notes returns why some callers do not get some executions, as public texts; nil: never.
@@ -165,7 +167,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		options: o,
-		auth:    auth.New(o.Keys, o.Links, o.JWT, o.Log),
+		auth:    auth.New(o.Keys, o.Links, o.JWT, o.Introspection, o.Log),
 		limits:  o.Limits.orDefaults(),
 		rates:   fairness.NewRateLimits(o.RateLimit),
 		log:     accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),

@@ -66,7 +66,7 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 		keys := &fakeKeys{}
 		var pools fairness.Pools
 		places := pools.New(10, fairness.Nearly)
-		w := newWaiters(auth.New(keys, nil, nil, nil), places)
+		w := newWaiters(auth.New(keys, nil, nil, nil, nil), places)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = w.run(ctx) }()

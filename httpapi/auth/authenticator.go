@@ -28,15 +28,20 @@ type Authenticator struct {
 	links       *links  // nil: no links
 	tokens      *tokens // nil: no JWTs
 	signingKeys *keySet // nil: no JWTs
+
+	introspector *introspector // nil: nobody is asked about other tokens
 }
 
 // New returns an Authenticator. Without keys it takes no API keys, without linkKeys no
-// links, without jwt no JWTs.
-func New(keys Keys, linkKeys LinkKeys, jwt *JWT, log *slog.Logger) *Authenticator {
+// links, without jwt no JWTs, without introspection no other tokens.
+func New(keys Keys, linkKeys LinkKeys, jwt *JWT, introspection *Introspection, log *slog.Logger) *Authenticator {
 	a := &Authenticator{keys: keys, links: newLinks(linkKeys)}
 	if jwt != nil {
 		a.signingKeys = newKeySet(jwt.keysURL(), log)
 		a.tokens = newTokens(*jwt, a.signingKeys)
+	}
+	if introspection != nil {
+		a.introspector = newIntrospector(*introspection, log)
 	}
 	return a
 }
@@ -91,11 +96,31 @@ func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Prin
 	case IsLink(token):
 		return a.AuthenticateLink(ctx, token)
 	case a.keys != nil && IsKey(token):
-		return a.apiKey(ctx, token)
-	case a.tokens != nil:
-		return a.tokens.verify(ctx, token)
+		return a.foreignKey(ctx, token)
 	}
-	return Principal{}, refused(malformedToken, "", "not an API key, and JWT_ISSUER is not set")
+	return a.other(ctx, token)
+}
+
+// foreignKey returns whose token it is that may be an API key of another system, or else one
+// for the introspection endpoint.
+func (a *Authenticator) foreignKey(ctx context.Context, token string) (Principal, error) {
+	if a.introspector != nil {
+		if _, err := a.keys.Find(ctx, token); errors.Is(err, apikeys.ErrNotFound) {
+			return a.introspector.verify(ctx, token)
+		}
+	}
+	return a.apiKey(ctx, token)
+}
+
+// other returns whose token that is neither an API key nor a link.
+func (a *Authenticator) other(ctx context.Context, token string) (Principal, error) {
+	switch {
+	case a.tokens != nil && (a.introspector == nil || looksLikeJWT(token)):
+		return a.tokens.verify(ctx, token)
+	case a.introspector != nil:
+		return a.introspector.verify(ctx, token)
+	}
+	return Principal{}, refused(malformedToken, "", "not an API key, and neither JWT_ISSUER nor AUTH_INTROSPECTION_URL is set")
 }
 
 func bearer(header string) (token string, ok bool) {

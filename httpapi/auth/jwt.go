@@ -172,15 +172,20 @@ func (t *tokens) principal(claims jwt.MapClaims) (Principal, error) {
 		p.Expires = expires.Time
 	}
 	scope, _ := claims["scope"].(string)
-	for each := range strings.FieldsSeq(scope) {
+	p.addScopes(scope, t.options.ScopePrefix)
+	return p, nil
+}
+
+// addScopes adds what the scopes of a token allow.
+func (p *Principal) addScopes(scopes, prefix string) {
+	for each := range strings.FieldsSeq(scopes) {
 		switch each {
-		case t.options.ScopePrefix + "/read:all":
+		case prefix + "/read:all":
 			p.ReadAll = true
-		case t.options.ScopePrefix + "/register":
+		case prefix + "/register":
 			p.Register = true
 		}
 	}
-	return p, nil
 }
 
 func (t *tokens) operator(claims jwt.MapClaims) bool {

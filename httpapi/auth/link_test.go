@@ -29,7 +29,7 @@ func linkMaking() (*Authenticator, *Principal) {
 	sum := sha256.Sum256([]byte("key"))
 	keys := oneKey{apikeys.Key{Hash: hex.EncodeToString(sum[:]), Owner: "ada", Scope: apikeys.ScopeRead}}
 	maker := keyPrincipal(&keys.key)
-	return New(nil, keys, nil, nil), &maker
+	return New(nil, keys, nil, nil, nil), &maker
 }
 
 const linkedARN = cache.ARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:mine")
@@ -78,7 +78,7 @@ func TestEveryAlteredLinkIsRefused(t *testing.T) {
 			}
 		}
 	}
-	other := New(nil, otherPepper{}, nil, nil)
+	other := New(nil, otherPepper{}, nil, nil, nil)
 	if _, err := other.AuthenticateLink(t.Context(), token); !Rejected(err) {
 		t.Errorf("with another pepper: %v", err)
 	}

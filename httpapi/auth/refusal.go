@@ -23,13 +23,14 @@ const (
 	unknownSigner   = "unknown_key_id"     // the issuer has no such key
 	badSignature    = "signature"          // the key is known and did not make it
 	badLink         = "link"               // no process with this API_KEY_PEPPER has made it
+	inactive        = "inactive"           // says the introspection endpoint
 	endedWhileInUse = "revoked_or_expired" // while a request waited
 )
 
 // Reasons are all reasons of refusals, as the metric calls them.
 var Reasons = []string{
 	noToken, unknownKey, malformedToken, wrongAlgorithm, wrongIssuer, expiredToken, tokenNotYet, notAccessToken,
-	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, badLink, endedWhileInUse,
+	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, badLink, inactive, endedWhileInUse,
 }
 
 // Refusal is why a request gets 401, for operators. It is the cause of the error that

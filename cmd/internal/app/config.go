@@ -40,7 +40,12 @@ type Config struct {
 	JWTScopePrefix    string
 	JWTOperatorGroups []string
 	APIKeyPepper      string
-	APIKeysFile       string
+
+	IntrospectionURL      string
+	IntrospectionClientID string
+	IntrospectionSecret   string // file of it
+
+	APIKeysFile string
 
 	Retention       time.Duration
 	MaxWait         time.Duration
@@ -153,7 +158,7 @@ func (c *Config) contradictions() []error {
 	if c.Role != API && c.SQSQueueURL == "" {
 		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or ROLE=api for a process that only serves")
 	}
-	if c.Role != Ingest && c.APIKeyPepper == "" && c.JWTIssuer == "" {
+	if c.Role != Ingest && c.APIKeyPepper == "" && c.JWTIssuer == "" && c.IntrospectionURL == "" {
 		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so no caller could be accepted; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
 	}
 	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
@@ -170,6 +175,9 @@ func (c *Config) contradictions() []error {
 	}
 	if c.DashboardClient != "" && c.JWTIssuer != "" && !slices.Contains(c.JWTClientIDs, c.DashboardClient) {
 		wrong("DASHBOARD_OIDC_CLIENT_ID: %q is not among JWT_CLIENT_IDS, so its tokens would be refused; add it there", c.DashboardClient)
+	}
+	if url := c.IntrospectionURL != ""; url != (c.IntrospectionClientID != "") || url != (c.IntrospectionSecret != "") {
+		wrong("AUTH_INTROSPECTION_URL, AUTH_INTROSPECTION_CLIENT_ID, AUTH_INTROSPECTION_SECRET_FILE: set all or none")
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		wrong("TLS_CERT_FILE, TLS_KEY_FILE: set both or neither")

@@ -67,7 +67,7 @@ func readPassword(name string) (string, error) {
 	password, more, _ := strings.Cut(string(text), "\n")
 	password = strings.TrimSuffix(password, "\r")
 	if password == "" || len(text) == maxPassword || strings.TrimSpace(more) != "" {
-		return "", fmt.Errorf("%s must have one line, the password", name)
+		return "", fmt.Errorf("%s must have one line, the secret", name)
 	}
 	return password, nil
 }

@@ -1,0 +1,250 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"statuscache/cache/bounded"
+	"statuscache/cache/outage"
+	"statuscache/httpapi/internal/envelope"
+)
+
+// Introspection says who judges the tokens that are neither API keys nor links nor, where they
+// are taken, JWTs: a server that implements RFC 7662.
+type Introspection struct {
+	URL         string
+	ClientID    string
+	Secret      func() (string, error) // of the client, asked for with each request to the server
+	OwnerClaim  string
+	ScopePrefix string // of PREFIX/read:all and PREFIX/register
+}
+
+// Bounds of introspection.
+const (
+	// introspectionLife is how long an answer counts. A stream or a wait ends within 30 s of the
+	// end of its token.
+	introspectionLife  = 20 * time.Second
+	introspectionLimit = 2 * time.Second // of one question
+	introspectionPause = time.Second     // after one that failed, before the next
+	maxIntrospections  = 100             // questions at once; other callers get 503
+	maxActive          = 50_000          // tokens remembered
+	maxInactive        = 10_000          // so that garbage does not displace them
+	maxIntrospected    = 64 << 10        // bytes of an answer
+)
+
+var (
+	errIntrospectionBusy   = errors.New("too many tokens are being introspected")
+	errIntrospectionPaused = errors.New("the introspection endpoint failed a moment ago")
+)
+
+// introspector asks the server, and remembers what it says for a while.
+type introspector struct {
+	options  Introspection
+	client   *http.Client
+	now      func() time.Time
+	active   bounded.ByHash[verifiedToken]
+	inactive bounded.ByHash[inactiveToken]
+	flights  singleflight.Group
+	places   chan struct{}
+	state    outage.Part
+
+	mu     sync.Mutex
+	paused time.Time // until then nothing is asked
+}
+
+type inactiveToken struct {
+	refusal *envelope.Error
+	until   time.Time
+}
+
+func newIntrospector(o Introspection, log *slog.Logger) *introspector {
+	return &introspector{
+		options: o, now: time.Now, places: make(chan struct{}, maxIntrospections),
+		client: &http.Client{
+			Timeout: introspectionLimit,
+			// The token is for this server only.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		active: bounded.NewByHash[verifiedToken](maxActive), inactive: bounded.NewByHash[inactiveToken](maxInactive),
+		state: outage.Part{
+			Log:  log,
+			Lost: "tokens cannot be introspected, so their callers get 503; check AUTH_INTROSPECTION_URL, _CLIENT_ID and _SECRET_FILE, and that the server is up",
+			Back: "tokens can be introspected again",
+		},
+	}
+}
+
+// verify returns whose token it is, by the server's answer of the last seconds or by a new one.
+func (i *introspector) verify(ctx context.Context, token string) (Principal, error) {
+	if len(token) > maxTokenBytes || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Principal{}, refused(malformedToken, "", "longer than %d bytes, or not printable", maxTokenBytes)
+	}
+	sum := sha256.Sum256([]byte(token))
+	if p, err, known := i.known(sum); known {
+		return p, err
+	}
+	flight := i.flights.DoChan(string(sum[:]), func() (any, error) {
+		// A caller that hangs up must not spoil the answer for others.
+		return i.ask(context.WithoutCancel(ctx), token, sum)
+	})
+	select {
+	case <-ctx.Done():
+		return Principal{}, unavailable(ctx.Err())
+	case answer := <-flight:
+		p, _ := answer.Val.(Principal)
+		return p, answer.Err
+	}
+}
+
+// known returns what the server has said lately.
+func (i *introspector) known(sum bounded.Hash) (p Principal, err error, known bool) {
+	now := i.now()
+	if v, ok := i.active.Get(sum); ok && now.Before(v.until) {
+		return v.principal, nil, true
+	}
+	if v, ok := i.inactive.Get(sum); ok && now.Before(v.until) {
+		return Principal{}, v.refusal, true
+	}
+	return Principal{}, nil, false
+}
+
+// ask asks the server and remembers the answer.
+func (i *introspector) ask(ctx context.Context, token string, sum bounded.Hash) (Principal, error) {
+	if p, err, known := i.known(sum); known { // by the question before
+		return p, err
+	}
+	select {
+	case i.places <- struct{}{}:
+		defer func() { <-i.places }()
+	default:
+		return Principal{}, unavailable(errIntrospectionBusy)
+	}
+	if i.isPaused() {
+		return Principal{}, unavailable(errIntrospectionPaused)
+	}
+	claims, err := i.introspect(ctx, token)
+	i.state.Is(err)
+	if err != nil {
+		i.pause()
+		return Principal{}, unavailable(err)
+	}
+	until := i.now().Add(introspectionLife)
+	p, refusal := i.principal(claims)
+	if refusal != nil {
+		i.active.Delete(sum)
+		i.inactive.Set(sum, inactiveToken{refusal, until})
+		return Principal{}, refusal
+	}
+	if !p.Expires.IsZero() && p.Expires.Before(until) {
+		until = p.Expires
+	}
+	i.active.Set(sum, verifiedToken{principal: p, until: until})
+	return p, nil
+}
+
+func unavailable(err error) *envelope.Error {
+	late := envelope.Unavailable("tokens cannot be checked now; try again", err)
+	late.RetryAfter = introspectionPause
+	return late
+}
+
+func (i *introspector) isPaused() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.now().Before(i.paused)
+}
+
+func (i *introspector) pause() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.paused = i.now().Add(introspectionPause)
+}
+
+// introspected is an answer of the server. Claims has the whole of it.
+type introspected struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope"`
+	TokenType string   `json:"token_type"`
+	TokenUse  string   `json:"token_use"`
+	Expires   *float64 `json:"exp"`
+	NotBefore *float64 `json:"nbf"`
+	Claims    map[string]any
+}
+
+// introspect sends one question. Its errors say that there is no answer, and have nothing of
+// the token.
+func (i *introspector) introspect(ctx context.Context, token string) (*introspected, error) {
+	secret, err := i.options.Secret()
+	if err != nil {
+		return nil, fmt.Errorf("AUTH_INTROSPECTION_SECRET_FILE: %w", err)
+	}
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.options.URL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	request.SetBasicAuth(url.QueryEscape(i.options.ClientID), url.QueryEscape(secret)) // RFC 6749, section 2.3.1
+	answer, err := i.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the introspection endpoint answers with status %d", answer.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxIntrospected))
+	if err != nil {
+		return nil, err
+	}
+	said := &introspected{}
+	if err := errors.Join(json.Unmarshal(body, said), json.Unmarshal(body, &said.Claims)); err != nil {
+		return nil, errors.New("the introspection endpoint does not answer as RFC 7662 says")
+	}
+	return said, nil
+}
+
+// principal returns the caller that an answer names, or why it names none.
+func (i *introspector) principal(said *introspected) (Principal, *envelope.Error) {
+	now := float64(i.now().Unix())
+	owner, _ := said.Claims[i.options.OwnerClaim].(string)
+	switch {
+	case !said.Active:
+		return Principal{}, refused(inactive, "", "the introspection endpoint says that it is not active")
+	case said.Claims["cnf"] != nil:
+		return Principal{}, refused(notAccessToken, "", "it is bound to its holder (cnf), so it is no bearer token")
+	case said.TokenUse != "" && said.TokenUse != "access", !bearerType(said.TokenType):
+		return Principal{}, refused(notAccessToken, "", "token_use is %q and token_type %q", clip(said.TokenUse), clip(said.TokenType))
+	case said.Expires != nil && *said.Expires <= now:
+		return Principal{}, refused(expiredToken, "", "exp is %v", *said.Expires)
+	case said.NotBefore != nil && *said.NotBefore > now+tokenLeeway.Seconds():
+		return Principal{}, refused(tokenNotYet, "", "nbf is %v", *said.NotBefore)
+	case !ValidOwner(owner):
+		return Principal{}, refused(noOwner, "", "no usable %s in the answer of the introspection endpoint", i.options.OwnerClaim)
+	}
+	p := Principal{Owner: owner, Read: true}
+	if said.Expires != nil {
+		p.Expires = time.Unix(int64(*said.Expires), 0)
+	}
+	p.addScopes(said.Scope, i.options.ScopePrefix)
+	return p, nil
+}
+
+// bearerType reports whether a token_type is one of those that servers write for a bearer
+// token; many write none.
+func bearerType(name string) bool {
+	return name == "" || strings.EqualFold(name, "Bearer") || strings.EqualFold(name, "access_token")
+}
