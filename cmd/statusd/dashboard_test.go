@@ -41,7 +41,7 @@ type errand struct {
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic", "hostile", "restart", "revoked", "below", "keyboard", "flood"} {
+	for _, scenario := range []string{"basic", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "oidc"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)
@@ -53,12 +53,30 @@ func visitDashboard(t *testing.T, scenario string) {
 	t.Helper()
 	redis := cachetest.Redis(t)
 	v := &visit{t: t, env: []string{"ROLE=api"}, started: map[string]time.Time{}}
+	issuer := ""
+	if scenario == "oidc" {
+		issuer = provider(t)
+		v.env = append(v.env, "JWT_ISSUER="+issuer, "JWT_JWKS_URL="+issuer+"/jwks", "JWT_CLIENT_IDS=web", "DASHBOARD_OIDC_CLIENT_ID=web")
+	}
 	v.daemon = startDaemon(t, redis, "", v.env...)
 	ownerKey, _, err := v.daemon.keys.Create(t.Context(), apikeys.Key{Owner: "ada", Name: "of ada", Scope: apikeys.ScopeRead})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.run(scenario, "KEY="+v.daemon.key, "OWNER_KEY="+ownerKey, "SERVER=http://"+v.daemon.api, "PREFIXED="+prefixed(t, v.daemon.api))
+	v.run(scenario, "KEY="+v.daemon.key, "OWNER_KEY="+ownerKey, "SERVER=http://"+v.daemon.api, "PREFIXED="+prefixed(t, v.daemon.api), "ISSUER="+issuer)
+}
+
+// provider starts an OpenID provider that is not ours, and returns its issuer.
+func provider(t *testing.T) string {
+	t.Helper()
+	issuer := fmt.Sprintf("http://127.0.0.1:%d", cachetest.FreePort(t))
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := apptest.StartFile(t, node, nil, "../../.tools/clients/dashboard/provider.mjs", issuer)
+	cachetest.Eventually(t, "the provider listens", func() bool { return strings.Contains(p.Output(), "ready") })
+	return issuer
 }
 
 // prefixed is a proxy that serves a statusd below /ops/.

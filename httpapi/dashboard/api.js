@@ -24,10 +24,14 @@ export function address(path, parameters = {}) {
 
 export const statusPath = (arn) => `v1/status/${encodeURIComponent(arn)}`;
 
+const attempts = 4; // of a read that the service cannot answer now
+const longestWait = 10; // seconds
+
 // send sends a request and returns its response. One whose token is refused is sent again
-// as soon as there is another token. Errors of the API are thrown.
+// as soon as there is another token, and a read that the service cannot answer now when it
+// says. Other errors of the API are thrown.
 export async function send(path, { parameters, headers, ...rest } = {}) {
-  for (;;) {
+  for (let attempt = 1; ; ) {
     const token = session.current();
     const response = await fetch(address(path, parameters), {
       ...rest,
@@ -37,8 +41,9 @@ export async function send(path, { parameters, headers, ...rest } = {}) {
     });
     if (response.ok) return response;
     const error = await errorOf(response);
-    if (response.status !== 401) throw error;
-    await session.renew(token, token ? "expired" : "first");
+    if (response.status === 401) await session.renew(token, token ? "expired" : "first");
+    else if (rest.method || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts) throw error;
+    else await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(1, error.retryAfter)));
     rest.signal?.throwIfAborted();
   }
 }

@@ -99,8 +99,21 @@ async function start() {
   addEventListener("searched", () => main.querySelector("h1")?.focus({ preventScroll: true }));
   session.onNeeded((reason) => ask(reason));
   session.onChanged(signedInOrOut);
-  session.start();
+  if (!session.start()) await comeBack();
   signedInOrOut();
+}
+
+// comeBack takes who was at the issuer to where they were.
+async function comeBack() {
+  const { issuer, client } = document.documentElement.dataset;
+  const answer = new URLSearchParams(location.search);
+  if (!client || !answer.has("state")) return;
+  try {
+    const { finish } = await import("./oidc.js");
+    await finish(issuer, client);
+  } catch (error) {
+    ask("issuer", error.message);
+  }
 }
 
 start();

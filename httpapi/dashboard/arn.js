@@ -15,7 +15,7 @@ export function findARN(text) {
 }
 
 // nameOf is the last part of an ARN: of an execution, or of a state machine.
-export const nameOf = (arn) => arn.split(":").slice(7).join(":") || arn.split(":").slice(6).join(":");
+export const nameOf = (arn) => arn.split(":").slice(7).join(":") || arn;
 export const machineNameOf = (arn) => arn.split(":")[6] ?? arn;
 
 // machineOf is the ARN of the state machine of an execution. A version or an alias is not

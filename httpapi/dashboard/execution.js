@@ -278,7 +278,7 @@ class Execution {
     this.trail.hidden = this.observations.length === 0;
     this.trail.replaceChildren(
       h("div", { class: "panel-head" }, h("h2", { id: "trail" }, "Trail"), h("p", { class: "soft" }, "Each report of this execution and what it changed. Only operators see it.")),
-      h("div", { class: "x-scroll", tabindex: "0", role: "region", "aria-labelledby": "trail" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, all.map((name) => h("th", { scope: "col" }, label(name))))), h("tbody", {}, rows))),
+      h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "trail" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, all.map((name) => h("th", { scope: "col" }, label(name))))), h("tbody", {}, rows))),
     );
   }
 

@@ -78,7 +78,7 @@ function audits(audit, machines) {
     h("tr", {}, h("th", { scope: "row", class: "mono" }, text(each.stateMachine)), h("td", {}, each.confirmedUntil ? h("span", {}, time(each.confirmedUntil), h("span", { class: "soft" }, ` ${ago(new Date(each.confirmedUntil))}`)) : "not yet"),
       h("td", { class: "right number" }, count(each.doubts ?? 0)), h("td", { class: "right number" }, repairs.has(each.stateMachine) ? count(repairs.get(each.stateMachine) ?? 0) : "–"), h("td", {}, text(each.problem ?? "–")));
   return h("section", { class: "panel", "aria-labelledby": "audit" }, h("div", { class: "panel-head" }, h("h2", { id: "audit" }, "Audit"), h("p", { class: "soft" }, "AWS delivers events best effort. The audit compares the cache with Step Functions and replaces what was lost.")),
-    audit.length === 0 ? h("p", { class: "soft" }, "No state machine is audited: set STATE_MACHINES.") : h("div", { class: "x-scroll", tabindex: "0", role: "region", "aria-labelledby": "audit" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), h("tbody", {}, audit.map(row)))));
+    audit.length === 0 ? h("p", { class: "soft" }, "No state machine is audited: set STATE_MACHINES.") : h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "audit" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), h("tbody", {}, audit.map(row)))));
 }
 
 function facts(health, overview) {

@@ -63,7 +63,7 @@ class Overview {
   table() {
     const heads = [["State machine", ""], ["Running", "right"], ["Overdue", "right"], ["Succeeded 24 h", "right"], ["Failed 24 h", "right"], ["p50", "right"], ["p95", "right"], ["p99", "right"], ["Confirmed until", ""], ["Repaired", "right"]];
     return h("section", { class: "panel", "aria-labelledby": "machines" }, h("div", { class: "panel-head" }, h("h2", { id: "machines" }, "State machines"), h("p", { class: "soft" }, "Everything up to “confirmed until” was compared with Step Functions. “Repaired” are events that AWS lost and the audit replaced.")),
-      h("div", { class: "x-scroll", tabindex: "0", role: "region", "aria-label": "State machines" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.machines)));
+      h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-label": "Table of state machines" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.machines)));
   }
 
   start() {

@@ -74,6 +74,7 @@ export class Rows {
       onState: (state, error) => {
         this.state = state;
         if (error) this.error = error;
+        if (state === "live" && this.error && this.order.length === 0 && !this.loading) this.load();
         this.soon();
       },
     });

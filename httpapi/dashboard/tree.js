@@ -5,7 +5,7 @@ import { isContainer, parts, skipSpace, typeOf } from "./json.js";
 import { count } from "./format.js";
 
 const atOnce = 100; // parts that are shown before "more"
-const longString = 2000; // characters
+const longString = 800; // characters
 const openBelow = 12; // a part with fewer parts is open from the start, down to openDepth
 const openDepth = 2;
 

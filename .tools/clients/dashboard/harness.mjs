@@ -42,7 +42,8 @@ export async function open(browser, options = {}) {
   page.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
     const ours = [new URL(options.at ?? server).origin, ...(options.also ?? [])];
-    if (protocol.startsWith("http") && !ours.includes(origin)) page.faults.push(`a request to ${request.url()}`);
+    const byUs = !request.isNavigationRequest() && ours[0] === new URL(request.frame().url()).origin;
+    if (byUs && protocol.startsWith("http") && !ours.includes(origin)) page.faults.push(`a request to ${request.url()}`);
   });
   await page.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) => console.error(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI}`)));
   return page;

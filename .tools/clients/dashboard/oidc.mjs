@@ -1,0 +1,33 @@
+// Somebody signs in at an OpenID provider, comes back to the view that they wanted, sees
+// their own executions only, and stays signed in when the first token ends.
+import assert from "node:assert/strict";
+import { ask, clean, eventually, open, row, server } from "./harness.mjs";
+
+export default async function (browser) {
+  await ask("apply", { name: "mine", status: "RUNNING", owner: "alice" });
+  await ask("apply", { name: "of-others", status: "RUNNING", owner: "bob" });
+  const issuer = process.env.ISSUER;
+  const page = await open(browser, { also: [issuer] });
+  const grants = [];
+  page.on("request", (request) => {
+    if (request.method() === "POST" && request.url() === `${issuer}/token`) grants.push(new URLSearchParams(request.postData()).get("grant_type"));
+  });
+  await page.goto(`${server}/#/executions?q=status%3Arunning`);
+  await page.getByRole("button", { name: /Sign in with/ }).click();
+  await page.getByPlaceholder("Enter any login").fill("alice");
+  await page.getByPlaceholder("and password").fill("x");
+  await page.getByRole("button", { name: /sign-in/i }).click();
+  await page.getByRole("button", { name: /continue/i }).click();
+  await row(page, "mine").waitFor();
+  assert.equal(page.url(), `${server}/#/executions?q=status%3Arunning`, "neither code nor token is left in the address");
+  assert.equal(await row(page, "of-others").count(), 0);
+  assert.deepEqual(grants, ["authorization_code"]);
+
+  await eventually("the token is refreshed twice", async () => grants.filter((grant) => grant === "refresh_token").length >= 2);
+  await ask("apply", { name: "mine", status: "SUCCEEDED", owner: "alice", output: "1" });
+  await row(page, "mine").getByText("Succeeded").waitFor();
+  assert.equal(await page.locator("dialog").count(), 0);
+  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  assert.ok(!/eyJ|verifier/.test(stored), stored);
+  clean(page);
+}
