@@ -1,5 +1,5 @@
 // axe finds nothing on any page, in no state and neither theme.
-import { accessible, arnOf, ask, clean, open, row, server, signIn } from "./harness.mjs";
+import { accessible, arnOf, ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
 
 export default async function (browser) {
   const page = await open(browser);
@@ -16,14 +16,17 @@ export default async function (browser) {
   await ask("apply", { name: "fails", status: "FAILED", error: "States.Timeout", message: "States.Timeout: after 30 s" });
   await ask("apply", { name: "runs", status: "RUNNING", attempt: 1 });
   await ask("apply", { name: "ends", status: "SUCCEEDED", output: '{"a":[1,true,null,"x"],"b":{}}' });
-  await row(page, "ends").waitFor();
+  await eventually("all three are shown", async () => {
+    await page.keyboard.press(".");
+    return (await row(page, "ends").count()) === 1;
+  });
   await accessible(page, "the list");
   await page.getByLabel("Search executions").fill("status:");
   await page.getByRole("option").first().waitFor();
   await accessible(page, "completion");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
-  await page.getByRole("button", { name: /Failed/ }).click();
+  await page.getByRole("button", { name: /failed/i }).click();
   await page.getByRole("button", { name: "Live" }).click();
   await page.getByRole("button", { name: "Paused" }).waitFor();
   await page.locator("summary").filter({ hasText: "Copy as" }).click();
@@ -46,7 +49,7 @@ export default async function (browser) {
   await accessible(page, "a link");
   await page.keyboard.press("Escape");
   await page.goto(`${server}/#/executions/none`);
-  await page.getByText("not the ARN").waitFor();
+  await page.getByText("This is not the ARN").waitFor();
   await accessible(page, "an execution that cannot be shown");
   await page.goto(`${server}/#/health`);
   await page.getByRole("heading", { name: "Audit" }).waitFor();

@@ -42,7 +42,7 @@ export default async function (browser) {
   }
   await page.goto(`${server}/#/executions/${encodeURIComponent("<script>alert(1)</script>")}`);
   await signedInAgain(page);
-  await page.getByText("not the ARN of an execution").waitFor();
+  await page.getByText("This is not the ARN of an execution").waitFor();
   assert.notEqual(await page.title(), "owned");
   clean(page);
 }
