@@ -35,10 +35,23 @@ func ErrorMessage(status cache.Status, name, cause string) string {
 	return awscall.Clip(name+": "+message, maxErrorMessage)
 }
 
+// timeout is the error name of an execution that ran out of time. Step Functions names
+// it for tasks only.
+const timeout = "States.Timeout"
+
+// errorName returns the name of the error of a failure, on one line.
+func errorName(status cache.Status, name string) string {
+	name = awscall.Clip(awscall.OneLine(name), maxErrorName)
+	if name == "" && status == cache.TimedOut {
+		return timeout
+	}
+	return name
+}
+
 func unexplained(status cache.Status) string {
 	switch status {
 	case cache.TimedOut:
-		return "States.Timeout: Execution timed out"
+		return timeout + ": Execution timed out"
 	case cache.Aborted:
 		return "Execution was aborted"
 	}

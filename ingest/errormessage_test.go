@@ -96,3 +96,23 @@ func TestErrorMessageTellsNoDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestAnExecutionThatRanOutOfTimeHasAnErrorName: Step Functions leaves it out, and
+// failures are found and grouped by it.
+func TestAnExecutionThatRanOutOfTimeHasAnErrorName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status     cache.Status
+		name, want string
+	}{
+		{cache.TimedOut, "", "States.Timeout"},
+		{cache.TimedOut, "Late", "Late"},
+		{cache.Failed, "", ""},
+		{cache.Aborted, "", ""},
+		{cache.Failed, "a\nb", "a b"},
+	} {
+		if got := errorName(c.status, c.name); got != c.want {
+			t.Errorf("%s %q: %q, want %q", c.status, c.name, got, c.want)
+		}
+	}
+}

@@ -108,8 +108,8 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = output(det.Output, det.OutputDetails)
 	case e.Terminal():
-		e.Error = awscall.Clip(awscall.OneLine(text(det.Error)), maxErrorName)
-		e.ErrorMessage = ErrorMessage(e.Status, e.Error, text(det.Cause))
+		e.Error = errorName(e.Status, text(det.Error))
+		e.ErrorMessage = ErrorMessage(e.Status, text(det.Error), text(det.Cause))
 	}
 	d.registers(e, det.Input)
 	leftOut := isNull(det.Input) || !included(det.InputDetails)

@@ -85,8 +85,8 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = describedOutput(out)
 	case e.Terminal():
-		e.Error = awscall.Clip(awscall.OneLine(aws.ToString(out.Error)), maxErrorName)
-		e.ErrorMessage = ErrorMessage(e.Status, e.Error, aws.ToString(out.Cause))
+		e.Error = errorName(e.Status, aws.ToString(out.Error))
+		e.ErrorMessage = ErrorMessage(e.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
 	}
 	s.decoder.registers(&e, jsontext.Value(aws.ToString(out.Input)))
 	return e, nil
