@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -28,7 +29,8 @@ func (r *Record) PublicStatus() Status {
 
 // Summary returns what lists show of the execution: the data object without the
 // output, then its name and what distinguishes executions for people: the object
-// metadata of the output if it has one of up to 4 KiB, else the type of the input.
+// metadata of the output if it has one of up to 4 KiB, else the type of the input; then
+// what it has of the full view.
 // It is one line of JSON. It is made once.
 func (r *Record) Summary() []byte {
 	if made := r.summary.Load(); made != nil {
@@ -50,9 +52,20 @@ func (r *Record) Summary() []byte {
 	if r.Version == Unobserved { // registered, and nothing heard of it yet
 		b = append(b, `,"observed":false`...)
 	}
-	b = append(b, '}')
+	b = append(r.appendDetails(b), '}')
 	r.summary.Store(&b)
 	return b
+}
+
+// appendDetails appends what a summary has of the full view.
+func (r *Record) appendDetails(b []byte) []byte {
+	b = appendString(append(b, `,"executionStatus":`...), string(r.Status))
+	b = appendString(append(b, `,"stateMachineArn":`...), r.ARN.StateMachine())
+	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Version.redriveCount()+1), 10)
+	if r.Error != "" {
+		b = appendString(append(b, `,"error":`...), r.Error)
+	}
+	return r.labels.appendMember(b)
 }
 
 // metadataOf returns the object metadata of an output, on one line, or nil. Of

@@ -89,23 +89,17 @@ func takeApart(b []byte) (p parts, err error) {
 	}
 	p.head = p.head[:p.head.length()]
 	rest := b[len(p.head):]
-	ownerLength, err1 := strconv.Atoi(string(p.head[ownerLengthAt:typeLengthAt]))
-	typeLength, err2 := strconv.Atoi(string(p.head[typeLengthAt:payloadLengthAt]))
-	payloadLength, labelsLength, err3, err4 := len(rest)-ownerLength-typeLength, 0, error(nil), error(nil)
-	if b[0] != olderFormat {
-		payloadLength, err3 = strconv.Atoi(string(p.head[payloadLengthAt:headLength]))
+	n, err := p.head.lengths()
+	if b[0] == olderFormat {
+		n.payload = max(len(rest)-n.owner-n.inputType, 0)
 	}
-	if b[0] == labeledFormat {
-		labelsLength, err4 = strconv.Atoi(string(p.head[headLength:]))
-	}
-	if err := errors.Join(err1, err2, err3, err4); err != nil || min(ownerLength, typeLength, payloadLength, labelsLength) < 0 ||
-		len(rest) < ownerLength+typeLength+labelsLength+payloadLength || p.head.observed().IsZero() {
+	if err != nil || len(rest) < n.owner+n.inputType+n.labels+n.payload || p.head.observed().IsZero() {
 		return p, fmt.Errorf("head of the record is damaged: %w", err)
 	}
-	p.owner, rest = string(rest[:ownerLength]), rest[ownerLength:]
-	p.inputType, rest = string(rest[:typeLength]), rest[typeLength:]
-	p.labels, rest = storedLabels(rest[:labelsLength]), rest[labelsLength:]
-	p.payload, p.trail = rest[:payloadLength], rest[payloadLength:]
+	p.owner, rest = string(rest[:n.owner]), rest[n.owner:]
+	p.inputType, rest = string(rest[:n.inputType]), rest[n.inputType:]
+	p.labels, rest = storedLabels(rest[:n.labels]), rest[n.labels:]
+	p.payload, p.trail = rest[:n.payload], rest[n.payload:]
 	return p, p.labels.check()
 }
 

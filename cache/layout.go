@@ -140,6 +140,29 @@ func (h recordHead) epoch() string       { return string(h[epochAt:rankOfOwnerAt
 func (h recordHead) ownerRank() byte     { return h[rankOfOwnerAt] }
 func (h recordHead) ownerless() bool     { return h[ownerLengthAt:typeLengthAt] == "000" }
 
+// lengths are how long the parts behind a head are, in bytes.
+type lengths struct{ owner, inputType, labels, payload int }
+
+// lengths returns what the head says, which is known. The older format does not say how
+// long the payload is.
+func (h recordHead) lengths() (n lengths, err error) {
+	read := func(digits recordHead) (n int) {
+		if n, err1 := strconv.Atoi(string(digits)); err1 == nil && n >= 0 {
+			return n
+		}
+		err = errors.New("a length is not a number")
+		return 0
+	}
+	n.owner, n.inputType = read(h[ownerLengthAt:typeLengthAt]), read(h[typeLengthAt:payloadLengthAt])
+	if h[0] != olderFormat {
+		n.payload = read(h[payloadLengthAt:headLength])
+	}
+	if h[0] == labeledFormat {
+		n.labels = read(h[headLength:labeledHead])
+	}
+	return n, err
+}
+
 // owner returns the owner, as far as that was read; empty if the head is damaged.
 func (h recordHead) owner() string {
 	if h.known() != nil {

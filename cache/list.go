@@ -4,119 +4,111 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Query asks for executions, the newest start date first.
-type Query struct {
-	Owner        string   // whose; ignored with All
-	All          bool     // everybody's
-	Status       Status   // Running, Succeeded or Failed as the public API has them; empty: all
-	StateMachine string   // ARN; children of its Distributed Maps count as its own; empty: all
-	After        Position // where the page before ended; zero: begin with the newest
-	Limit        int
-}
-
-// Position is a place in the order of a list: by start date, then by ARN, both
-// descending. It stays what it is whatever is inserted elsewhere.
-type Position struct {
-	Start int64 // ms
-	ARN   ARN
-}
-
-// behind reports whether p comes after q. Everything is behind the zero Position.
-func (p Position) behind(q Position) bool {
-	if q == (Position{}) || p.Start != q.Start {
-		return q == (Position{}) || p.Start < q.Start
-	}
-	return p.ARN < q.ARN
-}
-
 // Page is a part of a list.
 type Page struct {
 	Executions []*Record
 	Next       Position // After of the next page; zero: there is none
+	Partial    bool     // a bound of the work ended the page, not its limit
 }
 
 const (
 	listLimit = time.Second
 	// listBatch is how many entries of an index are looked at together.
 	listBatch = 256
-	// maxLooked bounds the work for one page. Where a filter lets hardly anything
-	// through, a page is short and says where to go on.
-	maxLooked = 20_000
+	// The work for one page is bounded. Where a filter lets hardly anything through, a page
+	// is short and says where to go on.
+	maxLooked = 4096 // entries of an index
+	maxRead   = 1024 // beginnings of records that are not remembered
 )
 
 // List returns a page of executions. It takes a second at most.
 func (c *Cache) List(ctx context.Context, q Query) (Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.db.Limits.Read))
 	defer cancel()
-	page := Page{}
-	index := c.index(q)
-	for looked := 0; ; looked += listBatch {
+	page, err := c.list(ctx, &q)
+	if err != nil {
+		return Page{}, fmt.Errorf("list executions: %w", err)
+	}
+	return page, nil
+}
+
+func (c *Cache) list(ctx context.Context, q *Query) (page Page, err error) {
+	index, err := c.index(ctx, q)
+	if err != nil {
+		return page, err
+	}
+	for looked, read := 0, 0; ; {
 		batch, err := index.next(ctx, listBatch)
 		if err != nil {
-			return Page{}, fmt.Errorf("list executions: %w", err)
+			return page, err
 		}
-		wanted, err := c.filter(ctx, q, batch)
+		wanted, asked, err := c.filter(ctx, q, batch)
 		if err != nil {
-			return Page{}, fmt.Errorf("list executions: %w", err)
+			return page, err
 		}
-		for len(wanted) > 0 {
-			some := wanted[:min(len(wanted), q.Limit-len(page.Executions))]
-			wanted = wanted[len(some):]
-			if err := c.fetch(ctx, q, some, &page); err != nil {
-				return Page{}, fmt.Errorf("list executions: %w", err)
-			}
-			if len(page.Executions) == q.Limit {
-				if len(wanted) > 0 || len(batch) == listBatch {
-					page.Next = some[len(some)-1]
-				}
-				return page, nil
-			}
+		full, err := c.fill(ctx, q, wanted, len(batch) == listBatch, &page)
+		if full || err != nil || len(batch) < listBatch {
+			return page, err
 		}
-		if len(batch) < listBatch {
-			return page, nil
-		}
-		if looked >= maxLooked {
-			page.Next = batch[len(batch)-1]
+		looked, read = looked+listBatch, read+asked
+		if looked >= maxLooked || read >= maxRead {
+			page.Next, page.Partial = batch[len(batch)-1], true
 			return page, nil
 		}
 	}
 }
 
+// fill adds entries to a page until that is full. more reports whether there are others
+// behind them.
+func (c *Cache) fill(ctx context.Context, q *Query, wanted []Position, more bool, page *Page) (full bool, err error) {
+	for len(wanted) > 0 {
+		some := wanted[:min(len(wanted), q.Limit-len(page.Executions))]
+		wanted = wanted[len(some):]
+		if err := c.fetch(ctx, q, some, page); err != nil {
+			return false, err
+		}
+		if len(page.Executions) == q.Limit {
+			if len(wanted) > 0 || more {
+				page.Next = some[len(some)-1]
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // filter returns the entries that the query may be about, as far as that can be
-// decided without their records.
-func (c *Cache) filter(ctx context.Context, q Query, batch []Position) ([]Position, error) {
-	if q.Status == "" && q.StateMachine == "" {
-		return batch, nil
-	}
-	var some []Position
-	var arns []ARN
+// decided without their answers, and how many records it had to ask for.
+func (c *Cache) filter(ctx context.Context, q *Query, batch []Position) (wanted []Position, asked int, err error) {
+	arns := make([]ARN, 0, len(batch))
 	for _, p := range batch {
-		if q.StateMachine == "" || p.ARN.BelongsTo(q.StateMachine) {
-			some, arns = append(some, p), append(arns, p.ARN)
+		if q.mayHave(p) {
+			wanted, arns = append(wanted, p), append(arns, p.ARN)
 		}
 	}
-	if q.Status == "" {
-		return some, nil
+	if !q.needsRows() {
+		return wanted, 0, nil
 	}
-	statuses, err := c.statuses.statuses(ctx, arns)
-	wanted := some[:0]
-	for i, s := range statuses {
-		if s == q.Status {
-			wanted = append(wanted, some[i])
+	rows, asked, err := c.statuses.rows(ctx, arns, q.needsDetails())
+	kept := wanted[:0]
+	for i := range rows {
+		if q.matchesRow(arns[i], &rows[i]) {
+			kept = append(kept, wanted[i])
 		}
 	}
-	return wanted, err
+	return kept, asked, err
 }
 
 // fetch adds the records of entries to a page. The index is a hint, the record is
 // the truth: what it says of owner and status counts.
-func (c *Cache) fetch(ctx context.Context, q Query, some []Position, page *Page) error {
+func (c *Cache) fetch(ctx context.Context, q *Query, some []Position, page *Page) error {
 	arns := make([]ARN, len(some))
 	for i, p := range some {
 		arns[i] = p.ARN
@@ -129,7 +121,7 @@ func (c *Cache) fetch(ctx context.Context, q Query, some []Position, page *Page)
 		case found.Err != nil:
 			return found.Err
 		case !q.All && (r.Owner == "" || r.Owner != q.Owner):
-		case q.Status == "" || r.PublicStatus() == q.Status:
+		case q.Matches(r):
 			page.Executions = append(page.Executions, r)
 		}
 	}
@@ -143,7 +135,10 @@ func (c *Cache) fetch(ctx context.Context, q Query, some []Position, page *Page)
 type index struct {
 	client redis.UniversalClient
 	after  Position
+	lowest string // least start date, in ms
+	size   int64  // of what is read next of each part
 	parts  []indexPart
+	last   Position // that next returned
 }
 
 // indexPart is one key of an index, of which some has been read.
@@ -151,38 +146,53 @@ type indexPart struct {
 	key    string
 	offset int64 // of what is read next, from the start of the query
 	read   []Position
-	whole  bool // there is no more
+	last   Position // that was read
+	whole  bool     // there is no more
 }
 
-func (c *Cache) index(q Query) *index {
-	x := &index{client: c.db.Readers, after: q.After}
-	if !q.All {
-		x.parts = []indexPart{{key: c.db.Names.Owner(q.Owner)}}
-		return x
+// maxIndexRead is how many entries of a part are read at once, at most.
+const maxIndexRead = 256
+
+func (c *Cache) index(ctx context.Context, q *Query) (*index, error) {
+	x := &index{client: c.db.Readers, after: q.after(), lowest: q.lowest(), size: listBatch}
+	found, err := c.find(ctx, q)
+	if err != nil {
+		return nil, err
 	}
-	for i := range c.db.Names.Partitions {
-		p := &c.db.Names.Partitions[i]
-		if q.Status == Running {
-			x.parts = append(x.parts, indexPart{key: p.Running})
-		} else {
-			x.parts = append(x.parts, indexPart{key: p.Recent})
+	x.parts = []indexPart{{read: found, whole: true}}
+	switch {
+	case q.Execution != "":
+	case !q.All:
+		x.parts = append(x.parts, indexPart{key: c.db.Names.Owner(q.Owner)})
+	default:
+		x.size = 8 + 2*listBatch/int64(len(c.db.Names.Partitions)) // they have about the same share each
+		for i := range c.db.Names.Partitions {
+			p := &c.db.Names.Partitions[i]
+			key := p.Recent
+			if q.onlyRunning() {
+				key = p.Running
+			}
+			x.parts = append(x.parts, indexPart{key: key})
 		}
 	}
-	return x
+	return x, nil
 }
 
 // next returns the next n entries; fewer only at the end.
 func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 	all := make([]Position, 0, n)
 	for len(all) < n {
-		if err := x.fill(ctx, n); err != nil {
+		if err := x.fill(ctx); err != nil {
 			return nil, err
 		}
 		first := x.first()
 		if first == nil {
 			break
 		}
-		all = append(all, first.read[0])
+		if x.last != first.read[0] { // one that was found is in an index too
+			x.last = first.read[0]
+			all = append(all, x.last)
+		}
 		first.read = first.read[1:]
 	}
 	return all, nil
@@ -199,46 +209,44 @@ func (x *index) first() (first *indexPart) {
 	return first
 }
 
-// fill reads on where nothing is left, in one round trip to each node.
-func (x *index) fill(ctx context.Context, n int) error {
-	size := int64(n)
-	if len(x.parts) > 1 { // they have about the same share each
-		size = int64(8 + 2*n/len(x.parts))
+// fill reads on where nothing is left, in one round trip to each node. What is nearly
+// used up is read on as well, and each time more, so that a long list takes few trips.
+func (x *index) fill(ctx context.Context) error {
+	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.whole }) {
+		return nil
 	}
 	pipe := x.client.Pipeline()
 	var cmds []*redis.ZSliceCmd
-	var empty []*indexPart
+	var low []*indexPart
+	highest := "+inf"
+	if x.after != (Position{}) {
+		highest = strconv.FormatInt(x.after.Start, 10)
+	}
 	for i := range x.parts {
 		p := &x.parts[i]
-		if len(p.read) > 0 || p.whole {
+		if int64(len(p.read)) > x.size/4 || p.whole {
 			continue
 		}
-		highest := "+inf"
-		if x.after != (Position{}) {
-			highest = strconv.FormatInt(x.after.Start, 10)
-		}
-		empty = append(empty, p)
+		low = append(low, p)
 		cmds = append(cmds, pipe.ZRevRangeByScoreWithScores(ctx, p.key, &redis.ZRangeBy{
-			Max: highest, Min: "-inf", Offset: p.offset, Count: size,
+			Max: highest, Min: x.lowest, Offset: p.offset, Count: x.size,
 		}))
-	}
-	if len(cmds) == 0 {
-		return nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
-	for i, p := range empty {
+	for i, p := range low {
 		got := cmds[i].Val()
 		p.offset += int64(len(got))
-		p.whole = int64(len(got)) < size
+		p.whole = int64(len(got)) < x.size
 		for _, z := range got {
 			arn, _ := z.Member.(string)
 			at := Position{Start: int64(z.Score), ARN: ARN(arn)}
-			if at.behind(x.after) {
-				p.read = append(p.read, at)
+			if at.behind(x.after) && at.behind(p.last) { // what is entered meanwhile shifts the rest
+				p.read, p.last = append(p.read, at), at
 			}
 		}
 	}
-	return x.fill(ctx, n) // a part may hold nothing but entries before the position
+	x.size = min(2*x.size, maxIndexRead)
+	return x.fill(ctx) // a part may hold nothing but entries before the position
 }

@@ -258,13 +258,14 @@ func TestSummary(t *testing.T) {
 		e := succeeded(testARN(t, "s"), start, test.output)
 		r := recordFrom(t, &e)
 		r.InputType = "url"
-		want := `{"status":"SUCCEEDED","executionArn":"` + string(e.ARN) + `","startDate":"2026-02-10T12:00:00Z","stopDate":"2026-02-10T12:00:01Z","name":"s"` + test.want + `}`
+		want := `{"status":"SUCCEEDED","executionArn":"` + string(e.ARN) + `","startDate":"2026-02-10T12:00:00Z","stopDate":"2026-02-10T12:00:01Z","name":"s"` + test.want +
+			`,"executionStatus":"SUCCEEDED","stateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline","attempt":1}`
 		if got := string(r.Summary()); got != want {
 			t.Errorf("%s: %s\nwant %s", test.name, got, want)
 		}
 	}
 	e := failed(testARN(t, "f"), start, `Boom: ,"output": {"metadata":{}}`)
-	if got := string(recordFrom(t, &e).Summary()); !strings.HasSuffix(got, `,"errorMessage":"Boom: ,\"output\": {\"metadata\":{}}","name":"f"}`) {
+	if got := string(recordFrom(t, &e).Summary()); !strings.HasSuffix(got, `,"errorMessage":"Boom: ,\"output\": {\"metadata\":{}}","name":"f","executionStatus":"FAILED","stateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline","attempt":1,"error":"Boom"}`) {
 		t.Error(got)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync/atomic"
+	"unique"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,8 +23,8 @@ const (
 	statusLife     = terminalNearLife
 )
 
-// statusCache knows the statuses of many executions, for lists and counts, which do not
-// need their answers. It asks Redis for the first bytes of records only, and
+// statusCache knows what lists and counts need to know of many executions, which is not their
+// answers. It asks Redis for the first bytes of records only, and
 // remembers them as long as the change feed vouches for them, as the near cache
 // does.
 type statusCache struct {
@@ -36,9 +38,17 @@ type statusCache struct {
 }
 
 type statusEntry struct {
-	status     Status // of the public API; empty: there is no record
+	row
 	until      int64  // by uptime
 	generation uint64 // of near
+}
+
+// row is what a filter can ask of an execution.
+type row struct {
+	status   Status // of the public API; empty: there is no record
+	detailed bool   // the rest is known
+	error    string
+	labels   storedLabels
 }
 
 func newStatusCache(db *redisdb.DB, near *near) *statusCache {
@@ -61,22 +71,36 @@ func (h *statusCache) forget(arn ARN) {
 // statuses returns the public status of each execution, empty where there is no
 // record.
 func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
+	rows, _, err := h.rows(ctx, arns, false)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Status, len(arns))
+	for i := range rows {
+		all[i] = rows[i].status
+	}
+	return all, nil
+}
+
+// rows returns the row of each execution, with all details or not, and how many records it
+// had to ask Redis for.
+func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]row, int, error) {
+	all := make([]row, len(arns))
 	var missing []int
 	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
-		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation {
-			all[i] = e.status
+		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation && (e.detailed || !detailed) {
+			all[i] = e.row
 		} else {
 			missing = append(missing, i)
 		}
 	}
 	for some := range slices.Chunk(missing, maxStatusBatch) {
-		if err := h.read(ctx, arns, some, generation, all); err != nil {
-			return nil, err
+		if err := h.read(ctx, arns, some, detailed, generation, all); err != nil {
+			return nil, 0, err
 		}
 	}
-	return all, nil
+	return all, len(missing), nil
 }
 
 // Statuses returns the status of each execution as the public API has it, empty where there
@@ -85,8 +109,30 @@ func (c *Cache) Statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 	return c.statuses.statuses(ctx, arns)
 }
 
-// read asks Redis for the statuses of some of the executions.
-func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, generation uint64, all []Status) error {
+// How much of a record is read for a row. The least suffices for its status, the usual for
+// nearly all details, and the most for all.
+const (
+	leastRowBytes = hashAt
+	usualRowBytes = 384
+	mostRowBytes  = labeledHead + 999 + 99 + maxLabelsLength + 2048
+)
+
+// read asks Redis for the rows of some of the executions.
+func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []row) error {
+	length := leastRowBytes
+	if detailed {
+		length = usualRowBytes
+	}
+	long, err := h.readLength(ctx, arns, some, length, generation, all)
+	if err == nil && detailed && len(long) > 0 {
+		_, err = h.readLength(ctx, arns, long, mostRowBytes, generation, all)
+	}
+	return err
+}
+
+// readLength reads so many bytes of each record. It returns those for whose details that
+// was too little.
+func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []row) (long []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
 	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
@@ -94,18 +140,51 @@ func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, generati
 	before := make([]uint32, len(some))
 	for n, i := range some {
 		before[n] = h.changesOf(arns[i]).Load()
-		cmds[n] = pipe.GetRange(ctx, h.db.Names.Execution(string(arns[i])), 0, hashAt-1)
+		cmds[n] = pipe.GetRange(ctx, h.db.Names.Execution(string(arns[i])), 0, int64(length-1))
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for n, i := range some {
 		head, err := cmds[n].Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("read the heads of executions: %w", err)
+			return nil, fmt.Errorf("read the heads of executions: %w", err)
 		}
-		all[i] = statusOfHead(head)
+		all[i] = rowOf(head, length == mostRowBytes)
+		if length > leastRowBytes && all[i].status != "" && !all[i].detailed {
+			long = append(long, i)
+			continue
+		}
+		all[i].detailed = length > leastRowBytes
 		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(statusLife), generation}, before[n])
 	}
-	return nil
+	return long, nil
+}
+
+// rowOf returns what the beginning of a record says. It has no details if they are further
+// on; suffices says that nothing is.
+func rowOf(text string, suffices bool) row {
+	r := row{status: statusOfHead(text), detailed: suffices}
+	head := recordHead(text[:min(len(text), labeledHead)])
+	if r.status == "" || head.known() != nil {
+		return r
+	}
+	n, err := head.lengths()
+	labels := head.length() + n.owner + n.inputType
+	if err != nil || len(text) < labels+n.labels {
+		return r
+	}
+	r.labels = storedLabels(strings.Clone(text[labels : labels+n.labels])) // text is longer than it
+	if head.version() == Unobserved {
+		r.detailed = true
+		return r
+	}
+	d := payloadReader{rest: []byte(text[labels+n.labels:])}
+	d.byte() // coding
+	d.byte() // source
+	d.text() // status
+	if name := d.text(); !d.failed {
+		r.error, r.detailed = unique.Make(name).Value(), true
+	}
+	return r
 }
 
 func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {

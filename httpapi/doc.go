@@ -35,6 +35,7 @@
 //	internal/conns     the ports: accepting, TLS, HTTP/2 frames, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events
 //	internal/headers   reading the headers of requests
+//	internal/listing   what a list of executions is asked for
 //	internal/reports   the form of answers about more than a status
 //	internal/pacing    when to poll again: Retry-After
 //	internal/fairness  sharing what is scarce between callers; the rate limit

@@ -1,10 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"net/http"
 	"slices"
@@ -14,13 +12,11 @@ import (
 	"statuscache/cache"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/listing"
 )
 
-const (
-	maxListed     = 100
-	defaultListed = 50
-	relistEvery   = 5 * time.Second // of a live feed, for changes that were not reported
-)
+// relistEvery is how often a live feed lists, for changes that were not reported.
+const relistEvery = 5 * time.Second
 
 // getExecutions is GET /v1/executions: the caller's executions as a list, or as a
 // live feed.
@@ -33,9 +29,9 @@ func (s *Server) getExecutions(x *exchange) error {
 		return err
 	}
 	if headers.WantsStream(x.r) {
-		return x.detach(1, streamEnd(), func(x *exchange) error { return x.feed(q) })
+		return x.detach(1, streamEnd(), func(x *exchange) error { return x.feed(q.Query) })
 	}
-	page, err := s.options.Lists.List(x.r.Context(), q)
+	page, err := s.options.Lists.List(x.r.Context(), q.Query)
 	if err != nil {
 		return err
 	}
@@ -50,103 +46,65 @@ func (s *Server) getExecutions(x *exchange) error {
 
 var errNoRead = envelope.Forbidden("this token may not read executions")
 
+// list is a request for a list.
+type list struct {
+	cache.Query
+	binding listing.Binding
+}
+
 // listQuery reads the query of a request for a list.
-func (x *exchange) listQuery() (cache.Query, error) {
+func (x *exchange) listQuery() (list, error) {
 	values, err := x.query()
 	if err != nil {
-		return cache.Query{}, err
+		return list{}, err
 	}
-	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner"} {
-		if len(values[name]) > 1 {
-			return cache.Query{}, envelope.Invalid("%s: given more than once", name)
-		}
+	q, err := listing.Read(values, x.start, x.server.overdue)
+	if err != nil {
+		return list{}, err
 	}
-	q := cache.Query{Owner: x.caller.Owner, All: x.caller.ReadAll, Limit: defaultListed}
+	q.Owner, q.All = x.caller.Owner, x.caller.ReadAll
 	if owner := values.Get("owner"); owner != "" {
 		if !x.caller.ReadAll && owner != x.caller.Owner {
-			return q, envelope.Forbidden("these executions are not yours to read")
+			return list{}, envelope.Forbidden("these executions are not yours to read")
 		}
 		q.Owner, q.All = owner, false
 	}
-	if text := values.Get("limit"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {
-			return q, envelope.Invalid("limit: must be 1 to %d", maxListed)
-		}
-	}
-	switch q.Status = cache.Status(values.Get("status")); q.Status {
-	case "", cache.Running, cache.Succeeded, cache.Failed:
-	default:
-		return q, envelope.Invalid("status: must be RUNNING, SUCCEEDED or FAILED")
-	}
-	if q.StateMachine = values.Get("stateMachineArn"); q.StateMachine != "" && !isStateMachine(q.StateMachine) {
-		return q, envelope.Invalid("stateMachineArn: not the ARN of a state machine")
-	}
+	l := list{q, listing.Bind(x.caller.Bucket(), &q, values)}
 	if cursor := values.Get("cursor"); cursor != "" {
-		if q.After, err = x.readCursor(q, cursor); err != nil {
-			return q, err
-		}
+		l.After, err = l.binding.Position(cursor)
 	}
-	return q, nil
+	return l, err
 }
 
-// isStateMachine reports whether an execution could belong to it.
-func isStateMachine(s string) bool {
-	_, err := cache.ParseMachineARN(s)
-	return err == nil
+// overdue reports from memory whether an execution that runs takes longer than others did.
+func (s *Server) overdue(arn cache.ARN, start time.Time) bool {
+	if s.options.Typical == nil {
+		return false
+	}
+	typical, known := s.options.Typical.Typical(arn.StateMachine())
+	if !known {
+		return false
+	}
+	limit, known := typical.Deadline()
+	return known && time.Since(start) > limit
 }
 
-// cursorBinding is how much of a hash ties a cursor to its caller and filter, in
-// bytes.
-const cursorBinding = 8
-
-// binding is the caller and the filter in a few bytes. It keeps a cursor from
-// being used where it makes no sense. It guards nothing: a cursor only says where
-// in the caller's own list to continue.
-func (x *exchange) binding(q cache.Query) []byte {
-	h := sha256.New()
-	for _, text := range []string{x.caller.Bucket(), q.Owner, strconv.FormatBool(q.All), string(q.Status), q.StateMachine} {
-		_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(text)))) // a hash does not fail
-		_, _ = h.Write([]byte(text))
-	}
-	return h.Sum(nil)[:cursorBinding]
-}
-
-func (x *exchange) cursor(q cache.Query, p cache.Position) string {
-	b := x.binding(q)
-	b = binary.BigEndian.AppendUint64(b, uint64(p.Start))
-	return base64.RawURLEncoding.EncodeToString(append(b, p.ARN...))
-}
-
-func (x *exchange) readCursor(q cache.Query, cursor string) (cache.Position, error) {
-	const head = cursorBinding + 8
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < head {
-		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
-	}
-	if string(b[:cursorBinding]) != string(x.binding(q)) {
-		return cache.Position{}, envelope.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
-	}
-	start := binary.BigEndian.Uint64(b[cursorBinding:head])
-	arn, err := cache.ParseARN(string(b[head:]))
-	if err != nil || start > cache.MaxTime {
-		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
-	}
-	return cache.Position{Start: int64(start), ARN: arn}, nil
-}
-
-func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts) []byte {
+func (x *exchange) listBody(l list, page cache.Page, counts cache.Counts) []byte {
 	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), envelope.SuccessBegin+`{"executions":[`...)
 	for i, r := range page.Executions {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, r.Summary()...)
+		b = append(b, x.summary(r)...)
 	}
 	b = append(b, `],"nextCursor":`...)
 	if page.Next == (cache.Position{}) {
 		b = append(b, "null"...)
 	} else {
-		b = append(append(append(b, '"'), x.cursor(q, page.Next)...), '"')
+		b = append(append(append(b, '"'), l.binding.Cursor(page.Next)...), '"')
+	}
+	if page.Partial {
+		b = append(b, `,"partial":true`...)
 	}
 	b = append(b, `,"counts":{"RUNNING":`...)
 	b = strconv.AppendInt(b, int64(counts.Running), 10)
@@ -155,6 +113,15 @@ func (x *exchange) listBody(q cache.Query, page cache.Page, counts cache.Counts)
 	b = append(b, `,"FAILED":`...)
 	b = strconv.AppendInt(b, int64(counts.Failed), 10)
 	return append(b, `}}`+envelope.SuccessEnd...)
+}
+
+// summary returns the row of an execution.
+func (x *exchange) summary(r *cache.Record) []byte {
+	row := r.Summary()
+	if r.Terminal || !x.server.overdue(r.ARN, r.StartDate) {
+		return row
+	}
+	return append(bytes.TrimSuffix(bytes.Clone(row), []byte("}")), `,"overdue":true}`...)
 }
 
 // feed is the live form of a list: what it shows now, and then each change.
@@ -245,18 +212,21 @@ func (f *feed) show(records []*cache.Record) {
 			continue
 		}
 		f.shown[r.ARN] = r.Version
-		f.event("status", "", r.Summary())
+		f.event("status", "", f.x.summary(r))
 	}
 }
 
 // concerns reports whether a record belongs in the feed. One that no longer matches the
 // filter does, once: the client has to remove it from its list.
 func (f *feed) concerns(r *cache.Record, known bool) bool {
-	if f.query.StateMachine != "" && !r.ARN.BelongsTo(f.query.StateMachine) {
+	if !f.query.MatchesAlways(r) || !f.query.All && r.Owner != f.query.Owner || !f.x.caller.MayRead(r) {
 		return false
 	}
-	if !f.query.All && r.Owner != f.query.Owner || !f.x.caller.MayRead(r) {
-		return false
-	}
-	return known || f.query.Status == "" || r.PublicStatus() == f.query.Status
+	return known || f.query.Matches(r)
+}
+
+// isStateMachine reports whether an execution could belong to it.
+func isStateMachine(s string) bool {
+	_, err := cache.ParseMachineARN(s)
+	return err == nil
 }

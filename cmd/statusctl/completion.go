@@ -14,6 +14,9 @@ import (
 // completed are the values of flags that are known beforehand.
 var completed = map[string][]string{
 	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
+	"error":              {"States.Timeout", "States.TaskFailed", "States.Runtime", "States.Permissions"},
+	"started-after":      {"1h", "24h", "168h"},
+	"started-before":     {"1h", "24h", "168h"},
 	"window":             {"1h", "24h", "7d"},
 	"expires":            {"30m", "1h", "24h"},
 	"scope":              {"read", "read:all", "register"},

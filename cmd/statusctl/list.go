@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"statuscache/cmd/internal/app"
 	"statuscache/httpapi/client"
 )
 
@@ -18,12 +19,15 @@ func listExecutionsCommand() *cobra.Command {
 	var asJSON, follow bool
 	limit := 0
 	cmd := &cobra.Command{
-		Use:     "list",
+		Use:     "list [TEXT]",
 		Short:   "List executions, the newest first",
-		Long:    "List your executions, the newest first. Operators see the executions of all owners. With\n--follow, print each change as well.",
-		Example: "  statusctl list --status FAILED --limit 200",
-		Args:    exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long:    "List your executions, the newest first. Operators see the executions of all owners. All\nfilters must match. TEXT is an ARN, the address of its page in the AWS console, a name or its\nbeginning, or the value of a label. With --follow, print each change as well.",
+		Example: "  statusctl list --status FAILED --limit 200\n  statusctl list --label customer:acme --started-after 24h\n  statusctl list --error States.Timeout",
+		Args:    func(cmd *cobra.Command, args []string) error { return couldNotAsk(app.Arguments(0, 1)(cmd, args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				q.Text = args[0]
+			}
 			if q.Status == "TIMED_OUT" || q.Status == "ABORTED" {
 				return couldNotAsk(fmt.Errorf("--status: executions that are %s are listed as FAILED; give --status FAILED", q.Status))
 			}
@@ -43,6 +47,12 @@ func listExecutionsCommand() *cobra.Command {
 	c.addFlags(cmd)
 	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED; TIMED_OUT and ABORTED count as FAILED")
 	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may ask for others")
+	cmd.Flags().StringVar(&q.Name, "name", "", "beginning of the name")
+	cmd.Flags().StringVar(&q.Error, "error", "", "name of the error, such as States.Timeout")
+	cmd.Flags().StringVar(&q.Label, "label", "", "label, NAME:VALUE")
+	cmd.Flags().StringVar(&q.StartedAfter, "started-after", "", "start at this time or later: a date such as 2026-02-10T12:00:00Z, or how long ago, such as 1h")
+	cmd.Flags().StringVar(&q.StartedBefore, "started-before", "", "start before this time: a date, or how long ago")
+	cmd.Flags().BoolVar(&q.Overdue, "overdue", false, "only what runs for longer than 99 of 100 that succeeded")
 	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number of executions")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution a line")
 	cmd.Flags().BoolVar(&follow, "follow", false, "print each change as well")

@@ -121,7 +121,10 @@ type Execution struct {
 	ObservedAt      time.Time       `json:"observedAt"`
 	Version         string          `json:"version"` // the text that sorts last is the newest state
 
-	Labels map[string]string `json:"labels"` // nil: none
+	StateMachineARN string            `json:"stateMachineArn"`
+	Error           string            `json:"error"`   // name of the error; empty: none
+	Labels          map[string]string `json:"labels"`  // nil: none
+	Overdue         bool              `json:"overdue"` // it runs for longer than usual
 
 	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
 }

@@ -14,6 +14,13 @@ type Query struct {
 	Status          string // RUNNING, SUCCEEDED or FAILED
 	StateMachineARN string
 	Owner           string // for operators
+	Text            string // an ARN, the address of its page in the AWS console, a name or its beginning, the value of a label
+	Name            string // how it begins
+	Error           string // name of the error
+	Label           string // name:value
+	StartedAfter    string // RFC 3339, or how long ago, such as 1h
+	StartedBefore   string // likewise
+	Overdue         bool   // only what runs for longer than usual
 	Limit           int    // of a page, 1 to 100
 	Cursor          string // of the page before
 }
@@ -22,6 +29,7 @@ type Query struct {
 type Page struct {
 	Executions []*Execution
 	NextCursor string // empty: there is no more
+	Partial    bool   // the search ended before the page was full
 	Counts     struct{ RUNNING, SUCCEEDED, FAILED int }
 }
 
@@ -29,10 +37,14 @@ func (q Query) path() string {
 	values := url.Values{}
 	for name, value := range map[string]string{
 		"status": q.Status, "stateMachineArn": q.StateMachineARN, "owner": q.Owner, "cursor": q.Cursor,
+		"q": q.Text, "name": q.Name, "error": q.Error, "label": q.Label, "startedAfter": q.StartedAfter, "startedBefore": q.StartedBefore,
 	} {
 		if value != "" {
 			values.Set(name, value)
 		}
+	}
+	if q.Overdue {
+		values.Set("overdue", "true")
 	}
 	if q.Limit > 0 {
 		values.Set("limit", strconv.Itoa(q.Limit))
@@ -52,12 +64,13 @@ func (c *Client) List(ctx context.Context, q Query) (*Page, error) {
 	var got struct {
 		Executions []json.RawMessage
 		NextCursor string
+		Partial    bool
 		Counts     struct{ RUNNING, SUCCEEDED, FAILED int }
 	}
 	if err := json.Unmarshal(a.data, &got); err != nil {
 		return nil, fmt.Errorf("unexpected answer: %w", err)
 	}
-	page := &Page{NextCursor: got.NextCursor, Counts: got.Counts}
+	page := &Page{NextCursor: got.NextCursor, Partial: got.Partial, Counts: got.Counts}
 	for _, text := range got.Executions {
 		e, err := execution(text)
 		if err != nil {

@@ -1,0 +1,60 @@
+package listing
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/url"
+	"strconv"
+
+	"statuscache/cache"
+	"statuscache/httpapi/internal/envelope"
+)
+
+// bindingLength is how much of a hash ties a cursor to its caller and filter, in bytes.
+const bindingLength = 8
+
+// Binding is a caller and a filter in a few bytes. It keeps a cursor from being used where
+// it makes no sense. It guards nothing: a cursor only says where in the caller's own list to
+// continue.
+type Binding [bindingLength]byte
+
+// Bind returns the binding of a caller, whose executions are listed, and the parameters of
+// the request: a time such as 1h is bound as it is written.
+func Bind(caller string, q *cache.Query, values url.Values) (b Binding) {
+	h := sha256.New()
+	texts := []string{caller, q.Owner, strconv.FormatBool(q.All)}
+	for _, name := range []string{"status", "stateMachineArn", "name", "error", "label", "startedAfter", "startedBefore", "q", "overdue"} {
+		texts = append(texts, values.Get(name))
+	}
+	for _, text := range texts {
+		_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(text)))) // a hash does not fail
+		_, _ = h.Write([]byte(text))
+	}
+	copy(b[:], h.Sum(nil))
+	return b
+}
+
+// Cursor returns the cursor of a position.
+func (b Binding) Cursor(p cache.Position) string {
+	text := binary.BigEndian.AppendUint64(b[:], uint64(p.Start))
+	return base64.RawURLEncoding.EncodeToString(append(text, p.ARN...))
+}
+
+// Position reads a cursor.
+func (b Binding) Position(cursor string) (cache.Position, error) {
+	const head = bindingLength + 8
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(text) < head {
+		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
+	}
+	if string(text[:bindingLength]) != string(b[:]) {
+		return cache.Position{}, envelope.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
+	}
+	start := binary.BigEndian.Uint64(text[bindingLength:head])
+	arn, err := cache.ParseARN(string(text[head:]))
+	if err != nil || start > cache.MaxTime {
+		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
+	}
+	return cache.Position{Start: int64(start), ARN: arn}, nil
+}
