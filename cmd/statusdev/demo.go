@@ -123,7 +123,7 @@ curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{"inp
 Settings for the operator commands of statusctl (keys, doctor, explain, replay, backfill, provision, dlq):
 export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 export SQS_QUEUE_URL=%s STATE_MACHINES=%s
-export REDIS_URL=%s OWNER_PATH=tenantId STATUS_URL=%s STATUS_TOKEN=%s
+export REDIS_URL=%s OWNER_PATH=tenantId LABEL_PATHS=type=inputType,life=life STATUS_URL=%s STATUS_TOKEN=%s
 export API_KEY_PEPPER=%s API_KEYS_FILE=%s
 
 Create a key: statusctl keys create --owner %s --name mine

@@ -189,6 +189,7 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 		"SQS_QUEUE_URL":  made.QueueURL,
 		"STATE_MACHINES": strings.Join(made.StateMachines, ","),
 		"OWNER_PATH":     "tenantId",
+		"LABEL_PATHS":    "type=inputType,life=life",
 		"AUDIT_EVERY":    "10s", // so that what is lost is found while somebody looks
 		"API_KEY_PEPPER": pepper(),
 		"API_KEYS_FILE":  keysFile,
