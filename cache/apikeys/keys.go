@@ -48,7 +48,7 @@ type Options struct {
 // The methods of Keys can be called concurrently.
 type Keys struct {
 	db      *redisdb.DB
-	macs    sync.Pool // of hash.Hash
+	macs    sync.Pool // of *mac
 	pepper  []byte
 	file    *file
 	near    bounded.ByHash[keyEntry]
@@ -77,7 +77,7 @@ func Open(db *redisdb.DB, o Options) (*Keys, error) {
 		return nil, err
 	}
 	k := &Keys{db: db, pepper: o.Pepper, file: f, quotas: newQuotas(db)}
-	k.macs.New = func() any { return hmac.New(sha256.New, k.pepper) }
+	k.macs.New = func() any { return &mac{Hash: hmac.New(sha256.New, k.pepper)} }
 	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
 	db.Feed.Listeners = append(db.Feed.Listeners, redisdb.Listener{
@@ -104,12 +104,20 @@ func (k *Keys) Run(ctx context.Context) error {
 // hash returns the HMAC of a key. How long a lookup by it takes reveals nothing about the
 // key itself.
 func (k *Keys) hash(secret string) (sum keyHash) {
-	mac := k.macs.Get().(hash.Hash)
-	defer k.macs.Put(mac)
-	mac.Reset()
-	mac.Write([]byte(secret))
-	mac.Sum(sum[:0])
-	return sum
+	m := k.macs.Get().(*mac)
+	defer k.macs.Put(m)
+	m.Reset()
+	m.Write(append(m.text[:0], secret...))
+	m.Sum(m.sum[:0])
+	clear(m.text[:])
+	return m.sum
+}
+
+// mac makes HMACs, in memory of its own: a request would allocate it anew.
+type mac struct {
+	hash.Hash
+	text [64]byte // longer than an API key
+	sum  keyHash
 }
 
 // Find returns the API key that a caller presents, or ErrNotFound if it is unknown or

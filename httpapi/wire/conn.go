@@ -45,7 +45,8 @@ type conn struct {
 // takes the connection along, see wait.
 func (c *conn) serve() {
 	for {
-		h, v, err := c.readHead()
+		var h head
+		v, err := c.readHead(&h)
 		if err != nil {
 			c.end()
 			return
@@ -54,7 +55,7 @@ func (c *conn) serve() {
 			c.refuse()
 			return
 		}
-		w, r := c.request(h)
+		w, r := c.request(&h, v)
 		if r == nil {
 			c.handOver()
 			return
@@ -71,24 +72,19 @@ func (c *conn) serve() {
 	}
 }
 
-// readHead reads the head of the next request, nil where it is foreign. An error says that
-// there is none.
-func (c *conn) readHead() (*head, verdict, error) {
+// readHead reads the head of the next request. An error says that there is none.
+func (c *conn) readHead(h *head) (verdict, error) {
 	var s scanner
 	for {
 		size, v := s.scan(c.in.bytes())
 		switch {
 		case v == known:
-			h, v := parse(string(c.in.bytes()[:size]))
-			if v == foreign {
-				return nil, v, nil
-			}
-			return &h, v, c.enter(busy)
+			return h.parse(string(c.in.bytes()[:size])), c.enter(busy)
 		case v == foreign, len(c.in.bytes()) >= largeHead:
-			return nil, foreign, nil
+			return foreign, nil
 		}
 		if err := c.await(); err != nil {
-			return nil, v, err
+			return v, err
 		}
 	}
 }

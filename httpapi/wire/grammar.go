@@ -104,35 +104,40 @@ func (s *scanner) scan(b []byte) (size int, v verdict) {
 var httpVersion = []byte(version)
 
 // parse reads a head that a scanner found.
-func parse(text string) (h head, v verdict) {
+func (h *head) parse(text string) verdict {
 	h.text, h.hot = text, true
-	line, rest, _ := strings.Cut(text, "\r\n")
+	line, rest := cutLine(text)
 	if !h.requestLine(line) {
-		return h, foreign
+		return foreign
 	}
-	v = known
-	hosts := 0
-	for rest != "\r\n" {
-		line, rest, _ = strings.Cut(rest, "\r\n")
-		name, value, found := strings.Cut(line, ":")
-		if !found || !token(name) {
-			return h, foreign
+	v, hosts := known, 0
+	for line, rest = cutLine(rest); line != ""; line, rest = cutLine(rest) {
+		colon := strings.IndexByte(line, ':')
+		if colon < 0 || !token(line[:colon]) {
+			return foreign
 		}
-		f := fieldOf(name)
+		f := fieldOf(line[:colon])
 		if f == hostField {
 			hosts++
 		}
-		if !h.take(f, strings.Trim(value, " ")) {
+		if !h.take(f, strings.Trim(line[colon+1:], " ")) {
 			v = foreign
 		}
 	}
 	switch {
 	case h.coded && h.body:
-		return h, refused
+		return refused
 	case hosts != 1:
-		return h, foreign
+		return foreign
 	}
-	return h, v
+	return v
+}
+
+// cutLine returns the first line of a head and what follows. A scanner has found that CR
+// stands at the end of lines only.
+func cutLine(text string) (line, rest string) {
+	end := strings.IndexByte(text, '\r')
+	return text[:end], text[end+2:]
 }
 
 // requestLine reads the first line.
@@ -216,7 +221,7 @@ func alphanumeric(c byte) bool {
 // token reports whether s is a token (RFC 9110 §5.6.2).
 func token(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !alphanumeric(c) && c != '-' && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+		if c := s[i]; c != '-' && !alphanumeric(c) && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
 			return false
 		}
 	}

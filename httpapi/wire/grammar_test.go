@@ -16,7 +16,7 @@ const (
 )
 
 // read is what a connection makes of bytes, which it gets in pieces of a length.
-func read(all string, piece int) (head, verdict) {
+func read(all string, piece int) (h head, _ verdict) {
 	var s scanner
 	for n := 0; n < len(all); {
 		n = min(n+piece, len(all))
@@ -24,7 +24,8 @@ func read(all string, piece int) (head, verdict) {
 		case foreign:
 			return head{}, foreign
 		case known:
-			return parse(all[:size])
+			v := h.parse(all[:size])
+			return h, v
 		}
 	}
 	return head{}, more
@@ -243,7 +244,7 @@ func FuzzHead(f *testing.F) {
 		want, err := http.ReadRequest(in)
 		c := &conn{Conn: Conn{Conn: nowhere{}}, server: server, ctx: t.Context()}
 		if err != nil { // it may not like the target; then it gets the connection
-			if _, r := c.request(&h); r != nil {
+			if _, r := c.request(&h, v); r != nil {
 				t.Fatalf("taken, but net/http: %v", err)
 			}
 			return

@@ -22,8 +22,8 @@ type hot struct {
 
 // request makes the request that a head begins, and what answers it, and takes the head
 // off the input. It returns nil for what is foreign, and then takes nothing.
-func (c *conn) request(h *head) (*Response, *http.Request) {
-	if h == nil || h.length > maxBody {
+func (c *conn) request(h *head, v verdict) (*Response, *http.Request) {
+	if v != known || h.length > maxBody {
 		return nil, nil
 	}
 	if w, r := c.poll(h); r != nil {

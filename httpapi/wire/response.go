@@ -26,6 +26,7 @@ type Response struct {
 	status  int   // 0: nothing written yet
 	sent    bool  // the head is
 	length  int64 // of the body; -1: it ends with the connection
+	counted bool  // the header does not have the length
 	written int64
 	closing bool // the connection is of no use for another request
 	broken  bool // nothing more can be sent
@@ -129,8 +130,7 @@ func (w *Response) decide(b int) error {
 		}
 		w.length = n
 	default:
-		w.length = int64(b)
-		w.header["Content-Length"] = []string{strconv.Itoa(b)}
+		w.length, w.counted = int64(b), true
 	}
 	if b > 0 && w.length == 0 {
 		w.broken = true
@@ -169,6 +169,10 @@ func (w *Response) appendHead(b []byte) []byte {
 			b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
 			lines++
 		}
+	}
+	if w.counted {
+		b = append(strconv.AppendInt(append(b, "Content-Length: "...), w.length, 10), "\r\n"...)
+		lines++
 	}
 	if w.closing {
 		b = append(b, "Connection: close\r\n"...)

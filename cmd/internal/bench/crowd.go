@@ -191,5 +191,5 @@ func (b *bench) crowded(ctx context.Context) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []line{compare(fmt.Sprintf("hot read while %d clients wait, CPU per request", crowd), c, statusd, alone, atMost(1.1))}, nil
+	return []line{compare(fmt.Sprintf("hot read while %d clients wait, CPU per request", crowd), c, statusd, alone, atMost(1.05))}, nil
 }

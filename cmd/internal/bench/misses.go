@@ -65,8 +65,8 @@ func (b *bench) misses(ctx context.Context) ([]line, error) {
 	}
 	figure := fmt.Sprintf("miss of 1 kB, %d at once, %d records", missConnections, count)
 	return []line{
-		compare(figure, c, statusd, hmgetHandler, atMost(0.7)),
-		compare("", c, statusd, nginxRedis, atMost(1.1)),
+		compare(figure, c, statusd, hmgetHandler, atMost(0.6)),
+		compare("", c, statusd, nginxRedis, atMost(1)),
 	}, allMisses(ctx, serve)
 }
 
@@ -141,7 +141,7 @@ func (b *bench) growth(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	figure := fmt.Sprintf("miss of 0.4 kB, %d at once, %d records", missConnections, many)
-	return []line{compare(figure, c, name(many), name(few), atMost(1.1))}, nil
+	return []line{compare(figure, c, name(many), name(few), atMost(1.05))}, nil
 }
 
 func name(count int) string { return fmt.Sprintf("%s, %d records", statusd, count) }

@@ -79,10 +79,10 @@ func (b *bench) hotReads(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	return []line{
-		compare("hot read of 1 kB, CPU per request", c, statusd, bareHandler, atMost(1.05)),
-		compare("", c, statusd, nginxReturn, atMost(2)),
-		compare("", c, statusd, webdisGet, atMost(0.8)),
-		compare("", c, statusd, nginxRedis, atMost(0.5)),
+		compare("hot read of 1 kB, CPU per request", c, statusd, bareHandler, atMost(0.6)),
+		compare("", c, statusd, nginxReturn, atMost(1.7)),
+		compare("", c, statusd, webdisGet, atMost(0.4)),
+		compare("", c, statusd, nginxRedis, atMost(0.45)),
 	}, nil
 }
 

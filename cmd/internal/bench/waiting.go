@@ -164,7 +164,7 @@ func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total i
 		rss += after - before
 		live += now["go_memstats_heap_alloc_bytes"] + now["go_memstats_stack_inuse_bytes"]
 	}
-	const limit = 16 // kB
+	const limit = 8 // kB
 	cost := rss / float64(total) / 1000
 	return line{
 		figure: fmt.Sprintf("%d waiting clients (%s) in %d processes, resident memory each", total, kind, processes),
