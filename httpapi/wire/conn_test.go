@@ -202,6 +202,9 @@ func TestAnswersWithoutABodyHaveNone(t *testing.T) {
 		for range 2 {
 			b.send(test.method + " / HTTP/1.1\r\nHost: x\r\n\r\n")
 			got, err := http.ReadResponse(b.in, &http.Request{Method: test.method})
+			if err == nil {
+				_ = got.Body.Close()
+			}
 			if err != nil || got.StatusCode != test.status || got.Header.Get("Content-Length") != test.want || got.Header.Get("Date") == "" {
 				t.Fatalf("%+v: %+v, %v", test, got, err)
 			}

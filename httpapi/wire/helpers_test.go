@@ -100,8 +100,15 @@ func (b *bench) send(text string) {
 	go func() { _, _ = io.WriteString(b.client, text) }()
 }
 
+// reply is the head of an answer.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+	Close      bool
+}
+
 // next reads the next answer.
-func (b *bench) next() (*http.Response, string) {
+func (b *bench) next() (reply, string) {
 	b.t.Helper()
 	got, err := http.ReadResponse(b.in, nil)
 	if err != nil {
@@ -112,7 +119,7 @@ func (b *bench) next() (*http.Response, string) {
 		b.t.Fatalf("answer cut off: %v", err)
 	}
 	_ = got.Body.Close()
-	return got, string(body)
+	return reply{got.StatusCode, got.Header, got.Close}, string(body)
 }
 
 // mustEnd fails the test unless the client reads nothing more and the connection ends.

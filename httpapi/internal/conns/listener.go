@@ -73,7 +73,7 @@ func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
 			go serve(&limitedConn{Conn: c})
 			retry = retryAfter
 		case p.stopping.Load():
-			_ = p.Listener.Close()
+			_ = p.Close()
 			close(p.stopped)
 			return nil
 		case errors.Is(err, net.ErrClosed):
