@@ -64,6 +64,13 @@ check-deploy: ## check what is in deploy/, with the programs that it is for
 bench: ## measure everything in one run and print one table (ARGS="--help")
 	@go run ./cmd/internal/bench $(ARGS)
 
+.PHONY: screenshots
+screenshots: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+screenshots: ## look at every page of the dashboard: shots in bin/screenshots
+	@.tools/install-test-deps
+	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
+	@node .tools/clients/dashboard/screenshots.mjs bin/statusdev bin/screenshots
+
 .PHONY: fuzz
 fuzz: ## feed every decoder with hostile input (FUZZTIME=10s each)
 	@.tools/fuzz $(FUZZTIME)

@@ -217,14 +217,15 @@ function groupRow() {
 
 function writeGroup(tr, group, failures, window) {
   const [head, machine, counted, share, trend, first, last] = tr.children;
+  last.replaceChildren(time(group.lastSeen, (date) => ago(date)));
   const signature = JSON.stringify(group);
   if (tr.signature === signature) return;
   tr.signature = signature;
   const name = machineNameOf(group.stateMachineArn);
   const search = [write("machine", name), group.error ? write("error", group.error) : "status:failed", `started:<${window}`].join(" ");
   head.firstElementChild.setAttribute("href", toSearch(search));
-  set(head.firstElementChild.firstElementChild, group.error || "(no name)");
-  set(head.lastElementChild, group.message);
+  set(head.firstElementChild.firstElementChild, group.error || group.message || "No error name"); // an execution that times out has none
+  set(head.lastElementChild, group.error ? group.message : "");
   set(machine, name);
   set(counted, count(group.count));
   const bar = h("span", { class: "share" });
@@ -232,7 +233,6 @@ function writeGroup(tr, group, failures, window) {
   share.replaceChildren(bar, percent(group.share));
   trend.replaceChildren(spark(group.trend ?? [], `Trend, oldest first: ${(group.trend ?? []).join(", ")}`));
   first.replaceChildren(time(group.firstSeen));
-  last.replaceChildren(time(group.lastSeen, (date) => ago(date)));
   tr.classList.toggle("new", failures.until && Date.parse(failures.until) - Date.parse(group.firstSeen) < 3600e3);
 }
 

@@ -15,8 +15,8 @@ export class Table {
   // have changed. onEnd is called near the end of the rows.
   constructor({ label, columns, make, onEnd }) {
     Object.assign(this, { columns, make, onEnd });
-    this.above = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", { colspan: columns.length }));
-    this.below = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", { colspan: columns.length }));
+    this.above = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", {}));
+    this.below = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", {}));
     this.body = h("tbody", { role: "rowgroup" }, this.above, this.below);
     const heads = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: `c-${column.name}` }, column.label));
     this.table = h("table", { class: "rows", role: "table", "aria-label": label }, h("thead", { role: "rowgroup" }, h("tr", { role: "row", "aria-rowindex": 1 }, heads)), this.body);
