@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -70,9 +71,13 @@ func (s *service) open(ctx context.Context) error {
 	return errors.Join(s.openIngest(ctx), s.openAPI())
 }
 
+// toolLimit is how long Redis may take for a tool. A service gives its callers an answer
+// soon; somebody who ran a command would rather wait than begin anew.
+const toolLimit = 10 * time.Second
+
 // OpenCache opens the cache that the settings name.
 func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cache.Cache, error) {
-	return openCache(c, log, metrics, Program{})
+	return openCache(c, log, metrics, Program{ReadLimit: toolLimit, WriteLimit: toolLimit})
 }
 
 func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, p Program) (*cache.Cache, error) {
