@@ -170,13 +170,13 @@ func (l *laptop) askOnce(method, path, body string) (int, map[string]any, error)
 	return answer.StatusCode, envelope.Data, nil
 }
 
-// TestPollingScript does what the script of the public documentation does, 25
+// TestPollingScript does what the script of the public documentation does, 35
 // times at once: start an execution, ask for it with its raw ARN in the path,
 // and wait 2 s, growing by half to 10 s, between two questions.
 func TestPollingScript(t *testing.T) {
 	t.Parallel()
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0")
-	ends := map[string]string{"succeeded": "SUCCEEDED", "failed": "FAILED", "timed_out": "FAILED", "redriven": "SUCCEEDED", "oversize": "SUCCEEDED"}
+	ends := map[string]string{"succeeded": "SUCCEEDED", "failed": "FAILED", "unreachable": "FAILED", "throttled": "FAILED", "timed_out": "FAILED", "redriven": "SUCCEEDED", "oversize": "SUCCEEDED"}
 	var wg sync.WaitGroup
 	for n := range 5 {
 		for simulate, want := range ends {

@@ -79,7 +79,7 @@ func readRequest(body jsontext.Value) (request, error) {
 		return r, httpapi.Invalid("inputType: must be url, cve or text")
 	}
 	if _, ok := lives[r.Simulate]; r.Simulate != "" && !ok {
-		return r, httpapi.Invalid("simulate: must be succeeded, failed, timed_out, redriven or oversize")
+		return r, httpapi.Invalid("simulate: must be succeeded, slow, failed, unreachable, throttled, timed_out, redriven or oversize")
 	}
 	return r, nil
 }

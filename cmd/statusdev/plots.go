@@ -14,7 +14,21 @@ import (
 // lives are the lives of executions that can be asked for.
 var lives = map[string]func(in input, attempt int) localaws.Ending{
 	"succeeded": func(in input, _ int) localaws.Ending { return succeeds(in, between(3, 10), "") },
+	"slow":      func(in input, _ int) localaws.Ending { return succeeds(in, between(15, 40), "") },
 	"failed":    func(input, int) localaws.Ending { return fails(between(3, 10)) },
+	// Two failures whose messages differ each time and have one cause each.
+	"unreachable": func(input, int) localaws.Ending {
+		return localaws.Ending{
+			After: between(3, 6), Status: "FAILED", Error: "SourceUnreachable",
+			Cause: fmt.Sprintf("the source answered 503 to %d of %d requests, last to '%s'", 1+mathrand.N(4), 5+mathrand.N(4), newID()),
+		}
+	},
+	"throttled": func(input, int) localaws.Ending {
+		return localaws.Ending{
+			After: between(1, 3), Status: "FAILED", Error: "ModelThrottled",
+			Cause: fmt.Sprintf("request %s: %d tokens are more than the %d of a minute", newID(), 40_000+mathrand.N(20_000), 40_000),
+		}
+	},
 	"timed_out": func(input, int) localaws.Ending {
 		return localaws.Ending{After: between(8, 10), Status: "TIMED_OUT"}
 	},
@@ -45,19 +59,20 @@ func plot(a localaws.Attempt) localaws.Ending {
 
 // drawn returns the name of a life by lot.
 func drawn() string {
-	switch n := mathrand.N(100); {
-	case n < 80:
-		return "succeeded"
-	case n < 88:
-		return "failed"
-	case n < 92:
-		return "timed_out"
-	case n < 97:
-		return "redriven"
-	default:
-		return "oversize"
+	n := mathrand.N(100)
+	for _, each := range lots {
+		if n -= each.of100; n < 0 {
+			return each.life
+		}
 	}
+	return "succeeded"
 }
+
+// lots says how many of a hundred executions have which life. The others succeed.
+var lots = []struct {
+	life  string
+	of100 int
+}{{"slow", 5}, {"failed", 6}, {"unreachable", 5}, {"throttled", 3}, {"timed_out", 3}, {"redriven", 5}, {"oversize", 3}}
 
 // fails is the way a Lambda function fails.
 func fails(after time.Duration) localaws.Ending {
