@@ -106,11 +106,7 @@ func (r *Record) Labels() Labels {
 	if r.labels == "" {
 		return nil
 	}
-	labels := Labels{}
-	for name, value := range r.labels.all {
-		labels[name] = value
-	}
-	return labels
+	return maps.Collect(r.labels.all)
 }
 
 // AppendMember appends the member labels of an answer, with a comma before it; nothing

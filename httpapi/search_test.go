@@ -115,7 +115,7 @@ func TestSearch(t *testing.T) {
 		"overdue=true": "",
 	} {
 		var wanted []string
-		for _, name := range strings.Fields(want) {
+		for name := range strings.FieldsSeq(want) {
 			wanted = append(wanted, "ada-"+name)
 		}
 		slices.Sort(wanted)
@@ -128,7 +128,7 @@ func TestSearch(t *testing.T) {
 		if strings.Contains(query, "ada") {
 			continue
 		}
-		for _, name := range strings.Fields(want) {
+		for name := range strings.FieldsSeq(want) {
 			wanted = append(wanted, "eve-"+name)
 		}
 		slices.Sort(wanted)
@@ -145,7 +145,7 @@ func TestAnExactNameIsFoundBeyondTheIndex(t *testing.T) {
 	ada, eve, root := s.key("ada"), s.key("eve"), s.key("ops", scope(apikeys.ScopeReadAll))
 	old := succeeded(t, "the-old-one", "ada", `{}`)
 	s.apply(old)
-	for _, key := range s.indexes(t, "ada") {
+	for _, key := range s.indexes("ada") {
 		if err := s.cache.DB().Writers.Del(t.Context(), key).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestAnExactNameIsFoundBeyondTheIndex(t *testing.T) {
 }
 
 // indexes are the keys of the indexes that list executions.
-func (s *service) indexes(t *testing.T, owner string) (keys []string) {
+func (s *service) indexes(owner string) (keys []string) {
 	names := s.cache.DB().Names
 	for i := range names.Partitions {
 		keys = append(keys, names.Partitions[i].Recent, names.Partitions[i].Running)

@@ -116,6 +116,7 @@ class Execution {
 
   async take(state) {
     const changed = this.state && this.state.status !== state.status;
+    if (changed) this.details = { labels: this.details?.labels }; // the others are of the state before
     this.state = { ...this.details, ...state };
     this.body.hidden = false;
     this.problem.replaceChildren();
