@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"statuscache/cache/apikeys"
-
 	"statuscache/cache/cachetest"
 )
 
