@@ -361,3 +361,29 @@ func TestStopLetsWhatHasBegunFinish(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAnswerIsSentBehindItsHandler, so that its log line and its metrics are there when
+// the client reads it: nobody reads from the pipe until the handler has returned.
+func TestAnAnswerIsSentBehindItsHandler(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []bool{false, true} {
+		done := make(chan struct{})
+		answer := func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, "whole")
+			close(done)
+		}
+		b := connect(t, false, func(w http.ResponseWriter, _ *http.Request) {
+			if !wait {
+				answer(w)
+				return
+			}
+			_, end := context.WithCancelCause(context.Background())
+			w.(*Response).Detach(end, func() { answer(w) })
+		})
+		b.send(aPoll)
+		<-done
+		if _, body := b.next(); body != "whole" {
+			t.Errorf("waiting %v: %q", wait, body)
+		}
+	}
+}

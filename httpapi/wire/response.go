@@ -32,7 +32,8 @@ type Response struct {
 	broken  bool // nothing more can be sent
 	timed   bool // the connection has a read deadline
 	body    *body
-	hot     *hot // what it belongs to; nil: to no poll
+	hot     *hot    // what it belongs to; nil: to no poll
+	held    *[]byte // a whole answer that is to be sent; nil: none
 
 	rest func() // of a request that waits
 	end  context.CancelCauseFunc
@@ -79,7 +80,8 @@ func (w *Response) wrote(n int, err error) error {
 	return err
 }
 
-// FlushError implements what http.ResponseController flushes by. Nothing is held back.
+// FlushError implements what http.ResponseController flushes by. Only whole answers are
+// held back, so there is nothing to flush.
 func (w *Response) FlushError() error { return nil }
 
 // SetReadDeadline implements what http.ResponseController sets it by. It ends with the
@@ -89,27 +91,48 @@ func (w *Response) SetReadDeadline(t time.Time) error {
 	return w.conn.SetReadDeadline(t)
 }
 
-// send sends the head, and the first of the body.
+// send sends the head, and the first of the body. An answer that is whole and fits a
+// buffer is sent when its handler returns: who has it can rely on what the handler does
+// behind it, such as the log line and the metrics.
 func (w *Response) send(b []byte) (int, error) {
 	if err := w.decide(len(b)); err != nil {
 		return 0, err
 	}
 	p := answers.Get().(*[]byte)
-	defer answers.Put(p)
 	all := w.appendHead((*p)[:0])
 	if all == nil {
+		answers.Put(p)
 		w.broken = true
 		return 0, errBrokenHead
 	}
 	head := len(all)
-	if len(b) <= cap(all)-head {
+	together := len(b) <= cap(all)-head
+	if together {
 		all = append(all, b...)
 	}
+	if *p = all; together && w.length == int64(len(b)) {
+		w.held = p
+		return len(b), w.wrote(len(b), nil)
+	}
+	defer answers.Put(p)
 	n, err := w.conn.Write(all)
-	if n = max(n-head, 0); err == nil && len(all) == head && len(b) > 0 {
+	if n = max(n-head, 0); err == nil && !together {
 		n, err = w.conn.Write(b)
 	}
 	return n, w.wrote(n, err)
+}
+
+// release sends the answer that is held back, unless its handler failed behind it.
+func (w *Response) release() {
+	if w.held == nil {
+		return
+	}
+	if !w.broken {
+		_, err := w.conn.Write(*w.held)
+		w.broken = err != nil
+	}
+	answers.Put(w.held)
+	w.held = nil
 }
 
 // decide finds out what the head says about the body, of which b bytes are there, and
@@ -196,11 +219,11 @@ func statusLine(status int) string {
 // finish sends what is left of the answer and reads what is left of the request. It
 // reports whether the connection can have another one.
 func (w *Response) finish() bool {
-	if w.gone.Load() {
-		return false
-	}
-	if w.WriteHeader(http.StatusOK); !w.sent && !w.broken {
+	if w.WriteHeader(http.StatusOK); !w.sent && !w.broken && !w.gone.Load() {
 		_, _ = w.send(nil) // an error breaks it
+	}
+	if w.release(); w.gone.Load() {
+		return false
 	}
 	if w.broken || w.closing || w.written != w.length || !w.readRest() {
 		return false

@@ -36,6 +36,7 @@ func (c *conn) resume(w *Response) {
 	rest := w.rest
 	w.rest = nil
 	c.handle(w, rest)
+	w.release()
 	c.waits.Store(nil)
 	if c.enter(busy) != nil || !w.finish() {
 		c.linger()
