@@ -54,9 +54,9 @@ do
 
   -- Has an entry written, which is given with its hour, unless that is no longer kept.
   local function enter(p, given)
-    local hour = tonumber(sub(given, 1, HOUR_DIGITS))
+    local hour = sub(given, 1, HOUR_DIGITS) -- a text: the Lua of miniredis fills an array up to a number
     local now = math.floor(count.now / HOUR)
-    if hour < now - KEPT_HOURS or hour > now + 1 then return false end
+    if tonumber(hour) < now - KEPT_HOURS or tonumber(hour) > now + 1 then return false end
     local entry = sub(given, HOUR_DIGITS + 1)
     p.tallies[hour] = p.tallies[hour] and p.tallies[hour] .. entry or entry
     return true
@@ -198,7 +198,7 @@ do
   -- Writes what was counted in this call.
   function count.write()
     for base, p in pairs(partitions) do
-      for hour, entries in pairs(p.tallies) do write_tally(base, string.format('%.0f', hour), entries) end
+      for hour, entries in pairs(p.tallies) do write_tally(base, string.format('%.0f', tonumber(hour)), entries) end
       write_failures(base, p.failures)
       for machine, difference in pairs(p.running) do
         if difference ~= 0 then call('HINCRBY', base .. 'counts', 'r' .. machine, difference) end
