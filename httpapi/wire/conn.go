@@ -92,6 +92,11 @@ func (c *conn) readHead(h *head) (verdict, error) {
 // await waits for more of a head, or for its beginning.
 func (c *conn) await() error {
 	if !c.in.empty() {
+		if stage(c.stage.Load()>>32) == busy { // it came together with the request before
+			if err := c.enter(begun); err != nil {
+				return err
+			}
+		}
 		return c.fill()
 	}
 	if err := c.enter(c.resting()); err != nil {

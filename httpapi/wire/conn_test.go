@@ -271,6 +271,26 @@ func TestAfterTheFirstByteTheHeadHasFiveSeconds(t *testing.T) {
 	}
 }
 
+// TestABeginningBehindARequestHasFiveSeconds: also where it came together with that request,
+// so that nothing was waited for. Otherwise the connection would stay for ever, and hold up
+// the end of the server.
+func TestABeginningBehindARequestHasFiveSeconds(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{aPoll, "GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "GET /waits?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := connect(t, false, echo)
+			b.run()
+			b.send(before + aPoll[:10])
+			b.next()
+			begun, stuck := time.Now(), time.AfterFunc(time.Minute, func() { _ = b.client.Close() })
+			b.mustEnd("half a head")
+			if took := time.Since(begun); !stuck.Stop() || took > 6*time.Second || took < 4*time.Second {
+				t.Errorf("%.20q: let go after %v", before, took)
+			}
+		})
+	}
+}
+
 // TestAConnectionWithoutARequestHasNoBuffer, nor has one whose request waits.
 func TestAConnectionWithoutARequestHasNoBuffer(t *testing.T) {
 	t.Parallel()
