@@ -56,8 +56,8 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = envelope.NoSniff
-	if s.draining.Load() {
-		h["Connection"] = envelope.Closing // the next request goes to another process
+	if s.draining.Load() || chunked(r) {
+		h["Connection"] = envelope.Closing // the next request goes to another process, or its beginning is uncertain
 	}
 	if s.options.TLS != nil {
 		h["Strict-Transport-Security"] = envelope.HSTS
@@ -70,6 +70,12 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 		x.fail(err)
 	}
 }
+
+// chunked reports whether the body comes in chunks over HTTP/1.1. The request may have had a
+// Content-Length besides: net/http takes that off and says nothing. Whoever went by that
+// length found another end of the request, so nothing that follows may be read as the next
+// one (RFC 9112, section 6.1).
+func chunked(r *http.Request) bool { return r.ProtoMajor == 1 && r.TransferEncoding != nil }
 
 // run takes the request through the checks in the order that doc.go gives.
 func (x *exchange) run() error {

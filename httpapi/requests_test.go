@@ -49,6 +49,42 @@ func TestBodyThatNeverComes(t *testing.T) {
 	}
 }
 
+// TestNothingIsReadBehindAChunkedBody: a request may name a length besides, by which it ends
+// elsewhere. Package wire refuses that, but where something else in the request is foreign to
+// it, or was before on the connection, net/http reads it and says nothing of the length.
+func TestNothingIsReadBehindAChunkedBody(t *testing.T) {
+	t.Parallel()
+	addr := newService(t).listen()
+	const both = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	const health = "GET /v1/health HTTP/1.1\r\nHost: x\r\n"
+	for name, test := range map[string]struct {
+		sent    string
+		answers int
+	}{
+		"with a tab in a value":     {"POST /v1/status HTTP/1.1\r\nHost: x\r\nX-A: a\tb\r\n" + both, 1},
+		"behind a foreign request":  {health + "X-A: a\tb\r\n\r\nPOST /v1/status HTTP/1.1\r\nHost: x\r\n" + both, 2},
+		"with line feeds only":      {strings.ReplaceAll("POST /v1/status HTTP/1.1\r\nHost: x\r\n"+both, "\r\n", "\n"), 1},
+		"without the second length": {"POST /v1/status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			if _, err := io.WriteString(c, test.sent+health+"Connection: close\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(askLimit))
+			text, err := io.ReadAll(c)
+			if n := strings.Count(string(text), "HTTP/1.1 "); n != test.answers || err != nil {
+				t.Errorf("%d answers, want %d; %v\n%s", n, test.answers, err, text)
+			}
+		})
+	}
+}
+
 // TestFreeLookIsNotFree: a condition that always holds tells the state and is
 // counted like an answer.
 func TestFreeLookIsNotFree(t *testing.T) {
