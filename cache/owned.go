@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +24,9 @@ type Outline struct {
 // outlineBytes is how much of a record holds what an outline says, as a rule.
 const outlineBytes = 1 << 10
 
+// ownedWhole is how many records are read to their end at once.
+const ownedWhole = 100
+
 // Owned returns outlines of an owner's executions, of the newest 1,000.
 func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(listLimit, c.db.Limits.Read))
@@ -37,17 +40,25 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 		return nil, err
 	}
 	var all []Outline
-	for i, arn := range arns {
-		o, whole, err := outline(arn, records[i])
-		if err == nil && !whole { // a long message
-			var full []string
-			if full, err = c.beginnings(ctx, arns[i:i+1], -1); err != nil {
-				return nil, err
-			}
-			o, _, err = outline(arn, full[0])
-		}
-		if err == nil && recordHead(records[i]).owner() == owner {
+	var rest []ARN // with a long message, or long labels
+	add := func(arn ARN, text string) (whole bool) {
+		o, whole, err := outline(arn, text)
+		if err == nil && whole && recordHead(text).owner() == owner {
 			all = append(all, o) // else it is gone, somebody else's, or of another release
+		}
+		return whole || err != nil
+	}
+	for i, arn := range arns {
+		if !add(arn, records[i]) {
+			rest = append(rest, arn)
+		}
+	}
+	for some := range slices.Chunk(rest, ownedWhole) {
+		if records, err = c.beginnings(ctx, some, -1); err != nil {
+			return nil, err
+		}
+		for i, arn := range some {
+			add(arn, records[i])
 		}
 	}
 	return all, nil
@@ -75,14 +86,12 @@ var errOutline = errors.New("the beginning of a record is damaged")
 // outline reads the beginning of a record. whole is false if what it wants is further
 // behind.
 func outline(arn ARN, text string) (o Outline, whole bool, err error) {
-	head := recordHead(text[:min(len(text), headLength)])
+	head := recordHead(text[:min(len(text), labeledHead)])
 	if err := head.known(); err != nil {
 		return o, false, err
 	}
-	ownerLength, err1 := strconv.Atoi(string(head[ownerLengthAt:typeLengthAt]))
-	typeLength, err2 := strconv.Atoi(string(head[typeLengthAt:payloadLengthAt]))
-	at := head.length() + ownerLength + typeLength
-	if errors.Join(err1, err2) != nil || ownerLength < 0 || typeLength < 0 || at > len(text) {
+	n, err := head.lengths()
+	if err != nil {
 		return o, false, errOutline
 	}
 	o = Outline{ARN: arn, Status: statusOfHead(text)}
@@ -92,13 +101,20 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	if o.Status == Running {
 		return o, true, nil
 	}
+	at := head.length() + n.owner + n.inputType + n.labels
+	if at > len(text) {
+		return o, false, nil
+	}
 	d := payloadReader{rest: []byte(text[at:])}
 	coding := d.byte()
 	d.byte() // source
 	d.text() // the word of Step Functions
 	o.Error = d.text()
 	stop, length := d.varint(), d.uvarint()
-	if d.failed || length > maxBodyLength {
+	if d.failed {
+		return o, false, nil
+	}
+	if length > maxBodyLength {
 		return o, false, errOutline
 	}
 	if stop != 0 {
