@@ -150,11 +150,17 @@ do
     call('HINCRBY', counts, 't' .. hour, 1)
   end
 
-  -- The newest examples of a group with one more. Those of the same time are ordered by
-  -- name, so that the order of arrival does not matter.
+  -- The newest examples of a group with one more, each execution by its newest failure.
+  -- Those of the same time are ordered by name, so that the order of arrival does not matter.
   local function more_examples(old, at, name)
     local all = {at .. name}
-    for line in string.gmatch(old or '', '[^\n]+') do table.insert(all, line) end
+    for line in string.gmatch(old or '', '[^\n]+') do
+      if sub(line, MILLIS_DIGITS + 1) ~= name then
+        table.insert(all, line)
+      elseif sub(line, 1, MILLIS_DIGITS) > at then
+        all[1] = line
+      end
+    end
     table.sort(all, function(a, b)
       local x, y = sub(a, 1, MILLIS_DIGITS), sub(b, 1, MILLIS_DIGITS)
       if x ~= y then return x > y end

@@ -160,12 +160,16 @@ func (c *cells) merge(group string, more *cell) {
 	sum.examples = newest(sum.examples, more.examples)
 }
 
-// newest returns the newest of two lists of examples.
-func newest(a, b []example) []example {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, newer)
-	all = slices.Compact(all)
-	return all[:min(len(all), tally.MaxExamples)]
+// newest returns the newest of two lists of examples, each execution by its newest failure.
+func newest(a, b []example) (all []example) {
+	both := slices.Concat(a, b)
+	slices.SortFunc(both, newer)
+	for _, e := range both {
+		if len(all) < tally.MaxExamples && !slices.ContainsFunc(all, func(o example) bool { return o.name == e.name }) {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // fail counts a failure as the counters in Redis do.

@@ -113,6 +113,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 		t.Errorf("a sample: %+v", r)
 	}
 	once := 0
+	old.mu.Lock()
 	maps.Copy(old.change, map[string]func(int, string) (int, string){
 		"status":  replaced(`"SUCCEEDED"`, `"FAILED"`),
 		"start":   replaced(`Z","stopDate"`, `.000Z","stopDate"`),
@@ -137,6 +138,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 			return status, body
 		},
 	})
+	old.mu.Unlock()
 	r := compare(1, "--arns", file)
 	want := map[string][]string{
 		"status": {"status"}, "startDate": {"start"}, "stopDate": {"stop"}, "output": {"output", "order"}, "errorMessage": {"message"},
