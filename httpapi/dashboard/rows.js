@@ -1,6 +1,6 @@
 // The executions of a list, kept current by its feed. What is shown changes in place; what
 // is new waits until it is wanted, so nothing moves under the pointer.
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { follow } from "./stream.js";
 import { machineOf, nameOf } from "./arn.js";
 import { knowError, knowLabels, knowMachine } from "./known.js";
@@ -164,9 +164,23 @@ export class Rows {
         cursor = answer.cursor;
         if (answer.listed.length === 0 || Date.parse(answer.listed.at(-1).startDate) < oldest) break;
       } while (cursor !== null && seen.size < mostRows + page);
-      for (const row of this.order) if (!seen.has(row.arn) && (cursor === null || row.start > oldest)) row.gone = true;
+      const unlisted = this.order.filter((row) => !seen.has(row.arn) && (cursor === null || row.start > oldest));
+      await this.reread(unlisted);
       if (this.order.length === 0) this.showNew();
     });
+  }
+
+  // reread asks what has become of rows that are no longer listed. They stay where they are
+  // until the list is made anew.
+  async reread(rows) {
+    for (const row of rows) row.gone = true;
+    for (let from = 0; from < rows.length; from += page) {
+      const { results } = await post("v1/status?view=status", { executionArns: rows.slice(from, from + page).map((row) => row.arn) });
+      for (const { executionArn, status, stopDate } of results) {
+        const row = this.all.get(executionArn);
+        if (row && status) Object.assign(row, { status, exactly: status, stop: stopDate ? Date.parse(stopDate) : null, overdue: false });
+      }
+    }
   }
 
   // take puts what is reported of one execution where it belongs.

@@ -35,7 +35,7 @@ export default async function (browser) {
   assert.equal(told.size, 400);
   await eventually("the page shows what the API says", async () => {
     const shown = await everyRow(page, scroller);
-    return shown.size === told.size && [...told].every(([name, status]) => shown.get(name) === status);
+    return shown.size === told.size && [...told].every(([name, status]) => shown.get(name)?.startsWith(status)); // it may be overdue too
   });
   clean(page);
 }
