@@ -237,11 +237,14 @@ func (i *introspector) principal(said *introspected) (Principal, *envelope.Error
 	}
 	p := Principal{Owner: owner, Read: true}
 	if said.Expires != nil {
-		p.Expires = time.Unix(int64(*said.Expires), 0)
+		p.Expires = time.Unix(int64(min(*said.Expires, latestExpiry)), 0)
 	}
 	p.addScopes(said.Scope, i.options.ScopePrefix)
 	return p, nil
 }
+
+// latestExpiry is the end of the year 9999, in seconds. What is later would not fit a time.
+const latestExpiry = 253402300799
 
 // bearerType reports whether a token_type is one of those that servers write for a bearer
 // token; many write none.
