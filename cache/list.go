@@ -135,10 +135,10 @@ func (c *Cache) fetch(ctx context.Context, q *Query, some []Position, page *Page
 type index struct {
 	client redis.UniversalClient
 	after  Position
-	lowest string // least start date, in ms
-	size   int64  // of what is read next of each part
+	found  map[ARN]bool // first of the parts, wherever other parts have them
+	lowest string       // least start date, in ms
+	size   int64        // of what is read next of each part
 	parts  []indexPart
-	last   Position // that next returned
 }
 
 // indexPart is one key of an index, of which some has been read.
@@ -154,12 +154,18 @@ type indexPart struct {
 const maxIndexRead = 256
 
 func (c *Cache) index(ctx context.Context, q *Query) (*index, error) {
-	x := &index{client: c.db.Readers, after: q.after(), lowest: q.lowest(), size: listBatch}
+	x := &index{client: c.db.Readers, after: q.after(), found: map[ARN]bool{}, lowest: q.lowest(), size: listBatch}
 	found, err := c.find(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	x.parts = []indexPart{{read: found, whole: true}}
+	x.parts = []indexPart{{whole: true}}
+	for _, p := range found {
+		x.found[p.ARN] = true
+		if p.behind(q.After) {
+			x.parts[0].read = append(x.parts[0].read, p)
+		}
+	}
 	switch {
 	case q.Execution != "":
 	case !q.All:
@@ -189,9 +195,9 @@ func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 		if first == nil {
 			break
 		}
-		if x.last != first.read[0] { // one that was found is in an index too
-			x.last = first.read[0]
-			all = append(all, x.last)
+		// One that was found is in an index too, which may have it at the start date of its registration.
+		if p := first.read[0]; first == &x.parts[0] || !x.found[p.ARN] {
+			all = append(all, p)
 		}
 		first.read = first.read[1:]
 	}

@@ -59,6 +59,35 @@ func listAll(t *testing.T, c *Cache, q Query, between func()) []*Record {
 	}
 }
 
+// TestAnExecutionFoundByItsNameIsListedOnce: also where the owner's index has it at the start
+// date of its registration, and on whichever page it is.
+func TestAnExecutionFoundByItsNameIsListedOnce(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	start := now()
+	for name, registered := range map[string]time.Duration{"earlier": -2 * time.Millisecond, "later": time.Second} {
+		arn := testARN(t, name)
+		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "ada", StartDate: start.Add(registered)}); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, c, running(arn, start), running(testARN(t, name+"-2"), start.Add(-time.Millisecond)))
+		for _, q := range []Query{{Name: arn.Name()}, {Text: arn.Name()}, {Execution: arn}} {
+			for _, q.All = range []bool{false, true} {
+				q.Owner, q.Limit = "ada", 1
+				times := 0
+				for _, r := range listAll(t, c, q, func() {}) {
+					if r.ARN == arn {
+						times++
+					}
+				}
+				if times != 1 {
+					t.Errorf("registered %s: listed %d times by %+v", name, times, q)
+				}
+			}
+		}
+	}
+}
+
 // history is an execution of an owner in one of many states.
 func history(t *testing.T, c *Cache, name, owner string, start time.Time) (Execution, Status) {
 	t.Helper()

@@ -169,9 +169,7 @@ func (c *Cache) find(ctx context.Context, q *Query) (found []Position, err error
 		case each.Err != nil:
 			return nil, each.Err
 		default:
-			if p := each.Record.position(); p.behind(q.After) {
-				found = append(found, p)
-			}
+			found = append(found, each.Record.position())
 		}
 	}
 	slices.SortFunc(found, func(a, b Position) int { return cmp.Or(cmp.Compare(b.Start, a.Start), cmp.Compare(b.ARN, a.ARN)) })
