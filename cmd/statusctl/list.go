@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -28,6 +31,7 @@ func listExecutionsCommand() *cobra.Command {
 			if len(args) > 0 {
 				q.Text = args[0]
 			}
+			q.Status = strings.ToUpper(q.Status)
 			if q.Status == "TIMED_OUT" || q.Status == "ABORTED" {
 				return couldNotAsk(fmt.Errorf("--status: executions that are %s are listed as FAILED; give --status FAILED", q.Status))
 			}
@@ -69,7 +73,7 @@ type lister struct {
 func (l *lister) list(ctx context.Context, service *client.Client, q client.Query, limit int) error {
 	t := tabwriter.NewWriter(l.out, 0, 0, 2, ' ', 0)
 	if !l.json {
-		_, _ = fmt.Fprintln(t, "STATUS\tSTARTED\tTOOK\tNAME\tABOUT") // Flush returns the error
+		_, _ = fmt.Fprintln(t, "STATUS\tSTARTED\tTOOK\tNAME\tLABELS\tABOUT") // Flush returns the error
 	}
 	var counts string
 	for left := limit; left > 0; {
@@ -116,16 +120,28 @@ func (l *lister) row(w io.Writer, e *client.Execution) {
 	if !e.StopDate.IsZero() {
 		took = e.StopDate.Sub(e.StartDate).String()
 	}
-	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.Status, e.StartDate.Format(time.RFC3339), took, e.Name, about(e))
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Status, e.StartDate.Format(time.RFC3339), took, e.Name, labels(e), about(e))
 }
 
-const aboutLength = 60 // characters
+// labels are those of an execution as --label takes them.
+func labels(e *client.Execution) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(e.Labels)) {
+		all = append(all, name+":"+e.Labels[name])
+	}
+	return cell(strings.Join(all, " "))
+}
 
 // about is what distinguishes executions for people.
 func about(e *client.Execution) string {
-	text := first(e.ErrorMessage, string(e.Metadata), e.InputType)
-	if short := []rune(text); len(short) > aboutLength {
-		return string(short[:aboutLength-1]) + "…"
+	return cell(first(e.ErrorMessage, string(e.Metadata), e.InputType))
+}
+
+const cellLength = 60 // characters
+
+func cell(text string) string {
+	if runes := []rune(text); len(runes) > cellLength {
+		return string(runes[:cellLength-1]) + "…"
 	}
 	return text
 }

@@ -295,6 +295,9 @@ func TestList(t *testing.T) {
 	if out := ctl(t, env, exitCouldNotAsk, "list", "--owner", "eve"); !strings.Contains(out, "Forbidden") {
 		t.Error(out)
 	}
+	if out := ctl(t, env, 0, "list", "--status", "failed", "--json"); strings.Count(out, "\n") != 1 {
+		t.Error(out)
+	}
 	p := apptest.Start(t, "statusctl", env, "list", "--follow", "--json")
 	cachetest.Eventually(t, "the newest are there", func() bool { return strings.Count(p.Output(), "\n") == 7 })
 	apply(t, c, execution(t, "e7", cache.Running))
@@ -306,6 +309,21 @@ func TestList(t *testing.T) {
 }
 
 // TestLink makes links that read the execution without another token.
+// TestListShowsLabels as --label takes them.
+func TestListShowsLabels(t *testing.T) {
+	t.Parallel()
+	c, env := service(t)
+	e := execution(t, "labeled", cache.Running)
+	e.Labels = cache.Labels{"type": "url", "customer": "acme"}
+	apply(t, c, e, execution(t, "plain", cache.Running))
+	if out := ctl(t, env, 0, "list"); !strings.Contains(out, "labeled  customer:acme type:url") {
+		t.Error(out)
+	}
+	if out := ctl(t, env, 0, "list", "--label", "customer:acme"); !strings.Contains(out, "labeled") || strings.Contains(out, "plain") {
+		t.Error(out)
+	}
+}
+
 func TestLink(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
