@@ -6,7 +6,7 @@ cursor = None
 while True:
     answer = requests.get(
         f"{os.environ['STATUS_URL']}/v1/executions",
-        params={"status": "FAILED", "cursor": cursor},
+        params={"status": "FAILED", "startedAfter": "24h", "cursor": cursor},
         headers={"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}"},
         timeout=10,
     )

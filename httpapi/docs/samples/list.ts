@@ -1,3 +1,4 @@
+// A filter is for example { status: "FAILED", startedAfter: "24h", label: "customer:acme" }.
 async function* executions(server: string, token: string, filter: Record<string, string> = {}) {
   for (let cursor: string | null = ""; cursor !== null; ) {
     const query = new URLSearchParams({ ...filter, ...(cursor && { cursor }) });
