@@ -55,7 +55,7 @@ export function timeline(attempts, typical) {
     return h("div", { class: "lane" }, label, h("div", { class: "track" }, bar));
   });
   const lines = marks.map(([name, at]) => {
-    const line = h("div", { class: `mark m-${name}` }, h("span", {}, `${name} ${duration(at)}`));
+    const line = h("div", { class: at > span / 2 ? `mark m-${name} late` : `mark m-${name}` }, h("span", {}, `${name} ${duration(at)}`));
     line.style.left = percent(at);
     return line;
   });
