@@ -105,7 +105,9 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 		return r
 	}
 	nowhere := answers(404, `{"success":false,"error":{"code":"NotFound","message":"other words"}}`)
+	old.mu.Lock()
 	old.change["nowhere"], old.change["there"] = nowhere, nowhere
+	old.mu.Unlock()
 	if r := compare(0, "--arns", file); r.Different > 0 || r.Unanswered > 0 || r.Compared != len(names)+1 {
 		t.Errorf("nothing is planted: %+v", r)
 	}
