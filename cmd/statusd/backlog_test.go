@@ -122,9 +122,7 @@ func TestLateRunning(t *testing.T) {
 			})
 			if test.gone {
 				cachetest.Eventually(t, "it is found out", func() bool { return !known() })
-				if n := d.counter("statuscache_audit_repairs_total", "ghost"); n != 1 {
-					t.Errorf("%d ghosts", n)
-				}
+				cachetest.Eventually(t, "it is counted", func() bool { return d.counter("statuscache_audit_repairs_total", "ghost") == 1 })
 			} else if !known() {
 				t.Error("it is gone, though nobody asked")
 			}
