@@ -30,12 +30,7 @@ func appendBody(b []byte, e *Execution) []byte {
 	case Succeeded:
 		b = append(b, `,"stopDate":`...)
 		b = appendDate(b, e.StopDate)
-		b = append(b, `,"output":`...)
-		if e.Completeness == Complete {
-			b = append(b, e.Output...)
-		} else {
-			b = append(b, `null,"outputTruncated":true`...)
-		}
+		b = appendOutput(append(b, outputKey...), e)
 	case Failed:
 		b = append(b, `,"stopDate":`...)
 		b = appendDate(b, e.StopDate)
@@ -43,6 +38,19 @@ func appendBody(b []byte, e *Execution) []byte {
 		b = appendString(b, e.ErrorMessage)
 	}
 	return append(b, bodyTail...)
+}
+
+// appendOutput appends the output of a success, or why it is not there.
+func appendOutput(b []byte, e *Execution) []byte {
+	switch e.Completeness {
+	case Complete, OutputRefetched:
+		return append(b, e.Output...)
+	case OutputExpired:
+		return append(b, `null,"outputExpired":true`...)
+	case OutputGone:
+		return append(b, `null,"outputExpired":true,"outputGone":true`...)
+	}
+	return append(b, `null,"outputTruncated":true`...)
 }
 
 // publicStatus is the word of the public API for where e stands.

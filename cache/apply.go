@@ -101,6 +101,7 @@ type write struct {
 	args      [argumentsEach]any // of apply.lua
 
 	ownerLeftOut, labelsLeftOut bool
+	outputFrom                  int64 // ms; 0: it has no output that expires
 
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
@@ -112,10 +113,11 @@ type write struct {
 func (c *Cache) observation(e *Execution) *write {
 	kind, expires := byte(kindRunning), e.StartDate.Add(runningLife)
 	switch {
-	case e.Terminal() && publicStatus(e) == Running:
-		kind, expires = kindAwaiting, e.StopDate.Add(c.options.Retention)
 	case e.Terminal():
-		kind, expires = kindStopped, e.StopDate.Add(c.options.Retention)
+		kind, expires = kindStopped, e.StopDate.Add(e.KeptFor(c.options.Retention, c.options.RetentionFailed))
+		if publicStatus(e) == Running {
+			kind = kindAwaiting
+		}
 	case e.Source == FromDescribe:
 		kind = kindRunsNow
 	}
@@ -124,8 +126,12 @@ func (c *Cache) observation(e *Execution) *write {
 		rank = ownerFromInput
 	}
 	enc := encode(e)
-	return c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.LabelsLeftOut, e.Owner, e.InputType, e.Labels.encode(ownerFromInput)},
+	w := c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.LabelsLeftOut, e.Owner, e.InputType, e.Labels.encode(ownerFromInput)},
 		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e), e)
+	if c.options.RetentionOutput > 0 && e.Status == Succeeded && e.Completeness < OutputExpired {
+		w.outputFrom = cmp.Or(redisdb.Millis(e.OutputFrom), e.StopDate.UnixMilli())
+	}
+	return w
 }
 
 func (c *Cache) registration(r Registration) *write {
@@ -237,13 +243,22 @@ func (c *Cache) calls(writes []*write) [][]*write {
 
 func (c *Cache) arguments(call []*write) (keys []string, args []any) {
 	keys = make([]string, 0, len(call)*keysEach)
-	args = make([]any, 0, len(call)*argumentsEach+2)
+	args = make([]any, 0, len(call)*argumentsEach+3)
 	for _, w := range call {
 		p := w.partition
 		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed, p.Awaiting, p.Doubted, p.Late)
 		args = append(args, w.args[:]...)
 	}
-	return keys, append(args, c.db.Publish, recentIndexSize)
+	return keys, append(args, c.commonArguments()...)
+}
+
+// commonArguments are those of the script that are not of an execution.
+func (c *Cache) commonArguments() []any {
+	successKept := ""
+	if c.options.RetentionOutput > 0 {
+		successKept = strconv.FormatInt(c.options.Retention.Milliseconds(), 10)
+	}
+	return []any{successKept, c.db.Publish, recentIndexSize}
 }
 
 // readAnswers gives each write what the script answered, or else why there is

@@ -21,7 +21,8 @@
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
 --        5 what the trail is to keep of it (trail.go)
 --        6 what is to be counted: hour and entry of the start, and of the end if it has ended (counting.go)
---       and at the end PUBLISH or SPUBLISH, and the size of the recent index
+--       and at the end how long a success is kept, in ms, if its output is kept for a shorter
+--       time, else nothing; PUBLISH or SPUBLISH; the size of the recent index
 -- Answers for each a text:
 --        a applied, s superseded, e expired or c conflict (another owner has it) |
 --        rank of the owner before, of the same incarnation | start date in ms, 14 digits | owner
@@ -45,7 +46,7 @@ local NO_START = '00000000000000'
 
 local sub, call = string.sub, redis.call
 local alone = #KEYS == 1
-local publish, recent_size = ARGV[#ARGV - 1], ARGV[#ARGV]
+local success_kept, publish, recent_size = ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
 
 local time = call('TIME')
 local now_text = time[1] .. sub(1000000 + time[2], 2, 4)
@@ -80,6 +81,13 @@ local function awaits(identity) return sub(identity, RANK, COMPLETE) == '6-0' en
 
 -- Whether the state is indexed as running.
 local function runs(identity) return sub(identity, RANK, RANK) < '3' or awaits(identity) end
+
+-- Whether the state says what became of an output later (output.go): it was removed, or
+-- fetched again. That changes what is known, and makes nothing known.
+local function of_output(identity) return sub(identity, COMPLETE, COMPLETE) == OUTPUT_CHANGED end
+
+-- Whether the state is a success whose output is not there any more.
+local function output_expired(identity) return of_output(identity) and sub(identity, OUTPUT_STATE, OUTPUT_STATE) ~= '0' end
 
 -- Whether the API reports the same of an execution that awaits its output as it did
 -- while that ran.
@@ -125,6 +133,25 @@ local function enter_recent(k, arn, start)
   if trims then index('ZREMRANGEBYRANK', k + 3, 0, -1 - recent_size) end
 end
 
+-- The index of outputs is not among KEYS: it is used only where outputs are kept for a
+-- shorter time than records.
+local function outputs_of(k) return sub(KEYS[k + 2], 1, -1 - #'running') .. 'outputs' end
+
+local function leave_outputs(k, arn)
+  if success_kept ~= '' and not alone then call('ZREM', outputs_of(k), arn) end
+end
+
+-- Enters a success by since when its output is kept. No record that the index names lives
+-- longer than success_kept.
+local function enter_outputs(o)
+  if success_kept == '' or alone or sub(o.identity, RANK, RANK) ~= '6' then return end
+  if output_expired(o.identity) then return leave_outputs(o.k, o.arn) end
+  local from = o.expires - success_kept -- it stopped then
+  if of_output(o.identity) then from = tonumber(sub(o.identity, OUTPUT_FROM, OUTPUT_FROM_END), 16) * 1000 end
+  call('ZADD', outputs_of(o.k), string.format('%.0f', from), o.arn)
+  if trims then call('PEXPIRE', outputs_of(o.k), success_kept) end
+end
+
 -- Enters an execution among those that Step Functions is to be asked about: those whose
 -- output or owner is missing, and those that may have been missed.
 local function await(k, arn) index('ZADD', k + 5, 'NX', now_text, arn) end
@@ -145,6 +172,7 @@ local function remove(k, arn, identity)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
   leave_running(k, arn)
+  leave_outputs(k, arn)
   for _, i in ipairs({3, 5, 6}) do index('ZREM', k + i, arn) end
 end
 
@@ -234,6 +262,7 @@ local function store(o, text, start, indexed)
   call('SET', KEYS[o.k + 1], text, 'PXAT', o.expires)
   if o.kind ~= 's' then enter_running(o.k, o.arn, start) end
   if start ~= indexed then enter_recent(o.k, o.arn, start) end
+  enter_outputs(o)
 end
 
 -- Whether the owner or labels, which the registers m lack, are in an input that was left out.
@@ -298,6 +327,7 @@ local function replace(o, r, m)
     observed = sub(r.head, OBSERVED, OBSERVED_END)
     payload = sub(payload, 1, 1) .. sub(r.head, r.registers_end + 2, r.registers_end + 2) .. sub(payload, 3) -- and its source
   else
+    if output_expired(o.identity) then observed = sub(r.head, OBSERVED, OBSERVED_END) end -- that it succeeded
     announce(o.k, o.arn)
   end
   local start = sub(o.identity, START, START_END)
@@ -305,9 +335,10 @@ local function replace(o, r, m)
   if o.kind == 's' and runs(r.identity) then leave_running(o.k, o.arn) end
   if o.kind == 'w' or lacks(o, m) then
     await(o.k, o.arn)
-  elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' then
+  elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' and not of_output(o.identity) then
     index('ZREM', o.k + 5, o.arn)
   end
+  if sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, RANK) ~= '6' then leave_outputs(o.k, o.arn) end
   return 'a' .. m.before .. start .. m.owner
 end
 
@@ -322,6 +353,7 @@ local function keep(o, r, m)
     note(r, 's' .. o.entry)
   end
   enter_recent(o.k, o.arn, r.indexed)
+  if o.identity == r.identity then enter_outputs(o) end
   if runs(r.identity) then enter_running(o.k, o.arn, r.indexed) else leave_running(o.k, o.arn) end
   if o.kind == 'v' and sub(o.identity, 1, RANK) == sub(r.identity, 1, RANK) and call('PTTL', KEYS[o.k + 1]) <= SUSPICIOUS_LIFE then
     call('PEXPIREAT', KEYS[o.k + 1], o.expires) -- it runs after all
@@ -332,7 +364,10 @@ end
 local function join(k, a)
   local o = read_given(k, a)
   local head = call('GETRANGE', KEYS[k + 1], 0, LOOK - 1)
-  if head == '' then return insert(o) end
+  if head == '' then
+    if of_output(o.identity) then return 'e0' .. NO_START end
+    return insert(o)
+  end
   local r = read_record(k, head)
   if o.kind == 'g' and math.abs(o.reported - r.epoch) <= DAY then o.epoch = r.epoch end
   local age = tonumber(o.epoch) - tonumber(r.epoch)
@@ -355,6 +390,10 @@ local function join(k, a)
     remove(k, o.arn, r.identity)
     note_late(k, o.arn, 'e' .. o.entry)
     return 'e' .. r.rank .. NO_START
+  end
+  if of_output(o.identity) and not wins then
+    if output_expired(r.identity) then leave_outputs(k, o.arn) end
+    return 's' .. r.rank .. r.indexed .. r.owner
   end
   local m = merge_registers(o, r, age)
   if not wins then

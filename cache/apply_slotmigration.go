@@ -31,7 +31,7 @@ func (c *Cache) joinMoving(ctx context.Context, writes []*write) {
 	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
 		record := w.partition.Executions + string(w.arn)
-		commands[i] = redisdb.NewScript(applyScript, []string{record}, append(w.args[:], c.db.Publish, recentIndexSize)...)
+		commands[i] = redisdb.NewScript(applyScript, []string{record}, append(w.args[:], c.commonArguments()...)...)
 	}
 	c.db.Confirm(ctx, commands...)
 	var joined []*write
@@ -129,6 +129,9 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	}
 	if w.kind == kindRunning && w.verdict == Applied && head.observed().Sub(redisdb.Time(head.epoch())) > suspiciousAge {
 		all = append(all, redisdb.NewCommand(p.Doubted, "ZADD", p.Doubted, "NX", observed, arn))
+	}
+	if w.outputFrom > 0 && version.Succeeded() { // where that is not the record's, who reads the index corrects it
+		all = append(all, redisdb.NewCommand(p.Outputs, "ZADD", p.Outputs, w.outputFrom, arn))
 	}
 	return all
 }

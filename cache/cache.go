@@ -95,13 +95,17 @@ type Representation struct {
 
 // Options say where the cache is and how it behaves.
 type Options struct {
-	URL         string        // REDIS_URL; internal/redisdb/url.go lists its forms
-	Prefix      string        // of every Redis name
-	Retention   time.Duration // how long a stopped execution is kept, from its stop
-	ReplicaAcks int           // replicas that must confirm a write; AutoAcks: 1 where there is or was one
-	TLS         TLS           // beyond what rediss in URL says
-	Passwords   Passwords     // nil: the password is in URL and never changes
-	NearBytes   int64         // bound of the near cache, bytes
+	URL       string        // REDIS_URL; internal/redisdb/url.go lists its forms
+	Prefix    string        // of every Redis name
+	Retention time.Duration // how long a stopped execution is kept, from its stop
+	// RetentionFailed is Retention for failures, RetentionOutput how long the output of a
+	// success is kept. 0: as long as Retention says.
+	RetentionFailed, RetentionOutput time.Duration
+
+	ReplicaAcks int       // replicas that must confirm a write; AutoAcks: 1 where there is or was one
+	TLS         TLS       // beyond what rediss in URL says
+	Passwords   Passwords // nil: the password is in URL and never changes
+	NearBytes   int64     // bound of the near cache, bytes
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 
@@ -160,8 +164,8 @@ func Open(o Options) (*Cache, error) {
 	c.upkeep.entries = map[string]int{}
 	c.machines.known = map[string]machineName{}
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
-	c.near.limit = db.Limits.Read
-	c.reads = &readBatcher{db: db, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.near.limit, c.near.outputLife = db.Limits.Read, o.RetentionOutput
+	c.reads = &readBatcher{db: db, outputLife: o.RetentionOutput, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
 	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
 	c.listen()
 	return c, nil

@@ -56,7 +56,7 @@ func encode(e *Execution) encoded {
 	p = binary.AppendVarint(p, redisdb.Millis(e.StopDate))
 	p = binary.AppendUvarint(p, uint64(len(body)))
 	p = append(p, stored...)
-	return encoded{version: e.Version(), hash: bodyHash(body, public(e)), payload: p}
+	return encoded{version: e.Version(), hash: identityHash(body, e), payload: p}
 }
 
 // public returns e as the API reports it: a success whose output is awaited still runs.
@@ -111,7 +111,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	}
 	r := &Record{
 		ARN:        arn,
-		Version:    p.head.version().public(),
+		Version:    p.head.publicVersion(),
 		Owner:      p.owner,
 		InputType:  p.inputType,
 		ObservedAt: p.head.observed(),
@@ -145,7 +145,7 @@ func registered(r *Record, start time.Time) *Record {
 }
 
 func decodePayload(r *Record, p []byte) error {
-	d, hash := payloadReader{rest: p}, r.head.hash()
+	d, tag := payloadReader{rest: p}, r.head.tag()
 	coding, source := d.byte(), d.byte()
 	status, errorName := d.text(), d.text()
 	stop, length := d.varint(), d.uvarint()
@@ -163,7 +163,7 @@ func decodePayload(r *Record, p []byte) error {
 
 	body := bytes.Clone(d.rest)
 	if coding == codingGzip {
-		r.Gzip = newRepresentation(body, r.Version, hash+"-gzip")
+		r.Gzip = newRepresentation(body, r.Version, tag+"-gzip")
 		var err error
 		if body, err = decompress(body, int(length)); err != nil {
 			return err
@@ -172,7 +172,7 @@ func decodePayload(r *Record, p []byte) error {
 	if len(body) != int(length) || len(body) < len(bodyHead)+len(bodyTail) {
 		return errors.New("body of the record has the wrong length")
 	}
-	r.Plain = newRepresentation(body, r.Version, hash)
+	r.Plain = newRepresentation(body, r.Version, tag)
 	return nil
 }
 

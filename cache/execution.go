@@ -28,6 +28,7 @@ const (
 	FromRegistration Source = "register"
 	FromDescribe     Source = "describe"
 	FromReplay       Source = "replay"
+	FromRetention    Source = "retention" // in a trail only: an output has expired
 )
 
 // Completeness says how much of an observation is there. It is part of the
@@ -39,6 +40,9 @@ const (
 	OutputAwaited Completeness = iota // SUCCEEDED, the output is still to be fetched
 	OutputGivenUp                     // SUCCEEDED, the output cannot be had
 	Complete
+	OutputRefetched // SUCCEEDED, whole again after its output had expired (output.go)
+	OutputExpired   // SUCCEEDED, its state is kept longer than its output
+	OutputGone      // as OutputExpired, and Step Functions does not have the output either
 )
 
 // Execution is one observation of an execution, from any source. It is a plain
@@ -50,12 +54,13 @@ type Execution struct {
 	StopDate     time.Time // zero while it runs
 	RedriveCount int
 	Completeness Completeness
-	Output       []byte // JSON text exactly as it came; only for SUCCEEDED
-	Error        string // name of the error, for failures
-	ErrorMessage string // one line for people, for failures
-	Owner        string // as the input names it; empty if it does not
-	InputType    string // as the input names it; empty if it does not
-	Labels       Labels // as the input names them
+	Output       []byte    // JSON text exactly as it came; only for SUCCEEDED
+	OutputFrom   time.Time // since when the output is or was kept; only from OutputRefetched on
+	Error        string    // name of the error, for failures
+	ErrorMessage string    // one line for people, for failures
+	Owner        string    // as the input names it; empty if it does not
+	InputType    string    // as the input names it; empty if it does not
+	Labels       Labels    // as the input names them
 
 	// The input that may name them was left out, so Step Functions is to be asked.
 	OwnerLeftOut, LabelsLeftOut bool
@@ -111,7 +116,7 @@ func (e *Execution) Version() Version {
 	b := appendDigits(make([]byte, 0, versionLength), e.StartDate.UnixMilli(), startLength)
 	b = appendDigits(append(b, '-'), int64(e.RedriveCount), redriveDigits)
 	b = appendDigits(append(b, '-'), int64(e.rank()), 1)
-	return Version(appendDigits(append(b, '-'), int64(e.Completeness), 1))
+	return Version(appendDigits(append(b, '-'), int64(min(e.Completeness, OutputRefetched)), 1))
 }
 
 // appendDigits appends n in so many digits.
@@ -219,6 +224,14 @@ func (v Version) redriveCount() int {
 
 // ParseVersion returns the version that s begins with, if it begins with one.
 func ParseVersion(s string) (v Version, ok bool) {
+	if v, ok = parseStored(s); ok && v.hasOutputState() {
+		return v + outputStateIn(s[versionLength:]), true
+	}
+	return v, ok
+}
+
+// parseStored returns the version that s begins with, as records have it.
+func parseStored(s string) (v Version, ok bool) {
 	if len(s) < versionLength {
 		return "", false
 	}

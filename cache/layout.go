@@ -77,6 +77,7 @@ func LuaConstants() string {
 		def(name+"_END", at+length)
 	}
 	fmt.Fprintf(&b, "local FORMAT, LABELED_FORMAT, OLDER_FORMAT = '%c', '%c', '%c'\n", recordFormat, labeledFormat, olderFormat)
+	fmt.Fprintf(&b, "local OUTPUT_CHANGED = '%c'\n", outputChanged)
 	def("HEAD", headLength)
 	def("OLDER_HEAD", payloadLengthAt)
 	def("LABELED_HEAD", labeledHead)
@@ -96,6 +97,8 @@ func LuaConstants() string {
 	def("RANK", rankAt+1)
 	def("COMPLETE", completeAt+1)
 	def("HASH", versionLength+1)
+	span("OUTPUT_FROM", versionLength, outputFromDigits)
+	def("OUTPUT_STATE", versionLength+outputFromDigits+1)
 	def("TRAIL_ENTRY", trailEntryLength)
 	def("LABEL_HEAD", labelHeadLength)
 	def("LABEL_NAME_DIGITS", labelNameDigits)

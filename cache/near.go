@@ -32,7 +32,9 @@ type near struct {
 	seed    maphash.Seed
 	shards  [64]fillShard
 	limit   time.Duration // of one read
-	trust   *redisdb.Trust
+	// outputLife is how long outputs are kept; 0: as long as their records.
+	outputLife time.Duration
+	trust      *redisdb.Trust
 
 	// generation counts the times everything was thrown away.
 	generation atomic.Uint64
@@ -169,6 +171,9 @@ func (n *near) keep(r *Record, generation uint64) {
 		life = terminalNearLife
 	}
 	life -= rand.N(life / 4) // what was read together is not read again together
+	if left, expires := r.outputLeft(n.outputLife, time.Now()); expires {
+		life = min(life, left)
+	}
 	n.records.Set(string(r.ARN), nearEntry{r, uptime.Now() + int64(life), generation})
 }
 

@@ -25,7 +25,9 @@ const (
 type readBatcher struct {
 	db      *redisdb.DB
 	metrics *metrics
-	end     func(*fill, *Record, error) // takes what a read brought
+	// outputLife is how long outputs are kept; 0: as long as their records.
+	outputLife time.Duration
+	end        func(*fill, *Record, error) // takes what a read brought
 
 	mu     sync.Mutex
 	queues map[string]*queue // by the address of the primary
@@ -190,6 +192,9 @@ func (m *queue) read(batch []*fill) {
 			continue
 		}
 		r, err := values[i].record(f.arn)
+		if err == nil {
+			r = r.shown(m.outputLife, time.Now())
+		}
 		m.end(f, r, err)
 	}
 }

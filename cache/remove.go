@@ -18,14 +18,16 @@ type condition struct{ name, value string }
 
 var recordAbsent = condition{name: "absent"}
 
-func versionIs(v Version) condition  { return condition{"version", string(v)} }
+func versionIs(v Version) condition {
+	return condition{"version", string(v[:min(len(v), versionLength)])}
+}
 func ownerIs(owner string) condition { return condition{"owner", owner} }
 
 // remove removes an execution from everything its partition holds, if the condition is
 // met. The result is 1 then, else 0. With recordAbsent it cleans the indexes only.
 func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
 	p := c.db.Names.Partition(string(arn))
-	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed}
+	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed, p.Outputs}
 	machine := c.machines.id(arn.StateMachine())
 	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:]}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {

@@ -1,7 +1,7 @@
 -- Removes an execution, if its record is still as the caller believes.
 --
 -- KEYS  1 record, 2 running index, 3 recent index, 4 and 5 the lists of executions to ask Step
---       Functions about (awaited and mismatched), 6 change channel
+--       Functions about (awaited and mismatched), 6 change channel, 7 index of outputs
 -- ARGV  1 ARN
 --       2 PUBLISH or SPUBLISH
 --       3 condition: version (the record has this version), owner (the record has this owner)
@@ -38,6 +38,7 @@ end
 if not holds() then return 0 end
 if redis.call('ZREM', KEYS[2], arn) == 1 then count.runs(0, machine, -1) end
 redis.call('ZREM', KEYS[3], arn)
+redis.call('ZREM', KEYS[7], arn)
 if condition ~= 'absent' then count.removed(0, arn, redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY_END - 1)) end
 pcall(count.write) -- whatever is the matter with counters, the execution is removed
 if condition == 'absent' then return 1 end

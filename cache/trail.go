@@ -46,7 +46,11 @@ type Observation struct {
 // trailEntry returns the part of an entry that the script is given.
 func trailEntry(v Version, e *Execution) []byte {
 	b := make([]byte, 0, trailGivenLength)
-	b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
+	if e.Completeness == OutputExpired {
+		b = append(b, retentionCode)
+	} else {
+		b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
+	}
 	b = appendTime(b, v.StartDate().UnixMilli())
 	redrives := uint32(v.redriveCount())
 	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
@@ -60,6 +64,10 @@ func trailEntry(v Version, e *Execution) []byte {
 
 // registrationCode is the source code of a registration, which has no payload.
 const registrationCode = 'g'
+
+// retentionCode is the source code in a trail of an output that has expired. The source of
+// the state stays what it was.
+const retentionCode = 'x'
 
 // appendTime appends a time in ms as 6 bytes.
 func appendTime(b []byte, ms int64) []byte {
@@ -85,8 +93,11 @@ func readObservation(b []byte) (o Observation, err error) {
 		return o, errTrail
 	}
 	o = Observation{Verdict: verdict, Source: sourceOf(b[1]), AppliedAt: time.UnixMilli(applied)}
-	if b[1] == registrationCode {
+	switch b[1] {
+	case registrationCode:
 		o.Source = FromRegistration
+	case retentionCode:
+		o.Source = FromRetention
 	}
 	b = b[2:]
 	v := appendDigits(nil, redisdb.Millis(readTime(b)), startLength)

@@ -20,6 +20,8 @@ import (
 //	                                  on one node all partitions share sc:changed
 //	sc:{p}:awaiting          zset     ARN by when to ask, in ms: outputs and owners that events left out
 //	sc:{p}:doubted           zset     ARN by when to ask, in ms: executions that may have been missed
+//	sc:{p}:outputs           zset     ARN by since when its output is kept, in ms: those that RETENTION_OUTPUT removes
+//	sc:{p}:requested         zset     ARN by when to ask, in ms: expired outputs that callers want back
 //	sc:{p}:late              list     observations that came too late, the newest last (trail.go)
 //	sc:{p}:born              hash     id, beats: by which the loss of records is noticed (worklist/lossdetector.go)
 //	sc:{p}:counts            hash     what was counted of the partition, by hour, and what runs (tally/doc.go)
@@ -66,6 +68,8 @@ type Partition struct {
 	Changed    string
 	Awaiting   string
 	Doubted    string
+	Outputs    string
+	Requested  string
 	Late       string
 	Born       string
 	Counts     string
@@ -93,6 +97,8 @@ func newNames(prefix string, m mode) *Names {
 			Changed:    tag + "changed",
 			Awaiting:   tag + "awaiting",
 			Doubted:    tag + "doubted",
+			Outputs:    tag + "outputs",
+			Requested:  tag + "requested",
 			Late:       tag + "late",
 			Born:       tag + "born",
 			Counts:     tag + "counts",

@@ -1,0 +1,162 @@
+package cache
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The output of a success may be kept for a shorter time than its state (RETENTION_OUTPUT).
+// Then it expires, and may be fetched from Step Functions again. Each is an observation like
+// any other, later than those of the success itself: its completeness is the same for all,
+// and since when the output is or was kept decides between them. So in an identity the hash
+// of the body gives way to
+//
+//	kept since 8, in seconds, hexadecimal | state 1 | the beginning of the hash
+//
+// and the version that the API reports has the first two of these at its end. An earlier
+// release orders such records as this one does, and sends the bodies as they are stored.
+const (
+	outputFromDigits  = 8
+	outputStateLength = outputFromDigits + 1
+
+	outputChanged = '0' + byte(OutputRefetched)
+)
+
+// States of an output that has expired before, in the order in which they come.
+const (
+	outputIsBack = '0' + iota
+	outputIsExpired
+	outputIsGone
+)
+
+// hasOutputState reports whether v says what became of the output after it expired.
+func (v Version) hasOutputState() bool { return v[rankAt] == '6' && v[completeAt] == outputChanged }
+
+// outputStateIn returns what s begins with if that is the end of a version that has the
+// state of an output, else nothing.
+func outputStateIn(s string) Version {
+	if len(s) <= outputStateLength || s[0] != '-' || strings.Trim(s[1:1+outputStateLength], "0123456789abcdef") != "" {
+		return ""
+	}
+	return Version(s[:1+outputStateLength])
+}
+
+// identityHash decides between two observations of the same version.
+func identityHash(body []byte, e *Execution) string {
+	hash := bodyHash(body, public(e))
+	if e.Completeness < OutputRefetched {
+		return hash
+	}
+	from := min(max(e.OutputFrom.Unix(), 0), math.MaxUint32)
+	return fmt.Sprintf("%08x%d%s", from, e.Completeness-OutputRefetched, hash[:hashLength-outputStateLength])
+}
+
+// publicVersion returns the version that the API reports.
+func (h recordHead) publicVersion() Version {
+	if v := h.version(); v.hasOutputState() {
+		return v + "-" + Version(h.hash()[:outputStateLength])
+	}
+	return h.version().public()
+}
+
+// tag returns what an entity tag has of the record behind the version.
+func (h recordHead) tag() string {
+	if h.version().hasOutputState() {
+		return h.hash()[outputStateLength:]
+	}
+	return h.hash()
+}
+
+// outputState returns since when the output is kept, or was, and which state it is in since
+// it expired; 0 if it never did.
+func (r *Record) outputState() (from time.Time, state byte) {
+	if len(r.Version) <= versionLength+outputStateLength {
+		return r.stopDate, 0
+	}
+	text := string(r.Version[versionLength+1:])
+	seconds, _ := strconv.ParseInt(text[:outputFromDigits], 16, 64) // as identityHash wrote it
+	return time.Unix(seconds, 0), text[outputFromDigits]
+}
+
+// OutputExpired reports whether the execution has succeeded and its output is not kept any
+// more. OutputGone reports whether Step Functions does not have it either.
+func (r *Record) OutputExpired() bool {
+	_, state := r.outputState()
+	return state >= outputIsExpired
+}
+
+// OutputGone is described at OutputExpired.
+func (r *Record) OutputGone() bool {
+	_, state := r.outputState()
+	return state == outputIsGone
+}
+
+// outputLeft returns how much longer the output is kept if that is for life. expires is false
+// where the record has none that expires.
+func (r *Record) outputLeft(life time.Duration, now time.Time) (left time.Duration, expires bool) {
+	if life == 0 || r.PublicStatus() != Succeeded || r.OutputExpired() {
+		return 0, false
+	}
+	from, _ := r.outputState()
+	return from.Add(life).Sub(now), true
+}
+
+// shown returns the record as readers see it: an output past its time is not there, even
+// where Redis still has it. What is returned then is what will be stored.
+func (r *Record) shown(life time.Duration, now time.Time) *Record {
+	left, expires := r.outputLeft(life, now)
+	if !expires || left > 0 {
+		return r
+	}
+	e := r.withOutput(OutputExpired)
+	body := appendBody(nil, &e)
+	hash := identityHash(body, &e)
+	version := e.Version() + "-" + Version(hash[:outputStateLength])
+	return &Record{
+		ARN: r.ARN, Version: version, Owner: r.Owner, Status: r.Status, Terminal: true,
+		StartDate: r.StartDate, InputType: r.InputType, ObservedAt: r.ObservedAt, Source: r.Source,
+		stopDate: r.stopDate, head: r.head, labels: r.labels,
+		Plain: newRepresentation(body, version, hash[outputStateLength:]),
+	}
+}
+
+// withOutput returns the observation that the output of a success is in a state.
+func (r *Record) withOutput(c Completeness) Execution {
+	from, _ := r.outputState()
+	return Execution{
+		ARN: r.ARN, Status: Succeeded, StartDate: r.StartDate, StopDate: r.stopDate, RedriveCount: r.Version.redriveCount(),
+		Completeness: c, OutputFrom: from, Source: r.Source,
+	}
+}
+
+// OutputExpired returns the observation that the output has expired. It changes nothing where
+// something newer is known. ok is false if there is no output to expire.
+func (s *Stored) OutputExpired() (e Execution, ok bool) {
+	if !s.Exact.Succeeded() || s.Record.OutputExpired() {
+		return e, false
+	}
+	return s.Record.withOutput(OutputExpired), true
+}
+
+// OutputGone returns the observation that Step Functions does not have the output any more.
+// ok is false if that is of no interest, because the output is there, or is known already.
+func (s *Stored) OutputGone() (e Execution, ok bool) {
+	if !s.Exact.Succeeded() || s.Record.OutputGone() {
+		return e, false
+	}
+	e = s.Record.withOutput(OutputGone)
+	e.Source = FromDescribe
+	return e, true
+}
+
+// KeptFor returns how long an execution is kept after it has stopped: failures may be kept
+// for a time of their own, 0 for the same.
+func (e *Execution) KeptFor(retention, failed time.Duration) time.Duration {
+	if failed > 0 && publicStatus(e) == Failed {
+		return failed
+	}
+	return retention
+}
