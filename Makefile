@@ -9,6 +9,7 @@ ARGS ?=
 TESTFLAGS ?=
 FUZZTIME ?= 10s
 ROUNDS ?= 5
+REQUESTS ?= 1000000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
@@ -47,6 +48,11 @@ test-short: ## run the tests that start no other program, within a minute
 test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
 	@.tools/install-test-deps
 	@.tools/stress $(ROUNDS) $(PARALLEL) $(TESTFLAGS)
+
+.PHONY: soak
+soak: ## send a million requests of 64 callers through nginx, check each answer (REQUESTS=1000000)
+	@.tools/install-test-deps
+	go test -count=1 -timeout 3h -v -run '^TestEachOfManyCallersGetsItsOwnAnswers$$' ./httpapi -soak $(REQUESTS)
 
 .PHONY: check
 check: $(LINTER) ## look for what the compiler and the tests do not see

@@ -138,10 +138,23 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 // listen serves on a socket with the bounds of production, until the test ends.
 func (s *service) listen() (addr string) {
 	s.t.Helper()
-	public, err := net.Listen("tcp", "127.0.0.1:0")
+	public := listenLocal(s.t)
+	s.serveOn(public)
+	return public.Addr().String()
+}
+
+func listenLocal(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
+	return l
+}
+
+// serveOn serves on a listener until the test ends.
+func (s *service) serveOn(public net.Listener) {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
@@ -151,7 +164,6 @@ func (s *service) listen() (addr string) {
 			s.t.Error(err)
 		}
 	})
-	return public.Addr().String()
 }
 
 // key makes an API key and returns its secret.
