@@ -25,7 +25,7 @@ import (
 )
 
 // soakRequests is how many requests the soak sends; `make soak` sends a million.
-var soakRequests = flag.Int("soak", 20_000, "requests of TestEachOfManyCallersGetsItsOwnAnswers")
+var soakRequests = flag.Int("soak", 10_000, "requests of TestEachOfManyCallersGetsItsOwnAnswers")
 
 const (
 	soakCallers = 64
@@ -55,7 +55,7 @@ func TestAnswersOutOfStepAreNoticed(t *testing.T) {
 	s, callers := newSoak(t)
 	faulty := &swappingListener{Listener: listenLocal(t)}
 	s.serveOn(faulty)
-	wrong := s.soak(t, callers, faulty.Addr().String(), 10*oneInSwaps)
+	wrong := s.soak(t, callers, faulty.Addr().String(), 5*oneInSwaps)
 	if swapped := int(faulty.swapped.Load()); swapped == 0 || len(wrong) != swapped {
 		t.Errorf("%d answers were out of step, and %d were noticed: %.1000s", swapped, len(wrong), wrong)
 	}
