@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -12,20 +13,29 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/tally"
 )
 
 //go:embed apply.lua
 var applySource string
-
-//go:embed count.lua
-var countSource string
 
 //go:embed labels.lua
 var labelsSource string
 
 // applyScript joins an observation with its record, and counts what it says. Its
 // contract stands at the head of apply.lua.
-var applyScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + labelsSource + applySource)
+var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + applySource)
+
+// How many keys and arguments apply.lua takes for each execution, and which argument says
+// what is to be counted.
+const (
+	keysEach       = 7
+	argumentsEach  = 6
+	countsArgument = 6
+)
+
+// countScript counts what a change of a record means, in the same step.
+var countScript = tally.Script(keysEach, argumentsEach, countsArgument)
 
 // recentIndexSize is how many executions the recent index of a partition holds, the
 // newest.
@@ -173,11 +183,25 @@ func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail 
 		arn:       arn,
 		partition: c.db.Names.Partition(string(arn)),
 		kind:      g.kind,
-		args:      [argumentsEach]any{string(arn), b, payload, expires, trail, counts(e, c.machines.id(machine))},
+		args:      [argumentsEach]any{string(arn), b, payload, expires, trail, counts(e, c.machines.ID(machine))},
 		machine:   machine,
 
 		ownerLeftOut: g.ownerLeftOut, labelsLeftOut: g.labelsLeftOut,
 	}
+}
+
+// counts returns what count.lua is given of an observation: its start, and its end if the
+// API reports that it has ended.
+func counts(e *Execution, machine tally.Machine) []byte {
+	b := tally.AppendEvent(make([]byte, 0, 48), machine, tally.Started, e.StartDate)
+	switch status := publicStatus(e); {
+	case !e.Terminal() || status == Running:
+		return b
+	case status == Succeeded:
+		return tally.AppendEvent(b, machine, tally.Bucket(e.StopDate.Sub(e.StartDate)), e.StopDate)
+	}
+	b = tally.AppendEvent(b, machine, tally.Failed, e.StopDate)
+	return tally.CauseOf(machine, e.Error, e.ErrorMessage).AppendFailure(b, e.StopDate)
 }
 
 // write joins each with its record and then enters what that answered into the
@@ -186,7 +210,7 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	c.join(ctx, writes)
-	c.nameMachines(ctx, writes)
+	c.machines.Write(ctx, c.db, confirmedMachines(writes))
 
 	owned := make([]*write, 0, len(writes))
 	for _, w := range writes {
@@ -195,6 +219,17 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 		}
 	}
 	c.indexOwners(ctx, owned)
+}
+
+// confirmedMachines returns the state machines of the writes that Redis has confirmed.
+func confirmedMachines(writes []*write) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, w := range writes {
+			if w.err == nil && !yield(w.machine) {
+				return
+			}
+		}
+	}
 }
 
 // join runs the script for the writes. Those whose slot is on its way to another

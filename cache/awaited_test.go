@@ -56,9 +56,9 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	if m, err := receiveMessage(t.Context(), sub); err != nil || m.Payload != "that is all" {
 		t.Errorf("announced: %v, %v", m, err)
 	}
-	counts, err := c.count(t.Context(), "ada", false)
-	if want := (Counts{Running: 1}); err != nil || counts != want {
-		t.Errorf("counted %+v, %v", counts, err)
+	statuses, err := c.Statuses(t.Context(), []ARN{arn})
+	if err != nil || statuses[0] != Running {
+		t.Errorf("its status is %v, %v", statuses, err)
 	}
 
 	// Without the run before it, it is seen as one.

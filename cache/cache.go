@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/tally"
 )
 
 // Errors that callers decide on.
@@ -138,12 +139,11 @@ type Cache struct {
 	db      *redisdb.DB
 	metrics *metrics
 
-	machines machineNames
+	machines *tally.Names
 
 	upkeep   upkeep
 	near     *near
 	statuses *statusCache
-	counter  *counter
 	reads    *readBatcher
 }
 
@@ -162,11 +162,11 @@ func Open(o Options) (*Cache, error) {
 	}
 	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
 	c.upkeep.entries = map[string]int{}
-	c.machines.known = map[string]machineName{}
+	c.machines = tally.NewNames()
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
 	c.near.limit, c.near.outputLife = db.Limits.Read, o.RetentionOutput
 	c.reads = &readBatcher{db: db, outputLife: o.RetentionOutput, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
-	c.statuses, c.counter = newStatusCache(db, c.near), newCounter()
+	c.statuses = newStatusCache(db, c.near)
 	c.listen()
 	return c, nil
 }

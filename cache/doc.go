@@ -22,8 +22,8 @@
 // heartbeat. When it is silent for two seconds the near cache is off, and Redis
 // is asked each time; concurrent questions share an answer and round trips.
 //
-// GetMany reads many in one round trip to each node. List and Counts stand on
-// indexes, which may be out of date: the record decides.
+// GetMany reads many in one round trip to each node. Package lists finds and counts
+// executions.
 //
 // # Waiting
 //
@@ -38,7 +38,7 @@
 //
 // # Counting
 //
-// count.lua counts what executions do, in the same step in which their records change:
+// Package tally counts what executions do, in the same step in which their records change:
 // starts, ends with their durations, failures by cause, and what runs. Package stats
 // answers from these counters. While a slot of a cluster moves to another node, what is
 // applied to its partitions is not counted; what runs is counted anew afterwards.

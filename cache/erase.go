@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/tally"
 )
 
 // eraseBatch is how many records are looked at in one round trip.
@@ -72,7 +74,7 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 			}
 		}
 	}
-	if err := c.forgetExamples(ctx, slices.Collect(maps.Keys(erased))); err != nil {
+	if err := tally.RemoveExamples(ctx, c.db, slices.Collect(maps.Keys(erased))); err != nil {
 		return err
 	}
 	for arn := range erased {

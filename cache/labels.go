@@ -129,3 +129,14 @@ func (s storedLabels) appendMember(b []byte) []byte {
 	}
 	return append(b, '}')
 }
+
+// have reports whether there is a label with a value, of this name or, if that is empty, of
+// any.
+func (s storedLabels) have(wanted, value string) bool {
+	for name, v := range s.all {
+		if v == value && (wanted == "" || wanted == name) {
+			return true
+		}
+	}
+	return false
+}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/tally"
 )
 
 //go:embed remove.lua
 var removeSource string
 
-var removeScript = redis.NewScript(LuaConstants() + countingConstants() + countSource + removeSource)
+var removeScript = redis.NewScript(LuaConstants() + countScript + removeSource)
 
 // condition is what must be true of a record for its execution to be removed.
 type condition struct{ name, value string }
@@ -28,7 +30,7 @@ func ownerIs(owner string) condition { return condition{"owner", owner} }
 func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
 	p := c.db.Names.Partition(string(arn))
 	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed, p.Outputs}
-	machine := c.machines.id(arn.StateMachine())
+	machine := c.machines.ID(arn.StateMachine())
 	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:]}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {
 		return removeScript.Eval(ctx, on, keys, args...) // a pipeline cannot send the source after the hash was refused
@@ -44,7 +46,7 @@ func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 		return false, fmt.Errorf("forget %s: %w", arn, err)
 	}
 	if n == 1 {
-		err = c.forgetExamples(ctx, []ARN{arn})
+		err = tally.RemoveExamples(ctx, c.db, []ARN{arn})
 	}
 	return n == 1, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"unique"
@@ -38,17 +39,37 @@ type statusCache struct {
 }
 
 type statusEntry struct {
-	row
+	Row
 	until      int64  // by uptime
 	generation uint64 // of near
 }
 
-// row is what a filter can ask of an execution.
-type row struct {
-	status   Status // of the public API; empty: there is no record
-	detailed bool   // the rest is known
-	error    string
+// Row is what lists need to know of an execution to filter it.
+type Row struct {
+	Status Status // of the public API; empty: there is no record
+	Error  string // name of the error, for failures
+
 	labels   storedLabels
+	detailed bool // all but the status is known
+}
+
+// HasLabel reports whether the execution has a label with this value; an empty name stands
+// for any.
+func (r *Row) HasLabel(name, value string) bool { return r.labels.have(name, value) }
+
+// Row returns what lists need to know of the record.
+func (r *Record) Row() *Row {
+	return &Row{Status: r.PublicStatus(), Error: r.Error, labels: r.labels, detailed: true}
+}
+
+// IndexedStart returns the start date by which the indexes order the execution, in ms.
+func (r *Record) IndexedStart() int64 {
+	text := r.head.epoch()
+	if v := r.head.version(); v != Unobserved {
+		text = string(v[:startLength])
+	}
+	start, _ := strconv.ParseInt(text, 10, 64) // decode has read it
+	return start
 }
 
 func newStatusCache(db *redisdb.DB, near *near) *statusCache {
@@ -77,20 +98,20 @@ func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error
 	}
 	all := make([]Status, len(arns))
 	for i := range rows {
-		all[i] = rows[i].status
+		all[i] = rows[i].Status
 	}
 	return all, nil
 }
 
 // rows returns the row of each execution, with all details or not, and how many records it
 // had to ask Redis for.
-func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]row, int, error) {
-	all := make([]row, len(arns))
+func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
+	all := make([]Row, len(arns))
 	var missing []int
 	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
 		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation && (e.detailed || !detailed) {
-			all[i] = e.row
+			all[i] = e.Row
 		} else {
 			missing = append(missing, i)
 		}
@@ -109,6 +130,12 @@ func (c *Cache) Statuses(ctx context.Context, arns []ARN) ([]Status, error) {
 	return c.statuses.statuses(ctx, arns)
 }
 
+// Rows returns the row of each execution, with only the status or with all else, and how many
+// records it had to read from Redis.
+func (c *Cache) Rows(ctx context.Context, arns []ARN, detailed bool) (rows []Row, read int, err error) {
+	return c.statuses.rows(ctx, arns, detailed)
+}
+
 // How much of a record is read for a row. The least suffices for its status, the usual for
 // nearly all details, and the most for all.
 const (
@@ -118,7 +145,7 @@ const (
 )
 
 // read asks Redis for the rows of some of the executions.
-func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []row) error {
+func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []Row) error {
 	length := leastRowBytes
 	if detailed {
 		length = usualRowBytes
@@ -132,7 +159,7 @@ func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed
 
 // readLength reads so many bytes of each record. It returns those for whose details that
 // was too little.
-func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []row) (long []int, err error) {
+func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []Row) (long []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
 	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
@@ -149,7 +176,7 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 			return nil, fmt.Errorf("read the heads of executions: %w", err)
 		}
 		all[i] = rowOf(head, length == mostRowBytes)
-		if length > leastRowBytes && all[i].status != "" && !all[i].detailed {
+		if length > leastRowBytes && all[i].Status != "" && !all[i].detailed {
 			long = append(long, i)
 			continue
 		}
@@ -161,10 +188,10 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 
 // rowOf returns what the beginning of a record says. It has no details if they are further
 // on; suffices says that nothing is.
-func rowOf(text string, suffices bool) row {
-	r := row{status: statusOfHead(text), detailed: suffices}
+func rowOf(text string, suffices bool) Row {
+	r := Row{Status: statusOfHead(text), detailed: suffices}
 	head := recordHead(text[:min(len(text), labeledHead)])
-	if r.status == "" || head.known() != nil {
+	if r.Status == "" || head.known() != nil {
 		return r
 	}
 	n, err := head.lengths()
@@ -182,7 +209,7 @@ func rowOf(text string, suffices bool) row {
 	d.byte() // source
 	d.text() // status
 	if name := d.text(); !d.failed {
-		r.error, r.detailed = unique.Make(name).Value(), true
+		r.Error, r.detailed = unique.Make(name).Value(), true
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/lists"
 )
 
 // heard notes when a client hears something.
@@ -51,7 +52,7 @@ func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 		"the live feed": func(_ context.Context, e *events) {
 			f := &feed{
 				events: e,
-				list:   func(context.Context, cache.Query) (cache.Page, error) { return cache.Page{}, nil },
+				list:   func(context.Context, lists.Query) (lists.Page, error) { return lists.Page{}, nil },
 				next: func(ctx context.Context, early <-chan time.Time) ([]*cache.Record, bool, error) {
 					select {
 					case <-early:
@@ -61,7 +62,7 @@ func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 					}
 				},
 			}
-			_ = f.run(cache.Page{})
+			_ = f.run(lists.Page{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

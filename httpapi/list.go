@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/lists"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/headers"
 	"statuscache/httpapi/internal/listing"
@@ -48,7 +49,7 @@ var errNoRead = envelope.Forbidden("this token may not read executions")
 
 // list is a request for a list.
 type list struct {
-	cache.Query
+	lists.Query
 	binding listing.Binding
 }
 
@@ -89,7 +90,7 @@ func (s *Server) overdue(arn cache.ARN, start time.Time) bool {
 	return known && time.Since(start) > limit
 }
 
-func (x *exchange) listBody(l list, page cache.Page, counts cache.Counts) []byte {
+func (x *exchange) listBody(l list, page lists.Page, counts lists.Counts) []byte {
 	b := append(make([]byte, 0, 512*(len(page.Executions)+1)), envelope.SuccessBegin+`{"executions":[`...)
 	for i, r := range page.Executions {
 		if i > 0 {
@@ -98,7 +99,7 @@ func (x *exchange) listBody(l list, page cache.Page, counts cache.Counts) []byte
 		b = append(b, x.summary(r)...)
 	}
 	b = append(b, `],"nextCursor":`...)
-	if page.Next == (cache.Position{}) {
+	if page.Next == (lists.Position{}) {
 		b = append(b, "null"...)
 	} else {
 		b = append(append(append(b, '"'), l.binding.Cursor(page.Next)...), '"')
@@ -127,8 +128,8 @@ func (x *exchange) summary(r *cache.Record) []byte {
 // feed is the live form of a list: what it shows now, and then each change.
 type feed struct {
 	*events
-	query cache.Query
-	list  func(context.Context, cache.Query) (cache.Page, error)
+	query lists.Query
+	list  func(context.Context, lists.Query) (lists.Page, error)
 	next  func(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error)
 	// shown is what the client has of executions that a list would show.
 	shown  map[cache.ARN]cache.Version
@@ -141,7 +142,7 @@ const maxShown = 10_000
 
 // feed sends the newest executions and then each change of the caller's. It ends
 // when the client cannot keep up: it connects again and gets a new feed.
-func (x *exchange) feed(q cache.Query) error {
+func (x *exchange) feed(q lists.Query) error {
 	lists := x.server.options.Lists
 	follow := x.server.options.Changes.Follow(q.Owner, q.All)
 	defer follow.Close()
@@ -160,7 +161,7 @@ func (x *exchange) feed(q cache.Query) error {
 
 var errTooManyShown = errors.New("the feed has sent too many executions to remember them")
 
-func (f *feed) run(page cache.Page) error {
+func (f *feed) run(page lists.Page) error {
 	f.listed = time.Now()
 	f.show(page.Executions)
 	f.event("live", "", []byte("{}"))

@@ -17,6 +17,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/cache/lists"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi/auth"
@@ -51,8 +52,8 @@ type Changes interface {
 
 // Lists finds the executions of an owner.
 type Lists interface {
-	List(ctx context.Context, q cache.Query) (cache.Page, error)
-	Counts(ctx context.Context, owner string, all bool) (cache.Counts, error)
+	List(ctx context.Context, q lists.Query) (lists.Page, error)
+	Counts(ctx context.Context, owner string, all bool) (lists.Counts, error)
 }
 
 // Typical knows how long executions of a state machine take.

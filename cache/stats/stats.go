@@ -75,8 +75,8 @@ func (s *Stats) Run(ctx context.Context) error {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	for {
-		_ = s.cache.RecountRunning(ctx, recountEvery) // else the next time
-		_ = s.refresh(ctx)                            // Err returns it
+		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
+		_ = s.refresh(ctx)                                // Err returns it
 		select {
 		case <-ctx.Done():
 			return nil

@@ -168,7 +168,7 @@ func TestWhatRunsIsCountedAnew(t *testing.T) {
 		t.Fatalf("%d were counted", n)
 	}
 	for range 2 {
-		if err := c.RecountRunning(t.Context(), time.Hour); err != nil {
+		if err := tally.RecountRunning(t.Context(), c.DB(), time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		if n := running(); n != 30 {

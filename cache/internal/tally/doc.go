@@ -1,5 +1,5 @@
-// Package tally is the form of the counters in Redis: what count.lua writes beside the
-// records and what package stats reads. Everything is counted in the partition of its
+// Package tally keeps the counters in Redis: count.lua writes them beside the records, in
+// the same call, and package stats reads them. Everything is counted in the partition of its
 // execution and in the hour in which it happened, by the dates of Step Functions, so that
 // the order of arrival does not matter.
 //

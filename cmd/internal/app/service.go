@@ -15,6 +15,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
 	"statuscache/cache/diagnose"
+	"statuscache/cache/lists"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
@@ -96,7 +97,7 @@ func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Lists: s.cache, Changes: s.changes, Trails: s.cache, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
+		Cache: s.cache, Lists: lists.NewReader(s.cache), Changes: s.changes, Trails: s.cache, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},

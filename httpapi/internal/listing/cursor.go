@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"statuscache/cache"
+	"statuscache/cache/lists"
 	"statuscache/httpapi/internal/envelope"
 )
 
@@ -21,7 +22,7 @@ type Binding [bindingLength]byte
 
 // Bind returns the binding of a caller, whose executions are listed, and the parameters of
 // the request: a time such as 1h is bound as it is written.
-func Bind(caller string, q *cache.Query, values url.Values) (b Binding) {
+func Bind(caller string, q *lists.Query, values url.Values) (b Binding) {
 	h := sha256.New()
 	texts := []string{caller, q.Owner, strconv.FormatBool(q.All)}
 	for _, name := range []string{"status", "stateMachineArn", "name", "error", "label", "startedAfter", "startedBefore", "q", "overdue"} {
@@ -36,25 +37,25 @@ func Bind(caller string, q *cache.Query, values url.Values) (b Binding) {
 }
 
 // Cursor returns the cursor of a position.
-func (b Binding) Cursor(p cache.Position) string {
+func (b Binding) Cursor(p lists.Position) string {
 	text := binary.BigEndian.AppendUint64(b[:], uint64(p.Start))
 	return base64.RawURLEncoding.EncodeToString(append(text, p.ARN...))
 }
 
 // Position reads a cursor.
-func (b Binding) Position(cursor string) (cache.Position, error) {
+func (b Binding) Position(cursor string) (lists.Position, error) {
 	const head = bindingLength + 8
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(text) < head {
-		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
+		return lists.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
 	}
 	if string(text[:bindingLength]) != string(b[:]) {
-		return cache.Position{}, envelope.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
+		return lists.Position{}, envelope.Invalid("cursor: it belongs to another caller or another filter; begin again without one")
 	}
 	start := binary.BigEndian.Uint64(text[bindingLength:head])
 	arn, err := cache.ParseARN(string(text[head:]))
 	if err != nil || start > cache.MaxTime {
-		return cache.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
+		return lists.Position{}, envelope.Invalid("cursor: malformed; begin again without one")
 	}
-	return cache.Position{Start: int64(start), ARN: arn}, nil
+	return lists.Position{Start: int64(start), ARN: arn}, nil
 }

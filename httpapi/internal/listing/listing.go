@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"statuscache/cache"
+	"statuscache/cache/lists"
 	"statuscache/httpapi/internal/envelope"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // reader reads one parameter into a query. The text is not empty.
-type reader func(text string, q *cache.Query, now time.Time) error
+type reader func(text string, q *lists.Query, now time.Time) error
 
 // parameters are those of a list, beside the caller's owner and cursor. lastEventId is
 // sent by polyfills of EventSource; a feed has no ids.
@@ -36,8 +37,8 @@ var parameters = map[string]reader{
 
 // Read returns the query that the parameters of a request make, without owner and
 // position. overdue is its predicate where only what is overdue is wanted. The error names the parameter.
-func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) bool) (cache.Query, error) {
-	q := cache.Query{Limit: defaultListed}
+func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) bool) (lists.Query, error) {
+	q := lists.Query{Limit: defaultListed}
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
@@ -81,14 +82,14 @@ func shown(name string) string {
 	return string(runes)
 }
 
-func readLimit(text string, q *cache.Query, _ time.Time) (err error) {
+func readLimit(text string, q *lists.Query, _ time.Time) (err error) {
 	if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {
 		return envelope.Invalid("limit: must be 1 to %d", maxListed)
 	}
 	return nil
 }
 
-func readStatus(text string, q *cache.Query, _ time.Time) error {
+func readStatus(text string, q *lists.Query, _ time.Time) error {
 	switch q.Status = cache.Status(text); q.Status {
 	case cache.Running, cache.Succeeded, cache.Failed:
 		return nil
@@ -96,7 +97,7 @@ func readStatus(text string, q *cache.Query, _ time.Time) error {
 	return envelope.Invalid("status: must be RUNNING, SUCCEEDED or FAILED")
 }
 
-func readStateMachine(text string, q *cache.Query, _ time.Time) error {
+func readStateMachine(text string, q *lists.Query, _ time.Time) error {
 	if _, err := cache.ParseMachineARN(text); err != nil {
 		return envelope.Invalid("stateMachineArn: not the ARN of a state machine")
 	}
@@ -107,7 +108,7 @@ func readStateMachine(text string, q *cache.Query, _ time.Time) error {
 	return nil
 }
 
-func readName(text string, q *cache.Query, _ time.Time) error {
+func readName(text string, q *lists.Query, _ time.Time) error {
 	if !isText(text, maxName) {
 		return envelope.Invalid("name: must be the beginning of the name of an execution")
 	}
@@ -115,7 +116,7 @@ func readName(text string, q *cache.Query, _ time.Time) error {
 	return nil
 }
 
-func readErrorName(text string, q *cache.Query, _ time.Time) error {
+func readErrorName(text string, q *lists.Query, _ time.Time) error {
 	if !isText(text, maxErrorName) {
 		return envelope.Invalid("error: must be the name of an error, such as States.Timeout")
 	}
@@ -123,21 +124,21 @@ func readErrorName(text string, q *cache.Query, _ time.Time) error {
 	return nil
 }
 
-func readLabel(text string, q *cache.Query, _ time.Time) error {
+func readLabel(text string, q *lists.Query, _ time.Time) error {
 	name, value, found := strings.Cut(text, ":")
 	if !found || !cache.ValidLabelName(name) || !cache.ValidLabelValue(value) {
 		return envelope.Invalid("label: must be name:value, with at most %d and %d bytes", cache.MaxLabelName, cache.MaxLabelValue)
 	}
-	q.Label = cache.Label{Name: name, Value: value}
+	q.Label = lists.Label{Name: name, Value: value}
 	return nil
 }
 
-func readStartedAfter(text string, q *cache.Query, now time.Time) (err error) {
+func readStartedAfter(text string, q *lists.Query, now time.Time) (err error) {
 	q.StartedAfter, err = readTime("startedAfter", text, now)
 	return err
 }
 
-func readStartedBefore(text string, q *cache.Query, now time.Time) (err error) {
+func readStartedBefore(text string, q *lists.Query, now time.Time) (err error) {
 	q.StartedBefore, err = readTime("startedBefore", text, now)
 	return err
 }
@@ -157,7 +158,7 @@ func readTime(name, text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func readOverdue(text string, q *cache.Query, _ time.Time) error {
+func readOverdue(text string, q *lists.Query, _ time.Time) error {
 	if text != "true" {
 		return envelope.Invalid("overdue: must be true")
 	}

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/lists"
 	"statuscache/httpapi/internal/envelope"
 )
 
 // readText reads what a person pasted: the ARN of an execution or of a state machine, the
 // address of a page of the AWS console about one, a name or its beginning, or the value of
 // a label.
-func readText(text string, q *cache.Query, _ time.Time) error {
+func readText(text string, q *lists.Query, _ time.Time) error {
 	text = strings.TrimSpace(text)
 	if text == "" || !isText(text, maxText) {
 		return envelope.Invalid("q: must be one line of at most %d bytes", maxText)

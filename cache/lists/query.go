@@ -1,4 +1,4 @@
-package cache
+package lists
 
 import (
 	"cmp"
@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/arn"
 )
 
 // Query asks for executions, the newest start date first. Its conditions must all be met;
@@ -16,19 +19,19 @@ type Query struct {
 	Owner string // whose; ignored with All
 	All   bool   // everybody's
 
-	Status        Status    // Running, Succeeded or Failed as the public API has them
-	StateMachine  string    // ARN; children of its Distributed Maps count as its own
-	Name          string    // how the name of the execution begins
-	Error         string    // name of the error
-	Label         Label     // that it has
-	StartedAfter  time.Time // at that time or later
+	Status        cache.Status // Running, Succeeded or Failed as the public API has them
+	StateMachine  string       // ARN; children of its Distributed Maps count as its own
+	Name          string       // how the name of the execution begins
+	Error         string       // name of the error
+	Label         Label        // that it has
+	StartedAfter  time.Time    // at that time or later
 	StartedBefore time.Time
-	Text          string // how the name of the execution begins, or the value of a label
-	Execution     ARN    // this one only, which need not be in an index
+	Text          string    // how the name of the execution begins, or the value of a label
+	Execution     cache.ARN // this one only, which need not be in an index
 
 	// Overdue reports whether an execution that runs takes longer than it should; nil: it
 	// does not matter. It is called often and must answer from memory.
-	Overdue func(arn ARN, start time.Time) bool
+	Overdue func(arn cache.ARN, start time.Time) bool
 
 	After Position // where the page before ended; zero: begin with the newest
 	Limit int
@@ -41,7 +44,7 @@ type Label struct{ Name, Value string }
 // descending. It stays what it is whatever is inserted elsewhere.
 type Position struct {
 	Start int64 // ms
-	ARN   ARN
+	ARN   cache.ARN
 }
 
 // behind reports whether p comes after q. Everything is behind the zero Position.
@@ -53,14 +56,14 @@ func (p Position) behind(q Position) bool {
 }
 
 // Matches reports whether an execution meets the conditions, whosever it is.
-func (q *Query) Matches(r *Record) bool {
-	return q.MatchesAlways(r) && q.mayHave(r.position()) && q.matchesRow(r.ARN, &row{status: r.PublicStatus(), error: r.Error, labels: r.labels})
+func (q *Query) Matches(r *cache.Record) bool {
+	return q.MatchesAlways(r) && q.mayHave(position(r)) && q.matchesRow(r.ARN, r.Row())
 }
 
 // MatchesAlways reports whether an execution meets those conditions that no change of it can
 // alter.
-func (q *Query) MatchesAlways(r *Record) bool {
-	return (q.Execution == "" || r.ARN == q.Execution) && q.mayEverHave(r.position())
+func (q *Query) MatchesAlways(r *cache.Record) bool {
+	return (q.Execution == "" || r.ARN == q.Execution) && q.mayEverHave(position(r))
 }
 
 // mayHave reports whether what is at a place in an index can meet the conditions.
@@ -82,34 +85,23 @@ func (q *Query) mayEverHave(p Position) bool {
 }
 
 // onlyRunning reports whether only what runs can meet the conditions.
-func (q *Query) onlyRunning() bool { return q.Status == Running || q.Overdue != nil }
+func (q *Query) onlyRunning() bool { return q.Status == cache.Running || q.Overdue != nil }
 
 func (q *Query) needsDetails() bool { return q.Error != "" || q.Label.Name != "" || q.Text != "" }
 
 func (q *Query) needsRows() bool { return q.Status != "" || q.Overdue != nil || q.needsDetails() }
 
-func (q *Query) matchesRow(arn ARN, r *row) bool {
+func (q *Query) matchesRow(arn cache.ARN, r *cache.Row) bool {
 	switch {
-	case r.status == "",
-		q.Status != "" && r.status != q.Status,
-		q.Overdue != nil && r.status != Running,
-		q.Error != "" && r.error != q.Error,
-		q.Label.Name != "" && !r.labels.have(q.Label.Name, q.Label.Value),
-		q.Text != "" && !strings.HasPrefix(arn.Name(), q.Text) && !r.labels.have("", q.Text):
+	case r.Status == "",
+		q.Status != "" && r.Status != q.Status,
+		q.Overdue != nil && r.Status != cache.Running,
+		q.Error != "" && r.Error != q.Error,
+		q.Label.Name != "" && !r.HasLabel(q.Label.Name, q.Label.Value),
+		q.Text != "" && !strings.HasPrefix(arn.Name(), q.Text) && !r.HasLabel("", q.Text):
 		return false
 	}
 	return true
-}
-
-// have reports whether there is a label with a value, of this name or, if that is empty, of
-// any.
-func (s storedLabels) have(wanted, value string) bool {
-	for name, v := range s.all {
-		if v == value && (wanted == "" || wanted == name) {
-			return true
-		}
-	}
-	return false
 }
 
 // after is where the list begins: behind the page before, and not before StartedBefore.
@@ -117,7 +109,7 @@ func (q *Query) after() Position {
 	if q.StartedBefore.IsZero() {
 		return q.After
 	}
-	newest := Position{Start: max(q.StartedBefore.UnixMilli(), 1)} // before every ARN of that instant
+	newest := Position{Start: max(q.StartedBefore.UnixMilli(), 1)} // before every cache.ARN of that instant
 	if q.After == (Position{}) || newest.behind(q.After) {
 		return newest
 	}
@@ -132,44 +124,37 @@ func (q *Query) lowest() string {
 	return strconv.FormatInt(q.StartedAfter.UnixMilli(), 10)
 }
 
-// position is where the indexes have the execution.
-func (r *Record) position() Position {
-	text := r.head.epoch()
-	if v := r.head.version(); v != Unobserved {
-		text = string(v[:startLength])
-	}
-	start, _ := strconv.ParseInt(text, 10, 64) // decode has read it
-	return Position{Start: start, ARN: r.ARN}
-}
+// position returns where the indexes have an execution.
+func position(r *cache.Record) Position { return Position{Start: r.IndexedStart(), ARN: r.ARN} }
 
 // maxMachines is for how many state machines an execution is looked up by its name.
 const maxMachines = 256
 
 // find looks up what a query names exactly, which indexes need not have: an execution, or
 // the executions of that name in the state machines that are known.
-func (c *Cache) find(ctx context.Context, q *Query) (found []Position, err error) {
-	var arns []ARN
+func (r *Reader) find(ctx context.Context, q *Query) (found []Position, err error) {
+	var arns []cache.ARN
 	switch name := cmp.Or(q.Name, q.Text); {
 	case q.Execution != "":
-		arns = []ARN{q.Execution}
-	case !validName(name):
+		arns = []cache.ARN{q.Execution}
+	case !arn.ValidName(name):
 		return nil, nil
 	default:
-		machines, err := c.machinesOf(ctx, q)
+		machines, err := r.machinesOf(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range machines {
-			arns = append(arns, MachineARN(m).Execution(name))
+			arns = append(arns, cache.MachineARN(m).Execution(name))
 		}
 	}
-	for _, each := range c.GetMany(ctx, arns) {
+	for _, each := range r.cache.GetMany(ctx, arns) {
 		switch {
-		case errors.Is(each.Err, ErrNotFound):
+		case errors.Is(each.Err, cache.ErrNotFound):
 		case each.Err != nil:
 			return nil, each.Err
 		default:
-			found = append(found, each.Record.position())
+			found = append(found, position(each.Record))
 		}
 	}
 	slices.SortFunc(found, func(a, b Position) int { return cmp.Or(cmp.Compare(b.Start, a.Start), cmp.Compare(b.ARN, a.ARN)) })
@@ -177,16 +162,16 @@ func (c *Cache) find(ctx context.Context, q *Query) (found []Position, err error
 }
 
 // machinesOf returns the state machines in which a query looks for a name.
-func (c *Cache) machinesOf(ctx context.Context, q *Query) (machines []string, err error) {
+func (r *Reader) machinesOf(ctx context.Context, q *Query) (machines []string, err error) {
 	if q.StateMachine != "" {
 		return []string{q.StateMachine}, nil
 	}
-	known, err := c.db.Readers.HVals(ctx, c.db.Names.Counted).Result()
+	known, err := r.db.Readers.HVals(ctx, r.db.Names.Counted).Result()
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range known {
-		if _, err := ParseMachineARN(m); err == nil && len(machines) < maxMachines {
+		if _, err := cache.ParseMachineARN(m); err == nil && len(machines) < maxMachines {
 			machines = append(machines, m)
 		}
 	}

@@ -1,4 +1,4 @@
-package cache
+package lists
 
 import (
 	"context"
@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
 
-	"statuscache/cache/bounded"
+	"statuscache/cache"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -22,40 +21,30 @@ const (
 	countsOwners = 10_000 // remembered
 )
 
-// counter counts, at most once a second for each owner.
-type counter struct {
-	known bounded.ByText[counted]
-	calls singleflight.Group
-}
-
-type counted struct {
+type countsAt struct {
 	Counts
-	at int64 // by uptime, when it was begun
-}
-
-func newCounter() *counter {
-	return &counter{known: bounded.NewByText[counted](countsOwners)}
+	at int64 // by uptime, when they were begun
 }
 
 // Counts returns how many executions of an owner, or with all of everybody, are
 // kept: the newest 1,000 of an owner, and of everybody all that run and those that
 // have ended among the newest 1,000 of each partition. It is at most a second old.
-func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, error) {
+func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, error) {
 	key := "o" + owner
 	if all {
 		key = "a"
 	}
-	if k, ok := c.counter.known.Get(key); ok && uptime.Now()-k.at < int64(countsLife) {
+	if k, ok := r.counts.Get(key); ok && uptime.Now()-k.at < int64(countsLife) {
 		return k.Counts, nil
 	}
-	done := c.counter.calls.DoChan(key, func() (any, error) {
+	done := r.counting.DoChan(key, func() (any, error) {
 		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, c.db.Limits.Read))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, r.db.Limits.Read))
 		defer cancel()
 		begun := uptime.Now()
-		counts, err := c.count(ctx, owner, all)
+		counts, err := r.count(ctx, owner, all)
 		if err == nil {
-			c.counter.known.Set(key, counted{counts, begun})
+			r.counts.Set(key, countsAt{counts, begun})
 		}
 		return counts, err
 	})
@@ -68,34 +57,34 @@ func (c *Cache) Counts(ctx context.Context, owner string, all bool) (Counts, err
 	}
 }
 
-func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, error) {
-	keys, running := []string{c.db.Names.Owner(owner)}, 0
+func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, error) {
+	keys, running := []string{r.db.Names.Owner(owner)}, 0
 	if all {
 		var err error
-		if running, err = c.countRunning(ctx); err != nil {
+		if running, err = r.countRunning(ctx); err != nil {
 			return Counts{}, err
 		}
 		keys = keys[:0]
-		for i := range c.db.Names.Partitions {
-			keys = append(keys, c.db.Names.Partitions[i].Recent)
+		for i := range r.db.Names.Partitions {
+			keys = append(keys, r.db.Names.Partitions[i].Recent)
 		}
 	}
-	arns, err := c.members(ctx, keys)
+	arns, err := r.members(ctx, keys)
 	if err != nil {
 		return Counts{}, err
 	}
-	statuses, err := c.statuses.statuses(ctx, arns)
+	statuses, err := r.cache.Statuses(ctx, arns)
 	if err != nil {
 		return Counts{}, err
 	}
 	var n Counts
 	for _, s := range statuses {
 		switch s {
-		case Running:
+		case cache.Running:
 			n.Running++
-		case Succeeded:
+		case cache.Succeeded:
 			n.Succeeded++
-		case Failed:
+		case cache.Failed:
 			n.Failed++
 		}
 	}
@@ -106,8 +95,8 @@ func (c *Cache) count(ctx context.Context, owner string, all bool) (Counts, erro
 }
 
 // members returns what some indexes hold.
-func (c *Cache) members(ctx context.Context, keys []string) ([]ARN, error) {
-	pipe := c.db.Readers.Pipeline()
+func (r *Reader) members(ctx context.Context, keys []string) ([]cache.ARN, error) {
+	pipe := r.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(keys))
 	for i, key := range keys {
 		cmds[i] = pipe.ZRange(ctx, key, 0, -1)
@@ -115,20 +104,20 @@ func (c *Cache) members(ctx context.Context, keys []string) ([]ARN, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read indexes: %w", err)
 	}
-	var arns []ARN
+	var arns []cache.ARN
 	for _, cmd := range cmds {
 		for _, text := range cmd.Val() {
-			arns = append(arns, ARN(text))
+			arns = append(arns, cache.ARN(text))
 		}
 	}
 	return arns, nil
 }
 
-func (c *Cache) countRunning(ctx context.Context) (n int, err error) {
-	pipe := c.db.Readers.Pipeline()
+func (r *Reader) countRunning(ctx context.Context) (n int, err error) {
+	pipe := r.db.Readers.Pipeline()
 	var cmds [redisdb.PartitionCount]*redis.IntCmd
-	for i := range c.db.Names.Partitions {
-		cmds[i] = pipe.ZCard(ctx, c.db.Names.Partitions[i].Running)
+	for i := range r.db.Names.Partitions {
+		cmds[i] = pipe.ZCard(ctx, r.db.Names.Partitions[i].Running)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("count what runs: %w", err)

@@ -1,8 +1,7 @@
-package cache
+package lists
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 )
 
@@ -25,14 +24,13 @@ func TestLists(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			redis := url(t)
-			for name, test := range map[string]func(*testing.T, *Cache){
+			for name, test := range map[string]func(*testing.T, *fixture){
 				"what is there is listed once, in order": listedInOrder,
 				"a list is stable while it is read":      listedWhileItGrows,
 				"an index is only a hint":                indexIsAHint,
-				"many are read in one round trip":        manyInOneTrip,
 			} {
 				t.Run(name, func(t *testing.T) {
-					test(t, openTest(t, redis, func(o *Options) { o.Prefix = strings.ReplaceAll(name, " ", "-") }))
+					test(t, openTest(t, redis, func(o *cache.Options) { o.Prefix = strings.ReplaceAll(name, " ", "-") }))
 				})
 			}
 		})
@@ -40,9 +38,9 @@ func TestLists(t *testing.T) {
 }
 
 // listAll reads a list page by page.
-func listAll(t *testing.T, c *Cache, q Query, between func()) []*Record {
+func listAll(t *testing.T, c *fixture, q Query, between func()) []*cache.Record {
 	t.Helper()
-	var all []*Record
+	var all []*cache.Record
 	for {
 		page, err := c.List(t.Context(), q)
 		if err != nil {
@@ -67,7 +65,7 @@ func TestAnExecutionFoundByItsNameIsListedOnce(t *testing.T) {
 	start := now()
 	for name, registered := range map[string]time.Duration{"earlier": -2 * time.Millisecond, "later": time.Second} {
 		arn := testARN(t, name)
-		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "ada", StartDate: start.Add(registered)}); err != nil {
+		if _, err := c.Register(t.Context(), cache.Registration{ARN: arn, Owner: "ada", StartDate: start.Add(registered)}); err != nil {
 			t.Fatal(err)
 		}
 		apply(t, c, running(arn, start), running(testARN(t, name+"-2"), start.Add(-time.Millisecond)))
@@ -89,24 +87,24 @@ func TestAnExecutionFoundByItsNameIsListedOnce(t *testing.T) {
 }
 
 // history is an execution of an owner in one of many states.
-func history(t *testing.T, c *Cache, name, owner string, start time.Time) (Execution, Status) {
+func history(t *testing.T, c *fixture, name, owner string, start time.Time) (cache.Execution, cache.Status) {
 	t.Helper()
 	arn := testARN(t, name)
 	e := running(arn, start)
 	e.Owner = owner
-	seen, public := []Execution{e}, Running
+	seen, public := []cache.Execution{e}, cache.Running
 	switch rand.N(5) {
 	case 1:
-		seen, public = append(seen, succeeded(arn, start, `{"a":1}`)), Succeeded
+		seen, public = append(seen, succeeded(arn, start, `{"a":1}`)), cache.Succeeded
 	case 2:
-		seen, public = append(seen, failed(arn, start, "Boom: no")), Failed
+		seen, public = append(seen, failed(arn, start, "Boom: no")), cache.Failed
 	case 3:
 		again := e
 		again.RedriveCount = 1
 		seen = append(seen, failed(arn, start, "Boom: no"), again)
 	case 4:
 		awaited := succeeded(arn, start, "")
-		awaited.Completeness, awaited.Output = OutputAwaited, nil
+		awaited.Completeness, awaited.Output = cache.OutputAwaited, nil
 		seen = append(seen, awaited)
 	}
 	rand.Shuffle(len(seen), func(i, j int) { seen[i], seen[j] = seen[j], seen[i] })
@@ -114,10 +112,10 @@ func history(t *testing.T, c *Cache, name, owner string, start time.Time) (Execu
 	return e, public
 }
 
-func listedInOrder(t *testing.T, c *Cache) {
+func listedInOrder(t *testing.T, c *fixture) {
 	type known struct {
-		e      Execution
-		status Status
+		e      cache.Execution
+		status cache.Status
 	}
 	all, countsOf := map[string][]known{}, map[string]Counts{}
 	begun := now()
@@ -133,7 +131,7 @@ func listedInOrder(t *testing.T, c *Cache) {
 			return cmp.Or(b.e.StartDate.Compare(a.e.StartDate), strings.Compare(string(b.e.ARN), string(a.e.ARN)))
 		})
 		var counts Counts
-		for _, status := range []Status{"", Running, Succeeded, Failed} {
+		for _, status := range []cache.Status{"", cache.Running, cache.Succeeded, cache.Failed} {
 			for _, limit := range []int{1 + rand.N(9), 100} {
 				got := listAll(t, c, Query{Owner: owner, All: owner == "", Status: status, Limit: limit}, func() {})
 				i := 0
@@ -150,11 +148,11 @@ func listedInOrder(t *testing.T, c *Cache) {
 					t.Errorf("owner %q, status %q: %d, want %d", owner, status, len(got), i)
 				}
 				switch status {
-				case Running:
+				case cache.Running:
 					counts.Running = i
-				case Succeeded:
+				case cache.Succeeded:
 					counts.Succeeded = i
-				case Failed:
+				case cache.Failed:
 					counts.Failed = i
 				}
 			}
@@ -164,7 +162,7 @@ func listedInOrder(t *testing.T, c *Cache) {
 		}
 		countsOf[owner] = counts
 	}
-	e := all["order0"][slices.IndexFunc(all["order0"], func(k known) bool { return k.status == Failed })].e
+	e := all["order0"][slices.IndexFunc(all["order0"], func(k known) bool { return k.status == cache.Failed })].e
 	again := e
 	again.RedriveCount = 7
 	apply(t, c, again)
@@ -182,9 +180,9 @@ func listedInOrder(t *testing.T, c *Cache) {
 	}
 }
 
-func listedWhileItGrows(t *testing.T, c *Cache) {
+func listedWhileItGrows(t *testing.T, c *fixture) {
 	begun := now()
-	there := map[ARN]int{}
+	there := map[cache.ARN]int{}
 	for i := range 300 {
 		e, _ := history(t, c, fmt.Sprint("grow-", i), "grow", begun.Add(-time.Duration(i)*time.Millisecond))
 		there[e.ARN] = 0
@@ -210,14 +208,14 @@ func listedWhileItGrows(t *testing.T, c *Cache) {
 	}
 }
 
-func indexIsAHint(t *testing.T, c *Cache) {
+func indexIsAHint(t *testing.T, c *fixture) {
 	mine, _ := history(t, c, "hint-mine", "hint", now())
 	foreign, _ := history(t, c, "hint-foreign", "somebody else", now())
 	ghost := testARN(t, "hint-ghost")
-	for _, key := range []string{c.db.Names.Owner("hint"), c.db.Names.Partition(string(ghost)).Recent, c.db.Names.Partition(string(ghost)).Running} {
-		for _, arn := range []ARN{foreign.ARN, ghost} {
-			if arn == ghost || key == c.db.Names.Owner("hint") {
-				err := c.db.Writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
+	for _, key := range []string{c.DB().Names.Owner("hint"), c.DB().Names.Partition(string(ghost)).Recent, c.DB().Names.Partition(string(ghost)).Running} {
+		for _, arn := range []cache.ARN{foreign.ARN, ghost} {
+			if arn == ghost || key == c.DB().Names.Owner("hint") {
+				err := c.DB().Writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -228,99 +226,16 @@ func indexIsAHint(t *testing.T, c *Cache) {
 	if len(got) != 1 || got[0].ARN != mine.ARN {
 		t.Errorf("%v", got)
 	}
-	for _, status := range []Status{"", Running} {
+	for _, status := range []cache.Status{"", cache.Running} {
 		for _, r := range listAll(t, c, Query{All: true, Status: status, Limit: 100}, func() {}) {
 			if r.ARN == ghost {
 				t.Error("a ghost is shown")
 			}
 		}
 	}
-	for _, key := range []string{c.db.Names.Partition(string(ghost)).Recent, c.db.Names.Partition(string(ghost)).Running} {
-		if err := c.db.Writers.ZScore(t.Context(), key, string(ghost)).Err(); err != redis.Nil { //nolint:errorlint // it is never wrapped
+	for _, key := range []string{c.DB().Names.Partition(string(ghost)).Recent, c.DB().Names.Partition(string(ghost)).Running} {
+		if err := c.DB().Writers.ZScore(t.Context(), key, string(ghost)).Err(); err != redis.Nil { //nolint:errorlint // it is never wrapped
 			t.Errorf("the ghost stays in %s: %v", key, err)
 		}
 	}
-}
-
-func manyInOneTrip(t *testing.T, c *Cache) {
-	arns := make([]ARN, 101)
-	for i := range arns[:100] {
-		e, _ := history(t, c, fmt.Sprint("many-", i), "many", now())
-		arns[i] = e.ARN
-	}
-	arns[100] = arns[0]
-	arns[7] = testARN(t, "many-unknown")
-	idle := openIdle(t, c.options.URL, func(o *Options) { o.Prefix = c.options.Prefix }) // hears no change that would split a trip
-	before := tripsOf(idle)
-	for i, f := range idle.GetMany(t.Context(), arns) {
-		if i == 7 != (f.Err != nil) || f.Err == nil && f.Record.ARN != arns[i] {
-			t.Fatalf("%d: %+v", i, f)
-		}
-	}
-	nodes := 1
-	if c.db.Cluster() {
-		nodes = 3
-	}
-	if trips := tripsOf(idle) - before; trips != nodes {
-		t.Errorf("%d round trips to %d nodes", trips, nodes)
-	}
-}
-
-// tripsOf returns how many round trips reads have taken.
-func tripsOf(c *Cache) int { return int(testutil.ToFloat64(c.metrics.readBatches)) }
-
-func TestSummary(t *testing.T) {
-	t.Parallel()
-	start := time.UnixMilli(1_770_724_800_000)
-	for _, test := range []struct{ name, output, want string }{
-		{"metadata", `{"rules":[1],"metadata":{"inputType":"url","n":9007199254740993}}`, `,"metadata":{"inputType":"url","n":9007199254740993}`},
-		{"on several lines", "{\"metadata\":\n{\"a\":\r\n1.0e10}}", `,"metadata":{"a":  1.0e10}`},
-		{"escaped name", `{"meta\u0064ata":{"a":1}}`, `,"metadata":{"a":1}`},
-		{"twice", `{"metadata":{"a":1},"metadata":{"a":2}}`, `,"metadata":{"a":2}`},
-		{"further down", `{"x":{"metadata":{"a":1}}}`, `,"inputType":"url"`},
-		{"no object", `{"metadata":"x"}`, `,"inputType":"url"`},
-		{"too large", `{"metadata":{"a":"` + strings.Repeat("x", maxMetadata) + `"}}`, `,"inputType":"url"`},
-		{"output no object", `[{"metadata":{}}]`, `,"inputType":"url"`},
-		{"nothing", `null`, `,"inputType":"url"`},
-		{"a string like the key", `{"a":",\"output\":","metadata":{}}`, `,"metadata":{}`},
-	} {
-		e := succeeded(testARN(t, "s"), start, test.output)
-		r := recordFrom(t, &e)
-		r.InputType = "url"
-		want := `{"status":"SUCCEEDED","executionArn":"` + string(e.ARN) + `","startDate":"2026-02-10T12:00:00Z","stopDate":"2026-02-10T12:00:01Z","name":"s"` + test.want +
-			`,"executionStatus":"SUCCEEDED","stateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline","attempt":1}`
-		if got := string(r.Summary()); got != want {
-			t.Errorf("%s: %s\nwant %s", test.name, got, want)
-		}
-	}
-	e := failed(testARN(t, "f"), start, `Boom: ,"output": {"metadata":{}}`)
-	if got := string(recordFrom(t, &e).Summary()); !strings.HasSuffix(got, `,"errorMessage":"Boom: ,\"output\": {\"metadata\":{}}","name":"f","executionStatus":"FAILED","stateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline","attempt":1,"error":"Boom"}`) {
-		t.Error(got)
-	}
-}
-
-// recordFrom is what a reader has of an observation.
-func recordFrom(t testing.TB, e *Execution) *Record {
-	t.Helper()
-	r, err := decode(e.ARN, recordOf(e, "", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func FuzzSummary(f *testing.F) {
-	f.Add(`{"metadata":{"a":[1,2,{"b":null}]}}`)
-	f.Add("{\"metadata\":{\n}}")
-	f.Add(`{"metadata":{"\ud800":1}}`)
-	f.Fuzz(func(t *testing.T, output string) {
-		if !json.Valid([]byte(output)) {
-			return
-		}
-		e := succeeded(testARN(t, "s"), time.UnixMilli(1e12), output)
-		got := recordFrom(t, &e).Summary()
-		if !json.Valid(got) || strings.ContainsAny(string(got), "\r\n") || len(got) > maxMetadata+1024 {
-			t.Errorf("%s", got)
-		}
-	})
 }

@@ -1,4 +1,4 @@
-package cache
+package arn
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestParseARN(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
 	const head = "arn:aws:states:eu-west-1:123456789012:"
 	for _, test := range []struct {
@@ -23,7 +23,7 @@ func TestParseARN(t *testing.T) {
 		{head + "execution:m:n.(1)_=+'@!", head + "stateMachine:m", "n.(1)_=+'@!"},
 		{head + "execution:m:\uFFFD", head + "stateMachine:m", "\uFFFD"},
 	} {
-		arn, err := ParseARN(test.text)
+		arn, err := Parse(test.text)
 		if err != nil {
 			t.Errorf("%q: %v", test.text, err)
 			continue
@@ -34,7 +34,7 @@ func TestParseARN(t *testing.T) {
 	}
 }
 
-func TestParseARNRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	const head = "arn:aws:states:eu-west-1:123456789012:"
 	for what, text := range map[string]string{
@@ -74,25 +74,28 @@ func TestParseARNRefuses(t *testing.T) {
 		"braces, which are hash tags":  head + "execution:m:{1}",
 		"too long altogether":          head + "execution:" + strings.Repeat("\U0001F600", 80) + "/" + strings.Repeat("\U0001F600", 80) + ":" + strings.Repeat("\U0001F600", 80) + strings.Repeat("x", 200),
 	} {
-		_, err := ParseARN(text)
-		if !errors.Is(err, ErrInvalidARN) {
+		_, err := Parse(text)
+		if !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		} else if len(text) > 5 && strings.Contains(err.Error(), text) {
 			t.Errorf("%s: the error quotes the text", what)
 		}
 	}
 	for _, mark := range "<>{}[]?*\"#%\\^|~`$&,;" {
-		if _, err := ParseARN(head + "execution:m:a" + string(mark)); err == nil {
+		if _, err := Parse(head + "execution:m:a" + string(mark)); err == nil {
 			t.Errorf("%q is accepted in a name", mark)
 		}
 	}
 }
 
+// pipeline is how the ARNs of a state machine's executions begin.
+const pipeline = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
+
 func TestBelongsTo(t *testing.T) {
 	t.Parallel()
 	const machine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
 	for text, want := range map[string]bool{
-		testMachine + "n": true,
+		pipeline + "n": true,
 		"arn:aws:states:eu-west-1:123456789012:execution:Pipeline/Map:n":   true,
 		"arn:aws:states:eu-west-1:123456789012:express:Pipeline:n:1":       true,
 		"arn:aws:states:eu-west-1:123456789012:execution:Pipeline2:n":      false,
@@ -104,7 +107,7 @@ func TestBelongsTo(t *testing.T) {
 		"arn:aws:states:eu-west-1:123456789012:execution:Pipeline-x/M:n":   false,
 		"arn:aws:states:eu-west-1:123456789012:execution:Other/Pipeline:n": false,
 	} {
-		arn, err := ParseARN(text)
+		arn, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,17 +117,17 @@ func TestBelongsTo(t *testing.T) {
 	}
 }
 
-func FuzzParseARN(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		testMachine + "abc", "arn:aws:states:eu-west-1:123456789012:express:m/l:n:1",
+		pipeline + "abc", "arn:aws:states:eu-west-1:123456789012:express:m/l:n:1",
 		"arn:aws:states:eu-west-1:123456789012:execution:m:\u2028", "arn::::::", strings.Repeat(":", 40), "\xff",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		arn, err := ParseARN(text)
+		arn, err := Parse(text)
 		if err != nil {
-			if !errors.Is(err, ErrInvalidARN) {
+			if !errors.Is(err, ErrInvalid) {
 				t.Fatalf("%v", err)
 			}
 			return

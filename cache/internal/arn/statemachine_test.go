@@ -1,4 +1,4 @@
-package cache
+package arn
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 
 func TestPartsOfAStateMachineARN(t *testing.T) {
 	t.Parallel()
-	m, err := ParseMachineARN("arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:Pipeline")
+	m, err := ParseStateMachine("arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:Pipeline")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,21 +18,21 @@ func TestPartsOfAStateMachineARN(t *testing.T) {
 		"execution": {string(m.Execution("abc")), "arn:aws-us-gov:states:us-gov-west-1:123456789012:execution:Pipeline:abc"},
 		"child":     {string(m.Child("Map").Execution("abc")), "arn:aws-us-gov:states:us-gov-west-1:123456789012:execution:Pipeline/Map:abc"},
 		"its name":  {m.Child("Map").Name(), "Pipeline/Map"},
-		"no region": {MachineARN("Pipeline").Region(), ""},
+		"no region": {StateMachine("Pipeline").Region(), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", what, c.got, c.want)
 		}
 	}
-	for _, machine := range []MachineARN{m, m.Child("Map")} {
-		execution, err := ParseARN(string(machine.Execution("abc")))
+	for _, machine := range []StateMachine{m, m.Child("Map")} {
+		execution, err := Parse(string(machine.Execution("abc")))
 		if err != nil || execution.StateMachine() != string(machine) || !execution.BelongsTo(string(m)) {
 			t.Errorf("%s: the execution %s is of %s (%v)", machine, execution, execution.StateMachine(), err)
 		}
 	}
 }
 
-func TestParseMachineARNRefuses(t *testing.T) {
+func TestParseStateMachineRefuses(t *testing.T) {
 	t.Parallel()
 	for what, s := range map[string]string{
 		"empty":              "",
@@ -45,7 +45,7 @@ func TestParseMachineARNRefuses(t *testing.T) {
 		"another service":    "arn:aws:sqs:eu-west-1:123456789012:stateMachine:Pipeline",
 		"white space":        " arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline",
 	} {
-		if m, err := ParseMachineARN(s); !errors.Is(err, ErrInvalidMachineARN) {
+		if m, err := ParseStateMachine(s); !errors.Is(err, ErrInvalidStateMachine) {
 			t.Errorf("%s: %q, %v", what, m, err)
 		}
 	}

@@ -1,0 +1,29 @@
+package tally
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+//go:embed recount.lua
+var recountSource string
+
+var recountScript = redis.NewScript(constants() + recountSource)
+
+// RecountRunning counts again how many executions of each state machine run, in every
+// partition where that was last done longer than goodFor ago, by any process.
+func RecountRunning(ctx context.Context, db *redisdb.DB, goodFor time.Duration) error {
+	for i := range db.Names.Partitions {
+		p := &db.Names.Partitions[i]
+		if err := recountScript.Run(ctx, db.Writers, []string{p.Running, p.Counts}, goodFor.Milliseconds()).Err(); err != nil {
+			return fmt.Errorf("count what runs: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package lists
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"statuscache/cache"
+)
+
+// Page is a part of a list.
+type Page struct {
+	Executions []*cache.Record
+	Next       Position // After of the next page; zero: there is none
+	Partial    bool     // a bound of the work ended the page, not its limit
+}
+
+const (
+	listLimit = time.Second
+	// listBatch is how many entries of an index are looked at together.
+	listBatch = 256
+	// The work for one page is bounded. Where a filter lets hardly anything through, a page
+	// is short and says where to go on.
+	maxLooked = 4096 // entries of an index
+	maxRead   = 1024 // beginnings of records that are not remembered
+)
+
+// List returns a page of executions. It takes a second at most.
+func (r *Reader) List(ctx context.Context, q Query) (Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(listLimit, r.db.Limits.Read))
+	defer cancel()
+	page, err := r.list(ctx, &q)
+	if err != nil {
+		return Page{}, fmt.Errorf("list executions: %w", err)
+	}
+	return page, nil
+}
+
+func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
+	index, err := r.index(ctx, q)
+	if err != nil {
+		return page, err
+	}
+	for looked, read := 0, 0; ; {
+		batch, err := index.next(ctx, listBatch)
+		if err != nil {
+			return page, err
+		}
+		wanted, asked, err := r.filter(ctx, q, batch)
+		if err != nil {
+			return page, err
+		}
+		full, err := r.fill(ctx, q, wanted, len(batch) == listBatch, &page)
+		if full || err != nil || len(batch) < listBatch {
+			return page, err
+		}
+		looked, read = looked+listBatch, read+asked
+		if looked >= maxLooked || read >= maxRead {
+			page.Next, page.Partial = batch[len(batch)-1], true
+			return page, nil
+		}
+	}
+}
+
+// fill adds entries to a page until that is full. more reports whether there are others
+// behind them.
+func (r *Reader) fill(ctx context.Context, q *Query, wanted []Position, more bool, page *Page) (full bool, err error) {
+	for len(wanted) > 0 {
+		some := wanted[:min(len(wanted), q.Limit-len(page.Executions))]
+		wanted = wanted[len(some):]
+		if err := r.fetch(ctx, q, some, page); err != nil {
+			return false, err
+		}
+		if len(page.Executions) == q.Limit {
+			if len(wanted) > 0 || more {
+				page.Next = some[len(some)-1]
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// filter returns the entries that the query may be about, as far as that can be
+// decided without their answers, and how many records it had to ask for.
+func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted []Position, asked int, err error) {
+	arns := make([]cache.ARN, 0, len(batch))
+	for _, p := range batch {
+		if q.mayHave(p) {
+			wanted, arns = append(wanted, p), append(arns, p.ARN)
+		}
+	}
+	if !q.needsRows() {
+		return wanted, 0, nil
+	}
+	rows, asked, err := r.cache.Rows(ctx, arns, q.needsDetails())
+	kept := wanted[:0]
+	for i := range rows {
+		if q.matchesRow(arns[i], &rows[i]) {
+			kept = append(kept, wanted[i])
+		}
+	}
+	return kept, asked, err
+}
+
+// fetch adds the records of entries to a page. The index is a hint, the record is
+// the truth: what it says of owner and status counts.
+func (r *Reader) fetch(ctx context.Context, q *Query, some []Position, page *Page) error {
+	arns := make([]cache.ARN, len(some))
+	for i, p := range some {
+		arns[i] = p.ARN
+	}
+	var gone []cache.ARN
+	for i, found := range r.cache.GetMany(ctx, arns) {
+		switch record := found.Record; {
+		case errors.Is(found.Err, cache.ErrNotFound):
+			gone = append(gone, arns[i])
+		case found.Err != nil:
+			return found.Err
+		case !q.All && (record.Owner == "" || record.Owner != q.Owner):
+		case q.Matches(record):
+			page.Executions = append(page.Executions, record)
+		}
+	}
+	if q.All {
+		r.cache.DropOrphans(ctx, gone)
+	}
+	return nil
+}
