@@ -25,9 +25,9 @@ type Message struct {
 
 // Queue is where messages come from. It must be safe for concurrent use.
 type Queue interface {
-	// Receive waits for messages, for pollWait at most. A receive that is canceled may
-	// lose messages until their visibility ends.
-	Receive(ctx context.Context) ([]Message, error)
+	// Receive waits for messages, for so long at most, in whole seconds. A receive that is
+	// canceled may lose messages until their visibility ends.
+	Receive(ctx context.Context, wait time.Duration) ([]Message, error)
 	// Delete removes messages and returns those that are not removed.
 	Delete(ctx context.Context, batch []Message) (left []Message, err error)
 	// ExtendVisibility hides messages from other receivers for d from now.
@@ -45,7 +45,7 @@ type Applier interface {
 
 // How messages are received and held.
 const (
-	receivers = 8 // batches in flight
+	receivers = 8 // batches in flight, at most
 
 	// Visibility is how long a received message is hidden from other receivers.
 	// It is renewed while the message is in flight.
@@ -54,7 +54,7 @@ const (
 
 	// DrainLimit is how long Run may take to stop, if Options do not say: for receives to
 	// end, and to finish messages in flight.
-	DrainLimit      = 10 * time.Second
+	DrainLimit      = 15 * time.Second
 	queueCallLimit  = 5 * time.Second // each call except Receive
 	minRetryPause   = 100 * time.Millisecond
 	maxRetryPause   = 5 * time.Second
@@ -92,12 +92,16 @@ type Consumer struct {
 
 	decoded, stored, deleted majority // by message
 
+	pollers    *pollers // to poll the queue
+	pollWait   time.Duration
+	handled    *handled // to be deleted
 	unfinished inFlight // when Run stops
 
 	draining  chan struct{} // closed when no more receives may begin
 	drain     sync.Once
 	confirmed atomic.Int64 // messages that the cache confirmed, of all receivers
 	arrived   atomic.Int64 // when messages were last received, in ns since 1970
+	looked    time.Time    // when the queue was last asked what waits in it; zero: messages have come since
 }
 
 // NewConsumer returns a Consumer. Run starts it.
@@ -114,6 +118,9 @@ func NewConsumer(o Options) *Consumer {
 		metrics:  m,
 		outages:  out,
 		logged:   newOnceSet(),
+		pollers:  newPollers(),
+		pollWait: pollWaitWithin(o.DrainLimit),
+		handled:  newHandled(),
 		draining: make(chan struct{}),
 	}
 }
@@ -138,37 +145,19 @@ func (c *Consumer) Run(ctx context.Context) error {
 	wg.Go(func() { c.gate.run(ctx) })
 	wg.Go(func() { c.outages.run(ctx) })
 	wg.Go(func() { c.watchLag(ctx) })
-	for range receivers {
-		wg.Go(func() { c.receive(ctx, work) })
-	}
+	receiving, received := context.WithCancel(work)
+	wg.Go(func() { c.deleteGathered(receiving, work) })
+	wg.Go(func() {
+		defer received()
+		var all sync.WaitGroup
+		for range receivers {
+			all.Go(func() { c.receive(ctx, work) })
+		}
+		all.Wait()
+	})
 	wg.Wait()
 	c.giveBack(work)
 	return nil
-}
-
-// receive handles one batch after the other until ctx ends. A receive under way then,
-// and messages in flight, are finished in the context work: a receive that is canceled
-// could lose messages (pollWait).
-func (c *Consumer) receive(ctx, work context.Context) {
-	pause := minRetryPause
-	for c.gate.await(ctx) == nil && !c.drained() {
-		begun := c.outages.now()
-		messages, err := c.options.Queue.Receive(work)
-		if err == nil {
-			c.outages.works(PartReceive, causeQueue)
-			pause = minRetryPause
-		}
-		if len(messages) > 0 {
-			c.arrived.Store(time.Now().UnixNano())
-			c.handle(ctx, work, messages)
-		}
-		if err != nil && work.Err() == nil {
-			c.metrics.receiveErrors.Inc()
-			c.outages.fails(PartReceive, causeQueue, begun, untilForgotten, queueReason(err))
-			sleep(ctx, jitter(pause))
-			pause = min(2*pause, maxReceivePause)
-		}
-	}
 }
 
 func (c *Consumer) drained() bool {

@@ -120,7 +120,7 @@ func TestDeletingFirstLoses(t *testing.T) {
 		for _, killAt := range []int32{3, 0} { // the second process lives
 			m := &mortal{fakeQueue: q, fakeCache: known, killAt: killAt, before: true}
 			naive(t, time.Minute, func(ctx context.Context) {
-				messages, _ := m.Receive(ctx)
+				messages, _ := m.Receive(ctx, pollWait)
 				_, _ = m.Delete(ctx, messages)
 				batch, _ := executions(messages)
 				m.Apply(ctx, batch)
@@ -237,7 +237,7 @@ func TestPoisonStopsABatch(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
 		q.send(statusEvent("x", "RUNNING"), "hello", statusEvent("y", "RUNNING"))
 		naive(t, 3*time.Minute, func(ctx context.Context) {
-			messages, _ := q.Receive(ctx)
+			messages, _ := q.Receive(ctx, pollWait)
 			batch, err := executions(messages)
 			if err == nil && len(batch) > 0 {
 				known.Apply(ctx, batch)

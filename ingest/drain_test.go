@@ -38,7 +38,7 @@ func TestSlowApplyWithoutRenewal(t *testing.T) {
 		for range 2 {
 			all.Go(func() {
 				naive(t, 2*time.Minute, func(ctx context.Context) {
-					if messages, _ := q.Receive(ctx); len(messages) > 0 {
+					if messages, _ := q.Receive(ctx, pollWait); len(messages) > 0 {
 						batch, _ := executions(messages)
 						known.Apply(ctx, batch)
 						_, _ = q.Delete(ctx, messages)
@@ -112,7 +112,7 @@ func TestMessagesCrossTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q, known, bodies := newFakeQueue(), newFakeCache(), histories(20)
+				q, known, bodies := newFakeQueue(), newFakeCache(), histories(maxBatch/2)
 				p := startProcess(t, q, known)
 				pass(7 * time.Second)
 				took := make(chan time.Duration, 1)
@@ -148,7 +148,7 @@ func TestReceivesThatAreCalledOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, bodies := newFakeQueue(), histories(5)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _, _ = q.Receive(ctx) }()
+		go func() { _, _ = q.Receive(ctx, pollWait) }()
 		pass(time.Second)
 		q.mu.Lock() // they come as it is called off
 		quiet := newFakeQueue()
@@ -157,7 +157,7 @@ func TestReceivesThatAreCalledOff(t *testing.T) {
 		q.mu.Unlock()
 		cancel()
 		synctest.Wait()
-		if messages, err := q.Receive(t.Context()); len(messages) > 0 || q.counts().left != len(bodies) {
+		if messages, err := q.Receive(t.Context(), pollWait); len(messages) > 0 || q.counts().left != len(bodies) {
 			t.Errorf("received %d, %v; %+v", len(messages), err, q.counts())
 		}
 	})
@@ -173,33 +173,40 @@ func TestQueueDown(t *testing.T) {
 			instants[time.Now()]++
 			return errFault
 		}
-		p := startProcess(t, q, known)
+		processes := []*process{startProcess(t, q, known), startProcess(t, q, known)}
 		pass(time.Minute)
 		first := q.counts().receives
 		pass(9 * time.Minute)
 		last, seconds := q.counts().receives-first, int(9*time.Minute/time.Second)
-		// The pauses begin with 0.1 s, double, and end between 10 and 20 s.
-		if most := receivers * (seconds/10 + 1); last > most || last < most/2 {
+		// Each process has one receiver that tries. The pauses begin with 0.1 s, double, and
+		// end between 10 and 20 s.
+		if most := len(processes) * (seconds/10 + 1); last > most || last < most/2 {
 			t.Errorf("%d receives in 9 minutes, want %d to %d", last, most/2, most)
 		}
-		if most := receivers * 15; first > most || first < receivers*8 {
-			t.Errorf("%d receives in the first minute, want %d to %d", first, receivers*8, most)
+		if most := len(processes) * 15; first > most || first < len(processes)*8 {
+			t.Errorf("%d receives in the first minute, want %d to %d", first, len(processes)*8, most)
 		}
 		delete(instants, begin)
-		if all := q.counts().receives; len(instants) < all*9/10-receivers {
+		if all := q.counts().receives; len(instants) < all*9/10-len(processes) {
 			t.Errorf("%d receives at %d instants: no jitter", all, len(instants))
 		}
-		if n := testutil.ToFloat64(p.consumer.metrics.receiveErrors); int(n) != q.counts().receives {
-			t.Errorf("%v receive errors counted, want %d", n, q.counts().receives)
+		errors := 0.0
+		for _, p := range processes {
+			errors += testutil.ToFloat64(p.consumer.metrics.receiveErrors)
+		}
+		if int(errors) != q.counts().receives {
+			t.Errorf("%v receive errors counted, want %d", errors, q.counts().receives)
 		}
 
 		q.with(func() { q.receiveFault = nil })
 		q.send(bodies...)
 		pass(maxReceivePause)
-		p.stop()
+		for _, p := range processes {
+			p.stop()
+		}
 		checkState(t, known, bodies)
 		checkDrained(t, q, 1)
-		checkAccounts(t, q, p)
+		checkAccounts(t, q, processes...)
 	})
 }
 
@@ -210,7 +217,7 @@ func TestQueueDownWithoutBackOff(t *testing.T) {
 		q := newFakeQueue()
 		q.receiveFault = func() error { return errFault }
 		naive(t, 10*time.Minute, func(ctx context.Context) {
-			_, _ = q.Receive(ctx)
+			_, _ = q.Receive(ctx, pollWait)
 			sleep(ctx, minRetryPause)
 		})
 		if n := q.counts().receives; n < 5000 {

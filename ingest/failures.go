@@ -30,6 +30,7 @@ const (
 	leastUnread = 2
 
 	lagEvery = 10 * time.Second // between two checks
+	lagQuiet = time.Minute      // between two requests for the depth of a queue that was empty
 	lagIdle  = 30 * time.Second // without a message before it counts as a lag: the counts of SQS lag a little behind
 )
 
@@ -131,13 +132,19 @@ func (c *Consumer) watchLag(ctx context.Context) {
 	}
 }
 
-// checkLag asks the queue only while no message arrives and no failure is known.
+// checkLag asks the queue only while no message arrives and no failure is known: soon
+// after the last message, then seldom unless there is a lag.
 func (c *Consumer) checkLag(ctx context.Context) {
 	idle := time.Since(time.Unix(0, c.arrived.Load()))
 	if idle < lagIdle || c.outages.failing(PartReceive) || c.outages.failing(PartStore) {
 		c.outages.works(PartLag, causeQueue)
+		c.looked = time.Time{}
 		return
 	}
+	if time.Since(c.looked) < lagQuiet && !c.outages.failing(PartLag) {
+		return
+	}
+	c.looked = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
 	switch n, err := c.options.Queue.Waiting(ctx); {

@@ -62,7 +62,7 @@ func (q *fakeQueue) send(bodies ...string) {
 }
 
 // Receive implements Queue.
-func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
+func (q *fakeQueue) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.receives++
@@ -73,13 +73,13 @@ func (q *fakeQueue) Receive(ctx context.Context) ([]Message, error) {
 			return nil, err
 		}
 	}
-	for end := time.Now().Add(pollWait); ctx.Err() == nil; {
+	for end := time.Now().Add(wait); ctx.Err() == nil; {
 		batch, next := q.take(end)
-		wait := time.Until(next)
-		if len(batch) > 0 || wait <= 0 {
+		left := time.Until(next)
+		if len(batch) > 0 || left <= 0 {
 			return batch, nil
 		}
-		q.wait(ctx, wait)
+		q.wait(ctx, left)
 	}
 	q.calledOff++
 	q.take(time.Time{}) // as SQS may do: what there is goes where nobody listens

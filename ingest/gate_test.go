@@ -66,7 +66,7 @@ func TestFrozenCacheWithoutGate(t *testing.T) {
 		known.frozen = true
 		q.send(bodies...)
 		naive(t, time.Minute, func(ctx context.Context) {
-			messages, _ := q.Receive(ctx)
+			messages, _ := q.Receive(ctx, pollWait)
 			batch, _ := executions(messages)
 			known.Apply(ctx, batch)
 			_ = q.ExtendVisibility(ctx, messages, 0)

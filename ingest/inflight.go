@@ -36,26 +36,6 @@ func (h *inFlight) now() []Message {
 	return h.messages
 }
 
-// finish deletes handled messages. One that cannot be deleted comes again and is
-// superseded then.
-func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Message) {
-	held.drop(messages)
-	for attempt, pause := 1, minRetryPause; len(messages) > 0; attempt, pause = attempt+1, 2*pause {
-		call, cancel := context.WithTimeout(ctx, queueCallLimit)
-		left, err := c.options.Queue.Delete(call, messages)
-		cancel()
-		c.wereDeleted(len(messages) - len(left))
-		if messages = left; len(left) == 0 {
-			return
-		}
-		if attempt == deleteAttempts || ctx.Err() != nil {
-			c.notDeleted(len(left), err)
-			return
-		}
-		sleep(ctx, jitter(pause))
-	}
-}
-
 // keepHidden renews the visibility of messages in flight until stop is called.
 func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

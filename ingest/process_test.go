@@ -155,12 +155,12 @@ type mortal struct {
 	killed  atomic.Bool
 }
 
-func (m *mortal) Receive(ctx context.Context) ([]Message, error) {
+func (m *mortal) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
 	if m.killed.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return m.fakeQueue.Receive(ctx)
+	return m.fakeQueue.Receive(ctx, wait)
 }
 
 func (m *mortal) Delete(ctx context.Context, batch []Message) ([]Message, error) {

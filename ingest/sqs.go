@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/ingest/internal/awscall"
 )
@@ -22,14 +25,7 @@ import (
 const (
 	maxBatch = awscall.MaxBatch
 
-	// pollWait is how long a receive waits for messages. A receive that is canceled may
-	// lose messages: SQS does not always notice the closed connection, sends messages into
-	// it, and keeps them hidden for Visibility. So receives run to their end, when Redis
-	// fails and when the process stops, and a process has little time to stop. That costs
-	// four times the empty receives of the longest poll: a dollar or two a month.
-	// (aws/aws-sdk-go-v2 issue 2068, aws/aws-sdk-java-v2 issue 1395)
-	pollWait  = 5 * time.Second
-	pollGrace = 5 * time.Second // after it a receive has failed
+	pollGrace = 5 * time.Second // after the wait, before a receive has failed
 )
 
 // queuePermissions are what a Consumer needs.
@@ -49,7 +45,7 @@ func LoadAWS(ctx context.Context) (aws.Config, error) {
 	return c, nil
 }
 
-// SQS is a Queue in Amazon SQS.
+// SQS is a Queue in Amazon SQS. Its requests are counted by action.
 type SQS struct {
 	client *sqs.Client
 	url    string
@@ -57,12 +53,32 @@ type SQS struct {
 
 // NewSQS returns the queue with this URL. If the host is not the regional one of AWS (a
 // VPC endpoint, a stand-in) and no endpoint is set, calls go to the host of the URL.
-func NewSQS(c aws.Config, queueURL string) (*SQS, error) {
-	client, err := awscall.QueueClient(c, queueURL)
+// metrics may be nil.
+func NewSQS(c aws.Config, queueURL string, metrics prometheus.Registerer) (*SQS, error) {
+	client, err := awscall.QueueClient(countRequests(c, metrics), queueURL)
 	if err != nil {
 		return nil, err
 	}
 	return &SQS{client: client, url: queueURL}, nil
+}
+
+// countRequests counts requests as AWS bills them: each attempt, by action.
+func countRequests(c aws.Config, metrics prometheus.Registerer) aws.Config {
+	if metrics == nil {
+		return c
+	}
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "sqs_requests_total", Help: "Requests to SQS, each attempt counted.",
+	}, []string{"action"})
+	metrics.MustRegister(requests)
+	count := middleware.FinalizeMiddlewareFunc("CountRequests", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		requests.WithLabelValues(middleware.GetOperationName(ctx)).Inc()
+		return next.HandleFinalize(ctx, in)
+	})
+	c.APIOptions = append(slices.Clone(c.APIOptions), func(stack *middleware.Stack) error {
+		return stack.Finalize.Add(count, middleware.After) // behind the retries
+	})
+	return c
 }
 
 // Check checks that the queue exists and may be used. Its error is one line that names
@@ -78,12 +94,12 @@ func (q *SQS) Check(ctx context.Context) error {
 }
 
 // Receive implements Queue.
-func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, pollWait+pollGrace)
+func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+pollGrace)
 	defer cancel()
 	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.url, MaxNumberOfMessages: maxBatch,
-		WaitTimeSeconds: int32(pollWait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
+		WaitTimeSeconds: int32(wait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func checkWith(t *testing.T) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := NewSQS(c, "http://127.0.0.1:1/1/q")
+	q, err := NewSQS(c, "http://127.0.0.1:1/1/q", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestReceiveThatIsRefused(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			q, _ := serveSQS(t, http.StatusBadRequest, fmt.Sprintf(`{"__type":"com.amazonaws.sqs#%s","message":%q}`, code, c.message))
-			_, err := q.Receive(t.Context())
+			_, err := q.Receive(t.Context(), pollWait)
 			why := queueReason(err)
 			if why.brief != c.brief || why.text != err.Error() {
 				t.Errorf("%+v, want %q", why, c.brief)
@@ -161,7 +161,7 @@ func TestQueueThatDoesNotAnswer(t *testing.T) {
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := newSQS(t, silent.URL+"/1/q").Receive(ctx)
+	_, err := newSQS(t, silent.URL+"/1/q").Receive(ctx, pollWait)
 	if why := queueReason(err); why.brief != "there is no answer" || !strings.Contains(why.text, "AWS_ENDPOINT_URL_SQS") {
 		t.Errorf("%+v", why)
 	}

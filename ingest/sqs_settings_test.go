@@ -30,7 +30,7 @@ func TestNewSQS(t *testing.T) {
 	} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			q, err := NewSQS(aws.Config{Region: "eu-west-1"}, url)
+			q, err := NewSQS(aws.Config{Region: "eu-west-1"}, url, nil)
 			if cures != nil {
 				checkCure(t, err, append(cures, "SQS_QUEUE_URL")...)
 			} else if err != nil || q == nil {
@@ -97,7 +97,7 @@ func TestNoCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := NewSQS(c, "http://127.0.0.1:1/1/q")
+	q, err := NewSQS(c, "http://127.0.0.1:1/1/q", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestEndpointOfTheEnvironmentWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := NewSQS(c, "http://127.0.0.1:1/1/q")
+	q, err := NewSQS(c, "http://127.0.0.1:1/1/q", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

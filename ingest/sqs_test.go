@@ -65,7 +65,7 @@ func newSQS(t *testing.T, url string) *SQS {
 	q, err := NewSQS(aws.Config{
 		Region: "eu-west-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}, url)
+	}, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +83,12 @@ func TestSQSReceive(t *testing.T) {
 		t.Fatal(err)
 	}
 	q, latest := serveSQS(t, http.StatusOK, string(text))
-	got, err := q.Receive(t.Context())
+	got, err := q.Receive(t.Context(), pollWait)
 	if diff := cmp.Diff([]Message{{ID: "m", Receipt: "r", Body: body}}, got); err != nil || diff != "" {
 		t.Errorf("%v, (-want +got):\n%s", err, diff)
 	}
 	asked := latest.Load()
-	if in := asked.Input; asked.Operation != "ReceiveMessage" || in.MaxNumberOfMessages != 10 || in.WaitTimeSeconds != 5 || in.VisibilityTimeout != 30 {
+	if in := asked.Input; asked.Operation != "ReceiveMessage" || in.MaxNumberOfMessages != 10 || in.WaitTimeSeconds != 12 || in.VisibilityTimeout != 30 {
 		t.Errorf("asked %+v", asked)
 	}
 }
@@ -107,7 +107,7 @@ func TestSQSReceiveIsCalledOff(t *testing.T) {
 	ended := make(chan error, 1)
 	q := newSQS(t, server.URL+"/123456789012/events")
 	go func() {
-		_, err := q.Receive(ctx)
+		_, err := q.Receive(ctx, pollWait)
 		ended <- err
 	}()
 	<-polling

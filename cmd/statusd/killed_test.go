@@ -143,7 +143,7 @@ func deletesFirst() {
 	if err != nil {
 		panic(err)
 	}
-	queue, err := ingest.NewSQS(config, os.Getenv("SQS_QUEUE_URL"))
+	queue, err := ingest.NewSQS(config, os.Getenv("SQS_QUEUE_URL"), nil)
 	if err != nil {
 		panic(err)
 	}
@@ -153,7 +153,7 @@ func deletesFirst() {
 	}
 	var decoder ingest.Decoder
 	for {
-		messages, err := queue.Receive(ctx)
+		messages, err := queue.Receive(ctx, time.Second)
 		if err != nil {
 			continue
 		}

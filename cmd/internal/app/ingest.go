@@ -24,7 +24,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL); err != nil {
+	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL, s.metrics); err != nil {
 		return err
 	}
 	inputs, err := s.config.Inputs()
@@ -34,7 +34,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	s.openWorkers(ingest.NewStepFunctions(settings, inputs, s.metrics), inputs)
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Inputs: inputs, StateMachines: s.config.StateMachines,
-		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*2/5),
+		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*3/5),
 		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
 	})
 	return nil

@@ -167,6 +167,9 @@ func (w *watch) event(ctx context.Context, h happening) (time.Duration, error) {
 	}
 }
 
+// bareWait is how long a bare receive waits for a message.
+const bareWait = 5 * time.Second
+
 // bareReceiver receives and does nothing else.
 type bareReceiver struct {
 	queue  *localaws.Queue
@@ -176,7 +179,7 @@ type bareReceiver struct {
 func newBareReceiver(queue *localaws.Queue, url string) (*bareReceiver, error) {
 	client, err := ingest.NewSQS(aws.Config{
 		Region: region, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	}, url)
+	}, url, nil)
 	return &bareReceiver{queue, client}, err
 }
 
@@ -188,7 +191,7 @@ func (b *bareReceiver) receive(ctx context.Context, body string) (time.Duration,
 	received := make(chan error, 1)
 	go func() {
 		var err error
-		messages, err = b.client.Receive(ctx)
+		messages, err = b.client.Receive(ctx, bareWait)
 		at = time.Now()
 		received <- err
 	}()
