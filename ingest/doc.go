@@ -4,7 +4,7 @@
 // # The life of a message
 //
 // A message is received, decoded, merged into Redis together with the others of
-// its batch, and deleted from the queue once Redis has confirmed it. Every
+// its batch, and deleted from the queue once Redis has confirmed it, within a second. Every
 // delivery ends in exactly one of
 //
 //	applied       it is the newest state now; deleted
@@ -22,8 +22,9 @@
 //
 // # What stands where
 //
-// The Consumer (consumer.go) receives and handles batches: batch.go decodes, inflight.go
-// keeps messages hidden and deletes them, gate.go stops receiving while Redis fails,
+// The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
+// as the backlog allows, batch.go decodes, inflight.go keeps messages hidden, deletes.go
+// deletes those that are handled, ten at a time, gate.go stops receiving while Redis fails,
 // outages.go and failures.go report what keeps events from being learnt (a Trouble).
 // envelope.go unwraps messages of SNS, Pipes and Lambda, event.go decodes the event,
 // errormessage.go makes one line of an error and its cause, owner.go finds the owner in
