@@ -57,10 +57,18 @@ func TestOperatorsVerbs(t *testing.T) {
 
 	replay := ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1m", "--now", "--every", "10ms")
 	has(replay, "may not be in the archive yet", `"state":"COMPLETED"`, "has sent all archived events from")
+	if strings.Contains(replay, "terminal") {
+		t.Errorf("an archive of all events is said to lack some: %s", replay)
+	}
 	has(ctl(t, env, 2, "replay", "--from", "6h"), "--archive")
 	has(ctl(t, env, 2, "replay", "--archive", "a", "--from", "yesterday"), "--from")
 	has(ctl(t, env, 2, "replay", "--follow", "gone"), "there is no replay gone")
 	has(ctl(t, append(env, "STATE_MACHINES=x"), 2, "doctor"), "STATE_MACHINES")
+
+	has(ctl(t, env, 0, "provision", "--archive", "terminal"), "changed       archive status-events  (event pattern)")
+	has(ctl(t, env, 0, "doctor"), "the terminal states of 1 state machines")
+	has(ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1h", "--every", "10ms"), "holds terminal states only", "does not bring back executions that run")
+	has(ctl(t, env, 0, "provision"), "changed       archive status-events  (event pattern)")
 }
 
 // TestReplayRangeIsByTheClockOfAWS: a machine whose clock is wrong asks for the events that

@@ -36,7 +36,8 @@ func replayCommand() *cobra.Command {
 		Long: "Have EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
 			"follow the replay to its end. Events that are known already change nothing. A time is\n" +
 			"RFC 3339, or a duration before now. Events reach the archive after about ten minutes; if\n" +
-			"--to is more recent, the command waits for them. The exit code is 0 if all events were sent, 1 if\n" +
+			"--to is more recent, the command waits for them. An archive of terminal states (provision\n" +
+			"--archive terminal) does not bring back executions that run; the audit does. The exit code is 0 if all events were sent, 1 if\n" +
 			"the replay failed or was cancelled, 2 if it could not be started. Ctrl-C leaves it running.",
 		Example: "  statusctl replay --archive status-events --from 2026-02-10T12:00:00Z --to 2026-02-10T18:00:00Z\n" +
 			"  statusctl replay --archive status-events --from 6h --to 15m\n" +
@@ -103,7 +104,12 @@ func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func
 	}
 	ctx, cancel := context.WithTimeout(ctx, operatorLimit)
 	defer cancel()
-	ahead, err := o.ClockAhead(ctx, f.order.Archive)
+	archive, err := o.LookUpArchive(ctx, f.order.Archive)
+	if archive.Scope == operate.ArchiveTerminal {
+		say("note: the archive holds terminal states only. The replay does not bring back executions that run: the audit\n" +
+			"learns those of STATE_MACHINES. One that was redriven and runs shows its last end until then")
+	}
+	ahead := archive.ClockAhead
 	if err != nil || ahead.Abs() <= replaySkew {
 		return now, err
 	}

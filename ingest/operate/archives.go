@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -12,6 +13,46 @@ import (
 
 // archiveDescription marks archives that Provision made.
 const archiveDescription = "Status changes to replay into the status cache"
+
+// ArchiveScope says which events an archive holds.
+type ArchiveScope string
+
+// The scopes of archives. An archive of terminal states costs half as much. It cannot
+// bring back executions that run; the audit learns those from their lists. An execution that
+// was redriven has its last end after a replay, until the audit finds that it runs.
+const (
+	ArchiveAll      ArchiveScope = "all"
+	ArchiveTerminal ArchiveScope = "terminal"
+)
+
+// holds reports whether an archive of this scope holds a sample.
+func (s ArchiveScope) holds(each sample) bool { return s != ArchiveTerminal || each.status != running }
+
+// of returns the samples that an archive of this scope holds.
+func (s ArchiveScope) of(samples []sample) []sample {
+	return slices.DeleteFunc(slices.Clone(samples), func(each sample) bool { return !s.holds(each) })
+}
+
+// statuses returns those that the pattern of an archive names, none for every status.
+func (s ArchiveScope) statuses() []string {
+	if s == ArchiveTerminal {
+		return terminalStatuses
+	}
+	return nil
+}
+
+// scopeOf returns the scope of an archive with a pattern, as far as it knows the samples:
+// ArchiveTerminal only if it holds every terminal state and nothing else of them.
+func scopeOf(pattern string, samples []sample) (ArchiveScope, error) {
+	if pattern == "" || len(samples) == 0 {
+		return ArchiveAll, nil
+	}
+	left, err := unmatched([]string{pattern}, samples)
+	if err == nil && len(left) > 0 && len(left) == len(samples)-len(ArchiveTerminal.of(samples)) && len(ArchiveTerminal.of(left)) == 0 {
+		return ArchiveTerminal, nil
+	}
+	return ArchiveAll, err
+}
 
 // archiveFor finds the archive of a bus that holds all samples, whatever its name. If
 // there is none, it returns the archive with this name, or nil.
@@ -67,10 +108,11 @@ func keeps(a *eventbridge.DescribeArchiveOutput, busARN string, samples []sample
 }
 
 func (p *provision) archive(ctx context.Context) error {
-	samples, err := samplesOf(p.plan.StateMachines)
+	all, err := samplesOf(p.plan.StateMachines)
 	if err != nil {
 		return err
 	}
+	samples := p.plan.Archive.of(all)
 	name, busARN := truncate(p.plan.Name, maxArchiveName), p.arn("events", "event-bus/"+p.plan.EventBus)
 	was, err := p.archiveFor(ctx, busARN, name, samples)
 	switch {
@@ -79,8 +121,7 @@ func (p *provision) archive(ctx context.Context) error {
 	case was == nil:
 		return p.makeArchive(ctx, name, busARN)
 	case keeps(was, busARN, samples):
-		p.fine("archive", aws.ToString(was.ArchiveName))
-		return nil
+		return p.narrowArchive(ctx, was, all)
 	case aws.ToString(was.EventSourceArn) != busARN:
 		return fmt.Errorf("archive %s: an archive with this name exists for another event bus; choose another name with --name", name)
 	}
@@ -90,11 +131,30 @@ func (p *provision) archive(ctx context.Context) error {
 func (p *provision) makeArchive(ctx context.Context, name, busARN string) error {
 	return p.do(Step{What: "archive", Name: name, Result: Created}, func() error {
 		_, err := p.events.CreateArchive(ctx, &eventbridge.CreateArchiveInput{
-			ArchiveName: &name, EventSourceArn: &busARN, EventPattern: aws.String(patternFor(p.plan.StateMachines)),
+			ArchiveName: &name, EventSourceArn: &busARN, EventPattern: aws.String(patternFor(p.plan.StateMachines, p.plan.Archive.statuses()...)),
 			RetentionDays: aws.Int32(archiveDays), Description: aws.String(archiveDescription),
 		})
 		return awscall.WithPermission("events:CreateArchive", err)
 	})
+}
+
+// narrowArchive makes an archive that holds everything wanted hold nothing else, if
+// Provision made it. Those of others stay as they are.
+func (p *provision) narrowArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, all []sample) error {
+	name := aws.ToString(was.ArchiveName)
+	scope, err := scopeOf(aws.ToString(was.EventPattern), all)
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", name, err)
+	}
+	if aws.ToString(was.Description) != archiveDescription || scope == p.plan.Archive || p.plan.Archive != ArchiveTerminal {
+		p.fine("archive", name)
+		return nil
+	}
+	pattern, err := onlyMachines(aws.ToString(was.EventPattern), nil, terminalStatuses...)
+	if err != nil {
+		return fmt.Errorf("archive %s: it holds more than terminal states, and cannot be narrowed: %w; choose another name with --name", name, err)
+	}
+	return p.changeArchive(ctx, was, pattern)
 }
 
 // widenArchive makes an archive hold more events. Its only use is to replay them, so
@@ -105,10 +165,24 @@ func (p *provision) widenArchive(ctx context.Context, was *eventbridge.DescribeA
 	if err != nil {
 		return fmt.Errorf("archive %s: %w", name, err)
 	}
-	pattern, err := widen(aws.ToString(was.EventPattern), missing, aws.ToString(was.Description) == archiveDescription)
+	pattern, err := p.widened(was, missing)
 	if err != nil {
 		return fmt.Errorf("archive %s: it does not hold %s: %w; choose another name with --name", name, nameSamples(missing), err)
 	}
+	return p.changeArchive(ctx, was, pattern)
+}
+
+// widened returns the pattern of an archive with what it lacks.
+func (p *provision) widened(was *eventbridge.DescribeArchiveOutput, missing []sample) (string, error) {
+	if aws.ToString(was.Description) == archiveDescription {
+		return onlyMachines(aws.ToString(was.EventPattern), missing, p.plan.Archive.statuses()...)
+	}
+	return widen(aws.ToString(was.EventPattern), missing, false)
+}
+
+// changeArchive replaces the pattern of an archive. What it holds stays.
+func (p *provision) changeArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, pattern string) error {
+	name := aws.ToString(was.ArchiveName)
 	return p.do(Step{What: "archive", Name: name, Result: Changed, Detail: "event pattern"}, func() error {
 		_, err := p.events.UpdateArchive(ctx, &eventbridge.UpdateArchiveInput{
 			ArchiveName: &name, EventPattern: &pattern, Description: was.Description, RetentionDays: was.RetentionDays,

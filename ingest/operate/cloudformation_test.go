@@ -30,6 +30,7 @@ func stackOf(t *testing.T, plan Plan) *world {
 	w := worldFor(t, plan)
 	c := readTemplate(t, "events.yaml", map[string]string{
 		"Name": plan.Name, "EventBusName": busName(plan.EventBus), "StateMachineArns": strings.Join(plan.StateMachines, ","),
+		"ArchiveEvents": archiveOf(plan),
 	})
 	for _, name := range []string{"DeadLetterQueue", "RuleDeadLetterQueue", "Queue"} {
 		w.createQueue(t, c.resource(name), c.resource(name+"Policy"))
@@ -57,6 +58,13 @@ func stackOf(t *testing.T, plan Plan) *world {
 	})
 	must(t, err)
 	return w
+}
+
+func archiveOf(plan Plan) string {
+	if plan.Archive == "" {
+		return string(ArchiveAll)
+	}
+	return string(plan.Archive)
 }
 
 // createQueue makes a queue from the properties of a template.
@@ -180,6 +188,7 @@ func examplePlans() map[string]Plan {
 		"one state machine":  {Name: planned, StateMachines: []string{machine("Pipeline")}},
 		"two state machines": {Name: "other_Name-1", StateMachines: []string{machine("Pipeline"), machine("Second")}},
 		"ten state machines": {Name: planned, StateMachines: ten},
+		"terminal archive":   {Name: planned, StateMachines: ten[:2], Archive: ArchiveTerminal},
 		"another bus":        {Name: planned, EventBus: "hub", StateMachines: []string{machine("Pipeline")}},
 	}
 }

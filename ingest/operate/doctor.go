@@ -44,6 +44,16 @@ func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 			d.stateMachine(ctx, machine)
 		}
 	}
+	return d.withScope()
+}
+
+// withScope returns the findings. Their cures leave an archive of terminal states as it is.
+func (d *doctor) withScope() []diagnose.Finding {
+	if d.scope == ArchiveTerminal {
+		for i, f := range d.findings {
+			d.findings[i].Cure = strings.ReplaceAll(f.Cure, provisionCommand, provisionCommand+" --archive "+string(ArchiveTerminal))
+		}
+	}
 	return d.findings
 }
 
@@ -52,10 +62,11 @@ type doctor struct {
 	*Operator
 	setUp    SetUp
 	findings []diagnose.Finding
-	bus      string   // name
-	queue    *queue   // nil: cannot be read
-	routes   []*route // that lead to the queue
-	change   []string // names of rules that others made and that must change
+	bus      string       // name
+	queue    *queue       // nil: cannot be read
+	routes   []*route     // that lead to the queue
+	change   []string     // names of rules that others made and that must change
+	scope    ArchiveScope // of the archive; empty: not known
 }
 
 func (d *doctor) fine(check, detail string) {
@@ -72,10 +83,12 @@ func (d *doctor) unchecked(why string, checks ...string) {
 	}
 }
 
+const provisionCommand = "statusctl provision"
+
 // provision returns the command that repairs most findings. It finds the rules by the
 // queue. Rules that others made must be named.
 func (d *doctor) provision() string {
-	words := []string{"statusctl provision"}
+	words := []string{provisionCommand}
 	if name := lastPart(d.setUp.QueueURL); name != "" {
 		words = append(words, "--name", name)
 	}

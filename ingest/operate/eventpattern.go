@@ -32,9 +32,10 @@ func prefixOf(machine string) jsontext.Value {
 	return text
 }
 
-// patternFor returns the pattern that matches all events of state machines.
-func patternFor(machines []string) string {
-	return writePattern(patternDetail{StateMachineARN: prefixesOf(machines)})
+// patternFor returns the pattern that matches the events of state machines with one of
+// the statuses, or all if none is given.
+func patternFor(machines []string, statuses ...string) string {
+	return writePattern(patternDetail{statuses, prefixesOf(machines)})
 }
 
 // patternOf returns the pattern that matches the events of samples. It matches no other
@@ -72,7 +73,8 @@ func statusesOf(samples []sample) (all []string) {
 // that it lacks. In a pattern that others wrote every possible condition stays; ours
 // keeps the state machine alone.
 func widen(present string, missing []sample, ours bool) (string, error) {
-	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, onlyMachines}
+	everyStatus := func(present string, missing []sample) (string, error) { return onlyMachines(present, missing) }
+	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, everyStatus}
 	if ours {
 		steps = steps[len(steps)-1:]
 	}
@@ -115,8 +117,8 @@ func addBoth(present string, missing []sample) (string, error) {
 }
 
 // onlyMachines drops every condition except that on the state machine: no event must
-// fail for another reason.
-func onlyMachines(present string, missing []sample) (string, error) {
+// fail for another reason than its status, if any are given.
+func onlyMachines(present string, missing []sample, statuses ...string) (string, error) {
 	var p struct {
 		Source     []string `json:"source"`
 		DetailType []string `json:"detail-type"`
@@ -130,12 +132,12 @@ func onlyMachines(present string, missing []sample) (string, error) {
 	}
 	listed := p.Detail.StateMachineARN
 	if len(listed) == 0 { // all of them, so far
-		return writePattern(patternDetail{}), nil
+		return writePattern(patternDetail{Status: statuses}), nil
 	}
 	for _, prefix := range prefixesOf(machinesOf(missing)) {
 		listed = addOnce(listed, prefix)
 	}
-	return writePattern(patternDetail{StateMachineARN: listed}), nil
+	return writePattern(patternDetail{statuses, listed}), nil
 }
 
 func addOnce(list []jsontext.Value, item jsontext.Value) []jsontext.Value {

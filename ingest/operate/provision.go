@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,12 @@ const (
 
 // Plan is what Provision makes.
 type Plan struct {
-	Name          string   // of the queue, the rule and the archive
-	EventBus      string   // name or ARN; empty: the default one
-	StateMachines []string // ARNs; with the default bus all in one region and account
-	ChangeRules   []string // names of rules made by others that may be changed
-	DryRun        bool     // change nothing
+	Name          string       // of the queue, the rule and the archive
+	EventBus      string       // name or ARN; empty: the default one
+	StateMachines []string     // ARNs; with the default bus all in one region and account
+	ChangeRules   []string     // names of rules made by others that may be changed
+	Archive       ArchiveScope // empty: ArchiveAll
+	DryRun        bool         // change nothing
 }
 
 // Step is one thing that Provision has made, changed or checked.
@@ -75,7 +77,7 @@ type Provisioned struct {
 // The error says what is missing. What was left unchanged is an error as well, returned
 // beside the settings.
 func (o *Operator) Provision(ctx context.Context, plan Plan, report func(Step)) (Provisioned, error) {
-	plan.EventBus = busName(plan.EventBus)
+	plan.EventBus, plan.Archive = busName(plan.EventBus), cmp.Or(plan.Archive, ArchiveAll)
 	p := &provision{Operator: o, plan: plan, report: report}
 	if err := plan.check(o.config.Region); err != nil {
 		return Provisioned{}, err
@@ -102,6 +104,9 @@ func (p Plan) check(region string) error {
 	}
 	if len(p.StateMachines) == 0 {
 		return errors.New("--state-machine: none given; name the state machines to follow")
+	}
+	if p.Archive != ArchiveAll && p.Archive != ArchiveTerminal {
+		return fmt.Errorf("--archive: %q must be %s or %s", p.Archive, ArchiveAll, ArchiveTerminal)
 	}
 	account := cache.MachineARN(p.StateMachines[0]).Account()
 	for _, text := range p.StateMachines {

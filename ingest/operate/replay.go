@@ -3,11 +3,14 @@ package operate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"statuscache/ingest/internal/awscall"
 )
@@ -56,16 +59,37 @@ func (r Replay) Done() time.Duration {
 	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
 }
 
-// ClockAhead returns by how much the clock of this machine is ahead of that of AWS, which
-// gives whole seconds; 0 where AWS does not say. It asks about an archive, as StartReplay
-// does.
-func (o *Operator) ClockAhead(ctx context.Context, archive string) (time.Duration, error) {
-	found, err := o.archive(ctx, archive)
+// Archive is what there is to know before a replay.
+type Archive struct {
+	Scope ArchiveScope
+	// ClockAhead is by how much the clock of this machine is ahead of that of AWS, which
+	// gives whole seconds; 0 where AWS does not say.
+	ClockAhead time.Duration
+}
+
+// LookUpArchive asks about an archive, as StartReplay does.
+func (o *Operator) LookUpArchive(ctx context.Context, name string) (Archive, error) {
+	found, err := o.archive(ctx, name)
 	if err != nil {
-		return 0, err
+		return Archive{}, err
 	}
 	ahead, _ := clockAhead(found.ResultMetadata)
-	return ahead, nil
+	return Archive{namedScope(aws.ToString(found.EventPattern)), ahead}, nil
+}
+
+// namedScope returns the scope of an archive by the statuses that its pattern names,
+// whatever its state machines are.
+func namedScope(pattern string) ArchiveScope {
+	var p struct {
+		Detail struct {
+			Status []jsontext.Value `json:"status"`
+		} `json:"detail"`
+	}
+	isNoStatus := func(v jsontext.Value) bool { return v.Kind() != '"' || string(v) == `"`+running+`"` }
+	if json.Unmarshal([]byte(pattern), &p) != nil || len(p.Detail.Status) == 0 || slices.ContainsFunc(p.Detail.Status, isNoStatus) {
+		return ArchiveAll
+	}
+	return ArchiveTerminal
 }
 
 func (o *Operator) archive(ctx context.Context, name string) (*eventbridge.DescribeArchiveOutput, error) {

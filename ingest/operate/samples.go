@@ -26,7 +26,11 @@ type sampleKind struct {
 
 // statuses are those that must reach the queue. PENDING_REDRIVE adds nothing to the
 // FAILED before it and the RUNNING after it.
-var statuses = []string{"RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+var statuses = append([]string{running}, terminalStatuses...)
+
+const running = "RUNNING"
+
+var terminalStatuses = []string{"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 // sampleKinds are the kinds of one state machine.
 func sampleKinds() (kinds []sampleKind) {

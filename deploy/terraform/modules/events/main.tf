@@ -17,11 +17,14 @@ locals {
   rule_arn  = "arn:${data.aws_partition.current.partition}:events:${local.place}:rule/${local.rule_path}"
 
   # The prefix also matches the children of a Distributed Map, whose ARN is ARN/LABEL.
-  pattern = jsonencode({
-    source      = ["aws.states"]
-    detail-type = ["Step Functions Execution Status Change"]
-    detail      = { stateMachineArn = [for arn in var.state_machine_arns : { prefix = arn }] }
-  })
+  machines = { stateMachineArn = [for arn in var.state_machine_arns : { prefix = arn }] }
+  terminal = { status = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"] }
+  events   = { source = ["aws.states"], detail-type = ["Step Functions Execution Status Change"] }
+  pattern  = jsonencode(merge(local.events, { detail = local.machines }))
+
+  archive_pattern = jsonencode(merge(local.events, {
+    detail = merge(local.machines, { for name, value in local.terminal : name => value if var.archive_events == "terminal" })
+  }))
 
   # Events carry no signature that statusd could check, so nobody but the rule may send.
   let_the_rule_send = {
@@ -136,6 +139,6 @@ resource "aws_cloudwatch_event_archive" "events" {
   name             = var.name
   description      = "Status changes to replay into the status cache"
   event_source_arn = local.bus_arn
-  event_pattern    = local.pattern
+  event_pattern    = local.archive_pattern
   retention_days   = var.archive_days
 }

@@ -62,6 +62,17 @@ variable "archive_days" {
   }
 }
 
+variable "archive_events" {
+  description = "Which events the archive keeps: all, or terminal for the ends of executions only, at half the cost. A replay then does not bring back executions that run; the audit does."
+  type        = string
+  default     = "all"
+
+  validation {
+    condition     = contains(["all", "terminal"], var.archive_events)
+    error_message = "archive_events must be all or terminal."
+  }
+}
+
 variable "lag_alarm_seconds" {
   description = "Age in seconds of the oldest event in the queue that raises the alarm."
   type        = number

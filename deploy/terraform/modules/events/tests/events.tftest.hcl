@@ -136,6 +136,33 @@ run "no_archive" {
   }
 }
 
+run "archive_of_terminal_states" {
+  variables {
+    archive_events = "terminal"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_archive.events[0].event_pattern).detail.status == ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+    error_message = "the archive holds other states than the terminal ones"
+  }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_archive.events[0].event_pattern).detail.stateMachineArn == jsondecode(aws_cloudwatch_event_rule.events.event_pattern).detail.stateMachineArn
+    error_message = "the archive is of other state machines than the rule"
+  }
+  assert {
+    condition     = !can(jsondecode(aws_cloudwatch_event_rule.events.event_pattern).detail.status)
+    error_message = "the rule sends terminal states only"
+  }
+}
+
+run "refuses_another_archive" {
+  command = plan
+  variables {
+    archive_events = "RUNNING"
+  }
+  expect_failures = [var.archive_events]
+}
+
 run "refuses_no_state_machine" {
   command = plan
   variables {
