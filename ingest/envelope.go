@@ -24,23 +24,45 @@ import (
 // may send. Optional fields are raw, so that an odd value does not make a good event
 // undecodable.
 type envelope struct {
-	ID         jsontext.Value `json:"id"`
-	DetailType *string        `json:"detail-type"`
-	Source     *string        `json:"source"`
-	Time       jsontext.Value `json:"time"`
-	ReplayName jsontext.Value `json:"replay-name"`
-	Detail     jsontext.Value `json:"detail"`
+	id, detailType, source, time, replayName, detail jsontext.Value
 
-	Type    jsontext.Value `json:"Type"`
-	Message jsontext.Value `json:"Message"`
+	kind, message                   jsontext.Value // Type and Message
+	messageID, body, records        jsontext.Value
+	executionARN, mapRunARN, status jsontext.Value
+}
 
-	MessageID jsontext.Value   `json:"messageId"`
-	Body      jsontext.Value   `json:"body"`
-	Records   []jsontext.Value `json:"Records"`
-
-	ExecutionARN jsontext.Value `json:"executionArn"`
-	MapRunARN    jsontext.Value `json:"mapRunArn"`
-	Status       jsontext.Value `json:"status"`
+// set sets a field. For a duplicate name the last value counts.
+func (e *envelope) set(name []byte, v jsontext.Value) {
+	switch string(name) {
+	case "id":
+		e.id = v
+	case "detail-type":
+		e.detailType = v
+	case "source":
+		e.source = v
+	case "time":
+		e.time = v
+	case "replay-name":
+		e.replayName = v
+	case "detail":
+		e.detail = v
+	case "Type":
+		e.kind = v
+	case "Message":
+		e.message = v
+	case "messageId":
+		e.messageID = v
+	case "body":
+		e.body = v
+	case "Records":
+		e.records = v
+	case "executionArn":
+		e.executionARN = v
+	case "mapRunArn":
+		e.mapRunARN = v
+	case "status":
+		e.status = v
+	}
 }
 
 // Decode decodes a message that holds one event. It accepts many forms of messages, but
@@ -129,7 +151,7 @@ func (u *unwrapper) value(v jsontext.Value, depth int) {
 		}
 		u.each(all, depth)
 	default:
-		if err := json.Unmarshal(v, &env, lenient); err != nil {
+		if string(v) != "null" && !eachMember(v, env.set) || !env.regular() {
 			u.fail(not)
 			return
 		}
@@ -147,29 +169,43 @@ func (u *unwrapper) each(all []jsontext.Value, depth int) {
 	}
 }
 
+// regular reports whether the fields by which envelopes are told apart are of their types.
+func (e *envelope) regular() bool {
+	return (isNull(e.source) || isText(e.source)) && (isNull(e.detailType) || isText(e.detailType)) && (isNull(e.records) || e.records.Kind() == '[')
+}
+
 func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 	switch {
-	case env.Source != nil && env.DetailType != nil && !isNull(env.Detail):
-		if *env.Source != EventSource || *env.DetailType != EventDetailType {
-			return // not ours
-		}
-		u.event(env, env.Detail)
-	case isText(env.Message) && text(env.Type) == "Notification":
-		u.text(unquoted(env.Message), depth+1)
-	case text(env.Type) == "SubscriptionConfirmation":
+	case !isNull(env.source) && !isNull(env.detailType) && !isNull(env.detail):
+		if equals(env.source, EventSource) && equals(env.detailType, EventDetailType) {
+			u.event(env, env.detail)
+		} // else it is not ours
+	case isText(env.message) && equals(env.kind, "Notification"):
+		u.text(unquoted(env.message), depth+1)
+	case equals(env.kind, "SubscriptionConfirmation"):
 		u.fail("SNS asks to confirm the subscription of this queue; confirm it with aws sns confirm-subscription and the token in the message")
-	case text(env.Type) == "UnsubscribeConfirmation": // not ours
-	case isText(env.Body) && isText(env.MessageID):
-		u.text(unquoted(env.Body), depth+1)
-	case len(env.Records) > 0:
-		u.each(env.Records, depth)
-	case env.Source == nil && isText(env.ExecutionARN) && isText(env.Status):
-		if isNull(env.MapRunARN) { // else it is the status of a Map Run: not ours
+	case equals(env.kind, "UnsubscribeConfirmation"): // not ours
+	case isText(env.body) && isText(env.messageID):
+		u.text(unquoted(env.body), depth+1)
+	case hasElements(env.records):
+		var all []jsontext.Value
+		if err := json.Unmarshal(env.records, &all, lenient); err != nil {
+			u.fail("its records cannot be read")
+			return
+		}
+		u.each(all, depth)
+	case isNull(env.source) && isText(env.executionARN) && isText(env.status):
+		if isNull(env.mapRunARN) { // else it is the status of a Map Run: not ours
 			u.event(env, v)
 		}
 	default:
 		u.fail("source, detail-type or detail is missing")
 	}
+}
+
+// hasElements reports whether a value is an array that is not empty.
+func hasElements(array jsontext.Value) bool {
+	return len(array) > 0 && array[0] == '[' && len(bytes.TrimSpace(array[1:len(array)-1])) > 0
 }
 
 func (u *unwrapper) event(env *envelope, change jsontext.Value) {
@@ -183,6 +219,14 @@ func (u *unwrapper) event(env *envelope, change jsontext.Value) {
 		return
 	}
 	u.events = append(u.events, e)
+}
+
+// equals reports whether a value is this text.
+func equals(v jsontext.Value, want string) bool {
+	if len(v) != len(want)+2 || v[0] != '"' || string(v[1:len(v)-1]) != want {
+		return text(v) == want // it may be escaped
+	}
+	return true
 }
 
 func isText(v jsontext.Value) bool { return len(v) > 0 && v[0] == '"' }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -44,17 +45,37 @@ type Decoder struct {
 
 // detail is the part of an event that Step Functions wrote, as far as it is needed.
 type detail struct {
-	ExecutionARN  jsontext.Value `json:"executionArn"`
-	Status        jsontext.Value `json:"status"`
-	StartDate     jsontext.Value `json:"startDate"`
-	StopDate      jsontext.Value `json:"stopDate"`
-	RedriveCount  jsontext.Value `json:"redriveCount"`
-	Input         jsontext.Value `json:"input"`
-	InputDetails  jsontext.Value `json:"inputDetails"`
-	Output        jsontext.Value `json:"output"`
-	OutputDetails jsontext.Value `json:"outputDetails"`
-	Error         jsontext.Value `json:"error"`
-	Cause         jsontext.Value `json:"cause"`
+	executionARN, status, startDate, stopDate, redriveCount jsontext.Value
+	input, inputDetails, output, outputDetails              jsontext.Value
+	error, cause                                            jsontext.Value
+}
+
+// set sets a field. For a duplicate name the last value counts.
+func (d *detail) set(name []byte, v jsontext.Value) {
+	switch string(name) {
+	case "executionArn":
+		d.executionARN = v
+	case "status":
+		d.status = v
+	case "startDate":
+		d.startDate = v
+	case "stopDate":
+		d.stopDate = v
+	case "redriveCount":
+		d.redriveCount = v
+	case "input":
+		d.input = v
+	case "inputDetails":
+		d.inputDetails = v
+	case "output":
+		d.output = v
+	case "outputDetails":
+		d.outputDetails = v
+	case "error":
+		d.error = v
+	case "cause":
+		d.cause = v
+	}
 }
 
 // lenient accepts what AWS may send: duplicate names, and text that is not UTF-8.
@@ -63,12 +84,12 @@ var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 // event makes an observation of an event of EventBridge, or of its detail alone.
 func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, error) {
 	var det detail
-	if err := json.Unmarshal(change, &det, lenient); err != nil {
+	if !eachMember(change, det.set) {
 		return cache.Execution{}, undecodable("detail is not an object")
 	}
-	e := cache.Execution{Completeness: cache.Complete, Source: cache.FromEvent, EventID: text(env.ID)}
-	e.EmittedAt, _ = date(env.Time)
-	if !isNull(env.ReplayName) {
+	e := cache.Execution{Completeness: cache.Complete, Source: cache.FromEvent, EventID: text(env.id)}
+	e.EmittedAt, _ = date(env.time)
+	if !isNull(env.replayName) {
 		e.Source = cache.FromReplay
 	}
 	return e, d.execution(&e, &det)
@@ -78,24 +99,24 @@ func undecodable(why string) error { return fmt.Errorf("%w: %s", ErrUndecodable,
 
 // execution fills an observation from a detail.
 func (d *Decoder) execution(e *cache.Execution, det *detail) error {
-	arn, err := cache.ParseARN(text(det.ExecutionARN))
+	arn, err := cache.ParseARN(text(det.executionARN))
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
 	}
-	status := awscall.OneLine(text(det.Status)) // people read the status
+	status := awscall.OneLine(text(det.status)) // people read the status
 	if status == "" || len(status) > maxStatus {
 		return undecodable("status is missing or not a word")
 	}
-	start, ok := date(det.StartDate)
-	if !ok && !isNull(det.StartDate) {
+	start, ok := date(det.startDate)
+	if !ok && !isNull(det.startDate) {
 		return undecodable("startDate is not a date")
 	}
-	redrives, ok := count(det.RedriveCount)
+	redrives, ok := count(det.redriveCount)
 	if !ok {
 		return undecodable("redriveCount is not a count")
 	}
 	e.ARN, e.Status, e.StartDate, e.RedriveCount = arn, cache.Status(status), start, redrives
-	e.StopDate, _ = date(det.StopDate)
+	e.StopDate, _ = date(det.stopDate)
 	if e.Terminal() && e.StopDate.IsZero() { // the event does not say when it stopped
 		if e.StopDate = e.EmittedAt; e.StopDate.IsZero() {
 			e.StopDate = start
@@ -106,13 +127,13 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	}
 	switch {
 	case e.Status == cache.Succeeded:
-		e.Output, e.Completeness = output(det.Output, det.OutputDetails)
+		e.Output, e.Completeness = output(det.output, det.outputDetails)
 	case e.Terminal():
-		e.Error = errorName(e.Status, text(det.Error))
-		e.ErrorMessage = ErrorMessage(e.Status, text(det.Error), text(det.Cause))
+		e.Error = errorName(e.Status, text(det.error))
+		e.ErrorMessage = ErrorMessage(e.Status, text(det.error), text(det.cause))
 	}
-	d.registers(e, det.Input)
-	leftOut := isNull(det.Input) || !included(det.InputDetails)
+	d.registers(e, det.input)
+	leftOut := isNull(det.input) || !included(det.inputDetails)
 	e.OwnerLeftOut, e.LabelsLeftOut = leftOut && len(d.Owner) > 0, leftOut && len(d.Labels) > 0
 	return nil
 }
@@ -124,9 +145,9 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	if isNull(value) || !included(details) {
 		return nil, cache.OutputAwaited
 	}
-	out := []byte(value)
-	if value.Kind() == '"' {
-		out = unquoted(value)
+	out := unquoted(value)
+	if value.Kind() != '"' {
+		out = bytes.Clone(value) // not the whole message shall stay
 	}
 	if !jsontext.Value(out).IsValid(lenient) {
 		return nil, cache.OutputGivenUp
@@ -136,13 +157,14 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 
 // included reports whether the event includes the payload that details describe.
 func included(details jsontext.Value) bool {
-	var d struct {
-		Included *bool `json:"included"`
-	}
-	if isNull(details) || json.Unmarshal(details, &d, lenient) != nil || d.Included == nil {
-		return true
-	}
-	return *d.Included
+	said, odd := true, isNull(details)
+	whole := !odd && eachMember(details, func(name []byte, v jsontext.Value) {
+		if string(name) == "included" {
+			said = v.Kind() != 'f'
+			odd = odd || v.Kind() != 'f' && v.Kind() != 't' && v.Kind() != 'n'
+		}
+	})
+	return said || odd || !whole
 }
 
 func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }

@@ -40,6 +40,9 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 // registers sets the owner, the input type and the labels that an input names, as far as it
 // names them and they can be stored.
 func (d *Decoder) registers(e *cache.Execution, input jsontext.Value) {
+	if len(d.Owner) == 0 && len(d.Labels) == 0 && !bytes.Contains(input, []byte("inputType")) && !bytes.Contains(input, []byte(`\u`)) {
+		return // nothing to read, and nothing to unquote
+	}
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
 		var err error
@@ -59,7 +62,7 @@ func (d *Decoder) registers(e *cache.Execution, input jsontext.Value) {
 // find returns the value at a path, or nil. For a duplicate name the last value counts,
 // as in the JSON decoders of state machines. It reads no more than it must.
 func find(object jsontext.Value, path OwnerPath) jsontext.Value {
-	d := jsontext.NewDecoder(bytes.NewReader(object), lenient)
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), lenient) // it reads a Buffer in place
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return nil
 	}
