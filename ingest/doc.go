@@ -23,8 +23,8 @@
 // # What stands where
 //
 // The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
-// as the backlog allows, batch.go decodes, inflight.go keeps messages hidden, deletes.go
-// deletes those that are handled, ten at a time, gate.go stops receiving while Redis fails,
+// as the backlog allows, batch.go decodes, inflight.go keeps messages hidden, and deletes
+// those that are handled, ten at a time, gate.go stops receiving while Redis fails,
 // outages.go and failures.go report what keeps events from being learnt (a Trouble).
 // envelope.go unwraps messages of SNS, Pipes and Lambda, event.go decodes the event,
 // errormessage.go makes one line of an error and its cause, owner.go finds the owner in
