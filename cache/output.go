@@ -32,6 +32,9 @@ const (
 	outputIsGone
 )
 
+// OutputLife returns how long the output of a success is kept; 0: as long as its record.
+func (c *Cache) OutputLife() time.Duration { return c.options.RetentionOutput }
+
 // hasOutputState reports whether v says what became of the output after it expired.
 func (v Version) hasOutputState() bool { return v[rankAt] == '6' && v[completeAt] == outputChanged }
 
@@ -94,6 +97,21 @@ func (r *Record) OutputGone() bool {
 	return state == outputIsGone
 }
 
+// OutputKept reports whether the output of a success is there, where outputs are kept for life;
+// 0: as long as their records.
+func (r *Record) OutputKept(life time.Duration, now time.Time) bool {
+	left, expires := r.outputLeft(life, now)
+	return !r.OutputExpired() && (!expires || left > 0)
+}
+
+// OutputLost returns the observation that Step Functions does not have the output of a success
+// any more.
+func (r *Record) OutputLost() Execution {
+	e := r.withOutput(OutputGone)
+	e.Source = FromDescribe
+	return e
+}
+
 // outputLeft returns how much longer the output is kept if that is for life. expires is false
 // where the record has none that expires.
 func (r *Record) outputLeft(life time.Duration, now time.Time) (left time.Duration, expires bool) {
@@ -139,17 +157,6 @@ func (s *Stored) OutputExpired() (e Execution, ok bool) {
 		return e, false
 	}
 	return s.Record.withOutput(OutputExpired), true
-}
-
-// OutputGone returns the observation that Step Functions does not have the output any more.
-// ok is false if that is of no interest, because the output is there, or is known already.
-func (s *Stored) OutputGone() (e Execution, ok bool) {
-	if !s.Exact.Succeeded() || s.Record.OutputGone() {
-		return e, false
-	}
-	e = s.Record.withOutput(OutputGone)
-	e.Source = FromDescribe
-	return e, true
 }
 
 // KeptFor returns how long an execution is kept after it has stopped: failures may be kept

@@ -64,10 +64,13 @@ type AuditorOptions struct {
 	Machines  []string // ARNs of the state machines to compare
 	Every     time.Duration
 	Retention time.Duration // how long stopped executions are kept
-	Owners    bool          // whether the input may name an owner
-	Labels    bool          // whether the input may name labels
-	Log       *slog.Logger
-	Metrics   prometheus.Registerer
+	// RetentionFailed is Retention for failures; 0: the same.
+	RetentionFailed time.Duration
+
+	Owners  bool // whether the input may name an owner
+	Labels  bool // whether the input may name labels
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 // Auditor compares the cache with Step Functions, because events get lost. Each sweep

@@ -47,8 +47,10 @@ type Backfill struct {
 	Since       time.Time // the earliest start
 	Until       time.Time // the latest
 	Retention   time.Duration
-	Owners      bool // whether the input may name an owner
-	Labels      bool // whether the input may name labels
+	// RetentionFailed is Retention for failures; 0: the same.
+	RetentionFailed time.Duration
+	Owners          bool // whether the input may name an owner
+	Labels          bool // whether the input may name labels
 
 	mu     sync.Mutex
 	done   BackfillProgress
@@ -178,7 +180,7 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 		switch {
 		case known[i].SameOrLaterState(e.Version()) && !known[i].GaveUp():
 			count(func(p *BackfillProgress) *int { return &p.Known })
-		case e.Terminal() && now.Sub(e.StopDate) >= b.Retention:
+		case e.Terminal() && now.Sub(e.StopDate) >= e.KeptFor(b.Retention, b.RetentionFailed):
 			count(func(p *BackfillProgress) *int { return &p.Expired })
 		default:
 			g.Go(func() error { return b.learn(ctx, e, count) })

@@ -124,7 +124,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		_, mismatched := x.sweep.Mismatches[e.ARN]
 		switch {
 		case known[i].SameOrLaterState(e.Version()):
-		case e.Terminal() && x.sweep.Begun.Sub(e.StopDate) >= x.auditor.options.Retention: // it is not kept
+		case e.Terminal() && !x.auditor.keeps(&e, x.sweep.Begun): // it is not kept
 		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // an earlier sweep compared it; it may have been erased
 		case x.learning && !e.Terminal(): // the list holds everything about a running execution
 			e.OwnerLeftOut, e.LabelsLeftOut = x.auditor.options.Owners, x.auditor.options.Labels
@@ -135,6 +135,11 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		}
 	}
 	return x.auditor.believe(ctx, believed)
+}
+
+// keeps reports whether an execution that has stopped is still kept at a time.
+func (a *Auditor) keeps(e *cache.Execution, at time.Time) bool {
+	return at.Sub(e.StopDate) < e.KeptFor(a.options.Retention, a.options.RetentionFailed)
 }
 
 // runsOnlyHere finds executions whose end was lost: they run in the cache and are not

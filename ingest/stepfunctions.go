@@ -38,6 +38,7 @@ const (
 	ToHydrate  Reason = "hydrate"
 	ToAudit    Reason = "audit"
 	ToBackfill Reason = "backfill"
+	ToRefetch  Reason = "refetch"
 )
 
 // askLimit bounds a call to Step Functions.

@@ -4,6 +4,7 @@
 //
 //   - Worklist: the lists of executions to ask about. A worker claims an entry for the time
 //     of a lease, asks, and settles or postpones it.
+//     Callers may request what has expired (requests.go).
 //   - Sweeps: which process compares which state machine with Step Functions, how far each
 //     audit has come, and the mismatches that a sweep hands to the next.
 //   - Budget: how often all processes together may call AWS for one purpose. It slows down

@@ -13,6 +13,8 @@ var (
 	claimSource string
 	//go:embed postpone.lua
 	postponeSource string
+	//go:embed request.lua
+	requestSource string
 	//go:embed settle.lua
 	settleSource string
 	//go:embed budget.lua
@@ -29,6 +31,7 @@ var (
 var (
 	claimScript    = redis.NewScript(claimSource)
 	postponeScript = redis.NewScript(postponeSource)
+	requestScript  = redis.NewScript(requestSource)
 	settleScript   = redis.NewScript(cache.LuaConstants() + settleSource)
 	budgetScript   = redis.NewScript(budgetSource)
 	beatScript     = redis.NewScript(beatSource)

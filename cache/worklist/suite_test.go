@@ -45,6 +45,7 @@ func TestStore(t *testing.T) {
 }
 
 var suite = map[string]func(*testing.T, *store){
+	"an output is requested once, whoever requests it": testRequest,
 	"what is awaited is claimed, postponed and settled": func(t *testing.T, c *store) {
 		arn, start := testARN("inquiry"), now()
 		apply(t, c, running(arn, start), awaiting(arn, start))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,13 +26,22 @@ const (
 	Awaited List = iota
 	// Mismatched are executions of which something may have been missed.
 	Mismatched
+	// Requested are successes whose output has expired and is to be fetched again.
+	Requested
 )
 
+// names are what metrics call the lists.
+var names = map[List]string{Awaited: "awaited", Mismatched: "doubted", Requested: "requested"}
+
 func (l List) key(p *redisdb.Partition) string {
-	if l == Awaited {
+	switch l {
+	case Awaited:
 		return p.Awaiting
+	case Requested:
+		return p.Requested
+	default:
+		return p.Doubted
 	}
-	return p.Doubted
 }
 
 // Entry is an execution on a list that its holder is to ask about now.
@@ -50,8 +60,9 @@ type Entry struct {
 // in Redis, so they survive every process, and all processes work on them together: a
 // process that claims an entry holds a lease, and no other asks meanwhile.
 type Worklist struct {
-	db      *redisdb.DB
-	entries *prometheus.GaugeVec
+	db         *redisdb.DB
+	entries    *prometheus.GaugeVec
+	unattended atomic.Int64
 }
 
 // New returns the worklist of a Redis. metrics may be nil.
@@ -62,12 +73,17 @@ func New(db *redisdb.DB, metrics prometheus.Registerer) *Worklist {
 // countEvery is how often Run counts the entries: that asks every partition.
 const countEvery = 10 * time.Second
 
-// Run keeps the metric of the entries fresh until ctx ends.
+// Run keeps the metric of the entries, and Unattended, fresh until ctx ends.
 func (w *Worklist) Run(ctx context.Context) error {
 	return every(ctx, countEvery, func() {
-		for list, name := range map[List]string{Awaited: "awaited", Mismatched: "doubted"} {
-			if n, err := w.Pending(ctx, list); err == nil {
-				w.entries.WithLabelValues(name).Set(float64(n))
+		for list, name := range names {
+			n, err := w.Pending(ctx, list)
+			if err != nil {
+				continue
+			}
+			w.entries.WithLabelValues(name).Set(float64(n))
+			if list == Requested && (n > 0 || w.unattended.Load() > 0) {
+				_ = w.countUnattended(ctx) // it is counted again soon
 			}
 		}
 	})

@@ -43,7 +43,7 @@ func backfillCommand() *cobra.Command {
 			return interrupted(cmd.Context(), f.run(cmd))
 		},
 	}
-	storeFlags(cmd, "STATE_MACHINES", "OWNER_PATH", "LABEL_PATHS", "DESCRIBE_RATE", "RETENTION")
+	storeFlags(cmd, "STATE_MACHINES", "OWNER_PATH", "LABEL_PATHS", "DESCRIBE_RATE", "RETENTION", "RETENTION_FAILED", "RETENTION_OUTPUT")
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.machines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
 	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
@@ -137,7 +137,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	}
 	states := ingest.NewStepFunctions(settings, inputs, nil)
 	b := &ingest.Backfill{
-		Cache: c, Known: c, Clock: c.DB(), States: states, Lister: states, Describes: describes, Retention: config.Retention,
+		Cache: c, Known: c, Clock: c.DB(), States: states, Lister: states, Describes: describes, Retention: config.Retention, RetentionFailed: config.RetentionFailed,
 		Listings: app.Budget(c, app.ListBudget, app.ListRate), Owners: len(inputs.Owner) > 0, Labels: len(inputs.Labels) > 0,
 	}
 	if !f.restart {

@@ -37,6 +37,7 @@ import (
 //	sc:{keys}:changed        channel  HMACs of API keys that changed, a line each; none: perhaps all
 //	sc:{keys}:changes        string   how often API keys changed
 //	sc:{keys}:pepper         string   fingerprint of the API_KEY_PEPPER with which they were created (apikeys/pepper.go)
+//	sc:{requests:H}:outputs  zset     ARN by when its output was requested, in ms: by the caller whose name has hash H
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{counts}:machines     hash     the counters' short name of a state machine -> its ARN
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
@@ -124,8 +125,18 @@ func (n *Names) Execution(arn string) string { return n.Partition(arn).Execution
 
 // Owner returns the key of the index of an owner's executions.
 func (n *Names) Owner(owner string) string {
-	sum := sha256.Sum256([]byte(owner)) // an owner may hold any character, braces too
-	return n.Prefix + ":{owner:" + hex.EncodeToString(sum[:16]) + "}:executions"
+	return n.Prefix + ":{owner:" + hashOf(owner) + "}:executions"
+}
+
+// RequestedBy returns the key of what a caller has requested lately.
+func (n *Names) RequestedBy(caller string) string {
+	return n.Prefix + ":{requests:" + hashOf(caller) + "}:outputs"
+}
+
+// hashOf returns a hash of a name that may hold any character, braces too.
+func hashOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Doubts returns the key of the mismatches that the audit of a state machine found.

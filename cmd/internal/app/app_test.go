@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,10 @@ func TestSettings(t *testing.T) {
 		"a label's path":   {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LABEL_PATHS": "a=b..c"}, nil, "LABEL_PATHS"},
 		"five labels":      {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LABEL_PATHS": "a=a,b=b,c=c,d=d,e=e"}, nil, "LABEL_PATHS"},
 		"a duration":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "15d"}, nil, "RETENTION"},
+		"kept too short":   {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION_FAILED": "59m"}, nil, "RETENTION_FAILED"},
+		"failed too long":  {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION": "24h", "RETENTION_FAILED": "25h"}, nil, "RETENTION_FAILED: 25h0m0s is longer than RETENTION"},
+		"output too long":  {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION_OUTPUT": "361h"}, nil, "RETENTION_OUTPUT: 361h0m0s is longer than RETENTION"},
+		"kept as long":     {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RETENTION_OUTPUT": "360h", "RETENTION_FAILED": "360h"}, nil, ""},
 		"a level":          {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "LOG_LEVEL": "loud"}, nil, "LOG_LEVEL"},
 	} {
 		c, err := load(test.env, test.args...)
@@ -91,6 +96,36 @@ func TestAnAdminPortOutOfReachIsTold(t *testing.T) {
 	}
 }
 
+// TestRetentionsThatAreShortAreReported: where a late message can bring something back, or an
+// output cannot be fetched again.
+func TestRetentionsThatAreShortAreReported(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		set  map[string]string
+		want []string
+	}{
+		"the defaults":       {nil, nil},
+		"the least":          {map[string]string{"RETENTION": "336h", "RETENTION_FAILED": "336h"}, nil},
+		"all":                {map[string]string{"RETENTION": "24h"}, []string{"RETENTION is 24h0m0s"}},
+		"failures":           {map[string]string{"RETENTION_FAILED": "24h"}, []string{"RETENTION_FAILED is 24h0m0s"}},
+		"all, failures too":  {map[string]string{"RETENTION": "24h", "RETENTION_FAILED": "2h"}, []string{"RETENTION is 24h0m0s"}},
+		"outputs":            {map[string]string{"RETENTION_OUTPUT": "24h"}, nil},
+		"outputs for ever":   {map[string]string{"RETENTION_OUTPUT": "24h", "HYDRATE_RATE": "0"}, []string{"RETENTION_OUTPUT is set and HYDRATE_RATE is 0"}},
+		"outputs as records": {map[string]string{"RETENTION_OUTPUT": "360h", "HYDRATE_RATE": "0"}, nil},
+	} {
+		env := map[string]string{"SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q", "API_KEY_PEPPER": "0123456789abcdef"}
+		maps.Copy(env, test.set)
+		config, err := load(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := config.Warnings()
+		if len(got) != len(test.want) || len(got) > 0 && !strings.HasPrefix(got[0], test.want[0]) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 // TestEverySettingIsDocumented: the names are a contract.
 func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
@@ -105,7 +140,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		REDIS_SERVER_NAME REDIS_PASSWORD_FILE REDIS_AUTH REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH LABEL_PATHS STATE_MACHINES
 		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
 		AUTH_INTROSPECTION_URL AUTH_INTROSPECTION_CLIENT_ID AUTH_INTROSPECTION_SECRET_FILE
-		RETENTION MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
+		RETENTION RETENTION_FAILED RETENTION_OUTPUT MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
 		CORS_ORIGINS DASHBOARD DASHBOARD_OIDC_CLIENT_ID TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)
 	slices.Sort(names)
 	slices.Sort(want)

@@ -48,6 +48,8 @@ type Config struct {
 	APIKeysFile string
 
 	Retention       time.Duration
+	RetentionFailed time.Duration // 0: as RETENTION
+	RetentionOutput time.Duration // 0: as RETENTION
 	MaxWait         time.Duration
 	ArrivalGrace    time.Duration
 	RateLimit       int // requests per second; 0: off
@@ -155,6 +157,14 @@ func LoadAdminAddr(flags *pflag.FlagSet, getenv func(string) string) (string, er
 func (c *Config) contradictions() []error {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	for _, shorter := range []struct {
+		name string
+		kept time.Duration
+	}{{retentionFailed, c.RetentionFailed}, {retentionOutput, c.RetentionOutput}} {
+		if shorter.kept > c.Retention && c.Retention > 0 { // 0: that is wrong itself
+			wrong("%s: %v is longer than RETENTION, which is %v; nothing is kept for longer than that", shorter.name, shorter.kept, c.Retention)
+		}
+	}
 	if c.Role != API && c.SQSQueueURL == "" {
 		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or ROLE=api for a process that only serves")
 	}
@@ -188,8 +198,15 @@ func (c *Config) contradictions() []error {
 // Warnings returns what is allowed and probably not meant.
 func (c *Config) Warnings() []string {
 	var all []string
+	const comesBack = "%s is %v, less than the %v that a message can wait in SQS: a late message may bring %s back as running for an hour"
 	if c.Retention < maxMessageLife {
-		all = append(all, fmt.Sprintf("RETENTION is %v, less than the %v that a message can wait in SQS: a late message may bring a stopped execution back as running for an hour", c.Retention, maxMessageLife))
+		all = append(all, fmt.Sprintf(comesBack, "RETENTION", c.Retention, maxMessageLife, "a stopped execution"))
+	} else if c.RetentionFailed > 0 && c.RetentionFailed < maxMessageLife {
+		all = append(all, fmt.Sprintf(comesBack, retentionFailed, c.RetentionFailed, maxMessageLife, "a failed execution")+
+			"; one that is redriven later has no registered owner any more")
+	}
+	if c.RetentionOutput > 0 && c.RetentionOutput < c.Retention && c.HydrateRate == 0 && c.Role != API {
+		all = append(all, retentionOutput+" is set and HYDRATE_RATE is 0: outputs that have expired cannot be fetched again")
 	}
 	if host, _, err := net.SplitHostPort(c.AdminAddr); err == nil && c.kubernetes && isLoopback(host) {
 		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s, which neither the probes of the kubelet nor Prometheus can reach: set ADMIN_ADDR=:9090, and let nobody else reach that port", c.AdminAddr))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/outputs"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/ingest"
@@ -70,11 +71,16 @@ func (s *service) openWorkers(states *ingest.StepFunctions, inputs ingest.Decode
 		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
 		Deadline: c.HydrateDeadline, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
 	})
+	s.refetch = ingest.NewRefetcher(ingest.RefetcherOptions{
+		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
+		Life: s.cache.OutputLife(), Log: s.log, Metrics: s.metrics,
+	})
+	s.outputs = outputs.New(s.cache, s.log, s.metrics)
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
 		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Learning: s.sweeps.Learning,
 		States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
-		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
+		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, RetentionFailed: c.RetentionFailed, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
 	})
 	if !owners {
 		s.log.Info("OWNER_PATH is not set: only registered executions have an owner; only operators can read the others")
@@ -107,6 +113,9 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 // dismissed, or why Redis takes no writes, where no part of ingest reports that.
 func (s *service) concerns() []string {
 	all := s.settings.Wrong()
+	if n := s.worklist.Unattended(); n > 0 {
+		all = append(all, fmt.Sprintf("outputs: %d are requested again and none is fetched: no process of ROLE=ingest fetches them, or HYDRATE_RATE is 0 there", n))
+	}
 	if err := s.stats.Err(); err != nil && s.cache.DB().Ready() == nil {
 		brief, _ := cache.Explain(err)
 		all = append(all, "statistics: the counters cannot be read: "+brief)

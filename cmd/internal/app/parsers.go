@@ -93,6 +93,18 @@ func duration(field func(*Config) *time.Duration, least, most time.Duration) fun
 	}
 }
 
+// shorterRetention reads a retention that is that of RETENTION where it is empty.
+func shorterRetention(field func(*Config) *time.Duration) func(*Config, string) error {
+	parse := duration(field, minRetention, maxRetention)
+	return func(c *Config, s string) error {
+		if s == "" {
+			*field(c) = 0
+			return nil
+		}
+		return parse(c, s)
+	}
+}
+
 func rate(field func(*Config) *float64) func(*Config, string) error {
 	return func(c *Config, s string) error {
 		f, err := strconv.ParseFloat(s, 64)

@@ -143,7 +143,7 @@ func (s *service) stages() []stage {
 		all = append(all, stage{"the background task", func(ctx context.Context) error { return s.program.Background(ctx, s.cache, s.keys) }})
 	}
 	if s.consumer != nil {
-		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"the audit", s.auditor.Run})
+		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"expired outputs", s.refetch.Run}, stage{"the retention of outputs", s.outputs.Run}, stage{"the audit", s.auditor.Run})
 	}
 	return append(all,
 		stage{"the API", s.serve},

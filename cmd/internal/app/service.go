@@ -16,6 +16,7 @@ import (
 	"statuscache/cache/changes"
 	"statuscache/cache/diagnose"
 	"statuscache/cache/lists"
+	"statuscache/cache/outputs"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
@@ -43,6 +44,8 @@ type service struct {
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
+	refetch  *ingest.Refetcher
+	outputs  *outputs.Sweeper
 	auditor  *ingest.Auditor
 	census   *census
 	server   *httpapi.Server
@@ -82,8 +85,12 @@ func OpenCache(c Config, log *slog.Logger, metrics prometheus.Registerer) (*cach
 }
 
 func openCache(c Config, log *slog.Logger, metrics prometheus.Registerer, p Program) (*cache.Cache, error) {
+	outputLife := c.RetentionOutput
+	if outputLife >= c.Retention {
+		outputLife = 0 // they expire with their records
+	}
 	return cache.Open(cache.Options{
-		URL: c.RedisURL, TLS: c.RedisTLS, Passwords: c.passwords(p.AWS), Prefix: c.RedisPrefix, Retention: c.Retention, ReplicaAcks: c.RedisReplicaAcks,
+		URL: c.RedisURL, TLS: c.RedisTLS, Passwords: c.passwords(p.AWS), Prefix: c.RedisPrefix, Retention: c.Retention, RetentionFailed: c.RetentionFailed, RetentionOutput: outputLife, ReplicaAcks: c.RedisReplicaAcks,
 		NearBytes: p.NearBytes, ReadLimit: p.ReadLimit, WriteLimit: p.WriteLimit, Log: log, Metrics: metrics,
 	})
 }

@@ -37,6 +37,18 @@ type setting struct {
 // AdminAddr is the name of the setting for the admin port.
 const AdminAddr = "ADMIN_ADDR"
 
+// Retentions that are those of RETENTION where they are not set.
+const (
+	retentionFailed = "RETENTION_FAILED"
+	retentionOutput = "RETENTION_OUTPUT"
+)
+
+// Bounds of RETENTION and its like.
+const (
+	minRetention = time.Hour
+	maxRetention = 10 * 365 * 24 * time.Hour
+)
+
 func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
 
 var settings = []setting{
@@ -72,7 +84,9 @@ var settings = []setting{
 	{"API_KEY_PEPPER", "", "secret for the hashes of API keys, at least 16 characters; empty: no API keys", parsePepper, hideAll},
 	{"API_KEYS_FILE", "", "file that statusctl keys export writes; the API keys in it survive the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
 
-	{"RETENTION", "360h", "how long a stopped execution is kept; should be more than 14 days, the longest time that SQS keeps a message", duration(func(c *Config) *time.Duration { return &c.Retention }, time.Hour, 10*365*24*time.Hour), nil},
+	{"RETENTION", "360h", "how long a stopped execution is kept; should be more than 14 days, the longest time that SQS keeps a message", duration(func(c *Config) *time.Duration { return &c.Retention }, minRetention, maxRetention), nil},
+	{retentionFailed, "", "how long a failed, timed out or aborted execution is kept, up to RETENTION; empty: as long as RETENTION says", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionFailed }), nil},
+	{retentionOutput, "", "how long the output of a success is kept, up to RETENTION; after that it can be fetched again on request; empty: as long as RETENTION says", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionOutput }), nil},
 	{"MAX_WAIT", "25s", "longest time that a request may wait; 0: requests never wait", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
 	{"ARRIVAL_GRACE", "2s", "how long a GET for an unknown execution waits before 404; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller to one process, with bursts of twice that; 0: no limit", parseRateLimit, nil},
