@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -278,7 +279,7 @@ func eachMember(object jsontext.Value, visit func(name []byte, value jsontext.Va
 		return false
 	}
 	_, err := d.ReadToken()
-	return err == io.EOF
+	return errors.Is(err, io.EOF)
 }
 
 // nameOf unquotes a name. Most have nothing to unescape.
