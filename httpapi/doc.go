@@ -40,6 +40,7 @@
 //	internal/pacing    when to poll again: Retry-After
 //	internal/fairness  sharing what is scarce between callers; the rate limit
 //	internal/accesslog a log line for each request
+//	internal/traces    a span for each request, where tracing is on
 //	issuertest         an issuer of JWTs, for tests
 //
 // httpapi imports these packages. They import neither httpapi nor each other, except

@@ -9,11 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/traces"
 )
 
 // maxPathBytes bounds the path of a request and its query each, in bytes.
@@ -47,12 +50,16 @@ type exchange struct {
 	status int              // of the answer; 0: none yet
 	bytes  int              // of its body
 	failed error
+	span   trace.Span // nil: it is not traced
 }
 
 // serve answers one request, of any route.
 func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now(), holder: s.addressOf(r.Context())}
 	x.id[0] = requestID(r)
+	if s.traces != nil {
+		x.r, x.span = s.traces.Start(r, rt.name, x.id[0], rt.methods != nil, x.start)
+	}
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = envelope.NoSniff
@@ -218,10 +225,16 @@ func (x *exchange) end() {
 	} else {
 		x.route.metrics.observe(x.status, took)
 	}
-	x.server.log.Write(&accesslog.Request{
+	line := &accesslog.Request{
 		Start: x.start, Took: took, ID: x.id[0], Method: x.r.Method, Path: x.r.URL.Path,
 		Status: x.status, Bytes: x.bytes, Caller: x.caller.Name(), Failed: x.failed,
-	})
+	}
+	if x.span != nil {
+		c := x.span.SpanContext()
+		line.TraceID, line.SpanID = c.TraceID().String(), c.SpanID().String()
+		traces.End(x.span, x.status, x.failed)
+	}
+	x.server.log.Write(line)
 }
 
 // noteRefusal counts and logs why a request got 401. At debug, because anyone can
@@ -239,14 +252,14 @@ func (x *exchange) noteRefusal(why *auth.Refusal) {
 	if why.Detail != "" {
 		values = append(values, "detail", why.Detail)
 	}
-	log.Debug("token refused", values...)
+	log.DebugContext(x.r.Context(), "token refused", values...)
 }
 
 func (x *exchange) panicked(v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v) // which means: cut the connection, without a log line
 	}
-	x.server.options.Log.Error("panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	x.server.options.Log.ErrorContext(x.r.Context(), "panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	x.server.metrics.panics.Inc()
 	x.fail(envelope.Internal(fmt.Errorf("panic: %v", v)))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
@@ -28,6 +29,7 @@ import (
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/pacing"
 	"statuscache/httpapi/internal/reports"
+	"statuscache/httpapi/internal/traces"
 )
 
 // Executions is the store of executions.
@@ -113,6 +115,7 @@ type Options struct {
 	LogJSON       bool                 // form of those lines
 	LogLevel      slog.Level           // of those lines; a request is INFO, one that failed here WARN
 	Metrics       *prometheus.Registry // nil: one of its own
+	Traces        trace.TracerProvider // nil: no spans are made
 	Posts         []Post               // further routes
 	Limits        Limits
 
@@ -151,6 +154,7 @@ type Server struct {
 	paces          *pacing.Paces
 	overviews      *reports.Snapshots
 	log            *accesslog.Log
+	traces         *traces.Tracer // nil: no spans are made
 	metrics        *metrics
 	faults         *conns.Faults
 	draining       atomic.Bool
@@ -168,7 +172,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		options: o,
-		auth:    auth.New(o.Keys, o.Links, o.JWT, o.Introspection, o.Log),
+		traces:  traces.New(o.Traces),
 		limits:  o.Limits.orDefaults(),
 		rates:   fairness.NewRateLimits(o.RateLimit),
 		log:     accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),
@@ -176,6 +180,7 @@ func New(o Options) *Server {
 		unknownMessage: fmt.Sprintf("nothing is known of this execution; finished ones are kept for %s",
 			inDays(o.Retention)),
 	}
+	s.auth = auth.New(o.Keys, o.Links, o.JWT, s.introspection(), o.Log)
 	if o.JWT != nil {
 		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.auth.Ready})
 	}
@@ -186,6 +191,16 @@ func New(o Options) *Server {
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.handler = s.routes()
 	return s
+}
+
+// introspection returns who judges other tokens, asked in the trace of the request.
+func (s *Server) introspection() *auth.Introspection {
+	if s.options.Introspection == nil {
+		return nil
+	}
+	own := *s.options.Introspection
+	own.Transport = s.traces.Transport()
+	return &own
 }
 
 func newPaces(t Typical) *pacing.Paces {

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
 	"statuscache/cache/outage"
 	"statuscache/cache/worklist"
+	"statuscache/ingest/internal/traces"
 )
 
 // Known is what an audit reads of the cache.
@@ -71,6 +73,7 @@ type AuditorOptions struct {
 	Labels  bool // whether the input may name labels
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Traces  trace.TracerProvider // nil: no spans are made
 }
 
 // Auditor compares the cache with Step Functions, because events get lost. Each sweep
@@ -99,7 +102,7 @@ const (
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
+	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToAudit), failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
 	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
 	return a
 }

@@ -1,12 +1,14 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/traces"
 )
 
 // batch is the messages of one receive, as far as they are handled.
@@ -20,41 +22,62 @@ type received struct {
 	message Message
 	events  []cache.Execution
 	partly  bool // some of it cannot be decoded, so it is never deleted
+	span    traces.Span
 }
 
 // decode sorts messages. An undecodable message is in neither list: it is left to the
 // redrive policy of the queue.
-func (c *Consumer) decode(messages []Message) *batch {
+func (c *Consumer) decode(ctx context.Context, messages []Message) *batch {
 	b, now := &batch{}, time.Now()
 	for _, m := range messages {
-		if m.Damaged {
-			c.damaged(m)
+		ctx, span := c.traces.Message(ctx, m.ID, m.Trace, now)
+		r := received{message: m, span: span}
+		result, err := c.read(ctx, &r, now)
+		switch result {
+		case unfinished:
+			b.pending = append(b.pending, r)
 			continue
-		}
-		events, err := c.decoder.DecodeAll([]byte(m.Body))
-		if c.options.Known == nil && slices.ContainsFunc(events, undated) {
-			events, err = nil, undecodable("startDate is missing")
-		}
-		events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })
-		for i := range events {
-			events[i].ReceivedAt = now
-		}
-		switch unread := errors.Is(err, ErrUndecodable); {
-		case unread && len(events) == 0:
-			c.undecodable(m, err)
-		case len(events) == 0:
-			c.metrics.count(resultIgnored, 1)
+		case resultIgnored:
 			b.finished = append(b.finished, m)
-		default:
-			if !unread {
-				c.wasDecoded()
-			} else {
-				c.undecodable(m, err)
-			}
-			b.pending = append(b.pending, received{m, events, unread})
 		}
+		c.metrics.count(result, 1)
+		span.End(string(result), err)
 	}
 	return b
+}
+
+const unfinished = result("") // the message is to be merged
+
+// read reads the events of a message, and returns what becomes of one that has none to merge.
+func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result, error) {
+	if r.message.Damaged {
+		c.damaged(ctx, r.message)
+		return resultRetried, nil
+	}
+	events, err := c.decoder.DecodeAll([]byte(r.message.Body))
+	if c.options.Known == nil && slices.ContainsFunc(events, undated) {
+		events, err = nil, undecodable("startDate is missing")
+	}
+	r.events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })
+	for i := range r.events {
+		r.events[i].ReceivedAt = now
+	}
+	r.partly = errors.Is(err, ErrUndecodable)
+	if r.partly {
+		c.undecodable(ctx, r.message, err)
+	}
+	switch {
+	case len(r.events) == 0 && r.partly:
+		return resultUndecodable, err
+	case len(r.events) == 0:
+		return resultIgnored, nil
+	case r.partly:
+		c.metrics.count(resultUndecodable, 1)
+	default:
+		c.wasDecoded()
+	}
+	r.span.Execution(string(r.events[0].ARN))
+	return unfinished, nil
 }
 
 func undated(e cache.Execution) bool { return e.StartDate.IsZero() }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"statuscache/cache"
+	"statuscache/ingest/internal/traces"
 )
 
 // Message is one delivery of an SQS message.
@@ -19,8 +21,9 @@ type Message struct {
 	ID       string // the same in every delivery
 	Receipt  string // of this delivery
 	Body     string
-	Damaged  bool // the body is not the one that was sent
-	Receives int  // deliveries so far, this one included; 0: not known
+	Damaged  bool   // the body is not the one that was sent
+	Receives int    // deliveries so far, this one included; 0: not known
+	Trace    string // X-Ray header of the trace that it belongs to; empty: none
 }
 
 // Queue is where messages come from. It must be safe for concurrent use.
@@ -78,6 +81,7 @@ type Options struct {
 	DrainLimit time.Duration // how long Run may take to stop; 0: DrainLimit
 	Log        *slog.Logger
 	Metrics    prometheus.Registerer
+	Traces     trace.TracerProvider // nil: no spans are made
 }
 
 // Consumer moves events from a queue into the cache. The package comment describes the
@@ -87,6 +91,7 @@ type Consumer struct {
 	decoder Decoder
 	gate    *gate
 	metrics *metrics
+	traces  *traces.Tracer
 	outages *outages
 	logged  *onceSet
 
@@ -116,6 +121,7 @@ func NewConsumer(o Options) *Consumer {
 		decoder:  o.Inputs,
 		gate:     newGate(o.Cache.Ping, out, m.paused),
 		metrics:  m,
+		traces:   traces.New(o.Traces),
 		outages:  out,
 		logged:   newOnceSet(),
 		pollers:  newPollers(),
@@ -172,7 +178,9 @@ func (c *Consumer) drained() bool {
 // handle handles the messages of one batch until each is confirmed or returned to the
 // queue. They are hidden from other receivers meanwhile.
 func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
-	b := c.decode(messages)
+	work, span := c.traces.Batch(work, len(messages))
+	defer span.End("", nil)
+	b := c.decode(work, messages)
 	held := &inFlight{messages: messages}
 	stop := c.keepHidden(work, held)
 	defer stop()
@@ -202,6 +210,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 		if !r.partly { // else it is counted already
 			c.metrics.count(resultRetried, 1)
 		}
+		r.span.End(string(resultRetried), nil)
 	}
 }
 
@@ -234,6 +243,7 @@ func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Messag
 			continue
 		}
 		settled++
+		r.span.End(string(verdict), nil)
 		leftOut = leftOut || verdict == cache.Applied && slices.ContainsFunc(r.events, leavesOut)
 		if !r.partly { // else it is counted already, and left to the dead-letter queue
 			c.metrics.count(result(verdict), 1)

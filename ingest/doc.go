@@ -39,7 +39,8 @@
 //
 // Package operate sets up and checks the path of the events. Package localaws is a
 // stand-in for AWS, for laptops and tests. Package internal/awscall is what every call to
-// AWS needs; internal/eventpattern matches events as EventBridge does.
+// AWS needs; internal/eventpattern matches events as EventBridge does; internal/traces makes
+// the spans of messages, where tracing is on.
 //
 // # A new field of an event
 //

@@ -68,11 +68,10 @@ func (c *Consumer) wereStored(n int) {
 }
 
 // undecodable notes a message that cannot be decoded, now or later.
-func (c *Consumer) undecodable(m Message, err error) {
-	c.metrics.count(resultUndecodable, 1)
+func (c *Consumer) undecodable(ctx context.Context, m Message, err error) {
 	if c.logged.first(m.ID) {
 		c.decoded.add(true, 1)
-		c.options.Log.Error("a message cannot be decoded; SQS will move it to the dead-letter queue", "message", m.ID, "error", err)
+		c.options.Log.ErrorContext(ctx, "a message cannot be decoded; SQS will move it to the dead-letter queue", "message", m.ID, "error", err)
 	}
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
@@ -92,11 +91,10 @@ func (c *Consumer) wasDecoded() {
 
 // damaged notes a message whose body does not fit its checksum. It is left to come
 // again, perhaps undamaged.
-func (c *Consumer) damaged(m Message) {
+func (c *Consumer) damaged(ctx context.Context, m Message) {
 	c.metrics.damaged.Inc()
-	c.metrics.count(resultRetried, 1)
 	if c.logged.first("damaged " + m.ID) {
-		c.options.Log.Error("the body of a message does not match its MD5; it will be received again", "message", m.ID)
+		c.options.Log.ErrorContext(ctx, "the body of a message does not match its MD5; it will be received again", "message", m.ID)
 	}
 }
 

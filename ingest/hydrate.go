@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"statuscache/cache"
 	"statuscache/cache/worklist"
+	"statuscache/ingest/internal/traces"
 )
 
 const (
@@ -36,6 +38,7 @@ type HydratorOptions struct {
 	Labels    bool          // whether the input may name labels
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
+	Traces    trace.TracerProvider // nil: no spans are made
 }
 
 // Hydrator fetches from Step Functions what events left out because it was too large:
@@ -54,7 +57,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs, owners and labels that events left out, by what became of them.",
 	}, []string{"result"})}
-	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
+	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, hydratedLabels, gaveUp} {
 		h.results.WithLabelValues(result)
 	}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"statuscache/ingest/internal/awscall"
 )
@@ -43,6 +45,15 @@ func LoadAWS(ctx context.Context) (aws.Config, error) {
 		return c, errors.New("AWS_REGION: not set; set it to the region of the queue, such as eu-west-1")
 	}
 	return c, nil
+}
+
+// WithTracing makes a span of each call to AWS but for the polls of a queue, and passes its
+// trace on. nil: the settings as they are.
+func WithTracing(c aws.Config, p trace.TracerProvider) aws.Config {
+	if p == nil {
+		return c
+	}
+	return awscall.WithTracing(c, p)
 }
 
 // SQS is a Queue in Amazon SQS. Its requests are counted by action.
@@ -100,7 +111,8 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.url, MaxNumberOfMessages: maxBatch,
 		WaitTimeSeconds: int32(wait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameAWSTraceHeader},
+		MessageAttributeNames:       []string{traceHeader},
 	})
 	if err != nil {
 		return nil, awscall.ExplainQueue(queuePermissions, err)
@@ -111,11 +123,17 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 			ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body), Damaged: damaged(m),
 		}
 		messages[i].Receives, _ = strconv.Atoi(m.Attributes[receiveCount])
+		messages[i].Trace = cmp.Or(m.Attributes[traceHeader], aws.ToString(m.MessageAttributes[traceHeader].StringValue))
 	}
 	return messages, nil
 }
 
-const receiveCount = string(types.MessageSystemAttributeNameApproximateReceiveCount)
+const (
+	receiveCount = string(types.MessageSystemAttributeNameApproximateReceiveCount)
+	// traceHeader is a system attribute where AWS passes a trace on, and an attribute like any
+	// other where something between the bus and the queue does.
+	traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)
+)
 
 // damaged reports whether the body does not fit its checksum. Some stand-ins for SQS
 // send none.

@@ -51,6 +51,7 @@ func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 			pending = append(pending, r)
 		} else {
 			later = append(later, r.message)
+			r.span.End(string(resultRetried), errUndated)
 		}
 	}
 	b.pending = pending
@@ -91,7 +92,7 @@ func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message
 		if m.Receives <= 1 {
 			soon = append(soon, m)
 		} else if c.logged.first("undated " + m.ID) {
-			c.options.Log.Error("a message has no start date; it will be received again", "message", m.ID, "error", errUndated)
+			c.options.Log.ErrorContext(ctx, "a message has no start date; it will be received again", "message", m.ID, "error", errUndated)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)

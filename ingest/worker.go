@@ -12,6 +12,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/outage"
 	"statuscache/cache/worklist"
+	"statuscache/ingest/internal/traces"
 )
 
 // Worklists are lists of executions that Step Functions must be asked about. They are in
@@ -44,6 +45,8 @@ type worker struct {
 	atOnce    int // entries handled at a time
 	worklists Worklists
 	log       *slog.Logger
+	traces    *traces.Tracer
+	purpose   string        // as spans call it
 	wake      chan struct{} // buffered, 1: something is due, check now
 	failed    *outage.Part  // of reading and writing the list
 	short     atomic.Int64  // how long the budget is used up, as last seen, in ns
@@ -95,19 +98,29 @@ func (q *worker) run(ctx context.Context) error {
 }
 
 func (q *worker) one(ctx context.Context, due worklist.Entry) error {
+	ctx, span := q.traces.Inquiry(ctx, q.purpose, string(due.ARN))
 	again, err := q.handle(ctx, due)
+	defer span.End("", exceptNoBudget(err))
 	if ctx.Err() != nil {
 		return q.worklists.Postpone(context.WithoutCancel(ctx), q.list, due.ARN, 0)
 	}
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		q.short.Store(int64(budget.wait))
 	} else if err != nil {
-		q.log.Warn("could not get the state of an execution from Step Functions, or could not store it", "execution", due.ARN, "error", err)
+		q.log.WarnContext(ctx, "could not get the state of an execution from Step Functions, or could not store it", "execution", due.ARN, "error", err)
 	}
 	if again == settled {
 		return q.worklists.Settle(ctx, q.list, due.ARN)
 	}
 	return q.worklists.Postpone(ctx, q.list, due.ARN, again)
+}
+
+// exceptNoBudget returns nil for an errNoBudget, which is no failure.
+func exceptNoBudget(err error) error {
+	if _, ok := errors.AsType[*errNoBudget](err); ok {
+		return nil
+	}
+	return err
 }
 
 // signal makes the worker check its list without delay.

@@ -28,7 +28,8 @@ type Introspection struct {
 	ClientID    string
 	Secret      func() (string, error) // of the client, asked for with each request to the server
 	OwnerClaim  string
-	ScopePrefix string // of PREFIX/read:all and PREFIX/register
+	ScopePrefix string            // of PREFIX/read:all and PREFIX/register
+	Transport   http.RoundTripper // nil: http.DefaultTransport
 }
 
 // Bounds of introspection.
@@ -73,7 +74,7 @@ func newIntrospector(o Introspection, log *slog.Logger) *introspector {
 	return &introspector{
 		options: o, now: time.Now, places: make(chan struct{}, maxIntrospections),
 		client: &http.Client{
-			Timeout: introspectionLimit,
+			Transport: o.Transport, Timeout: introspectionLimit,
 			// The token is for this server only.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

@@ -11,6 +11,8 @@ const (
 	acceptField
 	acceptEncodingField
 	requestIDField
+	traceParentField
+	traceStateField
 	hotFields // how many they are
 
 	harmlessField   // nobody reads it
@@ -23,13 +25,14 @@ const (
 )
 
 // hotNames are the names by which handlers find the fields of a poll.
-var hotNames = [hotFields]string{"Authorization", "If-None-Match", "Accept", "Accept-Encoding", "X-Request-Id"}
+var hotNames = [hotFields]string{"Authorization", "If-None-Match", "Accept", "Accept-Encoding", "X-Request-Id", "Traceparent", "Tracestate"}
 
 // names are the fields that have a meaning here. Harmless are those that clients and
 // proxies add to every request: a poll has no others.
 var names = map[string]field{
 	"authorization": authorizationField, "if-none-match": ifNoneMatchField, "accept": acceptField,
 	"accept-encoding": acceptEncodingField, "x-request-id": requestIDField,
+	"traceparent": traceParentField, "tracestate": traceStateField,
 
 	"host": hostField, "content-length": lengthField, "connection": connectionField,
 
@@ -53,7 +56,7 @@ var names = map[string]field{
 	"cf-ipcountry": harmlessField, "cloudfront-viewer-country": harmlessField,
 
 	// tracing
-	"traceparent": harmlessField, "tracestate": harmlessField, "baggage": harmlessField, "sentry-trace": harmlessField, "b3": harmlessField,
+	"baggage": harmlessField, "sentry-trace": harmlessField, "b3": harmlessField,
 	"x-b3-traceid": harmlessField, "x-b3-spanid": harmlessField, "x-b3-parentspanid": harmlessField, "x-b3-sampled": harmlessField,
 	"x-datadog-trace-id": harmlessField, "x-datadog-parent-id": harmlessField, "x-datadog-sampling-priority": harmlessField,
 	"x-cloud-trace-context": harmlessField, "uber-trace-id": harmlessField, "newrelic": harmlessField,

@@ -108,6 +108,9 @@ func (d delivery) systemAttributes(asked []string) map[string]string {
 	if d.source != "" {
 		all["DeadLetterQueueSourceArn"] = d.source
 	}
+	if d.trace != "" {
+		all[traceHeader] = d.trace
+	}
 	found := map[string]string{}
 	for _, name := range asked {
 		if name == "All" {
@@ -140,8 +143,13 @@ func (q *Queue) accept(m outgoing) (sent, error) {
 	if err := m.MessageAttributes.check(); err != nil {
 		return sent{}, err
 	}
-	return q.send(m.MessageBody, m.MessageAttributes, inSeconds(delay)), nil
+	accepted := newMessage(m.MessageBody, m.MessageAttributes, inSeconds(delay))
+	accepted.trace = m.MessageSystemAttributes[traceHeader].StringValue
+	return q.send(accepted), nil
 }
+
+// traceHeader is the only system attribute that a sender may give.
+const traceHeader = "AWSTraceHeader"
 
 // delete deletes a message, or has it survive as the faults say.
 func (s *Server) delete(q *Queue, in receipt) error {

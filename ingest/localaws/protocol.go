@@ -47,9 +47,10 @@ type (
 
 	// What is done to one message; the first line of each is an entry of a batch.
 	outgoing struct {
-		MessageBody       string
-		MessageAttributes messageAttributes
-		DelaySeconds      *int
+		MessageBody             string
+		MessageAttributes       messageAttributes
+		MessageSystemAttributes messageAttributes
+		DelaySeconds            *int
 	}
 	receipt    struct{ ReceiptHandle string }
 	visibility struct {

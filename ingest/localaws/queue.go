@@ -38,6 +38,7 @@ type message struct {
 	body          string
 	md5           string
 	attributes    messageAttributes
+	trace         string // header of X-Ray; empty: none
 	sent          time.Time
 	firstReceived time.Time
 	visible       time.Time // hidden before
@@ -76,15 +77,14 @@ func newQueue(name string, s settings, lock *sync.Mutex, ending <-chan struct{})
 // Send puts a message into the queue, to be visible after the delay, and returns
 // its ID. The body has to be valid UTF-8.
 func (q *Queue) Send(body string, delay time.Duration) string {
-	return q.send(body, nil, delay).MessageId
+	return q.send(newMessage(body, nil, delay)).MessageId
 }
 
-func (q *Queue) send(body string, attributes messageAttributes, delay time.Duration) sent {
-	m := newMessage(body, attributes, delay)
+func (q *Queue) send(m *message) sent {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	q.add(m)
-	return sent{m.id, m.md5, attributes.md5()}
+	return sent{m.id, m.md5, m.attributes.md5()}
 }
 
 func newMessage(body string, attributes messageAttributes, delay time.Duration) *message {

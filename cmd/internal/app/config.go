@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"statuscache/cache"
+	"statuscache/cmd/internal/tracing"
 	"statuscache/ingest"
 )
 
@@ -68,7 +69,10 @@ type Config struct {
 	LogFormat string
 	LogLevel  string
 
-	kubernetes bool    // it runs there
+	Tracing bool // spans are made and exported; its settings are those of OpenTelemetry
+
+	kubernetes bool // it runs there
+	telemetry  []tracing.Setting
 	values     []value // what each setting was set to, in the order of settings
 }
 
@@ -103,7 +107,7 @@ func AddFlags(flags *pflag.FlagSet, names ...string) {
 // environment, and checks them. Its error has a line for each mistake.
 func Load(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
 	c, problems := read(flags, getenv)
-	problems = append(problems, c.contradictions()...)
+	problems = append(append(problems, c.contradictions()...), tracing.Check(getenv)...)
 	return c, errors.Join(problems...)
 }
 
@@ -125,6 +129,7 @@ func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
+	c.Tracing, c.telemetry = tracing.On(getenv), tracing.Settings(getenv)
 	return c, append(problems, c.redisContradictions()...)
 }
 
@@ -217,7 +222,10 @@ func (c *Config) Warnings() []string {
 // maxMessageLife is the longest retention of an SQS message.
 const maxMessageLife = 14 * 24 * time.Hour
 
-// Print lists every setting with its origin, secrets hidden.
+const printed = "%-20s = %-40s # %s\n"
+
+// Print lists every setting with its origin, and those of OpenTelemetry that are set. Secrets
+// are hidden.
 func (c *Config) Print() string {
 	var b strings.Builder
 	for _, v := range c.values {
@@ -225,7 +233,10 @@ func (c *Config) Print() string {
 		if v.setting.hide != nil {
 			text = v.setting.hide(text)
 		}
-		fmt.Fprintf(&b, "%-20s = %-40s # %s\n", v.setting.name, text, v.origin)
+		fmt.Fprintf(&b, printed, v.setting.name, text, v.origin)
+	}
+	for _, s := range c.telemetry {
+		fmt.Fprintf(&b, printed, s.Name, s.Text, "environment")
 	}
 	return b.String()
 }

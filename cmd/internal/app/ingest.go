@@ -25,6 +25,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	settings = ingest.WithTracing(settings, s.traces.Provider())
 	if s.queue, err = ingest.NewSQS(settings, s.config.SQSQueueURL, s.metrics); err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	s.consumer = ingest.NewConsumer(ingest.Options{
 		Queue: s.queue, Cache: s.cache, Inputs: inputs, StateMachines: s.config.StateMachines,
 		DrainLimit: min(ingest.DrainLimit, s.config.ShutdownTimeout*3/5),
-		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics,
+		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),
 	})
 	return nil
 }
@@ -69,7 +70,7 @@ func (s *service) openWorkers(states *ingest.StepFunctions, inputs ingest.Decode
 	c, owners, labels := s.config, len(inputs.Owner) > 0, len(inputs.Labels) > 0
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
 		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
-		Deadline: c.HydrateDeadline, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
+		Deadline: c.HydrateDeadline, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),
 	})
 	s.refetch = ingest.NewRefetcher(ingest.RefetcherOptions{
 		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),
@@ -80,7 +81,7 @@ func (s *service) openWorkers(states *ingest.StepFunctions, inputs ingest.Decode
 		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Learning: s.sweeps.Learning,
 		States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
-		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, RetentionFailed: c.RetentionFailed, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics,
+		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, RetentionFailed: c.RetentionFailed, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),
 	})
 	if !owners {
 		s.log.Info("OWNER_PATH is not set: only registered executions have an owner; only operators can read the others")

@@ -19,6 +19,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
+	"statuscache/cmd/internal/tracing"
 	"statuscache/httpapi"
 )
 
@@ -48,6 +49,7 @@ const (
 	startLimit    = 10 * time.Second // for Redis and the queue to be there
 	startRetry    = 500 * time.Millisecond
 	logCloseLimit = time.Second
+	flushLimit    = 5 * time.Second // for the last spans
 )
 
 // Run runs the service until ctx ends and stops it in order. Its errors have a
@@ -145,7 +147,7 @@ func (s *service) stages() []stage {
 	if s.consumer != nil {
 		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"expired outputs", s.refetch.Run}, stage{"the retention of outputs", s.outputs.Run}, stage{"the audit", s.auditor.Run})
 	}
-	return append(all,
+	all = append(all,
 		stage{"the API", s.serve},
 		stage{"signing keys", s.server.Run},
 		stage{"garbage collection", tuneGC},
@@ -159,6 +161,10 @@ func (s *service) stages() []stage {
 		stage{"the loss detector", s.losses.Run},
 		stage{"the cache", s.cache.Run},
 	)
+	if s.traces != nil {
+		all = append(all, stage{"traces", s.traces.Run}) // the last spans are of all the others
+	}
+	return all
 }
 
 // drain gives a balancer the time to notice.
@@ -192,10 +198,14 @@ func (s *service) close() error {
 
 func newLogger(c Config, out io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: logLevel(c), ReplaceAttr: readableDurations}
+	var h slog.Handler = slog.NewJSONHandler(out, o)
 	if c.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(out, o))
+		h = slog.NewTextHandler(out, o)
 	}
-	return slog.New(slog.NewJSONHandler(out, o))
+	if c.Tracing {
+		h = tracing.Handler(h)
+	}
+	return slog.New(h)
 }
 
 // readableDurations writes a duration as people do, 10s, where JSON would have a number of

@@ -19,6 +19,7 @@ import (
 	"statuscache/cache/outputs"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
+	"statuscache/cmd/internal/tracing"
 	"statuscache/httpapi"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/dashboard"
@@ -32,6 +33,7 @@ type service struct {
 	out     *logWriter
 	log     *slog.Logger
 	metrics *prometheus.Registry
+	traces  *tracing.Traces // nil: no spans are made
 
 	cache    *cache.Cache
 	changes  *changes.Hub
@@ -56,6 +58,9 @@ type service struct {
 // open builds every part. It connects to nothing.
 func (s *service) open(ctx context.Context) error {
 	var err error
+	if err = s.openTraces(ctx); err != nil {
+		return err
+	}
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
 		return err
 	}
@@ -73,6 +78,16 @@ func (s *service) open(ctx context.Context) error {
 	})
 	s.census = newCensus(s)
 	return errors.Join(s.openIngest(ctx), s.openAPI())
+}
+
+func (s *service) openTraces(ctx context.Context) (err error) {
+	if !s.config.Tracing {
+		return nil
+	}
+	s.traces, err = tracing.Open(ctx, tracing.Options{
+		Service: "statusd", Version: s.program.Version, Flush: min(flushLimit, s.config.ShutdownTimeout/5), Log: s.log, Metrics: s.metrics,
+	})
+	return err
 }
 
 // toolLimit is how long Redis may take for a tool. A service gives its callers an answer
@@ -110,6 +125,7 @@ func (s *service) openAPI() error {
 		Limits: httpapi.Limits{Files: maxFiles()},
 		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
+		Traces: s.traces.Provider(),
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys, o.Links = s.keys, s.keys

@@ -42,6 +42,8 @@ type Request struct {
 	Bytes  int    // of the body
 	Caller string // empty: not known
 	Failed error  // why the service failed; nil: it did not
+
+	TraceID, SpanID string // of the request; empty: it is not traced
 }
 
 // second is a second and how it is written: most lines share theirs with the one
@@ -81,6 +83,10 @@ func (l *Log) Write(r *Request) {
 	line.number("micros", r.Took.Microseconds())
 	if r.Caller != "" {
 		line.text("caller", r.Caller)
+	}
+	if r.TraceID != "" {
+		line.text("trace_id", r.TraceID)
+		line.text("span_id", r.SpanID)
 	}
 	if r.Failed != nil {
 		line.text("error", r.Failed.Error())

@@ -1,0 +1,115 @@
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"statuscache/cache/outage"
+)
+
+// Traces makes spans and exports them. The nil Traces makes none.
+type Traces struct {
+	provider *sdktrace.TracerProvider
+	flush    time.Duration // for the last spans
+	log      *slog.Logger
+}
+
+// Options configure Traces.
+type Options struct {
+	Service, Version string        // the program; OTEL_SERVICE_NAME wins
+	Flush            time.Duration // how long the last spans may take, when Run ends
+	Log              *slog.Logger
+	Metrics          prometheus.Registerer
+}
+
+// Open reads the settings of the SDK from the environment. It connects to nothing.
+func Open(ctx context.Context, o Options) (*Traces, error) {
+	exporter, err := autoexport.NewSpanExporter(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_PROTOCOL: %w; use otlp or console, and http/protobuf or grpc", err)
+	}
+	what, err := resource.New(ctx, resource.WithTelemetrySDK(),
+		resource.WithAttributes(semconv.ServiceName(o.Service), semconv.ServiceVersion(o.Version)), resource.WithHost(), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w; write name=value,name=value", err)
+	}
+	watched := watch(exporter, o.Log, o.Metrics)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(watched.failed)) // the SDK has one for the whole process
+	return &Traces{
+		provider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(watched), sdktrace.WithResource(what)),
+		flush:    o.Flush, log: o.Log,
+	}, nil
+}
+
+// Provider returns what makes spans, nil for nil.
+func (t *Traces) Provider() trace.TracerProvider {
+	if t == nil {
+		return nil // an interface without a type, so that it can be compared
+	}
+	return t.provider
+}
+
+// Run waits until ctx ends, and then exports the last spans.
+func (t *Traces) Run(ctx context.Context) error {
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.flush)
+	defer cancel()
+	if err := t.provider.Shutdown(ctx); err != nil {
+		t.log.Warn("the last spans could not be exported", "error", err)
+	}
+	return nil
+}
+
+// watched is an exporter whose failures are counted and logged, each outage once.
+type watched struct {
+	sdktrace.SpanExporter
+	spans *prometheus.CounterVec
+	state outage.Part
+}
+
+func watch(e sdktrace.SpanExporter, log *slog.Logger, metrics prometheus.Registerer) *watched {
+	w := &watched{SpanExporter: e, spans: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "statuscache", Name: "spans_total", Help: "Spans by what became of them: exported, or lost because the receiver did not take them.",
+	}, []string{"result"}), state: outage.Part{
+		Log:  log,
+		Lost: "spans cannot be exported and are dropped; requests and events do not wait for them; check OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL and _HEADERS, and that the receiver is up",
+		Back: "spans are exported again",
+	}}
+	for _, result := range []string{exported, lost} {
+		w.spans.WithLabelValues(result)
+	}
+	metrics.MustRegister(w.spans)
+	return w
+}
+
+// Results of an export.
+const (
+	exported = "exported"
+	lost     = "lost"
+)
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (w *watched) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := w.SpanExporter.ExportSpans(ctx, spans)
+	w.state.Is(err)
+	result := exported
+	if err != nil {
+		result = lost
+	}
+	w.spans.WithLabelValues(result).Add(float64(len(spans)))
+	return nil // the SDK would log it, each time
+}
+
+// failed takes the errors that the SDK reports to nobody, such as a part of an export that the
+// receiver refused.
+func (w *watched) failed(err error) { w.state.Is(err) }

@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"io"
+	"math"
+	"net/http"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"statuscache/httpapi/wire"
+)
+
+// TestTracingOffCostsNothing: a poll allocates no more because its client sends a trace, as long
+// as nobody takes it. The control is a provider whose spans do nothing.
+func TestTracingOffCostsNothing(t *testing.T) { // not parallel: it counts allocations
+	s := newService(t, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
+	s.apply(succeeded(t, "hot", "ada", `{"rules":[]}`))
+	key := s.key("ada")
+	path := statusPath + string(arn(t, "hot"))
+	for s.ask("GET", path, key).status != http.StatusOK {
+	}
+	traced := s.options
+	traced.Traces, traced.Metrics = noop.NewTracerProvider(), nil
+	const plain = "\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
+	const header = "\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: a=b"
+	cost := func(server *Server, more string) float64 {
+		request := []byte("GET " + path + " HTTP/1.1" + plain + key + more + "\r\n\r\n")
+		const polls = 2000
+		each := testing.AllocsPerRun(3, func() {
+			w := wire.New(wire.Options{Handler: server.Handler(), Hot: statusPath, Context: server.withAddress, Draining: &server.draining, Log: server.options.Log})
+			w.Serve(t.Context(), wire.Conn{Conn: &endless{request: request, left: polls}})
+		})
+		return math.Round(each / polls) // others may allocate meanwhile
+	}
+	without, with := cost(s.Server, ""), cost(s.Server, header)
+	if with > without {
+		t.Errorf("%v allocations with a trace, %v without", with, without)
+	}
+	if control := cost(New(traced), header); control <= with {
+		t.Errorf("the control: %v allocations with tracing, %v without", control, with)
+	}
+}
