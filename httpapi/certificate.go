@@ -44,6 +44,9 @@ func (c *Certificate) Config() *tls.Config {
 	}
 }
 
+// Ends returns when the certificate in use is no longer valid.
+func (c *Certificate) Ends() time.Time { return c.current.Load().Leaf.NotAfter }
+
 // Run loads the files again whenever they change, until ctx ends.
 func (c *Certificate) Run(ctx context.Context) error {
 	tick := time.NewTicker(certificateCheck)

@@ -86,6 +86,9 @@ func (s *Server) healthNow() health {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, reason.public())
 	}
+	for _, reason := range s.doubts() {
+		h.Status, h.Reasons = "degraded", append(h.Reasons, reason)
+	}
 	if s.faults.OutOfFiles() {
 		h.Status = "degraded"
 		h.Reasons = append(h.Reasons, "connections: not all are accepted")
@@ -95,6 +98,26 @@ func (s *Server) healthNow() health {
 		h.Reasons = append(h.Reasons, "shutting down")
 	}
 	return h
+}
+
+// certificateWarning is how long before its end a certificate is reported.
+const certificateWarning = 7 * 24 * time.Hour
+
+// doubts are what keeps some callers out, now or soon, and not all of them.
+func (s *Server) doubts() (all []string) {
+	if err := s.auth.Introspection(); err != nil {
+		all = append(all, reason{"introspection", err}.public())
+	}
+	if s.options.TLS == nil {
+		return all
+	}
+	switch ends := s.options.TLS.Ends(); {
+	case !time.Now().Before(ends):
+		all = append(all, "certificate: it has ended")
+	case time.Until(ends) < certificateWarning:
+		all = append(all, "certificate: it ends at "+ends.UTC().Format(time.RFC3339))
+	}
+	return all
 }
 
 // getHealth is GET /v1/health: 200 as long as the process answers.

@@ -50,6 +50,25 @@ func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 	}, func() float64 { return float64(w.waiting()) }), m.streams)
 }
 
+// observeDoubts exports what keeps some callers out, now or soon.
+func (s *Server) observeDoubts(r prometheus.Registerer) {
+	if s.options.Introspection != nil {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "statuscache", Name: "introspection_failing", Help: "1 while AUTH_INTROSPECTION_URL does not judge tokens, so that their callers get 503.",
+		}, func() float64 {
+			if s.auth.Introspection() != nil {
+				return 1
+			}
+			return 0
+		}))
+	}
+	if s.options.TLS != nil {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "statuscache", Name: "certificate_end_timestamp_seconds", Help: "When the certificate in TLS_CERT_FILE ends.",
+		}, func() float64 { return float64(s.options.TLS.Ends().Unix()) }))
+	}
+}
+
 // routeMetrics are the histograms of one route. Finding one by its labels costs
 // more than observing, so each is found once.
 type routeMetrics struct {

@@ -189,6 +189,7 @@ func New(o Options) *Server {
 	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
 	s.overviews = reports.NewSnapshots(o.Statistics, o.Overdue, s.surroundings)
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
+	s.observeDoubts(o.Metrics)
 	s.handler = s.routes()
 	return s
 }

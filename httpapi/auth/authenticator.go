@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"statuscache/cache/apikeys"
 	"statuscache/httpapi/internal/envelope"
 )
@@ -46,12 +48,17 @@ func New(keys Keys, linkKeys LinkKeys, jwt *JWT, introspection *Introspection, l
 	return a
 }
 
-// Run keeps the signing keys of the issuer fresh until ctx ends.
+// Run keeps the signing keys of the issuer fresh, and asks the introspection endpoint while it is
+// not known to answer, until ctx ends.
 func (a *Authenticator) Run(ctx context.Context) error {
-	if a.signingKeys == nil {
-		return nil
+	g, ctx := errgroup.WithContext(ctx)
+	if a.signingKeys != nil {
+		g.Go(func() error { return a.signingKeys.run(ctx) })
 	}
-	return a.signingKeys.run(ctx)
+	if a.introspector != nil {
+		g.Go(func() error { return a.introspector.run(ctx) })
+	}
+	return g.Wait()
 }
 
 // Ready returns nil if the signing keys that JWTs are verified with are there.

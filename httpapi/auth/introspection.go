@@ -63,6 +63,71 @@ type introspector struct {
 
 	mu     sync.Mutex
 	paused time.Time // until then nothing is asked
+	failed error     // of the latest question; nil: it was answered
+}
+
+// errClientRefused says that the server does not take our client credentials.
+var errClientRefused = errors.New("the introspection endpoint refuses the client credentials")
+
+// Introspection returns nil if other tokens can be judged, or nobody is to judge them; else the
+// reason, whose method Public says it without a name.
+func (a *Authenticator) Introspection() error {
+	if a.introspector == nil {
+		return nil
+	}
+	a.introspector.mu.Lock()
+	defer a.introspector.mu.Unlock()
+	if a.introspector.failed == nil {
+		return nil
+	}
+	return introspectionFault{a.introspector.failed}
+}
+
+type introspectionFault struct{ error }
+
+// Public is the reason for everybody.
+func (f introspectionFault) Public() string {
+	if errors.Is(f.error, errClientRefused) {
+		return "the server that judges tokens refuses the credentials of this service"
+	}
+	return "the server that judges tokens does not answer as it should"
+}
+
+// probeEvery is how often the server is asked about a token that nobody has, while it is not
+// known to answer: no caller may come by whom it could be noticed.
+const probeEvery = 10 * time.Second
+
+// run asks the server at the start, and while it fails, until ctx ends.
+func (i *introspector) run(ctx context.Context) error {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for answered := false; ; {
+		if !answered || i.failing() {
+			_, err := i.introspect(ctx, "status-service-probe")
+			if answered = err == nil; ctx.Err() == nil {
+				i.learned(err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (i *introspector) failing() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.failed != nil
+}
+
+// learned notes whether a question was answered.
+func (i *introspector) learned(err error) {
+	i.state.Is(err)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.failed = err
 }
 
 type inactiveToken struct {
@@ -136,7 +201,7 @@ func (i *introspector) ask(ctx context.Context, token string, sum bounded.Hash) 
 		return Principal{}, unavailable(errIntrospectionPaused)
 	}
 	claims, err := i.introspect(ctx, token)
-	i.state.Is(err)
+	i.learned(err)
 	if err != nil {
 		i.pause()
 		return Principal{}, unavailable(err)
@@ -204,6 +269,9 @@ func (i *introspector) introspect(ctx context.Context, token string) (*introspec
 		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if code := answer.StatusCode; code == http.StatusUnauthorized || code == http.StatusForbidden {
+		return nil, fmt.Errorf("%w (status %d)", errClientRefused, code)
+	}
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the introspection endpoint answers with status %d", answer.StatusCode)
 	}
