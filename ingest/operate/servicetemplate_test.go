@@ -62,6 +62,9 @@ func TestTheServiceTemplateLosesNothing(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("secrets of %s (-want +got):\n%s", name, diff)
 		}
+		if check := container["HealthCheck"].(map[string]any)["Command"]; !cmp.Equal(check, []any{"CMD", "statusd", "healthcheck"}) {
+			t.Errorf("ECS checks %s by %v", name, check)
+		}
 	}
 	for _, name := range []string{"ApiMinTasks", "IngestMinTasks"} {
 		if n := c.at("Parameters", name, "MinValue"); n == nil || n.Value != "1" {

@@ -68,7 +68,9 @@ resource "aws_ecs_task_definition" "service" {
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
     # SHUTDOWN_TIMEOUT, 25 seconds, after up to 4 in which statusd still serves.
-    stopTimeout  = 40
+    stopTimeout = 40
+    # It fails only where a restart helps, never because the cache is away.
+    healthCheck  = { command = ["CMD", "statusd", "healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 60 }
     ulimits      = each.value.ulimits
     portMappings = each.value.ports
     environment = [

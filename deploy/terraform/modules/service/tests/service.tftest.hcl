@@ -127,6 +127,10 @@ run "tasks" {
     error_message = "a task is killed before it has stopped"
   }
   assert {
+    condition     = alltrue([for task in aws_ecs_task_definition.service : jsondecode(task.container_definitions)[0].healthCheck.command == ["CMD", "statusd", "healthcheck"]])
+    error_message = "ECS does not check the health of a task"
+  }
+  assert {
     condition     = alltrue([for task in aws_ecs_task_definition.service : jsondecode(task.container_definitions)[0].readonlyRootFilesystem && jsondecode(task.container_definitions)[0].user == "65532"])
     error_message = "a task can write to its image or runs as root"
   }
