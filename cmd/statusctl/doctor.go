@@ -46,6 +46,7 @@ func doctorCommand() *cobra.Command {
 			findings := append(diagnoseAWS(cmd.Context(), setUp), diagnoseRedis(cmd.Context(), config)...)
 			findings = append(findings, diagnoseLoss(cmd.Context(), config))
 			findings = append(findings, diagnoseIssuer(cmd.Context(), config)...)
+			findings = append(findings, diagnoseIntrospection(cmd.Context(), config)...)
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), findings)
 			} else {
@@ -57,7 +58,7 @@ func doctorCommand() *cobra.Command {
 			return verdict(findings)
 		},
 	}
-	operatorFlags(cmd, append([]string{"SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL"}, app.RedisSettings...)...)
+	operatorFlags(cmd, append([]string{"SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL", "AUTH_INTROSPECTION_URL", "AUTH_INTROSPECTION_CLIENT_ID", "AUTH_INTROSPECTION_SECRET_FILE"}, app.RedisSettings...)...)
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
 	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -115,6 +116,21 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose
 		findings = []diagnose.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
 	}
 	return findings
+}
+
+// diagnoseIntrospection asks the server that judges other tokens, if there is one, whether it
+// takes the client credentials.
+func diagnoseIntrospection(ctx context.Context, config app.Config) []diagnose.Finding {
+	const check = "token introspection"
+	server := config.Introspection()
+	if server == nil {
+		return nil
+	}
+	problem, cure := auth.CheckIntrospection(ctx, *server)
+	if problem != "" {
+		return []diagnose.Finding{{Check: check, Problem: problem, Cure: cure}}
+	}
+	return []diagnose.Finding{{Check: check, Detail: "AUTH_INTROSPECTION_URL answers and takes the client credentials"}}
 }
 
 func printFindings(w io.Writer, findings []diagnose.Finding) error {

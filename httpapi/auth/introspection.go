@@ -97,13 +97,15 @@ func (f introspectionFault) Public() string {
 // known to answer: no caller may come by whom it could be noticed.
 const probeEvery = 10 * time.Second
 
+const probeToken = "status-service-probe" // which nobody has
+
 // run asks the server at the start, and while it fails, until ctx ends.
 func (i *introspector) run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for answered := false; ; {
 		if !answered || i.failing() {
-			_, err := i.introspect(ctx, "status-service-probe")
+			_, err := i.introspect(ctx, probeToken)
 			if answered = err == nil; ctx.Err() == nil {
 				i.learned(err)
 			}
@@ -236,6 +238,23 @@ func (i *introspector) pause() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.paused = i.now().Add(introspectionPause)
+}
+
+// CheckIntrospection asks the server about a token that nobody has, and returns what is wrong and
+// what to do, both empty if it answers.
+func CheckIntrospection(ctx context.Context, o Introspection) (problem, cure string) {
+	i := newIntrospector(o, slog.New(slog.DiscardHandler))
+	defer i.client.CloseIdleConnections()
+	_, err := i.introspect(ctx, probeToken)
+	switch {
+	case err == nil:
+		return "", ""
+	case errors.Is(err, errClientRefused):
+		cure = "check AUTH_INTROSPECTION_CLIENT_ID and AUTH_INTROSPECTION_SECRET_FILE, and that this client may introspect tokens"
+	default:
+		cure = "check AUTH_INTROSPECTION_URL and AUTH_INTROSPECTION_SECRET_FILE, and that the server can be reached from here"
+	}
+	return err.Error() + ": every token that it judges gets 503", cure
 }
 
 // introspected is an answer of the server. Claims has the whole of it.

@@ -11,8 +11,8 @@ func parseIntrospectionSecret(c *Config, s string) error {
 	return err
 }
 
-// introspection says who judges other tokens, nil for nobody.
-func (c *Config) introspection() *auth.Introspection {
+// Introspection says who judges other tokens, nil for nobody.
+func (c *Config) Introspection() *auth.Introspection {
 	if c.IntrospectionURL == "" {
 		return nil
 	}

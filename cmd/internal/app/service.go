@@ -133,7 +133,7 @@ func (s *service) openAPI() error {
 	if s.consumer != nil {
 		o.Repairs, o.EventAges = s.auditor.Repairs, s.consumer.EventAges
 	}
-	o.JWT, o.Introspection = c.JWT(), c.introspection()
+	o.JWT, o.Introspection = c.JWT(), c.Introspection()
 	if s.program.Posts != nil {
 		o.Posts = s.program.Posts(s.cache)
 	}
