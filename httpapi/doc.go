@@ -12,6 +12,7 @@
 //	list.go         GET /v1/executions, as a list and as a live feed
 //	register.go     POST /v1/executions
 //	links.go        POST /v1/links, and requests that come with a link
+//	output.go       POST /v1/executions/{executionArn}/output
 //	reports.go      GET /v1/failures, /v1/durations, /v1/overview and the trail of an execution
 //	stream.go       Server-Sent Events about an execution
 //	health.go       GET /v1/health; metrics, probes and profiles for operators

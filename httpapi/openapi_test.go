@@ -36,6 +36,8 @@ func conforms(r *http.Request, path string, got answer) error {
 		name = statusRoute
 	} else if text, ok := decodedARN(&url.URL{Path: path}, "/v1/executions/", "/trail"); ok {
 		name, execution = trailRoute, text
+	} else if text, ok := decodedARN(&url.URL{Path: path}, "/v1/executions/", "/output"); ok {
+		name, execution = outputRoute, text
 	}
 	if kind := got.header.Get("Content-Type"); strings.HasPrefix(kind, "text/event-stream") || got.status == http.StatusNoContent {
 		name += "#stream" // an operation of its own

@@ -64,7 +64,7 @@ func (s *Server) postExecution(x *exchange) error {
 func unregistered(err error) error {
 	switch {
 	case errors.Is(err, cache.ErrOwnerConflict):
-		return envelope.Conflict()
+		return envelope.Conflict("this execution was registered before with another owner")
 	case errors.Is(err, context.Canceled):
 		return err
 	}

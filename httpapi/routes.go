@@ -53,6 +53,7 @@ func (s *Server) routeTable() map[string]*route {
 		"/v1/failures":   s.route("/v1/failures", s.getFailures, s.limits.Others, get...),
 		"/v1/durations":  s.route("/v1/durations", s.getDurations, s.limits.Others, get...),
 		"/v1/overview":   s.route("/v1/overview", s.getOverview, s.limits.Others, get...),
+		outputRoute:      s.route(outputRoute, s.postOutput, s.limits.Others, http.MethodPost),
 		trailRoute:       s.route(trailRoute, s.getTrail, s.limits.Others, get...),
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}

@@ -76,6 +76,7 @@ type Options struct {
 	Lists   Lists
 	Changes Changes
 	Trails  Trails
+	Outputs Outputs
 	Typical Typical // nil: not known
 	// Statistics answers questions about many executions.
 	Statistics reports.Statistics
@@ -100,8 +101,10 @@ type Options struct {
 	// if there were none. nil: this process takes no events.
 	EventAges func() (p50, p99, most time.Duration, ok bool)
 	Retention time.Duration // how long ended executions are kept, for the message of 404
-	MaxWait   time.Duration // of one request; 0: no request waits
-	Grace     time.Duration // how long a read of an unknown execution waits (ARRIVAL_GRACE); 0: not at all
+	// RetentionFailed is Retention for failures; 0: the same.
+	RetentionFailed time.Duration
+	MaxWait         time.Duration // of one request; 0: no request waits
+	Grace           time.Duration // how long a read of an unknown execution waits (ARRIVAL_GRACE); 0: not at all
 	// StateMachines are the ARNs of the state machines of this service; empty: all. Only
 	// their executions are waited for while unknown.
 	StateMachines []string
@@ -171,14 +174,13 @@ func New(o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		options: o,
-		traces:  traces.New(o.Traces),
-		limits:  o.Limits.orDefaults(),
-		rates:   fairness.NewRateLimits(o.RateLimit),
-		log:     accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),
-		metrics: newMetrics(o.Metrics),
-		unknownMessage: fmt.Sprintf("nothing is known of this execution; finished ones are kept for %s",
-			inDays(o.Retention)),
+		options:        o,
+		traces:         traces.New(o.Traces),
+		limits:         o.Limits.orDefaults(),
+		rates:          fairness.NewRateLimits(o.RateLimit),
+		log:            accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),
+		metrics:        newMetrics(o.Metrics),
+		unknownMessage: "nothing is known of this execution; finished ones are kept for " + o.kept(),
 	}
 	s.auth = auth.New(o.Keys, o.Links, o.JWT, s.introspection(), o.Log)
 	if o.JWT != nil {
@@ -209,6 +211,14 @@ func newPaces(t Typical) *pacing.Paces {
 		return pacing.NewPaces(nil)
 	}
 	return pacing.NewPaces(func(stateMachine string) (pacing.Ends, bool) { return t.Typical(stateMachine) })
+}
+
+// kept says for how long executions are kept that have ended.
+func (o *Options) kept() string {
+	if o.RetentionFailed == 0 || o.RetentionFailed == o.Retention {
+		return inDays(o.Retention)
+	}
+	return inDays(o.Retention) + ", failed ones for " + inDays(o.RetentionFailed)
 }
 
 func inDays(d time.Duration) string {

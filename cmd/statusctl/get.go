@@ -38,12 +38,16 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 }
 
 func (c *connection) client() (*client.Client, error) {
-	server := first(c.server, os.Getenv("STATUS_URL"), "http://127.0.0.1:8080")
+	server := c.url()
 	token := first(c.token, os.Getenv("STATUS_TOKEN"))
 	if token == "" {
 		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; statusctl keys create makes an API key")
 	}
 	return client.New(server, token)
+}
+
+func (c *connection) url() string {
+	return first(c.server, os.Getenv("STATUS_URL"), "http://127.0.0.1:8080")
 }
 
 // first returns the first text that is not empty.
@@ -196,9 +200,14 @@ func show(w io.Writer, e *client.Execution, asJSON bool) error {
 		row("attempt", fmt.Sprint(e.Attempt))
 	}
 	row("error", e.ErrorMessage)
-	if e.OutputTruncated {
+	switch {
+	case e.OutputTruncated:
 		row("output", "(too large for its event)")
-	} else {
+	case e.OutputGone:
+		row("output", "(expired, and Step Functions does not have it any more)")
+	case e.OutputExpired:
+		row("output", "(expired; statusctl output "+e.ExecutionARN+" fetches it again)")
+	default:
 		row("output", shortened(e.Output, isTerminal(w)))
 	}
 	row("known since", e.ObservedAt.Format(time.RFC3339Nano))

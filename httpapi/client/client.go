@@ -112,6 +112,8 @@ type Execution struct {
 	StopDate        time.Time       `json:"stopDate"` // zero while it runs
 	Output          json.RawMessage `json:"output"`   // JSON as the execution wrote it
 	OutputTruncated bool            `json:"outputTruncated"`
+	OutputExpired   bool            `json:"outputExpired"` // FetchOutput fetches it again
+	OutputGone      bool            `json:"outputGone"`    // it has expired, and Step Functions does not have it either
 	ErrorMessage    string          `json:"errorMessage"`
 	Name            string          `json:"name"`
 	Metadata        json.RawMessage `json:"metadata"`        // in lists: the object of that name in the output
@@ -175,13 +177,14 @@ func execution(data json.RawMessage) (*Execution, error) {
 // call is one request.
 type call struct {
 	path     string
+	post     bool          // POST, without a body if that is nil
 	body     any           // nil: GET, else POST of it as JSON
 	tag      string        // of the answer that the caller has
 	wait     time.Duration // that the path names
 	remember bool          // keep the answer, and send the tag of the one from before
 }
 
-// answer is an answer with 200 or 201, or with 304 to a request with a tag.
+// answer is an answer with 200, 201 or 202, or with 304 to a request with a tag.
 type answer struct {
 	data       json.RawMessage
 	tag        string
@@ -223,6 +226,9 @@ func (c *Client) send(ctx context.Context, q call) (*answer, error) {
 
 func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	method, body := http.MethodGet, io.Reader(nil)
+	if q.post {
+		method = http.MethodPost
+	}
 	if q.body != nil {
 		text, err := json.Marshal(q.body)
 		if err != nil {
@@ -287,7 +293,7 @@ func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage
 		Error struct{ Code, Message string }
 	}
 	err := json.Unmarshal(body, &envelope)
-	if err == nil && (got.StatusCode == http.StatusOK || got.StatusCode == http.StatusCreated) && envelope.Data != nil {
+	if err == nil && (got.StatusCode == http.StatusOK || got.StatusCode == http.StatusCreated || got.StatusCode == http.StatusAccepted) && envelope.Data != nil {
 		return envelope.Data, nil
 	}
 	e := &Error{got.StatusCode, envelope.Error.Code, envelope.Error.Message, got.Header.Get("X-Request-Id"), after}

@@ -119,9 +119,9 @@ func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Lists: lists.NewReader(s.cache), Changes: s.changes, Trails: s.cache, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
+		Cache: s.cache, Lists: lists.NewReader(s.cache), Changes: s.changes, Trails: s.cache, Outputs: s.worklist, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
-		Retention: c.Retention, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
+		Retention: c.Retention, RetentionFailed: c.RetentionFailed, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
 		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,

@@ -123,9 +123,14 @@ func Internal(cause error) *Error {
 	}
 }
 
-// Conflict returns an error 409 for an execution that has another owner.
-func Conflict() *Error {
-	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: "this execution was registered before with another owner"}
+// Conflict returns an error 409: the state of the execution does not allow the request.
+func Conflict(message string) *Error {
+	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: message}
+}
+
+// Gone returns an error 410: what is asked for was there, and will not come back.
+func Gone(message string) *Error {
+	return &Error{Status: http.StatusGone, Code: "Gone", Message: message}
 }
 
 // ErrorOf returns what an error means for the caller. An error that it does not know
