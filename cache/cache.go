@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
@@ -28,6 +29,8 @@ var (
 	ErrUnfit = redisdb.ErrUnfit
 	// ErrOverloaded says that too many reads are waiting for Redis already.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")
+	// ErrPanicked says that something failed that must not fail; the text has the stack.
+	ErrPanicked = flight.ErrPanicked
 )
 
 // Verdict is what became of an observation.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -220,15 +221,15 @@ type value struct {
 	err   error
 }
 
-func (v value) record(arn ARN) (*Record, error) {
+func (v value) record(arn ARN) (r *Record, err error) {
+	defer flight.Recover(&err) // one record must not end the process
 	switch {
 	case v.err != nil:
 		return nil, fmt.Errorf("get %s: %w", arn, v.err)
 	case !v.found:
 		return nil, ErrNotFound
 	}
-	r, err := decode(arn, []byte(v.text))
-	if err != nil {
+	if r, err = decode(arn, []byte(v.text)); err != nil {
 		return nil, fmt.Errorf("get %s: %w", arn, err)
 	}
 	return r, nil

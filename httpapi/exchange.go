@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"statuscache/cache"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
@@ -63,7 +64,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = envelope.NoSniff
-	if s.draining.Load() || chunked(r) {
+	if s.draining.Load() || uncertain(r) {
 		h["Connection"] = envelope.Closing // the next request goes to another process, or its beginning is uncertain
 	}
 	if s.options.TLS != nil {
@@ -78,11 +79,13 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// chunked reports whether the body comes in chunks over HTTP/1.1. The request may have had a
-// Content-Length besides: net/http takes that off and says nothing. Whoever went by that
-// length found another end of the request, so nothing that follows may be read as the next
-// one (RFC 9112, section 6.1).
-func chunked(r *http.Request) bool { return r.ProtoMajor == 1 && r.TransferEncoding != nil }
+// uncertain reports whether somebody may see another end of the request, so that nothing that
+// follows may be read as the next one (RFC 9112, section 6.1). A body in chunks may have had
+// a Content-Length besides, and a request of HTTP/1.0 a Transfer-Encoding: net/http takes
+// them off and says nothing.
+func uncertain(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.TransferEncoding != nil || r.ProtoMinor == 0)
+}
 
 // run takes the request through the checks in the order that doc.go gives.
 func (x *exchange) run() error {
@@ -172,6 +175,10 @@ func (x *exchange) fail(err error) {
 		x.status = statusGone // no client reads an answer
 		return
 	}
+	if errors.Is(err, cache.ErrPanicked) {
+		x.notePanic(err)
+		err = envelope.Internal(err)
+	}
 	p := envelope.ErrorOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		x.failed = err
@@ -259,9 +266,14 @@ func (x *exchange) panicked(v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v) // which means: cut the connection, without a log line
 	}
-	x.server.options.Log.ErrorContext(x.r.Context(), "panic", "request", x.id[0], "route", x.route.name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	x.server.metrics.panics.Inc()
+	x.notePanic(fmt.Errorf("%v\n%s", v, debug.Stack()))
 	x.fail(envelope.Internal(fmt.Errorf("panic: %v", v)))
+}
+
+// notePanic takes a panic with its stack.
+func (x *exchange) notePanic(err error) {
+	x.server.options.Log.ErrorContext(x.r.Context(), "panic", "request", x.id[0], "route", x.route.name, "error", err)
+	x.server.metrics.panics.Inc()
 }
 
 // requestID returns the caller's id for the request, or a new one.

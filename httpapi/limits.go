@@ -54,8 +54,22 @@ func (s *Server) share() {
 	s.bodies = s.pools.New(s.limits.Bodies, fairness.Evenly)
 	s.answers = s.pools.New(s.limits.Answers, fairness.Evenly)
 	s.refusals = s.pools.New(s.limits.Others, fairness.Evenly)
+	if most := conns.Most(s.limits.Files); most > 0 {
+		s.connections = s.pools.New(int64(most), fairness.Evenly)
+	}
 	s.reads = semaphore.NewWeighted(s.limits.Asked)
 	s.waiters = newWaiters(s.auth, s.pools.New(s.limits.Waiting, fairness.Nearly))
+}
+
+// admitConn takes a place for a connection: an address of the public internet may have as
+// many as are left for all others. Where addresses are those of proxies there is no bound,
+// because everybody comes from there.
+func (s *Server) admitConn(addr net.Addr) (leave func(), ok bool) {
+	if s.connections == nil || !fairness.Public(addr) {
+		return nil, true
+	}
+	holder := s.addresses.Of(fairness.Neighbourhood(addr).String())
+	return func() { s.connections.Give(holder, 1) }, s.connections.Take(holder, 1)
 }
 
 // addressKey is where the context of a connection has the holder of its address.

@@ -52,6 +52,7 @@ func (s *Server) publicOptions(o conns.Options) conns.Options {
 	}
 	o.OpenFiles = s.limits.Files
 	o.AnswerLimit = s.limits.Body + answerBegins + s.limits.Taken
+	o.Admit = s.admitConn
 	o.ConnContext = s.withAddress
 	o.Faults = s.faults
 	return o

@@ -160,6 +160,7 @@ type Server struct {
 	traces         *traces.Tracer // nil: no spans are made
 	metrics        *metrics
 	faults         *conns.Faults
+	connections    *fairness.Pool // of addresses of the public internet; nil: no bound
 	draining       atomic.Bool
 	unknownMessage string
 	handler        http.Handler

@@ -24,7 +24,9 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"statuscache/cache"
 	"statuscache/cache/apikeys"
+	"statuscache/cache/lists"
 	"statuscache/httpapi/auth"
 )
 
@@ -316,5 +318,23 @@ func TestTLS(t *testing.T) {
 			t.Errorf("HTTP/2 %v: %s %d, %d bytes, %v", http2, got.Proto, got.StatusCode, len(body), err)
 		}
 		transport.CloseIdleConnections()
+	}
+}
+
+// panickedLists are lists whose shared call has panicked.
+type panickedLists struct{ Lists }
+
+func (panickedLists) Counts(context.Context, string, bool) (lists.Counts, error) {
+	return lists.Counts{}, fmt.Errorf("count executions: %w: out of range", cache.ErrPanicked)
+}
+
+// TestAPanicOfASharedCallIsAnInternalError of whoever shares it, with a line in the log. It
+// is not said of Redis that it does not answer.
+func TestAPanicOfASharedCallIsAnInternalError(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(o *Options) { o.Lists = panickedLists{o.Lists} })
+	got := s.askOnce("GET", "/v1/executions", s.key("ada"))
+	if got.status != 500 || strings.Contains(got.body, "range") || !strings.Contains(s.log.String(), "out of range") || s.counter("statuscache_panics_total") != 1 {
+		t.Errorf("%d %s\n%s", got.status, got.body, s.log)
 	}
 }

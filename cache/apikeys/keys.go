@@ -20,9 +20,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -53,7 +53,7 @@ type Keys struct {
 	file    *file
 	near    bounded.ByHash[keyEntry]
 	revoked revocations
-	reads   singleflight.Group
+	reads   flight.Group[*Key]
 	changes atomic.Uint64 // counts announced changes; an answer from before one is not kept
 	watches keyWatches
 	found   atomic.Bool // a key that is good was found, so the pepper is right
@@ -147,11 +147,7 @@ func (k *Keys) find(ctx context.Context, h keyHash) (*Key, error) {
 	// After a restart thousands of callers present the same key at once; they share one
 	// read. A caller that comes after a change does not share a read from before it.
 	changes := k.changes.Load()
-	found, err, _ := k.reads.Do(string(h[:])+strconv.FormatUint(changes, 10), func() (any, error) {
-		return k.loadOnce(ctx, h, changes)
-	})
-	key, _ := found.(*Key)
-	return key, err
+	return k.reads.Do(string(h[:])+strconv.FormatUint(changes, 10), func() (*Key, error) { return k.loadOnce(ctx, h, changes) })
 }
 
 func (k *Keys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
 
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -34,7 +34,7 @@ const (
 // would be leased again.
 type quotas struct {
 	db     *redisdb.DB
-	flight singleflight.Group // one question to Redis per key
+	leases flight.Group[struct{}] // one question to Redis per key
 
 	mu    sync.Mutex
 	local map[string]*lease // by key hash
@@ -110,7 +110,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 
 // refill leases another part from Redis.
 func (q *quotas) refill(ctx context.Context, k *Key) error {
-	_, err, _ := q.flight.Do(k.Hash, func() (any, error) {
+	_, err := q.leases.Do(k.Hash, func() (none struct{}, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.db.Limits.Read)
 		defer cancel()
 		asked := time.Now() // the lease must end before the day does, so the earliest moment counts
@@ -122,7 +122,7 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 			l.refilling = false
 		}
 		if err != nil {
-			return nil, fmt.Errorf("lease of a daily limit: %w", err)
+			return none, fmt.Errorf("lease of a daily limit: %w", err)
 		}
 		if l == nil || l.day != day { // what is left of yesterday is void
 			l = &lease{day: day}
@@ -132,7 +132,7 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 		if granted == 0 {
 			l.denied = time.Now()
 		}
-		return nil, nil
+		return none, nil
 	})
 	return err
 }

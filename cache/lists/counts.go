@@ -37,24 +37,19 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	if k, ok := r.counts.Get(key); ok && uptime.Now()-k.at < int64(countsLife) {
 		return k.Counts, nil
 	}
-	done := r.counting.DoChan(key, func() (any, error) {
-		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(countsLimit, r.db.Limits.Read))
-		defer cancel()
+	limit := max(countsLimit, r.db.Limits.Read)
+	counts, err := r.counting.Begin(ctx, limit, key, func(ctx context.Context) (Counts, error) {
 		begun := uptime.Now()
 		counts, err := r.count(ctx, owner, all)
 		if err == nil {
 			r.counts.Set(key, countsAt{counts, begun})
 		}
 		return counts, err
-	})
-	select {
-	case result := <-done:
-		counts, _ := result.Val.(Counts)
-		return counts, result.Err
-	case <-ctx.Done():
-		return Counts{}, fmt.Errorf("count executions: %w", ctx.Err())
+	}).Wait(ctx)
+	if err != nil {
+		return Counts{}, fmt.Errorf("count executions: %w", err)
 	}
+	return counts, nil
 }
 
 func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, error) {

@@ -1,10 +1,9 @@
 package lists
 
 import (
-	"golang.org/x/sync/singleflight"
-
 	"statuscache/cache"
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -14,7 +13,7 @@ type Reader struct {
 	db    *redisdb.DB
 
 	counts   bounded.ByText[countsAt] // of the last second, by owner
-	counting singleflight.Group
+	counting flight.Group[Counts]
 }
 
 // NewReader returns a Reader of the executions in a cache.

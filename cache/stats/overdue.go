@@ -49,10 +49,7 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(overdueFor) {
 		return known.Overdue, nil
 	}
-	done := s.refreshing.DoChan("overdue", func() (any, error) {
-		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
-		defer cancel()
+	call := s.seeking.Begin(ctx, readLimit, "", func(ctx context.Context) (Overdue, error) {
 		begun := uptime.Now()
 		o, err := s.findOverdue(ctx)
 		if err == nil {
@@ -63,13 +60,11 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(staleFor) {
 		return known.Overdue, nil // and who asks next gets the newer
 	}
-	select {
-	case result := <-done:
-		o, _ := result.Val.(Overdue)
-		return o, result.Err
-	case <-ctx.Done():
-		return Overdue{}, fmt.Errorf("overdue executions: %w", ctx.Err())
+	o, err := call.Wait(ctx)
+	if err != nil {
+		return Overdue{}, fmt.Errorf("overdue executions: %w", err)
 	}
+	return o, nil
 }
 
 // overdueAt is when what is overdue was looked for, by uptime.

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"statuscache/cache"
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/tally"
 	"statuscache/cache/internal/uptime"
 )
@@ -20,7 +19,7 @@ const maxOwners = 256
 type owners struct {
 	cache *cache.Cache
 	known bounded.ByText[*owned]
-	calls singleflight.Group
+	calls flight.Group[*owned]
 }
 
 // owned is what the executions of an owner come to.
@@ -39,10 +38,7 @@ func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
 	if known, ok := o.known.Get(owner); ok && uptime.Now()-known.at < int64(freshFor) {
 		return known, nil
 	}
-	done := o.calls.DoChan(owner, func() (any, error) {
-		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
-		defer cancel()
+	counted, err := o.calls.Begin(ctx, readLimit, owner, func(ctx context.Context) (*owned, error) {
 		begun := uptime.Now()
 		all, err := o.cache.Owned(ctx, owner)
 		if err != nil {
@@ -56,14 +52,11 @@ func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
 		}
 		o.known.Set(owner, counted)
 		return counted, nil
-	})
-	select {
-	case result := <-done:
-		counted, _ := result.Val.(*owned)
-		return counted, result.Err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("count the executions of an owner: %w", ctx.Err())
+	}).Wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count the executions of an owner: %w", err)
 	}
+	return counted, nil
 }
 
 // count adds up executions as the counters in Redis do.

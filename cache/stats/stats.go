@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache"
+	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 	"statuscache/cache/internal/uptime"
@@ -39,7 +39,8 @@ type Stats struct {
 	db     *redisdb.DB
 	owners *owners
 
-	refreshing singleflight.Group
+	refreshing flight.Group[struct{}]
+	seeking    flight.Group[Overdue]
 	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
 	typical    atomic.Pointer[map[string]Distribution]
 	overdue    atomic.Pointer[overdueAt]
@@ -134,21 +135,12 @@ func (s *Stats) fresh(ctx context.Context) error {
 	if read != 0 && age < freshFor {
 		return nil
 	}
-	done := s.refreshing.DoChan("", func() (any, error) {
-		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
-		defer cancel()
-		return nil, s.refresh(ctx)
-	})
+	call := s.refreshing.Begin(ctx, readLimit, "", func(ctx context.Context) (struct{}, error) { return struct{}{}, s.refresh(ctx) })
 	if read != 0 && age < staleFor {
 		return nil
 	}
-	select {
-	case result := <-done:
-		return result.Err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	_, err := call.Wait(ctx)
+	return err
 }
 
 // refresh reads what has been counted since the last time.

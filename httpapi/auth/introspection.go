@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
 	"statuscache/cache/outage"
 	"statuscache/httpapi/internal/envelope"
 )
@@ -57,7 +56,7 @@ type introspector struct {
 	now      func() time.Time
 	active   bounded.ByHash[verifiedToken]
 	inactive bounded.ByHash[inactiveToken]
-	flights  singleflight.Group
+	asking   flight.Group[Principal]
 	places   chan struct{}
 	state    outage.Part
 
@@ -163,17 +162,12 @@ func (i *introspector) verify(ctx context.Context, token string) (Principal, err
 	if p, err, known := i.known(sum); known {
 		return p, err
 	}
-	flight := i.flights.DoChan(string(sum[:]), func() (any, error) {
-		// A caller that hangs up must not spoil the answer for others.
-		return i.ask(context.WithoutCancel(ctx), token, sum)
-	})
-	select {
-	case <-ctx.Done():
-		return Principal{}, unavailable(ctx.Err())
-	case answer := <-flight:
-		p, _ := answer.Val.(Principal)
-		return p, answer.Err
+	asked := i.asking.Begin(ctx, introspectionLimit, string(sum[:]), func(ctx context.Context) (Principal, error) { return i.ask(ctx, token, sum) })
+	p, err := asked.Wait(ctx)
+	if err != nil && ctx.Err() != nil {
+		return Principal{}, unavailable(err)
 	}
+	return p, err
 }
 
 // known returns what the server has said lately.

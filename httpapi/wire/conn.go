@@ -75,9 +75,15 @@ func (c *conn) serve() {
 // readHead reads the head of the next request. An error says that there is none.
 func (c *conn) readHead(h *head) (verdict, error) {
 	var s scanner
-	for {
+	for skipped := false; ; {
 		size, v := s.scan(c.in.bytes())
 		switch {
+		case v == blank && !skipped:
+			c.in.take(size)
+			s, skipped = scanner{}, true
+			continue
+		case v == blank:
+			return foreign, nil
 		case v == known:
 			return h.parse(string(c.in.bytes()[:size])), c.enter(busy)
 		case v == foreign, len(c.in.bytes()) >= largeHead:
@@ -152,9 +158,9 @@ func (c *conn) handOver() {
 	}
 }
 
-// refuse answers a request that has two lengths, behind which nothing is read.
+// refuse answers a request whose end is uncertain, behind which nothing is read.
 func (c *conn) refuse() {
-	_, _ = c.Write(envelope.Invalid("Content-Length and Transfer-Encoding: a request must not have both").Alone())
+	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not beside Content-Length, and not in HTTP/1.0").Alone())
 	c.linger()
 }
 

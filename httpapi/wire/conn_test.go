@@ -83,16 +83,56 @@ func TestWhatIsForeignIsHandedOverUnread(t *testing.T) {
 	}
 }
 
-// TestTwoLengthsAreRefused: nothing behind them is read.
-func TestTwoLengthsAreRefused(t *testing.T) {
+// TestARequestOfTwoEndsIsRefused: nothing behind it is read.
+func TestARequestOfTwoEndsIsRefused(t *testing.T) {
 	t.Parallel()
-	b := connect(t, true, echo)
-	b.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + aPoll)
-	got, body := b.next()
-	if got.StatusCode != 400 || !got.Close || !strings.HasPrefix(body, `{"success":false,"error":{"code":"ValidationError"`) || got.Header.Get("Content-Type") != envelope.JSONMedia {
-		t.Errorf("%d %v %s", got.StatusCode, got.Header, body)
+	for _, head := range []string{
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+		"GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
+		b := connect(t, true, echo)
+		b.send(head + "0\r\n\r\n" + aPoll)
+		got, body := b.next()
+		if got.StatusCode != 400 || !got.Close || !strings.HasPrefix(body, `{"success":false,"error":{"code":"ValidationError"`) || got.Header.Get("Content-Type") != envelope.JSONMedia {
+			t.Errorf("%q: %d %v %s", head, got.StatusCode, got.Header, body)
+		}
+		b.mustEnd("refused")
 	}
-	b.mustEnd("refused")
+}
+
+// TestAnEmptyLineMayComeBeforeARequest, as old clients send one behind a body: one, and
+// also in pieces or long before the request. With two the connection is net/http's.
+func TestAnEmptyLineMayComeBeforeARequest(t *testing.T) {
+	t.Parallel()
+	for _, piece := range []int{1, 2, 3, 1000} {
+		b := connect(t, true, echo)
+		for _, each := range numbered(0) {
+			text := emptyLine + each.text
+			go func() {
+				for ; len(text) > 0; text = text[min(piece, len(text)):] {
+					_, _ = io.WriteString(b.client, text[:min(piece, len(text))])
+				}
+			}()
+			if got, body := b.next(); got.StatusCode != 200 || body != each.want {
+				t.Fatalf("%q in pieces of %d: %d %s", each.text, piece, got.StatusCode, body)
+			}
+		}
+		b.send(emptyLine + emptyLine + aPoll)
+		if h := <-b.handed; !strings.HasPrefix(string(h.read), emptyLine) {
+			t.Errorf("handed over %q", h.read)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := connect(t, false, echo)
+		b.run()
+		b.send(emptyLine)
+		<-time.After(60 * time.Second)
+		b.send(aPoll)
+		if got, _ := b.next(); got.StatusCode != 200 {
+			t.Errorf("later: %d", got.StatusCode)
+		}
+	})
 }
 
 // TestTheConnectionIsClosedBehindAnAnswer that says so, or cannot be trusted to be whole.

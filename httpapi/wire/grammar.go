@@ -11,7 +11,7 @@ import (
 // read in two ways is read here. What the grammar does not know goes to net/http with
 // every byte, and the connection never comes back.
 //
-//	head    = method SP target SP "HTTP/1.1" CRLF *field CRLF
+//	head    = [CRLF] method SP target SP "HTTP/1.1" CRLF *field CRLF
 //	method  = 1*( A-Z )
 //	target  = "/" *( 0x21-0x7E )
 //	field   = token ":" *SP value *SP CRLF
@@ -19,13 +19,17 @@ import (
 //
 // The reasons, in the order of the code:
 //
+//   - One empty line may stand in front: old clients send one behind a body, which is not
+//     part of it (RFC 9112, section 2.2). Nobody reads it as anything else.
 //   - Lines end with CRLF. A bare LF ends a line for some and not for others.
 //   - Bytes are visible ASCII and space. NUL, CR, tab and what is beyond ASCII is cut,
 //     kept or folded, depending on who reads it.
 //   - One space stands on each side of the target, which is a path: no absolute form,
 //     which would name a second host, and no "*".
-//   - HTTP/1.1 exactly. Earlier versions have other rules for the end of a body and of
-//     the connection, and 1.10 is read as 1.1 by some.
+//   - HTTP/1.1 exactly, as 1.10 is read as 1.1 by some. Earlier versions have other rules
+//     for the end of a body and of the connection. HTTP/1.0 has no Transfer-Encoding, and
+//     net/http drops it without a word: where a proxy goes by it, it finds another end, so
+//     that is refused (RFC 9112, section 6.1).
 //   - A name is a token with the colon right behind it, so a line that continues the one
 //     before (folding) and a space before the colon have no place.
 //   - Host stands there once and is a plain name: with two, a proxy may choose the other.
@@ -40,13 +44,16 @@ type verdict int
 
 const (
 	more    verdict = iota // as far as they go, they can begin a head
+	blank                  // they begin with an empty line, see emptyLine
 	foreign                // not for us
 	known                  // they begin with a whole head
 	refused                // nobody shall read on
 )
 
 const (
-	version = " HTTP/1.1" // behind the target
+	version      = " HTTP/1.1" // behind the target
+	olderVersion = " HTTP/1.0"
+	emptyLine    = "\r\n" // in front of a head
 	// maxLength is how many digits a Content-Length may have. No body that a handler takes
 	// comes near it, and no number of so few digits overflows.
 	maxLength = 9
@@ -61,6 +68,7 @@ type head struct {
 	length int64 // of the body
 	body   bool  // there is a Content-Length
 	coded  bool  // there is a Transfer-Encoding
+	older  bool  // it is HTTP/1.0
 	close  bool  // the connection is to be closed behind the answer
 	hot    bool  // every field is in the list of hot fields
 	fields [hotFields]string
@@ -85,15 +93,17 @@ func (s *scanner) scan(b []byte) (size int, v verdict) {
 				return 0, foreign
 			}
 		case c == '\r':
-			if i == 0 || b[i-1] == '\r' {
+			if i > 0 && b[i-1] == '\r' {
 				return 0, foreign
 			}
 		case c != '\n' || i == 0 || b[i-1] != '\r':
 			return 0, foreign
+		case i == 1:
+			return len(emptyLine), blank
 		case b[i-2] == '\n': // there is a first line before it, so also this byte
 			return i + 1, known
 		default:
-			if s.lines++; s.lines == 1 && !bytes.HasSuffix(b[:i-1], httpVersion) {
+			if s.lines++; s.lines == 1 && !bytes.HasSuffix(b[:i-1], httpVersion) && !bytes.HasSuffix(b[:i-1], httpOlder) {
 				return 0, foreign
 			}
 		}
@@ -101,7 +111,7 @@ func (s *scanner) scan(b []byte) (size int, v verdict) {
 	return 0, more
 }
 
-var httpVersion = []byte(version)
+var httpVersion, httpOlder = []byte(version), []byte(olderVersion)
 
 // parse reads a head that a scanner found.
 func (h *head) parse(text string) verdict {
@@ -125,9 +135,9 @@ func (h *head) parse(text string) verdict {
 		}
 	}
 	switch {
-	case h.coded && h.body:
+	case h.coded && (h.body || h.older):
 		return refused
-	case hosts != 1:
+	case hosts != 1 || h.older:
 		return foreign
 	}
 	return v
@@ -142,10 +152,8 @@ func cutLine(text string) (line, rest string) {
 
 // requestLine reads the first line.
 func (h *head) requestLine(line string) (ok bool) {
-	line, ok = strings.CutSuffix(line, version)
-	if !ok {
-		return false
-	}
+	h.older = strings.HasSuffix(line, olderVersion) // which is as long; a scanner has found one of them
+	line = line[:len(line)-len(version)]
 	h.method, h.target, ok = strings.Cut(line, " ")
 	if !ok || h.method == "" || h.target == "" || h.target[0] != '/' {
 		return false

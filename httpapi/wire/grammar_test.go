@@ -21,6 +21,11 @@ func read(all string, piece int) (h head, _ verdict) {
 	for n := 0; n < len(all); {
 		n = min(n+piece, len(all))
 		switch size, v := s.scan([]byte(all[:n])); v {
+		case blank:
+			if all = all[size:]; strings.HasPrefix(all, emptyLine) {
+				return head{}, foreign
+			}
+			s, n = scanner{}, 0
 		case foreign:
 			return head{}, foreign
 		case known:
@@ -47,7 +52,9 @@ func TestWhatCanBeReadInTwoWaysIsNotReadHere(t *testing.T) {
 		"a bare LF as the empty line":          {"GET / HTTP/1.1\r\nHost: x\r\n\n", foreign},
 		"a bare CR in a value":                 {lines(get, host, "A: b\rC: d"), foreign},
 		"two CR at the end of a line":          {"GET / HTTP/1.1\r\r\nHost: x\r\n\r\n", foreign},
-		"an empty line first":                  {"\r\n" + lines(get, host), foreign},
+		"two empty lines first":                {"\r\n\r\n" + lines(get, host), foreign},
+		"a bare LF first":                      {"\n" + lines(get, host), foreign},
+		"a bare CR first":                      {"\r" + lines(get, host), foreign},
 		"a space before the colon":             {lines(get, "Host : x"), foreign},
 		"a space before the colon of length":   {lines(post, host, "Content-Length : 3"), foreign},
 		"a tab before the colon":               {lines(get, host, "A\t: b"), foreign},
@@ -73,7 +80,8 @@ func TestWhatCanBeReadInTwoWaysIsNotReadHere(t *testing.T) {
 		"a coding and an odd length":           {lines(post, host, "transfer-encoding: chunked", "content-length: +3"), refused},
 		"a coding":                             {lines(post, host, "Transfer-Encoding: chunked"), foreign},
 		"a coding of a GET":                    {lines(get, host, "Transfer-Encoding: chunked"), foreign},
-		"a coding of HTTP/1.0":                 {lines("POST / HTTP/1.0", host, "Transfer-Encoding: chunked"), foreign},
+		"a coding of HTTP/1.0":                 {lines("POST / HTTP/1.0", host, "Transfer-Encoding: chunked"), refused},
+		"a coding and a length of HTTP/1.0":    {lines("POST / HTTP/1.0", "Connection: keep-alive", "Content-Length: 3", "Transfer-Encoding: chunked"), refused},
 		"a trailer":                            {lines(post, host, "Trailer: A"), foreign},
 		"no host":                              {lines(get, "A: b"), foreign},
 		"two hosts":                            {lines(get, host, "Host: y"), foreign},
@@ -136,7 +144,7 @@ func TestWhatCanBeReadInTwoWaysIsNotReadHere(t *testing.T) {
 // taken here.
 func TestForeignBytesAreFoundBeforeTheirEnd(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"\x16\x03\x01", "\n", "GET / HTTP/1.0\r\n", "GET / HTTP/1.1\n", "hello", "PRI * HTTP/2.0\r\n", aPoll[:20] + "\x00"} {
+	for _, text := range []string{"\x16\x03\x01", "\n", "GET / HTTP/0.9\r\n", "GET / HTTP/1.1\n", "hello", "PRI * HTTP/2.0\r\n", aPoll[:20] + "\x00"} {
 		if _, v := read(text, 1); v != foreign {
 			t.Errorf("%q: verdict %d", text, v)
 		}
@@ -227,7 +235,7 @@ func FuzzHead(f *testing.F) {
 		"HEAD /v1/status/x?view=full HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer y\r\nIf-None-Match: W/\"a\"\r\nConnection: close\r\n\r\n",
 		"POST /v1/status HTTP/1.1\r\nHost: [::1]:80\r\nContent-Length: 3\r\nContent-Type: application/json\r\n\r\nabcGET / HTTP/1.1\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA:\r\nB:   c  d \r\n\r\n",
-		"GET /v%/status/x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /v%/status/x HTTP/1.1\r\nHost: x\r\n\r\n", emptyLine + aPoll,
 	} {
 		f.Add([]byte(text), uint8(1))
 	}
@@ -240,6 +248,7 @@ func FuzzHead(f *testing.F) {
 		if v != known {
 			return
 		}
+		all = bytes.TrimPrefix(all, []byte(emptyLine))
 		in := bufio.NewReader(bytes.NewReader(all))
 		want, err := http.ReadRequest(in)
 		c := &conn{Conn: Conn{Conn: nowhere{}}, server: server, ctx: t.Context()}

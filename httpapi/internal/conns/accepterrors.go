@@ -3,6 +3,7 @@ package conns
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,10 +18,11 @@ const recently = time.Minute
 // acceptErrors records when connections could not be accepted because the process has no
 // file descriptor left. They wait in the kernel meanwhile.
 type acceptErrors struct {
-	log    *slog.Logger
-	count  prometheus.Counter
-	last   atomic.Int64 // in ns since begun; 0: never
-	logged atomic.Int64
+	log           *slog.Logger
+	count         prometheus.Counter
+	last          atomic.Int64 // in ns since begun; 0: never
+	logged        atomic.Int64
+	refusedLogged atomic.Int64
 }
 
 func newAcceptErrors(log *slog.Logger, r prometheus.Registerer) *acceptErrors {
@@ -37,11 +39,24 @@ func (a *acceptErrors) note(err error) {
 	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
 		return
 	}
-	now := int64(time.Since(begun))
-	a.last.Store(now)
-	if logged := a.logged.Load(); (logged == 0 || now-logged >= int64(recently)) && a.logged.CompareAndSwap(logged, now) {
+	a.last.Store(int64(time.Since(begun)))
+	if seldom(&a.logged) {
 		a.log.Error("no file descriptors are left for more connections: new ones are closed until one is free; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
 	}
+}
+
+// refused takes an address of which no further connection is accepted.
+func (a *acceptErrors) refused(addr net.Addr) {
+	if seldom(&a.refusedLogged) {
+		a.log.Warn("a connection was closed at once: its address has as many as are left for all others; if many clients share that address, raise the limit of open files", "address", addr.String())
+	}
+}
+
+// seldom reports whether to log something again, and takes it that this is done. logged is
+// when it was last.
+func seldom(logged *atomic.Int64) bool {
+	now, last := int64(time.Since(begun)), logged.Load()
+	return (last == 0 || now-last >= int64(recently)) && logged.CompareAndSwap(last, now)
 }
 
 // lately reports whether file descriptors were used up not long ago.

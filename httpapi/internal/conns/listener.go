@@ -23,19 +23,24 @@ const (
 type publicListener struct {
 	net.Listener
 	errors   *acceptErrors
-	spare    uint64    // the greatest file descriptor that a connection may have; 0: any
+	spare    uint64 // the greatest file descriptor that a connection may have; 0: any
+	admit    func(net.Addr) (leave func(), ok bool)
 	latest   time.Time // when stop has to be over; written before stopping
 	stopping atomic.Bool
 	stopped  chan struct{} // closed when no connection will be accepted any more
 }
 
-func newPublicListener(l net.Listener, errors *acceptErrors, files uint64) *publicListener {
-	p := &publicListener{Listener: l, errors: errors, stopped: make(chan struct{})}
-	if files > 0 {
-		p.spare = files - min(files/3, filesKept)
+func newPublicListener(l net.Listener, o Options) *publicListener {
+	p := &publicListener{Listener: l, errors: o.Faults.accepts, spare: Most(o.OpenFiles), admit: o.Admit, stopped: make(chan struct{})}
+	if p.admit == nil {
+		p.admit = func(net.Addr) (func(), bool) { return nil, true }
 	}
 	return p
 }
+
+// Most returns how many connections the public can have of a process that may open so many
+// files; 0: no bound.
+func Most(files uint64) uint64 { return files - min(files/3, filesKept) }
 
 // filesKept are file descriptors that the public cannot have: the admin port, Redis, the
 // queue, keys and certificates need some, above all while there are too many connections.
@@ -70,8 +75,8 @@ func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
 		c, err := p.accept()
 		switch {
 		case err == nil:
-			go serve(&limitedConn{Conn: c})
 			retry = retryAfter
+			p.begin(c, serve)
 		case p.stopping.Load():
 			_ = p.Close()
 			close(p.stopped)
@@ -84,6 +89,17 @@ func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
 			retry = min(2*retry, retryAtMost)
 		}
 	}
+}
+
+// begin has a connection served, unless its client has too many.
+func (p *publicListener) begin(c net.Conn, serve func(*limitedConn)) {
+	leave, ok := p.admit(c.RemoteAddr())
+	if !ok {
+		p.errors.refused(c.RemoteAddr())
+		_ = c.Close()
+		return
+	}
+	go serve(&limitedConn{Conn: c, leave: leave})
 }
 
 // accept returns the next connection that leaves enough file descriptors for others. While

@@ -37,9 +37,12 @@ type Options struct {
 
 	// For the public only:
 
-	Hot         string        // beginning of the paths of polls, see package wire; empty: none are hot
-	TLS         *tls.Config   // nil: connections are not encrypted
-	OpenFiles   uint64        // how many files the process may have open; 0: no bound
+	Hot       string      // beginning of the paths of polls, see package wire; empty: none are hot
+	TLS       *tls.Config // nil: connections are not encrypted
+	OpenFiles uint64      // how many files the process may have open; 0: no bound
+	// Admit says whether a client may have one more connection, and what to call at its end,
+	// nil for nothing. nil: it may.
+	Admit       func(net.Addr) (leave func(), ok bool)
 	AnswerLimit time.Duration // over HTTP/2, from the beginning of a request to the end of its answer
 	ConnContext func(context.Context, net.Conn) context.Context
 	Faults      *Faults
@@ -77,7 +80,7 @@ type port struct {
 }
 
 func newPort(l net.Listener, o Options) *port {
-	p := &port{listener: newPublicListener(l, o.Faults.accepts, o.OpenFiles), handed: newHanded(l.Addr()), http: publicServer(o)}
+	p := &port{listener: newPublicListener(l, o), handed: newHanded(l.Addr()), http: publicServer(o)}
 	p.http.ConnState = p.handed.follow
 	if o.TLS != nil {
 		p.tls = &encryption{o.TLS, o.Faults.floods, o.Log}

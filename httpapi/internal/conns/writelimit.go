@@ -18,6 +18,8 @@ const (
 type limitedConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
+	leave   func()       // is called when it is closed; nil: nothing is to be done
+	closed  atomic.Bool
 }
 
 // begun is the time from which connections count, by a clock that is never set.
@@ -51,6 +53,14 @@ func (c *limitedConn) renew() error {
 	}
 	c.renewed.Store(int64(now))
 	return c.Conn.SetWriteDeadline(time.Now().Add(WriteLimit))
+}
+
+// Close implements net.Conn.
+func (c *limitedConn) Close() error {
+	if !c.closed.Swap(true) && c.leave != nil {
+		c.leave()
+	}
+	return c.Conn.Close()
 }
 
 // abandon closes the connection without waiting for what was not taken, which

@@ -55,6 +55,20 @@ func (s *Holders) Of(name string) *Holder {
 	return h
 }
 
+// carrierGrade are addresses that carriers, and clouds, give out within their own networks.
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
+
+// Public reports whether an address is one of the public internet, so that a connection
+// from it is that of a client. Others are those of proxies and load balancers, too.
+func Public(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !carrierGrade.Contains(ip)
+}
+
 // Neighbourhood returns the addresses that belong to one client as far as can be
 // known: an IPv4 address, or the smallest network that is given out of IPv6.
 func Neighbourhood(addr net.Addr) netip.Prefix {

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"golang.org/x/sync/singleflight"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
 	"statuscache/cache/stats"
 )
 
@@ -25,7 +25,7 @@ type Snapshots struct {
 	late       Late
 	around     func() Surroundings
 	known      bounded.ByText[*Snapshot]
-	making     singleflight.Group
+	making     flight.Group[*Snapshot]
 }
 
 // State differs between two overviews if anything but the time does.
@@ -54,19 +54,12 @@ func (s *Snapshots) Of(ctx context.Context, scope stats.Scope) (*Snapshot, error
 	if known, ok := s.known.Get(name); ok && time.Since(known.made) < snapshotLife {
 		return known, nil
 	}
-	done := s.making.DoChan(name, func() (any, error) {
-		// Others wait for it after the first caller has gone.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), snapshotLimit)
-		defer cancel()
-		return s.make(ctx, name, scope)
-	})
-	select {
-	case result := <-done:
-		made, _ := result.Val.(*Snapshot)
-		return made, result.Err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("overview: %w", ctx.Err())
+	making := s.making.Begin(ctx, snapshotLimit, name, func(ctx context.Context) (*Snapshot, error) { return s.make(ctx, name, scope) })
+	made, err := making.Wait(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("overview: %w", err)
 	}
+	return made, nil
 }
 
 func (s *Snapshots) make(ctx context.Context, name string, scope stats.Scope) (*Snapshot, error) {
