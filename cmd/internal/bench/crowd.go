@@ -103,7 +103,7 @@ func openCrowd(ctx context.Context, addr string, f followed, count int) ([]net.C
 	g.SetLimit(64)
 	for i := range conns {
 		g.Go(func() (err error) {
-			conns[i], err = openWaiting(ctx, addr, f.key, "stream", f.arn)
+			conns[i], err = openWaiting(ctx, nil, addr, f.key, "stream", f.arn)
 			return err
 		})
 	}

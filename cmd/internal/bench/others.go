@@ -12,8 +12,14 @@ import (
 )
 
 // errAbsent says that a program to compare with is not on this machine. The
-// table tells it in place of a figure.
+// table has it, and how to install it, in place of a figure.
 var errAbsent = errors.New("not installed")
+
+// packages are what Debian calls the programs that are compared with. Installed by
+// apt-get install --no-install-recommends they are used by the next run.
+var packages = map[string]string{
+	nginxReturn: "nginx", webdisGet: "webdis", nginxRedis: "libnginx-mod-http-lua lua-nginx-redis",
+}
 
 // The configuration of nginx. It is one process, keeps connections for as long as
 // it is asked to, and writes no access log.

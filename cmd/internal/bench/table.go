@@ -62,6 +62,9 @@ func compare(figure string, c costs, ours, theirs string, t target) line {
 	l := line{figure: figure, ours: spreadOf(c[ours]).String() + micros, target: t.String()}
 	if len(c[theirs]) == 0 {
 		l.beside, l.ratio, l.verdict = theirs+": "+errAbsent.Error(), none, none
+		if name := packages[theirs]; name != "" {
+			l.beside += " (apt-get install " + name + ")"
+		}
 		return l
 	}
 	l.beside = theirs + ": " + spreadOf(c[theirs]).String() + micros

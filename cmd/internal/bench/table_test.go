@@ -19,7 +19,7 @@ func TestCompare(t *testing.T) {
 		"too dear":     {"theirs", atMost(0.74), line{"read", "3 (2–4) µs", "theirs: 4 (4–4) µs", "0.75 (0.5–1)", "≤ 0.74", bad}},
 		"fast enough":  {"theirs", atLeast(1.3), line{"read", "3 (2–4) µs", "theirs: 4 (4–4) µs", "1.33 (1–2)", "≥ 1.3", good}},
 		"too slow":     {"theirs", atLeast(1.4), line{"read", "3 (2–4) µs", "theirs: 4 (4–4) µs", "1.33 (1–2)", "≥ 1.4", bad}},
-		"not there":    {"nginx", atMost(2), line{"read", "3 (2–4) µs", "nginx: not installed", none, "≤ 2", none}},
+		"not there":    {webdisGet, atMost(2), line{"read", "3 (2–4) µs", "webdis GET: not installed (apt-get install webdis)", none, "≤ 2", none}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,8 +24,11 @@ const (
 )
 
 const (
-	waitingCount = 50_000
+	waitingCount = 100_000
 	waitingGauge = "statuscache_waiting_requests"
+	// fromOneAddress is how many connections begin at one address of loopback, which has
+	// 28,000 ports for them.
+	fromOneAddress = 20_000
 	// spareFiles are what a process needs beside its connections.
 	spareFiles = 300
 )
@@ -39,7 +42,8 @@ func hold(ctx context.Context) error {
 	}
 	conns := make([]net.Conn, count)
 	for i := range conns {
-		c, err := openWaiting(ctx, os.Getenv(envHoldAddr), os.Getenv(envHoldKey), os.Getenv(envHoldKind), recordARN(first+i))
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i/fromOneAddress))}
+		c, err := openWaiting(ctx, from, os.Getenv(envHoldAddr), os.Getenv(envHoldKey), os.Getenv(envHoldKind), recordARN(first+i))
 		if err != nil {
 			return err
 		}
@@ -55,11 +59,13 @@ func hold(ctx context.Context) error {
 	return nil
 }
 
-func openWaiting(ctx context.Context, addr, key, kind, arn string) (net.Conn, error) {
-	c, err := dial(ctx, addr, time.Now().Add(time.Hour))
+func openWaiting(ctx context.Context, from net.Addr, addr, key, kind, arn string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: from}
+	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
+	_ = c.SetDeadline(time.Now().Add(time.Hour)) // it is open
 	counted, f := &countedConn{Conn: c}, followed{arn, key}
 	if kind == "stream" {
 		return c, counted.request(f, "", "text/event-stream")
