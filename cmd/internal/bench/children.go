@@ -118,5 +118,9 @@ func serveHandler(h http.HandlerFunc) error {
 		return err
 	}
 	fmt.Println(l.Addr())
-	return http.Serve(l, h)
+	server := &http.Server{Handler: h}
+	if cert := os.Getenv(envCert); cert != "" {
+		return server.ServeTLS(l, cert, os.Getenv(envKey))
+	}
+	return server.Serve(l)
 }

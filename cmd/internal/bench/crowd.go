@@ -185,7 +185,7 @@ func (b *bench) crowded(ctx context.Context) ([]line, error) {
 			}
 		}
 		const connections = 16
-		contenders = append(contenders, underLoad(name, load{serve.addr, connections, statusRequest(key, 0)}, b.turn, serve))
+		contenders = append(contenders, underLoad(name, load{addr: serve.addr, connections: connections, request: statusRequest(key, 0)}, b.turn, serve))
 	}
 	c, err := interleave(ctx, b.rounds, contenders)
 	if err != nil {

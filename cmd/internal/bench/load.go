@@ -18,6 +18,7 @@ type load struct {
 	addr        string
 	connections int
 	request     request
+	secure      bool // over TLS
 }
 
 // request is a request of which one number may differ from time to time.
@@ -82,7 +83,11 @@ func (l load) run(ctx context.Context, d time.Duration) (int, error) {
 }
 
 func (l load) connection(ctx context.Context, end time.Time) (int, error) {
-	c, err := dial(ctx, l.addr, end.Add(grace))
+	open := dial
+	if l.secure {
+		open = dialTLS
+	}
+	c, err := open(ctx, l.addr, end.Add(grace))
 	if err != nil {
 		return 0, err
 	}

@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 		_, _ = w.Write([]byte("x"))
 	}))
 	defer server.Close()
-	l := load{server.Listener.Addr().String(), 3, numbered("/", "", 2)}
+	l := load{addr: server.Listener.Addr().String(), connections: 3, request: numbered("/", "", 2)}
 	cachetest.Eventually(t, "there is time for a request of each connection", func() bool {
 		mu.Lock()
 		asked = 0
@@ -77,7 +77,7 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(handler)
 			defer server.Close()
-			l := load{server.Listener.Addr().String(), 1, numbered("/", "", 0)}
+			l := load{addr: server.Listener.Addr().String(), connections: 1, request: numbered("/", "", 0)}
 			if n, err := l.run(t.Context(), time.Minute); err == nil {
 				t.Errorf("%d requests and no error", n)
 			}
@@ -91,7 +91,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l := load{server.Listener.Addr().String(), 1, numbered("/", "", 0)}
+	l := load{addr: server.Listener.Addr().String(), connections: 1, request: numbered("/", "", 0)}
 	if _, err := l.run(ctx, time.Minute); err == nil {
 		t.Error("it went on without its context")
 	}

@@ -70,6 +70,7 @@ var figures = []struct {
 	asked   bool // only if it is asked for: it takes most of an hour
 }{
 	{"hot", (*bench).hotReads, false},
+	{"tls", (*bench).hotOverTLS, false},
 	{"miss", (*bench).misses, false},
 	{"growth", (*bench).growth, false},
 	{"ingest", (*bench).ingestion, false},

@@ -59,7 +59,7 @@ func get(ctx context.Context, url, token string) ([]byte, http.Header, error) {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}, Timeout: startLimit}
+	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: clientTLS()}, Timeout: startLimit}
 	answer, err := client.Do(r)
 	if err != nil {
 		return nil, nil, err

@@ -56,7 +56,7 @@ func (b *bench) misses(ctx context.Context) ([]line, error) {
 		if err := answers(ctx, each.peer, each.request, "", record.Plain.Body); err != nil {
 			return nil, err
 		}
-		l := load{each.peer.addr, missConnections, each.request}
+		l := load{addr: each.peer.addr, connections: missConnections, request: each.request}
 		all = append(all, underLoad(each.name, l, b.turn, each.peer, redis))
 	}
 	c, err := interleave(ctx, b.rounds, all)
@@ -85,7 +85,7 @@ func (b *bench) missing(ctx context.Context, ps *peers, name string, redis *peer
 	if _, _, err := get(ctx, "http://"+serve.addr+statusPath+recordARN(0), key); err != nil {
 		return nil, contender{}, err
 	}
-	l := load{serve.addr, missConnections, statusRequest(key, count)}
+	l := load{addr: serve.addr, connections: missConnections, request: statusRequest(key, count)}
 	return serve, underLoad(name, l, b.turn, serve, redis), nil
 }
 

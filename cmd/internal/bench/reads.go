@@ -127,7 +127,7 @@ func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer
 			counted = append(counted, redis)
 		}
 		const connections = 16 // notes in main.go tell it
-		all = append(all, underLoad(each.name, load{each.peer.addr, connections, each.request}, b.turn, counted...))
+		all = append(all, underLoad(each.name, load{addr: each.peer.addr, connections: connections, request: each.request}, b.turn, counted...))
 	}
 	return all, nil
 }
@@ -151,7 +151,7 @@ func answers(ctx context.Context, p *peer, q request, key string, want []byte) e
 }
 
 // startFloor starts the bare handler with the answer that a URL gives now.
-func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string) (*peer, error) {
+func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string, env ...string) (*peer, error) {
 	body, header, err := get(ctx, url, key)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string) (*pe
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
-	return ps.self("floor", envAnswer+"="+file)
+	return ps.self("floor", append(env, envAnswer+"="+file)...)
 }
 
 // mostlyHits makes sure that hot reads were hot.
