@@ -25,6 +25,7 @@ import (
 	"statuscache/cache/changes"
 	"statuscache/cache/lists"
 	"statuscache/cache/stats"
+	"statuscache/cache/worklist"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/httpapi"
 )
@@ -174,7 +175,7 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := changes.Open(c)
-	server := httpapi.New(httpapi.Options{Cache: c, Lists: lists.NewReader(c), Changes: hub, Trails: c, Statistics: stats.Open(c, nil), Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
+	server := httpapi.New(httpapi.Options{Cache: c, Lists: lists.NewReader(c), Changes: hub, Trails: c, Outputs: worklist.New(c.DB(), nil), Statistics: stats.Open(c, nil), Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 360 * time.Hour})
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(ctx, l, nil, 10*time.Second) })
 	running.Go(func() { _ = c.Run(ctx) })
