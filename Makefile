@@ -59,10 +59,12 @@ check: $(LINTER) ## look for what the compiler and the tests do not see
 	@.tools/check
 
 .PHONY: check-deploy
+check-deploy: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 check-deploy: ## check what is in deploy/, with the programs that it is for
+	@.tools/install-test-deps
 	@failed=(); for check in .tools/check-deploy/*; do \
 	  [ -f "$$check" ] && [ -x "$$check" ] || continue; \
-	  echo "== $$check"; "$$check" || failed+=("$$check"); \
+	  echo "== $$check"; SECONDS=0; "$$check" || failed+=("$$check"); echo "== $$check: $$SECONDS s"; \
 	done; \
 	[ "$${#failed[@]}" = 0 ] || { printf 'check-deploy failed: %s\n' "$${failed[@]}" >&2; exit 1; }
 
