@@ -26,7 +26,17 @@ import (
 func main() {
 	metrics := flag.String("metrics", "", "URL of /metrics of a process that has served and applied events")
 	runbook := flag.String("runbook", "", "file with a section for each alert")
+	scrapes := flag.String("scrapes", "", "folder of scrapes, one folder for each fault: print tests of the given rules for promtool")
 	flag.Parse()
+	if *scrapes != "" {
+		text, err := ruleTests(*scrapes, flag.Args())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		_, _ = os.Stdout.Write(text)
+		return
+	}
 	problems, err := check(*metrics, *runbook, flag.Args())
 	if err != nil {
 		problems = append(problems, err.Error())

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"statuscache/cache/cachetest"
+	"statuscache/ingest/localaws"
+)
+
+// scrapeEvery is the distance of two scrapes by the clock of the rules. In truth they follow
+// each other at once: .tools/rulecheck puts them at their places.
+const scrapeEvery = 30 * time.Second
+
+// observed is a statusd that a Prometheus scrapes.
+type observed struct {
+	*world
+	d       *daemon
+	folder  string
+	scrapes int
+	started int
+}
+
+// fault is what makes alerts fire.
+type fault struct {
+	name   string
+	alerts string            // that must fire
+	hold   time.Duration     // for how long, by the clock of the rules
+	begin  func(o *observed) // returns when statusd has noticed
+	each   func(o *observed) // between two scrapes; nil: what happens without a fault
+	env    []string          // of statusd
+}
+
+var errRefused = errors.New("refused by the test")
+
+// faults come from outside: each is one that operators meet.
+var faults = []fault{
+	{name: "Redis is stopped", alerts: "StatusdIngestPaused StatusdReadsBurnFast", hold: 4 * time.Minute, each: read,
+		begin: func(o *observed) {
+			o.redis.Kill()
+			o.until("receiving stops", func() bool { return o.d.metric("statuscache_ingest_paused") == 1 })
+		}},
+	{name: "the queue is unreadable", alerts: "StatusdIngestTrouble", hold: 3 * time.Minute, each: read,
+		begin: func(o *observed) {
+			o.aws.SetFaults(localaws.Faults{FailReceive: func() error { return errRefused }})
+			o.until("it is reported", func() bool { return o.d.counter("statuscache_ingest_trouble", `part="receive"`) == 1 })
+		}},
+	{name: "messages are no events", alerts: "StatusdDeadLetters", hold: 3 * time.Minute,
+		begin: func(o *observed) {
+			o.each(1, func() { o.queue.Send("no event", 0) }, "statuscache_events_total", "undecodable")
+		}},
+	{name: "Step Functions throttles", alerts: "StatusdAWSRefuses", hold: 35 * time.Minute,
+		begin: func(o *observed) {
+			o.aws.SetThrottling(localaws.Throttling{Buckets: map[string]localaws.Bucket{"ListExecutions": {}, "DescribeExecution": {}}})
+		},
+		each: func(o *observed) { o.sometimes("statuscache_aws_calls_total", `result="throttled"`) }},
+	{name: "events are lost", alerts: "StatusdCorrectnessBurnFast", hold: 8 * time.Minute,
+		begin: func(o *observed) { o.aws.SetEmission(localaws.Emission{Loss: 1}) },
+		each:  func(o *observed) { o.each(1, func() { o.execute("long") }, "statuscache_audit_repairs_total", "") }},
+	{name: "events are late", alerts: "StatusdFreshnessBurnFast", hold: 4 * time.Minute,
+		begin: func(*observed) {},
+		each: func(o *observed) {
+			o.started++
+			body := oldEvent(fmt.Sprint("late-", o.started), "RUNNING", time.Now().Add(-5*time.Hour), "")
+			o.each(1, func() { o.queue.Send(body, 0) }, "statuscache_events_total", `result="applied"`)
+		}},
+	{name: "deletes fail", alerts: "StatusdDeletesFail", hold: 35 * time.Minute,
+		begin: func(o *observed) {
+			o.aws.SetFaults(localaws.Faults{FailDelete: func(string) bool { return true }})
+		},
+		each: func(o *observed) {
+			o.each(6, func() { o.execute("short"); o.execute("short"); o.execute("short") }, "statuscache_deletes_failed_total", "")
+		}},
+	{name: "lists are denied", alerts: "StatusdAuditBehind StatusdAuditFails", hold: 50 * time.Minute,
+		begin: func(o *observed) {
+			o.aws.SetFaults(localaws.Faults{Refuse: func(action string) error {
+				if action == "ListExecutions" {
+					return errRefused
+				}
+				return nil
+			}})
+		},
+		each: func(o *observed) { o.sometimes("statuscache_audit_sweeps_total", `result="failed"`) }},
+	{name: "Redis is emptied", alerts: "StatusdRedisLost StatusdRedisEmptied", hold: 3 * time.Minute, each: func(*observed) {},
+		begin: func(o *observed) {
+			o.redis.Do("FLUSHALL")
+			o.until("it is noticed", func() bool { return o.d.counter("statuscache_lost", "") > 0 })
+		}},
+	{name: "Redis may evict", alerts: "StatusdMisconfigured", hold: 3 * time.Minute,
+		begin: func(o *observed) {
+			o.redis.Do("CONFIG SET maxmemory-policy allkeys-lru")
+			o.until("it is noticed", func() bool { return o.d.counter("statuscache_misconfigured", "") > 0 })
+		}},
+	{name: "keys are unknown", alerts: "StatusdTokensRefused", hold: 30 * time.Minute,
+		begin: func(*observed) {},
+		each: func(o *observed) {
+			_, _ = getOnce("http://"+o.d.api+"/v1/executions", strings.Replace(o.d.key, "csk_live_", "csk_live_0", 1)[:len(o.d.key)])
+		}},
+	{name: "executions have no owner", alerts: "StatusdOwnersMissing", hold: 35 * time.Minute, each: read,
+		begin: func(o *observed) {
+			for range 60 {
+				o.started++
+				if _, err := o.aws.StartExecution(o.machine, fmt.Sprint("long-without-", o.started), `{}`); err != nil {
+					o.Fatal(err)
+				}
+			}
+			o.until("they are counted", func() bool { return o.d.metric("statuscache_recent_executions_without_owner") > 50 })
+		}},
+	{name: "statusd has ended", alerts: "StatusdAbsent", hold: 4 * time.Minute, each: func(*observed) {},
+		begin: func(o *observed) { o.d.Kill() }},
+	{name: "only api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, env: []string{"ROLE=api", "SQS_QUEUE_URL="},
+		begin: func(*observed) {}},
+}
+
+// TestScrapesOfFaults writes down what Prometheus scrapes of a statusd before and during each
+// fault, and during an hour without any, into the folder that SCRAPES names.
+// .tools/check-deploy/observability evaluates the rules with them: the alerts must fire, and
+// no alert may fire before a fault.
+func TestScrapesOfFaults(t *testing.T) {
+	t.Parallel()
+	root := os.Getenv("SCRAPES")
+	if root == "" {
+		root = t.TempDir()
+	}
+	cachetest.SkipShort(t, "a process for each fault")
+	for _, f := range append(faults, fault{name: "nothing is wrong", hold: time.Hour, begin: func(*observed) {}}) {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			o := observe(t, filepath.Join(root, strings.ReplaceAll(f.name, " ", "-")), f.env)
+			if f.env == nil {
+				o.hold(10*time.Minute, use)
+			}
+			begun := o.now()
+			f.begin(o)
+			if f.each == nil {
+				f.each = use
+			}
+			o.hold(f.hold, f.each)
+			o.write("expected", fmt.Sprintf("%d %s\n", int(begun.Seconds()), f.alerts))
+		})
+	}
+}
+
+// observe starts a statusd that has served a status and applied events.
+func observe(t *testing.T, folder string, env []string) *observed {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := &observed{folder: folder, world: newWorld(t, func(a localaws.Attempt) localaws.Ending {
+		if strings.HasPrefix(a.Name, "long") {
+			return localaws.Ending{}
+		}
+		return localaws.Ending{After: 50 * time.Millisecond, Status: "SUCCEEDED", Output: "{}"}
+	})}
+	o.d = startDaemon(t, o.redis, o.queueURL, append([]string{
+		"AWS_ENDPOINT_URL=" + o.endpoint, "STATE_MACHINES=" + o.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "LOG_LEVEL=warn",
+	}, env...)...)
+	if env == nil {
+		o.execute("long")
+		o.until("the first event came", func() bool { return o.d.counter("statuscache_events_total", "") > 0 })
+		o.until("it was audited", func() bool { return o.d.counter("statuscache_audit_sweeps_total", "complete") > 0 })
+	}
+	return o
+}
+
+// execute starts an execution; those with the name long do not end.
+func (o *observed) execute(name string) {
+	o.Helper()
+	o.started++
+	if _, err := o.aws.StartExecution(o.machine, fmt.Sprint(name, "-", o.started), `{"tenantId":"ada"}`); err != nil {
+		o.Fatal(err)
+	}
+}
+
+// read asks for a status, whatever the answer is.
+func read(o *observed) {
+	_, _ = getOnce("http://"+o.d.api+"/v1/executions?limit=1", o.d.key)
+}
+
+// use is what happens without a fault: a status is read, and an execution starts, ends, and
+// is known. The audit runs.
+func use(o *observed) {
+	if status, body := get("http://"+o.d.api+"/v1/executions?limit=1", o.d.key); status != http.StatusOK {
+		o.Fatalf("%d %s", status, body)
+	}
+	o.each(2, func() { o.execute("short") }, "statuscache_events_total", "") // the audit may be first
+	o.sometimes("statuscache_audit_sweeps_total", `result="complete"`)
+}
+
+// sometimes waits before one of eight scrapes until a counter has grown by itself.
+func (o *observed) sometimes(counter, label string) {
+	o.Helper()
+	if o.scrapes%8 == 0 {
+		o.each(1, func() {}, counter, label)
+	}
+}
+
+// each does something and waits until a counter has grown by n.
+func (o *observed) each(n int, do func(), counter, label string) {
+	o.Helper()
+	before := o.d.counter(counter, label)
+	do()
+	o.until(counter+" grows", func() bool { return o.d.counter(counter, label) >= before+n })
+}
+
+func (o *observed) until(what string, met func() bool) {
+	o.Helper()
+	cachetest.Eventually(o, what, met)
+}
+
+// now is the time of the next scrape by the clock of the rules.
+func (o *observed) now() time.Duration { return time.Duration(o.scrapes) * scrapeEvery }
+
+// hold scrapes for some time, and does something before each scrape.
+func (o *observed) hold(d time.Duration, each func(*observed)) {
+	o.Helper()
+	for end := o.now() + d; o.now() < end; o.scrapes++ {
+		each(o)
+		text := ""
+		if status, metrics := getOnce("http://"+o.d.admin+"/metrics", ""); status == http.StatusOK {
+			text = metrics
+		}
+		o.write(fmt.Sprintf("%06d-%d.prom", int(o.now().Seconds()), time.Now().UnixMilli()), text)
+	}
+}
+
+func (o *observed) write(name, text string) {
+	o.Helper()
+	if err := os.WriteFile(filepath.Join(o.folder, name), []byte(text), 0o644); err != nil {
+		o.Fatal(err)
+	}
+}
