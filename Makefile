@@ -10,7 +10,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 10s
 ROUNDS ?= 5
 REQUESTS ?= 1000000
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
 # Most tests wait for other programs. By default no more of a package run at once than
@@ -31,6 +31,11 @@ run: ## start the whole system on this machine, nothing to install (ARGS="--help
 .PHONY: build
 build: ## build statusd, statusctl and statusdev into bin/
 	go build $(BUILDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
+
+.PHONY: dist
+dist: ## make the release of this commit in bin/dist: archives, deb, rpm, SBOMs, checksums
+	@rm -rf bin/dist
+	@.tools/make-dist $(VERSION) bin/dist
 
 # The path is for Node where the system's own is too old; see the script. The
 # time-out ends a test that hangs: a busy machine must not reach it.

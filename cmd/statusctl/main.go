@@ -25,7 +25,7 @@ func command(stdout io.Writer) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetOut(stdout)
-	root.AddCommand(getCommand(), watchCommand(), listExecutionsCommand(), linkCommand(), outputCommand(), failuresCommand(), durationsCommand(), keysCommand(), provisionCommand(), doctorCommand(), replayCommand(), dlqCommand(), backfillCommand(), explainCommand(), eraseCommand(), compareCommand(), &cobra.Command{
+	root.AddCommand(getCommand(), watchCommand(), listExecutionsCommand(), linkCommand(), outputCommand(), failuresCommand(), durationsCommand(), keysCommand(), provisionCommand(), doctorCommand(), replayCommand(), dlqCommand(), backfillCommand(), explainCommand(), eraseCommand(), compareCommand(), app.ManCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)

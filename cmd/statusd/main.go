@@ -50,7 +50,7 @@ func command(stdout, stderr io.Writer, program app.Program) *cobra.Command {
 	app.AddFlags(cmd.Flags())
 	cmd.Flags().SortFlags = false
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print every setting and where it comes from, and exit")
-	cmd.AddCommand(healthcheckCommand(stdout))
+	cmd.AddCommand(healthcheckCommand(stdout), app.ManCommand())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	app.PlainHelp(cmd)
 	return cmd

@@ -48,6 +48,8 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that AWS loses, such as 0.1; the audit finds them")
 	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "read the files of the dashboard from this folder at each request, such as httpapi/dashboard, to change them")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	cmd.AddCommand(app.ManCommand())
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	app.PlainHelp(cmd)
 	return cmd
 }
