@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -60,7 +61,9 @@ func TestHealthReportsAPlatformThatFails(t *testing.T) {
 			p.set(func() { p.status = 0 })
 			cachetest.Eventually(t, "they report the end of it", func() bool { return failing(0) })
 			stop()
-			<-ended
+			if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
 			if n := strings.Count(log.String(), "AUTH_INTROSPECTION_URL"); n != 1 {
 				t.Errorf("%d lines with the cure, want 1:\n%s", n, log.String())
 			}

@@ -26,6 +26,7 @@ type ErrBusy struct {
 	Wait     time.Duration // after which it is worth trying again
 }
 
+// Error names the bound that was reached.
 func (e *ErrBusy) Error() string { return "too many outputs are requested" }
 
 // Request puts an execution on the list of those whose output, which has expired, is to be
