@@ -54,6 +54,21 @@ func (c *counters) named() (all []*machine) {
 	return all
 }
 
+// knows reports whether a question about a state machine is about any that was counted; that
+// with an empty ARN is about all. What a caller makes up must not take the place of answers
+// that are remembered.
+func (c *counters) knows(stateMachine string) bool {
+	if stateMachine == "" {
+		return true
+	}
+	for _, m := range c.machines {
+		if m.name != "" && belongs(m.name, stateMachine) {
+			return true
+		}
+	}
+	return false
+}
+
 // changed returns what is to be read.
 func (c *counters) changed(x *index) (wanted read) {
 	for at, changes := range x.tallies {
@@ -69,9 +84,8 @@ func (c *counters) changed(x *index) (wanted read) {
 	return wanted
 }
 
-// take adds what was read.
-func (c *counters) take(x *index, read read) {
-	c.now = x.now
+// takeParts adds a part of what was read.
+func (c *counters) takeParts(read read) {
 	for _, r := range read.tallies {
 		c.takeTally(r)
 	}
@@ -79,6 +93,11 @@ func (c *counters) take(x *index, read read) {
 		c.failuresOf(r.hour).parts[r.partition], c.failuresOf(r.hour).sum = r.cells, nil
 		c.failureSeen[r.part] = r.changes
 	}
+}
+
+// take ends a refresh, for which everything that has changed was read.
+func (c *counters) take(x *index) {
+	c.now = x.now
 	c.forgetLost(x)
 	c.takeRunning(x)
 	for id, name := range x.names {
@@ -90,8 +109,8 @@ func (c *counters) take(x *index, read read) {
 // forgets the hour, which the next refresh reads anew.
 func (c *counters) takeTally(r *tallyRead) {
 	generation, folded, ok := tally.ReadHeader(r.header)
-	if !ok {
-		return // it has expired
+	if !ok || r.known != c.tallies[r.part] {
+		return // it has expired, or its hour was forgotten meanwhile
 	}
 	length, text := r.known.length, r.text
 	switch {
@@ -226,6 +245,9 @@ func (c *counters) drop(oldest int64) {
 // allDurations returns the run times of a state machine and its Distributed Maps, or with an
 // empty ARN of all.
 func (c *counters) allDurations(stateMachine string) []MachineDurations {
+	if !c.knows(stateMachine) {
+		return nil
+	}
 	return remembered(&c.memo, "durations "+stateMachine, func() (all []MachineDurations) {
 		for _, m := range c.named() {
 			if m.durations.total > 0 && belongs(m.name, stateMachine) {

@@ -1,14 +1,12 @@
 package stats
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha1"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"statuscache/cache"
@@ -36,34 +34,15 @@ type cell struct {
 	examples    []example
 }
 
-// example is an execution that failed.
-type example struct {
-	at   int64 // ms
-	name string
-}
-
-// newer orders examples: the newest first. Those of the same ms are ordered as count.lua
-// does.
-func newer(a, b example) int {
-	if a.at != b.at {
-		return cmp.Compare(b.at, a.at)
-	}
-	x, y := a.hash(), b.hash()
-	return bytes.Compare(y[:], x[:])
-}
-
-func (e example) hash() [sha1.Size]byte {
-	return sha1.Sum(fmt.Appendf(nil, "%013d%s", e.at, e.name))
-}
-
-// cells are the failures in an hour, by group, and those beyond the groups, by machine.
+// cells are the failures in an hour, by machine and group, and those beyond the groups, by
+// machine.
 type cells struct {
-	groups map[string]*cell
+	groups map[tally.Machine]map[string]*cell
 	others map[tally.Machine]*[tally.Slots]int64
 }
 
 func newCells() *cells {
-	return &cells{map[string]*cell{}, map[tally.Machine]*[tally.Slots]int64{}}
+	return &cells{map[tally.Machine]map[string]*cell{}, map[tally.Machine]*[tally.Slots]int64{}}
 }
 
 // readCells reads the failures of an hour as Redis has them.
@@ -75,7 +54,7 @@ func readCells(fields map[string]string) *cells {
 			for slot := range c.slots {
 				c.slots[slot] = number(fields["n"+field[1:]+string(rune('A'+slot))])
 			}
-			all.groups[field[1:]] = c
+			all.merge(field[1:], c)
 		}
 		if slot, ok := slotOf(field, tally.MachineLength); ok && field[0] == 'o' {
 			all.other(tally.Machine([]byte(field[1 : 1+tally.MachineLength])))[slot] += number(value)
@@ -97,15 +76,6 @@ func readCell(value string) (*cell, bool) {
 	c := &cell{first: number(value[seen : seen+tally.MillisDigits]), last: number(value[seen+tally.MillisDigits : errorAt-tally.ErrorDigits])}
 	c.Cause = tally.Cause{Machine: tally.Machine([]byte(value[:seen])), Error: value[errorAt : errorAt+length], Template: value[errorAt+length:]}
 	return c, true
-}
-
-func readExamples(text string) (all []example) {
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSuffix(line, "\n"); len(line) > tally.MillisDigits {
-			all = append(all, example{number(line[:tally.MillisDigits]), line[tally.MillisDigits:]})
-		}
-	}
-	return all
 }
 
 // slotOf returns the slot that a field names behind so many bytes.
@@ -135,8 +105,10 @@ func (c *cells) other(m tally.Machine) *[tally.Slots]int64 {
 
 // add adds the failures of another part.
 func (c *cells) add(o *cells) {
-	for group, more := range o.groups {
-		c.merge(group, more)
+	for _, groups := range o.groups {
+		for group, more := range groups {
+			c.merge(group, more)
+		}
 	}
 	for m, slots := range o.others {
 		sum := c.other(m)
@@ -147,10 +119,15 @@ func (c *cells) add(o *cells) {
 }
 
 func (c *cells) merge(group string, more *cell) {
-	sum := c.groups[group]
+	groups := c.groups[more.Machine]
+	if groups == nil {
+		groups = map[string]*cell{}
+		c.groups[more.Machine] = groups
+	}
+	sum := groups[group]
 	if sum == nil {
 		whole := *more
-		c.groups[group] = &whole
+		groups[group] = &whole
 		return
 	}
 	for i, n := range more.slots {
@@ -158,18 +135,6 @@ func (c *cells) merge(group string, more *cell) {
 	}
 	sum.first, sum.last = min(sum.first, more.first), max(sum.last, more.last)
 	sum.examples = newest(sum.examples, more.examples)
-}
-
-// newest returns the newest of two lists of examples, each execution by its newest failure.
-func newest(a, b []example) (all []example) {
-	both := slices.Concat(a, b)
-	slices.SortFunc(both, newer)
-	for _, e := range both {
-		if len(all) < tally.MaxExamples && !slices.ContainsFunc(all, func(o example) bool { return o.name == e.name }) {
-			all = append(all, e)
-		}
-	}
-	return all
 }
 
 // fail counts a failure as the counters in Redis do.
@@ -212,23 +177,31 @@ func (s *Stats) Failures(ctx context.Context, scope Scope, window time.Duration,
 
 // lastFailures is Failures of what was counted.
 func (c *counters) lastFailures(window time.Duration, stateMachine string) Failures {
+	if !c.knows(stateMachine) {
+		return c.newSums(window, buckets[window], stateMachine).answer()
+	}
 	return remembered(&c.memo, "failures "+window.String()+stateMachine, func() Failures {
 		return c.failuresIn(window, buckets[window], stateMachine)
 	})
 }
 
 func (c *counters) failuresIn(window, bucket time.Duration, stateMachine string) Failures {
-	sums := &sums{
+	sums := c.newSums(window, bucket, stateMachine)
+	// The newest first: what they have as examples, older ones do not replace.
+	for _, at := range slices.Backward(slices.Sorted(maps.Keys(c.failures))) {
+		if tally.HourStart(at + 1).After(sums.Since) {
+			sums.addHour(tally.HourStart(at), c.failures[at].all())
+		}
+	}
+	return sums.answer()
+}
+
+func (c *counters) newSums(window, bucket time.Duration, stateMachine string) *sums {
+	return &sums{
 		counters: c, wanted: stateMachine, groups: map[string]*Group{},
 		Failures: Failures{Since: c.now.Add(-window).Truncate(tally.SlotLength).UTC(), Until: c.now.UTC(), Bucket: bucket},
 		buckets:  int(window / bucket), last: map[string][]example{},
 	}
-	for at, hour := range c.failures {
-		if tally.HourStart(at + 1).After(sums.Since) {
-			sums.addHour(tally.HourStart(at), hour.all())
-		}
-	}
-	return sums.answer()
 }
 
 // sums adds up the failures of hours.
@@ -242,30 +215,35 @@ type sums struct {
 }
 
 func (s *sums) addHour(start time.Time, all *cells) {
-	for id, c := range all.groups {
-		name, ok := s.machine(c.Machine)
-		if !ok {
-			continue
+	for m, groups := range all.groups {
+		if name, ok := s.machine(m); ok {
+			for id, c := range groups {
+				s.addCell(start, name, id, c)
+			}
 		}
-		g := s.groups[id]
-		if g == nil {
-			g = &Group{StateMachine: name, Error: c.Error, Message: c.Template, Trend: make([]int64, s.buckets)}
-			g.FirstSeen, g.LastSeen = time.UnixMilli(c.first).UTC(), time.UnixMilli(c.last).UTC()
-		}
-		counted := s.addSlots(start, &c.slots, g.Trend)
-		if counted == 0 {
-			continue
-		}
-		s.groups[id] = g
-		g.Count += counted
-		g.FirstSeen, g.LastSeen = earlier(g.FirstSeen, time.UnixMilli(c.first).UTC()), later(g.LastSeen, time.UnixMilli(c.last).UTC())
-		s.last[id] = newest(s.last[id], c.examples)
 	}
 	for m, slots := range all.others {
 		if _, ok := s.machine(m); ok {
 			s.Other += s.addSlots(start, slots, make([]int64, s.buckets))
 		}
 	}
+}
+
+// addCell adds the failures of a group in an hour.
+func (s *sums) addCell(start time.Time, machine, id string, c *cell) {
+	g := s.groups[id]
+	if g == nil {
+		g = &Group{StateMachine: machine, Error: c.Error, Message: c.Template, Trend: make([]int64, s.buckets)}
+		g.FirstSeen, g.LastSeen = time.UnixMilli(c.first).UTC(), time.UnixMilli(c.last).UTC()
+	}
+	counted := s.addSlots(start, &c.slots, g.Trend)
+	if counted == 0 {
+		return
+	}
+	s.groups[id] = g
+	g.Count += counted
+	g.FirstSeen, g.LastSeen = earlier(g.FirstSeen, time.UnixMilli(c.first).UTC()), later(g.LastSeen, time.UnixMilli(c.last).UTC())
+	s.last[id] = newest(s.last[id], c.examples)
 }
 
 // machine returns the ARN of a state machine if its failures are wanted.

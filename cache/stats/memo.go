@@ -2,8 +2,9 @@ package stats
 
 import "sync"
 
-// maxRemembered bounds how many answers are remembered.
-const maxRemembered = 256
+// maxRemembered bounds how many answers are remembered: of some hundred state machines those
+// about each.
+const maxRemembered = 1024
 
 // memo remembers answers. When the counters have changed, those that were asked for since
 // they changed before are made again, and nobody waits for that.

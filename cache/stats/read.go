@@ -98,12 +98,25 @@ type progress struct {
 	generation uint16
 }
 
-// read reads what has changed in one round trip. The last byte of a tally that is known is
-// read again: where it is missing, Redis has lost what was read.
-func (s *Stats) read(ctx context.Context, wanted read) error {
-	if len(wanted.tallies)+len(wanted.failures) == 0 {
-		return nil
+// maxAtOnce is how many tallies, or hours of failures, are read in one round trip: Redis has
+// as long for it as for any other answer. What has changed in a second is one trip; the first
+// refresh of a process reads all that is kept.
+const maxAtOnce = 512
+
+// parts divides what is to be read among round trips.
+func (r read) parts() (all []read) {
+	for len(r.tallies)+len(r.failures) > 0 {
+		part := read{tallies: r.tallies[:min(len(r.tallies), maxAtOnce)]}
+		part.failures = r.failures[:min(len(r.failures), maxAtOnce-len(part.tallies))]
+		r.tallies, r.failures = r.tallies[len(part.tallies):], r.failures[len(part.failures):]
+		all = append(all, part)
 	}
+	return all
+}
+
+// read reads a part of what has changed, in one round trip. The last byte of a tally that is
+// known is read again: where it is missing, Redis has lost what was read.
+func (s *Stats) read(ctx context.Context, wanted read) error {
 	pipe := s.db.Readers.Pipeline()
 	texts, headers := make([]*redis.StringCmd, len(wanted.tallies)), make([]*redis.StringCmd, len(wanted.tallies))
 	for i, w := range wanted.tallies {

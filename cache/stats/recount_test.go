@@ -202,6 +202,63 @@ func TestErasedExecutionsAreNotCountedAgain(t *testing.T) {
 	})
 }
 
+// TestExpiredExecutionsAreNotCountedAgain: what has expired stays counted, and when its events
+// come again, in any order, nothing is counted twice.
+func TestExpiredExecutionsAreNotCountedAgain(t *testing.T) {
+	t.Parallel()
+	server := cachetest.Redis(t)
+	tries := 0
+	rapid.Check(t, func(r *rapid.T) {
+		tries++
+		prefix := func(o *cache.Options) { o.Prefix = fmt.Sprint("try", tries) }
+		c, s := openTest(t, server.URL(), prefix)
+		const kept = time.Hour
+		hasty, _ := openTest(t, server.URL(), prefix, func(o *cache.Options) { o.Retention = kept })
+		t := r
+		h := drawHistory(t, now())
+		c.Apply(t.Context(), rapid.Permutation(slices.Clone(h)).Draw(t, "order"))
+		before := ask(t, s)
+		expire(t, c, h, kept)
+		again := rapid.Permutation(append(slices.Clone(h), h...)).Draw(t, "again")
+		for batch := range slices.Chunk(again, rapid.IntRange(1, 7).Draw(t, "batch")) {
+			for _, o := range hasty.Apply(t.Context(), batch) {
+				if o.Err != nil {
+					t.Fatal(o.Err)
+				}
+			}
+		}
+		for what, stats := range map[string]*Stats{"that read on": s, "that read all at once": Open(c, nil)} {
+			after := ask(t, stats)
+			for i, m := range before.Machines { // what runs is not counted, but looked up
+				if m.StateMachine == after.Machines[i].StateMachine {
+					after.Machines[i].Running = m.Running
+				}
+			}
+			t.Log(what)
+			sameCounts(t, before, after)
+		}
+	})
+}
+
+// expire removes the records that have expired if they are kept for so long after the end,
+// as Redis does: without a word.
+func expire(t *rapid.T, c *cache.Cache, h history, kept time.Duration) {
+	t.Helper()
+	latest := map[cache.ARN]cache.Execution{}
+	for _, e := range h {
+		if known, ok := latest[e.ARN]; !ok || e.Version() > known.Version() {
+			latest[e.ARN] = e
+		}
+	}
+	for arn, e := range latest {
+		if e.Terminal() && time.Since(e.StopDate) > kept {
+			if err := c.DB().Writers.Del(t.Context(), c.DB().Names.Execution(string(arn))).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func sameCounts(t *rapid.T, before, after answers) {
 	t.Helper()
 	after.Failures.Since, after.Failures.Until = before.Failures.Since, before.Failures.Until

@@ -166,11 +166,16 @@ func (s *Stats) readOn(ctx context.Context) error {
 	s.mu.RLock()
 	wanted := s.counters.changed(index)
 	s.mu.RUnlock()
-	if err := s.read(ctx, wanted); err != nil {
-		return fmt.Errorf("read the counters: %w", err)
+	for _, part := range wanted.parts() {
+		if err := s.read(ctx, part); err != nil {
+			return fmt.Errorf("read the counters: %w", err) // what was taken is not read again
+		}
+		s.mu.Lock()
+		s.counters.takeParts(part)
+		s.mu.Unlock()
 	}
 	s.mu.Lock()
-	s.counters.take(index, wanted)
+	s.counters.take(index)
 	s.counters.drop(tally.Hour(index.now) - tally.KeptHours)
 	s.publishTypical()
 	s.mu.Unlock()
