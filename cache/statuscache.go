@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,7 +182,8 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 			continue
 		}
 		all[i].detailed = length > leastRowBytes
-		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(statusLife), generation}, before[n])
+		life := statusLife - rand.N(statusLife/4) // what was read together is not read again together
+		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(life), generation}, before[n])
 	}
 	return long, nil
 }

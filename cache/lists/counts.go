@@ -16,7 +16,10 @@ import (
 type Counts struct{ Running, Succeeded, Failed int }
 
 const (
+	// countsLife is how long counts are answered from, and countsFresh for how much of that
+	// they are not counted again meanwhile.
 	countsLife   = 900 * time.Millisecond
+	countsFresh  = 500 * time.Millisecond
 	countsLimit  = time.Second
 	countsOwners = 10_000 // remembered
 )
@@ -34,18 +37,24 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	if all {
 		key = "a"
 	}
-	if k, ok := r.counts.Get(key); ok && uptime.Now()-k.at < int64(countsLife) {
-		return k.Counts, nil
+	known, ok := r.counts.Get(key)
+	age := time.Duration(uptime.Now() - known.at)
+	if ok && age < countsFresh {
+		return known.Counts, nil
 	}
 	limit := max(countsLimit, r.db.Limits.Read)
-	counts, err := r.counting.Begin(ctx, limit, key, func(ctx context.Context) (Counts, error) {
+	counting := r.counting.Begin(ctx, limit, key, func(ctx context.Context) (Counts, error) {
 		begun := uptime.Now()
 		counts, err := r.count(ctx, owner, all)
 		if err == nil {
 			r.counts.Set(key, countsAt{counts, begun})
 		}
 		return counts, err
-	}).Wait(ctx)
+	})
+	if ok && age < countsLife {
+		return known.Counts, nil // and who asks next gets the newer
+	}
+	counts, err := counting.Wait(ctx)
 	if err != nil {
 		return Counts{}, fmt.Errorf("count executions: %w", err)
 	}
@@ -53,18 +62,7 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 }
 
 func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, error) {
-	keys, running := []string{r.db.Names.Owner(owner)}, 0
-	if all {
-		var err error
-		if running, err = r.countRunning(ctx); err != nil {
-			return Counts{}, err
-		}
-		keys = keys[:0]
-		for i := range r.db.Names.Partitions {
-			keys = append(keys, r.db.Names.Partitions[i].Recent)
-		}
-	}
-	arns, err := r.members(ctx, keys)
+	arns, running, err := r.counted(ctx, owner, all)
 	if err != nil {
 		return Counts{}, err
 	}
@@ -89,23 +87,20 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, err
 	return n, nil
 }
 
-// members returns what some indexes hold.
-func (r *Reader) members(ctx context.Context, keys []string) ([]cache.ARN, error) {
-	pipe := r.db.Readers.Pipeline()
-	cmds := make([]*redis.StringSliceCmd, len(keys))
-	for i, key := range keys {
-		cmds[i] = pipe.ZRange(ctx, key, 0, -1)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("read indexes: %w", err)
-	}
-	var arns []cache.ARN
-	for _, cmd := range cmds {
-		for _, text := range cmd.Val() {
-			arns = append(arns, cache.ARN(text))
+// counted returns the executions of which the records are counted, and with all how many
+// run.
+func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []cache.ARN, running int, err error) {
+	if all {
+		if running, err = r.countRunning(ctx); err == nil {
+			arns, err = r.recents.read(ctx, indexes{r.db.Readers, r.db.Names})
 		}
+		return arns, running, err
 	}
-	return arns, nil
+	members, err := r.db.Readers.ZRange(ctx, r.db.Names.Owner(owner), 0, -1).Result()
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the index of an owner: %w", err)
+	}
+	return asARNs(members), 0, nil
 }
 
 func (r *Reader) countRunning(ctx context.Context) (n int, err error) {

@@ -14,9 +14,10 @@ type Reader struct {
 
 	counts   bounded.ByText[countsAt] // of the last second, by owner
 	counting flight.Group[Counts]
+	recents  recents
 }
 
 // NewReader returns a Reader of the executions in a cache.
 func NewReader(c *cache.Cache) *Reader {
-	return &Reader{cache: c, db: c.DB(), counts: bounded.NewByText[countsAt](countsOwners)}
+	return &Reader{cache: c, db: c.DB(), counts: bounded.NewByText[countsAt](countsOwners), recents: recents{wholeEvery: wholeEvery}}
 }

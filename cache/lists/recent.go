@@ -1,0 +1,141 @@
+package lists
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
+)
+
+const (
+	// newestRead is how many of the newest members of an index are read each time. More
+	// hardly ever enter it in a second.
+	newestRead = 32
+	// wholeEvery is how often an index is read as a whole, all the same.
+	wholeEvery = 10 * time.Second
+	// wholeAtOnce is how many are read as a whole in one round trip.
+	wholeAtOnce = 16
+)
+
+// recents are the members of the recent indexes of all partitions. Of each it reads the
+// newest, the oldest and the number of members. Where these fit what is known, nothing else
+// has changed, as a rule; where they do not, and now and then, it reads the whole index.
+type recents struct {
+	wholeEvery time.Duration // at most; some are read sooner, so that few are due at once
+
+	mu sync.Mutex // one read at a time
+	of [redisdb.PartitionCount]recent
+}
+
+// indexes is where the indexes are.
+type indexes struct {
+	client redis.UniversalClient
+	names  *redisdb.Names
+}
+
+// recent is what a recent index held.
+type recent struct {
+	members []cache.ARN // by start date, the oldest first
+	wholeAt int64       // by uptime, when the whole of it was read; 0: never
+}
+
+// read returns the members of all recent indexes.
+func (r *recents) read(ctx context.Context, in indexes) ([]cache.ARN, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stale, err := r.readOn(ctx, in)
+	for some := range slices.Chunk(stale, wholeAtOnce) {
+		if err == nil {
+			err = r.readWhole(ctx, in, some)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read indexes: %w", err)
+	}
+	var all []cache.ARN
+	for i := range r.of {
+		all = append(all, r.of[i].members...)
+	}
+	return all, nil
+}
+
+// readOn reads what is new of each index, and returns those that must be read as a whole.
+func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err error) {
+	pipe := in.client.Pipeline()
+	var newest, oldest [redisdb.PartitionCount]*redis.StringSliceCmd
+	var lengths [redisdb.PartitionCount]*redis.IntCmd
+	for i := range r.of {
+		if key := in.names.Partitions[i].Recent; r.of[i].wholeAt != 0 {
+			newest[i], oldest[i], lengths[i] = pipe.ZRange(ctx, key, -newestRead, -1), pipe.ZRange(ctx, key, 0, 0), pipe.ZCard(ctx, key)
+		}
+	}
+	if pipe.Len() > 0 {
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for i := range r.of {
+		due := r.wholeEvery / (2 * redisdb.PartitionCount) * time.Duration(redisdb.PartitionCount+i)
+		if p := &r.of[i]; p.wholeAt == 0 || uptime.Now()-p.wholeAt > int64(due) || !p.add(newest[i].Val(), oldest[i].Val(), lengths[i].Val()) {
+			p.wholeAt = 0 // until it has been
+			stale = append(stale, i)
+		}
+	}
+	return stale, nil
+}
+
+// readWhole reads some indexes as a whole.
+func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
+	pipe := in.client.Pipeline()
+	cmds := make([]*redis.StringSliceCmd, len(some))
+	begun := max(uptime.Now(), 1)
+	for n, i := range some {
+		cmds[n] = pipe.ZRange(ctx, in.names.Partitions[i].Recent, 0, -1)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for n, i := range some {
+		r.of[i] = recent{asARNs(cmds[n].Val()), begun}
+	}
+	return nil
+}
+
+// add adds the newest members of an index of which the oldest and the number are given. It
+// reports whether that fits what is known.
+func (p *recent) add(newest, oldest []string, length int64) bool {
+	if int64(len(newest)) >= length {
+		p.members = asARNs(newest)
+		return int64(len(newest)) == length
+	}
+	if len(newest) == 0 {
+		return false
+	}
+	overlap := max(0, len(p.members)-2*newestRead)
+	at := slices.Index(p.members[overlap:], cache.ARN(newest[0]))
+	if at < 0 {
+		return false
+	}
+	all := append(p.members[:overlap+at], asARNs(newest)...)
+	first := int64(len(all)) - length
+	if first < 0 || len(oldest) == 0 || all[first] != cache.ARN(oldest[0]) {
+		return false
+	}
+	p.members = all[first:]
+	return true
+}
+
+func asARNs(texts []string) []cache.ARN {
+	all := make([]cache.ARN, len(texts))
+	for i, text := range texts {
+		all[i] = cache.ARN(text)
+	}
+	return all
+}
