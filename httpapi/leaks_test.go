@@ -53,3 +53,57 @@ func TestNothingLeaksBetweenTwoOwners(t *testing.T) {
 		}
 	}
 }
+
+// TestNoRouteOfAnExecutionServesAnotherOwner: not one of those that name an execution, in the
+// path or in the body, with any method, view or form of the answer.
+func TestNoRouteOfAnExecutionServesAnotherOwner(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	mine, theirs := succeeded(t, "of-ada", "ada", `{"secret":"of ada"}`), succeeded(t, "of-eve", "eve", `{"secret":"of eve"}`)
+	s.apply(mine, theirs)
+	ada, eve := s.key("ada"), s.key("eve")
+	refused := func(what string, got answer) {
+		t.Helper()
+		if got.status < 400 || strings.Contains(got.body, "secret") || strings.Contains(got.body, "SUCCEEDED") {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+	for path, rt := range New(Options{}).routeTable() {
+		if !strings.Contains(path, "{executionArn}") {
+			continue
+		}
+		target := strings.Replace(path, "{executionArn}", string(theirs.ARN), 1)
+		for _, method := range rt.methods {
+			for _, query := range []string{"", "?view=full", "?view=status", "?wait=0", "?link=" + s.linkTo("of-ada", ada).Token} {
+				what := fmt.Sprint(method, " ", path, query)
+				refused(what, s.ask(method, target+query, ada))
+				refused(what+" as a stream", s.ask(method, target+query, ada, header("Accept", "text/event-stream")))
+				refused(what+" with a tag", s.ask(method, target+query, ada, header("If-None-Match", s.ask("GET", statusPath+string(theirs.ARN), eve).header.Get("ETag"))))
+			}
+		}
+	}
+	both := `{"executionArns":["` + string(mine.ARN) + `","` + string(theirs.ARN) + `"]}`
+	for _, target := range []string{"/v1/status", "/v1/status?view=full", "/v1/wait?wait=0", "/v1/wait?wait=0&view=full"} {
+		if got := s.ask("POST", target, ada, jsonBody(both)); strings.Contains(got.body, "of eve") || got.status == 200 && !strings.Contains(got.body, "Forbidden") {
+			t.Errorf("POST %s: %d %s", target, got.status, got.body)
+		}
+	}
+}
+
+// TestNoStreamLeaks: what changes of another owner's executions is in no stream of many.
+func TestNoStreamLeaks(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.apply(running(t, "of-ada-1", "ada"), failed(t, "of-eve-1", "eve", "secret of eve"))
+	ada := s.key("ada")
+	overview, feed := s.open(asIs, "/v1/overview", ada), s.open(asIs, "/v1/executions", ada)
+	s.apply(failed(t, "of-eve-2", "eve", "secret of eve"), running(t, "of-eve-3", "eve"))
+	s.apply(running(t, "of-ada-2", "ada"))
+	for what, until := range map[*streamed]string{overview: `"counts":{"RUNNING":2,"SUCCEEDED":0,"FAILED":0}`, feed: "of-ada-2"} {
+		for event := ""; !strings.Contains(event, until); {
+			if event = what.next(); event == "" || strings.Contains(event, "of-eve") || strings.Contains(event, "secret") {
+				t.Fatalf("%q before %s", event, until)
+			}
+		}
+	}
+}

@@ -81,7 +81,7 @@ func TestALinkReadsAndFollowsOneExecution(t *testing.T) {
 			}
 		}
 	}
-	for path, rt := range s.routeTable() {
+	for path, rt := range New(Options{}).routeTable() {
 		if rt.open || path == statusRoute {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -153,4 +154,29 @@ func TestFailuresAreLoggedAtWarn(t *testing.T) {
 	defer s.redis.Thaw()
 	s.askOnce("GET", statusPath+machine+"x", ada)
 	cachetest.Eventually(t, "the failure is logged, which is behind its answer", func() bool { return strings.Contains(s.log.String(), `"level":"WARN"`) })
+}
+
+// TestWrongParametersOfAStatusAreRefusedByName, on every route that has them.
+func TestWrongParametersOfAStatusAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.apply(running(t, "x", "ada"))
+	ada, body := s.key("ada"), jsonBody(`{"executionArns":["`+machine+`x"]}`)
+	huge := strings.Repeat("x", 1000)
+	for query, says := range map[string]string{
+		"wait=-1": "wait: ", "wait=x": "wait: ", "wait=1.5": "wait: ", "wait=": "wait: ", "wait=1e1": "wait: ", "wait=%201": "wait: ", "wait=" + huge: "wait: ", "wait=%00": "wait: ",
+		"wait=0&wait=0": "wait: given more than once", "wait=%zz": "query: malformed", "wait=0;view=full": "query: malformed",
+		"view=all": "view: ", "view=": "view: ", "view=FULL": "view: ", "view=" + huge: "view: ", "view=%0a": "view: ", "view=full&view=full": "view: ",
+	} {
+		for target, method := range map[string]string{statusPath + machine + "x": "GET", "/v1/wait": "POST"} {
+			got := s.ask(method, target+"?"+query, ada, func(r *http.Request) {
+				if method == "POST" {
+					body(r)
+				}
+			})
+			if got.status != 400 || !strings.Contains(got.body, `"message":"`+says) || len(got.body) > 300 {
+				t.Errorf("%s %.60s?%.60s: %d %.300s", method, target, query, got.status, got.body)
+			}
+		}
+	}
 }

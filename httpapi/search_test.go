@@ -239,6 +239,12 @@ func TestWrongFiltersAreRefusedByName(t *testing.T) {
 			}
 		}
 	}
+	for _, text := range []string{"yesterday", "2026-02-10", "12:00", "-1h", "1770724800"} { // it says what would be right
+		got := s.ask("GET", "/v1/executions?startedAfter="+text, ada)
+		if got.status != 400 || !strings.Contains(got.body, "startedAfter: must be a date and time in RFC 3339") || !strings.Contains(got.body, "duration") || !strings.Contains(got.body, "1h") {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
 	for _, name := range []string{"limit", "status", "stateMachineArn", "cursor", "owner", "name", "error", "label", "startedAfter", "startedBefore", "q", "overdue"} {
 		if got := s.ask("GET", fmt.Sprintf("/v1/executions?%s=a&%s=a", name, name), ada); got.status != 400 || !strings.Contains(got.body, `"message":"`+name+`: given more than once`) {
 			t.Errorf("%s twice: %+v", name, got)

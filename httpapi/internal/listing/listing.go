@@ -153,7 +153,7 @@ func readTime(name, text string, now time.Time) (time.Time, error) {
 		}
 	}
 	if ms := t.UnixMilli(); err != nil || t.IsZero() || ms < 1 || ms > cache.MaxTime {
-		return t, envelope.Invalid("%s: must be a date such as 2026-02-10T12:00:00Z, or how long ago, such as 90m or 24h", name)
+		return t, envelope.Invalid("%s: must be a date and time in RFC 3339, such as 2026-02-10T12:00:00Z, or a duration that is the time since then, such as 1h", name)
 	}
 	return t, nil
 }
