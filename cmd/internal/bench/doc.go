@@ -41,6 +41,15 @@
 // where the floor is one SET. The indexes are bounded, so the share of each execution falls
 // as there are more.
 //
+// # Questions about many executions
+//
+// -only questions takes some ten minutes and 2 GB: a million executions of 200 state machines
+// and 500 owners within 7 days, written through the cache, of which 5,000 still run; then 50
+// questions a second of every kind, by an operator and by owners in turn, while 500 events a
+// second come in. A time counts from when the question was due, whether or not those before
+// were answered. -cluster asks a cluster of three primaries with a replica each, -records
+// changes the number.
+//
 // # Calls to Step Functions
 //
 // -only truth takes an hour: ten minutes at 33 starts a second, runs of 5 seconds to 5

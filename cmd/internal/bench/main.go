@@ -35,6 +35,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&b.rounds, "rounds", 7, "rounds of each comparison")
 	only := flags.String("only", "", "measure one figure: "+strings.Join(names(), ", "))
 	flags.DurationVar(&b.simulate, "for", 10*time.Minute, "how long executions start in each run of truth")
+	flags.IntVar(&b.records, "records", 1_000_000, "executions that questions are about")
+	flags.BoolVar(&b.cluster, "cluster", false, "ask questions of a Redis Cluster, three primaries with a replica each")
 	flags.StringVar(&b.scenario, "scenario", "", "a part of the name of the only run of truth that is made")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -42,8 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return &app.ExitError{Code: 1} // flag has said it
 	}
-	if flags.NArg() > 0 || b.rounds < 1 {
-		return errors.New("no arguments are taken, and at least one round; see --help")
+	if flags.NArg() > 0 || b.rounds < 1 || b.records < 1000 {
+		return errors.New("no arguments are taken, and at least one round and 1000 records; see --help")
 	}
 	b.turn = 1500 * time.Millisecond
 	if b.quick {
@@ -61,13 +63,15 @@ type bench struct {
 	progress io.Writer
 	simulate time.Duration // of truth
 	scenario string        // of truth; empty: all
+	records  int           // of questions
+	cluster  bool          // likewise
 }
 
 // figures are the parts of a run, in the order of the table.
 var figures = []struct {
 	name    string
 	measure func(*bench, context.Context) ([]line, error)
-	asked   bool // only if it is asked for: it takes most of an hour
+	asked   bool // only if it is asked for: it takes long
 }{
 	{"hot", (*bench).hotReads, false},
 	{"tls", (*bench).hotOverTLS, false},
@@ -80,6 +84,7 @@ var figures = []struct {
 	{"lateness", (*bench).lateness, false},
 	{"waiting", (*bench).waiting, false},
 	{"crowded", (*bench).crowded, false},
+	{"questions", (*bench).questions, true},
 	{"truth", (*bench).truth, true},
 }
 

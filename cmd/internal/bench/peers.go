@@ -128,13 +128,13 @@ func (p *peer) await(ctx context.Context) error {
 	return p.failed("does not listen")
 }
 
-// redis starts a Redis without persistence.
-func (ps *peers) redis(ctx context.Context) (*peer, error) {
+// redis starts a Redis without persistence; more of its arguments may follow.
+func (ps *peers) redis(ctx context.Context, more ...string) (*peer, error) {
 	addr, port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	p, err := ps.start("redis-server", []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"})
+	p, err := ps.start("redis-server", append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}, more...))
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, errors.New("redis-server is not installed (apt-get install redis-server)")
 	}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
+	"statuscache/cache/apikeys"
+	"statuscache/cmd/internal/bench/questions"
+)
+
+const (
+	questionsPerSecond = 50
+	eventsPerSecond    = 500
+	askingOwners       = 20
+	seedLimit          = 10 * time.Second // of Redis, for one answer
+)
+
+// questions measures the questions about many executions, while events come in.
+func (b *bench) questions(ctx context.Context) ([]line, error) {
+	ps := &peers{dir: b.dir}
+	defer ps.stopAll()
+	url, err := b.redisURL(ctx, ps)
+	if err != nil {
+		return nil, err
+	}
+	c, err := cache.Open(cache.Options{
+		URL: url, Prefix: benchPrefix, Retention: retention, ReadLimit: seedLimit, WriteLimit: seedLimit,
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	p := &questions.Population{Records: b.records, Machines: 200, Owners: 500, Until: time.Now()}
+	rounds := 200 // six minutes
+	if b.quick {
+		p.Records, rounds = 20_000, 5
+	}
+	begun := time.Now()
+	if err := p.Seed(ctx, c, func(done int) { b.say("%d records after %v", done, time.Since(begun).Round(time.Second)) }); err != nil {
+		return nil, err
+	}
+	b.say("%d records are there after %v", p.Records, time.Since(begun).Round(time.Second))
+	a := &questions.Asking{Population: p, PerSecond: questionsPerSecond}
+	if a.Callers, err = questioners(ctx, c); err != nil {
+		return nil, err
+	}
+	serve, err := ps.self("serve", "ROLE=api", "REDIS_URL="+url, "API_KEY_PEPPER="+pepper, "RATE_LIMIT=1000000")
+	if err != nil {
+		return nil, err
+	}
+	a.Address = serve.addr
+	return b.askAll(ctx, a, c, rounds)
+}
+
+// askAll asks while events come in, and returns a line for each question.
+func (b *bench) askAll(ctx context.Context, a *questions.Asking, c *cache.Cache, rounds int) ([]line, error) {
+	begun := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var events int
+	var feeding errgroup.Group
+	feeding.Go(func() (err error) {
+		events, err = a.Population.Feed(ctx, c, eventsPerSecond)
+		stop() // without events there is nothing to measure
+		return err
+	})
+	a.Rounds = 1 // the first answers read all counters
+	first, err := a.Ask(ctx)
+	if err == nil {
+		b.say("the first answers took up to %.0f ms", slowest(first))
+		a.Rounds = rounds
+		first, err = a.Ask(ctx)
+	}
+	took := time.Since(begun)
+	stop()
+	if feedErr := feeding.Wait(); feedErr != nil {
+		return nil, feedErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	where := fmt.Sprintf("%d records, %.0f events and %d questions a second", a.Population.Records, float64(events)/took.Seconds(), questionsPerSecond)
+	if b.cluster {
+		where += ", cluster of 3 + 3"
+	}
+	lines := []line{{figure: where + ": ms, p50 and p99", target: fmt.Sprintf("%d events", eventsPerSecond), beside: none, ratio: none, verdict: none}}
+	for _, each := range first {
+		lines = append(lines, questionLine(each))
+	}
+	return lines, nil
+}
+
+func questionLine(a *questions.Answers) line {
+	limit := 25.0
+	if a.What == questions.Overview {
+		limit = 5
+	}
+	p99 := percentile(a.Millis, 99)
+	beside := fmt.Sprintf("%d answers of %.1f kB, slowest %s ms", len(a.Millis), float64(a.Bytes)/1000/float64(len(a.Millis)), short(percentile(a.Millis, 100)))
+	if a.Refused > 0 {
+		beside += fmt.Sprintf(", %d refused", a.Refused)
+	}
+	return line{
+		figure: a.Caller + ": " + a.What, ours: short(percentile(a.Millis, 50)) + " and " + short(p99), beside: beside,
+		ratio: none, target: fmt.Sprintf("p99 ≤ %.0f ms", limit), verdict: verdict(p99 <= limit && a.Refused == 0),
+	}
+}
+
+func slowest(all []*questions.Answers) (most float64) {
+	for _, a := range all {
+		most = max(most, percentile(a.Millis, 100))
+	}
+	return most
+}
+
+// questioners makes API keys of an operator and of some owners.
+func questioners(ctx context.Context, c *cache.Cache) ([]questions.Caller, error) {
+	keys, err := apikeys.Open(c.DB(), apikeys.Options{Pepper: []byte(pepper), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	operator, owners := questions.Caller{Name: "operator"}, questions.Caller{Name: "owner"}
+	token, _, err := keys.Create(ctx, apikeys.Key{Name: "operator", Scope: apikeys.ScopeReadAll})
+	if err != nil {
+		return nil, err
+	}
+	operator.Tokens = []string{token}
+	for i := range askingOwners {
+		if token, _, err = keys.Create(ctx, apikeys.Key{Name: "owner", Owner: questions.Owner(i), Scope: apikeys.ScopeRead}); err != nil {
+			return nil, err
+		}
+		owners.Tokens = append(owners.Tokens, token)
+	}
+	return []questions.Caller{operator, owners}, nil
+}
+
+// redisURL starts a Redis, or with -cluster a cluster.
+func (b *bench) redisURL(ctx context.Context, ps *peers) (string, error) {
+	if b.cluster {
+		return ps.cluster(ctx)
+	}
+	server, err := ps.redis(ctx)
+	if err != nil {
+		return "", err
+	}
+	return "redis://" + server.addr, nil
+}
+
+func (b *bench) say(format string, values ...any) {
+	_, _ = fmt.Fprintf(b.progress, format+"\n", values...)
+}
