@@ -24,8 +24,15 @@ type health struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
+	Parts   []part   `json:"parts,omitempty"`
 	Version string   `json:"version"`
 	Audit   []audit  `json:"audit,omitempty"`
+}
+
+// part is a part of the service that must work.
+type part struct {
+	Name    string `json:"name"`
+	Problem string `json:"problem,omitempty"` // as in the reasons
 }
 
 // audit is up to when a state machine has been compared with Step Functions. Its ARN
@@ -82,9 +89,13 @@ func (s *Server) healthNow() health {
 	if s.options.Notes != nil {
 		h.Notes = s.options.Notes()
 	}
-	for _, reason := range s.notReady() {
-		h.Status = "degraded"
-		h.Reasons = append(h.Reasons, reason.public())
+	for _, p := range s.options.Parts {
+		h.Parts = append(h.Parts, part{Name: p.Name})
+		if err := p.Ready(); err != nil {
+			problem := reason{p.Name, err}.problem()
+			h.Parts[len(h.Parts)-1].Problem = problem
+			h.Status, h.Reasons = "degraded", append(h.Reasons, p.Name+": "+problem)
+		}
 	}
 	for _, reason := range s.doubts() {
 		h.Status, h.Reasons = "degraded", append(h.Reasons, reason)
@@ -106,7 +117,7 @@ const certificateWarning = 7 * 24 * time.Hour
 // doubts are what keeps some callers out, now or soon, and not all of them.
 func (s *Server) doubts() (all []string) {
 	if err := s.auth.Introspection(); err != nil {
-		all = append(all, reason{"introspection", err}.public())
+		all = append(all, "introspection: "+reason{"introspection", err}.problem())
 	}
 	if s.options.TLS == nil {
 		return all
@@ -137,14 +148,13 @@ type reason struct {
 	err  error
 }
 
-// public is the text for everybody: the public text of the error, else only the name of
-// the part.
-func (r reason) public() string {
+// problem is the text for everybody: the public text of the error, if it has one.
+func (r reason) problem() string {
 	var known interface{ Public() string }
 	if errors.As(r.err, &known) {
-		return r.part + ": " + known.Public()
+		return known.Public()
 	}
-	return r.part + ": not available"
+	return "not available"
 }
 
 func (s *Server) notReady() []reason {

@@ -239,17 +239,14 @@ func (s *Server) surroundings() reports.Surroundings {
 			around.Audits[name] = reports.Audit{ConfirmedUntil: a.ConfirmedUntil}
 		}
 	}
-	if s.options.Repairs != nil {
-		for name, n := range s.options.Repairs() {
-			a := around.Audits[name]
-			a.Repairs = n
-			around.Audits[name] = a
-		}
+	if s.options.Intake == nil {
+		return around
 	}
-	if s.options.EventAges != nil {
-		if p50, p99, most, ok := s.options.EventAges(); ok {
-			around.EventAge = &reports.EventAge{P50: p50.Seconds(), P99: p99.Seconds(), Max: most.Seconds()}
-		}
+	for name, n := range s.options.Intake.Repairs() {
+		a := around.Audits[name]
+		a.Repairs = n
+		around.Audits[name] = a
 	}
+	around.EventAge, around.Queue = reports.NewEventAge(s.options.Intake.Ages()), reports.NewQueue(s.options.Intake.Queue())
 	return around
 }

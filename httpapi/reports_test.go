@@ -10,6 +10,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/intake"
 )
 
 // TestTheTrailIsForOperators, and shows each observation with what became of it.
@@ -68,9 +69,8 @@ func failed(t testing.TB, name, owner, message string) cache.Execution {
 func TestReportsAnswerWithWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) {
-		o.Repairs = func() map[string]int64 { return map[string]int64{stateMachine: 7} }
-		o.EventAges = func() (p50, p99, most time.Duration, ok bool) {
-			return 400 * time.Millisecond, time.Second, 3 * time.Second, true
+		o.Intake = reported{
+			ages: &intake.Ages{P50: 400 * time.Millisecond, P99: time.Second, Max: 3 * time.Second}, repairs: map[string]int64{stateMachine: 7},
 		}
 	})
 	s.apply(succeeded(t, "a", "ada", "1"), succeeded(t, "b", "eve", "1"), running(t, "c", "ada"),
@@ -104,6 +104,40 @@ func TestReportsAnswerWithWhatWasCounted(t *testing.T) {
 		if !strings.Contains(got.body, says) {
 			t.Errorf("the overview lacks %s: %s", says, got.body)
 		}
+	}
+}
+
+// reported is what processes that receive events have reported.
+type reported struct {
+	queue   *intake.Queue
+	ages    *intake.Ages
+	repairs map[string]int64
+}
+
+func (r reported) Queue() *intake.Queue      { return r.queue }
+func (r reported) Ages() *intake.Ages        { return r.ages }
+func (r reported) Repairs() map[string]int64 { return r.repairs }
+
+// TestOnlyOperatorsSeeTheQueue: to them it is there even if nothing is known of it.
+func TestOnlyOperatorsSeeTheQueue(t *testing.T) {
+	t.Parallel()
+	oldest, dead := 1500*time.Millisecond, int64(2)
+	known := &intake.Queue{At: time.Date(2026, 2, 10, 12, 0, 0, 0, time.UTC), Depth: 41, Oldest: &oldest, DeadLetters: &dead}
+	for says, r := range map[string]reported{
+		`"queue":{"observedAt":"2026-02-10T12:00:00.000Z","depth":41,"oldestSeconds":1.5,"deadLetters":2}`: {queue: known},
+		`"queue":{"observedAt":null,"depth":null,"oldestSeconds":null,"deadLetters":null}`:                 {},
+	} {
+		s := newService(t, func(o *Options) { o.Intake = r })
+		if got := s.ask("GET", "/v1/overview", s.key("ops", scope(apikeys.ScopeReadAll))); !strings.Contains(got.body, says) {
+			t.Errorf("an operator sees %s, not %s", got.body, says)
+		}
+		if got := s.ask("GET", "/v1/overview", s.key("ada")); got.status != 200 || strings.Contains(got.body, `"queue"`) {
+			t.Errorf("an owner sees %d %s", got.status, got.body)
+		}
+	}
+	s := newService(t)
+	if got := s.ask("GET", "/v1/overview", s.key("ops", scope(apikeys.ScopeReadAll))); !strings.Contains(got.body, `"queue":{"observedAt":null`) {
+		t.Errorf("without reports an operator sees %s", got.body)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/changes"
+	"statuscache/cache/intake"
 	"statuscache/cache/lists"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
@@ -64,6 +65,15 @@ type Typical interface {
 	Typical(stateMachine string) (d stats.Distribution, ok bool)
 }
 
+// Intake is what the processes that receive events report. It answers from memory.
+type Intake interface {
+	Queue() *intake.Queue // nil: not known
+	Ages() *intake.Ages   // nil: no event has been applied
+	// Repairs returns how many executions the audits have corrected, by the ARN of a state
+	// machine.
+	Repairs() map[string]int64
+}
+
 // Part is a part of the service that must work for it to be ready.
 type Part struct {
 	Name  string       // public, such as "redis"
@@ -94,12 +104,8 @@ type Options struct {
 	// Audits returns up to when each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
 	Audits func() map[string]worklist.Audited
-	// Repairs returns how many executions of each state machine an audit of this process has
-	// corrected since it began, by ARN; nil: it audits none.
-	Repairs func() map[string]int64
-	// EventAges returns how old the latest events were when they were applied; ok is false
-	// if there were none. nil: this process takes no events.
-	EventAges func() (p50, p99, most time.Duration, ok bool)
+	// Intake knows what the processes that receive events report; nil: nothing.
+	Intake    Intake
 	Retention time.Duration // how long ended executions are kept, for the message of 404
 	// RetentionFailed is Retention for failures; 0: the same.
 	RetentionFailed time.Duration

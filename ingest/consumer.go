@@ -21,9 +21,10 @@ type Message struct {
 	ID       string // the same in every delivery
 	Receipt  string // of this delivery
 	Body     string
-	Damaged  bool   // the body is not the one that was sent
-	Receives int    // deliveries so far, this one included; 0: not known
-	Trace    string // X-Ray header of the trace that it belongs to; empty: none
+	Damaged  bool      // the body is not the one that was sent
+	Receives int       // deliveries so far, this one included; 0: not known
+	Trace    string    // X-Ray header of the trace that it belongs to; empty: none
+	Sent     time.Time // to the queue; zero: not known
 }
 
 // Queue is where messages come from. It must be safe for concurrent use.
@@ -106,6 +107,7 @@ type Consumer struct {
 	drain     sync.Once
 	confirmed atomic.Int64 // messages that the cache confirmed, of all receivers
 	arrived   atomic.Int64 // when messages were last received, in ns since 1970
+	reached   atomic.Int64 // up to when the queue has been read, in ms since 1970; 0: not known
 	looked    time.Time    // when the queue was last asked what waits in it; zero: messages have come since
 }
 

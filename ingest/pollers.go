@@ -92,6 +92,7 @@ func (c *Consumer) poll(ctx, work context.Context) []Message {
 		messages, err := c.options.Queue.Receive(work, c.pollWait)
 		if err == nil {
 			c.outages.works(PartReceive, causeQueue)
+			c.reach(messages)
 			return messages
 		}
 		if work.Err() == nil {

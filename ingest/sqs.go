@@ -111,7 +111,7 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.url, MaxNumberOfMessages: maxBatch,
 		WaitTimeSeconds: int32(wait.Seconds()), VisibilityTimeout: int32(Visibility.Seconds()),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameAWSTraceHeader},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp, types.MessageSystemAttributeNameAWSTraceHeader},
 		MessageAttributeNames:       []string{traceHeader},
 	})
 	if err != nil {
@@ -123,13 +123,17 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 			ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body), Damaged: damaged(m),
 		}
 		messages[i].Receives, _ = strconv.Atoi(m.Attributes[receiveCount])
+		if ms, err := strconv.ParseInt(m.Attributes[sentTimestamp], 10, 64); err == nil {
+			messages[i].Sent = time.UnixMilli(ms)
+		}
 		messages[i].Trace = cmp.Or(m.Attributes[traceHeader], aws.ToString(m.MessageAttributes[traceHeader].StringValue))
 	}
 	return messages, nil
 }
 
 const (
-	receiveCount = string(types.MessageSystemAttributeNameApproximateReceiveCount)
+	receiveCount  = string(types.MessageSystemAttributeNameApproximateReceiveCount)
+	sentTimestamp = string(types.MessageSystemAttributeNameSentTimestamp)
 	// traceHeader is a system attribute where AWS passes a trace on, and an attribute like any
 	// other where something between the bus and the queue does.
 	traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)

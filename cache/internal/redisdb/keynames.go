@@ -44,6 +44,7 @@ import (
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
 //	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (worklist/loss.go)
+//	sc:{audit}:intake        hash     process -> what it reports about the queue, as JSON (cache/intake)
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
 //	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
@@ -58,6 +59,7 @@ type Names struct {
 	Sweeps     string
 	Machines   string
 	Lost       string
+	Intake     string
 	Counted    string // state machines
 }
 
@@ -87,7 +89,7 @@ const PartitionCount = 64
 func newNames(prefix string, m mode) *Names {
 	n := &Names{
 		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes", Pepper: prefix + ":{keys}:pepper",
-		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost", Counted: prefix + ":{counts}:machines",
+		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost", Intake: prefix + ":{audit}:intake", Counted: prefix + ":{counts}:machines",
 	}
 	for i := range n.Partitions {
 		tag := prefix + ":{" + strconv.Itoa(i) + "}:"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/intake"
 	"statuscache/cache/outputs"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
@@ -40,6 +41,14 @@ func (s *service) openIngest(ctx context.Context) error {
 		Known:      s.cache, Mismatches: s.worklist, LeftOut: s.hydrator.Wake, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),
 	})
 	return nil
+}
+
+// source is what this process reports about the queue, nil if it receives nothing.
+func (s *service) source() intake.Source {
+	if s.consumer == nil {
+		return nil // an interface without a type, so that it can be compared
+	}
+	return &ingest.Intake{Queue: s.queue, Consumer: s.consumer, Auditor: s.auditor}
 }
 
 // parts are what health and readiness look at.

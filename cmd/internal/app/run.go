@@ -158,6 +158,7 @@ func (s *service) stages() []stage {
 		stage{"API keys", s.keys.Run},
 		stage{"the worklist", s.worklist.Run},
 		stage{"sweeps", s.sweeps.Run},
+		stage{"the reports about the queue", s.intake.Run},
 		stage{"the loss detector", s.losses.Run},
 		stage{"the cache", s.cache.Run},
 	)

@@ -15,6 +15,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/changes"
 	"statuscache/cache/diagnose"
+	"statuscache/cache/intake"
 	"statuscache/cache/lists"
 	"statuscache/cache/outputs"
 	"statuscache/cache/stats"
@@ -49,6 +50,7 @@ type service struct {
 	refetch  *ingest.Refetcher
 	outputs  *outputs.Sweeper
 	auditor  *ingest.Auditor
+	intake   *intake.Board
 	census   *census
 	server   *httpapi.Server
 	public   net.Listener
@@ -77,7 +79,9 @@ func (s *service) open(ctx context.Context) error {
 		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
 	})
 	s.census = newCensus(s)
-	return errors.Join(s.openIngest(ctx), s.openAPI())
+	err = s.openIngest(ctx)
+	s.intake = intake.Open(db, s.source())
+	return errors.Join(err, s.openAPI())
 }
 
 func (s *service) openTraces(ctx context.Context) (err error) {
@@ -123,15 +127,12 @@ func (s *service) openAPI() error {
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RetentionFailed: c.RetentionFailed, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
-		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits,
+		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits, Intake: s.intake,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 		Traces: s.traces.Provider(),
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys, o.Links = s.keys, s.keys
-	}
-	if s.consumer != nil {
-		o.Repairs, o.EventAges = s.auditor.Repairs, s.consumer.EventAges
 	}
 	o.JWT, o.Introspection = c.JWT(), c.Introspection()
 	if s.program.Posts != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"statuscache/cache/intake"
 	"statuscache/cache/stats"
 )
 
@@ -29,6 +30,7 @@ type Overview struct {
 	PerMinute  []minute  `json:"perMinute"`
 	Failures   Failures  `json:"failures"`
 	EventAge   *EventAge `json:"eventAge"`
+	Queue      *Queue    `json:"queue,omitempty"` // for operators only
 	Service    Service   `json:"service"`
 }
 
@@ -62,6 +64,36 @@ type EventAge struct {
 	Max float64 `json:"max"`
 }
 
+// NewEventAge returns how old events were, nil if that is not known.
+func NewEventAge(a *intake.Ages) *EventAge {
+	if a == nil {
+		return nil
+	}
+	return &EventAge{P50: a.P50.Seconds(), P99: a.P99.Seconds(), Max: a.Max.Seconds()}
+}
+
+// Queue is how much waits to be received. What is nil is not known.
+type Queue struct {
+	ObservedAt    *string  `json:"observedAt"`
+	Depth         *int64   `json:"depth"`
+	OldestSeconds *float64 `json:"oldestSeconds"`
+	DeadLetters   *int64   `json:"deadLetters"`
+}
+
+// NewQueue returns how much waits; q is nil if that is not known.
+func NewQueue(q *intake.Queue) Queue {
+	if q == nil {
+		return Queue{}
+	}
+	at := timeText(q.At, milliseconds)
+	report := Queue{ObservedAt: &at, Depth: &q.Depth, DeadLetters: q.DeadLetters}
+	if q.Oldest != nil {
+		seconds := q.Oldest.Seconds()
+		report.OldestSeconds = &seconds
+	}
+	return report
+}
+
 // Service is what the service itself lacks, as everybody may know it.
 type Service struct {
 	Status  string   `json:"status"`
@@ -78,6 +110,7 @@ type Audit struct {
 type Surroundings struct {
 	Audits   map[string]Audit // by the ARN of a state machine
 	EventAge *EventAge        // nil: not known
+	Queue    Queue
 	Service  Service
 }
 
@@ -113,6 +146,9 @@ func NewOverview(ctx context.Context, s Statistics, late Late, scope stats.Scope
 		Failures: NewFailures(overviewWindow, failures, overviewGroups), EventAge: around.EventAge, Service: around.Service,
 	}
 	o.Service.Reasons = listed(o.Service.Reasons)
+	if scope.All {
+		o.Queue = &around.Queue
+	}
 	o.addMachines(machines, durations, overdue.ByMachine, around.Audits)
 	for _, m := range minutes {
 		o.PerMinute = append(o.PerMinute, minute{timeText(m.Start, time.RFC3339), m.Started, m.Succeeded, m.Failed})
@@ -146,5 +182,10 @@ func (o *Overview) addMachines(machines []stats.Machine, durations []stats.Machi
 func (o *Overview) Timeless() Overview {
 	c := *o
 	c.ObservedAt, c.Failures = "", o.Failures.Timeless()
+	if o.Queue != nil {
+		queue := *o.Queue
+		queue.ObservedAt = nil
+		c.Queue = &queue
+	}
 	return c
 }

@@ -85,6 +85,12 @@ resource "aws_iam_role_policy" "ingest" {
         Resource = [var.queue_arn]
       },
       {
+        Sid      = "CountDeadLetters"
+        Effect   = "Allow"
+        Action   = ["sqs:GetQueueAttributes"]
+        Resource = ["${var.queue_arn}-dlq"]
+      },
+      {
         Sid      = "ListExecutions"
         Effect   = "Allow"
         Action   = ["states:ListExecutions"]

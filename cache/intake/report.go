@@ -1,0 +1,62 @@
+package intake
+
+import (
+	"time"
+)
+
+// Report is what one process reports.
+type Report struct {
+	At     time.Time        `json:"at"` // by the clock of Redis
+	Queue  *Queue           `json:"queue,omitempty"`
+	Ages   *Ages            `json:"ages,omitempty"`    // nil: the process has applied no event yet
+	Repair map[string]int64 `json:"repairs,omitempty"` // since the process began, by the ARN of a state machine
+}
+
+// Queue is how much waits to be received.
+type Queue struct {
+	At    time.Time `json:"at"`    // by the clock of Redis
+	Depth int64     `json:"depth"` // messages, about
+	// Oldest is how long the oldest of them has waited, about; nil: not known.
+	Oldest *time.Duration `json:"oldest,omitempty"`
+	// DeadLetters is how many messages are in the dead-letter queue, about; nil: not known.
+	DeadLetters *int64 `json:"deadLetters,omitempty"`
+}
+
+// Ages are how old events were when they were applied.
+type Ages struct {
+	P50 time.Duration `json:"p50"`
+	P99 time.Duration `json:"p99"`
+	Max time.Duration `json:"max"`
+}
+
+// summary is the reports of all processes together.
+type summary struct {
+	queue   *Queue
+	ages    *Ages
+	repairs map[string]int64
+}
+
+// summarize takes the latest word about the queue, the ages of the slowest process, and all
+// repairs.
+func summarize(reports []Report) summary {
+	s := summary{repairs: map[string]int64{}}
+	for _, r := range reports {
+		if r.Queue != nil && (s.queue == nil || r.Queue.At.After(s.queue.At)) {
+			s.queue = r.Queue
+		}
+		if r.Ages != nil {
+			s.ages = slowest(s.ages, r.Ages)
+		}
+		for machine, n := range r.Repair {
+			s.repairs[machine] += n
+		}
+	}
+	return s
+}
+
+func slowest(a, b *Ages) *Ages {
+	if a == nil {
+		return b
+	}
+	return &Ages{P50: max(a.P50, b.P50), P99: max(a.P99, b.P99), Max: max(a.Max, b.Max)}
+}
