@@ -1,13 +1,18 @@
 package httpapi
 
 import (
+	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"statuscache/cache/cachetest"
 	"statuscache/httpapi/dashboard"
 )
 
@@ -164,5 +169,57 @@ func TestTheDashboardFromAFolder(t *testing.T) {
 	}
 	if _, err := dashboard.New(dashboard.Options{Dir: filepath.Join(dir, "none")}); err == nil {
 		t.Error("a folder that does not exist is no error")
+	}
+}
+
+// TestThePageMayFetchTokensWhereTheIssuerGivesThem: also at another host, which only the
+// configuration of the issuer names, and nowhere that is less safe or not an origin.
+func TestThePageMayFetchTokensWhereTheIssuerGivesThem(t *testing.T) {
+	t.Parallel()
+	for endpoint, allowed := range map[string]string{
+		"https://tokens.example.net:8443/oauth2/token?x=1": " https://tokens.example.net:8443;",
+		"ISSUER/token":                          ";",
+		"javascript:alert(1)":                   ";",
+		"https://a.example;script-src%20*/x":    ";",
+		"https://a.example; script-src */token": ";",
+	} {
+		var issuer *httptest.Server
+		asked := make(chan struct{}, 100)
+		issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/.well-known/openid-configuration" {
+				_, _ = fmt.Fprintf(w, `{"issuer":%q,"token_endpoint":%q}`, issuer.URL, strings.Replace(endpoint, "ISSUER", issuer.URL, 1))
+				asked <- struct{}{}
+			}
+		}))
+		t.Cleanup(issuer.Close)
+		s := newService(t, withDashboard(t, dashboard.Options{Issuer: issuer.URL, ClientID: "web"}))
+		<-asked
+		want := "connect-src 'self' " + issuer.URL + allowed
+		cachetest.Eventually(t, endpoint+": the policy says "+want, func() bool {
+			return strings.Contains(s.ask("GET", "/", "").header.Get("Content-Security-Policy"), want)
+		})
+	}
+}
+
+// TestAnIssuerThatIsAnotherIsNotBelieved, nor one that answers with an error.
+func TestAnIssuerThatIsAnotherIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"another":   `{"issuer":"https://other.example","token_endpoint":"https://tokens.example.net/token"}`,
+		"not JSON":  `{"issuer":`,
+		"no tokens": `{}`,
+	} {
+		asked := make(chan struct{}, 100)
+		issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, answer)
+			asked <- struct{}{}
+		}))
+		t.Cleanup(issuer.Close)
+		s := newService(t, withDashboard(t, dashboard.Options{Issuer: issuer.URL, ClientID: "web"}))
+		<-asked
+		<-asked // the first answer has been looked at
+		if policy := s.ask("GET", "/", "").header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' "+issuer.URL+";") {
+			t.Errorf("%s: %s", name, policy)
+		}
 	}
 }

@@ -41,7 +41,6 @@ func (s *Server) addDashboard(routes map[string]*route) {
 	if d == nil {
 		return
 	}
-	policy := []string{d.Policy()}
 	get := []string{http.MethodGet, http.MethodHead}
 	routes["/"] = s.openRoute("/", func(x *exchange) error {
 		file, err := d.Index()
@@ -49,7 +48,7 @@ func (s *Server) addDashboard(routes map[string]*route) {
 			return envelope.Internal(err)
 		}
 		h := x.w.Header()
-		h["Content-Security-Policy"] = policy
+		h["Content-Security-Policy"] = []string{d.Policy()}
 		h["Referrer-Policy"] = envelope.NoReferrer
 		h["Cross-Origin-Opener-Policy"] = sameOrigin
 		x.sendFile(file)

@@ -245,6 +245,9 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.waiters.run(ctx) })
 	g.Go(func() error { return s.auth.Run(ctx) })
+	if s.options.Dashboard != nil {
+		g.Go(func() error { return s.options.Dashboard.Run(ctx, auth.TokenEndpoint) })
+	}
 	return g.Wait()
 }
 

@@ -19,6 +19,19 @@ type IssuerFault struct {
 type discovery struct {
 	Issuer  string `json:"issuer"`
 	JWKSURI string `json:"jwks_uri"`
+	Tokens  string `json:"token_endpoint"`
+}
+
+// TokenEndpoint returns where an issuer gives tokens, as its discovery document says.
+func TokenEndpoint(ctx context.Context, issuer string) (string, error) {
+	published, err := discover(ctx, http.DefaultClient, issuer)
+	if err != nil {
+		return "", fmt.Errorf("discover the issuer: %w", err)
+	}
+	if published.Issuer != issuer {
+		return "", fmt.Errorf("discover the issuer: it calls itself %q", published.Issuer)
+	}
+	return published.Tokens, nil
 }
 
 // CheckIssuer checks whether what an issuer publishes agrees with the settings: its

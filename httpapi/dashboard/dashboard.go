@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync/atomic"
 )
 
 //go:embed index.html style.css icon.svg *.js
@@ -31,7 +32,8 @@ type Dashboard struct {
 	options Options
 	release string
 	index   *File
-	files   map[string]*File // by name; nil: all are read at each request
+	files   map[string]*File       // by name; nil: all are read at each request
+	tokens  atomic.Pointer[string] // origin where the issuer gives tokens; nil: not known yet
 }
 
 // File is a file as it is served.

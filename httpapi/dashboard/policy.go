@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,8 +23,8 @@ func (d *Dashboard) Policy() string {
 	}, "; ")
 }
 
-// issuerOrigins are where the page fetches the issuer's configuration and its tokens.
-// Cognito has them at different hosts.
+// issuerOrigins are where the page fetches the issuer's configuration and its tokens. Until
+// Run knows the second one, it is guessed where it is known to be another host: for Cognito.
 func (d *Dashboard) issuerOrigins() []string {
 	if d.options.ClientID == "" {
 		return nil
@@ -33,6 +34,9 @@ func (d *Dashboard) issuerOrigins() []string {
 		return nil
 	}
 	origins := []string{u.Scheme + "://" + u.Host}
+	if tokens := d.tokens.Load(); tokens != nil {
+		return slices.Compact(append(origins, *tokens))
+	}
 	if region, of := cognitoRegion(u.Hostname()); of {
 		origins = append(origins, "https://*.auth."+region+".amazoncognito.com")
 	}
