@@ -41,7 +41,7 @@ type errand struct {
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "oidc"} {
+	for _, scenario := range []string{"basic", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "arrival", "oidc"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)
@@ -201,6 +201,9 @@ func (v *visit) execution(e errand) cache.Execution {
 	x := cache.Execution{
 		ARN: arn, Status: cache.Status(e.Status), StartDate: v.startOf(e.Name), Completeness: cache.Complete, Owner: owner,
 		Source: cache.FromEvent, RedriveCount: e.Attempt, Error: e.Error, ErrorMessage: e.Message,
+	}
+	if len(e.Labels) > 0 {
+		x.Labels = e.Labels
 	}
 	if e.Output != "" {
 		x.Output = []byte(e.Output)

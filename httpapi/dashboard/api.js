@@ -1,4 +1,4 @@
-// Requests to the API beside the page, below whatever path prefix.
+// Requests to the API beside the page, below whatever path prefix, and its streams.
 import * as session from "./session.js";
 
 const base = new URL(".", document.baseURI);
@@ -27,7 +27,7 @@ export const statusPath = (arn) => `v1/status/${encodeURIComponent(arn)}`;
 const attempts = 4; // of a read that the service cannot answer now
 const longestWait = 10; // seconds
 
-// send sends a request and returns its response. One whose token is refused is sent again
+// send sends a request and returns its response, which may be a 304. One whose token is refused is sent again
 // as soon as there is another token, and a read that the service cannot answer now when it
 // says. Other errors of the API are thrown.
 export async function send(path, { parameters, headers, ...rest } = {}) {
@@ -39,7 +39,7 @@ export async function send(path, { parameters, headers, ...rest } = {}) {
       credentials: "omit",
       headers: { Accept: "application/json", ...(token && { Authorization: `Bearer ${token}` }), ...headers },
     });
-    if (response.ok) return response;
+    if (response.ok || response.status === 304) return response;
     const error = await errorOf(response);
     if (response.status === 401) await session.renew(token, token ? "expired" : "first");
     else if (rest.method || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts) throw error;
@@ -78,4 +78,134 @@ export async function check(token) {
   });
   // A link reads one execution only, and is refused here for that and not for its token.
   if (!response.ok && !(token.startsWith("csl_") && response.status !== 401)) throw await errorOf(response);
+}
+
+// Streams are Server-Sent Events by fetch, because an EventSource cannot send a token. One that
+// is lost is opened again, for as long as it is wanted.
+const silence = 25_000; // ms without a byte after which a stream is taken for lost; the service sends one each 9 s
+const first = 500; // ms before the first attempt to reconnect
+const longest = 10_000;
+const hiddenFor = 120_000; // ms after which a tab that nobody sees gives its connection back
+
+// follow opens a stream. onEvent gets (name, data, id), onState one of "live", "lost" and
+// "ended", or "refused" with the error. Returns a function that closes it.
+export function follow(path, parameters, { onEvent, onState }) {
+  const stream = { closed: false, id: "", abort: null, wake: null };
+  const close = () => {
+    stream.closed = true;
+    stream.abort?.abort();
+    stream.wake?.();
+    removeEventListener("online", wake);
+    document.removeEventListener("visibilitychange", seen);
+    clearTimeout(hidden);
+  };
+  const wake = () => stream.wake?.();
+  let hidden = 0;
+  const seen = () => {
+    clearTimeout(hidden);
+    if (!document.hidden) wake();
+    else hidden = setTimeout(() => stream.abort?.abort(), hiddenFor);
+  };
+  addEventListener("online", wake);
+  document.addEventListener("visibilitychange", seen);
+  run(stream, path, parameters, onEvent, onState).finally(close);
+  return close;
+}
+
+async function run(stream, path, parameters, onEvent, onState) {
+  for (let failures = 0; !stream.closed; ) {
+    try {
+      const ended = await read(stream, path, parameters, onEvent, () => {
+        failures = 0;
+        onState("live");
+      });
+      if (stream.closed) return;
+      if (ended) return onState("ended");
+    } catch (error) {
+      if (stream.closed) return;
+      if (error instanceof ApiError && error.status < 500 && error.status !== 429) return onState("refused", error);
+    }
+    onState("lost");
+    await pause(stream, Math.min(longest, first * 2 ** failures++));
+  }
+}
+
+// pause waits before the next attempt; less where the network is back, and for as long as
+// nobody sees the page.
+function pause(stream, wait) {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      stream.wake = null;
+      resolve();
+    };
+    const timer = document.hidden ? 0 : setTimeout(over, wait * (0.75 + Math.random() / 2));
+    stream.wake = over;
+  });
+}
+
+// read reads one connection to its end, and reports whether that is the end of the stream.
+async function read(stream, path, parameters, onEvent, opened) {
+  const abort = (stream.abort = new AbortController());
+  let watchdog = 0;
+  const alive = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => abort.abort(), silence);
+  };
+  try {
+    const headers = { Accept: "text/event-stream", ...(stream.id && { "Last-Event-ID": stream.id }) };
+    const response = await send(path, { parameters, headers, signal: abort.signal });
+    if (response.status === 204) return true;
+    let ended = false;
+    const take = parser((name, data, id) => {
+      if (id) stream.id = id;
+      if (name === "end") ended = true;
+      if (!stream.closed) onEvent(name, data, id);
+    });
+    opened();
+    alive();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return ended;
+      alive();
+      take(value);
+      if (ended) {
+        abort.abort();
+        return true;
+      }
+    }
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+// parser takes a stream piece by piece and calls onEvent for each event.
+export function parser(onEvent) {
+  let rest = "";
+  let event = { name: "message", data: [], id: "" };
+  const line = (text) => {
+    if (text === "") {
+      if (event.data.length > 0) onEvent(event.name, event.data.join("\n"), event.id);
+      event = { name: "message", data: [], id: "" };
+      return;
+    }
+    const colon = text.indexOf(":");
+    if (colon === 0) return; // a comment, to keep the connection open
+    const field = colon < 0 ? text : text.slice(0, colon);
+    const value = colon < 0 ? "" : text.slice(text[colon + 1] === " " ? colon + 2 : colon + 1);
+    if (field === "data") event.data.push(value);
+    else if (field === "event") event.name = value;
+    else if (field === "id") event.id = value;
+  };
+  return (piece) => {
+    let searched = rest.length;
+    rest += piece;
+    let from = 0;
+    for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", from)) {
+      line(rest.slice(from, rest[end - 1] === "\r" && end > from ? end - 1 : end));
+      from = end + 1;
+    }
+    rest = rest.slice(from);
+  };
 }

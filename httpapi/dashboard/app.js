@@ -7,10 +7,9 @@ import * as executions from "./executions.js";
 import * as execution from "./execution.js";
 import * as health from "./health.js";
 import { ask } from "./signin.js";
-import { applyTheme, nextTheme } from "./prefs.js";
+import { applyTheme, nextTheme } from "./keys.js";
 import { go, read } from "./router.js";
-import { announce } from "./announce.js";
-import { hideConnection, onPause } from "./connection.js";
+import { announce, hideConnection, onPause } from "./notify.js";
 
 const main = document.getElementById("main");
 const pages = { overview, executions, health };

@@ -1,8 +1,8 @@
 // "Copy as": what acts is done elsewhere, with the rights of who does it.
 import { h, icon } from "./dom.js";
-import { copy } from "./copy.js";
 import { address, statusPath } from "./api.js";
-import { machineOf } from "./arn.js";
+import { machineOf } from "./router.js";
+import { copy } from "./notify.js";
 
 const shell = (s) => (/^[A-Za-z0-9_@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
 const server = () => address("").href.replace(/\/$/, "");
@@ -23,12 +23,22 @@ export function ofExecution(arn, running) {
   ];
 }
 
+// describe is the command that prints the output of an execution, as Step Functions has it.
+export const describe = (arn) => aws("describe-execution", arn, `--execution-arn ${shell(arn)} --query output --output text`);
+
+// The flags of statusctl list by the parameters of the API; one without a value is a switch.
+const flags = { status: "status", stateMachineArn: "state-machine", name: "name", error: "error", label: "label", owner: "owner", startedAfter: "started-after", startedBefore: "started-before", overdue: "overdue" };
+
+function statusctlList({ q, ...parameters }) {
+  const given = Object.entries(flags).filter(([name]) => parameters[name]?.length > 0);
+  const words = given.map(([name, flag]) => (name === "overdue" ? `--${flag}` : `--${flag} ${shell(parameters[name])}`));
+  return ["statusctl list --server", shell(server()), ...words, ...(q ? [shell(q)] : [])].join(" ");
+}
+
 // ofList are the commands that give a list.
 export function ofList(parameters, rows) {
-  const all = [["curl", curl(address("v1/executions", { ...parameters, limit: 100 }))]];
-  const { status, stateMachineArn } = parameters;
-  const flags = [status && `--status ${status}`, stateMachineArn && `--state-machine ${shell(stateMachineArn)}`].filter(Boolean).join(" ");
-  all.unshift(["statusctl list", `statusctl list --server ${shell(server())} ${flags}`.trim()]);
+  const all = [["statusctl list", statusctlList(parameters)], ["curl", curl(address("v1/executions", { ...parameters, limit: 100 }))]];
+  const { stateMachineArn } = parameters;
   const machine = stateMachineArn ?? (rows[0] && machineOf(rows[0].arn));
   if (machine) all.push(["aws list-executions", aws("list-executions", machine, `--state-machine-arn ${shell(machine)}`)]);
   const ended = rows.filter((row) => row.status === "FAILED").slice(0, 100);
@@ -65,4 +75,24 @@ export function menu(label, commands) {
   });
   document.addEventListener("pointerdown", (event) => !details.contains(event.target) && close());
   return details;
+}
+
+// gettingStarted says what to do next where there is nothing to see yet.
+export function gettingStarted() {
+  const server = address("").href.replace(/\/$/, "");
+  const commands = [
+    ["With make run, start an execution:", `curl -H "Authorization: Bearer $STATUS_TOKEN" -H 'Content-Type: application/json' -d '{"inputType":"cve"}' ${server}/v1/generate`],
+    ["With your own state machines, create the queue and the rule that fill this cache:", "statusctl provision --state-machine ARN"],
+    ["Bring in what has run before:", "statusctl backfill --since 24h"],
+    ["Find out what is missing:", "statusctl doctor"],
+  ];
+  return h(
+    "section",
+    { class: "panel start", "aria-labelledby": "start" },
+    h("h2", { id: "start" }, "No executions yet"),
+    h("p", {}, "They appear here as soon as Step Functions reports the first one. A key that is not for operators sees only the executions of its owner."),
+    commands.map(([what, command]) =>
+      h("div", { class: "command" }, h("p", {}, what), h("code", {}, command), h("button", { type: "button", "aria-label": `Copy: ${command}`, onclick: () => copy(command) }, "Copy")),
+    ),
+  );
 }

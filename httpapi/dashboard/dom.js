@@ -56,15 +56,6 @@ export function set(element, string) {
   if (element.textContent !== string) element.replaceChildren(text(string));
 }
 
-// debounced calls f once, some milliseconds after the last call.
-export function debounced(f, after) {
-  let timer = 0;
-  return (...args) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => f(...args), after);
-  };
-}
-
 // keyed makes the children of a container be those of a list, each with its own element for
 // as long as it is listed, so that focus and pointer stay where they are. make returns an
 // element for an item, update writes an item into its element.

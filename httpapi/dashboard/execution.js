@@ -1,21 +1,16 @@
 // One execution: what it does or did, why, and what it gave.
 import { h, icon, set, text } from "./dom.js";
-import { address, get, post, send, statusPath } from "./api.js";
-import { follow } from "./stream.js";
-import { consoleURL, machineNameOf, machineOf, nameOf } from "./arn.js";
-import { ago, both, bytes, duration, time, utc, when } from "./format.js";
-import { attemptsOf, timeline, verdict } from "./timeline.js";
-import { outputOf } from "./json.js";
-import { tree } from "./tree.js";
-import { badge, wordOf } from "./status.js";
+import { address, follow, get, post, send, statusPath } from "./api.js";
+import { badge, both, duration, time, utc, when, wordOf } from "./format.js";
+import { attemptsOf, timeline, verdict } from "./chart.js";
+import { Output } from "./output.js";
 import { menu, ofExecution } from "./commands.js";
-import { copy } from "./copy.js";
-import { announce } from "./announce.js";
-import { go, toSearch } from "./router.js";
-import { write } from "./query.js";
-import { onPause, setConnection } from "./connection.js";
+import { consoleURL, go, machineNameOf, machineOf, nameOf, toSearch } from "./router.js";
 import * as search from "./search.js";
 import * as session from "./session.js";
+import { announce, copy, onPause, setConnection } from "./notify.js";
+
+const lookEvery = 10_000; // ms
 
 export const title = "Execution";
 
@@ -28,13 +23,14 @@ export function mount(main, view) {
 class Execution {
   constructor(main, arn) {
     this.arn = arn;
+    this.stopped = new AbortController();
     search.show("");
     this.status = h("span", { class: "big-status" });
     this.verdict = h("span", { class: "soft" });
     this.error = h("div", {});
     this.line = h("div", { class: "line" });
     this.facts = h("dl", { class: "facts" });
-    this.output = h("section", { class: "panel", "aria-labelledby": "output", hidden: true });
+    this.output = new Output(arn, this.stopped.signal, (details) => this.learn(details));
     this.trail = h("section", { class: "panel", "aria-labelledby": "trail", hidden: true });
     this.problem = h("div", {});
     main.replaceChildren(this.page());
@@ -56,13 +52,13 @@ class Execution {
       {},
       h("section", { class: "panel", "aria-label": "Progress" }, h("div", { class: "panel-head" }, this.status, this.verdict), this.error, this.line),
       h("section", { class: "panel", "aria-label": "Facts" }, this.facts),
-      this.output,
+      this.output.element,
       this.trail,
     );
     return h(
       "div",
       { class: "page" },
-      !session.isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions" }, "Executions"), " / ", h("a", { class: "mono", href: toSearch(write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))),
+      !session.isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions" }, "Executions"), " / ", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))),
       h("div", { class: "title" }, h("h1", { class: "mono", tabindex: "-1" }, text(nameOf(this.arn))), actions),
       h("p", { class: "arn mono" }, text(this.arn)),
       this.problem,
@@ -71,40 +67,49 @@ class Execution {
   }
 
   start() {
-    this.stopped = new AbortController();
     this.body.hidden = true;
     this.follow();
     this.ticking = setInterval(() => this.state && !this.state.stopDate && !document.hidden && this.draw(), 1000);
-    if (!session.isLink()) this.readTypical();
+    this.looking = setInterval(() => this.look(), lookEvery);
+    document.addEventListener("visibilitychange", () => this.look(), { signal: this.stopped.signal });
+    if (session.isLink()) return;
+    this.readTypical();
+    this.readOverview();
   }
 
   stop() {
     this.stopped.abort();
     this.close();
     clearInterval(this.ticking);
+    clearInterval(this.looking);
   }
 
-  // follow shows each state as it comes. An execution that has ended may be redriven later,
-  // so it is looked at again when somebody comes back to the page.
+  // follow shows each state as it comes, until the execution ends.
   follow() {
+    this.close?.();
     this.close = follow(statusPath(this.arn), { view: "status" }, {
-      onEvent: (name, data) => name === "status" && this.take(JSON.parse(data)),
+      onEvent: (name, data, id) => name === "status" && this.take({ ...JSON.parse(data), version: id }),
       onState: (state, error) => {
         setConnection(state);
         this.connection = state;
         if (state === "refused") this.refuse(error);
-        if (state === "ended") this.await();
       },
     });
   }
 
-  await() {
-    const again = () => {
-      if (document.hidden || this.stopped.signal.aborted) return;
-      document.removeEventListener("visibilitychange", again);
-      this.follow();
-    };
-    document.addEventListener("visibilitychange", again, { signal: this.stopped.signal });
+  // look notices that an execution was redriven after it had ended, and its stream with it.
+  async look() {
+    if (document.hidden || this.connection !== "ended") return;
+    try {
+      const headers = this.tag && { "If-None-Match": this.tag };
+      const response = await send(statusPath(this.arn), { parameters: { view: "status", wait: 0 }, headers, signal: this.stopped.signal });
+      if (response.status === 304) return;
+      this.tag = response.headers.get("ETag");
+      const { data } = await response.json();
+      if (data.status !== this.state?.status || data.stopDate !== this.state.stopDate) this.follow();
+    } catch {
+      // the next time
+    }
   }
 
   refuse(error) {
@@ -115,38 +120,60 @@ class Execution {
   }
 
   async take(state) {
-    const changed = this.state && this.state.status !== state.status;
-    if (changed) this.details = { labels: this.details?.labels }; // the others are of the state before
-    this.state = { ...this.details, ...state };
+    const changed = this.state && (this.state.status !== state.status || this.state.stopDate !== state.stopDate);
+    this.state = { ...(changed ? this.lasting() : this.state), ...state };
     this.body.hidden = false;
     this.problem.replaceChildren();
     this.draw();
     this.writeFacts();
-    if (changed || !this.known) announce(`${nameOf(this.arn)}: ${wordOf(state.status)}`);
-    this.known = true;
+    if (changed || !this.announced) announce(`${nameOf(this.arn)}: ${wordOf(state.status)}`);
+    this.announced = true;
+    this.output.offer(state);
     await this.readDetails(state);
-    this.showOutput(state);
-    this.readTrail();
+    if (this.isOperator) this.readTrail();
+  }
+
+  // lasting is what is known of the execution whatever its state.
+  lasting() {
+    const { labels, owner, typicalSeconds, auditedAt } = this.state;
+    return { labels, owner, typicalSeconds, auditedAt };
+  }
+
+  // learn adds details to the state that is shown, if they belong to it.
+  learn({ status, stopDate, startDate, ...details }) {
+    if (this.state && (status ?? this.state.status) !== this.state.status) return; // it has changed meanwhile
+    this.state = { ...this.state, ...details };
+    this.draw();
+    this.writeFacts();
   }
 
   // readDetails reads what a status does not say: from the list, which has no outputs, or,
   // where there is no output, from the full view.
-  async readDetails(state) {
+  async readDetails({ status }) {
     try {
-      if (state.status === "SUCCEEDED" && !session.isLink()) {
+      if (status !== "SUCCEEDED") {
+        this.learn(await get(statusPath(this.arn), { view: "full", wait: 0 }, this.stopped.signal));
+      } else if (!session.isLink()) {
         const { executions } = await get("v1/executions", { q: this.arn, limit: 1 }, this.stopped.signal);
-        this.details = executions.find((each) => each.executionArn === this.arn) ?? {};
-      } else if (state.status !== "SUCCEEDED") {
-        this.details = await get(statusPath(this.arn), { view: "full", wait: 0 }, this.stopped.signal);
+        this.learn(executions.find((each) => each.executionArn === this.arn) ?? {});
       }
     } catch {
-      return; // what is known without them is shown
+      // what is known without them is shown
     }
-    const { status, startDate, stopDate, ...rest } = this.details ?? {};
-    if (status !== this.state.status) return; // it has gone on meanwhile
-    this.state = { ...this.state, ...rest };
-    this.draw();
-    this.writeFacts();
+  }
+
+  // readOverview reads how far the audit is, and whether the trail may be read: an overview
+  // shows the queue to operators only.
+  async readOverview() {
+    try {
+      const { machines, ...overview } = await get("v1/overview", {}, this.stopped.signal);
+      const auditedAt = machines.find((each) => each.stateMachineArn === machineOf(this.arn))?.confirmedUntil;
+      this.isOperator = "queue" in overview;
+      if (auditedAt) this.learn({ auditedAt });
+      if (this.isOperator && this.state) this.readTrail();
+    } catch {
+      // the page stands without it
+    }
   }
 
   async readTypical() {
@@ -184,103 +211,35 @@ class Execution {
 
   writeFacts() {
     const { state } = this;
-    const date = (value) => value && h("span", {}, time(value), " ", h("span", { class: "soft" }, `${utc(new Date(value))}`));
+    const date = (value) => value && h("span", {}, time(value), " ", h("span", { class: "soft" }, `· ${utc(new Date(value))}`));
     const all = [
       ["Started", date(state.startDate)],
       ["Stopped", date(state.stopDate)],
-      ["State machine", h("a", { class: "mono", href: toSearch(write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))],
+      ["State machine", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))],
       ["Attempt", state.attempt > 1 && `${state.attempt} (redriven ${state.attempt === 2 ? "once" : `${state.attempt - 1} times`})`],
       ["Usually takes", state.typicalSeconds > 0 && duration(state.typicalSeconds)],
-      ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
-      ["Owner", state.owner && h("a", { class: "mono", href: toSearch(write("owner", state.owner)) }, text(state.owner))],
+      ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(search.write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
+      ["Owner", state.owner && h("a", { class: "mono", href: toSearch(search.write("owner", state.owner)) }, text(state.owner))],
       ["Known since", state.observedAt && h("span", {}, time(state.observedAt), h("span", { class: "soft" }, ` from ${state.source ?? "an event"}`))],
-      ["Audited", state.auditedAt && h("span", { title: both(new Date(state.auditedAt)) }, `everything before ${when(new Date(state.auditedAt))} is confirmed`)],
+      ["Audited", state.auditedAt && h("span", { title: both(new Date(state.auditedAt)) }, `${confirmedBy(state) ? "confirmed: the audit has come to" : "not yet: the audit has come to"} ${when(new Date(state.auditedAt))}`)],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],
     ];
     this.facts.replaceChildren(...all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
 
-  // showOutput offers the output, and fetches it only when somebody wants to see it.
-  showOutput({ status }) {
-    this.output.hidden = status !== "SUCCEEDED";
-    if (this.output.hidden || this.output.childElementCount > 0) return;
-    this.content = h("div", { class: "content" });
-    this.show = h("button", { type: "button", title: "Show the output (o)", onclick: () => this.openOutput() }, "Show");
-    this.output.replaceChildren(h("div", { class: "panel-head" }, h("h2", { id: "output" }, "Output"), this.show), this.content);
-  }
-
-  async openOutput() {
-    this.show.disabled = true;
-    this.content.replaceChildren(h("p", { class: "soft" }, "Loading …"));
-    try {
-      const response = await send(statusPath(this.arn), { parameters: { view: "full", wait: 0 }, signal: this.stopped.signal });
-      const answer = new Uint8Array(await response.arrayBuffer());
-      // Not response.text(), which would drop a byte order mark.
-      this.writeOutput(outputOf(new TextDecoder("utf-8", { ignoreBOM: true }).decode(answer)) ?? "null");
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      this.content.replaceChildren(h("p", { class: "notice warn", role: "alert" }, text(error.message)));
-      this.show.disabled = false;
-    }
-  }
-
-  writeOutput(output) {
-    const raw = h("pre", { class: "raw", tabindex: "0", "aria-label": "Output, raw" });
-    const asTree = tree(output);
-    const body = h("div", {});
-    const show = (which) => {
-      if (which === "raw" && raw.childNodes.length === 0) raw.append(text(output));
-      body.replaceChildren(which === "raw" ? raw : asTree);
-    };
-    const option = (name, label, checked) => h("label", {}, h("input", { type: "radio", name: "form", value: name, ...(checked && { checked: true }) }), label);
-    const forms = h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Form"), option("tree", "Tree", true), option("raw", "Raw"));
-    forms.addEventListener("change", (event) => show(event.target.value));
-    const size = new TextEncoder().encode(output).length;
-    const tools = h("div", { class: "actions" }, h("span", { class: "soft" }, bytes(size)), forms, h("button", { type: "button", onclick: () => copy(output, "Output copied") }, "Copy"), h("button", { type: "button", onclick: () => this.download(output) }, "Download"));
-    this.show.replaceWith(tools);
-    this.content.replaceChildren(body);
-    show("tree");
-    forms.querySelector("input").focus();
-  }
-
-  download(output) {
-    const url = URL.createObjectURL(new Blob([output], { type: "application/json" }));
-    h("a", { href: url, download: `${nameOf(this.arn).replace(/[^A-Za-z0-9._-]/g, "_")}.json` }).click();
-    URL.revokeObjectURL(url);
-  }
-
-  // readTrail reads the observations, which only operators may.
+  // readTrail reads the observations. They also say since when this state is known, which
+  // the answers without an output do not.
   async readTrail() {
-    if (this.noTrail || session.isLink()) return;
     try {
-      const trail = await get(`v1/executions/${encodeURIComponent(this.arn)}/trail`, {}, this.stopped.signal);
-      this.observations = trail.observations ?? [];
-      if (trail.owner) this.state.owner = trail.owner;
-      this.writeTrail();
-      this.writeFacts();
-      this.draw();
-    } catch (error) {
-      this.noTrail = error.status === 403 || error.status === 404;
+      const { observations, owner } = await get(`v1/executions/${encodeURIComponent(this.arn)}/trail`, {}, this.stopped.signal);
+      this.observations = observations ?? [];
+      const last = this.observations.findLast((each) => each.changed && each.version === this.state.version);
+      this.learn({ ...(owner && { owner }), ...(last && { observedAt: last.seenAt, source: last.source }) });
+      this.trail.hidden = this.observations.length === 0;
+      this.trail.replaceChildren(...trailOf(this.observations));
+    } catch {
+      // the page stands without it
     }
-  }
-
-  writeTrail() {
-    const names = ["seenAt", "source", "status", "attempt", "changed"];
-    const more = [...new Set(this.observations.flatMap((each) => Object.keys(each)))].filter((name) => !names.includes(name));
-    const cell = (value) => {
-      if (value === undefined || value === null || value === "") return "–";
-      if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return time(value);
-      return text(typeof value === "boolean" ? (value ? "yes" : "no") : String(value));
-    };
-    const all = [...names, ...more];
-    const rows = this.observations.map((each) => h("tr", {}, all.map((name) => h("td", { class: more.includes(name) ? "mono" : "" }, name === "status" && each.status ? badge(each.status) : cell(each[name])))));
-    const heads = { seenAt: "Seen", source: "Source", status: "Status", attempt: "Attempt", changed: "Changed it" };
-    const label = (name) => heads[name] ?? name.replace(/([A-Z])/g, " $1").replace(/^./, (c) => c.toUpperCase());
-    this.trail.hidden = this.observations.length === 0;
-    this.trail.replaceChildren(
-      h("div", { class: "panel-head" }, h("h2", { id: "trail" }, "Trail"), h("p", { class: "soft" }, "Each report of this execution and what it changed. Only operators see it.")),
-      h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "trail" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, all.map((name) => h("th", { scope: "col" }, label(name))))), h("tbody", {}, rows))),
-    );
   }
 
   copyARN() {
@@ -309,8 +268,39 @@ class Execution {
     return [
       ["y", "Copy the ARN", () => this.copyARN()],
       ["l", "Copy a link", () => !session.isLink() && this.link()],
-      ["o", "Show the output", () => this.show?.isConnected && !this.show.disabled && this.openOutput()],
+      ["o", "Show the output", () => this.output.open()],
       ["Escape", "Back to the list", () => (session.isLink() ? false : history.length > 1 ? history.back() : go("#/executions"))],
     ];
   }
+}
+
+// confirmedBy returns whether the audit has compared this state with Step Functions.
+const confirmedBy = ({ auditedAt, stopDate, startDate }) => Date.parse(auditedAt) >= Date.parse(stopDate ?? startDate);
+
+// The columns of the trail: each report about the execution, and what became of it.
+const heads = {
+  seenAt: "Seen", source: "Source", status: "Status", attempt: "Attempt", changed: "Changed it", verdict: "Verdict",
+  version: "Version", eventId: "Event ID", emittedAt: "Emitted", receivedAt: "Received",
+};
+
+// labelOf is the heading of a column; one that is not known is put into words.
+const labelOf = (name) => heads[name] ?? name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`).replace(/^./, (letter) => letter.toUpperCase());
+
+function cell(name, value) {
+  if (value === undefined || value === null || value === "") return h("td", { class: "soft" }, "–");
+  if (name === "status") return h("td", {}, badge(value));
+  if (typeof value === "boolean") return h("td", {}, value ? "yes" : "no");
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return h("td", {}, time(value));
+  return h("td", { class: ["version", "eventId"].includes(name) ? "mono" : "" }, text(String(value)));
+}
+
+// trailOf is a table of observations, oldest first.
+function trailOf(observations) {
+  const names = [...new Set([...Object.keys(heads), ...observations.flatMap((each) => Object.keys(each))])];
+  const used = names.filter((name) => observations.some((each) => each[name] !== undefined));
+  const rows = observations.map((each) => h("tr", {}, used.map((name) => cell(name, each[name]))));
+  return [
+    h("div", { class: "panel-head" }, h("h2", { id: "trail" }, "Trail"), h("p", { class: "soft" }, "Each report about this execution, and whether it changed the status. Only operators see it.")),
+    h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "trail" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, used.map((name) => h("th", { scope: "col" }, labelOf(name))))), h("tbody", {}, rows))),
+  ];
 }

@@ -1,19 +1,13 @@
 // The table of executions.
 import { h, icon, set, text } from "./dom.js";
-import { ago, both, count, duration, plural, when } from "./format.js";
-import { machineNameOf } from "./arn.js";
-import { keeps, read, statuses, toggleStatus } from "./query.js";
+import { ago, badge, both, count, duration, plural, when } from "./format.js";
+import { keeps, labels, machines, read, statuses, toggleStatus } from "./search.js";
 import { mostRows, Rows } from "./rows.js";
 import { Table } from "./table.js";
-import { go, toExecution, toSearch } from "./router.js";
-import { menu, ofList } from "./commands.js";
-import { copy } from "./copy.js";
-import { badge } from "./status.js";
-import { announce } from "./announce.js";
-import { gettingStarted } from "./empty.js";
-import { onPause, setConnection } from "./connection.js";
-import * as known from "./known.js";
+import { go, machineNameOf, toExecution, toSearch } from "./router.js";
+import { gettingStarted, menu, ofList } from "./commands.js";
 import * as search from "./search.js";
+import { announce, copy, onPause, setConnection } from "./notify.js";
 
 export const title = "Executions";
 
@@ -78,7 +72,8 @@ class Executions {
     const { rows } = this;
     this.writeFilters();
     this.table.show(rows.order);
-    this.table.element.classList.toggle("no-labels", !known.labels.size);
+    this.table.element.classList.toggle("no-labels", labels.size === 0);
+    this.table.element.classList.toggle("one-machine", machines.size < 2);
     if (!rows.loading && rows.order.length === 0 && rows.news > 0 && !rows.paused) rows.showNew(); // there is nothing that could move
     this.news.hidden = rows.news === 0;
     set(this.news, `${count(rows.news)} new`);
@@ -96,7 +91,7 @@ class Executions {
     if (rows.paused && rows.held.size > 0) return `${plural(rows.held.size, "change")} held`;
     if (rows.loading) return "Loading …";
     if (rows.state === "lost" && rows.readAt > 0) return `as of ${when(new Date(rows.readAt))}`;
-    if (rows.cursor === null) return plural(rows.order.length, "row");
+    if (rows.cursor === null) return plural(rows.order.length, "execution");
     return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}`;
   }
 

@@ -1,5 +1,5 @@
-// Times, durations and numbers as people read them.
-import { h } from "./dom.js";
+// Times, durations, numbers and statuses as people read them.
+import { h, icon } from "./dom.js";
 
 const number = new Intl.NumberFormat(undefined);
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
@@ -66,3 +66,21 @@ export function bytes(n) {
 
 // plural is a count with its noun.
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
+
+const words = {
+  RUNNING: "Running",
+  PENDING_REDRIVE: "Redriving",
+  SUCCEEDED: "Succeeded",
+  FAILED: "Failed",
+  TIMED_OUT: "Timed out",
+  ABORTED: "Aborted",
+};
+
+export const wordOf = (status) => words[status] ?? status;
+
+// badge shows a status as symbol and word: never by colour alone.
+export function badge(status, more = "") {
+  const known = status in words ? status : "RUNNING";
+  const kind = known === "PENDING_REDRIVE" ? "running" : known.toLowerCase();
+  return h("span", { class: `badge s-${kind}` }, icon(kind), wordOf(status), more && h("small", {}, more));
+}

@@ -1,9 +1,8 @@
 // How the service is: its parts, its audit, its queue.
-import { h, set, text } from "./dom.js";
+import { h, icon, set, text } from "./dom.js";
 import { get } from "./api.js";
 import { ago, count, duration, time, when } from "./format.js";
-import { announce } from "./announce.js";
-import { onPause, setConnection } from "./connection.js";
+import { announce, onPause, setConnection } from "./notify.js";
 
 const every = 5000; // ms
 
@@ -46,11 +45,11 @@ class Health {
     }
     const late = Date.now() - (this.readAt ?? 0) > 2 * every;
     this.content.classList.toggle("stale", late);
-    set(this.asOf, this.readAt ? `${late ? "Stale: as of" : "as of"} ${when(new Date(this.readAt))}` : "The service cannot be reached");
+    set(this.asOf, this.readAt ? `${late ? "Stale: as of" : "Updated"} ${when(new Date(this.readAt))}` : "The service cannot be reached");
   }
 
   write(health, overview) {
-    const signature = JSON.stringify([health, overview?.eventAge, overview?.queue]);
+    const signature = JSON.stringify([health, overview?.eventAge, overview?.queue, overview?.machines]);
     if (this.written === signature) return;
     if (this.status && this.status !== health.status) announce(`The service is ${health.status}`);
     this.status = health.status;
@@ -61,14 +60,36 @@ class Health {
       h(
         "section",
         { class: `panel health ${well ? "well" : "ill"}`, "aria-label": "State" },
-        h("p", { class: "big" }, h("span", { class: `badge ${well ? "s-succeeded" : "s-failed"}` }, well ? "✓ Ok" : "! Degraded")),
+        h("p", { class: "big" }, state(well, well ? "All is well" : "Degraded")),
         well ? h("p", { class: "soft" }, "Redis, the queue and the keys can be reached, and events are applied.") : list(health.reasons),
+        health.parts && h("ul", { class: "parts", "aria-label": "Parts" }, health.parts.map(({ name, problem }) => h("li", {}, state(!problem, names[name] ?? name), problem && h("small", {}, text(problem))))),
         health.notes?.length > 0 && h("div", {}, h("h2", {}, "Notes"), list(health.notes)),
       ),
+      queue(overview),
       audits(health.audit ?? [], overview?.machines ?? []),
       facts(health, overview),
     );
   }
+}
+
+const names = {
+  redis: "Redis", "ingest receive": "Receiving events", "ingest decode": "Reading events", "ingest store": "Storing events",
+  "ingest delete": "Deleting received events", "ingest lag": "Keeping up", "signing keys": "Keys of the issuer",
+};
+
+const state = (well, label) => h("span", { class: `badge ${well ? "s-succeeded" : "s-failed"}` }, icon(well ? "succeeded" : "failed"), label);
+
+// queue is what waits to be applied. Only operators get it.
+function queue(overview) {
+  if (!overview?.queue) return "";
+  const { depth, oldestSeconds, deadLetters, observedAt } = overview.queue;
+  const tile = (label, value, note, tone = "") => h("li", {}, h("div", { class: `tile ${tone}` }, h("span", { class: "tile-label" }, label), h("strong", {}, value ?? "–"), h("span", { class: "tile-note" }, value === null ? "not known" : note)));
+  const tiles = [
+    tile("Messages waiting", depth === null ? null : count(depth), depth === 0 ? "all are applied" : "to be received"),
+    tile("Oldest message", oldestSeconds === null ? null : duration(oldestSeconds), "has waited so long", oldestSeconds > 60 ? "late" : ""),
+    tile("Dead letters", deadLetters === null ? null : count(deadLetters), deadLetters > 0 ? "see statusctl dlq list" : "no message was given up", deadLetters > 0 ? "bad" : ""),
+  ];
+  return h("section", { class: "panel", "aria-labelledby": "queue" }, h("div", { class: "panel-head" }, h("h2", { id: "queue" }, "Queue"), h("p", { class: "soft" }, observedAt ? h("span", {}, "As SQS said at ", time(observedAt), ". Only operators see it.") : "No process reports it yet. Only operators see it.")), h("ul", { class: "tiles" }, tiles));
 }
 
 function audits(audit, machines) {
@@ -83,13 +104,9 @@ function audits(audit, machines) {
 
 function facts(health, overview) {
   const age = overview?.eventAge;
-  const queue = health.queue ?? overview?.queue;
   const all = [
     ["Version", h("span", { class: "mono" }, text(health.version ?? "–"))],
-    ["Age of events when applied", age ? `p50 ${duration(age.p50, 1)}, p99 ${duration(age.p99, 1)}, most ${duration(age.max, 1)}` : "none applied yet"],
-    ["Messages in the queue", queue?.depth !== undefined && count(queue.depth)],
-    ["Oldest message", queue?.oldestSeconds !== undefined && duration(queue.oldestSeconds)],
-    ["Dead letters", queue?.deadLetters !== undefined && count(queue.deadLetters)],
+    ["Delay of events", age ? `half within ${duration(age.p50, 1)}, 99 % within ${duration(age.p99, 1)}, all within ${duration(age.max, 1)}` : "none applied yet"],
     ["Contract", h("span", {}, h("a", { href: "docs" }, "API documentation"), " · ", h("a", { href: "openapi.yaml" }, "OpenAPI"))],
   ];
   return h("section", { class: "panel", "aria-label": "Facts" }, h("dl", { class: "facts" }, all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));

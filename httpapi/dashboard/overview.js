@@ -1,18 +1,15 @@
 // The landing page: what is wrong now, and whether to believe it.
-import { h, keyed, set, text } from "./dom.js";
-import { get } from "./api.js";
-import { follow } from "./stream.js";
+import { h, icon, keyed, set, text } from "./dom.js";
+import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
 import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
-import { machineNameOf } from "./arn.js";
-import { knowError, knowMachine } from "./known.js";
-import { toSearch } from "./router.js";
-import { write } from "./query.js";
-import { announce } from "./announce.js";
-import { gettingStarted } from "./empty.js";
-import { setConnection } from "./connection.js";
+import { machineNameOf, toSearch } from "./router.js";
+import { knowError, knowMachine, write } from "./search.js";
+import { gettingStarted } from "./commands.js";
+import { announce, setConnection } from "./notify.js";
 
 const staleAfter = 15_000; // ms without news from the service
+const confirmedLately = 10 * 60_000; // ms
 
 export const title = "Overview";
 
@@ -31,6 +28,8 @@ class Overview {
     this.groupsNote = h("p", { class: "soft empty" });
     this.machines = h("tbody", {});
     this.asOf = h("span", { class: "soft as-of" });
+    this.happening = h("p", {});
+    this.reliable = h("p", {});
     this.notice = h("div", {});
     this.minutes = new Chart({
       title: "Executions per minute", bars: true, format: count, empty: "No execution has started in the last hour",
@@ -40,7 +39,7 @@ class Overview {
       title: "Durations by hour", log: true, format: (seconds) => duration(seconds, 1), empty: "No execution has succeeded yet",
       series: [{ name: "p50", class: "g-p50" }, { name: "p95", class: "g-p95" }, { name: "p99", class: "g-p99" }],
     });
-    this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, this.tiles, this.failures(), this.charts(), this.table());
+    this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, h("div", { class: "headline" }, this.happening, this.reliable), this.tiles, this.failures(), this.charts(), this.table());
     main.replaceChildren(this.body);
   }
 
@@ -62,7 +61,7 @@ class Overview {
 
   table() {
     const heads = [["State machine", ""], ["Running", "right"], ["Overdue", "right"], ["Succeeded 24 h", "right"], ["Failed 24 h", "right"], ["p50", "right"], ["p95", "right"], ["p99", "right"], ["Confirmed until", ""], ["Repaired", "right"]];
-    return h("section", { class: "panel", "aria-labelledby": "machines" }, h("div", { class: "panel-head" }, h("h2", { id: "machines" }, "State machines"), h("p", { class: "soft" }, "Everything up to “confirmed until” was compared with Step Functions. “Repaired” are events that AWS lost and the audit replaced.")),
+    return h("section", { class: "panel", "aria-labelledby": "machines" }, h("div", { class: "panel-head" }, h("h2", { id: "machines" }, "State machines"), h("p", { class: "soft" }, "Up to “confirmed until”, everything was compared with Step Functions. “Repaired” counts events that AWS lost and the audit replaced.")),
       h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-label": "Table of state machines" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.machines)));
   }
 
@@ -110,6 +109,7 @@ class Overview {
     for (const { stateMachineArn } of data.machines ?? []) knowMachine(stateMachineArn);
     if (this.window === "24h") this.showFailures(data.failures);
     this.showNotice(data);
+    this.showHeadline(data);
     this.showTiles(data);
     this.minutes.show((data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
     this.showMachines(data.machines ?? []);
@@ -126,19 +126,36 @@ class Overview {
     if (lacks.length > 0) announce("The service is degraded");
   }
 
+  // showHeadline says in two sentences what is going on, and whether to believe it.
+  showHeadline({ counts, overdue, failures, machines, service, eventAge }) {
+    const ended = counts.SUCCEEDED + counts.FAILED;
+    const { error, share } = [...(failures?.groups ?? [])].sort((a, b) => b.count - a.count)[0] ?? {};
+    const late = overdue > 0 ? ` ${plural(overdue, "execution")} ${overdue === 1 ? "runs" : "run"} longer than usual.` : "";
+    const often = error ? `, ${share > 0.99 ? "all" : `${percent(share)} of them`} with ${error}` : "";
+    const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(ended, "execution")} failed in the last 24 hours${often}.` : `Nothing has failed in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
+    say(this.happening, counts.FAILED > 0 ? "failed" : late ? "warn" : "succeeded", failed + late);
+    const until = confirmed(machines);
+    const delay = eventAge ? ` 99 % of the events arrive within ${duration(eventAge.p99, 1)}.` : "";
+    if (service.status !== "ok") say(this.reliable, "warn", "What is shown may be out of date, because the service is degraded.");
+    else if (!until) say(this.reliable, "warn", `Not compared with Step Functions yet: no audit has covered every state machine.${delay}`);
+    else if (Date.now() - until > confirmedLately) say(this.reliable, "warn", `Compared with Step Functions only up to ${when(until)}, ${ago(until)}: lost events after that are not noticed.${delay}`);
+    else say(this.reliable, "succeeded", `Compared with Step Functions up to ${when(until)}.${delay}`);
+    this.happening.parentElement.hidden = ended + counts.RUNNING === 0;
+  }
+
   showTiles(data) {
     const { RUNNING: running = 0, SUCCEEDED: succeeded = 0, FAILED: failed = 0 } = data.counts ?? {};
-    const oldest = (data.machines ?? []).map((machine) => machine.confirmedUntil).filter(Boolean).sort()[0];
+    const until = confirmed(data.machines);
     const share = failed + succeeded > 0 ? failed / (failed + succeeded) : 0;
     const repairs = (data.machines ?? []).reduce((sum, machine) => sum + (machine.repairs ?? 0), 0);
     const age = data.eventAge;
     const tiles = [
       { key: "failed", label: "Failed, 24 h", value: count(failed), note: failed > 0 ? `${percent(share)} of ${count(failed + succeeded)}` : "none", href: toSearch("status:failed started:<24h"), tone: failed > 0 ? "bad" : "" },
-      { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "run longer than is usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
+      { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "running longer than usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
       { key: "running", label: "Running", value: count(running), note: "now", href: toSearch("status:running") },
       { key: "succeeded", label: "Succeeded, 24 h", value: count(succeeded), note: succeeded > 0 ? percent(1 - share) : "none", href: toSearch("status:succeeded started:<24h") },
-      { key: "confirmed", label: "Confirmed until", value: oldest ? when(new Date(oldest)) : "–", note: oldest ? `${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
-      { key: "age", label: "Age of events", value: age ? duration(age.p50, 1) : "–", note: age ? `p99 ${duration(age.p99, 1)}, most ${duration(age.max, 1)}` : "none applied yet", href: "#/health" },
+      { key: "confirmed", label: "Confirmed until", value: until ? when(until) : "–", note: until ? `${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
+      { key: "age", label: "Delay of events", value: age ? duration(age.p50, 1) : "–", note: age ? `99 % within ${duration(age.p99, 1)}` : "none applied yet", href: "#/health" },
     ];
     keyed(this.tiles, tiles, (tile) => tile.key,
       () => h("li", {}, h("a", { class: "tile" }, h("span", { class: "tile-label" }), h("strong", {}), h("span", { class: "tile-note" }))),
@@ -193,9 +210,11 @@ class Overview {
     if (!arn) return;
     try {
       const { machines } = await get("v1/durations", { stateMachineArn: arn }, this.stopped.signal);
-      const hours = machines?.[0]?.hours ?? [];
-      const value = (hour, name) => (hour.count > 0 ? hour[name] : null);
-      this.durations.show(hours.map((hour) => ({ label: hourMinute(new Date(hour.start)), values: [value(hour, "p50"), value(hour, "p95"), value(hour, "p99")] })));
+      const known = new Map((machines?.[0]?.hours ?? []).map((hour) => [Date.parse(hour.start), hour]));
+      const last = Math.max(...known.keys(), Math.floor(Date.now() / 3600e3) * 3600e3);
+      const day = known.size > 0 ? Array.from({ length: 24 }, (_, i) => last - (23 - i) * 3600e3) : [];
+      const values = ({ count: n, p50, p95, p99 } = {}) => (n > 0 ? [p50, p95, p99] : [null, null, null]);
+      this.durations.show(day.map((start) => ({ label: hourMinute(new Date(start)), values: values(known.get(start)) })));
     } catch {
       // the next time
     }
@@ -207,8 +226,23 @@ class Overview {
     this.body.classList.toggle("stale", stale);
     setConnection(this.state);
     if (this.readAt === 0) return;
-    set(this.asOf, stale ? `Stale: as of ${when(new Date(this.readAt))}` : this.state === "live" ? "Live" : `as of ${when(new Date(this.readAt))}`);
+    set(this.asOf, stale ? `Stale: as of ${when(new Date(this.readAt))}` : `${this.state === "live" ? "Updated" : "As of"} ${when(new Date(this.readAt))}`);
   }
+}
+
+// confirmed is the time up to which every state machine was compared with Step Functions; null
+// where one was not.
+function confirmed(machines) {
+  const times = (machines ?? []).map((machine) => Date.parse(machine.confirmedUntil ?? ""));
+  return times.length > 0 && !times.some(Number.isNaN) ? new Date(Math.min(...times)) : null;
+}
+
+// say writes a sentence with the symbol of its kind.
+function say(element, kind, sentence) {
+  if (element.said === kind + sentence) return;
+  element.said = kind + sentence;
+  element.className = `say s-${kind}`;
+  element.replaceChildren(icon(kind), h("span", {}, text(sentence)));
 }
 
 function groupRow() {
@@ -230,7 +264,7 @@ function writeGroup(tr, group, failures, window) {
   set(counted, count(group.count));
   const bar = h("span", { class: "share" });
   bar.style.setProperty("--share", group.share);
-  share.replaceChildren(bar, percent(group.share));
+  share.replaceChildren(bar, percent(group.share).padStart(5, "\u2007")); // as wide as 100 %, so that the bars are in line
   trend.replaceChildren(spark(group.trend ?? [], `Trend, oldest first: ${(group.trend ?? []).join(", ")}`));
   first.replaceChildren(time(group.firstSeen));
   tr.classList.toggle("new", failures.until && Date.parse(failures.until) - Date.parse(group.firstSeen) < 3600e3);

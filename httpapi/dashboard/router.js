@@ -1,5 +1,40 @@
-// The address of each view, below the fragment: "#/executions?q=status:failed". So it works
-// below any path prefix, and neither ARNs nor searches reach the log of a proxy.
+// Where things are: what an ARN says, its page in the AWS console, and the address of each
+// view. That is below the fragment, "#/executions?q=status:failed": so it works below any path
+// prefix, and neither ARNs nor searches reach the log of a proxy.
+
+const execution = /arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?:execution|express):[^\s"'<>?#\\]+/;
+
+// findARN returns the ARN of an execution in a text, such as one that was pasted from a log,
+// or a URL of the AWS console; "" if there is none.
+export function findARN(text) {
+  let plain = text;
+  try {
+    plain = decodeURIComponent(text);
+  } catch {
+    // it has a % that begins no escape
+  }
+  return (execution.exec(plain) ?? execution.exec(text) ?? [""])[0].replace(/[),.;\]}]+$/, "");
+}
+
+// nameOf is the last part of an ARN: of an execution, or of a state machine.
+export const nameOf = (arn) => arn.split(":").slice(7).join(":") || arn;
+export const machineNameOf = (arn) => arn.split(":")[6] ?? arn;
+
+// machineOf is the ARN of the state machine of an execution. A version or an alias is not
+// part of it.
+export function machineOf(arn) {
+  const parts = arn.split(":");
+  return [...parts.slice(0, 5), "stateMachine", parts[6]].join(":");
+}
+
+const consoles = { aws: "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com" };
+
+// consoleURL is where the AWS console shows an execution; "" for a partition that is not known.
+export function consoleURL(arn) {
+  const [, partition, , region] = arn.split(":");
+  const host = consoles[partition];
+  return host ? `https://${region}.${host}/states/home?region=${region}#/v2/executions/details/${encodeURIComponent(arn)}` : "";
+}
 
 // read returns {page, argument, parameters} of an address.
 export function read(fragment) {

@@ -1,9 +1,8 @@
 // The executions of a list, kept current by its feed. What is shown changes in place; what
 // is new waits until it is wanted, so nothing moves under the pointer.
-import { get, post } from "./api.js";
-import { follow } from "./stream.js";
-import { machineOf, nameOf } from "./arn.js";
-import { knowError, knowLabels, knowMachine } from "./known.js";
+import { follow, get, post } from "./api.js";
+import { machineOf, nameOf } from "./router.js";
+import { knowError, knowLabels, knowMachine } from "./search.js";
 
 const page = 100; // rows of one request, the most the API gives
 export const mostRows = 2000;

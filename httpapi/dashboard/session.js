@@ -54,8 +54,6 @@ export function keep() {
   }
 }
 
-export const kept = () => stored() !== "";
-
 // signIn takes a token, and lets go on what waits for it.
 export function signIn(given, keepIt = false) {
   token = given;
@@ -82,13 +80,7 @@ function forget() {
 // renew asks for another token than the one that was refused, and returns when there is one.
 export function renew(refused, reason) {
   if (token !== refused && token !== "") return Promise.resolve();
-  renewed ??= Promise.withResolvers?.() ?? withResolvers();
+  renewed ??= Promise.withResolvers();
   for (const f of asked) f(reason);
   return renewed.promise;
-}
-
-function withResolvers() {
-  const all = {};
-  all.promise = new Promise((resolve, reject) => Object.assign(all, { resolve, reject }));
-  return all;
 }

@@ -26,6 +26,18 @@ export default async function (browser) {
   await ask("apply", { name: "second", status: "FAILED", error: "TierLimitExceeded", message: "TierLimitExceeded: used up" });
   await row(page, "second").getByText("TierLimitExceeded: used up").waitFor();
 
+  // It is grouped on the overview, and the group leads on to what it counts.
+  await page.keyboard.press("g");
+  await page.keyboard.press("o");
+  const group = page.getByRole("row").filter({ hasText: "TierLimitExceeded" });
+  await group.getByText("used up").waitFor();
+  assert.match(await group.innerText(), /Pipeline\s+1\s+100 %/, "its count and share");
+  await group.getByRole("link").click();
+  await row(page, "second").waitFor();
+  assert.equal(await row(page, "first").count(), 0, "only what was counted");
+  await page.keyboard.press("Escape");
+  await row(page, "first").waitFor();
+
   await row(page, "second").getByRole("link").click();
   await page.getByRole("heading", { name: "second" }).waitFor();
   await page.getByText("TierLimitExceeded: used up").waitFor();

@@ -1,0 +1,40 @@
+// The search box: qualifiers combine, labels are understood in each way of writing them, and
+// what is not understood is not ignored in silence.
+import assert from "node:assert/strict";
+import { ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
+
+export default async function (browser) {
+  await ask("apply", { name: "night-1", status: "SUCCEEDED", output: "1", labels: { type: "url", customer: "acme" } });
+  await ask("apply", { name: "night-2", status: "FAILED", error: "E", message: "E: x", labels: { type: "url", customer: "other" } });
+  await ask("apply", { name: "day-1", status: "RUNNING", labels: { type: "cve", customer: "acme" } });
+  const page = await open(browser);
+  await signIn(page);
+  const found = async (search, ...names) => {
+    await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
+    await eventually(`${search} finds ${names}`, async () => {
+      const shown = await page.locator("tbody tr[aria-rowindex] td.c-name").allInnerTexts();
+      return JSON.stringify(shown.sort()) === JSON.stringify(names.sort());
+    });
+  };
+  await page.goto(`${server}/#/executions`);
+  await row(page, "day-1").waitFor();
+  for (const label of ["label:type=url", "label:type:url", 'label:"type=url"', "type=url", "type:url", "LABEL:type=url"]) {
+    await found(label, "night-1", "night-2");
+    assert.equal(await page.getByRole("alert").count(), 0, label);
+  }
+  await found("type=url label:customer=acme", "night-1");
+  await found("status:failed status:running", "night-2", "day-1");
+  await found("name:night status:failed error:E started:<24h", "night-2");
+  await found("acme", "night-1", "day-1");
+  await found("machine:Pipeline customer=acme status:running", "day-1");
+
+  for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["started:soon", "neither an age"]]) {
+    await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
+    await page.getByRole("alert").filter({ hasText: says }).waitFor();
+  }
+  await page.goBack();
+  await page.getByRole("alert").filter({ hasText: "has no value" }).waitFor();
+  await page.goForward();
+  await page.getByRole("alert").filter({ hasText: "neither an age" }).waitFor();
+  clean(page);
+}
