@@ -35,6 +35,7 @@ type errand struct {
 	Ask                                         string
 	Name, Owner, Status, Error, Message, Output string
 	Count, Attempt                              int
+	Expired                                     bool // its output
 	Names                                       []string
 	Labels                                      map[string]string
 }
@@ -201,6 +202,9 @@ func (v *visit) execution(e errand) cache.Execution {
 	x := cache.Execution{
 		ARN: arn, Status: cache.Status(e.Status), StartDate: v.startOf(e.Name), Completeness: cache.Complete, Owner: owner,
 		Source: cache.FromEvent, RedriveCount: e.Attempt, Error: e.Error, ErrorMessage: e.Message,
+	}
+	if e.Expired {
+		x.Completeness = cache.OutputExpired
 	}
 	if len(e.Labels) > 0 {
 		x.Labels = e.Labels

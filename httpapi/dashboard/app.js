@@ -7,7 +7,6 @@ import * as executions from "./executions.js";
 import * as execution from "./execution.js";
 import * as health from "./health.js";
 import { ask } from "./signin.js";
-import { applyTheme, nextTheme } from "./keys.js";
 import { go, read } from "./router.js";
 import { announce, hideConnection, onPause } from "./notify.js";
 
@@ -52,10 +51,10 @@ function bindKeys() {
   keys.bind("g o", "Overview", () => go("#/"));
   keys.bind("g e", "Executions", () => go("#/executions"));
   keys.bind("g h", "Health", () => go("#/health"));
-  keys.bind("t", "Theme: system, light, dark", () => announce(`Theme: ${nextTheme()}`));
+  keys.bind("t", "Theme: system, light, dark", () => announce(`Theme: ${keys.nextTheme()}`));
   keys.bind("?", "This help", () => keys.showHelp());
   keys.listen();
-  document.getElementById("theme").addEventListener("click", () => announce(`Theme: ${nextTheme()}`));
+  document.getElementById("theme").addEventListener("click", () => announce(`Theme: ${keys.nextTheme()}`));
   document.getElementById("help").addEventListener("click", () => keys.showHelp());
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // the fragment is the address of the view
@@ -83,7 +82,7 @@ function signedInOrOut() {
 }
 
 async function start() {
-  applyTheme();
+  keys.applyTheme();
   search.mount(document.getElementById("search"));
   bindKeys();
   document.getElementById("signout").addEventListener("click", () => {

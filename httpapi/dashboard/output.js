@@ -19,6 +19,7 @@ export class Output {
     this.element.hidden = !of;
     if (this.of === of) return;
     this.of = of;
+    this.expired = false;
     this.element.replaceChildren();
     if (!of) return;
     this.content = h("div", { class: "content" });
@@ -31,6 +32,7 @@ export class Output {
     this.button.disabled = true;
     this.content.replaceChildren(h("p", { class: "soft" }, "Loading …"));
     try {
+      if (this.expired) await send(`v1/executions/${encodeURIComponent(this.arn)}/output`, { method: "POST", parameters: { wait: 20 }, signal: this.signal });
       const response = await send(statusPath(this.arn), { parameters: { view: "full", wait: 0 }, signal: this.signal });
       // Not response.text(), which would drop a byte order mark.
       const answer = new TextDecoder("utf-8", { ignoreBOM: true }).decode(await response.arrayBuffer());
@@ -51,15 +53,17 @@ export class Output {
     this.button.disabled = false;
   }
 
+  // missing says why there is no output. One that has expired is fetched again on request.
   missing({ outputExpired, outputGone }) {
-    const expired = outputExpired || outputGone;
-    const why = [
-      expired ? "The output has been removed: outputs are kept for a shorter time than statuses." : "The output was too large for the event and could not be fetched.",
-      outputGone ? "Step Functions no longer has it either." : "Step Functions still has it for 90 days after the end:",
-    ].join(" ");
+    this.expired = outputExpired && !outputGone;
+    const why = outputGone
+      ? "The output has been removed: outputs are kept for a shorter time than statuses. Step Functions no longer has it either."
+      : outputExpired
+        ? "The output has been removed: outputs are kept for a shorter time than statuses. It can be fetched from Step Functions again, or with:"
+        : "The output was too large for the event and could not be fetched. Step Functions may still have it:";
     const command = describe(this.arn);
     const row = !outputGone && h("div", { class: "command" }, h("code", {}, command), h("button", { type: "button", "aria-label": "Copy the command", onclick: () => copy(command, "Command copied") }, "Copy"));
-    this.again("Try again", h("p", { role: "alert" }, why), ...(row ? [row] : []));
+    this.again(this.expired ? "Fetch it again" : "Try again", h("p", { role: "alert" }, why), ...(row ? [row] : []));
   }
 
   write(output) {

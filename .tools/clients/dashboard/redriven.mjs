@@ -36,6 +36,15 @@ export default async function (browser) {
   await owner.locator(".facts dt").filter({ hasText: "Known since" }).waitFor();
   assert.equal(await owner.getByRole("heading", { name: "Trail" }).count(), 0);
   assert.deepEqual(refused, []);
+
+  await ask("apply", { name: "old", status: "SUCCEEDED", output: "1" });
+  await ask("apply", { name: "old", status: "SUCCEEDED", expired: true });
+  await page.goto(`${server}/#/executions/${encodeURIComponent(arnOf("old"))}`);
+  await page.getByRole("heading", { name: "old" }).waitFor();
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  await page.getByRole("alert").filter({ hasText: "kept for a shorter time" }).waitFor();
+  await page.getByText("aws stepfunctions describe-execution").waitFor();
+  await page.getByRole("button", { name: "Fetch it again" }).waitFor();
   clean(page);
   clean(owner);
 }
