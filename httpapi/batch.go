@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"statuscache/cache"
 	"statuscache/httpapi/internal/envelope"
 )
@@ -137,10 +139,10 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.Reads, x.server.reads
-	if err := own.Acquire(ctx, n); err != nil {
+	if err := acquire(ctx, own, n); err != nil {
 		return nil, envelope.Unavailable("too many executions are asked for at once", err)
 	}
-	if err := all.Acquire(ctx, n); err != nil {
+	if err := acquire(ctx, all, n); err != nil {
 		own.Release(n)
 		return nil, envelope.Unavailable("too many executions are asked for at once", err)
 	}
@@ -148,6 +150,15 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 		all.Release(n)
 		own.Release(n)
 	}, nil
+}
+
+// acquire takes n of what is free at once, and waits only for what is not: a process
+// that got no processor for longer than the limit refuses nobody for that.
+func acquire(ctx context.Context, from *semaphore.Weighted, n int64) error {
+	if from.TryAcquire(n) {
+		return nil
+	}
+	return from.Acquire(ctx, n)
 }
 
 // wrong returns the error that is the result of an item, nil if it is a record.
