@@ -38,7 +38,7 @@ func TestTerminationUnderLoad(t *testing.T) {
 				t.Parallel()
 				certFile, keyFile := certificate(t)
 				d := serves(t, func(env []string) *apptest.Process {
-					return apptest.Start(t, "patient", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s"))
+					return apptest.Start(t, "patient", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s", "MAX_WAIT=10m"))
 				})
 				e := runs(t, "asked-for", "")
 				d.apply(t, e)
@@ -69,7 +69,7 @@ func TestTerminationUnderLoad(t *testing.T) {
 					for range 10 {
 						clients.Go(func() {
 							waiting.Add(1)
-							if err := whole(client, target+"?wait=25", d.key); err != nil {
+							if err := whole(client, target+"?wait=600", d.key); err != nil {
 								if failed.Add(1); signal == syscall.SIGTERM {
 									t.Error(err)
 								}
