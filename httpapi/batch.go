@@ -44,12 +44,12 @@ func (s *Server) postStatus(x *exchange) error {
 	if err := items.find(x); err != nil {
 		return err
 	}
-	var answer parts
-	answer.text(envelope.SuccessBegin + `{"results":`)
+	var answer envelope.Parts
+	answer.Text(envelope.SuccessBegin + `{"results":`)
 	items.results(&answer, x, v)
-	answer.text(`}` + envelope.SuccessEnd)
+	answer.Text(`}` + envelope.SuccessEnd)
 	x.w.Header()["Cache-Control"] = envelope.NoStore
-	answer.send(x)
+	x.sendMany(&answer)
 	return nil
 }
 
@@ -190,27 +190,27 @@ func (it *item) data(x *exchange, v *view, room int) []byte {
 }
 
 // results adds the array of all items to an answer.
-func (list *items) results(answer *parts, x *exchange, v *view) {
-	first := answer.length
-	answer.text(`[`)
+func (list *items) results(answer *envelope.Parts, x *exchange, v *view) {
+	first := answer.Length()
+	answer.Text(`[`)
 	for i, it := range list.all {
 		if i > 0 {
-			answer.text(`,`)
+			answer.Text(`,`)
 		}
 		p := it.wrong(x)
 		var data []byte
 		if p == nil {
-			if data = it.data(x, v, maxManyAnswer-(answer.length-first)); data == nil {
+			if data = it.data(x, v, maxManyAnswer-(answer.Length()-first)); data == nil {
 				p = tooMuch()
 			}
 		}
 		if p != nil {
-			answer.own(p.AppendItem(nil, it.text))
+			answer.Own(p.AppendItem(nil, it.text))
 		} else {
-			answer.shared(data)
+			answer.Shared(data)
 		}
 	}
-	answer.text(`]`)
+	answer.Text(`]`)
 }
 
 func tooMuch() *envelope.Error {

@@ -24,7 +24,7 @@
 //	detach.go       a request leaves its route to wait
 //	waiters.go      all requests that wait, by token: how many, and when they end
 //	send.go         sending answers
-//	server.go, limits.go, serve.go, certificate.go, metrics.go  the server itself
+//	server.go, limits.go, metrics.go  the server itself
 //
 // Below it:
 //
@@ -32,6 +32,7 @@
 //	docs               the contract (openapi.yaml) and the page that shows it
 //	dashboard          the page at /, which reads the API as everybody does
 //	client             a client in Go
+//	certificate        the TLS certificate in files
 //	wire               connections that speak HTTP/1.1: reading requests, writing answers
 //	internal/conns     the ports: accepting, TLS, HTTP/2 frames, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events

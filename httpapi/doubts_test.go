@@ -74,18 +74,16 @@ func TestHealthReportsAPlatformThatFails(t *testing.T) {
 // TestHealthReportsACertificateThatEnds: within its last week, and the metric says when.
 func TestHealthReportsACertificateThatEnds(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	writeCertificate(t, certFile, keyFile, "a")
-	c, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	files := testCertificate(t)
+	c, err := files.Config().GetCertificate(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{TLS: c})
+	s := New(Options{TLS: files})
 	reported := func(words string) bool {
 		return slices.ContainsFunc(s.healthNow().Reasons, func(r string) bool { return strings.HasPrefix(r, "certificate: ") && strings.Contains(r, words) })
 	}
-	leaf := c.current.Load().Leaf
+	leaf := c.Leaf
 	for _, test := range []struct {
 		in    time.Duration
 		words string

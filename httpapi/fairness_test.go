@@ -157,13 +157,13 @@ func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p parts
+	var p envelope.Parts
 	for range times {
-		p.text(",")
-		p.shared(record.Data())
+		p.Text(",")
+		p.Shared(record.Data())
 	}
-	if p.held > size+10_000 || p.length < times*size {
-		t.Errorf("%d bytes are held for %d", p.held, p.length)
+	if _, held := p.All(); held > size+10_000 || p.Length() < times*size {
+		t.Errorf("%d bytes are held for %d", held, p.Length())
 	}
 }
 

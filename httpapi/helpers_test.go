@@ -23,6 +23,7 @@ import (
 	"statuscache/cache/lists"
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
+	"statuscache/httpapi/certificate"
 )
 
 const (
@@ -66,6 +67,17 @@ func (l *lockedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// testCertificate is a certificate that nobody trusts.
+func testCertificate(t testing.TB) *certificate.Files {
+	t.Helper()
+	certFile, keyFile := cachetest.NewAuthority(t).Certificate("test")
+	files, err := certificate.Load(certFile, keyFile, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func newService(t testing.TB, change ...func(*Options)) *service {

@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,14 +53,8 @@ type rawHTTP2 struct {
 // withTLS makes a service speak HTTP/2.
 func withTLS(t *testing.T) func(*Options) {
 	t.Helper()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writeCertificate(t, certFile, keyFile, "test")
-	certificate, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(o *Options) { o.TLS = certificate }
+	files := testCertificate(t)
+	return func(o *Options) { o.TLS = files }
 }
 
 // dialHTTP2 connects and lets the server send so many bytes of each answer.

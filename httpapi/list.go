@@ -225,9 +225,3 @@ func (f *feed) concerns(r *cache.Record, known bool) bool {
 	}
 	return known || f.query.Matches(r)
 }
-
-// isStateMachine reports whether an execution could belong to it.
-func isStateMachine(s string) bool {
-	_, err := cache.ParseMachineARN(s)
-	return err == nil
-}

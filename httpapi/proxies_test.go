@@ -114,12 +114,14 @@ func (p shippedProxy) start(t *testing.T, service, admin string) (address string
 func certificates(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	writeCertificate(t, cert, key, "127.0.0.1") // Caddy looks it up by name
+	cert, key := cachetest.NewAuthority(t).Certificate("127.0.0.1") // Caddy looks it up by name
 	var both []byte
-	for _, file := range []string{cert, key} {
-		text, err := os.ReadFile(file)
+	for _, file := range []struct{ from, name string }{{cert, "tls.crt"}, {key, "tls.key"}} {
+		text, err := os.ReadFile(file.from)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file.name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		both = append(both, text...)

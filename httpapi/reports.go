@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -67,15 +63,15 @@ func (s *Server) getFailures(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	window, known := reports.Windows[q.window]
+	window, known := reports.Windows[q.Window]
 	if !known {
 		return envelope.Invalid("window: must be 1h, 24h or 7d")
 	}
-	failures, err := s.options.Statistics.Failures(x.r.Context(), q.scope, window, q.stateMachine)
+	failures, err := s.options.Statistics.Failures(x.r.Context(), q.Scope, window, q.StateMachine)
 	if err != nil {
 		return err
 	}
-	report := reports.NewFailures(q.window, failures, len(failures.Groups))
+	report := reports.NewFailures(q.Window, failures, len(failures.Groups))
 	return x.sendTagged(report, report.Timeless())
 }
 
@@ -85,7 +81,7 @@ func (s *Server) getDurations(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.options.Statistics.Durations(x.r.Context(), q.scope, q.stateMachine)
+	all, err := s.options.Statistics.Durations(x.r.Context(), q.Scope, q.StateMachine)
 	if err != nil {
 		return err
 	}
@@ -99,12 +95,12 @@ func (s *Server) getOverview(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.overviews.Of(x.r.Context(), q.scope)
+	o, err := s.overviews.Of(x.r.Context(), q.Scope)
 	if err != nil {
 		return err
 	}
 	if headers.WantsStream(x.r) {
-		return x.detach(1, streamEnd(), func(x *exchange) error { return x.followOverview(q.scope, o) })
+		return x.detach(1, streamEnd(), func(x *exchange) error { return x.followOverview(q.Scope, o) })
 	}
 	if x.unchanged(o.State[:]) {
 		return nil
@@ -151,49 +147,16 @@ func (e *events) nextOverview(scope stats.Scope, sent reports.State) (o *reports
 	return o, err
 }
 
-// question is a question about many executions.
-type question struct {
-	scope        stats.Scope
-	window       string
-	stateMachine string // ARN; empty: all
-}
-
 // question reads the query of a request, which may have the named parameters only, each once.
-func (x *exchange) question(parameters ...string) (q question, err error) {
+func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	if !x.caller.Read && !x.caller.ReadAll {
-		return q, errNoRead
+		return reports.Question{}, errNoRead
 	}
-	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	values, err := x.query()
 	if err != nil {
-		return q, envelope.Invalid("query: malformed")
+		return reports.Question{}, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		switch {
-		case !slices.Contains(parameters, name):
-			return q, envelope.Invalid("%s: not known here", shortened(name))
-		case len(values[name]) > 1:
-			return q, envelope.Invalid("%s: given more than once", name)
-		}
-	}
-	q = question{scope: stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, window: reports.DefaultWindow}
-	if values.Has("window") {
-		q.window = values.Get("window")
-	}
-	if values.Has("stateMachineArn") {
-		if q.stateMachine = values.Get("stateMachineArn"); !isStateMachine(q.stateMachine) {
-			return q, envelope.Invalid("stateMachineArn: not the ARN of a state machine")
-		}
-	}
-	return q, nil
-}
-
-// shortened is the name of a parameter, as far as an answer repeats it.
-func shortened(name string) string {
-	const limit = 64 // bytes
-	if len(name) > limit {
-		return strings.ToValidUTF8(name[:limit], "") + "…"
-	}
-	return name
+	return reports.ReadQuestion(values, stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, parameters...)
 }
 
 // sendTagged answers with a report, whose tag is that of what it says without its time.

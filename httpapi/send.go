@@ -113,47 +113,8 @@ func (x *exchange) wrote(n int, err error) bool {
 	return false
 }
 
-// parts is an answer about many executions. Large data belongs to the records and is not
-// copied: a request may name an execution a hundred times, and many clients may read
-// slowly.
-type parts struct {
-	all     [][]byte
-	last    []byte // what is not in all yet
-	length  int
-	held    int64              // bytes of memory
-	counted map[*byte]struct{} // the first bytes of data that held has
-}
-
-func (p *parts) text(s string) {
-	p.last = append(p.last, s...)
-	p.length += len(s)
-}
-
-// own adds bytes that belong to the answer alone.
-func (p *parts) own(b []byte) {
-	p.last = append(p.last, b...)
-	p.length += len(b)
-}
-
-// shared adds data that the answer does not own.
-func (p *parts) shared(data []byte) {
-	if len(data) <= envelope.CopyLimit {
-		p.own(data)
-		return
-	}
-	p.all = append(p.all, p.last, data)
-	p.held += int64(len(p.last))
-	p.last = nil
-	p.length += len(data)
-	if _, ok := p.counted[&data[0]]; !ok {
-		if p.counted == nil {
-			p.counted = map[*byte]struct{}{}
-		}
-		p.counted[&data[0]] = struct{}{}
-		p.held += int64(len(data))
-	}
-}
-
-func (p *parts) send(x *exchange) {
-	x.sendParts(http.StatusOK, envelope.JSONType, p.held+int64(len(p.last)), append(p.all, p.last)...)
+// sendMany answers with what is known of many executions.
+func (x *exchange) sendMany(answer *envelope.Parts) {
+	parts, held := answer.All()
+	x.sendParts(http.StatusOK, envelope.JSONType, held, parts...)
 }

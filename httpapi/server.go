@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"statuscache/cache/stats"
 	"statuscache/cache/worklist"
 	"statuscache/httpapi/auth"
+	"statuscache/httpapi/certificate"
 	"statuscache/httpapi/dashboard"
 	"statuscache/httpapi/internal/accesslog"
 	"statuscache/httpapi/internal/conns"
@@ -114,9 +116,9 @@ type Options struct {
 	// StateMachines are the ARNs of the state machines of this service; empty: all. Only
 	// their executions are waited for while unknown.
 	StateMachines []string
-	RateLimit     int          // requests per second and principal; 0: no limit
-	Origins       []string     // whose pages may call the API
-	TLS           *Certificate // nil: the API is served without TLS
+	RateLimit     int                // requests per second and principal; 0: no limit
+	Origins       []string           // whose pages may call the API
+	TLS           *certificate.Files // nil: the API is served without TLS
 	Version       string
 	Dashboard     *dashboard.Dashboard // nil: nothing is served at /
 	Log           *slog.Logger         // nil: none
@@ -255,3 +257,51 @@ func (s *Server) Run(ctx context.Context) error {
 // still answers, and closes each connection behind its answer: a request that is sent
 // while its connection closes would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }
+
+// answerBegins is how long an answer may take to begin over HTTP/2, once the request
+// is there.
+const answerBegins = 2 * time.Second
+
+// Serve answers requests on public and on admin until ctx ends, then ends those
+// that wait and lets those that are being answered finish, for as long as
+// shutdownLimit. Either listener may be nil.
+func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	o := conns.Options{Log: s.options.Log, Draining: &s.draining, ShutdownLimit: shutdownLimit, BeforeShutdown: func() {
+		s.Drain()
+		s.waiters.close()
+		cancel() // where one listener fails, the other ends too
+	}}
+	if public != nil {
+		if s.options.TLS != nil {
+			g.Go(func() error { return s.options.TLS.Run(ctx) })
+		}
+		options := s.publicOptions(o)
+		g.Go(func() error { return conns.Serve(ctx, public, options) })
+	}
+	if admin != nil {
+		options := o
+		options.Handler = s.Admin()
+		g.Go(func() error { return conns.ServeAdmin(ctx, admin, options) })
+	}
+	return g.Wait()
+}
+
+// publicOptions returns how the public is served.
+func (s *Server) publicOptions(o conns.Options) conns.Options {
+	o.Handler = s.handler
+	if !s.options.cold {
+		o.Hot = statusPath
+	}
+	if s.options.TLS != nil {
+		o.TLS = s.options.TLS.Config()
+	}
+	o.OpenFiles = s.limits.Files
+	o.AnswerLimit = s.limits.Body + answerBegins + s.limits.Taken
+	o.Admit = s.admitConn
+	o.ConnContext = s.withAddress
+	o.Faults = s.faults
+	return o
+}

@@ -3,21 +3,13 @@ package httpapi
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -233,29 +225,6 @@ func TestServeFinishesWhatItBegan(t *testing.T) {
 	}
 }
 
-func writeCertificate(t *testing.T, certFile, keyFile, name string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	template.Subject.CommonName = name
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "EC PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestHostileConnections: what is not HTTP, or never ends, is cut off.
 func TestHostileConnections(t *testing.T) {
 	t.Parallel()
@@ -289,14 +258,7 @@ func TestHostileConnections(t *testing.T) {
 // TestTLS: HTTP/2 where the client speaks it, and HSTS.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writeCertificate(t, certFile, keyFile, "test")
-	certificate, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newService(t, func(o *Options) { o.TLS = certificate })
+	s := newService(t, func(o *Options) { o.TLS = testCertificate(t) })
 	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 200_000)+`"`)
 	s.apply(e)
 	addr := strings.TrimPrefix(s.url, "http://") // newService serves with TLS already

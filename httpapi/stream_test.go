@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,14 +82,8 @@ func (s *streamed) next() string {
 // overTLS serves with TLS, and returns a client that speaks HTTP/1.1 or HTTP/2.
 func overTLS(t *testing.T, protocol int) (*service, http.RoundTripper) {
 	t.Helper()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writeCertificate(t, certFile, keyFile, "http2")
-	certificate, err := LoadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newService(t, func(o *Options) { o.TLS = certificate })
+	files := testCertificate(t)
+	s := newService(t, func(o *Options) { o.TLS = files })
 	s.url = strings.Replace(s.url, "http:", "https:", 1)
 	return s, &http.Transport{
 		ForceAttemptHTTP2: protocol == 2, DisableCompression: true,

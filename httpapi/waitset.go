@@ -200,10 +200,10 @@ func (s *waitSet) send(x *exchange) error {
 		x.sendHead(http.StatusNotModified)
 		return nil
 	}
-	var answer parts
-	answer.text(envelope.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
+	var answer envelope.Parts
+	answer.Text(envelope.SuccessBegin + `{"done":` + strconv.FormatBool(s.done(x)) + `,"results":`)
 	s.items.results(&answer, x, s.view)
-	answer.text(`}` + envelope.SuccessEnd)
-	answer.send(x)
+	answer.Text(`}` + envelope.SuccessEnd)
+	x.sendMany(&answer)
 	return nil
 }

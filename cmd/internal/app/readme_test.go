@@ -59,7 +59,7 @@ func TestTheREADMEDrawsTheArrows(t *testing.T) {
 	}
 }
 
-var forTests = regexp.MustCompile(`test$|^cmd/internal/(bench|apptest)$|/localaws$|^cmd/statusdev$`)
+var forTests = regexp.MustCompile(`test$|^cmd/internal/(bench(/.*)?|apptest)$|/localaws$|^cmd/statusdev$`)
 
 func arrows(t *testing.T) string {
 	t.Helper()

@@ -23,6 +23,7 @@ import (
 	"statuscache/cmd/internal/tracing"
 	"statuscache/httpapi"
 	"statuscache/httpapi/auth"
+	"statuscache/httpapi/certificate"
 	"statuscache/httpapi/dashboard"
 	"statuscache/ingest"
 )
@@ -147,7 +148,7 @@ func (s *service) openAPI() error {
 		errs = append(errs, err)
 	}
 	if c.TLSCertFile != "" {
-		o.TLS, err = httpapi.LoadCertificate(c.TLSCertFile, c.TLSKeyFile, s.log)
+		o.TLS, err = certificate.Load(c.TLSCertFile, c.TLSKeyFile, s.log)
 		errs = append(errs, err)
 	}
 	s.server = httpapi.New(o)

@@ -1,5 +1,7 @@
-// Package reports is the form of answers about more than the status of one execution.
+// Package reports is the form of questions and answers about more than the status of one
+// execution.
 //
+//	question.go   the query of a request
 //	failures.go   GET /v1/failures
 //	durations.go  GET /v1/durations
 //	overview.go   GET /v1/overview

@@ -1,14 +1,20 @@
-package httpapi
+package certificate
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +24,7 @@ import (
 type certificateFiles struct {
 	t                 *testing.T
 	certFile, keyFile string
-	certificate       *Certificate
+	certificate       *Files
 	log               lockedLog
 }
 
@@ -100,7 +106,7 @@ func TestACertificateIsTakenOverWhenItIsWhole(t *testing.T) {
 		f := &certificateFiles{t: t}
 		f.certFile, f.keyFile = f.next("first")
 		var err error
-		f.certificate, err = LoadCertificate(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
+		f.certificate, err = Load(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
 		f.do(err)
 		synctest.Test(t, func(t *testing.T) {
 			go func() { _ = f.certificate.Run(t.Context()) }()
@@ -110,7 +116,7 @@ func TestACertificateIsTakenOverWhenItIsWhole(t *testing.T) {
 				t.Errorf("%s: %s is served meanwhile", name, got)
 			}
 			mend()
-			<-time.After(certificateCheck + time.Millisecond)
+			<-time.After(checkEvery + time.Millisecond)
 			synctest.Wait()
 			if got := f.served(); got != "second" {
 				t.Errorf("%s: mended, and %s is served", name, got)
@@ -128,7 +134,7 @@ func TestAnUntouchedCertificateIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	f := &certificateFiles{t: t}
 	f.certFile, f.keyFile = f.next("first")
-	c, err := LoadCertificate(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
+	c, err := Load(f.certFile, f.keyFile, slog.New(slog.NewTextHandler(&f.log, nil)))
 	f.do(err)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -138,7 +144,48 @@ func TestAnUntouchedCertificateIsNotTakenOver(t *testing.T) {
 	if f.log.String() != "" {
 		t.Errorf("nothing has happened, and it says %s", f.log.String())
 	}
-	if _, err := LoadCertificate(f.certFile, f.certFile+".none", nil); err == nil || !strings.Contains(err.Error(), "TLS_KEY_FILE") {
+	if _, err := Load(f.certFile, f.certFile+".none", nil); err == nil || !strings.Contains(err.Error(), "TLS_KEY_FILE") {
 		t.Errorf("no key: %v", err)
 	}
+}
+
+func writeCertificate(t *testing.T, certFile, keyFile, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template.Subject.CommonName = name
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "EC PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lockedLog collects what is logged.
+type lockedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

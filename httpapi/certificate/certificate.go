@@ -1,0 +1,96 @@
+// Package certificate has the TLS certificate of the public port, and follows its files.
+package certificate
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// checkEvery is how often the files of a certificate are read.
+const checkEvery = time.Second
+
+// Files is a certificate in files, loaded again when they change. While the files
+// do not fit each other, such as when only one is replaced yet, the last certificate
+// stays in use.
+type Files struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	current           atomic.Pointer[tls.Certificate]
+	cert, key         []byte // the files as they were loaded
+	failed            bool   // the latest attempt has, and that is logged
+}
+
+// Load reads a certificate chain and its key.
+func Load(certFile, keyFile string, log *slog.Logger) (*Files, error) {
+	f := &Files{certFile: certFile, keyFile: keyFile, log: log}
+	if _, err := f.load(); err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)
+	}
+	return f, nil
+}
+
+// Config returns what a listener needs to use the certificate.
+func (f *Files) Config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current.Load(), nil },
+	}
+}
+
+// Ends returns when the certificate in use is no longer valid.
+func (f *Files) Ends() time.Time { return f.current.Load().Leaf.NotAfter }
+
+// Run loads the files again whenever they change, until ctx ends.
+func (f *Files) Run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			f.reload()
+		}
+	}
+}
+
+// reload loads the files if they have changed. A failure is logged once, and loading is
+// tried again at the next check.
+func (f *Files) reload() {
+	changed, err := f.load()
+	switch {
+	case err != nil && !f.failed:
+		f.log.Warn("new certificate not usable; the old one stays, and it is tried each second", "error", err)
+	case err == nil && (changed || f.failed):
+		f.log.Info("certificate read again", "file", f.certFile)
+	}
+	f.failed = err != nil
+}
+
+// load reports whether the files have changed. They are small, so they are compared
+// and not their dates.
+func (f *Files) load() (changed bool, err error) {
+	cert, certErr := os.ReadFile(f.certFile)
+	key, keyErr := os.ReadFile(f.keyFile)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return false, err
+	}
+	if bytes.Equal(cert, f.cert) && bytes.Equal(key, f.key) {
+		return false, nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return false, err
+	}
+	f.cert, f.key = cert, key
+	f.current.Store(&pair)
+	return true, nil
+}

@@ -1,0 +1,52 @@
+package reports
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"statuscache/cache"
+	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
+)
+
+// Question is a question about many executions.
+type Question struct {
+	Scope        stats.Scope
+	Window       string // a name of Windows, unless the request has another
+	StateMachine string // ARN; empty: all
+}
+
+// ReadQuestion reads the query of a request, which may have the named parameters only, each
+// once. The error names the parameter.
+func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q Question, err error) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !slices.Contains(parameters, name):
+			return q, envelope.Invalid("%s: not known here", shortened(name))
+		case len(values[name]) > 1:
+			return q, envelope.Invalid("%s: given more than once", name)
+		}
+	}
+	q = Question{Scope: scope, Window: DefaultWindow}
+	if values.Has("window") {
+		q.Window = values.Get("window")
+	}
+	if values.Has("stateMachineArn") {
+		q.StateMachine = values.Get("stateMachineArn")
+		if _, err := cache.ParseMachineARN(q.StateMachine); err != nil {
+			return q, envelope.Invalid("stateMachineArn: not the ARN of a state machine")
+		}
+	}
+	return q, nil
+}
+
+// shortened is the name of a parameter, as far as an answer repeats it.
+func shortened(name string) string {
+	const limit = 64 // bytes
+	if len(name) > limit {
+		return strings.ToValidUTF8(name[:limit], "") + "…"
+	}
+	return name
+}
