@@ -3,11 +3,13 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 	"statuscache/ingest/internal/traces"
 )
 
@@ -56,13 +58,13 @@ func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result
 	}
 	events, err := c.decoder.DecodeAll([]byte(r.message.Body))
 	if c.options.Known == nil && slices.ContainsFunc(events, undated) {
-		events, err = nil, undecodable("startDate is missing")
+		events, err = nil, fmt.Errorf("%w: startDate is missing", event.ErrUndecodable)
 	}
 	r.events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })
 	for i := range r.events {
 		r.events[i].ReceivedAt = now
 	}
-	r.partly = errors.Is(err, ErrUndecodable)
+	r.partly = errors.Is(err, event.ErrUndecodable)
 	if r.partly {
 		c.undecodable(ctx, r.message, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 	"statuscache/ingest/internal/traces"
 )
 
@@ -72,8 +73,8 @@ const (
 type Options struct {
 	Queue         Queue
 	Cache         Applier
-	Inputs        Decoder  // how the input of an execution is read
-	StateMachines []string // ARNs of ours; empty: all
+	Inputs        event.Decoder // how the input of an execution is read
+	StateMachines []string      // ARNs of ours; empty: all
 	// Known and Mismatches are for events without a start date: Step Functions itself always
 	// sends it, stand-ins do not. nil: these events cannot be read.
 	Known      Versions
@@ -89,7 +90,7 @@ type Options struct {
 // life of a message.
 type Consumer struct {
 	options Options
-	decoder Decoder
+	decoder event.Decoder
 	gate    *gate
 	metrics *metrics
 	traces  *traces.Tracer

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 )
 
 func TestDeletesThatFail(t *testing.T) {
@@ -193,9 +194,9 @@ func TestPoison(t *testing.T) {
 	t.Parallel()
 	good := append(histories(20), statusEvent("new", "HIBERNATING"))
 	poison := []string{
-		"", "hello", `{"source":"aws.states"`, "[]", "null", strings.Repeat("x", maxBody), strings.Repeat(`{"a":`, maxBody/5),
-		"{\"source\":\"aws.states\x00\"}", string(event(base + `,"redriveCount":"many"`)), string(event(`"executionArn":7`)),
-		string(event(base+`,"output":"`)) + strings.Repeat(" ", maxBody), string(event(base + `,"input":` + strings.Repeat("[", 10_001))),
+		"", "hello", `{"source":"aws.states"`, "[]", "null", strings.Repeat("x", event.MaxBody), strings.Repeat(`{"a":`, event.MaxBody/5),
+		"{\"source\":\"aws.states\x00\"}", eventOf(ended + `,"redriveCount":"many"`), eventOf(`"executionArn":7`),
+		eventOf(ended+`,"output":"`) + strings.Repeat(" ", event.MaxBody), eventOf(ended + `,"input":` + strings.Repeat("[", 10_001)),
 	}
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()

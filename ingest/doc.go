@@ -26,9 +26,8 @@
 // as the backlog allows, batch.go decodes, inflight.go keeps messages hidden, and deletes
 // those that are handled, ten at a time, gate.go stops receiving while Redis fails,
 // outages.go and failures.go report what keeps events from being learnt (a Trouble).
-// envelope.go unwraps messages of SNS, Pipes and Lambda, event.go decodes the event,
-// errormessage.go makes one line of an error and its cause, owner.go finds the owner in
-// the input, undated.go handles events without a start date. sqs.go is the queue.
+// undated.go handles events without a start date. sqs.go is the queue. Package event
+// decodes the messages.
 //
 // Events get lost, and large ones leave parts out. So the Hydrator (hydrate.go) fetches
 // outputs and owners that events left out, the Auditor (audit.go, comparison.go) compares
@@ -44,10 +43,10 @@
 //
 // # A new field of an event
 //
-//  1. event.go: add the field to detail, and copy it in Decoder.execution with a bound on
+//  1. event/event.go: add the field to detail, and copy it in Decoder.execution with a bound on
 //     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe:
 //     what is fetched must equal what is received.
-//  2. testdata/events: give an event the field; TestFixtures compares what is decoded.
+//  2. event/testdata/events: give an event the field; TestFixtures compares what is decoded.
 //  3. Package cache: add it to Execution, and write it into the answer. appendBody writes
 //     what every answer has and Redis stores; bodyHash must cover what appendBody does not
 //     write. The merge orders observations by their version alone and needs no change.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 )
 
 // redisPatience is how long package cache waits for an answer to a write.
@@ -139,7 +140,7 @@ func (c *fakeCache) state() map[cache.ARN]string {
 func joined(bodies ...string) map[cache.ARN]string {
 	known := newFakeCache()
 	for _, body := range bodies {
-		events, _ := new(Decoder).DecodeAll([]byte(body))
+		events, _ := new(event.Decoder).DecodeAll([]byte(body))
 		for i := range events {
 			known.join(&events[i])
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 )
 
 // TestFrozenCache freezes the cache for 60 s while messages come. Those that
@@ -181,7 +182,7 @@ func TestOneThatFailsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
 		known.applyFault = failing("")
-		q.send(statusEvent("bad", "RUNNING"), strings.Replace(statusEvent("x", "RUNNING"), EventSource, "aws.batch", 1))
+		q.send(statusEvent("bad", "RUNNING"), strings.Replace(statusEvent("x", "RUNNING"), event.Source, "aws.batch", 1))
 		p := startProcess(t, q, known)
 		pass(10 * time.Minute)
 		c := q.counts()

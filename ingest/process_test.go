@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 )
 
 // process is a consumer that runs in the bubble of a test.
@@ -88,14 +89,25 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// machine is how the ARNs of the executions begin.
+const machine = "arn:aws:states:us-east-1:210987654321:execution:cloudsigma-rule-generation:"
+
 // statusEvent is the body of a message about an execution.
 func statusEvent(name, status string) string {
-	detail := fmt.Sprintf(`"executionArn":"%s%s","status":"%s","startDate":1769414400123,"redriveCount":0`, fixtureARN, name, status)
+	detail := fmt.Sprintf(`"executionArn":"%s%s","status":"%s","startDate":1769414400123,"redriveCount":0`, machine, name, status)
 	if status != "RUNNING" {
 		detail += `,"stopDate":1769414442000`
 	}
-	return string(event(detail))
+	return eventOf(detail)
 }
+
+// eventOf makes an event of the text of its detail.
+func eventOf(detail string) string {
+	return `{"id":"1","detail-type":"` + event.DetailType + `","source":"` + event.Source + `","time":"2026-01-26T08:00:42Z","detail":{` + detail + `}}`
+}
+
+// ended is the beginning of the detail of an execution that has ended.
+const ended = `"executionArn":"` + machine + `x","status":"SUCCEEDED","startDate":1769414400123,"stopDate":1769414442000`
 
 // histories are the messages of n executions from start to end, half of them in
 // the wrong order.
@@ -205,7 +217,7 @@ func naive(t *testing.T, d time.Duration, round func(context.Context)) {
 // executions decodes messages, up to the first that cannot be decoded.
 func executions(messages []Message) (batch []cache.Execution, err error) {
 	for _, m := range messages {
-		ev, err := new(Decoder).Decode([]byte(m.Body))
+		ev, err := new(event.Decoder).Decode([]byte(m.Body))
 		if err != nil {
 			return batch, err
 		}

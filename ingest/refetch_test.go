@@ -13,6 +13,7 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/cache/worklist"
 	"statuscache/ingest/awstest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
 )
@@ -41,7 +42,7 @@ func newRefetching(t *testing.T) *refetching {
 	must(t, err)
 	t.Cleanup(func() { must(t, r.cache.Close()) })
 	r.list = worklist.New(r.cache.DB(), nil)
-	r.states = NewStepFunctions(awstest.Config(t, endpoint), Decoder{}, r.metrics)
+	r.states = NewStepFunctions(awstest.Config(t, endpoint), event.Decoder{}, r.metrics)
 	return r
 }
 

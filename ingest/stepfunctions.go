@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/ingest/event"
 	"statuscache/ingest/internal/awscall"
 )
 
@@ -48,13 +49,13 @@ const askLimit = 10 * time.Second
 // answers lag behind: a change may take a second or so to show.
 type StepFunctions struct {
 	client  *sfn.Client
-	decoder Decoder
+	decoder event.Decoder
 	calls   *prometheus.CounterVec
 }
 
 // NewStepFunctions returns a StepFunctions that reads inputs with a decoder. Each call is
 // counted by action, reason and result.
-func NewStepFunctions(c aws.Config, inputs Decoder, metrics prometheus.Registerer) *StepFunctions {
+func NewStepFunctions(c aws.Config, inputs event.Decoder, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
 		// A retry inside the SDK would not be counted by the budget.
 		client:  sfn.NewFromConfig(awscall.WithReadOnlyBody(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
@@ -86,17 +87,17 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = describedOutput(out)
 	case e.Terminal():
-		e.Error = errorName(e.Status, aws.ToString(out.Error))
-		e.ErrorMessage = ErrorMessage(e.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
+		e.Error = event.ErrorName(e.Status, aws.ToString(out.Error))
+		e.ErrorMessage = event.ErrorMessage(e.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
 	}
-	s.decoder.registers(&e, jsontext.Value(aws.ToString(out.Input)))
+	s.decoder.ReadInput(&e, jsontext.Value(aws.ToString(out.Input)))
 	return e, nil
 }
 
 // describedOutput returns the output as answers carry it. One that is left out even here
 // cannot be had.
 func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completeness) {
-	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !jsontext.Value(*out.Output).IsValid(lenient) {
+	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !event.ValidOutput(*out.Output) {
 		return nil, cache.OutputGivenUp
 	}
 	return []byte(*out.Output), cache.Complete
@@ -148,10 +149,10 @@ func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, 
 		return e, fmt.Errorf("executionArn: %w", err)
 	}
 	var ok bool
-	if e.StartDate, ok = inRange(float64(aws.ToTime(start).UnixMilli())); !ok {
+	if e.StartDate, ok = event.InRange(float64(aws.ToTime(start).UnixMilli())); !ok {
 		return e, errors.New("startDate is missing or not a date")
 	}
-	e.StopDate, _ = inRange(float64(aws.ToTime(stop).UnixMilli()))
+	e.StopDate, _ = event.InRange(float64(aws.ToTime(stop).UnixMilli()))
 	e.Status, e.Completeness, e.Source = cache.Status(status), cache.Complete, cache.FromDescribe
 	e.RedriveCount = min(max(int(aws.ToInt32(redrives)), 0), cache.MaxRedriveCount)
 	if e.Terminal() && e.StopDate.IsZero() {

@@ -15,6 +15,7 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/cache/worklist"
 	"statuscache/ingest/awstest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
 )
@@ -61,7 +62,7 @@ func TestOutputsArriveThoughHalfOfTheCallsAreThrottled(t *testing.T) {
 				}})[0].Err)
 			}
 			h := NewHydrator(HydratorOptions{
-				Cache: c, Worklists: worklist.New(c.DB(), nil), States: NewStepFunctions(awstest.Config(t, endpoint), Decoder{}, nil), Budget: worklist.NewBudget(c.DB(), "hydrate", 20),
+				Cache: c, Worklists: worklist.New(c.DB(), nil), States: NewStepFunctions(awstest.Config(t, endpoint), event.Decoder{}, nil), Budget: worklist.NewBudget(c.DB(), "hydrate", 20),
 				Deadline: test.deadline, Log: slog.New(slog.DiscardHandler),
 			})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -91,5 +92,5 @@ func must(t *testing.T, err error) {
 // TestAnAnswerOfStepFunctionsIsNotCutOff: each client has the fix of the SDK.
 func TestAnAnswerOfStepFunctionsIsNotCutOff(t *testing.T) {
 	t.Parallel()
-	_, _ = NewStepFunctions(awstest.LateLook(t), Decoder{}, nil).Describe(t.Context(), cache.ARN("arn:aws:states:eu-west-1:000000000000:execution:P:x"), ToAudit)
+	_, _ = NewStepFunctions(awstest.LateLook(t), event.Decoder{}, nil).Describe(t.Context(), cache.ARN("arn:aws:states:eu-west-1:000000000000:execution:P:x"), ToAudit)
 }

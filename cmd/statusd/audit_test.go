@@ -16,6 +16,7 @@ import (
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest"
 	"statuscache/ingest/awstest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/operate"
 	"statuscache/ingest/sqstest"
@@ -288,7 +289,7 @@ func (w *world) newKey(d *daemon) string {
 // backfill learns everything of the last hour.
 func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 	w.Helper()
-	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}, nil)
+	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), event.Decoder{Owner: event.OwnerPath{"tenantId"}}, nil)
 	b := &ingest.Backfill{
 		Cache: d.cache, Known: d.cache, Clock: d.cache.DB(), Checkpoints: worklist.NewCheckpoints(d.cache.DB()), States: states, Lister: states, Owners: true,
 		Describes: worklist.NewBudget(d.cache.DB(), "backfill", 200), Listings: worklist.NewBudget(d.cache.DB(), "list", 10),
@@ -372,7 +373,7 @@ func TestAnOutputThatCannotBeHad(t *testing.T) {
 		return strings.Contains(body, `"status":"SUCCEEDED"`) && strings.HasSuffix(body, `"output":null,"outputTruncated":true}}`)
 	})
 	w.aws.SetFaults(localaws.Faults{})
-	states := ingest.NewStepFunctions(awstest.Config(t, w.endpoint), ingest.Decoder{}, nil)
+	states := ingest.NewStepFunctions(awstest.Config(t, w.endpoint), event.Decoder{}, nil)
 	e, err := states.Describe(context.Background(), arn, ingest.ToHydrate)
 	if err != nil {
 		t.Fatal(err)

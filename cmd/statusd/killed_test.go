@@ -18,6 +18,7 @@ import (
 	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/sqstest"
 )
@@ -125,7 +126,7 @@ func flow(t *testing.T, client *sqs.Client, queue string, first, last int) {
 	for ; first < last; first += perBatch {
 		var entries []types.SendMessageBatchRequestEntry
 		for n := first; n < first+perBatch; n++ {
-			for _, body := range []string{event(n, "SUCCEEDED", 1000), event(n, "RUNNING", 0)} { // out of order
+			for _, body := range []string{statusEvent(n, "SUCCEEDED", 1000), statusEvent(n, "RUNNING", 0)} { // out of order
 				id := strconv.Itoa(len(entries))
 				entries = append(entries, types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body})
 			}
@@ -151,7 +152,7 @@ func deletesFirst() {
 	if err != nil {
 		panic(err)
 	}
-	var decoder ingest.Decoder
+	var decoder event.Decoder
 	for {
 		messages, err := queue.Receive(ctx, time.Second)
 		if err != nil {

@@ -26,7 +26,7 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/cmd/internal/app"
 	"statuscache/cmd/internal/apptest"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/ingesttest"
 	"statuscache/ingest/sqstest"
 )
@@ -294,7 +294,7 @@ func TestEveryFixture(t *testing.T) {
 	d := startDaemon(t, cachetest.Redis(t), queue, "AWS_ENDPOINT_URL_SQS="+endpoint,
 		"AWS_ENDPOINT_URL_SFN=http://127.0.0.1:1", "HYDRATE_DEADLINE=1s")
 
-	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	decoder := event.Decoder{Owner: event.OwnerPath{"tenantId"}}
 	newest := map[cache.ARN]cache.Execution{}
 	owners := map[cache.ARN]string{}
 	var bodies []string
@@ -358,7 +358,7 @@ func TestOutputByteForByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		send(t, client, queue, strings.Replace(event(n, "SUCCEEDED", 1000), `"{\"n\":`+strconv.Itoa(n)+`}"`, string(text), 1))
+		send(t, client, queue, strings.Replace(statusEvent(n, "SUCCEEDED", 1000), `"{\"n\":`+strconv.Itoa(n)+`}"`, string(text), 1))
 	}
 	for n, output := range outputs {
 		var got string
@@ -417,7 +417,7 @@ func TestTermination(t *testing.T) {
 	queue := sqstest.NewQueue(t, client, nil)
 	d := startDaemon(t, cachetest.Redis(t), queue)
 	for n := range 50 {
-		send(t, client, queue, event(n, "RUNNING", 0))
+		send(t, client, queue, statusEvent(n, "RUNNING", 0))
 	}
 	d.Signal(syscall.SIGTERM)
 	if code := d.Wait(); code != 0 {
@@ -445,10 +445,10 @@ func arnOf(t *testing.T, n int) cache.ARN {
 	return arn
 }
 
-// started is when the executions of event began.
+// started is when the executions of statusEvent began.
 var started = time.Now().Add(-time.Minute).Truncate(time.Millisecond)
 
-func event(n int, status string, stop int64) string {
+func statusEvent(n int, status string, stop int64) string {
 	stopDate, output := "null", "null"
 	if status == "SUCCEEDED" {
 		stopDate, output = strconv.FormatInt(started.UnixMilli()+stop, 10), `"{\"n\":`+strconv.Itoa(n)+`}"`

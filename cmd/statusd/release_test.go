@@ -46,14 +46,14 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 	apis := []string{older.api, newer.api}
 	for n := range executions {
 		if n%3 == 0 { // events may come before the registration
-			send(t, client, queue, event(n, "RUNNING", 0))
+			send(t, client, queue, statusEvent(n, "RUNNING", 0))
 		}
 		registerExecution(t, apis[n%2], register, arnOf(t, n), owner(n))
 		if n%3 != 0 {
-			send(t, client, queue, event(n, "RUNNING", 0))
+			send(t, client, queue, statusEvent(n, "RUNNING", 0))
 		}
 		if n%2 == 0 {
-			send(t, client, queue, event(n, "SUCCEEDED", 1000))
+			send(t, client, queue, statusEvent(n, "SUCCEEDED", 1000))
 		}
 	}
 	drained := func() bool { return left(t, client, queue) == 0 }
@@ -68,7 +68,7 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 
 	newer.Kill() // the roll-back
 	for n := 1; n < executions; n += 2 {
-		send(t, client, queue, event(n, "SUCCEEDED", 1000))
+		send(t, client, queue, statusEvent(n, "SUCCEEDED", 1000))
 	}
 	cachetest.Eventually(t, "the previous release has taken the rest", drained)
 	again := startDaemon(t, redis, queue, "OWNER_PATH=")

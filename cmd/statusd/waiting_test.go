@@ -78,7 +78,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 			})
 			const messages = 200
 			for n := range messages {
-				send(t, client, queue, event(n, "RUNNING", 0))
+				send(t, client, queue, statusEvent(n, "RUNNING", 0))
 			}
 			d.Signal(signal)
 			code := d.Wait()

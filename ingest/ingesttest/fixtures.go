@@ -1,4 +1,4 @@
-// Package ingesttest gives tests the event fixtures of ingest/testdata/events.
+// Package ingesttest gives tests the event fixtures of ingest/event/testdata/events.
 package ingesttest
 
 import (
@@ -19,7 +19,7 @@ import (
 func Fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "testdata", "events", "*.json"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "event", "testdata", "events", "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 // heldStatuses returns the statuses of a machine that the archive holds.
@@ -164,7 +164,7 @@ func TestDoctorMissesATerminalState(t *testing.T) {
 	for _, listed := range []string{`"SUCCEEDED","FAILED","TIMED_OUT"`, `"ABORTED","SUCCEEDED","FAILED","RUNNING"`} {
 		w, made := provisioned(t)
 		_, err := w.events.UpdateArchive(t.Context(), &eventbridge.UpdateArchiveInput{
-			ArchiveName: aws.String(planned), EventPattern: aws.String(`{"source":["aws.states"],"detail-type":["` + ingest.EventDetailType + `"],"detail":{"status":[` + listed + `]}}`),
+			ArchiveName: aws.String(planned), EventPattern: aws.String(`{"source":["aws.states"],"detail-type":["` + event.DetailType + `"],"detail":{"status":[` + listed + `]}}`),
 		})
 		must(t, err)
 		found := false

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/internal/awscall"
 )
 
@@ -143,7 +143,7 @@ func letterOf(kind string, m types.Message) DeadLetter {
 	sent, _ := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
 	l.FirstSent = time.UnixMilli(sent).UTC()
 	l.Receives, _ = strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
-	var d ingest.Decoder
+	var d event.Decoder
 	events, err := d.DecodeAll([]byte(aws.ToString(m.Body)))
 	if len(events) > 0 {
 		l.Execution = string(events[0].ARN)

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"statuscache/cache/diagnose"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 func TestDoctor(t *testing.T) {
@@ -60,7 +60,7 @@ var doctorCases = map[string]struct {
 		must(t, err)
 	}, checkRule, "aws events enable-rule --name " + planned},
 	"exact pattern": {func(t *testing.T, w *world, _ *SetUp) {
-		w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+ingest.EventDetailType+`"],"detail":{"stateMachineArn":["`+w.machine+`"]}}`)
+		w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+event.DetailType+`"],"detail":{"stateMachineArn":["`+w.machine+`"]}}`)
 	}, checkPattern, "statusctl provision"},
 	"no target": {func(t *testing.T, w *world, _ *SetUp) {
 		_, err := w.events.RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String(planned), Ids: []string{planned}})

@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 // eventPattern is an event pattern as Provision writes it.
@@ -49,7 +49,7 @@ func patternOf(samples []sample) string {
 }
 
 func writePattern(detail patternDetail) string {
-	text, _ := json.Marshal(&eventPattern{[]string{ingest.EventSource}, []string{ingest.EventDetailType}, detail}) // nothing in it can fail
+	text, _ := json.Marshal(&eventPattern{[]string{event.Source}, []string{event.DetailType}, detail}) // nothing in it can fail
 	return string(text)
 }
 
@@ -127,7 +127,7 @@ func onlyMachines(present string, missing []sample, statuses ...string) (string,
 		} `json:"detail"`
 	}
 	if json.Unmarshal([]byte(present), &p) != nil ||
-		!slices.Equal(p.Source, []string{ingest.EventSource}) || !slices.Equal(p.DetailType, []string{ingest.EventDetailType}) {
+		!slices.Equal(p.Source, []string{event.Source}) || !slices.Equal(p.DetailType, []string{event.DetailType}) {
 		return "", errors.New("it asks for other events too")
 	}
 	listed := p.Detail.StateMachineARN

@@ -4,14 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 const machineA, machineB = "arn:aws:states:eu-west-1:1:stateMachine:A", "arn:aws:states:eu-west-1:1:stateMachine:B"
 
 // asking is a pattern for status changes with more conditions.
 func asking(detail string) string {
-	return `{"source":["aws.states"],"detail-type":["` + ingest.EventDetailType + `"]` + detail + `}`
+	return `{"source":["aws.states"],"detail-type":["` + event.DetailType + `"]` + detail + `}`
 }
 
 func ofMachines(entries string) string {
@@ -91,7 +91,7 @@ func TestPatternsAreWidened(t *testing.T) {
 	// What others ask for besides is theirs.
 	for _, foreign := range []string{
 		`{"source":["aws.ec2"]}`,
-		`{"source":["aws.states","my.app"],"detail-type":["` + ingest.EventDetailType + `"],"detail":{"redriveCount":[0]}}`,
+		`{"source":["aws.states","my.app"],"detail-type":["` + event.DetailType + `"],"detail":{"redriveCount":[0]}}`,
 	} {
 		missing, err := unmatched([]string{foreign}, samples)
 		must(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/google/go-cmp/cmp"
 
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 func TestProvision(t *testing.T) {
@@ -63,10 +63,10 @@ func TestProvisionMends(t *testing.T) {
 			must(t, err)
 		}, "changed rule"},
 		"rule for another machine": {func(t *testing.T, w *world) {
-			w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+ingest.EventDetailType+`"],"detail":{"stateMachineArn":["x"]}}`)
+			w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+event.DetailType+`"],"detail":{"stateMachineArn":["x"]}}`)
 		}, "changed rule"},
 		"rule for one status": {func(t *testing.T, w *world) {
-			w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+ingest.EventDetailType+`"],"detail":{"status":["FAILED"]}}`)
+			w.putPattern(t, `{"source":["aws.states"],"detail-type":["`+event.DetailType+`"],"detail":{"status":["FAILED"]}}`)
 		}, "changed rule"},
 		"target without dead letters": {func(t *testing.T, w *world) {
 			w.putTarget(t, func(in *eventbridge.PutTargetsInput) { in.Targets[0].DeadLetterConfig = nil })
@@ -137,7 +137,7 @@ func TestProvisionKeepsWhatOthersMade(t *testing.T) {
 	other := strings.Replace(w.machine, "Pipeline", "Other", 1)
 	_, err := w.events.PutRule(t.Context(), &eventbridge.PutRuleInput{
 		Name: aws.String(planned), Description: aws.String("ours since 2020"),
-		EventPattern: aws.String(`{"source":["aws.states"],"detail-type":["` + ingest.EventDetailType + `"],"detail":{"stateMachineArn":["` + other + `"]}}`),
+		EventPattern: aws.String(`{"source":["aws.states"],"detail-type":["` + event.DetailType + `"],"detail":{"stateMachineArn":["` + other + `"]}}`),
 	})
 	must(t, err)
 	w.putTarget(t, func(in *eventbridge.PutTargetsInput) { in.Targets = append(in.Targets, targetOf(planned, "theirs")) })

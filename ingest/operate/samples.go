@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/internal/awscall"
 	"statuscache/ingest/internal/eventpattern"
 )
@@ -110,7 +110,7 @@ func (k sampleKind) eventOf(machine cache.MachineARN) string {
 	}
 	text, _ := json.Marshal(map[string]any{ // strings and numbers can always be marshaled
 		"version": "0", "id": "00000000-0000-0000-0000-000000000000",
-		"source": ingest.EventSource, "detail-type": ingest.EventDetailType,
+		"source": event.Source, "detail-type": event.DetailType,
 		"region": machine.Region(), "account": machine.Account(), "time": "2026-01-01T00:00:00Z", "resources": []cache.ARN{execution},
 		"detail": detail,
 	})

@@ -12,7 +12,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cmd/internal/tracing"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 // Config is every setting, checked. Each field is described in settings.
@@ -84,9 +84,9 @@ type value struct {
 }
 
 // Inputs returns how OWNER_PATH and LABEL_PATHS have the input of an execution read.
-func (c *Config) Inputs() (d ingest.Decoder, err error) {
-	if d.Owner, err = ingest.ParseOwnerPath(c.OwnerPath); err == nil {
-		d.Labels, err = ingest.ParseLabelPaths(c.LabelPaths)
+func (c *Config) Inputs() (d event.Decoder, err error) {
+	if d.Owner, err = event.ParseOwnerPath(c.OwnerPath); err == nil {
+		d.Labels, err = event.ParseLabelPaths(c.LabelPaths)
 	}
 	return d, err
 }

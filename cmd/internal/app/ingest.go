@@ -12,6 +12,7 @@ import (
 	"statuscache/cache/worklist"
 	"statuscache/httpapi"
 	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 func (s *service) openIngest(ctx context.Context) error {
@@ -75,7 +76,7 @@ func (s *service) trouble(part ingest.Part) error {
 
 // openWorkers builds what asks Step Functions itself, for what events left out and
 // for what they may not have reported.
-func (s *service) openWorkers(states *ingest.StepFunctions, inputs ingest.Decoder) {
+func (s *service) openWorkers(states *ingest.StepFunctions, inputs event.Decoder) {
 	c, owners, labels := s.config, len(inputs.Owner) > 0, len(inputs.Labels) > 0
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
 		Cache: s.cache, Worklists: s.worklist, States: states, Budget: Budget(s.cache, HydrateBudget, c.HydrateRate),

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/operate"
 )
 
@@ -186,13 +186,13 @@ func parseEventBus(c *Config, s string) error {
 
 func parseOwnerPath(c *Config, s string) error {
 	c.OwnerPath = s
-	_, err := ingest.ParseOwnerPath(s)
+	_, err := event.ParseOwnerPath(s)
 	return err
 }
 
 func parseLabelPaths(c *Config, s string) error {
 	c.LabelPaths = s
-	_, err := ingest.ParseLabelPaths(s)
+	_, err := event.ParseLabelPaths(s)
 	return err
 }
 

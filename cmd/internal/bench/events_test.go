@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 func TestEventsAreOfTheirSizeAndDecodable(t *testing.T) {
 	t.Parallel()
-	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	decoder := event.Decoder{Owner: event.OwnerPath{"tenantId"}}
 	h := newHappening("ada")
 	for name, c := range map[string]struct {
 		text string

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 // memory measures what an execution takes in Redis beside its payload.
@@ -82,7 +82,7 @@ func memoryLine(ctx context.Context, c *cache.Cache, server *peer, executions []
 
 // applyAll has the cache merge events and returns the executions they tell of.
 func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache.ARN, error) {
-	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	decoder := event.Decoder{Owner: event.OwnerPath{"tenantId"}}
 	var arns []cache.ARN
 	for _, batch := range batches {
 		executions, err := decodeAll(&decoder, batch)
@@ -101,7 +101,7 @@ func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache
 	return arns, nil
 }
 
-func decodeAll(d *ingest.Decoder, batch []message) ([]cache.Execution, error) {
+func decodeAll(d *event.Decoder, batch []message) ([]cache.Execution, error) {
 	executions := make([]cache.Execution, len(batch))
 	for i, m := range batch {
 		var err error

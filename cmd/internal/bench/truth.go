@@ -15,6 +15,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/worklist"
 	"statuscache/ingest"
+	"statuscache/ingest/event"
 	"statuscache/ingest/localaws"
 	"statuscache/ingest/operate"
 )
@@ -144,7 +145,7 @@ func (s *simulation) restore(ctx context.Context, begun time.Time) error {
 	for s.queue.Depth().Total() > 0 && ctx.Err() == nil {
 		time.Sleep(100 * time.Millisecond)
 	}
-	states := ingest.NewStepFunctions(s.config, ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}, nil)
+	states := ingest.NewStepFunctions(s.config, event.Decoder{Owner: event.OwnerPath{"tenantId"}}, nil)
 	const rate = 10
 	b := &ingest.Backfill{
 		Cache: s.cache, Known: s.cache, States: states, Lister: states, Machine: s.machine, Owners: true,

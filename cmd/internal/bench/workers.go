@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
-	"statuscache/ingest"
+	"statuscache/ingest/event"
 )
 
 // How a consumer works: messages come in batches, of which several are in flight.
@@ -50,7 +50,7 @@ func runIngest(ctx context.Context) error {
 		return err
 	}
 	go func() { _ = c.Run(ctx) }() // until the process is killed
-	decoder := ingest.Decoder{Owner: ingest.OwnerPath{"tenantId"}}
+	decoder := event.Decoder{Owner: event.OwnerPath{"tenantId"}}
 	return obey(ctx, func(ctx context.Context, batch []message) (int, error) {
 		executions, err := decodeAll(&decoder, batch)
 		if err != nil {

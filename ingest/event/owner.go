@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"bytes"
@@ -37,9 +37,9 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 	return names, nil
 }
 
-// registers sets the owner, the input type and the labels that an input names, as far as it
+// ReadInput sets the owner, the input type and the labels that an input names, as far as it
 // names them and they can be stored.
-func (d *Decoder) registers(e *cache.Execution, input jsontext.Value) {
+func (d *Decoder) ReadInput(e *cache.Execution, input jsontext.Value) {
 	if len(d.Owner) == 0 && len(d.Labels) == 0 && !bytes.Contains(input, []byte("inputType")) && !bytes.Contains(input, []byte(`\u`)) {
 		return // nothing to read, and nothing to unquote
 	}

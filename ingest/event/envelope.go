@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"bytes"
@@ -86,7 +86,7 @@ func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
 // DecodeAll decodes a message that may hold several events. If some are undecodable, it
 // returns the others beside the error. Without an error it returns at least one.
 func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
-	if len(body) > maxBody {
+	if len(body) > MaxBody {
 		return nil, undecodable("it is larger than 1 MiB")
 	}
 	u := unwrapper{decoder: d}
@@ -180,7 +180,7 @@ func (e *envelope) regular() bool {
 func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 	switch {
 	case !isNull(env.source) && !isNull(env.detailType) && !isNull(env.detail):
-		if equals(env.source, EventSource) && equals(env.detailType, EventDetailType) {
+		if equals(env.source, Source) && equals(env.detailType, DetailType) {
 			u.event(env, env.detail)
 		} // else it is not ours
 	case isText(env.message) && equals(env.kind, "Notification"):

@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"errors"
@@ -207,7 +207,7 @@ func TestUndecodable(t *testing.T) {
 		"many redrives":   event(base + `,"redriveCount":100000`),
 		"deep":            []byte(strings.Repeat(`{"a":`, 200_000)),
 		"NUL":             []byte("{\"source\":\"aws.states\x00\"}"),
-		"huge":            append(event(base), make([]byte, maxBody)...),
+		"huge":            append(event(base), make([]byte, MaxBody)...),
 	} {
 		if _, err := new(Decoder).Decode(body); !errors.Is(err, ErrUndecodable) {
 			t.Errorf("%s: %v", name, err)

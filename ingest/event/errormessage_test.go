@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"fmt"
@@ -111,7 +111,7 @@ func TestAnExecutionThatRanOutOfTimeHasAnErrorName(t *testing.T) {
 		{cache.Aborted, "", ""},
 		{cache.Failed, "a\nb", "a b"},
 	} {
-		if got := errorName(c.status, c.name); got != c.want {
+		if got := ErrorName(c.status, c.name); got != c.want {
 			t.Errorf("%s %q: %q, want %q", c.status, c.name, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"regexp"
@@ -39,8 +39,8 @@ func ErrorMessage(status cache.Status, name, cause string) string {
 // it for tasks only.
 const timeout = "States.Timeout"
 
-// errorName returns the name of the error of a failure, on one line.
-func errorName(status cache.Status, name string) string {
+// ErrorName returns the name of the error of a failure, on one line.
+func ErrorName(status cache.Status, name string) string {
 	name = awscall.Clip(awscall.OneLine(name), maxErrorName)
 	if name == "" && status == cache.TimedOut {
 		return timeout

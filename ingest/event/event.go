@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"bytes"
@@ -25,16 +25,18 @@ var (
 
 // The source and the detail-type of the events.
 const (
-	EventSource     = "aws.states"
-	EventDetailType = "Step Functions Execution Status Change"
+	Source     = "aws.states"
+	DetailType = "Step Functions Execution Status Change"
 )
 
+// MaxBody is how long a message may be, in bytes: the most that SQS carries.
+const MaxBody = 1 << 20
+
 const (
-	maxBody      = 1 << 20 // bytes; the most that SQS carries
-	maxDepth     = 6       // of nested envelopes
-	maxEvents    = 1000    // in one message
-	maxErrorName = 256     // characters
-	maxStatus    = 64      // bytes
+	maxDepth     = 6    // of nested envelopes
+	maxEvents    = 1000 // in one message
+	maxErrorName = 256  // characters
+	maxStatus    = 64   // bytes
 )
 
 // Decoder decodes messages. The zero value reads no owners and no labels.
@@ -129,10 +131,10 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	case e.Status == cache.Succeeded:
 		e.Output, e.Completeness = output(det.output, det.outputDetails)
 	case e.Terminal():
-		e.Error = errorName(e.Status, text(det.error))
+		e.Error = ErrorName(e.Status, text(det.error))
 		e.ErrorMessage = ErrorMessage(e.Status, text(det.error), text(det.cause))
 	}
-	d.registers(e, det.input)
+	d.ReadInput(e, det.input)
 	leftOut := isNull(det.input) || !included(det.inputDetails)
 	e.OwnerLeftOut, e.LabelsLeftOut = leftOut && len(d.Owner) > 0, leftOut && len(d.Labels) > 0
 	return nil
@@ -154,6 +156,9 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	}
 	return out, cache.Complete
 }
+
+// ValidOutput reports whether an answer can carry an output.
+func ValidOutput(output string) bool { return jsontext.Value(output).IsValid(lenient) }
 
 // included reports whether the event includes the payload that details describe.
 func included(details jsontext.Value) bool {
@@ -203,19 +208,20 @@ func date(v jsontext.Value) (time.Time, bool) {
 		if n < secondsBelow {
 			n *= 1000
 		}
-		return inRange(n)
+		return InRange(n)
 	case '"':
 		s := text(v)
 		for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05.999999999Z0700"} {
 			if t, err := time.Parse(form, s); err == nil {
-				return inRange(float64(t.UnixMilli()))
+				return InRange(float64(t.UnixMilli()))
 			}
 		}
 	}
 	return time.Time{}, false
 }
 
-func inRange(ms float64) (time.Time, bool) {
+// InRange returns the time of so many ms since 1970; false if a version cannot hold it.
+func InRange(ms float64) (time.Time, bool) {
 	if !(ms >= 1 && ms <= cache.MaxTime) {
 		return time.Time{}, false
 	}

@@ -1,4 +1,4 @@
-package ingest
+package event
 
 import (
 	"strings"
@@ -63,7 +63,9 @@ func TestMembersAreThoseThatTheJSONPackageDecodes(t *testing.T) {
 		var e struct {
 			Detail jsontext.Value `json:"detail"`
 		}
-		must(t, json.Unmarshal(body, &e, lenient))
+		if err := json.Unmarshal(body, &e, lenient); err != nil {
+			t.Fatal(err)
+		}
 		checkMembers(t, body)
 		checkMembers(t, e.Detail)
 	}
@@ -83,7 +85,9 @@ func TestNothingDecodedSharesTheMessage(t *testing.T) {
 		body := event(base + `,"input":"{\"tenantId\":\"t1\"}","output":` + output)
 		d := Decoder{Owner: OwnerPath{"tenantId"}}
 		e, err := d.Decode(body)
-		must(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		want := string(e.Output) + string(e.ARN) + e.Owner + string(e.Status) + e.EventID
 		for i := range body {
 			body[i] = 'x'
