@@ -20,7 +20,7 @@
 --        3 payload (codec.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
 --        5 what the trail is to keep of it (trail.go)
---        6 what is to be counted: hour and entry of the start, and of the end if it has ended (counting.go)
+--        6 what is to be counted: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
 --       and at the end how long a success is kept, in ms, if its output is kept for a shorter
 --       time, else nothing; PUBLISH or SPUBLISH; the size of the recent index
 -- Answers for each a text:

@@ -56,9 +56,9 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	if m, err := receiveMessage(t.Context(), sub); err != nil || m.Payload != "that is all" {
 		t.Errorf("announced: %v, %v", m, err)
 	}
-	statuses, err := c.Statuses(t.Context(), []ARN{arn})
-	if err != nil || statuses[0] != Running {
-		t.Errorf("its status is %v, %v", statuses, err)
+	rows, _, err := c.Rows(t.Context(), []ARN{arn}, false)
+	if err != nil || rows[0].Status != Running {
+		t.Errorf("its status is %v, %v", rows, err)
 	}
 
 	// Without the run before it, it is seen as one.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache/flight"
+	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
@@ -28,7 +29,7 @@ var (
 	// ErrUnfit says that a Redis would lose records or lacks what is needed.
 	ErrUnfit = redisdb.ErrUnfit
 	// ErrOverloaded says that too many reads are waiting for Redis already.
-	ErrOverloaded = errors.New("too many reads are waiting for Redis")
+	ErrOverloaded = readbatch.ErrOverloaded
 	// ErrPanicked says that something failed that must not fail; the text has the stack.
 	ErrPanicked = flight.ErrPanicked
 )
@@ -147,7 +148,7 @@ type Cache struct {
 	upkeep   upkeep
 	near     *near
 	statuses *statusCache
-	reads    *readBatcher
+	reads    *readbatch.Batcher
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error says what is
@@ -167,8 +168,8 @@ func Open(o Options) (*Cache, error) {
 	c.upkeep.entries = map[string]int{}
 	c.machines = tally.NewNames()
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
-	c.near.limit, c.near.outputLife = db.Limits.Read, o.RetentionOutput
-	c.reads = &readBatcher{db: db, outputLife: o.RetentionOutput, metrics: c.metrics, end: c.near.endFill, queues: map[string]*queue{}}
+	c.near.names, c.near.limit, c.near.outputLife = db.Names, db.Limits.Read, o.RetentionOutput
+	c.reads = readbatch.New(db, c.metrics.readBatches)
 	c.statuses = newStatusCache(db, c.near)
 	c.listen()
 	return c, nil
@@ -265,7 +266,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
 	if first {
-		c.reads.add(f)
+		c.reads.Do(f)
 	}
 	select {
 	case <-f.done:

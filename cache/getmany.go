@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/readbatch"
 )
 
 // Found is the answer to one of many reads.
@@ -21,7 +23,7 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 	defer cancel()
 	found := make([]Found, len(arns))
 	fills := make([]*fill, len(arns))
-	var own []*fill // which nobody else is reading already
+	var own []readbatch.Read // those that no other caller reads already
 	for i, arn := range arns {
 		if r, ok := c.Peek(string(arn)); ok {
 			found[i].Record = r
@@ -33,7 +35,7 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 			own = append(own, f)
 		}
 	}
-	c.reads.addAll(own)
+	c.reads.Do(own...)
 	for i, f := range fills {
 		if f == nil {
 			continue

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
 	"sync"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/flight"
+	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -35,6 +39,7 @@ type near struct {
 	// outputLife is how long outputs are kept; 0: as long as their records.
 	outputLife time.Duration
 	trust      *redisdb.Trust
+	names      *redisdb.Names
 
 	// generation counts the times everything was thrown away.
 	generation atomic.Uint64
@@ -49,6 +54,7 @@ type nearEntry struct {
 // fill is one read on its way from Redis. record and err are set before done is
 // closed.
 type fill struct {
+	near       *near
 	arn        ARN
 	base       context.Context // values of the first caller; it never ends
 	generation uint64
@@ -137,6 +143,7 @@ func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, firs
 		return &fill{done: ended, record: r}, false
 	}
 	f = &fill{
+		near:       n,
 		arn:        arn,
 		base:       context.WithoutCancel(ctx), // others may wait for it when the first has gone
 		generation: generation,
@@ -145,6 +152,38 @@ func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, firs
 	}
 	s.fills[arn] = f
 	return f, true
+}
+
+// Key implements readbatch.Read, as the methods below do.
+func (f *fill) Key() string { return f.near.names.Execution(string(f.arn)) }
+
+// Base returns the values of the first caller's context.
+func (f *fill) Base() context.Context { return f.base }
+
+// Deadline is when the read fails.
+func (f *fill) Deadline() time.Time { return f.deadline }
+
+// End takes the bytes of the record.
+func (f *fill) End(v readbatch.Value, err error) {
+	r, err := f.decode(v, err)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("get %s: %w", f.arn, err)
+	}
+	f.near.endFill(f, r, err)
+}
+
+func (f *fill) decode(v readbatch.Value, failed error) (r *Record, err error) {
+	defer flight.Recover(&err) // one record must not end the process
+	switch {
+	case failed != nil:
+		return nil, failed
+	case !v.Found:
+		return nil, ErrNotFound
+	}
+	if r, err = decode(f.arn, []byte(v.Text)); err != nil {
+		return nil, err
+	}
+	return r.shown(f.near.outputLife, time.Now()), nil
 }
 
 // endFill hands what a read brought to all who wait for it, and keeps it unless

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -218,22 +218,18 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 	}
 }
 
-func TestTooManyWaitingReadsAreRefused(t *testing.T) {
+// TestARefusedReadLeavesNothingBehind that later callers would wait for.
+func TestARefusedReadLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	c := openIdle(t, "redis://127.0.0.1:1")
-	q := c.reads.queue(c.db.Readers.(*redis.Client))
-	q.mu.Lock()
-	q.readers = maxReaders // nobody takes from the queue
-	q.waiting = make([]*fill, maxWaitingReads-1)
-	q.mu.Unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := c.Get(ctx, testARN(t, "last")); !errors.Is(err, context.Canceled) {
-		t.Errorf("the last who fits in: %v", err)
-	}
-	for range 2 { // the refusal leaves nothing behind that others would wait for
-		if _, err := c.Get(t.Context(), testARN(t, "refused")); !errors.Is(err, ErrOverloaded) {
-			t.Errorf("beyond the bound: %v", err)
+	n, arn := newNear(1<<20, new(redisdb.Trust)), testARN(t, "refused")
+	for range 2 {
+		f, first := n.startFill(t.Context(), arn, "")
+		if !first {
+			t.Fatal("it joins a read that was refused")
+		}
+		f.End(readbatch.Value{}, readbatch.ErrOverloaded)
+		if <-f.done; !errors.Is(f.err, ErrOverloaded) {
+			t.Errorf("the caller gets %v", f.err)
 		}
 	}
 }

@@ -187,7 +187,7 @@ func TestAReaderDoesNotSeeAnOutputPastItsTime(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		c := openBubble(t, b, new(cachetest.Network))
-		c.options.RetentionOutput, c.near.outputLife, c.reads.outputLife = 20*time.Second, 20*time.Second, 20*time.Second
+		c.options.RetentionOutput, c.near.outputLife = 20*time.Second, 20*time.Second
 		runTest(t, c)
 		e := succeeded(testARN(t, "read"), now().Add(-time.Second), `{"n":1}`)
 		apply(t, c, e)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/readbatch"
 )
 
 // TestOneSilentPrimary: whoever asks for what another primary holds is answered,
@@ -40,7 +41,7 @@ func TestOneSilentPrimary(t *testing.T) {
 	var answered atomic.Int64
 	var waiting sync.WaitGroup
 	asked := testutil.ToFloat64(c.metrics.nearMisses)
-	for range 3 * maxReaders {
+	for range 3 * readbatch.MaxReaders {
 		for _, arn := range there {
 			asked++
 			waiting.Go(func() {

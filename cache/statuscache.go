@@ -90,20 +90,6 @@ func (h *statusCache) forget(arn ARN) {
 	h.kept.Delete(string(arn))
 }
 
-// statuses returns the public status of each execution, empty where there is no
-// record.
-func (h *statusCache) statuses(ctx context.Context, arns []ARN) ([]Status, error) {
-	rows, _, err := h.rows(ctx, arns, false)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]Status, len(arns))
-	for i := range rows {
-		all[i] = rows[i].Status
-	}
-	return all, nil
-}
-
 // rows returns the row of each execution, with all details or not, and how many records it
 // had to ask Redis for.
 func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
@@ -125,14 +111,8 @@ func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Ro
 	return all, len(missing), nil
 }
 
-// Statuses returns the status of each execution as the public API has it, empty where there
-// is no record.
-func (c *Cache) Statuses(ctx context.Context, arns []ARN) ([]Status, error) {
-	return c.statuses.statuses(ctx, arns)
-}
-
-// Rows returns the row of each execution, with only the status or with all else, and how many
-// records it had to read from Redis.
+// Rows returns the row of each execution, with only the status or with all details, and how
+// many records it had to read from Redis.
 func (c *Cache) Rows(ctx context.Context, arns []ARN, detailed bool) (rows []Row, read int, err error) {
 	return c.statuses.rows(ctx, arns, detailed)
 }

@@ -66,13 +66,13 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, err
 	if err != nil {
 		return Counts{}, err
 	}
-	statuses, err := r.cache.Statuses(ctx, arns)
+	rows, _, err := r.cache.Rows(ctx, arns, false)
 	if err != nil {
 		return Counts{}, err
 	}
 	var n Counts
-	for _, s := range statuses {
-		switch s {
+	for i := range rows {
+		switch rows[i].Status {
 		case cache.Running:
 			n.Running++
 		case cache.Succeeded:

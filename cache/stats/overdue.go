@@ -169,14 +169,14 @@ func (s *Stats) stillRunning(ctx context.Context, all []running) ([]running, err
 	for i, r := range all {
 		arns[i] = r.arn
 	}
-	statuses, err := s.cache.Statuses(ctx, arns)
+	rows, _, err := s.cache.Rows(ctx, arns, false)
 	if err != nil {
 		return nil, err
 	}
 	var still []running
 	var gone []cache.ARN
-	for i, status := range statuses {
-		switch status {
+	for i := range rows {
+		switch rows[i].Status {
 		case cache.Running:
 			still = append(still, all[i])
 		case "":

@@ -1,0 +1,303 @@
+package readbatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+const (
+	maxWaiting = 8192 // beyond that a read is refused at once
+	maxBatch   = 128  // keys read in one round trip
+	helpAfter  = 10 * time.Millisecond
+)
+
+// MaxReaders is how many round trips to one primary are under way at once, if they are
+// slow.
+const MaxReaders = 4
+
+// Errors of reads that Redis is not asked for.
+var (
+	// ErrOverloaded says that too many reads are waiting for Redis already.
+	ErrOverloaded = errors.New("too many reads are waiting for Redis")
+	errTooLate    = errors.New("redis did not answer in time")
+)
+
+// Read is one key to be read.
+type Read interface {
+	Key() string
+	// Base has the values of the caller's context. It never ends: others may wait for the
+	// read after the caller has gone.
+	Base() context.Context
+	Deadline() time.Time
+	// End takes what the read brought. It is called once.
+	End(Value, error)
+}
+
+// Value is the answer to one GET.
+type Value struct {
+	Text  string
+	Found bool
+}
+
+// Batcher reads keys. Each primary has a queue of its own, so that a silent one does not
+// delay the others.
+type Batcher struct {
+	db      *redisdb.DB
+	batches prometheus.Counter
+
+	mu     sync.Mutex
+	queues map[string]*queue // by the address of the primary
+}
+
+// New returns a Batcher that counts its round trips in batches.
+func New(db *redisdb.DB, batches prometheus.Counter) *Batcher {
+	return &Batcher{db: db, batches: batches, queues: map[string]*queue{}}
+}
+
+// queue has the reads that wait for one primary. While a round trip is under way, new reads
+// gather and share the next one: the more there are, the less each costs. Another reader
+// starts only if the first is slow.
+type queue struct {
+	*Batcher
+
+	mu      sync.Mutex
+	node    *redis.Client
+	waiting []Read // oldest first
+	readers int
+	watched bool // help will be called
+}
+
+// Do begins reads. Those that cannot begin end at once, with an error.
+func (m *Batcher) Do(reads ...Read) {
+	if len(reads) == 1 {
+		if q, ok := m.begin(reads[0]); ok {
+			q.add(reads)
+		}
+		return
+	}
+	queues := map[*queue][]Read{}
+	for _, r := range reads {
+		if q, ok := m.begin(r); ok {
+			queues[q] = append(queues[q], r)
+		}
+	}
+	for q, some := range queues {
+		q.add(some)
+	}
+}
+
+// begin returns the queue for a read, or ends the read.
+func (m *Batcher) begin(r Read) (*queue, bool) {
+	q, err := m.queueOf(r)
+	if err != nil {
+		r.End(Value{}, err)
+	}
+	return q, err == nil
+}
+
+// queueOf returns the queue of the primary that has the key.
+func (m *Batcher) queueOf(r Read) (*queue, error) {
+	if node, alone := m.db.Readers.(*redis.Client); alone {
+		return m.queue(node), nil
+	}
+	ctx, cancel := context.WithDeadline(r.Base(), r.Deadline())
+	defer cancel()
+	node, err := m.db.ReaderOf(ctx, r.Key())
+	if err != nil {
+		return nil, err
+	}
+	return m.queue(node), nil
+}
+
+func (m *Batcher) queue(node *redis.Client) *queue {
+	addr := node.Options().Addr
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q, ok := m.queues[addr]
+	if !ok {
+		q = &queue{Batcher: m}
+		m.queues[addr] = q
+	}
+	q.use(node)
+	return q
+}
+
+// use changes the client: a primary that went and came back has another one.
+func (m *queue) use(node *redis.Client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.node = node
+}
+
+// add begins reads if there is room, and ends them otherwise.
+func (m *queue) add(reads []Read) {
+	if !m.take(reads) {
+		endAll(reads, ErrOverloaded)
+	}
+}
+
+// take reports whether there is room for reads.
+func (m *queue) take(reads []Read) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting)+len(reads) > maxWaiting {
+		return false
+	}
+	m.waiting = append(m.waiting, reads...)
+	switch {
+	case m.readers == 0:
+		m.readers++
+		go m.drain()
+	case !m.watched:
+		m.watched = true
+		time.AfterFunc(helpAfter, m.help)
+	}
+	return true
+}
+
+func endAll(reads []Read, err error) {
+	for _, r := range reads {
+		r.End(Value{}, err)
+	}
+}
+
+// help adds a reader if the oldest read has waited too long.
+func (m *queue) help() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watched = false
+	if len(m.waiting) == 0 {
+		return
+	}
+	if m.readers < MaxReaders && time.Until(m.waiting[0].Deadline()) < m.db.Limits.Read-helpAfter/2 {
+		m.readers++
+		go m.drain()
+		return
+	}
+	m.watched = true
+	time.AfterFunc(helpAfter, m.help)
+}
+
+// drain reads until nothing is waiting.
+func (m *queue) drain() {
+	for {
+		batch := m.next()
+		if batch == nil {
+			return
+		}
+		m.read(batch)
+	}
+}
+
+// next takes the reads of the next round trip. With nil the reader is done.
+func (m *queue) next() []Read {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		m.readers--
+		return nil
+	}
+	n := min(len(m.waiting), maxBatch)
+	batch := m.waiting[:n:n]
+	if m.waiting = m.waiting[n:]; len(m.waiting) == 0 {
+		m.waiting = nil
+	}
+	return batch
+}
+
+// read reads a batch and ends each of its reads.
+func (m *queue) read(batch []Read) {
+	if batch = m.endLate(batch); len(batch) == 0 {
+		return
+	}
+	m.batches.Inc()
+	newest := batch[len(batch)-1]
+	ctx, cancel := context.WithDeadline(newest.Base(), newest.Deadline())
+	defer cancel()
+	answers, err := m.answers(ctx, batch)
+	if err != nil {
+		endAll(batch, err)
+		return
+	}
+	for i, r := range batch {
+		r.End(answers[i].Value, answers[i].err)
+	}
+}
+
+// endLate ends the reads that waited too long and returns the others.
+func (m *queue) endLate(batch []Read) []Read {
+	now := time.Now()
+	for i, r := range batch { // oldest first
+		if r.Deadline().After(now) {
+			return batch[i:]
+		}
+		r.End(Value{}, errTooLate)
+	}
+	return nil
+}
+
+// answer is a Value, or why there is none.
+type answer struct {
+	Value
+	err error
+}
+
+// answers reads a batch in one round trip.
+func (m *queue) answers(ctx context.Context, batch []Read) ([]answer, error) {
+	m.mu.Lock()
+	node := m.node
+	m.mu.Unlock()
+	keys := make([]string, len(batch))
+	for i, r := range batch {
+		keys[i] = r.Key()
+	}
+	if _, alone := m.db.Readers.(*redis.Client); alone {
+		return multiGet(ctx, node, keys)
+	}
+	return m.pipelinedGet(ctx, node, keys), nil
+}
+
+// multiGet costs Redis less than a pipeline, but all keys must be on one node.
+func multiGet(ctx context.Context, node *redis.Client, keys []string) ([]answer, error) {
+	values, err := node.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]answer, len(keys))
+	for i, v := range values {
+		answers[i].Text, answers[i].Found = v.(string)
+	}
+	return answers, nil
+}
+
+// pipelinedGet reads from one node of a cluster. A key that has moved meanwhile is read
+// from its new node.
+func (m *queue) pipelinedGet(ctx context.Context, node *redis.Client, keys []string) []answer {
+	pipe := node.Pipeline()
+	cmds := make([]*redis.StringCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.Get(ctx, key)
+	}
+	_, _ = pipe.Exec(ctx) // says no more than its commands do
+	answers := make([]answer, len(keys))
+	for i, cmd := range cmds {
+		if redisdb.MovedAway(cmd.Err()) {
+			cmd = m.db.Readers.Get(ctx, keys[i])
+		}
+		text, err := cmd.Result()
+		switch {
+		case err == nil:
+			answers[i].Value = Value{Text: text, Found: true}
+		case !errors.Is(err, redis.Nil):
+			answers[i].err = err
+		}
+	}
+	return answers
+}

@@ -1,0 +1,73 @@
+package readbatch
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+)
+
+// read is a Read that remembers how it ended.
+type read struct {
+	ctx      context.Context
+	key      string
+	deadline time.Time
+	ends     []error
+}
+
+func (r *read) Key() string               { return r.key }
+func (r *read) Base() context.Context     { return r.ctx }
+func (r *read) Deadline() time.Time       { return r.deadline }
+func (r *read) End(_ Value, failed error) { r.ends = append(r.ends, failed) }
+
+// TestTooManyWaitingReadsAreRefused: the last that has room is queued, and the next ends at
+// once, alone or among others.
+func TestTooManyWaitingReadsAreRefused(t *testing.T) {
+	t.Parallel()
+	db, err := redisdb.Open(redisdb.Options{URL: "redis://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	b := New(db, prometheus.NewCounter(prometheus.CounterOpts{Name: "batches"}))
+	newRead := func() *read { return &read{ctx: t.Context(), key: "k", deadline: time.Now().Add(time.Hour)} }
+	q := b.queue(db.Readers.(*redis.Client))
+	q.readers, q.watched = MaxReaders, true // nobody takes from the queue
+	q.waiting = make([]Read, maxWaiting-1)
+
+	last := newRead()
+	b.Do(last)
+	if len(q.waiting) != maxWaiting || len(last.ends) != 0 {
+		t.Fatalf("%d waiting; the last that has room ended with %v", len(q.waiting), last.ends)
+	}
+	refused := []*read{newRead(), newRead(), newRead()}
+	b.Do(refused[0])
+	b.Do(refused[1], refused[2])
+	for i, r := range refused {
+		if len(r.ends) != 1 || !errors.Is(r.ends[0], ErrOverloaded) {
+			t.Errorf("read %d beyond the bound ended with %v", i, r.ends)
+		}
+	}
+	if len(q.waiting) != maxWaiting {
+		t.Errorf("%d reads are waiting", len(q.waiting))
+	}
+}
+
+// TestAReadThatWaitedTooLongIsNotSent: it ends with an error, and later reads go on.
+func TestAReadThatWaitedTooLongIsNotSent(t *testing.T) {
+	t.Parallel()
+	late := &read{ctx: t.Context(), key: "late", deadline: time.Now()}
+	early := &read{ctx: t.Context(), key: "early", deadline: time.Now().Add(time.Hour)}
+	rest := new(queue).endLate([]Read{late, early})
+	if len(rest) != 1 || rest[0] != early || len(early.ends) != 0 {
+		t.Errorf("left: %v", rest)
+	}
+	if len(late.ends) != 1 || !errors.Is(late.ends[0], errTooLate) {
+		t.Errorf("the late one ended with %v", late.ends)
+	}
+}
