@@ -1,0 +1,3 @@
+module statuscache/tools/limits
+
+go 1.26.7
