@@ -36,6 +36,7 @@
 //	wire               connections that speak HTTP/1.1: reading requests, writing answers
 //	internal/conns     the ports: accepting, TLS, HTTP/2 frames, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events
+//	internal/health    what the service lacks: the health, the probes of the admin port
 //	internal/headers   reading the headers of requests
 //	internal/listing   what a list of executions is asked for
 //	internal/reports   the form of answers about more than a status

@@ -49,12 +49,12 @@ func TestHealthReportsAPlatformThatFails(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- s.auth.Run(ctx) }()
 			failing := func(value float64) bool {
-				found := slices.ContainsFunc(s.healthNow().Reasons, func(r string) bool { return strings.HasPrefix(r, "introspection: ") && strings.Contains(r, want) })
+				found := slices.ContainsFunc(s.health.Now().Reasons, func(r string) bool { return strings.HasPrefix(r, "introspection: ") && strings.Contains(r, want) })
 				got, ok := gauge(t, s.options.Metrics, "statuscache_introspection_failing")
 				return ok && found == (value == 1) && got == value
 			}
 			cachetest.Eventually(t, "health and the metric report it", func() bool { return failing(1) })
-			if len(s.notReady()) > 0 {
+			if s.health.NotReady() != "" {
 				t.Error("the service is not ready, which its other callers need")
 			}
 			p.set(func() { p.status = 0 })
@@ -80,7 +80,7 @@ func TestHealthReportsACertificateThatEnds(t *testing.T) {
 	}
 	s := New(Options{TLS: files})
 	reported := func(words string) bool {
-		return slices.ContainsFunc(s.healthNow().Reasons, func(r string) bool { return strings.HasPrefix(r, "certificate: ") && strings.Contains(r, words) })
+		return slices.ContainsFunc(s.health.Now().Reasons, func(r string) bool { return strings.HasPrefix(r, "certificate: ") && strings.Contains(r, words) })
 	}
 	leaf := c.Leaf
 	for _, test := range []struct {
@@ -89,7 +89,7 @@ func TestHealthReportsACertificateThatEnds(t *testing.T) {
 	}{{8 * 24 * time.Hour, ""}, {6 * 24 * time.Hour, "it ends at"}, {-time.Minute, "it has ended"}} {
 		leaf.NotAfter = time.Now().Add(test.in)
 		if got := reported(test.words); got != (test.words != "") {
-			t.Errorf("ends in %v: %q", test.in, s.healthNow().Reasons)
+			t.Errorf("ends in %v: %q", test.in, s.health.Now().Reasons)
 		}
 		if got, _ := gauge(t, s.options.Metrics, "statuscache_certificate_end_timestamp_seconds"); got != float64(leaf.NotAfter.Unix()) {
 			t.Errorf("ends in %v: the metric is %v", test.in, got)

@@ -20,7 +20,7 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	t.Parallel()
 	var receive, store error
 	s := newService(t, func(o *Options) {
-		o.Parts = append(o.Parts, Part{"ingest receive", func() error { return receive }}, Part{"ingest store", func() error { return store }})
+		o.Parts = append(o.Parts, Part{Name: "ingest receive", Ready: func() error { return receive }}, Part{Name: "ingest store", Ready: func() error { return store }})
 	})
 	readyz := func() *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()

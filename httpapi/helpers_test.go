@@ -124,7 +124,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	losses := worklist.NewLossDetector(c.DB(), worklist.LossOptions{Log: store.Log, Noticed: keys.Reassert})
 	o := Options{
 		Cache: c, Lists: lists.NewReader(c), Changes: hub, Trails: c, Outputs: worklist.New(c.DB(), nil), Typical: statistics, Statistics: statistics, Overdue: statistics, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
-		Parts: []Part{{"redis", c.DB().Ready}},
+		Parts: []Part{{Name: "redis", Ready: c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
 	for _, f := range change {

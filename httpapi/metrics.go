@@ -50,8 +50,8 @@ func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 	}, func() float64 { return float64(w.waiting()) }), m.streams)
 }
 
-// observeDoubts exports what keeps some callers out, now or soon.
-func (s *Server) observeDoubts(r prometheus.Registerer) {
+// observeProblems exports what keeps some callers out, now or soon.
+func (s *Server) observeProblems(r prometheus.Registerer) {
 	if s.options.Introspection != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "introspection_failing", Help: "1 while AUTH_INTROSPECTION_URL does not judge tokens, so that their callers get 503.",

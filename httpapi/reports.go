@@ -195,7 +195,7 @@ func (x *exchange) unchanged(state []byte) bool {
 
 // surroundings is what an overview says beside what was counted.
 func (s *Server) surroundings() reports.Surroundings {
-	h := s.healthNow()
+	h := s.health.Now()
 	around := reports.Surroundings{Audits: map[string]reports.Audit{}, Service: reports.Service{Status: h.Status, Reasons: h.Reasons}}
 	if s.options.Audits != nil {
 		for name, a := range s.options.Audits() {

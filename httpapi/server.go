@@ -30,6 +30,7 @@ import (
 	"statuscache/httpapi/internal/conns"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/health"
 	"statuscache/httpapi/internal/pacing"
 	"statuscache/httpapi/internal/reports"
 	"statuscache/httpapi/internal/traces"
@@ -74,12 +75,6 @@ type Intake interface {
 	// Repairs returns how many executions the audits have corrected, by the ARN of a state
 	// machine.
 	Repairs() map[string]int64
-}
-
-// Part is a part of the service that must work for it to be ready.
-type Part struct {
-	Name  string       // public, such as "redis"
-	Ready func() error // nil, or the reason for operators; an error with Public() string has a public text too
 }
 
 // Options are the settings of a Server and what it stands on.
@@ -167,6 +162,7 @@ type Server struct {
 	log            *accesslog.Log
 	traces         *traces.Tracer // nil: no spans are made
 	metrics        *metrics
+	health         *health.Checks
 	faults         *conns.Faults
 	connections    *fairness.Pool // of addresses of the public internet; nil: no bound
 	draining       atomic.Bool
@@ -192,15 +188,13 @@ func New(o Options) *Server {
 		unknownMessage: "nothing is known of this execution; finished ones are kept for " + o.kept(),
 	}
 	s.auth = auth.New(o.Keys, o.Links, o.JWT, s.introspection(), o.Log)
-	if o.JWT != nil {
-		s.options.Parts = append(s.options.Parts[:len(o.Parts):len(o.Parts)], Part{"signing keys", s.auth.Ready})
-	}
+	s.health = s.newHealth()
 	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
 	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
 	s.overviews = reports.NewSnapshots(o.Statistics, o.Overdue, s.surroundings)
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
-	s.observeDoubts(o.Metrics)
+	s.observeProblems(o.Metrics)
 	s.handler = s.routes()
 	return s
 }
