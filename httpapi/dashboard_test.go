@@ -63,8 +63,41 @@ func TestTheDashboardIsServed(t *testing.T) {
 			t.Errorf("%s: Content-Encoding %q, Vary %q", name, zipped.header.Get("Content-Encoding"), zipped.header.Get("Vary"))
 		}
 	}
-	if modules, err := filepath.Glob("dashboard/*.js"); err != nil || files < len(modules) {
-		t.Errorf("the page names %d files, and there are %d modules", files, len(modules))
+	if files < 10 {
+		t.Errorf("the page names %d files", files)
+	}
+}
+
+var imported = regexp.MustCompile(`(?:from |import\()"\./([a-z]+\.js)"`)
+
+// TestThePagePreloadsWhatTheFirstRowsNeed: what its modules import, and theirs, so that the
+// browser does not find out file by file. What a module loads on demand is left out.
+func TestThePagePreloadsWhatTheFirstRowsNeed(t *testing.T) {
+	t.Parallel()
+	s := newService(t, withDashboard(t, dashboard.Options{}))
+	page := s.ask("GET", "/", "").body
+	modules, err := filepath.Glob("dashboard/*.js")
+	if err != nil || len(modules) == 0 {
+		t.Fatal(modules, err)
+	}
+	wanted := map[string]bool{"app.js": true}
+	for _, module := range modules {
+		text, err := os.ReadFile(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		preloaded := strings.Contains(page, `rel="modulepreload" href="`+regexp.MustCompile(`dashboard/[0-9a-f]+/`).FindString(page)+filepath.Base(module)+`"`)
+		for _, found := range imported.FindAllStringSubmatch(string(text), -1) {
+			wanted[found[1]] = true
+			if static := strings.HasPrefix(found[0], "from"); static && preloaded && !strings.Contains(page, "/"+found[1]+`"`) {
+				t.Errorf("%s is preloaded, and %s that it imports is not", module, found[1])
+			}
+		}
+	}
+	for _, module := range modules {
+		if !wanted[filepath.Base(module)] {
+			t.Errorf("nothing imports %s", module)
+		}
 	}
 }
 

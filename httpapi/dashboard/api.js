@@ -27,18 +27,37 @@ export const statusPath = (arn) => `v1/status/${encodeURIComponent(arn)}`;
 const attempts = 4; // of a read that the service cannot answer now
 const longestWait = 10; // seconds
 
-// send sends a request and returns its response, which may be a 304. One whose token is refused is sent again
-// as soon as there is another token, and a read that the service cannot answer now when it
-// says. Other errors of the API are thrown.
+const withToken = (token, headers) => ({
+  cache: "no-store",
+  credentials: "omit",
+  headers: { Accept: "application/json", ...(token && { Authorization: `Bearer ${token}` }), ...headers },
+});
+
+export const signedIn = session.start();
+
+// What most people see first is asked for while the rest of the page still loads.
+const early = new Map(); // response by URL
+const opening = { "": "v1/overview", "#/": "v1/overview", "#/executions": "v1/executions?limit=100" }[location.hash];
+if (signedIn && opening) {
+  const url = address(opening).href;
+  early.set(url, fetch(url, withToken(session.current())));
+  early.get(url).catch(() => {}); // it is thrown where the response is waited for
+}
+
+function takeEarly(url) {
+  const response = early.get(url);
+  early.delete(url);
+  return response;
+}
+
+// send sends a request and returns its response, which may be a 304. One whose token is
+// refused is sent again as soon as there is another token, and a read that the service cannot
+// answer now when it says. Other errors of the API are thrown.
 export async function send(path, { parameters, headers, ...rest } = {}) {
   for (let attempt = 1; ; ) {
     const token = session.current();
-    const response = await fetch(address(path, parameters), {
-      ...rest,
-      cache: "no-store",
-      credentials: "omit",
-      headers: { Accept: "application/json", ...(token && { Authorization: `Bearer ${token}` }), ...headers },
-    });
+    const url = address(path, parameters).href;
+    const response = await ((!headers && takeEarly(url)) || fetch(url, { ...rest, ...withToken(token, headers) }));
     if (response.ok || response.status === 304) return response;
     const error = await errorOf(response);
     if (response.status === 401) await session.renew(token, token ? "expired" : "first");
@@ -71,11 +90,7 @@ export async function post(path, body) {
 // check asks whether a token is good, without using it for anything else.
 export async function check(token) {
   const path = token.startsWith("csl_") ? "v1/status/" : "v1/executions";
-  const response = await fetch(address(path, { limit: 1 }), {
-    cache: "no-store",
-    credentials: "omit",
-    headers: { Authorization: `Bearer ${token}` },
-  });
+  const response = await fetch(address(path, { limit: 1 }), withToken(token));
   // A link reads one execution only, and is refused here for that and not for its token.
   if (!response.ok && !(token.startsWith("csl_") && response.status !== 401)) throw await errorOf(response);
 }
@@ -180,7 +195,6 @@ async function read(stream, path, parameters, onEvent, opened) {
   }
 }
 
-// parser takes a stream piece by piece and calls onEvent for each event.
 export function parser(onEvent) {
   let rest = "";
   let event = { name: "message", data: [], id: "" };

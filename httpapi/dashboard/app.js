@@ -4,44 +4,56 @@ import * as search from "./search.js";
 import * as keys from "./keys.js";
 import * as overview from "./overview.js";
 import * as executions from "./executions.js";
-import * as execution from "./execution.js";
-import * as health from "./health.js";
-import { ask } from "./signin.js";
 import { go, read } from "./router.js";
+import { signedIn } from "./api.js";
+import { h } from "./dom.js";
 import { announce, hideConnection, onPause } from "./notify.js";
 
 const main = document.getElementById("main");
-const pages = { overview, executions, health };
+const pages = { overview, executions };
+// What is not shown first is loaded when it is wanted, or when there is nothing else to do.
+const later = { execution: () => import("./execution.js"), health: () => import("./health.js"), signin: () => import("./signin.js") };
 let shown = null; // {key, page}
 
-function show() {
+const ask = (reason, detail) => later.signin().then((dialog) => dialog.ask(reason, detail), cannotLoad);
+
+function cannotLoad() {
+  shown?.page.unmount();
+  shown = null;
+  main.replaceChildren(h("p", { class: "notice warn page", role: "alert" }, "A part of this page could not be loaded. ", h("button", { type: "button", onclick: () => location.reload() }, "Load it again")));
+}
+
+async function show() {
   if (session.current() === "") return;
   const view = read(location.hash);
   const isExecution = view.page === "executions" && view.argument !== "";
-  const page = isExecution ? execution : (pages[view.page] ?? overview);
+  const name = isExecution ? "execution" : view.page;
   const key = isExecution ? location.hash : view.page;
   if (shown?.key === key && shown.page.update) {
     shown.page.update(view);
     return;
   }
+  const fragment = location.hash;
+  const page = pages[name] ?? (later[name] ? await later[name]().catch(cannotLoad) : overview);
+  if (!page || fragment !== location.hash || session.current() === "") return; // or somebody has gone on meanwhile
   const first = shown === null;
   shown?.page.unmount();
   hideConnection();
   onPause(null);
-  if (!isExecution && page !== executions) search.show("");
-  document.body.dataset.page = isExecution ? "execution" : view.page;
+  if (page !== executions) search.show("");
+  document.body.dataset.page = name;
   const mounted = page.mount(main, view);
   shown = { key, page: mounted };
   keys.bindPage(mounted.keys);
-  const name = mounted.title ?? page.title;
-  document.title = `${name} · Status cache`;
+  const title = mounted.title ?? page.title;
+  document.title = `${title} · Status cache`;
   for (const link of document.querySelectorAll("nav a[data-page]")) {
     if (link.dataset.page === view.page) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  scrollTo(0, 0);
   if (first) return;
-  announce(name);
+  scrollTo(0, 0);
+  announce(title);
   // The search box keeps the focus of who is still searching.
   if (document.activeElement?.id !== "find") main.querySelector("h1")?.focus({ preventScroll: true });
 }
@@ -62,7 +74,6 @@ function bindKeys() {
   });
 }
 
-// restart shows the view anew, for who has signed in or out.
 function restart() {
   shown?.page.unmount();
   shown = null;
@@ -94,14 +105,14 @@ async function start() {
     if (/^#(token|link)=/.test(location.hash) && session.start()) restart();
     else show();
   });
+  setTimeout(() => Object.values(later).forEach((load) => load().catch(() => {})), 2000); // where it fails it is loaded when it is wanted
   addEventListener("searched", () => main.querySelector("h1")?.focus({ preventScroll: true }));
   session.onNeeded((reason) => ask(reason));
   session.onChanged(signedInOrOut);
-  if (!session.start()) await comeBack();
+  if (!signedIn) await comeBack();
   signedInOrOut();
 }
 
-// comeBack takes who was at the issuer to where they were.
 async function comeBack() {
   const { issuer, client } = document.documentElement.dataset;
   const answer = new URLSearchParams(location.search);

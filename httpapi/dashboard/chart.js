@@ -6,7 +6,6 @@ import { duration, plural, wordOf } from "./format.js";
 const height = 148;
 const margin = { top: 8, right: 8, bottom: 20, left: 44 };
 
-// spark is a row of small bars.
 export function spark(values, label) {
   const width = 96, tall = 22, most = Math.max(1, ...values);
   const step = width / Math.max(1, values.length);
@@ -97,7 +96,6 @@ export class Chart {
       .map(([point, at]) => s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, point.label));
   }
 
-  // columns are stacked bars.
   columns() {
     const wide = Math.max(1, ((this.width - margin.left - margin.right) / this.points.length) * 0.72);
     return this.points.flatMap((point, at) => {
@@ -138,7 +136,6 @@ export class Chart {
     this.write();
   }
 
-  // write writes the values of the point that is looked at, or the latest, into the legend.
   write() {
     const at = this.at < 0 ? this.points.length - 1 : this.at;
     const point = this.points[at];
@@ -170,7 +167,6 @@ function scaleOf(values, log) {
 
 const range = (from, to, step) => Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) => from + i * step);
 
-// roundUp returns the next of 1, 2, 5, 10, 20 …
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return Math.max(1, [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value * (1 - 1e-9)) ?? 1);
@@ -211,7 +207,6 @@ export function verdict(seconds, typical) {
   return "faster than half of the runs";
 }
 
-// timeline shows attempts and, as lines, the quantiles of the state machine.
 export function timeline(attempts, typical) {
   const from = attempts[0].start;
   const to = attempts.at(-1).end;

@@ -9,7 +9,6 @@ const server = () => address("").href.replace(/\/$/, "");
 const curl = (url) => `curl -H "Authorization: Bearer $STATUS_TOKEN" ${shell(url.href)}`;
 const aws = (action, arn, rest = "") => `aws stepfunctions ${action} --region ${arn.split(":")[3]} ${rest}`.trim();
 
-// ofExecution are the commands about one execution: [label, command].
 export function ofExecution(arn, running) {
   const about = `--execution-arn ${shell(arn)}`;
   return [
@@ -35,7 +34,6 @@ function statusctlList({ q, ...parameters }) {
   return ["statusctl list --server", shell(server()), ...words, ...(q ? [shell(q)] : [])].join(" ");
 }
 
-// ofList are the commands that give a list.
 export function ofList(parameters, rows) {
   const all = [["statusctl list", statusctlList(parameters)], ["curl", curl(address("v1/executions", { ...parameters, limit: 100 }))]];
   const { stateMachineArn } = parameters;
@@ -77,11 +75,13 @@ export function menu(label, commands) {
   return details;
 }
 
+export const copyable = (what, string) =>
+  h("div", { class: "command" }, what && h("p", {}, what), h("code", {}, string), h("button", { type: "button", "aria-label": `Copy: ${what || string}`, onclick: () => copy(string) }, "Copy"));
+
 // gettingStarted says what to do next where there is nothing to see yet.
 export function gettingStarted() {
-  const server = address("").href.replace(/\/$/, "");
   const commands = [
-    ["With make run, start an execution:", `curl -H "Authorization: Bearer $STATUS_TOKEN" -H 'Content-Type: application/json' -d '{"inputType":"cve"}' ${server}/v1/generate`],
+    ["With make run, start an execution:", `curl -H "Authorization: Bearer $STATUS_TOKEN" -H 'Content-Type: application/json' -d '{"inputType":"cve"}' ${server()}/v1/generate`],
     ["With your own state machines, create the queue and the rule that fill this cache:", "statusctl provision --state-machine ARN"],
     ["Bring in what has run before:", "statusctl backfill --since 24h"],
     ["Find out what is missing:", "statusctl doctor"],
@@ -91,8 +91,6 @@ export function gettingStarted() {
     { class: "panel start", "aria-labelledby": "start" },
     h("h2", { id: "start" }, "No executions yet"),
     h("p", {}, "They appear here as soon as Step Functions reports the first one. A key that is not for operators sees only the executions of its owner."),
-    commands.map(([what, command]) =>
-      h("div", { class: "command" }, h("p", {}, what), h("code", {}, command), h("button", { type: "button", "aria-label": `Copy: ${command}`, onclick: () => copy(command) }, "Copy")),
-    ),
+    commands.map((each) => copyable(...each)),
   );
 }

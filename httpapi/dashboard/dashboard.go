@@ -165,8 +165,8 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	return newFile(indexName, b.Bytes()), nil
 }
 
-// onDemand are the modules that most people never need.
-var onDemand = map[string]bool{"oidc.js": true}
+// onDemand are the modules that nobody needs for the first rows.
+var onDemand = map[string]bool{"oidc.js": true, "signin.js": true, "execution.js": true, "output.js": true, "health.js": true}
 
 var types = map[string][]string{
 	".html": {"text/html; charset=utf-8"},

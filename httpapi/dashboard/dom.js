@@ -9,7 +9,6 @@ export function h(tag, properties, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
 
-// s does the same for SVG.
 export function s(tag, properties, ...children) {
   return fill(document.createElementNS(SVG, tag), properties, children);
 }
@@ -24,9 +23,31 @@ function fill(element, properties, children) {
   return element;
 }
 
+const icons = new Map(); // by name; a copy of an element is cheaper than a new one
+
 // icon is one of the symbols in index.html.
 export function icon(name) {
-  return s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#i-${name}` }));
+  if (!icons.has(name)) icons.set(name, s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#i-${name}` })));
+  return icons.get(name).cloneNode(true);
+}
+
+// panel is a section with its heading and what stands beside that.
+export function panel(id, heading, beside, ...content) {
+  return h("section", { class: "panel", "aria-labelledby": id }, h("div", { class: "panel-head" }, h("h2", { id }, heading), beside), content);
+}
+
+export const soft = (...words) => h("p", { class: "soft" }, words);
+
+// table is a table with its headings: [label, class of the column].
+export const table = (heads, body) => h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), body);
+
+// wide is a table that may be wider than the window, named by an element.
+export const wide = (id, heads, body) => h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": id }, table(heads, body));
+
+// segments is a choice among a few: options are their labels by value. choose gets the value.
+export function segments(name, legend, options, choose, chosen) {
+  const labels = Object.entries(options).map(([value, label]) => h("label", {}, h("input", { type: "radio", name, value, checked: value === chosen }), label));
+  return h("fieldset", { class: "segments", onchange: ({ target }) => choose(target.value) }, h("legend", { class: "unseen" }, legend), labels);
 }
 
 // Characters that are not seen or that turn the text around them.
@@ -51,7 +72,6 @@ export function text(string) {
   return all;
 }
 
-// set puts a text into an element if it is not there yet.
 export function set(element, string) {
   if (element.textContent !== string) element.replaceChildren(text(string));
 }

@@ -1,10 +1,10 @@
 // One execution: what it does or did, why, and what it gave.
-import { h, icon, set, text } from "./dom.js";
+import { h, icon, panel, set, soft, text, wide } from "./dom.js";
 import { address, follow, get, post, send, statusPath } from "./api.js";
-import { badge, both, duration, time, utc, when, wordOf } from "./format.js";
+import { badge, duration, time, utc, when, wordOf } from "./format.js";
 import { attemptsOf, timeline, verdict } from "./chart.js";
 import { Output } from "./output.js";
-import { menu, ofExecution } from "./commands.js";
+import { copyable, menu, ofExecution } from "./commands.js";
 import { consoleURL, go, machineNameOf, machineOf, nameOf, toSearch } from "./router.js";
 import * as search from "./search.js";
 import * as session from "./session.js";
@@ -24,7 +24,6 @@ class Execution {
   constructor(main, arn) {
     this.arn = arn;
     this.stopped = new AbortController();
-    search.show("");
     this.status = h("span", { class: "big-status" });
     this.verdict = h("span", { class: "soft" });
     this.error = h("div", {});
@@ -84,7 +83,6 @@ class Execution {
     clearInterval(this.looking);
   }
 
-  // follow shows each state as it comes, until the execution ends.
   follow() {
     this.close?.();
     this.close = follow(statusPath(this.arn), { view: "status" }, {
@@ -133,7 +131,6 @@ class Execution {
     if (this.isOperator) this.readTrail();
   }
 
-  // lasting is what is known of the execution whatever its state.
   lasting() {
     const { labels, owner, typicalSeconds, auditedAt } = this.state;
     return { labels, owner, typicalSeconds, auditedAt };
@@ -221,7 +218,7 @@ class Execution {
       ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(search.write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
       ["Owner", state.owner && h("a", { class: "mono", href: toSearch(search.write("owner", state.owner)) }, text(state.owner))],
       ["Known since", state.observedAt && h("span", {}, time(state.observedAt), h("span", { class: "soft" }, ` from ${state.source ?? "an event"}`))],
-      ["Audited", state.auditedAt && h("span", { title: both(new Date(state.auditedAt)) }, `${confirmedBy(state) ? "confirmed: the audit has come to" : "not yet: the audit has come to"} ${when(new Date(state.auditedAt))}`)],
+      ["Audited", state.auditedAt && h("span", {}, `${confirmedBy(state) ? "confirmed" : "not yet"}: the audit has come to `, time(state.auditedAt))],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],
     ];
     this.facts.replaceChildren(...all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -256,8 +253,7 @@ class Execution {
     try {
       const link = await post("v1/links", { executionArn: this.arn });
       const page = `${address("").href}#link=${link.token}&arn=${encodeURIComponent(this.arn)}`;
-      const row = (label, url) => h("div", { class: "command" }, h("p", {}, label), h("code", {}, url), h("button", { type: "button", "aria-label": `Copy: ${label}`, onclick: () => copy(url, "Link copied") }, "Copy"));
-      said.replaceWith(h("div", {}, h("p", {}, "Whoever has it reads and follows exactly this execution, without signing in, until ", time(link.expiresAt), "."), row("A page for people", page), row("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
+      said.replaceWith(h("div", {}, h("p", {}, "Whoever has it reads and follows exactly this execution, without signing in, until ", time(link.expiresAt), "."), copyable("A page for people", page), copyable("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
       dialog.querySelector(".command button").focus();
     } catch (error) {
       set(said, error.status === 404 ? "This service makes no links." : error.message);
@@ -283,9 +279,6 @@ const heads = {
   version: "Version", eventId: "Event ID", emittedAt: "Emitted", receivedAt: "Received",
 };
 
-// labelOf is the heading of a column; one that is not known is put into words.
-const labelOf = (name) => heads[name] ?? name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`).replace(/^./, (letter) => letter.toUpperCase());
-
 function cell(name, value) {
   if (value === undefined || value === null || value === "") return h("td", { class: "soft" }, "–");
   if (name === "status") return h("td", {}, badge(value));
@@ -294,13 +287,9 @@ function cell(name, value) {
   return h("td", { class: ["version", "eventId"].includes(name) ? "mono" : "" }, text(String(value)));
 }
 
-// trailOf is a table of observations, oldest first.
 function trailOf(observations) {
-  const names = [...new Set([...Object.keys(heads), ...observations.flatMap((each) => Object.keys(each))])];
-  const used = names.filter((name) => observations.some((each) => each[name] !== undefined));
+  const used = Object.keys(heads).filter((name) => observations.some((each) => each[name] !== undefined));
   const rows = observations.map((each) => h("tr", {}, used.map((name) => cell(name, each[name]))));
-  return [
-    h("div", { class: "panel-head" }, h("h2", { id: "trail" }, "Trail"), h("p", { class: "soft" }, "Each report about this execution, and whether it changed the status. Only operators see it.")),
-    h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "trail" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, used.map((name) => h("th", { scope: "col" }, labelOf(name))))), h("tbody", {}, rows))),
-  ];
+  const note = soft("Each report about this execution, and whether it changed the status. Only operators see it.");
+  return panel("trail", "Trail", note, wide("trail", used.map((name) => [heads[name]]), h("tbody", {}, rows))).children;
 }

@@ -1,6 +1,6 @@
 // The table of executions.
 import { h, icon, set, text } from "./dom.js";
-import { ago, badge, both, count, duration, plural, when } from "./format.js";
+import { badge, count, duration, plural, time, when } from "./format.js";
 import { keeps, labels, machines, read, statuses, toggleStatus } from "./search.js";
 import { mostRows, Rows } from "./rows.js";
 import { Table } from "./table.js";
@@ -26,7 +26,7 @@ class Executions {
     this.news = h("button", { type: "button", class: "news", hidden: true, title: "Show new (.)", onclick: () => this.showNew() });
     this.note = h("span", { class: "soft note" });
     this.problem = h("div", {});
-    this.table = new Table({ label: "Executions", columns: columns(), make, onEnd: () => this.rows?.loadMore() });
+    this.table = new Table({ label: "Executions", columns: columns(), onEnd: () => this.rows?.loadMore() });
     this.table.element.addEventListener("click", (event) => this.click(event));
     const copyAs = menu("Copy as", () => ofList(this.query.parameters, this.rows.order));
     main.replaceChildren(h("div", { class: "page list-page" }, h("h1", { class: "unseen", tabindex: "-1" }, "Executions"), h("div", { class: "bar" }, this.filters, h("div", { class: "bar-end" }, this.news, this.note, copyAs)), this.problem, this.table.element));
@@ -51,7 +51,7 @@ class Executions {
     } else {
       this.rows = new Rows(query.parameters, (row) => keeps(query, row), () => this.changed());
       this.table.selected = -1;
-      this.table.element.scrollTop = 0;
+      if (this.table.rows.length > 0) this.table.element.scrollTop = 0;
       this.table.show([]);
       this.rows.start();
     }
@@ -162,8 +162,6 @@ class Executions {
   }
 }
 
-const make = () => h("tr", { role: "row" });
-
 function columns() {
   return [
     { name: "status", label: "Status", cell: writeStatus },
@@ -173,11 +171,10 @@ function columns() {
     { name: "started", label: "Started", cell: writeStarted },
     { name: "took", label: "Took", cell: (td, row) => write(td, took(row)) },
     { name: "error", label: "Error", cell: (td, row) => write(td, row.message || row.error, true) },
-    { name: "copy", label: h("span", { class: "unseen" }, "Copy"), cell: writeCopy },
+    { name: "copy", label: h("span", { class: "unseen" }, "Copy"), content: h("button", { type: "button", class: "quiet icon", title: "Copy the ARN (y)", tabindex: "-1" }, icon("copy")), cell: writeCopy },
   ];
 }
 
-// write writes a cell if it says something else now.
 function write(td, string, tooltip = false) {
   if (td.written === string) return;
   td.written = string;
@@ -211,15 +208,14 @@ function writeLabels(td, row) {
 }
 
 function writeStarted(td, row) {
-  const date = new Date(row.start);
-  const label = when(date);
+  const label = when(new Date(row.start));
   if (td.written === label) return;
   td.written = label;
-  td.replaceChildren(h("time", { datetime: row.startDate, title: `${ago(date)}\n${both(date)}` }, label));
+  td.replaceChildren(time(row.startDate));
 }
 
 function writeCopy(td, row) {
   if (td.written) return;
-  td.written = "copy";
-  td.replaceChildren(h("button", { type: "button", class: "quiet icon", "aria-label": `Copy the ARN of ${row.name}`, title: "Copy the ARN (y)", tabindex: "-1" }, icon("copy")));
+  td.written = true;
+  td.firstChild.setAttribute("aria-label", `Copy the ARN of ${row.name}`);
 }

@@ -1,35 +1,46 @@
 // Times, durations, numbers and statuses as people read them.
 import { h, icon } from "./dom.js";
 
-const number = new Intl.NumberFormat(undefined);
-const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
-const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const shortClock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+// formatter makes a formatter when it is first used: making one takes milliseconds, and most
+// are not needed for the first view.
+function formatter(kind, options) {
+  let made = null;
+  return (value) => (made ??= new Intl[kind](undefined, options)).format(value);
+}
 
-export const count = (n) => (n >= 100_000 ? compact.format(n) : number.format(n));
+const number = formatter("NumberFormat", {});
+const compact = formatter("NumberFormat", { notation: "compact", maximumFractionDigits: 1 });
+const day = formatter("DateTimeFormat", { month: "short", day: "numeric" });
+const full = formatter("DateTimeFormat", { dateStyle: "medium", timeStyle: "long" });
+const two = (n) => String(n).padStart(2, "0");
+
+export const count = (n) => (n < 1000 ? String(n) : n < 100_000 ? number(n) : compact(n));
 export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(share * 100)} %`);
-export const hourMinute = (date) => shortClock.format(date);
+export const hourMinute = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
 // when is a time of today as its clock, an earlier one with its day.
 export function when(date) {
   const today = new Date();
-  return date.toDateString() === today.toDateString() ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
+  const clock = `${hourMinute(date)}:${two(date.getSeconds())}`;
+  return date.toDateString() === today.toDateString() ? clock : `${day(date)}, ${clock}`;
 }
 
-// both is a time in the zone of the reader and in UTC.
-export const both = (date) => `${full.format(date)}\n${utc(date)}`;
 export const utc = (date) => date.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
 
-// time is an element that shows a time as told and has the rest in its tooltip.
+// time is an element that shows a time as told. Its tooltip, which has the age and the time
+// in the zone of the reader and in UTC, is written when somebody points at it.
 export function time(text, label = when) {
   const date = new Date(text);
   if (!text || Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "–");
-  return h("time", { datetime: text, title: both(date) }, label(date));
+  return h("time", { datetime: text }, label(date));
 }
 
-// ago is how long ago something was.
+document.addEventListener("pointerover", ({ target }) => {
+  if (target.tagName !== "TIME") return;
+  const date = new Date(target.dateTime);
+  target.title = `${ago(date)}\n${full(date)}\n${utc(date)}`;
+});
+
 export function ago(date, now = Date.now()) {
   const seconds = (now - date) / 1000;
   return seconds < 1 ? "now" : `${duration(seconds, 1)} ago`;
@@ -58,13 +69,11 @@ export function duration(seconds, parts = 2) {
   return all.join(" ");
 }
 
-// bytes is a size.
 export function bytes(n) {
   if (n < 1000) return `${n} B`;
   return n < 1e6 ? `${Math.round(n / 100) / 10} kB` : `${Math.round(n / 1e5) / 10} MB`;
 }
 
-// plural is a count with its noun.
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 const words = {

@@ -1,5 +1,5 @@
 // How the service is: its parts, its audit, its queue.
-import { h, icon, set, text } from "./dom.js";
+import { h, icon, panel, set, soft, text, wide } from "./dom.js";
 import { get } from "./api.js";
 import { ago, count, duration, time, when } from "./format.js";
 import { announce, onPause, setConnection } from "./notify.js";
@@ -61,7 +61,7 @@ class Health {
         "section",
         { class: `panel health ${well ? "well" : "ill"}`, "aria-label": "State" },
         h("p", { class: "big" }, state(well, well ? "All is well" : "Degraded")),
-        well ? h("p", { class: "soft" }, "Redis, the queue and the keys can be reached, and events are applied.") : list(health.reasons),
+        well ? soft("Redis, the queue and the keys can be reached, and events are applied.") : list(health.reasons),
         health.parts && h("ul", { class: "parts", "aria-label": "Parts" }, health.parts.map(({ name, problem }) => h("li", {}, state(!problem, names[name] ?? name), problem && h("small", {}, text(problem))))),
         health.notes?.length > 0 && h("div", {}, h("h2", {}, "Notes"), list(health.notes)),
       ),
@@ -89,7 +89,8 @@ function queue(overview) {
     tile("Oldest message", oldestSeconds === null ? null : duration(oldestSeconds), "has waited so long", oldestSeconds > 60 ? "late" : ""),
     tile("Dead letters", deadLetters === null ? null : count(deadLetters), deadLetters > 0 ? "see statusctl dlq list" : "no message was given up", deadLetters > 0 ? "bad" : ""),
   ];
-  return h("section", { class: "panel", "aria-labelledby": "queue" }, h("div", { class: "panel-head" }, h("h2", { id: "queue" }, "Queue"), h("p", { class: "soft" }, observedAt ? h("span", {}, "As SQS said at ", time(observedAt), ". Only operators see it.") : "No process reports it yet. Only operators see it.")), h("ul", { class: "tiles" }, tiles));
+  const note = observedAt ? ["As SQS said at ", time(observedAt), "."] : ["No process reports it yet."];
+  return panel("queue", "Queue", soft(...note, " Only operators see it."), h("ul", { class: "tiles" }, tiles));
 }
 
 function audits(audit, machines) {
@@ -98,8 +99,8 @@ function audits(audit, machines) {
   const row = (each) =>
     h("tr", {}, h("th", { scope: "row", class: "mono" }, text(each.stateMachine)), h("td", {}, each.confirmedUntil ? h("span", {}, time(each.confirmedUntil), h("span", { class: "soft" }, ` ${ago(new Date(each.confirmedUntil))}`)) : "not yet"),
       h("td", { class: "right number" }, count(each.doubts ?? 0)), h("td", { class: "right number" }, repairs.has(each.stateMachine) ? count(repairs.get(each.stateMachine) ?? 0) : "–"), h("td", {}, text(each.problem ?? "–")));
-  return h("section", { class: "panel", "aria-labelledby": "audit" }, h("div", { class: "panel-head" }, h("h2", { id: "audit" }, "Audit"), h("p", { class: "soft" }, "AWS delivers events best effort. The audit compares the cache with Step Functions and replaces what was lost.")),
-    audit.length === 0 ? h("p", { class: "soft" }, "No state machine is audited: set STATE_MACHINES.") : h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": "audit" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), h("tbody", {}, audit.map(row)))));
+  const note = soft("AWS delivers events best effort. The audit compares the cache with Step Functions and replaces what was lost.");
+  return panel("audit", "Audit", note, audit.length === 0 ? soft("No state machine is audited: set STATE_MACHINES.") : wide("audit", heads, h("tbody", {}, audit.map(row))));
 }
 
 function facts(health, overview) {

@@ -9,14 +9,12 @@ let timer = 0;
 
 export const bind = (keys, help, run) => everywhere.set(keys, { help, run });
 
-// bindPage replaces the shortcuts of the page: [keys, help, run].
 export function bindPage(shortcuts) {
   ofPage = new Map(shortcuts.map(([keys, help, run]) => [keys, { help, run }]));
 }
 
 const enabled = () => pref("shortcuts", "on") === "on";
 
-// listen begins to listen.
 export function listen() {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
@@ -46,7 +44,6 @@ function press(event) {
   }
 }
 
-// showHelp opens the list of shortcuts.
 export function showHelp() {
   const row = ([keys, { help }]) => h("tr", {}, h("th", { scope: "row" }, keys.split(" ").map((key) => h("kbd", {}, key))), h("td", {}, help));
   const table = (caption, shortcuts) =>

@@ -1,9 +1,9 @@
 // The output of an execution, as a tree and raw: fetched only when somebody wants to see it.
-import { h, text } from "./dom.js";
+import { h, panel, segments, text } from "./dom.js";
 import { send, statusPath } from "./api.js";
 import { nameOf } from "./router.js";
 import { bytes, count } from "./format.js";
-import { describe } from "./commands.js";
+import { copyable, describe } from "./commands.js";
 import { copy } from "./notify.js";
 
 export class Output {
@@ -24,7 +24,7 @@ export class Output {
     if (!of) return;
     this.content = h("div", { class: "content" });
     this.button = h("button", { type: "button", title: "Show the output (o)", onclick: () => this.open() }, "Show");
-    this.element.replaceChildren(h("div", { class: "panel-head" }, h("h2", { id: "output" }, "Output"), this.button), this.content);
+    this.element.replaceChildren(...panel("output", "Output", this.button, this.content).children);
   }
 
   async open() {
@@ -61,9 +61,7 @@ export class Output {
       : outputExpired
         ? "The output has been removed: outputs are kept for a shorter time than statuses. It can be fetched from Step Functions again, or with:"
         : "The output was too large for the event and could not be fetched. Step Functions may still have it:";
-    const command = describe(this.arn);
-    const row = !outputGone && h("div", { class: "command" }, h("code", {}, command), h("button", { type: "button", "aria-label": "Copy the command", onclick: () => copy(command, "Command copied") }, "Copy"));
-    this.again(this.expired ? "Fetch it again" : "Try again", h("p", { role: "alert" }, why), ...(row ? [row] : []));
+    this.again(this.expired ? "Fetch it again" : "Try again", h("p", { role: "alert" }, why), ...(outputGone ? [] : [copyable("", describe(this.arn))]));
   }
 
   write(output) {
@@ -74,9 +72,7 @@ export class Output {
       if (which === "raw" && raw.childNodes.length === 0) raw.append(text(output));
       body.replaceChildren(which === "raw" ? raw : asTree);
     };
-    const option = (name, label, checked) => h("label", {}, h("input", { type: "radio", name: "form", value: name, ...(checked && { checked: true }) }), label);
-    const forms = h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Form"), option("tree", "Tree", true), option("raw", "Raw"));
-    forms.addEventListener("change", (event) => show(event.target.value));
+    const forms = segments("form", "Form", { tree: "Tree", raw: "Raw" }, show, "tree");
     const size = new TextEncoder().encode(output).length;
     const tools = h("div", { class: "actions" }, h("span", { class: "soft" }, bytes(size)), forms, h("button", { type: "button", onclick: () => copy(output, "Output copied") }, "Copy"), h("button", { type: "button", onclick: () => this.download(output) }, "Download"));
     this.button.replaceWith(tools);
@@ -97,7 +93,6 @@ const longString = 800; // characters
 const openBelow = 12; // a part with fewer parts is open from the start, down to openDepth
 const openDepth = 2;
 
-// tree returns an element that shows a JSON text.
 export function tree(json) {
   const start = skipSpace(json, 0);
   return h("div", { class: "tree" }, node(json, { key: null, start, end: json.trimEnd().length }, 0, ""));
@@ -233,7 +228,6 @@ function* parts(text, at) {
   }
 }
 
-// member returns {start, end} of the member of an object, or null.
 function member(text, at, name) {
   const key = JSON.stringify(name);
   for (const each of parts(text, at)) if (each.key === key) return each;
@@ -260,7 +254,6 @@ function detailsOf(answer) {
 
 const isContainer = (text, at) => open.has(text.charCodeAt(at));
 
-// typeOf names the kind of the value that begins at a place.
 function typeOf(text, at) {
   const first = text[at];
   if (first === "{") return "object";

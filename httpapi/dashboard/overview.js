@@ -1,5 +1,5 @@
 // The landing page: what is wrong now, and whether to believe it.
-import { h, icon, keyed, set, text } from "./dom.js";
+import { h, icon, keyed, panel, segments, set, soft, table, text, wide } from "./dom.js";
 import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
 import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
@@ -44,12 +44,9 @@ class Overview {
   }
 
   failures() {
-    const option = (name, label) => h("label", {}, h("input", { type: "radio", name: "window", value: name, ...(name === this.window && { checked: true }) }), label);
-    const windows = h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Time"), option("1h", "1 h"), option("24h", "24 h"), option("7d", "7 d"));
-    windows.addEventListener("change", (event) => this.showWindow(event.target.value));
+    const windows = segments("window", "Time", { "1h": "1 h", "24h": "24 h", "7d": "7 d" }, (window) => this.showWindow(window), this.window);
     const heads = [["Error", ""], ["State machine", "wide"], ["Count", "right"], ["Share", "wide right"], ["Trend", ""], ["First seen", "wide"], ["Last seen", "wide"]];
-    return h("section", { class: "panel", "aria-labelledby": "failing" }, h("div", { class: "panel-head" }, h("h2", { id: "failing" }, "What fails"), windows),
-      h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.groups), this.groupsNote);
+    return panel("failing", "What fails", windows, table(heads, this.groups), this.groupsNote);
   }
 
   charts() {
@@ -61,8 +58,7 @@ class Overview {
 
   table() {
     const heads = [["State machine", ""], ["Running", "right"], ["Overdue", "right"], ["Succeeded 24 h", "right"], ["Failed 24 h", "right"], ["p50", "right"], ["p95", "right"], ["p99", "right"], ["Confirmed until", ""], ["Repaired", "right"]];
-    return h("section", { class: "panel", "aria-labelledby": "machines" }, h("div", { class: "panel-head" }, h("h2", { id: "machines" }, "State machines"), h("p", { class: "soft" }, "Up to “confirmed until”, everything was compared with Step Functions. “Repaired” counts events that AWS lost and the audit replaced.")),
-      h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-label": "Table of state machines" }, h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), this.machines)));
+    return panel("machines", "State machines", soft("Up to “confirmed until”, everything was compared with Step Functions. “Repaired” counts events that AWS lost and the audit replaced."), wide("machines", heads, this.machines));
   }
 
   start() {
@@ -237,7 +233,6 @@ function confirmed(machines) {
   return times.length > 0 && !times.some(Number.isNaN) ? new Date(Math.min(...times)) : null;
 }
 
-// say writes a sentence with the symbol of its kind.
 function say(element, kind, sentence) {
   if (element.said === kind + sentence) return;
   element.said = kind + sentence;

@@ -36,7 +36,6 @@ export function consoleURL(arn) {
   return host ? `https://${region}.${host}/states/home?region=${region}#/v2/executions/details/${encodeURIComponent(arn)}` : "";
 }
 
-// read returns {page, argument, parameters} of an address.
 export function read(fragment) {
   const [path, query] = fragment.replace(/^#\/?/, "").split("?", 2);
   const [page, ...rest] = path.split("/");

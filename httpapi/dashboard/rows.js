@@ -39,6 +39,7 @@ export class Rows {
   order = []; // the same, newest first
   fresh = new Map(); // new and not shown yet
   missed = 0; // new ones that were too many to keep
+  shown = 0; // rows when changed was called last
   held = null; // while paused: rows that have changed
   counts = null;
   cursor = null; // of the next page; null at the end
@@ -85,7 +86,6 @@ export class Rows {
     clearInterval(this.counting);
   }
 
-  // resume goes on with rows that were shown before.
   resume() {
     this.stopped = new AbortController();
     this.early = null;
@@ -94,7 +94,6 @@ export class Rows {
     this.counting = setInterval(() => this.count(), countEvery);
   }
 
-  // fetch reads a page. What the feed reports meanwhile is newer than what the page says.
   async fetch(cursor) {
     const touched = (this.touched = new Map());
     const data = await get("v1/executions", { ...this.parameters, limit: page, cursor }, this.stopped.signal);
@@ -115,7 +114,6 @@ export class Rows {
     });
   }
 
-  // guarded does work of which an error is shown.
   async guarded(work) {
     try {
       await work();
@@ -128,7 +126,6 @@ export class Rows {
     this.soon();
   }
 
-  // more reads the next page.
   async more(first = false) {
     if (!first && (this.cursor === null || this.order.length >= mostRows)) return;
     this.loading = true;
@@ -216,7 +213,6 @@ export class Rows {
     return this.fresh.size + this.missed;
   }
 
-  // showNew shows what has waited.
   showNew() {
     if (this.missed > 0) {
       this.restart();
@@ -268,13 +264,14 @@ export class Rows {
     }
   }
 
-  // soon calls changed once for many changes.
+  // soon calls changed once for many changes, and at once for the first rows.
   soon() {
     if (this.scheduled || this.stopped?.signal.aborted) return;
     this.scheduled = true;
     setTimeout(() => {
       this.scheduled = false;
+      this.shown = this.order.length;
       if (!this.stopped.signal.aborted) this.changed();
-    }, this.order.length === 0 ? 0 : 150);
+    }, this.shown > 0 ? 150 : 0);
   }
 }

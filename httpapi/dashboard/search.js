@@ -22,7 +22,6 @@ let items = [];
 let from = 0;
 let chosen = -1;
 
-// mount puts the box into the header.
 export function mount(into) {
   into.append(icon("search"), input, list, h("kbd", { "aria-hidden": "true" }, "/"));
   input.addEventListener("input", () => suggest());
@@ -42,7 +41,6 @@ export function focus() {
   input.select();
 }
 
-// show writes the search of the view into the box.
 export function show(text) {
   if (document.activeElement === input && input.value.trim() === text) return;
   input.value = text && document.activeElement === input ? `${text} ` : text;
@@ -176,7 +174,6 @@ const term = /([A-Za-z][\w-]*):(?:"((?:[^"\\]|\\.)*)"|(\S*))|"((?:[^"\\]|\\.)*)"
 const unescaped = (s) => s.replace(/\\(.)/g, "$1");
 const quoted = (s) => (/[\s"\\]/.test(s) || s === "" ? `"${s.replace(/["\\]/g, "\\$&")}"` : s);
 
-// write is a qualifier as text.
 export const write = (name, value) => `${name}:${quoted(value)}`;
 
 // read reads a search: {parameters, statuses, labels, machine, problems}. parameters are
@@ -239,7 +236,6 @@ const readers = {
   },
 };
 
-// inHours is an age in the units that the API takes.
 function inHours([, n, unit]) {
   if (unit === "d") return `${n * 24}h`;
   if (unit === "w") return `${n * 168}h`;
@@ -263,7 +259,6 @@ export function keeps(query, row) {
   return false;
 }
 
-// toggleStatus adds a status to a search, or takes it out.
 export function toggleStatus(text, word) {
   const chosen = read(text).statuses;
   if (!chosen.delete(word)) chosen.add(word);

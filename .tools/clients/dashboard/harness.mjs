@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -68,6 +69,36 @@ export async function eventually(what, met) {
     assert.ok(Date.now() < limit, `not within ${patience / 1000} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+// watchFrames says how smooth a page was while something happened: its longest task by the
+// clock, the processor time of its main thread for each frame, and the longest wait between
+// two frames.
+export async function watchFrames(page, during) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const busy = async () => (await session.send("Performance.getMetrics")).metrics.find(({ name }) => name === "TaskDuration").value * 1000;
+  await page.evaluate(() => {
+    const watch = (globalThis.watch = { longest: 0, frames: 0, wait: 0, stop: false });
+    const tasks = new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => (watch.longest = Math.max(watch.longest, duration))));
+    tasks.observe({ type: "longtask" });
+    let last = performance.now();
+    const frame = (now) => {
+      watch.frames++;
+      watch.wait = Math.max(watch.wait, now - last);
+      last = now;
+      if (watch.stop) tasks.disconnect();
+      else requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+  const before = await busy();
+  await during();
+  const spent = (await busy()) - before;
+  const { longest, frames, wait } = await page.evaluate(() => Object.assign(watch, { stop: true }));
+  await session.detach();
+  const load = loadavg()[0].toFixed(1);
+  return `longest task ${longest > 0 ? `${Math.round(longest)} ms` : "below 50 ms"}, ${frames} frames with ${(spent / frames).toFixed(1)} ms of processor time each, at most ${Math.round(wait)} ms between two, load ${load}`;
 }
 
 // accessible has axe look at the page in both themes.
