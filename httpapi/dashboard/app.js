@@ -114,12 +114,10 @@ async function start() {
 }
 
 async function comeBack() {
-  const { issuer, client } = document.documentElement.dataset;
   const answer = new URLSearchParams(location.search);
-  if (!client || !answer.has("state")) return;
+  if (!document.documentElement.dataset.client || !answer.has("state")) return;
   try {
-    const { finish } = await import("./oidc.js");
-    await finish(issuer, client);
+    await (await later.signin()).finish();
   } catch (error) {
     ask("issuer", error.message);
   }

@@ -195,8 +195,9 @@ export function attemptsOf(state, trail, now) {
   return attempts;
 }
 
-// verdict says how a duration compares with the quantiles of its state machine.
-export function verdict(seconds, typical) {
+// verdict says how a duration compares with the quantiles of its state machine. One that still
+// grows is not fast yet.
+export function verdict(seconds, typical, grows) {
   if (!typical || !(typical.count >= 5)) return "";
   const { p50, p95, p99, max } = typical;
   const between = (low, high, a, b) => Math.floor(a + ((b - a) * (seconds - low)) / Math.max(high - low, 1e-9));
@@ -204,7 +205,7 @@ export function verdict(seconds, typical) {
   if (seconds > p99) return "slower than 99 %";
   if (seconds > p95) return `slower than ${between(p95, p99, 95, 99)} %`;
   if (seconds > p50) return `slower than ${between(p50, p95, 50, 95)} %`;
-  return "faster than half of the runs";
+  return grows ? "" : "faster than half of the runs";
 }
 
 export function timeline(attempts, typical) {

@@ -166,7 +166,7 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 }
 
 // onDemand are the modules that nobody needs for the first rows.
-var onDemand = map[string]bool{"oidc.js": true, "signin.js": true, "execution.js": true, "output.js": true, "health.js": true}
+var onDemand = map[string]bool{"signin.js": true, "execution.js": true, "output.js": true, "health.js": true}
 
 var types = map[string][]string{
 	".html": {"text/html; charset=utf-8"},

@@ -25,8 +25,7 @@
 //	rows.js        the executions of a list, kept current by its feed
 //	table.js       a table that renders only what is visible
 //	commands.js    "copy as": statusctl, curl, aws; and what to do where there is nothing to see
-//	signin.js      the sign-in dialog
-//	oidc.js        signing in at the issuer; loaded only where it is set up
+//	signin.js      the sign-in dialog, and signing in at the issuer
 //	output.js      an output as a tree and raw, without changing a byte of it
 //	overview.js, executions.js, execution.js, health.js  the pages
 //	app.js         puts it together

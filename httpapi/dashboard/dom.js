@@ -54,9 +54,8 @@ export function segments(name, legend, options, choose, chosen) {
 const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const mostMarked = 10_000; // of one text
 
-// text is a string from elsewhere, to be shown exactly: the characters stay what they are,
-// and those that would mislead a reader stand alone in an element that names them. Nothing
-// beyond that element is affected by them.
+// text is a string from elsewhere, to be shown exactly. Characters that would mislead a reader
+// stand alone in an element that names them, and affect nothing beyond it.
 export function text(string) {
   if (string.search(unseen) < 0) return document.createTextNode(string);
   const all = document.createDocumentFragment();
@@ -76,9 +75,8 @@ export function set(element, string) {
   if (element.textContent !== string) element.replaceChildren(text(string));
 }
 
-// keyed makes the children of a container be those of a list, each with its own element for
-// as long as it is listed, so that focus and pointer stay where they are. make returns an
-// element for an item, update writes an item into its element.
+// keyed makes the children of a container be those of a list. An item keeps its element for as
+// long as it is listed, so that focus and pointer stay where they are.
 export function keyed(container, items, keyOf, make, update) {
   const known = container.keyedElements ?? new Map();
   const wanted = new Map();

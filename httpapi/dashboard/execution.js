@@ -192,7 +192,7 @@ class Execution {
       this.status.written = key;
       this.status.replaceChildren(badge(state.executionStatus ?? state.status, state.overdue ? "overdue" : ""));
     }
-    const compared = state.status === "FAILED" ? "" : verdict(seconds, this.typical);
+    const compared = state.status === "FAILED" ? "" : verdict(seconds, this.typical, !state.stopDate);
     set(this.verdict, [duration(seconds), compared].filter(Boolean).join(" · "));
     this.line.replaceChildren(timeline(attemptsOf(state, this.observations, now), this.typical));
     this.writeError(state);
@@ -203,7 +203,7 @@ class Execution {
     if (this.error.written === key) return;
     this.error.written = key;
     const shown = errorMessage ?? error;
-    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)))] : []));
+    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)), error && !session.isLink() && h("a", { href: toSearch(search.write("error", error)) }, "Others with this error"))] : []));
   }
 
   writeFacts() {
@@ -218,7 +218,7 @@ class Execution {
       ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(search.write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
       ["Owner", state.owner && h("a", { class: "mono", href: toSearch(search.write("owner", state.owner)) }, text(state.owner))],
       ["Known since", state.observedAt && h("span", {}, time(state.observedAt), h("span", { class: "soft" }, ` from ${state.source ?? "an event"}`))],
-      ["Audited", state.auditedAt && h("span", {}, `${confirmedBy(state) ? "confirmed" : "not yet"}: the audit has come to `, time(state.auditedAt))],
+      ["Audited", state.auditedAt && h("span", {}, confirmedBy(state) ? "Confirmed" : "Not yet confirmed", ": audited until ", time(state.auditedAt))],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],
     ];
     this.facts.replaceChildren(...all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));

@@ -92,7 +92,13 @@ class Executions {
     if (rows.loading) return "Loading …";
     if (rows.state === "lost" && rows.readAt > 0) return `as of ${when(new Date(rows.readAt))}`;
     if (rows.cursor === null) return plural(rows.order.length, "execution");
-    return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}`;
+    return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}${this.total()}`;
+  }
+
+  // total is of how many rows those are that are shown, where the counts by status say it.
+  total() {
+    const { counts } = this.rows;
+    return counts && this.text === "" ? ` of ${count(counts.RUNNING + counts.SUCCEEDED + counts.FAILED)}` : "";
   }
 
   writeFilters() {

@@ -160,11 +160,9 @@ function scalar(json, { start, end }) {
   return value;
 }
 
-// Reads JSON without changing a byte of it. JSON.parse would round 2^53+1, turn 1.0e10 into
-// 10000000000 and drop all but the last of members with the same name; here a value is
-// where it begins and ends in the text. The text is what the API sent, so it is well formed;
-// what is not is shown as it is. Nothing here recurses: an output may be nested as deep as
-// it is long.
+// Reads JSON without changing a byte of it: a value is where it begins and ends in the text.
+// JSON.parse would round 2^53+1 and drop members with the same name. Nothing here recurses: an
+// output may be nested as deep as it is long.
 
 const quote = 34, backslash = 92, open = new Set([91, 123]), close = new Set([93, 125]);
 
@@ -234,15 +232,13 @@ function member(text, at, name) {
   return null;
 }
 
-// outputOf returns the output in an answer of the status route, as it stands there; null if
-// it has none.
+// outputOf returns the output as it stands in an answer of the status route, or null.
 function outputOf(answer) {
   const data = member(answer, skipSpace(answer, 0), "data");
   const output = data && member(answer, data.start, "output");
   return output && answer.slice(output.start, output.end);
 }
 
-// detailsOf returns the members of the data of an answer, without its output.
 function detailsOf(answer) {
   const data = member(answer, skipSpace(answer, 0), "data");
   const details = {};

@@ -107,7 +107,7 @@ class Overview {
     this.showNotice(data);
     this.showHeadline(data);
     this.showTiles(data);
-    this.minutes.show((data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
+    this.minutes.show(ended(data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
     this.showMachines(data.machines ?? []);
     this.age();
   }
@@ -124,11 +124,11 @@ class Overview {
 
   // showHeadline says in two sentences what is going on, and whether to believe it.
   showHeadline({ counts, overdue, failures, machines, service, eventAge }) {
-    const ended = counts.SUCCEEDED + counts.FAILED;
+    const attempts = counts.SUCCEEDED + counts.FAILED;
     const { error, share } = [...(failures?.groups ?? [])].sort((a, b) => b.count - a.count)[0] ?? {};
     const late = overdue > 0 ? ` ${plural(overdue, "execution")} ${overdue === 1 ? "runs" : "run"} longer than usual.` : "";
     const often = error ? `, ${share > 0.99 ? "all" : `${percent(share)} of them`} with ${error}` : "";
-    const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(ended, "execution")} failed in the last 24 hours${often}.` : `Nothing has failed in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
+    const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(attempts, "attempt")} failed in the last 24 hours${often}.` : `Nothing has failed in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
     say(this.happening, counts.FAILED > 0 ? "failed" : late ? "warn" : "succeeded", failed + late);
     const until = confirmed(machines);
     const delay = eventAge ? ` 99 % of the events arrive within ${duration(eventAge.p99, 1)}.` : "";
@@ -136,7 +136,7 @@ class Overview {
     else if (!until) say(this.reliable, "warn", `Not compared with Step Functions yet: no audit has covered every state machine.${delay}`);
     else if (Date.now() - until > confirmedLately) say(this.reliable, "warn", `Compared with Step Functions only up to ${when(until)}, ${ago(until)}: lost events after that are not noticed.${delay}`);
     else say(this.reliable, "succeeded", `Compared with Step Functions up to ${when(until)}.${delay}`);
-    this.happening.parentElement.hidden = ended + counts.RUNNING === 0;
+    this.happening.parentElement.hidden = attempts + counts.RUNNING === 0;
   }
 
   showTiles(data) {
@@ -146,7 +146,7 @@ class Overview {
     const repairs = (data.machines ?? []).reduce((sum, machine) => sum + (machine.repairs ?? 0), 0);
     const age = data.eventAge;
     const tiles = [
-      { key: "failed", label: "Failed, 24 h", value: count(failed), note: failed > 0 ? `${percent(share)} of ${count(failed + succeeded)}` : "none", href: toSearch("status:failed started:<24h"), tone: failed > 0 ? "bad" : "" },
+      { key: "failed", label: "Failed, 24 h", value: count(failed), note: failed > 0 ? `${percent(share)} of ${plural(failed + succeeded, "attempt")}` : "none", href: toSearch("status:failed started:<24h"), tone: failed > 0 ? "bad" : "" },
       { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "running longer than usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
       { key: "running", label: "Running", value: count(running), note: "now", href: toSearch("status:running") },
       { key: "succeeded", label: "Succeeded, 24 h", value: count(succeeded), note: succeeded > 0 ? percent(1 - share) : "none", href: toSearch("status:succeeded started:<24h") },
@@ -226,6 +226,13 @@ class Overview {
   }
 }
 
+// ended leaves out the minute that has only begun, which would look like a drop, unless it is
+// the first one of all.
+function ended(minutes) {
+  const over = minutes.filter(({ minute }) => Date.parse(minute) + 60_000 <= Date.now());
+  return over.some(({ started, succeeded, failed }) => started + succeeded + failed > 0) ? over : minutes;
+}
+
 // confirmed is the time up to which every state machine was compared with Step Functions; null
 // where one was not.
 function confirmed(machines) {
@@ -255,6 +262,7 @@ function writeGroup(tr, group, failures, window) {
   head.firstElementChild.setAttribute("href", toSearch(search));
   set(head.firstElementChild.firstElementChild, group.error || group.message || "No error name"); // an execution that times out has none
   set(head.lastElementChild, group.error ? group.message : "");
+  head.lastElementChild.title = /#/.test(group.message) ? "# stands for what differs from one failure to the next" : "";
   set(machine, name);
   set(counted, count(group.count));
   const bar = h("span", { class: "share" });

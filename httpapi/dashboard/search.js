@@ -1,5 +1,5 @@
-// The one search box, and the language of what is written into it. An ARN or a URL of the
-// AWS console leads to its execution, anything else to the list.
+// The search box and its language. An ARN or a URL of the AWS console leads to its execution,
+// anything else to the list.
 import { h, icon } from "./dom.js";
 import { findARN, go, machineNameOf, toExecution, toSearch } from "./router.js";
 
@@ -176,8 +176,7 @@ const quoted = (s) => (/[\s"\\]/.test(s) || s === "" ? `"${s.replace(/["\\]/g, "
 
 export const write = (name, value) => `${name}:${quoted(value)}`;
 
-// read reads a search: {parameters, statuses, labels, machine, problems}. parameters are
-// those of the API, statuses the words that were named. The API takes one label: rows are
+// read reads a search. parameters are those of the API, which takes one label: rows are
 // compared with all of them, and with the name of a machine whose ARN is not known.
 export function read(text) {
   const query = { parameters: {}, statuses: new Set(), labels: [], problems: [], words: [] };
@@ -266,7 +265,7 @@ export function toggleStatus(text, word) {
   return [...[...chosen].map((each) => write("status", each)), rest].filter(Boolean).join(" ");
 }
 
-// suggestions for the term before the caret: {from, items: [{insert, label, help}]}.
+// suggestions for the term before the caret.
 export function suggestions(text, caret) {
   const from = startOfTerm(text, caret);
   const begun = text.slice(from, caret);

@@ -21,6 +21,7 @@ export function start() {
   const given = fromFragment();
   token = given.token || stored();
   if (given.keep) keep();
+  if (given.token) goOn();
   return token !== "";
 }
 
@@ -51,11 +52,15 @@ export function keep() {
   }
 }
 
-// signIn takes a token, and lets go on what waits for it.
 export function signIn(given, keepIt = false) {
   token = given;
   if (keepIt) keep();
   else forget();
+  goOn();
+}
+
+// goOn has what waited for a token go on.
+function goOn() {
   renewed?.resolve();
   renewed = null;
   for (const f of changed) f();

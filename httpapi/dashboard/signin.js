@@ -1,4 +1,4 @@
-// The sign-in dialog. It stands over the view, which stays as it is, and whatever waits for
+// Signing in. The dialog stands over the view, which stays as it is, and whatever waits for
 // a token goes on when there is one.
 import { h } from "./dom.js";
 import * as session from "./session.js";
@@ -38,14 +38,18 @@ export function ask(reason = "first", detail = "") {
   token.focus();
 }
 
+session.onChanged(() => {
+  dialog?.close();
+  dialog?.remove();
+  dialog = null;
+});
+
 function byIssuer() {
   if (!client) return null;
-  const start = async () => {
-    const { signIn } = await import("./oidc.js");
-    await signIn(issuer, client).catch((error) => {
+  const start = () =>
+    signIn().catch((error) => {
       dialog.querySelector("[role=alert]").textContent = `The issuer cannot be reached: ${error.message}`;
     });
-  };
   return h("div", { class: "or" }, h("span", {}, "or"), h("button", { type: "button", class: "wide", onclick: start }, `Sign in with ${new URL(issuer).host}`));
 }
 
@@ -55,9 +59,6 @@ async function submit(token, keep, said, button) {
   try {
     if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A key or token has no spaces and no other characters than ASCII.");
     await check(token);
-    dialog.close();
-    dialog.remove();
-    dialog = null;
     session.signIn(token, keep);
   } catch (error) {
     said.textContent = explain(error);
@@ -72,3 +73,85 @@ function explain(error) {
   if (error instanceof TypeError) return "The service cannot be reached.";
   return error.message;
 }
+
+// Signing in at the issuer: authorization code with PKCE (RFC 7636), and a new token before
+// the last one expires. Tokens are in memory only; what the way back needs is in
+// sessionStorage until then.
+
+const name = "status-cache.oidc";
+const here = () => location.origin + location.pathname;
+
+let refreshing = 0;
+
+// signIn leaves the page for the issuer.
+async function signIn() {
+  const found = await discover();
+  const verifier = random();
+  const state = random();
+  sessionStorage.setItem(name, JSON.stringify({ verifier, state, view: location.hash }));
+  const offline = found.scopes_supported?.includes("offline_access");
+  const url = new URL(found.authorization_endpoint);
+  const parameters = {
+    response_type: "code", client_id: client, redirect_uri: here(), state,
+    scope: offline ? "openid offline_access" : "openid",
+    code_challenge: await challengeOf(verifier), code_challenge_method: "S256",
+    ...(offline && { prompt: "consent" }), // without it an issuer may give no refresh token
+  };
+  for (const [key, value] of Object.entries(parameters)) url.searchParams.set(key, value);
+  location.assign(url);
+}
+
+// finish takes what the issuer has sent back with somebody, and restores the view.
+export async function finish() {
+  const answer = new URLSearchParams(location.search);
+  const { verifier, state, view } = JSON.parse(sessionStorage.getItem(name) ?? "{}");
+  sessionStorage.removeItem(name);
+  history.replaceState(null, "", location.pathname + (view ?? ""));
+  if (!state || answer.get("state") !== state) throw new Error("The answer does not belong to this tab.");
+  if (answer.has("error")) throw new Error(answer.get("error_description") ?? answer.get("error"));
+  const found = await discover();
+  const tokens = await fetchTokens(found, { grant_type: "authorization_code", code: answer.get("code"), redirect_uri: here(), client_id: client, code_verifier: verifier });
+  take(found, tokens);
+}
+
+async function discover() {
+  const response = await fetch(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" });
+  const found = await response.json();
+  if (found.issuer !== issuer) throw new Error(`It calls itself ${found.issuer}.`);
+  return found;
+}
+
+async function fetchTokens(found, parameters) {
+  const response = await fetch(found.token_endpoint, { method: "POST", credentials: "omit", body: new URLSearchParams(parameters) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error_description ?? answer.error ?? String(response.status));
+  return answer;
+}
+
+// take uses a token, and gets the next one when four fifths of its life are over.
+function take(found, { access_token, expires_in, refresh_token }, last = "") {
+  session.signIn(access_token);
+  const refresh = refresh_token ?? last;
+  if (!refresh) return;
+  const again = async () => {
+    if (session.current() !== access_token) return; // somebody has signed out, or in by a key
+    try {
+      take(found, await fetchTokens(found, { grant_type: "refresh_token", refresh_token: refresh, client_id: client }), refresh);
+    } catch (error) {
+      // Refused: the token is used to its end. Not reached: once more.
+      if (error instanceof TypeError) refreshing = setTimeout(again, 5000);
+    }
+  };
+  clearTimeout(refreshing);
+  refreshing = setTimeout(again, (expires_in || 300) * 800);
+}
+
+function random() {
+  return encode(crypto.getRandomValues(new Uint8Array(32)));
+}
+
+async function challengeOf(verifier) {
+  return encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
+}
+
+const encode = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

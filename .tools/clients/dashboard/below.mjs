@@ -1,7 +1,8 @@
-// Below a path prefix, on a phone, over plain HTTP at a name that browsers do not trust: no
-// clipboard API. Everything works, and nothing is wider than the window.
+// Below a path prefix, on phones, over plain HTTP at a name that browsers do not trust: no
+// clipboard API. Everything works, and nothing is wider than the window. On a large screen
+// letters are large too.
 import assert from "node:assert/strict";
-import { arnOf, ask, clean, open, signIn } from "./harness.mjs";
+import { arnOf, ask, clean, open, row, signIn } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
@@ -9,11 +10,16 @@ export default async function (browser) {
   const page = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, at });
   await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
   await signIn(page, undefined, at);
-  for (const name of ["Executions", "Health", "Overview", "Executions"]) {
-    await page.getByRole("navigation").getByRole("link", { name }).tap();
-    await page.locator("main h1").filter({ hasText: name }).waitFor({ state: "attached" });
-    await narrow(page, name);
+  for (const width of [360, 390]) {
+    await page.setViewportSize({ width, height: 740 });
+    for (const name of ["Executions", "Health", "Overview", "Executions"]) {
+      await page.getByRole("navigation").getByRole("link", { name }).tap();
+      await page.locator("main h1").filter({ hasText: name }).waitFor({ state: "attached" });
+      await narrow(page, name);
+    }
   }
+  await row(page, "one").waitFor();
+  await narrow(page, "Executions");
   await page.getByRole("link", { name: "one", exact: true }).tap();
   await page.getByRole("heading", { name: "one" }).waitFor();
   await narrow(page, "Execution");
@@ -23,9 +29,19 @@ export default async function (browser) {
   assert.equal(await page.evaluate(() => document.body.dataset.copied ?? document.activeElement.value), arnOf("one"));
   assert.ok(page.url().startsWith(at), page.url());
   clean(page);
+
+  const wall = await open(browser, { viewport: { width: 3840, height: 2160 }, at });
+  await signIn(wall, undefined, at);
+  await wall.goto(`${at}#/executions`);
+  await row(wall, "one").waitFor();
+  const { size, height } = await row(wall, "one").evaluate((tr) => ({ size: Number.parseFloat(getComputedStyle(tr).fontSize), height: tr.offsetHeight }));
+  assert.ok(size >= 20 && height > 2 * size, `letters of ${size} px in rows of ${height} px`);
+  clean(wall);
 }
 
 async function narrow(page, what) {
   const { wide, window } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, window: innerWidth }));
   assert.ok(wide <= window, `${what} is ${wide} px wide in a window of ${window} px`);
+  const outside = await page.evaluate(() => [...document.querySelectorAll("main :is(a, button, b)")].filter((each) => !each.closest(".x-scroll") && each.getBoundingClientRect().right > innerWidth).map((each) => each.textContent));
+  assert.deepEqual(outside, [], `${what}: beyond the right edge of ${window} px`);
 }

@@ -1,10 +1,11 @@
-// Makes a shot of each page in both themes, for a desktop and for a phone, of a statusdev
-// that has run for a while: screenshots.mjs STATUSDEV FOLDER.
+// Makes a shot of each page in both themes, from a small phone to a large screen, of a
+// statusdev that has run for a while: screenshots.mjs STATUSDEV FOLDER.
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const [statusdev, folder] = process.argv.slice(2);
+const devices = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 }, small: { width: 360, height: 640 }, large: { width: 3840, height: 2160 } };
 const settle = 1500; // ms, for what a page shows first
 mkdirSync(folder, { recursive: true });
 
@@ -21,7 +22,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 try {
   console.log("the demo runs for a minute, so that there is something to see");
   await new Promise((resolve) => setTimeout(resolve, 60_000));
-  for (const [device, viewport] of [["desktop", { width: 1280, height: 800 }], ["phone", { width: 390, height: 844 }]]) {
+  for (const [device, viewport] of Object.entries(devices)) {
     for (const colorScheme of ["light", "dark"]) await visit(device, viewport, colorScheme);
   }
 } finally {

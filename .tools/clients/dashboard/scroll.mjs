@@ -16,6 +16,7 @@ export default async function (browser) {
     return (await page.locator("table.rows").getAttribute("aria-rowcount")) === "2001";
   });
   await page.getByText("the newest 2,000; narrow the search").waitFor();
+  await scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
   await row(page, "run-100").waitFor();
 
   const figures = await watchFrames(page, () => scroller.evaluate(through));
