@@ -65,13 +65,9 @@ check: $(LINTER) ## look for what the compiler and the tests do not see
 
 .PHONY: check-deploy
 check-deploy: export PATH := $(CURDIR)/.tools/bin:$(PATH)
-check-deploy: ## check what is in deploy/, with the programs that it is for
+check-deploy: ## check what is in deploy/, with the programs that it is for (ARGS="helm iac")
 	@.tools/install-test-deps
-	@failed=(); for check in .tools/check-deploy/*; do \
-	  [ -f "$$check" ] && [ -x "$$check" ] || continue; \
-	  echo "== $$check"; SECONDS=0; "$$check" || failed+=("$$check"); echo "== $$check: $$SECONDS s"; \
-	done; \
-	[ "$${#failed[@]}" = 0 ] || { printf 'check-deploy failed: %s\n' "$${failed[@]}" >&2; exit 1; }
+	@.tools/run-deploy-checks $(ARGS)
 
 .PHONY: bench
 bench: ## measure everything in one run and print one table (ARGS="--help")

@@ -37,7 +37,7 @@ var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux"
 func main() {
 	ko := flag.String("ko", "ko", "program ko")
 	source := flag.String("source", ".", "folder with .ko.yaml")
-	out := flag.String("out", "", "folder for the layout, the SBOMs and the program")
+	out := flag.String("out", "", "folder for the SBOMs and the program")
 	flag.Parse()
 	if err := check(*ko, *source, *out, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -52,7 +52,13 @@ func check(ko, source, out, program string) error {
 	if err := serveBase(base); err != nil {
 		return err
 	}
-	images, sboms := filepath.Join(out, "layout"), filepath.Join(out, "sbom")
+	// ko takes the path of a layout for the name of a repository, which has no capital letters.
+	images, err := os.MkdirTemp("", "kocheck")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(images) }()
+	sboms := filepath.Join(out, "sbom")
 	if err := os.MkdirAll(sboms, 0o755); err != nil {
 		return err
 	}
