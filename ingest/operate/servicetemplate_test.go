@@ -31,6 +31,63 @@ func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 	}
 }
 
+// TestTheServiceTemplateLogsInToTheCacheByIAM: both services have the rights of
+// deploy/iam/cache.json and no password, as a user with the rights of deploy/redis.acl. The
+// user default is off.
+func TestTheServiceTemplateLogsInToTheCacheByIAM(t *testing.T) {
+	t.Parallel()
+	c := readTemplate(t, "service.yaml", map[string]string{
+		"CacheAuth": "iam", "CacheUserId": "statusd",
+		"QueueArn": "arn:aws:sqs:eu-west-1:000000000000:status-events", "StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline",
+	})
+	filled := strings.NewReplacer("REGION", stackRegion, "ACCOUNT", stackAccount, ":CACHE", ":Cache", ":USER", ":statusd").Replace(shipped(t, "iam/cache.json"))
+	if diff := cmp.Diff(grants(parsed(t, filled)), grants(c.resource("CachePolicy")["PolicyDocument"])); diff != "" {
+		t.Errorf("(-deploy/iam/cache.json +template):\n%s", diff)
+	}
+	for _, service := range []string{"Api", "Ingest"} {
+		if policies := c.resource(service + "Role")["ManagedPolicyArns"]; !cmp.Equal(policies, any([]any{"CachePolicy"})) {
+			t.Errorf("the role of %s has the policies %v", service, policies)
+		}
+		task := c.resource(service + "Task")
+		if role, _ := task["TaskRoleArn"].(string); !strings.HasPrefix(role, service+"Role") {
+			t.Errorf("%s runs with the role %v", service, task["TaskRoleArn"])
+		}
+		settings := map[string]any{}
+		for _, setting := range task["ContainerDefinitions"].([]any)[0].(map[string]any)["Environment"].([]any) {
+			settings[setting.(map[string]any)["Name"].(string)] = setting.(map[string]any)["Value"]
+		}
+		if settings["REDIS_AUTH"] != "iam" || settings["AWS_REGION"] != stackRegion {
+			t.Errorf("%s has the settings %v", service, settings)
+		}
+	}
+	cache := c.resource("Cache")
+	if cache["AuthToken"] != nil || !cmp.Equal(cache["UserGroupIds"], any([]any{"CacheUsers"})) {
+		t.Errorf("the cache has the password %v and the users %v", cache["AuthToken"], cache["UserGroupIds"])
+	}
+	if address := c.resource("RedisUrl")["SecretString"].(string); !strings.HasPrefix(address, "rediss://statusd@") {
+		t.Errorf("REDIS_URL is %s", address)
+	}
+	if users := c.resource("CacheUsers")["UserIds"]; !cmp.Equal(users, any([]any{"CacheUser", "CacheDefaultUser"})) {
+		t.Errorf("the users are %v", users)
+	}
+	_, rights, _ := strings.Cut(strings.TrimSpace(shipped(t, "redis.acl")), " -@all ")
+	user, other := c.resource("CacheUser"), c.resource("CacheDefaultUser")
+	if user["AccessString"] != "on ~sc:* &sc:* -@all "+rights || user["UserId"] != user["UserName"] {
+		t.Errorf("the user of statusd is %v, want the rights of deploy/redis.acl", user)
+	}
+	if other["UserName"] != "default" || other["AccessString"] != "off -@all" {
+		t.Errorf("the user default is %v", other)
+	}
+}
+
+// shipped returns a file of deploy/.
+func shipped(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/" + name)
+	must(t, err)
+	return string(text)
+}
+
 // TestTheServiceTemplateLosesNothing: the cache evicts nothing and has a replica and TLS, no
 // secret is a plain setting, and at least one task of each service runs.
 func TestTheServiceTemplateLosesNothing(t *testing.T) {
@@ -82,11 +139,10 @@ func TestTheServiceTemplateLosesNothing(t *testing.T) {
 // shippedGrants are those of deploy/iam/statusd.json for some state machines.
 func shippedGrants(t *testing.T, machines []string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/iam/statusd.json")
-	must(t, err)
+	text := shipped(t, "iam/statusd.json")
 	var all []string
 	for _, machine := range machines {
-		filled := strings.NewReplacer("REGION", stackRegion, "ACCOUNT", stackAccount, ":NAME", ":"+lastPart(machine)).Replace(string(text))
+		filled := strings.NewReplacer("REGION", stackRegion, "ACCOUNT", stackAccount, ":NAME", ":"+lastPart(machine)).Replace(text)
 		all = append(all, grants(parsed(t, filled))...)
 	}
 	slices.Sort(all)

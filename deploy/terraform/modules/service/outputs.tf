@@ -27,3 +27,8 @@ output "operator_security_group_id" {
   description = "Security group that may reach the cache, for the host on which you run statusctl."
   value       = aws_security_group.task["operator"].id
 }
+
+output "cache_policy_arn" {
+  description = "Policy for the role with which operators run statusctl, who log in to the cache; null unless cache_auth is iam."
+  value       = one(aws_iam_policy.cache[*].arn)
+}

@@ -63,7 +63,16 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# Tasks of api call nothing of AWS and have no role.
+# Tasks of api call nothing of AWS. Unless they log in to the cache with it, they have no role.
+resource "aws_iam_role" "api" {
+  count = local.cache_iam ? 1 : 0
+
+  name               = "${var.name}-api"
+  description        = "api of the status cache"
+  assume_role_policy = local.assume
+  tags               = var.tags
+}
+
 resource "aws_iam_role" "ingest" {
   name               = "${var.name}-ingest"
   description        = "ingest of the status cache"
@@ -104,4 +113,32 @@ resource "aws_iam_role_policy" "ingest" {
       },
     ]
   })
+}
+
+# The rights of deploy/iam/cache.json, for both services and for operators.
+resource "aws_iam_policy" "cache" {
+  count = local.cache_iam ? 1 : 0
+
+  name        = "${var.name}-cache"
+  description = "Lets its roles log in to the cache of the status cache"
+  tags        = var.tags
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid    = "LogInToTheCache"
+      Effect = "Allow"
+      Action = "elasticache:Connect"
+      Resource = [
+        aws_elasticache_replication_group.cache.arn,
+        aws_elasticache_user.statusd[0].arn,
+      ]
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "cache" {
+  for_each = local.cache_iam ? { api = aws_iam_role.api[0].name, ingest = aws_iam_role.ingest.name } : {}
+
+  role       = each.value
+  policy_arn = aws_iam_policy.cache[0].arn
 }

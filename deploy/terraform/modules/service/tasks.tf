@@ -2,9 +2,9 @@ locals {
   services = {
     api = {
       size    = var.api
-      role    = null
+      role    = one(aws_iam_role.api[*].arn)
       ports   = [{ containerPort = 8080, protocol = "tcp" }]
-      own     = {}
+      own     = local.cache_iam ? { AWS_REGION = data.aws_region.current.id } : {}
       secrets = { API_KEY_PEPPER = var.api_key_pepper_secret_arn }
       # A connection for each of 80,000 waiting clients, and half as many for all else.
       ulimits = [{ name = "nofile", softLimit = 131072, hardLimit = 131072 }]
@@ -19,7 +19,7 @@ locals {
     }
   }
 
-  common_settings = merge(var.settings, {
+  common_settings = merge(var.settings, local.cache_iam ? { REDIS_AUTH = "iam" } : {}, {
     STATE_MACHINES = join(",", var.state_machine_arns)
     ADMIN_ADDR     = var.metrics_security_group_id == null ? "127.0.0.1:9090" : ":9090"
   })
@@ -126,8 +126,8 @@ resource "aws_ecs_service" "service" {
   }
 
   # Until the listener uses the target group, ECS refuses a service with it. Without the
-  # secret no task starts.
-  depends_on = [aws_lb_listener.https, aws_secretsmanager_secret_version.redis_url, aws_iam_role_policy.execution, aws_iam_role_policy.ingest]
+  # secret no task starts, and without its rights none is ready.
+  depends_on = [aws_lb_listener.https, aws_secretsmanager_secret_version.redis_url, aws_iam_role_policy.execution, aws_iam_role_policy.ingest, aws_iam_role_policy_attachment.cache]
 
   lifecycle {
     ignore_changes = [desired_count] # autoscaling sets it

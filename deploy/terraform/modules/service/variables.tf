@@ -131,12 +131,23 @@ variable "api_key_pepper_secret_arn" {
 }
 
 variable "cache_password_secret_arn" {
-  description = "ARN of a secret whose whole text is the password of the cache: 16 to 128 letters and digits. The password is in the state of Terraform as well."
+  description = "ARN of a secret whose whole text is the password of the cache: 16 to 128 letters and digits. The password is in the state of Terraform as well. With cache_auth = iam it is that of the user default, who is off."
   type        = string
 
   validation {
     condition     = can(regex("^arn:[a-z-]+:secretsmanager:", var.cache_password_secret_arn))
     error_message = "cache_password_secret_arn must be the ARN of a secret in Secrets Manager."
+  }
+}
+
+variable "cache_auth" {
+  description = "How statusd logs in to the cache. password: with cache_password_secret_arn. iam: with tokens that the roles of its tasks sign, as a user that has only the rights it needs."
+  type        = string
+  default     = "password"
+
+  validation {
+    condition     = contains(["password", "iam"], var.cache_auth)
+    error_message = "cache_auth must be password or iam."
   }
 }
 
@@ -150,8 +161,8 @@ variable "settings" {
     error_message = "settings must not contain REDIS_URL or API_KEY_PEPPER: they are secrets."
   }
   validation {
-    condition     = length(setintersection(keys(var.settings), ["ROLE", "LISTEN_ADDR", "ADMIN_ADDR", "SQS_QUEUE_URL", "STATE_MACHINES", "SHUTDOWN_TIMEOUT"])) == 0
-    error_message = "settings must not contain ROLE, LISTEN_ADDR, ADMIN_ADDR, SQS_QUEUE_URL, STATE_MACHINES or SHUTDOWN_TIMEOUT: the module sets them."
+    condition     = length(setintersection(keys(var.settings), ["ROLE", "LISTEN_ADDR", "REDIS_AUTH", "ADMIN_ADDR", "SQS_QUEUE_URL", "STATE_MACHINES", "SHUTDOWN_TIMEOUT"])) == 0
+    error_message = "settings must not contain ROLE, LISTEN_ADDR, REDIS_AUTH, ADMIN_ADDR, SQS_QUEUE_URL, STATE_MACHINES or SHUTDOWN_TIMEOUT: the module sets them."
   }
 }
 

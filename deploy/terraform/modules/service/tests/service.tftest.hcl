@@ -17,11 +17,18 @@ mock_provider "aws" {
   }
   override_resource {
     target = aws_elasticache_replication_group.cache
-    values = { id = "status", primary_endpoint_address = "master.status.euw1.cache.amazonaws.com" }
+    values = { id = "status", arn = "arn:aws:elasticache:eu-west-1:123456789012:replicationgroup:status", primary_endpoint_address = "master.status.euw1.cache.amazonaws.com" }
   }
   override_resource {
     target = aws_secretsmanager_secret.redis_url
     values = { id = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:status/redis-url", arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:status/redis-url" }
+  }
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::123456789012:policy/mocked" }
+  }
+  override_resource {
+    target = aws_elasticache_user.statusd
+    values = { arn = "arn:aws:elasticache:eu-west-1:123456789012:user:status-statusd" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
@@ -98,6 +105,60 @@ run "ingest_has_the_shipped_rights" {
     condition     = aws_ecs_task_definition.service["api"].task_role_arn == null
     error_message = "api has a role and calls nothing of AWS"
   }
+}
+
+run "logs_in_to_the_cache_by_iam" {
+  variables {
+    cache_auth = "iam"
+  }
+
+  assert {
+    condition = toset([
+      for pair in setproduct(flatten([jsondecode(aws_iam_policy.cache[0].policy).Statement[0].Action]), jsondecode(aws_iam_policy.cache[0].policy).Statement[0].Resource) : join(" ", pair)
+      ]) == toset([
+      for pair in setproduct(
+        flatten([jsondecode(file("../../../iam/cache.json")).Statement[0].Action]),
+        jsondecode(replace(replace(replace(replace(file("../../../iam/cache.json"), "REGION", "eu-west-1"), "ACCOUNT", "123456789012"), ":CACHE", ":status"), ":USER", ":status-statusd")).Statement[0].Resource,
+      ) : join(" ", pair)
+    ])
+    error_message = "the rights on the cache are not those of deploy/iam/cache.json"
+  }
+  assert {
+    condition     = toset(keys(aws_iam_role_policy_attachment.cache)) == toset(["api", "ingest"]) && alltrue([for task in aws_ecs_task_definition.service : task.task_role_arn != null])
+    error_message = "a service cannot log in to the cache"
+  }
+  assert {
+    condition     = aws_elasticache_user.statusd[0].user_id == aws_elasticache_user.statusd[0].user_name && aws_elasticache_user.statusd[0].authentication_mode[0].type == "iam"
+    error_message = "the user does not log in by IAM"
+  }
+  assert {
+    condition     = aws_elasticache_user.statusd[0].access_string == "on ~sc:* &sc:* -@all ${trimspace(split(" -@all ", file("../../../redis.acl"))[1])}"
+    error_message = "the user has not the rights of deploy/redis.acl"
+  }
+  assert {
+    condition     = aws_elasticache_user.default[0].user_name == "default" && startswith(aws_elasticache_user.default[0].access_string, "off ")
+    error_message = "the user default is let in"
+  }
+  assert {
+    condition     = aws_elasticache_user_group.cache[0].user_ids == toset(["status-statusd", "status-default"]) && aws_elasticache_replication_group.cache.user_group_ids == toset(["status-users"]) && aws_elasticache_replication_group.cache.auth_token == null
+    error_message = "the cache takes other users"
+  }
+  assert {
+    condition     = aws_secretsmanager_secret_version.redis_url.secret_string == "rediss://status-statusd@master.status.euw1.cache.amazonaws.com:6379"
+    error_message = "REDIS_URL has a password, or another user"
+  }
+  assert {
+    condition     = alltrue([for task in aws_ecs_task_definition.service : length(setsubtract(["REDIS_AUTH=iam", "AWS_REGION=eu-west-1"], [for e in jsondecode(task.container_definitions)[0].environment : "${e.name}=${e.value}"])) == 0])
+    error_message = "a service does not log in by IAM"
+  }
+}
+
+run "refuses_another_login" {
+  command = plan
+  variables {
+    cache_auth = "none"
+  }
+  expect_failures = [var.cache_auth]
 }
 
 run "secrets_are_references" {
