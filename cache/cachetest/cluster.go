@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -22,11 +23,27 @@ const clusterShards = 3
 // replaced by its replica. It returns when every node takes part.
 func Cluster(t testing.TB) *ClusterServers {
 	t.Helper()
+	return cluster(t, Redis)
+}
+
+// ClusterTLS starts a Cluster that speaks TLS with clients and among its nodes, with
+// certificates for a name. Clients need none.
+func ClusterTLS(t testing.TB, a *Authority, name string) *ClusterServers {
+	t.Helper()
+	return cluster(t, func(t testing.TB, args ...string) *Server {
+		t.Helper()
+		s, _ := RedisTLS(t, a, []string{name}, append([]string{"--tls-auth-clients", "no", "--tls-cluster", "yes", "--tls-replication", "yes"}, args...)...)
+		return s
+	})
+}
+
+func cluster(t testing.TB, start func(t testing.TB, args ...string) *Server) *ClusterServers {
+	t.Helper()
 	SkipShort(t, "redis-server")
 	c := &ClusterServers{}
 	for range clusterShards {
-		c.Primaries = append(c.Primaries, clusterNode(t))
-		c.Replicas = append(c.Replicas, clusterNode(t))
+		c.Primaries = append(c.Primaries, clusterNode(t, start))
+		c.Replicas = append(c.Replicas, clusterNode(t, start))
 	}
 	for i, s := range c.Primaries {
 		s.Do(fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*16384/clusterShards, (i+1)*16384/clusterShards-1))
@@ -35,7 +52,7 @@ func Cluster(t testing.TB) *ClusterServers {
 	for i, s := range all {
 		s.Do(fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)) // else they would have to settle it first
 		if i > 0 {
-			host, port, _ := net.SplitHostPort(s.Addr)
+			host, port, _ := net.SplitHostPort(s.public())
 			all[0].Do(fmt.Sprintf("CLUSTER MEET %s %s %s", host, port, s.busPort()))
 		}
 	}
@@ -53,9 +70,9 @@ func Cluster(t testing.TB) *ClusterServers {
 	return c
 }
 
-func clusterNode(t testing.TB) *Server {
+func clusterNode(t testing.TB, start func(t testing.TB, args ...string) *Server) *Server {
 	t.Helper()
-	return Redis(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+	return start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
 		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
 }
 
@@ -87,12 +104,24 @@ func (c *ClusterServers) Servers() []*Server {
 }
 
 // URL returns the cluster as a REDIS_URL.
-func (c *ClusterServers) URL() string { return "redis+cluster://" + addresses(c.Servers()) }
+func (c *ClusterServers) URL() string {
+	return scheme(c.Servers()) + "+cluster://" + addresses(c.Servers())
+}
+
+func scheme(servers []*Server) string {
+	if servers[0].Secure != "" {
+		return "rediss"
+	}
+	return "redis"
+}
 
 func addresses(servers []*Server) string {
 	all := make([]string, len(servers))
 	for i, s := range servers {
-		all[i] = s.Addr
+		all[i] = s.public()
 	}
 	return strings.Join(all, ",")
 }
+
+// public is the address for clients.
+func (s *Server) public() string { return cmp.Or(s.Secure, s.Addr) }

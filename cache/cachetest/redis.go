@@ -22,12 +22,13 @@ import (
 // Server is a redis-server of the test's own on a port of its own. It ends with
 // the test.
 type Server struct {
-	Addr string // host:port on loopback
-	t    testing.TB
-	args []string
-	dir  string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
+	Addr   string // host:port on loopback
+	Secure string // host:port on which it speaks TLS; empty: none
+	t      testing.TB
+	args   []string
+	dir    string
+	cmd    *exec.Cmd
+	gone   chan struct{} // closed when the process has ended
 }
 
 // Redis starts a server without persistence; more arguments of redis-server may

@@ -104,5 +104,6 @@ func RedisTLS(t testing.TB, a *Authority, names []string, args ...string) (s *Se
 	cert, key := a.Certificate(names...)
 	port := strconv.Itoa(FreePort(t))
 	s = Redis(t, append([]string{"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.CAFile}, args...)...)
-	return s, net.JoinHostPort("127.0.0.1", port)
+	s.Secure = net.JoinHostPort("127.0.0.1", port)
+	return s, s.Secure
 }

@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -48,16 +49,36 @@ func TestTLSWithAPrivateAuthority(t *testing.T) {
 	}
 }
 
-// TestTLSReachesEveryNode: also those that a cluster names, and the feed.
+// TestTLSReachesEveryNode: also those that a cluster or Sentinels name, for commands and for
+// the feed. None of them takes another authority.
 func TestTLSReachesEveryNode(t *testing.T) {
 	t.Parallel()
-	authority := cachetest.NewAuthority(t)
-	_, secure := cachetest.RedisTLS(t, authority, []string{"redis.example.com"}, "--tls-auth-clients", "no")
-	db := openTest(t, "rediss://"+secure, func(o *Options) { o.TLS = TLS{CAFile: authority.CAFile, ServerName: "redis.example.com"} })
-	command := NewCommand("sc:x", "SET", "sc:x", "1")
-	db.Confirm(t.Context(), command)
-	if command.Err != nil {
-		t.Error(command.Err)
+	const name = "redis.example.com"
+	authority, other := cachetest.NewAuthority(t), cachetest.NewAuthority(t)
+	for kind, start := range map[string]func(t *testing.T) string{
+		"one server": func(t *testing.T) string {
+			_, secure := cachetest.RedisTLS(t, authority, []string{name}, "--tls-auth-clients", "no")
+			return "rediss://" + secure
+		},
+		"a cluster": func(t *testing.T) string { return cachetest.ClusterTLS(t, authority, name).NoFailover().URL() },
+		"Sentinels": func(t *testing.T) string { return cachetest.SentinelTLS(t, authority, name).NoFailover().URL() },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			url := start(t)
+			db := openTest(t, url, func(o *Options) { o.TLS = TLS{CAFile: authority.CAFile, ServerName: name} })
+			for i := range 32 { // on every shard
+				key := fmt.Sprint("sc:", i)
+				command := NewCommand(key, "SET", key, "1")
+				if db.Confirm(t.Context(), command); command.Err != nil {
+					t.Fatal(command.Err)
+				}
+			}
+			foreign := openIdle(t, url, func(o *Options) { o.TLS = TLS{CAFile: other.CAFile, ServerName: name} })
+			if err := foreign.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "REDIS_CA_FILE") {
+				t.Errorf("with another authority: %v", err)
+			}
+		})
 	}
 }
 
