@@ -34,7 +34,7 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 	s.apply(done, bad)
 	reader, registrar := s.key("ada"), s.key("generate", scope(apikeys.ScopeRegister))
 	want := map[string]string{
-		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "", "link": "?link=csl_", "failures": "Boom",
+		"status": "SUCCEEDED", "stream": "SUCCEEDED", "batch": "SUCCEEDED", "wait": "SUCCEEDED", "list": "Boom: ", "register": "", "link": "?link=csl_", "failures": "Boom", "output": "caf",
 	}
 	programs := t.TempDir()
 	overlay, pattern := goSamples(t)

@@ -17,6 +17,7 @@ const run = {
     for await (const execution of sample(server, token)) print(execution);
   },
   failures: async () => print(await sample(server, token)),
+  fetchOutput: async () => print(await sample(server, token, arn)),
   link: async () => print(await sample(server, token, arn)),
   register: async () => print(await sample(server, token, arn, "ada")),
 };

@@ -44,7 +44,7 @@ type sample struct {
 // shownOperations are the operations of the page in their order, and their samples.
 var shownOperations = []struct{ operation, samples string }{
 	{"getStatus", "status"}, {"followStatus", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
-	{"listExecutions", "list"}, {"followExecutions", ""}, {"createLink", "link"}, {"fetchOutput", ""}, {"registerExecution", "register"}, {"listFailures", "failures"}, {"listDurations", ""}, {"getOverview", ""}, {"followOverview", ""}, {"explainStatus", ""}, {"getHealth", ""},
+	{"listExecutions", "list"}, {"followExecutions", ""}, {"createLink", "link"}, {"fetchOutput", "output"}, {"registerExecution", "register"}, {"listFailures", "failures"}, {"listDurations", ""}, {"getOverview", ""}, {"followOverview", ""}, {"explainStatus", ""}, {"getHealth", ""},
 }
 
 var languages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go.txt"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
