@@ -1,16 +1,17 @@
-// Command rulecheck holds Prometheus rules, Grafana dashboards and a runbook against what a
-// running process exports. Each metric that a query names has to be there, with the labels
+// Command rulecheck holds Prometheus rules, Grafana dashboards and a runbook against what
+// running processes export. Each metric that a query names has to be there, with the labels
 // and the values of labels that the query asks for, or be recorded by one of the rules.
 // Each alert needs a section in the runbook, and each section an alert.
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,11 +25,10 @@ import (
 )
 
 func main() {
-	metrics := flag.String("metrics", "", "URL of /metrics of a process that has served and applied events")
-	runbook := flag.String("runbook", "", "file with a section for each alert")
-	scrapes := flag.String("scrapes", "", "folder of scrapes, one folder for each fault: print tests of the given rules for promtool")
+	scrapes := flag.String("scrapes", "", "folder of scrapes of processes, one folder for each fault")
+	runbook := flag.String("runbook", "", "file with a section for each alert; empty: print tests of the given rules for promtool, which fire for the scrapes")
 	flag.Parse()
-	if *scrapes != "" {
+	if *runbook == "" {
 		text, err := ruleTests(*scrapes, flag.Args())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -37,7 +37,7 @@ func main() {
 		_, _ = os.Stdout.Write(text)
 		return
 	}
-	problems, err := check(*metrics, *runbook, flag.Args())
+	problems, err := check(*scrapes, *runbook, flag.Args())
 	if err != nil {
 		problems = append(problems, err.Error())
 	}
@@ -50,9 +50,9 @@ func main() {
 }
 
 // check returns what is wrong with rule files (.yaml) and dashboards (.json).
-func check(metrics, runbook string, files []string) ([]string, error) {
+func check(scrapes, runbook string, files []string) ([]string, error) {
 	c := &checker{known: map[string][]map[string]string{"ALERTS": nil}} // of Prometheus itself
-	if err := c.scrape(metrics); err != nil {
+	if err := c.scraped(scrapes); err != nil {
 		return nil, err
 	}
 	queries, err := c.load(files)
@@ -86,17 +86,35 @@ func (c *checker) wrong(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Sprintf(format, args...))
 }
 
-// scrape learns what a process exports.
-func (c *checker) scrape(url string) error {
-	got, err := http.Get(url)
+// scraped learns what the processes exported in their last scrapes. Some metrics are there
+// only with the setting that they are about.
+func (c *checker) scraped(root string) error {
+	folders, err := filepath.Glob(filepath.Join(root, "*"))
 	if err != nil {
 		return err
 	}
-	defer got.Body.Close()
-	reader := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := reader.TextToMetricFamilies(got.Body)
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "*.prom"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("there are no scrapes in %s: %w", folder, err)
+		}
+		if err := c.scrape(slices.Max(files)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scrape learns what is in a scrape of a process.
+func (c *checker) scrape(file string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
+	}
+	reader := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := reader.TextToMetricFamilies(bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	for name, family := range families {
 		for _, m := range family.Metric {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,11 +31,12 @@ type observed struct {
 // fault is what makes alerts fire.
 type fault struct {
 	name   string
-	alerts string            // that must fire
-	hold   time.Duration     // for how long, by the clock of the rules
-	begin  func(o *observed) // returns when statusd has noticed
-	each   func(o *observed) // between two scrapes; nil: what happens without a fault
-	env    []string          // of statusd
+	alerts string                      // that must fire
+	hold   time.Duration               // for how long, by the clock of the rules
+	begin  func(o *observed)           // returns when statusd has noticed
+	each   func(o *observed)           // between two scrapes; nil: what happens without a fault
+	env    func(t *testing.T) []string // settings of statusd
+	always bool                        // the fault is there from the start
 }
 
 var errRefused = errors.New("refused by the test")
@@ -114,8 +116,41 @@ var faults = []fault{
 		}},
 	{name: "statusd has ended", alerts: "StatusdAbsent", hold: 4 * time.Minute, each: func(*observed) {},
 		begin: func(o *observed) { o.d.Kill() }},
-	{name: "only api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, env: []string{"ROLE=api", "SQS_QUEUE_URL="},
-		begin: func(*observed) {}},
+	{name: "only api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, always: true,
+		begin: func(*observed) {},
+		env:   func(*testing.T) []string { return []string{"ROLE=api", "SQS_QUEUE_URL="} }},
+	{name: "expired outputs are gone", alerts: "StatusdRefetchesFail", hold: 3 * time.Minute,
+		begin: func(o *observed) {
+			o.queue.Send(oldEvent("old", "SUCCEEDED", time.Now().Add(-5*time.Hour), "{}"), 0)
+			arn := "arn:aws:states:eu-west-1:000000000000:execution:Pipeline:old" // which Step Functions does not know
+			o.until("its output is requested", func() bool {
+				return o.post("/v1/executions/"+url.PathEscape(arn)+"/output") == http.StatusAccepted
+			})
+			o.until("it is gone", func() bool { return o.d.counter("statuscache_refetches_total", "gone") > 0 })
+		},
+		env: func(*testing.T) []string { return []string{"RETENTION_OUTPUT=1h"} }},
+	{name: "tokens are not judged", alerts: "StatusdIntrospectionFails", hold: 4 * time.Minute, each: read,
+		begin: func(o *observed) {
+			_, _ = getOnce("http://"+o.d.api+"/v1/executions", "a-token-of-the-platform")
+			o.until("it is noticed", func() bool { return o.d.metric("statuscache_introspection_failing") == 1 })
+		},
+		env: func(t *testing.T) []string {
+			secret := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return []string{
+				fmt.Sprintf("AUTH_INTROSPECTION_URL=http://127.0.0.1:%d/introspect", cachetest.FreePort(t)), // nobody listens
+				"AUTH_INTROSPECTION_CLIENT_ID=statusd", "AUTH_INTROSPECTION_SECRET_FILE=" + secret,
+			}
+		}},
+	{name: "a certificate is not renewed", alerts: "StatusdCertificateEnds StatusdCertificateEndsSoon", hold: 65 * time.Minute, always: true,
+		begin: func(*observed) {},
+		each:  func(*observed) {},
+		env: func(t *testing.T) []string {
+			certFile, keyFile := certificate(t) // for an hour
+			return []string{"TLS_CERT_FILE=" + certFile, "TLS_KEY_FILE=" + keyFile}
+		}},
 }
 
 // TestScrapesOfFaults writes down what Prometheus scrapes of a statusd before and during each
@@ -132,8 +167,8 @@ func TestScrapesOfFaults(t *testing.T) {
 	for _, f := range append(faults, fault{name: "nothing is wrong", hold: time.Hour, begin: func(*observed) {}}) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			o := observe(t, filepath.Join(root, strings.ReplaceAll(f.name, " ", "-")), f.env)
-			if f.env == nil {
+			o := observe(t, filepath.Join(root, strings.ReplaceAll(f.name, " ", "-")), f)
+			if !f.always {
 				o.hold(10*time.Minute, use)
 			}
 			begun := o.now()
@@ -148,7 +183,7 @@ func TestScrapesOfFaults(t *testing.T) {
 }
 
 // observe starts a statusd that has served a status and applied events.
-func observe(t *testing.T, folder string, env []string) *observed {
+func observe(t *testing.T, folder string, f fault) *observed {
 	t.Helper()
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -159,10 +194,14 @@ func observe(t *testing.T, folder string, env []string) *observed {
 		}
 		return localaws.Ending{After: 50 * time.Millisecond, Status: "SUCCEEDED", Output: "{}"}
 	})}
+	var env []string
+	if f.env != nil {
+		env = f.env(t)
+	}
 	o.d = startDaemon(t, o.redis, o.queueURL, append([]string{
 		"AWS_ENDPOINT_URL=" + o.endpoint, "STATE_MACHINES=" + o.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "LOG_LEVEL=warn",
 	}, env...)...)
-	if env == nil {
+	if !f.always {
 		o.execute("long")
 		o.until("the first event came", func() bool { return o.d.counter("statuscache_events_total", "") > 0 })
 		o.until("it was audited", func() bool { return o.d.counter("statuscache_audit_sweeps_total", "complete") > 0 })
@@ -182,6 +221,22 @@ func (o *observed) execute(name string) {
 // read asks for a status, whatever the answer is.
 func read(o *observed) {
 	_, _ = getOnce("http://"+o.d.api+"/v1/executions?limit=1", o.d.key)
+}
+
+// post returns the status code of a request without a body; 0: there is no answer.
+func (o *observed) post(path string) int {
+	o.Helper()
+	r, err := http.NewRequestWithContext(o.Context(), http.MethodPost, "http://"+o.d.api+path, http.NoBody)
+	if err != nil {
+		o.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+o.d.key)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }
 
 // use is what happens without a fault: a status is read, and an execution starts, ends, and
