@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"statuscache/cache"
 	"statuscache/cache/cachetest"
 	"statuscache/ingest/localaws"
 )
@@ -26,17 +28,19 @@ type observed struct {
 	folder  string
 	scrapes int
 	started int
+	first   string           // an execution that runs
+	judge   *httptest.Server // of tokens
 }
 
 // fault is what makes alerts fire.
 type fault struct {
 	name   string
-	alerts string                      // that must fire
-	hold   time.Duration               // for how long, by the clock of the rules
-	begin  func(o *observed)           // returns when statusd has noticed
-	each   func(o *observed)           // between two scrapes; nil: what happens without a fault
-	env    func(t *testing.T) []string // settings of statusd
-	always bool                        // the fault is there from the start
+	alerts string                     // that must fire
+	hold   time.Duration              // for how long, by the clock of the rules
+	begin  func(o *observed)          // returns when statusd has noticed
+	each   func(o *observed)          // between two scrapes; nil: what happens without a fault
+	env    func(o *observed) []string // settings of statusd
+	always bool                       // the fault is there from the start
 }
 
 var errRefused = errors.New("refused by the test")
@@ -118,7 +122,7 @@ var faults = []fault{
 		begin: func(o *observed) { o.d.Kill() }},
 	{name: "only api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, always: true,
 		begin: func(*observed) {},
-		env:   func(*testing.T) []string { return []string{"ROLE=api", "SQS_QUEUE_URL="} }},
+		env:   func(*observed) []string { return []string{"ROLE=api", "SQS_QUEUE_URL="} }},
 	{name: "expired outputs are gone", alerts: "StatusdRefetchesFail", hold: 3 * time.Minute,
 		begin: func(o *observed) {
 			o.queue.Send(oldEvent("old", "SUCCEEDED", time.Now().Add(-5*time.Hour), "{}"), 0)
@@ -128,27 +132,32 @@ var faults = []fault{
 			})
 			o.until("it is gone", func() bool { return o.d.counter("statuscache_refetches_total", "gone") > 0 })
 		},
-		env: func(*testing.T) []string { return []string{"RETENTION_OUTPUT=1h"} }},
+		env: func(*observed) []string { return []string{"RETENTION_OUTPUT=1h"} }},
 	{name: "tokens are not judged", alerts: "StatusdIntrospectionFails", hold: 4 * time.Minute, each: read,
 		begin: func(o *observed) {
+			o.judge.Close()
 			_, _ = getOnce("http://"+o.d.api+"/v1/executions", "a-token-of-the-platform")
 			o.until("it is noticed", func() bool { return o.d.metric("statuscache_introspection_failing") == 1 })
 		},
-		env: func(t *testing.T) []string {
-			secret := filepath.Join(t.TempDir(), "secret")
+		env: func(o *observed) []string {
+			o.judge = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"active":false}`))
+			}))
+			o.Cleanup(o.judge.Close)
+			secret := filepath.Join(o.TempDir(), "secret")
 			if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
-				t.Fatal(err)
+				o.Fatal(err)
 			}
 			return []string{
-				fmt.Sprintf("AUTH_INTROSPECTION_URL=http://127.0.0.1:%d/introspect", cachetest.FreePort(t)), // nobody listens
-				"AUTH_INTROSPECTION_CLIENT_ID=statusd", "AUTH_INTROSPECTION_SECRET_FILE=" + secret,
+				"AUTH_INTROSPECTION_URL=" + o.judge.URL, "AUTH_INTROSPECTION_CLIENT_ID=statusd", "AUTH_INTROSPECTION_SECRET_FILE=" + secret,
 			}
 		}},
 	{name: "a certificate is not renewed", alerts: "StatusdCertificateEnds StatusdCertificateEndsSoon", hold: 65 * time.Minute, always: true,
 		begin: func(*observed) {},
 		each:  func(*observed) {},
-		env: func(t *testing.T) []string {
-			certFile, keyFile := certificate(t) // for an hour
+		env: func(o *observed) []string {
+			certFile, keyFile := certificate(o.T) // for an hour
 			return []string{"TLS_CERT_FILE=" + certFile, "TLS_KEY_FILE=" + keyFile}
 		}},
 }
@@ -196,13 +205,13 @@ func observe(t *testing.T, folder string, f fault) *observed {
 	})}
 	var env []string
 	if f.env != nil {
-		env = f.env(t)
+		env = f.env(o)
 	}
 	o.d = startDaemon(t, o.redis, o.queueURL, append([]string{
 		"AWS_ENDPOINT_URL=" + o.endpoint, "STATE_MACHINES=" + o.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "LOG_LEVEL=warn",
 	}, env...)...)
 	if !f.always {
-		o.execute("long")
+		o.first = o.execute("long")
 		o.until("the first event came", func() bool { return o.d.counter("statuscache_events_total", "") > 0 })
 		o.until("it was audited", func() bool { return o.d.counter("statuscache_audit_sweeps_total", "complete") > 0 })
 	}
@@ -210,12 +219,14 @@ func observe(t *testing.T, folder string, f fault) *observed {
 }
 
 // execute starts an execution; those with the name long do not end.
-func (o *observed) execute(name string) {
+func (o *observed) execute(name string) (arn string) {
 	o.Helper()
 	o.started++
-	if _, err := o.aws.StartExecution(o.machine, fmt.Sprint(name, "-", o.started), `{"tenantId":"ada"}`); err != nil {
+	e, err := o.aws.StartExecution(o.machine, fmt.Sprint(name, "-", o.started), `{"tenantId":"ada"}`)
+	if err != nil {
 		o.Fatal(err)
 	}
+	return e.ARN
 }
 
 // read asks for a status, whatever the answer is.
@@ -242,7 +253,7 @@ func (o *observed) post(path string) int {
 // use is what happens without a fault: a status is read, and an execution starts, ends, and
 // is known. The audit runs.
 func use(o *observed) {
-	if status, body := get("http://"+o.d.api+"/v1/executions?limit=1", o.d.key); status != http.StatusOK {
+	if status, body := o.d.status(cache.ARN(o.first), o.d.key); status != http.StatusOK {
 		o.Fatalf("%d %s", status, body)
 	}
 	o.each(2, func() { o.execute("short") }, "statuscache_events_total", "") // the audit may be first
