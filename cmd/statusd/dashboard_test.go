@@ -42,7 +42,7 @@ type errand struct {
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic", "signing", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
+	for _, scenario := range []string{"basic", "signing", "watching", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)
