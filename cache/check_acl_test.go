@@ -13,27 +13,14 @@ import (
 // says, and nothing else.
 func TestTheLeastACLIsEnough(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (string, []*cachetest.Server){
-		"one node": func(t *testing.T) (string, []*cachetest.Server) {
-			s := cachetest.Redis(t)
-			return s.URL(), []*cachetest.Server{s}
-		},
-		"cluster": func(t *testing.T) (string, []*cachetest.Server) {
-			c := cachetest.Cluster(t).NoFailover()
-			return c.URL(), c.Servers()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url, servers := start(t)
-			storeSuite(t, cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...))
-			cachetest.NothingRefused(t, servers...)
-			if t.Failed() {
-				return
-			}
-			eachRuleIsMissed(t, url, servers)
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+		storeSuite(t, r.LeastURL(t))
+		cachetest.NothingRefused(t, r.Servers...)
+		if t.Failed() {
+			return
+		}
+		eachRuleIsMissed(t, r.URL, r.Servers)
+	}, cachetest.Single, cachetest.Clustered)
 }
 
 // eachRuleIsMissed takes away each rule in turn: a start is refused, and the rule named.

@@ -12,15 +12,7 @@ import (
 // TestManyAreReadInOneRoundTrip to each node.
 func TestManyAreReadInOneRoundTrip(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]func(*testing.T) string{
-		"redis":   func(t *testing.T) string { return cachetest.Redis(t).URL() },
-		"cluster": func(t *testing.T) string { return cachetest.Cluster(t).NoFailover().URL() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			manyInOneTrip(t, openTest(t, url(t)))
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) { manyInOneTrip(t, openTest(t, r.URL)) }, cachetest.Single, cachetest.Clustered)
 }
 
 func manyInOneTrip(t *testing.T, c *Cache) {

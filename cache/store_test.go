@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
@@ -18,15 +17,7 @@ import (
 // miniredis is only that a laptop can run on that.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]func(*testing.T) string{
-		"redis":     func(t *testing.T) string { return cachetest.Redis(t).URL() },
-		"miniredis": func(t *testing.T) string { return "redis://" + miniredis.RunT(t).Addr() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			storeSuite(t, url(t))
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) { storeSuite(t, r.URL) }, cachetest.Single, cachetest.Mini)
 }
 
 func storeSuite(t *testing.T, url string) {

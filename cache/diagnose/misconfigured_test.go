@@ -116,40 +116,27 @@ func TestAWatchedSettingIsNoticed(t *testing.T) {
 // TestAnEvictionPolicyThatChangesIsNoticed by a user who may do no more than is needed.
 func TestAnEvictionPolicyThatChangesIsNoticed(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (string, []*cachetest.Server){
-		"one node": func(t *testing.T) (string, []*cachetest.Server) {
-			s := cachetest.Redis(t)
-			return s.URL(), []*cachetest.Server{s}
-		},
-		"cluster": func(t *testing.T) (string, []*cachetest.Server) {
-			c := cachetest.Cluster(t).NoFailover()
-			return c.URL(), c.Servers()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url, servers := start(t)
-			var log logged
-			metrics, begun := prometheus.NewRegistry(), time.Now()
-			c := openIdle(t, cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...))
-			s := WatchSettings(c.DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)
-			run(t, s)
-			for _, policy := range []string{"allkeys-lru", "volatile-lfu"} {
-				servers[0].Do("CONFIG SET maxmemory-policy " + policy)
-				cachetest.Eventually(t, policy+" is noticed", func() bool {
-					said := strings.Join(s.Wrong(), "\n")
-					return strings.Contains(said, "maxmemory-policy "+policy) && strings.Contains(said, "set it to noeviction")
-				})
-			}
-			if misconfigured(t, metrics, "maxmemory-policy") != 1 {
-				t.Error("the metric does not say so")
-			}
-			servers[0].Do("CONFIG SET maxmemory-policy noeviction")
-			cachetest.Eventually(t, "the policy is right again", func() bool { return len(s.Wrong()) == 0 })
-			cachetest.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "is right again") })
-			if !saidOnceAMinute(&log, begun, "Redis may evict records: its maxmemory-policy was changed") {
-				t.Errorf("not one line that the policy was changed:\n%s", log.String())
-			}
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+		var log logged
+		metrics, begun := prometheus.NewRegistry(), time.Now()
+		c := openIdle(t, r.LeastURL(t))
+		s := WatchSettings(c.DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)
+		run(t, s)
+		for _, policy := range []string{"allkeys-lru", "volatile-lfu"} {
+			r.Servers[0].Do("CONFIG SET maxmemory-policy " + policy)
+			cachetest.Eventually(t, policy+" is noticed", func() bool {
+				said := strings.Join(s.Wrong(), "\n")
+				return strings.Contains(said, "maxmemory-policy "+policy) && strings.Contains(said, "set it to noeviction")
+			})
+		}
+		if misconfigured(t, metrics, "maxmemory-policy") != 1 {
+			t.Error("the metric does not say so")
+		}
+		r.Servers[0].Do("CONFIG SET maxmemory-policy noeviction")
+		cachetest.Eventually(t, "the policy is right again", func() bool { return len(s.Wrong()) == 0 })
+		cachetest.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "is right again") })
+		if !saidOnceAMinute(&log, begun, "Redis may evict records: its maxmemory-policy was changed") {
+			t.Errorf("not one line that the policy was changed:\n%s", log.String())
+		}
+	}, cachetest.Single, cachetest.Clustered)
 }

@@ -17,24 +17,17 @@ import (
 
 func TestLists(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]func(*testing.T) string{
-		"redis":   func(t *testing.T) string { return cachetest.Redis(t).URL() },
-		"cluster": func(t *testing.T) string { return cachetest.Cluster(t).NoFailover().URL() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			redis := url(t)
-			for name, test := range map[string]func(*testing.T, *fixture){
-				"what is there is listed once, in order": listedInOrder,
-				"a list is stable while it is read":      listedWhileItGrows,
-				"an index is only a hint":                indexIsAHint,
-			} {
-				t.Run(name, func(t *testing.T) {
-					test(t, openTest(t, redis, func(o *cache.Options) { o.Prefix = strings.ReplaceAll(name, " ", "-") }))
-				})
-			}
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+		for name, test := range map[string]func(*testing.T, *fixture){
+			"what is there is listed once, in order": listedInOrder,
+			"a list is stable while it is read":      listedWhileItGrows,
+			"an index is only a hint":                indexIsAHint,
+		} {
+			t.Run(name, func(t *testing.T) {
+				test(t, openTest(t, r.URL, func(o *cache.Options) { o.Prefix = strings.ReplaceAll(name, " ", "-") }))
+			})
+		}
+	}, cachetest.Single, cachetest.Clustered)
 }
 
 // listAll reads a list page by page.

@@ -119,27 +119,11 @@ func (p *process) sweep(t *testing.T) int {
 // TestOutputsAreRemoved: on every kind of Redis, with the least ACL.
 func TestOutputsAreRemoved(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (url string, servers []*cachetest.Server){
-		"miniredis": func(t *testing.T) (string, []*cachetest.Server) { return "redis://" + miniredis.RunT(t).Addr(), nil },
-		"redis": func(t *testing.T) (string, []*cachetest.Server) {
-			s := cachetest.Redis(t)
-			return s.URL(), []*cachetest.Server{s}
-		},
-		"cluster": func(t *testing.T) (string, []*cachetest.Server) {
-			c := cachetest.Cluster(t).NoFailover()
-			return c.URL(), c.Servers()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url, servers := start(t)
-			if servers != nil {
-				url = cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...)
-			}
-			testRemoval(t, url)
-			cachetest.NothingRefused(t, servers...)
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) { testRemoval(t, r.URL) }, cachetest.Mini)
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+		testRemoval(t, r.LeastURL(t))
+		cachetest.NothingRefused(t, r.Servers...)
+	}, cachetest.Single, cachetest.Clustered)
 }
 
 func testRemoval(t *testing.T, url string) {

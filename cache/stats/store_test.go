@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"statuscache/cache"
@@ -17,18 +16,10 @@ import (
 // TestStore: every kind of Redis counts, and answers.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]func(*testing.T) string{
-		"redis":     func(t *testing.T) string { return cachetest.Redis(t).URL() },
-		"cluster":   func(t *testing.T) string { return cachetest.Cluster(t).URL() },
-		"Sentinels": func(t *testing.T) string { return cachetest.Sentinel(t).URL() },
-		"miniredis": func(t *testing.T) string { return "redis://" + miniredis.RunT(t).Addr() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, s := openTest(t, url(t))
-			suite(t, c, s)
-		})
-	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+		c, s := openTest(t, r.URL)
+		suite(t, c, s)
+	}, cachetest.Single, cachetest.Clustered, cachetest.Watched, cachetest.Mini)
 }
 
 func suite(t *testing.T, c *cache.Cache, s *Stats) {

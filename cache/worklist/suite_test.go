@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
 )
@@ -16,32 +14,20 @@ import (
 // what deploy/redis.acl says, and nothing else.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (url string, servers []*cachetest.Server){
-		"redis":     func(t *testing.T) (string, []*cachetest.Server) { return cachetest.Redis(t).URL(), nil },
-		"miniredis": func(t *testing.T) (string, []*cachetest.Server) { return "redis://" + miniredis.RunT(t).Addr(), nil },
-		"sentinel":  func(t *testing.T) (string, []*cachetest.Server) { return cachetest.Sentinel(t).NoFailover().URL(), nil },
-		"redis, least ACL": func(t *testing.T) (string, []*cachetest.Server) {
-			s := cachetest.Redis(t)
-			return s.URL(), []*cachetest.Server{s}
-		},
-		"cluster, least ACL": func(t *testing.T) (string, []*cachetest.Server) {
-			c := cachetest.Cluster(t).NoFailover()
-			return c.URL(), c.Servers()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url, servers := start(t)
-			if servers != nil {
-				url = cachetest.AsUser(url, "statusd", cachetest.LeastACL(t), servers...)
-			}
-			c := openTest(t, url)
-			for name, test := range suite {
-				t.Run(name, func(t *testing.T) { test(t, c) })
-			}
-			cachetest.NothingRefused(t, servers...)
-		})
+	all := func(t *testing.T, url string) {
+		c := openTest(t, url)
+		for name, test := range suite {
+			t.Run(name, func(t *testing.T) { test(t, c) })
+		}
 	}
+	cachetest.Each(t, func(t *testing.T, r cachetest.Running) { all(t, r.URL) }, cachetest.Single, cachetest.Watched, cachetest.Mini)
+	t.Run("least ACL", func(t *testing.T) {
+		t.Parallel()
+		cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
+			all(t, r.LeastURL(t))
+			cachetest.NothingRefused(t, r.Servers...)
+		}, cachetest.Single, cachetest.Clustered)
+	})
 }
 
 var suite = map[string]func(*testing.T, *store){
