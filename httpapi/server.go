@@ -91,7 +91,7 @@ type Options struct {
 	Keys       auth.Keys     // nil: no API keys
 	Links      auth.LinkKeys // nil: no links
 	JWT        *auth.JWT     // nil: no JWTs
-	// Introspection says who judges other tokens; nil: nobody.
+	// Introspection is the server that checks other tokens; nil: none.
 	Introspection *auth.Introspection
 	Parts         []Part
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
@@ -199,7 +199,7 @@ func New(o Options) *Server {
 	return s
 }
 
-// introspection returns who judges other tokens, asked in the trace of the request.
+// introspection returns the server that checks other tokens, called in the trace of the request.
 func (s *Server) introspection() *auth.Introspection {
 	if s.options.Introspection == nil {
 		return nil

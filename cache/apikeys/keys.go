@@ -65,7 +65,7 @@ type keyHash [sha256.Size]byte
 type keyEntry struct {
 	key   *Key  // nil: not known, or revoked
 	read  int64 // by uptime
-	filed bool  // Redis could not be asked, so the file decided
+	filed bool  // Redis did not answer, so the file decided
 }
 
 // Open returns the API keys in a Redis, whose changes it hears from then on, so it comes
@@ -206,7 +206,7 @@ func (k *Keys) fresh(e keyEntry) bool {
 // load asks Redis, and weighs its record against that of the file and what this process
 // has seen.
 func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
-	// A caller that hangs up must not make it look as if Redis could not be asked.
+	// A caller that hangs up must not make it look as if Redis did not answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.Limits.Read)
 	defer cancel()
 	text, err := k.db.Readers.HGet(ctx, k.db.Names.APIKeys, hex.EncodeToString(h[:])).Result()
@@ -217,7 +217,7 @@ func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err e
 }
 
 // judge returns the key that counts, nil if it is not known or revoked. text is its
-// record, empty if Redis does not know it; err is why Redis could not be asked. Then the
+// record, empty if Redis does not know it; err is why Redis did not answer. Then the
 // file decides; filed reports that it did.
 func (k *Keys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))

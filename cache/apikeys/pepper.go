@@ -53,7 +53,7 @@ func (k *Keys) CheckPepper(ctx context.Context) (compared bool, err error) {
 }
 
 // WrongPepper returns what CheckPepper finds wrong, empty if nothing is. Its error says that
-// Redis could not be asked. If the fingerprint is missing although a key was found, it is
+// Redis did not answer. If the fingerprint is missing although a key was found, it is
 // stored again: Redis was emptied and the keys imported, or an earlier release created them.
 func (k *Keys) WrongPepper(ctx context.Context) (wrong string, err error) {
 	compared, err := k.CheckPepper(ctx)

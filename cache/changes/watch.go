@@ -105,7 +105,7 @@ func (w *Watch) gather() (news bool) {
 
 // Wait returns what is known of an execution as soon as that is newer than since,
 // which is nil for somebody who knows nothing. It returns the error of ctx if
-// that ends first, and any other error if Redis could not be asked at the start.
+// that ends first, and any other error if Redis did not answer at the start.
 func (h *Hub) Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error) {
 	w := h.Watch(arn)
 	defer w.Close()

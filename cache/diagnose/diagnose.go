@@ -35,13 +35,13 @@ func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	}
 	if err != nil {
 		problem, cure, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(db.Examine(ctx, err)), redisdb.ErrUnfit.Error()+": "), "; ")
-		reached.Problem = "Redis cannot be asked: " + problem
+		reached.Problem = "Redis does not answer: " + problem
 		reached.Cure = cmp.Or(cure, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
 	}
 	findings := []Finding{reached}
 	for _, check := range primaryChecks {
 		if err != nil {
-			findings = append(findings, NotChecked(check.name, "Redis cannot be asked"))
+			findings = append(findings, NotChecked(check.name, "Redis does not answer"))
 			continue
 		}
 		findings = append(findings, worst(db, check, primaries))
@@ -52,7 +52,7 @@ func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 func diagnoseUser(ctx context.Context, db *redisdb.DB, reached bool) Finding {
 	const name = "Redis user"
 	if !reached {
-		return NotChecked(name, "Redis cannot be asked")
+		return NotChecked(name, "Redis does not answer")
 	}
 	switch err := db.EachPrimary(ctx, db.CheckACL); {
 	case errors.Is(err, redisdb.ErrUnfit):

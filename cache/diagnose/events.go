@@ -18,14 +18,14 @@ const mostEventAge = time.Minute
 func diagnoseEvents(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	const name = "age of events"
 	if !reached {
-		return NotChecked(name, "Redis cannot be asked")
+		return NotChecked(name, "Redis does not answer")
 	}
 	latest, err := cache.LatestEvent(ctx, c)
 	switch {
 	case err != nil:
 		return NotChecked(name, err.Error())
 	case latest.AppliedAt.IsZero():
-		return Undecided(name, "none of the newest executions was learnt from an event")
+		return Undecided(name, "none of the newest executions comes from an event")
 	}
 	age, ago := latest.ReceivedAt.Sub(latest.EmittedAt).Round(time.Second), time.Since(latest.AppliedAt).Round(time.Second)
 	f := Finding{Check: name, Detail: fmt.Sprintf("the latest was %v old when it was received, %v ago", max(age, 0), max(ago, 0))}

@@ -15,7 +15,7 @@ const censusReach = 24 * time.Hour
 func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	const name = "owners"
 	if !reached {
-		return NotChecked(name, "Redis cannot be asked")
+		return NotChecked(name, "Redis does not answer")
 	}
 	s, err := TakeCensus(ctx, c, censusReach)
 	switch {

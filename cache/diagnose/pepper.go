@@ -17,7 +17,7 @@ type PepperChecker interface {
 func diagnosePepper(ctx context.Context, keys PepperChecker, reached bool) Finding {
 	const name = "API key pepper"
 	if !reached {
-		return NotChecked(name, "Redis cannot be asked")
+		return NotChecked(name, "Redis does not answer")
 	}
 	switch compared, err := keys.CheckPepper(ctx); {
 	case compared && err != nil:

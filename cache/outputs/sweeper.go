@@ -46,7 +46,7 @@ func New(c *cache.Cache, log *slog.Logger, metrics prometheus.Registerer) *Sweep
 			Namespace: "statuscache", Name: "outputs_expired_total", Help: "Outputs that were removed because RETENTION_OUTPUT was over.",
 		}),
 		failed: &outage.Part{
-			Log: log, Lost: "Redis cannot be asked which outputs have expired, or does not remove them; trying again",
+			Log: log, Lost: "expired outputs cannot be read from Redis, or not be removed; trying again",
 			Back: "outputs that have expired are removed again",
 		},
 	}

@@ -33,7 +33,7 @@ func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 		err = c.db.Writers.Set(ctx, key, place, checkpointLife).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("save where the backfill goes on: %w", err)
+		return fmt.Errorf("save where the backfill continues: %w", err)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 func (c *Checkpoints) Load(ctx context.Context, name string) (string, error) {
 	place, err := c.db.Writers.Get(ctx, c.key(name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("look where the backfill goes on: %w", err)
+		return "", fmt.Errorf("read where the backfill continues: %w", err)
 	}
 	return place, nil
 }

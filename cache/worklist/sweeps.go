@@ -48,7 +48,7 @@ func (s *Sweeps) Run(ctx context.Context) error {
 	return every(ctx, auditsEvery, func() { s.readAudits(ctx) })
 }
 
-// readAudits leaves everything as it is where Redis cannot be asked.
+// readAudits leaves everything as it is where Redis does not answer.
 func (s *Sweeps) readAudits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit(s.db))
 	defer cancel()

@@ -35,12 +35,12 @@ const (
 
 const compareHelp = `Asks another endpoint with the same route and this service for the same executions and
 compares what they answer: which keys, status, startDate, stopDate and errorMessage as text, the
-output byte for byte, and errors by their status and code. What differs is asked for once
+output byte for byte, and errors by their status and code. What differs is requested once
 more after --settle, since an execution may have changed between the two answers.
 
 --sample takes executions at random from the list of this service, so it does not find those that
 only the other one knows; --arns names a file with an ARN a line, - for standard input. The exit
-code is 0 if nothing differs, 1 if something does, 2 if one of the two could not be asked.`
+code is 0 if nothing differs, 1 if something does, 2 if one of the two did not answer.`
 
 // comparison is what compare is told to do.
 type comparison struct {
@@ -71,7 +71,7 @@ func compareCommand() *cobra.Command {
 	f.IntVar(&c.sample, "sample", defaultSample, "how many executions to compare")
 	f.StringVar(&c.file, "arns", "", "file of the executions to compare, an ARN a line; - for standard input")
 	f.Float64Var(&c.rate, "rate", 5, "executions per second; an endpoint that calls DescribeExecution stands few")
-	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before what differs is asked for once more")
+	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before each difference is compared again")
 	f.BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "arns")
 	return cmd

@@ -69,7 +69,7 @@ func getCommand() *cobra.Command {
 		Short: "Print the status of an execution",
 		Long: "Print the status of an execution; with --wait, wait for its end first. Give the ARN, or the\n" +
 			"name alone if --state-machine or STATUS_STATE_MACHINE is set. The exit code is the\n" +
-			"outcome: 0 SUCCEEDED, 1 FAILED, 2 the service could not be asked, 3 TIMED_OUT, 4 ABORTED,\n" +
+			"outcome: 0 SUCCEEDED, 1 FAILED, 2 the service did not answer, 3 TIMED_OUT, 4 ABORTED,\n" +
 			"124 still running.",
 		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),

@@ -228,7 +228,7 @@ func revokeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// The file first: it is what counts while Redis cannot be asked.
+			// The file first: it is what counts while Redis does not answer.
 			filed, fileErr := revokeInFile(config.APIKeysFile, args[0])
 			var k apikeys.Key
 			err = withKeys(cmd, func(ctx context.Context, keys keyStore) (err error) {

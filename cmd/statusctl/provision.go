@@ -22,7 +22,7 @@ func provisionCommand() *cobra.Command {
 		Long: "Create or correct everything between Step Functions and statusd: the queue and its\n" +
 			"dead-letter queue, the EventBridge rule with its target and dead-letter queue, the policies\n" +
 			"of the queues, and an archive. It removes nothing, and you can run it again at any time. It\n" +
-			"finds rules by the queue that they send to. It changes a rule that somebody else made only\n" +
+			"finds rules by the queue that they send to. It changes a rule that it did not create only\n" +
 			"if --change-rule names it. At the end it prints the settings for statusd and statusctl.",
 		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
 			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",

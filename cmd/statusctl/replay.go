@@ -175,7 +175,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	case err != nil && r.Name == "": // it was never seen
 		return couldNotAsk(err)
 	case err != nil:
-		return couldNotAsk(fmt.Errorf("%w; the replay may go on: statusctl replay --follow %s", err, name))
+		return couldNotAsk(fmt.Errorf("%w; the replay may continue: statusctl replay --follow %s", err, name))
 	case r.Completed():
 		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "replay %s has sent all archived events from %s to %s\n", name, r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
 		noteReplayed(ctx, config, r.From, r.To, cmd.ErrOrStderr())

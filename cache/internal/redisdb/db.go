@@ -103,7 +103,7 @@ func Open(o Options) (*DB, error) {
 		db.Publish = "SPUBLISH" // does not travel to every node
 	}
 	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
-	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; nothing new is learnt until it does", Back: "Redis takes writes again"}
+	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; no event is applied until it does", Back: "Redis takes writes again"}
 	db.Feed = newFeed(db)
 	return db, nil
 }

@@ -11,7 +11,7 @@ func parseIntrospectionSecret(c *Config, s string) error {
 	return err
 }
 
-// Introspection says who judges other tokens, nil for nobody.
+// Introspection returns the server that checks other tokens, nil if there is none.
 func (c *Config) Introspection() *auth.Introspection {
 	if c.IntrospectionURL == "" {
 		return nil

@@ -68,7 +68,7 @@ var settings = []setting{
 
 	{"SQS_QUEUE_URL", "", "URL of the queue that the EventBridge rule sends to", parseQueueURL, nil},
 	{"OWNER_PATH", "", "place of the owner in the input of an execution, such as tenantId; set it only if your own code writes that field", parseOwnerPath, nil},
-	{"LABEL_PATHS", "", "labels of executions and their places in the input, such as ruleset=ruleSetId,customer=meta.customerId; at most 4; set it when no process of an older release runs any more", parseLabelPaths, nil},
+	{"LABEL_PATHS", "", "labels of executions and their places in the input, such as ruleset=ruleSetId,customer=meta.customerId; at most 4; set it only after every process runs a release that has this setting", parseLabelPaths, nil},
 	{"EVENT_BUS", operate.DefaultBus, "name or ARN of the event bus that the rule is on; only statusctl uses it", parseEventBus, nil},
 	{"STATE_MACHINES", "", "ARNs of the state machines to follow, separated by commas; empty: all, and no audit", parseStateMachines, nil},
 
@@ -78,9 +78,9 @@ var settings = []setting{
 	{"JWT_OWNER_CLAIM", "sub", "token claim that contains the owner", required(func(c *Config) *string { return &c.JWTOwnerClaim }), nil},
 	{"JWT_SCOPE_PREFIX", "status", "prefix of the scopes PREFIX/read:all and PREFIX/register", required(func(c *Config) *string { return &c.JWTScopePrefix }), nil},
 	{"JWT_OPERATOR_GROUPS", "", "groups whose members may read every execution, separated by commas", list(func(c *Config) *[]string { return &c.JWTOperatorGroups }), nil},
-	{"AUTH_INTROSPECTION_URL", "", "URL of a server that judges other tokens (RFC 7662); its answers count for 20 seconds", httpsURL(func(c *Config) *string { return &c.IntrospectionURL }), nil},
-	{"AUTH_INTROSPECTION_CLIENT_ID", "", "client ID to ask it with", text(func(c *Config) *string { return &c.IntrospectionClientID }), nil},
-	{"AUTH_INTROSPECTION_SECRET_FILE", "", "file of the secret of that client, read for each question", parseIntrospectionSecret, nil},
+	{"AUTH_INTROSPECTION_URL", "", "URL of a server that checks other tokens (RFC 7662); its answers are used for 20 seconds", httpsURL(func(c *Config) *string { return &c.IntrospectionURL }), nil},
+	{"AUTH_INTROSPECTION_CLIENT_ID", "", "client ID for requests to that server", text(func(c *Config) *string { return &c.IntrospectionClientID }), nil},
+	{"AUTH_INTROSPECTION_SECRET_FILE", "", "file of the client secret, read for each request", parseIntrospectionSecret, nil},
 	{"API_KEY_PEPPER", "", "secret for the hashes of API keys, at least 16 characters; empty: no API keys", parsePepper, hideAll},
 	{"API_KEYS_FILE", "", "file that statusctl keys export writes; the API keys in it survive the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
 
