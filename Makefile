@@ -73,6 +73,12 @@ check-deploy: ## check what is in deploy/, with the programs that it is for (ARG
 bench: ## measure everything in one run and print one table (ARGS="--help")
 	@go run ./cmd/internal/bench $(ARGS)
 
+.PHONY: bench-dashboard
+bench-dashboard: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+bench-dashboard: ## measure the dashboard in a browser: first rows, 200 changes a second, scrolling
+	@.tools/install-test-deps
+	@go test -count=1 -v -parallel 1 -run '^TestTheDashboardInABrowser$$/^(arrival|flood|scroll)$$' ./cmd/statusd
+
 .PHONY: screenshots
 screenshots: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 screenshots: ## look at every page of the dashboard: shots in bin/screenshots
