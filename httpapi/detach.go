@@ -10,42 +10,95 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// detach lets a request wait, until a certain time at most: it gives back its place of
-// the route and takes one of the waiters for each of its executions. Over HTTP/1.1 its
-// handler returns first, and rest is called with a copy of the exchange after that. The
-// context of the request ends when the wait does, and the cause says why.
-func (x *exchange) detach(executions int, until time.Time, rest func(*exchange) error) error {
+// A request that waits is continued in steps, when something may have happened. In between
+// there may be tens of thousands of them, so none has a goroutine or a context then.
+
+// step continues with a request that waits. If the request is still to wait, it returns what
+// again returns; otherwise it has answered.
+type step func(*exchange) error
+
+// wait lets a request wait, until a certain time at most: it gives back its place of the
+// route and takes one of the waiters for each of its executions. Over HTTP/1.1 its handler
+// returns before the first step.
+func (x *exchange) wait(executions int, until time.Time, first step) error {
 	if x.waiter != nil { // it has waited already, and now waits for something else
-		x.waiter.over.Reset(time.Until(until))
-		return rest(x)
+		x.waiter.prolong(until)
+		x.step = first
+		return first(x)
 	}
 	one, err := x.server.waiters.add(x, executions, until)
 	if err != nil {
 		return err
 	}
 	x.leave()
+	x.waiter, x.step = one, first
 	if w, ok := x.w.(*wire.Response); ok {
-		y := *x
-		x.moved = true
-		y.waiter = one
-		y.r = slim(x.r).WithContext(one.ctx)
-		y.id[0] = strings.Clone(y.id[0])
-		y.w.Header()["X-Request-Id"] = y.id[:]
-		w.Detach(one.end, func() { y.resume(one, rest) })
+		x.r = slim(x.r)
+		x.id[0] = strings.Clone(x.id[0])
+		x.waits = true
+		w.Detach(x)
 		return nil
 	}
 	defer x.server.waiters.remove(one)
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // the answer gets one of its own
-	defer context.AfterFunc(x.r.Context(), func() { one.end(errClientGone) })()
-	x.r, x.waiter = x.r.WithContext(one.ctx), one
-	return rest(x)
+	defer context.AfterFunc(x.r.Context(), x.HangUp)()
+	return x.stepByStep()
+}
+
+// stepByStep continues with a request until it is answered.
+func (x *exchange) stepByStep() error {
+	for {
+		x.waits = false
+		if err := x.step(x); err != nil || !x.waits {
+			return err
+		}
+		<-x.waiter.waker.(signals)
+	}
+}
+
+// again lets a request wait further. It is continued when something happens, and at a
+// certain time at the latest; zero: at the end of its wait.
+func (x *exchange) again(latest time.Time) error {
+	x.waiter.wakeAt(latest)
+	x.waits = true
+	return nil
+}
+
+// Continue implements wire.Waiting.
+func (x *exchange) Continue() bool {
+	x.waits = false
+	defer func() {
+		if !x.waits {
+			x.server.waiters.remove(x.waiter)
+		}
+	}()
+	defer x.end()
+	if err := x.step(x); err != nil {
+		x.waits = false
+		x.fail(err)
+	}
+	return x.waits
+}
+
+// HangUp implements wire.Waiting.
+func (x *exchange) HangUp() { x.waiter.end(errClientGone) }
+
+// detach is wait for what is answered in one step, which takes as long as it waits. The
+// context of the request ends when the wait does, and the cause says why.
+func (x *exchange) detach(executions int, until time.Time, rest step) error {
+	return x.wait(executions, until, func(x *exchange) error {
+		ctx, release := x.waiter.context(x.r.Context())
+		defer release()
+		x.r = x.r.WithContext(ctx)
+		return rest(x)
+	})
 }
 
 // slim returns a copy of what is still needed of a request that waits. Some clients send
 // headers that are larger than everything else, and each text keeps all of them in memory
 // that it is a part of.
 func slim(r *http.Request) *http.Request {
-	s := &http.Request{Method: r.Method, URL: &url.URL{Path: strings.Clone(r.URL.Path)}, Body: http.NoBody}
+	s := &http.Request{Method: strings.Clone(r.Method), URL: &url.URL{Path: strings.Clone(r.URL.Path)}, Body: http.NoBody}
 	for _, name := range []string{"If-None-Match", "Accept-Encoding", "Last-Event-Id"} {
 		for _, value := range r.Header[name] {
 			if s.Header == nil {
@@ -54,14 +107,5 @@ func slim(r *http.Request) *http.Request {
 			s.Header[name] = append(s.Header[name], strings.Clone(value))
 		}
 	}
-	return s
-}
-
-// resume continues with a request that waits.
-func (x *exchange) resume(one *waiter, rest func(*exchange) error) {
-	defer x.server.waiters.remove(one)
-	defer x.end()
-	if err := rest(x); err != nil {
-		x.fail(err)
-	}
+	return s.WithContext(r.Context())
 }

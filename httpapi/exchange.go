@@ -47,7 +47,8 @@ type exchange struct {
 	holder *fairness.Holder // who takes places for it: its address, and once its token is checked its caller
 	inside bool             // it has a place of its route
 	waiter *waiter          // while it waits or after it did
-	moved  bool             // it is answered by a copy of this, see detach
+	step   step             // of a request that waits
+	waits  bool             // it is to be continued by a step
 	status int              // of the answer; 0: none yet
 	bytes  int              // of its body
 	failed error
@@ -221,9 +222,10 @@ const statusGone = 499
 // end accounts for the request, whatever became of it.
 func (x *exchange) end() {
 	if v := recover(); v != nil {
+		x.waits = false
 		x.panicked(v)
 	}
-	if x.moved {
+	if x.waits {
 		return
 	}
 	took := time.Since(x.start)

@@ -14,12 +14,9 @@ func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	if !g.enter(caller, arn) {
 		return x.answer(r, waitOptions{view: w.view}, nil)
 	}
-	err := x.detach(1, w.until(x.start), func(x *exchange) error {
-		r, err := x.await(arn, w, r)
-		g.leave(caller)
-		return x.answer(r, w, err)
-	})
-	if x.waiter == nil && !x.moved { // too many wait
+	p := &longPoll{arn: arn, options: w, before: func() { g.leave(caller) }}
+	err := x.wait(1, w.until(x.start), p.step)
+	if x.waiter == nil { // too many wait
 		g.leave(caller)
 		return x.answer(r, waitOptions{view: w.view}, nil)
 	}

@@ -2,16 +2,18 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
+	"statuscache/cache/cachetest"
+	"statuscache/cache/changes"
 	"statuscache/cache/lists"
 )
 
@@ -38,8 +40,16 @@ func quietStream(ctx context.Context) (*events, *heard) {
 // TestAQuietStreamShowsThatItIsAliveEveryNineSeconds: common read time-outs are 10 s.
 func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 	t.Parallel()
-	for name, quiet := range map[string]func(context.Context, *events){
-		"one execution": func(ctx context.Context, e *events) {
+	for name, quiet := range map[string]func(context.Context, *events, *changes.Hub){
+		"one execution": func(_ context.Context, e *events, hub *changes.Hub) {
+			e.x.waiter = newWaiter(e.x, 1, time.Now().Add(10*time.Minute))
+			e.x.caller.ReadAll = true
+			e.x.step = (&following{events: e, watch: hub.WatchFunc(e.x.waiter.wake, "quiet"), newest: &cache.Record{}}).step
+			if err := e.x.stepByStep(); err != nil {
+				t.Error(err)
+			}
+		},
+		"the overview": func(ctx context.Context, e *events, _ *changes.Hub) {
 			_ = e.until(func(early <-chan time.Time) (bool, error) {
 				select {
 				case <-early:
@@ -49,7 +59,7 @@ func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 				}
 			})
 		},
-		"the live feed": func(_ context.Context, e *events) {
+		"the live feed": func(_ context.Context, e *events, _ *changes.Hub) {
 			f := &feed{
 				events: e,
 				list:   func(context.Context, lists.Query) (lists.Page, error) { return lists.Page{}, nil },
@@ -66,12 +76,19 @@ func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
+				var n cachetest.Network
+				b.Join(&n)
+				c, err := cache.Open(cache.Options{URL: cachetest.BubbleURL, Prefix: "sc", Retention: time.Hour, Dial: n.Dial, Log: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = c.Close() }()
 				begun := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
 				e, w := quietStream(ctx)
-				quiet(ctx, e)
+				quiet(ctx, e, changes.Open(c))
 				last := begun
 				for _, at := range append(w.at, begun.Add(10*time.Minute)) {
 					if silent := at.Sub(last); silent > 9*time.Second {

@@ -360,9 +360,9 @@ func TestWaitsEndWithTheirLink(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			<-one.ctx.Done()
-			if late := time.Since(expires); late < 0 || late > 30*time.Second || !errors.Is(context.Cause(one.ctx), errRevoked) {
-				t.Errorf("%s: %v after it expired: %v", name, late, context.Cause(one.ctx))
+			why := untilEnded(one)
+			if late := time.Since(expires); late < 0 || late > 30*time.Second || !errors.Is(why, errRevoked) {
+				t.Errorf("%s: %v after it expired: %v", name, late, why)
 			}
 			w.remove(one)
 			cancel()

@@ -53,6 +53,8 @@ type Changes interface {
 	// Wait returns the record as soon as it is newer than another one.
 	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
 	Watch(arns ...cache.ARN) *changes.Watch
+	// WatchFunc is Watch for somebody who is called when there may be news.
+	WatchFunc(call func(), arns ...cache.ARN) *changes.Watch
 	Follow(owner string, all bool) *changes.Follow
 }
 

@@ -61,10 +61,7 @@ func (s *Server) getStatus(x *exchange) error {
 	if !w.explicit {
 		return x.hold(arn, w, r)
 	}
-	return x.detach(1, w.until(x.start), func(x *exchange) error {
-		r, err := x.await(arn, w, r)
-		return x.answer(r, w, err)
-	})
+	return x.wait(1, w.until(x.start), (&longPoll{arn: arn, options: w}).step)
 }
 
 // find looks an execution up; the record is nil where nothing is known of it. An ARN

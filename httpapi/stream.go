@@ -105,8 +105,7 @@ func (e *events) until(next func(early <-chan time.Time) (news bool, err error))
 	}
 }
 
-// stream follows one known execution to its end. A stream that ends early is not an
-// error: the client connects again and continues where it was.
+// stream follows one known execution to its end.
 func (x *exchange) stream(arn cache.ARN, r *cache.Record, v *view) error {
 	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
@@ -114,42 +113,76 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record, v *view) error {
 		x.sendHead(http.StatusNoContent) // which an EventSource takes as the end
 		return nil
 	}
-	return x.detach(1, streamEnd(), func(x *exchange) error {
-		watch := x.server.options.Changes.Watch(arn)
-		defer watch.Close()
-		e, err := x.openStream()
-		defer e.close()
-		if err == nil {
-			_ = e.follow(watch, r, v, seen)
-		}
-		return nil
-	})
+	return x.wait(1, streamEnd(), (&following{arn: arn, newest: r, view: v, seen: seen}).step)
 }
 
-// follow sends the current state and each newer one, to the end.
-func (e *events) follow(watch *changes.Watch, r *cache.Record, v *view, seen cache.Version) error {
-	_ = watch.Read(e.ctx) // where Redis could not be read, a change is still reported
-	for {
-		if newest := watch.Records()[0]; newest != nil && newest.Version >= r.Version {
-			r = newest
-		}
-		if !e.x.caller.MayRead(r) {
-			return errForeign
-		}
-		if r.Version > seen {
-			seen = r.Version
-			e.event("status", string(seen), v.render(e.x, r).Data())
-		}
-		if r.Terminal {
-			e.event("end", "", []byte("{}"))
-			return e.flush()
-		}
-		if err := e.flush(); err != nil {
-			return err
-		}
-		err := e.until(func(early <-chan time.Time) (bool, error) { return watch.Next(e.ctx, early) })
-		if err != nil {
-			return err
+// following is the stream of one execution: its current state and each newer one, to the
+// end.
+type following struct {
+	*events // nil: the first step is to come
+	arn     cache.ARN
+	watch   *changes.Watch
+	newest  *cache.Record
+	view    *view
+	seen    cache.Version // by the client
+}
+
+// step implements the type step. However a stream ends, its client connects again and
+// continues where it was.
+func (f *following) step(x *exchange) error {
+	if f.events == nil {
+		if err := f.begin(x); err != nil {
+			return nil
 		}
 	}
+	if over, err := f.send(x); over || err != nil {
+		return nil
+	}
+	return x.again(f.sent.Add(heartbeatEvery))
+}
+
+func (f *following) begin(x *exchange) (err error) {
+	f.watch = x.server.options.Changes.WatchFunc(x.waiter.wake, f.arn)
+	f.events, err = x.openStream()
+	x.waiter.atEnd(func() {
+		f.watch.Close()
+		f.close()
+	})
+	if err == nil {
+		ctx, release := x.waiter.context(x.r.Context())
+		defer release()
+		_ = f.watch.Read(ctx) // where Redis could not be read, a change is still reported
+	}
+	return err
+}
+
+// send sends what is new, or a heartbeat if one is due, and reports whether that was the
+// end.
+func (f *following) send(x *exchange) (over bool, err error) {
+	if err := x.waiter.ended(); err != nil {
+		return true, err
+	}
+	f.watch.News()
+	if r := f.watch.Records()[0]; r != nil && r.Version >= f.newest.Version {
+		f.newest = r
+	}
+	if !x.caller.MayRead(f.newest) {
+		return true, errForeign
+	}
+	if f.newest.Version > f.seen {
+		f.seen = f.newest.Version
+		f.event("status", string(f.seen), f.view.render(x, f.newest).Data())
+	}
+	if over = f.newest.Terminal; over {
+		f.event("end", "", []byte("{}"))
+	}
+	return over, f.alive()
+}
+
+// alive sends what has been added, or a heartbeat if there has been nothing for long.
+func (e *events) alive() error {
+	if len(e.buffer) == 0 && time.Since(e.sent) >= heartbeatEvery {
+		return e.heartbeat()
+	}
+	return e.flush()
 }

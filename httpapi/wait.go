@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/changes"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/headers"
 )
@@ -39,28 +40,60 @@ func (x *exchange) knows(r *cache.Record, v *view) bool {
 	return match || seen > r.Version
 }
 
-// await waits until a record is ready to be sent, beginning with the one that was known
-// when the request came. At the end of the wait it returns the current one.
-func (x *exchange) await(arn cache.ARN, w waitOptions, r *cache.Record) (*cache.Record, error) {
-	ctx := x.r.Context()
-	for failures := 0; ; {
-		newer, err := x.server.options.Changes.Wait(ctx, arn, r)
-		switch {
-		case err == nil:
-			r = newer
-		case ctx.Err() != nil:
-			return x.last(arn)
-		case failures == maxFailures:
-			return nil, err
-		default: // Redis is late; a request that waits can wait for it
-			failures++
-			pause(ctx)
-			continue
-		}
-		if ready, err := x.ready(w, r); ready || err != nil {
-			return r, err
-		}
+// longPoll is a read of one execution that waits until a record is ready to be sent. At the
+// end of the wait it is answered with the current one.
+type longPoll struct {
+	arn      cache.ARN
+	options  waitOptions
+	before   func()         // the answer, or the stream that follows; nil: nothing is to be done
+	watch    *changes.Watch // nil: the first step is to come
+	read     bool           // what the watch knows was read once
+	failures int            // to read it
+}
+
+// step implements the type step.
+func (p *longPoll) step(x *exchange) error {
+	err := p.begin(x)
+	switch {
+	case x.waiter.ended() != nil:
+		r, err := x.last(p.arn)
+		return p.answer(x, r, err)
+	case p.failures > maxFailures:
+		return p.answer(x, nil, err)
+	case err != nil: // Redis is late; a request that waits can wait for it
+		return x.again(time.Now().Add(failurePause/2 + rand.N(failurePause/2)))
 	}
+	p.watch.News()
+	r := p.watch.Records()[0]
+	if ready, err := x.ready(p.options, r); ready || err != nil {
+		return p.answer(x, r, err)
+	}
+	return x.again(time.Time{})
+}
+
+// begin reads what is known now, in the first step and in the next ones until that works.
+func (p *longPoll) begin(x *exchange) error {
+	if p.read {
+		return nil
+	}
+	if p.watch == nil {
+		p.watch = x.server.options.Changes.WatchFunc(x.waiter.wake, p.arn)
+		x.waiter.atEnd(p.watch.Close)
+	}
+	ctx, release := x.waiter.context(x.r.Context())
+	defer release()
+	err := p.watch.Read(ctx)
+	if p.read = err == nil; err != nil {
+		p.failures++
+	}
+	return err
+}
+
+func (p *longPoll) answer(x *exchange, r *cache.Record, err error) error {
+	if p.before != nil {
+		p.before()
+	}
+	return x.answer(r, p.options, err)
 }
 
 // How often Redis is read again for a request that waits.
@@ -92,7 +125,7 @@ func (x *exchange) last(arn cache.ARN) (*cache.Record, error) {
 // ended returns why a wait that has ended is not to be answered with the current
 // state, or nil.
 func (x *exchange) ended() error {
-	switch cause := context.Cause(x.r.Context()); {
+	switch cause := x.waiter.ended(); {
 	case errors.Is(cause, errClientGone):
 		return errClientGone
 	case errors.Is(cause, errRevoked):

@@ -11,7 +11,6 @@ import (
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
-	"statuscache/httpapi/wire"
 )
 
 // How the tokens of requests that wait are checked.
@@ -25,7 +24,7 @@ const (
 var (
 	errStopping   = errors.New("the service is about to stop")
 	errRevoked    = errors.New("the token is no longer valid")
-	errClientGone = wire.ErrClientGone
+	errClientGone = errors.New("the client has gone")
 	errOver       = errors.New("the time is up")
 )
 
@@ -44,6 +43,7 @@ type waiters struct {
 
 // tokenGroup is all waiters with the same token.
 type tokenGroup struct {
+	token     string    // the header Authorization as it came, or would have come
 	expires   time.Time // of the token; zero: never
 	unchecked time.Time // since when it could not be checked; zero: it could
 	ended     error     // why a waiter that joins now must not wait either; nil: it may
@@ -51,62 +51,47 @@ type tokenGroup struct {
 	waiters   map[*waiter]struct{}
 }
 
-// waiter is a request that waits. There may be tens of thousands, so it has one
-// context for all that can end it.
-type waiter struct {
-	token  string // the header Authorization as it came, or would have come
-	holder *fairness.Holder
-	cost   int64 // in places
-	ctx    context.Context
-	end    context.CancelCauseFunc
-	over   *time.Timer
-}
-
 func newWaiters(a *auth.Authenticator, places *fairness.Pool) *waiters {
 	return &waiters{auth: a, places: places, groups: map[string]*tokenGroup{}}
 }
 
-// add lets a request wait for so many executions until a certain time. Its context
-// ends then, or when it must not go on, with the reason as its cause; remove is to be
-// called in any case.
+// add lets a request wait for so many executions until a certain time. It ends then, or
+// when it must not go on; remove is to be called in any case.
 func (w *waiters) add(x *exchange, executions int, until time.Time) (*waiter, error) {
 	cost := int64(executions)
 	if !w.places.Take(x.holder, cost) {
 		return nil, envelope.Unavailable("too many requests are waiting", nil)
 	}
-	// The request's own context ends when net/http lets go of it.
-	ctx, end := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
-	one := &waiter{token: strings.Clone(x.credential()), holder: x.holder, cost: cost, ctx: ctx, end: end}
+	one := newWaiter(x, cost, until)
+	token := x.credential()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
-		end(errStopping)
+		one.end(errStopping)
 	}
-	one.over = time.AfterFunc(time.Until(until), func() { end(errOver) })
 	w.count++
-	g := w.groups[one.token]
+	g := w.groups[token]
 	if g == nil {
-		g = &tokenGroup{expires: x.caller.Expires, waiters: map[*waiter]struct{}{}}
-		w.groups[one.token] = g
+		g = &tokenGroup{token: strings.Clone(token), expires: x.caller.Expires, waiters: map[*waiter]struct{}{}}
+		w.groups[g.token] = g
 		g.stop = w.auth.Watch(&x.caller, func(err error) { w.checked(g, err) })
 	}
 	if g.ended != nil {
-		end(g.ended)
+		one.end(g.ended)
 	}
-	g.waiters[one] = struct{}{}
+	g.waiters[one], one.group = struct{}{}, g
 	return one, nil
 }
 
 func (w *waiters) remove(one *waiter) {
-	one.over.Stop()
-	one.end(nil)
+	one.close()
 	w.places.Give(one.holder, one.cost)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count--
-	g := w.groups[one.token]
+	g := one.group
 	if delete(g.waiters, one); len(g.waiters) == 0 {
-		delete(w.groups, one.token)
+		delete(w.groups, g.token)
 		if g.stop != nil {
 			g.stop()
 		}

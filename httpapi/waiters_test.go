@@ -84,8 +84,8 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-one.ctx.Done()
-		took, cause = time.Since(begun), context.Cause(one.ctx)
+		cause = untilEnded(one)
+		took = time.Since(begun)
 		w.remove(one)
 		if w.waiting() != 0 || places.InUse() != 0 || len(w.groups) != 0 {
 			t.Errorf("left behind: %+v", w)
@@ -94,6 +94,14 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 		synctest.Wait()
 	})
 	return took, cause
+}
+
+// untilEnded returns why a wait has ended, once it has.
+func untilEnded(one *waiter) error {
+	ctx, release := one.context(context.Background())
+	defer release()
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
 
 func TestHowAWaitEnds(t *testing.T) {

@@ -200,7 +200,7 @@ func (h *Hub) renew(r *cache.Record) {
 	}
 	t.newest = r
 	for _, s := range t.subs {
-		signal(s.watch.wake)
+		s.watch.signal()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type Watch struct {
 	hub     *Hub
 	wake    chan struct{} // room for one
+	call    func()        // in its place; nil: none
 	subs    []*subscription
 	records []*cache.Record
 }
@@ -20,13 +21,35 @@ type Watch struct {
 // Watch begins to follow executions. From here on no change is missed: a caller who reads
 // afterwards and then waits sees all of them, or the last of several. It needs Run.
 func (h *Hub) Watch(arns ...cache.ARN) *Watch {
-	w := &Watch{hub: h, wake: make(chan struct{}, 1), records: make([]*cache.Record, len(arns)), subs: make([]*subscription, len(arns))}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, arn := range arns {
-		w.subs[i] = h.join(w, arn)
-	}
+	w := &Watch{hub: h, wake: make(chan struct{}, 1)}
+	w.join(arns)
 	return w
+}
+
+// WatchFunc is Watch for somebody who does not wait in Next, and so needs no goroutine:
+// call is called when News may have some. It must not block, nor use the hub.
+func (h *Hub) WatchFunc(call func(), arns ...cache.ARN) *Watch {
+	w := &Watch{hub: h, call: call}
+	w.join(arns)
+	return w
+}
+
+func (w *Watch) join(arns []cache.ARN) {
+	w.records, w.subs = make([]*cache.Record, len(arns)), make([]*subscription, len(arns))
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	for i, arn := range arns {
+		w.subs[i] = w.hub.join(w, arn)
+	}
+}
+
+// signal reports that there may be news. It is called with the hub locked.
+func (w *Watch) signal() {
+	if w.call != nil {
+		w.call()
+		return
+	}
+	signal(w.wake)
 }
 
 // Close ends the watch.
@@ -86,14 +109,15 @@ func (w *Watch) Next(ctx context.Context, early <-chan time.Time) (news bool, er
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
-		if w.gather() {
+		if w.News() {
 			return true, nil
 		}
 	}
 }
 
-// gather takes over what the hub has read, and reports whether any of it is new.
-func (w *Watch) gather() (news bool) {
+// News takes over what the hub has read since the last call, and reports whether any of it
+// is new.
+func (w *Watch) News() (news bool) {
 	h := w.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -61,7 +61,7 @@ func (c *conn) serve() {
 			return
 		}
 		c.handle(w, func() { c.server.options.Handler.ServeHTTP(w, r) })
-		if w.rest != nil {
+		if w.waiting != nil {
 			c.wait(w)
 			return
 		}

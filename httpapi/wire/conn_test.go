@@ -1,13 +1,13 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,7 +337,7 @@ func TestAConnectionWithoutARequestHasNoBuffer(t *testing.T) {
 	end, waits := make(chan struct{}), make(chan struct{})
 	b := connect(t, true, func(w http.ResponseWriter, r *http.Request) {
 		if out := w.(*Response); r.URL.Path == "/waits" {
-			out.Detach(func(error) {}, func() { close(waits); <-end })
+			out.Detach(waitingFor(func() { close(waits); <-end }))
 		}
 	})
 	buffered := func() bool {
@@ -358,22 +358,64 @@ func TestAConnectionWithoutARequestHasNoBuffer(t *testing.T) {
 func TestAHangUpEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, behind := range []string{"", "G", strings.Repeat(aPoll, 1000)} {
-		ctx, end := context.WithCancelCause(t.Context())
-		waits := make(chan struct{})
+		var gone atomic.Bool
+		first := make(chan struct{}, 1)
 		b := connect(t, true, func(w http.ResponseWriter, _ *http.Request) {
-			w.(*Response).Detach(end, func() { close(waits); <-ctx.Done() })
+			out := w.(*Response)
+			out.Detach(waits{func() bool { first <- struct{}{}; return !gone.Load() }, func() { gone.Store(true); out.Wake() }})
 		})
 		b.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n" + behind)
-		<-waits
+		<-first
 		for range 200 {
 			b.sweep()
 		}
-		if ctx.Err() != nil {
+		if gone.Load() {
 			t.Fatal("ended although the client is there")
 		}
 		_ = b.client.Close()
-		cachetest.Eventually(t, "the wait ends", func() bool { b.sweep(); return errors.Is(context.Cause(ctx), ErrClientGone) })
+		cachetest.Eventually(t, "the wait ends", func() bool { b.sweep(); return gone.Load() })
 		cachetest.Eventually(t, "the connection is closed", func() bool { return len(b.all()) == 0 })
+	}
+}
+
+// TestEveryWakeHasAStepBehindIt, whoever calls it and whenever; no two steps run at once,
+// and between two there is no goroutine.
+func TestEveryWakeHasAStepBehindIt(t *testing.T) {
+	t.Parallel()
+	const wakers, times = 8, 500
+	var out *Response
+	var told, within atomic.Int64
+	seen := int64(-1)
+	step := func() bool {
+		if within.Add(1) != 1 {
+			t.Error("two steps at once")
+		}
+		defer within.Add(-1)
+		if seen = told.Load(); seen < wakers*times {
+			return true
+		}
+		_, _ = io.WriteString(out, "answer")
+		return false
+	}
+	detached := make(chan struct{})
+	b := connect(t, true, func(w http.ResponseWriter, _ *http.Request) {
+		out = w.(*Response)
+		out.Detach(waits{step, func() {}})
+		close(detached)
+	})
+	b.send("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-detached
+	cachetest.Eventually(t, "it has no goroutine", func() bool { return out.turn.Load() == parked })
+	for range wakers {
+		go func() {
+			for range times {
+				told.Add(1)
+				out.Wake()
+			}
+		}()
+	}
+	if _, body := b.next(); body != "answer" || seen != wakers*times {
+		t.Errorf("%q after %d of %d", body, seen, wakers*times)
 	}
 }
 
@@ -437,8 +479,7 @@ func TestAnAnswerIsSentBehindItsHandler(t *testing.T) {
 				answer(w)
 				return
 			}
-			_, end := context.WithCancelCause(context.Background())
-			w.(*Response).Detach(end, func() { answer(w) })
+			w.(*Response).Detach(waitingFor(func() { answer(w) }))
 		})
 		b.send(aPoll)
 		<-done

@@ -30,8 +30,9 @@
 //
 // # A request that waits
 //
-// A handler that has to wait calls Response.Detach and returns. What it leaves, the rest,
-// is called on a small stack of its own, and the connection continues behind its answer.
+// A handler that has to wait calls Response.Detach and returns. What it leaves is continued
+// on a goroutine of its own when it returns, and again whenever somebody knows news; in
+// between there is no goroutine. Then the connection continues behind its answer.
 //
 // # Safety
 //

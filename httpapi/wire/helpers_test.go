@@ -149,8 +149,21 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := w.(*Response)
-	_, end := context.WithCancelCause(context.Background())
-	out.Detach(end, func() { _, _ = io.WriteString(out, answer) })
+	out.Detach(waitingFor(func() { _, _ = io.WriteString(out, answer) }))
+}
+
+// waits is a request that waits.
+type waits struct {
+	step   func() (waits bool)
+	hangUp func()
+}
+
+func (w waits) Continue() bool { return w.step() }
+func (w waits) HangUp()        { w.hangUp() }
+
+// waitingFor is a request that is answered in one step.
+func waitingFor(answer func()) Waiting {
+	return waits{func() bool { answer(); return false }, func() {}}
 }
 
 // some is a request that echo answers, with its answer.

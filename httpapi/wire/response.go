@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -13,9 +12,6 @@ import (
 
 	"statuscache/httpapi/internal/envelope"
 )
-
-// ErrClientGone is why a wait ends whose client has hung up.
-var ErrClientGone = errors.New("the client has gone")
 
 // Response is the http.ResponseWriter of a request. What is written first is the whole
 // body, unless the header has its length or says that it is a stream.
@@ -35,9 +31,9 @@ type Response struct {
 	hot     *hot    // what it belongs to; nil: to no poll
 	held    *[]byte // a whole answer that is to be sent; nil: none
 
-	rest func() // of a request that waits
-	end  context.CancelCauseFunc
-	gone atomic.Bool // the client, while the request waited
+	waiting Waiting // nil: the request does not wait
+	turn    atomic.Uint32
+	gone    atomic.Bool // the client, while the request waited
 }
 
 const (

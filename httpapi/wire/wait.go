@@ -1,41 +1,86 @@
 package wire
 
 import (
-	"context"
 	"net/http"
+	"strings"
 )
 
-// A request that waits has its handler return. What is left meanwhile is the connection,
-// the answer that has not begun, and one small stack: rest runs on a goroutine of its
-// own, whose stack has not grown while a request was read. Nobody reads from the
+// A request that waits has its handler return. What is left meanwhile is the connection
+// and the answer that has not begun: no goroutine, no buffer. Whoever knows news calls
+// Wake, which continues with the request on a goroutine of its own. Nobody reads from the
 // connection. What the client sends next stays in the kernel, and that it hangs up is
 // found by the sweep.
 
-// Detach lets a request wait. rest is called when its handler has returned, and answers
-// it; end is called if the client hangs up meanwhile. Of the request and of the header
-// of the answer nothing may be used that the handler got before.
-func (w *Response) Detach(end context.CancelCauseFunc, rest func()) {
-	if w.hot != nil {
-		w.conn.hot, w.hot = nil, nil // what waits is not used again
-	}
-	w.end, w.rest = end, rest
+// Waiting is a request that waits.
+type Waiting interface {
+	// Continue continues with the request, and reports whether it still waits: then it is
+	// called again after Wake. Otherwise the request has been answered.
+	Continue() (waits bool)
+	// HangUp is called if the client hangs up meanwhile.
+	HangUp()
 }
 
-// wait gives back what is not needed while a request waits, and leaves the connection to
-// its rest.
+// The turns of a request that waits. Only one goroutine at a time is within Continue.
+const (
+	running uint32 = iota
+	again          // Wake was called meanwhile
+	parked         // no goroutine
+)
+
+// Detach lets a request wait. It is continued when its handler has returned, and then
+// after each Wake. Of the request and of the header of the answer nothing may be used that
+// the handler got before.
+func (w *Response) Detach(r Waiting) {
+	if w.hot != nil { // what waits is not used again
+		w.hot.request, w.hot.values = nil, [hotFields][1]string{}
+		w.conn.hot, w.hot = nil, nil
+	}
+	w.method = strings.Clone(w.method) // the text that it is a part of is the whole head
+	w.waiting = r
+}
+
+// Wake has a request continued that waits. It may be called at any time and by anybody, and
+// does not block. Calls that come while the request is being continued count as one.
+func (w *Response) Wake() {
+	for {
+		switch turn := w.turn.Load(); {
+		case turn == again, turn == running && w.turn.CompareAndSwap(running, again):
+			return
+		case turn == parked && w.turn.CompareAndSwap(parked, running):
+			go w.conn.resume(w)
+			return
+		}
+	}
+}
+
+// park reports whether there is nothing to do for a request that waits. Then another
+// goroutine may have it already.
+func (w *Response) park() bool {
+	if w.turn.CompareAndSwap(running, parked) {
+		return true
+	}
+	w.turn.Store(running)
+	return false
+}
+
+// wait gives back what is not needed while a request waits.
 func (c *conn) wait(w *Response) {
 	c.in.keep()
 	if c.enter(waiting) == nil {
 		c.waits.Store(w)
 	}
-	go c.resume(w)
+	go c.resume(w) // its stack has not grown while a request was read
 }
 
-// resume answers a request that waits, and continues with the next one.
+// resume continues with a request that waits, and once it is answered with the next one.
 func (c *conn) resume(w *Response) {
-	rest := w.rest
-	w.rest = nil
-	c.handle(w, rest)
+	for waits := true; waits; {
+		waits = false // unless it panics
+		c.handle(w, func() { waits = w.waiting.Continue() })
+		if waits && w.park() {
+			return
+		}
+	}
 	w.release()
 	c.waits.Store(nil)
 	if c.enter(busy) != nil || !w.finish() {
@@ -48,7 +93,7 @@ func (c *conn) resume(w *Response) {
 // hangUp ends the wait of a client that has gone.
 func (w *Response) hangUp() {
 	w.gone.Store(true)
-	w.end(ErrClientGone)
+	w.waiting.HangUp()
 }
 
 var _ http.ResponseWriter = (*Response)(nil)
