@@ -31,7 +31,7 @@ func newWays(t testing.TB, change ...func(*Options)) *ways {
 	s := newService(t, append([]func(*Options){func(o *Options) { o.RateLimit, o.MaxWait = 0, time.Second }}, change...)...)
 	w := &ways{service: s, addrs: map[string]string{"hot": strings.TrimPrefix(s.url, "http://")}}
 	cold := s.options
-	cold.cold, cold.Metrics = true, nil
+	cold.NoHotRoute, cold.Metrics = true, nil
 	w.addrs["without the hot route"] = (&service{Server: New(cold), t: t}).listen()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

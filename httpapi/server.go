@@ -126,8 +126,9 @@ type Options struct {
 	Traces        trace.TracerProvider // nil: no spans are made
 	Posts         []Post               // further routes
 	Limits        Limits
-
-	cold bool // without the hot route, for tests
+	// NoHotRoute has polls served as any other request, which is what the hot route is
+	// compared with.
+	NoHotRoute bool
 }
 
 // Post is a route of another program that shares the checks of the API: token, rate, log
@@ -288,7 +289,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 // publicOptions returns how the public is served.
 func (s *Server) publicOptions(o conns.Options) conns.Options {
 	o.Handler = s.handler
-	if !s.options.cold {
+	if !s.options.NoHotRoute {
 		o.Hot = statusPath
 	}
 	if s.options.TLS != nil {

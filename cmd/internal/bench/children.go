@@ -18,6 +18,7 @@ import (
 // The environment of those peers that are this program itself.
 const (
 	envNearBytes = "BENCH_NEAR_BYTES" // bound of the near cache of serve
+	envNoHot     = "BENCH_NO_HOT"     // serve has no hot route; empty: it has
 	envAnswer    = "BENCH_ANSWER"     // file with the answer of floor
 	envRedis     = "BENCH_REDIS"      // host:port
 )
@@ -61,10 +62,12 @@ func serveStatus(ctx context.Context) error {
 		return err
 	}
 	fmt.Println(public.Addr(), admin.Addr())
-	return app.Run(ctx, config, app.Program{Version: "bench", Log: null, Public: public, Admin: admin, NearBytes: nearBytes})
+	return app.Run(ctx, config, app.Program{
+		Version: "bench", Log: null, Public: public, Admin: admin, NearBytes: nearBytes, NoHotRoute: os.Getenv(envNoHot) != "",
+	})
 }
 
-// fixedAnswer is what floor answers to everything.
+// fixedAnswer is what floor and fasthttp answer to everything.
 type fixedAnswer struct {
 	Headers [][2]string
 	Body    []byte

@@ -18,7 +18,8 @@ type load struct {
 	addr        string
 	connections int
 	request     request
-	secure      bool // over TLS
+	other       *request // every tenth is this one; nil: none is
+	secure      bool     // over TLS
 }
 
 // request is a request of which one number may differ from time to time.
@@ -92,7 +93,10 @@ func (l load) connection(ctx context.Context, end time.Time) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = c.Close() }()
-	answers, text := newResponses(c), []byte(l.request.text)
+	answers, text, other := newResponses(c), []byte(l.request.text), []byte(nil)
+	if l.other != nil {
+		other = []byte(l.other.text)
+	}
 	for n := 0; ; n++ {
 		if !time.Now().Before(end) || ctx.Err() != nil {
 			return n, ctx.Err()
@@ -100,7 +104,11 @@ func (l load) connection(ctx context.Context, end time.Time) (int, error) {
 		if l.request.count > 0 {
 			l.request.write(text, rand.IntN(l.request.count))
 		}
-		if _, err := c.Write(text); err != nil {
+		next := text
+		if other != nil && n%10 == 9 {
+			next = other
+		}
+		if _, err := c.Write(next); err != nil {
 			return n, err
 		}
 		status, body, err := answers.next()

@@ -75,6 +75,7 @@ var figures = []struct {
 }{
 	{"hot", (*bench).hotReads, false},
 	{"tls", (*bench).hotOverTLS, false},
+	{"proxied", (*bench).proxied, false},
 	{"miss", (*bench).misses, false},
 	{"growth", (*bench).growth, false},
 	{"ingest", (*bench).ingestion, false},

@@ -14,7 +14,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"no rounds":         {[]string{"-rounds", "0"}, "at least one round"},
 		"an argument":       {[]string{"fast"}, "no arguments"},
-		"an unknown figure": {[]string{"-only", "x"}, "there are hot, tls, miss"},
+		"an unknown figure": {[]string{"-only", "x"}, "there are hot, tls, proxied, miss"},
 		"few records":       {[]string{"-records", "10"}, "1000 records"},
 		"an unknown flag":   {[]string{"-x"}, "exit code 1"},
 	} {

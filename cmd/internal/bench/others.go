@@ -18,7 +18,7 @@ var errAbsent = errors.New("not installed")
 // packages are what Debian calls the programs that are compared with. Installed by
 // apt-get install --no-install-recommends they are used by the next run.
 var packages = map[string]string{
-	nginxReturn: "nginx", webdisGet: "webdis", nginxRedis: "libnginx-mod-http-lua lua-nginx-redis",
+	nginxReturn: "nginx", nginxProxy: "nginx", webdisGet: "webdis", nginxRedis: "libnginx-mod-http-lua lua-nginx-redis",
 }
 
 // The configuration of nginx. It is one process, keeps connections for as long as
@@ -26,6 +26,10 @@ var packages = map[string]string{
 const (
 	// locationReturn answers the same body to everything.
 	locationReturn = `location / { default_type application/json; return 200 '%s'; }`
+
+	// upstream and locationProxy pass requests on over connections that are kept.
+	upstream      = "upstream statusd { server %s; keepalive 64; }"
+	locationProxy = `location / { proxy_pass http://statusd; proxy_http_version 1.1; proxy_set_header Connection ""; }`
 
 	// locationRedis is one GET from a pool of connections.
 	locationRedis = `
@@ -69,12 +73,33 @@ http {
 `
 )
 
+// fasthttpFolder has the source of the server with fasthttp, a module of its own, so that
+// no other program depends on it.
+const fasthttpFolder = ".tools/fasthttp"
+
+// fasthttp builds and starts a server with fasthttp that gives the answer in a file.
+func (ps *peers) fasthttp(ctx context.Context, answer string) (*peer, error) {
+	if _, err := os.Stat(fasthttpFolder); err != nil {
+		return nil, errAbsent
+	}
+	program := filepath.Join(ps.dir, "fasthttp")
+	if said, err := exec.CommandContext(ctx, "go", "build", "-C", fasthttpFolder, "-o", program, ".").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s: %w: %.500s", fasthttpFolder, err, said)
+	}
+	return ps.announced(program, nil, envAnswer+"="+answer)
+}
+
 // nginxReturn starts an nginx, one process, that answers body.
 func (ps *peers) nginxReturn(ctx context.Context, body string) (*peer, error) {
 	if strings.ContainsAny(body, `'\$`) {
 		return nil, errors.New("this body has a meaning in a configuration of nginx")
 	}
 	return ps.nginx(ctx, "", "", fmt.Sprintf(locationReturn, body))
+}
+
+// nginxProxy starts an nginx, one process, in front of another peer.
+func (ps *peers) nginxProxy(ctx context.Context, behind *peer) (*peer, error) {
+	return ps.nginx(ctx, "", fmt.Sprintf(upstream, behind.addr), locationProxy)
 }
 
 // nginxRedis starts an nginx, one process, that answers what Redis holds under

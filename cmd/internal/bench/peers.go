@@ -86,7 +86,12 @@ func (ps *peers) self(child string, env ...string) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := ps.start(program, []string{child}, env...)
+	return ps.announced(program, []string{child}, env...)
+}
+
+// announced starts a program that prints where it listens.
+func (ps *peers) announced(program string, args []string, env ...string) (*peer, error) {
+	p, err := ps.start(program, args, env...)
 	if err != nil {
 		return nil, err
 	}

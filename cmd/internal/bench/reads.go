@@ -20,7 +20,9 @@ const bodySize = 1000
 const (
 	statusd      = "statusd"
 	bareHandler  = "bare net/http handler"
+	fastHandler  = "bare fasthttp handler"
 	nginxReturn  = "nginx return 200"
+	nginxProxy   = "nginx as proxy"
 	webdisGet    = "webdis GET"
 	nginxRedis   = "nginx+lua+redis GET"
 	hmgetHandler = "net/http + go-redis HMGET"
@@ -80,6 +82,7 @@ func (b *bench) hotReads(ctx context.Context) ([]line, error) {
 	}
 	return []line{
 		compare("hot read of 1 kB, CPU per request", c, statusd, bareHandler, atMost(0.6)),
+		compare("", c, statusd, fastHandler, target{}),
 		compare("", c, statusd, nginxReturn, atMost(1.7)),
 		compare("", c, statusd, webdisGet, atMost(0.4)),
 		compare("", c, statusd, nginxRedis, atMost(0.45)),
@@ -97,6 +100,10 @@ func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer
 	if err != nil {
 		return nil, err
 	}
+	fast, err := ps.fasthttp(ctx, b.answerFile())
+	if notAbsent(err) != nil {
+		return nil, err
+	}
 	simple, err1 := ps.nginxReturn(ctx, string(record.Plain.Body))
 	lua, err2 := ps.nginxRedis(ctx, redis)
 	webdis, err3 := ps.webdis(ctx, redis)
@@ -112,6 +119,7 @@ func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer
 	}{
 		{statusd, serve, true, statusRequest(key, 0)},
 		{bareHandler, floor, false, statusRequest(key, 0)},
+		{fastHandler, fast, false, statusRequest(key, 0)},
 		{nginxReturn, simple, false, statusRequest(key, 0)},
 		{webdisGet, webdis, true, numbered("/GET/"+bodyPrefix, ".txt", 0)},
 		{nginxRedis, lua, true, numbered("/"+bodyPrefix, "", 0)},
@@ -166,12 +174,14 @@ func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string, env 
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(b.dir, "answer.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := os.WriteFile(b.answerFile(), text, 0o600); err != nil {
 		return nil, err
 	}
-	return ps.self("floor", append(env, envAnswer+"="+file)...)
+	return ps.self("floor", append(env, envAnswer+"="+b.answerFile())...)
 }
+
+// answerFile is where startFloor writes the answer that bare handlers give.
+func (b *bench) answerFile() string { return filepath.Join(b.dir, "answer.json") }
 
 // mostlyHits makes sure that hot reads were hot.
 func mostlyHits(ctx context.Context, serve *peer) error {

@@ -31,7 +31,7 @@ func verdict(met bool) string {
 	return bad
 }
 
-// target is what a ratio must not be above, or not below.
+// target is what a ratio must not be above, or not below. The zero value is none.
 type target struct {
 	limit float64
 	above bool // the ratio must be at least the limit
@@ -48,6 +48,9 @@ func (t target) met(ratio float64) bool {
 }
 
 func (t target) String() string {
+	if t == (target{}) {
+		return none
+	}
 	if t.above {
 		return "≥ " + short(t.limit)
 	}
@@ -59,7 +62,10 @@ const micros = " µs"
 // compare makes a line of the costs of one contender beside those of another.
 // ratio is what the target is about: of costs or, turned round, of speeds.
 func compare(figure string, c costs, ours, theirs string, t target) line {
-	l := line{figure: figure, ours: spreadOf(c[ours]).String() + micros, target: t.String()}
+	l := line{figure: figure, ours: none, target: t.String()}
+	if len(c[ours]) > 0 {
+		l.ours = spreadOf(c[ours]).String() + micros
+	}
 	if len(c[theirs]) == 0 {
 		l.beside, l.ratio, l.verdict = theirs+": "+errAbsent.Error(), none, none
 		if name := packages[theirs]; name != "" {
@@ -73,7 +79,9 @@ func compare(figure string, c costs, ours, theirs string, t target) line {
 		all = ratios(c[theirs], c[ours])
 	}
 	ratio := spreadOf(all)
-	l.ratio, l.verdict = ratio.String(), verdict(t.met(ratio.median))
+	if l.ratio, l.verdict = ratio.String(), verdict(t.met(ratio.median)); t == (target{}) {
+		l.verdict = none
+	}
 	return l
 }
 
