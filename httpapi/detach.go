@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"statuscache/httpapi/internal/waiting"
 	"statuscache/httpapi/wire"
 )
 
@@ -22,16 +23,15 @@ type step func(*exchange) error
 // returns before the first step.
 func (x *exchange) wait(executions int, until time.Time, first step) error {
 	if x.waiter != nil { // it has waited already, and now waits for something else
-		x.waiter.prolong(until)
+		x.waiter.Prolong(until)
 		x.step = first
 		return first(x)
 	}
-	one, err := x.server.waiters.add(x, executions, until)
-	if err != nil {
+	if err := x.server.waiters.add(x, executions, until); err != nil {
 		return err
 	}
 	x.leave()
-	x.waiter, x.step = one, first
+	x.step = first
 	if w, ok := x.w.(*wire.Response); ok {
 		x.r = slim(x.r)
 		x.id[0] = strings.Clone(x.id[0])
@@ -39,7 +39,7 @@ func (x *exchange) wait(executions int, until time.Time, first step) error {
 		w.Detach(x)
 		return nil
 	}
-	defer x.server.waiters.remove(one)
+	defer x.server.waiters.remove(x)
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // the answer gets one of its own
 	defer context.AfterFunc(x.r.Context(), x.HangUp)()
 	return x.stepByStep()
@@ -52,14 +52,14 @@ func (x *exchange) stepByStep() error {
 		if err := x.step(x); err != nil || !x.waits {
 			return err
 		}
-		<-x.waiter.waker.(signals)
+		<-x.signals
 	}
 }
 
 // again lets a request wait further. It is continued when something happens, and at a
 // certain time at the latest; zero: at the end of its wait.
 func (x *exchange) again(latest time.Time) error {
-	x.waiter.wakeAt(latest)
+	x.waiter.WakeAt(latest)
 	x.waits = true
 	return nil
 }
@@ -69,7 +69,7 @@ func (x *exchange) Continue() bool {
 	x.waits = false
 	defer func() {
 		if !x.waits {
-			x.server.waiters.remove(x.waiter)
+			x.server.waiters.remove(x)
 		}
 	}()
 	defer x.end()
@@ -81,13 +81,13 @@ func (x *exchange) Continue() bool {
 }
 
 // HangUp implements wire.Waiting.
-func (x *exchange) HangUp() { x.waiter.end(errClientGone) }
+func (x *exchange) HangUp() { x.waiter.End(waiting.ErrClientGone) }
 
 // detach is wait for what is answered in one step, which takes as long as it waits. The
 // context of the request ends when the wait does, and the cause says why.
 func (x *exchange) detach(executions int, until time.Time, rest step) error {
 	return x.wait(executions, until, func(x *exchange) error {
-		ctx, release := x.waiter.context(x.r.Context())
+		ctx, release := x.waiter.Context(x.r.Context())
 		defer release()
 		x.r = x.r.WithContext(ctx)
 		return rest(x)

@@ -21,8 +21,8 @@
 //	view.go         the forms of an answer, ?view=
 //	wait.go         waiting for an execution to end or to change
 //	grace.go        waiting for an execution that is not known yet
-//	detach.go       a request leaves its route to wait
-//	waiters.go      all requests that wait, by token: how many, and when they end
+//	detach.go       a request leaves its route to wait, and is continued in steps
+//	waiters.go      all requests that wait: how many there may be
 //	send.go         sending answers
 //	server.go, limits.go, metrics.go  the server itself
 //
@@ -44,6 +44,7 @@
 //	internal/fairness  sharing what is scarce between callers; the rate limit
 //	internal/accesslog a log line for each request
 //	internal/traces    a span for each request, where tracing is on
+//	internal/waiting   requests that wait, and why a wait ends
 //	issuertest         an issuer of JWTs, for tests
 //
 // httpapi imports these packages. They import neither httpapi nor each other, except

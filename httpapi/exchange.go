@@ -18,6 +18,7 @@ import (
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/traces"
+	"statuscache/httpapi/internal/waiting"
 )
 
 // maxPathBytes bounds the path of a request and its query each, in bytes.
@@ -37,22 +38,24 @@ type route struct {
 
 // exchange is one request and the answer to it.
 type exchange struct {
-	server *Server
-	route  *route
-	w      http.ResponseWriter
-	r      *http.Request
-	start  time.Time
-	id     [1]string        // of the request; an array, so that it is a header value as it stands
-	caller auth.Principal   // the zero value until the token was checked
-	holder *fairness.Holder // who takes places for it: its address, and once its token is checked its caller
-	inside bool             // it has a place of its route
-	waiter *waiter          // while it waits or after it did
-	step   step             // of a request that waits
-	waits  bool             // it is to be continued by a step
-	status int              // of the answer; 0: none yet
-	bytes  int              // of its body
-	failed error
-	span   trace.Span // nil: it is not traced
+	server  *Server
+	route   *route
+	w       http.ResponseWriter
+	r       *http.Request
+	start   time.Time
+	id      [1]string        // of the request; an array, so that it is a header value as it stands
+	caller  auth.Principal   // the zero value until the token was checked
+	holder  *fairness.Holder // who takes places for it: its address, and once its token is checked its caller
+	inside  bool             // it has a place of its route
+	waiter  *waiting.Waiter  // while it waits or after it did
+	cost    int64            // in places of those who wait
+	signals waiting.Signals  // wake it where its goroutine waits
+	step    step             // of a request that waits
+	waits   bool             // it is to be continued by a step
+	status  int              // of the answer; 0: none yet
+	bytes   int              // of its body
+	failed  error
+	span    trace.Span // nil: it is not traced
 }
 
 // serve answers one request, of any route.
@@ -172,7 +175,7 @@ func (x *exchange) admit() error {
 }
 
 func (x *exchange) fail(err error) {
-	if errors.Is(err, errClientGone) {
+	if errors.Is(err, waiting.ErrClientGone) {
 		x.status = statusGone // no client reads an answer
 		return
 	}

@@ -84,7 +84,7 @@ func TestASetCountsByItsExecutions(t *testing.T) {
 	if got := <-waits; got.status != http.StatusOK {
 		t.Errorf("somebody else who waits: %d %s", got.status, got.body)
 	}
-	s.waiters.close()
+	s.waiters.Close()
 }
 
 // TestASetIsRatedByItsExecutions: a large set costs as much of the rate as several

@@ -52,7 +52,7 @@ func TestAHangUpEndsAWait(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.waiters.waiting() == 0 })
+				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.waiters.Count() == 0 })
 			}
 		})
 	}

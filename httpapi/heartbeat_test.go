@@ -15,6 +15,7 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/cache/changes"
 	"statuscache/cache/lists"
+	"statuscache/httpapi/internal/waiting"
 )
 
 // heard notes when a client hears something.
@@ -42,9 +43,9 @@ func TestAQuietStreamShowsThatItIsAliveEveryNineSeconds(t *testing.T) {
 	t.Parallel()
 	for name, quiet := range map[string]func(context.Context, *events, *changes.Hub){
 		"one execution": func(_ context.Context, e *events, hub *changes.Hub) {
-			e.x.waiter = newWaiter(e.x, 1, time.Now().Add(10*time.Minute))
+			e.x.waiter = waiting.New(e.x.waker(), time.Now().Add(10*time.Minute))
 			e.x.caller.ReadAll = true
-			e.x.step = (&following{events: e, watch: hub.WatchFunc(e.x.waiter.wake, "quiet"), newest: &cache.Record{}}).step
+			e.x.step = (&following{events: e, watch: hub.WatchFunc(e.x.waiter.Wake, "quiet"), newest: &cache.Record{}}).step
 			if err := e.x.stepByStep(); err != nil {
 				t.Error(err)
 			}

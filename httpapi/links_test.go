@@ -20,6 +20,7 @@ import (
 	"statuscache/cache/cachetest"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/waiting"
 	"statuscache/httpapi/issuertest"
 )
 
@@ -340,7 +341,7 @@ func TestWaitsEndWithTheirLink(t *testing.T) {
 			var pools fairness.Pools
 			w := newWaiters(auth.New(keys, keys, nil, nil, nil), pools.New(10, fairness.Nearly))
 			ctx, cancel := context.WithCancel(t.Context())
-			go func() { _ = w.run(ctx) }()
+			go func() { _ = w.Run(ctx) }()
 			if maker.Owner == "" {
 				var err error
 				if maker, err = w.auth.Authenticate(ctx, []string{"Bearer csk_live_0123456789abcdef0123456789abcdef"}); err != nil {
@@ -356,15 +357,14 @@ func TestWaitsEndWithTheirLink(t *testing.T) {
 			if x.caller, err = x.authenticate(); err != nil {
 				t.Fatal(err)
 			}
-			one, err := w.add(x, 1, time.Now().Add(time.Hour))
-			if err != nil {
+			if err := w.add(x, 1, time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
-			why := untilEnded(one)
-			if late := time.Since(expires); late < 0 || late > 30*time.Second || !errors.Is(why, errRevoked) {
+			why := untilEnded(x.waiter)
+			if late := time.Since(expires); late < 0 || late > 30*time.Second || !errors.Is(why, waiting.ErrRevoked) {
 				t.Errorf("%s: %v after it expired: %v", name, late, why)
 			}
-			w.remove(one)
+			w.remove(x)
 			cancel()
 			synctest.Wait()
 		})

@@ -47,7 +47,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "statuscache", Name: "waiting_requests", Help: "Long polls and streams that are open.",
-	}, func() float64 { return float64(w.waiting()) }), m.streams)
+	}, func() float64 { return float64(w.Count()) }), m.streams)
 }
 
 // observeProblems exports what keeps some callers out, now or soon.

@@ -200,7 +200,7 @@ func TestTheOverviewIsFollowed(t *testing.T) {
 			}
 		}
 	}
-	s.waiters.close()
+	s.waiters.Close()
 	for _, stream := range streams {
 		for stream.next() != "" {
 		}

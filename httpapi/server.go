@@ -242,7 +242,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // valid, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.waiters.run(ctx) })
+	g.Go(func() error { return s.waiters.Run(ctx) })
 	g.Go(func() error { return s.auth.Run(ctx) })
 	if s.options.Dashboard != nil {
 		g.Go(func() error { return s.options.Dashboard.Run(ctx, auth.TokenEndpoint) })
@@ -268,7 +268,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 	g, ctx := errgroup.WithContext(ctx)
 	o := conns.Options{Log: s.options.Log, Draining: &s.draining, ShutdownLimit: shutdownLimit, BeforeShutdown: func() {
 		s.Drain()
-		s.waiters.close()
+		s.waiters.Close()
 		cancel() // where one listener fails, the other ends too
 	}}
 	if public != nil {

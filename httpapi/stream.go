@@ -142,14 +142,14 @@ func (f *following) step(x *exchange) error {
 }
 
 func (f *following) begin(x *exchange) (err error) {
-	f.watch = x.server.options.Changes.WatchFunc(x.waiter.wake, f.arn)
+	f.watch = x.server.options.Changes.WatchFunc(x.waiter.Wake, f.arn)
 	f.events, err = x.openStream()
-	x.waiter.atEnd(func() {
+	x.waiter.AtEnd(func() {
 		f.watch.Close()
 		f.close()
 	})
 	if err == nil {
-		ctx, release := x.waiter.context(x.r.Context())
+		ctx, release := x.waiter.Context(x.r.Context())
 		defer release()
 		_ = f.watch.Read(ctx) // where Redis could not be read, a change is still reported
 	}
@@ -159,7 +159,7 @@ func (f *following) begin(x *exchange) (err error) {
 // send sends what is new, or a heartbeat if one is due, and reports whether that was the
 // end.
 func (f *following) send(x *exchange) (over bool, err error) {
-	if err := x.waiter.ended(); err != nil {
+	if err := x.waiter.Ended(); err != nil {
 		return true, err
 	}
 	f.watch.News()

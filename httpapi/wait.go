@@ -10,6 +10,7 @@ import (
 	"statuscache/cache/changes"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/headers"
+	"statuscache/httpapi/internal/waiting"
 )
 
 // ready reports whether to answer with r, which may be nil, now and not at the end of
@@ -55,7 +56,7 @@ type longPoll struct {
 func (p *longPoll) step(x *exchange) error {
 	err := p.begin(x)
 	switch {
-	case x.waiter.ended() != nil:
+	case x.waiter.Ended() != nil:
 		r, err := x.last(p.arn)
 		return p.answer(x, r, err)
 	case p.failures > maxFailures:
@@ -77,10 +78,10 @@ func (p *longPoll) begin(x *exchange) error {
 		return nil
 	}
 	if p.watch == nil {
-		p.watch = x.server.options.Changes.WatchFunc(x.waiter.wake, p.arn)
-		x.waiter.atEnd(p.watch.Close)
+		p.watch = x.server.options.Changes.WatchFunc(x.waiter.Wake, p.arn)
+		x.waiter.AtEnd(p.watch.Close)
 	}
-	ctx, release := x.waiter.context(x.r.Context())
+	ctx, release := x.waiter.Context(x.r.Context())
 	defer release()
 	err := p.watch.Read(ctx)
 	if p.read = err == nil; err != nil {
@@ -125,10 +126,10 @@ func (x *exchange) last(arn cache.ARN) (*cache.Record, error) {
 // ended returns why a wait that has ended is not to be answered with the current
 // state, or nil.
 func (x *exchange) ended() error {
-	switch cause := x.waiter.ended(); {
-	case errors.Is(cause, errClientGone):
-		return errClientGone
-	case errors.Is(cause, errRevoked):
+	switch cause := x.waiter.Ended(); {
+	case errors.Is(cause, waiting.ErrClientGone):
+		return waiting.ErrClientGone
+	case errors.Is(cause, waiting.ErrRevoked):
 		return auth.EndedWhileInUse()
 	}
 	return nil

@@ -28,7 +28,7 @@ func (s *service) later(method, target, token string, change ...func(*http.Reque
 // untilWaiting returns when so many requests wait in the server.
 func (s *service) untilWaiting(n int) {
 	s.t.Helper()
-	cachetest.Eventually(s.t, fmt.Sprint(n, " requests wait"), func() bool { return s.waiters.waiting() == n })
+	cachetest.Eventually(s.t, fmt.Sprint(n, " requests wait"), func() bool { return s.waiters.Count() == n })
 }
 
 func finished(e cache.Execution, output string) cache.Execution {

@@ -16,6 +16,7 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/fairness"
+	"statuscache/httpapi/internal/waiting"
 )
 
 // fakeKeys knows one key, as long as it is good and can be asked.
@@ -69,7 +70,7 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 		w := newWaiters(auth.New(keys, nil, nil, nil, nil), places)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go func() { _ = w.run(ctx) }()
+		go func() { _ = w.Run(ctx) }()
 		x := &exchange{r: httptest.NewRequest(http.MethodGet, "/", nil), holder: pools.NewHolder(nil, 1)}
 		x.r.Header.Set("Authorization", "Bearer csk_live_0123456789abcdef0123456789abcdef")
 		var err error
@@ -80,14 +81,13 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 		if happen != nil {
 			happen(w, keys, x)
 		}
-		one, err := w.add(x, 1, begun.Add(time.Hour))
-		if err != nil {
+		if err := w.add(x, 1, begun.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		cause = untilEnded(one)
+		cause = untilEnded(x.waiter)
 		took = time.Since(begun)
-		w.remove(one)
-		if w.waiting() != 0 || places.InUse() != 0 || len(w.groups) != 0 {
+		w.remove(x)
+		if w.Count() != 0 || places.InUse() != 0 {
 			t.Errorf("left behind: %+v", w)
 		}
 		cancel()
@@ -97,8 +97,8 @@ func inWaiters(t *testing.T, happen func(w *waiters, k *fakeKeys, x *exchange)) 
 }
 
 // untilEnded returns why a wait has ended, once it has.
-func untilEnded(one *waiter) error {
-	ctx, release := one.context(context.Background())
+func untilEnded(one *waiting.Waiter) error {
+	ctx, release := one.Context(context.Background())
 	defer release()
 	<-ctx.Done()
 	return context.Cause(ctx)
@@ -112,22 +112,22 @@ func TestHowAWaitEnds(t *testing.T) {
 		least, most time.Duration
 		cause       error
 	}{
-		"its time is up":        {nil, time.Hour, time.Hour, errOver},
-		"the server stops":      {func(w *waiters, _ *fakeKeys, _ *exchange) { after(time.Minute, w.close) }, time.Minute, time.Minute, errStopping},
-		"it has stopped before": {func(w *waiters, _ *fakeKeys, _ *exchange) { w.close() }, 0, 0, errStopping},
+		"its time is up":        {nil, time.Hour, time.Hour, waiting.ErrOver},
+		"the server stops":      {func(w *waiters, _ *fakeKeys, _ *exchange) { after(time.Minute, w.Close) }, time.Minute, time.Minute, waiting.ErrStopping},
+		"it has stopped before": {func(w *waiters, _ *fakeKeys, _ *exchange) { w.Close() }, 0, 0, waiting.ErrStopping},
 		"the key is revoked": {func(_ *waiters, k *fakeKeys, _ *exchange) {
 			after(time.Minute, func() { k.set(true, false) })
-		}, time.Minute, time.Minute, errRevoked},
+		}, time.Minute, time.Minute, waiting.ErrRevoked},
 		"the key cannot be checked for long": {func(_ *waiters, k *fakeKeys, _ *exchange) {
 			after(time.Minute, func() { k.set(false, true) })
-		}, time.Minute + maxUnchecked, time.Minute + 30*time.Second, errRevoked},
+		}, time.Minute + waiting.MaxUnchecked, time.Minute + 30*time.Second, waiting.ErrRevoked},
 		"only for a while": {func(_ *waiters, k *fakeKeys, _ *exchange) {
 			after(time.Minute, func() { k.set(false, true) })
-			after(time.Minute+maxUnchecked-2*time.Second, func() { k.set(false, false) })
-		}, time.Hour, time.Hour, errOver},
+			after(time.Minute+waiting.MaxUnchecked-2*time.Second, func() { k.set(false, false) })
+		}, time.Hour, time.Hour, waiting.ErrOver},
 		"the token expires": {func(_ *waiters, _ *fakeKeys, x *exchange) {
 			x.caller.Expires = time.Now().Add(time.Minute)
-		}, time.Minute, time.Minute + 30*time.Second, errRevoked},
+		}, time.Minute, time.Minute + 30*time.Second, waiting.ErrRevoked},
 	} {
 		took, cause := inWaiters(t, test.happen)
 		if took < test.least || took > test.most || !errors.Is(cause, test.cause) {
@@ -148,7 +148,7 @@ func TestASlowReaderOfAFeedIsCut(t *testing.T) {
 	output := `{"metadata":{"a":"` + strings.Repeat("x", 4000) + `"}}`
 	const executions, rounds = 50, 80
 	for round := range rounds {
-		if s.waiters.waiting() == 1 {
+		if s.waiters.Count() == 1 {
 			break
 		}
 		batch := make([]cache.Execution, executions)

@@ -1,0 +1,135 @@
+// Package waiting keeps account of requests that take long: who waits, and why a wait ends.
+//
+//	waiters.go  all of them, and the tokens that they came with
+//	waiter.go   one of them
+//
+// It knows neither HTTP nor what is waited for, and imports nothing of ours.
+package waiting
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Waiter is a request that waits. There may be tens of thousands.
+type Waiter struct {
+	group *group
+	waker Waker
+	timer *time.Timer // of the next step that nothing else causes
+
+	mu      sync.Mutex
+	until   time.Time               // the end of the wait
+	cause   error                   // why it has ended; nil: it has not
+	cancel  context.CancelCauseFunc // of the context of the step that runs; nil: it has none
+	cleanUp func()                  // when it is removed; nil: nothing is to be done
+}
+
+// Waker has a request continued. It does not block.
+type Waker interface{ Wake() }
+
+// Signals wake a goroutine that receives them. They have room for one.
+type Signals chan struct{}
+
+// Wake implements Waker.
+func (s Signals) Wake() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// New returns a waiter that no Waiters know.
+func New(waker Waker, until time.Time) *Waiter {
+	one := &Waiter{waker: waker, until: until}
+	one.timer = time.AfterFunc(time.Until(until), one.due)
+	return one
+}
+
+// Wake has the request continued.
+func (one *Waiter) Wake() { one.waker.Wake() }
+
+// due is called by the timer.
+func (one *Waiter) due() {
+	one.mu.Lock()
+	over := !time.Now().Before(one.until)
+	one.mu.Unlock()
+	if over {
+		one.End(ErrOver)
+		return
+	}
+	one.Wake()
+}
+
+// WakeAt sets when the next step is due; zero: at the end of the wait.
+func (one *Waiter) WakeAt(t time.Time) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if t.IsZero() || t.After(one.until) {
+		t = one.until
+	}
+	one.timer.Reset(time.Until(t))
+}
+
+// Prolong sets another end of the wait.
+func (one *Waiter) Prolong(until time.Time) {
+	one.mu.Lock()
+	one.until = until
+	one.mu.Unlock()
+	one.WakeAt(until)
+}
+
+// End ends the wait, which has a next step then.
+func (one *Waiter) End(why error) {
+	one.mu.Lock()
+	if one.cause == nil {
+		one.cause = why
+	}
+	if one.cancel != nil {
+		one.cancel(why)
+	}
+	one.mu.Unlock()
+	one.Wake()
+}
+
+// Ended returns why the wait has ended, or nil.
+func (one *Waiter) Ended() error {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.cause
+}
+
+// Context returns a context for a step, with the values of another one. It ends with the
+// wait, with the reason as its cause, and is to be released.
+func (one *Waiter) Context(values context.Context) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(values))
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if one.cancel = cancel; one.cause != nil {
+		cancel(one.cause)
+	}
+	return ctx, func() {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		one.cancel = nil
+		cancel(nil)
+	}
+}
+
+// AtEnd sets what is to be done when the request does not wait any more, and does what was
+// set before.
+func (one *Waiter) AtEnd(f func()) {
+	one.mu.Lock()
+	before := one.cleanUp
+	one.cleanUp = f
+	one.mu.Unlock()
+	if before != nil {
+		before()
+	}
+}
+
+// close gives back what the waiter has.
+func (one *Waiter) close() {
+	one.timer.Stop()
+	one.AtEnd(nil)
+}

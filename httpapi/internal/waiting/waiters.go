@@ -1,0 +1,174 @@
+package waiting
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How the tokens of requests that wait are checked.
+const (
+	recheckTokens = 1500 * time.Millisecond // a JWT that is no longer valid is noticed after that at most
+	// MaxUnchecked is how long a request waits whose token cannot be checked.
+	MaxUnchecked = 20 * time.Second
+	afterExpiry  = 10 * time.Second // clocks differ
+)
+
+// Why a wait ends before its time.
+var (
+	ErrStopping   = errors.New("the service is about to stop")
+	ErrRevoked    = errors.New("the token is no longer valid")
+	ErrClientGone = errors.New("the client has gone")
+	ErrOver       = errors.New("the time is up")
+)
+
+// Waiters are the requests that take long: long polls and streams. They end when the
+// server stops, and those of a token when it is no longer valid.
+type Waiters struct {
+	check    func(ctx context.Context, token string) error // nil if it is valid
+	rejected func(error) bool
+
+	mu      sync.Mutex
+	stopped bool
+	count   int // of requests
+	groups  map[string]*group
+}
+
+// group is all waiters with the same token.
+type group struct {
+	token     string
+	expires   time.Time // of the token; zero: never
+	unchecked time.Time // since when it could not be checked; zero: it could
+	ended     error     // why a waiter that joins now must not wait either; nil: it may
+	stop      func()    // ends the reports about the token; nil: there are none, so it is checked
+	waiters   map[*Waiter]struct{}
+}
+
+// NewWaiters returns Waiters. check checks a token, and rejected reports whether its error
+// says that the token is not valid.
+func NewWaiters(check func(ctx context.Context, token string) error, rejected func(error) bool) *Waiters {
+	return &Waiters{check: check, rejected: rejected, groups: map[string]*group{}}
+}
+
+// Token is what a request that waits came with.
+type Token struct {
+	Text    string
+	Expires time.Time // zero: never
+	// Watch begins reports about the token; a nil stop says that there are none.
+	Watch func(report func(error)) (stop func())
+}
+
+// Add lets a request wait until a certain time. It ends then, or when it must not go on;
+// Remove is to be called in any case.
+func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
+	one := New(waker, until)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		one.End(ErrStopping)
+	}
+	w.count++
+	g := w.groups[t.Text]
+	if g == nil {
+		g = &group{token: strings.Clone(t.Text), expires: t.Expires, waiters: map[*Waiter]struct{}{}}
+		w.groups[g.token] = g
+		g.stop = t.Watch(func(err error) { w.checked(g, err) })
+	}
+	if g.ended != nil {
+		one.End(g.ended)
+	}
+	g.waiters[one], one.group = struct{}{}, g
+	return one
+}
+
+// Remove forgets a request that has been answered.
+func (w *Waiters) Remove(one *Waiter) {
+	one.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count--
+	g := one.group
+	if delete(g.waiters, one); len(g.waiters) == 0 {
+		delete(w.groups, g.token)
+		if g.stop != nil {
+			g.stop()
+		}
+	}
+}
+
+// Count returns how many requests wait.
+func (w *Waiters) Count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count
+}
+
+// Close ends all waits, and those that are still to come.
+func (w *Waiters) Close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	for _, g := range w.groups {
+		g.end(ErrStopping)
+	}
+}
+
+func (g *group) end(why error) {
+	g.ended = why
+	for one := range g.waiters {
+		one.End(why)
+	}
+}
+
+// Run checks the tokens until ctx ends. The state of API keys is reported by package
+// cache; JWTs are checked here, without a request.
+func (w *Waiters) Run(ctx context.Context) error {
+	tick := time.NewTicker(recheckTokens)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for token, g := range w.all() {
+			if g.stop == nil {
+				w.checked(g, w.check(ctx, token))
+			}
+			w.endExpired(g)
+		}
+	}
+}
+
+func (w *Waiters) all() map[string]*group {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.groups)
+}
+
+// checked takes the result of checking the token of a group: nil if it is valid.
+func (w *Waiters) checked(g *group, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err == nil:
+		g.unchecked = time.Time{}
+	case w.rejected(err):
+		g.end(ErrRevoked)
+	case g.unchecked.IsZero():
+		g.unchecked = time.Now()
+	}
+}
+
+// endExpired ends a group whose token has expired, or could not be checked for long.
+func (w *Waiters) endExpired(g *group) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if !g.expires.IsZero() && now.After(g.expires.Add(afterExpiry)) || !g.unchecked.IsZero() && now.Sub(g.unchecked) > MaxUnchecked {
+		g.end(ErrRevoked)
+	}
+}
