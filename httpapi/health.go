@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,7 +20,7 @@ func (s *Server) newHealth() *health.Checks {
 	o := &s.options
 	parts := o.Parts
 	if o.JWT != nil {
-		parts = append(parts[:len(parts):len(parts)], Part{Name: "signing keys", Ready: s.auth.Ready})
+		parts = append(slices.Clip(parts), Part{Name: "signing keys", Ready: s.auth.Ready})
 	}
 	return &health.Checks{
 		Version: o.Version, Parts: parts, Concerns: o.Concerns, Notes: o.Notes, Audits: o.Audits,
