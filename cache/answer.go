@@ -19,6 +19,11 @@ const (
 // contract (openapi.yaml) fixes it. Output is spliced in byte for byte; every JSON encoder would
 // rewrite it.
 func appendBody(b []byte, e *Execution) []byte {
+	return append(appendResult(appendState(b, e), e), bodyTail...)
+}
+
+// appendState appends what an answer says in front of the result.
+func appendState(b []byte, e *Execution) []byte {
 	b = append(b, bodyHead...)
 	b = append(b, `"status":"`...)
 	b = append(b, publicStatus(e)...)
@@ -26,25 +31,42 @@ func appendBody(b []byte, e *Execution) []byte {
 	b = appendString(b, string(e.ARN))
 	b = append(b, `,"startDate":`...)
 	b = appendDate(b, e.StartDate)
+	if publicStatus(e) != Running {
+		b = append(b, `,"stopDate":`...)
+		b = appendDate(b, e.StopDate)
+	}
+	return b
+}
+
+// resultKey is what an answer has between the state and the result.
+func resultKey(e *Execution) string {
 	switch publicStatus(e) {
 	case Succeeded:
-		b = append(b, `,"stopDate":`...)
-		b = appendDate(b, e.StopDate)
-		b = appendOutput(append(b, outputKey...), e)
+		return outputKey
 	case Failed:
-		b = append(b, `,"stopDate":`...)
-		b = appendDate(b, e.StopDate)
-		b = append(b, `,"errorMessage":`...)
-		b = appendString(b, e.ErrorMessage)
+		return errorMessageKey
 	}
-	return append(b, bodyTail...)
+	return ""
+}
+
+// appendResult appends the output or the error message.
+func appendResult(b []byte, e *Execution) []byte {
+	b = append(b, resultKey(e)...)
+	switch publicStatus(e) {
+	case Succeeded:
+		return appendOutput(b, e)
+	case Failed:
+		return appendString(b, e.ErrorMessage)
+	}
+	return b
 }
 
 // appendOutput appends the output of a success, or why it is not there.
 func appendOutput(b []byte, e *Execution) []byte {
-	switch e.Completeness {
-	case Complete, OutputRefetched:
+	if e.hasOutput() {
 		return append(b, e.Output...)
+	}
+	switch e.Completeness {
 	case OutputExpired:
 		return append(b, `null,"outputExpired":true`...)
 	case OutputGone:

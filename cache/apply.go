@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"encoding/hex"
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
@@ -24,14 +26,15 @@ var labelsSource string
 
 // applyScript joins an observation with its record, and counts what it says. Its
 // contract stands at the head of apply.lua.
-var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + applySource)
+var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + givenConstants() + applySource)
 
 // How many keys and arguments apply.lua takes for each execution, and which argument says
 // what is to be counted.
 const (
-	keysEach       = 7
+	keysEach       = 4
 	argumentsEach  = 6
-	countsArgument = 6
+	countsArgument = 5
+	memberArgument = 6
 )
 
 // countScript counts what a change of a record means, in the same step.
@@ -48,9 +51,16 @@ const runningLife = 400 * 24 * time.Hour
 // Apply merges observations and returns what became of each, in their order. It
 // may be repeated without harm.
 func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
+	defer cancel()
+	machines := make([]string, len(batch))
+	for i := range batch {
+		machines[i] = batch[i].ARN.StateMachine()
+	}
+	compact := c.prepare(ctx, machines)
 	writes := make([]*write, len(batch))
 	for i := range batch {
-		writes[i] = c.observation(&batch[i])
+		writes[i] = c.observation(&batch[i], target{machines[i], compact})
 	}
 	c.write(ctx, writes)
 
@@ -67,7 +77,10 @@ func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 // Register sets the owner of an execution before its first event. created is
 // false where the same was registered before; another owner is ErrOwnerConflict.
 func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err error) {
-	w := c.registration(r)
+	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
+	defer cancel()
+	machine := r.ARN.StateMachine()
+	w := c.registration(r, target{machine, c.prepare(ctx, []string{machine})})
 	c.write(ctx, []*write{w})
 	switch {
 	case w.err != nil:
@@ -76,6 +89,18 @@ func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err
 		return false, ErrOwnerConflict
 	}
 	return w.rankBefore != ownerRegistered, nil
+}
+
+// target is what is known of where a write goes to.
+type target struct {
+	machine string // ARN of the state machine
+	compact bool   // the record may be compact
+}
+
+// prepare has the names of state machines written, and reports whether records may be compact.
+func (c *Cache) prepare(ctx context.Context, machines []string) (compact bool) {
+	c.machines.Write(ctx, c.db, machines)
+	return c.formats.WritesCompact(ctx)
 }
 
 // How an owner became known. The greater beats the lesser.
@@ -88,6 +113,11 @@ const (
 // Letters in the arguments and answers of the script. Its contract stands at its
 // head.
 const (
+	formARN         = '0'
+	formShort       = '1'
+	formShortBefore = '2' // the ARN was there before
+	formARNBefore   = '3' // the short form was there before
+
 	kindRunning    = 'r'
 	kindRunsNow    = 'v' // as Step Functions itself says
 	kindAwaiting   = 'w'
@@ -105,7 +135,7 @@ var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c'
 // write is one observation or registration on its way, and what came of it.
 type write struct {
 	arn       ARN
-	machine   string // ARN of the state machine
+	member    string // short form of it, for indexes
 	partition *redisdb.Partition
 	kind      byte
 	args      [argumentsEach]any // of apply.lua
@@ -118,9 +148,10 @@ type write struct {
 	owner      string
 	start      int64 // ms
 	rankBefore byte  // of the owner
+	form       byte  // what indexes have of it
 }
 
-func (c *Cache) observation(e *Execution) *write {
+func (c *Cache) observation(e *Execution, to target) *write {
 	kind, expires := byte(kindRunning), e.StartDate.Add(runningLife)
 	switch {
 	case e.Terminal():
@@ -135,16 +166,17 @@ func (c *Cache) observation(e *Execution) *write {
 	if e.Owner != "" {
 		rank = ownerFromInput
 	}
-	enc := encode(e)
-	w := c.newWrite(e.ARN, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.LabelsLeftOut, e.Owner, e.InputType, e.Labels.encode(ownerFromInput)},
-		enc.payload, expires.UnixMilli(), trailEntry(enc.version, e), e)
+	to.compact = to.compact && c.machines.Unique(to.machine)
+	enc := encode(e, to.compact)
+	w := c.newWrite(e.ARN, to, given{string(enc.version), enc.hash, string(enc.version[:startLength]), rank, kind, e.OwnerLeftOut, e.LabelsLeftOut, e.Owner, e.InputType, e.Labels.encode(ownerFromInput)},
+		enc.payload, expires.UnixMilli(), e)
 	if c.options.RetentionOutput > 0 && e.Status == Succeeded && e.Completeness < OutputExpired {
 		w.outputFrom = cmp.Or(redisdb.Millis(e.OutputFrom), e.StopDate.UnixMilli())
 	}
 	return w
 }
 
-func (c *Cache) registration(r Registration) *write {
+func (c *Cache) registration(r Registration, to target) *write {
 	const noHash, noStart = "0000000000000000", "00000000000000"
 	start, shown := noStart, []byte(nil)
 	if !r.StartDate.IsZero() {
@@ -152,9 +184,9 @@ func (c *Cache) registration(r Registration) *write {
 		start = string(shown)
 	}
 	// It is kept as long as a message about the execution can be on its way.
-	return c.newWrite(r.ARN, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, false, r.Owner, "", r.Labels.encode(ownerRegistered)},
-		shown, c.options.Retention.Milliseconds(), trailEntry(Unobserved, &Execution{Source: FromRegistration}),
-		&Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate})
+	to.compact = to.compact && c.machines.Unique(to.machine)
+	return c.newWrite(r.ARN, to, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, false, r.Owner, "", r.Labels.encode(ownerRegistered)},
+		shown, c.options.Retention.Milliseconds(), &Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate, Source: FromRegistration})
 }
 
 // given is what the script needs to know of an observation beside its payload.
@@ -165,29 +197,64 @@ type given struct {
 	owner, inputType, labels    string
 }
 
-func (c *Cache) newWrite(arn ARN, g given, payload []byte, expires int64, trail []byte, e *Execution) *write {
-	machine := arn.StateMachine()
-	b := make([]byte, 0, versionLength+hashLength+startLength+8+len(g.owner)+len(g.inputType)+len(g.labels))
-	b = append(append(append(b, g.version...), g.hash...), g.start...)
-	b = append(b, g.rank, g.kind, '0')
-	if g.ownerLeftOut {
-		b[len(b)-1] += 1
-	}
-	if g.labelsLeftOut {
-		b[len(b)-1] += 2
-	}
-	b = append(b, byte('0'+len(g.owner)/100), byte('0'+len(g.owner)/10%10), byte('0'+len(g.owner)%10))
-	b = append(b, byte('0'+len(g.inputType)/10), byte('0'+len(g.inputType)%10))
-	b = append(append(append(b, g.owner...), g.inputType...), g.labels...)
+func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires int64, e *Execution) *write {
+	machine := c.machines.ID(to.machine)
+	short := member.Short(string(arn), machine)
 	return &write{
 		arn:       arn,
+		member:    short,
 		partition: c.db.Names.Partition(string(arn)),
 		kind:      g.kind,
-		args:      [argumentsEach]any{string(arn), b, payload, expires, trail, counts(e, c.machines.ID(machine))},
-		machine:   machine,
+		args:      [argumentsEach]any{string(arn), g.encode(e, to.compact), payload, expires, counts(e, machine), short},
 
 		ownerLeftOut: g.ownerLeftOut, labelsLeftOut: g.labelsLeftOut,
 	}
+}
+
+// The parts of what the script is given of an observation, and their lengths in bytes. Behind
+// them stand owner, input type and labels.
+var givenParts = []struct {
+	name   string
+	length int
+}{
+	{"IDENTITY", compactVersionLength + hashLength/2}, {"EPOCH", compactTimeLength}, {"RANK", 1}, {"KIND", 1}, {"LEFT_OUT", 1}, {"COMPACT", 1},
+	{"START", startLength}, {"SHORT", shortGivenLength}, {"ENTRY", trailGivenLength}, {"SHAPE", registersLength},
+}
+
+// givenConstants says the script where these parts are.
+func givenConstants() string {
+	var b strings.Builder
+	at := 0
+	for _, part := range givenParts {
+		fmt.Fprintf(&b, "local GIVEN_%s, GIVEN_%s_END = %d, %d\n", part.name, part.name, at+1, at+part.length)
+		at += part.length
+	}
+	fmt.Fprintf(&b, "local MEMBER = %d\n", memberArgument)
+	return b.String()
+}
+
+// encode returns what the script is given of e, for a compact record or another.
+func (g *given) encode(e *Execution, compact bool) []byte {
+	version := Version(g.version)
+	b := make([]byte, 0, 128+len(g.owner)+len(g.inputType)+len(g.labels))
+	b = appendVersion(b, version)
+	b, _ = hex.AppendDecode(b, []byte(g.hash)) // which is hexadecimal
+	b = appendTime(b, Version(g.start).StartDate().UnixMilli())
+	b = append(b, g.rank, g.kind, '0', '0')
+	if g.ownerLeftOut {
+		b[len(b)-2] += 1
+	}
+	if g.labelsLeftOut {
+		b[len(b)-2] += 2
+	}
+	if compact {
+		b[len(b)-1] = '1'
+	}
+	b = append(b, g.start...)
+	b = appendShortTrailEntry(b, version, e)
+	b = appendTrailEntry(b, version, e)
+	b = append(b, byte(len(g.owner)>>8), byte(len(g.owner)), byte(len(g.inputType)), byte(len(g.labels)>>8), byte(len(g.labels)))
+	return append(append(append(b, g.owner...), g.inputType...), g.labels...)
 }
 
 // counts returns what count.lua is given of an observation: its start, and its end if the
@@ -207,10 +274,7 @@ func counts(e *Execution, machine tally.Machine) []byte {
 // write joins each with its record and then enters what that answered into the
 // owner indexes. What is left without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
-	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
-	defer cancel()
 	c.join(ctx, writes)
-	c.machines.Write(ctx, c.db, confirmedMachines(writes))
 
 	owned := make([]*write, 0, len(writes))
 	for _, w := range writes {
@@ -219,17 +283,6 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 		}
 	}
 	c.indexOwners(ctx, owned)
-}
-
-// confirmedMachines returns the state machines of the writes that Redis has confirmed.
-func confirmedMachines(writes []*write) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, w := range writes {
-			if w.err == nil && !yield(w.machine) {
-				return
-			}
-		}
-	}
 }
 
 // join runs the script for the writes. Those whose slot is on its way to another
@@ -281,7 +334,7 @@ func (c *Cache) arguments(call []*write) (keys []string, args []any) {
 	args = make([]any, 0, len(call)*argumentsEach+3)
 	for _, w := range call {
 		p := w.partition
-		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed, p.Awaiting, p.Doubted, p.Late)
+		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed)
 		args = append(args, w.args[:]...)
 	}
 	return keys, append(args, c.commonArguments()...)
@@ -315,18 +368,17 @@ func readAnswers(call []*write, of *redisdb.Command) {
 }
 
 func (w *write) read(answer string) error {
-	const head = 2 + startLength
+	const head = 3 + compactTimeLength
 	if len(answer) > 0 && answer[0] == answerFailed {
 		return fmt.Errorf("redis: %s", answer[1:])
 	}
 	if len(answer) < head {
 		return redisdb.ErrAnswer
 	}
-	start, err := strconv.ParseInt(answer[2:head], 10, 64)
 	verdict, known := verdicts[answer[0]]
-	if err != nil || !known {
+	if !known {
 		return redisdb.ErrAnswer
 	}
-	w.verdict, w.rankBefore, w.start, w.owner = verdict, answer[1], start, answer[head:]
+	w.verdict, w.rankBefore, w.form, w.start, w.owner = verdict, answer[1], answer[2], readMillis(answer[3:]), answer[head:]
 	return nil
 }

@@ -5,27 +5,36 @@
 -- With the record of one as the only key it joins that and leaves the rest to its
 -- caller: the slot is on its way to another node, and so may be the other keys.
 --
--- KEYS  for each: record, running index, recent index, change channel, and of the
---       partition what is awaited, what is doubted, what came too late (redisdb/keynames.go)
+-- KEYS  for each: record, running index, recent index, change channel. The lists of the
+--       partition of what is awaited, what is doubted and what came too late are not among
+--       them (redisdb/keynames.go): hardly any call uses them, and they share the slot.
 -- ARGV  for each:
 --        1 ARN
---        2 identity: version and hash of the body |
---          epoch: start date in ms, 14 digits, zero in a registration that does not tell it |
+--        2 what was observed, in the widths of GIVEN (apply.go), times in 6 bytes:
+--          identity: version and hash of the body |
+--          epoch: start date, zero in a registration that does not tell it |
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
 --          fetched, s stopped, g registered |
 --          what the input that was left out may name, so that it is to be asked for:
 --          0 nothing, 1 the owner, 2 labels, 3 both |
---          lengths of owner and input type, 3 and 2 digits | owner | input type | labels
+--          whether the record is to be compact: 1, else 0 |
+--          start date in ms, 14 digits |
+--          what the trail is to keep of it (trail.go), as a short entry, zeros if it has none, and
+--          in full |
+--          lengths of owner, input type and labels, as in a compact record | owner | input type | labels
 --        3 payload (codec.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
---        5 what the trail is to keep of it (trail.go)
---        6 what is to be counted: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
+--        5 what is to be counted: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
+--        6 what the indexes have of a compact record in place of the ARN (internal/member)
 --       and at the end how long a success is kept, in ms, if its output is kept for a shorter
 --       time, else nothing; PUBLISH or SPUBLISH; the size of the recent index
 -- Answers for each a text:
 --        a applied, s superseded, e expired or c conflict (another owner has it) |
---        rank of the owner before, of the same incarnation | start date in ms, 14 digits | owner
+--        rank of the owner before, of the same incarnation |
+--        what indexes have of the record: 0 the ARN, 1 its short form; 2 the short form and had the
+--        ARN before, 3 the ARN and had the short form before |
+--        start date, 6 bytes | owner
 --      or f | why it failed
 --
 -- Where things stand in a record and in an identity say constants in capitals that
@@ -38,18 +47,21 @@ local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a repl
 local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
 local LOOK = 1024         -- what is read of a record at first: more than the head, and all of most that run
+local LAST_LOOKED = '1023' -- a text: to pass on a number costs as much as half a command
 local TRAIL_KEPT = 16     -- entries
 local LATE_KEPT = 256     -- observations that came too late
 local MISMATCHES_KEPT = 10000
 local TRIM_ONE_IN = 16    -- indexes may be a little too long
-local NO_START = '00000000000000'
+local NO_START = '\0\0\0\0\0\0'
 
-local sub, call = string.sub, redis.call
+local sub, byte, call, floor = string.sub, string.byte, redis.call, math.floor
+local number = record.number
 local alone = #KEYS == 1
 local success_kept, publish, recent_size = ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
 
 local time = call('TIME')
 local now_text = time[1] .. sub(1000000 + time[2], 2, 4)
+local now_bytes = record.time_bytes(now_text)
 local now = tonumber(now_text)
 local trims = tonumber(time[2]) % TRIM_ONE_IN == 0
 count.now = now
@@ -58,42 +70,38 @@ count.now = now
 -- Identities: what decides between two states
 --
 
-local function part(a, b, first, last, base)
-  return tonumber(sub(a, first, last), base), tonumber(sub(b, first, last), base)
-end
-
 -- Compares versions, then hashes. As numbers, because comparing strings follows
 -- the locale of the server.
 local function newer(a, b)
   if a == b then return false end
-  local x, y = part(a, b, START, START_END, 10)
-  if x == y then x, y = part(a, b, REDRIVE, REDRIVE_END, 10) end
-  if x == y then x, y = part(a, b, RANK, RANK, 10) end
-  if x == y then x, y = part(a, b, COMPLETE, COMPLETE, 10) end
-  if x == y then x, y = part(a, b, HASH, HASH + 7, 16) end
-  if x == y then x, y = part(a, b, HASH + 8, HASH + 15, 16) end
-  return x > y
+  if sub(a, 1, STATE - 1) == sub(b, 1, STATE - 1) then
+    local x, y = byte(a, STATE), byte(b, STATE)
+    if x ~= y then return x > y end
+  end
+  for i = 1, IDENTITY_LENGTH do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x > y end
+  end
 end
 
--- Whether the state is a success whose output is still to be fetched. The API
--- reports RUNNING.
-local function awaits(identity) return sub(identity, RANK, COMPLETE) == '6-0' end
+-- Whether a state is indexed as running. The API reports RUNNING of a success whose output is
+-- still to be fetched.
+local function runs(state) return state < 30 or state == AWAITS_OUTPUT end
 
--- Whether the state is indexed as running.
-local function runs(identity) return sub(identity, RANK, RANK) < '3' or awaits(identity) end
+local function succeeded(state) return floor(state / 10) == 6 end
 
 -- Whether the state says what became of an output later (output.go): it was removed, or
 -- fetched again. That changes what is known, and makes nothing known.
-local function of_output(identity) return sub(identity, COMPLETE, COMPLETE) == OUTPUT_CHANGED end
+local function of_output(state) return state == OUTPUT_CHANGED end
 
--- Whether the state is a success whose output is not there any more.
-local function output_expired(identity) return of_output(identity) and sub(identity, OUTPUT_STATE, OUTPUT_STATE) ~= '0' end
+-- Whether the state of something is a success whose output is not there any more.
+local function output_expired(x) return of_output(x.state) and byte(x.identity, OUTPUT_STATE) >= 16 end
 
 -- Whether the API reports the same of an execution that awaits its output as it did
 -- while that ran.
-local function reads_the_same(identity, old)
-  return awaits(identity) and sub(old, RANK, COMPLETE) == '1-2'
-    and sub(identity, 1, REDRIVE_END) == sub(old, 1, REDRIVE_END) and sub(identity, HASH) == sub(old, HASH)
+local function reads_the_same(o, r)
+  return o.state == AWAITS_OUTPUT and r.state == RUNS
+    and sub(o.identity, 1, REDRIVES_END) == sub(r.identity, 1, REDRIVES_END) and sub(o.identity, HASH) == sub(r.identity, HASH)
 end
 
 --
@@ -119,61 +127,73 @@ local function machine_of(k)
   return sub(ARGV[k / KEYS_EACH * ARGS_EACH + COUNTS], HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH)
 end
 
-local function enter_running(k, arn, start)
-  if index('ZADD', k + 2, start, arn) == 1 then count.runs(k, machine_of(k), 1) end
+local function enter_running(k, member, start)
+  if index('ZADD', k + 2, start, member) == 1 then count.runs(k, machine_of(k), 1) end
   if trims then index('ZREMRANGEBYSCORE', k + 2, '-inf', string.format('%.0f', now - RUNNING_LIFE)) end
 end
 
-local function leave_running(k, arn)
-  if index('ZREM', k + 2, arn) == 1 then count.runs(k, machine_of(k), -1) end
+local function leave_running(k, ...)
+  local left = index('ZREM', k + 2, ...)
+  if left and left > 0 then count.runs(k, machine_of(k), -left) end
 end
 
-local function enter_recent(k, arn, start)
-  index('ZADD', k + 3, start, arn)
+local function enter_recent(k, member, start)
+  index('ZADD', k + 3, start, member)
   if trims then index('ZREMRANGEBYRANK', k + 3, 0, -1 - recent_size) end
 end
 
--- The index of outputs is not among KEYS: it is used only where outputs are kept for a
--- shorter time than records.
-local function outputs_of(k) return sub(KEYS[k + 2], 1, -1 - #'running') .. 'outputs' end
+-- Does something to a key of the partition that is not among KEYS.
+local function with(command, k, name, ...)
+  if not alone then return call(command, sub(KEYS[k + 2], 1, -1 - #'running') .. name, ...) end
+end
 
+-- The index of outputs is used only where outputs are kept for a shorter time than records.
 local function leave_outputs(k, arn)
-  if success_kept ~= '' and not alone then call('ZREM', outputs_of(k), arn) end
+  if success_kept ~= '' then with('ZREM', k, 'outputs', arn) end
 end
 
 -- Enters a success by since when its output is kept. No record that the index names lives
 -- longer than success_kept.
 local function enter_outputs(o)
-  if success_kept == '' or alone or sub(o.identity, RANK, RANK) ~= '6' then return end
-  if output_expired(o.identity) then return leave_outputs(o.k, o.arn) end
+  if success_kept == '' or not succeeded(o.state) then return end
+  if output_expired(o) then return leave_outputs(o.k, o.arn) end
   local from = o.expires - success_kept -- it stopped then
-  if of_output(o.identity) then from = tonumber(sub(o.identity, OUTPUT_FROM, OUTPUT_FROM_END), 16) * 1000 end
-  call('ZADD', outputs_of(o.k), string.format('%.0f', from), o.arn)
-  if trims then call('PEXPIRE', outputs_of(o.k), success_kept) end
+  if of_output(o.state) then
+    local a, b, c, d = byte(o.identity, OUTPUT_FROM, OUTPUT_FROM + 3)
+    from = (((a * 256 + b) * 256 + c) * 256 + d) * 1000
+  end
+  with('ZADD', o.k, 'outputs', string.format('%.0f', from), o.arn)
+  if trims then with('PEXPIRE', o.k, 'outputs', success_kept) end
 end
+
+-- What the two indexes have of an execution whose record is compact, or is not.
+local function member_of(o, compact) return compact and o.member or o.arn end
 
 -- Enters an execution among those that Step Functions is to be asked about: those whose
 -- output or owner is missing, and those that may have been missed.
-local function await(k, arn) index('ZADD', k + 5, 'NX', now_text, arn) end
+local function await(k, arn) with('ZADD', k, 'awaiting', 'NX', now_text, arn) end
 
 local function suspect(k, arn)
-  index('ZADD', k + 6, 'NX', now_text, arn)
-  if trims then index('ZREMRANGEBYRANK', k + 6, MISMATCHES_KEPT, -1) end
+  with('ZADD', k, 'doubted', 'NX', now_text, arn)
+  if trims then with('ZREMRANGEBYRANK', k, 'doubted', MISMATCHES_KEPT, -1) end
 end
 
 -- Keeps an observation that came too late to be kept in a record.
 local function note_late(k, arn, entry)
-  index('RPUSH', k + 7, entry .. arn)
-  if trims then index('LTRIM', k + 7, -LATE_KEPT, -1) end
+  with('RPUSH', k, 'late', entry .. arn)
+  if trims then with('LTRIM', k, 'late', -LATE_KEPT, -1) end
 end
 
-local function remove(k, arn, identity)
+local function remove(o, identity)
+  local k, arn = o.k, o.arn
   count.removed(k, arn, identity)
   announce(k, arn)
   call('DEL', KEYS[k + 1])
-  leave_running(k, arn)
+  leave_running(k, arn, o.member)
   leave_outputs(k, arn)
-  for _, i in ipairs({3, 5, 6}) do index('ZREM', k + i, arn) end
+  index('ZREM', k + 3, arn, o.member)
+  with('ZREM', k, 'awaiting', arn)
+  with('ZREM', k, 'doubted', arn)
 end
 
 --
@@ -183,47 +203,108 @@ end
 -- Takes the arguments about one execution apart.
 local function read_given(k, a)
   local given = ARGV[a + 2]
-  local epoch, rank, kind = IDENTITY_LENGTH + 1, IDENTITY_LENGTH + 15, IDENTITY_LENGTH + 16
   local o = {
-    k = k, arn = ARGV[a + 1], payload = ARGV[a + 3], expires = ARGV[a + 4], entry = ARGV[a + 5] .. now_text, counts = ARGV[a + COUNTS],
-    identity = sub(given, 1, IDENTITY_LENGTH), epoch = sub(given, epoch, rank - 1), rank = sub(given, rank, rank),
-    kind = sub(given, kind, kind), left_out = sub(given, kind + 1, kind + 1), lengths = sub(given, kind + 2, kind + 6),
+    k = k, arn = ARGV[a + 1], given = given, payload = ARGV[a + 3], expires = ARGV[a + 4], counts = ARGV[a + COUNTS], member = ARGV[a + MEMBER],
+    identity = sub(given, 1, IDENTITY_LENGTH), state = byte(given, STATE), epoch = sub(given, GIVEN_EPOCH, GIVEN_EPOCH_END),
+    rank = sub(given, GIVEN_RANK, GIVEN_RANK), kind = sub(given, GIVEN_KIND, GIVEN_KIND), left_out = sub(given, GIVEN_LEFT_OUT, GIVEN_LEFT_OUT),
+    compact = byte(given, GIVEN_COMPACT) == 49, start = sub(given, GIVEN_START, GIVEN_START_END),
+    shape = sub(given, GIVEN_SHAPE, GIVEN_SHAPE_END), registers = sub(given, GIVEN_SHAPE_END + 1),
   }
-  local owner_end = kind + 6 + tonumber(sub(o.lengths, 1, 3))
-  local type_end = owner_end + tonumber(sub(o.lengths, 4, 5))
-  o.owner, o.input_type, o.labels = sub(given, kind + 7, owner_end), sub(given, owner_end + 1, type_end), sub(given, type_end + 1)
-  o.reported = tonumber(o.epoch)
   if o.kind == 'g' then
-    o.expires = string.format('%.0f', now + o.expires)
-    if math.abs(o.reported - now) > DAY then o.epoch = '0' .. now_text end
+    o.expires, o.reported = string.format('%.0f', now + o.expires), number(o.epoch, 1)
+    if math.abs(o.reported - now) > DAY then o.epoch, o.start = now_bytes, '0' .. now_text end
   end
   o.stale = tonumber(o.expires) <= now
   return o
 end
 
+-- Reads the head of a record of a format of digits into what read_record returns.
+local function read_digits(r, head)
+  r.identity = record.identity(head)
+  r.observed, r.seen = record.time_bytes(sub(head, OBSERVED, OBSERVED_END)), record.time_bytes(sub(head, SEEN, SEEN_END))
+  r.epoch, r.rank = record.time_bytes(sub(head, EPOCH, EPOCH_END)), sub(head, OWNER_RANK, OWNER_RANK)
+  local owner, input_type, labels_length, payload, fixed = record.lengths(head)
+  r.shape = record.bytes(owner, 2) .. string.char(input_type) .. record.bytes(labels_length, 2)
+  r.current, r.registers_at = sub(head, 1, 1) ~= OLDER_FORMAT, fixed + 1
+  r.registers_end = fixed + owner + input_type + labels_length
+  r.payload_end = r.registers_end + payload
+end
+
 -- Takes the record of an execution apart, of which head is the beginning.
 local function read_record(k, head)
-  local format = sub(head, 1, 1)
-  if format ~= OLDER_FORMAT and format ~= FORMAT and format ~= LABELED_FORMAT then error('its record is of a format that this release does not know') end
-  local r = {
-    k = k, head = head, current = format ~= OLDER_FORMAT, identity = sub(head, IDENTITY, IDENTITY_END),
-    seen = sub(head, SEEN, SEEN_END), epoch = sub(head, EPOCH, EPOCH_END), rank = sub(head, OWNER_RANK, OWNER_RANK),
-  }
-  local fixed = ({[FORMAT] = HEAD, [LABELED_FORMAT] = LABELED_HEAD, [OLDER_FORMAT] = OLDER_HEAD})[format]
-  local owner_end = fixed + tonumber(sub(head, OWNER_LENGTH, OWNER_LENGTH_END))
-  local type_end = owner_end + tonumber(sub(head, TYPE_LENGTH, TYPE_LENGTH_END))
-  r.registers_end = type_end
-  if format == LABELED_FORMAT then r.registers_end = type_end + tonumber(sub(head, LABELS_LENGTH, LABELS_LENGTH_END)) end
-  if r.registers_end + #NO_START > #head then -- its labels are long
-    head = call('GETRANGE', KEYS[k + 1], 0, r.registers_end + LOOK)
-    r.head = head
+  local r
+  if record.compact(head) then
+    local a, b, c, d, e, f, g, h = byte(head, COMPACT_LENGTHS, COMPACT_LENGTHS_END)
+    local registers_end = COMPACT_HEAD + (a + d) * 256 + b + c + e
+    r = {
+      k = k, compact = true, current = true, identity = sub(head, COMPACT_IDENTITY, COMPACT_IDENTITY_END),
+      observed = sub(head, COMPACT_OBSERVED, COMPACT_OBSERVED_END), seen = sub(head, COMPACT_SEEN, COMPACT_SEEN_END),
+      epoch = sub(head, COMPACT_EPOCH, COMPACT_EPOCH_END), rank = sub(head, COMPACT_OWNER_RANK, COMPACT_OWNER_RANK),
+      shape = sub(head, COMPACT_LENGTHS, COMPACT_LENGTHS + 4), registers_at = COMPACT_HEAD + 1,
+      registers_end = registers_end, payload_end = registers_end + (f * 256 + g) * 256 + h,
+    }
+  else
+    if not record.known(head) then error('its record is of a format that this release does not know') end
+    r = {k = k, compact = false}
+    read_digits(r, head)
   end
-  r.payload_end = r.current and r.registers_end + tonumber(sub(head, PAYLOAD_LENGTH, PAYLOAD_LENGTH_END)) or r.registers_end
-  r.owner, r.input_type, r.labels = sub(head, fixed + 1, owner_end), sub(head, owner_end + 1, type_end), sub(head, type_end + 1, r.registers_end)
-  r.start = sub(r.identity, START, START_END)
+  if r.registers_end + DIGITS_START_END > #head and #head >= LOOK then -- its labels are long
+    head = call('GETRANGE', KEYS[k + 1], 0, r.registers_end + LOOK)
+  end
+  r.head, r.registers = head, sub(head, r.registers_at, r.registers_end)
+  r.start, r.state = sub(r.identity, START, START_END), byte(r.identity, STATE)
   r.indexed = r.start == NO_START and r.epoch or r.start -- the date by which the indexes have it
   return r
 end
+
+local function owner_of(x)
+  local a, b = byte(x.shape, 1, 2)
+  return sub(x.registers, 1, a * 256 + b)
+end
+
+-- Owner, input type and labels.
+local function split(x)
+  local a, b, input_type = byte(x.shape, 1, 3)
+  local owner = a * 256 + b
+  return sub(x.registers, 1, owner), sub(x.registers, owner + 1, owner + input_type), sub(x.registers, owner + input_type + 1)
+end
+
+-- Sets the registers of x.
+local function unite(x, owner, input_type, labels_text)
+  x.shape = record.bytes(#owner, 2) .. string.char(#input_type) .. record.bytes(#labels_text, 2)
+  x.registers = owner .. input_type .. labels_text
+end
+
+--
+-- Trails
+--
+
+local function trail_of(r)
+  return #r.head < LOOK and sub(r.head, r.payload_end + 1) or call('GETRANGE', KEYS[r.k + 1], r.payload_end, -1)
+end
+
+-- The entries of a trail.
+local function entries_of(trail)
+  local all, at = {}, 1
+  while at <= #trail do
+    local length = sub(trail, at, at) == SHORT_APPLIED and SHORT_ENTRY or TRAIL_ENTRY
+    all[#all + 1] = sub(trail, at, at + length - 1)
+    at = at + length
+  end
+  return all
+end
+
+-- An entry as it is where it does not stand in a record of its start date.
+local function in_full(entry, start)
+  if sub(entry, 1, 1) ~= SHORT_APPLIED then return entry end
+  local a, b, c = byte(entry, 3, 5)
+  local emitted = number(entry, 6) - (a * 256 + b) * 256 - c
+  return 'ae' .. start .. '\0\0\0' .. sub(entry, 2, 2) .. record.bytes(emitted, 6)
+    .. sub(entry, 6, 11 + EVENT_ID) .. record.digits(sub(entry, 12 + EVENT_ID), 13)
+end
+
+-- The entry of what is given, behind its verdict.
+local function entry_of(o) return sub(o.given, GIVEN_ENTRY, GIVEN_ENTRY_END) .. now_text end
 
 -- Adds to the trail of a record what has changed nothing else. Where that is full
 -- the last entry gives way, or the one before it if the last is that of the state:
@@ -231,44 +312,107 @@ end
 local function note(r, entry)
   if not r.current then return end
   local length = #r.head < LOOK and #r.head or call('STRLEN', KEYS[r.k + 1])
-  if length - r.payload_end < TRAIL_KEPT * TRAIL_ENTRY then
+  if length - r.payload_end < TRAIL_KEPT * SHORT_ENTRY then
     call('APPEND', KEYS[r.k + 1], entry)
     return
   end
-  local last = r.payload_end + (TRAIL_KEPT - 1) * TRAIL_ENTRY
-  if call('GETRANGE', KEYS[r.k + 1], last, last) == 'a' then last = last - TRAIL_ENTRY end
-  call('SETRANGE', KEYS[r.k + 1], last, entry)
+  local all = entries_of(trail_of(r))
+  if #all < TRAIL_KEPT then
+    call('APPEND', KEYS[r.k + 1], entry)
+    return
+  end
+  local verdict = sub(all[#all], 1, 1)
+  table.remove(all, (verdict == 'a' or verdict == SHORT_APPLIED) and #all - 1 or #all)
+  call('SETRANGE', KEYS[r.k + 1], r.payload_end, table.concat(all) .. entry) -- no shorter than before
 end
 
--- The trail of a record with one more entry.
-local function longer_trail(r, entry)
+-- The trail of a record with one more entry, for a record that is compact or not, of a start
+-- date in bytes.
+local function longer_trail(r, entry, compact, start)
   if not r.current then return entry end
-  local trail = #r.head < LOOK and sub(r.head, r.payload_end + 1) or call('GETRANGE', KEYS[r.k + 1], r.payload_end, -1)
-  return sub(trail, -(TRAIL_KEPT - 1) * TRAIL_ENTRY) .. entry
+  local trail, before = trail_of(r), r.compact and r.start
+  local keeps = #trail < TRAIL_KEPT * SHORT_ENTRY
+  if keeps and (not before or compact and before == start) then return trail .. entry end
+  local all = entries_of(trail)
+  while #all >= TRAIL_KEPT do table.remove(all, 1) end
+  if before and not (compact and before == start) then
+    for i, each in ipairs(all) do all[i] = in_full(each, before) end
+  end
+  return table.concat(all) .. entry
 end
 
--- A record: what was observed, then registers m, payload and trail.
-local function record(observed, m, payload, trail)
+-- The entry that an observation became the state, in a compact record of its start date. It is
+-- short if it is ordinary.
+local function applied_entry(o)
+  if byte(o.given, GIVEN_SHORT) == 0 then return 'a' .. entry_of(o) end
+  return SHORT_APPLIED .. sub(o.given, GIVEN_SHORT, GIVEN_SHORT_END) .. now_bytes
+end
+
+--
+-- Writing
+--
+
+-- A record of a format of digits: what was observed, then registers m, payload and trail.
+local function in_digits(identity, observed, m, payload, trail)
+  local owner, input_type, labels_text = split(m)
   local format, labels_length = FORMAT, ''
-  if m.labels ~= '' then format, labels_length = LABELED_FORMAT, string.format('%04d', #m.labels) end
-  return format .. observed .. m.seen .. m.epoch .. m.rank .. m.lengths .. string.format('%07d', #payload) .. labels_length
-    .. m.owner .. m.input_type .. m.labels .. payload .. trail
+  if labels_text ~= '' then format, labels_length = LABELED_FORMAT, string.format('%04d', #labels_text) end
+  return format .. record.identity_digits(identity) .. record.digits(observed, 13) .. record.digits(m.seen, 13)
+    .. record.digits(m.epoch, 14) .. m.rank .. string.format('%03d%02d%07d', #owner, #input_type, #payload)
+    .. labels_length .. m.registers .. payload .. trail
 end
 
--- Stores a record and enters it into the indexes. Nothing has been written
--- before: Redis does not roll back. indexed is the start date by which the recent
--- index has it already.
-local function store(o, text, start, indexed)
+local function in_bytes(identity, observed, m, payload, trail)
+  return COMPACT_FORMAT .. identity .. observed .. m.seen .. m.epoch .. m.rank .. m.shape .. record.bytes(#payload, 3)
+    .. m.registers .. payload .. trail
+end
+
+-- The record of what is given with registers m, after what is stored, if anything is.
+local function newest(o, observed, m, payload, r)
+  local write = o.compact and in_bytes or in_digits
+  local entry = o.compact and applied_entry(o) or 'a' .. entry_of(o)
+  if r then entry = longer_trail(r, entry, o.compact, sub(o.identity, START, START_END)) end
+  return write(o.identity, observed, m, payload, entry)
+end
+
+-- What is stored with other registers and one more entry in its trail.
+local function renewed(r, m, payload, entry)
+  local write = r.compact and in_bytes or in_digits
+  return write(r.identity, r.observed, m, payload, longer_trail(r, entry, r.compact, r.start))
+end
+
+-- What indexes have of a record, for the answer.
+local function form(now_compact, was_compact)
+  if now_compact == was_compact then return now_compact and '1' or '0' end
+  return now_compact and '2' or '3'
+end
+
+-- Stores a record, after r if that is there, and enters it into the indexes by its start date.
+-- Nothing has been written before: Redis does not roll back.
+local function store(o, text, r)
   call('SET', KEYS[o.k + 1], text, 'PXAT', o.expires)
-  if o.kind ~= 's' then enter_running(o.k, o.arn, start) end
-  if start ~= indexed then enter_recent(o.k, o.arn, start) end
+  local member, renamed = member_of(o, o.compact), r and r.compact ~= o.compact
+  if o.kind ~= 's' then enter_running(o.k, member, o.start) end
+  if renamed and o.member ~= o.arn then
+    local other = member_of(o, r.compact)
+    if o.kind ~= 's' then leave_running(o.k, other) end
+    index('ZREM', o.k + 3, other)
+  end
+  if renamed or not r or sub(o.identity, START, START_END) ~= r.indexed then enter_recent(o.k, member, o.start) end
   enter_outputs(o)
 end
 
 -- Whether the owner or labels, which the registers m lack, are in an input that was left out.
 local function lacks(o, m)
-  return m.rank == '0' and (o.left_out == '1' or o.left_out == '3') or m.labels == '' and (o.left_out == '2' or o.left_out == '3')
+  if o.left_out == '0' then return false end
+  local _, _, labels_text = split(m)
+  return m.rank == '0' and o.left_out ~= '2' or labels_text == '' and o.left_out ~= '1'
 end
+
+local function answer(verdict, rank, form_of, start, owner) return verdict .. rank .. form_of .. start .. owner end
+
+-- The answer that what is stored stays.
+local function stays(r) return answer('s', r.rank, form(r.compact, r.compact), r.indexed, owner_of(r)) end
 
 --
 -- The steps of a join
@@ -277,29 +421,29 @@ end
 -- Nothing is known of the execution yet.
 local function insert(o)
   if o.stale then
-    note_late(o.k, o.arn, 'e' .. o.entry)
-    return 'e0' .. NO_START
+    note_late(o.k, o.arn, 'e' .. entry_of(o))
+    return answer('e', '0', '0', NO_START, '')
   end
-  if o.kind == 'r' and tonumber(o.epoch) < now - SUSPICIOUS then
+  if o.kind == 'r' and number(o.epoch, 1) < now - SUSPICIOUS then
     o.expires = string.format('%.0f', math.min(o.expires, now + SUSPICIOUS_LIFE))
     suspect(o.k, o.arn)
   end
   announce(o.k, o.arn)
-  o.seen = now_text
-  store(o, record(o.identity .. now_text, o, o.payload, 'a' .. o.entry), o.epoch)
+  o.seen = now_bytes
+  store(o, newest(o, now_bytes, o, o.payload))
   if o.kind == 'w' or lacks(o, o) then await(o.k, o.arn) end
   if o.kind ~= 'g' then
     count.started(o)
     count.ended(o)
   end
-  return 'a0' .. o.epoch .. o.owner
+  return answer('a', '0', form(o.compact, o.compact), o.epoch, owner_of(o))
 end
 
 -- Whether a registration is of an earlier execution than the record, one that had the same
 -- name. The record is that of a registration too.
 local function names_another(o, r)
-  local shown = (not r.current or r.payload_end > r.registers_end) and tonumber(sub(r.head, r.registers_end + 1, r.registers_end + #NO_START))
-  return not shown or math.abs(o.epoch - shown) > DAY
+  local shown = (not r.current or r.payload_end > r.registers_end) and tonumber(sub(r.head, r.registers_end + 1, r.registers_end + DIGITS_START_END), 10)
+  return not shown or math.abs(number(o.epoch, 1) - shown) > DAY
 end
 
 -- The registers: set once, registration before input, absent never erases. An
@@ -307,112 +451,120 @@ end
 -- the owner before, of the same incarnation.
 local function merge_registers(o, r, age)
   if age > DAY then
-    return {seen = now_text, epoch = o.epoch, rank = o.rank, owner = o.owner, input_type = o.input_type, labels = o.labels, lengths = o.lengths, before = '0'}
+    return {seen = now_bytes, epoch = o.epoch, rank = o.rank, shape = o.shape, registers = o.registers, before = '0'}
   end
-  local m = {seen = r.seen, epoch = r.epoch, rank = r.rank, owner = r.owner, input_type = r.input_type, labels = r.labels, before = r.rank}
-  if age >= -DAY then
-    if r.rank < o.rank then m.rank, m.owner = o.rank, o.owner end
-    if r.input_type == '' then m.input_type = o.input_type end
-    m.labels = labels.join(r.labels, o.labels)
-    if o.kind ~= 'g' and (age >= 0 or r.start == NO_START) then m.epoch = o.epoch end
+  local m = {seen = r.seen, epoch = r.epoch, rank = r.rank, shape = r.shape, registers = r.registers, before = r.rank}
+  if age < -DAY then return m end
+  if o.registers ~= r.registers or o.shape ~= r.shape then
+    local owner, input_type, labels_text = split(r)
+    local given_owner, given_type, given_labels = split(o)
+    if r.rank < o.rank then owner = given_owner end
+    if input_type == '' then input_type = given_type end
+    unite(m, owner, input_type, labels.join(labels_text, given_labels))
   end
-  m.lengths = string.format('%03d%02d', #m.owner, #m.input_type)
+  if r.rank < o.rank then m.rank = o.rank end
+  if o.kind ~= 'g' and (age >= 0 or r.start == NO_START) then m.epoch = o.epoch end
   return m
 end
 
+local function same_registers(m, r) return m.registers == r.registers and m.shape == r.shape end
+
 -- What is given is the newer state.
 local function replace(o, r, m)
-  local observed, payload = now_text, o.payload
-  if reads_the_same(o.identity, r.identity) and m.owner == r.owner and m.input_type == r.input_type and m.labels == r.labels then
-    observed = sub(r.head, OBSERVED, OBSERVED_END)
+  local observed, payload = now_bytes, o.payload
+  if reads_the_same(o, r) and same_registers(m, r) then
+    observed = r.observed
     payload = sub(payload, 1, 1) .. sub(r.head, r.registers_end + 2, r.registers_end + 2) .. sub(payload, 3) -- and its source
   else
-    if output_expired(o.identity) then observed = sub(r.head, OBSERVED, OBSERVED_END) end -- that it succeeded
+    if output_expired(o) then observed = r.observed end -- that it succeeded
     announce(o.k, o.arn)
   end
-  local start = sub(o.identity, START, START_END)
-  store(o, record(o.identity .. observed, m, payload, longer_trail(r, 'a' .. o.entry)), start, r.indexed)
-  if o.kind == 's' and runs(r.identity) then leave_running(o.k, o.arn) end
+  store(o, newest(o, observed, m, payload, r), r)
+  if o.kind == 's' and runs(r.state) then
+    if o.compact == r.compact then leave_running(o.k, member_of(o, o.compact)) else leave_running(o.k, o.arn, o.member) end
+  end
   if o.kind == 'w' or lacks(o, m) then
     await(o.k, o.arn)
-  elseif sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, COMPLETE) ~= '6-1' and not of_output(o.identity) then
-    index('ZREM', o.k + 5, o.arn)
+  elseif succeeded(r.state) and o.state ~= GAVE_UP_OUTPUT and not of_output(o.state) then
+    with('ZREM', o.k, 'awaiting', o.arn)
   end
-  if sub(r.identity, RANK, RANK) == '6' and sub(o.identity, RANK, RANK) ~= '6' then leave_outputs(o.k, o.arn) end
-  return 'a' .. m.before .. start .. m.owner
+  if succeeded(r.state) and not succeeded(o.state) then leave_outputs(o.k, o.arn) end
+  return answer('a', m.before, form(o.compact, r.compact), sub(o.identity, START, START_END), owner_of(m))
 end
 
 -- What is stored is as new, or newer. It is entered into the indexes again: an attempt
 -- before may have stored it and ended there, while its slot moved.
 local function keep(o, r, m)
-  if m.rank ~= m.before or m.owner ~= r.owner or m.input_type ~= r.input_type or m.labels ~= r.labels or m.epoch ~= r.epoch then
+  if m.rank ~= m.before or m.epoch ~= r.epoch or not same_registers(m, r) then
     announce(o.k, o.arn)
     local payload = call('GETRANGE', KEYS[o.k + 1], r.registers_end, r.current and r.payload_end - 1 or -1)
-    call('SET', KEYS[o.k + 1], record(sub(r.head, IDENTITY, OBSERVED_END), m, payload, longer_trail(r, 's' .. o.entry)), 'KEEPTTL')
+    call('SET', KEYS[o.k + 1], renewed(r, m, payload, 's' .. entry_of(o)), 'KEEPTTL')
   else
-    note(r, 's' .. o.entry)
+    note(r, 's' .. entry_of(o))
   end
-  enter_recent(o.k, o.arn, r.indexed)
+  local member, start = member_of(o, r.compact), record.digits(r.indexed, 14)
+  enter_recent(o.k, member, start)
   if o.identity == r.identity then enter_outputs(o) end
-  if runs(r.identity) then enter_running(o.k, o.arn, r.indexed) else leave_running(o.k, o.arn) end
-  if o.kind == 'v' and sub(o.identity, 1, RANK) == sub(r.identity, 1, RANK) and call('PTTL', KEYS[o.k + 1]) <= SUSPICIOUS_LIFE then
+  if runs(r.state) then enter_running(o.k, member, start) else leave_running(o.k, o.arn, o.member) end
+  if o.kind == 'v' and sub(o.identity, 1, REDRIVES_END) == sub(r.identity, 1, REDRIVES_END) and floor(o.state / 10) == floor(r.state / 10)
+    and call('PTTL', KEYS[o.k + 1]) <= SUSPICIOUS_LIFE then
     call('PEXPIREAT', KEYS[o.k + 1], o.expires) -- it runs after all
   end
-  return 's' .. m.before .. r.indexed .. m.owner
+  return answer('s', m.before, form(r.compact, r.compact), r.indexed, owner_of(m))
 end
 
 local function join(k, a)
   local o = read_given(k, a)
-  local head = call('GETRANGE', KEYS[k + 1], 0, LOOK - 1)
+  local head = call('GETRANGE', KEYS[k + 1], '0', LAST_LOOKED)
   if head == '' then
-    if of_output(o.identity) then return 'e0' .. NO_START end
+    if of_output(o.state) then return answer('e', '0', '0', NO_START, '') end
     return insert(o)
   end
   local r = read_record(k, head)
-  if o.kind == 'g' and math.abs(o.reported - r.epoch) <= DAY then o.epoch = r.epoch end
-  local age = tonumber(o.epoch) - tonumber(r.epoch)
+  if o.kind == 'g' and math.abs(o.reported - number(r.epoch, 1)) <= DAY then o.epoch = r.epoch end
+  local age = o.epoch == r.epoch and 0 or number(o.epoch, 1) - number(r.epoch, 1)
 
-  if o.kind == 'g' and o.owner ~= r.owner and (r.rank == '2' or age > DAY) then
-    note(r, 'c' .. o.entry)
-    return 'c' .. r.rank .. NO_START
+  if o.kind == 'g' and (r.rank == '2' or age > DAY) and owner_of(o) ~= owner_of(r) then
+    note(r, 'c' .. entry_of(o))
+    return answer('c', r.rank, '0', NO_START, '')
   end
   -- A registration speaks of one execution. What an earlier one of the same name
   -- did is not reported to its owner, and does not undo it.
   if r.start == NO_START and age < -DAY then
     if names_another(o, r) then
-      note(r, 's' .. o.entry)
-      return 's' .. r.rank .. r.indexed .. r.owner
+      note(r, 's' .. entry_of(o))
+      return stays(r)
     end
     age = 0
   end
   local wins = newer(o.identity, r.identity)
   if wins and o.stale then
-    remove(k, o.arn, r.identity)
-    note_late(k, o.arn, 'e' .. o.entry)
-    return 'e' .. r.rank .. NO_START
+    remove(o, r.identity)
+    note_late(k, o.arn, 'e' .. entry_of(o))
+    return answer('e', r.rank, '0', NO_START, '')
   end
-  if of_output(o.identity) and not wins then
-    if output_expired(r.identity) then leave_outputs(k, o.arn) end
-    return 's' .. r.rank .. r.indexed .. r.owner
+  if of_output(o.state) and not wins then
+    if output_expired(r) then leave_outputs(k, o.arn) end
+    return stays(r)
   end
   local m = merge_registers(o, r, age)
   if not wins then
     if age >= -DAY then count.late(o, r.identity) end
     return keep(o, r, m)
   end
-  local answer = replace(o, r, m)
+  local text = replace(o, r, m)
   if r.start == NO_START or age > DAY then count.started(o) end
   count.ended(o, age <= DAY and r.identity or nil)
-  return answer
+  return text
 end
 
 local answers = {}
 for i = 0, math.max(1, #KEYS / KEYS_EACH) - 1 do
-  local ok, answer = pcall(join, i * KEYS_EACH, i * ARGS_EACH)
+  local ok, text = pcall(join, i * KEYS_EACH, i * ARGS_EACH)
   if not ok then
-    answer = 'f' .. (type(answer) == 'table' and answer.err or tostring(answer))
+    text = 'f' .. (type(text) == 'table' and text.err or tostring(text))
   end
-  answers[i + 1] = answer
+  answers[i + 1] = text
 end
 pcall(count.write) -- whatever is the matter with counters, what was joined is joined
 for channel, arns in pairs(changes) do call(publish, channel, arns) end

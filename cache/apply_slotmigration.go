@@ -92,7 +92,7 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]rec
 	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
 		record := w.partition.Executions + string(w.arn)
-		commands[i] = redisdb.NewCommand(record, "GETRANGE", record, 0, payloadLengthAt-1)
+		commands[i] = redisdb.NewCommand(record, "GETRANGE", record, 0, headEnough-1)
 	}
 	c.db.Confirm(ctx, commands...)
 	heads := make(map[*write]recordHead, len(writes))
@@ -110,21 +110,28 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]rec
 // head of its record says; what takes it out if that is empty.
 func (w *write) entries(head recordHead) []*redisdb.Command {
 	p, arn := w.partition, string(w.arn)
-	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn) }
-	if len(head) < payloadLengthAt {
+	member, other := arn, w.member
+	if head.compact() {
+		member, other = other, arn
+	}
+	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn, w.member) }
+	if !head.enough() {
 		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Doubted)}
 	}
-	version, observed, start := head.version(), string(head[observedAt:seenAt]), head.epoch()
+	version, observed, start := head.version(), head.observed().UnixMilli(), head.epoch()
 	if version != Unobserved {
 		start = string(version[:startLength])
 	}
-	all := []*redisdb.Command{redisdb.NewCommand(p.Recent, "ZADD", p.Recent, start, arn)}
+	all := []*redisdb.Command{redisdb.NewCommand(p.Recent, "ZADD", p.Recent, start, member)}
+	if other != member {
+		all = append(all, redisdb.NewCommand(p.Recent, "ZREM", p.Recent, other), redisdb.NewCommand(p.Running, "ZREM", p.Running, other))
+	}
 	if version[rankAt] < '3' || version.awaitsOutput() {
-		all = append(all, redisdb.NewCommand(p.Running, "ZADD", p.Running, start, arn))
+		all = append(all, redisdb.NewCommand(p.Running, "ZADD", p.Running, start, member))
 	} else {
 		all = append(all, out(p.Running))
 	}
-	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown || w.labelsLeftOut && head[0] != labeledFormat {
+	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown || w.labelsLeftOut && !head.labeled() {
 		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
 	if w.kind == kindRunning && w.verdict == Applied && head.observed().Sub(redisdb.Time(head.epoch())) > suspiciousAge {

@@ -139,7 +139,7 @@ func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 		m.move(15)
 	}
 	more(40)
-	names, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"})})
+	names, args := c.arguments([]*write{c.registration(Registration{ARN: arns[len(arns)-1], Owner: "ada"}, target{})})
 	if err := applyScript.Eval(t.Context(), c.db.Writers, names, args...).Err(); err == nil {
 		t.Error("the control: the script ran although its keys are in two places")
 	}
@@ -160,13 +160,9 @@ func expectIndexed(t *testing.T, c *Cache, arns []ARN) {
 		t.Errorf("%d of %d are lost", n, len(arns))
 	}
 	members := func(key string) map[string]bool {
-		all, err := c.db.Readers.ZRange(t.Context(), key, 0, -1).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
 		found := map[string]bool{}
-		for _, arn := range all {
-			found[arn] = true
+		for _, arn := range indexMembers(t, c, key) {
+			found[string(arn)] = true
 		}
 		return found
 	}

@@ -289,7 +289,7 @@ func receiveMessage(ctx context.Context, sub *redis.PubSub) (*redis.Message, err
 		if err != nil {
 			return nil, err
 		}
-		if m, ok := message.(*redis.Message); ok {
+		if m, ok := message.(*redis.Message); ok && m.Payload != "" { // which announces nothing
 			return m, nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache/flight"
+	"statuscache/cache/internal/formats"
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
@@ -144,6 +145,7 @@ type Cache struct {
 	metrics *metrics
 
 	machines *tally.Names
+	formats  *formats.Formats
 
 	upkeep   upkeep
 	near     *near
@@ -165,6 +167,7 @@ func Open(o Options) (*Cache, error) {
 		o.NearBytes = DefaultNearBytes
 	}
 	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
+	c.formats = formats.New(db)
 	c.upkeep.entries = map[string]int{}
 	c.machines = tally.NewNames()
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
@@ -219,7 +222,9 @@ func (c *Cache) Ping(ctx context.Context) error { return c.db.Ping(ctx) }
 // ChangedARNs returns the executions that a message on a change channel names.
 func ChangedARNs(payload string) (arns []ARN) {
 	for arn := range strings.SplitSeq(payload, "\n") {
-		arns = append(arns, ARN(arn))
+		if arn != "" {
+			arns = append(arns, ARN(arn))
+		}
 	}
 	return arns
 }

@@ -19,7 +19,8 @@ import (
 //
 //	coding 1 | source 1 | status | error | stop date | length of the body | body
 //
-// apply.lua keeps the source where it keeps the date of a run, so the first two bytes stay
+// in records of the formats of digits (compact.go has that of compact ones). apply.lua keeps
+// the source where it keeps the date of a run, so the first two bytes stay
 // where they are. Texts are a varint length and the bytes, numbers are varints. The body is the answer of
 // GET /v1/status as it goes over the wire, compressed where that is worth it.
 const (
@@ -41,8 +42,19 @@ type encoded struct {
 	payload []byte
 }
 
-func encode(e *Execution) encoded {
+func encode(e *Execution, compact bool) encoded {
 	body := appendBody(make([]byte, 0, 256+len(e.ARN)+len(e.ErrorMessage)+len(e.Output)), e)
+	enc := encoded{version: e.Version(), hash: identityHash(body, e)}
+	if compact {
+		enc.payload = compactPayload(e)
+	} else {
+		enc.payload = payloadOf(e, body)
+	}
+	return enc
+}
+
+// payloadOf returns what a record of a format of digits holds of e.
+func payloadOf(e *Execution, body []byte) []byte {
 	coding, stored := byte(codingPlain), body
 	if len(body) > compressAbove {
 		if small := compress(body); len(small) < len(body) {
@@ -55,8 +67,7 @@ func encode(e *Execution) encoded {
 	p = appendText(p, e.Error)
 	p = binary.AppendVarint(p, redisdb.Millis(e.StopDate))
 	p = binary.AppendUvarint(p, uint64(len(body)))
-	p = append(p, stored...)
-	return encoded{version: e.Version(), hash: identityHash(body, e), payload: p}
+	return append(p, stored...)
 }
 
 // public returns e as the API reports it: a success whose output is awaited still runs.
@@ -144,36 +155,79 @@ func registered(r *Record, start time.Time) *Record {
 	return r
 }
 
-func decodePayload(r *Record, p []byte) error {
-	d, tag := payloadReader{rest: p}, r.head.tag()
-	coding, source := d.byte(), d.byte()
-	status, errorName := d.text(), d.text()
-	stop, length := d.varint(), d.uvarint()
-	if d.failed || length > maxBodyLength {
-		return errors.New("payload of the record is damaged")
-	}
-	r.Status, r.Error, r.Source = Status(status), errorName, sourceOf(source)
-	if stop != 0 {
-		r.stopDate = time.UnixMilli(stop)
-	}
-	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
-	if r.head.version().awaitsOutput() {
-		r.Status, r.Terminal = Running, false
-	}
+// payloadHead is a payload taken apart, as far as it was read.
+type payloadHead struct {
+	coding byte
+	source Source
+	status Status // the word of Step Functions
+	error  string
+	stop   time.Time // zero while it runs
+	length int       // of the body or result, not compressed
+	stored []byte    // the body or result, in its coding
+}
 
-	body := bytes.Clone(d.rest)
-	if coding == codingGzip {
-		r.Gzip = newRepresentation(body, r.Version, tag+"-gzip")
-		var err error
-		if body, err = decompress(body, int(length)); err != nil {
-			return err
+var errPayload = errors.New("payload of the record is damaged")
+
+// readPayload reads the payload of a record of version v. What it returns refers to b.
+// whole is false if b does not reach the length.
+func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
+	d := payloadReader{rest: b}
+	p.coding, p.source = d.byte(), sourceOf(d.byte())
+	if isCompact(p.coding) {
+		p.status = d.status()
+		p.error, p.stop = d.text(), d.stop(v.StartDate())
+	} else {
+		p.status, p.error = Status(d.text()), d.text()
+		if stop := d.varint(); stop != 0 {
+			p.stop = time.UnixMilli(stop)
 		}
 	}
-	if len(body) != int(length) || len(body) < len(bodyHead)+len(bodyTail) {
-		return errors.New("body of the record has the wrong length")
+	length := d.uvarint()
+	if length > maxBodyLength {
+		return p, !d.failed, errPayload
 	}
-	r.Plain = newRepresentation(body, r.Version, tag)
+	p.length, p.stored = int(length), d.rest
+	return p, !d.failed, nil
+}
+
+func decodePayload(r *Record, b []byte) error {
+	v, tag := r.head.version(), r.head.tag()
+	p, whole, err := readPayload(v, b)
+	if err != nil || !whole {
+		return errPayload
+	}
+	r.Status, r.Error, r.Source, r.stopDate = p.status, p.error, p.source, p.stop
+	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
+	if v.awaitsOutput() {
+		r.Status, r.Terminal = Running, false
+	}
+	plain, zipped, err := r.answer(&p)
+	if err != nil {
+		return err
+	}
+	r.Plain = newRepresentation(plain, r.Version, tag)
+	if zipped != nil {
+		r.Gzip = newRepresentation(zipped, r.Version, tag+"-gzip")
+	}
 	return nil
+}
+
+// answer returns the answer as it stands and, if it is stored so, compressed.
+func (r *Record) answer(p *payloadHead) (plain, zipped []byte, err error) {
+	if isCompact(p.coding) {
+		return r.compactAnswer(p)
+	}
+	plain = bytes.Clone(p.stored)
+	if p.coding == codingGzip {
+		zipped = plain
+		if plain, err = decompress(zipped, p.length); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(plain) != p.length || len(plain) < len(bodyHead)+len(bodyTail) {
+		return nil, nil, errBody
+	}
+	return plain, zipped, nil
 }
 
 // sourceCodes are the sources as a record holds them. A registration has no

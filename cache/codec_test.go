@@ -15,7 +15,7 @@ var storedTime = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
 
 // recordOf returns the record that apply.lua makes of an observation.
 func recordOf(e *Execution, owner, inputType string) []byte {
-	enc := encode(e)
+	enc := encode(e, false)
 	rank := "0"
 	if owner != "" {
 		rank = "1"
@@ -23,7 +23,7 @@ func recordOf(e *Execution, owner, inputType string) []byte {
 	head := fmt.Sprintf("%c%s%s%013d%013d%014d%s%03d%02d%07d", recordFormat, enc.version, enc.hash,
 		storedTime.UnixMilli(), storedTime.UnixMilli(), e.StartDate.UnixMilli(), rank, len(owner), len(inputType), len(enc.payload))
 	record := append([]byte(head+owner+inputType), enc.payload...)
-	return append(append(append(record, 'a'), trailEntry(enc.version, e)...), fmt.Sprintf("%013d", storedTime.UnixMilli())...)
+	return append(appendTrailEntry(append(record, 'a'), enc.version, e), fmt.Sprintf("%013d", storedTime.UnixMilli())...)
 }
 
 func TestDecodeRestores(t *testing.T) {
@@ -88,7 +88,7 @@ func TestDecodeRefusesDamage(t *testing.T) {
 				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, whole)
 			}
 		}
-		for place, b := range map[int]byte{0: '4', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {
+		for place, b := range map[int]byte{0: '5', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {
 			damaged := append([]byte(nil), record...)
 			damaged[place] = b
 			if _, err := decode(e.ARN, damaged); err == nil {

@@ -12,8 +12,9 @@
 // registration rather than by input. apply.lua is the join; it changes the
 // record, its two indexes and its change channel in one step.
 //
-// The answer that a poller gets is rendered when an observation is stored, and
-// compressed then if that is worth it, so that a read only copies bytes.
+// A record is compact: it holds what an observation alone says, and the rest of an answer is
+// written again when it is read (compact.go). While releases run that do not know this format,
+// records hold the whole answer in another one (internal/formats); all are read side by side.
 //
 // # Reading
 //

@@ -59,7 +59,7 @@ func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
 	pipe := c.db.Readers.Pipeline() // on a cluster it is one for each node
 	heads := make([]*redis.StringCmd, len(records))
 	for i, r := range records {
-		heads[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(r.ARN)), 0, payloadLengthAt-1)
+		heads[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(r.ARN)), 0, headEnough-1)
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for i, r := range records {

@@ -168,3 +168,17 @@ func stored(t testing.TB, c *Cache, arn ARN) *Record {
 }
 
 func versionOf(e Execution) Version { return e.Version() }
+
+// indexMembers returns the executions that an index has.
+func indexMembers(t *testing.T, c *Cache, key string) []ARN {
+	t.Helper()
+	members, err := c.db.Readers.ZRange(t.Context(), key, 0, -1).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arns, err := Members(t.Context(), c.db, members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arns
+}

@@ -171,7 +171,7 @@ func TestLabelsJoinRecordsWithout(t *testing.T) {
 		}
 		next := failed(arn, e.StartDate, "no")
 		apply(t, c, next)
-		if written, _ := c.db.Readers.Get(t.Context(), key).Bytes(); written[0] != recordFormat {
+		if written, _ := c.db.Readers.Get(t.Context(), key).Bytes(); written[0] != compactFormat {
 			t.Errorf("without labels a record has the format %q", written[0])
 		}
 		apply(t, c, labeled(next, Labels{"a": "1"}))

@@ -67,7 +67,7 @@ func join(a, b joined) joined {
 func lastWriteWins(_, b joined) joined { return b }
 
 func observed(e Execution) joined {
-	enc := encode(&e)
+	enc := encode(&e, false)
 	s := joined{
 		identity: string(enc.version) + enc.hash, epoch: e.StartDate.UnixMilli(),
 		owner: e.Owner, inputType: e.InputType, labels: e.Labels.encode(ownerFromInput),
@@ -99,9 +99,9 @@ func (o observation) state() joined {
 
 func (o observation) write(c *Cache) *write {
 	if o.owner == "" {
-		return c.observation(&o.execution)
+		return c.observation(&o.execution, target{o.execution.ARN.StateMachine(), false})
 	}
-	return c.registration(Registration{ARN: o.execution.ARN, Owner: o.owner, StartDate: o.start, Labels: o.labels})
+	return c.registration(Registration{ARN: o.execution.ARN, Owner: o.owner, StartDate: o.start, Labels: o.labels}, target{o.execution.ARN.StateMachine(), false})
 }
 
 // observations returns everything that a random history of arn draws from: two

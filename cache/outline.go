@@ -41,9 +41,9 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	if len(members) == 0 {
 		return nil, nil
 	}
-	arns := make([]ARN, len(members))
-	for i, member := range members {
-		arns[i] = ARN(member)
+	arns, err := Members(ctx, c.db, members)
+	if err != nil {
+		return nil, err
 	}
 	records, err := c.beginnings(ctx, arns, outlineBytes-1)
 	if err != nil {
@@ -112,42 +112,54 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 		return o, true, nil
 	}
 	at := head.length() + n.owner + n.inputType + n.labels
+	end := at + n.payload
+	if head[0] == olderFormat {
+		end = len(text) // what is behind the body does no harm
+	}
 	if at > len(text) {
 		return o, false, nil
 	}
-	d := payloadReader{rest: []byte(text[at:])}
-	coding := d.byte()
-	d.byte() // source
-	d.text() // the word of Step Functions
-	o.Error = d.text()
-	stop, length := d.varint(), d.uvarint()
-	if d.failed {
-		return o, false, nil
-	}
-	if length > maxBodyLength {
+	p, whole, err := readPayload(head.version(), []byte(text[at:min(end, len(text))]))
+	if err != nil {
 		return o, false, errOutline
 	}
-	if stop != 0 {
-		o.StopDate = time.UnixMilli(stop)
+	if !whole {
+		return o, false, nil
 	}
+	o.Error, o.StopDate = p.error, p.stop
 	if o.Status == Succeeded {
 		return o, true, nil
 	}
-	body := d.rest
-	if coding == codingGzip {
-		body, err = decompress(body, int(length))
+	o.ErrorMessage, whole, err = p.message()
+	return o, whole, err
+}
+
+// message returns the error message of a failure. whole is false if it is not all there.
+func (p *payloadHead) message() (text string, whole bool, err error) {
+	if isCompact(p.coding) {
+		result, err := p.appendTo(nil)
+		if err != nil {
+			return "", false, nil
+		}
+		if err := json.Unmarshal(result, &text); err != nil {
+			return "", false, errOutline
+		}
+		return text, true, nil
 	}
-	if err != nil || len(body) < int(length) {
-		return o, false, nil
+	body := p.stored
+	if p.coding == codingGzip {
+		body, err = decompress(body, p.length)
+	}
+	if err != nil || len(body) < p.length {
+		return "", false, nil
 	}
 	var answer struct {
 		Data struct {
 			ErrorMessage string `json:"errorMessage"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(body[:length], &answer); err != nil {
-		return o, false, errOutline
+	if err := json.Unmarshal(body[:p.length], &answer); err != nil {
+		return "", false, errOutline
 	}
-	o.ErrorMessage = answer.Data.ErrorMessage
-	return o, true, nil
+	return answer.Data.ErrorMessage, true, nil
 }

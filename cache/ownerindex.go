@@ -13,7 +13,20 @@ import (
 // earlier write made its owner known and either entered it or was not confirmed,
 // and then it comes again.
 func (w *write) indexed() bool {
-	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered
+	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered && (w.form == formARN || w.form == formShort)
+}
+
+// members returns what indexes have of the execution now, and what they may have had before.
+func (w *write) members() (now, before string) {
+	switch w.form {
+	case formShort:
+		return w.member, ""
+	case formShortBefore:
+		return w.member, string(w.arn)
+	case formARNBefore:
+		return string(w.arn), w.member
+	}
+	return string(w.arn), ""
 }
 
 // indexOwners enters executions into the indexes of their owners. That comes behind
@@ -25,14 +38,19 @@ func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 	upkeep := map[*write][]*redisdb.Command{}
 	for i, w := range writes {
 		key := c.db.Names.Owner(w.owner)
-		entries[i] = redisdb.NewCommand(key, "ZADD", key, w.start, string(w.arn))
+		now, before := w.members()
+		entries[i] = redisdb.NewCommand(key, "ZADD", key, w.start, now)
 		all = append(all, entries[i])
+		if before != "" && before != now {
+			upkeep[w] = append(upkeep[w], redisdb.NewCommand(key, "ZREM", key, before))
+			all = append(all, upkeep[w]...)
+		}
 		if c.upkeep.due(w.owner) {
-			upkeep[w] = []*redisdb.Command{
+			due := []*redisdb.Command{
 				redisdb.NewCommand(key, "ZREMRANGEBYRANK", key, 0, -1-ownerIndexSize),
 				redisdb.NewCommand(key, "EXPIRE", key, int(runningLife/time.Second)),
 			}
-			all = append(all, upkeep[w]...)
+			upkeep[w], all = append(upkeep[w], due...), append(all, due...)
 		}
 	}
 	if len(all) == 0 {

@@ -102,7 +102,7 @@ func writeSamplesTo(t *testing.T, file string) {
 	t.Helper()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	var samples []sample
-	for name, observe := range sampleExecutions() {
+	for name, observe := range sampleExecutions(now()) {
 		arn := testARN(t, name)
 		observe(t, c, arn)
 		record, err := c.db.Readers.Get(t.Context(), c.db.Names.Execution(string(arn))).Bytes()
@@ -125,7 +125,7 @@ func writeSamplesTo(t *testing.T, file string) {
 }
 
 // sampleExecutions are observations of every kind, by the name of an execution.
-func sampleExecutions() map[string]func(*testing.T, *Cache, ARN) {
+func sampleExecutions(start time.Time) map[string]func(*testing.T, *Cache, ARN) {
 	owned := func(e Execution) Execution {
 		e.Owner, e.InputType = "ada|{ö}\x00", "url"
 		return e
@@ -135,29 +135,29 @@ func sampleExecutions() map[string]func(*testing.T, *Cache, ARN) {
 	}
 	ended := func(status Status) func(*testing.T, *Cache, ARN) {
 		return one(func(arn ARN) Execution {
-			e := failed(arn, now(), "Boom: no")
+			e := failed(arn, start, "Boom: no")
 			e.Status = status
 			return owned(e)
 		})
 	}
 	success := func(output string, completeness Completeness) func(*testing.T, *Cache, ARN) {
 		return one(func(arn ARN) Execution {
-			e := owned(succeeded(arn, now(), output))
+			e := owned(succeeded(arn, start, output))
 			e.Completeness = completeness
 			return e
 		})
 	}
-	register := func(owner string, start time.Time) func(*testing.T, *Cache, ARN) {
+	register := func(owner string, begun time.Time) func(*testing.T, *Cache, ARN) {
 		return func(t *testing.T, c *Cache, arn ARN) {
-			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: owner, StartDate: start}); err != nil {
+			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: owner, StartDate: begun}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	registered := register("bob", now().Add(-time.Minute))
+	registered := register("bob", start.Add(-time.Minute))
 	return map[string]func(*testing.T, *Cache, ARN){
-		"running":         one(func(arn ARN) Execution { return owned(running(arn, now())) }),
-		"without-owner":   one(func(arn ARN) Execution { return running(arn, now()) }),
+		"running":         one(func(arn ARN) Execution { return owned(running(arn, start)) }),
+		"without-owner":   one(func(arn ARN) Execution { return running(arn, start) }),
 		"succeeded":       success(`{ "n" : 9007199254740993 }`, Complete),
 		"large":           success(`"`+strings.Repeat("x y ", 3000)+`"`, Complete),
 		"output-awaited":  success("", OutputAwaited),
@@ -168,7 +168,7 @@ func sampleExecutions() map[string]func(*testing.T, *Cache, ARN) {
 		"a-new-end":       ended("A_NEW_END"),
 		"registered":      registered,
 		"labeled": one(func(arn ARN) Execution {
-			return labeled(owned(failed(arn, now(), "no")), Labels{"ruleset": "r 1", "customer": "ö"})
+			return labeled(owned(failed(arn, start, "no")), Labels{"ruleset": "r 1", "customer": "ö"})
 		}),
 		"registered-with-labels": func(t *testing.T, c *Cache, arn ARN) {
 			if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", Labels: Labels{"ruleset": "r 1"}}); err != nil {
@@ -176,13 +176,13 @@ func sampleExecutions() map[string]func(*testing.T, *Cache, ARN) {
 			}
 		},
 		"registered-plain":    register("bob", time.Time{}),
-		"registered-long-ago": register("bob", now().AddDate(-1, 0, 0)),
+		"registered-long-ago": register("bob", start.AddDate(-1, 0, 0)),
 		"registered-and-observed": func(t *testing.T, c *Cache, arn ARN) {
 			registered(t, c, arn)
-			apply(t, c, owned(running(arn, now())), owned(failed(arn, now(), "no")))
+			apply(t, c, owned(running(arn, start)), owned(failed(arn, start, "no")))
 		},
 		"redriven": func(t *testing.T, c *Cache, arn ARN) {
-			again := owned(running(arn, now()))
+			again := owned(running(arn, start))
 			again.RedriveCount = 2
 			apply(t, c, owned(failed(arn, again.StartDate, "no")), again, owned(failed(arn, again.StartDate, "late")))
 		},

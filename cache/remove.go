@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/tally"
 )
 
@@ -20,8 +21,13 @@ type condition struct{ name, value string }
 
 var recordAbsent = condition{name: "absent"}
 
+// versionIs is met by a record of this version, and by none if it is not a version.
 func versionIs(v Version) condition {
-	return condition{"version", string(v[:min(len(v), versionLength)])}
+	stored, ok := parseStored(string(v))
+	if !ok {
+		return condition{name: "version"}
+	}
+	return condition{"version", string(appendVersion(nil, stored))}
 }
 func ownerIs(owner string) condition { return condition{"owner", owner} }
 
@@ -31,7 +37,7 @@ func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only con
 	p := c.db.Names.Partition(string(arn))
 	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed, p.Outputs}
 	machine := c.machines.ID(arn.StateMachine())
-	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:]}
+	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:], member.Short(string(arn), machine)}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {
 		return removeScript.Eval(ctx, on, keys, args...) // a pipeline cannot send the source after the hash was refused
 	}

@@ -6,40 +6,43 @@
 --       2 PUBLISH or SPUBLISH
 --       3 condition: version (the record has this version), owner (the record has this owner)
 --         or absent (there is no record)
---       4 the version or the owner; unused for absent
+--       4 the version, in bytes, or the owner; unused for absent
 --       5 short name of the state machine, which the counters have (tally/doc.go)
+--       6 what the indexes have in place of the ARN if the record is compact (internal/member)
 -- Answers 1 if the condition held, else 0
 --
 -- Without a record only the indexes are cleaned: Step Functions may still have to be asked
 -- about the execution, and readers see no change. The constants of the record are those of
 -- layout.go.
 
-local arn, publish, condition, value, machine = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local arn, publish, condition, value, machine, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local time = redis.call('TIME')
 count.now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local head = redis.call('GETRANGE', KEYS[1], 0, LABELED_HEAD + #value - 1)
+
 local function version_is()
-  return redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY + HASH - 3) == value
+  return record.known(head) and string.sub(record.identity(head), 1, STATE) == value
 end
 
 local function owner_is()
-  local head = redis.call('GETRANGE', KEYS[1], 0, LABELED_HEAD + #value - 1)
-  local fixed = ({[OLDER_FORMAT] = OLDER_HEAD, [LABELED_FORMAT] = LABELED_HEAD})[string.sub(head, 1, 1)] or HEAD
-  return tonumber(string.sub(head, OWNER_LENGTH, OWNER_LENGTH_END)) == #value
-    and string.sub(head, fixed + 1, fixed + #value) == value
+  if not record.known(head) then return false end
+  local length, _, _, _, fixed = record.lengths(head)
+  return length == #value and string.sub(head, fixed + 1, fixed + #value) == value
 end
 
 local function holds()
   if condition == 'version' then return version_is() end
   if condition == 'owner' then return owner_is() end
-  return redis.call('EXISTS', KEYS[1]) == 0
+  return head == ''
 end
 
 if not holds() then return 0 end
-if redis.call('ZREM', KEYS[2], arn) == 1 then count.runs(0, machine, -1) end
-redis.call('ZREM', KEYS[3], arn)
+local left = redis.call('ZREM', KEYS[2], arn, member)
+if left > 0 then count.runs(0, machine, -left) end
+redis.call('ZREM', KEYS[3], arn, member)
 redis.call('ZREM', KEYS[7], arn)
-if condition ~= 'absent' then count.removed(0, arn, redis.call('GETRANGE', KEYS[1], IDENTITY - 1, IDENTITY_END - 1)) end
+if condition ~= 'absent' then count.removed(0, arn, record.identity(head)) end
 pcall(count.write) -- whatever is the matter with counters, the execution is removed
 if condition == 'absent' then return 1 end
 for i = 4, 5 do redis.call('ZREM', KEYS[i], arn) end

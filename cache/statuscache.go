@@ -186,12 +186,8 @@ func rowOf(text string, suffices bool) Row {
 		r.detailed = true
 		return r
 	}
-	d := payloadReader{rest: []byte(text[labels+n.labels:])}
-	d.byte() // coding
-	d.byte() // source
-	d.text() // status
-	if name := d.text(); !d.failed {
-		r.Error, r.detailed = unique.Make(name).Value(), true
+	if p, whole, err := readPayload(head.version(), []byte(text[labels+n.labels:])); whole && err == nil {
+		r.Error, r.detailed = unique.Make(p.error).Value(), true
 	}
 	return r
 }
@@ -210,7 +206,7 @@ func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record say.
 func statusOfHead(head string) Status {
-	if len(head) < hashAt || !knownFormat(head[0]) {
+	if !recordHead(head).hasVersion() {
 		return ""
 	}
 	v := recordHead(head).version()

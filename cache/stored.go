@@ -32,7 +32,7 @@ func ReadStored(arn ARN, b []byte) (Stored, error) {
 // storedAt returns when the version of the record was stored. The date in the head
 // is no help while an output is awaited: it is that of the run, as readers see it.
 func (p *parts) storedAt() time.Time {
-	trail, err := readTrail(p.trail)
+	trail, err := p.observations()
 	for i := len(trail) - 1; i >= 0 && err == nil; i-- {
 		if trail[i].Verdict == Applied && trail[i].Version == p.head.version() {
 			return trail[i].AppliedAt
@@ -52,14 +52,16 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 	pipe := c.db.Writers.Pipeline()
 	cmds := make([]*redis.StringCmd, len(arns))
 	for i, arn := range arns {
-		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), versionAt, hashAt-1)
+		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 0, hashAt-1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read versions: %w", err)
 	}
 	all := make([]Version, len(arns))
 	for i, cmd := range cmds {
-		all[i], _ = ParseVersion(cmd.Val())
+		if head := recordHead(cmd.Val()); head.hasVersion() {
+			all[i] = head.version()
+		}
 	}
 	return all, nil
 }
@@ -72,13 +74,13 @@ type Head struct {
 }
 
 // HeadLength is how many bytes of a record ReadHead needs.
-const HeadLength = payloadLengthAt
+const HeadLength = headEnough
 
 // ReadHead reads the beginning of a record; ok is false if that is not there.
 func ReadHead(text string) (h Head, ok bool) {
-	if len(text) < HeadLength {
+	head := recordHead(text)
+	if !head.enough() {
 		return h, false
 	}
-	head := recordHead(text)
 	return Head{Version: head.version(), Seen: head.seen(), Ownerless: head.ownerless()}, true
 }

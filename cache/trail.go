@@ -3,7 +3,6 @@ package cache
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,10 +24,19 @@ import (
 // The first is a letter of apply.lua, which also writes the last, in decimal
 // digits. The rest are bytes, numbers with the highest first, times in ms. What
 // came too late to leave a record is kept for its partition: entry and ARN.
+//
+// In a compact record the ordinary is shorter: an event of a first attempt that became the
+// state, and has the start date of the record. It has 33 bytes:
+//
+//	A 1 | 10 * rank + completeness 1 | received after it was emitted, in ms 3 | received at 6 | event id 16 | applied at 6
 const (
 	trailEntryLength = 53
 	trailGivenLength = trailEntryLength - 1 - 13 // what is written here
 	eventIDLength    = 16
+
+	shortApplied     = 'A'
+	shortEntryLength = 1 + shortGivenLength + 6
+	shortGivenLength = 1 + 3 + 6 + eventIDLength
 )
 
 // Observation is an entry of a trail: one observation of an execution and what
@@ -43,23 +51,41 @@ type Observation struct {
 	AppliedAt  time.Time // by the clock of Redis
 }
 
-// trailEntry returns the part of an entry that the script is given.
-func trailEntry(v Version, e *Execution) []byte {
-	b := make([]byte, 0, trailGivenLength)
+// appendTrailEntry appends the part of an entry that the script is given.
+func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	if e.Completeness == OutputExpired {
 		b = append(b, retentionCode)
 	} else {
 		b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
 	}
-	b = appendTime(b, v.StartDate().UnixMilli())
-	redrives := uint32(v.redriveCount())
-	b = append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
+	b = appendVersion(b, v)
 	b = appendTime(appendTime(b, redisdb.Millis(e.EmittedAt)), redisdb.Millis(e.ReceivedAt))
-	id, err := hex.DecodeString(strings.ReplaceAll(e.EventID, "-", ""))
-	if err != nil || len(id) != eventIDLength { // AWS sends UUIDs
-		id = make([]byte, eventIDLength)
+	return appendEventID(b, e.EventID)
+}
+
+// appendEventID appends an ID as 16 bytes, zeros if it is none.
+func appendEventID(b []byte, id string) []byte {
+	n := len(b)
+	b = append(b, make([]byte, eventIDLength)...)
+	text := strings.ReplaceAll(id, "-", "")
+	if len(text) != 2*eventIDLength { // AWS sends UUIDs
+		return b
 	}
-	return append(b, id...)
+	if _, err := hex.Decode(b[n:], []byte(text)); err != nil {
+		clear(b[n:])
+	}
+	return b
+}
+
+// appendShortTrailEntry appends the part of a short entry that the script is given, zeros if e
+// is not ordinary.
+func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
+	lag := e.ReceivedAt.UnixMilli() - e.EmittedAt.UnixMilli()
+	if e.Source != FromEvent || !v.FirstAttempt() || e.EmittedAt.IsZero() || e.ReceivedAt.IsZero() || lag < 0 || lag >= 1<<24 {
+		return append(b, make([]byte, shortGivenLength)...)
+	}
+	b = append(b, (v[rankAt]-'0')*10+v[completeAt]-'0', byte(lag>>16), byte(lag>>8), byte(lag))
+	return appendEventID(appendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
 }
 
 // registrationCode is the source code of a registration, which has no payload.
@@ -74,21 +100,42 @@ func appendTime(b []byte, ms int64) []byte {
 	return append(b, byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
 }
 
-func readTime(b []byte) time.Time {
-	var eight [8]byte
-	copy(eight[2:], b[:6])
-	ms := binary.BigEndian.Uint64(eight[:])
+func readMillis(b string) (ms int64) {
+	for i := range 6 {
+		ms = ms<<8 | int64(b[i])
+	}
+	return ms
+}
+
+// readTime reads a time in ms, the zero time for 0.
+func readTime(b string) time.Time {
+	ms := readMillis(b)
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(ms))
+	return time.UnixMilli(ms)
+}
+
+// appendVersion appends a version as 10 bytes.
+func appendVersion(b []byte, v Version) []byte {
+	b = appendTime(b, v.StartDate().UnixMilli())
+	redrives := uint32(v.redriveCount())
+	return append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
+}
+
+// readVersion reads a version.
+func readVersion(b string) Version {
+	v := appendDigits(make([]byte, 0, versionLength), readMillis(b), startLength)
+	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), redriveDigits)
+	return Version(append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10))
 }
 
 var errTrail = errors.New("an entry of the trail is damaged")
 
-func readObservation(b []byte) (o Observation, err error) {
+// readObservation reads an entry that is not a short one.
+func readObservation(b string) (o Observation, err error) {
 	verdict, known := verdicts[b[0]]
-	applied, parseErr := strconv.ParseInt(string(b[trailEntryLength-13:trailEntryLength]), 10, 64)
+	applied, parseErr := strconv.ParseInt(b[trailEntryLength-13:trailEntryLength], 10, 64)
 	if !known || parseErr != nil {
 		return o, errTrail
 	}
@@ -100,27 +147,51 @@ func readObservation(b []byte) (o Observation, err error) {
 		o.Source = FromRetention
 	}
 	b = b[2:]
-	v := appendDigits(nil, redisdb.Millis(readTime(b)), startLength)
-	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), redriveDigits)
-	v = append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10)
-	o.Version = Version(v)
+	o.Version = readVersion(b)
 	o.EmittedAt, o.ReceivedAt = readTime(b[10:]), readTime(b[16:])
-	if id := b[22 : 22+eventIDLength]; slices.ContainsFunc(id, func(c byte) bool { return c != 0 }) {
-		o.EventID = fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
-	}
+	o.EventID = readEventID(b[22:])
 	return o, nil
 }
 
-// readTrail reads entries one after the other.
-func readTrail(b []byte) (all []Observation, err error) {
-	for len(b) >= trailEntryLength {
-		o, err := readObservation(b[:trailEntryLength])
-		if err != nil {
-			return all, err
-		}
-		all, b = append(all, o), b[trailEntryLength:]
+// readEventID reads the ID of an event, empty if there is none.
+func readEventID(b string) string {
+	id := b[:eventIDLength]
+	if strings.Trim(id, "\x00") == "" {
+		return ""
 	}
-	return all, nil
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// readShort reads a short entry of the trail of a record of version v.
+func readShort(b string, v Version) Observation {
+	lag := time.Duration(b[2])<<16 | time.Duration(b[3])<<8 | time.Duration(b[4])
+	o := Observation{Verdict: Applied, Source: FromEvent, ReceivedAt: readTime(b[5:]), EventID: readEventID(b[11:]), AppliedAt: readTime(b[11+eventIDLength:])}
+	o.EmittedAt = o.ReceivedAt.Add(-lag * time.Millisecond)
+	o.Version = v[:startLength] + "-00000-" + Version([]byte{'0' + b[1]/10, '-', '0' + b[1]%10})
+	return o
+}
+
+// readTrail reads the trail of a record of version v.
+func readTrail(b string, v Version) (all []Observation, err error) {
+	for {
+		switch {
+		case len(b) >= shortEntryLength && b[0] == shortApplied:
+			all, b = append(all, readShort(b, v)), b[shortEntryLength:]
+		case len(b) >= trailEntryLength:
+			o, err := readObservation(b)
+			if err != nil {
+				return all, err
+			}
+			all, b = append(all, o), b[trailEntryLength:]
+		default:
+			return all, nil
+		}
+	}
+}
+
+// observations reads the trail, as far as it can be read.
+func (p *parts) observations() ([]Observation, error) {
+	return readTrail(string(p.trail), p.head.version())
 }
 
 // Explanation is why an execution has the state that the API reports.
@@ -152,7 +223,7 @@ func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 		if x.Record, err = decode(arn, b); err != nil {
 			return x, fmt.Errorf("explain %s: %w", arn, err)
 		}
-		if x.Trail, err = readTrail(p.trail); err != nil {
+		if x.Trail, err = p.observations(); err != nil {
 			return x, fmt.Errorf("explain %s: %w", arn, err)
 		}
 		x.Exact, x.Expiry = p.head.version(), life.Val()
@@ -161,7 +232,7 @@ func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 		if len(each) < trailEntryLength || each[trailEntryLength:] != string(arn) {
 			continue
 		}
-		if o, err := readObservation([]byte(each)); err == nil {
+		if o, err := readObservation(each); err == nil {
 			x.Trail = append(x.Trail, o)
 		}
 	}
@@ -183,7 +254,11 @@ func LatestEvent(ctx context.Context, c *Cache) (latest Observation, err error) 
 	pipe = c.db.Writers.Pipeline()
 	var records []*redis.StringCmd
 	for _, cmd := range newest {
-		for _, arn := range cmd.Val() {
+		arns, err := Members(ctx, c.db, cmd.Val())
+		if err != nil {
+			return latest, err
+		}
+		for _, arn := range arns {
 			records = append(records, pipe.Get(ctx, c.db.Names.Execution(string(arn))))
 		}
 	}
@@ -202,7 +277,7 @@ func LatestEvent(ctx context.Context, c *Cache) (latest Observation, err error) 
 		if err != nil {
 			continue // of another release
 		}
-		trail, _ := readTrail(p.trail) // as far as it can be read
+		trail, _ := p.observations() // as far as it can be read
 		for _, o := range trail {
 			if o.Source == FromEvent && !o.EmittedAt.IsZero() && !o.ReceivedAt.IsZero() && o.AppliedAt.After(latest.AppliedAt) {
 				latest = o

@@ -131,7 +131,7 @@ func TestOlderFormatIsJoined(t *testing.T) {
 	if x, err := c.Explain(t.Context(), arn); err != nil || len(x.Trail) != 1 {
 		t.Errorf("trail %+v, %v", x.Trail, err)
 	}
-	newer := []byte("4" + string(recordOf(&run, "", ""))[1:])
+	newer := []byte("5" + string(recordOf(&run, "", ""))[1:])
 	if err := c.db.Writers.Set(t.Context(), c.db.Names.Execution(string(arn)), newer, time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -62,15 +62,15 @@ func TestVersionsAscend(t *testing.T) {
 func TestVersionDependsOnTheObservationOnly(t *testing.T) {
 	t.Parallel()
 	e := failed(testARN(t, "same"), now(), "Boom: no")
-	want := encode(&e)
+	want := encode(&e, false)
 	for _, source := range []Source{FromReplay, FromDescribe} {
 		e.Source = source
-		if got := encode(&e); got.version != want.version || got.hash != want.hash {
+		if got := encode(&e, false); got.version != want.version || got.hash != want.hash {
 			t.Errorf("from %s: %s-%s, want %s-%s", source, got.version, got.hash, want.version, want.hash)
 		}
 	}
 	e.ErrorMessage = "Boom: yes"
-	if got := encode(&e); got.version != want.version || got.hash == want.hash {
+	if got := encode(&e, false); got.version != want.version || got.hash == want.hash {
 		t.Error("another message must change the hash and nothing else")
 	}
 }

@@ -85,9 +85,13 @@ func eachHead(ctx context.Context, db *redisdb.DB, lists []*redis.StringSliceCmd
 	var arns []cache.ARN
 	var heads []*redis.StringCmd
 	for _, list := range lists {
-		for _, arn := range list.Val() {
-			arns = append(arns, cache.ARN(arn))
-			heads = append(heads, pipe.GetRange(ctx, db.Names.Execution(arn), 0, cache.HeadLength-1))
+		known, err := cache.Members(ctx, db, list.Val())
+		if err != nil {
+			return err
+		}
+		for _, arn := range known {
+			arns = append(arns, arn)
+			heads = append(heads, pipe.GetRange(ctx, db.Names.Execution(string(arn)), 0, cache.HeadLength-1))
 		}
 	}
 	if len(arns) == 0 {

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
@@ -35,10 +36,7 @@ func TestCensus(t *testing.T) {
 		t.Errorf("first heard of just now: %+v, %v", s, err)
 	}
 	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "heard"} { // an hour passes
-		key := c.DB().Names.Execution(machine + name)
-		if err := c.DB().Writers.SetRange(t.Context(), key, 54, score(old)).Err(); err != nil {
-			t.Fatal(err)
-		}
+		setSeen(t, c, machine+name, old)
 	}
 	s, err := TakeCensus(t.Context(), c, time.Hour/2)
 	if err != nil || s.Unheard != 1 || s.UnheardExample != machine+"unheard" || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
@@ -64,5 +62,15 @@ func TestFewExecutionsTellNothingOfOwners(t *testing.T) {
 		if s.MostAreOwnerless() != want {
 			t.Errorf("%+v: %v", s, !want)
 		}
+	}
+}
+
+// setSeen changes when an execution was first heard of. Its record is compact.
+func setSeen(t *testing.T, c *cache.Cache, arn string, at time.Time) {
+	t.Helper()
+	const seenAt = 25 // cache/layout.go
+	ms := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
+	if err := c.DB().Writers.SetRange(t.Context(), c.DB().Names.Execution(arn), seenAt, string(ms[2:])).Err(); err != nil {
+		t.Fatal(err)
 	}
 }

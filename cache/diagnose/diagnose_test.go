@@ -3,7 +3,6 @@ package diagnose
 import (
 	"log/slog"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -297,10 +296,7 @@ func TestOwnersAreFoundMissing(t *testing.T) {
 	old := now().Add(-time.Hour)
 	for _, name := range []string{"a", "b", "c", "d"} {
 		apply(t, c, running(name, old))
-		key := c.DB().Names.Execution(machine + name)
-		if err := c.DB().Writers.SetRange(t.Context(), key, 54, strconv.FormatInt(old.UnixMilli(), 10)).Err(); err != nil { // seen an hour ago
-			t.Fatal(err)
-		}
+		setSeen(t, c, machine+name, old)
 	}
 	if f := diagnoseOwners(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, machine) || !strings.Contains(f.Cure, "OWNER_PATH") {
 		t.Errorf("%+v", f)

@@ -92,15 +92,16 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, err
 func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []cache.ARN, running int, err error) {
 	if all {
 		if running, err = r.countRunning(ctx); err == nil {
-			arns, err = r.recents.read(ctx, indexes{r.db.Readers, r.db.Names})
+			arns, err = r.recents.read(ctx, indexes{r.db, r.db.Names})
 		}
 		return arns, running, err
 	}
-	members, err := r.db.Readers.ZRange(ctx, r.db.Names.Owner(owner), 0, -1).Result()
+	texts, err := r.db.Readers.ZRange(ctx, r.db.Names.Owner(owner), 0, -1).Result()
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the index of an owner: %w", err)
 	}
-	return asARNs(members), 0, nil
+	arns, err = cache.Members(ctx, r.db, texts)
+	return arns, 0, err
 }
 
 func (r *Reader) countRunning(ctx context.Context) (n int, err error) {

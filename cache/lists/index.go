@@ -8,11 +8,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/redisdb"
 )
 
 // index is the entries that a query may be about, in their order.
 type index struct {
-	client redis.UniversalClient
+	db     *redisdb.DB
 	after  Position
 	found  map[cache.ARN]bool // first of the parts, wherever other parts have them
 	lowest string             // least start date, in ms
@@ -24,6 +25,7 @@ type index struct {
 type indexPart struct {
 	key    string
 	offset int64 // of what is read next, from the start of the query
+	more   int64 // to be read at once, beyond the size of the others
 	read   []Position
 	last   Position // that was read
 	whole  bool     // there is no more
@@ -33,7 +35,7 @@ type indexPart struct {
 const maxIndexRead = 256
 
 func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
-	x := &index{client: r.db.Readers, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest(), size: listBatch}
+	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest(), size: listBatch}
 	found, err := r.find(ctx, q)
 	if err != nil {
 		return nil, err
@@ -100,7 +102,7 @@ func (x *index) fill(ctx context.Context) error {
 	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.whole }) {
 		return nil
 	}
-	pipe := x.client.Pipeline()
+	pipe := x.db.Readers.Pipeline()
 	var cmds []*redis.ZSliceCmd
 	var low []*indexPart
 	highest := "+inf"
@@ -114,24 +116,44 @@ func (x *index) fill(ctx context.Context) error {
 		}
 		low = append(low, p)
 		cmds = append(cmds, pipe.ZRevRangeByScoreWithScores(ctx, p.key, &redis.ZRangeBy{
-			Max: highest, Min: x.lowest, Offset: p.offset, Count: x.size,
+			Max: highest, Min: x.lowest, Offset: p.offset, Count: x.size + p.more,
 		}))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
 	for i, p := range low {
-		got := cmds[i].Val()
-		p.offset += int64(len(got))
-		p.whole = int64(len(got)) < x.size
-		for _, z := range got {
-			arn, _ := z.Member.(string)
-			at := Position{Start: int64(z.Score), ARN: cache.ARN(arn)}
-			if at.behind(x.after) && at.behind(p.last) { // what is entered meanwhile shifts the rest
-				p.read, p.last = append(p.read, at), at
-			}
+		if err := p.take(ctx, x, cmds[i].Val()); err != nil {
+			return err
 		}
 	}
 	x.size = min(2*x.size, maxIndexRead)
 	return x.fill(ctx) // a part may hold nothing but entries before the position
+}
+
+// take adds what was read of a part. Entries of one start date are ordered by what the index
+// has of them, which may not be their ARNs, so none of them is taken before all are there.
+func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z) error {
+	if p.whole = int64(len(got)) < x.size+p.more; !p.whole {
+		n := len(got)
+		for n > 0 && got[n-1].Score == got[len(got)-1].Score {
+			n--
+		}
+		if p.more = 0; n == 0 {
+			p.more = 2 * int64(len(got))
+		}
+		got = got[:n]
+	}
+	p.offset += int64(len(got))
+	entries, err := cache.Entries(ctx, x.db, got)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		at := Position(e)
+		if at.behind(x.after) && at.behind(p.last) { // what is entered meanwhile shifts the rest
+			p.read, p.last = append(p.read, at), at
+		}
+	}
+	return nil
 }

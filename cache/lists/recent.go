@@ -36,14 +36,14 @@ type recents struct {
 
 // indexes is where the indexes are.
 type indexes struct {
-	client redis.UniversalClient
-	names  *redisdb.Names
+	db    *redisdb.DB
+	names *redisdb.Names
 }
 
 // recent is what a recent index held.
 type recent struct {
-	members []cache.ARN // by start date, the oldest first
-	wholeAt int64       // by uptime, when the whole of it was read; 0: never
+	members []cache.Member // by start date, the oldest first
+	wholeAt int64          // by uptime, when the whole of it was read; 0: never
 }
 
 // read returns the members of all recent indexes.
@@ -61,14 +61,14 @@ func (r *recents) read(ctx context.Context, in indexes) ([]cache.ARN, error) {
 	}
 	var all []cache.ARN
 	for i := range r.of {
-		all = append(all, r.of[i].members...)
+		all = append(all, cache.Distinct(r.of[i].members)...)
 	}
 	return all, nil
 }
 
 // readOn reads what is new of each index, and returns those that must be read as a whole.
 func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err error) {
-	pipe := in.client.Pipeline()
+	pipe := in.db.Readers.Pipeline()
 	var newest, oldest [redisdb.PartitionCount]*redis.StringSliceCmd
 	var lengths [redisdb.PartitionCount]*redis.IntCmd
 	for i := range r.of {
@@ -82,8 +82,16 @@ func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err erro
 		}
 	}
 	for i := range r.of {
+		p, fits := &r.of[i], false
 		due := r.wholeEvery / (2 * redisdb.PartitionCount) * time.Duration(redisdb.PartitionCount+i)
-		if p := &r.of[i]; p.wholeAt == 0 || uptime.Now()-p.wholeAt > int64(due) || !p.add(newest[i].Val(), oldest[i].Val(), lengths[i].Val()) {
+		if p.wholeAt != 0 && uptime.Now()-p.wholeAt <= int64(due) {
+			members, err := cache.Resolve(ctx, in.db, newest[i].Val())
+			if err != nil {
+				return nil, err
+			}
+			fits = p.add(members, oldest[i].Val(), lengths[i].Val())
+		}
+		if !fits {
 			p.wholeAt = 0 // until it has been
 			stale = append(stale, i)
 		}
@@ -93,7 +101,7 @@ func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err erro
 
 // readWhole reads some indexes as a whole.
 func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
-	pipe := in.client.Pipeline()
+	pipe := in.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
 	begun := max(uptime.Now(), 1)
 	for n, i := range some {
@@ -103,39 +111,35 @@ func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
 		return err
 	}
 	for n, i := range some {
-		r.of[i] = recent{asARNs(cmds[n].Val()), begun}
+		members, err := cache.Resolve(ctx, in.db, cmds[n].Val())
+		if err != nil {
+			return err
+		}
+		r.of[i] = recent{members, begun}
 	}
 	return nil
 }
 
 // add adds the newest members of an index of which the oldest and the number are given. It
 // reports whether that fits what is known.
-func (p *recent) add(newest, oldest []string, length int64) bool {
+func (p *recent) add(newest []cache.Member, oldest []string, length int64) bool {
 	if int64(len(newest)) >= length {
-		p.members = asARNs(newest)
+		p.members = newest
 		return int64(len(newest)) == length
 	}
 	if len(newest) == 0 {
 		return false
 	}
 	overlap := max(0, len(p.members)-2*newestRead)
-	at := slices.Index(p.members[overlap:], cache.ARN(newest[0]))
+	at := slices.IndexFunc(p.members[overlap:], func(m cache.Member) bool { return m.Text == newest[0].Text })
 	if at < 0 {
 		return false
 	}
-	all := append(p.members[:overlap+at], asARNs(newest)...)
+	all := append(p.members[:overlap+at], newest...)
 	first := int64(len(all)) - length
-	if first < 0 || len(oldest) == 0 || all[first] != cache.ARN(oldest[0]) {
+	if first < 0 || len(oldest) == 0 || all[first].Text != oldest[0] {
 		return false
 	}
 	p.members = all[first:]
 	return true
-}
-
-func asARNs(texts []string) []cache.ARN {
-	all := make([]cache.ARN, len(texts))
-	for i, text := range texts {
-		all[i] = cache.ARN(text)
-	}
-	return all
 }

@@ -29,7 +29,7 @@ func TestRecentIndexesAreReadOn(t *testing.T) {
 		names.Partitions[7].Recent = index.key
 		r := recents{wholeEvery: 1000 * time.Hour}
 		read := func() []cache.ARN {
-			all, err := r.read(t.Context(), indexes{db.Readers, &names})
+			all, err := r.read(t.Context(), indexes{db, &names})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,11 @@ func (x *testIndex) length() int64 {
 func (x *testIndex) members() []cache.ARN {
 	all, err := x.db.Readers.ZRange(context.Background(), x.key, 0, -1).Result()
 	x.must(err)
-	return asARNs(all)
+	arns := make([]cache.ARN, len(all))
+	for i, text := range all {
+		arns[i] = cache.ARN(text)
+	}
+	return arns
 }
 
 func (x *testIndex) must(err error) {

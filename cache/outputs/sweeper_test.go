@@ -2,6 +2,7 @@ package outputs
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -66,8 +67,17 @@ func ended(name string, ago time.Duration) cache.Execution {
 	return cache.Execution{
 		ARN:    cache.ARN("arn:aws:states:eu-west-1:123456789012:execution:Pipeline:" + name),
 		Status: cache.Succeeded, StartDate: stop.Add(-time.Second), StopDate: stop,
-		Completeness: cache.Complete, Output: []byte(`{"rules":["` + strings.Repeat("r", 600) + `"]}`), Source: cache.FromEvent,
+		Completeness: cache.Complete, Output: []byte(`{"rules":["` + incompressible() + `"]}`), Source: cache.FromEvent,
 	}
+}
+
+// incompressible returns 600 characters or more that begin with rrr.
+func incompressible() string {
+	text := "rrr"
+	for len(text) < 600 {
+		text += rand.Text()
+	}
+	return text
 }
 
 func (p *process) apply(t *testing.T, executions ...cache.Execution) {

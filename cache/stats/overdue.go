@@ -154,9 +154,12 @@ func (s *Stats) oldest(ctx context.Context, before time.Time) (all []running, cu
 	}
 	for _, cmd := range cmds {
 		cut = cut || len(cmd.Val()) == maxLate
-		for _, z := range cmd.Val() {
-			arn, _ := z.Member.(string)
-			all = append(all, running{cache.ARN(arn), time.UnixMilli(int64(z.Score))})
+		entries, err := cache.Entries(ctx, s.db, cmd.Val())
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range entries {
+			all = append(all, running{e.ARN, time.UnixMilli(e.Start)})
 		}
 	}
 	return all, cut, nil

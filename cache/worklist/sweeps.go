@@ -228,9 +228,13 @@ func (s *Sweeps) Running(ctx context.Context, machine string, f func(arns []cach
 			}
 			var arns []cache.ARN
 			var started []time.Time
-			for _, z := range entries {
-				if arn, ok := z.Member.(string); ok && cache.ARN(arn).StateMachine() == machine {
-					arns, started = append(arns, cache.ARN(arn)), append(started, time.UnixMilli(int64(z.Score)))
+			known, err := cache.Entries(ctx, s.db, entries)
+			if err != nil {
+				return err
+			}
+			for _, e := range known {
+				if e.ARN.StateMachine() == machine {
+					arns, started = append(arns, e.ARN), append(started, time.UnixMilli(e.Start))
 				}
 			}
 			if len(arns) > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"statuscache/cache/internal/member"
 	"statuscache/cache/outage"
 )
 
@@ -74,6 +75,7 @@ type DB struct {
 	options    Options
 	address    *address
 	primaries  *primaries // of Writers
+	machines   member.Directory
 	unwritable atomic.Pointer[error]
 	writing    outage.Part
 }
@@ -104,6 +106,7 @@ func Open(o Options) (*DB, error) {
 	}
 	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
 	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; no event is applied until it does", Back: "Redis takes writes again"}
+	db.machines.Load = db.machineNames
 	db.Feed = newFeed(db)
 	return db, nil
 }

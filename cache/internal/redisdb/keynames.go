@@ -40,6 +40,8 @@ import (
 //	sc:{requests:H}:outputs  zset     ARN by when its output was requested, in ms: by the caller whose name has hash H
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{counts}:machines     hash     the counters' short name of a state machine -> its ARN
+//	sc:{formats}:older       string   when a release before the compact format last ran, in ms; 0: never
+//	sc:{0}:formats           channel  nothing: its listeners know the compact format (cache/formats.go)
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
@@ -48,7 +50,8 @@ import (
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
 //	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
-// The zsets are hints: a reader checks the record and drops what is not there.
+// The zsets are hints: a reader checks the record and drops what is not there. In those of
+// what runs, of what is recent and of owners, an ARN may have its short form (package member).
 type Names struct {
 	Prefix     string
 	Partitions [PartitionCount]Partition
@@ -61,6 +64,8 @@ type Names struct {
 	Lost       string
 	Intake     string
 	Counted    string // state machines
+	OlderSeen  string
+	Formats    string // channel
 }
 
 // Partition is the names of one partition of the executions.
@@ -90,6 +95,7 @@ func newNames(prefix string, m mode) *Names {
 	n := &Names{
 		Prefix: prefix, APIKeys: prefix + ":{keys}:api", KeyChanges: prefix + ":{keys}:changed", KeyCount: prefix + ":{keys}:changes", Pepper: prefix + ":{keys}:pepper",
 		Sweeps: prefix + ":{audit}:sweeps", Machines: prefix + ":{audit}:machines", Lost: prefix + ":{audit}:lost", Intake: prefix + ":{audit}:intake", Counted: prefix + ":{counts}:machines",
+		OlderSeen: prefix + ":{formats}:older", Formats: prefix + ":{0}:formats",
 	}
 	for i := range n.Partitions {
 		tag := prefix + ":{" + strconv.Itoa(i) + "}:"
@@ -155,7 +161,8 @@ func (n *Names) Quota(keyHash string) string { return n.Prefix + ":{quota:" + ke
 
 // Channels returns every channel that the change feed listens to.
 func (n *Names) Channels() []string {
-	all := make([]string, 0, PartitionCount+1)
+	all := make([]string, 0, PartitionCount+2)
+	all = append(all, n.Formats) // first: whoever hears changes is known to know the formats
 	for i := range n.Partitions {
 		all = append(all, n.Partitions[i].Changed)
 	}

@@ -13,23 +13,27 @@ local count = {}
 do
   local sub, call = string.sub, redis.call
   local HOUR = 3600000
-  local partitions = {} -- what is counted in this call, by the beginning of the keys
+  local none = {}
+  -- What happened in this call, by hour. It is counted in the partition of the first of which
+  -- there is something to count: readers add the partitions up, and one entry for a call costs
+  -- much less than one for each. What follows from indexes and marks of a partition stays there.
+  local tallies, tallies_base = {}, nil
+  local partitions = {} -- what is counted in this call, by the key of the running index
   local alone = #KEYS == 1 -- the slot moves, and the counters may be on another node: nothing is counted
 
-  local function partition_of(o)
-    local base = sub(KEYS[o.k + 2], 1, -1 - #'running')
-    local p = partitions[base]
+  local function partition_of(k)
+    local p = partitions[KEYS[k + 2]]
     if not p then
-      p = {tallies = {}, running = {}, failures = {}}
-      partitions[base] = p
+      p = {base = sub(KEYS[k + 2], 1, -1 - #'running')}
+      partitions[KEYS[k + 2]] = p
     end
-    return p, base
+    return p
   end
 
   -- Whether something was counted of executions of the partition that does not follow
   -- from their records.
-  local function has_ended(p, base)
-    if p.has_ended == nil then p.has_ended = call('EXISTS', base .. 'ended') == 1 end
+  local function has_ended(p)
+    if p.has_ended == nil then p.has_ended = call('EXISTS', p.base .. 'ended') == 1 end
     return p.has_ended
   end
 
@@ -37,48 +41,55 @@ do
 
   -- Notes that an attempt, or with 's' the start, has been counted, and says whether that
   -- is new.
-  local function mark(p, base, arn, what)
-    local key, expires = ended_key(base, arn), string.format('%.0f', count.now + (KEPT_HOURS + 2) * HOUR)
+  local function mark(p, arn, what)
+    local key, expires = ended_key(p.base, arn), string.format('%.0f', count.now + (KEPT_HOURS + 2) * HOUR)
     local new = call('HSETNX', key, what, '') == 1
     call('PEXPIREAT', key, expires)
-    call('SET', base .. 'ended', '', 'PXAT', expires)
+    call('SET', p.base .. 'ended', '', 'PXAT', expires)
     p.has_ended = true
     return new
   end
 
   -- Whether what the record does not show as counted is new.
-  local function is_new(p, base, arn, what)
-    if not has_ended(p, base) or call('EXISTS', ended_key(base, arn)) == 0 then return true end
-    return mark(p, base, arn, what)
+  local function is_new(p, arn, what)
+    if not has_ended(p) or call('EXISTS', ended_key(p.base, arn)) == 0 then return true end
+    return mark(p, arn, what)
   end
 
   -- Has an entry written, which is given with its hour, unless that is no longer kept.
   local function enter(p, given)
     local hour = sub(given, 1, HOUR_DIGITS) -- a text: the Lua of miniredis fills an array up to a number
-    local now = math.floor(count.now / HOUR)
-    if tonumber(hour) < now - KEPT_HOURS or tonumber(hour) > now + 1 then return false end
+    if not tallies[hour] then
+      local now = math.floor(count.now / HOUR)
+      if tonumber(hour, 10) < now - KEPT_HOURS or tonumber(hour, 10) > now + 1 then return false end
+    end
     local entry = sub(given, HOUR_DIGITS + 1)
-    p.tallies[hour] = p.tallies[hour] and p.tallies[hour] .. entry or entry
+    tallies[hour] = tallies[hour] and tallies[hour] .. entry or entry
+    tallies_base = tallies_base or p.base
     return true
   end
 
   -- Whether the attempt of a state has ended, as the API reports it.
-  local function ends(identity) return sub(identity, RANK, RANK) >= '3' and sub(identity, RANK, COMPLETE) ~= '6-0' end
+  local function ends(identity)
+    local state = string.byte(identity, STATE)
+    return state >= 30 and state ~= AWAITS_OUTPUT
+  end
 
-  local function attempt_of(identity) return tonumber(sub(identity, REDRIVE, REDRIVE_END)) end
+  local attempt_of = record.redrives
 
   local EVENT = HOUR_DIGITS + ENTRY_LENGTH
 
   -- An execution has begun of which nothing had been observed.
   function count.started(o)
     if alone then return end
-    local p, base = partition_of(o)
-    if is_new(p, base, o.arn, 's') then enter(p, sub(o.counts, 1, EVENT)) end
+    local p = partition_of(o.k)
+    if is_new(p, o.arn, 's') then enter(p, sub(o.counts, 1, EVENT)) end
   end
 
   local function count_end(p, o)
     if not enter(p, sub(o.counts, EVENT + 1, 2 * EVENT)) or #o.counts <= 2 * EVENT then return end
     local g = 2 * EVENT + MILLIS_DIGITS + 1
+    p.failures = p.failures or {}
     table.insert(p.failures, {
       hour = sub(o.counts, EVENT + 1, EVENT + HOUR_DIGITS), at = sub(o.counts, 2 * EVENT + 1, g - 1),
       machine = sub(o.counts, HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH),
@@ -91,35 +102,36 @@ do
   -- none.
   function count.ended(o, before)
     if alone then return end
-    local p, base = partition_of(o)
+    local p = partition_of(o.k)
     local attempt = attempt_of(o.identity)
     if before and ends(before) then
       if attempt_of(before) == attempt then return end
-      mark(p, base, o.arn, attempt_of(before))
+      mark(p, o.arn, attempt_of(before))
     end
-    if o.kind == 's' and is_new(p, base, o.arn, attempt) then count_end(p, o) end
+    if o.kind == 's' and is_new(p, o.arn, attempt) then count_end(p, o) end
   end
 
   -- The state is older than what is known, of which identity is the identity.
   function count.late(o, identity)
     if alone or o.stale or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
-    local p, base = partition_of(o)
-    if mark(p, base, o.arn, attempt_of(o.identity)) then count_end(p, o) end
+    local p = partition_of(o.k)
+    if mark(p, o.arn, attempt_of(o.identity)) then count_end(p, o) end
   end
 
   -- The record is removed, of which identity is the identity. What it shows as counted must
   -- not be counted again.
   function count.removed(k, arn, identity)
-    if alone or tonumber(sub(identity, START, START_END)) == 0 then return end
-    local p, base = partition_of({k = k})
-    mark(p, base, arn, 's')
-    if ends(identity) then mark(p, base, arn, attempt_of(identity)) end
+    if alone or record.number(identity, START) == 0 then return end
+    local p = partition_of(k)
+    mark(p, arn, 's')
+    if ends(identity) then mark(p, arn, attempt_of(identity)) end
   end
 
   -- One execution of a state machine more or less runs, as the running index has it.
   function count.runs(k, machine, difference)
     if alone then return end
-    local p = partition_of({k = k})
+    local p = partition_of(k)
+    p.running = p.running or {}
     p.running[machine] = (p.running[machine] or 0) + difference
   end
 
@@ -147,7 +159,7 @@ do
       call('SET', key, header() .. entries, 'PXAT', string.format('%.0f', (hour + KEPT_HOURS + 2) * HOUR))
       trim(counts)
     end
-    call('HINCRBY', counts, 't' .. hour, 1)
+    call('HINCRBY', counts, 't' .. hour, '1')
   end
 
   -- The newest examples of a group with one more, each execution by its newest failure.
@@ -203,13 +215,12 @@ do
 
   -- Writes what was counted in this call.
   function count.write()
-    for base, p in pairs(partitions) do
-      for hour, entries in pairs(p.tallies) do write_tally(base, string.format('%.0f', tonumber(hour)), entries) end
-      write_failures(base, p.failures)
-      for machine, difference in pairs(p.running) do
-        if difference ~= 0 then call('HINCRBY', base .. 'counts', 'r' .. machine, difference) end
+    for hour, entries in pairs(tallies) do write_tally(tallies_base, string.gsub(hour, '^0+', ''), entries) end
+    for _, p in pairs(partitions) do
+      if p.failures then write_failures(p.base, p.failures) end
+      for machine, difference in pairs(p.running or none) do
+        if difference ~= 0 then call('HINCRBY', p.base .. 'counts', 'r' .. machine, tostring(difference)) end
       end
     end
   end
 end
-

@@ -1,7 +1,7 @@
 // Package tally keeps the counters in Redis: count.lua writes them beside the records, in
-// the same call, and package stats reads them. Everything is counted in the partition of its
-// execution and in the hour in which it happened, by the dates of Step Functions, so that
-// the order of arrival does not matter.
+// the same call, and package stats reads them. Everything is counted in the hour in which it
+// happened, by the dates of Step Functions, so that the order of arrival does not matter, and
+// in the partition of its execution; starts and ends in that of any execution of the call.
 //
 // A tally (sc:{p}:tally:H) is what executions did in one hour: a header and then entries of
 // EntryLength bytes, one for each start and each end.

@@ -2,9 +2,10 @@ package tally
 
 import (
 	"context"
-	"iter"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
@@ -15,8 +16,8 @@ const (
 	machineNameLife = 30 * time.Second
 )
 
-// Names writes the ARN of each state machine to where the counters name it. A name is
-// written again now and then, in case Redis has lost it.
+// Names writes the ARN of each state machine to where the counters and the short forms in
+// indexes name it. A name is written again now and then, in case Redis has lost it.
 type Names struct {
 	mu    sync.Mutex
 	known map[string]machineName
@@ -25,13 +26,13 @@ type Names struct {
 type machineName struct {
 	id      Machine
 	written int64 // by uptime; 0: never
+	unique  bool  // Redis has the identifier for this state machine
 }
 
 // NewNames returns Names that knows none.
 func NewNames() *Names { return &Names{known: map[string]machineName{}} }
 
-// ID returns the identifier of a state machine.
-func (n *Names) ID(stateMachine string) Machine {
+func (n *Names) of(stateMachine string) machineName {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	name, ok := n.known[stateMachine]
@@ -42,43 +43,60 @@ func (n *Names) ID(stateMachine string) Machine {
 		name.id = MachineOf(stateMachine)
 		n.known[stateMachine] = name
 	}
-	return name.id
+	return name
 }
+
+// ID returns the identifier of a state machine.
+func (n *Names) ID(stateMachine string) Machine { return n.of(stateMachine).id }
+
+// Unique reports whether Redis is known to have the identifier of a state machine for this one.
+func (n *Names) Unique(stateMachine string) bool { return n.of(stateMachine).unique }
 
 // Write writes the names of state machines that are due. Where that fails, the next call
-// tries again.
-func (n *Names) Write(ctx context.Context, db *redisdb.DB, stateMachines iter.Seq[string]) {
-	pairs := n.due(stateMachines)
-	if len(pairs) == 0 {
+// tries again. Of two with the same identifier the first keeps it.
+func (n *Names) Write(ctx context.Context, db *redisdb.DB, stateMachines []string) {
+	due := n.due(stateMachines)
+	if len(due) == 0 {
 		return
 	}
-	if err := db.Writers.HSet(ctx, db.Names.Counted, pairs...).Err(); err != nil {
-		n.forget(pairs)
+	pipe := db.Writers.Pipeline()
+	stored := make([]*redis.StringCmd, len(due))
+	for i, name := range due {
+		id := MachineOf(name)
+		pipe.HSetNX(ctx, db.Names.Counted, string(id[:]), name)
+		stored[i] = pipe.HGet(ctx, db.Names.Counted, string(id[:]))
+	}
+	_, _ = pipe.Exec(ctx) // says no more than its commands do
+	for i, name := range due {
+		text, err := stored[i].Result()
+		n.confirm(name, text == name, err)
 	}
 }
 
-// due returns which of the names are to be written: identifier and ARN of each.
-func (n *Names) due(stateMachines iter.Seq[string]) (pairs []any) {
+// due returns those of the state machines that are to be written.
+func (n *Names) due(stateMachines []string) (all []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := max(uptime.Now(), 1)
-	for m := range stateMachines {
+	for _, m := range stateMachines {
 		name := n.known[m]
 		if name.written != 0 && now-name.written < int64(machineNameLife) {
 			continue
 		}
 		name.id, name.written = MachineOf(m), now
 		n.known[m] = name
-		pairs = append(pairs, name.id[:], m)
+		all = append(all, m)
 	}
-	return pairs
+	return all
 }
 
-// forget has the names that were due written with the next.
-func (n *Names) forget(pairs []any) {
+// confirm notes whether Redis has a name, which is written again soon if that is not known.
+func (n *Names) confirm(stateMachine string, unique bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := 1; i < len(pairs); i += 2 {
-		delete(n.known, pairs[i].(string))
+	name := n.known[stateMachine]
+	if name.unique = err == nil && unique; err != nil {
+		name.written = 0
 	}
+	n.known[stateMachine] = name
 }

@@ -11,9 +11,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counted = tonumber(call('HGET', KEYS[2], 'c') or 0)
 if now >= counted and now - counted < tonumber(ARGV[1]) then return 0 end
 
--- The short name of the state machine of an ARN.
+-- The short name of the state machine of an ARN, or of what stands in its place.
 local names = {}
 local function machine_of(arn)
+  if sub(arn, 1, 4) ~= 'arn:' then return sub(arn, 2, 1 + MACHINE_LENGTH) end
   local head, machine = string.match(arn, '^([^:]*:[^:]*:[^:]*:[^:]*:[^:]*:)[^:]*:([^:]*):')
   if not head then return nil end
   local name = head .. 'stateMachine:' .. machine

@@ -18,8 +18,8 @@ func (b *bench) ingestion(ctx context.Context) ([]line, error) {
 		batches int
 		target  target
 	}{
-		{"1.3 kB", 1300, 2000, atLeast(0.4)},
-		{"6 kB", 6 << 10, 1200, atLeast(0.2)},
+		{"1.3 kB", 1300, 2000, atLeast(0.25)},
+		{"6 kB", 6 << 10, 1200, atLeast(0.25)},
 	} {
 		if b.quick {
 			each.batches /= 5

@@ -71,12 +71,15 @@ func memoryLine(ctx context.Context, c *cache.Cache, server *peer, executions []
 		return line{}, err
 	}
 	each := (after - before) / float64(len(executions))
-	const limit = 700
+	limit := 350.0
+	if len(executions) < 100_000 { // which share the indexes with few others
+		limit = 450
+	}
 	return line{
 		figure: fmt.Sprintf("Redis memory for each of %d executions, index included", len(executions)),
 		ours:   fmt.Sprintf("%.0f B", each), beside: fmt.Sprintf("compressed payload: %.0f B", payload),
 		ratio:  fmt.Sprintf("+ %.0f B", each-payload),
-		target: fmt.Sprintf("+ ≤ %d B", limit), verdict: verdict(each-payload <= limit),
+		target: fmt.Sprintf("+ ≤ %.0f B", limit), verdict: verdict(each-payload <= limit),
 	}, nil
 }
 

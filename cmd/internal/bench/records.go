@@ -97,12 +97,11 @@ func copyRecords(ctx context.Context, p *peer, count int) error {
 	if err != nil {
 		return fmt.Errorf("the record that the cache wrote is not where it should be: %w", err)
 	}
-	if !bytes.Contains(record, []byte(name)) {
-		return errors.New("the record does not hold its name as it stands, so it cannot be copied")
+	if bytes.Contains(record, []byte(name)) {
+		return errors.New("the record holds its name, so it cannot be copied as it is")
 	}
 	return inPipelines(ctx, client, count, func(pipe redis.Pipeliner, i int) {
-		arn := recordARN(i)
-		pipe.Set(ctx, recordKey(arn), bytes.Replace(record, []byte(name), []byte(arn), 1), retention)
+		pipe.Set(ctx, recordKey(recordARN(i)), record, retention)
 	})
 }
 

@@ -1,0 +1,121 @@
+package formats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
+)
+
+// Formats decides for one Redis. Releases before the compact format refuse its records, so none is written while they may
+// have to read it. Every process listens to the channel of changes; those that know the format
+// also listen to a second channel. As long as Redis reports more listeners to the first, a
+// process of an older release runs. When the last has gone, an upgrade may still be taken back:
+// for rollbackWindow nothing compact is written either. Only in a Redis that has never had an
+// older release is the format compact from the start.
+//
+// A record of another format stays as it is until its state changes. Compact records are read
+// at any time, and are written in digits again when they change while an older release runs.
+type Formats struct {
+	db *redisdb.DB
+
+	mu       sync.Mutex
+	asked    int64 // by uptime; 0: never
+	compact  bool
+	suspects int // answers in a row by which an older release runs
+}
+
+// New returns the Formats of a Redis.
+func New(db *redisdb.DB) *Formats { return &Formats{db: db} }
+
+// Fix has records be compact or not, whatever else runs. It is for tests of mixed formats.
+func (f *Formats) Fix(compact bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked, f.compact = math.MaxInt64, compact
+}
+
+const (
+	askEvery       = time.Second
+	rollbackWindow = 24 * time.Hour
+)
+
+// listenersScript announces nothing, and says who would have heard it: the time in ms, the
+// listeners to changes, and those of them that know the compact format.
+//
+// KEYS  1 change channel, 2 channel of those that know the format
+// ARGV  1 PUBLISH or SPUBLISH
+var listenersScript = redis.NewScript(`
+local time = redis.call('TIME')
+return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call(ARGV[1], KEYS[1], ''), redis.call(ARGV[1], KEYS[2], '')}
+`)
+
+// WritesCompact reports whether records are to be compact. While Redis cannot be asked they
+// are not.
+func (f *Formats) WritesCompact(ctx context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.asked != 0 && uptime.Now()-f.asked < int64(askEvery) {
+		return f.compact
+	}
+	compact, err := f.ask(ctx)
+	f.compact, f.asked = err == nil && compact, max(uptime.Now(), 1)
+	return f.compact
+}
+
+func (f *Formats) ask(ctx context.Context) (compact bool, err error) {
+	p := &f.db.Names.Partitions[0]
+	heard, err := listenersScript.Run(ctx, f.db.Writers, []string{p.Changed, f.db.Names.Formats}, f.db.Publish).Int64Slice()
+	if err != nil || len(heard) != 3 {
+		return false, fmt.Errorf("ask who listens: %w", err)
+	}
+	now, older := heard[0], heard[1] > heard[2]
+	last, err := f.lastOlder(ctx, now)
+	if err != nil {
+		return false, err
+	}
+	if !older {
+		f.suspects = 0
+		return now-last >= rollbackWindow.Milliseconds(), nil
+	}
+	// One answer may come from between the two subscriptions of a process that starts.
+	if f.suspects++; f.suspects > 1 && now-last >= time.Minute.Milliseconds() {
+		err = f.db.Writers.Set(ctx, f.db.Names.OlderSeen, now, 0).Err()
+	}
+	return false, err
+}
+
+// lastOlder returns when an older release last ran, in ms; 0 if never. Where that is not
+// written down yet, executions that are known already have been written by one.
+func (f *Formats) lastOlder(ctx context.Context, now int64) (int64, error) {
+	text, err := f.db.Writers.Get(ctx, f.db.Names.OlderSeen).Result()
+	if err == nil {
+		return strconv.ParseInt(text, 10, 64)
+	}
+	if !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("ask when an older release ran: %w", err)
+	}
+	pipe := f.db.Writers.Pipeline()
+	var known [redisdb.PartitionCount]*redis.IntCmd
+	for i := range known {
+		known[i] = pipe.Exists(ctx, f.db.Names.Partitions[i].Recent)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("look for executions: %w", err)
+	}
+	last := int64(0)
+	for _, cmd := range known {
+		if cmd.Val() > 0 {
+			last = now
+		}
+	}
+	return last, f.db.Writers.SetNX(ctx, f.db.Names.OlderSeen, last, 0).Err()
+}

@@ -1,0 +1,82 @@
+package formats
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
+)
+
+// listen opens a Redis of the test's own and listens to its changes until the test ends.
+func listen(t *testing.T) *redisdb.DB {
+	t.Helper()
+	const patient = 30 * time.Second
+	db, err := redisdb.Open(redisdb.Options{
+		URL: cachetest.Redis(t).URL(), Prefix: "sc", Log: slog.New(slog.DiscardHandler), ReadLimit: patient, WriteLimit: patient,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- db.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	cachetest.Eventually(t, "the process listens to changes", db.Feed.Heard)
+	return db
+}
+
+// TestCompactRecordsWaitForOlderReleases: nothing compact is written while a process listens
+// that does not know the format, nor for a day after, nor for a day after an upgrade.
+func TestCompactRecordsWaitForOlderReleases(t *testing.T) {
+	t.Parallel()
+	writes := func(f *Formats) bool {
+		f.asked = 0
+		return f.WritesCompact(t.Context())
+	}
+	db := listen(t)
+	f := New(db)
+	if !writes(f) {
+		t.Error("in a new Redis the format is not compact")
+	}
+	older := db.Writers.Subscribe(t.Context(), db.Names.Partitions[0].Changed)
+	defer func() { _ = older.Close() }()
+	if _, err := older.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if writes(f) {
+			t.Error("the format is compact while an older release listens")
+		}
+	}
+	_ = older.Close()
+	cachetest.Eventually(t, "the older release has gone", func() bool {
+		return db.Writers.Publish(t.Context(), db.Names.Partitions[0].Changed, "").Val() == 1
+	})
+	if writes(f) {
+		t.Error("the format is compact as soon as the older release has gone")
+	}
+	long := time.Now().Add(-rollbackWindow - time.Minute).UnixMilli()
+	db.Writers.Set(t.Context(), db.Names.OlderSeen, long, 0)
+	if !writes(f) {
+		t.Error("a day later the format is not compact")
+	}
+
+	db.Writers.ZAdd(t.Context(), db.Names.Partitions[7].Recent, redis.Z{Score: 1, Member: "an execution"})
+	db.Writers.Del(t.Context(), db.Names.OlderSeen)
+	if writes(f) {
+		t.Error("the format is compact right after an upgrade")
+	}
+}

@@ -1,0 +1,62 @@
+package member
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"statuscache/cache/internal/uptime"
+)
+
+// Directory says which state machines the identifiers in short forms stand for. Its methods can
+// be called concurrently.
+type Directory struct {
+	// Load returns the ARNs of all state machines by their identifiers.
+	Load func(context.Context) (map[string]string, error)
+
+	mu     sync.Mutex
+	names  map[string]string
+	loaded int64 // by uptime; 0: never
+}
+
+// loadEvery is the least time between two questions for the same unknown identifier.
+const loadEvery = int64(time.Second)
+
+// ARNs returns the ARNs of members of indexes. It is empty for one whose state machine is not
+// known.
+func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error) {
+	if !slices.ContainsFunc(members, IsShort) {
+		return members, nil
+	}
+	names, err := d.known(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	arns := make([]string, len(members))
+	for i, m := range members {
+		switch {
+		case !IsShort(m):
+			arns[i] = m
+		case names[machineOf(m)] != "":
+			arns[i] = long(m, names[machineOf(m)])
+		}
+	}
+	return arns, nil
+}
+
+// known returns the names, read again if they lack one that a member needs.
+func (d *Directory) known(ctx context.Context, members []string) (map[string]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lacks := slices.ContainsFunc(members, func(m string) bool { return IsShort(m) && d.names[machineOf(m)] == "" })
+	if !lacks || d.loaded != 0 && uptime.Now()-d.loaded < loadEvery {
+		return d.names, nil
+	}
+	names, err := d.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.names, d.loaded = names, max(uptime.Now(), 1)
+	return names, nil
+}
