@@ -130,7 +130,7 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 	b = append(b, `,"stateMachineArn":`...)
 	b = appendString(b, r.ARN.StateMachine())
 	b = append(b, `,"attempt":`...)
-	b = strconv.AppendInt(b, int64(r.Version.redriveCount()+1), 10)
+	b = strconv.AppendInt(b, int64(r.Version.RedriveCount()+1), 10)
 	b = append(b, `,"error":`...)
 	if r.Error == "" {
 		b = append(b, "null"...)

@@ -61,7 +61,7 @@ func (r *Record) Summary() []byte {
 func (r *Record) appendDetails(b []byte) []byte {
 	b = appendString(append(b, `,"executionStatus":`...), string(r.Status))
 	b = appendString(append(b, `,"stateMachineArn":`...), r.ARN.StateMachine())
-	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Version.redriveCount()+1), 10)
+	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Version.RedriveCount()+1), 10)
 	if r.Error != "" {
 		b = appendString(append(b, `,"error":`...), r.Error)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/member"
+	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
@@ -180,7 +181,7 @@ func (c *Cache) registration(r Registration, to target) *write {
 	const noHash, noStart = "0000000000000000", "00000000000000"
 	start, shown := noStart, []byte(nil)
 	if !r.StartDate.IsZero() {
-		shown = appendDigits(nil, r.StartDate.UnixMilli(), startLength)
+		shown = record.AppendDigits(nil, r.StartDate.UnixMilli(), startLength)
 		start = string(shown)
 	}
 	// It is kept as long as a message about the execution can be on its way.
@@ -218,7 +219,7 @@ var givenParts = []struct {
 	length int
 }{
 	{"IDENTITY", compactVersionLength + hashLength/2}, {"EPOCH", compactTimeLength}, {"RANK", 1}, {"KIND", 1}, {"LEFT_OUT", 1}, {"COMPACT", 1},
-	{"START", startLength}, {"SHORT", shortGivenLength}, {"ENTRY", trailGivenLength}, {"SHAPE", registersLength},
+	{"START", startLength}, {"SHORT", shortGivenLength}, {"ENTRY", trailGivenLength}, {"SHAPE", record.RegistersLength},
 }
 
 // givenConstants says the script where these parts are.
@@ -237,9 +238,9 @@ func givenConstants() string {
 func (g *given) encode(e *Execution, compact bool) []byte {
 	version := Version(g.version)
 	b := make([]byte, 0, 128+len(g.owner)+len(g.inputType)+len(g.labels))
-	b = appendVersion(b, version)
+	b = record.AppendVersion(b, version)
 	b, _ = hex.AppendDecode(b, []byte(g.hash)) // which is hexadecimal
-	b = appendTime(b, Version(g.start).StartDate().UnixMilli())
+	b = record.AppendTime(b, Version(g.start).StartDate().UnixMilli())
 	b = append(b, g.rank, g.kind, '0', '0')
 	if g.ownerLeftOut {
 		b[len(b)-2] += 1
@@ -379,6 +380,6 @@ func (w *write) read(answer string) error {
 	if !known {
 		return redisdb.ErrAnswer
 	}
-	w.verdict, w.rankBefore, w.form, w.start, w.owner = verdict, answer[1], answer[2], readMillis(answer[3:]), answer[head:]
+	w.verdict, w.rankBefore, w.form, w.start, w.owner = verdict, answer[1], answer[2], record.ReadMillis(answer[3:]), answer[head:]
 	return nil
 }

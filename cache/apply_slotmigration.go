@@ -111,14 +111,14 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]rec
 func (w *write) entries(head recordHead) []*redisdb.Command {
 	p, arn := w.partition, string(w.arn)
 	member, other := arn, w.member
-	if head.compact() {
+	if head.Compact() {
 		member, other = other, arn
 	}
 	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn, w.member) }
-	if !head.enough() {
+	if !head.Enough() {
 		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Doubted)}
 	}
-	version, observed, start := head.version(), head.observed().UnixMilli(), head.epoch()
+	version, observed, start := head.Version(), head.Observed().UnixMilli(), head.Epoch()
 	if version != Unobserved {
 		start = string(version[:startLength])
 	}
@@ -126,15 +126,15 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	if other != member {
 		all = append(all, redisdb.NewCommand(p.Recent, "ZREM", p.Recent, other), redisdb.NewCommand(p.Running, "ZREM", p.Running, other))
 	}
-	if version[rankAt] < '3' || version.awaitsOutput() {
+	if version[rankAt] < '3' || version.AwaitsOutput() {
 		all = append(all, redisdb.NewCommand(p.Running, "ZADD", p.Running, start, member))
 	} else {
 		all = append(all, out(p.Running))
 	}
-	if version.awaitsOutput() || w.ownerLeftOut && head.ownerRank() == ownerUnknown || w.labelsLeftOut && !head.labeled() {
+	if version.AwaitsOutput() || w.ownerLeftOut && head.OwnerRank() == ownerUnknown || w.labelsLeftOut && !head.Labeled() {
 		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
-	if w.kind == kindRunning && w.verdict == Applied && head.observed().Sub(redisdb.Time(head.epoch())) > suspiciousAge {
+	if w.kind == kindRunning && w.verdict == Applied && head.Observed().Sub(redisdb.Time(head.Epoch())) > suspiciousAge {
 		all = append(all, redisdb.NewCommand(p.Doubted, "ZADD", p.Doubted, "NX", observed, arn))
 	}
 	if w.outputFrom > 0 && version.Succeeded() { // where that is not the record's, who reads the index corrects it

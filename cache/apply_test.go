@@ -127,13 +127,13 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 		t.Fatalf("%s: no record", arn)
 	}
 	hash, _, _ := strings.Cut(strings.TrimPrefix(r.Plain.ETag[0], `"`+string(r.Version)+"-"), `"`)
-	exact := r.head.version()
+	exact := r.head.Version()
 	if exact == Unobserved {
 		hash = strings.Repeat("0", hashLength) // a registration has no body of its own
 	} else if body := bodyHash(r.Plain.Body, &Execution{Status: r.Status, Error: r.Error}); body != hash {
 		t.Errorf("%s: body of another observation", arn)
 	}
-	if exact.public() != r.Version {
+	if exact.Public() != r.Version {
 		t.Errorf("%s: version %s is told as %s", arn, exact, r.Version)
 	}
 	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType, labels: string(r.labels)}

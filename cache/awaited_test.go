@@ -64,7 +64,7 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	// Without the run before it, it is seen as one.
 	alone := testARN(t, "unseen-alone")
 	apply(t, c, awaiting(alone, start))
-	if r := stored(t, c, alone); r.PublicStatus() != Running || r.Status != Running || r.Version != r.Version.public() {
+	if r := stored(t, c, alone); r.PublicStatus() != Running || r.Status != Running || r.Version != r.Version.Public() {
 		t.Errorf("alone: %s, version %s", r.Status, r.Version)
 	}
 	apply(t, c, running(alone, start))

@@ -5,13 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
+	"statuscache/cache/internal/compression"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -57,7 +54,7 @@ func encode(e *Execution, compact bool) encoded {
 func payloadOf(e *Execution, body []byte) []byte {
 	coding, stored := byte(codingPlain), body
 	if len(body) > compressAbove {
-		if small := compress(body); len(small) < len(body) {
+		if small := compression.GzipAll(body); len(small) < len(body) {
 			coding, stored = codingGzip, small
 		}
 	}
@@ -95,22 +92,22 @@ type parts struct {
 // takeApart reads the head of a record. What it returns refers to b.
 func takeApart(b []byte) (p parts, err error) {
 	p.head = recordHead(b[:min(len(b), labeledHead)])
-	if err := p.head.known(); err != nil {
+	if err := p.head.Known(); err != nil {
 		return p, err
 	}
-	p.head = p.head[:p.head.length()]
+	p.head = p.head[:p.head.Length()]
 	rest := b[len(p.head):]
-	n, err := p.head.lengths()
+	n, err := p.head.Lengths()
 	if b[0] == olderFormat {
-		n.payload = max(len(rest)-n.owner-n.inputType, 0)
+		n.Payload = max(len(rest)-n.Owner-n.InputType, 0)
 	}
-	if err != nil || len(rest) < n.owner+n.inputType+n.labels+n.payload || p.head.observed().IsZero() {
+	if err != nil || len(rest) < n.Owner+n.InputType+n.Labels+n.Payload || p.head.Observed().IsZero() {
 		return p, fmt.Errorf("head of the record is damaged: %w", err)
 	}
-	p.owner, rest = string(rest[:n.owner]), rest[n.owner:]
-	p.inputType, rest = string(rest[:n.inputType]), rest[n.inputType:]
-	p.labels, rest = storedLabels(rest[:n.labels]), rest[n.labels:]
-	p.payload, p.trail = rest[:n.payload], rest[n.payload:]
+	p.owner, rest = string(rest[:n.Owner]), rest[n.Owner:]
+	p.inputType, rest = string(rest[:n.InputType]), rest[n.InputType:]
+	p.labels, rest = storedLabels(rest[:n.Labels]), rest[n.Labels:]
+	p.payload, p.trail = rest[:n.Payload], rest[n.Payload:]
 	return p, p.labels.check()
 }
 
@@ -122,15 +119,15 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	}
 	r := &Record{
 		ARN:        arn,
-		Version:    p.head.publicVersion(),
+		Version:    p.head.PublicVersion(),
 		Owner:      p.owner,
 		InputType:  p.inputType,
-		ObservedAt: p.head.observed(),
+		ObservedAt: p.head.Observed(),
 		head:       p.head,
 		labels:     p.labels,
 	}
-	if p.head.version() == Unobserved {
-		text := p.head.epoch()
+	if p.head.Version() == Unobserved {
+		text := p.head.Epoch()
 		if len(p.payload) > 0 {
 			text = string(p.payload)
 		}
@@ -140,7 +137,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		}
 		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = p.head.version().StartDate()
+	r.StartDate = p.head.Version().StartDate()
 	return r, decodePayload(r, p.payload)
 }
 
@@ -173,7 +170,7 @@ var errPayload = errors.New("payload of the record is damaged")
 func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
 	d := payloadReader{rest: b}
 	p.coding, p.source = d.byte(), sourceOf(d.byte())
-	if isCompact(p.coding) {
+	if compression.Known(p.coding) {
 		p.status = d.status()
 		p.error, p.stop = d.text(), d.stop(v.StartDate())
 	} else {
@@ -191,14 +188,14 @@ func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
 }
 
 func decodePayload(r *Record, b []byte) error {
-	v, tag := r.head.version(), r.head.tag()
+	v, tag := r.head.Version(), r.head.Tag()
 	p, whole, err := readPayload(v, b)
 	if err != nil || !whole {
 		return errPayload
 	}
 	r.Status, r.Error, r.Source, r.stopDate = p.status, p.error, p.source, p.stop
 	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
-	if v.awaitsOutput() {
+	if v.AwaitsOutput() {
 		r.Status, r.Terminal = Running, false
 	}
 	plain, zipped, err := r.answer(&p)
@@ -214,18 +211,18 @@ func decodePayload(r *Record, b []byte) error {
 
 // answer returns the answer as it stands and, if it is stored so, compressed.
 func (r *Record) answer(p *payloadHead) (plain, zipped []byte, err error) {
-	if isCompact(p.coding) {
+	if compression.Known(p.coding) {
 		return r.compactAnswer(p)
 	}
 	plain = bytes.Clone(p.stored)
 	if p.coding == codingGzip {
 		zipped = plain
-		if plain, err = decompress(zipped, p.length); err != nil {
+		if plain, err = compression.Gunzip(zipped, p.length); err != nil {
 			return nil, nil, err
 		}
 	}
 	if len(plain) != p.length || len(plain) < len(bodyHead)+len(bodyTail) {
-		return nil, nil, errBody
+		return nil, nil, compression.ErrLength
 	}
 	return plain, zipped, nil
 }
@@ -281,38 +278,3 @@ func (d *payloadReader) varint() int64 {
 }
 
 func (d *payloadReader) text() string { return string(d.take(int(min(d.uvarint(), maxBodyLength)))) }
-
-var gzipWriters = sync.Pool{New: func() any {
-	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	return w
-}}
-
-func compress(body []byte) []byte {
-	w := gzipWriters.Get().(*gzip.Writer)
-	defer gzipWriters.Put(w)
-	var b bytes.Buffer
-	b.Grow(len(body)/2 + 64)
-	w.Reset(&b)
-	_, _ = w.Write(body) // a bytes.Buffer does not fail
-	_ = w.Close()
-	return b.Bytes()
-}
-
-var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
-
-// decompress returns what b holds, which must be length bytes.
-func decompress(b []byte, length int) ([]byte, error) {
-	r := gzipReaders.Get().(*gzip.Reader)
-	defer gzipReaders.Put(r)
-	if err := r.Reset(bytes.NewReader(b)); err != nil {
-		return nil, fmt.Errorf("body of the record: %w", err)
-	}
-	body := make([]byte, length)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fmt.Errorf("body of the record: %w", err)
-	}
-	return body, nil
-}

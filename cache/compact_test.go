@@ -65,7 +65,7 @@ func TestCompactRecordsAnswerAlike(t *testing.T) {
 			observe(t, digits, arn)
 			observe(t, compact, arn)
 			want, got := stored(t, digits, arn), stored(t, compact, arn)
-			if want.head.compact() || !got.head.compact() {
+			if want.head.Compact() || !got.head.Compact() {
 				t.Fatalf("%s: formats %c and %c", name, want.head[0], got.head[0])
 			}
 			if diff := cmp.Diff(answersOf(t, want), answersOf(t, got)); diff != "" {
@@ -153,7 +153,7 @@ func TestMixedFormatsJoinInEveryOrder(t *testing.T) {
 		want := fold(join, states)
 		reader := writers[i%2]
 		got := expectState(t, reader, arn, want)
-		if got.head.version() == Unobserved {
+		if got.head.Version() == Unobserved {
 			continue
 		}
 		p := reader.db.Names.Partition(string(arn))
@@ -208,7 +208,7 @@ func TestRecordsOfAnUpgradeStayWhole(t *testing.T) {
 		if i < executions/2 {
 			status = Succeeded
 		}
-		if r == nil || r.Status != status || r.Owner != batch[i].Owner || r.Labels()["n"] != fmt.Sprint(i) || r.head.compact() != (status == Succeeded) {
+		if r == nil || r.Status != status || r.Owner != batch[i].Owner || r.Labels()["n"] != fmt.Sprint(i) || r.head.Compact() != (status == Succeeded) {
 			t.Fatalf("execution %d: %+v, %v", i, r, found.Err)
 		}
 		if ok, err := newer.Forget(t.Context(), r.ARN, r.Version); !ok || err != nil {
@@ -242,7 +242,7 @@ func TestStateMachinesWithTheSameIdentifier(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, c, running(arn, now()))
-	if r := stored(t, c, arn); r == nil || r.head.compact() {
+	if r := stored(t, c, arn); r == nil || r.head.Compact() {
 		t.Errorf("the record is %+v", r)
 	}
 	p := c.db.Names.Partition(string(arn))

@@ -97,7 +97,7 @@ func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []strin
 	}
 	for i, key := range keys {
 		_, name, ours := strings.Cut(key, "}:execution:")
-		if !ours || recordHead(heads[i].Val()).owner() != owner {
+		if !ours || recordHead(heads[i].Val()).Owner() != owner {
 			continue
 		}
 		arn := ARN(name)

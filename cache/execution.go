@@ -1,22 +1,23 @@
 package cache
 
 import (
-	"strconv"
 	"time"
+
+	"statuscache/cache/internal/record"
 )
 
 // Status is where an execution stands, in the words of Step Functions. A word
 // that this release does not know is kept as it came.
-type Status string
+type Status = record.Status
 
 // The words of Step Functions.
 const (
-	Running        Status = "RUNNING"
-	PendingRedrive Status = "PENDING_REDRIVE"
-	Succeeded      Status = "SUCCEEDED"
-	Failed         Status = "FAILED"
-	TimedOut       Status = "TIMED_OUT"
-	Aborted        Status = "ABORTED"
+	Running        = record.Running
+	PendingRedrive = record.PendingRedrive
+	Succeeded      = record.Succeeded
+	Failed         = record.Failed
+	TimedOut       = record.TimedOut
+	Aborted        = record.Aborted
 )
 
 // Source is where an observation came from.
@@ -94,11 +95,14 @@ func (e *Execution) Terminal() bool {
 //	startDate in ms - redriveCount - rank - completeness
 //
 // in fixed widths, for instance 01769414400123-00000-6-2.
-type Version string
+type Version = record.Version
 
 // Unobserved is the version of an execution that is registered and of which
 // nothing has been observed yet. It is below every version of an observation.
-const Unobserved Version = "00000000000000-00000-0-0"
+const Unobserved = record.Unobserved
+
+// ParseVersion returns the version that s begins with, if it begins with one.
+func ParseVersion(s string) (v Version, ok bool) { return record.ParseVersion(s) }
 
 // Bounds of what a version can hold. Whoever makes an Execution checks them.
 const (
@@ -113,21 +117,10 @@ func (e *Execution) Version() Version {
 	if e.Source == FromRegistration {
 		return Unobserved
 	}
-	b := appendDigits(make([]byte, 0, versionLength), e.StartDate.UnixMilli(), startLength)
-	b = appendDigits(append(b, '-'), int64(e.RedriveCount), redriveDigits)
-	b = appendDigits(append(b, '-'), int64(e.rank()), 1)
-	return Version(appendDigits(append(b, '-'), int64(min(e.Completeness, OutputRefetched)), 1))
-}
-
-// appendDigits appends n in so many digits.
-func appendDigits(b []byte, n int64, digits int) []byte {
-	first := len(b)
-	b = append(b, "00000000000000"[:digits]...)
-	for i := first + digits - 1; i >= first; i-- {
-		b[i] = byte('0' + n%10)
-		n /= 10
-	}
-	return b
+	b := record.AppendDigits(make([]byte, 0, versionLength), e.StartDate.UnixMilli(), startLength)
+	b = record.AppendDigits(append(b, '-'), int64(e.RedriveCount), redriveDigits)
+	b = record.AppendDigits(append(b, '-'), int64(e.rank()), 1)
+	return Version(record.AppendDigits(append(b, '-'), int64(min(e.Completeness, OutputRefetched)), 1))
 }
 
 // rank orders the states of one attempt.
@@ -150,101 +143,4 @@ func (e *Execution) rank() int {
 		return 3
 	}
 	return 1
-}
-
-// StartDate returns the start date that v holds.
-func (v Version) StartDate() time.Time {
-	ms, err := strconv.ParseInt(string(v[:startLength]), 10, 64)
-	if err != nil {
-		return time.Time{} // not a version that Execution.Version made
-	}
-	return time.UnixMilli(ms)
-}
-
-// awaitsOutput reports whether v is that of a success whose output is still to be
-// fetched. To the public it runs.
-func (v Version) awaitsOutput() bool { return v[rankAt:] == "6-0" }
-
-// public returns the version that the API reports for a record of version v: a
-// success whose output is awaited is shown as the run that it was.
-func (v Version) public() Version {
-	if !v.awaitsOutput() {
-		return v
-	}
-	return v[:rankAt] + "1-2"
-}
-
-// AwaitsOutput reports whether v is that of a success whose output is still to be
-// fetched, and GaveUp whether the output could not be had.
-func (v Version) AwaitsOutput() bool { return v != "" && v.awaitsOutput() }
-
-// GaveUp reports whether v is that of a success without its output.
-func (v Version) GaveUp() bool { return v != "" && v[rankAt:] == "6-1" }
-
-// SameOrLaterState reports whether v is that of a state of the same execution as
-// late as that of w, or later, whatever is known of its output. Nothing known, the
-// empty version, is before everything.
-func (v Version) SameOrLaterState(w Version) bool {
-	return v != "" && v[:rankAt+1] >= w[:rankAt+1]
-}
-
-// SameStart reports whether v and w are of the same execution, of those that had the
-// name.
-func (v Version) SameStart(w Version) bool { return v[:startLength] == w[:startLength] }
-
-// RedriveCount returns the redrive count that v holds.
-func (v Version) RedriveCount() int { return v.redriveCount() }
-
-// Succeeded reports whether v is that of a success, whatever is known of its output.
-func (v Version) Succeeded() bool { return v != "" && v[rankAt] == '6' }
-
-// Status returns the Step Functions word that v holds. A registration counts as running.
-func (v Version) Status() Status {
-	ranks := [...]Status{Running, Running, PendingRedrive, Failed, TimedOut, Aborted, Succeeded}
-	if rank := int(v[rankAt] - '0'); rank < len(ranks) {
-		return ranks[rank]
-	}
-	return Running
-}
-
-// Running reports whether v is that of an execution that has not ended.
-func (v Version) Running() bool { return v != "" && v[rankAt] < '3' }
-
-// FirstAttempt reports whether the execution has not been redriven.
-func (v Version) FirstAttempt() bool { return v[redriveAt:redriveAt+redriveDigits] == "00000" }
-
-// redriveCount returns the redrive count that v holds.
-func (v Version) redriveCount() int {
-	n, err := strconv.Atoi(string(v[redriveAt : redriveAt+redriveDigits]))
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// ParseVersion returns the version that s begins with, if it begins with one.
-func ParseVersion(s string) (v Version, ok bool) {
-	if v, ok = parseStored(s); ok && v.hasOutputState() {
-		return v + outputStateIn(s[versionLength:]), true
-	}
-	return v, ok
-}
-
-// parseStored returns the version that s begins with, as records have it.
-func parseStored(s string) (v Version, ok bool) {
-	if len(s) < versionLength {
-		return "", false
-	}
-	for i := range versionLength {
-		switch i {
-		case startLength, rankAt - 1, completeAt - 1:
-			ok = s[i] == '-'
-		default:
-			ok = s[i] >= '0' && s[i] <= '9'
-		}
-		if !ok {
-			return "", false
-		}
-	}
-	return Version(s[:versionLength]), true
 }

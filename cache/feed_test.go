@@ -94,7 +94,7 @@ func (f *freshness) observe(t *testing.T, reader, writer *Cache, length time.Dur
 			t.Errorf("read: %v", err)
 			break
 		}
-		oldest = max(oldest, f.age(r.Version.redriveCount(), asked))
+		oldest = max(oldest, f.age(r.Version.RedriveCount(), asked))
 	}
 	wg.Wait()
 	return oldest

@@ -63,7 +63,7 @@ func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
 	for i, r := range records {
-		if head, err := heads[i].Result(); err == nil && !r.head.sameAs(recordHead(head)) {
+		if head, err := heads[i].Result(); err == nil && !r.head.SameAs(recordHead(head)) {
 			arns = append(arns, r.ARN)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/indexes"
 )
 
 const testMachine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
@@ -176,7 +177,7 @@ func indexMembers(t *testing.T, c *Cache, key string) []ARN {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arns, err := Members(t.Context(), c.db, members)
+	arns, err := indexes.Members(t.Context(), c.db, members)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"statuscache/cache/internal/record"
 )
 
 // Labels are values by which callers find their executions, by name. They are registers,
@@ -53,8 +55,8 @@ const (
 func (l Labels) encode(rank byte) string {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(l)) {
-		b = appendDigits(append(b, rank), int64(len(name)), labelNameDigits)
-		b = appendDigits(b, int64(len(l[name])), labelValueDigits)
+		b = record.AppendDigits(append(b, rank), int64(len(name)), labelNameDigits)
+		b = record.AppendDigits(b, int64(len(l[name])), labelValueDigits)
 		b = append(append(b, name...), l[name]...)
 	}
 	return string(b)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/compression"
+	"statuscache/cache/internal/indexes"
 )
 
 // Outline is what statistics need to know of an execution.
@@ -41,7 +44,7 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	if len(members) == 0 {
 		return nil, nil
 	}
-	arns, err := Members(ctx, c.db, members)
+	arns, err := indexes.Members(ctx, c.db, members)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +56,7 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	var rest []ARN // with a long message, or long labels
 	add := func(arn ARN, text string) (whole bool) {
 		o, whole, err := outline(arn, text)
-		if err == nil && whole && recordHead(text).owner() == owner {
+		if err == nil && whole && recordHead(text).Owner() == owner {
 			all = append(all, o) // else it is gone, somebody else's, or of another release
 		}
 		return whole || err != nil
@@ -97,29 +100,29 @@ var errOutline = errors.New("the beginning of a record is damaged")
 // behind.
 func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	head := recordHead(text[:min(len(text), labeledHead)])
-	if err := head.known(); err != nil {
+	if err := head.Known(); err != nil {
 		return o, false, err
 	}
-	n, err := head.lengths()
+	n, err := head.Lengths()
 	if err != nil {
 		return o, false, errOutline
 	}
 	o = Outline{ARN: arn, Status: statusOfHead(text)}
-	if head.version() != Unobserved {
-		o.StartDate = head.version().StartDate()
+	if head.Version() != Unobserved {
+		o.StartDate = head.Version().StartDate()
 	}
 	if o.Status == Running {
 		return o, true, nil
 	}
-	at := head.length() + n.owner + n.inputType + n.labels
-	end := at + n.payload
+	at := head.Length() + n.Owner + n.InputType + n.Labels
+	end := at + n.Payload
 	if head[0] == olderFormat {
 		end = len(text) // what is behind the body does no harm
 	}
 	if at > len(text) {
 		return o, false, nil
 	}
-	p, whole, err := readPayload(head.version(), []byte(text[at:min(end, len(text))]))
+	p, whole, err := readPayload(head.Version(), []byte(text[at:min(end, len(text))]))
 	if err != nil {
 		return o, false, errOutline
 	}
@@ -136,8 +139,8 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 
 // message returns the error message of a failure. whole is false if it is not all there.
 func (p *payloadHead) message() (text string, whole bool, err error) {
-	if isCompact(p.coding) {
-		result, err := p.appendTo(nil)
+	if compression.Known(p.coding) {
+		result, err := compression.Append(nil, p.coding, p.stored, p.length)
 		if err != nil {
 			return "", false, nil
 		}
@@ -148,7 +151,7 @@ func (p *payloadHead) message() (text string, whole bool, err error) {
 	}
 	body := p.stored
 	if p.coding == codingGzip {
-		body, err = decompress(body, p.length)
+		body, err = compression.Gunzip(body, p.length)
 	}
 	if err != nil || len(body) < p.length {
 		return "", false, nil

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
+
+	"statuscache/cache/internal/record"
 )
 
 // The output of a success may be kept for a shorter time than its state (RETENTION_OUTPUT).
@@ -19,10 +20,8 @@ import (
 // and the version that the API reports has the first two of these at its end. An earlier
 // release orders such records as this one does, and sends the bodies as they are stored.
 const (
-	outputFromDigits  = 8
-	outputStateLength = outputFromDigits + 1
-
-	outputChanged = '0' + byte(OutputRefetched)
+	outputFromDigits  = record.OutputFromDigits
+	outputStateLength = record.OutputStateLength
 )
 
 // States of an output that has expired before, in the order in which they come.
@@ -35,18 +34,6 @@ const (
 // OutputLife returns how long the output of a success is kept; 0: as long as its record.
 func (c *Cache) OutputLife() time.Duration { return c.options.RetentionOutput }
 
-// hasOutputState reports whether v says what became of the output after it expired.
-func (v Version) hasOutputState() bool { return v[rankAt] == '6' && v[completeAt] == outputChanged }
-
-// outputStateIn returns what s begins with if that is the end of a version that has the
-// state of an output, else nothing.
-func outputStateIn(s string) Version {
-	if len(s) <= outputStateLength || s[0] != '-' || strings.Trim(s[1:1+outputStateLength], "0123456789abcdef") != "" {
-		return ""
-	}
-	return Version(s[:1+outputStateLength])
-}
-
 // identityHash decides between two observations of the same version.
 func identityHash(body []byte, e *Execution) string {
 	hash := bodyHash(body, public(e))
@@ -55,22 +42,6 @@ func identityHash(body []byte, e *Execution) string {
 	}
 	from := min(max(e.OutputFrom.Unix(), 0), math.MaxUint32)
 	return fmt.Sprintf("%08x%d%s", from, e.Completeness-OutputRefetched, hash[:hashLength-outputStateLength])
-}
-
-// publicVersion returns the version that the API reports.
-func (h recordHead) publicVersion() Version {
-	if v := h.version(); v.hasOutputState() {
-		return v + "-" + Version(h.hash()[:outputStateLength])
-	}
-	return h.version().public()
-}
-
-// tag returns what an entity tag has of the record behind the version.
-func (h recordHead) tag() string {
-	if h.version().hasOutputState() {
-		return h.hash()[outputStateLength:]
-	}
-	return h.hash()
 }
 
 // outputState returns since when the output is kept, or was, and which state it is in since
@@ -145,7 +116,7 @@ func (r *Record) shown(life time.Duration, now time.Time) *Record {
 func (r *Record) withOutput(c Completeness) Execution {
 	from, _ := r.outputState()
 	return Execution{
-		ARN: r.ARN, Status: Succeeded, StartDate: r.StartDate, StopDate: r.stopDate, RedriveCount: r.Version.redriveCount(),
+		ARN: r.ARN, Status: Succeeded, StartDate: r.StartDate, StopDate: r.stopDate, RedriveCount: r.Version.RedriveCount(),
 		Completeness: c, OutputFrom: from, Source: r.Source,
 	}
 }

@@ -260,7 +260,7 @@ func TestOutputsJoinInEveryOrder(t *testing.T) {
 			c.db.Writers.Del(t.Context(), c.db.Names.Execution(string(base.ARN)))
 			apply(t, c, known...)
 			head := recordHead(c.db.Writers.Get(t.Context(), c.db.Names.Execution(string(base.ARN))).Val())
-			if got := string(head.version()) + head.hash(); got != want {
+			if got := string(head.Version()) + head.Hash(); got != want {
 				rt.Fatalf("the record is %s, want %s", got, want)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/member"
+	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/tally"
 )
 
@@ -23,11 +24,11 @@ var recordAbsent = condition{name: "absent"}
 
 // versionIs is met by a record of this version, and by none if it is not a version.
 func versionIs(v Version) condition {
-	stored, ok := parseStored(string(v))
+	stored, ok := record.ParseStored(string(v))
 	if !ok {
 		return condition{name: "version"}
 	}
-	return condition{"version", string(appendVersion(nil, stored))}
+	return condition{"version", string(record.AppendVersion(nil, stored))}
 }
 func ownerIs(owner string) condition { return condition{"owner", owner} }
 

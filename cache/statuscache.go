@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/bounded"
+	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -65,8 +66,8 @@ func (r *Record) Row() *Row {
 
 // IndexedStart returns the start date by which the indexes order the execution, in ms.
 func (r *Record) IndexedStart() int64 {
-	text := r.head.epoch()
-	if v := r.head.version(); v != Unobserved {
+	text := r.head.Epoch()
+	if v := r.head.Version(); v != Unobserved {
 		text = string(v[:startLength])
 	}
 	start, _ := strconv.ParseInt(text, 10, 64) // decode has read it
@@ -120,7 +121,7 @@ func (c *Cache) Rows(ctx context.Context, arns []ARN, detailed bool) (rows []Row
 // How much of a record is read for a row. The least suffices for its status, the usual for
 // nearly all details, and the most for all.
 const (
-	leastRowBytes = hashAt
+	leastRowBytes = record.HashAt
 	usualRowBytes = 384
 	mostRowBytes  = labeledHead + 999 + 99 + maxLabelsLength + 2048
 )
@@ -173,20 +174,20 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 func rowOf(text string, suffices bool) Row {
 	r := Row{Status: statusOfHead(text), detailed: suffices}
 	head := recordHead(text[:min(len(text), labeledHead)])
-	if r.Status == "" || head.known() != nil {
+	if r.Status == "" || head.Known() != nil {
 		return r
 	}
-	n, err := head.lengths()
-	labels := head.length() + n.owner + n.inputType
-	if err != nil || len(text) < labels+n.labels {
+	n, err := head.Lengths()
+	labels := head.Length() + n.Owner + n.InputType
+	if err != nil || len(text) < labels+n.Labels {
 		return r
 	}
-	r.labels = storedLabels(strings.Clone(text[labels : labels+n.labels])) // text is longer than it
-	if head.version() == Unobserved {
+	r.labels = storedLabels(strings.Clone(text[labels : labels+n.Labels])) // text is longer than it
+	if head.Version() == Unobserved {
 		r.detailed = true
 		return r
 	}
-	if p, whole, err := readPayload(head.version(), []byte(text[labels+n.labels:])); whole && err == nil {
+	if p, whole, err := readPayload(head.Version(), []byte(text[labels+n.Labels:])); whole && err == nil {
 		r.Error, r.detailed = unique.Make(p.error).Value(), true
 	}
 	return r
@@ -206,12 +207,12 @@ func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 // statusOfHead returns the public status that the format byte and the version of a
 // record say.
 func statusOfHead(head string) Status {
-	if !recordHead(head).hasVersion() {
+	if !recordHead(head).HasVersion() {
 		return ""
 	}
-	v := recordHead(head).version()
+	v := recordHead(head).Version()
 	switch rank := v[rankAt]; {
-	case rank < '3' || v.awaitsOutput():
+	case rank < '3' || v.AwaitsOutput():
 		return Running
 	case rank == '6':
 		return Succeeded

@@ -49,7 +49,7 @@ func storeSuite(t *testing.T, url string) {
 			again := running(arn, start)
 			again.RedriveCount = 1
 			apply(t, c, again, failed(arn, start, "Boom: no"))
-			if r := stored(t, c, arn); r.Status != Running || r.Version.redriveCount() != 1 {
+			if r := stored(t, c, arn); r.Status != Running || r.Version.RedriveCount() != 1 {
 				t.Errorf("status %s, version %s", r.Status, r.Version)
 			}
 		},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/record"
 )
 
 // Stored is a record with what readers do not see of it.
@@ -26,7 +28,7 @@ func ReadStored(arn ARN, b []byte) (Stored, error) {
 	if err != nil {
 		return Stored{}, err
 	}
-	return Stored{Record: r, Exact: p.head.version(), StoredAt: p.storedAt(), StopDate: r.stopDate}, nil
+	return Stored{Record: r, Exact: p.head.Version(), StoredAt: p.storedAt(), StopDate: r.stopDate}, nil
 }
 
 // storedAt returns when the version of the record was stored. The date in the head
@@ -34,11 +36,11 @@ func ReadStored(arn ARN, b []byte) (Stored, error) {
 func (p *parts) storedAt() time.Time {
 	trail, err := p.observations()
 	for i := len(trail) - 1; i >= 0 && err == nil; i-- {
-		if trail[i].Verdict == Applied && trail[i].Version == p.head.version() {
+		if trail[i].Verdict == Applied && trail[i].Version == p.head.Version() {
 			return trail[i].AppliedAt
 		}
 	}
-	return p.head.observed()
+	return p.head.Observed()
 }
 
 // Versions returns the version of each execution as it is stored, empty where
@@ -52,15 +54,15 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 	pipe := c.db.Writers.Pipeline()
 	cmds := make([]*redis.StringCmd, len(arns))
 	for i, arn := range arns {
-		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 0, hashAt-1)
+		cmds[i] = pipe.GetRange(ctx, c.db.Names.Execution(string(arn)), 0, record.HashAt-1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read versions: %w", err)
 	}
 	all := make([]Version, len(arns))
 	for i, cmd := range cmds {
-		if head := recordHead(cmd.Val()); head.hasVersion() {
-			all[i] = head.version()
+		if head := recordHead(cmd.Val()); head.HasVersion() {
+			all[i] = head.Version()
 		}
 	}
 	return all, nil
@@ -79,8 +81,8 @@ const HeadLength = headEnough
 // ReadHead reads the beginning of a record; ok is false if that is not there.
 func ReadHead(text string) (h Head, ok bool) {
 	head := recordHead(text)
-	if !head.enough() {
+	if !head.Enough() {
 		return h, false
 	}
-	return Head{Version: head.version(), Seen: head.seen(), Ownerless: head.ownerless()}, true
+	return Head{Version: head.Version(), Seen: head.Seen(), Ownerless: head.Ownerless()}, true
 }

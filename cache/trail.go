@@ -13,6 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -58,8 +60,8 @@ func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	} else {
 		b = append(b, cmp.Or(sourceCodes[e.Source], registrationCode))
 	}
-	b = appendVersion(b, v)
-	b = appendTime(appendTime(b, redisdb.Millis(e.EmittedAt)), redisdb.Millis(e.ReceivedAt))
+	b = record.AppendVersion(b, v)
+	b = record.AppendTime(record.AppendTime(b, redisdb.Millis(e.EmittedAt)), redisdb.Millis(e.ReceivedAt))
 	return appendEventID(b, e.EventID)
 }
 
@@ -85,7 +87,7 @@ func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
 		return append(b, make([]byte, shortGivenLength)...)
 	}
 	b = append(b, (v[rankAt]-'0')*10+v[completeAt]-'0', byte(lag>>16), byte(lag>>8), byte(lag))
-	return appendEventID(appendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
+	return appendEventID(record.AppendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
 }
 
 // registrationCode is the source code of a registration, which has no payload.
@@ -94,41 +96,6 @@ const registrationCode = 'g'
 // retentionCode is the source code in a trail of an output that has expired. The source of
 // the state stays what it was.
 const retentionCode = 'x'
-
-// appendTime appends a time in ms as 6 bytes.
-func appendTime(b []byte, ms int64) []byte {
-	return append(b, byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
-}
-
-func readMillis(b string) (ms int64) {
-	for i := range 6 {
-		ms = ms<<8 | int64(b[i])
-	}
-	return ms
-}
-
-// readTime reads a time in ms, the zero time for 0.
-func readTime(b string) time.Time {
-	ms := readMillis(b)
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
-}
-
-// appendVersion appends a version as 10 bytes.
-func appendVersion(b []byte, v Version) []byte {
-	b = appendTime(b, v.StartDate().UnixMilli())
-	redrives := uint32(v.redriveCount())
-	return append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[rankAt]-'0')*10+v[completeAt]-'0')
-}
-
-// readVersion reads a version.
-func readVersion(b string) Version {
-	v := appendDigits(make([]byte, 0, versionLength), readMillis(b), startLength)
-	v = appendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), redriveDigits)
-	return Version(append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10))
-}
 
 var errTrail = errors.New("an entry of the trail is damaged")
 
@@ -147,8 +114,8 @@ func readObservation(b string) (o Observation, err error) {
 		o.Source = FromRetention
 	}
 	b = b[2:]
-	o.Version = readVersion(b)
-	o.EmittedAt, o.ReceivedAt = readTime(b[10:]), readTime(b[16:])
+	o.Version = record.ReadVersion(b)
+	o.EmittedAt, o.ReceivedAt = record.ReadTime(b[10:]), record.ReadTime(b[16:])
 	o.EventID = readEventID(b[22:])
 	return o, nil
 }
@@ -165,7 +132,7 @@ func readEventID(b string) string {
 // readShort reads a short entry of the trail of a record of version v.
 func readShort(b string, v Version) Observation {
 	lag := time.Duration(b[2])<<16 | time.Duration(b[3])<<8 | time.Duration(b[4])
-	o := Observation{Verdict: Applied, Source: FromEvent, ReceivedAt: readTime(b[5:]), EventID: readEventID(b[11:]), AppliedAt: readTime(b[11+eventIDLength:])}
+	o := Observation{Verdict: Applied, Source: FromEvent, ReceivedAt: record.ReadTime(b[5:]), EventID: readEventID(b[11:]), AppliedAt: record.ReadTime(b[11+eventIDLength:])}
 	o.EmittedAt = o.ReceivedAt.Add(-lag * time.Millisecond)
 	o.Version = v[:startLength] + "-00000-" + Version([]byte{'0' + b[1]/10, '-', '0' + b[1]%10})
 	return o
@@ -191,7 +158,7 @@ func readTrail(b string, v Version) (all []Observation, err error) {
 
 // observations reads the trail, as far as it can be read.
 func (p *parts) observations() ([]Observation, error) {
-	return readTrail(string(p.trail), p.head.version())
+	return readTrail(string(p.trail), p.head.Version())
 }
 
 // Explanation is why an execution has the state that the API reports.
@@ -226,7 +193,7 @@ func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 		if x.Trail, err = p.observations(); err != nil {
 			return x, fmt.Errorf("explain %s: %w", arn, err)
 		}
-		x.Exact, x.Expiry = p.head.version(), life.Val()
+		x.Exact, x.Expiry = p.head.Version(), life.Val()
 	}
 	for _, each := range late.Val() {
 		if len(each) < trailEntryLength || each[trailEntryLength:] != string(arn) {
@@ -254,7 +221,7 @@ func LatestEvent(ctx context.Context, c *Cache) (latest Observation, err error) 
 	pipe = c.db.Writers.Pipeline()
 	var records []*redis.StringCmd
 	for _, cmd := range newest {
-		arns, err := Members(ctx, c.db, cmd.Val())
+		arns, err := indexes.Members(ctx, c.db, cmd.Val())
 		if err != nil {
 			return latest, err
 		}

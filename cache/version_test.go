@@ -45,8 +45,8 @@ func TestVersionsAscend(t *testing.T) {
 		if parsed, ok := ParseVersion(string(v) + "-abc"); !ok || parsed != v {
 			t.Errorf("%q is parsed as %q, %v", v, parsed, ok)
 		}
-		if v != Unobserved && (!v.StartDate().Equal(e.StartDate) || v.redriveCount() != e.RedriveCount) {
-			t.Errorf("%q holds %v and %d", v, v.StartDate(), v.redriveCount())
+		if v != Unobserved && (!v.StartDate().Equal(e.StartDate) || v.RedriveCount() != e.RedriveCount) {
+			t.Errorf("%q holds %v and %d", v, v.StartDate(), v.RedriveCount())
 		}
 	}
 	if !slices.IsSorted(versions) || len(slices.Compact(slices.Clone(versions))) != len(versions) {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -85,7 +86,7 @@ func eachHead(ctx context.Context, db *redisdb.DB, lists []*redis.StringSliceCmd
 	var arns []cache.ARN
 	var heads []*redis.StringCmd
 	for _, list := range lists {
-		known, err := cache.Members(ctx, db, list.Val())
+		known, err := indexes.Members(ctx, db, list.Val())
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -92,7 +93,7 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, err
 func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []cache.ARN, running int, err error) {
 	if all {
 		if running, err = r.countRunning(ctx); err == nil {
-			arns, err = r.recents.read(ctx, indexes{r.db, r.db.Names})
+			arns, err = r.recents.read(ctx, recentIndexes{r.db, r.db.Names})
 		}
 		return arns, running, err
 	}
@@ -100,7 +101,7 @@ func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []ca
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the index of an owner: %w", err)
 	}
-	arns, err = cache.Members(ctx, r.db, texts)
+	arns, err = indexes.Members(ctx, r.db, texts)
 	return arns, 0, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -145,7 +146,7 @@ func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z) error {
 		got = got[:n]
 	}
 	p.offset += int64(len(got))
-	entries, err := cache.Entries(ctx, x.db, got)
+	entries, err := indexes.Entries(ctx, x.db, got)
 	if err != nil {
 		return err
 	}

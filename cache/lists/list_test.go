@@ -13,6 +13,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/indexes"
 )
 
 func TestLists(t *testing.T) {
@@ -231,7 +232,7 @@ func indexIsAHint(t *testing.T, c *fixture) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if arns, err := cache.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, ghost) {
+		if arns, err := indexes.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, ghost) {
 			t.Errorf("the ghost stays in %s: %v", key, err)
 		}
 	}

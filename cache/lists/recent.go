@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -34,20 +35,20 @@ type recents struct {
 	of [redisdb.PartitionCount]recent
 }
 
-// indexes is where the indexes are.
-type indexes struct {
+// recentIndexes is where the indexes are.
+type recentIndexes struct {
 	db    *redisdb.DB
 	names *redisdb.Names
 }
 
 // recent is what a recent index held.
 type recent struct {
-	members []cache.Member // by start date, the oldest first
-	wholeAt int64          // by uptime, when the whole of it was read; 0: never
+	members []indexes.Member // by start date, the oldest first
+	wholeAt int64            // by uptime, when the whole of it was read; 0: never
 }
 
 // read returns the members of all recent indexes.
-func (r *recents) read(ctx context.Context, in indexes) ([]cache.ARN, error) {
+func (r *recents) read(ctx context.Context, in recentIndexes) ([]cache.ARN, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stale, err := r.readOn(ctx, in)
@@ -61,13 +62,13 @@ func (r *recents) read(ctx context.Context, in indexes) ([]cache.ARN, error) {
 	}
 	var all []cache.ARN
 	for i := range r.of {
-		all = append(all, cache.Distinct(r.of[i].members)...)
+		all = append(all, indexes.Distinct(r.of[i].members)...)
 	}
 	return all, nil
 }
 
 // readOn reads what is new of each index, and returns those that must be read as a whole.
-func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err error) {
+func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, err error) {
 	pipe := in.db.Readers.Pipeline()
 	var newest, oldest [redisdb.PartitionCount]*redis.StringSliceCmd
 	var lengths [redisdb.PartitionCount]*redis.IntCmd
@@ -85,7 +86,7 @@ func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err erro
 		p, fits := &r.of[i], false
 		due := r.wholeEvery / (2 * redisdb.PartitionCount) * time.Duration(redisdb.PartitionCount+i)
 		if p.wholeAt != 0 && uptime.Now()-p.wholeAt <= int64(due) {
-			members, err := cache.Resolve(ctx, in.db, newest[i].Val())
+			members, err := indexes.Resolve(ctx, in.db, newest[i].Val())
 			if err != nil {
 				return nil, err
 			}
@@ -100,7 +101,7 @@ func (r *recents) readOn(ctx context.Context, in indexes) (stale []int, err erro
 }
 
 // readWhole reads some indexes as a whole.
-func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
+func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) error {
 	pipe := in.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
 	begun := max(uptime.Now(), 1)
@@ -111,7 +112,7 @@ func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
 		return err
 	}
 	for n, i := range some {
-		members, err := cache.Resolve(ctx, in.db, cmds[n].Val())
+		members, err := indexes.Resolve(ctx, in.db, cmds[n].Val())
 		if err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (r *recents) readWhole(ctx context.Context, in indexes, some []int) error {
 
 // add adds the newest members of an index of which the oldest and the number are given. It
 // reports whether that fits what is known.
-func (p *recent) add(newest []cache.Member, oldest []string, length int64) bool {
+func (p *recent) add(newest []indexes.Member, oldest []string, length int64) bool {
 	if int64(len(newest)) >= length {
 		p.members = newest
 		return int64(len(newest)) == length
@@ -131,7 +132,7 @@ func (p *recent) add(newest []cache.Member, oldest []string, length int64) bool 
 		return false
 	}
 	overlap := max(0, len(p.members)-2*newestRead)
-	at := slices.IndexFunc(p.members[overlap:], func(m cache.Member) bool { return m.Text == newest[0].Text })
+	at := slices.IndexFunc(p.members[overlap:], func(m indexes.Member) bool { return m.Text == newest[0].Text })
 	if at < 0 {
 		return false
 	}

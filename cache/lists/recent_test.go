@@ -29,7 +29,7 @@ func TestRecentIndexesAreReadOn(t *testing.T) {
 		names.Partitions[7].Recent = index.key
 		r := recents{wholeEvery: 1000 * time.Hour}
 		read := func() []cache.ARN {
-			all, err := r.read(t.Context(), indexes{db, &names})
+			all, err := r.read(t.Context(), recentIndexes{db, &names})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
 )
@@ -154,7 +155,7 @@ func (s *Stats) oldest(ctx context.Context, before time.Time) (all []running, cu
 	}
 	for _, cmd := range cmds {
 		cut = cut || len(cmd.Val()) == maxLate
-		entries, err := cache.Entries(ctx, s.db, cmd.Val())
+		entries, err := indexes.Entries(ctx, s.db, cmd.Val())
 		if err != nil {
 			return nil, false, err
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 )
 
 // TestWhatRunsTooLongIsOverdue: longer than 99 of 100 runs that succeeded took, and never
@@ -46,7 +47,7 @@ func TestWhatRunsTooLongIsOverdue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if arns, err := cache.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, lost) {
+	if arns, err := indexes.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, lost) {
 		t.Error("what has no record is still in the index")
 	}
 	refresh(t, s)

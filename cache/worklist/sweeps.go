@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -228,7 +229,7 @@ func (s *Sweeps) Running(ctx context.Context, machine string, f func(arns []cach
 			}
 			var arns []cache.ARN
 			var started []time.Time
-			known, err := cache.Entries(ctx, s.db, entries)
+			known, err := indexes.Entries(ctx, s.db, entries)
 			if err != nil {
 				return err
 			}

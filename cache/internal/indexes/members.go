@@ -1,4 +1,4 @@
-package cache
+package indexes
 
 import (
 	"cmp"
@@ -7,24 +7,25 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/arn"
 	"statuscache/cache/internal/redisdb"
 )
 
 // Entry is an entry of an index of executions by start date.
 type Entry struct {
 	Start int64 // ms
-	ARN   ARN
+	ARN   arn.Execution
 }
 
 // Member is an entry of an index of executions, as the index has it, and the execution.
 type Member struct {
 	Text string
-	ARN  ARN // empty for one of a state machine of which Redis has lost the name
+	ARN  arn.Execution // empty for one of a state machine of which Redis has lost the name
 }
 
 // Members returns the executions that members of indexes name, each once and in their order. It
 // leaves out what belongs to a state machine of which Redis has lost the name.
-func Members(ctx context.Context, db *redisdb.DB, texts []string) ([]ARN, error) {
+func Members(ctx context.Context, db *redisdb.DB, texts []string) ([]arn.Execution, error) {
 	members, err := Resolve(ctx, db, texts)
 	return Distinct(members), err
 }
@@ -37,14 +38,14 @@ func Resolve(ctx context.Context, db *redisdb.DB, texts []string) ([]Member, err
 	}
 	members := make([]Member, len(texts))
 	for i, text := range texts {
-		members[i] = Member{text, ARN(arns[i])}
+		members[i] = Member{text, arn.Execution(arns[i])}
 	}
 	return members, nil
 }
 
 // Distinct is Members for members that are resolved.
-func Distinct(members []Member) []ARN {
-	arns := make([]ARN, 0, len(members))
+func Distinct(members []Member) []arn.Execution {
+	arns := make([]arn.Execution, 0, len(members))
 	short, long := false, false
 	for _, m := range members {
 		if m.ARN != "" {
@@ -57,10 +58,10 @@ func Distinct(members []Member) []ARN {
 		return arns
 	}
 	// An older release may have entered the ARN where the short form was.
-	known := make(map[ARN]bool, len(arns))
-	return slices.DeleteFunc(arns, func(arn ARN) bool {
-		twice := known[arn]
-		known[arn] = true
+	known := make(map[arn.Execution]bool, len(arns))
+	return slices.DeleteFunc(arns, func(one arn.Execution) bool {
+		twice := known[one]
+		known[one] = true
 		return twice
 	})
 }
@@ -79,7 +80,7 @@ func Entries(ctx context.Context, db *redisdb.DB, entries []redis.Z) ([]Entry, e
 	all := make([]Entry, 0, len(entries))
 	for i, text := range texts {
 		if text != "" {
-			all = append(all, Entry{int64(entries[i].Score), ARN(text)})
+			all = append(all, Entry{int64(entries[i].Score), arn.Execution(text)})
 		}
 	}
 	for first, i := 0, 1; i <= len(all); i++ {

@@ -1,0 +1,49 @@
+package record
+
+import "time"
+
+// AppendDigits appends n in so many digits.
+func AppendDigits(b []byte, n int64, digits int) []byte {
+	first := len(b)
+	b = append(b, "00000000000000"[:digits]...)
+	for i := first + digits - 1; i >= first; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}
+
+// AppendTime appends a time in ms as 6 bytes.
+func AppendTime(b []byte, ms int64) []byte {
+	return append(b, byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
+}
+
+func ReadMillis(b string) (ms int64) {
+	for i := range 6 {
+		ms = ms<<8 | int64(b[i])
+	}
+	return ms
+}
+
+// ReadTime reads a time in ms, the zero time for 0.
+func ReadTime(b string) time.Time {
+	ms := ReadMillis(b)
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// AppendVersion appends a version as 10 bytes.
+func AppendVersion(b []byte, v Version) []byte {
+	b = AppendTime(b, v.StartDate().UnixMilli())
+	redrives := uint32(v.RedriveCount())
+	return append(b, byte(redrives>>16), byte(redrives>>8), byte(redrives), (v[RankAt]-'0')*10+v[CompleteAt]-'0')
+}
+
+// ReadVersion reads a version.
+func ReadVersion(b string) Version {
+	v := AppendDigits(make([]byte, 0, VersionLength), ReadMillis(b), StartLength)
+	v = AppendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), RedriveDigits)
+	return Version(append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10))
+}
