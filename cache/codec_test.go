@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"statuscache/cache/internal/compression"
 )
 
 var storedTime = time.Date(2026, 2, 10, 12, 30, 0, 123_000_000, time.UTC)
