@@ -32,7 +32,7 @@ func Members(ctx context.Context, db *redisdb.DB, texts []string) ([]arn.Executi
 
 // Resolve returns what each member of indexes names.
 func Resolve(ctx context.Context, db *redisdb.DB, texts []string) ([]Member, error) {
-	arns, err := db.ARNs(ctx, texts)
+	arns, err := db.Machines.ARNs(ctx, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func Entries(ctx context.Context, db *redisdb.DB, entries []redis.Z) ([]Entry, e
 	for i, z := range entries {
 		members[i], _ = z.Member.(string)
 	}
-	texts, err := db.ARNs(ctx, members)
+	texts, err := db.Machines.ARNs(ctx, members)
 	if err != nil {
 		return nil, err
 	}

@@ -74,8 +74,8 @@ type DB struct {
 
 	options    Options
 	address    *address
-	primaries  *primaries // of Writers
-	machines   member.Directory
+	primaries  *primaries       // of Writers
+	Machines   member.Directory // what the indexes of executions hold
 	unwritable atomic.Pointer[error]
 	writing    outage.Part
 }
@@ -106,7 +106,7 @@ func Open(o Options) (*DB, error) {
 	}
 	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
 	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; no event is applied until it does", Back: "Redis takes writes again"}
-	db.machines.Load = db.machineNames
+	db.Machines.Load = db.machineNames
 	db.Feed = newFeed(db)
 	return db, nil
 }
