@@ -18,6 +18,7 @@ func AppendTime(b []byte, ms int64) []byte {
 	return append(b, byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
 }
 
+// ReadMillis reads a time of 6 bytes as ms.
 func ReadMillis(b string) (ms int64) {
 	for i := range 6 {
 		ms = ms<<8 | int64(b[i])

@@ -73,8 +73,8 @@ const (
 	RegistersLength = compactPayloadLengthAt - compactOwnerLengthAt // of their lengths
 )
 
-// Of every format, this many bytes say all that is in a head, except for the lengths of
-// payload and labels in the formats of digits.
+// Enough is how many bytes of every format say all that is in a head, except for the
+// lengths of payload and labels in the formats of digits.
 const Enough = PayloadLengthAt
 
 // Head is the beginning of a record, as much as was read of it.
@@ -113,6 +113,7 @@ func (h Head) Length() int {
 	return HeadLength
 }
 
+// Compact reports whether the record is of the compact format.
 func (h Head) Compact() bool { return len(h) > 0 && h[0] == CompactFormat }
 
 // Enough reports whether the head is there but for what Enough leaves out.
@@ -128,6 +129,7 @@ func (h Head) HasVersion() bool {
 	return len(h) >= HashAt && knownFormat(h[0])
 }
 
+// Version returns the version of the state that the record has.
 func (h Head) Version() Version {
 	if h.Compact() {
 		return ReadVersion(string(h[compactVersionAt:compactHashAt]))
@@ -135,6 +137,7 @@ func (h Head) Version() Version {
 	return Version(h[versionAt:HashAt])
 }
 
+// Hash returns the hash of the payload, 16 hex digits.
 func (h Head) Hash() string {
 	if h.Compact() {
 		return hex.EncodeToString([]byte(h[compactHashAt:compactObservedAt]))
@@ -142,6 +145,7 @@ func (h Head) Hash() string {
 	return string(h[HashAt:observedAt])
 }
 
+// Observed returns when the state was observed at its source.
 func (h Head) Observed() time.Time {
 	if h.Compact() {
 		return ReadTime(string(h[compactObservedAt:]))
@@ -149,6 +153,7 @@ func (h Head) Observed() time.Time {
 	return redisdb.Time(string(h[observedAt:seenAt]))
 }
 
+// Seen returns when the execution was first seen.
 func (h Head) Seen() time.Time {
 	if h.Compact() {
 		return ReadTime(string(h[compactSeenAt:]))
@@ -156,6 +161,7 @@ func (h Head) Seen() time.Time {
 	return redisdb.Time(string(h[seenAt:epochAt]))
 }
 
+// Epoch returns the start date by which incarnations of a name are told apart, in ms as digits.
 func (h Head) Epoch() string {
 	if h.Compact() {
 		return string(AppendDigits(nil, ReadMillis(string(h[compactEpochAt:])), StartLength))
@@ -163,6 +169,7 @@ func (h Head) Epoch() string {
 	return string(h[epochAt:rankOfOwnerAt])
 }
 
+// OwnerRank returns how much the source of the owner counts, a digit.
 func (h Head) OwnerRank() byte {
 	if h.Compact() {
 		return h[compactRankOfOwnerAt]
@@ -170,6 +177,7 @@ func (h Head) OwnerRank() byte {
 	return h[rankOfOwnerAt]
 }
 
+// Ownerless reports whether no owner is known.
 func (h Head) Ownerless() bool {
 	n, err := h.Lengths()
 	return err == nil && n.Owner == 0

@@ -17,7 +17,7 @@ const (
 	secondsOfMonth = hours * 3600
 
 	payloadBytes   = 487.0  // of a record in Redis, compressed; of cmd/internal/bench
-	recordBytes    = 681.0  // what Redis takes beyond that, indexes included; of cmd/internal/bench
+	recordBytes    = 259.0  // what Redis takes beyond that, indexes included; of cmd/internal/bench
 	retentionDays  = 15.0   // RETENTION
 	archivedDays   = 30.0   // of the archive that provision makes
 	eventBytes     = 4000.0 // of an event

@@ -19,8 +19,8 @@
 //	miss of 0.4 kB, 64 at once, 1000000 records                                               32 (30.8–35.2) µs    statusd, 1000 records: 28.1 (26.4–30.5) µs      1.14 (1.05–1.27)     ≤ 1.1                      SHORT
 //	ingest of ends of 1.3 kB, all of 1.2 kB on average, per event                             54 (53.5–76) µs      pipelined SET: 7.3 (7.2–7.3) µs                 0.133 (0.096–0.136)  ≥ 0.4                      SHORT
 //	ingest of ends of 6 kB, all of 3.6 kB on average, per event                               91.7 (89.2–91.7) µs  pipelined SET: 12.5 (12.2–12.7) µs              0.138 (0.133–0.14)   ≥ 0.2                      SHORT
-//	Redis memory for each of 20000 executions, index included                                 1426 B               compressed payload: 487 B                       + 939 B              + ≤ 700 B                  SHORT
-//	Redis memory for each of 200000 executions, index included                                1169 B               compressed payload: 487 B                       + 681 B              + ≤ 700 B                  ok
+//	Redis memory for each of 20000 executions, index included                                 914 B                compressed payload: 487 B                       + 427 B              + ≤ 450 B                  ok
+//	Redis memory for each of 200000 executions, index included                                746 B                compressed payload: 487 B                       + 259 B              + ≤ 350 B                  ok
 //	200 running executions polled every 2.5s each, Redis reads per poll                       0.5                  round trips: 0.499                              –                    ≤ 0.5                      ok
 //	event in SQS to visible over HTTP, 300 events, p50 and p99                                0.948 and 2.36 ms    bare long poll: 0.106 and 0.233 ms              + 0.842 and 2.26 ms  p99 + ≤ 25 ms              ok
 //	400 executions of up to 20s, change to client p50 and p99: documented poller, every 2.5s  1291 and 2493 ms     requests 5.51, bytes 4239 each                  –                    –                          –
