@@ -3,6 +3,7 @@ package cachetest
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,12 @@ import (
 // every goroutine waits: what is promised of times holds there to the millisecond,
 // however busy the machine is. The Redis is miniredis, since nothing in a bubble may
 // touch the network. So a test in it is one of our logic and proves nothing about Redis.
-type Bubble struct{ Redis *miniredis.Miniredis }
+type Bubble struct {
+	Redis *miniredis.Miniredis
+
+	mu    sync.Mutex
+	ended bool
+}
 
 // BubbleURL is the REDIS_URL of the Redis in a bubble. Its address needs no resolver,
 // which works for one bubble only. Connections must go through Bubble.Join.
@@ -26,14 +32,32 @@ func InBubble(t *testing.T, test func(*testing.T, *Bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		Pass(time.Until(time.Date(2096, 2, 10, 12, 0, 0, 0, time.UTC))) // it begins in 2000, before the process did
 		b := &Bubble{Redis: miniredis.NewMiniRedis()}
-		t.Cleanup(b.Redis.Close)
+		t.Cleanup(b.end)
 		test(t, b)
 	})
 }
 
 // Join has a network lead to the Redis of the bubble, whatever the address.
 func (b *Bubble) Join(n *Network) {
-	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.Redis.Dial() }
+	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.dial() }
+}
+
+// dial connects to the Redis until the bubble ends: a miniredis that is closed must not be
+// dialed, which is a data race and starts it anew.
+func (b *Bubble) dial() (net.Conn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return nil, net.ErrClosed
+	}
+	return b.Redis.Dial()
+}
+
+func (b *Bubble) end() {
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
+	b.Redis.Close()
 }
 
 // Took returns how long something takes.
