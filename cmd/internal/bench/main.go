@@ -67,12 +67,15 @@ type bench struct {
 	cluster  bool          // likewise
 }
 
-// figures are the parts of a run, in the order of the table.
-var figures = []struct {
+// figure is a part of a run.
+type figure struct {
 	name    string
 	measure func(*bench, context.Context) ([]line, error)
-	asked   bool // only if it is asked for: it takes long
-}{
+	slow    bool // left out of a run of everything
+}
+
+// figures are in the order of the table.
+var figures = []figure{
 	{"hot", (*bench).hotReads, false},
 	{"tls", (*bench).hotOverTLS, false},
 	{"proxied", (*bench).proxied, false},
@@ -104,27 +107,43 @@ func (b *bench) all(ctx context.Context, only string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
-	var lines []line
-	for _, f := range figures {
-		if only != "" && only != f.name || only == "" && f.asked {
-			continue
-		}
-		_, _ = fmt.Fprintf(b.progress, "measuring %s\n", f.name)
-		more, err := f.measure(b, ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		lines = append(lines, more...)
-	}
+	lines, failed := b.measure(ctx, figures, only)
 	if len(lines) == 0 {
-		return fmt.Errorf("there is no figure %q; there are %s", only, strings.Join(names(), ", "))
+		return failed
 	}
 	if err := printTable(stdout, lines); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stdout, "\n%s\n%d rounds of %v, taken in turn; median (least–most). %s; took %v.\n",
 		notes, b.rounds, b.turn, machine(ctx), time.Since(begun).Round(time.Second))
-	return err
+	return errors.Join(failed, err)
+}
+
+// measure returns the lines of the figures, all or the one that is named. A figure that
+// fails does not cost the lines of the others.
+func (b *bench) measure(ctx context.Context, all []figure, only string) ([]line, error) {
+	var lines []line
+	var failed []error
+	known := only == ""
+	for _, f := range all {
+		if only != f.name && (only != "" || f.slow) {
+			continue
+		}
+		known = true
+		_, _ = fmt.Fprintf(b.progress, "measuring %s\n", f.name)
+		more, err := f.measure(b, ctx)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		lines = append(lines, more...)
+	}
+	if !known {
+		return nil, fmt.Errorf("there is no figure %q; there are %s", only, strings.Join(names(), ", "))
+	}
+	return lines, errors.Join(failed...)
 }
 
 const notes = `A cost is user and system time of the processes, with Redis where it is asked. Hot reads come over 16 connections.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -28,5 +30,19 @@ func TestRunRefuses(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"--help"}, io.Discard, io.Discard); err != nil {
 		t.Errorf("--help: %v", err)
+	}
+}
+
+func TestAFigureThatFailsCostsNoOther(t *testing.T) {
+	t.Parallel()
+	all := []figure{
+		{"first", func(*bench, context.Context) ([]line, error) { return []line{{figure: "first"}}, nil }, false},
+		{"broken", func(*bench, context.Context) ([]line, error) { return nil, errors.New("no files left") }, false},
+		{"last", func(*bench, context.Context) ([]line, error) { return []line{{figure: "last"}}, nil }, false},
+	}
+	b := bench{progress: io.Discard}
+	lines, err := b.measure(t.Context(), all, "")
+	if len(lines) != 2 || err == nil || err.Error() != "broken: no files left" {
+		t.Errorf("got %d lines and %v, want those of the other two and the error", len(lines), err)
 	}
 }
