@@ -6,7 +6,7 @@
 -- caller: the slot is on its way to another node, and so may be the other keys.
 --
 -- KEYS  for each: record, running index, recent index, change channel. The lists of the
---       partition of what is awaited, what is doubted and what came too late are not among
+--       partition of what is awaited, what mismatches and what came too late are not among
 --       them (redisdb/keynames.go): hardly any call uses them, and they share the slot.
 -- ARGV  for each:
 --        1 ARN
@@ -16,14 +16,14 @@
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
 --          fetched, s stopped, g registered |
---          what the input that was left out may name, so that it is to be asked for:
+--          what the omitted input may contain, so that it must be fetched:
 --          0 nothing, 1 the owner, 2 labels, 3 both |
 --          whether the record is to be compact: 1, else 0 |
 --          start date in ms, 14 digits |
 --          what the trail is to keep of it (trail.go), as a short entry, zeros if it has none, and
 --          in full |
 --          lengths of owner, input type and labels, as in a compact record | owner | input type | labels
---        3 payload (codec.go)
+--        3 payload (payload.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
 --        5 what is to be counted: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
 --        6 what the indexes have of a compact record in place of the ARN (internal/member)
@@ -169,7 +169,7 @@ end
 -- What the two indexes have of an execution whose record is compact, or is not.
 local function member_of(o, compact) return compact and o.member or o.arn end
 
--- Enters an execution among those that Step Functions is to be asked about: those whose
+-- Enters an execution into the list of those to check with Step Functions: those whose
 -- output or owner is missing, and those that may have been missed.
 local function await(k, arn) with('ZADD', k, 'awaiting', 'NX', now_text, arn) end
 
@@ -566,6 +566,6 @@ for i = 0, math.max(1, #KEYS / KEYS_EACH) - 1 do
   end
   answers[i + 1] = text
 end
-pcall(count.write) -- whatever is the matter with counters, what was joined is joined
+pcall(count.write) -- a fault of the counters must not undo the join
 for channel, arns in pairs(changes) do call(publish, channel, arns) end
 return answers

@@ -53,7 +53,7 @@ type Outcome struct {
 	Err     error // set exactly if Verdict is Unconfirmed
 }
 
-// Final reports whether the observation is dealt with for good.
+// Final reports whether the observation needs no further processing.
 func (o Outcome) Final() bool { return o.Verdict != Unconfirmed }
 
 // Registration announces an execution that is about to start, and whose it is.
@@ -132,7 +132,7 @@ type (
 	Passwords = redisdb.Passwords
 )
 
-// AutoAcks asks for the confirmation of one replica of each primary that has one, or
+// AutoAcks requires the confirmation of one replica of each primary that has one, or
 // has had one within the hour.
 const AutoAcks = redisdb.AutoAcks
 
@@ -198,9 +198,6 @@ func (c *Cache) listen() {
 	})
 }
 
-// DefaultNearBytes is the bound of the near cache where Options leaves it open.
-const DefaultNearBytes = 128 << 20
-
 // Run keeps the near cache up to date until ctx ends: it listens to the
 // change feed and watches the primaries. Without it every read goes to Redis.
 func (c *Cache) Run(ctx context.Context) error {
@@ -212,11 +209,11 @@ func (c *Cache) Run(ctx context.Context) error {
 // Close ends every connection. Run must have ended.
 func (c *Cache) Close() error { return c.db.Close() }
 
-// DB returns the Redis that the cache stands on, for what else is kept there.
+// DB returns the Redis of the cache, for other packages that store there.
 func (c *Cache) DB() *redisdb.DB { return c.db }
 
 // Ping asks Redis to take and confirm a write. Its error says why it does not, and what
-// cures that.
+// fixes that.
 func (c *Cache) Ping(ctx context.Context) error { return c.db.Ping(ctx) }
 
 // ChangedARNs returns the executions that a message on a change channel names.
@@ -260,7 +257,7 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 	defer cancel()
 	r, err := c.load(ctx, arn, v)
 	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {
-		// Perhaps another caller's read, on its way since before v was stored. One
+		// Perhaps a read of another caller, which began before v was stored. One
 		// that begins now is not.
 		r, err = c.load(ctx, arn, v)
 	}
@@ -289,7 +286,7 @@ func ParseURL(s string) error { return redisdb.ParseURL(s) }
 func InspectURL(s string) (URL, error) { return redisdb.InspectURL(s) }
 
 // Explain says what an error of Redis means: in a few words for everybody, which name
-// no address and no user, and in one line for the operator, with the cure.
+// no address and no user, and in one line for the operator, with the fix.
 func Explain(err error) (brief, text string) { return redisdb.Explain(err) }
 
 // Unreachable reports whether err means that Redis gave no answer at all, in time or

@@ -1,5 +1,5 @@
-// Package cache is what the service knows: the newest state of every execution,
-// kept in Redis, and the near cache from which most polls are answered.
+// Package cache stores the newest state of every execution in Redis, and has the near
+// cache in memory from which most polls are answered.
 //
 // # The record
 //
@@ -13,15 +13,15 @@
 // record, its two indexes and its change channel in one step.
 //
 // A record is compact: it holds what an observation alone says, and the rest of an answer is
-// written again when it is read (compact.go). While releases run that do not know this format,
+// written again when it is read (payload.go). While releases run that do not know this format,
 // records hold the whole answer in another one (internal/formats); all are read side by side.
 //
 // # Reading
 //
-// Peek and Get answer from the near cache while that is known to be true: the
-// change feed (Run) hears every change and is itself proven alive by a
-// heartbeat. When it is silent for two seconds the near cache is off, and Redis
-// is asked each time; concurrent questions share an answer and round trips.
+// Peek and Get answer from the near cache while that is known to be current: the
+// change feed (Run) receives every change, and a heartbeat proves that it works.
+// After two seconds without one, the near cache is off and every read goes to
+// Redis; concurrent reads share an answer and round trips.
 //
 // GetMany reads many in one round trip to each node. Package lists finds and counts
 // executions.
@@ -32,26 +32,26 @@
 //
 // # Lost events and missing outputs
 //
-// Events get lost, and leave out what is large. apply.lua lists executions that Step
-// Functions is to be asked about; package worklist keeps these lists and all else that
-// asking needs. A trail (trail.go) at the end of each record shows from which
+// Events get lost, and leave out what is large. apply.lua lists executions to
+// check with Step Functions; package worklist keeps these lists and what those calls
+// need. A trail (trail.go) at the end of each record shows from which
 // observations it was joined.
 //
 // # Counting
 //
 // Package tally counts what executions do, in the same step in which their records change:
-// starts, ends with their durations, failures by cause, and what runs. Package stats
-// answers from these counters. While a slot of a cluster moves to another node, what is
-// applied to its partitions is not counted; what runs is counted anew afterwards.
+// starts, ends with their durations, failures by cause, and running executions. Package stats
+// answers from these counters. While a slot of a cluster moves to another node, changes
+// in its partitions are not counted; afterwards the running executions are counted again.
 //
 // # Promises
 //
-//   - A write that Apply reports as final is in Redis and, where asked for, in
-//     its replicas.
-//   - A read is never older than three seconds, whatever is cut, frozen or lost.
+//   - A write that Apply reports as final is in Redis and, where
+//     REDIS_REPLICA_ACKS requires it, in its replicas.
+//   - A read is never older than three seconds, even if Redis or the network fails.
 //   - A read takes at most 300 ms; then it is an error, never an invented state.
 //   - Memory, connections and queues are bounded.
 //
-// It does not promise to know what nobody reported, and it does not decide who may
-// read: it names the owner.
+// It does not promise to know what was never reported to it, and it does not decide who
+// may read: it names the owner.
 package cache

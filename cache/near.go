@@ -17,20 +17,23 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// How long an entry may live at most, however healthy the feed is. It bounds
-// what no signal shows.
+// DefaultNearBytes is the bound of the near cache where Options leaves it open.
+const DefaultNearBytes = 128 << 20
+
+// How long an entry may live at most, even while the feed works. It bounds faults that no
+// signal shows.
 const (
 	runningNearLife  = 5 * time.Second
 	terminalNearLife = 60 * time.Second
 )
 
 // near is the near cache: records that this process has read and may send again. An
-// entry may be sent while the feed is known to hear every change and none named
+// entry may be sent while the feed is known to receive every change and none named
 // the execution since the read began.
 //
 // It also knows the reads on their way (fills), so that concurrent misses of
-// one execution share one, and so that a change that is heard meanwhile keeps
-// what they bring out of the cache.
+// one execution share one, and so that the result is not kept if a change is
+// notified meanwhile.
 type near struct {
 	records bounded.ByText[nearEntry]
 	seed    maphash.Seed
@@ -41,7 +44,7 @@ type near struct {
 	trust      *redisdb.Trust
 	names      *redisdb.Names
 
-	// generation counts the times everything was thrown away.
+	// generation counts how often everything was dropped.
 	generation atomic.Uint64
 }
 
@@ -64,7 +67,7 @@ type fill struct {
 	err        error
 }
 
-// ended is the done of reads that nobody needs to wait for.
+// ended is the done channel of reads that have ended already.
 var ended = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)

@@ -1,5 +1,5 @@
-// Package ingest learns the states of executions: it receives status-change events from
-// SQS, makes observations of them and has the cache merge them.
+// Package ingest takes the states of executions into the cache: it receives status-change
+// events from SQS, turns them into observations and has the cache merge them.
 //
 // # The life of a message
 //
@@ -12,9 +12,9 @@
 //	expired       older than anything that is kept; deleted
 //	ignored       not ours: another source, detail-type or state machine; deleted
 //	undecodable   it cannot be decoded, now or later; left to the queue's redrive policy
-//	retried       not finished; it comes again
+//	retried       not finished; it will be received again
 //
-// and statuscache_events_total counts it there. A message may come twice, late or after
+// and statuscache_events_total counts it with that result. A message may come twice, late or after
 // its delete: the merge does not depend on the order of events.
 //
 // While Redis fails nothing is received, and messages in flight stay in flight, so that
@@ -23,9 +23,9 @@
 // # What stands where
 //
 // The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
-// as the backlog allows, batch.go decodes, inflight.go keeps messages hidden, and deletes
-// those that are handled, ten at a time, gate.go stops receiving while Redis fails,
-// outages.go and failures.go report what keeps events from being learnt (a Trouble).
+// as the backlog allows, batch.go decodes, inflight.go keeps messages hidden,
+// deletes.go deletes those that are handled, ten at a time, gate.go stops receiving while Redis fails,
+// outages.go and failures.go report why events are not applied (a Trouble).
 // undated.go handles events without a start date. sqs.go is the queue. Package event
 // decodes the messages.
 //
@@ -34,7 +34,7 @@
 // the cache with what Step Functions lists and describes every lasting difference, and
 // Backfill (backfill.go) fills a cache from Step Functions. stepfunctions.go makes their
 // calls, pacing.go keeps them within a budget, worker.go works on the lists of executions
-// to ask about. What they learn is an observation like any other and is merged like one.
+// to ask about. Their results are observations and are merged like events.
 //
 // Package operate sets up and checks the path of the events. Package localaws is a
 // stand-in for AWS, for laptops and tests. Package internal/awscall is what every call to
@@ -47,11 +47,14 @@
 //     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe:
 //     what is fetched must equal what is received.
 //  2. event/testdata/events: give an event the field; TestFixtures compares what is decoded.
-//  3. Package cache: add it to Execution, and write it into the answer. appendBody writes
-//     what every answer has and Redis stores; bodyHash must cover what appendBody does not
-//     write. The merge orders observations by their version alone and needs no change.
+//  3. Package cache: add it to Execution (execution.go). In payload.go write it in compactPayload
+//     and read it in readPayload, as a new format (internal/formats) while earlier releases
+//     may run. In answer.go write it into the answer; bodyHash must cover it, because it
+//     becomes part of the entity tag. The merge orders observations by their version alone and
+//     needs no change.
 //  4. Package httpapi: describe it in openapi.yaml; add it to the Go client.
-//  5. Package localaws: let the stand-in send it (states_event.go).
+//  5. Package localaws: let the stand-in send it (states_event.go), if a test of the whole system
+//     needs it.
 //
 // # What it does not do
 //

@@ -1,4 +1,4 @@
-// Package apikeys decides which API keys are good: the keys in Redis, the file of keys
+// Package apikeys decides which API keys are valid: the keys in Redis, the file of keys
 // that survives the loss of Redis, and the daily limits.
 //
 // # Keys
@@ -8,7 +8,7 @@
 // announced to all processes by the change feed of Redis. A request that waits for long
 // watches its key (watch.go); one read covers all watched keys.
 //
-// Keys of another system are taken over with the secrets that their holders have (adopt.go).
+// Keys of another system are imported with the secrets that callers use already (adopt.go).
 //
 // A fingerprint of the pepper stands beside the keys (pepper.go), so that a wrong pepper is
 // noticed and not mistaken for wrong keys.
@@ -18,11 +18,11 @@
 // A revocation is final. If two copies of a key differ, the one that was restored more often wins, and
 // of equal ones the revoked one. So no old copy of Redis, old file or import makes a revoked
 // key valid again; only an import that names it (--restore) does.
-// After Redis has lost its records, Reassert stores the revocations again.
+// After Redis has lost its records, Reassert stores the revocations again (revocations.go).
 //
 // # File
 //
-// A key is good if Redis or the file knows it, and neither says that it is revoked. While
+// A key is valid if Redis or the file knows it, and neither says that it is revoked. While
 // Redis does not answer, the file decides alone (keysfile.go).
 //
 // # Daily limits

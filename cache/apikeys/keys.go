@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +28,7 @@ import (
 // How long a key that was read is used without asking Redis again. A revocation is
 // announced on the change feed; these are for when that is lost.
 const (
-	keyLife        = 20 * time.Second // while the feed is heard
+	keyLife        = 20 * time.Second // while the feed works
 	keyLifeUnheard = 2 * time.Second  // while it is not, and for keys not found
 	maxKeysNear    = 100_000
 )
@@ -44,7 +42,7 @@ type Options struct {
 
 // Keys are the API keys in Redis and in the file, and what is left of their daily limits.
 // A key is good if either knows it and neither says it is revoked. A revocation that this
-// process has seen counts whatever Redis says later, until the key is restored by name.
+// process has seen stays in force, even if Redis later returns the key, until it is restored by name.
 // The methods of Keys can be called concurrently.
 type Keys struct {
 	db      *redisdb.DB
@@ -68,7 +66,7 @@ type keyEntry struct {
 	filed bool  // Redis did not answer, so the file decided
 }
 
-// Open returns the API keys in a Redis, whose changes it hears from then on, so it comes
+// Open returns the API keys in a Redis and subscribes to their changes, so it comes
 // before the DB runs. It reads the file and does not connect. Its error says what is wrong
 // with the options.
 func Open(db *redisdb.DB, o Options) (*Keys, error) {
@@ -165,36 +163,6 @@ func (k *Keys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, e
 	return key, err
 }
 
-// revocations are the keys that Redis has called revoked.
-type revocations struct {
-	mu   sync.Mutex
-	keys map[keyHash]*Key
-}
-
-// get returns nil for a key that was not seen revoked.
-func (r *revocations) get(h keyHash) *Key {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.keys[h]
-}
-
-func (r *revocations) add(h keyHash, k *Key) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.keys == nil {
-		r.keys = map[keyHash]*Key{}
-	}
-	if _, known := r.keys[h]; known || len(r.keys) < maxKeysNear {
-		r.keys[h] = k
-	}
-}
-
-func (r *revocations) all() []*Key {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Collect(maps.Values(r.keys))
-}
-
 func (k *Keys) fresh(e keyEntry) bool {
 	life := keyLifeUnheard
 	if e.key != nil && !e.filed && k.db.Feed.Heard() {
@@ -213,13 +181,13 @@ func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err e
 	if errors.Is(err, redis.Nil) {
 		err = nil
 	}
-	return k.judge(h, text, err)
+	return k.decide(h, text, err)
 }
 
-// judge returns the key that counts, nil if it is not known or revoked. text is its
+// decide returns the key that counts, nil if it is not known or revoked. text is its
 // record, empty if Redis does not know it; err is why Redis did not answer. Then the
 // file decides; filed reports that it did.
-func (k *Keys) judge(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
+func (k *Keys) decide(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
 	seen := k.revoked.get(h)
 	if err == nil && text != "" {

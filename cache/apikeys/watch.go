@@ -12,15 +12,15 @@ import (
 )
 
 // How often watched keys are checked. An announced change is checked at once; these are
-// for changes that are not heard.
+// for changes without a notification.
 const (
-	checkUnheard = time.Second      // while the change feed is not heard
+	checkUnheard = time.Second      // while the change feed does not work
 	checkHeard   = 10 * time.Second // while it is
 )
 
 // keyWatches are the watches of keys.
 type keyWatches struct {
-	wake chan struct{} // room for one: something is due
+	wake chan struct{} // capacity 1: something is due
 
 	mu      sync.Mutex
 	byKey   map[keyHash]map[*keyWatch]struct{}
@@ -34,7 +34,7 @@ type keyWatch struct {
 }
 
 // Watch reports what becomes of a key that Find returned: nil when it was found to be
-// good, ErrNotFound when it is revoked or gone, another error when that cannot be checked.
+// valid, ErrNotFound when it is revoked or gone, another error when that cannot be checked.
 // It reports a change at once, and the state every few seconds. It needs Run. report is
 // called by other goroutines only. stop ends the watch; one call of report may come after it.
 func (k *Keys) Watch(key *Key, report func(error)) (stop func()) {
@@ -185,7 +185,7 @@ func (k *Keys) check(ctx context.Context, hashes []keyHash) (away error) {
 			return nil
 		}
 		for i, h := range some {
-			key, _, err := k.judge(h, texts[i], away)
+			key, _, err := k.decide(h, texts[i], away)
 			if err == nil && key == nil {
 				err = ErrNotFound
 			}

@@ -24,7 +24,7 @@ func TestRevocationsAreStoredAgain(t *testing.T) {
 		_, err := keys.Find(t.Context(), secret)
 		return errors.Is(err, ErrNotFound)
 	}
-	cachetest.Eventually(t, "the revocation is heard", func() bool { return refusedBy(keys) })
+	cachetest.Eventually(t, "the revocation has arrived", func() bool { return refusedBy(keys) })
 	s.Do("FLUSHALL")
 	if err := keys.Reassert(t.Context()); err != nil {
 		t.Fatal(err)

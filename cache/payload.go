@@ -1,0 +1,290 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"statuscache/cache/internal/compression"
+	"statuscache/cache/internal/redisdb"
+)
+
+// The payload of a record is
+//
+//	coding 1 | source 1 | status | error | stop date | length of the body | body
+//
+// in records of the formats of digits. apply.lua keeps the source where it keeps the date of a
+// run, so the first two bytes stay where they are. Texts are a varint length and the bytes,
+// numbers are varints. The body is the answer of GET /v1/status as it goes over the wire,
+// compressed where that is worth it.
+//
+// The payload of a compact record is
+//
+//	coding 1 | source 1 | status 1 | error | stop date | length of the result | result
+//
+// The first two stand where those of other payloads do. The status is a letter, or 0 and then
+// the word. The stop date is 0 for none, else 1 more than the ms from the start, zigzag. The
+// result is the JSON text of the output of a success or of the message of a failure. All else
+// that an answer says follows from the ARN and the head of the record, so appendState writes
+// it again, byte for byte.
+const (
+	codingPlain = 'p'
+	codingGzip  = 'g'
+)
+
+// compressAbove is the body size in bytes from which compression is worth it.
+const compressAbove = 1024
+
+// maxBodyLength bounds what a record may claim to decompress to, in bytes. An
+// event has at most 1 MiB.
+const maxBodyLength = 4 << 20
+
+// statusCodes are the words of Step Functions as a compact record holds them.
+var statusCodes = map[Status]byte{Running: 'R', PendingRedrive: 'P', Succeeded: 'S', Failed: 'F', TimedOut: 'T', Aborted: 'A'}
+
+// sourceCodes are the sources as a record holds them. A registration has no
+// payload.
+var sourceCodes = map[Source]byte{FromEvent: 'e', FromReplay: 'p', FromDescribe: 'd'}
+
+func sourceOf(code byte) Source {
+	for source, c := range sourceCodes {
+		if c == code {
+			return source
+		}
+	}
+	return FromEvent
+}
+
+// payloadOf returns what a record of a format of digits holds of e.
+func payloadOf(e *Execution, body []byte) []byte {
+	coding, stored := byte(codingPlain), body
+	if len(body) > compressAbove {
+		if small := compression.GzipAll(body); len(small) < len(body) {
+			coding, stored = codingGzip, small
+		}
+	}
+	p := make([]byte, 0, 48+len(e.Status)+len(e.Error)+len(stored))
+	p = append(p, coding, sourceCodes[e.Source])
+	p = appendText(p, string(e.Status))
+	p = appendText(p, e.Error)
+	p = binary.AppendVarint(p, redisdb.Millis(e.StopDate))
+	p = binary.AppendUvarint(p, uint64(len(body)))
+	return append(p, stored...)
+}
+
+// compactPayload returns what a compact record holds of e.
+func compactPayload(e *Execution) []byte {
+	result := storedResult(e)
+	coding, stored := compression.Best(result)
+	p := make([]byte, 0, 32+len(e.Error)+len(stored))
+	p = append(p, coding, sourceCodes[e.Source], statusCodes[e.Status])
+	if statusCodes[e.Status] == 0 {
+		p = appendText(p, string(e.Status))
+	}
+	p = appendText(p, e.Error)
+	p = appendStop(p, e)
+	p = binary.AppendUvarint(p, uint64(len(result)))
+	return append(p, stored...)
+}
+
+// storedResult returns the part of an answer that only the observation knows.
+func storedResult(e *Execution) []byte {
+	switch publicStatus(e) {
+	case Succeeded:
+		if e.hasOutput() {
+			return e.Output
+		}
+	case Failed:
+		return appendString(nil, e.ErrorMessage)
+	}
+	return nil
+}
+
+func appendStop(p []byte, e *Execution) []byte {
+	if e.StopDate.IsZero() {
+		return append(p, 0)
+	}
+	ms := e.StopDate.UnixMilli() - e.StartDate.UnixMilli()
+	return binary.AppendUvarint(p, 1+(uint64(ms)<<1^uint64(ms>>63)))
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// payloadHead is a payload taken apart, as far as it was read.
+type payloadHead struct {
+	coding byte
+	source Source
+	status Status // the word of Step Functions
+	error  string
+	stop   time.Time // zero while it runs
+	length int       // of the body or result, not compressed
+	stored []byte    // the body or result, in its coding
+}
+
+var errPayload = errors.New("payload of the record is damaged")
+
+// readPayload reads the payload of a record of version v. What it returns refers to b.
+// whole is false if b does not reach the length.
+func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
+	d := payloadReader{rest: b}
+	p.coding, p.source = d.byte(), sourceOf(d.byte())
+	if compression.Known(p.coding) {
+		p.status = d.status()
+		p.error, p.stop = d.text(), d.stop(v.StartDate())
+	} else {
+		p.status, p.error = Status(d.text()), d.text()
+		if stop := d.varint(); stop != 0 {
+			p.stop = time.UnixMilli(stop)
+		}
+	}
+	length := d.uvarint()
+	if length > maxBodyLength {
+		return p, !d.failed, errPayload
+	}
+	p.length, p.stored = int(length), d.rest
+	return p, !d.failed, nil
+}
+
+func decodePayload(r *Record, b []byte) error {
+	v, tag := r.head.Version(), r.head.Tag()
+	p, whole, err := readPayload(v, b)
+	if err != nil || !whole {
+		return errPayload
+	}
+	r.Status, r.Error, r.Source, r.stopDate = p.status, p.error, p.source, p.stop
+	r.Terminal = (&Execution{Status: r.Status, StopDate: r.stopDate}).Terminal()
+	if v.AwaitsOutput() {
+		r.Status, r.Terminal = Running, false
+	}
+	plain, zipped, err := r.answer(&p)
+	if err != nil {
+		return err
+	}
+	r.Plain = newRepresentation(plain, r.Version, tag)
+	if zipped != nil {
+		r.Gzip = newRepresentation(zipped, r.Version, tag+"-gzip")
+	}
+	return nil
+}
+
+// answer returns the answer as it stands and, if it is stored so, compressed.
+func (r *Record) answer(p *payloadHead) (plain, zipped []byte, err error) {
+	if compression.Known(p.coding) {
+		return r.compactAnswer(p)
+	}
+	plain = bytes.Clone(p.stored)
+	if p.coding == codingGzip {
+		zipped = plain
+		if plain, err = compression.Gunzip(zipped, p.length); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(plain) != p.length || len(plain) < len(bodyHead)+len(bodyTail) {
+		return nil, nil, compression.ErrLength
+	}
+	return plain, zipped, nil
+}
+
+// compactAnswer returns the answer of a record whose payload is p, and the same compressed if
+// the result is.
+func (r *Record) compactAnswer(p *payloadHead) (plain, zipped []byte, err error) {
+	e := Execution{ARN: r.ARN, Status: p.status, StartDate: r.StartDate, StopDate: p.stop, Completeness: r.completeness()}
+	b := make([]byte, 0, len(bodyHead)+len(r.ARN)+160+p.length)
+	b = appendState(b, &e)
+	state := len(b)
+	switch public := publicStatus(&e); {
+	case public == Failed || public == Succeeded && e.hasOutput():
+		b = append(b, resultKey(&e)...)
+		state = len(b)
+		if b, err = compression.Append(b, p.coding, p.stored, p.length); err != nil {
+			return nil, nil, err
+		}
+	case p.length != 0:
+		return nil, nil, compression.ErrLength
+	default:
+		b = appendResult(b, &e)
+	}
+	b = append(b, bodyTail...)
+	if p.coding == compression.Deflated {
+		zipped = compression.Gzip(b, state, len(bodyTail), p.stored)
+	}
+	return b, zipped, nil
+}
+
+// hasOutput reports whether the output of a success is there.
+func (e *Execution) hasOutput() bool {
+	return e.Completeness == Complete || e.Completeness == OutputRefetched
+}
+
+// completeness returns how much of the observation is there that the record is from.
+func (r *Record) completeness() Completeness {
+	v := r.head.Version()
+	if v.HasOutputState() {
+		return OutputRefetched + Completeness(r.head.Hash()[outputFromDigits]-outputIsBack)
+	}
+	return Completeness(v[completeAt] - '0')
+}
+
+// payloadReader reads a payload; once failed, it returns zero values.
+type payloadReader struct {
+	rest   []byte
+	failed bool
+}
+
+func (d *payloadReader) take(n int) []byte {
+	if d.failed || n < 0 || n > len(d.rest) {
+		d.failed = true
+		return nil
+	}
+	b := d.rest[:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *payloadReader) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *payloadReader) uvarint() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	d.failed = d.failed || n <= 0
+	d.take(n)
+	return v
+}
+
+func (d *payloadReader) varint() int64 {
+	v, n := binary.Varint(d.rest)
+	d.failed = d.failed || n <= 0
+	d.take(n)
+	return v
+}
+
+func (d *payloadReader) text() string { return string(d.take(int(min(d.uvarint(), maxBodyLength)))) }
+
+// status reads a status as compactPayload writes it.
+func (d *payloadReader) status() Status {
+	code := d.byte()
+	for status, c := range statusCodes {
+		if c == code {
+			return status
+		}
+	}
+	d.failed = d.failed || code != 0
+	return Status(d.text())
+}
+
+// stop reads what appendStop has written.
+func (d *payloadReader) stop(start time.Time) time.Time {
+	v := d.uvarint()
+	if v == 0 {
+		return time.Time{}
+	}
+	v--
+	return time.UnixMilli(start.UnixMilli() + int64(v>>1) ^ -int64(v&1))
+}

@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// deleteWithin is the longest that a handled message waits for others to be deleted with:
+// a request that deletes one message costs as much as one that deletes ten. After its last
+// renewal a message stays hidden for Visibility - visibilityRenew, which is longer than
+// this wait and all attempts to delete it.
+const deleteWithin = time.Second
+
+// handled gathers messages that are to be deleted. If the process is killed, at worst
+// they come again.
+type handled struct {
+	begun chan struct{} // has one after the first message was added
+
+	mu       sync.Mutex
+	messages []Message
+}
+
+func newHandled() *handled { return &handled{begun: make(chan struct{}, 1)} }
+
+// add adds messages and returns those that fill a request, which the caller has to delete.
+func (h *handled) add(messages []Message) (full []Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	empty := len(h.messages) == 0
+	all := slices.Concat(h.messages, messages)
+	fit := len(all) - len(all)%maxBatch
+	full, h.messages = all[:fit], all[fit:]
+	if empty && len(h.messages) > 0 {
+		select {
+		case h.begun <- struct{}{}:
+		default:
+		}
+	}
+	return full
+}
+
+func (h *handled) take() []Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := h.messages
+	h.messages = nil
+	return all
+}
+
+// finish deletes handled messages, now or within deleteWithin. They are not renewed any
+// more.
+func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Message) {
+	held.drop(messages)
+	for some := range slices.Chunk(c.handled.add(messages), maxBatch) {
+		c.delete(ctx, some)
+	}
+}
+
+// deleteGathered deletes what does not fill a request in time, and in the end what is left
+// when the context receiving has ended.
+func (c *Consumer) deleteGathered(receiving, work context.Context) {
+	for {
+		last := receiving.Err() != nil
+		c.delete(work, c.handled.take())
+		if last {
+			return
+		}
+		select {
+		case <-c.handled.begun:
+			sleep(receiving, deleteWithin)
+		case <-receiving.Done():
+		}
+	}
+}
+
+// delete deletes messages, maxBatch at most. One that cannot be deleted comes again and is
+// superseded then.
+func (c *Consumer) delete(ctx context.Context, messages []Message) {
+	for attempt, pause := 1, minRetryPause; len(messages) > 0; attempt, pause = attempt+1, 2*pause {
+		call, cancel := context.WithTimeout(ctx, queueCallLimit)
+		left, err := c.options.Queue.Delete(call, messages)
+		cancel()
+		c.wereDeleted(len(messages) - len(left))
+		if messages = left; len(left) == 0 {
+			return
+		}
+		if attempt == deleteAttempts || ctx.Err() != nil {
+			c.notDeleted(len(left), err)
+			return
+		}
+		sleep(ctx, jitter(pause))
+	}
+}
