@@ -119,7 +119,7 @@ func bodyHash(body []byte, e *Execution) string {
 // is known. It is built on each call. auditedAt is the time up to which the state
 // machine is known to be whole, zero for none. It moves on every minute and says
 // nothing new of the execution, so the entity tag does not depend on it: it wakes
-// nobody who waits for a change.
+// no client that waits for a change.
 func (r *Record) Full(auditedAt time.Time) *Representation {
 	b := make([]byte, 0, len(r.Plain.Body)+512)
 	b = append(b, r.Plain.Body[:len(r.Plain.Body)-len(bodyTail)]...)

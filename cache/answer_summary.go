@@ -49,7 +49,7 @@ func (r *Record) Summary() []byte {
 	} else if r.InputType != "" {
 		b = appendString(append(b, `,"inputType":`...), r.InputType)
 	}
-	if r.Version == Unobserved { // registered, and nothing heard of it yet
+	if r.Version == Unobserved { // registered, without an event yet
 		b = append(b, `,"observed":false`...)
 	}
 	b = append(r.appendDetails(b), '}')

@@ -132,7 +132,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
-func TestETagTellsAnswersApart(t *testing.T) {
+func TestETagsOfDifferentAnswersDiffer(t *testing.T) {
 	t.Parallel()
 	arn := testARN(t, "etag")
 	large := `"` + strings.Repeat("x", 2*compressAbove) + `"`

@@ -19,7 +19,7 @@ const maxSettles = 5
 
 var errRestless = errors.New("the record changes all the time while its slot moves")
 
-// joinMoving joins writes whose slot is on its way to another primary. Some keys are
+// joinMoving joins writes whose slot moves to another primary. Some keys are
 // there already and some are not, so no script can have all of them; but each key is
 // in one place, and a script of the record alone follows it. Then the indexes are made
 // to agree with the record, key by key, until it has not changed meanwhile, and the
@@ -116,7 +116,7 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	}
 	out := func(key string) *redisdb.Command { return redisdb.NewCommand(key, "ZREM", key, arn, w.member) }
 	if !head.Enough() {
-		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Doubted)}
+		return []*redisdb.Command{out(p.Running), out(p.Recent), out(p.Awaiting), out(p.Mismatched)}
 	}
 	version, observed, start := head.Version(), head.Observed().UnixMilli(), head.Epoch()
 	if version != Unobserved {
@@ -135,7 +135,7 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 		all = append(all, redisdb.NewCommand(p.Awaiting, "ZADD", p.Awaiting, "NX", observed, arn))
 	}
 	if w.kind == kindRunning && w.verdict == Applied && head.Observed().Sub(redisdb.Time(head.Epoch())) > suspiciousAge {
-		all = append(all, redisdb.NewCommand(p.Doubted, "ZADD", p.Doubted, "NX", observed, arn))
+		all = append(all, redisdb.NewCommand(p.Mismatched, "ZADD", p.Mismatched, "NX", observed, arn))
 	}
 	if w.outputFrom > 0 && version.Succeeded() { // where that is not the record's, who reads the index corrects it
 		all = append(all, redisdb.NewCommand(p.Outputs, "ZADD", p.Outputs, w.outputFrom, arn))

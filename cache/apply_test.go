@@ -134,10 +134,10 @@ func expectState(t *testing.T, c *Cache, arn ARN, want joined) *Record {
 		t.Errorf("%s: body of another observation", arn)
 	}
 	if exact.Public() != r.Version {
-		t.Errorf("%s: version %s is told as %s", arn, exact, r.Version)
+		t.Errorf("%s: version %s is reported as %s", arn, exact, r.Version)
 	}
 	got := joined{identity: string(exact) + hash, owner: r.Owner, inputType: r.InputType, labels: string(r.labels)}
-	want.epoch, want.ownerRank = 0, 0 // not told to readers
+	want.epoch, want.ownerRank = 0, 0 // not reported to readers
 	if got != want {
 		t.Errorf("%s:\n got %+v\nwant %+v", arn, got, want)
 	}
@@ -239,9 +239,9 @@ func writeAll(t *testing.T, c *Cache, writes []*write) {
 	}
 }
 
-// TestWhatChangesNothingIsNotAnnounced: a message that comes back after
+// TestAWriteWithoutAChangeIsNotPublished: a message that comes back after
 // its delete wakes nobody up.
-func TestWhatChangesNothingIsNotAnnounced(t *testing.T) {
+func TestAWriteWithoutAChangeIsNotPublished(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	sub := c.db.Writers.Subscribe(t.Context(), c.db.Names.Channels()...)

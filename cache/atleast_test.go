@@ -9,7 +9,7 @@ import (
 )
 
 // TestGetAtLeastDoesNotShareAnOlderRead: a read of another caller is on its way
-// with the older state when a newer one is stored and told by another replica.
+// with the older state when a newer one is stored and reported by another replica.
 // Who has seen that must not be handed the older one.
 func TestGetAtLeastDoesNotShareAnOlderRead(t *testing.T) {
 	t.Parallel()

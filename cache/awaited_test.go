@@ -27,7 +27,7 @@ func visible(t *testing.T, c *Cache, arn ARN) []string {
 	}
 }
 
-// TestAwaitedOutputIsNotSeen: while an output is awaited, everything that is told is
+// TestAwaitedOutputIsNotSeen: while an output is awaited, everything that is reported is
 // the run's, and nothing is announced.
 func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	t.Parallel()

@@ -10,10 +10,10 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestALocalClockDecidesNothing: what a process whose clock is ten minutes slow or fast
+// TestTheLocalClockDoesNotMatter: what a process whose clock is ten minutes slow or fast
 // stores, and how long it stays there, is the same to the byte. In the control Redis has
 // the clock of the process.
-func TestALocalClockDecidesNothing(t *testing.T) {
+func TestTheLocalClockDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ ofProcess, same bool }{"the clock of Redis": {false, true}, "the clock of the process": {true, false}} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func observe(t *testing.T, c *Cache, truth time.Time) {
 		e := succeeded(testARN(t, fmt.Sprint("ends-", left)), stop.Add(-time.Second), `{}`) // expires soon, or has
 		apply(t, c, e, e)
 		start := truth.Add(left - 24*time.Hour) // a registration tells a date of about a day ago
-		if _, err := c.Register(t.Context(), Registration{ARN: testARN(t, fmt.Sprint("told-", left)), Owner: "ada", StartDate: start}); err != nil {
+		if _, err := c.Register(t.Context(), Registration{ARN: testARN(t, fmt.Sprint("reported-", left)), Owner: "ada", StartDate: start}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -51,7 +51,7 @@ func histories(t *testing.T) map[string]func(*testing.T, *Cache, ARN) {
 
 var observedAtMember = regexp.MustCompile(`"observedAt":"[^"]*"`)
 
-// TestCompactRecordsAnswerAlike: whatever has been observed, a compact record gives the same
+// TestCompactRecordsAnswerAlike: in any case before observed, a compact record gives the same
 // answers, byte for byte, with the same entity tags as one in digits, and the same trail; and
 // it is smaller.
 func TestCompactRecordsAnswerAlike(t *testing.T) {
@@ -179,9 +179,9 @@ func timesIn(all []ARN, arn ARN) (n int) {
 	return n
 }
 
-// TestRecordsOfAnUpgradeStayWhole: records in digits are read, changed and removed by a process
+// TestRecordsSurviveAnUpgrade: records in digits are read, changed and removed by a process
 // that writes compact ones, and each change makes its record compact.
-func TestRecordsOfAnUpgradeStayWhole(t *testing.T) {
+func TestRecordsSurviveAnUpgrade(t *testing.T) {
 	t.Parallel()
 	url := cachetest.Redis(t).URL()
 	older, newer := openIdle(t, url), openIdle(t, url)

@@ -78,7 +78,7 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 		return err
 	}
 	for arn := range erased {
-		if err := c.db.Writers.HDel(ctx, c.db.Names.Doubts(arn.StateMachine()), string(arn)).Err(); err != nil {
+		if err := c.db.Writers.HDel(ctx, c.db.Names.Mismatches(arn.StateMachine()), string(arn)).Err(); err != nil {
 			return err
 		}
 	}

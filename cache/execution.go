@@ -39,7 +39,7 @@ type Completeness uint8
 // How much is there. RUNNING and failures are always Complete.
 const (
 	OutputAwaited Completeness = iota // SUCCEEDED, the output is still to be fetched
-	OutputGivenUp                     // SUCCEEDED, the output cannot be had
+	OutputGivenUp                     // SUCCEEDED, the output cannot be fetched
 	Complete
 	OutputRefetched // SUCCEEDED, whole again after its output had expired (output.go)
 	OutputExpired   // SUCCEEDED, its state is kept longer than its output
@@ -87,7 +87,7 @@ func (e *Execution) Terminal() bool {
 }
 
 // Version places an observation among all others of the same execution: the
-// greater text is the later state, whatever the order of arrival. It depends on
+// greater text is the later state, in any order of arrival. It depends on
 // nothing but the observation, so an event, its replay and an answer of
 // DescribeExecution about the same transition have the same version.
 // The form is
@@ -104,7 +104,7 @@ const Unobserved = record.Unobserved
 // ParseVersion returns the version that s begins with, if it begins with one.
 func ParseVersion(s string) (v Version, ok bool) { return record.ParseVersion(s) }
 
-// Bounds of what a version can hold. Whoever makes an Execution checks them.
+// Bounds of what a version can hold. The code that makes an Execution checks them.
 const (
 	MaxRedriveCount = 99_999
 	// MaxTime is the last instant that the 14 digits of a version can write, in

@@ -11,7 +11,7 @@ import (
 )
 
 // TestExplainWhatRedisRefuses has a Redis refuse an observation in each way that an
-// operator has to mend, and checks that the explanation names it.
+// operator has to fix, and checks that the explanation names it.
 func TestExplainWhatRedisRefuses(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "redis-server")

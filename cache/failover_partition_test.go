@@ -53,7 +53,7 @@ func (w *writer) run(t *testing.T, c *Cache, name string, of func(ARN) bool, sto
 }
 
 // TestNoConfirmedWriteIsLostInAPartition: a primary is cut off from its replica for so
-// long that it has forgotten it, goes on taking writes, and then the replica takes over.
+// long that it has forgotten it, keeps taking writes, and then the replica takes over.
 // Nothing that was confirmed is lost, by a process that saw the replica or by one that was
 // started when it had gone. In the control the primary alone confirms.
 func TestNoConfirmedWriteIsLostInAPartition(t *testing.T) {
@@ -63,7 +63,7 @@ func TestNoConfirmedWriteIsLostInAPartition(t *testing.T) {
 			s := cachetest.Sentinel(t)
 			return partition{s.URL(), s.Primary, s.Replica, s.Primary.Kill}
 		},
-		"sentinel, the primary goes on": func(t *testing.T) partition {
+		"sentinel, the primary continues": func(t *testing.T) partition {
 			s := cachetest.Sentinel(t)
 			return partition{s.URL(), s.Primary, s.Replica, func() { s.Sentinels[0].Do("SENTINEL FAILOVER main") }}
 		},
@@ -107,7 +107,7 @@ func surviveAPartition(t *testing.T, p partition) {
 	loner.Go(func() { alone.run(t, control, "alone", there, &stopAlone) })
 	all.Go(func() { late.run(t, fresh, "late", there, &stop) })
 	before := load.refused.Load()
-	cachetest.Eventually(t, "writes go on for a while", func() bool {
+	cachetest.Eventually(t, "writes continue for a while", func() bool {
 		return alone.taken.Load() > 20 && load.refused.Load() > before+2 && late.refused.Load() > 2
 	})
 	stopAlone.Store(true)
@@ -142,10 +142,10 @@ func surviveAPartition(t *testing.T, p partition) {
 	}
 }
 
-// TestEachPrimaryOwesByItself: a primary of a cluster that never had a replica ends the
+// TestReplicaAcksAreCountedPerPrimary: a primary of a cluster that never had a replica ends the
 // confirmation by replicas for nobody else; one whose replica the operator has had
 // forgotten owes none from the next start on.
-func TestEachPrimaryOwesByItself(t *testing.T) {
+func TestReplicaAcksAreCountedPerPrimary(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t)
 	gone := servers.Replicas[2].ID()

@@ -51,7 +51,7 @@ func missed(t *testing.T, c *Cache) bool {
 }
 
 // soon is when writes are taken again after a primary has died. That takes seconds;
-// a busy machine may need more, but not the minute for which the library would go on
+// a busy machine may need more, but not the minute for which the library would continue
 // writing to the dead one.
 const soon = 40 * time.Second
 
@@ -92,7 +92,7 @@ func TestAPrimaryDies(t *testing.T) {
 			if role := replica.Info("role"); role != "master" {
 				t.Errorf("the replica is a %s: it did not take over", role)
 			}
-			cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
+			cachetest.Eventually(t, "the change feed works", func() bool { return c.db.Ready() == nil })
 		})
 	}
 }
@@ -147,7 +147,7 @@ func TestAFrozenReplica(t *testing.T) {
 		return auto.db.Check(t.Context()) == nil && owes(t, auto) && takesWrites(always)()
 	})
 	replica.Freeze()
-	for name, c := range map[string]*Cache{"counted": auto, "asked for": always} {
+	for name, c := range map[string]*Cache{"counted": auto, "required": always} {
 		o := c.Apply(t.Context(), []Execution{running(testARN(t, "frozen"), now())})[0]
 		if o.Final() {
 			t.Errorf("%s: %s", name, o.Verdict)
@@ -166,7 +166,7 @@ func TestAFrozenReplica(t *testing.T) {
 	cachetest.Eventually(t, "the replica confirms again", takesWrites(always))
 	replica.Kill()
 	cachetest.Eventually(t, "the replica is missed", func() bool { return primary.Info("connected_slaves") == "0" && missed(t, auto) })
-	for name, c := range map[string]*Cache{"counted": auto, "asked for": always} {
+	for name, c := range map[string]*Cache{"counted": auto, "required": always} {
 		if takesWrites(c)() {
 			t.Errorf("%s: confirmed by a replica that is gone", name)
 		}
@@ -175,7 +175,7 @@ func TestAFrozenReplica(t *testing.T) {
 
 // TestANewPrimaryIsFoundByAsking: who asks a cluster each second for its primaries
 // writes to the new one. The control does not ask within the test, as the library would
-// not within a minute, and goes on writing to the dead one.
+// not within a minute, and keeps writing to the dead one.
 func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t)

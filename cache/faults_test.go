@@ -137,7 +137,7 @@ func attempts(t *testing.T, c *Cache, e Execution) map[string]func() error {
 	}
 }
 
-// TestWritesEndInTime has Redis fall silent: whoever writes knows soon.
+// TestWritesEndInTime has Redis fall silent: a write returns in time.
 func TestWritesEndInTime(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
@@ -163,7 +163,7 @@ func TestWritesEndInTime(t *testing.T) {
 	})
 }
 
-// TestFrozenRedis: whoever writes knows that it failed, and soon can go on.
+// TestFrozenRedis: a write returns an error in time, and later writes succeed soon.
 func TestFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)

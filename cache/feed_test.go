@@ -15,7 +15,7 @@ const maxAge = 3 * time.Second
 
 // TestReadsStayFreshInABlackHole: one cache stores a newer state again and again,
 // another reads while nothing reaches its subscription. In the control the near
-// cache goes on being trusted.
+// cache stays trusted.
 func TestReadsStayFreshInABlackHole(t *testing.T) {
 	t.Parallel()
 	for name, trusting := range map[string]bool{"protected": false, "control": true} {
@@ -46,7 +46,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 					return
 				}
 				n.End()
-				cachetest.Eventually(t, "the change feed is heard again", func() bool { return reader.db.Ready() == nil })
+				cachetest.Eventually(t, "the change feed works again", func() bool { return reader.db.Ready() == nil })
 				if age := h.observe(t, reader, writer, time.Second); age > 0 {
 					t.Errorf("after the fault a read was %v old", age)
 				}
@@ -55,7 +55,7 @@ func TestReadsStayFreshInABlackHole(t *testing.T) {
 	}
 }
 
-// freshness tells how old the states are that a reader is told.
+// freshness tells how old the states are that a reader gets.
 type freshness struct {
 	arn   ARN
 	start time.Time
@@ -133,7 +133,7 @@ func TestFeedComesBack(t *testing.T) {
 			generation = c.near.generation.Load()
 			return s.Do("CLIENT KILL TYPE pubsub") == ":1"
 		})
-		cachetest.Eventually(t, "everything near is thrown away and the feed is heard", func() bool {
+		cachetest.Eventually(t, "everything near is thrown away and the feed works", func() bool {
 			return c.near.generation.Load() > generation+1 && c.db.Ready() == nil
 		})
 	}
@@ -155,20 +155,20 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 	s.Kill()
 	cachetest.Eventually(t, "the loss is noticed", func() bool { return c.db.Ready() != nil })
 	if _, ok := c.Peek(string(arn)); ok {
-		t.Error("told although Redis is gone")
+		t.Error("reported although Redis is gone")
 	}
 	if err := c.db.Ready(); err == nil || !strings.Contains(err.Error(), "change feed") {
 		t.Errorf("the reason is %v", err)
 	}
 	s.Start()
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return c.db.Ready() == nil })
 	if r := stored(t, c, arn); r != nil {
 		t.Errorf("an empty Redis knows %s", r.Status)
 	}
 }
 
-// TestWithoutAFeedNothingIsNear: a cache that does not run asks Redis each time.
-func TestWithoutAFeedNothingIsNear(t *testing.T) {
+// TestWithoutAFeedTheNearCacheIsOff: a cache that does not run asks Redis each time.
+func TestWithoutAFeedTheNearCacheIsOff(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	c := openIdle(t, s.URL())
@@ -179,7 +179,7 @@ func TestWithoutAFeedNothingIsNear(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, ok := c.Peek(string(arn)); ok {
-			t.Error("told by the near cache")
+			t.Error("reported by the near cache")
 		}
 	}
 	if n := s.Calls("mget"); n != 3 {

@@ -51,7 +51,7 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 }
 
 // Outdated returns the executions of which Redis has another state, or another
-// owner, than the records say. It asks for the heads only. What cannot be asked
+// owner, than the records say. It reads the heads only. What cannot be asked
 // for is left out.
 func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)

@@ -25,9 +25,9 @@ func testARN(t testing.TB, name string) ARN {
 	return arn
 }
 
-// patient is how long a test lets Redis take that is not about such limits: a
+// redisTimeout is how long Redis may take in a test that is not about such limits: a
 // machine that is busy with other work must not make it fail.
-const patient = 30 * time.Second
+const redisTimeout = 30 * time.Second
 
 // openTest opens a cache on a Redis of the test's own, and runs it.
 func openTest(t testing.TB, url string, change ...func(*Options)) *Cache {
@@ -43,7 +43,7 @@ func openIdle(t testing.TB, url string, change ...func(*Options)) *Cache {
 	o := Options{
 		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		ReadLimit: patient, WriteLimit: patient,
+		ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	}
 	for _, f := range change {
 		f(&o)
@@ -115,7 +115,7 @@ func runTest(t testing.TB, c *Cache) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.db.Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return c.db.Ready() == nil })
 }
 
 // now is the present with the precision of an event.

@@ -9,7 +9,7 @@ import (
 )
 
 // TestRegistrationOfAReusedName: what an earlier execution of the same name
-// wrote is never told to the owner of the later one.
+// wrote is never startDate to the owner of the later one.
 func TestRegistrationOfAReusedName(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, cachetest.Redis(t).URL())
@@ -20,7 +20,7 @@ func TestRegistrationOfAReusedName(t *testing.T) {
 	}
 	apply(t, c, old) // late, or a replay
 	if r := stored(t, c, old.ARN); r.Owner != "bob" || r.Version != Unobserved {
-		t.Errorf("%q is told version %s", r.Owner, r.Version)
+		t.Errorf("owner %q gets version %s", r.Owner, r.Version)
 	}
 	ancient := old
 	ancient.StartDate, ancient.StopDate = now().AddDate(0, 0, -100), now().AddDate(0, 0, -100)
@@ -40,17 +40,17 @@ func TestRegistrationOfAReusedName(t *testing.T) {
 func TestStartDateOfARegistrationIsOnlyShown(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, cachetest.Redis(t).URL())
-	for name, told := range map[string]time.Time{
+	for name, startDate := range map[string]time.Time{
 		"none": {}, "right": now(), "a year ago": now().AddDate(-1, 0, 0), "in a year": now().AddDate(1, 0, 0), "long ago": time.UnixMilli(1),
 	} {
-		arn := testARN(t, "told-"+name[:1]+name[len(name)-2:])
-		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", StartDate: told}); err != nil {
+		arn := testARN(t, "startDate-"+name[:1]+name[len(name)-2:])
+		if _, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", StartDate: startDate}); err != nil {
 			t.Fatal(err)
 		}
-		if r := stored(t, c, arn); !told.IsZero() && !r.StartDate.Equal(told) || r.Owner != "bob" {
+		if r := stored(t, c, arn); !startDate.IsZero() && !r.StartDate.Equal(startDate) || r.Owner != "bob" {
 			t.Errorf("%s: shown as %v of %q", name, r.StartDate, r.Owner)
 		}
-		created, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", StartDate: told})
+		created, err := c.Register(t.Context(), Registration{ARN: arn, Owner: "bob", StartDate: startDate})
 		if created || err != nil {
 			t.Errorf("%s: again: %v, %v", name, created, err)
 		}

@@ -207,9 +207,9 @@ func TestEraseForgetsLabels(t *testing.T) {
 	}
 }
 
-// TestWhatLabelsCost measures the record in Redis: nothing without labels, with two of
+// TestLabelsCostNoExtraRoundTrip measures the record in Redis: nothing without labels, with two of
 // usual length 120 bytes at most.
-func TestWhatLabelsCost(t *testing.T) {
+func TestLabelsCostNoExtraRoundTrip(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	size := func(name string, labels Labels) int64 {

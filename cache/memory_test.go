@@ -11,7 +11,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestCheckRefusesEviction: the error names the policy and the cure.
+// TestCheckRefusesEviction: the error names the policy and the fix.
 func TestCheckRefusesEviction(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
@@ -27,7 +27,7 @@ func TestCheckRefusesEviction(t *testing.T) {
 			t.Errorf("%s: %v", policy, err)
 		}
 		if !fit && (!strings.Contains(err.Error(), policy) || !strings.Contains(err.Error(), "CONFIG SET maxmemory-policy noeviction")) {
-			t.Errorf("%s: the error does not name it and the cure: %v", policy, err)
+			t.Errorf("%s: the error does not name it and the fix: %v", policy, err)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func TestCheckNeedsARedis(t *testing.T) {
 	}
 }
 
-// fullRedis starts a Redis with room for about 150 of the records that bulky
+// fullRedis starts a Redis with memory for about 150 of the records that bulky
 // makes.
 func fullRedis(t *testing.T, policy string) *cachetest.Server {
 	t.Helper()
@@ -97,10 +97,10 @@ func TestFullRedis(t *testing.T) {
 	}
 	s.Do("CONFIG SET maxmemory 0")
 	if err := c.Ping(t.Context()); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free memory again: %v", err)
 	}
 	if got := apply(t, c, late); got[0] != Applied {
-		t.Errorf("with room again: %s", got[0])
+		t.Errorf("with free memory again: %s", got[0])
 	}
 
 	evicting := openIdle(t, fullRedis(t, "allkeys-lru").URL())
@@ -112,7 +112,7 @@ func TestFullRedis(t *testing.T) {
 
 // TestEvictionTakesTheStoppedFirst: volatile-ttl keeps every running
 // execution, the policies that Check refuses do not. Redis looks at a sample, of five
-// if not told otherwise, so that holds where, as usual, most executions have stopped;
+// if nothing else is set, so that holds where, as usual, most executions have stopped;
 // here the sample is as good as all, which leaves nothing to luck.
 func TestEvictionTakesTheStoppedFirst(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 // version with its body, and the registers of its incarnation.
 type joined struct {
 	identity  string // version and hash of the body
-	epoch     int64  // start date in ms by which incarnations are told apart
+	epoch     int64  // start date in ms by which incarnations are distinguished
 	ownerRank int
 	owner     string
 	inputType string

@@ -23,14 +23,14 @@ import (
 func TestConcurrentMissesShareOneRead(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		const crowd = 5_000
+		const readers = 5_000
 		var n cachetest.Network
 		c, arn := openBubble(t, b, &n), testARN(t, "hot")
 		apply(t, c, succeeded(arn, now(), `{}`))
 		h := n.Hold(cachetest.ReadsOf(string(arn)))
 		before := tripsOf(c)
 		var wg sync.WaitGroup
-		for range crowd {
+		for range readers {
 			wg.Go(func() {
 				if _, err := c.Get(t.Context(), arn); err != nil {
 					t.Error(err)
@@ -56,7 +56,7 @@ func TestConcurrentMissesShareOneRead(t *testing.T) {
 }
 
 // TestAReadThatAChangeOvertookIsNotKept holds the answer to a read back until
-// the change feed has told that the record is newer.
+// the change feed has reported that the record is newer.
 func TestAReadThatAChangeOvertookIsNotKept(t *testing.T) {
 	t.Parallel()
 	for name, protected := range map[string]bool{"protected": true, "control": false} {
@@ -171,7 +171,7 @@ func readAll(t *testing.T, c *Cache, callers int) <-chan time.Duration {
 }
 
 // TestReadsFromAFrozenRedis: a server that is stopped, with all its connections
-// open, is one that cannot be asked, and nothing near is told for long.
+// open, counts as one that does not answer, and the near cache serves nothing for long.
 func TestReadsFromAFrozenRedis(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
@@ -211,10 +211,10 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 	}
 	apply(t, c, newer)
 	if got := get(older.Version()); got != Running {
-		t.Errorf("without a newer version to ask for: %s, want the near cache's", got)
+		t.Errorf("without a newer version in the request: %s, want the near cache's", got)
 	}
 	if got := get(newer.Version()); got != Succeeded {
-		t.Errorf("to one who has seen the newer version: %s", got)
+		t.Errorf("to a client that has seen the newer version: %s", got)
 	}
 }
 
@@ -258,22 +258,22 @@ func TestNearKeepsWithinItsBounds(t *testing.T) {
 		t.Errorf("%d records of %d bytes in 1 MiB", kept, size)
 	}
 	if kept := fill(1 << 30); kept != 1000 {
-		t.Errorf("%d of 1000 records where there is room for all", kept)
+		t.Errorf("%d of 1000 records where all fit", kept)
 	}
 }
 
-func TestNearTellsNothingOutOfDate(t *testing.T) {
+func TestTheNearCacheServesNothingOutOfDate(t *testing.T) {
 	t.Parallel()
 	arn := testARN(t, "near")
 	r := &Record{ARN: arn, Plain: &Representation{}}
 	hour := int64(time.Hour)
 	for what, test := range map[string]struct {
 		change func(*near)
-		after  bool // told if it happened after the read
-		during bool // told if it happened during the read
+		after  bool // reported if it happened after the read
+		during bool // reported if it happened during the read
 	}{
 		"nothing":                       {func(*near) {}, true, true},
-		"a change was heard":            {func(n *near) { n.forget(arn) }, false, false},
+		"a change was notified":         {func(n *near) { n.forget(arn) }, false, false},
 		"a change of another":           {func(n *near) { n.forget("another") }, true, true},
 		"the feed was lost":             {func(n *near) { n.trust.End(); n.clear() }, false, false},
 		"the feed was lost and found":   {func(n *near) { n.trust.End(); n.clear(); n.trust.Extend(uptime.Now() + hour) }, false, false},
@@ -297,7 +297,7 @@ func TestNearTellsNothingOutOfDate(t *testing.T) {
 				test.change(n)
 			}
 			if _, ok := n.get(string(arn)); ok != want {
-				t.Errorf("%s, during the read %v: told %v", what, during, ok)
+				t.Errorf("%s, during the read %v: reported %v", what, during, ok)
 			}
 		}
 	}

@@ -57,7 +57,7 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	add := func(arn ARN, text string) (whole bool) {
 		o, whole, err := outline(arn, text)
 		if err == nil && whole && recordHead(text).Owner() == owner {
-			all = append(all, o) // else it is gone, somebody else's, or of another release
+			all = append(all, o) // else it is gone, of another owner, or of another release
 		}
 		return whole || err != nil
 	}

@@ -47,9 +47,9 @@ func TestLongMessagesAreReadTogether(t *testing.T) {
 	}
 }
 
-// TestOutlinesOfWhatHasLabels: the labels stand before what an outline is made of, and may be
+// TestOutlinesOfLabelledExecutions: the labels stand before what an outline is made of, and may be
 // longer than what is read of a record at first.
-func TestOutlinesOfWhatHasLabels(t *testing.T) {
+func TestOutlinesOfLabelledExecutions(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, cachetest.Redis(t).URL())
 	long := Labels{}

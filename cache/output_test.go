@@ -120,9 +120,9 @@ func TestALateEventDoesNotBringAnOutputBack(t *testing.T) {
 	}
 }
 
-// TestAnOutputIsWholeAgain: what is fetched again is there byte for byte, expires again, and
+// TestAFetchedOutputIsComplete: what is fetched again is there byte for byte, expires again, and
 // may be found to be gone.
-func TestAnOutputIsWholeAgain(t *testing.T) {
+func TestAFetchedOutputIsComplete(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL(), keepsOutputs(time.Hour))
 	e := succeeded(testARN(t, "again"), now(), `{ "n" : 9007199254740993 , "n":1.0e10}`)
@@ -152,9 +152,9 @@ func TestAnOutputIsWholeAgain(t *testing.T) {
 	}
 }
 
-// TestAnOutputComesToNoRecord: what became of an output makes no execution known that was
+// TestAnOutputForARecordThatIsGoneIsDropped: what became of an output makes no execution known that was
 // erased or has expired.
-func TestAnOutputComesToNoRecord(t *testing.T) {
+func TestAnOutputForARecordThatIsGoneIsDropped(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL(), keepsOutputs(time.Hour))
 	e := succeeded(testARN(t, "erased"), now(), `{}`)
@@ -221,7 +221,7 @@ func TestAReaderDoesNotSeeAnOutputPastItsTime(t *testing.T) {
 }
 
 // TestOutputsJoinInEveryOrder: events, expiries, fetches and duplicates of all of them end in
-// the same record, whatever their order, once the execution is known.
+// the same record, in any order, once the execution is known.
 func TestOutputsJoinInEveryOrder(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL(), keepsOutputs(time.Hour))

@@ -36,7 +36,7 @@ func ownerIs(owner string) condition { return condition{"owner", owner} }
 // met. The result is 1 then, else 0. With recordAbsent it cleans the indexes only.
 func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
 	p := c.db.Names.Partition(string(arn))
-	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Doubted, p.Changed, p.Outputs}
+	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Mismatched, p.Changed, p.Outputs}
 	machine := c.machines.ID(arn.StateMachine())
 	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:], member.Short(string(arn), machine)}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {
@@ -50,7 +50,7 @@ func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only con
 func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 	n, err := c.remove(ctx, c.db.Writers, arn, versionIs(v)).Int()
 	if err != nil {
-		return false, fmt.Errorf("forget %s: %w", arn, err)
+		return false, fmt.Errorf("remove %s: %w", arn, err)
 	}
 	if n == 1 {
 		err = tally.RemoveExamples(ctx, c.db, []ARN{arn})

@@ -17,7 +17,7 @@ func TestAnExecutionIsRemovedOnTheConditionOnly(t *testing.T) {
 	c := openIdle(t, cachetest.Redis(t).URL())
 	arn, start := testARN(t, "removed"), now()
 	p, v := c.db.Names.Partition(string(arn)), versionOf(running(arn, start))
-	lists := []string{p.Running, p.Recent, p.Awaiting, p.Doubted}
+	lists := []string{p.Running, p.Recent, p.Awaiting, p.Mismatched}
 	older := olderRecord(recordOf(&Execution{ARN: arn, Status: Running, StartDate: start}, "ada", "url"))
 	for name, test := range map[string]struct {
 		record any // nil: as Apply writes it; empty: none
@@ -30,7 +30,7 @@ func TestAnExecutionIsRemovedOnTheConditionOnly(t *testing.T) {
 		"a longer owner":          {nil, ownerIs("ada1"), lists},
 		"another owner":           {nil, ownerIs("eve"), lists},
 		"the owner, older format": {older, ownerIs("ada"), nil},
-		"no record":               {"", recordAbsent, []string{p.Awaiting, p.Doubted}},
+		"no record":               {"", recordAbsent, []string{p.Awaiting, p.Mismatched}},
 		"a record after all":      {nil, recordAbsent, lists},
 		"a part of the version":   {nil, versionIs(v[:1]), lists},
 		"no version is wanted":    {nil, versionIs(""), lists},

@@ -44,7 +44,7 @@ func TestChangeBeforeTheSubscription(t *testing.T) {
 	}()
 	runTest(t, c)
 	if r, err := c.Get(t.Context(), arn); err != nil || r.Status != Running {
-		t.Errorf("a change that nobody heard is hidden: %+v, %v", r, err)
+		t.Errorf("a change without a notification is hidden: %+v, %v", r, err)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 
 const (
 	maxStatuses    = 200_000 // remembered
-	maxStatusBatch = 1000    // asked for in one round trip
+	maxStatusBatch = 1000    // read in one round trip
 	statusLife     = terminalNearLife
 )
 
@@ -36,7 +36,7 @@ type statusCache struct {
 	kept bounded.ByText[statusEntry]
 	seed maphash.Seed
 	// changes counts what was announced, by hash: a status that was read before a
-	// change was heard is not kept.
+	// change was notified is not kept.
 	changes [1024]atomic.Uint32
 }
 

@@ -118,7 +118,7 @@ func storeSuite(t *testing.T, url string) {
 				return errors.Is(err, apikeys.ErrNotFound)
 			})
 		},
-		"a change is heard": func(t *testing.T, c *Cache) {
+		"a change is notified": func(t *testing.T, c *Cache) {
 			arn, start := testARN(t, "heard"), now()
 			near := func(want Status) func() bool {
 				return func() bool {

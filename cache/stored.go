@@ -71,7 +71,7 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 // Head is what the beginning of a record says.
 type Head struct {
 	Version   Version   // as it is stored
-	Seen      time.Time // when the execution was first heard of, by the clock of Redis
+	Seen      time.Time // when the execution became known, by the clock of Redis
 	Ownerless bool
 }
 

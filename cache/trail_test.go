@@ -45,7 +45,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("%+v", x)
 		}
 	},
-	"what came too late is told too": func(t *testing.T, c *Cache) {
+	"what came too late is reported too": func(t *testing.T, c *Cache) {
 		old := succeeded(testARN(t, "too-late"), now().AddDate(-1, 0, 0), `1`)
 		if got := apply(t, c, old); got[0] != Expired {
 			t.Fatalf("it is %s", got[0])
@@ -55,7 +55,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 			t.Errorf("%+v, %v", x, err)
 		}
 	},
-	"versions are told as they are stored": func(t *testing.T, c *Cache) {
+	"versions are reported as they are stored": func(t *testing.T, c *Cache) {
 		start := now()
 		one, other, none := testARN(t, "versions-1"), testARN(t, "versions-2"), testARN(t, "versions-0")
 		apply(t, c, awaiting(one, start), failed(other, start, "no"))
@@ -84,7 +84,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 }
 
 // TestTrailIsBounded: whatever is repeated, a record does not grow, and how it came to
-// its state is still told.
+// its state is still reported.
 func TestTrailIsBounded(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
@@ -157,7 +157,7 @@ func TestSuspiciousRunning(t *testing.T) {
 		t.Errorf("kept for %v, %v and %v", life(old.ARN), life(fresh.ARN), life(vouched.ARN))
 	}
 	for arn, want := range map[ARN]bool{old.ARN: true, fresh.ARN: false, vouched.ARN: false} {
-		listed := c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Doubted, string(arn)).Err() == nil
+		listed := c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Mismatched, string(arn)).Err() == nil
 		if listed != want {
 			t.Errorf("Step Functions is to be asked about %s: %v", arn, listed)
 		}

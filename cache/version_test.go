@@ -75,7 +75,7 @@ func TestVersionDependsOnTheObservationOnly(t *testing.T) {
 	}
 }
 
-func TestAWordThatIsNotKnown(t *testing.T) {
+func TestAnUnknownWord(t *testing.T) {
 	t.Parallel()
 	e := Execution{Status: "A_NEW_WORD", StartDate: now()}
 	if e.Terminal() || e.rank() != 1 || publicStatus(&e) != Running {

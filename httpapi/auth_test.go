@@ -268,12 +268,12 @@ func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	}
 }
 
-// TestOperatorsLearnWhyATokenIsRefused: by the metric and at debug in the log, and
+// TestTheReasonForARefusedTokenIsLogged: by the metric and at debug in the log, and
 // never with the token. The caller learns no more than that it is not valid.
-func TestOperatorsLearnWhyATokenIsRefused(t *testing.T) {
+func TestTheReasonForARefusedTokenIsLogged(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)
-	log := &lockedLog{}
+	log := &cachetest.Log{}
 	s := newService(t, withJWT(i), func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})

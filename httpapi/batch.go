@@ -140,11 +140,11 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	defer cancel()
 	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.Reads, x.server.reads
 	if err := acquire(ctx, own, n); err != nil {
-		return nil, envelope.Unavailable("too many executions are asked for at once", err)
+		return nil, envelope.Unavailable("too many executions are requested at once", err)
 	}
 	if err := acquire(ctx, all, n); err != nil {
 		own.Release(n)
-		return nil, envelope.Unavailable("too many executions are asked for at once", err)
+		return nil, envelope.Unavailable("too many executions are requested at once", err)
 	}
 	return func() {
 		all.Release(n)
@@ -153,7 +153,7 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 }
 
 // acquire takes n of what is free at once, and waits only for what is not: a process
-// that got no processor for longer than the limit refuses nobody for that.
+// that got no processor for longer than the limit refuses no request for that.
 func acquire(ctx context.Context, from *semaphore.Weighted, n int64) error {
 	if from.TryAcquire(n) {
 		return nil
@@ -215,6 +215,6 @@ func (list *items) results(answer *envelope.Parts, x *exchange, v *view) {
 
 func tooMuch() *envelope.Error {
 	p := envelope.PayloadTooLarge(maxManyAnswer)
-	p.Message = "the answers are too large to come together; ask for this one alone"
+	p.Message = "the answers are too large to come together; request this one alone"
 	return p
 }

@@ -138,7 +138,7 @@ func TestWaitForASet(t *testing.T) {
 		until string
 		done  bool
 	}{
-		"what can never be told is settled": {[]string{"x", arns[0]}, "all", true},
+		"a malformed ARN counts as settled": {[]string{"x", arns[0]}, "all", true},
 		"and has failed":                    {[]string{"x", machine + "unknown"}, "firstFailure", true},
 		"what is unknown is not":            {[]string{machine + "unknown"}, "any", false},
 	} {
@@ -257,6 +257,6 @@ func TestALiveFeed(t *testing.T) {
 	}
 	s.apply(finished(running(t, "new", "ada"), "1"), running(t, "newer", "ada"))
 	if got := runs.next(); !strings.Contains(got, `"name":"newer"`) {
-		t.Errorf("what was never in the filter is told: %s", got)
+		t.Errorf("an execution that never matched the filter is sent: %s", got)
 	}
 }

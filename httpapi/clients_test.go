@@ -100,7 +100,7 @@ func goSamples(t *testing.T) (overlay, pattern string) {
 }
 
 // TestEventSourceLibrariesFollowToTheEnd: they connect again after the end, and then
-// have to be told that nothing newer comes.
+// need an answer that nothing newer comes.
 func TestEventSourceLibrariesFollowToTheEnd(t *testing.T) {
 	cachetest.SkipShort(t, "Node")
 	t.Parallel()

@@ -106,8 +106,8 @@ func TestThePagePreloadsWhatTheFirstRowsNeed(t *testing.T) {
 	}
 }
 
-// TestTheDashboardMayLoadNothingElse: its policy and what is in its page.
-func TestTheDashboardMayLoadNothingElse(t *testing.T) {
+// TestThePolicyOfTheDashboardAllowsNothingElse: its policy and what is in its page.
+func TestThePolicyOfTheDashboardAllowsNothingElse(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withDashboard(t, dashboard.Options{Version: `<script>"`}))
 	page := s.ask("GET", "/", "")
@@ -174,7 +174,7 @@ func TestAFileOfAnotherReleaseIsNotKept(t *testing.T) {
 	}
 }
 
-func TestWithoutTheDashboardNothingIsThere(t *testing.T) {
+func TestWithoutTheDashboardItsRoutesAre404(t *testing.T) {
 	t.Parallel()
 	if got := newService(t).ask("GET", "/", ""); got.status != 404 {
 		t.Errorf("%d", got.status)
@@ -239,8 +239,8 @@ func TestThePageMayFetchTokensWhereTheIssuerGivesThem(t *testing.T) {
 	}
 }
 
-// TestAnIssuerThatIsAnotherIsNotBelieved, nor one that answers with an error.
-func TestAnIssuerThatIsAnotherIsNotBelieved(t *testing.T) {
+// TestADocumentOfAnotherIssuerIsRefused, nor one that answers with an error.
+func TestADocumentOfAnotherIssuerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"another":   `{"issuer":"https://other.example","token_endpoint":"https://tokens.example.net/token"}`,

@@ -139,9 +139,9 @@ var asked = []string{
 	"GET ARN:small HTTP/1.1\nHost: x\nTOKEN\nConnection: close\n\n",
 }
 
-// TestAnAnswerIsTheSameWhicheverWayItGoes: alone, and behind another one on the same
+// TestTheAnswerIsTheSameOnEachPath: alone, and behind another one on the same
 // connection.
-func TestAnAnswerIsTheSameWhicheverWayItGoes(t *testing.T) {
+func TestTheAnswerIsTheSameOnEachPath(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Options){
 		"as it is": func(*Options) {}, "with origins": func(o *Options) { o.Origins = []string{"https://y"} },
@@ -188,7 +188,7 @@ func withoutLength(answers []string) (all []string) {
 // whatever is sent.
 func FuzzBytesGetTheSameAnswersWithAndWithoutTheHotRoute(f *testing.F) {
 	if testing.Short() {
-		f.Skip("its seeds are in TestAnAnswerIsTheSameWhicheverWayItGoes")
+		f.Skip("its seeds are in TestTheAnswerIsTheSameOnEachPath")
 	}
 	w := newWays(f, func(o *Options) { o.MaxWait = 0 })
 	replace := w.prepared()

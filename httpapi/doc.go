@@ -30,18 +30,18 @@
 //
 //	auth               who is calling: API keys, JWTs, their issuer and its keys
 //	docs               the contract (openapi.yaml) and the page that shows it
-//	dashboard          the page at /, which reads the API as everybody does
+//	dashboard          the page at /, which reads the public API
 //	client             a client in Go
 //	certificate        the TLS certificate in files
 //	wire               connections that speak HTTP/1.1: reading requests, writing answers
 //	internal/conns     the ports: accepting, TLS, HTTP/2 frames, shutdown
 //	internal/envelope  the form of answers: envelope, errors, header values, events
-//	internal/health    what the service lacks: the health, the probes of the admin port
+//	internal/health    the health of the service, and the probes of the admin port
 //	internal/headers   reading the headers of requests
-//	internal/listing   what a list of executions is asked for
-//	internal/reports   the form of answers about more than a status
+//	internal/listing   the parameters of a list of executions
+//	internal/reports   the form of reports: failures, durations, overview, trail
 //	internal/pacing    when to poll again: Retry-After
-//	internal/fairness  sharing what is scarce between callers; the rate limit
+//	internal/fairness  no caller takes all slots or bytes; the rate limit
 //	internal/accesslog a log line for each request
 //	internal/traces    a span for each request, where tracing is on
 //	internal/waiting   requests that wait, and why a wait ends
@@ -72,22 +72,22 @@
 // Nearly all requests are GET /v1/status/{executionArn}. Package wire reads those without
 // net/http, the route is matched before the router is called, and headers and bodies are
 // prepared when a record is made. The handler and its checks are the same for every
-// request, whichever way it came.
+// request, whether wire or net/http has read it.
 //
 // # Waiting
 //
 // A request that waits is detached from its route and becomes one of the waiters. They
 // bound how many there are and end their waits: when the server stops, and when their
 // token is no longer valid. Over HTTP/1.1 its handler returns meanwhile, see package wire.
-// Package changes reports when an execution has changed; each answer is read again, so a
-// report too many or too few changes nothing but the time.
+// Package changes reports when an execution has changed. The status is then read again, so
+// a wrong report can only cost time.
 //
 // # Clients and proxies as they are
 //
-// Browsers, generated clients, proxies and load balancers do what no contract says:
+// Browsers, generated clients, proxies and load balancers behave in ways that no contract describes:
 // they accept streams and JSON alike, change our entity tags (internal/headers), open
-// connections ahead of need (internal/conns), and hold or compress what no header
-// forbids. fronts_test.go puts real ones in front.
+// connections ahead of need (internal/conns), and buffer or compress answers unless a
+// header forbids it. fronts_test.go puts real ones in front.
 //
 // # What it promises
 //

@@ -53,7 +53,7 @@ func TestDocs(t *testing.T) {
 	}
 	for _, outside := range regexp.MustCompile(`(?:src|href)="([^"#]*)"`).FindAllStringSubmatch(html.body, -1) {
 		if target := outside[1]; strings.Contains(target, "//") || strings.HasPrefix(target, "/") {
-			t.Errorf("the page asks for %s, which fails below a prefix or outside", target)
+			t.Errorf("the page requests %s, which fails below a prefix or outside", target)
 		}
 	}
 	if strings.Contains(html.body, "<script>") || strings.Contains(html.body, "style=") {

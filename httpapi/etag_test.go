@@ -38,7 +38,7 @@ var notOurs = map[string]func(tag string) string{
 	"w in lower case":     func(tag string) string { return "w/" + tag },
 }
 
-func TestAFrontsSuffixOnOurTagStillMatches(t *testing.T) {
+func TestATagWithTheSuffixOfAProxyStillMatches(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")
@@ -65,9 +65,9 @@ func TestAFrontsSuffixOnOurTagStillMatches(t *testing.T) {
 	}
 }
 
-// TestAFrontsTagIsWaitedFor: who shows a tag of a front is held like everybody, by
+// TestALongPollAcceptsTheTagOfAProxy: who shows a tag of a front is held like everybody, by
 // a long poll and by a set, and answered when something changes.
-func TestAFrontsTagIsWaitedFor(t *testing.T) {
+func TestALongPollAcceptsTheTagOfAProxy(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")

@@ -83,7 +83,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// uncertain reports whether somebody may see another end of the request, so that nothing that
+// uncertain reports whether a proxy may see another end of the request, so that nothing that
 // follows may be read as the next one (RFC 9112, section 6.1). A body in chunks may have had
 // a Content-Length besides, and a request of HTTP/1.0 a Transfer-Encoding: net/http takes
 // them off and says nothing.
@@ -222,7 +222,7 @@ func (x *exchange) refuse(p *envelope.Error) {
 // does.
 const statusGone = 499
 
-// end accounts for the request, whatever became of it.
+// end accounts for the request, with any result.
 func (x *exchange) end() {
 	if v := recover(); v != nil {
 		x.waits = false

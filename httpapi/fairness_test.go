@@ -102,9 +102,9 @@ func TestASetIsRatedByItsExecutions(t *testing.T) {
 	}
 }
 
-// TestSetsAreReadInTurn: however many sets one caller asks for at once, not more
+// TestLargeSetsAreReadInTurn: however many sets one caller asks for at once, not more
 // executions are read at once than a bound, and everybody is answered.
-func TestSetsAreReadInTurn(t *testing.T) {
+func TestLargeSetsAreReadInTurn(t *testing.T) {
 	t.Parallel()
 	counted := &countedReads{}
 	s := newService(t, func(o *Options) {
@@ -133,7 +133,7 @@ func TestSetsAreReadInTurn(t *testing.T) {
 }
 
 // TestTheSameExecutionIsHeldOnce: an execution that is named a hundred times is in
-// memory once, and is told a hundred times.
+// memory once, and is reported a hundred times.
 func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 	t.Parallel()
 	const size, times = 80_000, 100
@@ -151,7 +151,7 @@ func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 	}
 	got := s.ask("POST", "/v1/status", ada, jsonBody(arnsBody("", arns...)))
 	if n := strings.Count(got.body, strings.Repeat("x", size)); got.status != http.StatusOK || n != times {
-		t.Errorf("%d, told %d times", got.status, n)
+		t.Errorf("%d, reported %d times", got.status, n)
 	}
 	record, err := s.cache.Get(t.Context(), e.ARN)
 	if err != nil {

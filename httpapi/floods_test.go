@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestAFloodOfFramesIsCut: frames that ask for nothing cost the connection, whatever
+// TestAFloodOfFramesIsCut: frames without a request cost the connection, whatever
 // their kind. Others do not notice.
 func TestAFloodOfFramesIsCut(t *testing.T) {
 	t.Parallel()
@@ -124,8 +124,8 @@ func TestABusyClientIsNotCut(t *testing.T) {
 	}
 }
 
-// TestALargeAnswerOverHTTP2IsTakenWhole by a client that updates its windows often.
-func TestALargeAnswerOverHTTP2IsTakenWhole(t *testing.T) {
+// TestALargeAnswerOverHTTP2IsComplete by a client that updates its windows often.
+func TestALargeAnswerOverHTTP2IsComplete(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t))
 	e := succeeded(t, "large", "ada", `"`+strings.Repeat("x", 3_000_000)+`"`)

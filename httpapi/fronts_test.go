@@ -190,7 +190,7 @@ func startWebpack(t *testing.T, port int, service string) (listens func()) {
 // listens on a port.
 func launch(t *testing.T, command *exec.Cmd, port int) (listens func()) {
 	t.Helper()
-	said := &lockedLog{}
+	said := &cachetest.Log{}
 	command.Stdout, command.Stderr = said, said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -235,10 +235,10 @@ func (s *service) through(f front, target, token string, change ...func(*http.Re
 	return cmp.Or[http.RoundTripper](f.client, asIs).RoundTrip(r)
 }
 
-// TestStatesAndStreamsHoldBehindRealFronts: behind Apache, nginx, HAProxy and
-// webpack-dev-server, which compress, a client that shows the tag it got is told 304, is held by a long poll
-// until something changes, and hears each event of a stream when it happens.
-func TestStatesAndStreamsHoldBehindRealFronts(t *testing.T) {
+// TestStatesAndStreamsWorkBehindRealProxies: behind Apache, nginx, HAProxy and
+// webpack-dev-server, which compress, a client that sends the tag it got receives 304, is held by a long poll
+// until something changes, and receives each event of a stream when it happens.
+func TestStatesAndStreamsWorkBehindRealProxies(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "Apache, nginx, HAProxy and Node")
 	if runtime.GOOS != "linux" {

@@ -14,9 +14,9 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// TestAHangUpEndsAWait: who hangs up waits no longer, whatever came before that,
+// TestADisconnectEndsAWait: a client that disconnects waits no longer, whatever it sent before,
 // and however long the wait would still be.
-func TestAHangUpEndsAWait(t *testing.T) {
+func TestADisconnectEndsAWait(t *testing.T) {
 	t.Parallel()
 	const another = "GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, leave := range map[string]func(c *net.TCPConn) error{
@@ -58,9 +58,9 @@ func TestAHangUpEndsAWait(t *testing.T) {
 	}
 }
 
-// TestMuchBehindAWaitIsAnswered: a client that sends many requests behind one that waits
+// TestManyPipelinedRequestsAreAnswered: a client that sends many requests behind one that waits
 // has all of them answered, in order, when the wait is over.
-func TestMuchBehindAWaitIsAnswered(t *testing.T) {
+func TestManyPipelinedRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.MaxWait, o.RateLimit = time.Hour, 0 })
 	e := running(t, "poll", "ada")

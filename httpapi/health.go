@@ -15,7 +15,7 @@ import (
 // Part is a part of the service that must work for it to be ready.
 type Part = health.Part
 
-// newHealth returns what the health of the service is judged by.
+// newHealth returns what the health of the service depends on.
 func (s *Server) newHealth() *health.Checks {
 	o := &s.options
 	parts := o.Parts

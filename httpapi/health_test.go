@@ -15,7 +15,7 @@ type twoTexts struct{ operators, everybody string }
 func (e twoTexts) Error() string  { return e.operators }
 func (e twoTexts) Public() string { return e.everybody }
 
-// TestHealthAndReadinessNameWhatFails says who is told how much of a part that fails.
+// TestHealthAndReadinessNameWhatFails and gives each reader as much detail as it may see.
 func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	t.Parallel()
 	var receive, store error

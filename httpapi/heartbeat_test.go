@@ -29,7 +29,7 @@ func (h *heard) Write(b []byte) (int, error) {
 	return h.ResponseRecorder.Write(b)
 }
 
-// quietStream is a stream of which nothing is to be told, until a certain time.
+// quietStream is a stream without events until a certain time.
 func quietStream(ctx context.Context) (*events, *heard) {
 	w := &heard{ResponseRecorder: httptest.NewRecorder()}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)

@@ -31,7 +31,7 @@ const (
 	pepper  = "pepper pepper pepper"
 )
 
-// What Redis and whoever asks may take here. Neither is a promise: a test shares its
+// What Redis and clients may take here. Neither is a promise: a test shares its
 // machine with others.
 const (
 	redisLimit = time.Minute
@@ -47,26 +47,8 @@ type service struct {
 	keys  *apikeys.Keys
 	stats *stats.Stats      // not refreshed in the background
 	redis *cachetest.Server // nil: an embedded one, or several
-	log   *lockedLog
+	log   *cachetest.Log
 	url   string
-}
-
-// lockedLog collects what is logged.
-type lockedLog struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // testCertificate is a certificate that nobody trusts.
@@ -91,7 +73,7 @@ func newService(t testing.TB, change ...func(*Options)) *service {
 	return s
 }
 
-// newServiceOn is newService for a Redis of whatever kind.
+// newServiceOn is newService for a Redis of any kind.
 func newServiceOn(t testing.TB, url string, change ...func(*Options)) *service {
 	t.Helper()
 	return newServiceWith(t, cache.Options{URL: url, ReadLimit: redisLimit, WriteLimit: redisLimit}, change...)
@@ -109,7 +91,7 @@ func newHastyService(t testing.TB, change ...func(*Options)) *service {
 
 func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options)) *service {
 	t.Helper()
-	log := &lockedLog{}
+	log := &cachetest.Log{}
 	store.Prefix, store.ReplicaAcks, store.Retention = "sc", cache.AutoAcks, 15*24*time.Hour
 	store.Log, store.Metrics = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	c, err := cache.Open(store)
@@ -144,7 +126,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 		_ = c.Close()
 	})
 	s.url = "http://" + s.listen()
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.DB().Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return c.DB().Ready() == nil })
 	return s
 }
 
@@ -241,7 +223,7 @@ type answer struct {
 	body   string
 }
 
-// ask is askOnce for a client that tries again when it is told to: Redis may be
+// ask is askOnce for a client that obeys Retry-After: Redis may be
 // late on a machine that has much to do.
 func (s *service) ask(method, target, token string, change ...func(*http.Request)) answer {
 	s.t.Helper()

@@ -10,7 +10,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestNoClientSeesAVersionGoBackInAPartition: clients are told what a primary has that
+// TestNoClientSeesAVersionGoBackInAPartition: clients receive what a primary has that
 // is cut off from its replica, which then takes over without it. The control is what
 // the replica has.
 func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
@@ -44,14 +44,14 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 		}
 		return func(h *history) bool { return of(h).Load() >= before[h]+3 }
 	}
-	told, asked := func(h *history) *atomic.Int64 { return &h.told }, func(h *history) *atomic.Int64 { return &h.asked }
-	until("every client has heard of several", more(told))
+	received, asked := func(h *history) *atomic.Int64 { return &h.received }, func(h *history) *atomic.Int64 { return &h.asked }
+	until("every client has received several", more(received))
 
 	servers.Primary.Do("ACL SETUSER default -psync -sync -replicaof -slaveof")
 	servers.Primary.Do("CLIENT KILL TYPE replica")
 	cachetest.Eventually(t, "the replica is gone", func() bool { return servers.Primary.Info("connected_slaves") == "0" })
 	cut := e.Version()
-	until("every client has heard of several that no replica has", more(told))
+	until("every client has received several that no replica has", more(received))
 	servers.Primary.Kill()
 	cachetest.Eventually(t, "the replica takes over and is asked", func() bool {
 		versions, err := s.cache.Versions(t.Context(), []cache.ARN{e.ARN})
@@ -61,7 +61,7 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 		return err == nil
 	})
 	again := more(asked)
-	cachetest.Eventually(t, "every client has asked for what is older now", func() bool {
+	cachetest.Eventually(t, "every client has requested an execution that is older now", func() bool {
 		return !slices.ContainsFunc(pointers(histories), func(h *history) bool { return !again(h) })
 	})
 	until("every client has asked again", more(asked))
@@ -70,7 +70,7 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	for i := range histories {
 		h := &histories[i]
 		if n := h.backwards(); n > 0 || slices.Max(h.versions) <= cut {
-			t.Errorf("client %d went back %d times in %d answers, and was told %s at most", i, n, len(h.versions), slices.Max(h.versions))
+			t.Errorf("client %d went back %d times in %d answers, and received at most %s", i, n, len(h.versions), slices.Max(h.versions))
 		}
 	}
 }

@@ -94,8 +94,8 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	}
 }
 
-// rewrite redrives an execution until every client has heard of it, has Redis fail,
-// and goes on until every client has asked several times more. After an old copy was
+// rewrite redrives an execution until every client has received it, has Redis fail,
+// and continues until every client has asked several times more. After an old copy was
 // put in charge, older states come again.
 func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func(), clients []history) {
 	t.Helper()
@@ -115,7 +115,7 @@ func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func
 			return !slices.ContainsFunc(pointers(clients), func(h *history) bool { return !met(h) })
 		})
 	}
-	until("every client has heard of several", func(h *history) bool { return h.told.Load() >= steps })
+	until("every client has received several", func(h *history) bool { return h.received.Load() >= steps })
 	fail()
 	failed = true
 	redrive() // Redis is there again
@@ -133,16 +133,16 @@ func pointers(all []history) (p []*history) {
 	return p
 }
 
-// history is the versions that one client was told.
+// history is the versions that one client received.
 type history struct {
-	versions    []cache.Version
-	tag         string
-	asked, told atomic.Int64 // how often
+	versions        []cache.Version
+	tag             string
+	asked, received atomic.Int64 // how often
 }
 
 func (h *history) add(v cache.Version) {
 	h.versions = append(h.versions, v)
-	h.told.Add(1)
+	h.received.Add(1)
 }
 
 func (h *history) backwards() (n int) {
@@ -154,7 +154,7 @@ func (h *history) backwards() (n int) {
 	return n
 }
 
-// step asks once, by a poll, a long poll or a stream that goes on for a while.
+// step asks once, by a poll, a long poll or a stream that lasts for a while.
 func (h *history) step(s *service, arn, key string, way int) {
 	defer h.asked.Add(1)
 	change := []func(*http.Request){header("Prefer", "none")}

@@ -46,7 +46,7 @@ type rawHTTP2 struct {
 	stream uint32          // the next one
 	heads  map[uint32]bool // by stream, whether that ended with it
 	resets int
-	away   bool // told to go
+	away   bool // asked to go
 	closed bool
 }
 
@@ -168,7 +168,7 @@ func (c *rawHTTP2) count() (begun, whole, reset int) {
 }
 
 // TestAClosedWindowIsGivenUp: over HTTP/2 a client can refuse to take a body and
-// go on with the connection. What it asked for is let go all the same, and with it
+// continue with the connection. Its requests are released all the same, and with them
 // the places that others need.
 func TestAClosedWindowIsGivenUp(t *testing.T) {
 	t.Parallel()
@@ -231,9 +231,9 @@ func TestASlowReaderOverHTTP2IsNotCutOff(t *testing.T) {
 	})
 }
 
-// TestOneCallerLeavesPlaces: who holds as many places as are to be had leaves some
+// TestOneCallerCannotTakeAllPlaces: who holds as many places as are to be had leaves some
 // to others, over any number of connections, with a token or without.
-func TestOneCallerLeavesPlaces(t *testing.T) {
+func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t), func(o *Options) {
 		o.RateLimit, o.Limits = 0, Limits{Reads: 40, Others: 40, Taken: time.Hour}

@@ -17,7 +17,7 @@ import (
 	"statuscache/httpapi/issuertest"
 )
 
-// platform is a server that judges tokens.
+// platform is an introspection endpoint.
 type platform struct {
 	t   *testing.T
 	url string
@@ -82,9 +82,9 @@ func withPlatform(p *platform) func(*Options) {
 	}
 }
 
-// TestTokensThatThePlatformJudges: what it says decides, each token is asked about once for
-// all callers, and the other kinds of token are judged here.
-func TestTokensThatThePlatformJudges(t *testing.T) {
+// TestIntrospectedTokens: what it says decides, each token is asked about once for
+// all callers, and statusd checks the other kinds of token itself.
+func TestIntrospectedTokens(t *testing.T) {
 	t.Parallel()
 	p, i := newPlatform(t), issuertest.New(t)
 	s := newService(t, withJWT(i), withPlatform(p))
@@ -137,8 +137,8 @@ func TestTokensThatThePlatformJudges(t *testing.T) {
 	}
 }
 
-// TestManyCallersCauseOneQuestion to the platform, also about a token that is not active.
-func TestManyCallersCauseOneQuestion(t *testing.T) {
+// TestManyCallersCauseOneRequest to the platform, also about a token that is not active.
+func TestManyCallersCauseOneRequest(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)
 	s := newService(t, withPlatform(p))
@@ -164,12 +164,12 @@ func TestManyCallersCauseOneQuestion(t *testing.T) {
 	}
 }
 
-// TestAPlatformThatCannotBeAsked: 503 and never 401, its errors are not remembered for long, and
+// TestAnIntrospectionEndpointThatDoesNotAnswer: 503 and never 401, its errors are not remembered for long, and
 // the reason is logged without the token.
-func TestAPlatformThatCannotBeAsked(t *testing.T) {
+func TestAnIntrospectionEndpointThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)
-	log := &lockedLog{}
+	log := &cachetest.Log{}
 	s := newService(t, withPlatform(p), func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	e := running(t, "mine", "ada")
 	s.apply(e)
@@ -191,8 +191,8 @@ func TestAPlatformThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// TestAStreamEndsWithATokenOfThePlatform that is revoked there.
-func TestAStreamEndsWithATokenOfThePlatform(t *testing.T) {
+// TestAStreamEndsWithAnIntrospectedToken that is revoked there.
+func TestAStreamEndsWithAnIntrospectedToken(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "half a minute")
 	p := newPlatform(t)

@@ -8,9 +8,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestNobodyReadsAcrossOwnersAfterALoss: Redis is emptied, and then comes back with an old
+// TestOwnersStaySeparateAfterALoss: Redis is emptied, and then comes back with an old
 // copy. What is learnt again without its owner is for operators only.
-func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
+func TestOwnersStaySeparateAfterALoss(t *testing.T) {
 	cachetest.SkipShort(t, "Redis")
 	t.Parallel()
 	s := newService(t)
@@ -30,7 +30,7 @@ func TestNobodyReadsAcrossOwnersAfterALoss(t *testing.T) {
 			e := map[string]cache.Execution{"early": early, "late": late}[name]
 			for i, key := range []string{ada, eve, operator} {
 				if got := s.ask("GET", statusPath+string(e.ARN)+"?wait=0", key); got.status != codes[i] {
-					t.Errorf("%s: %s asked for by key %d: %d, want %d", when, name, i, got.status, codes[i])
+					t.Errorf("%s: %s requested with key %d: %d, want %d", when, name, i, got.status, codes[i])
 				}
 			}
 		}

@@ -54,7 +54,7 @@ func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 func (s *Server) observeProblems(r prometheus.Registerer) {
 	if s.options.Introspection != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "statuscache", Name: "introspection_failing", Help: "1 while AUTH_INTROSPECTION_URL does not judge tokens, so that their callers get 503.",
+			Namespace: "statuscache", Name: "introspection_failing", Help: "1 while AUTH_INTROSPECTION_URL does not check tokens, so that their callers get 503.",
 		}, func() float64 {
 			if s.auth.Introspection() != nil {
 				return 1

@@ -39,8 +39,8 @@ var refusedByNetHTTP = map[string]struct {
 	"a future version":          {"GET /v1/health HTTP/3.0\r\nHost: x\r\n\r\n", "ValidationError", 505},
 }
 
-// TestWhatNetHTTPRefusesHasTheFormOfOurErrors: a client has one way to read errors.
-func TestWhatNetHTTPRefusesHasTheFormOfOurErrors(t *testing.T) {
+// TestRefusalsOfNetHTTPHaveTheFormOfOurErrors: a client has one way to read errors.
+func TestRefusalsOfNetHTTPHaveTheFormOfOurErrors(t *testing.T) {
 	t.Parallel()
 	plain, secure := newService(t), newService(t, withTLS(t))
 	http1 := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}

@@ -106,8 +106,8 @@ func TestTheContractIsValid(t *testing.T) {
 	}
 }
 
-// TestWhatBreaksTheContractIsSeen is the control of all tests that ask.
-func TestWhatBreaksTheContractIsSeen(t *testing.T) {
+// TestAViolationOfTheContractIsFound is the control of all tests that ask.
+func TestAViolationOfTheContractIsFound(t *testing.T) {
 	t.Parallel()
 	const body = `{"success":true,"data":{"status":"RUNNING","executionArn":"x","startDate":"2026-02-10T12:00:00Z"}}`
 	header := func(change ...string) http.Header {

@@ -52,7 +52,7 @@ func TestAnExpiredOutputIsReported(t *testing.T) {
 		whole[view] = s.ask("GET", status+view, ada)
 	}
 	s.expire(e)
-	cachetest.Eventually(t, "the service hears of it", func() bool {
+	cachetest.Eventually(t, "the service knows of it", func() bool {
 		return strings.Contains(s.ask("GET", status, ada).body, `,"output":null,"outputExpired":true}}`)
 	})
 	for _, view := range views {
@@ -112,7 +112,7 @@ func TestAnOutputIsFetchedForItsOwner(t *testing.T) {
 		{"old", bob, 403, "Forbidden"}, {"old", link, 403, "Forbidden"}, {"old", "", 401, "Unauthorized"}, {"whole", bob, 403, "Forbidden"},
 		{"old", ada, 202, `"outputExpired":true`}, {"old", operator, 202, `"outputExpired":true`},
 	} {
-		cachetest.Eventually(t, test.name+" is answered as it should be", func() bool { // once what is stored is heard
+		cachetest.Eventually(t, test.name+" is answered as it should be", func() bool { // once the change has arrived
 			got := s.ask("POST", outputPath+test.name+"/output", test.token)
 			return got.status == test.status && strings.Contains(got.body, test.body) && (got.status != 202 || got.header.Get("Retry-After") == "2")
 		})

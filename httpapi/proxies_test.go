@@ -304,8 +304,8 @@ func (s *service) formsThrough(f front, token string) {
 				continue
 			}
 			_ = got.Body.Close()
-			if told := got.Header.Get("X-Request-Id"); got.StatusCode != 200 || told == "" || id != "" && told != id {
-				s.t.Errorf("%s: %d, request id %q as %q", path, got.StatusCode, id, told)
+			if reported := got.Header.Get("X-Request-Id"); got.StatusCode != 200 || reported == "" || id != "" && reported != id {
+				s.t.Errorf("%s: %d, request id %q as %q", path, got.StatusCode, id, reported)
 			}
 		}
 	}

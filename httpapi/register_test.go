@@ -16,7 +16,7 @@ import (
 )
 
 // TestRegistrationForAnotherStateMachine is refused: its events are ignored, so the
-// execution would be told as RUNNING for ever.
+// execution would be reported as RUNNING for ever.
 func TestRegistrationForAnotherStateMachine(t *testing.T) {
 	t.Parallel()
 	const others = "arn:aws:states:eu-west-1:123456789012:execution:Other:"

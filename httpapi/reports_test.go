@@ -143,8 +143,8 @@ func TestOnlyOperatorsSeeTheQueue(t *testing.T) {
 
 const stateMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
 
-// TestBadQuestionsAreRefused by the name of what is wrong.
-func TestBadQuestionsAreRefused(t *testing.T) {
+// TestWrongParametersOfReportsAreRefused by the name of what is wrong.
+func TestWrongParametersOfReportsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada, registrar := s.key("ada"), s.key("ada", scope(apikeys.ScopeRegister))

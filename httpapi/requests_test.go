@@ -86,9 +86,9 @@ func TestNothingIsReadBehindAChunkedBody(t *testing.T) {
 	}
 }
 
-// TestFreeLookIsNotFree: a condition that always holds tells the state and is
+// TestAConditionThatAlwaysHoldsCountsAsARequest: a condition that always holds tells the state and is
 // counted like an answer.
-func TestFreeLookIsNotFree(t *testing.T) {
+func TestAConditionThatAlwaysHoldsCountsAsARequest(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.apply(succeeded(t, "mine", "ada", "1"))

@@ -74,9 +74,9 @@ func TestAByteOrderMarkBeforeJSONIsTaken(t *testing.T) {
 	}
 }
 
-// TestNobodyMayTransformAnAnswer: what compresses a stream holds it back, and what
+// TestAnswersForbidTransformation: what compresses a stream holds it back, and what
 // compresses JSON makes another tag of ours.
-func TestNobodyMayTransformAnAnswer(t *testing.T) {
+func TestAnswersForbidTransformation(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")

@@ -53,7 +53,7 @@ type Changes interface {
 	// Wait returns the record as soon as it is newer than another one.
 	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
 	Watch(arns ...cache.ARN) *changes.Watch
-	// WatchFunc is Watch for somebody who is called when there may be news.
+	// WatchFunc is Watch with a function that is called when there may be news.
 	WatchFunc(call func(), arns ...cache.ARN) *changes.Watch
 	Follow(owner string, all bool) *changes.Follow
 }
@@ -79,7 +79,7 @@ type Intake interface {
 	Repairs() map[string]int64
 }
 
-// Options are the settings of a Server and what it stands on.
+// Options are the settings of a Server and the parts that it uses.
 type Options struct {
 	Cache   Executions
 	Lists   Lists

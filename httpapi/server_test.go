@@ -191,9 +191,9 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// TestServeFinishesWhatItBegan: a request under way when the server is told to
+// TestServeFinishesRequestsUnderWay: a request under way when the server is asked to
 // end is answered.
-func TestServeFinishesWhatItBegan(t *testing.T) {
+func TestServeFinishesRequestsUnderWay(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
 	s := newService(t, func(o *Options) {
@@ -290,7 +290,7 @@ func (panickedLists) Counts(context.Context, string, bool) (lists.Counts, error)
 	return lists.Counts{}, fmt.Errorf("count executions: %w: out of range", cache.ErrPanicked)
 }
 
-// TestAPanicOfASharedCallIsAnInternalError of whoever shares it, with a line in the log. It
+// TestAPanicOfASharedCallIsAnInternalError of all callers that share it, with a line in the log. It
 // is not said of Redis that it does not answer.
 func TestAPanicOfASharedCallIsAnInternalError(t *testing.T) {
 	t.Parallel()

@@ -18,11 +18,11 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestHostileBytesReachNobodyElse: eve sends what a proxy and a server could read in two ways,
+// TestHostileBytesReachNoOtherClient: eve sends what a proxy and a server could read in two ways,
 // with another request of hers within it, whole or only begun. The proxy passes on as much of it
 // as it likes, over connections that ada's requests use too. Each of ada's answers must be
 // hers, and eve must get nothing of ada's.
-func TestHostileBytesReachNobodyElse(t *testing.T) {
+func TestHostileBytesReachNoOtherClient(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range sharedFronts(t) {
 		t.Run(proxy.program, func(t *testing.T) {

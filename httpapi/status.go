@@ -43,7 +43,7 @@ func (s *Server) getStatus(x *exchange) error {
 	}
 	text, _ := statusText(x.r.URL)
 	if !x.caller.Covers(text) {
-		return errOtherLink // before it is looked up: not even whether it is known is told
+		return errOtherLink // before it is looked up: the answer does not even reveal whether it is known
 	}
 	arn, r, err := s.find(x, text)
 	if err != nil && (arn == "" || !w.explicit || w.wait == 0) {

@@ -345,7 +345,7 @@ func TestNoClientGetsAnOlderState(t *testing.T) {
 	// it may have been put in charge. What they have is the newest there is.
 	tag := `"` + string(done.Version()) + `-0000000000000000"`
 	if got := s.ask("GET", target, ada, header("If-None-Match", `"x", W/`+tag)); got.status != 304 || got.header.Get("ETag") != tag {
-		t.Errorf("an older version is told to who has seen a newer: %+v", got)
+		t.Errorf("a client that has seen a newer version gets an older one: %+v", got)
 	}
 	s.apply(done)
 	if got := s.ask("GET", target, ada, header("If-None-Match", tag)); !strings.Contains(got.body, "SUCCEEDED") {
@@ -403,9 +403,9 @@ func FuzzStatusPath(f *testing.F) {
 	})
 }
 
-// TestWhatIsTypicalIsShownOfWhatRuns: in Retry-After, in the full view and in the overview,
+// TestRunningExecutionsShowTheUsualDuration: in Retry-After, in the full view and in the overview,
 // and none of it is covered by the entity tag.
-func TestWhatIsTypicalIsShownOfWhatRuns(t *testing.T) {
+func TestRunningExecutionsShowTheUsualDuration(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many executions")
 	s := newService(t)

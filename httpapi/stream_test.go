@@ -91,7 +91,7 @@ func overTLS(t *testing.T, protocol int) (*service, http.RoundTripper) {
 	}
 }
 
-func TestAStreamTellsEachChange(t *testing.T) {
+func TestAStreamSendsEachChange(t *testing.T) {
 	t.Parallel()
 	for name, protocol := range map[string]int{"HTTP/1.1": 1, "HTTP/1.1 and TLS": 1, "HTTP/2": 2} {
 		var s *service
@@ -133,7 +133,7 @@ func TestAStreamTellsEachChange(t *testing.T) {
 		redriven := e
 		redriven.RedriveCount = 1
 		s.apply(redriven)
-		cachetest.Eventually(t, "the redrive is heard of", func() bool {
+		cachetest.Eventually(t, "the redrive has arrived", func() bool {
 			r, err := s.cache.Get(t.Context(), e.ARN)
 			return err == nil && r.Version == redriven.Version()
 		})

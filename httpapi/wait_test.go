@@ -85,7 +85,7 @@ func TestALongPollEndsWithTheCurrentState(t *testing.T) {
 		want              int
 	}{
 		{"nothing changed", target + "?wait=1", "", 200},
-		{"nothing changed for who has it", target + "?wait=1", tag, 304},
+		{"nothing changed for a client that has it", target + "?wait=1", tag, 304},
 		{"more than is given", target + "?wait=999999999999999999999", tag, 304},
 		{"nothing known", statusPath + machine + "x?wait=1", "", 404},
 	} {
@@ -299,7 +299,7 @@ func TestAConnectionServesAgain(t *testing.T) {
 	}
 }
 
-func TestAClientThatHangsUpWaitsNoLonger(t *testing.T) {
+func TestAWaitEndsWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada := s.key("ada")

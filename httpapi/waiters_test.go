@@ -136,7 +136,7 @@ func TestHowAWaitEnds(t *testing.T) {
 	}
 }
 
-// TestASlowReaderOfAFeedIsCut: it takes nothing, and others hear everything.
+// TestASlowReaderOfAFeedIsCut: it takes nothing, and others receive everything.
 func TestASlowReaderOfAFeedIsCut(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -165,8 +165,8 @@ func TestAuditFinds(t *testing.T) {
 	}{
 		"an end that was lost":         {known: is("x", cache.Running, 0), truth: is("x", cache.Failed, 0), described: true},
 		"an old end that was lost":     {known: is("old", cache.Running, 0), truth: is("old", cache.Succeeded, 0), described: true},
-		"a run never heard of":         {none: true, truth: is("x", cache.Running, 0), described: true},
-		"an end never heard of":        {none: true, truth: is("x", cache.Succeeded, 0), described: true},
+		"an unknown running execution": {none: true, truth: is("x", cache.Running, 0), described: true},
+		"an unknown ended execution":   {none: true, truth: is("x", cache.Succeeded, 0), described: true},
 		"a redrive that runs":          {known: is("old", cache.Failed, 0), truth: is("old", cache.Running, 1), described: true},
 		"a redrive that ended":         {known: is("old", cache.Failed, 0), truth: is("old", cache.Succeeded, 1), described: true},
 		"what is as it should be":      {known: is("x", cache.Succeeded, 0), truth: is("x", cache.Succeeded, 0)},
@@ -230,7 +230,7 @@ func TestOrphans(t *testing.T) {
 			l.ahead = ahead
 			start := l.clock()
 			l.audited.Swept = start
-			old := execution("ghost", cache.Running, start.Add(-time.Minute), 0)
+			old := execution("orphan", cache.Running, start.Add(-time.Minute), 0)
 			l.Apply(t.Context(), []cache.Execution{old})
 			auditing(t, l, 5*time.Minute)
 			if l.known[old.ARN] == nil {
@@ -271,9 +271,9 @@ func TestBackfillByTheClockOfRedis(t *testing.T) {
 	}
 }
 
-// TestLearning: where records were lost, what is listed is believed at once, and what
+// TestAfterALossTheAuditTrustsTheList: where records were lost, what is listed is believed at once, and what
 // has ended is described at once.
-func TestLearning(t *testing.T) {
+func TestAfterALossTheAuditTrustsTheList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -305,7 +305,7 @@ func TestAuditWithoutAnswers(t *testing.T) {
 				t.Errorf("%s: the problem is %q", name, l.audited.Problem)
 			}
 			most := 12
-			if name == "throttled" { // its budget goes on at a call in two seconds, with pauses
+			if name == "throttled" { // its budget continues at a call in two seconds, with pauses
 				most = 250
 			}
 			if !l.audited.ConfirmedUntil.IsZero() || l.worklists > most || l.worklists < 2 {

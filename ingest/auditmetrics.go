@@ -64,7 +64,7 @@ func newAuditMetrics(r prometheus.Registerer) *auditMetrics {
 		byMachine: map[string]int64{},
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "audit_repairs_total",
-			Help: "Executions that were wrong or missing here until an audit found out.",
+			Help: "Executions that were wrong or missing here until an audit corrected them.",
 		}, []string{"kind"}),
 		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "audit_sweeps_total",

@@ -77,7 +77,7 @@ func (x *comparison) run(ctx context.Context) error {
 		})
 	}
 	if err == nil {
-		err = x.carryOn(ctx)
+		err = x.keepUnresolved(ctx)
 	}
 	return err
 }
@@ -119,7 +119,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	if err != nil {
 		return err
 	}
-	var believed []cache.Execution
+	var accepted []cache.Execution
 	for i, e := range listed {
 		_, mismatched := x.sweep.Mismatches[e.ARN]
 		switch {
@@ -129,12 +129,12 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		case x.learning && !e.Terminal(): // the list holds everything about a running execution
 			e.OwnerLeftOut, e.LabelsLeftOut = x.auditor.options.Owners, x.auditor.options.Labels
 			e.ReceivedAt = time.Now()
-			believed = append(believed, e)
+			accepted = append(accepted, e)
 		default:
 			x.differ(e.ARN, e.Version())
 		}
 	}
-	return x.auditor.believe(ctx, believed)
+	return x.auditor.mergeListed(ctx, accepted)
 }
 
 // keeps reports whether an execution that has stopped is still kept at a time.
@@ -170,9 +170,9 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 	return nil
 }
 
-// carryOn compares mismatches of the previous sweep that are not listed any more,
+// keepUnresolved compares mismatches of the previous sweep that are not listed any more,
 // because newer executions fill the pages, with what was listed then.
-func (x *comparison) carryOn(ctx context.Context) error {
+func (x *comparison) keepUnresolved(ctx context.Context) error {
 	var arns []cache.ARN
 	for arn, d := range x.sweep.Mismatches {
 		if _, compared := x.compared[arn]; !compared && d.Listed != "" && x.sweep.Begun.Sub(d.Noted) < mismatchFor {
@@ -260,8 +260,8 @@ func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 	return a.options.Mismatches.AddMismatches(ctx, arns)
 }
 
-// believe merges listed executions.
-func (a *Auditor) believe(ctx context.Context, listed []cache.Execution) error {
+// mergeListed merges listed executions.
+func (a *Auditor) mergeListed(ctx context.Context, listed []cache.Execution) error {
 	const together = 100
 	for len(listed) > 0 {
 		some := listed[:min(together, len(listed))]

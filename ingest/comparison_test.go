@@ -121,9 +121,9 @@ func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
 	}
 }
 
-// TestLearningLooksAsFarBackAsItMust: where an old copy was restored, everything
+// TestBackfillListsAsFarBackAsItMust: where an old copy was restored, everything
 // since the sweep that it remembers may be missing, and not the latest minutes only.
-func TestLearningLooksAsFarBackAsItMust(t *testing.T) {
+func TestBackfillListsAsFarBackAsItMust(t *testing.T) {
 	t.Parallel()
 	w := &auditWorld{page: 1, learning: true}
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -152,9 +152,9 @@ func TestConfirmedIsNotAheadOfTheListing(t *testing.T) {
 	}
 }
 
-// TestAMismatchIsCarriedOn: what differed once is asked about in the next sweep, though
+// TestAMismatchIsKeptForTheNextAudit: what differed once is asked about in the next sweep, though
 // others began since and it is not listed any more.
-func TestAMismatchIsCarriedOn(t *testing.T) {
+func TestAMismatchIsKeptForTheNextAudit(t *testing.T) {
 	t.Parallel()
 	missed := listedSuccess(t, "a-missed", sweptAt.Add(-4*time.Minute))
 	w := &auditWorld{page: 1, listed: []cache.Execution{missed}, known: map[cache.ARN]cache.Version{}}

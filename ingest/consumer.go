@@ -134,8 +134,8 @@ func NewConsumer(o Options) *Consumer {
 	}
 }
 
-// Trouble returns a *Trouble if a part has kept events from being learnt for half a
-// minute or more, else nil.
+// Trouble returns a *Trouble if a part has failed, so that events are not applied, for half a
+// minute or more, else nil. The metric statuscache_ingest_trouble has the same meaning.
 func (c *Consumer) Trouble(part Part) error { return c.outages.trouble(part) }
 
 // Drain stops new receives. Call it as soon as the process is to stop, so that receives
@@ -278,7 +278,7 @@ func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Ver
 	return best, nil
 }
 
-// leavesOut reports whether Step Functions must be asked for something that the event
+// leavesOut reports whether something must be fetched from Step Functions that the event
 // left out.
 func leavesOut(e cache.Execution) bool {
 	return e.OwnerLeftOut || e.LabelsLeftOut || e.Completeness == cache.OutputAwaited

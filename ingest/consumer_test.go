@@ -223,7 +223,7 @@ func TestPoison(t *testing.T) {
 			t.Errorf("undecodable %d, want %d", n, maxReceives*len(poison))
 		}
 		for _, m := range q.messages {
-			if n := p.logs.lines("message=" + m.id + " "); n != 0 != m.dead || n > 1 {
+			if n := p.logs.Lines("message=" + m.id + " "); n != 0 != m.dead || n > 1 {
 				t.Errorf("%s, dead %v: logged %d times", m.id, m.dead, n)
 			}
 		}

@@ -142,8 +142,8 @@ func TestMessagesCrossTheEnd(t *testing.T) {
 	}
 }
 
-// TestReceivesThatAreCalledOff is the control: they swallow messages.
-func TestReceivesThatAreCalledOff(t *testing.T) {
+// TestCancelledReceives is the control: they swallow messages.
+func TestCancelledReceives(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, bodies := newFakeQueue(), histories(5)

@@ -103,7 +103,7 @@ func (c *Consumer) notDeleted(n int, err error) {
 	c.metrics.deletesFailed.Add(float64(n))
 	c.deleted.add(true, n)
 	if err == nil {
-		err = errors.New("the queue does not say why")
+		err = errors.New("SQS gave no reason")
 	}
 	c.outages.fails(PartDelete, causeDelete, c.outages.now(), untilForgotten, queueReason(err))
 }

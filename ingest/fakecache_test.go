@@ -136,7 +136,7 @@ func (c *fakeCache) state() map[cache.ARN]string {
 }
 
 // joined returns what must be known after the messages with these bodies,
-// whatever their order. Those that cannot be decoded tell nothing.
+// in any order. Those that cannot be decoded tell nothing.
 func joined(bodies ...string) map[cache.ARN]string {
 	known := newFakeCache()
 	for _, body := range bodies {

@@ -58,7 +58,7 @@ func TestFrozenCache(t *testing.T) {
 	}
 }
 
-// TestFrozenCacheWithoutGate is the control: a consumer that goes on receiving
+// TestFrozenCacheWithoutGate is the control: a consumer that keeps receiving
 // and gives back what it could not apply takes good messages to the dead letters.
 func TestFrozenCacheWithoutGate(t *testing.T) {
 	t.Parallel()
@@ -175,8 +175,8 @@ func failing(name string) func(*cache.Execution) error {
 	}
 }
 
-// TestOneThatFailsAlone holds a message that nobody can judge, because no other
-// comes, and goes on receiving.
+// TestOneThatFailsAlone holds a message whose fault cannot be attributed, because no other
+// comes, and keeps receiving.
 func TestOneThatFailsAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestOneThatFailsAlone(t *testing.T) {
 		if most := receivers * int(11*time.Minute/pollWait); c.receives > most || c.deliveries != 2 || c.left != 1 {
 			t.Errorf("%d receives in 10 minutes, want at most %d; %+v", c.receives, most, c)
 		}
-		if n := p.logs.lines("part=delete"); n > 0 {
+		if n := p.logs.Lines("part=delete"); n > 0 {
 			t.Errorf("%d times visibility could not be renewed: not only of what is in flight", n)
 		}
 		checkAccounts(t, q, p)

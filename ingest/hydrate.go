@@ -55,7 +55,7 @@ type Hydrator struct {
 func NewHydrator(o HydratorOptions) *Hydrator {
 	h := &Hydrator{options: o, results: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "statuscache", Name: "hydrations_total",
-		Help: "Outputs, owners and labels that events left out, by what became of them.",
+		Help: "Outputs, owners and labels that events left out, by result.",
 	}, []string{"result"})}
 	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, hydratedLabels, gaveUp} {

@@ -63,7 +63,7 @@ func TestOneDamagedMessageAmongOthers(t *testing.T) {
 		checkState(t, known, bodies)
 		checkDrained(t, q, 2)
 		checkAccounts(t, q, p)
-		if n := p.logs.lines("does not match its MD5"); n != 1 {
+		if n := p.logs.Lines("does not match its MD5"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 	})

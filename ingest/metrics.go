@@ -35,7 +35,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "events_total",
-			Help: "Deliveries of messages by what became of them.",
+			Help: "Deliveries of messages by result.",
 		}, []string{"result"}),
 		age: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "statuscache", Name: "event_age_seconds",
@@ -44,11 +44,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			NativeHistogramBucketFactor: 1.1,
 		}),
 		receiveErrors: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "statuscache", Name: "receive_errors_total", Help: "Receives that the queue failed.",
+			Namespace: "statuscache", Name: "receive_errors_total", Help: "Receive calls that failed.",
 		}),
 		deletesFailed: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "deletes_failed_total",
-			Help: "Handled messages that could not be deleted; they come again.",
+			Help: "Handled messages that could not be deleted; they will be received again.",
 		}),
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not take writes.",
@@ -59,7 +59,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		trouble: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_trouble",
-			Help: "1 while a part of ingest has kept events from being learnt for 30 s or more.",
+			Help: "1 while a part of ingest has failed for 30 s or more, so that events are not applied.",
 		}, []string{"part"}),
 	}
 	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {

@@ -72,7 +72,7 @@ type failure struct {
 // reason is why something fails.
 type reason struct {
 	brief string // for the public
-	text  string // for the operator; it names the cure
+	text  string // for the operator; it names the fix
 	err   error
 }
 
@@ -150,7 +150,7 @@ func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	return nil
 }
 
-// Trouble is a part that has kept events from being learnt for half a minute or more.
+// Trouble is a part that has failed, so that events are not applied, for half a minute or more.
 // The text of the error is for operators.
 type Trouble struct {
 	part Part

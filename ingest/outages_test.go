@@ -12,12 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache"
+	"statuscache/cache/cachetest"
 )
 
 func TestOutages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		logs, m := &logText{}, newMetrics(nil)
+		logs, m := &cachetest.Log{}, newMetrics(nil)
 		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), m.trouble)
 		why := reason{brief: "it is shut", text: "it is shut; open it", err: errFault}
 		begun := time.Now()
@@ -28,8 +29,8 @@ func TestOutages(t *testing.T) {
 			}
 		}
 		failFor(PartStore, 29*time.Second)
-		if err := o.trouble(PartStore); err != nil || logs.lines("events are not processed") != 1 || logs.lines("reason=\"it is shut; open it\"") != 1 {
-			t.Errorf("after 29 s: %v\n%s", err, &logs.b)
+		if err := o.trouble(PartStore); err != nil || logs.Lines("events are not processed") != 1 || logs.Lines("reason=\"it is shut; open it\"") != 1 {
+			t.Errorf("after 29 s: %v\n%s", err, logs)
 		}
 		failFor(PartStore, 2*time.Second)
 		err := o.trouble(PartStore)
@@ -41,14 +42,14 @@ func TestOutages(t *testing.T) {
 			t.Error("the gauge does not say store alone")
 		}
 		failFor(PartStore, 5*time.Minute)
-		if n := logs.lines("events are not processed"); n != 6 || logs.lines("for=1m2s") != 1 {
-			t.Errorf("%d lines in 5 1/2 minutes\n%s", n, &logs.b)
+		if n := logs.Lines("events are not processed"); n != 6 || logs.Lines("for=1m2s") != 1 {
+			t.Errorf("%d lines in 5 1/2 minutes\n%s", n, logs)
 		}
 		for range 3 {
 			o.works(PartStore, "x")
 			o.check()
 		}
-		if n := logs.lines("events are processed again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
+		if n := logs.Lines("events are processed again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
 		}
 	})
@@ -58,7 +59,7 @@ func TestOutages(t *testing.T) {
 func TestOutagesThatComeAndGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		logs := &logText{}
+		logs := &cachetest.Log{}
 		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), newMetrics(nil).trouble)
 		for range 60 {
 			begun := time.Now()
@@ -74,14 +75,14 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, again := logs.lines("events are not processed"), logs.lines("events are processed again"); n > 10 || n < 8 || again != n {
+		if n, again := logs.Lines("events are not processed"), logs.Lines("events are processed again"); n > 10 || n < 8 || again != n {
 			t.Errorf("in 10 minutes %d lines that it fails, %d that it is over", n, again)
 		}
 	})
 }
 
-// TestOneFailureIsNoTrouble waits for a second one, or for a success.
-func TestOneFailureIsNoTrouble(t *testing.T) {
+// TestOneFailureIsNotReported waits for a second one, or for a success.
+func TestOneFailureIsNotReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOutages(time.Now, slog.New(slog.DiscardHandler), newMetrics(nil).trouble)
@@ -160,8 +161,8 @@ func TestSilence(t *testing.T) {
 				p := startProcess(t, q, known)
 				traffic(5 * time.Minute)
 				p.checkTroubles(t, "")
-				if n := p.logs.lines("level=WARN"); n != 0 {
-					t.Errorf("%d warnings before the fault\n%s", n, &p.logs.b)
+				if n := p.logs.Lines("level=WARN"); n != 0 {
+					t.Errorf("%d warnings before the fault\n%s", n, p.logs)
 				}
 
 				set(true)
@@ -175,15 +176,15 @@ func TestSilence(t *testing.T) {
 				}
 				traffic(4 * time.Minute)
 				p.checkTroubles(t, c.part)
-				if n := p.logs.lines("level=WARN"); n < 3 || n > 7 || n != p.logs.lines("part="+string(c.part)) {
-					t.Errorf("%d warnings\n%s", n, &p.logs.b)
+				if n := p.logs.Lines("level=WARN"); n < 3 || n > 7 || n != p.logs.Lines("part="+string(c.part)) {
+					t.Errorf("%d warnings\n%s", n, p.logs)
 				}
 
 				set(false)
 				traffic(2 * time.Minute)
 				p.checkTroubles(t, "")
-				if n := p.logs.lines("events are processed again"); n != 1 {
-					t.Errorf("%d lines that it is over\n%s", n, &p.logs.b)
+				if n := p.logs.Lines("events are processed again"); n != 1 {
+					t.Errorf("%d lines that it is over\n%s", n, p.logs)
 				}
 			})
 		})
@@ -201,8 +202,8 @@ func (p *process) checkTroubles(t *testing.T, want Part) {
 	}
 }
 
-// TestNothingIsWrong is the control: what is ordinary is no trouble.
-func TestNothingIsWrong(t *testing.T) {
+// TestHealthyIngestReportsNothing is the control: what is ordinary is no trouble.
+func TestHealthyIngestReportsNothing(t *testing.T) {
 	t.Parallel()
 	for name, each := range map[string]func(q *fakeQueue, c *fakeCache, i int){
 		"an idle queue":          func(*fakeQueue, *fakeCache, int) {},

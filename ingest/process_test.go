@@ -1,13 +1,10 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,13 +15,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache"
+	"statuscache/cache/cachetest"
 	"statuscache/ingest/event"
 )
 
 // process is a consumer that runs in the bubble of a test.
 type process struct {
 	consumer *Consumer
-	logs     *logText
+	logs     *cachetest.Log
 	stop     func() time.Duration // returns how long it took
 }
 
@@ -32,7 +30,7 @@ type process struct {
 func startProcess(t *testing.T, q Queue, a Applier, stateMachines ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &process{logs: &logText{}}
+	p := &process{logs: &cachetest.Log{}}
 	p.consumer = NewConsumer(Options{
 		Queue: q, Cache: a, Known: a.(Versions), Mismatches: a.(Mismatches), StateMachines: stateMachines,
 		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Metrics: prometheus.NewRegistry(),
@@ -59,29 +57,6 @@ func (p *process) count(what result) int {
 }
 
 func (p *process) paused() bool { return testutil.ToFloat64(p.consumer.metrics.paused) == 1 }
-
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logText) lines(with string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, with) {
-			n++
-		}
-	}
-	return n
-}
 
 // pass lets time pass in the bubble, and what follows from it happen.
 func pass(d time.Duration) {

@@ -164,16 +164,16 @@ func (d fixedAnswer) Describe(context.Context, cache.ARN, Reason) (cache.Executi
 	return d.e, d.err
 }
 
-// TestWhatStepFunctionsAnswersDecides: a new execution of the same name is a newer state, an
+// TestTheAnswerOfStepFunctionsDecides: a new execution of the same name is a newer state, an
 // output that is left out even here is gone, and denied access changes nothing.
-func TestWhatStepFunctionsAnswersDecides(t *testing.T) {
+func TestTheAnswerOfStepFunctionsDecides(t *testing.T) {
 	t.Parallel()
 	r := newRefetching(t)
 	for name, test := range map[string]struct {
 		change func(*cache.Execution) error
 		met    func(*cache.Record) bool
 	}{
-		"runs anew": {
+		"runs again": {
 			func(e *cache.Execution) error {
 				e.Status, e.StartDate, e.StopDate = cache.Running, time.Now(), time.Time{}
 				return nil
@@ -195,7 +195,7 @@ func TestWhatStepFunctionsAnswersDecides(t *testing.T) {
 		answer.e = e
 		must(t, r.list.Request(t.Context(), arn, "ada"))
 		stop := r.run(t, answer)
-		cachetest.Eventually(t, name+": the request is dealt with", func() bool {
+		cachetest.Eventually(t, name+": the request is handled", func() bool {
 			n, err := r.list.Pending(t.Context(), worklist.Requested)
 			return err == nil && n == 0
 		})

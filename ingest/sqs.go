@@ -34,7 +34,7 @@ const (
 const queuePermissions = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
 
 // LoadAWS reads the settings of the AWS SDK from the environment and its files. Its
-// error is one line that names the cure.
+// error is one line that names the fix.
 func LoadAWS(ctx context.Context) (aws.Config, error) {
 	// The SDK must not retry for minutes: the Consumer retries.
 	c, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(2), config.WithLogger(logging.Nop{}))
@@ -93,7 +93,7 @@ func countRequests(c aws.Config, metrics prometheus.Registerer) aws.Config {
 }
 
 // Check checks that the queue exists and may be used. Its error is one line that names
-// the cure.
+// the fix.
 func (q *SQS) Check(ctx context.Context) error {
 	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},

@@ -21,7 +21,7 @@ func TestRoleThatIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		web           bool
 		code, message string
-		cures         []string
+		fixes         []string
 	}{
 		"by the trust policy": {false, "AccessDenied", "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: sts:AssumeRole on resource: " + role, []string{"AssumeRole", "user/ci", "trust policy", "sts:AssumeRole"}},
 		"its caller's token":  {false, "ExpiredToken", "The security token included in the request is expired", []string{"ExpiredToken", role}},
@@ -49,7 +49,7 @@ func TestRoleThatIsRefused(t *testing.T) {
 				t.Setenv("AWS_PROFILE", "statusd")
 			}
 			err := checkWith(t)
-			checkCure(t, err, append(c.cures, "STS refuses the role "+role, c.code)...)
+			checkCure(t, err, append(c.fixes, "STS refuses the role "+role, c.code)...)
 			if strings.Contains(err.Error(), "sqs:") {
 				t.Errorf("%v speaks of the queue's permissions", err)
 			}
@@ -78,12 +78,12 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// TestCredentialsThatCannotBeHad says which of the many ways to credentials fails.
-func TestCredentialsThatCannotBeHad(t *testing.T) {
+// TestCredentialsThatCannotBeRead says which of the many ways to credentials fails.
+func TestCredentialsThatCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		env    map[string]string
 		config string
-		cures  []string
+		fixes  []string
 	}{
 		"web identity without its token": {map[string]string{"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"}, "", []string{"web identity token", "/nowhere/token", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
 		"STS not reached": {map[string]string{"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "sqs_errors_test.go", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "",
@@ -103,7 +103,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 			}
 			write(t, os.Getenv("AWS_CONFIG_FILE"), c.config)
 			err := checkWith(t)
-			checkCure(t, err, c.cures...)
+			checkCure(t, err, c.fixes...)
 			if strings.Contains(err.Error(), "sqs:") {
 				t.Errorf("%v speaks of the queue's permissions", err)
 			}
@@ -117,7 +117,7 @@ func TestReceiveThatIsRefused(t *testing.T) {
 	t.Parallel()
 	for code, c := range map[string]struct {
 		message, brief string
-		cures          []string
+		fixes          []string
 	}{
 		"KmsAccessDenied":           {"The ciphertext refers to a customer master key that does not exist", "the queue's encryption key cannot be used", []string{"kms:Decrypt", "policy of the key"}},
 		"KmsDisabled":               {"arn:aws:kms:eu-west-1:123456789012:key/1 is disabled.", "the queue's encryption key cannot be used", []string{"KmsDisabled", "enabled"}},
@@ -139,9 +139,9 @@ func TestReceiveThatIsRefused(t *testing.T) {
 			if why.brief != c.brief || why.text != err.Error() {
 				t.Errorf("%+v, want %q", why, c.brief)
 			}
-			for _, cure := range c.cures {
-				if !strings.Contains(why.text, cure) {
-					t.Errorf("%q does not say %q", why.text, cure)
+			for _, fix := range c.fixes {
+				if !strings.Contains(why.text, fix) {
+					t.Errorf("%q does not say %q", why.text, fix)
 				}
 			}
 			if strings.Contains(why.text, "RequestID") || strings.Contains(why.text, "\n") {

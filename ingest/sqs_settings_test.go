@@ -14,7 +14,7 @@ import (
 
 func TestNewSQS(t *testing.T) {
 	t.Parallel()
-	for url, cures := range map[string][]string{
+	for url, fixes := range map[string][]string{
 		"https://sqs.eu-west-1.amazonaws.com/123456789012/events":      nil,
 		"https://sqs.cn-north-1.amazonaws.com.cn/123456789012/events":  {"queue is in cn-north-1", "AWS_REGION=cn-north-1"},
 		"https://sqs.us-east-1.amazonaws.com/123456789012/events":      {"queue is in us-east-1", "AWS_REGION is eu-west-1", "AWS_REGION=us-east-1"},
@@ -31,8 +31,8 @@ func TestNewSQS(t *testing.T) {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
 			q, err := NewSQS(aws.Config{Region: "eu-west-1"}, url, nil)
-			if cures != nil {
-				checkCure(t, err, append(cures, "SQS_QUEUE_URL")...)
+			if fixes != nil {
+				checkCure(t, err, append(fixes, "SQS_QUEUE_URL")...)
 			} else if err != nil || q == nil {
 				t.Error(err)
 			}
@@ -64,7 +64,7 @@ func TestLoadAWS(t *testing.T) {
 	for name, c := range map[string]struct {
 		env   map[string]string
 		file  string // of AWS_CONFIG_FILE
-		cures []string
+		fixes []string
 	}{
 		"region":           {map[string]string{"AWS_REGION": "eu-west-1"}, "", nil},
 		"region in a file": {nil, "[default]\nregion = eu-west-1\n", nil},
@@ -81,8 +81,8 @@ func TestLoadAWS(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := LoadAWS(t.Context())
-			if c.cures != nil {
-				checkCure(t, err, c.cures...)
+			if c.fixes != nil {
+				checkCure(t, err, c.fixes...)
 			} else if err != nil || got.Region != "eu-west-1" {
 				t.Errorf("region %q, %v", got.Region, err)
 			}

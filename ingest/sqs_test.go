@@ -93,8 +93,8 @@ func TestSQSReceive(t *testing.T) {
 	}
 }
 
-// TestSQSReceiveIsCalledOff says that a long poll ends with its context.
-func TestSQSReceiveIsCalledOff(t *testing.T) {
+// TestSQSReceiveIsCancelled says that a long poll ends with its context.
+func TestSQSReceiveIsCancelled(t *testing.T) {
 	t.Parallel()
 	polling := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -182,7 +182,7 @@ func TestSQSExtendVisibility(t *testing.T) {
 }
 
 // checkCure checks an error for the operator: one line, with what to do.
-func checkCure(t *testing.T, err error, cures ...string) {
+func checkCure(t *testing.T, err error, fixes ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("no error")
@@ -190,9 +190,9 @@ func checkCure(t *testing.T, err error, cures ...string) {
 	if strings.ContainsAny(err.Error(), "\r\n") || len(err.Error()) > 400 {
 		t.Errorf("not one line: %q", err)
 	}
-	for _, cure := range cures {
-		if !strings.Contains(err.Error(), cure) {
-			t.Errorf("%q does not say %q", err, cure)
+	for _, fix := range fixes {
+		if !strings.Contains(err.Error(), fix) {
+			t.Errorf("%q does not say %q", err, fix)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func TestSQSCheck(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		answer string
-		cures  []string // none: no error
+		fixes  []string // none: no error
 	}{
 		"well":          {200, `{"Attributes":{"ApproximateNumberOfMessages":"0"}}`, nil},
 		"missing queue": {400, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}`, []string{"no such queue", "URL", "AWS_REGION"}},
@@ -217,13 +217,13 @@ func TestSQSCheck(t *testing.T) {
 			t.Parallel()
 			q, _ := serveSQS(t, c.status, c.answer)
 			err := q.Check(t.Context())
-			if c.cures == nil {
+			if c.fixes == nil {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			checkCure(t, err, append(c.cures, "SQS_QUEUE_URL")...)
+			checkCure(t, err, append(c.fixes, "SQS_QUEUE_URL")...)
 		})
 	}
 }

@@ -95,7 +95,7 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 }
 
 // describedOutput returns the output as answers carry it. One that is left out even here
-// cannot be had.
+// cannot be fetched.
 func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completeness) {
 	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !event.ValidOutput(*out.Output) {
 		return nil, cache.OutputGivenUp

@@ -13,7 +13,7 @@ func undatedEvent(status string) string {
 	return strings.Replace(statusEvent("x", status), `"startDate":1769414400123`, `"startDate":null`, 1)
 }
 
-// TestEventsWithoutAStartDate joins them to the run that is known, in whatever order
+// TestEventsWithoutAStartDate joins them to the run that is known, in any order
 // and however often they come.
 func TestEventsWithoutAStartDate(t *testing.T) {
 	t.Parallel()
@@ -54,9 +54,9 @@ func TestEventsWithoutAStartDate(t *testing.T) {
 	}
 }
 
-// TestAnEndOfWhichTheBeginNeverComes is learnt all the same, Step Functions is asked, and
+// TestAnEndWithoutAStartEvent is learnt all the same, Step Functions is asked, and
 // what comes late does not undo it.
-func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
+func TestAnEndWithoutAStartEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
@@ -83,8 +83,8 @@ func TestAnEndOfWhichTheBeginNeverComes(t *testing.T) {
 	})
 }
 
-// TestABeginWithoutADateIsNotGuessed: a guess could be later than the dated end.
-func TestABeginWithoutADateIsNotGuessed(t *testing.T) {
+// TestAStartWithoutADateIsNotGuessed: a guess could be later than the dated end.
+func TestAStartWithoutADateIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
@@ -92,8 +92,8 @@ func TestABeginWithoutADateIsNotGuessed(t *testing.T) {
 		p := startProcess(t, q, known)
 		pass(2 * time.Minute)
 		p.stop()
-		if len(known.state()) != 0 || len(q.deadLetters()) != 1 || p.logs.lines("has no start date") != 1 {
-			t.Errorf("known %v, dead letters %q\n%s", known.state(), q.deadLetters(), &p.logs.b)
+		if len(known.state()) != 0 || len(q.deadLetters()) != 1 || p.logs.Lines("has no start date") != 1 {
+			t.Errorf("known %v, dead letters %q\n%s", known.state(), q.deadLetters(), p.logs)
 		}
 		checkAccounts(t, q, p)
 	})

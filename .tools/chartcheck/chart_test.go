@@ -25,7 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestEachSetOfValuesPassesLint as `helm lint --strict` judges.
+// TestEachSetOfValuesPassesLint, which is `helm lint --strict`.
 func TestEachSetOfValuesPassesLint(t *testing.T) {
 	for _, file := range valueSets(t) {
 		text, err := os.ReadFile(file)
@@ -77,8 +77,8 @@ func TestTheStrictDecoderFindsAWrongField(t *testing.T) {
 	}
 }
 
-// TestWhatIsDerivedIsCurrent: the README, and the copies of rules and dashboards.
-func TestWhatIsDerivedIsCurrent(t *testing.T) {
+// TestGeneratedFilesAreCurrent: the README, and the copies of rules and dashboards.
+func TestGeneratedFilesAreCurrent(t *testing.T) {
 	files, err := derived()
 	if err != nil {
 		t.Fatal(err)
@@ -156,8 +156,8 @@ func TestChangedSettingsRestartTheirPods(t *testing.T) {
 	}
 }
 
-// TestPodsMayDoNothingMoreThanTheyMust for every set of values.
-func TestPodsMayDoNothingMoreThanTheyMust(t *testing.T) {
+// TestPodsHaveMinimalRights for every set of values.
+func TestPodsHaveMinimalRights(t *testing.T) {
 	for _, file := range valueSets(t) {
 		set := strings.TrimSuffix(filepath.Base(file), "-values.yaml")
 		for name, d := range of[*apps.Deployment](render(t, values(t, set))) {
@@ -227,8 +227,8 @@ func TestScaling(t *testing.T) {
 	}
 }
 
-// TestStoppingIsWaitedFor: longer than SHUTDOWN_TIMEOUT, of each deployment its own.
-func TestStoppingIsWaitedFor(t *testing.T) {
+// TestPodsHaveTimeToStop: longer than SHUTDOWN_TIMEOUT, of each deployment its own.
+func TestPodsHaveTimeToStop(t *testing.T) {
 	all := render(t, values(t, "minimal", "settings: {SHUTDOWN_TIMEOUT: 40s}", "api: {settings: {SHUTDOWN_TIMEOUT: 90s}}"))
 	for role, want := range map[string]int64{"api": 105, "ingest": 55} {
 		if got := *one[*apps.Deployment](t, all, "status-statuscache-"+role).Spec.Template.Spec.TerminationGracePeriodSeconds; got != want {
@@ -361,8 +361,8 @@ func TestRolesReachTheServiceAccounts(t *testing.T) {
 	}
 }
 
-// TestWhatCannotWorkIsRefused before anything is created, by the schema or by the chart.
-func TestWhatCannotWorkIsRefused(t *testing.T) {
+// TestSettingsThatCannotWorkAreRefused before anything is created, by the schema or by the chart.
+func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 	for change, want := range map[string]string{
 		"settings: {RETENSION: 1h}":                                         "RETENSION",
 		"ingres: {}":                                                        "ingres",

@@ -13,7 +13,7 @@ import javax.net.ssl.X509TrustManager;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 /**
- * Asks for an execution by Java's HttpClient with its defaults, which ask for HTTP/2 by
+ * Reads an execution with Java's HttpClient and its defaults, which request HTTP/2 by
  * an Upgrade where there is no TLS: as JSON, as a stream, and with bad headers. Prints
  * the protocol and what came.
  */

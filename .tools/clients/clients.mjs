@@ -1,4 +1,4 @@
-// Asks for an execution by libraries that send an Accept of their own, and by one that
+// Reads an execution with libraries that send an Accept of their own, and by one that
 // was made from the OpenAPI document. Each must get JSON: prints NAME STATUS a line.
 import axios from "axios";
 import createClient from "openapi-fetch";

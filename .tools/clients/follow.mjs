@@ -1,5 +1,5 @@
 // Follows executions in a browser as the page /docs says, and prints a line of
-// JSON for each state it is told: follow.mjs CHROMIUM SERVER TOKEN ARN…
+// JSON for each state that it receives: follow.mjs CHROMIUM SERVER TOKEN ARN…
 import { chromium } from "playwright-core";
 import ts from "typescript";
 

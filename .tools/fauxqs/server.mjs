@@ -1,5 +1,5 @@
 // Starts fauxqs on a free port of loopback, says which as one line of JSON, and
-// ends when stdin does: whoever started it cannot leave it behind, even if killed.
+// ends when stdin does: so a test that is killed does not leave it behind.
 import { buildApp } from "fauxqs";
 
 const loopback = "127.0.0.1";

@@ -69,8 +69,8 @@ func checked(t *testing.T, fill func(map[string]string, int), n int) []string {
 	return broken
 }
 
-// TestWhatIsNotCounted: tests, their data, and the packages that may be larger.
-func TestWhatIsNotCounted(t *testing.T) {
+// TestFilesThatAreNotCounted: tests, their data, and the packages that may be larger.
+func TestFilesThatAreNotCounted(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("\n", 4000)
 	got := checked(t, func(files map[string]string, _ int) {

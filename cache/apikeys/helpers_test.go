@@ -13,9 +13,9 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// patient is how long a test lets Redis take that is not about such limits: a
+// redisTimeout is how long Redis may take in a test that is not about such limits: a
 // machine that is busy with other work must not make it fail.
-const patient = 30 * time.Second
+const redisTimeout = 30 * time.Second
 
 // setUp is what a test opens keys with.
 type setUp struct {
@@ -36,7 +36,7 @@ func openIdle(t testing.TB, url string, change ...func(*setUp)) *Keys {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	s := setUp{
-		redis:   redisdb.Options{URL: url, Prefix: "sc", Log: log, ReadLimit: patient, WriteLimit: patient},
+		redis:   redisdb.Options{URL: url, Prefix: "sc", Log: log, ReadLimit: redisTimeout, WriteLimit: redisTimeout},
 		Options: Options{Pepper: []byte("pepper pepper pepper"), Log: log},
 	}
 	for _, f := range change {
@@ -72,7 +72,7 @@ func runTest(t testing.TB, ks *Keys) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return ks.db.Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return ks.db.Ready() == nil })
 }
 
 // through has keys reach Redis by a network of the test's own.

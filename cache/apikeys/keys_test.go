@@ -154,7 +154,7 @@ func TestAKeyThatIsRevokedWhileItIsReadIsNotKept(t *testing.T) {
 			t.Errorf("the read that began before: %v", err)
 		}
 		if !refused(t, there, secret) {
-			t.Error("what was read before the revocation is told after it")
+			t.Error("what was read before the revocation is reported after it")
 		}
 	})
 }
@@ -279,13 +279,13 @@ func TestKeysNeedTheirPepper(t *testing.T) {
 	}
 }
 
-// TestACrowdWithOneKeyReadsItOnce: after a restart thousands come back at once.
-func TestACrowdWithOneKeyReadsItOnce(t *testing.T) {
+// TestManyRequestsWithOneKeyReadItOnce: after a restart thousands come back at once.
+func TestManyRequestsWithOneKeyReadItOnce(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		var n cachetest.Network
 		maker, ks := openBubble(t, b, new(cachetest.Network)), openBubble(t, b, &n)
-		secret, _ := createKey(t, maker, Key{Owner: "ada", Name: "crowd", Scope: ScopeRead})
+		secret, _ := createKey(t, maker, Key{Owner: "ada", Name: "shared", Scope: ScopeRead})
 		h := n.Hold(cachetest.ReadsOf(ks.db.Names.APIKeys))
 		find := func() {
 			if _, err := ks.Find(t.Context(), secret); err != nil {

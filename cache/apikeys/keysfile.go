@@ -81,14 +81,14 @@ func (f *file) load() error {
 
 // unreadable says why the file cannot be read, and what to do.
 func (f *file) unreadable(err error) error {
-	cure := "write it again with statusctl keys export"
+	fix := "write it again with statusctl keys export"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		cure = "write it with statusctl keys export, or leave API_KEYS_FILE unset"
+		fix = "write it with statusctl keys export, or leave API_KEYS_FILE unset"
 	case errors.Is(err, fs.ErrPermission):
-		cure = "let the user of statusd read it and its directory (chown, chmod)"
+		fix = "let the user of statusd read it and its directory (chown, chmod)"
 	}
-	return fmt.Errorf("API_KEYS_FILE: %w; %s", err, cure)
+	return fmt.Errorf("API_KEYS_FILE: %w; %s", err, fix)
 }
 
 // watch loads the file again whenever it changes, and calls changed.
@@ -179,7 +179,7 @@ func Merge(keys, others []Key) []Key {
 	return merged
 }
 
-// WriteFile writes keys to a file in one step, so that nobody ever reads half of
+// WriteFile writes keys to a file in one step, so that no reader ever gets half of
 // it. A file that is there keeps its owner, group and mode; a new one may be read by
 // its owner only.
 func WriteFile(path string, keys []Key) error {
@@ -195,7 +195,7 @@ func WriteFile(path string, keys []Key) error {
 	return nil
 }
 
-// withoutPath returns an error without the name of the temporary file, which helps nobody.
+// withoutPath returns an error without the name of the temporary file, which is of no use.
 func withoutPath(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		return of.Err

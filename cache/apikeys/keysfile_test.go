@@ -96,7 +96,7 @@ func TestWriteKeysFileNamesWhatFailed(t *testing.T) {
 }
 
 // TestKeysFileIsReloaded looks at the file as it is replaced, broken, removed and
-// mended.
+// correct again.
 func TestKeysFileIsReloaded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.json")
@@ -139,16 +139,16 @@ func TestKeysFileIsReloaded(t *testing.T) {
 		expect("gone", 1, "a", "b")
 		expect("still gone", 1, "a", "b")
 		writeKeys(t, path, fileKey("b"))
-		expect("mended", 2, "b")
+		expect("correct again", 2, "b")
 	})
 }
 
-// TestAKeysFileThatCannotBeReadIsTriedAgain each second, and that is told once.
+// TestAKeysFileThatCannotBeReadIsTriedAgain each second, and that is reported once.
 func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeKeys(t, path, fileKey("a"))
-	for name, fault := range map[string]func() (mend func() error){
+	for name, fault := range map[string]func() (repair func() error){
 		"unreadable": func() func() error { // root may read anything, so it is a folder for a while
 			aside := path + ".aside"
 			if err := errors.Join(os.Rename(path, aside), os.Mkdir(path, 0o700)); err != nil {
@@ -179,21 +179,21 @@ func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
 			revoked := fileKey("a")
 			revoked.RevokedAt = revoked.CreatedAt
 			writeKeys(t, path, revoked)
-			mend := fault()
+			repair := fault()
 			<-time.After(time.Minute) // by the clock of the bubble, as below
 			if k, known := f.get(revoked.Hash); !known || k.Revoked() {
 				t.Errorf("%s: what was read before is gone", name)
 			}
-			if err := mend(); err != nil {
+			if err := repair(); err != nil {
 				t.Fatal(err)
 			}
 			<-time.After(fileInterval + time.Millisecond)
 			synctest.Wait()
 			if k, _ := f.get(revoked.Hash); !k.Revoked() || len(changed) != 1 {
-				t.Errorf("%s: mended, and not read within a second", name)
+				t.Errorf("%s: correct again, and not read within a second", name)
 			}
 			if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "read again\"") {
-				t.Errorf("%s: told %d times\n%s", name, n, log.String())
+				t.Errorf("%s: reported %d times\n%s", name, n, log.String())
 			}
 		})
 	}
@@ -319,9 +319,9 @@ func TestRevokedKeyStaysRevoked(t *testing.T) {
 	}
 }
 
-// TestFiledKeyIsAskedForAgainSoon: the file decides for as long as Redis cannot
+// TestAKeyFromTheFileIsReadAgainSoon: the file decides for as long as Redis cannot
 // be asked, and not for longer.
-func TestFiledKeyIsAskedForAgainSoon(t *testing.T) {
+func TestAKeyFromTheFileIsReadAgainSoon(t *testing.T) {
 	t.Parallel()
 	ks := openTest(t, cachetest.Redis(t).URL())
 	for filed, fresh := range map[bool]bool{true: false, false: true} {

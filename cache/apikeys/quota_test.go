@@ -130,8 +130,8 @@ func TestALimitThatWasRaised(t *testing.T) {
 	})
 }
 
-// TestWhatIsLeftIsGivenBack when a process ends. A crash, the control, loses it.
-func TestWhatIsLeftIsGivenBack(t *testing.T) {
+// TestAnUnusedLeaseIsReturned when a process ends. A crash, the control, loses it.
+func TestAnUnusedLeaseIsReturned(t *testing.T) {
 	t.Parallel()
 	for name, orderly := range map[string]bool{"orderly end": true, "crash": false} {
 		t.Run(name, func(t *testing.T) {
@@ -197,8 +197,8 @@ func TestIdleLeasesAreGivenBack(t *testing.T) {
 	})
 }
 
-// TestWhatWasLeasedYesterdayIsVoid: neither spent today nor given back to today.
-func TestWhatWasLeasedYesterdayIsVoid(t *testing.T) {
+// TestALeaseOfYesterdayIsVoid: neither spent today nor given back to today.
+func TestALeaseOfYesterdayIsVoid(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		ks := openBubble(t, b, new(cachetest.Network))

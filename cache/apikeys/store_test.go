@@ -98,9 +98,9 @@ func TestARevokedKeyIsRestoredByNameOnly(t *testing.T) {
 	}
 }
 
-// TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood: as far as a process knows that it
+// TestAnOldCopyOfRedisDoesNotRestoreARevokedKey: as far as a process knows that it
 // was revoked, or the file does.
-func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
+func TestAnOldCopyOfRedisDoesNotRestoreARevokedKey(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	ks := openTest(t, s.URL())
@@ -112,7 +112,7 @@ func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 	}
 	path := t.TempDir() + "/keys.json"
 	writeKeys(t, path, revoked)
-	cachetest.Eventually(t, "the revocation is heard", func() bool {
+	cachetest.Eventually(t, "the revocation has arrived", func() bool {
 		return ks.revoked.get(ks.hash(secret)) != nil
 	})
 	if err := ks.db.Writers.HSet(t.Context(), ks.db.Names.APIKeys, created.Hash, before).Err(); err != nil {
@@ -120,7 +120,7 @@ func TestAnOldCopyOfRedisDoesNotMakeARevokedKeyGood(t *testing.T) {
 	}
 	ks.forget()
 	if !refused(t, ks, secret) {
-		t.Error("a process that has heard of the revocation believes the old copy")
+		t.Error("a process that has seen the revocation accepts the old copy")
 	}
 	if !refused(t, openIdle(t, s.URL(), withFile(path)), secret) {
 		t.Error("a process whose file has the revocation believes the old copy")
@@ -162,11 +162,11 @@ func replicated(t *testing.T) (primary, replica *cachetest.Server) {
 	return primary, replica
 }
 
-// TestWhatNoReplicaConfirmsFails: a failover would undo it. In the control nobody asks
+// TestAnUnconfirmedWriteFails: a failover would undo it. In the control nobody asks
 // for confirmation, and the failover does.
-func TestWhatNoReplicaConfirmsFails(t *testing.T) {
+func TestAnUnconfirmedWriteFails(t *testing.T) {
 	t.Parallel()
-	for name, acks := range map[string]int{"confirmation is asked for": 1, "control: it is not": 0} {
+	for name, acks := range map[string]int{"confirmation is required": 1, "control: it is not": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			primary, replica := replicated(t)

@@ -1,7 +1,7 @@
 // Package bounded has concurrent maps of bounded size. What is used least makes
 // room for what is new.
 //
-// They stand on otter. The compiler makes its code anew for each pair of key and
+// They use otter. The compiler makes its code again for each pair of key and
 // value types that a package names, which takes seconds for each. So the two kinds
 // of key that this project has are compiled here, once, with values of any type.
 package bounded
@@ -39,7 +39,7 @@ func (b ByText[V]) Delete(key string) { b.m.delete(key) }
 // Clear takes all keys out.
 func (b ByText[V]) Clear() { b.m.clear() }
 
-// CleanUp makes room at once for what was added, rather than soon.
+// CleanUp evicts at once, rather than soon, what exceeds the limit.
 func (b ByText[V]) CleanUp() { b.m.cleanUp() }
 
 // ByHash is a map from hashes to values of one type.

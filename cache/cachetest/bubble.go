@@ -37,13 +37,13 @@ func InBubble(t *testing.T, test func(*testing.T, *Bubble)) {
 	})
 }
 
-// Join has a network lead to the Redis of the bubble, whatever the address.
+// Join has a network lead to the Redis of the bubble, for every address.
 func (b *Bubble) Join(n *Network) {
 	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.dial() }
 }
 
 // dial connects to the Redis until the bubble ends: a miniredis that is closed must not be
-// dialed, which is a data race and starts it anew.
+// dialed, which is a data race and restarts it.
 func (b *Bubble) dial() (net.Conn, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -25,7 +25,7 @@ type Fault func(*Conn) (lost bool, err error)
 // Silent is a Fault that swallows every answer, without an error.
 func Silent(*Conn) (lost bool, err error) { return true, nil }
 
-// BlackHole is a Fault that swallows everything that subscribers would hear, without an
+// BlackHole is a Fault that drops everything that subscribers would receive, without an
 // error.
 func BlackHole(c *Conn) (lost bool, err error) { return c.Subscriber(), nil }
 

@@ -59,7 +59,7 @@ func (s *Server) Start() {
 	s.t.Helper()
 	s.cmd = exec.Command("redis-server", s.args...)
 	s.cmd.Dir = s.dir
-	var out lockedBuffer
+	var out Log
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out
 	// It must not outlive a test binary that is killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -173,7 +173,7 @@ func (s *Server) Kill() {
 // Freeze stops the server without closing a connection, until Thaw.
 func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw lets a frozen server continue.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig os.Signal) {
@@ -183,8 +183,8 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
-// FreePort returns a port of loopback that nobody listens on, and that no other
-// test gets until t has ended, in whatever process: a UDP socket of the same
+// FreePort returns a port of loopback that no program listens on, and that no other
+// test gets until t has ended, in any process: a UDP socket of the same
 // number is the claim to it. It lies below the ports from which the system takes
 // those of outgoing connections, so it is still free when a server comes back.
 func FreePort(t testing.TB) int {

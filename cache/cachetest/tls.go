@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Authority signs certificates that nobody else trusts.
+// Authority signs certificates for a test, which only that test trusts.
 type Authority struct {
 	CAFile string // its certificate
 	t      testing.TB

@@ -1,13 +1,11 @@
 package cachetest
 
 import (
-	"bytes"
-	"sync"
 	"testing"
 	"time"
 )
 
-// limit bounds every wait for a condition. It is no promise of anybody's: it only
+// limit bounds every wait for a condition. It is not a performance target: it only
 // ends a test whose condition will never be met, so a machine that is busy with
 // other work must not reach it.
 const limit = 5 * time.Minute
@@ -38,22 +36,4 @@ func SkipShort(t testing.TB, what string) {
 	if testing.Short() {
 		t.Skip("-short leaves out what needs " + what)
 	}
-}
-
-// lockedBuffer takes what a child process prints.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

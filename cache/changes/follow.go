@@ -12,13 +12,13 @@ import (
 // track. Each execution counts once: only its newest state is kept.
 const maxPending = 4096
 
-// Follow hears of every change of an owner's executions, or of everybody's. It
+// Follow receives every change of the executions of an owner, or of all owners. It
 // is used by one goroutine.
 type Follow struct {
 	hub   *Hub
 	owner string
 	all   bool
-	wake  chan struct{} // room for one
+	wake  chan struct{} // capacity 1
 
 	// Guarded by the lock of the hub.
 	pending map[cache.ARN]*cache.Record

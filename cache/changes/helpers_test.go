@@ -54,7 +54,7 @@ func (p process) run(t *testing.T) {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return p.DB().Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return p.DB().Ready() == nil })
 }
 
 // reads returns how often Redis was asked for records.

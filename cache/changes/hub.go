@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// How often what is waited for is read without having been heard of. It bounds
+// How often an awaited execution is read without a notification. It bounds
 // how late a waiter is when a notification was lost. The executions take turns,
 // so that they are not all read at once.
 const (
@@ -21,7 +21,7 @@ const (
 	readBatch    = 512 // executions read together
 )
 
-// Hub wakes those who wait in this process when an execution has changed. What
+// Hub wakes the waiting requests of this process when an execution has changed. What
 // comes from the change feed carries no data: it means "read again", so a lost
 // or merged notification costs time and never truth. The hub reads, once for all
 // who wait for the same execution, and while a read is on its way, what changes
@@ -33,7 +33,7 @@ type Hub struct {
 	outdated func(context.Context, []*cache.Record) []cache.ARN
 	forget   func(cache.ARN) // makes the next read of it go to Redis
 	seed     maphash.Seed
-	work     chan struct{} // room for one: there is something to read
+	work     chan struct{} // capacity 1: there is something to read
 
 	mu        sync.Mutex
 	topics    [recheckTurns]map[cache.ARN]*topic
@@ -42,7 +42,7 @@ type Hub struct {
 	followers followers
 }
 
-// topic is an execution that somebody waits for.
+// topic is an execution with waiters.
 type topic struct {
 	newest *cache.Record // that was read; nil: nothing known
 	subs   []*subscription
@@ -103,7 +103,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// changed has executions read again that somebody waits for.
+// changed has executions with waiters read again.
 func (h *Hub) changed(arns []cache.ARN) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -139,7 +139,7 @@ func (h *Hub) recheck(ctx context.Context, turn int) {
 	}
 }
 
-// lost has everything read again: nobody knows what was not heard.
+// lost has everything read again: notifications may have been missed.
 func (h *Hub) lost() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -118,12 +118,12 @@ func TestManyWaitersShareOneRead(t *testing.T) {
 		const waiters = 5000
 		arn := cache.ARN("hot")
 		w.set(arn, 0, cache.Running)
-		told := make(chan cache.Version, waiters)
+		reported := make(chan cache.Version, waiters)
 		for range waiters {
 			watched := watch(t, h, arn)
 			go func() {
 				defer watched.Close()
-				told <- next(t, watched).Version
+				reported <- next(t, watched).Version
 			}()
 		}
 		synctest.Wait()
@@ -131,7 +131,7 @@ func TestManyWaitersShareOneRead(t *testing.T) {
 		done := w.set(arn, 0, cache.Succeeded)
 		h.changed([]cache.ARN{arn})
 		for range waiters {
-			if v := <-told; v != done.Version {
+			if v := <-reported; v != done.Version {
 				t.Fatalf("%s, want %s", v, done.Version)
 			}
 		}
@@ -167,10 +167,10 @@ func TestALostNotificationCostsTimeOnly(t *testing.T) {
 				watched.Close()
 			}
 			if slowest > longest || name == "noticed" && slowest != 0 {
-				t.Errorf("%s: told after %v", name, slowest)
+				t.Errorf("%s: reported after %v", name, slowest)
 			}
 			if name == "unnoticed" && slowest < recheckEvery/2 {
-				t.Errorf("the slowest of 300 took %v: something was heard, so this proves nothing", slowest)
+				t.Errorf("the slowest of 300 took %v: a notification arrived, so this proves nothing", slowest)
 			}
 		})
 	}
@@ -233,7 +233,7 @@ func TestWaitingOutlivesRedis(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := watched.Next(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal("told while Redis was gone: ", err)
+			t.Fatal("a change was reported while Redis was gone: ", err)
 		}
 		if _, err := h.Wait(t.Context(), "e", nil); err == nil {
 			t.Error("a wait begins on nothing")
@@ -262,7 +262,7 @@ func TestAWatchNeverGoesBack(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := watched.Next(ctx, nil); err == nil {
-			t.Error("told something older")
+			t.Error("returned an older state")
 		}
 		w.set("e", 1, cache.Running) // redriven
 		h.changed([]cache.ARN{"e"})
@@ -286,7 +286,7 @@ func TestWaitForAnExecutionThatIsUnknown(t *testing.T) {
 			t.Errorf("%v %v after %v", r, err, time.Since(begun))
 		}
 		if r, err = h.Wait(t.Context(), "e", nil); err != nil || r.Status != cache.Running {
-			t.Errorf("who knows nothing is not told what there is: %v %v", r, err)
+			t.Errorf("a waiter that knows no version does not get the current state: %v %v", r, err)
 		}
 	})
 }
@@ -317,7 +317,7 @@ func TestASetIsWatchedTogether(t *testing.T) {
 	})
 }
 
-func TestFollowersHearOfTheirOwn(t *testing.T) {
+func TestFollowersGetTheirOwnExecutions(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, h *Hub, w *world) {
 		ada, eve, operator := h.Follow("ada", false), h.Follow("eve", false), h.Follow("", true)
@@ -346,12 +346,12 @@ func TestFollowersHearOfTheirOwn(t *testing.T) {
 		}
 		h.lost()
 		if _, lost, err := eve.Next(t.Context(), nil); err != nil || !lost {
-			t.Error("eve does not hear that something was lost", err)
+			t.Error("eve is not notified that something was lost", err)
 		}
 	})
 }
 
-func TestAFollowerThatFallsBehindHasLostTrack(t *testing.T) {
+func TestAFollowerThatFallsBehindIsReset(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, h *Hub, w *world) {
 		slow, quick := h.Follow("ada", false), h.Follow("ada", false)

@@ -13,7 +13,7 @@ import (
 )
 
 // TestWaitersInABlackHole: nothing reaches the subscription for eight
-// seconds, and then its connection is cut. Everybody who waits is told within six
+// seconds, and then its connection is cut. Every waiting client is notified within six
 // seconds of the change, and nobody something older than before. In the
 // control nothing is read again unheard of.
 func TestWaitersInABlackHole(t *testing.T) {
@@ -84,30 +84,30 @@ func TestWaitersInABlackHole(t *testing.T) {
 				})
 				wg.Wait()
 				if want := map[bool]int{true: 0, false: waiters}[protected]; late != want {
-					t.Errorf("%d of %d waiters were told too late, want %d", late, waiters, want)
+					t.Errorf("%d of %d waiters were notified too late, want %d", late, waiters, want)
 				}
 			})
 		})
 	}
 }
 
-// versions is what one client was told, in order.
+// versions is what one client received, in order.
 type versions struct{ last cache.Version }
 
 func (h *versions) add(t *testing.T, v cache.Version) {
 	t.Helper()
 	if v < h.last {
-		t.Errorf("told %s after %s", v, h.last)
+		t.Errorf("received %s after %s", v, h.last)
 	}
 	h.last = v
 }
 
-// TestACrowdCostsOneRead has a whole cache: 5,000 wait for one execution,
+// TestManyWaitersCostOneRead has a whole cache: 5,000 wait for one execution,
 // and then 5,000 come back.
-func TestACrowdCostsOneRead(t *testing.T) {
+func TestManyWaitersCostOneRead(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
-		const crowd = 5000
+		const count = 5000
 		c, arn, start := openBubble(t, b, new(cachetest.Network)), testARN(t, "hot"), now()
 		c.run(t)
 		c.apply(t, running(arn, start))
@@ -119,14 +119,14 @@ func TestACrowdCostsOneRead(t *testing.T) {
 		since, _ := c.Peek(string(arn))
 		for attempt := 1; attempt <= 3; attempt++ {
 			var wg sync.WaitGroup
-			told := make(chan *cache.Record, crowd)
-			for range crowd {
+			reported := make(chan *cache.Record, count)
+			for range count {
 				wg.Go(func() {
 					r, err := c.Wait(t.Context(), arn, since)
 					if err != nil {
 						t.Error(err)
 					}
-					told <- r
+					reported <- r
 				})
 			}
 			synctest.Wait() // all of them wait
@@ -136,10 +136,10 @@ func TestACrowdCostsOneRead(t *testing.T) {
 			c.apply(t, again)
 			wg.Wait()
 			if trips := c.reads(t) - before; trips < 1 || trips > 2 {
-				t.Errorf("%d reads for %d waiters", trips, crowd)
+				t.Errorf("%d reads for %d waiters", trips, count)
 			}
-			if since = <-told; since.Version.RedriveCount() != attempt {
-				t.Errorf("told of attempt %d, want %d", since.Version.RedriveCount(), attempt)
+			if since = <-reported; since.Version.RedriveCount() != attempt {
+				t.Errorf("notified of attempt %d, want %d", since.Version.RedriveCount(), attempt)
 			}
 		}
 		before := c.reads(t) // the control: ten that each read for themselves

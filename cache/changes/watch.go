@@ -8,11 +8,11 @@ import (
 	"statuscache/cache"
 )
 
-// Watch is somebody's interest in executions, from Hub.Watch to Close. It is
+// Watch is a subscription to executions, from Hub.Watch to Close. It is
 // used by one goroutine.
 type Watch struct {
 	hub     *Hub
-	wake    chan struct{} // room for one
+	wake    chan struct{} // capacity 1
 	call    func()        // in its place; nil: none
 	subs    []*subscription
 	records []*cache.Record
@@ -26,7 +26,7 @@ func (h *Hub) Watch(arns ...cache.ARN) *Watch {
 	return w
 }
 
-// WatchFunc is Watch for somebody who does not wait in Next, and so needs no goroutine:
+// WatchFunc is Watch for a caller that does not wait in Next, and so needs no goroutine:
 // call is called when News may have some. It must not block, nor use the hub.
 func (h *Hub) WatchFunc(call func(), arns ...cache.ARN) *Watch {
 	w := &Watch{hub: h, call: call}
@@ -128,7 +128,7 @@ func (w *Watch) News() (news bool) {
 }
 
 // Wait returns what is known of an execution as soon as that is newer than since,
-// which is nil for somebody who knows nothing. It returns the error of ctx if
+// which is nil for a caller without a version. It returns the error of ctx if
 // that ends first, and any other error if Redis did not answer at the start.
 func (h *Hub) Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error) {
 	w := h.Watch(arn)

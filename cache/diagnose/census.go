@@ -18,9 +18,9 @@ import (
 // a minute old, and those that are only registered. It is a sample, so that it costs the
 // same however many there are.
 type Census struct {
-	Looked    int // executions that were heard of, a minute ago at least
+	Looked    int // executions that became known at least a minute ago
 	Ownerless int // of these, those that only operators may read
-	Unheard   int // executions that were registered long ago, and of which nothing was heard
+	Unheard   int // executions that were registered long ago and have no event
 
 	OwnerlessExample, UnheardExample cache.ARN // empty: there is none
 }
@@ -28,12 +28,12 @@ type Census struct {
 const (
 	censusNewest  = 2              // of each partition
 	censusRunning = 32             // likewise
-	censusSettled = time.Minute    // owners are known by then: events come out of order, inputs are asked for
+	censusSettled = time.Minute    // owners are known by then: events come out of order, inputs are fetched
 	censusLook    = 24 * time.Hour // registrations that are older are removed by the audit
 	leastLooked   = 3              // fewer executions prove nothing
 )
 
-// MostAreOwnerless reports whether more executions than not can be read by nobody but
+// MostAreOwnerless reports whether most executions can be read only by
 // operators.
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 

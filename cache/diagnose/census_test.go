@@ -33,7 +33,7 @@ func TestCensus(t *testing.T) {
 	apply(t, c, running("heard", old))
 
 	if s, err := TakeCensus(t.Context(), c, time.Hour/2); err != nil || s.Unheard != 0 || s.Looked != 0 {
-		t.Errorf("first heard of just now: %+v, %v", s, err)
+		t.Errorf("known only just now: %+v, %v", s, err)
 	}
 	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "heard"} { // an hour passes
 		setSeen(t, c, machine+name, old)
@@ -56,7 +56,7 @@ func TestCensus(t *testing.T) {
 	}
 }
 
-func TestFewExecutionsTellNothingOfOwners(t *testing.T) {
+func TestTooFewExecutionsForAFindingAboutOwners(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[Census]bool{{}: false, {Looked: 2, Ownerless: 2}: false, {Looked: 4, Ownerless: 2}: false, {Looked: 4, Ownerless: 3}: true} {
 		if s.MostAreOwnerless() != want {

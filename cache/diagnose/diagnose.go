@@ -34,9 +34,9 @@ func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 		err = errors.New("no primary is known")
 	}
 	if err != nil {
-		problem, cure, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(db.Examine(ctx, err)), redisdb.ErrUnfit.Error()+": "), "; ")
+		problem, fix, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(db.Examine(ctx, err)), redisdb.ErrUnfit.Error()+": "), "; ")
 		reached.Problem = "Redis does not answer: " + problem
-		reached.Cure = cmp.Or(cure, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
+		reached.Fix = cmp.Or(fix, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
 	}
 	findings := []Finding{reached}
 	for _, check := range primaryChecks {
@@ -87,7 +87,7 @@ func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
 		asked := time.Now()
 		there, err := node.Time(ctx).Result()
 		if err != nil {
-			return fmt.Errorf("ask Redis for the time: %w", err)
+			return fmt.Errorf("read the time of Redis: %w", err)
 		}
 		here := asked.Add(time.Since(asked) / 2)
 		missed, err := db.MissedReplica(ctx, node, info, there)
@@ -152,16 +152,16 @@ func worst(db *redisdb.DB, check primaryCheck, primaries []primary) (f Finding) 
 	return f
 }
 
-// unfit splits an error that is one line with the cure.
+// unfit splits an error that is one line with the fix.
 func unfit(check string, err error) Finding {
-	problem, cure, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "), "; ")
-	return Finding{Check: check, Problem: problem, Cure: cure}
+	problem, fix, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(err), redisdb.ErrUnfit.Error()+": "), "; ")
+	return Finding{Check: check, Problem: problem, Fix: fix}
 }
 
 func diagnoseVersion(db *redisdb.DB, p primary) Finding {
 	if err := db.CheckVersion(p.info); err != nil {
 		f := unfit("", err)
-		f.Cure = "run a newer Redis or Valkey"
+		f.Fix = "run a newer Redis or Valkey"
 		return f
 	}
 	if p.info["redis_version"] == "" {
@@ -187,11 +187,11 @@ func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	)
 	switch i := p.info; {
 	case i["aof_enabled"] == "1" && i["aof_last_write_status"] == "err":
-		return Finding{Problem: "the last write to the append-only file failed", Cure: log}
+		return Finding{Problem: "the last write to the append-only file failed", Fix: log}
 	case i["aof_enabled"] == "1":
 		return Finding{Detail: "append-only file"}
 	case i["rdb_last_bgsave_status"] == "err":
-		return Finding{Problem: "the last snapshot failed", Cure: log}
+		return Finding{Problem: "the last snapshot failed", Fix: log}
 	case p.save == savesAtTimes || i["rdb_saves"] != "" && i["rdb_saves"] != "0":
 		return Finding{Detail: "snapshots only; what came after the last is lost in a crash"}
 	case i.Number("connected_slaves") > 0:
@@ -206,7 +206,7 @@ func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	}
 	return Finding{
 		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",
-		Cure:    "redis-cli -u $REDIS_URL CONFIG SET appendonly yes (and CONFIG REWRITE), or add a replica",
+		Fix:     "redis-cli -u $REDIS_URL CONFIG SET appendonly yes (and CONFIG REWRITE), or add a replica",
 	}
 }
 
@@ -215,7 +215,7 @@ func diagnoseReplicas(db *redisdb.DB, p primary) Finding {
 	if n < want {
 		return Finding{
 			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),
-			Cure:    "connect replicas, or set REDIS_REPLICA_ACKS=auto",
+			Fix:     "connect replicas, or set REDIS_REPLICA_ACKS=auto",
 		}
 	}
 	if p.missed != nil {
@@ -237,7 +237,7 @@ func diagnoseMemory(_ *redisdb.DB, p primary) Finding {
 	}
 	part := fmt.Sprintf("%d MiB used, %d %% of %s", used>>20, used*100/most, limit)
 	if float64(used) > mostMemory*float64(most) {
-		return Finding{Problem: part, Cure: "raise maxmemory (redis-cli -u $REDIS_URL CONFIG SET maxmemory, or a larger node), or lower RETENTION"}
+		return Finding{Problem: part, Fix: "raise maxmemory (redis-cli -u $REDIS_URL CONFIG SET maxmemory, or a larger node), or lower RETENTION"}
 	}
 	return Finding{Detail: part}
 }
@@ -246,7 +246,7 @@ func diagnoseClock(_ *redisdb.DB, p primary) Finding {
 	if p.skew.Abs() > mostSkew {
 		return Finding{
 			Problem: fmt.Sprintf("the clock of Redis and that of this machine are %v apart", p.skew.Abs().Round(time.Millisecond)),
-			Cure:    "timedatectl set-ntp true, on whichever of the two machines is wrong",
+			Fix:     "timedatectl set-ntp true, on whichever of the two machines is wrong",
 		}
 	}
 	return Finding{Detail: fmt.Sprintf("%v apart", p.skew.Abs().Round(time.Millisecond))}

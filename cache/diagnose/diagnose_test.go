@@ -18,7 +18,7 @@ import (
 // problems opens a cache and returns what is wrong with its Redis.
 func problems(t *testing.T, o cache.Options) (found []Finding, unchecked int) {
 	t.Helper()
-	o.Prefix, o.Retention, o.ReadLimit, o.WriteLimit = "sc", time.Hour, patient, patient
+	o.Prefix, o.Retention, o.ReadLimit, o.WriteLimit = "sc", time.Hour, redisTimeout, redisTimeout
 	c, err := cache.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -45,9 +45,9 @@ func TestDiagnose(t *testing.T) {
 		t.Errorf("the control, in which all is well: %+v, %d not checked", found, unchecked)
 	}
 	for name, c := range map[string]struct {
-		args        []string
-		acks        int
-		check, cure string
+		args       []string
+		acks       int
+		check, fix string
 	}{
 		"no persistence": {nil, 0, "Redis persistence", "appendonly yes"},
 		"evicts":         {[]string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"}, 0, "Redis eviction", "CONFIG SET maxmemory-policy noeviction"},
@@ -62,8 +62,8 @@ func TestDiagnose(t *testing.T) {
 				redis.Do("ACL SETUSER default resetchannels")
 			}
 			found, _ := problems(t, cache.Options{URL: redis.URL(), ReplicaAcks: c.acks})
-			if len(found) != 1 || found[0].Check != c.check || !strings.Contains(found[0].Cure, c.cure) {
-				t.Errorf("found %+v, want %s with the cure %q", found, c.check, c.cure)
+			if len(found) != 1 || found[0].Check != c.check || !strings.Contains(found[0].Fix, c.fix) {
+				t.Errorf("found %+v, want %s with the fix %q", found, c.check, c.fix)
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func TestDiagnose(t *testing.T) {
 func TestDiagnoseUnreachable(t *testing.T) {
 	t.Parallel()
 	found, unchecked := problems(t, cache.Options{URL: "redis://127.0.0.1:1"})
-	if len(found) != 1 || found[0].Check != "Redis" || found[0].Cure == "" || unchecked != len(primaryChecks)+4 {
+	if len(found) != 1 || found[0].Check != "Redis" || found[0].Fix == "" || unchecked != len(primaryChecks)+4 {
 		t.Errorf("found %+v, %d not checked", found, unchecked)
 	}
 }
@@ -100,13 +100,13 @@ func TestDiagnoseOnePrimary(t *testing.T) {
 		"version":          {diagnoseVersion, primary{info: redisdb.Info{"redis_version": "6.0.9"}}, false},
 	} {
 		f := c.look(db, c.p)
-		if f.OK() != c.ok || !c.ok && f.Cure == "" {
+		if f.OK() != c.ok || !c.ok && f.Fix == "" {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
 }
 
-// TestAgeOfEvents: how long events wait is told by those that were taken.
+// TestAgeOfEvents: how long events wait is reported by those that were taken.
 func TestAgeOfEvents(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
@@ -128,7 +128,7 @@ func TestAgeOfEvents(t *testing.T) {
 		t.Errorf("a replay is old by nature: %+v", f)
 	}
 	apply(t, c, late)
-	if f := diagnoseEvents(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, "1h0m") || f.Cure == "" {
+	if f := diagnoseEvents(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, "1h0m") || f.Fix == "" {
 		t.Errorf("a late one: %+v", f)
 	}
 }
@@ -171,8 +171,8 @@ func findingWith(t *testing.T, c *cache.Cache, keys *apikeys.Keys, check string)
 	return Finding{}
 }
 
-// TestTheRedisOfALaptopIsNotCalledOK where it does not say what it is.
-func TestTheRedisOfALaptopIsNotCalledOK(t *testing.T) {
+// TestChecksThatTheRedisOfALaptopCannotAnswerAreNotOK where it does not say what it is.
+func TestChecksThatTheRedisOfALaptopCannotAnswerAreNotOK(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, "redis://"+miniredis.RunT(t).Addr())
 	for _, check := range []string{"Redis version", "Redis eviction", "Redis persistence", "age of events", "owners"} {
@@ -205,7 +205,7 @@ func TestAMissedReplicaIsFound(t *testing.T) {
 	replica.Kill()
 	cachetest.Eventually(t, "the replica is gone", func() bool { return primary.Info("connected_slaves") == "0" })
 	f := findingOf(t, looking, "Redis replicas")
-	if f.OK() || f.Unchecked() || !strings.Contains(f.Problem, "the Redis replica is not connected") || !strings.Contains(f.Cure, "REDIS_REPLICA_ACKS=0") {
+	if f.OK() || f.Unchecked() || !strings.Contains(f.Problem, "the Redis replica is not connected") || !strings.Contains(f.Fix, "REDIS_REPLICA_ACKS=0") {
 		t.Errorf("without it: %+v", f)
 	}
 	primary.Do("DEL sc:{0}:replica")
@@ -223,7 +223,7 @@ func TestTheWorstOfSeveralPrimariesIsFound(t *testing.T) {
 		next := 0
 		return worst(nil, primaryCheck{"it", func(*redisdb.DB, primary) Finding { next++; return findings[next-1] }}, primaries)
 	}
-	ok, wrong, failed, undecided := Finding{Detail: "fine"}, Finding{Problem: "bad", Cure: "mend"}, NotChecked("", "it failed"), Undecided("", "it is silent")
+	ok, wrong, failed, undecided := Finding{Detail: "fine"}, Finding{Problem: "bad", Fix: "repair"}, NotChecked("", "it failed"), Undecided("", "it is silent")
 	for name, c := range map[string]struct {
 		got  Finding
 		want string
@@ -248,13 +248,13 @@ func running(name string, start time.Time) cache.Execution {
 // now is the present with the precision of an event.
 func now() time.Time { return time.Now().Truncate(time.Millisecond) }
 
-// patient is how long a test lets Redis take that is not about such limits.
-const patient = 30 * time.Second
+// redisTimeout is how long Redis may take in a test that is not about such limits.
+const redisTimeout = 30 * time.Second
 
 // openIdle opens a cache that does not listen to changes.
 func openIdle(t *testing.T, url string, change ...func(*cache.Options)) *cache.Cache {
 	t.Helper()
-	o := cache.Options{URL: url, Prefix: "sc", Retention: time.Hour, ReadLimit: patient, WriteLimit: patient, Log: slog.New(slog.DiscardHandler)}
+	o := cache.Options{URL: url, Prefix: "sc", Retention: time.Hour, ReadLimit: redisTimeout, WriteLimit: redisTimeout, Log: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&o)
 	}
@@ -298,7 +298,7 @@ func TestOwnersAreFoundMissing(t *testing.T) {
 		apply(t, c, running(name, old))
 		setSeen(t, c, machine+name, old)
 	}
-	if f := diagnoseOwners(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, machine) || !strings.Contains(f.Cure, "OWNER_PATH") {
+	if f := diagnoseOwners(t.Context(), c, true); f.OK() || !strings.Contains(f.Problem, machine) || !strings.Contains(f.Fix, "OWNER_PATH") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -314,7 +314,7 @@ func TestAWrongPepperIsFound(t *testing.T) {
 	if _, _, err := right.Create(t.Context(), apikeys.Key{Name: "first", Owner: "ada", Scope: apikeys.ScopeRead}); err != nil {
 		t.Fatal(err)
 	}
-	if f := findingWith(t, c, wrong, "API key pepper"); f.OK() || f.Unchecked() || !strings.Contains(f.Cure, "set API_KEY_PEPPER") {
+	if f := findingWith(t, c, wrong, "API key pepper"); f.OK() || f.Unchecked() || !strings.Contains(f.Fix, "set API_KEY_PEPPER") {
 		t.Errorf("with another one: %+v", f)
 	}
 	if f := findingWith(t, c, right, "API key pepper"); !f.OK() {

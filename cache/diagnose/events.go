@@ -31,7 +31,7 @@ func diagnoseEvents(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	f := Finding{Check: name, Detail: fmt.Sprintf("the latest was %v old when it was received, %v ago", max(age, 0), max(ago, 0))}
 	if age > mostEventAge {
 		f.Problem = fmt.Sprintf("events wait in the queue: the latest was %v old when it was received", age)
-		f.Cure = "see statuscache_ingest_paused and statuscache_receive_errors_total, or run more statusd with ROLE=ingest"
+		f.Fix = "see statuscache_ingest_paused and statuscache_receive_errors_total, or run more statusd with ROLE=ingest"
 	}
 	return f
 }

@@ -2,12 +2,12 @@ package diagnose
 
 import "strings"
 
-// Finding is what a check of the set-up has found.
+// Finding is what a check of the setup has found.
 type Finding struct {
 	Check   string `json:"check"`            // what was looked at
 	Detail  string `json:"detail,omitempty"` // what was seen
 	Problem string `json:"problem,omitempty"`
-	Cure    string `json:"cure,omitempty"` // of the problem
+	Fix     string `json:"cure,omitempty"` // of the problem
 }
 
 const notChecked = "not checked, because "
@@ -17,7 +17,7 @@ func NotChecked(check, why string) Finding {
 	return Finding{Check: check, Problem: notChecked + why}
 }
 
-// Undecided returns the finding of a check that had nothing to judge by, which is no
+// Undecided returns the finding of a check that found nothing to compare, which is no
 // problem: why is the rest of a sentence.
 func Undecided(check, why string) Finding {
 	return Finding{Check: check, Detail: notChecked + why}

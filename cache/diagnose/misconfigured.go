@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 	"statuscache/cache/outage"
 )
 
@@ -22,7 +23,7 @@ const checkEvery = 2 * time.Second
 type Setting struct {
 	Name        string // as a label of statuscache_misconfigured
 	Wrong, Good string // what is logged when it turns out wrong, and when it is right again
-	// Check returns what is wrong, as a sentence with the cure that everybody may read;
+	// Check returns what is wrong, as a sentence with the fix that everybody may read;
 	// empty if nothing is. Its error says that the setting cannot be checked.
 	Check func(context.Context) (wrong string, err error)
 }
@@ -68,18 +69,11 @@ func (s *Settings) Add(one Setting) {
 
 // Run checks all settings until ctx ends.
 func (s *Settings) Run(ctx context.Context) error {
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	for {
+	return uptime.Every(ctx, checkEvery, func() {
 		for _, w := range s.watched {
 			w.update(ctx, s.db.Limits.Batch)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // update changes nothing if the setting cannot be checked.
@@ -100,7 +94,7 @@ func (w *watchedSetting) update(ctx context.Context, limit time.Duration) {
 	w.wrong.Store(&wrong)
 }
 
-// Wrong returns what is wrong with settings, as sentences with the cure that everybody
+// Wrong returns what is wrong with settings, as sentences with the fix that everybody
 // may read. It needs Run, and is a few seconds old at most.
 func (s *Settings) Wrong() (all []string) {
 	for _, w := range s.watched {

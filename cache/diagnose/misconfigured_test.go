@@ -1,13 +1,11 @@
 package diagnose
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,27 +15,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// logged is what a process has logged so far.
-type logged struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // saidOnceAMinute reports whether a sentence was logged, and no more often than once in
 // each minute since then.
-func saidOnceAMinute(l *logged, begun time.Time, sentence string) bool {
+func saidOnceAMinute(l *cachetest.Log, begun time.Time, sentence string) bool {
 	n := strings.Count(l.String(), sentence)
 	return n > 0 && n <= 1+int(time.Since(begun)/time.Minute)
 }
@@ -78,7 +58,7 @@ func misconfigured(t *testing.T, r *prometheus.Registry, setting string) float64
 // it cannot be checked, what was found last stays.
 func TestAWatchedSettingIsNoticed(t *testing.T) {
 	t.Parallel()
-	var log logged
+	var log cachetest.Log
 	metrics, begun := prometheus.NewRegistry(), time.Now()
 	s := WatchSettings(openIdle(t, cachetest.Redis(t).URL()).DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)
 	type answer struct {
@@ -117,7 +97,7 @@ func TestAWatchedSettingIsNoticed(t *testing.T) {
 func TestAnEvictionPolicyThatChangesIsNoticed(t *testing.T) {
 	t.Parallel()
 	cachetest.Each(t, func(t *testing.T, r cachetest.Running) {
-		var log logged
+		var log cachetest.Log
 		metrics, begun := prometheus.NewRegistry(), time.Now()
 		c := openIdle(t, r.LeastURL(t))
 		s := WatchSettings(c.DB(), slog.New(slog.NewTextHandler(&log, nil)), metrics)

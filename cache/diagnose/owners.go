@@ -27,7 +27,7 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 		return Finding{
 			Check:   name,
 			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
-			Cure:    "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
+			Fix:     "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
 		}
 	}
 	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have no owner", s.Ownerless, s.Looked)}

@@ -34,7 +34,7 @@ func (g *Group[T]) Do(key string, call func() (T, error)) (T, error) {
 	return result[T](v), err
 }
 
-// Begin begins the call of a key unless it is on its way. The call ends after limit, but not
+// Begin begins the call of a key unless one is in progress. The call ends after limit, but not
 // with ctx: others may wait for it after the first caller has gone.
 func (g *Group[T]) Begin(ctx context.Context, limit time.Duration, key string, call func(context.Context) (T, error)) Call[T] {
 	return Call[T]{g.calls.DoChan(key, func() (_ any, err error) {
@@ -45,7 +45,7 @@ func (g *Group[T]) Begin(ctx context.Context, limit time.Duration, key string, c
 	})}
 }
 
-// Call is a call that is on its way.
+// Call is a call in progress.
 type Call[T any] struct{ done <-chan singleflight.Result }
 
 // Wait returns what the call comes to, or why ctx ended before it.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestAPanicIsAnErrorOfAllWhoShareTheCall, and the process and the next call go on.
+// TestAPanicIsAnErrorOfAllWhoShareTheCall, and the process and the next call are not affected.
 func TestAPanicIsAnErrorOfAllWhoShareTheCall(t *testing.T) {
 	t.Parallel()
 	var g Group[int]
@@ -37,8 +37,8 @@ func TestAPanicIsAnErrorOfAllWhoShareTheCall(t *testing.T) {
 	}
 }
 
-// TestACallGoesOnWithoutItsFirstCaller: others wait for it.
-func TestACallGoesOnWithoutItsFirstCaller(t *testing.T) {
+// TestACallContinuesWithoutItsFirstCaller: others wait for it.
+func TestACallContinuesWithoutItsFirstCaller(t *testing.T) {
 	t.Parallel()
 	var g Group[string]
 	release := make(chan struct{})

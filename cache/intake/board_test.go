@@ -37,8 +37,8 @@ func (r *receiver) Repairs() map[string]int64 { return map[string]int64{machine:
 
 func openDB(t *testing.T, url string) *redisdb.DB {
 	t.Helper()
-	const patient = 30 * time.Second // a busy machine must not make a test fail
-	c, err := cache.Open(cache.Options{URL: url, Prefix: "sc", Retention: time.Hour, Log: slog.New(slog.DiscardHandler), ReadLimit: patient, WriteLimit: patient})
+	const redisTimeout = 30 * time.Second // a busy machine must not make a test fail
+	c, err := cache.Open(cache.Options{URL: url, Prefix: "sc", Retention: time.Hour, Log: slog.New(slog.DiscardHandler), ReadLimit: redisTimeout, WriteLimit: redisTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func TestAProcessThatOnlyAnswersKnowsWhatOthersReport(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotMeasuredIsNotKnown: the rest of a report is.
-func TestWhatIsNotMeasuredIsNotKnown(t *testing.T) {
+// TestFiguresThatAreNotMeasuredAreNull: the rest of a report is.
+func TestFiguresThatAreNotMeasuredAreNull(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, cachetest.Redis(t).URL())
 	r := &receiver{err: errors.New("access denied"), repairs: 1}

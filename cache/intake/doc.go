@@ -1,6 +1,6 @@
 // Package intake stores what the processes that receive events report about their work: how
-// much waits in the queue, how old events were when they were applied, and what the audit
-// has repaired. A process that only answers learns it from there.
+// many messages wait in the queue, how old events were when they were applied, and what the audit
+// has repaired. A process that only serves the API reads it from there.
 //
 //   - Board: the reports of all processes, in Redis. Its Run makes the report of this process,
 //     if it receives events, and reads those of all others.

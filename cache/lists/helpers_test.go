@@ -23,8 +23,8 @@ func testARN(t testing.TB, name string) cache.ARN {
 	return arn
 }
 
-// patient is how long a test lets Redis take: it is not about that.
-const patient = 30 * time.Second
+// redisTimeout is how long Redis may take: these tests are not about that.
+const redisTimeout = 30 * time.Second
 
 // fixture is a cache, and the lists of what is in it.
 type fixture struct {
@@ -38,7 +38,7 @@ func openTest(t testing.TB, url string, change ...func(*cache.Options)) *fixture
 	o := cache.Options{
 		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		ReadLimit: patient, WriteLimit: patient,
+		ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	}
 	for _, f := range change {
 		f(&o)
@@ -59,7 +59,7 @@ func openTest(t testing.TB, url string, change ...func(*cache.Options)) *fixture
 			t.Errorf("close: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.DB().Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return c.DB().Ready() == nil })
 	return &fixture{c, NewReader(c)}
 }
 

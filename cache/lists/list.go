@@ -21,7 +21,7 @@ const (
 	// listBatch is how many entries of an index are looked at together.
 	listBatch = 256
 	// The work for one page is bounded. Where a filter lets hardly anything through, a page
-	// is short and says where to go on.
+	// is short and has a cursor that continues it.
 	maxLooked = 4096 // entries of an index
 	maxRead   = 1024 // beginnings of records that are not remembered
 )

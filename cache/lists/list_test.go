@@ -41,7 +41,7 @@ func listAll(t *testing.T, c *fixture, q Query, between func()) []*cache.Record 
 			t.Fatal(err)
 		}
 		if len(page.Executions) > q.Limit {
-			t.Fatalf("%d executions, asked for %d", len(page.Executions), q.Limit)
+			t.Fatalf("%d executions, requested %d", len(page.Executions), q.Limit)
 		}
 		all = append(all, page.Executions...)
 		if q.After = page.Next; q.After == (Position{}) {
@@ -205,10 +205,10 @@ func listedWhileItGrows(t *testing.T, c *fixture) {
 func indexIsAHint(t *testing.T, c *fixture) {
 	mine, _ := history(t, c, "hint-mine", "hint", now())
 	foreign, _ := history(t, c, "hint-foreign", "somebody else", now())
-	ghost := testARN(t, "hint-ghost")
-	for _, key := range []string{c.DB().Names.Owner("hint"), c.DB().Names.Partition(string(ghost)).Recent, c.DB().Names.Partition(string(ghost)).Running} {
-		for _, arn := range []cache.ARN{foreign.ARN, ghost} {
-			if arn == ghost || key == c.DB().Names.Owner("hint") {
+	orphan := testARN(t, "hint-orphan")
+	for _, key := range []string{c.DB().Names.Owner("hint"), c.DB().Names.Partition(string(orphan)).Recent, c.DB().Names.Partition(string(orphan)).Running} {
+		for _, arn := range []cache.ARN{foreign.ARN, orphan} {
+			if arn == orphan || key == c.DB().Names.Owner("hint") {
 				err := c.DB().Writers.ZAdd(t.Context(), key, redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: string(arn)}).Err()
 				if err != nil {
 					t.Fatal(err)
@@ -222,18 +222,18 @@ func indexIsAHint(t *testing.T, c *fixture) {
 	}
 	for _, status := range []cache.Status{"", cache.Running} {
 		for _, r := range listAll(t, c, Query{All: true, Status: status, Limit: 100}, func() {}) {
-			if r.ARN == ghost {
-				t.Error("a ghost is shown")
+			if r.ARN == orphan {
+				t.Error("an execution without a record is listed")
 			}
 		}
 	}
-	for _, key := range []string{c.DB().Names.Partition(string(ghost)).Recent, c.DB().Names.Partition(string(ghost)).Running} {
+	for _, key := range []string{c.DB().Names.Partition(string(orphan)).Recent, c.DB().Names.Partition(string(orphan)).Running} {
 		members, err := c.DB().Writers.ZRange(t.Context(), key, 0, -1).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if arns, err := indexes.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, ghost) {
-			t.Errorf("the ghost stays in %s: %v", key, err)
+		if arns, err := indexes.Members(t.Context(), c.DB(), members); err != nil || slices.Contains(arns, orphan) {
+			t.Errorf("the execution without a record stays in %s: %v", key, err)
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestAnOutageIsToldOnceAMinute: when a part is lost, each minute while it is, and when it
-// is back, however often it is tried; the next outage is told afresh.
-func TestAnOutageIsToldOnceAMinute(t *testing.T) {
+// TestAnOutageIsLoggedOnceAMinute: when a part is lost, each minute while it is, and when it
+// is back, however often it is tried; the next outage is reported again.
+func TestAnOutageIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -27,10 +27,10 @@ func TestAnOutageIsToldOnceAMinute(t *testing.T) {
 		o.Is(errors.New("cut again"))
 		text := log.String()
 		if n := strings.Count(text, "the part of Redis is lost"); n != 4 {
-			t.Errorf("told %d times that it is lost, want 3 times and once more:\n%s", n, text)
+			t.Errorf("reported %d times that it is lost, want 3 times and once more:\n%s", n, text)
 		}
 		if n := strings.Count(text, "the part of Redis is back"); n != 1 || !strings.Contains(text, "after=2m30s") {
-			t.Errorf("told %d times that it is back:\n%s", n, text)
+			t.Errorf("reported %d times that it is back:\n%s", n, text)
 		}
 		if !strings.Contains(text, "since=1m0s") {
 			t.Errorf("does not tell for how long:\n%s", text)

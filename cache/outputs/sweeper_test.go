@@ -29,10 +29,10 @@ type process struct {
 // open opens a process that keeps outputs for so long, and listens to changes.
 func open(t *testing.T, url string, life time.Duration) *process {
 	t.Helper()
-	const patient = 30 * time.Second
+	const redisTimeout = 30 * time.Second
 	log := slog.New(slog.DiscardHandler)
 	c, err := cache.Open(cache.Options{
-		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, RetentionOutput: life, Log: log, ReadLimit: patient, WriteLimit: patient,
+		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, RetentionOutput: life, Log: log, ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func open(t *testing.T, url string, life time.Duration) *process {
 			t.Errorf("close: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return c.DB().Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return c.DB().Ready() == nil })
 	return &process{c, New(c, log, prometheus.NewRegistry())}
 }
 
@@ -153,7 +153,7 @@ func testRemoval(t *testing.T, url string) {
 		t.Errorf("%d were removed, want %d", n, len(due))
 	}
 	for i := range due {
-		cachetest.Eventually(t, "another process hears of it", func() bool { return other.get(t, due[i].ARN).OutputExpired() })
+		cachetest.Eventually(t, "another process knows of it", func() bool { return other.get(t, due[i].ARN).OutputExpired() })
 		if r := p.get(t, kept[i].ARN); r.OutputExpired() || !strings.Contains(string(r.Plain.Body), "rrr") {
 			t.Errorf("not due, and it is %s", r.Plain.Body)
 		}

@@ -18,9 +18,9 @@ func tallyOf(m tally.Machine, generation byte, starts int) string {
 	return text
 }
 
-// TestAnHourOfWhichRedisLostAPartIsReadAnew: what other partitions have added to that hour
+// TestAnHourThatRedisLostInPartIsReadAgain: what other partitions have added to that hour
 // meanwhile is neither lost nor counted twice.
-func TestAnHourOfWhichRedisLostAPartIsReadAnew(t *testing.T) {
+func TestAnHourThatRedisLostInPartIsReadAgain(t *testing.T) {
 	t.Parallel()
 	c, hour := newCounters(), tally.Hour(time.Now())
 	c.now = time.Now()

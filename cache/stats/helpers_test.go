@@ -14,8 +14,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// patient is how long a test lets Redis take: it is not about that.
-const patient = 30 * time.Second
+// redisTimeout is how long Redis may take: these tests are not about that.
+const redisTimeout = 30 * time.Second
 
 const (
 	machineA = "arn:aws:states:eu-west-1:123456789012:stateMachine:A"
@@ -27,7 +27,7 @@ func openTest(t testing.TB, url string, change ...func(*cache.Options)) (*cache.
 	o := cache.Options{
 		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
-		ReadLimit: patient, WriteLimit: patient,
+		ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	}
 	for _, f := range change {
 		f(&o)

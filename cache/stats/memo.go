@@ -20,7 +20,7 @@ type remembering struct {
 	asked  bool // since it was made
 }
 
-// remembered returns the answer to a question, which is made if it is asked for the first
+// remembered returns the answer to a question, which is computed if it is requested the first
 // time.
 func remembered[T any](m *memo, question string, answer func() T) T {
 	if known, ok := m.get(question); ok {
@@ -52,7 +52,7 @@ func (m *memo) get(question string) (answer any, ok bool) {
 	return known.answer, true
 }
 
-// renew makes the answers again that were asked for, and forgets the others.
+// renew computes the answers again that were requested, and drops the others.
 func (m *memo) renew() {
 	m.mu.Lock()
 	var wanted []*remembering

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// enoughRuns is of how many successful runs something typical is said.
+	// enoughRuns is how many successful runs are needed for usual durations.
 	enoughRuns = 100
 	// lateQuantile is the share of runs that took less than one that is overdue.
 	lateQuantile = 0.99

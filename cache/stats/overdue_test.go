@@ -10,10 +10,10 @@ import (
 	"statuscache/cache/internal/indexes"
 )
 
-// TestWhatRunsTooLongIsOverdue: longer than 99 of 100 runs that succeeded took, and never
+// TestAnExecutionThatRunsTooLongIsOverdue: longer than 99 of 100 runs that succeeded took, and never
 // by fewer than 100 of these. What has no record any more is not counted and leaves the
 // index.
-func TestWhatRunsTooLongIsOverdue(t *testing.T) {
+func TestAnExecutionThatRunsTooLongIsOverdue(t *testing.T) {
 	t.Parallel()
 	c, s := openRedis(t)
 	start := now().Add(-time.Hour)

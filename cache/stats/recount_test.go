@@ -123,7 +123,7 @@ func recount(observed history, was answers) answers {
 	return a
 }
 
-// TestCountersEqualARecount: whatever the order in which events come, how often, in which
+// TestCountersEqualARecount: in any order of events, how often, in which
 // batches and through which process, each start and each end of an attempt is counted once.
 func TestCountersEqualARecount(t *testing.T) {
 	t.Parallel()

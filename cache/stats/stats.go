@@ -28,7 +28,7 @@ const (
 	// refreshEvery is how often Run asks, whether or not there are callers: Typical answers
 	// from memory.
 	refreshEvery = 10 * time.Second
-	// recountEvery is how often what runs is counted anew, by one of all processes.
+	// recountEvery is how often running executions are counted again, by one of all processes.
 	recountEvery = time.Minute
 	readLimit    = 10 * time.Second // of a refresh; the first reads everything
 )
@@ -70,20 +70,13 @@ func (s *Stats) Err() error {
 	return nil
 }
 
-// Run keeps what Typical answers from and the metrics fresh until ctx ends, and has what runs
-// counted anew now and then. All else works without it.
+// Run keeps the distributions of Typical and the metrics current until ctx ends, and has
+// running executions counted again now and then. Everything else works without it.
 func (s *Stats) Run(ctx context.Context) error {
-	ticker := time.NewTicker(refreshEvery)
-	defer ticker.Stop()
-	for {
+	return uptime.Every(ctx, refreshEvery, func() {
 		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
 		_ = s.refresh(ctx)                                // Err returns it
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	})
 }
 
 // Typical returns how long executions of a state machine take that succeed; ok is false if

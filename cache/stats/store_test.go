@@ -130,9 +130,9 @@ func TestAnOwnerSeesNothingOfOthers(t *testing.T) {
 	}
 }
 
-// TestWhatRunsIsCountedAnew: an older release changes the running index and does not
+// TestRunningExecutionsAreRecounted: an older release changes the running index and does not
 // count, and records expire.
-func TestWhatRunsIsCountedAnew(t *testing.T) {
+func TestRunningExecutionsAreRecounted(t *testing.T) {
 	t.Parallel()
 	c, s := openRedis(t)
 	start := now()

@@ -12,7 +12,7 @@
 --
 -- A throttle halves the rate, and each call that passes gives back a twentieth of the full
 -- one. Others in the account may be throttled half of the time for hours, and so are we
--- then; calls must go on all the same. So the rate is halved once in WINDOW, and sooner
+-- then; calls must continue all the same. So the rate is halved once in WINDOW, and sooner
 -- only where nearly nothing passes.
 
 local WINDOW = 20000

@@ -29,8 +29,8 @@ func inBubble(t *testing.T, b *cachetest.Bubble) *redisdb.DB {
 	return db
 }
 
-// TestABudgetTellsWhenToCall by the clock.
-func TestABudgetTellsWhenToCall(t *testing.T) {
+// TestABudgetReturnsWhenToCall by the clock.
+func TestABudgetReturnsWhenToCall(t *testing.T) {
 	t.Parallel()
 	cachetest.InBubble(t, func(t *testing.T, b *cachetest.Bubble) {
 		budget := NewBudget(inBubble(t, b), "times", 2)

@@ -16,13 +16,13 @@ import (
 // checkpointLife is how long a place in a list of Step Functions is good for.
 const checkpointLife = 24 * time.Hour
 
-// Checkpoints are where interrupted backfills go on.
+// Checkpoints are the places where interrupted backfills continue.
 type Checkpoints struct{ db *redisdb.DB }
 
 // NewCheckpoints returns the checkpoints in a Redis.
 func NewCheckpoints(db *redisdb.DB) *Checkpoints { return &Checkpoints{db} }
 
-// Save remembers where a backfill goes on that is named by what it fills;
+// Save stores where a backfill continues. Its name is what it fills;
 // empty: from the beginning.
 func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 	key := c.key(name)
@@ -33,7 +33,7 @@ func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 		err = c.db.Writers.Set(ctx, key, place, checkpointLife).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("save where the backfill continues: %w", err)
+		return fmt.Errorf("store where the backfill continues: %w", err)
 	}
 	return nil
 }

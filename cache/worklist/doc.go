@@ -3,16 +3,16 @@
 // that ask are in ingest.
 //
 //   - Worklist: the lists of executions to ask about. A worker claims an entry for the time
-//     of a lease, asks, and settles or postpones it.
-//     Callers may request what has expired (requests.go).
+//     of a lease, calls Step Functions, and settles or postpones it.
+//     Callers may request expired outputs (requests.go).
 //   - Sweeps: which process compares which state machine with Step Functions, how far each
 //     audit has come, and the mismatches that a sweep hands to the next.
 //   - Budget: how often all processes together may call AWS for one purpose. It slows down
 //     where AWS throttles.
 //   - Checkpoints: where an interrupted backfill resumes.
 //   - LossDetector: notices that Redis has lost its records, and stores which parts of them
-//     are not back yet. A sweep then learns again what runs.
+//     are not back yet. A sweep then restores the running executions.
 //
-// Worklist, Sweeps and LossDetector have a Run: it keeps their metrics and what they answer
-// from memory fresh. All else works without it.
+// Worklist, Sweeps and LossDetector have a Run: it keeps their metrics and what they hold in
+// memory current. Everything else works without it.
 package worklist

@@ -31,10 +31,10 @@ type store struct {
 // must not make a test fail.
 func openIdle(t testing.TB, url string, noticed ...func(context.Context) error) *store {
 	t.Helper()
-	const patient = 30 * time.Second
+	const redisTimeout = 30 * time.Second
 	log := slog.New(slog.DiscardHandler)
 	c, err := cache.Open(cache.Options{
-		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, Log: log, ReadLimit: patient, WriteLimit: patient,
+		URL: url, Prefix: "sc", Retention: 15 * 24 * time.Hour, Log: log, ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func openTest(t testing.TB, url string) *store {
 			}
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return s.db.Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return s.db.Ready() == nil })
 	return s
 }
 

@@ -56,7 +56,7 @@ func (d *LossDetector) countKeys(ctx context.Context) (keyCount, error) {
 	return keyCount{known.Val(), n}, nil
 }
 
-// Lost returns the loss that is neither mended nor dismissed, nil if there is none. It
+// Lost returns the loss that is neither repaired nor dismissed, nil if there is none. It
 // needs Run, and is two seconds old at most.
 func (d *LossDetector) Lost() *Loss { return d.lost.Load() }
 
@@ -64,7 +64,7 @@ func (d *LossDetector) Lost() *Loss { return d.lost.Load() }
 func (d *LossDetector) LossNow(ctx context.Context) (*Loss, error) {
 	lost, err := d.db.Writers.HGetAll(ctx, d.db.Names.Lost).Result()
 	if err != nil {
-		return nil, fmt.Errorf("ask whether records were lost: %w", err)
+		return nil, fmt.Errorf("read whether records were lost: %w", err)
 	}
 	if len(lost) == 0 {
 		return nil, nil
@@ -110,7 +110,7 @@ func (d *LossDetector) KeysImported(ctx context.Context) (missing int64, err err
 	return 0, d.end(ctx, loss, partKeys)
 }
 
-// Dismiss ends a loss, whatever is still lost, and returns it; nil if there was none.
+// Dismiss ends a loss, even if something is still lost, and returns it; nil if there was none.
 func (d *LossDetector) Dismiss(ctx context.Context) (*Loss, error) {
 	loss, err := d.LossNow(ctx)
 	if err != nil || loss == nil {

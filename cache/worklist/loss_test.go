@@ -32,7 +32,7 @@ func lose(t *testing.T, s *cachetest.Server, c *store) Loss {
 	before := beats()
 	cachetest.Eventually(t, "the API keys are counted", func() bool { return beats() > before+2 && c.losses.Lost() == nil })
 	s.Do("FLUSHALL")
-	cachetest.Eventually(t, "the loss is told to all", func() bool {
+	cachetest.Eventually(t, "all processes know of the loss", func() bool {
 		return c.losses.Lost() != nil && c.db.Writers.HExists(t.Context(), c.db.Names.Lost, partKeys).Val()
 	})
 	cachetest.Eventually(t, "the keys are named", func() bool { return c.losses.Lost().Keys })
@@ -133,9 +133,9 @@ func TestLossIsNoticed(t *testing.T) {
 	}
 }
 
-// TestLossIsToldInTheEnd: a loss that cannot be told to the others when it is noticed
-// is told when it can.
-func TestLossIsToldInTheEnd(t *testing.T) {
+// TestALossIsStoredAfterAFailedWrite: a process that cannot store a loss when it notices it
+// stores it later, so that the other processes learn of it.
+func TestALossIsStoredAfterAFailedWrite(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	if err := c.losses.look(t.Context()); err != nil {
@@ -157,7 +157,7 @@ func TestLossIsToldInTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val(); n != 1 || c.losses.Lost() == nil {
-		t.Errorf("the loss is forgotten: told to others %v, known here: %v", n == 1, c.losses.Lost())
+		t.Errorf("the loss is forgotten: stored for the others %v, known here: %v", n == 1, c.losses.Lost())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -60,18 +61,18 @@ type beat struct {
 // NewLossDetector returns a detector of losses of a Redis.
 func NewLossDetector(db *redisdb.DB, o LossOptions) *LossDetector {
 	d := &LossDetector{db: db, options: o, losses: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "redis_losses_total", Help: "Times that Redis was found emptied, or back in an older state.",
+		Namespace: "statuscache", Name: "redis_losses_total", Help: "How often Redis was found empty, or in an older state than before.",
 	})}
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(d.losses)
 	}
-	d.parts = gauge(o.Metrics, "lost", "What Redis has lost and is neither back nor dismissed: 1, else 0.", "part")
+	d.parts = gauge(o.Metrics, "lost", "1 while records of this part are lost and neither restored nor dismissed, else 0.", "part")
 	return d
 }
 
 // Run looks for losses until ctx ends.
 func (d *LossDetector) Run(ctx context.Context) error {
-	return every(ctx, beatEvery, func() {
+	return uptime.Every(ctx, beatEvery, func() {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.options.Log.Debug("cannot check whether records were lost", "error", err)
 		}
@@ -102,7 +103,7 @@ func (d *LossDetector) look(ctx context.Context) error {
 		now, err := readBeat(command)
 		if err != nil {
 			errs = append(errs, err)
-		} else if why := d.judge(i, now); why != "" {
+		} else if why := d.lossOf(i, now); why != "" {
 			d.noticed(why)
 		}
 	}
@@ -143,8 +144,8 @@ func readBeat(command *redisdb.Command) (beat, error) {
 	return beat{}, redisdb.ErrAnswer
 }
 
-// judge returns why the records of a partition are lost, or "" if they are not.
-func (d *LossDetector) judge(partition int, now beat) (why string) {
+// lossOf returns why the records of a partition are lost, or "" if they are not.
+func (d *LossDetector) lossOf(partition int, now beat) (why string) {
 	seen := d.seen[partition]
 	if len(seen) > 0 {
 		switch oldest := seen[0]; {

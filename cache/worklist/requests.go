@@ -58,7 +58,7 @@ func (w *Worklist) request(ctx context.Context, list string, arn cache.ARN, most
 	return time.Duration(ms) * time.Millisecond, nil
 }
 
-// Unattended returns how many outputs are requested and nobody fetches, although that was due
+// Unattended returns how many outputs are requested but not fetched by any process, although that was due
 // a minute ago: no process of role ingest runs, or HYDRATE_RATE is 0. It needs Run.
 func (w *Worklist) Unattended() int64 { return w.unattended.Load() }
 

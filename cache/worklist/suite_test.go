@@ -57,7 +57,7 @@ var suite = map[string]func(*testing.T, *store){
 	"a mismatch is forgotten if it has not changed": func(t *testing.T, c *store) {
 		arn, start := testARN("forgotten"), now()
 		apply(t, c, running(arn, start))
-		if err := c.worklist.AddMismatches(t.Context(), []cache.ARN{arn, testARN("never-heard-of")}); err != nil {
+		if err := c.worklist.AddMismatches(t.Context(), []cache.ARN{arn, testARN("unknown")}); err != nil {
 			t.Fatal(err)
 		}
 		due, err := c.worklist.Claim(t.Context(), Mismatched, 10, time.Hour)
@@ -73,14 +73,14 @@ var suite = map[string]func(*testing.T, *store){
 		if gone, err := c.Forget(t.Context(), arn, new); !gone || err != nil || stored(t, c, arn) != nil {
 			t.Errorf("not forgotten: %v, %v", gone, err)
 		}
-		if err := c.worklist.Settle(t.Context(), Mismatched, testARN("never-heard-of")); err != nil {
+		if err := c.worklist.Settle(t.Context(), Mismatched, testARN("unknown")); err != nil {
 			t.Error(err)
 		}
 		if n, err := c.worklist.Pending(t.Context(), Mismatched); n != 0 || err != nil {
 			t.Errorf("%d left, %v", n, err)
 		}
 	},
-	"what runs is told of a state machine itself": func(t *testing.T, c *store) {
+	"the running executions of a state machine are those of itself": func(t *testing.T, c *store) {
 		own, child, ended := testARN("runs"), cache.ARN(strings.TrimSuffix(testMachine, ":")+"/Map:runs"), testARN("runs-not")
 		apply(t, c, running(own, now()), running(child, now()), failed(ended, now(), "no"))
 		found := map[cache.ARN]bool{}

@@ -17,6 +17,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
 // Sweeps are the turns in which state machines are compared with Step Functions. They
@@ -46,7 +47,7 @@ const (
 
 // Run keeps Audits fresh until ctx ends.
 func (s *Sweeps) Run(ctx context.Context) error {
-	return every(ctx, auditsEvery, func() { s.readAudits(ctx) })
+	return uptime.Every(ctx, auditsEvery, func() { s.readAudits(ctx) })
 }
 
 // readAudits leaves everything as it is where Redis does not answer.
@@ -78,7 +79,7 @@ func (s *Sweeps) Claim(ctx context.Context, machines []string, lease time.Durati
 	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
 		machine := machines[i]
 		if err := s.db.Writers.ZAddNX(ctx, s.db.Names.Sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
-			return nil, fmt.Errorf("enter a state machine: %w", err)
+			return nil, fmt.Errorf("store a state machine: %w", err)
 		}
 		times, err := claimScript.Run(ctx, s.db.Writers, []string{s.db.Names.Sweeps}, machine, lease.Milliseconds()).Int64Slice()
 		if err != nil {
@@ -99,7 +100,7 @@ func (s *Sweeps) begin(ctx context.Context, sweep *Sweep) (*Sweep, error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read how far the audit is: %w", err)
 	}
-	mismatches, err := s.db.Writers.HGetAll(ctx, s.db.Names.Doubts(sweep.Machine)).Result()
+	mismatches, err := s.db.Writers.HGetAll(ctx, s.db.Names.Mismatches(sweep.Machine)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read mismatches: %w", err)
 	}
@@ -141,7 +142,7 @@ func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Dura
 		return fmt.Errorf("end a sweep: %w", err)
 	}
 	_, err = s.db.Writers.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		key := s.db.Names.Doubts(sweep.Machine)
+		key := s.db.Names.Mismatches(sweep.Machine)
 		pipe.Del(ctx, key)
 		for some := range slices.Chunk(sweep.fields(), 10_000) { // or others would wait for a command
 			pipe.HSet(ctx, key, some...)
@@ -225,7 +226,7 @@ func (s *Sweeps) Running(ctx context.Context, machine string, f func(arns []cach
 		for offset := int64(0); ; offset += some {
 			entries, err := s.db.Writers.ZRangeWithScores(ctx, key, offset, offset+some-1).Result()
 			if err != nil {
-				return fmt.Errorf("read what runs: %w", err)
+				return fmt.Errorf("read the running executions: %w", err)
 			}
 			var arns []cache.ARN
 			var started []time.Time

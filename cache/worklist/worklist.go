@@ -14,9 +14,10 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/uptime"
 )
 
-// List is one of the lists of executions that Step Functions is to be asked about.
+// List is one of the lists of executions to check with Step Functions.
 type List int
 
 // The lists.
@@ -40,7 +41,7 @@ func (l List) key(p *redisdb.Partition) string {
 	case Requested:
 		return p.Requested
 	default:
-		return p.Doubted
+		return p.Mismatched
 	}
 }
 
@@ -56,7 +57,7 @@ type Entry struct {
 	Listed   cache.Version // what Step Functions listed, for a mismatch; empty: nothing
 }
 
-// Worklist is the lists of executions that Step Functions is to be asked about. They are
+// Worklist is the lists of executions to check with Step Functions. They are
 // in Redis, so they survive every process, and all processes work on them together: a
 // process that claims an entry holds a lease, and no other asks meanwhile.
 type Worklist struct {
@@ -67,7 +68,7 @@ type Worklist struct {
 
 // New returns the worklist of a Redis. metrics may be nil.
 func New(db *redisdb.DB, metrics prometheus.Registerer) *Worklist {
-	return &Worklist{db: db, entries: gauge(metrics, "inquiries", "Executions that Step Functions is to be asked about.", "list")}
+	return &Worklist{db: db, entries: gauge(metrics, "inquiries", "Executions to check with Step Functions.", "list")}
 }
 
 // countEvery is how often Run counts the entries: that asks every partition.
@@ -75,7 +76,7 @@ const countEvery = 10 * time.Second
 
 // Run keeps the metric of the entries, and Unattended, fresh until ctx ends.
 func (w *Worklist) Run(ctx context.Context) error {
-	return every(ctx, countEvery, func() {
+	return uptime.Every(ctx, countEvery, func() {
 		for list, name := range names {
 			n, err := w.Pending(ctx, list)
 			if err != nil {
@@ -106,7 +107,7 @@ func (w *Worklist) Claim(ctx context.Context, list List, most int, lease time.Du
 		claims[i] = claimScript.Eval(ctx, pipe, []string{list.key(w.db.Names.Partition(string(arn)))}, string(arn), lease.Milliseconds())
 		records[i] = pipe.Get(ctx, w.db.Names.Execution(string(arn)))
 		if list == Mismatched {
-			mismatches[i] = pipe.HGet(ctx, w.db.Names.Doubts(arn.StateMachine()), string(arn))
+			mismatches[i] = pipe.HGet(ctx, w.db.Names.Mismatches(arn.StateMachine()), string(arn))
 		}
 	}
 	_, _ = pipe.Exec(ctx) // says no more than its commands do
@@ -143,7 +144,7 @@ func (w *Worklist) firstOf(ctx context.Context, list List, most int) ([]cache.AR
 	}
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("look for what is due: %w", err)
+		return nil, fmt.Errorf("look for due executions: %w", err)
 	}
 	now := float64(clock.Val().UnixMilli())
 	var arns []cache.ARN
@@ -175,7 +176,7 @@ func newEntry(arn cache.ARN, record *redis.StringCmd, now time.Time) (Entry, err
 }
 
 // Settle takes an execution off a list. While an output is awaited it stays there
-// until its lease ends: a success may have been heard of since it was claimed.
+// until its lease ends: a success may have arrived since it was claimed.
 func (w *Worklist) Settle(ctx context.Context, list List, arn cache.ARN) error {
 	p := w.db.Names.Partition(string(arn))
 	keys := []string{w.db.Names.Execution(string(arn)), list.key(p)}
@@ -203,7 +204,7 @@ func (w *Worklist) AddMismatches(ctx context.Context, arns []cache.ARN) error {
 	for some := range slices.Chunk(arns[:min(len(arns), maxMismatches)], 1000) {
 		pipe := w.db.Writers.Pipeline()
 		for _, arn := range some {
-			pipe.ZAddNX(ctx, w.db.Names.Partition(string(arn)).Doubted, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
+			pipe.ZAddNX(ctx, w.db.Names.Partition(string(arn)).Mismatched, redis.Z{Score: float64(now.UnixMilli()), Member: string(arn)})
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("add mismatches: %w", err)
@@ -220,7 +221,7 @@ func (w *Worklist) Pending(ctx context.Context, list List) (n int, err error) {
 		cmds[i] = pipe.ZCard(ctx, list.key(&w.db.Names.Partitions[i]))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("count what is to be asked about: %w", err)
+		return 0, fmt.Errorf("count the executions to check: %w", err)
 	}
 	for _, cmd := range cmds {
 		n += int(cmd.Val())

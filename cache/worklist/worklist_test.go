@@ -43,7 +43,7 @@ func TestAwaitedOutputComes(t *testing.T) {
 		}
 		_, err := c.db.Writers.ZScore(t.Context(), c.db.Names.Partition(string(arn)).Awaiting, string(arn)).Result()
 		if asked := err == nil; asked != (name == "given-up") { // which is asked for until it is settled
-			t.Errorf("%s: to be asked for: %v", name, asked)
+			t.Errorf("%s: on the list: %v", name, asked)
 		}
 		if err := c.worklist.Settle(t.Context(), Awaited, arn); err != nil {
 			t.Fatal(err)
@@ -54,8 +54,8 @@ func TestAwaitedOutputComes(t *testing.T) {
 	}
 }
 
-// TestOwnerLeftOutIsAskedFor: only while the owner is not known.
-func TestOwnerLeftOutIsAskedFor(t *testing.T) {
+// TestAnOmittedOwnerIsFetched: only while the owner is not known.
+func TestAnOmittedOwnerIsFetched(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
 	asked := func(arn cache.ARN) bool {
@@ -65,7 +65,7 @@ func TestOwnerLeftOutIsAskedFor(t *testing.T) {
 	without.OwnerLeftOut = true
 	apply(t, c, without)
 	if !asked(without.ARN) {
-		t.Error("nobody asks for the owner")
+		t.Error("the owner is not on the list")
 	}
 	known := running(testARN("with-owner"), now())
 	if _, err := c.Register(t.Context(), cache.Registration{ARN: known.ARN, Owner: "ada"}); err != nil {
@@ -74,7 +74,7 @@ func TestOwnerLeftOutIsAskedFor(t *testing.T) {
 	known.OwnerLeftOut = true
 	apply(t, c, known)
 	if asked(known.ARN) {
-		t.Error("an owner is asked for that is known")
+		t.Error("an owner that is known is on the list")
 	}
 	if err := c.worklist.Settle(t.Context(), Awaited, without.ARN); err != nil || asked(without.ARN) {
 		t.Errorf("settled and still there: %v", err)

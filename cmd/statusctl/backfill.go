@@ -59,7 +59,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 	if f.rate < 0 {
 		return errors.New("--rate: must not be negative")
 	}
-	if _, _, err := f.period(time.Now()); err != nil { // before Redis is asked for anything
+	if _, _, err := f.period(time.Now()); err != nil { // before the first call of Redis
 		return err
 	}
 	return withStore(cmd, func(c *cache.Cache, config app.Config) error {

@@ -87,8 +87,8 @@ func TestBackfillExplainErase(t *testing.T) {
 	ctl(t, env, 1, "explain", "lived-7")
 }
 
-// TestBackfillGoesOn: what was interrupted is not done again.
-func TestBackfillGoesOn(t *testing.T) {
+// TestBackfillContinues: what was interrupted is not done again.
+func TestBackfillContinues(t *testing.T) {
 	t.Parallel()
 	const executions = 2500 // three pages
 	aws, _, env := lived(t, executions)
@@ -117,7 +117,7 @@ func TestBackfillGoesOn(t *testing.T) {
 		again := apptest.Start(t, "statusctl", env, args...)
 		code := again.Wait()
 		if rest := progressOf(t, again.Output()).Progress; !rest.Resumed || rest.Listed > executions-1000 {
-			t.Errorf("exit code %d, it went on as %+v", code, rest)
+			t.Errorf("exit code %d, it continued as %+v", code, rest)
 		}
 		return code == 0
 	})

@@ -42,7 +42,7 @@ more after --settle, since an execution may have changed between the two answers
 only the other one knows; --arns names a file with an ARN a line, - for standard input. The exit
 code is 0 if nothing differs, 1 if something does, 2 if one of the two did not answer.`
 
-// comparison is what compare is told to do.
+// comparison is what compare is asked to do.
 type comparison struct {
 	connection
 	against, againstToken string

@@ -32,7 +32,7 @@ type oldEndpoint struct {
 func (o *oldEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arn, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), "/old/v1/status/"))
 	if err != nil || r.URL.RawQuery != "" || r.Header.Get("Authorization") != "Bearer old-token" {
-		o.t.Errorf("asked for %s with %q", r.URL, r.Header.Get("Authorization"))
+		o.t.Errorf("requested %s with %q", r.URL, r.Header.Get("Authorization"))
 	}
 	request, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, o.service+"v1/status/"+url.PathEscape(arn), nil)
 	request.Header.Set("Authorization", "Bearer "+o.token)
@@ -182,7 +182,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 	}
 }
 
-func TestCompareRefusesWhatMakesNoSense(t *testing.T) {
+func TestCompareRefusesWrongArguments(t *testing.T) {
 	t.Parallel()
 	env := []string{"STATUS_TOKEN=x"}
 	for want, args := range map[string][]string{

@@ -16,7 +16,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-const moveEvery = time.Second // the progress of a redrive is asked for
+const moveEvery = time.Second // how often the progress of a redrive is read
 
 func dlqCommand() *cobra.Command {
 	var rule string

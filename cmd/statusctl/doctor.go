@@ -18,7 +18,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-const exitWrong = 1 // something is wrong with the set-up
+const exitWrong = 1 // something is wrong with the setup
 
 func doctorCommand() *cobra.Command {
 	var setUp operate.SetUp
@@ -26,7 +26,7 @@ func doctorCommand() *cobra.Command {
 	var asJSON, dismiss bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check the set-up, and say how to correct it",
+		Short: "Check the setup, and say how to correct it",
 		Long: "Check the whole path of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
 			"the tokens and owners. For each part, print ok, or what is wrong and the command that\n" +
 			"corrects it. It changes nothing and receives no message. A line with ? says why something\n" +
@@ -74,7 +74,7 @@ func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 	}
 	if err != nil {
 		return []diagnose.Finding{
-			{Check: "AWS settings", Problem: err.Error(), Cure: "set what it names"},
+			{Check: "AWS settings", Problem: err.Error(), Fix: "correct the settings that it names"},
 			diagnose.NotChecked("AWS", "its settings are wrong"),
 		}
 	}
@@ -83,7 +83,7 @@ func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 
 func diagnoseRedis(ctx context.Context, config app.Config) []diagnose.Finding {
 	wrong := func(err error) []diagnose.Finding {
-		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Cure: "set what it names"}}
+		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Fix: "correct the settings that it names"}}
 	}
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
@@ -110,7 +110,7 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose
 	client := &http.Client{Timeout: issuerLimit}
 	defer client.CloseIdleConnections()
 	for _, fault := range auth.CheckIssuer(ctx, client, *tokens) {
-		findings = append(findings, diagnose.Finding{Check: check, Problem: fault.Problem, Cure: fault.Cure})
+		findings = append(findings, diagnose.Finding{Check: check, Problem: fault.Problem, Fix: fault.Fix})
 	}
 	if findings == nil {
 		findings = []diagnose.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
@@ -118,7 +118,7 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose
 	return findings
 }
 
-// diagnoseIntrospection asks the server that judges other tokens, if there is one, whether it
+// diagnoseIntrospection asks the server that checks other tokens, if there is one, whether it
 // takes the client credentials.
 func diagnoseIntrospection(ctx context.Context, config app.Config) []diagnose.Finding {
 	const check = "token introspection"
@@ -126,9 +126,9 @@ func diagnoseIntrospection(ctx context.Context, config app.Config) []diagnose.Fi
 	if server == nil {
 		return nil
 	}
-	problem, cure := auth.CheckIntrospection(ctx, *server)
+	problem, fix := auth.CheckIntrospection(ctx, *server)
 	if problem != "" {
-		return []diagnose.Finding{{Check: check, Problem: problem, Cure: cure}}
+		return []diagnose.Finding{{Check: check, Problem: problem, Fix: fix}}
 	}
 	return []diagnose.Finding{{Check: check, Detail: "AUTH_INTROSPECTION_URL answers and takes the client credentials"}}
 }
@@ -142,7 +142,7 @@ func printFindings(w io.Writer, findings []diagnose.Finding) error {
 		case f.Unchecked():
 			_, err = fmt.Fprintf(w, "?      %s: %s%s\n", f.Check, f.Problem, f.Detail)
 		default:
-			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       fix: %s\n", f.Check, f.Problem, f.Cure)
+			_, err = fmt.Fprintf(w, "wrong  %s: %s\n       fix: %s\n", f.Check, f.Problem, f.Fix)
 		}
 	}
 	return err

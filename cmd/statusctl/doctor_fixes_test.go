@@ -25,7 +25,7 @@ const (
 
 func arnOf(service, resource string) string { return fmt.Sprintf(account, service) + resource }
 
-// byHand is a set-up that somebody made without statusctl provision: a queue with its
+// byHand is a setup that somebody made without statusctl provision: a queue with its
 // dead-letter queues, rules of other names, and an archive of another name.
 type byHand struct {
 	*testing.T
@@ -133,27 +133,27 @@ func (b *byHand) inventory() (all []string) {
 
 var mendIt = regexp.MustCompile(`wrong  ([^:]+): .*\n +fix: (.*)\n`)
 
-// follow does what a cure says.
-func (b *byHand) follow(cure string) {
+// follow does what a fix says.
+func (b *byHand) follow(fix string) {
 	b.Helper()
-	words := strings.Fields(cure)
+	words := strings.Fields(fix)
 	switch {
-	case strings.HasPrefix(cure, "statusctl "):
+	case strings.HasPrefix(fix, "statusctl "):
 		ctl(b.T, b.env, 0, words[1:]...)
-	case strings.HasPrefix(cure, "set EVENT_BUS="):
+	case strings.HasPrefix(fix, "set EVENT_BUS="):
 		b.env = append(b.env, words[1])
-	case strings.HasPrefix(cure, "aws events enable-rule --name "):
+	case strings.HasPrefix(fix, "aws events enable-rule --name "):
 		_, err := b.events.EnableRule(b.Context(), &eventbridge.EnableRuleInput{Name: &words[4], EventBusName: &b.bus})
 		b.ok(err)
 	default:
-		b.Fatalf("nobody can follow the cure %q", cure)
+		b.Fatalf("nobody can follow the fix %q", fix)
 	}
 }
 
-// TestACureMendsWhatIsThere: for each fault of a set-up that was made by hand, doctor
-// finds it and nothing else, its cure makes doctor content, and nothing is made beside
+// TestAFixChangesOnlyWhatIsWrong: for each fault of a setup that was made by hand, doctor
+// finds it and nothing else, its fix makes doctor content, and nothing is made beside
 // what is there, or no more than was missing.
-func TestACureMendsWhatIsThere(t *testing.T) {
+func TestAFixChangesOnlyWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t, "--appendonly", "yes").URL()
 	five := func(b *byHand, but string, others ...string) {
@@ -258,7 +258,7 @@ func (b *byHand) comesOnce() {
 	}
 }
 
-// TestOthersRulesAreNotTouched by provision until it is told their names.
+// TestOthersRulesAreNotTouched by provision unless --change-rule names them.
 func TestOthersRulesAreNotTouched(t *testing.T) {
 	t.Parallel()
 	b := newByHand(t, "redis://127.0.0.1:1")

@@ -11,7 +11,7 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// TestDoctorChecksIntrospection: whether the server that judges tokens answers, and takes the
+// TestDoctorChecksIntrospection: whether the server that checks tokens answers, and takes the
 // client credentials.
 func TestDoctorChecksIntrospection(t *testing.T) {
 	t.Parallel()
@@ -22,7 +22,7 @@ func TestDoctorChecksIntrospection(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
 		answer string
-		cure   string // empty: nothing is wrong
+		fix    string // empty: nothing is wrong
 	}{
 		"answers":            {http.StatusOK, `{"active":false}`, ""},
 		"refuses the client": {http.StatusUnauthorized, "", "AUTH_INTROSPECTION_CLIENT_ID"},
@@ -41,7 +41,7 @@ func TestDoctorChecksIntrospection(t *testing.T) {
 				server.Close()
 			}
 			found := diagnoseIntrospection(t.Context(), app.Config{IntrospectionURL: server.URL, IntrospectionClientID: "status", IntrospectionSecret: secret})
-			if len(found) != 1 || found[0].OK() != (test.cure == "") || !strings.Contains(found[0].Cure, test.cure) || strings.Contains(found[0].Problem, "hush") {
+			if len(found) != 1 || found[0].OK() != (test.fix == "") || !strings.Contains(found[0].Fix, test.fix) || strings.Contains(found[0].Problem, "hush") {
 				t.Errorf("%+v", found)
 			}
 		})

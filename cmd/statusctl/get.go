@@ -18,7 +18,7 @@ import (
 	"statuscache/httpapi/client"
 )
 
-// Exit codes of the commands that ask for an execution.
+// Exit codes of the commands that read an execution.
 const (
 	exitFailed      = 1
 	exitCouldNotAsk = 2

@@ -139,7 +139,7 @@ func createCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&k.Owner, "owner", "", "owner of the executions that it may read")
 	f.StringVar(&k.Name, "name", "", "purpose of the key, for people")
-	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: everybody's; register: POST /v1/executions only")
+	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: all executions; register: POST /v1/executions only")
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -163,7 +163,7 @@ func checkKey(k apikeys.Key) error {
 		}
 	}
 	if !slices.Contains(scopes, k.Scope) {
-		errs = append(errs, fmt.Errorf("--scope: %q is none of read, read:all, register", k.Scope))
+		errs = append(errs, fmt.Errorf("--scope: %q must be read, read:all or register", k.Scope))
 	}
 	if len(k.StateMachines) > 0 && k.Scope != apikeys.ScopeRegister {
 		errs = append(errs, errors.New("--state-machine: only for --scope register"))

@@ -96,7 +96,7 @@ func exportCommand() *cobra.Command {
 			if err := apikeys.WriteFile(path, keys); err != nil {
 				return "", err
 			}
-			return done, refreshFile(ctx, store.Keys, path) // somebody may have revoked one meanwhile
+			return done, refreshFile(ctx, store.Keys, path) // one may have been revoked meanwhile
 		})
 }
 

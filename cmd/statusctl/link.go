@@ -16,7 +16,7 @@ func linkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link ARN",
 		Short: "Make a link to an execution",
-		Long: "Print an address with which anybody can read and follow the execution, without another\n" +
+		Long: "Print an address with which anyone can read and follow the execution, without another\n" +
 			"token, and nothing else. It expires after a time, or earlier with the token that made it.",
 		Example: "  statusctl link --expires 30m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),

@@ -50,7 +50,7 @@ func listExecutionsCommand() *cobra.Command {
 	}
 	c.addFlags(cmd)
 	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED; TIMED_OUT and ABORTED count as FAILED")
-	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may ask for others")
+	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may choose another")
 	cmd.Flags().StringVar(&q.Name, "name", "", "beginning of the name")
 	cmd.Flags().StringVar(&q.Error, "error", "", "name of the error, such as States.Timeout")
 	cmd.Flags().StringVar(&q.Label, "label", "", "label, NAME:VALUE")

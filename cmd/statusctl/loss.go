@@ -40,7 +40,7 @@ func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	})
 }
 
-// diagnoseLoss reports what Redis has lost and is neither back nor dismissed.
+// diagnoseLoss reports what Redis has lost and is neither restored nor dismissed.
 func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	const check = "lost records"
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
@@ -60,7 +60,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	return diagnose.Finding{
 		Check:   check,
 		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(), "; ")),
-		Cure:    "do what it says, or accept the loss: statusctl doctor --dismiss-loss",
+		Fix:     "restore what is named there, or accept the loss: statusctl doctor --dismiss-loss",
 	}
 }
 

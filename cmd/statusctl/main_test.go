@@ -125,8 +125,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWrongArgumentsAreSaidPlainly, with what is right.
-func TestWrongArgumentsAreSaidPlainly(t *testing.T) {
+// TestWrongArgumentsHaveClearErrors, with what is right.
+func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	t.Parallel()
 	env := []string{"STATUS_TOKEN=x", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}
 	for _, wrong := range []struct {
@@ -474,8 +474,8 @@ func TestLongOutputsAreShortened(t *testing.T) {
 	}
 }
 
-// TestSeveralTellHowEachEnded: in the words of Step Functions, as for one alone.
-func TestSeveralTellHowEachEnded(t *testing.T) {
+// TestSeveralExecutionsPrintEachOutcome: in the words of Step Functions, as for one alone.
+func TestSeveralExecutionsPrintEachOutcome(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
 	args := []string{"watch"}

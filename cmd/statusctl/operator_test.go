@@ -15,7 +15,7 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// TestOperatorsVerbs makes a set-up, looks at it, and works on it, as one who has
+// TestOperatorsVerbs makes a setup, looks at it, and works on it, as one who has
 // nothing but the help texts.
 func TestOperatorsVerbs(t *testing.T) {
 	t.Parallel()
@@ -139,7 +139,7 @@ func TestReplayRange(t *testing.T) {
 	}
 }
 
-// TestReplayIsLeftRunning when its follower is told to end and nobody can be asked.
+// TestReplayIsLeftRunning when its follower is asked to stop and there is no terminal.
 func TestReplayIsLeftRunning(t *testing.T) {
 	t.Parallel()
 	endpoint, server := sqstest.Local(t)

@@ -21,7 +21,7 @@ func TestOutput(t *testing.T) {
 	expired.Completeness, expired.OutputFrom = cache.OutputExpired, old.StopDate
 	lost.Completeness, lost.OutputFrom = cache.OutputGone, gone.StopDate
 	apply(t, c, expired, lost)
-	cachetest.Eventually(t, "the service hears of it", func() bool {
+	cachetest.Eventually(t, "the service knows of it", func() bool {
 		return strings.Contains(ctl(t, env, 0, "get", executions+"old"), "statusctl output "+executions+"old fetches it again")
 	})
 	if out := ctl(t, env, 0, "output", executions+"whole"); out != string(whole.Output)+"\n" {

@@ -71,7 +71,7 @@ func (p *progress) show(done, total float64, spent time.Duration, fields map[str
 	}
 	left, known := time.Duration(0), rate > 0 && total >= done
 	if known {
-		known = (total-done)/rate < math.MaxInt32 // or it means nothing to anybody
+		known = (total-done)/rate < math.MaxInt32 // or it would have no meaning
 		left = time.Duration(math.Min((total-done)/rate, math.MaxInt32) * float64(time.Second))
 	}
 	if p.lines {
@@ -96,7 +96,7 @@ func (p *progress) line(done, total, rate float64, left time.Duration, known boo
 		all["secondsLeft"] = math.Ceil(left.Seconds())
 	}
 	maps.Copy(all, fields)
-	_ = json.NewEncoder(p.w).Encode(all) // nobody listens
+	_ = json.NewEncoder(p.w).Encode(all) // the reader may be gone
 }
 
 func round(n float64) float64 { return math.Round(n*100) / 100 }

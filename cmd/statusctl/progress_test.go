@@ -65,7 +65,7 @@ func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	newProgress(&out, false).end()
 	if out.Len() > 0 {
-		t.Errorf("nothing was told, and %q shown", &out)
+		t.Errorf("nothing was reported, and %q shown", &out)
 	}
 }
 

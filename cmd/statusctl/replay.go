@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	replayEvery = 2 * time.Second // its progress is asked for
+	replayEvery = 2 * time.Second // how often its progress is read
 	cancelLimit = 10 * time.Second
 	replayTo    = "10m"       // before now: what came later may not be in the archive yet
 	replaySkew  = time.Minute // between the clock here and that of AWS, to be reported
@@ -66,7 +66,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
 	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
-	flags.DurationVar(&f.every, "every", replayEvery, "how often to ask for the progress")
+	flags.DurationVar(&f.every, "every", replayEvery, "how often to read the progress")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal reports whether somebody looks at w.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
@@ -33,7 +33,7 @@ func fitting(w io.Writer, line string) string {
 	return line
 }
 
-// confirm asks a question that is answered with y or not at all. Where nobody can
+// confirm asks a question that is answered with y or not at all. Where no user can
 // answer, or Ctrl-C does, it is not.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)

@@ -80,7 +80,7 @@ func whyEnded(program, watch context.Context, err error) error {
 	return couldNotAsk(err)
 }
 
-// watcher shows what is heard of executions.
+// watcher shows the states of executions as they arrive.
 type watcher struct {
 	out  io.Writer
 	json bool
@@ -130,7 +130,7 @@ func (w *watcher) show(e *client.Execution) error {
 // several waits for executions together and prints each when it ends.
 func (w *watcher) several(ctx context.Context, service *client.Client, arns []string, until client.Until) error {
 	w.spin.say(fmt.Sprintf("0 of %d have ended", len(arns)))
-	told := make([]string, len(arns))
+	reported := make([]string, len(arns))
 	var failed error
 	set, err := service.WaitAll(ctx, arns, until, func(s *client.Set) {
 		w.spin.hide()
@@ -141,10 +141,10 @@ func (w *watcher) several(ctx context.Context, service *client.Client, arns []st
 				r.Execution = w.inFull(ctx, service, r.Execution)
 			}
 			line := summary(arns[i], r)
-			if line == told[i] || !w.json && r.Err == nil && !r.Ended() {
+			if line == reported[i] || !w.json && r.Err == nil && !r.Ended() {
 				continue
 			}
-			told[i] = line
+			reported[i] = line
 			if w.json && r.Err == nil {
 				line = string(r.Raw)
 			}
@@ -213,7 +213,7 @@ func worst(ctx context.Context, service *client.Client, set *client.Set) error {
 	return still
 }
 
-// spinner is a line that shows that something is going on, on terminals only.
+// spinner is a line that shows progress, on terminals only.
 type spinner struct {
 	w       io.Writer
 	on      bool
@@ -261,7 +261,7 @@ func (s *spinner) say(text string) {
 	}
 }
 
-// hide makes room for other output.
+// hide removes the line, for other output.
 func (s *spinner) hide() { s.say("") }
 
 func (s *spinner) show(e *client.Execution) {

@@ -29,7 +29,7 @@ type observed struct {
 	scrapes int
 	started int
 	first   string           // an execution that runs
-	judge   *httptest.Server // of tokens
+	checker *httptest.Server // of tokens
 }
 
 // fault is what makes alerts fire.
@@ -133,24 +133,24 @@ var faults = []fault{
 			o.until("it is gone", func() bool { return o.d.counter("statuscache_refetches_total", "gone") > 0 })
 		},
 		env: func(*observed) []string { return []string{"RETENTION_OUTPUT=1h"} }},
-	{name: "tokens are not judged", alerts: "StatusdIntrospectionFails", hold: 4 * time.Minute, each: read,
+	{name: "tokens are not checked", alerts: "StatusdIntrospectionFails", hold: 4 * time.Minute, each: read,
 		begin: func(o *observed) {
-			o.judge.Close()
+			o.checker.Close()
 			_, _ = getOnce("http://"+o.d.api+"/v1/executions", "a-token-of-the-platform")
 			o.until("it is noticed", func() bool { return o.d.metric("statuscache_introspection_failing") == 1 })
 		},
 		env: func(o *observed) []string {
-			o.judge = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			o.checker = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = w.Write([]byte(`{"active":false}`))
 			}))
-			o.Cleanup(o.judge.Close)
+			o.Cleanup(o.checker.Close)
 			secret := filepath.Join(o.TempDir(), "secret")
 			if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 				o.Fatal(err)
 			}
 			return []string{
-				"AUTH_INTROSPECTION_URL=" + o.judge.URL, "AUTH_INTROSPECTION_CLIENT_ID=statusd", "AUTH_INTROSPECTION_SECRET_FILE=" + secret,
+				"AUTH_INTROSPECTION_URL=" + o.checker.URL, "AUTH_INTROSPECTION_CLIENT_ID=statusd", "AUTH_INTROSPECTION_SECRET_FILE=" + secret,
 			}
 		}},
 	{name: "a certificate is not renewed", alerts: "StatusdCertificateEnds StatusdCertificateEndsSoon", hold: 65 * time.Minute, always: true,

@@ -52,11 +52,11 @@ func newWorld(t *testing.T, plot localaws.Plot) *world {
 	return w
 }
 
-// daemon starts a statusd that audits as often as it may. It is patient with Redis:
+// daemon starts a statusd that audits as often as it may. It gives Redis more time:
 // what these tests are about is what it knows in the end.
 func (w *world) daemon(more ...string) *daemon {
 	w.Helper()
-	start := func(env []string) *apptest.Process { return apptest.Start(w.T, "patient", env) }
+	start := func(env []string) *apptest.Process { return apptest.Start(w.T, "slow-redis", env) }
 	return startDaemonBy(w.T, start, w.redis, w.queueURL, append([]string{
 		"AWS_ENDPOINT_URL=" + w.endpoint, "STATE_MACHINES=" + w.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "HYDRATE_RATE=100", "LOG_LEVEL=warn",
 	}, more...)...)
@@ -93,7 +93,7 @@ func shortLives(a localaws.Attempt) localaws.Ending {
 	return e
 }
 
-// check returns what is wrong with what is told of an execution, or nothing.
+// check returns how the answer of an execution differs from the truth, or nothing.
 func (w *world) check(d *daemon, truth localaws.ExecutionState) (wrong string) {
 	w.Helper()
 	status, body := get("http://"+d.api+"/v1/status/"+truth.ARN+"?view=full&wait=0", d.key)
@@ -108,15 +108,15 @@ func (w *world) check(d *daemon, truth localaws.ExecutionState) (wrong string) {
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		w.Fatalf("%s: %v", body, err)
 	}
-	told := answer.Data
-	if status != 200 || told.ExecutionStatus != truth.Status || told.Attempt != truth.RedriveCount+1 || string(told.Output) != truth.Output ||
-		truth.Error != "" && told.ErrorMessage != truth.Error+": "+truth.Cause {
-		return fmt.Sprintf("%s: told %d %s, attempt %d, is %s, attempt %d", truth.Name, status, told.ExecutionStatus, told.Attempt, truth.Status, truth.RedriveCount+1)
+	reported := answer.Data
+	if status != 200 || reported.ExecutionStatus != truth.Status || reported.Attempt != truth.RedriveCount+1 || string(reported.Output) != truth.Output ||
+		truth.Error != "" && reported.ErrorMessage != truth.Error+": "+truth.Cause {
+		return fmt.Sprintf("%s: reported %d %s, attempt %d, is %s, attempt %d", truth.Name, status, reported.ExecutionStatus, reported.Attempt, truth.Status, truth.RedriveCount+1)
 	}
 	return ""
 }
 
-// wrong returns the executions of which something else is told than the truth.
+// wrong returns the executions whose answers differ from the truth.
 func (w *world) wrong(d *daemon) (all []string) {
 	w.Helper()
 	for truth := range w.aws.Executions() {
@@ -127,7 +127,7 @@ func (w *world) wrong(d *daemon) (all []string) {
 	return all
 }
 
-// right reports whether all executions are told right of which of says so. It looks
+// right reports whether the answers of all executions that of selects are right. It looks
 // no further than to the first that is not.
 func (w *world) right(d *daemon, of func(localaws.ExecutionState) bool) bool {
 	w.Helper()
@@ -152,7 +152,7 @@ func (w *world) ended() bool {
 	return true
 }
 
-// untilRight returns when all executions have ended but the long, and are told right.
+// untilRight returns when all executions but the long ones have ended, and their answers are right.
 func (w *world) untilRight(d *daemon) {
 	w.Helper()
 	w.Cleanup(func() {
@@ -161,7 +161,7 @@ func (w *world) untilRight(d *daemon) {
 		}
 	})
 	cachetest.Eventually(w, "all have ended", w.ended)
-	cachetest.Eventually(w, "all are told right", func() bool { return w.right(d, all) })
+	cachetest.Eventually(w, "all answers are right", func() bool { return w.right(d, all) })
 }
 
 // counters returns the sum of a counter over its labels, of those that match.
@@ -185,7 +185,7 @@ var lossy = localaws.Emission{
 }
 
 // TestEveryExecutionEndsRight: whatever events are lost, late and doubled, each
-// execution is told as it is in the end, no poll asks AWS, and the deliveries are
+// execution is reported as it is in the end, no poll asks AWS, and the deliveries are
 // accounted for. A statusd that does not audit is the control.
 func TestEveryExecutionEndsRight(t *testing.T) {
 	t.Parallel()
@@ -210,7 +210,7 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 	cachetest.Eventually(t, "the deliveries add up", func() bool {
 		return d.counter("statuscache_events_total", "") == w.queue.Deliveries() && w.queue.Depth().Total() == 0
 	})
-	cachetest.Eventually(t, "the control has heard all that it will hear", func() bool { return control.ended() && control.queue.Depth().Total() == 0 })
+	cachetest.Eventually(t, "the control has received all events that come", func() bool { return control.ended() && control.queue.Depth().Total() == 0 })
 	if control.right(blind, all) {
 		t.Error("without an audit nothing is wrong: nothing was shown")
 	}
@@ -225,7 +225,7 @@ func health(d *daemon) string {
 	return body
 }
 
-// TestRedisIsEmptied: it is noticed and told, what runs is
+// TestRedisIsEmptied: it is noticed and reported, what runs is
 // learnt again by itself, and the rest by backfill or replay, which do no harm when
 // they are run twice. A statusd that does not audit is the control: it says so, too,
 // and what runs stays unknown.
@@ -355,8 +355,8 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	}
 }
 
-// TestAnOutputThatCannotBeHad is given up at once, and told without it.
-func TestAnOutputThatCannotBeHad(t *testing.T) {
+// TestAnOutputThatCannotBeFetched is given up at once, and reported without it.
+func TestAnOutputThatCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(localaws.Attempt) localaws.Ending {
 		return localaws.Ending{After: 100 * time.Millisecond, Status: "SUCCEEDED", Output: `{"large":"` + strings.Repeat(`\"`, 100_000) + `"}`}

@@ -30,7 +30,7 @@ func oldEvent(name, status string, start time.Time, output string) string {
 }
 
 // TestBacklog is about what can be tested without a clock: a backlog that is
-// hours old drains, is told right, does not keep readers from their answers, and asks
+// hours old drains, ends in the right answers, does not keep readers from their answers, and asks
 // Step Functions no more than the budgets allow. Budgets that allow it are the control.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
@@ -90,7 +90,7 @@ func TestBacklog(t *testing.T) {
 				t.Errorf("%d are wrong", wrong)
 			}
 			if test.most == nil {
-				cachetest.Eventually(t, "each missing output is asked for", func() bool {
+				cachetest.Eventually(t, "each missing output is fetched", func() bool {
 					return w.aws.Calls()["DescribeExecution"] >= executions/withoutOutput
 				})
 			}
@@ -99,7 +99,7 @@ func TestBacklog(t *testing.T) {
 }
 
 // TestLateRunning: a RUNNING that comes when its execution is long forgotten
-// is found out by asking, and is not told for ever. A statusd that may not ask is the
+// is found by a call to Step Functions, and does not run for ever. A statusd that may not ask is the
 // control.
 func TestLateRunning(t *testing.T) {
 	t.Parallel()

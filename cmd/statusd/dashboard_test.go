@@ -164,7 +164,7 @@ func (v *visit) do(e errand) map[string]any {
 		}
 		return map[string]any{"key": secret}
 	default:
-		v.t.Errorf("a scenario asks for %q", e.Ask)
+		v.t.Errorf("a scenario requests %q", e.Ask)
 	}
 	return map[string]any{}
 }

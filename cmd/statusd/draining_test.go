@@ -33,12 +33,12 @@ func TestTerminationUnderLoad(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
 	for _, protocol := range []string{"h2", "http/1.1"} {
-		for name, signal := range map[string]syscall.Signal{"told": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+		for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 			t.Run(protocol+" "+name, func(t *testing.T) {
 				t.Parallel()
 				certFile, keyFile := certificate(t)
 				d := serves(t, func(env []string) *apptest.Process {
-					return apptest.Start(t, "patient", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s", "MAX_WAIT=10m"))
+					return apptest.Start(t, "slow-redis", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s", "MAX_WAIT=10m"))
 				})
 				e := runs(t, "asked-for", "")
 				d.apply(t, e)

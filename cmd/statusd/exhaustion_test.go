@@ -51,7 +51,7 @@ func prints() {
 	}
 }
 
-// TestTheReaderOfTheLogEnds: the service goes on when nobody reads its log any
+// TestTheReaderOfTheLogEnds: the service continues when nobody reads its log any
 // more, and counts the lines. The control is another program, which is killed.
 func TestTheReaderOfTheLogEnds(t *testing.T) {
 	t.Parallel()
@@ -81,9 +81,9 @@ func TestTheReaderOfTheLogEnds(t *testing.T) {
 	}
 }
 
-// TestNobodyReadsTheLog: requests are answered while the pipe of the log is full,
+// TestAnUnreadLogBlocksNothing: requests are answered while the pipe of the log is full,
 // and what it holds is the control.
-func TestNobodyReadsTheLog(t *testing.T) {
+func TestAnUnreadLogBlocksNothing(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
 	read, write, err := os.Pipe()
@@ -124,8 +124,8 @@ func fewFiles() {
 	main()
 }
 
-// TestNoFilesAreLeft: without file descriptors connections wait, which is told in
-// the log, the health and the metrics, and those that are there go on. When some
+// TestNoFilesAreLeft: without file descriptors connections wait, which is reported in
+// the log, the health and the metrics, and open ones continue. When some
 // are free again, everybody is served.
 func TestNoFilesAreLeft(t *testing.T) {
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestNoFilesAreLeft(t *testing.T) {
 		t.Errorf("%v errors are counted", n)
 	}
 	if n := strings.Count(d.Output(), "no file descriptors are left"); n > 2 { // once a minute, however slow this machine is
-		t.Errorf("told %d times", n)
+		t.Errorf("reported %d times", n)
 	}
 }
 

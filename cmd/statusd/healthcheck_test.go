@@ -16,9 +16,9 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// TestHealthcheckTellsLifeFromReadiness: while Redis is away statusd lives, and is not
+// TestHealthcheckDistinguishesLivenessFromReadiness: while Redis is away statusd lives, and is not
 // ready; each check is one line and an exit code.
-func TestHealthcheckTellsLifeFromReadiness(t *testing.T) {
+func TestHealthcheckDistinguishesLivenessFromReadiness(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)
 	endpoint, _ := sqstest.Local(t)
@@ -47,9 +47,9 @@ func TestHealthcheckTellsLifeFromReadiness(t *testing.T) {
 	}
 }
 
-// TestHealthcheckAsksWhereTheProcessListens: an address without a host, as ADMIN_ADDR
+// TestHealthcheckUsesTheAddressOfTheProcess: an address without a host, as ADMIN_ADDR
 // often is, means this machine.
-func TestHealthcheckAsksWhereTheProcessListens(t *testing.T) {
+func TestHealthcheckUsesTheAddressOfTheProcess(t *testing.T) {
 	t.Parallel()
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }))
 	t.Cleanup(admin.Close)

@@ -38,14 +38,14 @@ var (
 // reached says when a consumer has come to a moment. It is held there until it is
 // let go, and what was only asked for is never done.
 func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo func()) {
-	at, goOn := make(chan struct{}), make(chan struct{})
+	at, proceed := make(chan struct{}), make(chan struct{})
 	once := sync.OnceFunc(func() { close(at) })
 	hold := func(action string) (held bool) {
 		if action != m.action {
 			return false
 		}
 		once()
-		<-goOn
+		<-proceed
 		return true
 	}
 	faults := localaws.Faults{Refuse: func(action string) error {
@@ -60,7 +60,7 @@ func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo
 	server.SetFaults(faults)
 	return at, func() {
 		server.SetFaults(localaws.Faults{})
-		close(goOn)
+		close(proceed)
 	}
 }
 

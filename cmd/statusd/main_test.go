@@ -34,16 +34,16 @@ import (
 const pepper = "pepper pepper pepper"
 
 func TestMain(m *testing.M) {
-	apptest.Main(m, map[string]func(){"statusd": main, "patient": patient, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
+	apptest.Main(m, map[string]func(){"statusd": main, "slow-redis": slowRedis, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
 }
 
-// patient is a statusd that lets Redis take its time: for what is not about such limits, on
+// slowRedis is a statusd that gives Redis more time: for what is not about such limits, on
 // a machine that is busy with other work.
-func patient() {
+func slowRedis() {
 	app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{ReadLimit: time.Minute, WriteLimit: time.Minute}))
 }
 
-// TestStartErrors: each mistake is one clear line with the cure and exit code 1.
+// TestStartErrors: each mistake is one clear line with the fix and exit code 1.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)
@@ -227,7 +227,7 @@ func openCache(t *testing.T, redis *cachetest.Server) (*cache.Cache, *apikeys.Ke
 	return c, keys
 }
 
-// get asks as a client does that tries again when it is told to: Redis may be late on
+// get sends a request as a client does that obeys Retry-After: Redis may be late on
 // a machine that has much to do.
 func get(target, token string) (status int, body string) {
 	for range 20 {
@@ -408,8 +408,8 @@ func answer(e cache.Execution) string {
 	return `{"success":true,"data":{` + head + `}}`
 }
 
-// TestTermination: a process that is told to end does so in order, and a second
-// one goes on where it stopped.
+// TestTermination: a process that is asked to stop does so in order, and a second
+// one continues where it stopped.
 func TestTermination(t *testing.T) {
 	t.Parallel()
 	endpoint, _ := sqstest.Local(t)
@@ -428,7 +428,7 @@ func TestTermination(t *testing.T) {
 		t.Errorf("the last line: %s", last)
 	}
 	again := startDaemon(t, d.redis, queue)
-	cachetest.Eventually(t, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
+	cachetest.Eventually(t, "every message is handled", func() bool { return left(t, client, queue) == 0 })
 	for n := range 50 {
 		if status, body := again.status(arnOf(t, n), again.key); status != 200 {
 			t.Errorf("execution %d: %d %s", n, status, body)

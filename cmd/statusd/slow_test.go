@@ -39,8 +39,8 @@ func (q *queues) flow(t *testing.T, n int) {
 	q.executed += n
 }
 
-// drained waits until every message is dealt with, and reports what was given up or
-// is not told as it should be.
+// drained waits until every message is handled, and reports what was given up or
+// is not reported as it should be.
 func (q *queues) drained(t *testing.T, d *daemon) {
 	t.Helper()
 	cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, q.client, q.url) == 0 })
@@ -64,7 +64,7 @@ func (q *queues) missing(t *testing.T, d *daemon) (n int) {
 
 // askers are clients that ask without a pause.
 type askers struct {
-	fresh, refused, wrong atomic.Int64 // answers: from Redis, told to come back, any other or none
+	fresh, refused, wrong atomic.Int64 // answers: from Redis, asked to come back, any other or none
 	stop                  atomic.Bool
 	all                   sync.WaitGroup
 }
@@ -113,7 +113,7 @@ func (a *askers) count(got *http.Response, err error) {
 func TestASlowRedis(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
-	for name, stall := range map[string]func(*testing.T, *cachetest.Server, *askers) (goOn func()){
+	for name, stall := range map[string]func(*testing.T, *cachetest.Server, *askers) (proceed func()){
 		"DEBUG SLEEP": func(_ *testing.T, s *cachetest.Server, _ *askers) func() {
 			s.Do("DEBUG SLEEP 1") // is answered when it is over
 			return func() {}
@@ -141,8 +141,8 @@ func TestASlowRedis(t *testing.T) {
 			cachetest.Eventually(t, "requests are answered", func() bool { return a.fresh.Load() > clients })
 			most := d.metric("go_goroutines")
 			cachetest.Eventually(t, "many more requests are refused than there are clients", func() bool {
-				goOn := stall(t, d.redis, a)
-				defer goOn()
+				proceed := stall(t, d.redis, a)
+				defer proceed()
 				if q.executed < 5*each {
 					q.flow(t, each)
 				}
@@ -164,8 +164,8 @@ func TestASlowRedis(t *testing.T) {
 	}
 }
 
-// TestRedisIsFull: what Redis has no room for stays in the queue and comes to be known
-// once there is room, and what is known is told all the while.
+// TestRedisIsFull: events that do not fit in Redis stay in the queue and are applied once
+// there is memory, and known executions are served all the while.
 func TestRedisIsFull(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")

@@ -48,19 +48,19 @@ func (d *daemon) apply(t *testing.T, executions ...cache.Execution) {
 }
 
 // TestTerminationWhileManyWait: 2,000 long polls and 1,000 streams are
-// open and messages are in flight when the process is told to end. Every poll is
-// answered, every stream ends, every message is dealt with. In the control the
+// open and messages are in flight when the process is asked to stop. Every poll is
+// answered, every stream ends, every message is handled. In the control the
 // process is killed.
 func TestTerminationWhileManyWait(t *testing.T) {
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"told": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const polls, streams = 2000, 1000
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
-			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "patient", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, however long that takes
+			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "slow-redis", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, however long that takes
 			e := runs(t, "waited-for", "")
 			d.apply(t, e)
 			var failed atomic.Int64
@@ -93,7 +93,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 				t.Errorf("%d of %d requests failed, exit code %d", n, polls+streams, code)
 			}
 			again := startDaemon(t, d.redis, queue)
-			cachetest.Eventually(t, "every message is dealt with", func() bool { return left(t, client, queue) == 0 })
+			cachetest.Eventually(t, "every message is handled", func() bool { return left(t, client, queue) == 0 })
 			for n := range messages {
 				if status, body := again.status(arnOf(t, n), again.key); status != 200 {
 					t.Errorf("execution %d: %d %s", n, status, body)
@@ -152,8 +152,8 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 		first.apply(t, e)
 		arns = append(arns, string(e.ARN))
 	}
-	told := follow(t, first, arns)
-	cachetest.Eventually(t, "all are seen running", func() bool { return told.count("RUNNING") == executions })
+	seen := follow(t, first, arns)
+	cachetest.Eventually(t, "all are seen running", func() bool { return seen.count("RUNNING") == executions })
 	end := func(third int) {
 		for i := range executions {
 			if i%3 == third {
@@ -162,21 +162,21 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 		}
 	}
 	end(0)
-	cachetest.Eventually(t, "some have ended", func() bool { return told.count("SUCCEEDED") == executions/3 })
+	cachetest.Eventually(t, "some have ended", func() bool { return seen.count("SUCCEEDED") == executions/3 })
 	first.Kill()
 	end(1)
 	second := startDaemon(t, redis, queue, "LISTEN_ADDR="+first.api)
-	cachetest.Eventually(t, "what ended meanwhile is seen", func() bool { return told.count("SUCCEEDED") == 2*executions/3 })
+	cachetest.Eventually(t, "what ended meanwhile is seen", func() bool { return seen.count("SUCCEEDED") == 2*executions/3 })
 	_ = second
 	end(2)
-	cachetest.Eventually(t, "the rest is seen", func() bool { return told.count("SUCCEEDED") == executions })
-	cachetest.Eventually(t, "every stream has ended", func() bool { return told.count("ended") == executions })
-	if n := told.count("RUNNING"); n != executions {
-		t.Errorf("RUNNING was told %d times: what was seen is sent again", n)
+	cachetest.Eventually(t, "the rest is seen", func() bool { return seen.count("SUCCEEDED") == executions })
+	cachetest.Eventually(t, "every stream has ended", func() bool { return seen.count("ended") == executions })
+	if n := seen.count("RUNNING"); n != executions {
+		t.Errorf("RUNNING was sent %d times: what was seen is sent again", n)
 	}
 }
 
-// reported is what the page in the browser was told.
+// reported is what the page in the browser received.
 type reported struct {
 	mu   sync.Mutex
 	says map[string]int

@@ -1,5 +1,5 @@
 // Command statusdev runs the whole system on a laptop in one process: the
-// service, a Redis, a queue, and a pretend pipeline behind POST /v1/generate. It
+// service, a Redis, a queue, and a simulated pipeline behind POST /v1/generate. It
 // needs no account and nothing installed. It is for trying and developing, never
 // for production: everything but a Redis of your own is gone when it ends.
 package main
@@ -26,7 +26,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:           "statusdev",
-		Short:         "Run the whole status service on this machine, with a pretend pipeline",
+		Short:         "Run the whole status service on this machine, with a simulated pipeline",
 		Version:       version,
 		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,

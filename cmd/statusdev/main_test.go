@@ -60,7 +60,7 @@ func TestALaptopInOneProcess(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
-	var out, log shown
+	var out, log cachetest.Log
 	cmd := command(&out, &log)
 	cmd.SetArgs([]string{"--listen-addr", "127.0.0.1:0", "--no-demo"})
 	ended := make(chan error, 1)
@@ -115,25 +115,7 @@ func (l *laptop) checkSettings(t *testing.T, printed string) {
 	}
 }
 
-// shown is what a command has printed so far.
-type shown struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *shown) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *shown) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// ask returns the data of an answer. It asks again when it is told to: Redis may be late on
+// ask returns the data of an answer. It obeys Retry-After: Redis may be late on
 // a machine that has much to do.
 func (l *laptop) ask(method, path, body string) (status int, data map[string]any, err error) {
 	for range 20 {
@@ -248,8 +230,8 @@ func (l *laptop) checkEnd(t *testing.T, simulate, inputType string, data map[str
 	}
 }
 
-// TestTheLaptopIsWellByItsDoctor, with the settings that it prints.
-func TestTheLaptopIsWellByItsDoctor(t *testing.T) {
+// TestDoctorFindsNothingWrongOnALaptop, with the settings that it prints.
+func TestDoctorFindsNothingWrongOnALaptop(t *testing.T) {
 	t.Parallel()
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0")
 	env := map[string]string{}

@@ -16,7 +16,7 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// pipeline pretends to be what stands behind POST /v1/generate: it registers an
+// pipeline simulates the service behind POST /v1/generate: it registers an
 // execution and has the stand-in of Step Functions start it.
 type pipeline struct {
 	aws     *localaws.Server
@@ -30,7 +30,7 @@ const (
 
 // newPipeline makes the state machine. Its events come as AWS sends them: half a
 // second after the change, now and then late or twice, and so out of order; and
-// some not at all, if that is asked for.
+// some not at all, if --loss is set.
 func newPipeline(aws *localaws.Server, loss float64) *pipeline {
 	aws.SetEmission(localaws.Emission{
 		Seed: mathrand.Uint64(), MinDelay: 200 * time.Millisecond, MaxDelay: 800 * time.Millisecond,

@@ -11,7 +11,7 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// lives are the lives of executions that can be asked for.
+// lives are the outcomes of executions, by the name that "simulate" has for them.
 var lives = map[string]func(in input, attempt int) localaws.Ending{
 	"succeeded": func(in input, _ int) localaws.Ending { return succeeds(in, between(3, 10), "") },
 	"slow":      func(in input, _ int) localaws.Ending { return succeeds(in, between(15, 40), "") },

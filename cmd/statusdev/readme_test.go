@@ -13,10 +13,10 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestTheREADMEAsItStands runs the commands of the README in their order: with the key,
+// TestTheCommandsOfTheREADME runs the commands of the README in their order: with the key,
 // the addresses and the execution of this run in the place of those that are printed
 // there. What they print has the lines that the README shows.
-func TestTheREADMEAsItStands(t *testing.T) {
+func TestTheCommandsOfTheREADME(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "programs of its own")
 	readme, err := os.ReadFile("../../README.md")

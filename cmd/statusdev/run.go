@@ -42,12 +42,12 @@ type options struct {
 
 const (
 	demoOwner = "demo"
-	// patience is how long Redis may take: a laptop is busy with other work, too.
-	patience = 30 * time.Second
-	region   = "eu-west-1"
+	// redisTimeout is how long Redis may take: a laptop is busy with other work, too.
+	redisTimeout = 30 * time.Second
+	region       = "eu-west-1"
 )
 
-// run starts what the service stands on and then the service, until ctx ends.
+// run starts what the service needs and then the service, until ctx ends.
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	public, err := listen(o, stdout)
 	if err != nil {
@@ -90,7 +90,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	return app.Run(ctx, config, app.Program{
 		Version: version, Log: stderr, Public: public, Admin: admin,
-		ReadLimit: patience, WriteLimit: patience, DashboardDir: o.dashboardDir,
+		ReadLimit: redisTimeout, WriteLimit: redisTimeout, DashboardDir: o.dashboardDir,
 		AWS:   func(context.Context) (aws.Config, error) { return local.config(), nil },
 		Posts: func(c *cache.Cache) []httpapi.Post { return []httpapi.Post{p.generate(c)} },
 		Background: func(ctx context.Context, c *cache.Cache, keys *apikeys.Keys) error {
@@ -190,7 +190,7 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 		"STATE_MACHINES": strings.Join(made.StateMachines, ","),
 		"OWNER_PATH":     "tenantId",
 		"LABEL_PATHS":    "type=inputType,life=life",
-		"AUDIT_EVERY":    "10s", // so that what is lost is found while somebody looks
+		"AUDIT_EVERY":    "10s", // so that lost events are found while the user watches
 		"API_KEY_PEPPER": pepper(),
 		"API_KEYS_FILE":  keysFile,
 		"LOG_FORMAT":     "text",

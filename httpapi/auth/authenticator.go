@@ -31,7 +31,7 @@ type Authenticator struct {
 	tokens      *tokens // nil: no JWTs
 	signingKeys *keySet // nil: no JWTs
 
-	introspector *introspector // nil: nobody is asked about other tokens
+	introspector *introspector // nil: other tokens are refused
 }
 
 // New returns an Authenticator. Without keys it takes no API keys, without linkKeys no

@@ -3,7 +3,7 @@
 //	authenticator.go  the header Authorization: API keys, and their daily limit
 //	jwt.go            access tokens (JWT, RS256)
 //	jwks.go           the signing keys of the issuer, kept fresh
-//	introspection.go  tokens that another server judges (RFC 7662)
+//	introspection.go  tokens that another server checks (RFC 7662)
 //	issuer.go         whether the issuer agrees with the settings, for statusctl doctor
 //	link.go           links: tokens that read one execution
 //	principal.go      who is calling, and what they may do

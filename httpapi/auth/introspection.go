@@ -20,12 +20,12 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Introspection says who judges the tokens that are neither API keys nor links nor, where they
-// are taken, JWTs: a server that implements RFC 7662.
+// Introspection is the server (RFC 7662) that checks the tokens that are neither API keys nor
+// links nor, where JWTs are accepted, JWTs.
 type Introspection struct {
 	URL         string
 	ClientID    string
-	Secret      func() (string, error) // of the client, asked for with each request to the server
+	Secret      func() (string, error) // of the client, called for each request to the server
 	OwnerClaim  string
 	ScopePrefix string            // of PREFIX/read:all and PREFIX/register
 	Transport   http.RoundTripper // nil: http.DefaultTransport
@@ -68,8 +68,8 @@ type introspector struct {
 // errClientRefused says that the server does not take our client credentials.
 var errClientRefused = errors.New("the introspection endpoint refuses the client credentials")
 
-// Introspection returns nil if other tokens can be judged, or nobody is to judge them; else the
-// reason, whose method Public says it without a name.
+// Introspection returns nil if other tokens can be checked, or no server is set for them; else
+// the reason, whose method Public returns a text without names.
 func (a *Authenticator) Introspection() error {
 	if a.introspector == nil {
 		return nil
@@ -87,16 +87,16 @@ type introspectionFault struct{ error }
 // Public is the reason for everybody.
 func (f introspectionFault) Public() string {
 	if errors.Is(f.error, errClientRefused) {
-		return "the server that judges tokens refuses the credentials of this service"
+		return "the server that checks tokens refuses the credentials of this service"
 	}
-	return "the server that judges tokens does not answer as it should"
+	return "the server that checks tokens does not answer as it should"
 }
 
-// probeEvery is how often the server is asked about a token that nobody has, while it is not
-// known to answer: no caller may come by whom it could be noticed.
+// probeEvery is how often the server is asked about a token that does not exist, while it is
+// not known to answer: without callers, nothing else would show that it answers again.
 const probeEvery = 10 * time.Second
 
-const probeToken = "status-service-probe" // which nobody has
+const probeToken = "status-service-probe" // which does not exist
 
 // run asks the server at the start, and while it fails, until ctx ends.
 func (i *introspector) run(ctx context.Context) error {
@@ -234,9 +234,9 @@ func (i *introspector) pause() {
 	i.paused = i.now().Add(introspectionPause)
 }
 
-// CheckIntrospection asks the server about a token that nobody has, and returns what is wrong and
+// CheckIntrospection asks the server about a token that does not exist, and returns what is wrong and
 // what to do, both empty if it answers.
-func CheckIntrospection(ctx context.Context, o Introspection) (problem, cure string) {
+func CheckIntrospection(ctx context.Context, o Introspection) (problem, fix string) {
 	i := newIntrospector(o, slog.New(slog.DiscardHandler))
 	defer i.client.CloseIdleConnections()
 	_, err := i.introspect(ctx, probeToken)
@@ -244,11 +244,11 @@ func CheckIntrospection(ctx context.Context, o Introspection) (problem, cure str
 	case err == nil:
 		return "", ""
 	case errors.Is(err, errClientRefused):
-		cure = "check AUTH_INTROSPECTION_CLIENT_ID and AUTH_INTROSPECTION_SECRET_FILE, and that this client may introspect tokens"
+		fix = "check AUTH_INTROSPECTION_CLIENT_ID and AUTH_INTROSPECTION_SECRET_FILE, and that this client may introspect tokens"
 	default:
-		cure = "check AUTH_INTROSPECTION_URL and AUTH_INTROSPECTION_SECRET_FILE, and that the server can be reached from here"
+		fix = "check AUTH_INTROSPECTION_URL and AUTH_INTROSPECTION_SECRET_FILE, and that the server can be reached from here"
 	}
-	return err.Error() + ": every token that it judges gets 503", cure
+	return err.Error() + ": every token that it checks gets 503", fix
 }
 
 // introspected is an answer of the server. Claims has the whole of it.

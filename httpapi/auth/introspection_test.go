@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestATokenThatNeverEndsIsGood: some platforms write an end that is beyond every time.
-func TestATokenThatNeverEndsIsGood(t *testing.T) {
+// TestATokenWithoutAnExpiryIsValid: some platforms write an end that is beyond every time.
+func TestATokenWithoutAnExpiryIsValid(t *testing.T) {
 	t.Parallel()
 	i := &introspector{options: Introspection{OwnerClaim: "sub"}, now: time.Now}
 	for _, end := range []float64{1e12, 1e19, 1e300} {

@@ -12,7 +12,7 @@ import (
 // would be refused.
 type IssuerFault struct {
 	Problem string // what is wrong, with the values that do not agree
-	Cure    string // which setting to change
+	Fix     string // which setting to change
 }
 
 // discovery is what OpenID Connect Discovery says of an issuer.
@@ -50,11 +50,11 @@ func CheckIssuer(ctx context.Context, client *http.Client, j JWT) []IssuerFault 
 	keys := newKeySet(j.keysURL(), nil)
 	keys.client = client
 	if _, err := keys.load(ctx); err != nil {
-		cure := "look whether JWT_ISSUER is right and can be reached from here"
+		fix := "look whether JWT_ISSUER is right and can be reached from here"
 		if published.JWKSURI != "" && published.JWKSURI != keys.url {
-			cure = "set JWT_JWKS_URL=" + published.JWKSURI
+			fix = "set JWT_JWKS_URL=" + published.JWKSURI
 		}
-		faults = append(faults, IssuerFault{fmt.Sprintf("there are no keys to verify tokens with at %s: %v", keys.url, err), cure})
+		faults = append(faults, IssuerFault{fmt.Sprintf("there are no keys to verify tokens with at %s: %v", keys.url, err), fix})
 	} else if published.JWKSURI != "" && published.JWKSURI != keys.url {
 		faults = append(faults, IssuerFault{
 			fmt.Sprintf("the issuer has its keys at %s, and they are fetched from %s", published.JWKSURI, keys.url),

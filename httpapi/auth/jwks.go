@@ -22,7 +22,7 @@ import (
 const (
 	keysRefresh    = 4 * time.Minute // a key that the issuer removed is accepted for so long at most
 	keysRetry      = 10 * time.Second
-	keysMinPause   = 2 * time.Second // between two fetches, whatever is requested
+	keysMinPause   = 2 * time.Second // between two fetches, for any tokens
 	keysFetchLimit = 5 * time.Second
 	maxKeysBytes   = 1 << 20
 	minRSABits     = 2048

@@ -52,8 +52,8 @@ func TestVerifiedTokenIsForgotten(t *testing.T) {
 	}
 }
 
-// TestKeysAreNotAskedForTooOften runs the loop in a bubble of time.
-func TestKeysAreNotAskedForTooOften(t *testing.T) {
+// TestKeysAreNotFetchedTooOften runs the loop in a bubble of time.
+func TestKeysAreNotFetchedTooOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -25,7 +25,7 @@ type Principal struct {
 }
 
 // Bucket names whose requests are counted together. All links of one maker share a bucket:
-// whoever reads a published link takes nothing from its maker, and many links are no way
+// readers of a published link do not use up the limit of its maker, and many links are no way
 // around the rate limit.
 func (p *Principal) Bucket() string {
 	if p.link != nil {
@@ -48,7 +48,7 @@ func (p *Principal) Name() string {
 // Linked reports whether the caller has a link, which is for one execution only.
 func (p *Principal) Linked() bool { return p.link != nil }
 
-// Covers reports whether the token is for an execution at all, whoever owns it. text
+// Covers reports whether the token is for an execution at all, with any owner. text
 // need not be a well-formed ARN.
 func (p *Principal) Covers(text string) bool {
 	return p.link == nil || p.link.execution == hashExecution(text)

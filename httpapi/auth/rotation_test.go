@@ -152,7 +152,7 @@ func (i *rotating) untilGood(what, token string) time.Duration {
 	}
 }
 
-func TestTheFirstTokenOfANewKeyIsGood(t *testing.T) {
+func TestTheFirstTokenOfANewKeyIsAccepted(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(i *rotating) {
 		if status, _ := i.verify(i.token("k1", "k1")); status != 200 {
@@ -228,7 +228,7 @@ func TestAnUnknownKeyIsRefusedOnceTheIssuerWasAsked(t *testing.T) {
 			i.change(func() { i.down = true })
 			<-time.After(lackedFor + keysMinPause)
 			if status, _ := i.verify(token); status != 503 {
-				i.t.Errorf("%s, later gone: an unknown key cannot be judged: %d", name, status)
+				i.t.Errorf("%s, later gone: a token with an unknown key cannot be checked: %d", name, status)
 			}
 			if status, _ := i.verify(i.token("k1", "k1", issuertest.Set("jti", "2"))); status != 200 {
 				i.t.Errorf("%s, later gone: a known key: %d", name, status)
@@ -315,7 +315,7 @@ func TestAnIssuerIsCheckedAgainstTheSettings(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings      JWT
 		named, keysAt string
-		problem, cure string // of the one fault; empty: there is none
+		problem, fix  string // of the one fault; empty: there is none
 	}{
 		"all agrees":                   {JWT{Issuer: issuer.URL}, issuer.URL, usual, "", ""},
 		"with a slash on both sides":   {JWT{Issuer: issuer.URL + "/"}, issuer.URL + "/", usual, "", ""},
@@ -336,7 +336,7 @@ func TestAnIssuerIsCheckedAgainstTheSettings(t *testing.T) {
 			}
 			continue
 		}
-		if len(faults) != 1 || !strings.Contains(faults[0].Problem, test.problem) || !strings.Contains(faults[0].Cure, test.cure) {
+		if len(faults) != 1 || !strings.Contains(faults[0].Problem, test.problem) || !strings.Contains(faults[0].Fix, test.fix) {
 			t.Errorf("%s: %+v", name, faults)
 		}
 	}

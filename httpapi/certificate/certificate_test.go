@@ -14,10 +14,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"statuscache/cache/cachetest"
 )
 
 // certificateFiles are the files of a certificate and what a server made of them.
@@ -25,7 +26,7 @@ type certificateFiles struct {
 	t                 *testing.T
 	certFile, keyFile string
 	certificate       *Files
-	log               lockedLog
+	log               cachetest.Log
 }
 
 // served returns the name in the certificate that a client gets.
@@ -57,12 +58,12 @@ func (f *certificateFiles) next(name string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// TestACertificateIsTakenOverWhenItIsWhole, within a second and without a restart;
-// what is broken is ignored, told once, and tried again.
-func TestACertificateIsTakenOverWhenItIsWhole(t *testing.T) {
+// TestACertificateIsLoadedWhenItIsComplete, within a second and without a restart;
+// what is broken is ignored, reported once, and tried again.
+func TestACertificateIsLoadedWhenItIsComplete(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		fault func(*certificateFiles) (mend func())
+		fault func(*certificateFiles) (repair func())
 	}{
 		"broken": {func(f *certificateFiles) func() {
 			f.do(os.WriteFile(f.certFile, []byte("broken"), 0o600))
@@ -110,27 +111,27 @@ func TestACertificateIsTakenOverWhenItIsWhole(t *testing.T) {
 		f.do(err)
 		synctest.Test(t, func(t *testing.T) {
 			go func() { _ = f.certificate.Run(t.Context()) }()
-			mend := test.fault(f)
+			repair := test.fault(f)
 			<-time.After(time.Minute) // by the clock of the bubble, as below
 			if got := f.served(); got != "first" {
 				t.Errorf("%s: %s is served meanwhile", name, got)
 			}
-			mend()
+			repair()
 			<-time.After(checkEvery + time.Millisecond)
 			synctest.Wait()
 			if got := f.served(); got != "second" {
-				t.Errorf("%s: mended, and %s is served", name, got)
+				t.Errorf("%s: correct again, and %s is served", name, got)
 			}
 		})
-		if told := strings.Count(f.log.String(), "level=WARN"); told != 1 || !strings.Contains(f.log.String(), "read again") {
-			t.Errorf("%s: told %d times\n%s", name, told, f.log.String())
+		if reported := strings.Count(f.log.String(), "level=WARN"); reported != 1 || !strings.Contains(f.log.String(), "read again") {
+			t.Errorf("%s: reported %d times\n%s", name, reported, f.log.String())
 		}
 	}
 }
 
-// TestAnUntouchedCertificateIsNotTakenOver, and files that make none are refused at
+// TestAnUnchangedCertificateIsNotLoadedAgain, and files that make none are refused at
 // the start.
-func TestAnUntouchedCertificateIsNotTakenOver(t *testing.T) {
+func TestAnUnchangedCertificateIsNotLoadedAgain(t *testing.T) {
 	t.Parallel()
 	f := &certificateFiles{t: t}
 	f.certFile, f.keyFile = f.next("first")
@@ -170,22 +171,4 @@ func writeCertificate(t *testing.T, certFile, keyFile, name string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// lockedLog collects what is logged.
-type lockedLog struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

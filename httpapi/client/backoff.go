@@ -13,7 +13,7 @@ import (
 const (
 	firstPause    = 250 * time.Millisecond
 	longestPause  = 10 * time.Second
-	maxRetryAfter = time.Minute     // a service may ask for more; this is enough
+	maxRetryAfter = time.Minute     // a service may send more; this is enough
 	firstLimit    = 5 * time.Second // how long an execution may be unknown, or the service unavailable, before the first success
 	laterLimit    = 2 * time.Minute // how long the service may be unavailable after that
 )

@@ -255,7 +255,7 @@ func TestGetRemembersWhatItGot(t *testing.T) {
 	}
 }
 
-func TestGetStatusAsksForTheStatusViewOnly(t *testing.T) {
+func TestGetStatusRequestsTheStatusViewOnly(t *testing.T) {
 	t.Parallel()
 	s := &script{answers: []func(*http.Request) *http.Response{state("RUNNING", "1"), state("RUNNING", "2"), says(304, "")}}
 	c := s.client()
@@ -305,7 +305,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-func TestCallingOff(t *testing.T) {
+func TestCancellation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []func(*http.Request) *http.Response{held(time.Hour, state("SUCCEEDED", "1"))}}

@@ -1,4 +1,4 @@
-// Requests to the API beside the page, below whatever path prefix, and its streams.
+// Requests to the API, below the same path prefix as the page, and its streams.
 import * as session from "./session.js";
 
 const base = new URL(".", document.baseURI);
@@ -35,7 +35,7 @@ const withToken = (token, headers) => ({
 
 export const signedIn = session.start();
 
-// What most people see first is asked for while the rest of the page still loads.
+// The first view of most people is requested while the rest of the page still loads.
 const early = new Map(); // response by URL
 const opening = { "": "v1/overview", "#/": "v1/overview", "#/executions": "v1/executions?limit=100" }[location.hash];
 if (signedIn && opening) {

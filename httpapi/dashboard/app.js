@@ -35,7 +35,7 @@ async function show() {
   }
   const fragment = location.hash;
   const page = pages[name] ?? (later[name] ? await later[name]().catch(cannotLoad) : overview);
-  if (!page || fragment !== location.hash || session.current() === "") return; // or somebody has gone on meanwhile
+  if (!page || fragment !== location.hash || session.current() === "") return; // or the user has moved on meanwhile
   const first = shown === null;
   shown?.page.unmount();
   hideConnection();
@@ -86,7 +86,7 @@ function signedInOrOut() {
   document.getElementById("signout").hidden = session.current() === "";
   document.body.classList.toggle("by-link", session.isLink());
   if (session.current() !== "") {
-    if (shown === null) show(); // else what was waiting for the token goes on
+    if (shown === null) show(); // else what was waiting for the token continues
     return;
   }
   ask("first");

@@ -165,7 +165,7 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	return newFile(indexName, b.Bytes()), nil
 }
 
-// onDemand are the modules that nobody needs for the first rows.
+// onDemand are the modules that the first rows do not need.
 var onDemand = map[string]bool{"signin.js": true, "execution.js": true, "output.js": true, "health.js": true}
 
 var types = map[string][]string{

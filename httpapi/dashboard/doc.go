@@ -1,4 +1,4 @@
-// Package dashboard is the web page at /: what is wrong now, and every execution, live.
+// Package dashboard serves the web page at /: what is wrong now, and every execution, live.
 //
 // It is static: a page, a style sheet and ES modules, which the browser loads as they stand
 // here. There is no build step and no framework. The page reads the public API with the
@@ -10,7 +10,7 @@
 //	index.html     the frame of every page: header, search, main, dialogs
 //	style.css      the look, both themes
 //
-// The modules, from what knows least to what knows most:
+// The modules; each uses only those above it:
 //
 //	dom.js         making elements; user data is always text
 //	format.js      times, durations, numbers and statuses for people
@@ -21,10 +21,10 @@
 //	session.js     the token and where it is kept
 //	api.js         requests, of which one that gets 401 waits for a new token; streams that
 //	               reconnect; it runs before the rest of the page is there
-//	search.js      the search box, its language, and what that means to the API
+//	search.js      the search box, its language, and its translation for the API
 //	rows.js        the executions of a list, kept current by its feed
 //	table.js       a table that renders only what is visible
-//	commands.js    "copy as": statusctl, curl, aws; and what to do where there is nothing to see
+//	commands.js    "copy as": statusctl, curl, aws; and what to do on an empty page
 //	signin.js      the sign-in dialog, and signing in at the issuer
 //	output.js      an output as a tree and raw, without changing a byte of it
 //	overview.js, executions.js, execution.js, health.js  the pages
@@ -35,5 +35,5 @@
 // Run statusdev with --dashboard-dir httpapi/dashboard and reload the browser after each
 // change. Tests bound the size of all files together.
 //
-// The package imports nothing of ours.
+// The package imports no other package of this project.
 package dashboard

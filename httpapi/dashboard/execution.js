@@ -111,7 +111,7 @@ class Execution {
   }
 
   refuse(error) {
-    const known = { 404: "Nothing is known of this execution.", 403: "This execution belongs to somebody else.", 400: "This is not the ARN of an execution." };
+    const known = { 404: "Nothing is known of this execution.", 403: "This execution belongs to another owner.", 400: "This is not the ARN of an execution." };
     this.problem.replaceChildren(
       h("div", { class: "notice warn", role: "alert" }, h("p", {}, known[error.status] ?? "This execution cannot be shown."), h("p", { class: "soft" }, text(error.message)), error.status === 404 && !session.isLink() && h("p", {}, h("a", { href: toSearch(nameOf(this.arn)) }, "Search for its name"))),
     );
@@ -243,7 +243,7 @@ class Execution {
     copy(this.arn, "ARN copied");
   }
 
-  // link makes a link that shows this execution, and nothing else, to whoever has it.
+  // link makes a link with which anyone can read this execution, and nothing else.
   async link() {
     const said = h("p", { class: "soft" }, "Making a link …");
     const dialog = h("dialog", { class: "help", "aria-labelledby": "link-title" }, h("h2", { id: "link-title" }, "Link to this execution"), said, h("form", { method: "dialog" }, h("button", {}, "Close")));
@@ -253,7 +253,7 @@ class Execution {
     try {
       const link = await post("v1/links", { executionArn: this.arn });
       const page = `${address("").href}#link=${link.token}&arn=${encodeURIComponent(this.arn)}`;
-      said.replaceWith(h("div", {}, h("p", {}, "Whoever has it reads and follows exactly this execution, without signing in, until ", time(link.expiresAt), "."), copyable("A page for people", page), copyable("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
+      said.replaceWith(h("div", {}, h("p", {}, "Anyone with this link can read and follow this execution, and nothing else, without signing in, until ", time(link.expiresAt), "."), copyable("A page for people", page), copyable("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
       dialog.querySelector(".command button").focus();
     } catch (error) {
       set(said, error.status === 404 ? "This service makes no links." : error.message);

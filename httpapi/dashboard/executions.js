@@ -11,7 +11,7 @@ import { announce, copy, onPause, setConnection } from "./notify.js";
 
 export const title = "Executions";
 
-// last is what was shown when somebody opened an execution, to come back to.
+// last is what was shown when the user opened an execution, for the way back.
 let last = null;
 
 export function mount(main, view) {
@@ -162,7 +162,7 @@ class Executions {
       ["Enter", "Open the row", (event) => (event.target.closest("a, button, summary") || !this.table.current ? false : go(toExecution(this.table.current.arn)))],
       ["y", "Copy the ARN of the row", () => this.table.current && copy(this.table.current.arn, "ARN copied")],
       [".", "Show what is new", () => this.showNew()],
-      ["p", "Pause or go on", () => this.pause()],
+      ["p", "Pause or continue", () => this.pause()],
       ["Escape", "Clear the search", () => (this.text ? go(toSearch("")) : false)],
     ];
   }

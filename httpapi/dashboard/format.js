@@ -27,8 +27,8 @@ export function when(date) {
 
 export const utc = (date) => date.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
 
-// time is an element that shows a time as told. Its tooltip, which has the age and the time
-// in the zone of the reader and in UTC, is written when somebody points at it.
+// time is an element that shows a time, as short as the caller wants. Its tooltip, which has the age and the time
+// in the zone of the reader and in UTC, is written when the pointer is on it.
 export function time(text, label = when) {
   const date = new Date(text);
   if (!text || Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "–");
@@ -52,7 +52,7 @@ const units = [
   ["min", 60],
 ];
 
-// duration is a number of seconds with at most as many units as told: "2 h 5 min".
+// duration is a number of seconds, in at most so many units: "2 h 5 min".
 export function duration(seconds, parts = 2) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 0.0005) return "0 s";

@@ -48,7 +48,7 @@ func (d *Dashboard) tokenOrigin(ctx context.Context, discover func(ctx context.C
 	return originOf(d.options.Issuer, endpoint)
 }
 
-// plainOrigin keeps out whatever would mean something else in a policy.
+// plainOrigin refuses characters that have a meaning in a policy.
 var plainOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9.:\[\]-]+$`)
 
 // originOf returns the origin of an endpoint, which must be as safe as the issuer.

@@ -88,7 +88,7 @@ export function setConnection(state = "connecting", paused = false) {
   button.textContent = label;
   button.setAttribute("aria-pressed", String(paused));
   if (now === "ended") button.title = "The execution has ended. A redrive would be noticed.";
-  else button.title = toggle ? `${paused ? "Go on" : "Pause"} (p)` : label;
+  else button.title = toggle ? `${paused ? "Continue" : "Pause"} (p)` : label;
   if (!toggle) button.removeAttribute("aria-pressed");
 }
 

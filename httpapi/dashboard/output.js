@@ -1,4 +1,4 @@
-// The output of an execution, as a tree and raw: fetched only when somebody wants to see it.
+// The output of an execution, as a tree and raw: fetched only when the user opens it.
 import { h, panel, segments, text } from "./dom.js";
 import { send, statusPath } from "./api.js";
 import { nameOf } from "./router.js";
@@ -46,7 +46,7 @@ export class Output {
     }
   }
 
-  // again shows why there is nothing to see, and lets somebody ask once more.
+  // again shows why there is nothing to see, and a button to try again.
   again(label, ...why) {
     this.content.replaceChildren(...why);
     this.button.textContent = label;

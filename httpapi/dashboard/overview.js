@@ -122,7 +122,7 @@ class Overview {
     if (lacks.length > 0) announce("The service is degraded");
   }
 
-  // showHeadline says in two sentences what is going on, and whether to believe it.
+  // showHeadline writes two sentences: the current state, and how reliable it is.
   showHeadline({ counts, overdue, failures, machines, service, eventAge }) {
     const attempts = counts.SUCCEEDED + counts.FAILED;
     const { error, share } = [...(failures?.groups ?? [])].sort((a, b) => b.count - a.count)[0] ?? {};
@@ -174,7 +174,7 @@ class Overview {
     }
   }
 
-  // showFailures keeps the order of the groups while somebody points at them.
+  // showFailures keeps the order of the groups while the pointer is on them.
   showFailures(failures) {
     const groups = failures?.groups ?? [];
     for (const group of groups) knowError(group.error);

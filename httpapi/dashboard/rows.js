@@ -46,9 +46,9 @@ export class Rows {
   state = "connecting"; // or live, lost, refused
   error = null;
   loading = true;
-  readAt = 0; // when the service was heard last
+  readAt = 0; // when the service last answered
 
-  // parameters are those of the API, keeps(row) what it was not asked for. changed is called
+  // parameters are those of the API, keeps(row) filters what the API does not. changed is called
   // soon after something has.
   constructor(parameters, keeps, changed) {
     Object.assign(this, { parameters, keeps, changed });
@@ -167,7 +167,7 @@ export class Rows {
   }
 
   // reread asks what has become of rows that are no longer listed. They stay where they are
-  // until the list is made anew.
+  // until the list is rebuilt.
   async reread(rows) {
     for (const row of rows) row.gone = true;
     for (let from = 0; from < rows.length; from += page) {
@@ -225,7 +225,7 @@ export class Rows {
     this.soon();
   }
 
-  // restart begins anew, where too much has changed to merge it.
+  // restart reads the list again, where too much has changed to merge it.
   restart() {
     this.fresh.clear();
     this.missed = 0;

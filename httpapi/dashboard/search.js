@@ -246,7 +246,7 @@ function cut(s, at) {
   return found < 0 ? [s] : [s.slice(0, found), s.slice(found + 1)];
 }
 
-// keeps returns whether a row belongs to a search, as far as the API was not asked for it.
+// keeps returns whether a row matches the parts of a search that the API cannot filter by.
 export function keeps(query, row) {
   if (query.machine && !row.machine.endsWith(`:${query.machine}`)) return false;
   if (query.labels.some(([name, value]) => row.labels?.[name] !== value)) return false;

@@ -5,7 +5,7 @@ const name = "status-cache.token";
 
 let token = "";
 let renewed = null; // what waits for the next token
-const asked = new Set(); // who is told that one is needed
+const asked = new Set(); // called when a token is needed
 const changed = new Set();
 
 export const current = () => token;
@@ -21,7 +21,7 @@ export function start() {
   const given = fromFragment();
   token = given.token || stored();
   if (given.keep) keep();
-  if (given.token) goOn();
+  if (given.token) resume();
   return token !== "";
 }
 
@@ -56,11 +56,11 @@ export function signIn(given, keepIt = false) {
   token = given;
   if (keepIt) keep();
   else forget();
-  goOn();
+  resume();
 }
 
-// goOn has what waited for a token go on.
-function goOn() {
+// resume runs what waited for a token.
+function resume() {
   renewed?.resolve();
   renewed = null;
   for (const f of changed) f();
@@ -79,7 +79,7 @@ function forget() {
   }
 }
 
-// renew asks for another token than the one that was refused, and returns when there is one.
+// renew requests another token than the one that was refused, and returns when there is one.
 export function renew(refused, reason) {
   if (token !== refused && token !== "") return Promise.resolve();
   renewed ??= Promise.withResolvers();

@@ -1,5 +1,5 @@
-// Signing in. The dialog stands over the view, which stays as it is, and whatever waits for
-// a token goes on when there is one.
+// Signing in. The dialog stands over the view, which stays as it is, and what waits for
+// a token continues when there is one.
 import { h } from "./dom.js";
 import * as session from "./session.js";
 import { check } from "./api.js";
@@ -7,7 +7,7 @@ import { check } from "./api.js";
 const { issuer, client } = document.documentElement.dataset;
 const reasons = {
   first: "",
-  expired: "The token is no longer valid: it has expired or was revoked. Sign in again to go on where you were.",
+  expired: "The token is no longer valid: it has expired or was revoked. Sign in again to continue where you were.",
   issuer: "The issuer did not sign you in.",
 };
 let dialog = null;
@@ -101,7 +101,7 @@ async function signIn() {
   location.assign(url);
 }
 
-// finish takes what the issuer has sent back with somebody, and restores the view.
+// finish takes the answer of the issuer after a sign-in, and restores the view.
 export async function finish() {
   const answer = new URLSearchParams(location.search);
   const { verifier, state, view } = JSON.parse(sessionStorage.getItem(name) ?? "{}");
@@ -134,7 +134,7 @@ function take(found, { access_token, expires_in, refresh_token }, last = "") {
   const refresh = refresh_token ?? last;
   if (!refresh) return;
   const again = async () => {
-    if (session.current() !== access_token) return; // somebody has signed out, or in by a key
+    if (session.current() !== access_token) return; // the user has signed out, or in with a key
     try {
       take(found, await fetchTokens(found, { grant_type: "refresh_token", refresh_token: refresh, client_id: client }), refresh);
     } catch (error) {

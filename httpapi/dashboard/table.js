@@ -81,7 +81,7 @@ export class Table {
   }
 
   // drop removes the elements of rows that are no longer visible. Where one had the focus,
-  // the table gets it, and j and k go on from there.
+  // the table gets it, and j and k continue from there.
   drop(keep) {
     for (const [key, tr] of this.visible) {
       if (keep.has(key)) continue;

@@ -1,4 +1,4 @@
-// Package docs is the contract of the API and the page that shows it.
+// Package docs has the contract of the API, and serves it and its page.
 //
 //	openapi.yaml  the contract: edit this when an answer or a parameter changes
 //	openapi.go    the pages by path: /openapi.yaml, /openapi.json, /docs
@@ -7,5 +7,5 @@
 //	docs.html     its template; docs.css and docs.js are what it loads
 //	samples/      programs in four languages that the page shows and the tests run
 //
-// The package imports nothing of ours.
+// The package imports no other package of this project.
 package docs

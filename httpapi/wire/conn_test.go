@@ -17,7 +17,7 @@ import (
 )
 
 // TestEachRequestOnAConnectionGetsItsOwnAnswer: whatever comes before and behind it, and
-// in whatever pieces.
+// in any pieces.
 func TestEachRequestOnAConnectionGetsItsOwnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, real := range []bool{true, false} {
@@ -53,9 +53,9 @@ func TestEachRequestOnAConnectionGetsItsOwnAnswer(t *testing.T) {
 	}
 }
 
-// TestWhatIsForeignIsHandedOverUnread: with every byte that has not been answered, and
-// whatever has been.
-func TestWhatIsForeignIsHandedOverUnread(t *testing.T) {
+// TestForeignProtocolsAreHandedOverUnread: with every byte that has not been answered, and
+// in any case before.
+func TestForeignProtocolsAreHandedOverUnread(t *testing.T) {
 	t.Parallel()
 	before := numbered(0)
 	for _, foreign := range []string{
@@ -83,8 +83,8 @@ func TestWhatIsForeignIsHandedOverUnread(t *testing.T) {
 	}
 }
 
-// TestARequestOfTwoEndsIsRefused: nothing behind it is read.
-func TestARequestOfTwoEndsIsRefused(t *testing.T) {
+// TestARequestWithTwoLengthsIsRefused: nothing behind it is read.
+func TestARequestWithTwoLengthsIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -135,8 +135,8 @@ func TestAnEmptyLineMayComeBeforeARequest(t *testing.T) {
 	})
 }
 
-// TestTheConnectionIsClosedBehindAnAnswer that says so, or cannot be trusted to be whole.
-func TestTheConnectionIsClosedBehindAnAnswer(t *testing.T) {
+// TestTheConnectionIsClosedAfterAnAnswer that says so, or cannot be trusted to be whole.
+func TestTheConnectionIsClosedAfterAnAnswer(t *testing.T) {
 	t.Parallel()
 	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, test := range map[string]struct {
@@ -175,9 +175,9 @@ func TestTheConnectionIsClosedBehindAnAnswer(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatIsNotWholeIsTheLast: its end could be taken for the beginning of the
+// TestAnIncompleteAnswerEndsTheConnection: its end could be taken for the beginning of the
 // next one.
-func TestAnAnswerThatIsNotWholeIsTheLast(t *testing.T) {
+func TestAnIncompleteAnswerEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	length := func(w http.ResponseWriter, n string) { w.Header()["Content-Length"] = []string{n} }
 	for name, test := range map[string]struct {
@@ -354,8 +354,8 @@ func TestAConnectionWithoutARequestHasNoBuffer(t *testing.T) {
 	cachetest.Eventually(t, "it rests", func() bool { return stage(b.all()[0].stage.Load()>>32) == idle })
 }
 
-// TestAHangUpEndsAWait, also behind bytes that nobody has read; and nothing else does.
-func TestAHangUpEndsAWait(t *testing.T) {
+// TestADisconnectEndsAWait, also behind bytes that nobody has read; and nothing else does.
+func TestADisconnectEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, behind := range []string{"", "G", strings.Repeat(aPoll, 1000)} {
 		var gone atomic.Bool
@@ -378,20 +378,20 @@ func TestAHangUpEndsAWait(t *testing.T) {
 	}
 }
 
-// TestEveryWakeHasAStepBehindIt, whoever calls it and whenever; no two steps run at once,
+// TestEveryWakeIsFollowedByAStep, whoever calls it and whenever; no two steps run at once,
 // and between two there is no goroutine.
-func TestEveryWakeHasAStepBehindIt(t *testing.T) {
+func TestEveryWakeIsFollowedByAStep(t *testing.T) {
 	t.Parallel()
 	const wakers, times = 8, 500
 	var out *Response
-	var told, within atomic.Int64
+	var notified, within atomic.Int64
 	seen := int64(-1)
 	step := func() bool {
 		if within.Add(1) != 1 {
 			t.Error("two steps at once")
 		}
 		defer within.Add(-1)
-		if seen = told.Load(); seen < wakers*times {
+		if seen = notified.Load(); seen < wakers*times {
 			return true
 		}
 		_, _ = io.WriteString(out, "answer")
@@ -409,7 +409,7 @@ func TestEveryWakeHasAStepBehindIt(t *testing.T) {
 	for range wakers {
 		go func() {
 			for range times {
-				told.Add(1)
+				notified.Add(1)
 				out.Wake()
 			}
 		}()
@@ -419,9 +419,9 @@ func TestEveryWakeHasAStepBehindIt(t *testing.T) {
 	}
 }
 
-// TestStopLetsWhatHasBegunFinish: connections without a request are closed, one that was
+// TestStopWaitsForRequestsUnderWay: connections without a request are closed, one that was
 // just opened has time for its first, and each other is closed behind its answer.
-func TestStopLetsWhatHasBegunFinish(t *testing.T) {
+func TestStopWaitsForRequestsUnderWay(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		before, after string // of the stop

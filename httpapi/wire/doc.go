@@ -31,8 +31,8 @@
 // # A request that waits
 //
 // A handler that has to wait calls Response.Detach and returns. What it leaves is continued
-// on a goroutine of its own when it returns, and again whenever somebody knows news; in
-// between there is no goroutine. Then the connection continues behind its answer.
+// on a goroutine of its own when it returns, and again when there may be news; in
+// between there is no goroutine. After the answer, the connection continues.
 //
 // # Safety
 //

@@ -33,7 +33,7 @@ import (
 //   - A name is a token with the colon right behind it, so a line that continues the one
 //     before (folding) and a space before the colon have no place.
 //   - Host stands there once and is a plain name: with two, a proxy may choose the other.
-//   - The length of a body is told by at most one Content-Length, of at most nine digits
+//   - The length of a body is given by at most one Content-Length, of at most nine digits
 //     and nothing else. With Transfer-Encoding the end of the body is for net/http to find.
 //     With both, two readers find two ends, so that is refused here: net/http would take it.
 //   - Connection says nothing but close and keep-alive: it could take away fields.

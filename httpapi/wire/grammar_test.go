@@ -38,9 +38,9 @@ func read(all string, piece int) (h head, _ verdict) {
 
 func lines(all ...string) string { return strings.Join(all, "\r\n") + "\r\n\r\n" }
 
-// TestWhatCanBeReadInTwoWaysIsNotReadHere names each way to have a proxy and a server
+// TestAmbiguousRequestsAreHandedOver names each way to have a proxy and a server
 // see different requests in the same bytes.
-func TestWhatCanBeReadInTwoWaysIsNotReadHere(t *testing.T) {
+func TestAmbiguousRequestsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	const get, post, host = "GET / HTTP/1.1", "POST / HTTP/1.1", "Host: x"
 	for name, test := range map[string]struct {

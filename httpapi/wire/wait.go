@@ -6,7 +6,7 @@ import (
 )
 
 // A request that waits has its handler return. What is left meanwhile is the connection
-// and the answer that has not begun: no goroutine, no buffer. Whoever knows news calls
+// and the answer that has not begun: no goroutine, no buffer. The code that has news calls
 // Wake, which continues with the request on a goroutine of its own. Nobody reads from the
 // connection. What the client sends next stays in the kernel, and that it hangs up is
 // found by the sweep.
@@ -39,7 +39,7 @@ func (w *Response) Detach(r Waiting) {
 	w.waiting = r
 }
 
-// Wake has a request continued that waits. It may be called at any time and by anybody, and
+// Wake has a request continued that waits. It may be called at any time and from any goroutine, and
 // does not block. Calls that come while the request is being continued count as one.
 func (w *Response) Wake() {
 	for {

@@ -15,7 +15,7 @@ import (
 
 // Moto starts moto_server, an EventBridge that is not ours, on a free port of
 // loopback, and returns the base of its URLs. It ends with the test. Where it is not
-// installed the test is skipped, and says so: pip install 'moto[server]' mends that.
+// installed the test is skipped and prints how to install it: pip install 'moto[server]'.
 func Moto(t testing.TB) (endpoint string) {
 	t.Helper()
 	cachetest.SkipShort(t, "moto_server")

@@ -172,7 +172,7 @@ func (u *unwrapper) each(all []jsontext.Value, depth int) {
 	}
 }
 
-// regular reports whether the fields by which envelopes are told apart are of their types.
+// regular reports whether the fields that identify an envelope have the right types.
 func (e *envelope) regular() bool {
 	return (isNull(e.source) || isText(e.source)) && (isNull(e.detailType) || isText(e.detailType)) && (isNull(e.records) || e.records.Kind() == '[')
 }

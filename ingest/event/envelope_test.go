@@ -65,8 +65,8 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
-// TestWhatIsInEnvelopesAndNotOurs says what is left to the dead letters, and why.
-func TestWhatIsInEnvelopesAndNotOurs(t *testing.T) {
+// TestForeignMessagesInEnvelopesAreIgnored says what is left to the dead letters, and why.
+func TestForeignMessagesInEnvelopesAreIgnored(t *testing.T) {
 	t.Parallel()
 	deep := string(event(base))
 	for range maxDepth + 1 {

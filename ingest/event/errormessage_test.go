@@ -69,9 +69,9 @@ func FuzzErrorMessage(f *testing.F) {
 	})
 }
 
-// TestErrorMessageTellsNoDocument: what is JSON, in whatever shape, is read or
+// TestErrorMessageOmitsJSONDocuments: what is JSON, in any form, is read or
 // left out, and never reported as it stands.
-func TestErrorMessageTellsNoDocument(t *testing.T) {
+func TestErrorMessageOmitsJSONDocuments(t *testing.T) {
 	t.Parallel()
 	const id = "6f1f3a52-0d3e-4b8e-9a54-0f6f3a520d3e"
 	for name, test := range map[string]struct{ cause, want string }{

@@ -98,8 +98,8 @@ func TestNothingDecodedSharesTheMessage(t *testing.T) {
 	}
 }
 
-// TestAnInputThatNamesNothingIsStillSearchedForItsType, however the name is written.
-func TestAnInputThatNamesNothingIsStillSearchedForItsType(t *testing.T) {
+// TestAnInputWithoutLabelsStillGivesItsType, however the name is written.
+func TestAnInputWithoutLabelsStillGivesItsType(t *testing.T) {
 	t.Parallel()
 	for input, want := range map[string]string{
 		`"{\"inputType\":\"rule\"}"`: "rule", `"{\u0022inputType\u0022:\"rule\"}"`: "rule", `"{\"\u0069nputType\":\"rule\"}"`: "rule",

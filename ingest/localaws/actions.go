@@ -98,7 +98,7 @@ func (s *Server) receiveMessage(r *http.Request, q *Queue, in receiveMessageRequ
 	return result, nil
 }
 
-// systemAttributes returns what was asked for among what is known of a delivery.
+// systemAttributes returns the requested attributes of a delivery.
 func (d delivery) systemAttributes(asked []string) map[string]string {
 	all := map[string]string{
 		"ApproximateReceiveCount":          strconv.Itoa(d.receives),
@@ -186,7 +186,7 @@ func (q *Queue) change(in visibility) error {
 	return q.hide(in.ReceiptHandle, inSeconds(hide))
 }
 
-// number returns the number that was asked for, the initial one if none was, and
+// number returns the requested number, the initial one if there is none, and
 // an error if it is out of bounds.
 func number(name string, asked *int, b bounds) (int, error) {
 	if asked == nil {

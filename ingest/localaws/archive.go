@@ -14,7 +14,7 @@ import (
 const (
 	maxArchives     = 20
 	maxArchiveName  = 48
-	maxArchiveBytes = 128 << 20 // of one archive; the oldest events make room
+	maxArchiveBytes = 128 << 20 // of one archive; the oldest events are deleted beyond that
 
 	archiveEnabled = "ENABLED"
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Where the queues pretend to be.
+// The account and region of the simulated queues.
 const (
 	account = "000000000000"
 	region  = "eu-west-1"
@@ -105,7 +105,7 @@ func (s settings) with(changes map[string]string, find queueFinder) (settings, e
 	return s, nil
 }
 
-// set changes one attribute of settings that nobody else has yet.
+// set changes one attribute of settings that are not in use yet.
 func (s *settings) set(name, value string, find queueFinder) error {
 	b, isNumber := numbers[name]
 	switch {

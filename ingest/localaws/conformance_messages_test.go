@@ -87,7 +87,7 @@ func systemAttributes(c *calls) {
 		out, err := c.client.ReceiveMessage(c.Context(), in)
 		c.ok(err)
 		if len(out.Messages) != 1 || len(out.Messages[0].Attributes) != len(names) {
-			c.Errorf("asked for %v, received %+v", names, out.Messages)
+			c.Errorf("requested %v, received %+v", names, out.Messages)
 		}
 	}
 }

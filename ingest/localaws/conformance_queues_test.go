@@ -86,7 +86,7 @@ var callsWithErrors = map[string]struct {
 		_, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("a\x00b")})
 		return err
 	}},
-	"too many asked for": {"InvalidParameterValue", func(c *calls, queue *string) error {
+	"too many requested": {"InvalidParameterValue", func(c *calls, queue *string) error {
 		_, err := c.client.ReceiveMessage(c.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue, MaxNumberOfMessages: 11})
 		return err
 	}},

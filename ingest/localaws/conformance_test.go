@@ -64,7 +64,7 @@ func TestConformance(t *testing.T) {
 var behaviours = map[string]func(*calls){
 	"a message is sent, received and deleted":            sendReceiveDelete,
 	"a batch is sent, received and deleted":              batches,
-	"system attributes are given when asked for":         systemAttributes,
+	"system attributes are given when requested":         systemAttributes,
 	"message attributes arrive as they were sent":        messageAttributes,
 	"a long poll ends with the first message":            longPollWakes,
 	"a long poll without a message ends empty":           longPollEnds,

@@ -1,8 +1,7 @@
 // Package localaws is a stand-in for Amazon SQS and Amazon EventBridge: standard
-// queues and event buses in memory, spoken to in the AWS JSON protocol
-// by an unchanged SDK. It makes the whole system run on one machine without an
-// account, and gives tests the faults that the real service has too rarely to wait
-// for.
+// queues and event buses in memory, which an unchanged SDK uses by the AWS JSON
+// protocol. With it the whole system runs on one machine without an account, and
+// tests can cause faults that are rare on AWS.
 //
 // # Where it is faithful
 //
@@ -12,13 +11,13 @@
 // is answered with success and deletes nothing. A message that was received as
 // often as the redrive policy allows moves to the dead-letter queue when it would
 // be received once more, and keeps its ID, its dates and its count. Long polls end
-// with the first message, when their time is over, or when the caller has gone;
-// one who has gone takes no message along. Batches answer 200 with what failed
+// with the first message, when their time is over, or when the caller disconnects;
+// such a caller takes no message. Batches answer 200 with what failed
 // inside. Message attributes arrive with their checksum. A task moves dead letters
 // as new messages, back to where they came from or elsewhere; one that came from
 // no queue ends it. Limits, defaults and error types are the real ones, texts of
-// errors are not. All this is held against the SDK and against another
-// implementation by the tests of this package.
+// errors are not. The tests of this package compare all this with the SDK and with another
+// implementation.
 //
 // # Where it is not
 //
@@ -46,11 +45,11 @@
 //
 // Not: the bus delivers each event once, and before it answers; Delays and Faults
 // make it late, and make it fail. Retries take no time. Archives show and replay
-// an event at once, and hold 128 MiB, of which the oldest make room. A replay
+// an event at once, and hold 128 MiB; beyond that, the oldest are deleted. A replay
 // includes both ends of its time. The only targets are queues and buses of the same server,
 // and an event is not changed on its way: a target with Input, InputPath or
 // InputTransformer is a failed entry. There are no schedules, no
-// policies of buses and no tags, which are dropped. An empty array in an event is as good as none.
+// policies of buses and no tags, which are dropped. An empty array in an event counts as absent.
 //
 // # Step Functions
 //

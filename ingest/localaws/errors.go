@@ -21,7 +21,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 var (
 	// ErrUnavailable is answered while the service is down: status 503.
 	ErrUnavailable = &Error{Code: "ServiceUnavailable", Message: "the service cannot answer now", Status: http.StatusServiceUnavailable}
-	// ErrThrottled is answered to whoever asks too often: status 400.
+	// ErrThrottled is the answer to a caller that sends too many requests: status 400.
 	ErrThrottled = &Error{Code: "RequestThrottled", Message: "too many requests"}
 	// ErrInternal is a failure of the service: status 500.
 	ErrInternal = &Error{Code: "InternalFailure", Message: "the service failed", Status: http.StatusInternalServerError}
@@ -62,7 +62,7 @@ func (e *Error) status() int { return cmp.Or(e.Status, http.StatusBadRequest) }
 func (e *Error) fromSender() bool { return e.status() < http.StatusInternalServerError }
 
 // queryCodes are the names that differ in the older query protocol. The SDK
-// shows those, so that programs written for it go on working.
+// shows those, so that programs written for it still work.
 var queryCodes = map[string]string{
 	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
 	"QueueNameExists":              "QueueAlreadyExists",

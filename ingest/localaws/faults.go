@@ -9,7 +9,7 @@ type Faults struct {
 	// else is looked at, such as ErrUnavailable or ErrThrottled; nil: none. The
 	// action is the name of the call, such as SendMessage.
 	Refuse func(action string) error
-	// Done is told of each request that has taken effect, before it is answered.
+	// Done is called for each request that has taken effect, before its answer.
 	// The caller waits for as long as it takes.
 	Done func(action string)
 	// FailReceive is Refuse for ReceiveMessage alone.

@@ -159,9 +159,9 @@ func TestSDKRetriesRefusals(t *testing.T) {
 	}
 }
 
-// TestARequestThatIsDoneIsToldOfBeforeItsAnswer: who is told can look at what has
+// TestDoneIsCalledBeforeTheAnswer: its function can look at what has
 // happened while the caller still waits.
-func TestARequestThatIsDoneIsToldOfBeforeItsAnswer(t *testing.T) {
+func TestDoneIsCalledBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	c, queue := localCalls(t)
 	done, answer := make(chan string), make(chan struct{})
@@ -175,7 +175,7 @@ func TestARequestThatIsDoneIsToldOfBeforeItsAnswer(t *testing.T) {
 		sent <- err
 	}()
 	if action := <-done; action != "SendMessage" {
-		c.Errorf("told of %s", action)
+		c.Errorf("Done was called for %s", action)
 	}
 	if n := c.server.CreateQueue(nameOf(queue), nil).Depth().Total(); n != 1 {
 		c.Errorf("%d messages while the answer is on its way", n)
@@ -187,7 +187,7 @@ func TestARequestThatIsDoneIsToldOfBeforeItsAnswer(t *testing.T) {
 	}
 	close(answer)
 	c.ok(<-sent)
-	c.server.SetFaults(localaws.Faults{Done: func(action string) { c.Errorf("told of %s, which was refused", action) }})
+	c.server.SetFaults(localaws.Faults{Done: func(action string) { c.Errorf("Done was called for %s, which was refused", action) }})
 	if _, err := c.client.SendMessage(c.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: aws.String("\uFFFF")}, once); err == nil {
 		c.Error("a body that is not allowed was taken")
 	}

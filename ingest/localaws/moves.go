@@ -168,7 +168,7 @@ func (s *Server) run(m *move) {
 	}
 }
 
-// moveOne moves one message and reports whether the task goes on.
+// moveOne moves one message and reports whether the task continues.
 func (s *Server) moveOne(m *move) (more bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()

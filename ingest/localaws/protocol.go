@@ -89,7 +89,7 @@ type (
 	}
 )
 
-// action does what a request asks for.
+// action executes a request.
 type action func(s *Server, r *http.Request, body []byte) (any, error)
 
 var queueActions = map[string]action{

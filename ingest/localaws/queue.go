@@ -18,7 +18,7 @@ import (
 type Queue struct {
 	name    string
 	created time.Time
-	ending  <-chan struct{} // closed when nobody is to wait any more
+	ending  <-chan struct{} // closed when all waits must end
 
 	lock     *sync.Mutex // of all queues of a server, so that a message changes queues in one step
 	settings settings
@@ -116,7 +116,7 @@ func (q *Queue) Deliveries() int {
 }
 
 // ExpireVisibility ends the visibility timeout of each message that was received and not
-// deleted, so that a test need not wait for it. A delay goes on.
+// deleted, so that a test need not wait for it. A delay continues.
 func (q *Queue) ExpireVisibility() {
 	q.lock.Lock()
 	defer q.lock.Unlock()

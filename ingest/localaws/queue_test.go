@@ -62,7 +62,7 @@ func TestReceivedMessageIsHiddenUntilItsTimeOut(t *testing.T) {
 	})
 }
 
-func TestVisibilityIsEndedAtOnceOfWhatWasReceivedAndOfNothingElse(t *testing.T) {
+func TestExpireVisibilityAffectsReceivedMessagesOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := New().CreateQueue("q", nil)
@@ -252,7 +252,7 @@ func TestLongPoll(t *testing.T) {
 	}
 }
 
-func TestWhoHasGoneTakesNoMessageAlong(t *testing.T) {
+func TestAReceiverThatDisconnectsTakesNoMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := New().CreateQueue("q", nil)
@@ -350,7 +350,7 @@ func TestDeadLettersMayHaveDeadLetters(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsAtTheDeadLettersIsWoken(t *testing.T) {
+func TestAReceiverOfTheDeadLetterQueueIsWoken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, dead := deadLetters(New(), 1)

@@ -42,7 +42,7 @@ func (r *replay) active() bool {
 }
 
 // between returns the events of a time, both ends included, by the minute. Within
-// a minute there is no order, so that nobody relies on one.
+// a minute there is no order, so that no program relies on one.
 func (a *archive) between(from, to time.Time) [][]event {
 	a.expire()
 	byMinute := map[int64][]event{}

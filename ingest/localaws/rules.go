@@ -42,7 +42,7 @@ type (
 	rulesResult struct{ Rules []ruleResult }
 )
 
-// ruleName is how a rule is told from all others.
+// ruleName is what identifies a rule.
 type ruleName struct{ bus, name string }
 
 func (r ruleName) arn() string {

@@ -24,7 +24,7 @@ type service struct {
 	actions     map[string]action
 }
 
-// services are told apart by the target of a call, as the SDK sends it.
+// services are distinguished by the target of a call, as the SDK sends it.
 func services() []*service {
 	return []*service{
 		{"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs", queueActions},
@@ -70,11 +70,11 @@ func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
 	return q
 }
 
-// SetFaults makes things go wrong from now on. Faults{} mends them.
+// SetFaults makes things go wrong from now on. Faults{} ends them.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 
 // Shutdown ends long polls, moves of messages and replays, now and from now on, and
-// executions do nothing any more of themselves; all else goes on. It may be called
+// executions do nothing any more of themselves; all else continues. It may be called
 // more than once. Let http.Server.RegisterOnShutdown call it.
 func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
 

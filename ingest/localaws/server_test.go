@@ -177,9 +177,9 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// TestShutdownLetsTheHTTPServerEnd has http.Server.Shutdown wait for a long poll
+// TestShutdownWaitsForTheHTTPServer has http.Server.Shutdown wait for a long poll
 // of 20 s. The control is that it does wait while Shutdown was not called.
-func TestShutdownLetsTheHTTPServerEnd(t *testing.T) {
+func TestShutdownWaitsForTheHTTPServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()

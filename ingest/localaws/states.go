@@ -31,7 +31,7 @@ const (
 	aborted   = "ABORTED"
 )
 
-// Attempt is an execution that starts or is redriven. Its plot is told.
+// Attempt is an execution that starts or is redriven. Its plot describes its course.
 type Attempt struct {
 	ARN          string
 	Name         string

@@ -76,7 +76,7 @@ func (e *ExecutionState) event() ([]byte, error) {
 	return json.Marshal(event)
 }
 
-// fit puts input and output in as far as there is room for them.
+// fit adds input and output if they fit.
 func (d *statusDetail) fit(input string, output *string) error {
 	d.InputDetails = &included{}
 	left := maxEventPayload

@@ -51,9 +51,9 @@ func TestEveryEventHasAllKeys(t *testing.T) {
 	}
 }
 
-// TestWhatDoesNotFitIsLeftOut tells lengths by what they take in the event: a
+// TestValuesThatDoNotFitAreLeftOut tells lengths by what they take in the event: a
 // quotation mark takes two bytes there.
-func TestWhatDoesNotFitIsLeftOut(t *testing.T) {
+func TestValuesThatDoNotFitAreLeftOut(t *testing.T) {
 	t.Parallel()
 	const limit = 248 << 10
 	plain := func(n int) string { return strings.Repeat("a", n) }
@@ -127,7 +127,7 @@ func TestTheHighestEventIsTheTruth(t *testing.T) {
 		var err error
 		synctest.Test(t, func(t *testing.T) {
 			s := New()
-			told := record(s)
+			reported := record(s)
 			s.SetEmission(Emission{Seed: 7, Duplicates: .3, MaxDelay: 3 * time.Second, Late: .2, MaxLate: 20 * time.Second})
 			machine := s.CreateStateMachine("m", func(a Attempt) Ending {
 				n, err := strconv.Atoi(a.Name)
@@ -154,7 +154,7 @@ func TestTheHighestEventIsTheTruth(t *testing.T) {
 				})
 			}
 			pass(2 * time.Minute)
-			err = compareWithTruth(t, s, told.all())
+			err = compareWithTruth(t, s, reported.all())
 		})
 		if err != nil {
 			draw.Error(err)
@@ -182,9 +182,9 @@ func compareWithTruth(t *testing.T, s *Server, events []statusEvent) error {
 	return nil
 }
 
-// TestEmissionGoesWrongAsOftenAsItIsToAndAgain counts what is lost and doubled,
+// TestEmissionFaultsHaveTheirRateAndAreRepeatable counts what is lost and doubled,
 // and has a second run lose and double the same.
-func TestEmissionGoesWrongAsOftenAsItIsToAndAgain(t *testing.T) {
+func TestEmissionFaultsHaveTheirRateAndAreRepeatable(t *testing.T) {
 	t.Parallel()
 	const executions = 500
 	for name, test := range map[string]struct {

@@ -141,7 +141,7 @@ func (s *states) close(e *execution, change func(next *ExecutionState) bool) (st
 }
 
 // redriveAttempt redrives an execution unless that was done by hand. It may be
-// that it cannot be redriven any more; nobody is there to be told.
+// that it cannot be redriven any more; nobody is there to be notified.
 func (s *states) redriveAttempt(arn string, attempt int) {
 	e, err := s.find(arn)
 	if err != nil {

@@ -35,7 +35,7 @@ func (s *Server) listExecutions(_ *http.Request, in listExecutionsRequest) (any,
 }
 
 // page returns the executions that were started before the one of this number,
-// as many as go on a page.
+// as many as fit on a page.
 func (s *states) page(m *machine, in *listExecutionsRequest, before int64, at time.Time) executionsResult {
 	result := executionsResult{Executions: []listedExecution{}}
 	last := before
@@ -86,7 +86,7 @@ func (in *listExecutionsRequest) query() string {
 	return in.StateMachineARN + " " + in.StatusFilter + " " + in.RedriveFilter
 }
 
-// token tells the next call of the same query where to go on.
+// token says where the next call of the same query continues.
 func (in *listExecutionsRequest) token(at time.Time, before int64) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %d %s", at.UnixMilli(), before, in.query()))
 }

@@ -56,7 +56,7 @@ func (s *states) find(arn string) (*execution, error) {
 }
 
 // validStatesARN reports whether an ARN is one of Step Functions for this kind
-// of thing, wherever that is, with at least so many parts.
+// of thing, in any account and region, with at least so many parts.
 func validStatesARN(arn, kind string, parts int) bool {
 	part := strings.Split(arn, ":")
 	return len(part) >= parts && part[0] == "arn" && strings.HasPrefix(part[1], "aws") &&

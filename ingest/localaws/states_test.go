@@ -18,7 +18,7 @@ func TestLifeOfASuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
-		told := record(s)
+		reported := record(s)
 		c := stepFunctions(t, s)
 		machine := s.CreateStateMachine("m", always(Ending{After: 3 * time.Second, Status: "SUCCEEDED", Output: `{"a": 1.0e10}`}))
 		pass(123456 * time.Microsecond)
@@ -39,10 +39,10 @@ func TestLifeOfASuccess(t *testing.T) {
 			got.StopDate.Sub(*got.StartDate) < 2999*time.Millisecond || got.Error != nil || got.RedriveStatus != types.ExecutionRedriveStatusNotRedrivable {
 			t.Errorf("in the end: %+v", got)
 		}
-		last := told.all()[1].Detail
-		if told.statuses() != "RUNNING SUCCEEDED" || last.StartDate != begun.StartDate.UnixMilli() || *last.StopDate != got.StopDate.UnixMilli() ||
+		last := reported.all()[1].Detail
+		if reported.statuses() != "RUNNING SUCCEEDED" || last.StartDate != begun.StartDate.UnixMilli() || *last.StopDate != got.StopDate.UnixMilli() ||
 			*last.Output != *got.Output || *last.Input != *got.Input {
-			t.Errorf("events %+v", told.all())
+			t.Errorf("events %+v", reported.all())
 		}
 		truth, known := s.Execution(arn)
 		if !known || truth.Status != "SUCCEEDED" || truth.Output != *got.Output {
@@ -105,7 +105,7 @@ func TestStopAndRedrive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
-		told := record(s)
+		reported := record(s)
 		c := stepFunctions(t, s)
 		machine := s.CreateStateMachine("m", func(a Attempt) Ending {
 			if a.RedriveCount < 2 {
@@ -139,7 +139,7 @@ func TestStopAndRedrive(t *testing.T) {
 		}
 		pass(time.Second)
 		synctest.Wait()
-		if got := told.statuses(); got != "RUNNING ABORTED RUNNING ABORTED RUNNING SUCCEEDED" {
+		if got := reported.statuses(); got != "RUNNING ABORTED RUNNING ABORTED RUNNING SUCCEEDED" {
 			t.Errorf("events %s", got)
 		}
 		wantCode(t, "redrive of a success", redrive(), "ExecutionNotRedrivable")
@@ -185,7 +185,7 @@ func TestAutomaticRedrive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
-		told := record(s)
+		reported := record(s)
 		machine := s.CreateStateMachine("m", func(a Attempt) Ending {
 			if a.RedriveCount == 0 {
 				return Ending{After: time.Second, Status: "FAILED", Error: "E", Cause: "c", RedriveAfter: 2 * time.Second}
@@ -199,8 +199,8 @@ func TestAutomaticRedrive(t *testing.T) {
 		pass(10 * time.Second)
 		got, _ := s.Execution(begun.ARN)
 		if got.Status != "SUCCEEDED" || got.RedriveCount != 1 || got.StopDate.Sub(got.StartDate) != 4*time.Second ||
-			got.RedriveDate.Sub(got.StartDate) != 3*time.Second || told.statuses() != "RUNNING FAILED RUNNING SUCCEEDED" {
-			t.Errorf("%s: %+v", told.statuses(), got)
+			got.RedriveDate.Sub(got.StartDate) != 3*time.Second || reported.statuses() != "RUNNING FAILED RUNNING SUCCEEDED" {
+			t.Errorf("%s: %+v", reported.statuses(), got)
 		}
 	})
 }
@@ -209,14 +209,14 @@ func TestNothingHappensAfterShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
-		told := record(s)
+		reported := record(s)
 		machine := s.CreateStateMachine("m", always(Ending{After: time.Second, Status: "SUCCEEDED", Output: "1"}))
 		if _, err := s.StartExecution(machine, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		s.Shutdown()
 		pass(time.Hour)
-		if got := told.statuses(); got != "RUNNING" {
+		if got := reported.statuses(); got != "RUNNING" {
 			t.Errorf("events %s", got)
 		}
 	})
@@ -244,9 +244,9 @@ func TestOverTheNetwork(t *testing.T) {
 	}
 }
 
-// TestAnOldPlanDoesNotEndARedrive stops an execution before its time and redrives
+// TestTheEndOfAnEarlierAttemptDoesNotEndARedrive stops an execution before its time and redrives
 // it; later the same token asks for another redrive.
-func TestAnOldPlanDoesNotEndARedrive(t *testing.T) {
+func TestTheEndOfAnEarlierAttemptDoesNotEndARedrive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := New()

@@ -13,7 +13,7 @@ import (
 type Throttling struct {
 	Buckets map[string]Bucket // by action; one without is not throttled
 	// Linger is for how long each call of an action is refused after its bucket
-	// was found empty, whatever comes into the bucket meanwhile.
+	// was found empty, even if the bucket fills meanwhile.
 	Linger time.Duration
 }
 
@@ -69,7 +69,7 @@ type throttle struct {
 
 type actionLimit struct {
 	bucket *rate.Limiter
-	until  time.Time // refused before that, whatever is in the bucket
+	until  time.Time // refused before that, even if the bucket is not empty
 }
 
 // allow reports whether an action may be called now.

@@ -54,7 +54,7 @@ func scopeOf(pattern string, samples []sample) (ArchiveScope, error) {
 	return ArchiveAll, err
 }
 
-// archiveFor finds the archive of a bus that holds all samples, whatever its name. If
+// archiveFor finds the archive of a bus that holds all samples, by any name. If
 // there is none, it returns the archive with this name, or nil.
 func (o *Operator) archiveFor(ctx context.Context, busARN, name string, samples []sample) (*eventbridge.DescribeArchiveOutput, error) {
 	named, err := o.archiveNamed(ctx, name)
@@ -158,7 +158,7 @@ func (p *provision) narrowArchive(ctx context.Context, was *eventbridge.Describe
 }
 
 // widenArchive makes an archive hold more events. Its only use is to replay them, so
-// nobody else gets more events.
+// no other target gets more events.
 func (p *provision) widenArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, samples []sample) error {
 	name := aws.ToString(was.ArchiveName)
 	missing, err := unmatched([]string{aws.ToString(was.EventPattern)}, samples)

@@ -120,7 +120,7 @@ func TestUnknownArchiveScope(t *testing.T) {
 }
 
 // TestDoctorKnowsAnArchiveOfTerminalStates, whatever its name is, and does not have it
-// changed by the cures of other findings.
+// changed by the fixes of other findings.
 func TestDoctorKnowsAnArchiveOfTerminalStates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -151,7 +151,7 @@ func TestDoctorKnowsAnArchiveOfTerminalStates(t *testing.T) {
 	}
 	w.set(t, set.QueueURL, attrRedrive, "")
 	for _, f := range w.Diagnose(t.Context(), set) {
-		if !f.OK() && !strings.Contains(f.Cure, "statusctl provision --archive terminal --name") {
+		if !f.OK() && !strings.Contains(f.Fix, "statusctl provision --archive terminal --name") {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -278,7 +278,7 @@ func createStack(t *testing.T, endpoint, machines string) {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	// It is told apart from other services by the signature, which is not checked.
+	// It is distinguished from other services by the signature, which is not checked.
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/cloudformation/aws4_request, SignedHeaders=host, Signature=0")
 	answer, err := http.DefaultClient.Do(r)
 	must(t, err)

@@ -32,7 +32,7 @@ func fillDeadLetters(t *testing.T, w *world, url string, bodies ...string) {
 	}
 }
 
-func TestLookAtDeadLetters(t *testing.T) {
+func TestListDeadLetters(t *testing.T) {
 	t.Parallel()
 	w, made := provisioned(t)
 	fillDeadLetters(t, w, made.QueueURL, `{"secret":"hunter2"}`, sampleEvent(w.machine, false))

@@ -1,6 +1,6 @@
 // Package operate sets up and checks the path of the events from Step Functions through
-// EventBridge to the queue. It is what the commands of statusctl use of AWS. The service
-// itself never calls it.
+// EventBridge to the queue, for the commands of statusctl. The service itself never calls
+// it.
 //
 // # What stands where
 //

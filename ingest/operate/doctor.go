@@ -47,11 +47,11 @@ func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 	return d.withScope()
 }
 
-// withScope returns the findings. Their cures leave an archive of terminal states as it is.
+// withScope returns the findings. Their fixes leave an archive of terminal states as it is.
 func (d *doctor) withScope() []diagnose.Finding {
 	if d.scope == ArchiveTerminal {
 		for i, f := range d.findings {
-			d.findings[i].Cure = strings.ReplaceAll(f.Cure, provisionCommand, provisionCommand+" --archive "+string(ArchiveTerminal))
+			d.findings[i].Fix = strings.ReplaceAll(f.Fix, provisionCommand, provisionCommand+" --archive "+string(ArchiveTerminal))
 		}
 	}
 	return d.findings
@@ -73,8 +73,8 @@ func (d *doctor) fine(check, detail string) {
 	d.findings = append(d.findings, diagnose.Finding{Check: check, Detail: detail})
 }
 
-func (d *doctor) wrong(check, problem, cure string) {
-	d.findings = append(d.findings, diagnose.Finding{Check: check, Problem: problem, Cure: cure})
+func (d *doctor) wrong(check, problem, fix string) {
+	d.findings = append(d.findings, diagnose.Finding{Check: check, Problem: problem, Fix: fix})
 }
 
 func (d *doctor) unchecked(why string, checks ...string) {
@@ -167,8 +167,8 @@ func clockAhead(m middleware.Metadata) (time.Duration, bool) {
 // stateMachine checks the permissions that audit and hydration need.
 func (d *doctor) stateMachine(ctx context.Context, arn string) {
 	check := "state machine " + cache.MachineARN(arn).Name()
-	if problem, cure := d.listable(ctx, arn); problem != "" {
-		d.wrong(check, problem, cure)
+	if problem, fix := d.listable(ctx, arn); problem != "" {
+		d.wrong(check, problem, fix)
 		return
 	}
 	d.describable(ctx, check, arn)

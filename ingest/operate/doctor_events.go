@@ -126,11 +126,11 @@ func (d *doctor) enabled(m ruleChange) {
 		d.fine(checkRule, namesOf(d.routes))
 		return
 	}
-	cure := "aws events enable-rule --name " + off.name()
+	fix := "aws events enable-rule --name " + off.name()
 	if off.bus != DefaultBus {
-		cure += " --event-bus-name " + off.bus
+		fix += " --event-bus-name " + off.bus
 	}
-	d.wrong(checkRule, off.shown()+" is disabled", cure)
+	d.wrong(checkRule, off.shown()+" is disabled", fix)
 }
 
 // targets checks how each rule sends to the queue.
@@ -250,7 +250,7 @@ func (d *doctor) archived(pattern string) {
 }
 
 // listable checks whether the executions of a state machine may be listed.
-func (d *doctor) listable(ctx context.Context, machine string) (problem, cure string) {
+func (d *doctor) listable(ctx context.Context, machine string) (problem, fix string) {
 	const express = "it is an Express state machine, and those emit no events"
 	const standard = "use a Standard state machine, or take it out of STATE_MACHINES"
 	m, err := d.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
@@ -271,7 +271,7 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, cure st
 	return diagnose.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
 }
 
-// describable asks for an execution that does not exist. With the permission the answer
+// describable describes an execution that does not exist. With the permission the answer
 // says just that.
 func (d *doctor) describable(ctx context.Context, check, machine string) {
 	execution := string(cache.MachineARN(machine).Execution("statusctl-doctor"))

@@ -88,7 +88,7 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		if r.via != "" {
 			continue // the topic sends
 		}
-		v := judge(statements, sending{q.arn(), r.arn()})
+		v := evaluate(statements, sending{q.arn(), r.arn()})
 		switch {
 		case v.deny == yes:
 			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,

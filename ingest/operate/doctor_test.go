@@ -33,16 +33,16 @@ func TestDoctor(t *testing.T) {
 					wrong = append(wrong, f)
 				}
 			}
-			if len(wrong) != 1 || wrong[0].Check != c.check || !strings.Contains(wrong[0].Cure, c.cure) || strings.Contains(wrong[0].Cure, "\n") {
-				t.Errorf("found %+v, want %s with the cure %q", wrong, c.check, c.cure)
+			if len(wrong) != 1 || wrong[0].Check != c.check || !strings.Contains(wrong[0].Fix, c.fix) || strings.Contains(wrong[0].Fix, "\n") {
+				t.Errorf("found %+v, want %s with the fix %q", wrong, c.check, c.fix)
 			}
 		})
 	}
 }
 
 var doctorCases = map[string]struct {
-	harm        func(*testing.T, *world, *SetUp)
-	check, cure string
+	harm       func(*testing.T, *world, *SetUp)
+	check, fix string
 }{
 	"no queue":      {func(_ *testing.T, w *world, s *SetUp) { s.QueueURL, s.Archive = w.url("gone"), planned }, "queue", "statusctl provision --name gone"},
 	"no queue URL":  {func(_ *testing.T, _ *world, s *SetUp) { s.QueueURL = "" }, "queue", "SQS_QUEUE_URL"},
@@ -94,8 +94,8 @@ func (w *world) send(t *testing.T, queue, body string, times int) {
 	}
 }
 
-// TestDoctorCannotAsk: what could not be asked is never said to be ok.
-func TestDoctorCannotAsk(t *testing.T) {
+// TestDoctorReportsWhatItCouldNotCheck: what could not be asked is never said to be ok.
+func TestDoctorReportsWhatItCouldNotCheck(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"GetQueueAttributes", "ListRuleNamesByTarget", "DescribeRule", "ListTargetsByRule", "DescribeArchive", "GetQueueUrl"} {
 		w, made := provisioned(t)

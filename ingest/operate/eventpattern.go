@@ -128,7 +128,7 @@ func onlyMachines(present string, missing []sample, statuses ...string) (string,
 	}
 	if json.Unmarshal([]byte(present), &p) != nil ||
 		!slices.Equal(p.Source, []string{event.Source}) || !slices.Equal(p.DetailType, []string{event.DetailType}) {
-		return "", errors.New("it asks for other events too")
+		return "", errors.New("it matches other events too")
 	}
 	listed := p.Detail.StateMachineARN
 	if len(listed) == 0 { // all of them, so far

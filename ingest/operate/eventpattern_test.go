@@ -18,9 +18,9 @@ func ofMachines(entries string) string {
 	return asking(`,"detail":{"stateMachineArn":[` + entries + `]}`)
 }
 
-// TestWhatAPatternMisses: every status of a state machine and of the children of its
+// TestEventsThatAPatternMisses: every status of a state machine and of the children of its
 // Maps is tried, and so are redrives and outputs that were left out.
-func TestWhatAPatternMisses(t *testing.T) {
+func TestEventsThatAPatternMisses(t *testing.T) {
 	t.Parallel()
 	samples, err := samplesOf([]string{machineA})
 	must(t, err)

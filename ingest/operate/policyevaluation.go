@@ -70,7 +70,7 @@ type verdict struct {
 // may says whether the request succeeds.
 func (v verdict) may() answer { return min(v.allow, v.deny.not()) }
 
-func judge(statements []statement, q sending) verdict {
+func evaluate(statements []statement, q sending) verdict {
 	v := verdict{allow: no, deny: no}
 	for i, s := range statements {
 		a := s.applies(q)

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestWhatAPolicySays: each form of a statement, alone or beside one that lets the rule
+// TestPoliciesAllowOrDeny: each form of a statement, alone or beside one that lets the rule
 // send.
-func TestWhatAPolicySays(t *testing.T) {
+func TestPoliciesAllowOrDeny(t *testing.T) {
 	t.Parallel()
 	// allow is a statement; changes replace parts of it.
 	allow := func(changes ...string) string {
@@ -99,21 +99,21 @@ func TestWhatAPolicySays(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		v := judge(statements, sending{ofQueue, ofRule})
+		v := evaluate(statements, sending{ofQueue, ofRule})
 		if v.may() != c.want || c.want == unknown && len(v.depends) == 0 {
 			t.Errorf("%s: %+v, want %d", name, v, c.want)
 		}
 	}
 }
 
-// TestWhatAnAnswerDependsOn is named, and so is the statement that denies.
-func TestWhatAnAnswerDependsOn(t *testing.T) {
+// TestTheVerdictNamesItsConditions is named, and so is the statement that denies.
+func TestTheVerdictNamesItsConditions(t *testing.T) {
 	t.Parallel()
 	_, statements, err := parsePolicy(fmt.Sprintf(`{"Statement":[
 		{"Sid":"One","Effect":"Allow","Principal":"*","Action":"*","Resource":%q,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1","aws:SourceAccount":"123456789012"}}},
 		{"Sid":"Two","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]}`, ofQueue))
 	must(t, err)
-	if v := judge(statements, sending{ofQueue, ofRule}); !slices.Equal(v.depends, []string{"aws:PrincipalOrgID", "aws:SourceIp"}) || v.denies != "Two" {
+	if v := evaluate(statements, sending{ofQueue, ofRule}); !slices.Equal(v.depends, []string{"aws:PrincipalOrgID", "aws:SourceIp"}) || v.denies != "Two" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -129,7 +129,7 @@ func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[str
 	})
 }
 
-// policies lets the rules, and nobody else, send to the queue and to their dead-letter
+// policies lets only the rules send to the queue and to their dead-letter
 // queues.
 func (p *provision) policies(ctx context.Context) error {
 	queues := []*queue{p.queue}
@@ -183,7 +183,7 @@ func (p *provision) policy(ctx context.Context, q *queue, rules []string) error 
 		return err
 	}
 	for _, rule := range rules {
-		if v := judge(statements, sending{q.arn(), rule}); v.deny == yes {
+		if v := evaluate(statements, sending{q.arn(), rule}); v.deny == yes {
 			p.left = append(p.left, fmt.Sprintf("the policy of queue %s denies rule %s to send, by its statement %s; change that statement", q.name(), lastPart(rule), v.denies))
 		}
 	}

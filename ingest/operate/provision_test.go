@@ -48,8 +48,8 @@ func (w *world) checkDelivers(t *testing.T, machine string, want int) {
 	}
 }
 
-// TestProvisionMends breaks one thing at a time.
-func TestProvisionMends(t *testing.T) {
+// TestProvisionCorrects breaks one thing at a time.
+func TestProvisionCorrects(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		harm func(*testing.T, *world)

@@ -79,7 +79,7 @@ func letRuleSend(text, queue, rule string) (changedText string, changed bool, er
 	if err != nil {
 		return "", false, err
 	}
-	v := judge(statements, sending{queue, rule})
+	v := evaluate(statements, sending{queue, rule})
 	if v.allow == yes {
 		return text, false, nil
 	}

@@ -78,7 +78,7 @@ func (o *Operator) LookUpArchive(ctx context.Context, name string) (Archive, err
 }
 
 // namedScope returns the scope of an archive by the statuses that its pattern names,
-// whatever its state machines are.
+// for any state machines.
 func namedScope(pattern string) ArchiveScope {
 	var p struct {
 		Detail struct {

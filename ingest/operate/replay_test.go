@@ -91,8 +91,8 @@ func TestReplayRefuses(t *testing.T) {
 	}
 }
 
-// TestFollowBearsFailures, but not for ever.
-func TestFollowBearsFailures(t *testing.T) {
+// TestFollowSurvivesFailures, but not for ever.
+func TestFollowSurvivesFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")

@@ -45,7 +45,7 @@ export default async function (browser) {
   await page.getByText("Raw", { exact: true }).click();
   await accessible(page, "an output, raw");
   await page.getByRole("button", { name: "Copy link" }).click();
-  await page.getByText("Whoever has it").waitFor();
+  await page.getByText("Anyone with this link").waitFor();
   await accessible(page, "a link");
   await page.keyboard.press("Escape");
   await page.goto(`${server}/#/executions/none`);

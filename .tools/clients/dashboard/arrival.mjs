@@ -1,5 +1,5 @@
-// How long somebody waits for the first rows after a navigation, in a browser that has never
-// been here. It reports, and judges nothing: a busy machine is slower.
+// How long a user waits for the first rows after a navigation, in a browser that has never
+// been here. It reports figures and never fails: a busy machine is slower.
 import { loadavg } from "node:os";
 import { ask, browse, clean, key, open, server } from "./harness.mjs";
 

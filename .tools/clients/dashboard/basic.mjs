@@ -53,11 +53,11 @@ export default async function (browser) {
   assert.ok(!link.includes(key));
   await page.getByRole("button", { name: "Close" }).click();
 
-  const guest = await open(browser);
-  await guest.goto(link);
-  await guest.getByRole("heading", { name: "second" }).waitFor();
-  await guest.getByText("TierLimitExceeded: used up").waitFor();
-  assert.ok(!guest.url().includes("csl_"), "the link is not left in the address");
+  const reader = await open(browser);
+  await reader.goto(link);
+  await reader.getByRole("heading", { name: "second" }).waitFor();
+  await reader.getByText("TierLimitExceeded: used up").waitFor();
+  assert.ok(!reader.url().includes("csl_"), "the link is not left in the address");
 
   await page.goBack();
   await row(page, "first").waitFor();
@@ -65,7 +65,7 @@ export default async function (browser) {
   await page.getByRole("heading", { name: "Health" }).waitFor();
   await page.getByText("Redis, the queue and the keys").waitFor();
   clean(page);
-  clean(guest);
+  clean(reader);
 
   // The link of make run: signed in, and the key is gone from the address at once.
   const run = await open(browser);

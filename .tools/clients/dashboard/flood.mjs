@@ -1,5 +1,5 @@
 // 200 changes a second for a minute, half of them new executions: no row moves under the
-// pointer, and the page does not grow. Its longest task is reported, and not judged: a busy
+// pointer, and the page does not grow. Its longest task is reported and has no limit: a busy
 // machine is slower.
 import assert from "node:assert/strict";
 import { ask, clean, eventually, open, row, server, signIn, watchFrames } from "./harness.mjs";

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 export const { SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env;
-export const patience = Number(process.env.PATIENCE ?? 120_000); // ms; no promise of anybody's, a busy machine must not reach it
+export const timeout = Number(process.env.TIMEOUT ?? 120_000); // ms; a busy machine must not reach it
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -33,7 +33,7 @@ export async function browse() {
 // open opens a page that nobody is signed in to, and watches it.
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
-  context.setDefaultTimeout(patience);
+  context.setDefaultTimeout(timeout);
   const page = await context.newPage();
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(error.stack));
@@ -62,11 +62,11 @@ export const row = (page, name) => page.getByRole("row").filter({ has: page.getB
 
 // eventually waits until a function in the test, not in the page, returns something true.
 export async function eventually(what, met) {
-  const limit = Date.now() + patience;
+  const limit = Date.now() + timeout;
   for (;;) {
     const found = await met();
     if (found) return found;
-    assert.ok(Date.now() < limit, `not within ${patience / 1000} s: ${what}`);
+    assert.ok(Date.now() < limit, `not within ${timeout / 1000} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

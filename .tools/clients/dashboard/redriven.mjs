@@ -1,5 +1,5 @@
 // An execution that has ended is redriven while its page is open: the page shows it. And an
-// owner's page asks for nothing that only operators may read.
+// owner's page requests nothing that only operators may read.
 import assert from "node:assert/strict";
 import { arnOf, ask, clean, open, ownerKey, server, signIn } from "./harness.mjs";
 

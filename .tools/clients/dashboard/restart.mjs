@@ -1,4 +1,4 @@
-// The service restarts under an open page: the page says so, goes on by itself, and shows
+// The service restarts under an open page: the page says so, continues by itself, and shows
 // what the API says.
 import assert from "node:assert/strict";
 import { ask, clean, eventually, get, open, row, server, signIn } from "./harness.mjs";
@@ -26,16 +26,16 @@ export default async function (browser) {
   await page.getByRole("button", { name: "Live" }).waitFor();
   await page.getByRole("button", { name: "150 new" }).click();
 
-  const told = new Map();
+  const current = new Map();
   for (let cursor = ""; cursor !== null; ) {
     const { data } = JSON.parse(await get(`v1/executions?limit=100${cursor && `&cursor=${cursor}`}`));
-    for (const { name, status } of data.executions) told.set(name, status[0] + status.slice(1).toLowerCase());
+    for (const { name, status } of data.executions) current.set(name, status[0] + status.slice(1).toLowerCase());
     cursor = data.nextCursor;
   }
-  assert.equal(told.size, 400);
+  assert.equal(current.size, 400);
   await eventually("the page shows what the API says", async () => {
     const shown = await everyRow(page, scroller);
-    return shown.size === told.size && [...told].every(([name, status]) => shown.get(name)?.startsWith(status)); // it may be overdue too
+    return shown.size === current.size && [...current].every(([name, status]) => shown.get(name)?.startsWith(status)); // it may be overdue too
   });
   clean(page);
 }

@@ -1,4 +1,4 @@
-// A key is revoked while its page is open: the page asks for another one, and the view is
+// A key is revoked while its page is open: the page requires another one, and the view is
 // still what it was.
 import assert from "node:assert/strict";
 import { ask, clean, open, row, server, signIn } from "./harness.mjs";

@@ -1,5 +1,5 @@
-// Somebody scrolls through 2,000 rows: wherever they are there are rows, and only those that
-// can be seen are elements. How smooth it was is reported, and not judged: a busy machine is
+// A person scrolls through 2,000 rows: there are rows at every position, and only those that
+// can be seen are elements. How smooth it was is reported and has no limit: a busy machine is
 // slower.
 import assert from "node:assert/strict";
 import { ask, clean, eventually, open, row, server, signIn, watchFrames } from "./harness.mjs";

@@ -1,5 +1,5 @@
-// Somebody watches what happens: pauses and goes on, combines filters, compares durations,
-// copies commands, and is told when what is shown is old.
+// A person watches what happens: pauses and continues, combines filters, compares durations,
+// copies commands, and sees a notice when the page shows old data.
 import assert from "node:assert/strict";
 import { arnOf, ask, clean, eventually, open, ownerKey, row, server, signIn } from "./harness.mjs";
 

@@ -36,7 +36,7 @@ type Formats struct {
 // New returns the Formats of a Redis.
 func New(db *redisdb.DB) *Formats { return &Formats{db: db} }
 
-// Fix has records be compact or not, whatever else runs. It is for tests of mixed formats.
+// Fix sets whether records are compact, independent of other releases. It is for tests of mixed formats.
 func (f *Formats) Fix(compact bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,7 +48,7 @@ const (
 	rollbackWindow = 24 * time.Hour
 )
 
-// listenersScript announces nothing, and says who would have heard it: the time in ms, the
+// listenersScript publishes nothing, and counts who would receive it: the time in ms, the
 // listeners to changes, and those of them that know the compact format.
 //
 // KEYS  1 change channel, 2 channel of those that know the format
@@ -75,7 +75,7 @@ func (f *Formats) ask(ctx context.Context) (compact bool, err error) {
 	p := &f.db.Names.Partitions[0]
 	heard, err := listenersScript.Run(ctx, f.db.Writers, []string{p.Changed, f.db.Names.Formats}, f.db.Publish).Int64Slice()
 	if err != nil || len(heard) != 3 {
-		return false, fmt.Errorf("ask who listens: %w", err)
+		return false, fmt.Errorf("count the subscribers: %w", err)
 	}
 	now, older := heard[0], heard[1] > heard[2]
 	last, err := f.lastOlder(ctx, now)
@@ -101,7 +101,7 @@ func (f *Formats) lastOlder(ctx context.Context, now int64) (int64, error) {
 		return strconv.ParseInt(text, 10, 64)
 	}
 	if !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("ask when an older release ran: %w", err)
+		return 0, fmt.Errorf("read when an older release ran: %w", err)
 	}
 	pipe := f.db.Writers.Pipeline()
 	var known [redisdb.PartitionCount]*redis.IntCmd

@@ -15,9 +15,9 @@ import (
 // listen opens a Redis of the test's own and listens to its changes until the test ends.
 func listen(t *testing.T) *redisdb.DB {
 	t.Helper()
-	const patient = 30 * time.Second
+	const redisTimeout = 30 * time.Second
 	db, err := redisdb.Open(redisdb.Options{
-		URL: cachetest.Redis(t).URL(), Prefix: "sc", Log: slog.New(slog.DiscardHandler), ReadLimit: patient, WriteLimit: patient,
+		URL: cachetest.Redis(t).URL(), Prefix: "sc", Log: slog.New(slog.DiscardHandler), ReadLimit: redisTimeout, WriteLimit: redisTimeout,
 	})
 	if err != nil {
 		t.Fatal(err)

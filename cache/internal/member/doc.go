@@ -6,7 +6,7 @@
 //	2 | identifier of the state machine 6 | name of the execution
 //	1 | identifier of the state machine 6 | name of the execution 16, which is a UUID
 //
-// An identifier is that of the counters (package tally), so it is a hash. Whoever writes a short
-// form has made sure that Redis knows the identifier as that of this state machine, and of no
-// other whose hash is the same: that one's executions are entered by their ARNs.
+// An identifier is that of the counters (package tally), so it is a hash. Before a
+// short form is written, Redis must know the identifier as that of this state machine. If two
+// state machines have the same hash, the executions of the second are entered by their ARNs.
 package member

@@ -22,7 +22,7 @@ const (
 // slow.
 const MaxReaders = 4
 
-// Errors of reads that Redis is not asked for.
+// Errors of reads that are not sent to Redis.
 var (
 	// ErrOverloaded says that too many reads are waiting for Redis already.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")

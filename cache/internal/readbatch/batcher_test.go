@@ -25,7 +25,7 @@ func (r *read) Base() context.Context     { return r.ctx }
 func (r *read) Deadline() time.Time       { return r.deadline }
 func (r *read) End(_ Value, failed error) { r.ends = append(r.ends, failed) }
 
-// TestTooManyWaitingReadsAreRefused: the last that has room is queued, and the next ends at
+// TestTooManyWaitingReadsAreRefused: the last that fits is queued, and the next ends at
 // once, alone or among others.
 func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	last := newRead()
 	b.Do(last)
 	if len(q.waiting) != maxWaiting || len(last.ends) != 0 {
-		t.Fatalf("%d waiting; the last that has room ended with %v", len(q.waiting), last.ends)
+		t.Fatalf("%d waiting; the last that fits ended with %v", len(q.waiting), last.ends)
 	}
 	refused := []*read{newRead(), newRead(), newRead()}
 	b.Do(refused[0])
@@ -58,7 +58,7 @@ func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	}
 }
 
-// TestAReadThatWaitedTooLongIsNotSent: it ends with an error, and later reads go on.
+// TestAReadThatWaitedTooLongIsNotSent: it ends with an error, and later reads are not affected.
 func TestAReadThatWaitedTooLongIsNotSent(t *testing.T) {
 	t.Parallel()
 	late := &read{ctx: t.Context(), key: "late", deadline: time.Now()}

@@ -161,7 +161,7 @@ func (h Head) Seen() time.Time {
 	return redisdb.Time(string(h[seenAt:epochAt]))
 }
 
-// Epoch returns the start date by which incarnations of a name are told apart, in ms as digits.
+// Epoch returns the start date by which incarnations of a name are distinguished, in ms as digits.
 func (h Head) Epoch() string {
 	if h.Compact() {
 		return string(AppendDigits(nil, ReadMillis(string(h[compactEpochAt:])), StartLength))

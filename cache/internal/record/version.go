@@ -40,7 +40,7 @@ const (
 )
 
 // Version places an observation among all others of the same execution: the
-// greater text is the later state, whatever the order of arrival. It depends on
+// greater text is the later state, in any order of arrival. It depends on
 // nothing but the observation, so an event, its replay and an answer of
 // DescribeExecution about the same transition have the same version.
 // The form is
@@ -73,14 +73,14 @@ func (v Version) Public() Version {
 }
 
 // AwaitsOutput reports whether v is that of a success whose output is still to be
-// fetched, and GaveUp whether the output could not be had. To the public the former runs.
+// fetched, and GaveUp whether the output could not be fetched. In public the former is RUNNING.
 func (v Version) AwaitsOutput() bool { return v != "" && v[RankAt:] == "6-0" }
 
 // GaveUp reports whether v is that of a success without its output.
 func (v Version) GaveUp() bool { return v != "" && v[RankAt:] == "6-1" }
 
 // SameOrLaterState reports whether v is that of a state of the same execution as
-// late as that of w, or later, whatever is known of its output. Nothing known, the
+// late as that of w, or later, with or without its output. Nothing known, the
 // empty version, is before everything.
 func (v Version) SameOrLaterState(w Version) bool {
 	return v != "" && v[:RankAt+1] >= w[:RankAt+1]
@@ -99,7 +99,7 @@ func (v Version) RedriveCount() int {
 	return n
 }
 
-// Succeeded reports whether v is that of a success, whatever is known of its output.
+// Succeeded reports whether v is that of a success, with or without its output.
 func (v Version) Succeeded() bool { return v != "" && v[RankAt] == '6' }
 
 // Status returns the Step Functions word that v holds. A registration counts as running.

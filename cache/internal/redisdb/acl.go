@@ -23,7 +23,7 @@ func (db *DB) rehearsal() [][]any {
 		{"SET", p.Probe, ""}, {"APPEND", record, ""}, {"SETRANGE", record, 0, ""}, {"DEL", p.Probe},
 		{"PTTL", record}, {"EXPIRE", index, 1}, {"PEXPIRE", index, 1}, {"PEXPIREAT", record, 1},
 		{"HGET", hash, "f"}, {"HMGET", hash, "f"}, {"HGETALL", db.Names.Lost}, {"HVALS", db.Names.APIKeys}, {"HLEN", db.Names.APIKeys},
-		{"HSET", hash, "f", ""}, {"HSETNX", db.Names.Lost, "f", ""}, {"HINCRBY", hash, "f", 1}, {"HDEL", db.Names.Doubts(""), "f"}, {"HEXISTS", db.Names.Lost, "f"}, {"INCR", db.Names.KeyCount},
+		{"HSET", hash, "f", ""}, {"HSETNX", db.Names.Lost, "f", ""}, {"HINCRBY", hash, "f", 1}, {"HDEL", db.Names.Mismatches(""), "f"}, {"HEXISTS", db.Names.Lost, "f"}, {"INCR", db.Names.KeyCount},
 		{"ZADD", index, 1, "m"}, {"ZREM", index, "m"}, {"ZCARD", index}, {"ZSCORE", index, "m"}, {"ZRANGE", index, 0, 0},
 		{"ZREVRANGE", index, 0, 0}, {"ZRANGEBYSCORE", index, 0, 0}, {"ZREVRANGEBYSCORE", index, 0, 0}, {"ZREMRANGEBYRANK", index, 0, 0}, {"ZREMRANGEBYSCORE", index, 0, 0},
 		{"RPUSH", list, ""}, {"LRANGE", list, 0, 0}, {"LREM", list, 0, ""}, {"LTRIM", list, 0, 0},
@@ -37,7 +37,7 @@ func (db *DB) rehearsal() [][]any {
 }
 
 // CheckACL refuses a Redis user who may not do what the store needs, and names the rules
-// that are missing. The commands are queued in a transaction that is thrown away, so none
+// that are missing. The commands are queued in a transaction that is discarded, so none
 // of them runs.
 func (db *DB) CheckACL(ctx context.Context, node *redis.Client) error {
 	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last finds nothing to run

@@ -10,7 +10,7 @@ import (
 
 // Check connects to every primary and refuses one that would lose records, lacks what is
 // needed, or takes no writes. Its errors are for the operator: one line that names the
-// cure.
+// fix.
 func (db *DB) Check(ctx context.Context) error {
 	err := db.EachPrimary(ctx, db.checkPrimary)
 	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another

@@ -20,7 +20,7 @@ func expectRefused(t *testing.T, url string, atOnce bool, words ...string) {
 		return
 	}
 	if errors.Is(err, ErrUnfit) != atOnce || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "; ") {
-		t.Errorf("%s: %q; want one line with a cure, at once: %v", url, err, atOnce)
+		t.Errorf("%s: %q; want one line with a fix, at once: %v", url, err, atOnce)
 	}
 	for _, word := range words {
 		if !strings.Contains(err.Error(), word) {
@@ -61,8 +61,8 @@ func TestARedisOfAnotherKindIsRefused(t *testing.T) {
 	}
 }
 
-// TestAUserWhoIsNotLetInIsToldWhy: each mistake in user and password has its own cure.
-func TestAUserWhoIsNotLetInIsToldWhy(t *testing.T) {
+// TestARefusedLoginHasAnErrorWithTheReason: each mistake in user and password has its own fix.
+func TestARefusedLoginHasAnErrorWithTheReason(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	s.Do("ACL SETUSER ada on >secret ~* &* +@all")
@@ -109,7 +109,7 @@ func TestARedisThatTakesNoWritesSaysWhy(t *testing.T) {
 		cachetest.Eventually(t, "Redis takes writes", func() bool { return c.Ping(t.Context()) == nil && c.Writable() == nil })
 		s.Do(fault.begin)
 		expectRefused(t, s.URL(), fault.atOnce, fault.words...)
-		cachetest.Eventually(t, name+" is told", func() bool {
+		cachetest.Eventually(t, name+" is reported", func() bool {
 			err := c.Writable()
 			for _, word := range fault.words {
 				if err == nil || !strings.Contains(err.Error(), word) {

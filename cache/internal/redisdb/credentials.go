@@ -16,7 +16,7 @@ import (
 // Password is what Redis is given to log in, and for how long.
 type Password struct {
 	Text  string
-	Renew time.Time // when to ask for the next one
+	Renew time.Time // when to request the next one
 	Ends  time.Time // when Redis no longer takes it; zero: that is not known
 }
 
@@ -54,7 +54,7 @@ func newCredentials(user string, o Options) *credentials {
 	}
 	return &credentials{
 		user: user, ask: o.Passwords, listeners: map[auth.CredentialsListener]struct{}{},
-		source: outage.Part{Log: o.Log, Lost: "no new password for Redis; the last one stays in use", Back: "the password for Redis can be had again"},
+		source: outage.Part{Log: o.Log, Lost: "no new password for Redis; the last one stays in use", Back: "the password for Redis is available again"},
 	}
 }
 
@@ -77,7 +77,7 @@ func (c *credentials) run(ctx context.Context) error {
 	}
 }
 
-// refresh asks for the password if it is time, and returns when to ask again.
+// refresh requests the password if it is time, and returns when to do so again.
 func (c *credentials) refresh(ctx context.Context) (time.Time, error) {
 	if answered := c.question(); answered != nil {
 		select {
@@ -90,7 +90,7 @@ func (c *credentials) refresh(ctx context.Context) (time.Time, error) {
 	return c.next, c.err
 }
 
-// question asks for the password if it is time. It returns a channel that is closed when
+// question requests the password if it is time. It returns a channel that is closed when
 // the answer is there, nil if there is nothing to ask.
 func (c *credentials) question() <-chan struct{} {
 	c.mu.Lock()
@@ -109,7 +109,7 @@ func (c *credentials) answer() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.asking) // now, so that the listeners hear of the passwords in their order
+	close(c.asking) // now, so that the listeners get the passwords in their order
 	c.asking = nil
 }
 

@@ -92,16 +92,16 @@ func TestNoPasswordAtHand(t *testing.T) {
 		t.Errorf("without a password: %v", err)
 	}
 	password.set("first", nil)
-	cachetest.Eventually(t, "the password is asked for again", func() bool { return db.Check(t.Context()) == nil })
+	cachetest.Eventually(t, "the password is requested again", func() bool { return db.Check(t.Context()) == nil })
 	password.set("", errors.New("the vault is closed"))
 	asked := password.times()
-	cachetest.Eventually(t, "it is asked for once more", func() bool { _, _, _ = db.address.credentials.login(nil); return password.times() > asked })
+	cachetest.Eventually(t, "it is requested once more", func() bool { _, _, _ = db.address.credentials.login(nil); return password.times() > asked })
 	if err := db.Check(t.Context()); err != nil {
 		t.Errorf("the last password: %v", err)
 	}
 }
 
-// TestTheFeedIsRenewed: a subscription that logged in long ago is made anew when the password
+// TestTheFeedIsRenewed: a subscription that logged in long ago is renewed when the password
 // has changed since, and not before.
 func TestTheFeedIsRenewed(t *testing.T) {
 	t.Parallel()

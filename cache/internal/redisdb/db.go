@@ -44,7 +44,7 @@ type Options struct {
 	Reload time.Duration // after which a cluster is asked who its primaries are; 0: 1 s
 }
 
-// AutoAcks asks for the confirmation of one replica of each primary that has one, or
+// AutoAcks requires the confirmation of one replica of each primary that has one, or
 // has had one within the hour.
 const AutoAcks = -1
 
@@ -118,7 +118,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 // Cluster reports whether Redis is a cluster, so that one call must stay within a slot.
 func (db *DB) Cluster() bool { return db.address.mode == cluster }
 
-// Run hears changes, watches the primaries and keeps the password new until ctx ends.
+// Run receives changes, watches the primaries and keeps the password new until ctx ends.
 func (db *DB) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return db.Feed.run(ctx) })
@@ -132,7 +132,7 @@ func (db *DB) Close() error {
 	return errors.Join(db.Readers.Close(), db.Writers.Close(), db.feeders.Close(), db.primaries.close())
 }
 
-// Ready returns nil if Redis answers and the change feed is heard, or else the reason,
+// Ready returns nil if Redis answers and the change feed works, or else the reason,
 // fit for the eyes of an operator.
 func (db *DB) Ready() error { return db.Explain(db.Feed.ready()) }
 
@@ -163,7 +163,7 @@ func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Cl
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	now, err := db.Writers.Time(ctx).Result()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("ask for the time: %w", err)
+		return time.Time{}, fmt.Errorf("read the time: %w", err)
 	}
 	return now.Truncate(time.Millisecond), nil
 }

@@ -44,24 +44,24 @@ type Feed struct {
 	channels []string
 	hearing  outage.Part
 
-	reason atomic.Pointer[error] // why the feed is not heard; nil: not known yet
+	reason atomic.Pointer[error] // why the feed does not work; nil: not known yet
 	quiet  quiet
 }
 
-// Listener is called with what the feed hears.
+// Listener is called with what the feed receives.
 type Listener struct {
 	Changed func(channel, payload string)
 	Reset   func() // everything may have changed
 }
 
-// Trust is until when it is known that every change was heard. Only then may be
+// Trust is until when it is known that every change was received. Only then may be
 // answered from memory.
 type Trust struct{ until atomic.Int64 } // by uptime
 
 // Holds reports whether it is known at a moment, by uptime.
 func (t *Trust) Holds(now int64) bool { return now < t.until.Load() }
 
-// Extend lets it be known until a moment, by uptime.
+// Extend sets until when that holds, by uptime.
 func (t *Trust) Extend(until int64) { t.until.Store(until) }
 
 // End ends it until it is extended again.
@@ -80,7 +80,7 @@ func newFeed(db *DB) *Feed {
 	return f
 }
 
-// Heard reports whether the feed hears every change now.
+// Heard reports whether the feed receives every change now.
 func (f *Feed) Heard() bool { return f.Trust.Holds(uptime.Now()) }
 
 // Reset reports to every listener that everything may have changed.
@@ -99,7 +99,7 @@ func (f *Feed) changed(channel, payload string) {
 
 var errStarting = errors.New("not connected yet")
 
-// ready returns nil while the feed is heard.
+// ready returns nil while the feed works.
 func (f *Feed) ready() error {
 	if f.Heard() {
 		return nil
@@ -240,7 +240,7 @@ func (f *Feed) watchLayout(ctx context.Context, name string) error {
 // listen receives from one primary until that fails or falls silent.
 func (f *Feed) listen(ctx context.Context, node *redis.Client, channels []string, heard func(sent int64)) error {
 	sub := node.Subscribe(ctx)
-	defer func() { _ = sub.Close() }() // it is of no use any more, whatever it says
+	defer func() { _ = sub.Close() }() // its error does not matter any more
 	if err := f.subscribe(ctx, sub, channels); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -308,13 +308,13 @@ func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard
 	}
 }
 
-// pulse is when each primary was last known to be heard. The weakest counts.
+// pulse is when the heartbeat of each primary last arrived. The oldest counts.
 type pulse struct {
 	mu    sync.Mutex
 	last  []int64 // by uptime, when the last answered PING was sent
 	trust *Trust
 	// begun throws away what was read before every primary was listened to: a
-	// change that came before its subscription was heard by nobody.
+	// change before its subscription reached no subscriber.
 	begun func()
 }
 

@@ -9,13 +9,13 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// quiet is since when the change feed of Redis is not heard.
-type quiet struct{ since atomic.Int64 } // by uptime; 0: it is heard
+// quiet is since when the change feed of Redis does not work.
+type quiet struct{ since atomic.Int64 } // by uptime; 0: it works
 
 func (q *quiet) begin() { q.since.CompareAndSwap(0, max(uptime.Now(), 1)) }
 func (q *quiet) end()   { q.since.Store(0) }
 
-// lasts returns for how long it has not been heard.
+// lasts returns for how long it has not worked.
 func (q *quiet) lasts() time.Duration {
 	if since := q.since.Load(); since > 0 {
 		return time.Duration(uptime.Now() - since)
@@ -23,7 +23,7 @@ func (q *quiet) lasts() time.Duration {
 	return 0
 }
 
-// unheardError says that the change feed is not heard, for how long, and why.
+// unheardError says that the change feed does not work, for how long, and why.
 type unheardError struct {
 	lasts time.Duration
 	cause error
@@ -34,14 +34,14 @@ func (e *unheardError) Unwrap() error { return e.cause }
 
 // Public is the text for everybody: it names no address and no user.
 func (e *unheardError) Public() string {
-	brief, cure := "Redis does not answer", "see that Redis runs and that statusd can reach the address in REDIS_URL"
+	brief, fix := "Redis does not answer", "see that Redis runs and that statusd can reach the address in REDIS_URL"
 	switch {
 	case errors.Is(e.cause, errStarting):
 		brief = "the connection to Redis is not up yet"
 	case !Unreachable(e.cause):
 		brief, _ = Explain(e.cause)
-		cure = "the log of statusd says what to do"
+		fix = "the log of statusd says what to do"
 	}
 	since := time.Now().Add(-e.lasts).UTC().Format(time.RFC3339)
-	return fmt.Sprintf("not available for %v, since %s: %s; %s", e.lasts.Round(time.Second), since, brief, cure)
+	return fmt.Sprintf("not available for %v, since %s: %s; %s", e.lasts.Round(time.Second), since, brief, fix)
 }

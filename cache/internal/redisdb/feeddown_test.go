@@ -8,8 +8,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestAnUnheardRedisSaysSinceWhen, and what to do, to everybody: no address.
-func TestAnUnheardRedisSaysSinceWhen(t *testing.T) {
+// TestALostFeedSaysSinceWhen, and what to do, to everybody: no address.
+func TestALostFeedSaysSinceWhen(t *testing.T) {
 	t.Parallel()
 	s := cachetest.Redis(t)
 	db := openTest(t, s.URL())

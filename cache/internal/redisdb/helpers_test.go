@@ -9,9 +9,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// patient is how long a test lets Redis take that is not about such limits: a
+// redisTimeout is how long Redis may take in a test that is not about such limits: a
 // machine that is busy with other work must not make it fail.
-const patient = 30 * time.Second
+const redisTimeout = 30 * time.Second
 
 // openTest opens a DB and runs it until the test ends. It returns when the change feed
 // is heard.
@@ -27,14 +27,14 @@ func openTest(t testing.TB, url string, change ...func(*Options)) *DB {
 			t.Errorf("run: %v", err)
 		}
 	})
-	cachetest.Eventually(t, "the change feed is heard", func() bool { return db.Ready() == nil })
+	cachetest.Eventually(t, "the change feed works", func() bool { return db.Ready() == nil })
 	return db
 }
 
 // openIdle opens a DB that does not listen to changes.
 func openIdle(t testing.TB, url string, change ...func(*Options)) *DB {
 	t.Helper()
-	o := Options{URL: url, Prefix: "sc", Log: slog.New(slog.DiscardHandler), ReadLimit: patient, WriteLimit: patient}
+	o := Options{URL: url, Prefix: "sc", Log: slog.New(slog.DiscardHandler), ReadLimit: redisTimeout, WriteLimit: redisTimeout}
 	for _, f := range change {
 		f(&o)
 	}

@@ -17,7 +17,7 @@ type Info map[string]string
 func ServerInfo(ctx context.Context, node *redis.Client, sections ...string) (Info, error) {
 	text, err := node.Info(ctx, sections...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("ask Redis about itself: %w", err)
+		return nil, fmt.Errorf("read INFO of Redis: %w", err)
 	}
 	return parseInfo(text), nil
 }

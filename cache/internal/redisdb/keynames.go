@@ -44,7 +44,7 @@ import (
 //	sc:{0}:formats           channel  nothing: its listeners know the compact format (cache/formats.go)
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
-//	sc:{audit}:doubts:M      hash     ARN -> until when it was not in doubt, in ms; of the state machine with ARN M
+//	sc:{audit}:doubts:M      hash     ARN -> until when no mismatch was known, in ms; of the state machine with ARN M
 //	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (worklist/loss.go)
 //	sc:{audit}:intake        hash     process -> what it reports about the queue, as JSON (cache/intake)
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
@@ -75,7 +75,7 @@ type Partition struct {
 	Recent     string
 	Changed    string
 	Awaiting   string
-	Doubted    string
+	Mismatched string
 	Outputs    string
 	Requested  string
 	Late       string
@@ -105,7 +105,7 @@ func newNames(prefix string, m mode) *Names {
 			Recent:     tag + "recent",
 			Changed:    tag + "changed",
 			Awaiting:   tag + "awaiting",
-			Doubted:    tag + "doubted",
+			Mismatched: tag + "doubted",
 			Outputs:    tag + "outputs",
 			Requested:  tag + "requested",
 			Late:       tag + "late",
@@ -147,8 +147,8 @@ func hashOf(name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Doubts returns the key of the mismatches that the audit of a state machine found.
-func (n *Names) Doubts(machine string) string { return n.Prefix + ":{audit}:doubts:" + machine }
+// Mismatches returns the key of the mismatches that the audit of a state machine found.
+func (n *Names) Mismatches(machine string) string { return n.Prefix + ":{audit}:doubts:" + machine }
 
 // Backfill returns the key of the checkpoint of a backfill.
 func (n *Names) Backfill(hash string) string { return n.Prefix + ":{audit}:backfill:" + hash }
@@ -162,7 +162,7 @@ func (n *Names) Quota(keyHash string) string { return n.Prefix + ":{quota:" + ke
 // Channels returns every channel that the change feed listens to.
 func (n *Names) Channels() []string {
 	all := make([]string, 0, PartitionCount+2)
-	all = append(all, n.Formats) // first: whoever hears changes is known to know the formats
+	all = append(all, n.Formats) // first: a process that subscribes to changes knows the formats
 	for i := range n.Partitions {
 		all = append(all, n.Partitions[i].Changed)
 	}

@@ -32,7 +32,7 @@ func newPrimaries(client redis.UniversalClient, a *address, n *Names, o Options)
 	}
 }
 
-// Command is a command or a script on its way to the primary of its keys.
+// Command is a command or a script for the primary of its keys.
 type Command struct {
 	keys   []string      // of one slot; a command has one
 	script *redis.Script // nil: args are the command
@@ -42,7 +42,7 @@ type Command struct {
 	Err    error // why it is not confirmed: the answer, or what became of it
 
 	node   *redis.Client // where to send it; nil: to the primary of its keys
-	asking bool          // node takes it only as an exception, since the slot is on its way there
+	asking bool          // node takes it only as an exception, since the slot moves there
 	text   bool          // node does not have the script
 }
 
@@ -79,7 +79,7 @@ const (
 // confirm sends commands, those of one primary in one pipeline and in their order,
 // and returns when each is confirmed or has an error. It follows a slot that moves
 // to another primary for as long as ctx lasts: a command that was redirected has not
-// run. Whatever may have run is not sent again.
+// run. A command that may have run is not sent again.
 //
 // A script of several keys cannot run while their slot moves, because some are here
 // and some there. Its error says so (SlotMoves).

@@ -79,7 +79,7 @@ func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 		return func() error {
 			switch now, err := history.Result(); {
 			case err != nil && !errors.Is(err, redis.Nil):
-				return fmt.Errorf("ask for the primary's history: %w", err)
+				return fmt.Errorf("read the primary's history: %w", err)
 			case now != d.history:
 				return errOtherPrimary
 			}
@@ -89,7 +89,7 @@ func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 	return func() error { return nil }
 }
 
-var errOtherPrimary = errors.New("another server answered than the present primary")
+var errOtherPrimary = errors.New("the answer came from another server than the current primary")
 
 // replicasError says that too few replicas have confirmed a write.
 type replicasError struct {
@@ -134,7 +134,7 @@ func (p *primaries) look(ctx context.Context, node *redis.Client) (Demand, error
 	}
 	d, err := p.owed(ctx, node, i)
 	if err != nil {
-		return Demand{}, fmt.Errorf("ask for replicas: %w", err)
+		return Demand{}, fmt.Errorf("read the replicas: %w", err)
 	}
 	d.looked = looked
 	p.mu.Lock()
@@ -190,7 +190,7 @@ func (db *DB) MissedReplica(ctx context.Context, node *redis.Client, i Info, now
 	}
 	stored, err := node.HMGet(ctx, key, "history", "seen").Result()
 	if err != nil {
-		return nil, fmt.Errorf("ask for replicas: %w", err)
+		return nil, fmt.Errorf("read the replicas: %w", err)
 	}
 	history, _ := stored[0].(string)
 	seen, _ := stored[1].(string)
@@ -213,7 +213,7 @@ func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string,
 			return key, nil
 		}
 	}
-	return "", errors.New("it has no slot of ours")
+	return "", errors.New("it serves no slot that this service uses")
 }
 
 // onlineReplicas returns how many replicas follow. One that is being filled for the

@@ -20,7 +20,7 @@ func Unreachable(err error) bool {
 }
 
 // refusals are the answers by which a Redis refuses to write, by how they begin.
-var refusals = []struct{ prefix, brief, cure string }{
+var refusals = []struct{ prefix, brief, fix string }{
 	{"OOM", "Redis is full", "raise its maxmemory or take a larger node, or lower RETENTION"},
 	{"NOPERM", "the Redis user lacks a permission", "grant it with ACL SETUSER: the commands, the keys of REDIS_PREFIX (~sc:*) and the channels (&sc:*)"},
 	{"ERR The user executing the script", "the Redis user lacks a permission", "grant with ACL SETUSER what the scripts call, or +@all on its keys (~sc:*)"},
@@ -42,9 +42,9 @@ var refusals = []struct{ prefix, brief, cure string }{
 }
 
 // Explain says what an error of Redis means: in a few words for everybody, which name
-// no address and no user, and in one line for the operator, with the cure.
+// no address and no user, and in one line for the operator, with the fix.
 func Explain(err error) (brief, text string) {
-	if plain, ok := errors.AsType[*explained](err); ok { // it has the cure already
+	if plain, ok := errors.AsType[*explained](err); ok { // it has the fix already
 		brief, _ = Explain(plain.cause)
 		return brief, plain.text
 	}
@@ -57,7 +57,7 @@ func Explain(err error) (brief, text string) {
 	}
 	for _, r := range refusals {
 		if refusal(err, r.prefix) {
-			return r.brief, r.brief + " (" + said + "); " + r.cure
+			return r.brief, r.brief + " (" + said + "); " + r.fix
 		}
 	}
 	if wrong := certificateError(err, TLS{}); wrong != "" {

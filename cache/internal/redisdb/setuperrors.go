@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// explained is an error of Redis in plain words, with the cure behind a semicolon.
+// explained is an error of Redis in plain words, with the fix behind a semicolon.
 type explained struct {
 	text  string
 	cause error

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTLSWithAPrivateAuthority: Redis is verified by the files that are named, under the name
-// that is given, and what is wrong with a certificate is said with the setting that cures it.
+// that is given, and what is wrong with a certificate is said with the setting that fixes it.
 func TestTLSWithAPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	authority, other := cachetest.NewAuthority(t), cachetest.NewAuthority(t)

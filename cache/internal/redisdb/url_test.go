@@ -102,7 +102,7 @@ func FuzzParseURL(f *testing.F) {
 		}
 		at := min(max(place, 0), len(url))
 		if err := ParseURL(url[:at] + secret + url[at:]); err != nil && strings.Contains(err.Error(), secret) {
-			t.Fatalf("told: %v", err)
+			t.Fatalf("reported: %v", err)
 		}
 	})
 }

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"statuscache/cache/internal/uptime"
 )
 
 // Ping asks every primary to take a write, and its replicas to confirm it where
-// that is asked for. Ingest stops receiving while it fails: a Redis that is
+// that is required. Ingest stops receiving while it fails: a Redis that is
 // full or has lost its replicas answers a PING and would still turn every
-// message away. Its error says why, and what cures it.
+// message away. Its error says why, and what fixes it.
 func (db *DB) Ping(ctx context.Context) error {
 	err := db.ping(ctx)
 	if forbids(err) { // only a check of all rules finds the one that is missing
@@ -70,24 +72,17 @@ func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
 // watchPrimaries keeps what the primaries owe in step with their replicas, and looks
 // whether they take writes, until ctx ends.
 func (db *DB) watchPrimaries(ctx context.Context) error {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
+	return uptime.Every(ctx, watchEvery, func() {
 		db.primaries.watch(ctx)
 		if err := db.Ping(ctx); ctx.Err() == nil {
 			db.writing.Is(err)
 			err = plainly(err)
 			db.unwritable.Store(&err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
 }
 
-// plainly returns an error that anybody may read: without addresses.
+// plainly returns an error that the public may read: without addresses.
 func plainly(err error) error {
 	_, plain := errors.AsType[*explained](err)
 	if _, replicas := errors.AsType[*replicasError](err); err == nil || plain || replicas {
@@ -97,7 +92,7 @@ func plainly(err error) error {
 }
 
 // Writable returns nil if every primary of Redis took a write when that was tried last,
-// and as many replicas confirmed it as must; or else why not and what cures it, in plain
+// and as many replicas confirmed it as must; or else why not and what fixes it, in plain
 // words. It needs Run, and is a few seconds old at most.
 func (db *DB) Writable() error {
 	if err := db.unwritable.Load(); err != nil {

@@ -7,7 +7,7 @@
 // EntryLength bytes, one for each start and each end.
 //
 //	header   generation 2 | length of the folded entries in bytes 4
-//	folded   machine 6 | value 2 | count 4: what many entries amounted to
+//	folded   machine 6 | value 2 | count 4: the sum of many entries
 //	entry    machine 6 | value 2 | minute of the hour 1
 //
 // A value is Started, Failed, or the bucket of the duration of a success. Numbers have the
@@ -22,7 +22,7 @@
 //	l and the machine        how many groups it has
 //	o, the machine and a slot  how many failed beyond the groups
 //
-// The counts of a partition (sc:{p}:counts) say what changed and what runs:
+// The counts of a partition (sc:{p}:counts) say what changed, and how many executions run:
 //
 //	t and the hour      how often its tally changed
 //	f and the hour      how often its failures changed

@@ -18,7 +18,7 @@ func TestABucketIsWithinItsAccuracy(t *testing.T) {
 		d := time.Duration(ms) * time.Millisecond
 		got := Seconds(Bucket(d))
 		if off := math.Abs(got-d.Seconds()) / d.Seconds(); off > Accuracy+1e-9 {
-			t.Fatalf("%v is told as %v s, wrong by %.4f", d, got, off)
+			t.Fatalf("%v is reported as %v s, wrong by %.4f", d, got, off)
 		}
 		if b := Bucket(d + time.Millisecond); b < Bucket(d) || b >= Buckets {
 			t.Fatalf("%v is in bucket %d, 1 ms more in %d of %d", d, Bucket(d), b, Buckets)
@@ -26,7 +26,7 @@ func TestABucketIsWithinItsAccuracy(t *testing.T) {
 	})
 	for d, want := range map[time.Duration]float64{-time.Hour: 0, 0: 0, time.Microsecond: 0} {
 		if got := Seconds(Bucket(d)); got != want {
-			t.Errorf("%v is told as %v", d, got)
+			t.Errorf("%v is reported as %v", d, got)
 		}
 	}
 	if Bucket(math.MaxInt64) != Buckets-1 {

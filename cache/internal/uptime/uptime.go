@@ -1,10 +1,27 @@
-// Package uptime is a monotonic clock. A system clock that is set back or forward must
-// not make old entries of a cache good again.
+// Package uptime is a monotonic clock, and what is done again and again by it. A system clock
+// that is set back or forward must not make old entries of a cache valid again.
 package uptime
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 var start = time.Now()
 
 // Now returns the time since the process started, in nanoseconds.
 func Now() int64 { return int64(time.Since(start)) }
+
+// Every calls f at once, and then once in each interval, until ctx ends. It returns nil.
+func Every(ctx context.Context, interval time.Duration, f func()) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

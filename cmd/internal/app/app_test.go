@@ -79,8 +79,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestAnAdminPortOutOfReachIsTold where probes and metrics are asked for from outside.
-func TestAnAdminPortOutOfReachIsTold(t *testing.T) {
+// TestAnUnreachableAdminPortIsReported where probes and metrics are asked for from outside.
+func TestAnUnreachableAdminPortIsReported(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		kubernetes, addr string
@@ -90,8 +90,8 @@ func TestAnAdminPortOutOfReachIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if told := strings.Contains(strings.Join(config.Warnings(), "\n"), "set ADMIN_ADDR=:9090"); told != c.want {
-			t.Errorf("%+v: told %v", c, told)
+		if reported := strings.Contains(strings.Join(config.Warnings(), "\n"), "set ADMIN_ADDR=:9090"); reported != c.want {
+			t.Errorf("%+v: reported %v", c, reported)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type census struct {
 	ownerless  prometheus.Gauge
 	unheard    prometheus.Gauge
 	warnedOf   time.Time // that executions have no owner
-	warnedThat time.Time // that registrations are not heard of
+	warnedThat time.Time // that registrations have no events
 }
 
 func newCensus(s *service) *census {
@@ -35,7 +35,7 @@ func newCensus(s *service) *census {
 	}
 	return &census{
 		service:   s,
-		ownerless: gauge("recent_executions_without_owner", "Of a hundred or so of the newest executions, those that have no owner, so that only operators may read them."),
+		ownerless: gauge("recent_executions_without_owner", "Executions without an owner among about a hundred of the newest; only operators may read them."),
 		unheard:   gauge("registrations_unheard", "Registered executions without any event for longer than an audit takes, in a sample."),
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"statuscache/cache/diagnose"
 )
 
-// TestCensusIsToldOnceAnHour says what of a census goes into the log and into health.
-func TestCensusIsToldOnceAnHour(t *testing.T) {
+// TestTheCensusIsLoggedOnceAnHour says what of a census goes into the log and into health.
+func TestTheCensusIsLoggedOnceAnHour(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	c := newCensus(&service{

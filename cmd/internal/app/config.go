@@ -145,7 +145,7 @@ func (s *setting) value(flags *pflag.FlagSet, getenv func(string) string) value 
 }
 
 // LoadAdminAddr reads ADMIN_ADDR alone, so that a mistake in another setting does not
-// keep a running process from being asked whether it is well.
+// keep health checks from a running process.
 func LoadAdminAddr(flags *pflag.FlagSet, getenv func(string) string) (string, error) {
 	var c Config
 	for i := range settings {
@@ -214,7 +214,7 @@ func (c *Config) Warnings() []string {
 		all = append(all, retentionOutput+" is set and HYDRATE_RATE is 0: outputs that have expired cannot be fetched again")
 	}
 	if host, _, err := net.SplitHostPort(c.AdminAddr); err == nil && c.kubernetes && isLoopback(host) {
-		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s, which neither the probes of the kubelet nor Prometheus can reach: set ADMIN_ADDR=:9090, and let nobody else reach that port", c.AdminAddr))
+		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s, which neither the probes of the kubelet nor Prometheus can reach: set ADMIN_ADDR=:9090, and block all other clients from that port", c.AdminAddr))
 	}
 	return all
 }

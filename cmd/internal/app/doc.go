@@ -1,5 +1,5 @@
-// Package app is what the three programs share: the settings
-// and the wiring of cache, ingest and httpapi into one running service.
+// Package app has what the three programs share: the settings, and the wiring of cache,
+// ingest and httpapi into one running service.
 //
 // Settings come from flags and environment variables; a flag wins. All mistakes are
 // reported together, and no message or listing shows a secret. Run builds the

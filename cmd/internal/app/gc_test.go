@@ -2,7 +2,7 @@ package app
 
 import "testing"
 
-func TestHowMuchGarbageMayGather(t *testing.T) {
+func TestTheGarbageCollectorFollowsTheLoad(t *testing.T) {
 	t.Parallel()
 	const mega = 1 << 20
 	for _, test := range []struct {

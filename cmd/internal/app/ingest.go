@@ -64,7 +64,7 @@ func (s *service) parts() []httpapi.Part {
 	return parts
 }
 
-// trouble returns what keeps events from being learnt. That Redis does not answer is
+// trouble returns why events are not applied. That Redis does not answer is
 // reported once, by its own part.
 func (s *service) trouble(part ingest.Part) error {
 	err := s.consumer.Trouble(part)
@@ -120,7 +120,7 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	return worklist.NewBudget(c.DB(), name, rate)
 }
 
-// concerns report to everybody which settings are wrong, what was lost and is neither back nor
+// concerns report in public which settings are wrong, what was lost and is neither restored nor
 // dismissed, or why Redis takes no writes, where no part of ingest reports that.
 func (s *service) concerns() []string {
 	all := s.settings.Wrong()

@@ -18,7 +18,7 @@ const (
 
 // logWriter takes log lines and writes them from a goroutine of its own. Write
 // never waits: what a blocked pipe does not take is dropped and counted, and so is
-// a log that nobody reads.
+// a log whose reader has stopped.
 type logWriter struct {
 	out   io.Writer
 	lost  prometheus.Counter // lines
@@ -33,7 +33,7 @@ type logWriter struct {
 
 func newLogWriter(out io.Writer) *logWriter {
 	l := &logWriter{out: out, wake: make(chan struct{}, 1), ended: make(chan struct{}), lost: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "log_lines_dropped_total", Help: "Log lines that the log did not take.",
+		Namespace: "statuscache", Name: "log_lines_dropped_total", Help: "Log lines that were dropped because the log was too slow.",
 	})}
 	go l.run()
 	return l

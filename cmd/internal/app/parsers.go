@@ -36,7 +36,7 @@ func oneOf(field func(*Config) *string, words ...string) func(*Config, string) e
 		if slices.Contains(words, s) {
 			return nil
 		}
-		return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+		return fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
 	}
 }
 
@@ -135,7 +135,7 @@ func httpsURL(field func(*Config) *string) func(*Config, string) error {
 }
 
 // checkHTTPS accepts https, and http on this machine only: keys that came over
-// the open network unprotected would let anybody in.
+// a public network without protection would let everybody in.
 func checkHTTPS(s string) error {
 	if s == "" {
 		return nil

@@ -30,7 +30,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestSettingsOfRedisFitEachOther: whatever is wrong is reported, with its setting and the cure,
+// TestSettingsOfRedisFitEachOther: whatever is wrong is reported, with its setting and the fix,
 // and without a secret.
 func TestSettingsOfRedisFitEachOther(t *testing.T) {
 	t.Parallel()
@@ -90,9 +90,9 @@ func TestSettingsOfRedisFitEachOther(t *testing.T) {
 	}
 }
 
-// TestAPasswordFileThatIsWrittenAnew: the new password is used, and connections that are open
+// TestAPasswordFileThatIsReplaced: the new password is used, and connections that are open
 // log in again.
-func TestAPasswordFileThatIsWrittenAnew(t *testing.T) {
+func TestAPasswordFileThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := cachetest.Redis(t)
 	server.Do("ACL SETUSER ada on >first ~* &* +@all")
@@ -133,8 +133,8 @@ func openRedis(t *testing.T, env map[string]string, aws func(context.Context) (a
 	if err != nil {
 		t.Fatal(err)
 	}
-	const patient = 30 * time.Second
-	on, err := openCache(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), Program{AWS: aws, ReadLimit: patient, WriteLimit: patient})
+	const redisTimeout = 30 * time.Second
+	on, err := openCache(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), Program{AWS: aws, ReadLimit: redisTimeout, WriteLimit: redisTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestATokenThatIAMRefuses(t *testing.T) {
 const accessKey, secretKey = "AKIDEXAMPLE", "wJalrXUtnFEMI"
 
 // login stands between a program and a Redis, as the login of AWS does: it lets nobody
-// through who has not shown a token that is signed correctly.
+// through callers that have not sent a token that is signed correctly.
 type login struct {
 	addr, service string
 	redis         *cachetest.Server

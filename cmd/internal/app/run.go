@@ -32,7 +32,7 @@ type Program struct {
 	Public, Admin net.Listener
 	// AWS returns the settings of the SDK; nil: ingest.LoadAWS.
 	AWS func(context.Context) (aws.Config, error)
-	// BalancerDelay is how long to go on serving after a load balancer could see
+	// BalancerDelay is how long to keep serving after a load balancer could see
 	// that the process is about to stop.
 	BalancerDelay time.Duration
 	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
@@ -54,7 +54,7 @@ const (
 )
 
 // Run runs the service until ctx ends and stops it in order. Its errors have a
-// line for each mistake, with the cure.
+// line for each mistake, with the fix.
 func Run(ctx context.Context, c Config, p Program) error {
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end without us
 	out := newLogWriter(p.Log)
@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 		}
 		return errors.Join(err, s.close())
 	}
-	// A listener that is handed over is that of a laptop, where nobody expects so many.
+	// Only statusdev passes a listener, and a laptop has few clients.
 	if files := maxFiles(); s.public != nil && p.Public == nil && files < httpapi.FilesNeeded {
 		s.log.Warn("the limit of open files is too low for 80,000 waiting clients: raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are refused under load", "limit", files, "needed", httpapi.FilesNeeded)
 	}
@@ -99,20 +99,20 @@ func (s *service) check(ctx context.Context) error {
 			return nil
 		})
 	}
-	_ = g.Wait() // both are heard out
+	_ = g.Wait() // waits for both
 	return errors.Join(errs...)
 }
 
-// RedisError makes one line of what a check of Redis said, with the cure.
+// RedisError makes one line of what a check of Redis said, with the fix.
 func RedisError(c Config, err error) error {
 	if err == nil {
 		return nil
 	}
-	cure := "; see that it runs and that the address, user and password are right"
+	fix := "; see that it runs and that the address, user and password are right"
 	if errors.Is(err, cache.ErrUnfit) || strings.Contains(err.Error(), "; ") {
-		cure = "" // it says so itself
+		fix = "" // it says so itself
 	}
-	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), cure)
+	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), fix)
 }
 
 // untilGood tries again until ctx ends, and then returns the last error.
@@ -139,7 +139,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 
 // stages are in the order in which they stop: the balancer
 // sends no more, nothing more is received, messages in flight are finished, requests
-// end, and at last what they all stand on.
+// end, and at last what they all depend on.
 func (s *service) stages() []stage {
 	all := []stage{{"the drain delay", s.drain}}
 	if s.program.Background != nil {

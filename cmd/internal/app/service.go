@@ -96,7 +96,7 @@ func (s *service) openTraces(ctx context.Context) (err error) {
 }
 
 // toolLimit is how long Redis may take for a tool. A service gives its callers an answer
-// soon; somebody who ran a command would rather wait than begin anew.
+// soon; the user of a command prefers to wait rather than run it again.
 const toolLimit = 10 * time.Second
 
 // OpenCache opens the cache that the settings name.

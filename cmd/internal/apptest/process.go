@@ -4,12 +4,10 @@
 package apptest
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,20 +32,8 @@ func Main(m *testing.M, programs map[string]func()) {
 type Process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	output *output
+	output *cachetest.Log
 	ended  chan struct{}
-}
-
-// output is what a process printed so far.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
 }
 
 // Start starts a program that Main knows. Its environment is env and nothing of
@@ -73,7 +59,7 @@ func StartFile(t testing.TB, file string, env []string, args ...string) *Process
 func start(t testing.TB, file string, out *os.File, env []string, args ...string) *Process {
 	t.Helper()
 	cachetest.SkipShort(t, "a process of its own")
-	p := &Process{t: t, cmd: exec.Command(file, args...), output: &output{}, ended: make(chan struct{})}
+	p := &Process{t: t, cmd: exec.Command(file, args...), output: &cachetest.Log{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
 	}, env...)
@@ -86,7 +72,7 @@ func start(t testing.TB, file string, out *os.File, env []string, args ...string
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // the exit code is asked for
+		_ = p.cmd.Wait() // the exit code is read elsewhere
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
@@ -115,7 +101,7 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// limit bounds every wait for a process. It is no promise of anybody's: a machine
+// limit bounds every wait for a process. It is not a performance target: a machine
 // that is busy with other work must not reach it.
 const limit = 5 * time.Minute
 
@@ -147,9 +133,7 @@ func (p *Process) Until(happened <-chan struct{}) {
 
 // Output returns what the process has printed.
 func (p *Process) Output() string {
-	p.output.mu.Lock()
-	defer p.output.mu.Unlock()
-	return p.output.b.String()
+	return p.output.String()
 }
 
 // Lines returns what the process has printed by line.

@@ -133,7 +133,7 @@ func (w *watch) begin(ctx context.Context, h happening) error {
 const pollPause = 200 * time.Microsecond
 
 // event polls a running execution, puts the event of its end into the queue, and
-// returns how long it took from there to be told.
+// returns how long it took from there until a client received it.
 func (w *watch) event(ctx context.Context, h happening) (time.Duration, error) {
 	if err := w.begin(ctx, h); err != nil {
 		return 0, err

@@ -24,7 +24,7 @@ const (
 )
 
 // children are the peers that are this program itself. Each listens on a free
-// port of loopback, says so in one line and goes on until it is killed.
+// port of loopback, prints one line about it, and runs until it is killed.
 var children = map[string]func(context.Context) error{
 	"serve":  serveStatus,
 	"floor":  serveFloor,

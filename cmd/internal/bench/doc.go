@@ -28,7 +28,7 @@
 //	stream                                                                                    0.802 and 1.37 ms    requests 1, bytes 1087 each                     –                    p99 ≤ 10 ms, ≤ 2 requests  ok
 //	50000 waiting clients (poll) in 3 processes, resident memory each                         14.1 kB              heap and stacks: 11.8 kB                        –                    ≤ 16 kB                    ok
 //	50000 waiting clients (stream) in 3 processes, resident memory each                       14.9 kB              heap and stacks: 12.4 kB                        –                    ≤ 16 kB                    ok
-//	5000 clients of one execution, its end told to all                                        84ms                 Redis reads: 1                                  –                    ≤ 1s, ≤ 2 reads            ok
+//	5000 clients of one execution, all notified of its end                                    84ms                 Redis reads: 1                                  –                    ≤ 1s, ≤ 2 reads            ok
 //	5000 clients come back at once                                                            224ms                errors: 0                                       –                    no error                   ok
 //	hot read while 5000 clients wait, CPU per request                                         16.1 (15.8–16.9) µs  statusd, nobody waits: 15.2 (14.9–15.9) µs      1.08 (1.02–1.13)     ≤ 1.1                      ok
 //
@@ -57,19 +57,19 @@
 //
 //	figure                                                                                                                    statusd                beside                      ratio                               target  verdict
 //	19631 executions at 33 per second, every event comes, wrong at the end                                                    0                      lost: 0 of 41292 events     all right 0s after the last end     0       ok
-//	time for which an execution is told wrong: mean, p99, longest                                                             0.0593, 2, 3 s         repairs: 0                  –                                   –       –
+//	time for which a reported status is wrong: mean, p99, longest                                                             0.0593, 2, 3 s         repairs: 0                  –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.0468                 describe: 800, list: 119    –                                   ≤ 0.05  ok
 //	deliveries, and what became of them                                                                                       41292                  delivered: 41292            –                                   equal   ok
 //	19676 executions at 33 per second, a tenth of the events is lost, wrong at the end                                        0                      lost: 4302 of 41410 events  all right 6m39s after the last end  0       ok
-//	time for which an execution is told wrong: mean, p99, longest                                                             56.6, 809, 1.31e+03 s  repairs: 2480               –                                   –       –
+//	time for which a reported status is wrong: mean, p99, longest                                                             56.6, 809, 1.31e+03 s  repairs: 2480               –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.172                  describe: 3236, list: 142   –                                   ≤ 0.25  ok
 //	deliveries, and what became of them                                                                                       44458                  delivered: 44458            –                                   equal   ok
 //	19512 executions at 33 per second, likewise, Redis is emptied half-way, replay and backfill at the end, wrong at the end  0                      lost: 4253 of 41038 events  all right 58s after the last end    0       ok
-//	time for which an execution is told wrong: mean, p99, longest                                                             35.8, 506, 732 s       repairs: 6356               –                                   –       –
+//	time for which a reported status is wrong: mean, p99, longest                                                             35.8, 506, 732 s       repairs: 6356               –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.181                  describe: 3391, list: 132   –                                   –       –
 //	deliveries, and what became of them                                                                                       82307                  delivered: 82307            –                                   equal   ok
 //
 // The wrong seconds of the last two runs are those of DESCRIBE_RATE: three ends a second
-// were lost, and two a second may be asked for. The calls of the backfill at the end are
+// were lost, and two calls a second are allowed. The calls of the backfill at the end are
 // not among those of the third, which are statusd's.
 package main

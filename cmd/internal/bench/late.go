@@ -32,7 +32,7 @@ var ways = []way{
 	{"stream", streamUntilEnd, 10, 2},
 }
 
-// followed is an execution and who asks for it.
+// followed is an execution and the key of its reader.
 type followed struct{ arn, key string }
 
 // learned is what one client's knowledge cost.

@@ -58,7 +58,7 @@ func tenTo(n int) int {
 	return power
 }
 
-// grace is how long a connection may go on beyond the time of a load before the
+// grace is how long a connection may continue beyond the time of a load before the
 // peer counts as hung.
 const grace = 5 * time.Second
 

@@ -61,7 +61,7 @@ func TestLoad(t *testing.T) {
 	defer mu.Unlock()
 	for path := range paths {
 		if path != "/0000000" && path != "/0000001" {
-			t.Errorf("asked for %q", path)
+			t.Errorf("requested %q", path)
 		}
 	}
 }
@@ -93,6 +93,6 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	cancel()
 	l := load{addr: server.Listener.Addr().String(), connections: 1, request: numbered("/", "", 0)}
 	if _, err := l.run(ctx, time.Minute); err == nil {
-		t.Error("it went on without its context")
+		t.Error("it continued after its context had ended")
 	}
 }

@@ -87,7 +87,7 @@ var figures = []figure{
 	{"arrival", (*bench).arrival, false},
 	{"lateness", (*bench).lateness, false},
 	{"waiting", (*bench).waiting, false},
-	{"crowded", (*bench).crowded, false},
+	{"withWaiters", (*bench).withWaiters, false},
 	{"questions", (*bench).questions, true},
 	{"truth", (*bench).truth, true},
 }

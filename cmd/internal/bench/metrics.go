@@ -73,7 +73,7 @@ func get(ctx context.Context, url, token string) ([]byte, http.Header, error) {
 }
 
 // awaitTrust returns when the near cache of a peer holds what it has read: it
-// does not before the change feed is heard.
+// does not before the change feed works.
 func (p *peer) awaitTrust(ctx context.Context, url, token string) error {
 	for end := time.Now().Add(startLimit); time.Now().Before(end); {
 		if _, _, err := get(ctx, url, token); err != nil {

@@ -115,7 +115,7 @@ func (p *peer) failed(how string) error {
 	return fmt.Errorf("%s %s: %s", filepath.Base(p.cmd.Path), how, lines[len(lines)-1])
 }
 
-// await returns when a peer that was told its port listens there.
+// await returns when a peer listens on the port that it was given.
 func (p *peer) await(ctx context.Context) error {
 	for end := time.Now().Add(startLimit); time.Now().Before(end); {
 		c, err := dial(ctx, p.addr, end)

@@ -14,7 +14,7 @@ import (
 	"statuscache/cache"
 )
 
-// pollEvery is how often a client asks for an execution that runs.
+// pollEvery is how often a client polls a running execution.
 const pollEvery = 2500 * time.Millisecond
 
 // polls measures how many polls of running executions reach Redis.

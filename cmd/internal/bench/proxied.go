@@ -64,7 +64,7 @@ func (b *bench) behindNginx(ctx context.Context, ps *peers, name string, redis *
 	return underLoad(name, load{addr: front.addr, connections: connections, request: statusRequest(key, 0), other: &other}, b.turn, serve, redis), nil
 }
 
-// batchRequest asks for the status of a set of one execution.
+// batchRequest reads the status of a set of one execution.
 func batchRequest(key string) request {
 	body := fmt.Sprintf(`{"executionArns":[%q]}`, recordARN(0))
 	return request{text: fmt.Sprintf("POST /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAuthorization: Bearer %s\r\n"+

@@ -43,7 +43,7 @@ func serveEnv(redis *peer, more ...string) []string {
 	}, more...)
 }
 
-// holdsNothing makes a near cache that has no room for any record.
+// holdsNothing makes a near cache that is too small for any record.
 const holdsNothing = envNearBytes + "=1"
 
 // hotReads compares reads that the near cache answers.

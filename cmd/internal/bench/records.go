@@ -18,7 +18,7 @@ import (
 const pepper = "a pepper for the bench"
 
 // recordName is the name of the execution with a number, of which loads know
-// how to ask for another.
+// how to request another.
 const recordName = "bench-"
 
 func recordARN(i int) string { return fmt.Sprintf("%s%s%0*d", arnPrefix, recordName, digits, i) }

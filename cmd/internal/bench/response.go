@@ -56,7 +56,7 @@ func (r *responses) next() (status int, body []byte, err error) {
 }
 
 // head reads the header fields and returns the length of the body, -1 if it is
-// not told.
+// not reported.
 func (r *responses) head() (length int, err error) {
 	length = -1
 	for {

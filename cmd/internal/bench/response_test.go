@@ -39,7 +39,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-func TestResponsesOneAfterTheOther(t *testing.T) {
+func TestResponsesAreWrittenInOrder(t *testing.T) {
 	t.Parallel()
 	r := newResponses(strings.NewReader("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst" +
 		"HTTP/1.1 304 Not Modified\r\n\r\n" + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy"))

@@ -67,7 +67,7 @@ func (b *bench) hotOverTLS(ctx context.Context) ([]line, error) {
 	return []line{compare("hot read of 1 kB over TLS, CPU per request", c, statusd, bareHandler, atMost(0.75))}, mostlyHits(ctx, serve)
 }
 
-// clientTLS trusts any certificate: the peers' is made for this run. It asks for HTTP/1.1.
+// clientTLS trusts any certificate: the peers' is made for this run. It requests HTTP/1.1.
 func clientTLS() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
 }

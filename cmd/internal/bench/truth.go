@@ -27,7 +27,7 @@ const (
 	truthLongest  = 5 * time.Minute
 	truthFailures = 0.2  // share of attempts that fail
 	truthRedrives = 0.05 // share of these that are redriven
-	truthOversize = 0.05 // share of outputs that no event has room for
+	truthOversize = 0.05 // share of outputs that are too large for an event
 	truthDrain    = 40 * time.Minute
 	truthName     = "status-events"
 )
@@ -85,7 +85,7 @@ type simulation struct {
 	way     *operate.Operator
 
 	right  map[string]string        // by ARN, the state that was last seen to be right
-	wrong  map[string]time.Duration // by ARN, for how long another one was told
+	wrong  map[string]time.Duration // by ARN, for how long readers got another version
 	latest time.Time                // of the ends
 	marked time.Time                // when the last of all was right
 	last   map[string]float64       // counters at the end
@@ -222,7 +222,7 @@ func (s *simulation) run(ctx context.Context, length time.Duration, flush bool) 
 	}
 }
 
-// look compares what is told with the truth. It reports whether all executions have
+// look compares what is reported with the truth. It reports whether all executions have
 // ended and are right.
 func (s *simulation) look(ctx context.Context) (ended bool, err error) {
 	var differ []cache.ARN
@@ -247,7 +247,7 @@ func (s *simulation) look(ctx context.Context) (ended bool, err error) {
 		}
 		for i, v := range known {
 			truth := truths[first+i]
-			if told(v) == statusOf(truth) {
+			if reported(v) == statusOf(truth) {
 				s.right[truth.ARN] = statusOf(truth)
 				continue
 			}
@@ -258,11 +258,11 @@ func (s *simulation) look(ctx context.Context) (ended bool, err error) {
 	return ended && s.queue.Depth().Total() == 0, nil
 }
 
-// statusOf is what a reader should be told of an execution, with its attempt.
+// statusOf is what a reader should get for an execution, with its attempt.
 func statusOf(e localaws.ExecutionState) string { return fmt.Sprint(e.Status, e.RedriveCount) }
 
-// told is what readers are told of a record of a version.
-func told(v cache.Version) string {
+// reported is what readers get of a record of a version.
+func reported(v cache.Version) string {
 	switch {
 	case v == "":
 		return ""
@@ -308,7 +308,7 @@ func (s *simulation) lines(name string, mostCalls float64) []line {
 			ratio: fmt.Sprintf("all right %v after the last end", s.marked.Sub(s.latest).Round(time.Second)), target: "0", verdict: verdict(wrongAtEnd == 0),
 		},
 		{
-			figure: "time for which an execution is told wrong: mean, p99, longest",
+			figure: "time for which a reported status is wrong: mean, p99, longest",
 			ours:   fmt.Sprintf("%.3g, %.3g, %.3g s", sum/float64(executions), percentile(seconds, 99), percentile(seconds, 100)),
 			beside: fmt.Sprintf("repairs: %.0f", s.sum("statuscache_audit_repairs_total")), ratio: "–", target: "–", verdict: "–",
 		},

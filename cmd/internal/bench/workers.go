@@ -33,11 +33,11 @@ const readyWord = "ready"
 // message is one event and a name for it.
 type message struct{ key, body string }
 
-// work does something with a batch and returns how many messages it dealt with.
+// work processes a batch and returns how many messages it has handled.
 type work func(ctx context.Context, batch []message) (int, error)
 
 // runIngest decodes messages and has the cache merge them, as the consumer does.
-// It hears the changes too, as every process with a cache does.
+// It subscribes to the changes too, as every process with a cache does.
 func runIngest(ctx context.Context) error {
 	c, err := cache.Open(cache.Options{
 		URL: "redis://" + os.Getenv(envRedis), Prefix: benchPrefix, Retention: retention,
@@ -83,7 +83,7 @@ func runSet(ctx context.Context) error {
 }
 
 // obey reads which batches to make, says when they are there, and does the work
-// when it is told to, again and again. It answers with how many messages that
+// when it is asked to, again and again. It answers with how many messages that
 // were.
 func obey(ctx context.Context, do work) error {
 	fmt.Println(readyWord)
@@ -111,7 +111,7 @@ type order struct{ batches, size, copies int }
 
 func (o order) String() string { return fmt.Sprint(o.batches, " ", o.size, " ", o.copies) }
 
-// makeBatches returns the events of executions that nobody has heard of.
+// makeBatches returns the events of executions that are not known yet.
 func makeBatches(o order) [][]message {
 	const owners = 100
 	var batches [][]message

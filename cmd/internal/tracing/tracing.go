@@ -79,7 +79,7 @@ type watched struct {
 
 func watch(e sdktrace.SpanExporter, log *slog.Logger, metrics prometheus.Registerer) *watched {
 	w := &watched{SpanExporter: e, spans: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "spans_total", Help: "Spans by what became of them: exported, or lost because the receiver did not take them.",
+		Namespace: "statuscache", Name: "spans_total", Help: "Spans by result: exported, or lost because the receiver did not accept them.",
 	}, []string{"result"}), state: outage.Part{
 		Log:  log,
 		Lost: "spans cannot be exported and are dropped; requests and events do not wait for them; check OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL and _HEADERS, and that the receiver is up",
@@ -110,6 +110,6 @@ func (w *watched) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	return nil // the SDK would log it, each time
 }
 
-// failed takes the errors that the SDK reports to nobody, such as a part of an export that the
+// failed takes the errors that the SDK does not return to a caller, such as a part of an export that the
 // receiver refused.
 func (w *watched) failed(err error) { w.state.Is(err) }

@@ -104,7 +104,7 @@ func clipped(path string) string {
 	return path
 }
 
-// line is one line of the log on its way.
+// line is one line of the log that is being written.
 type line struct {
 	b    []byte
 	json bool

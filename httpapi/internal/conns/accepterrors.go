@@ -27,7 +27,7 @@ type acceptErrors struct {
 
 func newAcceptErrors(log *slog.Logger, r prometheus.Registerer) *acceptErrors {
 	a := &acceptErrors{log: log, count: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "accept_errors_total", Help: "How often a connection could not be accepted, such as for want of file descriptors.",
+		Namespace: "statuscache", Name: "accept_errors_total", Help: "How often a connection could not be accepted, for example because no file descriptor was left.",
 	})}
 	r.MustRegister(a.count)
 	return a

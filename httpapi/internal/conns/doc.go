@@ -1,9 +1,9 @@
-// Package conns is the ports of the service: how connections are accepted, encrypted and
-// ended around package wire and net/http.
+// Package conns serves the ports of the service: it accepts, encrypts and ends the
+// connections for package wire and net/http.
 //
 //	serve.go        Serve and ServeAdmin: one listener each, with its bounds and its shutdown
 //	listener.go     the public listener: it accepts connections, and loses none when it closes
-//	accepterrors.go connections that cannot be accepted for want of file descriptors
+//	accepterrors.go connections that cannot be accepted because no file descriptor is left
 //	writelimit.go   the time a client has to take what is written
 //	handed.go       connections that wire hands over to net/http
 //	ownerrors.go    the answers that net/http gives by itself, in the form of our errors
@@ -13,7 +13,7 @@
 //	faults.go       what goes wrong with connections: counters and log lines
 //
 // Every connection of the public port begins in package wire. Most end there; HTTP/2 and
-// whatever else wire does not read goes to net/http, with every byte. From the outside,
+// all else that wire does not read goes to net/http, with every byte. From the outside,
 // such a connection is
 //
 //	plainConn or tlsConn → unreadConn → [tls.Conn] → limitedConn → net.TCPConn

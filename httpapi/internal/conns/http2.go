@@ -13,7 +13,7 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// What frames over HTTP/2 may cost. net/http obeys any number of frames that ask for
+// What frames over HTTP/2 may cost. net/http obeys any number of frames that request
 // nothing: empty CONTINUATION, SETTINGS, PING, PRIORITY, RST_STREAM. A connection that
 // sends them as fast as it can takes most of a core, so they are counted: each frame
 // of the client costs one, and what is answered earns some, because a client may
@@ -51,7 +51,7 @@ type floodGuard struct {
 
 func newFloodGuard(log *slog.Logger, r prometheus.Registerer) *floodGuard {
 	g := &floodGuard{log: log, count: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "http2_floods_total", Help: "Connections over HTTP/2 that were closed because they sent too many frames that ask for nothing.",
+		Namespace: "statuscache", Name: "http2_floods_total", Help: "Connections over HTTP/2 that were closed because they sent too many frames without a request.",
 	})}
 	r.MustRegister(g.count)
 	return g
@@ -153,7 +153,7 @@ func (f *frames) write(b []byte) (int, error) {
 // client that floods may not read.
 func (f *frames) cut() {
 	f.guard.count.Inc()
-	f.guard.log.Debug("connection closed: too many frames of HTTP/2 that ask for nothing", "address", f.conn.RemoteAddr().String())
+	f.guard.log.Debug("connection closed: too many HTTP/2 frames without a request", "address", f.conn.RemoteAddr().String())
 	select {
 	case <-f.begun:
 	default:

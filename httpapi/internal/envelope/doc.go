@@ -1,4 +1,4 @@
-// Package envelope is the form of answers: the JSON envelope of success and of errors,
+// Package envelope writes the form of answers: the JSON envelope of success and of errors,
 // Server-Sent Events, and the values of headers that never change.
 //
 //	envelope.go  {"success":true,"data":…} and {"success":false,"error":…}
@@ -10,5 +10,5 @@
 // The data of an answer about one execution is rendered in package cache when its
 // record is stored.
 //
-// The package imports nothing of ours.
+// The package imports no other package of this project.
 package envelope

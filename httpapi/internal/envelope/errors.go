@@ -100,7 +100,7 @@ func RateLimitExceeded(retryAfter time.Duration) *Error {
 func DailyLimitExceeded(reset time.Duration) *Error {
 	return &Error{
 		Status: http.StatusTooManyRequests, Code: "DailyLimitExceeded",
-		Message: "the daily limit of this API key is used up; it starts afresh at midnight UTC", RetryAfter: reset,
+		Message: "the daily limit of this API key is used up; it is reset at midnight UTC", RetryAfter: reset,
 	}
 }
 
@@ -128,7 +128,7 @@ func Conflict(message string) *Error {
 	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: message}
 }
 
-// Gone returns an error 410: what is asked for was there, and will not come back.
+// Gone returns an error 410: the resource was there, and will not come back.
 func Gone(message string) *Error {
 	return &Error{Status: http.StatusGone, Code: "Gone", Message: message}
 }

@@ -49,7 +49,7 @@ func CrossOrigin(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// inOneForm puts the list of headers that a preflight asks for in lower case and in
+// inOneForm puts the list of headers that a preflight requests in lower case and in
 // order. Browsers send it so and rs/cors takes no other, which would refuse what
 // people try by hand.
 func inOneForm(h http.Header) {

@@ -32,7 +32,7 @@ type PartReport struct {
 type Audit struct {
 	StateMachine   string     `json:"stateMachine"`
 	ConfirmedUntil *time.Time `json:"confirmedUntil"`
-	Doubts         int        `json:"doubts"`
+	Mismatches     int        `json:"doubts"`
 	Problem        string     `json:"problem,omitempty"`
 }
 
@@ -63,7 +63,7 @@ type Checks struct {
 
 const shuttingDown = "shutting down"
 
-// Now returns what the service lacks.
+// Now returns the health of the service.
 func (c *Checks) Now() Report {
 	r := Report{Status: "ok", Version: c.Version, Audit: c.audits()}
 	for _, each := range r.Audit {
@@ -107,7 +107,7 @@ func (c *Checks) audits() (all []Audit) {
 		if len(c.StateMachines) > 0 && !slices.Contains(c.StateMachines, machine) {
 			continue // of an earlier configuration, such as one with a typing error
 		}
-		each := Audit{StateMachine: cache.MachineARN(machine).Name(), Doubts: audits[machine].Mismatches, Problem: audits[machine].Problem}
+		each := Audit{StateMachine: cache.MachineARN(machine).Name(), Mismatches: audits[machine].Mismatches, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
 			each.ConfirmedUntil = &until
 		}

@@ -1,4 +1,4 @@
-// Package listing reads what a request for a list of executions asks for: its filter and
+// Package listing reads the parameters of a request for a list of executions: its filter and
 // its cursor.
 package listing
 

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxPaces = 10_000      // state machines whose pace is remembered
-	paceLife = time.Minute // then what is typical may have changed
+	paceLife = time.Minute // then the usual durations may have changed
 )
 
 // Paces is after how long to poll again, by state machine.
@@ -28,7 +28,7 @@ type pace struct {
 	made  atomic.Bool // its successor is
 }
 
-// NewPaces returns Paces that follow what typical says of a state machine; nil: nothing is
+// NewPaces returns Paces that follow the ends that typical returns for a state machine; nil: nothing is
 // known.
 func NewPaces(typical func(stateMachine string) (e Ends, known bool)) *Paces {
 	return &Paces{typical: typical, known: bounded.NewByText[*pace](maxPaces)}

@@ -23,9 +23,9 @@ func narrow(n int) (times []time.Duration) {
 	return times
 }
 
-// TestRetryAfterFollowsWhatIsTypical of the state machine, from 100 executions on, and only
+// TestRetryAfterFollowsUsualDurations of the state machine, from 100 executions on, and only
 // of a first attempt.
-func TestRetryAfterFollowsWhatIsTypical(t *testing.T) {
+func TestRetryAfterFollowsUsualDurations(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	runs := func(arn cache.ARN, age time.Duration, version cache.Version) *cache.Record {
@@ -75,7 +75,7 @@ func TestAPaceIsRenewed(t *testing.T) {
 	}
 }
 
-func TestTheHotRouteAllocatesNothingForItsPace(t *testing.T) {
+func TestTheHotRouteAllocatesNothingForPacing(t *testing.T) {
 	p, now := NewPaces(known(narrow(100)...)), time.Now()
 	r := &cache.Record{ARN: executions + "x", Version: "01769414400123-00000-1-2", StartDate: now}
 	if n := testing.AllocsPerRun(100, func() { p.After(r, now) }); n != 0 {

@@ -78,9 +78,9 @@ var shapes = map[string]func(*rand.Rand) float64{
 	"two humps that are near":   either(.4, normal(8, 1), normal(20, 2)),
 }
 
-// TestPollersAskSeldomAndLearnSoon simulates clients that honour Retry-After, on plans
+// TestPollersSendFewRequestsAndSeeTheEndSoon simulates clients that honour Retry-After, on plans
 // made from other executions of the same shape. The control polls at fixed steps.
-func TestPollersAskSeldomAndLearnSoon(t *testing.T) {
+func TestPollersSendFewRequestsAndSeeTheEndSoon(t *testing.T) {
 	t.Parallel()
 	const known, polled = 4000, 4000
 	for name, shape := range shapes {
@@ -103,8 +103,8 @@ func TestPollersAskSeldomAndLearnSoon(t *testing.T) {
 	}
 }
 
-// TestLongExecutionsAreNotAskedForEachSecond but where their end is likely.
-func TestLongExecutionsAreNotAskedForEachSecond(t *testing.T) {
+// TestLongExecutionsAreNotPolledEachSecond but where their end is likely.
+func TestLongExecutionsAreNotPolledEachSecond(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		shape func(*rand.Rand) float64
@@ -129,7 +129,7 @@ func TestLongExecutionsAreNotAskedForEachSecond(t *testing.T) {
 	}
 }
 
-func TestTooFewExecutionsMakeNoPlan(t *testing.T) {
+func TestTooFewExecutionsGiveNoPacing(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	if New(draw(normal(25, 1), enough-1, r)) != nil {
@@ -161,7 +161,7 @@ func TestEveryAgeHasAWaitWithinTheBounds(t *testing.T) {
 	}
 }
 
-func TestAskingAPlanAllocatesNothing(t *testing.T) {
+func TestPacingAllocatesNothing(t *testing.T) {
 	p := New(draw(shapes["long-tailed"], 200, rand.New(rand.NewPCG(1, 2))))
 	if n := testing.AllocsPerRun(100, func() { p.After(17 * time.Second) }); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -1,13 +1,13 @@
-// Package reports is the form of questions and answers about more than the status of one
-// execution.
+// Package reports reads the requests for reports about many executions, and writes their
+// answers.
 //
 //	question.go   the query of a request
 //	failures.go   GET /v1/failures
 //	durations.go  GET /v1/durations
 //	overview.go   GET /v1/overview
-//	snapshots.go  overviews that are shared by all who ask within a second
+//	snapshots.go  overviews, shared by all requests within a second
 //	trail.go      GET /v1/executions/{executionArn}/trail
 //
-// What it reports comes from package cache and what stands on it; who may ask is decided
-// before. The package knows no request.
+// The data comes from package cache and the packages above it. Authorization is checked
+// before. The package does not see the http.Request.
 package reports

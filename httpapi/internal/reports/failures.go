@@ -9,7 +9,7 @@ import (
 // DefaultWindow is the time of failures where a request names none.
 const DefaultWindow = "24h"
 
-// Windows are the times that failures can be asked for, by name.
+// Windows are the lengths of time that failures can be reported for, by name.
 var Windows = map[string]time.Duration{"1h": time.Hour, DefaultWindow: 24 * time.Hour, "7d": 7 * 24 * time.Hour}
 
 // Failures is the failures of a time, by their cause.

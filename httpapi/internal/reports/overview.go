@@ -94,7 +94,7 @@ func NewQueue(q *intake.Queue) Queue {
 	return report
 }
 
-// Service is what the service itself lacks, as everybody may know it.
+// Service is the health of the service, as far as it is public.
 type Service struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons"`

@@ -19,7 +19,7 @@ const (
 	snapshotLimit = 10 * time.Second
 )
 
-// Snapshots are overviews, each shared by all who ask for the same within a second.
+// Snapshots are overviews, each shared by all requests for the same within a second.
 type Snapshots struct {
 	statistics Statistics
 	late       Late

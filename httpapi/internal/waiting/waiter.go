@@ -28,7 +28,7 @@ type Waiter struct {
 // Waker has a request continued. It does not block.
 type Waker interface{ Wake() }
 
-// Signals wake a goroutine that receives them. They have room for one.
+// Signals wake a goroutine that receives them. Their capacity is 1.
 type Signals chan struct{}
 
 // Wake implements Waker.

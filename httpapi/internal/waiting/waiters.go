@@ -61,7 +61,7 @@ type Token struct {
 	Watch func(report func(error)) (stop func())
 }
 
-// Add lets a request wait until a certain time. It ends then, or when it must not go on;
+// Add lets a request wait until a certain time. It ends then, or when it must not continue;
 // Remove is to be called in any case.
 func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
 	one := New(waker, until)

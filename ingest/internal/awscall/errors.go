@@ -16,7 +16,7 @@ import (
 
 // Error is an error of the SDK in one line.
 type Error struct {
-	text  string // for the operator; it names the cure
+	text  string // for the operator; it names the fix
 	brief string // for the public: it names no account, resource or person
 	err   error
 }
@@ -24,7 +24,7 @@ type Error struct {
 // WithText gives an error another text. What it wraps stays.
 func WithText(text string, err error) *Error { return &Error{text: text, err: err} }
 
-// Error implements error. The text is for the operator and names the cure.
+// Error implements error. The text is for the operator and names the fix.
 func (e *Error) Error() string { return e.text }
 
 // Public is the text for the public: it names no account, resource or person.
@@ -144,13 +144,13 @@ func roleRefused(op *smithy.OperationError) *Error {
 			Line(innermost(op.Err).Error()) + "); check AWS_REGION, AWS_ENDPOINT_URL_STS and the network"}
 	}
 	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
-	cure := "add this caller to the trust policy of the role, and grant the caller sts:AssumeRole"
+	fix := "add this caller to the trust policy of the role, and grant the caller sts:AssumeRole"
 	if op.OperationName == "AssumeRoleWithWebIdentity" {
-		cure = "have the trust policy of the role name the identity provider and this service account, and check AWS_WEB_IDENTITY_TOKEN_FILE"
+		fix = "have the trust policy of the role name the identity provider and this service account, and check AWS_WEB_IDENTITY_TOKEN_FILE"
 	}
 	return &Error{
 		brief: "the AWS role is refused",
-		text:  fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), cure),
+		text:  fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), fix),
 	}
 }
 

@@ -2,11 +2,11 @@
 //
 //	process            the messages of one receive, until all are handled
 //	└─ process event   one message, from when it was received until it is stored
-//	                   (or given back, or found to be nobody's); linked to the trace
+//	                   (or returned to the queue, or ignored); linked to the trace
 //	                   of the execution where the message carries its header
 //	hydrate, audit     one execution that Step Functions is asked about
 //
-// A span has the ARN of the execution and what became of the message. Nothing of the input,
-// the output or the body of a message gets into one. Without a provider the Tracer is nil:
+// A span has the ARN of the execution and the result of the message. It contains nothing of
+// the input, the output or the body of a message. Without a provider the Tracer is nil:
 // its methods do nothing then, and allocate nothing.
 package traces

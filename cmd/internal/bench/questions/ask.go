@@ -54,7 +54,7 @@ var questions = []question{
 // Overview is the question that has a target of its own.
 const Overview = "overview"
 
-// secondPage is what a list is called that goes on behind another.
+// secondPage is the name of a request for the second page of a list.
 const secondPage = "list, second page"
 
 func same(target string) func(*Population, int) string {
@@ -66,7 +66,7 @@ func (p *Population) machine(n int) string { return url.QueryEscape(string(p.Mac
 // some is the number of one of the Records.
 func (p *Population) some(n int) int { return int(scatter(n, "some") % uint64(p.Records)) }
 
-// Caller is somebody who asks, with tokens of which one is used after the other.
+// Caller is a client with several tokens, which it uses in turn.
 type Caller struct {
 	Name   string
 	Tokens []string

@@ -38,7 +38,7 @@ resource "aws_lb_target_group" "api" {
   tags                          = var.tags
 
   # It answers 200 while the process does. ECS replaces tasks that fail, and a new task
-  # does not cure what /readyz reports, such as a cache that is away.
+  # does not fix what /readyz reports, such as a cache that is away.
   health_check {
     path                = "/v1/health"
     matcher             = "200"

@@ -205,7 +205,7 @@ run "tasks" {
   }
   assert {
     condition     = aws_lb_target_group.api.health_check[0].path == "/v1/health"
-    error_message = "the load balancer asks for another path"
+    error_message = "the load balancer requests another path"
   }
   assert {
     condition     = length(aws_ecs_service.service["api"].load_balancer) == 1 && length(aws_ecs_service.service["ingest"].load_balancer) == 0

@@ -1,7 +1,6 @@
 package worklist
 
 import (
-	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,21 +8,7 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// every calls f now and then once in each interval, until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func()) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		f()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// askLimit is how long a question to Redis may take that is repeated soon.
+// askLimit is how long a read from Redis may take that is repeated soon.
 func askLimit(db *redisdb.DB) time.Duration { return max(2*time.Second, db.Limits.Write) }
 
 // gauge returns a gauge with a label, registered unless r is nil.

@@ -51,9 +51,9 @@ func (l *elsewhere) connect(t *testing.T, ip string, port int) (net.Conn, bool) 
 	return c, true
 }
 
-// TestOneClientDoesNotHaveAllConnections: an address of the public internet has as many as
+// TestOneClientCannotTakeAllConnections: an address of the public internet has as many as
 // are left for all others. A proxy, behind which everybody is, has what it needs.
-func TestOneClientDoesNotHaveAllConnections(t *testing.T) {
+func TestOneClientCannotTakeAllConnections(t *testing.T) {
 	t.Parallel()
 	const bound = 40
 	for _, client := range []struct {
@@ -89,7 +89,7 @@ func TestOneClientDoesNotHaveAllConnections(t *testing.T) {
 		}
 		_ = open[0].Close()
 		_ = open[1].Close() // one for the other client
-		cachetest.Eventually(t, "there is room again", func() bool {
+		cachetest.Eventually(t, "a connection is free again", func() bool {
 			_, ok := l.connect(t, client.same(bound), 2002)
 			return ok
 		})

@@ -31,17 +31,17 @@ func gauge(t *testing.T, from prometheus.Gatherer, name string) (float64, bool) 
 	return 0, false
 }
 
-// TestHealthReportsAPlatformThatFails: a server that judges tokens and fails, or refuses our
-// credentials, shows in the health, in a metric and in one log line with the cure, though no
-// caller came by; and so does the end of it.
-func TestHealthReportsAPlatformThatFails(t *testing.T) {
+// TestHealthReportsAFailingIntrospectionEndpoint: an introspection endpoint that fails, or refuses our
+// credentials, shows in the health, in a metric and in one log line with the fix, even without a
+// request; and so does the end of the failure.
+func TestHealthReportsAFailingIntrospectionEndpoint(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{http.StatusUnauthorized: "refuses the credentials", http.StatusInternalServerError: "does not answer as it should"} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			p := newPlatform(t)
 			p.status = status
-			var log lockedLog
+			var log cachetest.Log
 			s := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Introspection: &auth.Introspection{
 				URL: p.url, ClientID: "status service", Secret: func() (string, error) { return "s3cret:", nil }, OwnerClaim: "sub", ScopePrefix: "status",
 			}})
@@ -64,7 +64,7 @@ func TestHealthReportsAPlatformThatFails(t *testing.T) {
 				t.Error(err)
 			}
 			if n := strings.Count(log.String(), "AUTH_INTROSPECTION_URL"); n != 1 {
-				t.Errorf("%d lines with the cure, want 1:\n%s", n, log.String())
+				t.Errorf("%d lines with the fix, want 1:\n%s", n, log.String())
 			}
 		})
 	}

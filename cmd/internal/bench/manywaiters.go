@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// crowdCount is how many wait for one execution.
-const crowdCount = 5000
+// waitersCount is how many clients wait for one execution.
+const waitersCount = 5000
 
 // wakeCrowd has many clients wait for one execution, ends it, and has them all
 // come back at once.
 func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key string) ([]line, error) {
-	crowd := crowdCount
+	waiters := waitersCount
 	if b.quick {
-		crowd = 500
+		waiters = 500
 	}
 	serve, err := ps.serving(ctx, redis, key, 0)
 	if err != nil {
@@ -36,11 +36,11 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 	client := goredis(redis)
 	defer func() { _ = client.Close() }()
 	f := followed{recordARN(0), key}
-	conns, err := openCrowd(ctx, serve.addr, f, crowd)
+	conns, err := connectAll(ctx, serve.addr, f, waiters)
 	if err != nil {
 		return nil, err
 	}
-	if err := serve.awaitWaiting(ctx, crowd); err != nil {
+	if err := serve.awaitWaiting(ctx, waiters); err != nil {
 		return nil, err
 	}
 	before, err := readsOf(ctx, client)
@@ -63,27 +63,27 @@ func (b *bench) wakeCrowd(ctx context.Context, ps *peers, redis *peer, key strin
 	for _, conn := range conns {
 		_ = conn.Close()
 	}
-	back, err := comeBack(ctx, serve.addr, followed{recordARN(1), key}, crowd)
+	back, err := comeBack(ctx, serve.addr, followed{recordARN(1), key}, waiters)
 	if err != nil {
 		return nil, fmt.Errorf("coming back: %w", err)
 	}
 	return []line{
 		{
-			figure: fmt.Sprintf("%d clients of one execution, its end told to all", crowd), ours: took.Round(time.Millisecond).String(),
+			figure: fmt.Sprintf("%d clients of one execution, all notified of its end", waiters), ours: took.Round(time.Millisecond).String(),
 			beside: fmt.Sprintf("Redis reads: %d", reads), ratio: none, target: "≤ 1s, ≤ 2 reads", verdict: verdict(took <= time.Second && reads <= 2),
 		},
 		{
-			figure: fmt.Sprintf("%d clients come back at once", crowd), ours: back.Round(time.Millisecond).String(),
+			figure: fmt.Sprintf("%d clients come back at once", waiters), ours: back.Round(time.Millisecond).String(),
 			beside: "errors: 0", ratio: none, target: "no error", verdict: good,
 		},
 	}, nil
 }
 
-// comeBack has a crowd connect all at once, and returns how long it takes until each
+// comeBack has many clients connect all at once, and returns how long it takes until each
 // has its first answer.
-func comeBack(ctx context.Context, addr string, f followed, crowd int) (time.Duration, error) {
+func comeBack(ctx context.Context, addr string, f followed, waiters int) (time.Duration, error) {
 	begun := time.Now()
-	conns, err := openCrowd(ctx, addr, f, crowd)
+	conns, err := connectAll(ctx, addr, f, waiters)
 	if err == nil {
 		err = awaitText(conns, []byte(`"status":"RUNNING"`))
 	}
@@ -96,8 +96,8 @@ func comeBack(ctx context.Context, addr string, f followed, crowd int) (time.Dur
 
 func goredis(p *peer) *redis.Client { return redis.NewClient(&redis.Options{Addr: p.addr}) }
 
-// openCrowd opens streams of one execution, as fast as it goes.
-func openCrowd(ctx context.Context, addr string, f followed, count int) ([]net.Conn, error) {
+// connectAll opens streams of one execution, as fast as it goes.
+func connectAll(ctx context.Context, addr string, f followed, count int) ([]net.Conn, error) {
 	conns := make([]net.Conn, count)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(64)
@@ -147,20 +147,20 @@ func readsOf(ctx context.Context, client *redis.Client) (int, error) {
 	return sum, nil
 }
 
-// crowded compares hot reads of a process in which many wait with those of one in
+// withWaiters compares hot reads of a process in which many wait with those of one in
 // which nobody does.
-func (b *bench) crowded(ctx context.Context) ([]line, error) {
+func (b *bench) withWaiters(ctx context.Context) ([]line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()
 	redis, err := ps.redis(ctx)
 	if err != nil {
 		return nil, err
 	}
-	crowd := crowdCount
+	waiters := waitersCount
 	if b.quick {
-		crowd = 500
+		waiters = 500
 	}
-	if err := startMany(ctx, redis, crowd+1); err != nil {
+	if err := startMany(ctx, redis, waiters+1); err != nil {
 		return nil, err
 	}
 	key, err := createKey(ctx, redis)
@@ -176,9 +176,9 @@ func (b *bench) crowded(ctx context.Context) ([]line, error) {
 		}
 		if name == statusd {
 			_, err = ps.self("hold", envHoldAddr+"="+serve.addr, envHoldKey+"="+key, envHoldKind+"=stream",
-				envHoldFirst+"=1", fmt.Sprint(envHoldCount, "=", crowd))
+				envHoldFirst+"=1", fmt.Sprint(envHoldCount, "=", waiters))
 			if err == nil {
-				err = serve.awaitWaiting(ctx, crowd)
+				err = serve.awaitWaiting(ctx, waiters)
 			}
 			if err != nil {
 				return nil, err
@@ -191,5 +191,5 @@ func (b *bench) crowded(ctx context.Context) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []line{compare(fmt.Sprintf("hot read while %d clients wait, CPU per request", crowd), c, statusd, alone, atMost(1.05))}, nil
+	return []line{compare(fmt.Sprintf("hot read while %d clients wait, CPU per request", waiters), c, statusd, alone, atMost(1.05))}, nil
 }
