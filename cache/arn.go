@@ -22,3 +22,7 @@ func ParseARN(s string) (ARN, error) { return arn.Parse(s) }
 // ParseMachineARN checks s against the grammar of state machine ARNs. Its error is
 // ErrInvalidMachineARN.
 func ParseMachineARN(s string) (MachineARN, error) { return arn.ParseStateMachine(s) }
+
+// FindARN returns the ARN of an execution or of a state machine in what a person pasted,
+// such as the address of a page of the AWS console; "" if there is none.
+func FindARN(text string) string { return arn.Find(text) }

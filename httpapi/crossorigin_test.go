@@ -32,6 +32,9 @@ func TestPagesWithTracingMayCall(t *testing.T) {
 	}
 	for _, asked := range []string{
 		"authorization,traceparent", "authorization,baggage,sentry-trace", "authorization,traceparent,tracestate",
+		"authorization,x-instana-l,x-instana-s,x-instana-t", "sw8,sw8-correlation", "x-dtpc,x-dynatrace", "adrum",
+		"ot-tracer-sampled,ot-tracer-spanid,ot-tracer-traceid", "x-ot-span-context", "grpc-trace-bin", "b3,x-datadog-sampled",
+		"x-posthog-distinct-id,x-posthog-session-id", "x-correlation-id,x-trace-id", "cache-control,pragma",
 		"authorization,x-datadog-origin,x-datadog-parent-id,x-datadog-sampling-priority,x-datadog-trace-id",
 		"accept,authorization,cache-control,content-type,if-none-match,last-event-id,prefer,x-request-id",
 		"Authorization, Traceparent", "traceparent,authorization", "",

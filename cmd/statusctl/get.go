@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -121,13 +120,12 @@ func exactly(n int) cobra.PositionalArgs {
 // the address of a page of the AWS console does, or it is the name of an execution
 // of --state-machine.
 func (c *connection) executionARN(arg string) (string, error) {
-	if text, err := url.QueryUnescape(arg); err == nil {
-		if at := strings.LastIndex(text, "arn:aws"); at > 0 {
-			arg, _, _ = strings.Cut(text[at:], "?")
-		}
+	arg = strings.TrimSpace(arg)
+	if found := cache.FindARN(arg); found != "" {
+		return found, nil
 	}
 	if strings.HasPrefix(arg, "arn:") {
-		return arg, nil
+		return arg, nil // the answer says what is wrong with it
 	}
 	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"), onlyMachine(os.Getenv("STATE_MACHINES")))
 	if machine == "" || strings.ContainsAny(arg, ":/") {

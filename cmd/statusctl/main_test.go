@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -409,6 +411,12 @@ func TestGet(t *testing.T) {
 		}
 		if out := ctl(t, env, code, "get", "--json", string(arn)); !json.Valid([]byte(out)) || status == cache.Succeeded && !strings.Contains(out, `"output":{"n":9007199254740993}`) {
 			t.Errorf("%s: %s", status, out)
+		}
+	}
+	pasted := machine + "é-" + string(cache.Succeeded)
+	for _, text := range []string{url.PathEscape(pasted), url.QueryEscape(pasted), " " + pasted + "\n", `"` + pasted + `"`, "https://eu-west-1.console.aws.amazon.com/states/home#/v2/executions/details/" + url.QueryEscape(pasted)} {
+		if out := ctl(t, append(slices.Clone(env), "STATE_MACHINES=arn:aws:states:eu-west-1:123456789012:stateMachine:Other"), 0, "get", text); !strings.Contains(out, pasted) {
+			t.Errorf("%q: %s", text, out)
 		}
 	}
 	for name, wrong := range map[string]struct {

@@ -19,8 +19,11 @@ import (
 //
 //	EventBridge   source, detail-type and detail
 //	SNS           Type and Message, a text, where it is not delivered raw
-//	SQS           body, a text, and messageId: a record of EventBridge Pipes
-//	Lambda        Records, an array of such records
+//	SQS           body: a record of EventBridge Pipes, which parses it where a transformer
+//	              names it; Body where somebody sends again what the CLI of AWS printed
+//	Kinesis       data, in Base64: a record of a stream in Pipes; CloudEvents have data too
+//	Kafka         value, in Base64: a record of a topic in Pipes
+//	Lambda        Records, an array of such records, with Sns or kinesis around them
 //	none          executionArn and status: a rule's target with InputPath $.detail
 //
 // An array holds several. Signatures are not checked: the policy of the queue says who
@@ -30,7 +33,7 @@ type envelope struct {
 	id, detailType, source, time, replayName, detail jsontext.Value
 
 	kind, message                   jsontext.Value // Type and Message
-	messageID, body, records        jsontext.Value
+	payload, records                jsontext.Value // what a record carries, and several of them
 	executionARN, mapRunARN, status jsontext.Value
 }
 
@@ -53,11 +56,9 @@ func (e *envelope) set(name []byte, v jsontext.Value) {
 		e.kind = v
 	case "Message":
 		e.message = v
-	case "messageId":
-		e.messageID = v
-	case "body":
-		e.body = v
-	case "Records":
+	case "body", "Body", "data", "value", "Sns", "kinesis":
+		e.payload = v
+	case "Records", "Messages":
 		e.records = v
 	case "executionArn":
 		e.executionARN = v
@@ -183,13 +184,13 @@ func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 		if equals(env.source, Source) && equals(env.detailType, DetailType) {
 			u.event(env, env.detail)
 		} // else it is not ours
-	case isText(env.message) && equals(env.kind, "Notification"):
-		u.text(unquoted(env.message), depth+1)
 	case equals(env.kind, "SubscriptionConfirmation"):
 		u.fail("SNS asks to confirm the subscription of this queue; confirm it with aws sns confirm-subscription and the token in the message")
 	case equals(env.kind, "UnsubscribeConfirmation"): // not ours
-	case isText(env.body) && isText(env.messageID):
-		u.text(unquoted(env.body), depth+1)
+	case isText(env.message):
+		u.text(unquoted(env.message), depth+1)
+	case isText(env.payload) || isObject(env.payload):
+		u.value(env.payload, depth+1)
 	case hasElements(env.records):
 		var all []jsontext.Value
 		if err := json.Unmarshal(env.records, &all, lenient); err != nil {
@@ -233,6 +234,8 @@ func equals(v jsontext.Value, want string) bool {
 }
 
 func isText(v jsontext.Value) bool { return len(v) > 0 && v[0] == '"' }
+
+func isObject(v jsontext.Value) bool { return len(v) > 0 && v[0] == '{' }
 
 // memberReader reads the members of an object.
 type memberReader struct {

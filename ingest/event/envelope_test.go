@@ -18,6 +18,8 @@ func inSNS(body string) string {
 	return `{"Type":"Notification","MessageId":"1","TopicArn":"arn:aws:sns:eu-west-1:123456789012:t","Subject":null,"Message":` + quoted(body) + `,"SignatureVersion":"1","Signature":"x"}`
 }
 
+func inBase64(event string) string { return base64.StdEncoding.EncodeToString([]byte(event)) }
+
 func inPipe(body string) string {
 	return `{"messageId":"1","receiptHandle":"r","body":` + quoted(body) + `,"attributes":{"SentTimestamp":"1769414442587"},"messageAttributes":{},"EventSource":"aws:sqs"}`
 }
@@ -37,9 +39,18 @@ func wrapped(event string) map[string]string {
 		"a mark in SNS":              inSNS("\uFEFF" + event),
 		"white space":                " \r\n\t" + event + "\n",
 		"a JSON string":              quoted(event),
-		"Base64":                     base64.StdEncoding.EncodeToString([]byte(event)),
-		"Base64 in Pipes":            inPipe(base64.StdEncoding.EncodeToString([]byte(event))),
+		"Base64":                     inBase64(event),
+		"Base64 in Pipes":            inPipe(inBase64(event)),
 		"an array":                   "[" + event + "]",
+		"SNS as Lambda has it":       `{"Records":[{"EventSource":"aws:sns","EventVersion":"1.0","EventSubscriptionArn":"arn:aws:sns:x","Sns":` + inSNS(event) + `}]}`,
+		"a body that Pipes parsed":   `{"messageId":"1","body":` + event + `,"eventSource":"aws:sqs"}`,
+		"a body and nothing else":    `{"body":` + quoted(event) + `}`,
+		"what the AWS CLI printed":   `{"Messages":[{"MessageId":"1","ReceiptHandle":"r","MD5OfBody":"x","Body":` + quoted(event) + `}]}`,
+		"a Message and no Type":      `{"Subject":"x","Message":` + quoted(event) + `}`,
+		"Kinesis in Pipes":           `{"kinesisSchemaVersion":"1.0","partitionKey":"1","data":` + quoted(inBase64(event)) + `,"eventSource":"aws:kinesis"}`,
+		"Kinesis as Lambda has it":   `{"Records":[{"kinesis":{"partitionKey":"1","data":` + quoted(inBase64(event)) + `},"eventSource":"aws:kinesis"}]}`,
+		"Kafka in Pipes":             `[{"eventSource":"aws:kafka","topic":"t","key":"a2V5","value":` + quoted(inBase64(event)) + `}]`,
+		"CloudEvents":                `{"specversion":"1.0","id":"9","type":"x","datacontenttype":"application/json","data":` + event + `}`,
 	}
 }
 

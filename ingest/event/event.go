@@ -86,6 +86,9 @@ var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 // event makes an observation of an event of EventBridge, or of its detail alone.
 func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, error) {
 	var det detail
+	if isText(change) { // as an input transformer quotes it
+		change = unquoted(change)
+	}
 	if !eachMember(change, det.set) {
 		return cache.Execution{}, undecodable("detail is not an object")
 	}
@@ -110,7 +113,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 		return undecodable("status is missing or not a word")
 	}
 	start, ok := date(det.startDate)
-	if !ok && !isNull(det.startDate) {
+	if !ok && !isEmpty(det.startDate) {
 		return undecodable("startDate is not a date")
 	}
 	redrives, ok := count(det.redriveCount)
@@ -174,6 +177,22 @@ func included(details jsontext.Value) bool {
 
 func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }
 
+// isEmpty reports whether a value says nothing, in one of the ways in which emulators of
+// Step Functions and input transformers write that: null, an empty text, or zero.
+func isEmpty(v jsontext.Value) bool {
+	s := bytes.TrimSpace(plain(v))
+	return isNull(v) || len(s) == 0 || string(s) == "null" || len(bytes.Trim(s, "0.")) == 0
+}
+
+// plain returns a text without its quotes, and any other value as it is written: input
+// transformers quote numbers.
+func plain(v jsontext.Value) []byte {
+	if isText(v) {
+		return unquoted(v)
+	}
+	return v
+}
+
 // text returns the string that v holds, or "" if it holds none.
 func text(v jsontext.Value) string { return string(unquoted(v)) }
 
@@ -196,25 +215,16 @@ const secondsBelow = 1e11
 // date reads a number of milliseconds, a number of seconds, or a text in the form of RFC
 // 3339. It reports false for anything else, and for dates that a version cannot hold.
 func date(v jsontext.Value) (time.Time, bool) {
-	if len(v) == 0 {
-		return time.Time{}, false
-	}
-	switch v.Kind() {
-	case '0':
-		n, err := strconv.ParseFloat(string(v), 64)
-		if err != nil {
-			return time.Time{}, false
-		}
+	s := string(bytes.TrimSpace(plain(v)))
+	if n, err := strconv.ParseFloat(s, 64); err == nil {
 		if n < secondsBelow {
 			n *= 1000
 		}
 		return InRange(n)
-	case '"':
-		s := text(v)
-		for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05.999999999Z0700"} {
-			if t, err := time.Parse(form, s); err == nil {
-				return InRange(float64(t.UnixMilli()))
-			}
+	}
+	for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05.999999999Z0700"} {
+		if t, err := time.Parse(form, s); err == nil {
+			return InRange(float64(t.UnixMilli()))
 		}
 	}
 	return time.Time{}, false
@@ -230,13 +240,10 @@ func InRange(ms float64) (time.Time, bool) {
 
 // count reads a redrive count. An absent one is 0.
 func count(v jsontext.Value) (int, bool) {
-	if isNull(v) {
+	if isEmpty(v) {
 		return 0, true
 	}
-	if v.Kind() != '0' {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(string(v), 64)
+	n, err := strconv.ParseFloat(string(bytes.TrimSpace(plain(v))), 64)
 	if err != nil || n != math.Trunc(n) || n < 0 || n > cache.MaxRedriveCount {
 		return 0, false
 	}

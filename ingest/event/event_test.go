@@ -177,7 +177,8 @@ func TestShapesOfDates(t *testing.T) {
 	want := time.UnixMilli(1769414400123).UTC()
 	for text, ok := range map[string]bool{
 		`1769414400123`: true, `1769414400.123`: true, `"2026-01-26T08:00:00.123Z"`: true, `"2026-01-26T10:00:00.123+02:00"`: true, `1.769414400123e12`: true,
-		`"yesterday"`: false, `true`: false, `-5`: false, `0`: false, `1e300`: false, `253402300800000`: false, `{}`: false, `"0000-01-01T00:00:00Z"`: false,
+		`"1769414400123"`: true, `" 1769414400.123 "`: true,
+		`"yesterday"`: false, `"NaN"`: false, `"-5"`: false, `true`: false, `-5`: false, `1e300`: false, `253402300800000`: false, `{}`: false, `"0000-01-01T00:00:00Z"`: false,
 	} {
 		body := event(`"executionArn":"` + fixtureARN + `x","status":"RUNNING","startDate":` + text)
 		ev, err := new(Decoder).Decode(body)
@@ -187,6 +188,34 @@ func TestShapesOfDates(t *testing.T) {
 		case !ok && !errors.Is(err, ErrUndecodable):
 			t.Errorf("%s: let through: %v", text, err)
 		}
+	}
+}
+
+// TestAnEventMayLackItsStartDate, in whatever way emulators and input transformers write
+// that: the date of the known run is used. The same goes for a redrive count.
+func TestAnEventMayLackItsStartDate(t *testing.T) {
+	t.Parallel()
+	const missing = `"executionArn":"` + fixtureARN + `x","status":"SUCCEEDED","stopDate":"1769414442000"`
+	for _, more := range []string{
+		``, `,"startDate":null`, `,"startDate":""`, `,"startDate":" "`, `,"startDate":0`, `,"startDate":0.0`, `,"startDate":"0"`, `,"startDate":"null"`,
+		`,"startDate":null,"redriveCount":""`, `,"startDate":null,"redriveCount":"null"`, `,"startDate":null,"redriveCount":"0"`,
+	} {
+		e, err := new(Decoder).Decode(event(missing + more))
+		if err != nil || !e.StartDate.IsZero() || e.StopDate.UnixMilli() != 1769414442000 || e.RedriveCount != 0 {
+			t.Errorf("%s: %+v, %v", more, e, err)
+		}
+	}
+	e, err := new(Decoder).Decode(event(missing + `,"redriveCount":"3"`))
+	if err != nil || e.RedriveCount != 3 {
+		t.Errorf("a count in quotes: %+v, %v", e, err)
+	}
+}
+
+func TestADetailMayBeQuoted(t *testing.T) {
+	t.Parallel()
+	e, err := new(Decoder).Decode([]byte(`{"id":"1","detail-type":"Step Functions Execution Status Change","source":"aws.states","detail":` + quoted("{"+base+"}") + `}`))
+	if err != nil || e.ARN.Name() != "x" || e.Status != cache.Succeeded {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 

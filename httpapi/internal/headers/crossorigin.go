@@ -14,10 +14,19 @@ var allowedHeaders = []string{
 	"Accept", "Authorization", "Cache-Control", "Content-Type", "If-None-Match", "Last-Event-ID", "Prefer", "X-Request-Id",
 	"traceparent", "tracestate", "baggage", // W3C, OpenTelemetry
 	"sentry-trace",
-	"x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority", "x-datadog-tags",
+	"x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority", "x-datadog-tags", "x-datadog-sampled",
 	"b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags",
 	"newrelic", "elastic-apm-traceparent", "uber-trace-id", "x-amzn-trace-id", "x-cloud-trace-context",
 	"request-id", "request-context", // Application Insights
+	"x-instana-t", "x-instana-s", "x-instana-l", // Instana
+	"sw8", "sw8-correlation", "sw8-x", // SkyWalking
+	"x-dynatrace", "x-dtc", "x-dtpc", "x-dtreferer", // Dynatrace
+	"adrum", "adrumdata", // AppDynamics
+	"x-ot-span-context", "ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled", // OpenTracing
+	"jaeger-debug-id", "jaeger-baggage", "grpc-trace-bin", "x-honeycomb-trace", "x-highlight-request",
+	"x-posthog-distinct-id", "x-posthog-session-id", "x-posthog-window-id", "x-openreplay-session-token", "x-openreplay-sessionid",
+	"x-trace-id", "x-correlation-id", "x-client-trace-id",
+	"accept-language", "pragma", // what browsers send, and pages may set
 	"x-requested-with",
 }
 

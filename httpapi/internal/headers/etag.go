@@ -36,19 +36,20 @@ func sameState(given, ours string) bool {
 // withoutCodings cuts the content codings off the end of a tag that has no closing
 // quote.
 func withoutCodings(tag string) string {
+	const separators = "-;+:._/"
 	for {
-		i := strings.LastIndexAny(tag, "-;+")
+		i := strings.LastIndexAny(tag, separators)
 		if i < 0 || !isCoding(tag[i+1:]) {
 			return tag
 		}
-		tag = strings.TrimRight(tag[:i], "-;+")
+		tag = strings.TrimSuffix(strings.TrimRight(tag[:i], separators), "-x") // as in x-gzip
 	}
 }
 
 // isCoding reports whether a front may call a content coding so.
 func isCoding(s string) bool {
 	switch strings.ToLower(s) {
-	case "gzip", "x-gzip", "gz", "br", "brotli", "zstd", "zst", "deflate", "compress", "bzip2", "xz", "lz4", "dcb", "dcz", "identity":
+	case "gzip", "gz", "br", "brotli", "zstd", "zst", "deflate", "df", "snappy", "compress", "bzip2", "xz", "lz4", "dcb", "dcz", "identity":
 		return true
 	}
 	return false

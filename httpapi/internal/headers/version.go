@@ -34,7 +34,15 @@ func LastEventID(r *http.Request) (seen cache.Version) {
 	}
 	take(r.Header["Last-Event-Id"])
 	if r.URL.RawQuery != "" {
-		take(r.URL.Query()["lastEventId"])
+		for name, values := range r.URL.Query() {
+			if strings.EqualFold(notWordMarks.Replace(name), "lastEventId") {
+				take(values)
+			}
+		}
 	}
 	return seen
 }
+
+// notWordMarks removes what the names of a parameter differ in: polyfills write
+// lastEventId, Last-Event-ID or evs_last_event_id.
+var notWordMarks = strings.NewReplacer("evs_", "", "_", "", "-", "")

@@ -1,7 +1,6 @@
 package listing
 
 import (
-	"net/url"
 	"strings"
 	"time"
 
@@ -18,7 +17,7 @@ func readText(text string, q *lists.Query, _ time.Time) error {
 	if text == "" || !isText(text, maxText) {
 		return envelope.Invalid("q: must be one line of at most %d bytes", maxText)
 	}
-	pasted := arnIn(text)
+	pasted := cache.FindARN(text)
 	if arn, err := cache.ParseARN(pasted); err == nil {
 		q.Execution = arn
 		return nil
@@ -29,27 +28,4 @@ func readText(text string, q *lists.Query, _ time.Time) error {
 	}
 	q.Text = text
 	return nil
-}
-
-// arnIn returns the ARN in a text: all of it, or that in the address of a page of the AWS
-// console,
-//
-//	https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn%3Aaws%3Astates…
-func arnIn(text string) string {
-	if !strings.Contains(text, "://") {
-		return text
-	}
-	decoded, err := url.PathUnescape(text)
-	if err != nil {
-		decoded = text
-	}
-	at := strings.LastIndex(decoded, "arn:aws")
-	if at < 0 {
-		return text
-	}
-	arn := decoded[at:]
-	if end := strings.IndexAny(arn, "?#&"); end >= 0 {
-		arn = arn[:end]
-	}
-	return strings.TrimSuffix(arn, "/")
 }
