@@ -147,3 +147,18 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 	})
 }
+
+// TestARunMayStopBeforeItStarted: the clocks of AWS and of emulators differ.
+func TestARunMayStopBeforeItStarted(t *testing.T) {
+	t.Parallel()
+	for _, took := range []time.Duration{-24 * time.Hour, -time.Second, -time.Millisecond, 0, time.Millisecond, 400 * 24 * time.Hour} {
+		e := failed(testARN(t, "early"), now(), "no")
+		e.StopDate = e.StartDate.Add(took)
+		for format, payload := range map[string][]byte{"compact": compactPayload(&e), "digits": payloadOf(&e, appendBody(nil, &e))} {
+			p, _, err := readPayload(e.Version(), payload)
+			if err != nil || !p.stop.Equal(e.StopDate) {
+				t.Errorf("%s, stopped %v after its start: %v, want %v: %v", format, took, p.stop, e.StopDate, err)
+			}
+		}
+	}
+}

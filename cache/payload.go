@@ -286,5 +286,5 @@ func (d *payloadReader) stop(start time.Time) time.Time {
 		return time.Time{}
 	}
 	v--
-	return time.UnixMilli(start.UnixMilli() + int64(v>>1) ^ -int64(v&1))
+	return time.UnixMilli(start.UnixMilli() + (int64(v>>1) ^ -int64(v&1)))
 }
