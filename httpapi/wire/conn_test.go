@@ -108,15 +108,17 @@ func TestAnEmptyLineMayComeBeforeARequest(t *testing.T) {
 	for _, piece := range []int{1, 2, 3, 1000} {
 		b := connect(t, true, echo)
 		for _, each := range numbered(0) {
-			text := emptyLine + each.text
+			sent := make(chan struct{}) // some bodies are answered before they are there
 			go func() {
-				for ; len(text) > 0; text = text[min(piece, len(text)):] {
+				defer close(sent)
+				for text := emptyLine + each.text; len(text) > 0; text = text[min(piece, len(text)):] {
 					_, _ = io.WriteString(b.client, text[:min(piece, len(text))])
 				}
 			}()
 			if got, body := b.next(); got.StatusCode != 200 || body != each.want {
 				t.Fatalf("%q in pieces of %d: %d %s", each.text, piece, got.StatusCode, body)
 			}
+			<-sent
 		}
 		b.send(emptyLine + emptyLine + aPoll)
 		if h := <-b.handed; !strings.HasPrefix(string(h.read), emptyLine) {
