@@ -4,6 +4,7 @@
 // # Keys
 //
 // A key is stored as its HMAC with a pepper, never as the secret itself (store.go).
+// The HMACs of recent keys are remembered (hashes.go), since pollers present the same key again.
 // Every process keeps the keys that it has read for a few seconds (keys.go); a change is
 // announced to all processes by the change feed of Redis. A request that waits for long
 // watches its key (watch.go); one read covers all watched keys.

@@ -2,17 +2,14 @@ package apikeys
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +43,7 @@ type Options struct {
 // The methods of Keys can be called concurrently.
 type Keys struct {
 	db      *redisdb.DB
-	macs    sync.Pool // of *mac
+	hashes  *hashes
 	pepper  []byte
 	file    *file
 	near    bounded.ByHash[keyEntry]
@@ -74,8 +71,7 @@ func Open(db *redisdb.DB, o Options) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keys{db: db, pepper: o.Pepper, file: f, quotas: newQuotas(db)}
-	k.macs.New = func() any { return &mac{Hash: hmac.New(sha256.New, k.pepper)} }
+	k := &Keys{db: db, hashes: newHashes(o.Pepper), pepper: o.Pepper, file: f, quotas: newQuotas(db)}
 	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
 	db.Feed.Listeners = append(db.Feed.Listeners, redisdb.Listener{
@@ -99,24 +95,8 @@ func (k *Keys) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// hash returns the HMAC of a key. How long a lookup by it takes reveals nothing about the
-// key itself.
-func (k *Keys) hash(secret string) (sum keyHash) {
-	m := k.macs.Get().(*mac)
-	defer k.macs.Put(m)
-	m.Reset()
-	m.Write(append(m.text[:0], secret...))
-	m.Sum(m.sum[:0])
-	clear(m.text[:])
-	return m.sum
-}
-
-// mac makes HMACs, in memory of its own: a request would allocate it anew.
-type mac struct {
-	hash.Hash
-	text [64]byte // longer than an API key
-	sum  keyHash
-}
+// hash returns the HMAC of a key.
+func (k *Keys) hash(secret string) keyHash { return k.hashes.of(secret) }
 
 // Find returns the API key that a caller presents, or ErrNotFound if it is unknown or
 // revoked. Any other error means that it could not be checked.
@@ -124,7 +104,15 @@ func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
 	if len(k.pepper) == 0 || !ValidSecret(secret) {
 		return nil, ErrNotFound
 	}
-	return k.FindByHash(ctx, k.hash(secret))
+	if hash, ok := k.hashes.recall(secret); ok {
+		return k.FindByHash(ctx, hash)
+	}
+	hash := k.hash(secret)
+	key, err := k.FindByHash(ctx, hash)
+	if err == nil {
+		k.hashes.remember(secret, hash)
+	}
+	return key, err
 }
 
 // FindByHash returns the API key with an HMAC as Key.Hash has it, in bytes, for what was made
