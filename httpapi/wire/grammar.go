@@ -78,37 +78,33 @@ type head struct {
 // once. It finds early what will not be a head of ours, so that nobody waits for the
 // rest of it.
 type scanner struct {
-	seen  int // bytes
-	lines int // that ended within them
+	seen int // bytes
+	line int // where the line begins that is being read
 }
 
 // scan looks at what is new in b. With known, b begins with a head of size bytes, whose
 // lines end with CRLF and are visible otherwise.
 func (s *scanner) scan(b []byte) (size int, v verdict) {
-	for ; s.seen < len(b); s.seen++ {
-		i, c := s.seen, b[s.seen]
-		switch {
-		case visible(c):
-			if i == 0 && !upper(c) || i > 0 && b[i-1] == '\r' {
-				return 0, foreign
-			}
-		case c == '\r':
-			if i > 0 && b[i-1] == '\r' {
-				return 0, foreign
-			}
-		case c != '\n' || i == 0 || b[i-1] != '\r':
-			return 0, foreign
-		case i == 1:
-			return len(emptyLine), blank
-		case b[i-2] == '\n': // there is a first line before it, so also this byte
-			return i + 1, known
-		default:
-			if s.lines++; s.lines == 1 && !bytes.HasSuffix(b[:i-1], httpVersion) && !bytes.HasSuffix(b[:i-1], httpOlder) {
-				return 0, foreign
-			}
-		}
+	if len(b) > 0 && b[0] != '\r' && !upper(b[0]) {
+		return 0, foreign
 	}
-	return 0, more
+	for {
+		s.seen += visibleRun(b[s.seen:])
+		switch end := s.seen; {
+		case end == len(b), end+1 == len(b) && b[end] == '\r':
+			return 0, more
+		case b[end] != '\r' || b[end+1] != '\n':
+			return 0, foreign
+		case end == 0:
+			return len(emptyLine), blank
+		case end == s.line:
+			return end + len(emptyLine), known
+		case s.line == 0 && !bytes.HasSuffix(b[:end], httpVersion) && !bytes.HasSuffix(b[:end], httpOlder):
+			return 0, foreign
+		}
+		s.seen += len(emptyLine)
+		s.line = s.seen
+	}
 }
 
 var httpVersion, httpOlder = []byte(version), []byte(olderVersion)
@@ -217,8 +213,15 @@ func (h *head) takeConnection(value string) bool {
 	return true
 }
 
-// visible reports whether c is visible ASCII or a space.
-func visible(c byte) bool { return c >= ' ' && c <= '~' }
+// visibleRun returns how many bytes b begins with that are visible ASCII or spaces.
+func visibleRun(b []byte) int {
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			return i
+		}
+	}
+	return len(b)
+}
 
 func upper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
@@ -229,12 +232,19 @@ func alphanumeric(c byte) bool {
 // token reports whether s is a token (RFC 9110 §5.6.2).
 func token(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c != '-' && !alphanumeric(c) && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+		if !inTokens[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+var inTokens = func() (all [256]bool) {
+	for c := range all {
+		all[c] = alphanumeric(byte(c)) || strings.IndexByte("-!#$%&'*+.^_`|~", byte(c)) >= 0
+	}
+	return all
+}()
 
 // plainHost reports whether s is a name or an address, with or without a port.
 func plainHost(s string) bool {
