@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,7 +23,14 @@ type RateLimits struct {
 	perSecond int
 	burst     int
 	policy    []string
-	states    [][]string // the header RateLimit by what is left
+	states    [][]string            // the header RateLimit by what is left
+	last      atomic.Pointer[state] // that was beyond states
+}
+
+// state is what is left, and the header RateLimit that says so.
+type state struct {
+	left   int
+	header []string
 }
 
 // NewRateLimits returns nil for 0: no limit.
@@ -86,7 +94,12 @@ func (l *RateLimits) state(left int) []string {
 	if left < len(l.states) {
 		return l.states[left]
 	}
-	return l.describe(left)
+	last := l.last.Load()
+	if last == nil || last.left != left {
+		last = &state{left, l.describe(left)}
+		l.last.Store(last)
+	}
+	return last.header
 }
 
 // describe returns what is left and in how many seconds the bucket is full again.
