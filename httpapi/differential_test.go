@@ -13,14 +13,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"statuscache/cache/apikeys"
+	"statuscache/httpapi/internal/conns"
 )
 
-// ways are the same service behind connections of three kinds: with the hot route, without
-// it, and with nothing but net/http.
+// ways are the same service behind connections of several kinds: with the hot route, without
+// it, with everything handed over to net/http, and behind a server of net/http alone.
 type ways struct {
 	*service
 	addrs map[string]string
@@ -30,9 +32,8 @@ func newWays(t testing.TB, change ...func(*Options)) *ways {
 	t.Helper()
 	s := newService(t, append([]func(*Options){func(o *Options) { o.RateLimit, o.MaxWait = 0, time.Second }}, change...)...)
 	w := &ways{service: s, addrs: map[string]string{"hot": strings.TrimPrefix(s.url, "http://")}}
-	cold := s.options
-	cold.NoHotRoute, cold.Metrics = true, nil
-	w.addrs["without the hot route"] = (&service{Server: New(cold), t: t}).listen()
+	w.addrs["without the hot route"] = s.listenWithout(func(o *conns.Options) { o.Hot = "" })
+	w.addrs["handed over"] = s.listenWithout(func(o *conns.Options) { o.NetHTTP = true })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +43,24 @@ func newWays(t testing.TB, change ...func(*Options)) *ways {
 	t.Cleanup(func() { _ = bare.Close() })
 	w.addrs["net/http"] = l.Addr().String()
 	return w
+}
+
+// listenWithout serves on a socket without something that is changed, until the test ends.
+func (s *service) listenWithout(change func(*conns.Options)) (addr string) {
+	s.t.Helper()
+	o := s.publicOptions(conns.Options{Log: s.options.Log, Draining: new(atomic.Bool), ShutdownLimit: askLimit, BeforeShutdown: func() {}})
+	change(&o)
+	public := listenLocal(s.t)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- conns.Serve(ctx, public, o) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Error(err)
+		}
+	})
+	return public.Addr().String()
 }
 
 // answers sends requests over a new connection and returns what came back, as far as it
@@ -166,7 +185,7 @@ func (w *ways) mustAgree(requests ...string) {
 	if err != nil {
 		w.t.Fatalf("%.300q by net/http: %v", requests, err)
 	}
-	for _, way := range []string{"hot", "without the hot route"} {
+	for _, way := range []string{"hot", "without the hot route", "handed over"} {
 		got, err := w.answers(way, requests...)
 		if err != nil || !slices.Equal(withoutLength(got), withoutLength(want)) {
 			w.t.Errorf("%.300q %s: %v\n%.500q\nwant\n%.500q", requests, way, err, got, want)

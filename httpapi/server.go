@@ -126,9 +126,9 @@ type Options struct {
 	Traces        trace.TracerProvider // nil: no spans are made
 	Posts         []Post               // further routes
 	Limits        Limits
-	// NoHotRoute has polls served as any other request, which is what the hot route is
-	// compared with.
-	NoHotRoute bool
+	// NetHTTP has net/http serve every connection of the public from its first byte, which is
+	// what package wire is compared with.
+	NetHTTP bool
 }
 
 // Post is a route of another program that shares the checks of the API: token, rate, log
@@ -288,10 +288,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 
 // publicOptions returns how the public is served.
 func (s *Server) publicOptions(o conns.Options) conns.Options {
-	o.Handler = s.handler
-	if !s.options.NoHotRoute {
-		o.Hot = statusPath
-	}
+	o.Handler, o.Hot, o.NetHTTP = s.handler, statusPath, s.options.NetHTTP
 	if s.options.TLS != nil {
 		o.TLS = s.options.TLS.Config()
 	}

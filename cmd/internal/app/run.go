@@ -36,7 +36,7 @@ type Program struct {
 	// that the process is about to stop.
 	BalancerDelay time.Duration
 	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
-	NoHotRoute    bool  // as in httpapi.Options
+	NetHTTP       bool  // as in httpapi.Options
 	// ReadLimit and WriteLimit are how long Redis may take, as in cache.Options.
 	ReadLimit, WriteLimit time.Duration
 	Posts                 func(*cache.Cache) []httpapi.Post

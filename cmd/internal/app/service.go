@@ -130,7 +130,7 @@ func (s *service) openAPI() error {
 		Limits: httpapi.Limits{Files: maxFiles()},
 		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits, Intake: s.intake,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
-		Traces: s.traces.Provider(), NoHotRoute: s.program.NoHotRoute,
+		Traces: s.traces.Provider(), NetHTTP: s.program.NetHTTP,
 	}
 	if c.APIKeyPepper != "" {
 		o.Keys, o.Links = s.keys, s.keys

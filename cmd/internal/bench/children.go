@@ -18,7 +18,7 @@ import (
 // The environment of those peers that are this program itself.
 const (
 	envNearBytes = "BENCH_NEAR_BYTES" // bound of the near cache of serve
-	envNoHot     = "BENCH_NO_HOT"     // serve has no hot route; empty: it has
+	envNetHTTP   = "BENCH_NET_HTTP"   // serve leaves every connection to net/http; empty: none
 	envAnswer    = "BENCH_ANSWER"     // file with the answer of floor
 	envRedis     = "BENCH_REDIS"      // host:port
 )
@@ -63,7 +63,7 @@ func serveStatus(ctx context.Context) error {
 	}
 	fmt.Println(public.Addr(), admin.Addr())
 	return app.Run(ctx, config, app.Program{
-		Version: "bench", Log: null, Public: public, Admin: admin, NearBytes: nearBytes, NoHotRoute: os.Getenv(envNoHot) != "",
+		Version: "bench", Log: null, Public: public, Admin: admin, NearBytes: nearBytes, NetHTTP: os.Getenv(envNetHTTP) != "",
 	})
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	// For the public only:
 
 	Hot       string      // beginning of the paths of polls, see package wire; empty: none are hot
+	NetHTTP   bool        // package wire serves nothing
 	TLS       *tls.Config // nil: connections are not encrypted
 	OpenFiles uint64      // how many files the process may have open; 0: no bound
 	// Admit says whether a client may have one more connection, and what to call at its end,
@@ -77,10 +78,11 @@ type port struct {
 	handed   *handed
 	http     *http.Server
 	tls      *encryption // nil: none
+	netHTTP  bool        // http serves every connection from its beginning
 }
 
 func newPort(l net.Listener, o Options) *port {
-	p := &port{listener: newPublicListener(l, o), handed: newHanded(l.Addr()), http: publicServer(o)}
+	p := &port{listener: newPublicListener(l, o), handed: newHanded(l.Addr()), http: publicServer(o), netHTTP: o.NetHTTP}
 	p.http.ConnState = p.handed.follow
 	if o.TLS != nil {
 		p.tls = &encryption{o.TLS, o.Faults.floods, o.Log}
@@ -94,12 +96,16 @@ func newPort(l net.Listener, o Options) *port {
 // serve serves a connection.
 func (p *port) serve(ctx context.Context, c *limitedConn) {
 	socket, _ := c.Conn.(*net.TCPConn)
-	if p.tls == nil {
-		p.wire.Serve(ctx, wire.Conn{Conn: c, Socket: socket, Plain: true})
-		return
+	conn := wire.Conn{Conn: c, Socket: socket, Plain: true}
+	if p.tls != nil {
+		within := tls.Server(c, p.tls.config)
+		conn = wire.Conn{Conn: within, Socket: socket, Begin: func() error { return p.tls.handshake(within) }}
 	}
-	within := tls.Server(c, p.tls.config)
-	p.wire.Serve(ctx, wire.Conn{Conn: within, Socket: socket, Begin: func() error { return p.tls.handshake(within) }})
+	if !p.netHTTP {
+		p.wire.Serve(ctx, conn)
+	} else if !p.handOver(conn.Conn, nil) {
+		_ = c.Close()
+	}
 }
 
 // handOver gives a connection to net/http.
