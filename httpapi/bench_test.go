@@ -1,14 +1,21 @@
 package httpapi
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"statuscache/cache"
+	"statuscache/cache/cachetest"
 	"statuscache/httpapi/wire"
 )
 
@@ -23,8 +30,9 @@ func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 type endless struct {
 	net.Conn
 	request []byte
-	left    int // requests
-	sent    int // bytes of one
+	number  []byte // a part of it that is another random number each time; nil: none
+	left    int    // requests
+	sent    int    // bytes of one
 }
 
 func (c *endless) Read(b []byte) (int, error) {
@@ -34,6 +42,9 @@ func (c *endless) Read(b []byte) (int, error) {
 	n := copy(b, c.request[c.sent:])
 	if c.sent += n; c.sent == len(c.request) {
 		c.sent, c.left = 0, c.left-1
+		for i := range c.number {
+			c.number[i] = '0' + byte(rand.N(10))
+		}
 	}
 	return n, nil
 }
@@ -54,9 +65,47 @@ func BenchmarkPoll(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			server := wire.New(wire.Options{Handler: s.Handler(), Hot: hot, Context: s.withAddress, Draining: &s.draining, Log: s.options.Log})
+			begun := processorTime(b)
 			server.Serve(b.Context(), wire.Conn{Conn: &endless{request: []byte(request), left: b.N}})
+			b.ReportMetric(float64(processorTime(b)-begun)/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// BenchmarkMiss shows what a poll costs that needs Redis, among 64 at once: the processor time
+// of this process, without what the kernel does for HTTP.
+func BenchmarkMiss(b *testing.B) {
+	s := newServiceWith(b, cache.Options{URL: cachetest.Redis(b).URL(), NearBytes: 1}, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
+	const connections, digits, count = 64, 3, 1000
+	batch := make([]cache.Execution, count)
+	for i := range batch {
+		batch[i] = succeeded(b, fmt.Sprintf("miss-%0*d", digits, i), "ada", `"`+strings.Repeat("0123456789abcdef", 48)+`"`)
+	}
+	s.apply(batch...)
+	before := "GET " + statusPath + string(arn(b, "miss-"))
+	request := before + strings.Repeat("0", digits) + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAuthorization: Bearer " + s.key("ada") + "\r\n\r\n"
+	server := wire.New(wire.Options{Handler: s.Handler(), Hot: statusPath, Context: s.withAddress, Draining: &s.draining, Log: s.options.Log})
+	b.ReportAllocs()
+	b.ResetTimer()
+	begun := processorTime(b)
+	var all sync.WaitGroup
+	for range connections {
+		all.Go(func() {
+			text := []byte(request)
+			server.Serve(b.Context(), wire.Conn{Conn: &endless{request: text, number: text[len(before):][:digits], left: b.N/connections + 1}})
+		})
+	}
+	all.Wait()
+	b.ReportMetric(float64(processorTime(b)-begun)/float64(b.N), "cpu-ns/op")
+}
+
+// processorTime returns what this process has used.
+func processorTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // BenchmarkHotRead shows what a read from the near cache costs beside net/http,
