@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
+	"statuscache/cache/cachetest"
 	"statuscache/httpapi/auth"
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/waiting"
@@ -132,6 +134,36 @@ func TestHowAWaitEnds(t *testing.T) {
 		took, cause := inWaiters(t, test.happen)
 		if took < test.least || took > test.most || !errors.Is(cause, test.cause) {
 			t.Errorf("%s: after %v: %v", name, took, cause)
+		}
+	}
+}
+
+// TestPollsSetsAndStreamsOfExecutionsWaitWithoutAGoroutine. The control is a feed, which has
+// one. No other test runs beside it.
+func TestPollsSetsAndStreamsOfExecutionsWaitWithoutAGoroutine(t *testing.T) {
+	s := newService(t)
+	ada, runs := s.key("ada"), running(t, "waited", "ada")
+	s.apply(runs)
+	target := statusPath + string(runs.ARN)
+	answers := []<-chan answer{
+		s.later("GET", target+"?wait=20", ada), s.later("POST", "/v1/wait?wait=20", ada, jsonBody(arnsBody("", string(runs.ARN)))),
+	}
+	s.open(asIs, target, ada)
+	s.untilWaiting(3)
+	working := func() int {
+		var stacks strings.Builder
+		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(stacks.String(), "httpapi.(*exchange).Continue(")
+	}
+	cachetest.Eventually(t, "no goroutine is left", func() bool { return working() == 0 })
+	s.open(asIs, "/v1/executions", ada)
+	cachetest.Eventually(t, "the control: the feed has one", func() bool { return s.waiters.Count() == 4 && working() == 1 })
+	s.apply(finished(runs, "1"))
+	for _, each := range answers {
+		if got := <-each; got.status != 200 || !strings.Contains(got.body, "SUCCEEDED") {
+			t.Errorf("%+v", got)
 		}
 	}
 }

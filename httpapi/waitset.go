@@ -64,7 +64,7 @@ func (s *Server) postWait(x *exchange) error {
 	if !w.explicit || w.wait == 0 {
 		return waiting.now(x)
 	}
-	return x.detach(max(n, 1), w.until(x.start), waiting.await)
+	return x.wait(max(n, 1), w.until(x.start), waiting.step)
 }
 
 // waitSet is a set of executions that a request waits for.
@@ -72,6 +72,7 @@ type waitSet struct {
 	items *items
 	until string
 	view  *view
+	watch *changes.Watch // nil: it does not wait, or the first step is to come
 }
 
 // now answers with the current state.
@@ -96,27 +97,41 @@ func (s *waitSet) read(ctx context.Context, x *exchange, watch *changes.Watch, l
 	return err
 }
 
-// await answers when the condition is met or the state differs from If-None-Match, or at
-// the end of the wait.
-func (s *waitSet) await(x *exchange) error {
-	watch := x.server.options.Changes.Watch(s.items.arns()...)
-	defer watch.Close()
-	ctx := x.r.Context()
-	for err := s.read(ctx, x, watch, x.server.options.MaxWait); ; _, err = watch.Next(ctx, nil) {
-		if err != nil && ctx.Err() == nil {
-			return err // Redis
-		}
-		if err != nil {
-			break
-		}
-		if s.take(watch); s.ready(x) {
-			return s.send(x)
-		}
+// step implements the type step: it answers when the condition is met or the state differs
+// from If-None-Match, or at the end of the wait.
+func (s *waitSet) step(x *exchange) error {
+	if err := s.look(x); err != nil && x.waiter.Ended() == nil {
+		return err // Redis
 	}
+	switch {
+	case x.waiter.Ended() != nil:
+		return s.last(x)
+	case s.ready(x):
+		return s.send(x)
+	}
+	return x.again(time.Time{})
+}
+
+// look reads all executions in the first step, and takes over what has changed in the next.
+func (s *waitSet) look(x *exchange) error {
+	if s.watch != nil {
+		s.watch.News()
+		s.take(s.watch)
+		return nil
+	}
+	s.watch = x.server.options.Changes.WatchFunc(x.waiter.Wake, s.items.arns()...)
+	x.waiter.AtEnd(s.watch.Close)
+	ctx, release := x.waiter.Context(x.r.Context())
+	defer release()
+	return s.read(ctx, x, s.watch, x.server.options.MaxWait)
+}
+
+// last answers at the end of the wait.
+func (s *waitSet) last(x *exchange) error {
 	if err := x.ended(); err != nil {
 		return err
 	}
-	if err := s.read(context.WithoutCancel(ctx), x, watch, turnLimitWait); err != nil {
+	if err := s.read(context.WithoutCancel(x.r.Context()), x, s.watch, turnLimitWait); err != nil {
 		return err
 	}
 	return s.send(x)
