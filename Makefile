@@ -10,6 +10,7 @@ TESTFLAGS ?=
 FUZZTIME ?= 10s
 ROUNDS ?= 5
 REQUESTS ?= 1000000
+RECORDS ?= 1000000
 VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
@@ -58,6 +59,11 @@ test-stress: ## run all tests on a busy machine, on one processor and shuffled; 
 soak: ## send a million requests of 64 callers through nginx, check each answer (REQUESTS=1000000)
 	@.tools/install-test-deps
 	go test -count=1 -timeout 3h -v -run '^TestEachOfManyCallersGetsItsOwnAnswers$$' ./httpapi -soak $(REQUESTS)
+
+.PHONY: soak-upgrade
+soak-upgrade: ## have a million records of the former format read, changed and expire (RECORDS=1000000)
+	@.tools/install-test-deps
+	go test -count=1 -timeout 3h -v -run '^TestAnUpgradeChangesNoAnswer$$' ./cache -upgraded $(RECORDS)
 
 .PHONY: check
 check: $(LINTER) ## look for what the compiler and the tests do not see

@@ -29,17 +29,19 @@ var labelsSource string
 // contract stands at the head of apply.lua.
 var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + givenConstants() + applySource)
 
-// How many keys and arguments apply.lua takes for each execution, and which argument says
-// what is to be counted.
+// How many arguments apply.lua takes for each execution, and what some of them are.
 const (
-	keysEach       = 4
-	argumentsEach  = 6
-	countsArgument = 5
-	memberArgument = 6
+	argumentsEach   = 6
+	payloadArgument = 3
+	countsArgument  = 5
+	memberArgument  = 6
 )
 
 // countScript counts what a change of a record means, in the same step.
-var countScript = tally.Script(keysEach, argumentsEach, countsArgument)
+var countScript = tally.Script(argumentsEach, countsArgument)
+
+// maxCall is how many executions one call of the script joins: it blocks Redis meanwhile.
+const maxCall = 128
 
 // recentIndexSize is how many executions the recent index of a partition holds, the
 // newest.
@@ -63,16 +65,24 @@ func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 	for i := range batch {
 		writes[i] = c.observation(&batch[i], target{machines[i], compact})
 	}
-	c.write(ctx, writes)
+	err := c.writes.Do(ctx, writes)
 
 	outcomes := make([]Outcome, len(batch))
-	for i, w := range writes {
-		outcomes[i] = Outcome{Verdict: w.verdict}
-		if w.err != nil {
-			outcomes[i] = Outcome{Unconfirmed, fmt.Errorf("apply %s: %w", w.arn, w.err)}
-		}
+	for i := range batch {
+		outcomes[i] = writes[i].outcome(err)
 	}
 	return outcomes
+}
+
+// outcome returns what became of an observation, which may be under way yet if undone is set.
+func (w *write) outcome(undone error) Outcome {
+	switch {
+	case undone != nil:
+		return Outcome{Unconfirmed, fmt.Errorf("apply %s: %w", w.arn, undone)}
+	case w.err != nil:
+		return Outcome{Unconfirmed, fmt.Errorf("apply %s: %w", w.arn, w.err)}
+	}
+	return Outcome{Verdict: w.verdict}
 }
 
 // Register sets the owner of an execution before its first event. created is
@@ -82,7 +92,9 @@ func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err
 	defer cancel()
 	machine := r.ARN.StateMachine()
 	w := c.registration(r, target{machine, c.prepare(ctx, []string{machine})})
-	c.write(ctx, []*write{w})
+	if err := c.writes.Do(ctx, []*write{w}); err != nil {
+		return false, fmt.Errorf("register %s: %w", r.ARN, err)
+	}
 	switch {
 	case w.err != nil:
 		return false, fmt.Errorf("register %s: %w", r.ARN, w.err)
@@ -144,13 +156,17 @@ type write struct {
 	ownerLeftOut, labelsLeftOut bool
 	outputFrom                  int64 // ms; 0: it has no output that expires
 
+	owner string // first as given, then as the record has it
+	start int64  // likewise, ms
+
 	err        error // not confirmed, and why; else the rest is there
 	verdict    Verdict
-	owner      string
-	start      int64 // ms
-	rankBefore byte  // of the owner
-	form       byte  // what indexes have of it
+	rankBefore byte // of the owner
+	form       byte // what indexes have of it
 }
+
+// size returns about how many bytes are sent.
+func (w *write) size() int { return 512 + len(w.args[payloadArgument-1].([]byte)) }
 
 func (c *Cache) observation(e *Execution, to target) *write {
 	kind, expires := byte(kindRunning), e.StartDate.Add(runningLife)
@@ -206,9 +222,10 @@ func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires in
 		member:    short,
 		partition: c.db.Names.Partition(string(arn)),
 		kind:      g.kind,
-		args:      [argumentsEach]any{string(arn), g.encode(e, to.compact), payload, expires, counts(e, machine), short},
+		args:      [argumentsEach]any{string(arn), g.encode(e, len(payload), to.compact), payload, expires, counts(e, machine), short},
 
 		ownerLeftOut: g.ownerLeftOut, labelsLeftOut: g.labelsLeftOut,
+		owner: g.owner, start: Version(g.start).StartDate().UnixMilli(),
 	}
 }
 
@@ -218,8 +235,10 @@ var givenParts = []struct {
 	name   string
 	length int
 }{
-	{"IDENTITY", compactVersionLength + hashLength/2}, {"EPOCH", compactTimeLength}, {"RANK", 1}, {"KIND", 1}, {"LEFT_OUT", 1}, {"COMPACT", 1},
-	{"START", startLength}, {"SHORT", shortGivenLength}, {"ENTRY", trailGivenLength}, {"SHAPE", record.RegistersLength},
+	{"KIND", 1}, {"LEFT_OUT", 1}, {"COMPACT", 1}, {"START", startLength},
+	{"ENTRY", trailGivenLength}, {"SHORT", 1 + shortGivenLength},
+	{"FORMAT", 1}, {"IDENTITY", compactVersionLength + hashLength/2},
+	{"EPOCH", compactTimeLength}, {"RANK", 1}, {"SHAPE", record.RegistersLength}, {"PAYLOAD", record.PayloadLength},
 }
 
 // givenConstants says the script where these parts are.
@@ -227,34 +246,39 @@ func givenConstants() string {
 	var b strings.Builder
 	at := 0
 	for _, part := range givenParts {
-		fmt.Fprintf(&b, "local GIVEN_%s, GIVEN_%s_END = %d, %d\n", part.name, part.name, at+1, at+part.length)
+		fmt.Fprintf(&b, "local GIVEN_%s = %d\n", part.name, at+1)
+		if part.length > 1 { // a script has 200 local variables at most
+			fmt.Fprintf(&b, "local GIVEN_%s_END = %d\n", part.name, at+part.length)
+		}
 		at += part.length
 	}
 	fmt.Fprintf(&b, "local MEMBER = %d\n", memberArgument)
 	return b.String()
 }
 
-// encode returns what the script is given of e, for a compact record or another.
-func (g *given) encode(e *Execution, compact bool) []byte {
+// encode returns what the script is given of e, whose payload has so many bytes, for a compact
+// record or another.
+func (g *given) encode(e *Execution, payload int, compact bool) []byte {
 	version := Version(g.version)
-	b := make([]byte, 0, 128+len(g.owner)+len(g.inputType)+len(g.labels))
-	b = record.AppendVersion(b, version)
-	b, _ = hex.AppendDecode(b, []byte(g.hash)) // which is hexadecimal
-	b = record.AppendTime(b, Version(g.start).StartDate().UnixMilli())
-	b = append(b, g.rank, g.kind, '0', '0')
+	b := make([]byte, 0, 160+len(g.owner)+len(g.inputType)+len(g.labels))
+	b = append(b, g.kind, '0', '0')
 	if g.ownerLeftOut {
-		b[len(b)-2] += 1
+		b[1] += 1
 	}
 	if g.labelsLeftOut {
-		b[len(b)-2] += 2
+		b[1] += 2
 	}
 	if compact {
-		b[len(b)-1] = '1'
+		b[2] = '1'
 	}
 	b = append(b, g.start...)
-	b = appendShortTrailEntry(b, version, e)
 	b = appendTrailEntry(b, version, e)
-	b = append(b, byte(len(g.owner)>>8), byte(len(g.owner)), byte(len(g.inputType)), byte(len(g.labels)>>8), byte(len(g.labels)))
+	b = appendShortTrailEntry(b, version, e)
+	b = record.AppendVersion(append(b, compactFormat), version)
+	b, _ = hex.AppendDecode(b, []byte(g.hash)) // which is hexadecimal
+	b = record.AppendTime(b, Version(g.start).StartDate().UnixMilli())
+	b = append(b, g.rank, byte(len(g.owner)>>8), byte(len(g.owner)), byte(len(g.inputType)), byte(len(g.labels)>>8), byte(len(g.labels)))
+	b = append(b, byte(payload>>16), byte(payload>>8), byte(payload))
 	return append(append(append(b, g.owner...), g.inputType...), g.labels...)
 }
 
@@ -311,17 +335,14 @@ func (c *Cache) join(ctx context.Context, writes []*write) {
 // but on a cluster it must stay within a slot.
 func (c *Cache) calls(writes []*write) [][]*write {
 	if !c.db.Cluster() {
-		if len(writes) == 0 {
-			return nil
-		}
-		return [][]*write{writes}
+		return slices.Collect(slices.Chunk(writes, maxCall))
 	}
 	sorted := slices.Clone(writes)
 	slices.SortStableFunc(sorted, func(a, b *write) int { return cmp.Compare(a.partition.Changed, b.partition.Changed) })
 	var calls [][]*write
 	for first := 0; first < len(sorted); {
 		last := first + 1
-		for last < len(sorted) && sorted[last].partition == sorted[first].partition {
+		for last < min(len(sorted), first+maxCall) && sorted[last].partition == sorted[first].partition {
 			last++
 		}
 		calls = append(calls, sorted[first:last])
@@ -331,14 +352,13 @@ func (c *Cache) calls(writes []*write) [][]*write {
 }
 
 func (c *Cache) arguments(call []*write) (keys []string, args []any) {
-	keys = make([]string, 0, len(call)*keysEach)
+	keys = make([]string, 0, len(call)+1)
 	args = make([]any, 0, len(call)*argumentsEach+3)
 	for _, w := range call {
-		p := w.partition
-		keys = append(keys, p.Executions+string(w.arn), p.Running, p.Recent, p.Changed)
+		keys = append(keys, w.partition.Executions+string(w.arn))
 		args = append(args, w.args[:]...)
 	}
-	return keys, append(args, c.commonArguments()...)
+	return append(keys, call[0].partition.Changed), append(args, c.commonArguments()...)
 }
 
 // commonArguments are those of the script that are not of an execution.
@@ -369,17 +389,20 @@ func readAnswers(call []*write, of *redisdb.Command) {
 }
 
 func (w *write) read(answer string) error {
-	const head = 3 + compactTimeLength
+	const short, head = 3, 3 + compactTimeLength
 	if len(answer) > 0 && answer[0] == answerFailed {
 		return fmt.Errorf("redis: %s", answer[1:])
 	}
-	if len(answer) < head {
+	if len(answer) != short && len(answer) < head {
 		return redisdb.ErrAnswer
 	}
 	verdict, known := verdicts[answer[0]]
 	if !known {
 		return redisdb.ErrAnswer
 	}
-	w.verdict, w.rankBefore, w.form, w.start, w.owner = verdict, answer[1], answer[2], record.ReadMillis(answer[3:]), answer[head:]
+	w.verdict, w.rankBefore, w.form = verdict, answer[1], answer[2]
+	if len(answer) > short { // else they are as they were given
+		w.start, w.owner = record.ReadMillis(answer[short:]), answer[head:]
+	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
+	"statuscache/cache/internal/writebatch"
 )
 
 // Errors that callers decide on.
@@ -151,6 +152,7 @@ type Cache struct {
 	near     *near
 	statuses *statusCache
 	reads    *readbatch.Batcher
+	writes   *writebatch.Batcher[*write]
 }
 
 // Open returns a Cache. It does not connect: Check does. Its error says what is
@@ -173,6 +175,7 @@ func Open(o Options) (*Cache, error) {
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
 	c.near.names, c.near.limit, c.near.outputLife = db.Names, db.Limits.Read, o.RetentionOutput
 	c.reads = readbatch.New(db, c.metrics.readBatches)
+	c.writes = writebatch.New(c.write, (*write).size, db.Limits.Batch)
 	c.statuses = newStatusCache(db, c.near)
 	c.listen()
 	return c, nil

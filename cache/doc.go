@@ -16,6 +16,8 @@
 // written again when it is read (payload.go). While releases run that do not know this format,
 // records hold the whole answer in another one (internal/formats); all are read side by side.
 //
+// One call of the script joins what concurrent callers apply (internal/writebatch).
+//
 // # Reading
 //
 // Peek and Get answer from the near cache while that is known to be current: the

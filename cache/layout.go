@@ -47,7 +47,6 @@ func LuaConstants() string {
 	def("RUNS", stateCode(Running, Complete))
 	def("TRAIL_ENTRY", trailEntryLength)
 	def("SHORT_ENTRY", shortEntryLength)
-	def("SHORT_GIVEN", shortGivenLength)
 	def("EVENT_ID", eventIDLength)
 	fmt.Fprintf(&b, "local SHORT_APPLIED = '%c'\n", shortApplied)
 	def("LABEL_HEAD", labelHeadLength)

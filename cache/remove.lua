@@ -19,6 +19,8 @@ local arn, publish, condition, value, machine, member = ARGV[1], ARGV[2], ARGV[3
 local time = redis.call('TIME')
 count.now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local partition = count.partition(string.sub(KEYS[2], 1, -1 - #'running'))
+
 local head = redis.call('GETRANGE', KEYS[1], 0, LABELED_HEAD + #value - 1)
 
 local function version_is()
@@ -39,10 +41,10 @@ end
 
 if not holds() then return 0 end
 local left = redis.call('ZREM', KEYS[2], arn, member)
-if left > 0 then count.runs(0, machine, -left) end
+if left > 0 then count.runs(partition, machine, -left) end
 redis.call('ZREM', KEYS[3], arn, member)
 redis.call('ZREM', KEYS[7], arn)
-if condition ~= 'absent' then count.removed(0, arn, record.identity(head)) end
+if condition ~= 'absent' then count.removed(partition, arn, record.identity(head)) end
 pcall(count.write) -- whatever is the matter with counters, the execution is removed
 if condition == 'absent' then return 1 end
 for i = 4, 5 do redis.call('ZREM', KEYS[i], arn) end

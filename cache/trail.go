@@ -79,14 +79,13 @@ func appendEventID(b []byte, id string) []byte {
 	return b
 }
 
-// appendShortTrailEntry appends the part of a short entry that the script is given, zeros if e
-// is not ordinary.
+// appendShortTrailEntry appends a short entry but for its end, zeros if e is not ordinary.
 func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
 	lag := e.ReceivedAt.UnixMilli() - e.EmittedAt.UnixMilli()
 	if e.Source != FromEvent || !v.FirstAttempt() || e.EmittedAt.IsZero() || e.ReceivedAt.IsZero() || lag < 0 || lag >= 1<<24 {
-		return append(b, make([]byte, shortGivenLength)...)
+		return append(b, make([]byte, 1+shortGivenLength)...)
 	}
-	b = append(b, (v[rankAt]-'0')*10+v[completeAt]-'0', byte(lag>>16), byte(lag>>8), byte(lag))
+	b = append(b, shortApplied, (v[rankAt]-'0')*10+v[completeAt]-'0', byte(lag>>16), byte(lag>>8), byte(lag))
 	return appendEventID(record.AppendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
 }
 

@@ -5,4 +5,5 @@
 //	errormessage.go  one line for people, from an error and its cause
 //	owner.go         the owner in the input of an execution, and the input itself
 //	labels.go        the labels in it
+//	scan.go          JSON as it usually comes, read fast
 package event

@@ -143,7 +143,7 @@ func (u *unwrapper) value(v jsontext.Value, depth int) {
 	case len(v) == 0:
 		u.fail(not)
 	case v[0] == '"':
-		if !v.IsValid(lenient) {
+		if !isValid(v) {
 			u.fail(not)
 			return
 		}
@@ -248,8 +248,14 @@ var memberReaders = sync.Pool{New: func() any { return new(memberReader) }}
 // eachMember calls visit for each member of a JSON object, in its order. The name is
 // unquoted. The value is a part of the object, not a copy: an event of 256 kB is copied once
 // less for each envelope that it is in. It reports whether there is one whole object and
-// nothing else; where not, visit may have been called.
+// nothing else; where not, visit may have been called. An unusual object may be visited again
+// from its beginning.
 func eachMember(object jsontext.Value, visit func(name []byte, value jsontext.Value)) bool {
+	return scanMembers(object, visit) || readMembers(object, visit)
+}
+
+// readMembers is eachMember for all objects.
+func readMembers(object jsontext.Value, visit func(name []byte, value jsontext.Value)) bool {
 	r := memberReaders.Get().(*memberReader)
 	r.buffer = *bytes.NewBuffer(object)
 	r.decoder.Reset(&r.buffer, lenient)

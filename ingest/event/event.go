@@ -154,14 +154,17 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	if value.Kind() != '"' {
 		out = bytes.Clone(value) // not the whole message shall stay
 	}
-	if !jsontext.Value(out).IsValid(lenient) {
+	if !isValid(out) {
 		return nil, cache.OutputGivenUp
 	}
 	return out, cache.Complete
 }
 
 // ValidOutput reports whether an answer can carry an output.
-func ValidOutput(output string) bool { return jsontext.Value(output).IsValid(lenient) }
+func ValidOutput(output string) bool { return isValid([]byte(output)) }
+
+// isValid reports whether v is one JSON value.
+func isValid(v jsontext.Value) bool { return scanValid(v) || v.IsValid(lenient) }
 
 // included reports whether the event includes the payload that details describe.
 func included(details jsontext.Value) bool {
@@ -194,12 +197,20 @@ func plain(v jsontext.Value) []byte {
 }
 
 // text returns the string that v holds, or "" if it holds none.
-func text(v jsontext.Value) string { return string(unquoted(v)) }
+func text(v jsontext.Value) string {
+	if plain, ok := plainText(v); ok {
+		return string(plain)
+	}
+	return string(unquoted(v))
+}
 
 // unquoted is like text, but returns bytes.
 func unquoted(v jsontext.Value) []byte {
 	if len(v) == 0 || v.Kind() != '"' {
 		return nil
+	}
+	if b, ok := unquote(v); ok {
+		return b
 	}
 	b, err := jsontext.AppendUnquote(make([]byte, 0, len(v)), v)
 	if err != nil && len(b) == 0 {

@@ -45,9 +45,12 @@ func (d *Decoder) ReadInput(e *cache.Execution, input jsontext.Value) {
 	}
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
-		var err error
-		if text, err = jsontext.AppendUnquote(make([]byte, 0, len(input)), input); err != nil {
-			return
+		var ok bool
+		if text, ok = unquote(input); !ok {
+			var err error
+			if text, err = jsontext.AppendUnquote(make([]byte, 0, len(input)), input); err != nil {
+				return
+			}
 		}
 	}
 	if len(d.Owner) > 0 {
@@ -60,8 +63,27 @@ func (d *Decoder) ReadInput(e *cache.Execution, input jsontext.Value) {
 }
 
 // find returns the value at a path, or nil. For a duplicate name the last value counts,
-// as in the JSON decoders of state machines. It reads no more than it must.
+// as in the JSON decoders of state machines. The value is a part of the object.
 func find(object jsontext.Value, path OwnerPath) jsontext.Value {
+	var found jsontext.Value
+	odd := false
+	whole := scanMembers(object, func(name []byte, value jsontext.Value) {
+		odd = odd || !isASCII(name)
+		if string(name) == path[0] {
+			found = value
+		}
+	})
+	switch {
+	case !whole || odd:
+		return read(object, path)
+	case len(path) > 1 && found != nil:
+		return find(found, path[1:])
+	}
+	return found
+}
+
+// read is find for all objects. It reads no more than it must.
+func read(object jsontext.Value, path OwnerPath) jsontext.Value {
 	d := jsontext.NewDecoder(bytes.NewBuffer(object), lenient) // it reads a Buffer in place
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return nil
@@ -83,7 +105,7 @@ func find(object jsontext.Value, path OwnerPath) jsontext.Value {
 			return nil
 		}
 		if found = v.Clone(); len(path) > 1 {
-			found = find(found, path[1:])
+			found = read(found, path[1:])
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {

@@ -71,6 +71,7 @@ const (
 	CompactTimeLength    = 6
 
 	RegistersLength = compactPayloadLengthAt - compactOwnerLengthAt // of their lengths
+	PayloadLength   = compactHead - compactPayloadLengthAt          // of its length
 )
 
 // Enough is how many bytes of every format say all that is in a head, except for the

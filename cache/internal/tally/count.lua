@@ -18,22 +18,48 @@ do
   -- there is something to count: readers add the partitions up, and one entry for a call costs
   -- much less than one for each. What follows from indexes and marks of a partition stays there.
   local tallies, tallies_base = {}, nil
-  local partitions = {} -- what is counted in this call, by the key of the running index
-  local alone = #KEYS == 1 -- the slot moves, and the counters may be on another node: nothing is counted
+  local partitions = {} -- what is counted in this call, by what their keys begin with
+  local all_looked = false
 
-  local function partition_of(k)
-    local p = partitions[KEYS[k + 2]]
+  count.off = false -- while the slot moves the counters may be on another node: nothing is counted
+
+  -- Returns the partition whose keys begin so. Those of a call are best known before anything
+  -- is counted.
+  function count.partition(base)
+    local p = partitions[base]
     if not p then
-      p = {base = sub(KEYS[k + 2], 1, -1 - #'running')}
-      partitions[KEYS[k + 2]] = p
+      p = {base = base, keys = {}}
+      partitions[base] = p
     end
     return p
+  end
+
+  -- Returns the name of a key of a partition.
+  function count.key(p, name)
+    local key = p.keys[name]
+    if not key then
+      key = p.base .. name
+      p.keys[name] = key
+    end
+    return key
+  end
+
+  -- Looks whether any of the partitions has_ended. Hardly one has.
+  local function look_at_all()
+    local keys = {}
+    for _, p in pairs(partitions) do keys[#keys + 1] = count.key(p, 'ended') end
+    if call('EXISTS', unpack(keys)) > 0 then return end
+    for _, p in pairs(partitions) do p.has_ended = false end
   end
 
   -- Whether something was counted of executions of the partition that does not follow
   -- from their records.
   local function has_ended(p)
-    if p.has_ended == nil then p.has_ended = call('EXISTS', p.base .. 'ended') == 1 end
+    if p.has_ended == nil and not all_looked then
+      all_looked = true
+      look_at_all()
+    end
+    if p.has_ended == nil then p.has_ended = call('EXISTS', count.key(p, 'ended')) == 1 end
     return p.has_ended
   end
 
@@ -63,8 +89,9 @@ do
       local now = math.floor(count.now / HOUR)
       if tonumber(hour, 10) < now - KEPT_HOURS or tonumber(hour, 10) > now + 1 then return false end
     end
-    local entry = sub(given, HOUR_DIGITS + 1)
-    tallies[hour] = tallies[hour] and tallies[hour] .. entry or entry
+    local entries = tallies[hour] or {}
+    tallies[hour] = entries
+    entries[#entries + 1] = sub(given, HOUR_DIGITS + 1)
     tallies_base = tallies_base or p.base
     return true
   end
@@ -80,57 +107,57 @@ do
   local EVENT = HOUR_DIGITS + ENTRY_LENGTH
 
   -- An execution has begun of which nothing had been observed.
-  function count.started(o)
-    if alone then return end
-    local p = partition_of(o.k)
-    if is_new(p, o.arn, 's') then enter(p, sub(o.counts, 1, EVENT)) end
+  function count.started(p, arn, counts)
+    if not count.off and is_new(p, arn, 's') then enter(p, sub(counts, 1, EVENT)) end
   end
 
-  local function count_end(p, o)
-    if not enter(p, sub(o.counts, EVENT + 1, 2 * EVENT)) or #o.counts <= 2 * EVENT then return end
+  local function count_end(p, arn, counts)
+    if not enter(p, sub(counts, EVENT + 1, 2 * EVENT)) or #counts <= 2 * EVENT then return end
     local g = 2 * EVENT + MILLIS_DIGITS + 1
     p.failures = p.failures or {}
     table.insert(p.failures, {
-      hour = sub(o.counts, EVENT + 1, EVENT + HOUR_DIGITS), at = sub(o.counts, 2 * EVENT + 1, g - 1),
-      machine = sub(o.counts, HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH),
-      group = sub(o.counts, g, g + GROUP_LENGTH - 1), cause = sub(o.counts, g + GROUP_LENGTH),
-      name = string.match(o.arn, '[^:]*$'),
+      hour = sub(counts, EVENT + 1, EVENT + HOUR_DIGITS), at = sub(counts, 2 * EVENT + 1, g - 1),
+      machine = sub(counts, HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH),
+      group = sub(counts, g, g + GROUP_LENGTH - 1), cause = sub(counts, g + GROUP_LENGTH),
+      name = string.match(arn, '[^:]*$'),
     })
+  end
+
+  -- The first attempt has ended, of an execution that ran.
+  function count.ran(p, arn, counts)
+    if not count.off and is_new(p, arn, 0) then count_end(p, arn, counts) end
   end
 
   -- An attempt may have ended. before is the identity of the state before, nil if there is
   -- none.
   function count.ended(o, before)
-    if alone then return end
-    local p = partition_of(o.k)
+    if count.off then return end
+    local p = o.p
     local attempt = attempt_of(o.identity)
     if before and ends(before) then
       if attempt_of(before) == attempt then return end
       mark(p, o.arn, attempt_of(before))
     end
-    if o.kind == 's' and is_new(p, o.arn, attempt) then count_end(p, o) end
+    if o.kind == 's' and is_new(p, o.arn, attempt) then count_end(p, o.arn, o.counts) end
   end
 
   -- The state is older than what is known, of which identity is the identity.
   function count.late(o, identity)
-    if alone or o.stale or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
-    local p = partition_of(o.k)
-    if mark(p, o.arn, attempt_of(o.identity)) then count_end(p, o) end
+    if count.off or o.stale or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
+    if mark(o.p, o.arn, attempt_of(o.identity)) then count_end(o.p, o.arn, o.counts) end
   end
 
   -- The record is removed, of which identity is the identity. What it shows as counted must
   -- not be counted again.
-  function count.removed(k, arn, identity)
-    if alone or record.number(identity, START) == 0 then return end
-    local p = partition_of(k)
+  function count.removed(p, arn, identity)
+    if count.off or record.number(identity, START) == 0 then return end
     mark(p, arn, 's')
     if ends(identity) then mark(p, arn, attempt_of(identity)) end
   end
 
   -- One execution of a state machine more or less runs, as the running index has it.
-  function count.runs(k, machine, difference)
-    if alone then return end
-    local p = partition_of(k)
+  function count.runs(p, machine, difference)
+    if count.off then return end
     p.running = p.running or {}
     p.running[machine] = (p.running[machine] or 0) + difference
   end
@@ -215,11 +242,11 @@ do
 
   -- Writes what was counted in this call.
   function count.write()
-    for hour, entries in pairs(tallies) do write_tally(tallies_base, string.gsub(hour, '^0+', ''), entries) end
+    for hour, entries in pairs(tallies) do write_tally(tallies_base, string.gsub(hour, '^0+', ''), table.concat(entries)) end
     for _, p in pairs(partitions) do
       if p.failures then write_failures(p.base, p.failures) end
       for machine, difference in pairs(p.running or none) do
-        if difference ~= 0 then call('HINCRBY', p.base .. 'counts', 'r' .. machine, tostring(difference)) end
+        if difference ~= 0 then call('HINCRBY', count.key(p, 'counts'), 'r' .. machine, tostring(difference)) end
       end
     end
   end

@@ -10,10 +10,10 @@ import (
 var countSource string
 
 // Script returns the source of count.lua with its constants. It stands in front of the
-// scripts that change records, which take so many keys and arguments for each execution;
+// scripts that change records, which take so many arguments for each execution;
 // the argument number counts says what is to be counted.
-func Script(keysEach, argumentsEach, counts int) string {
-	return define("KEYS_EACH", keysEach) + define("ARGS_EACH", argumentsEach) + define("COUNTS", counts) + constants() + countSource
+func Script(argumentsEach, counts int) string {
+	return define("ARGS_EACH", argumentsEach) + define("COUNTS", counts) + constants() + countSource
 }
 
 // constants are what the scripts of this package share with Go.
