@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"time"
@@ -67,12 +66,11 @@ func (s *Server) getFailures(x *exchange) error {
 	if !known {
 		return envelope.Invalid("window: must be 1h, 24h or 7d")
 	}
-	failures, err := s.options.Statistics.Failures(x.r.Context(), q.Scope, window, q.StateMachine)
-	if err != nil {
-		return err
-	}
-	report := reports.NewFailures(q.Window, failures, len(failures.Groups))
-	return x.sendTagged(report, report.Timeless())
+	return x.sendSnapshot(q.Key("failures"), func(ctx context.Context) (report, timeless any, err error) {
+		failures, err := s.options.Statistics.Failures(ctx, q.Scope, window, q.StateMachine)
+		r := reports.NewFailures(q.Window, failures, len(failures.Groups))
+		return r, r.Timeless(), err
+	})
 }
 
 // getDurations is GET /v1/durations: how long executions take.
@@ -81,12 +79,10 @@ func (s *Server) getDurations(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.options.Statistics.Durations(x.r.Context(), q.Scope, q.StateMachine)
-	if err != nil {
-		return err
-	}
-	report := reports.NewDurations(all)
-	return x.sendTagged(report, report)
+	return x.sendSnapshot(q.Key("durations"), func(ctx context.Context) (report, timeless any, err error) {
+		all, err := s.options.Statistics.Durations(ctx, q.Scope, q.StateMachine)
+		return reports.NewDurations(all), nil, err
+	})
 }
 
 // getOverview is GET /v1/overview: what a landing page shows, once or as a stream.
@@ -95,38 +91,51 @@ func (s *Server) getOverview(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	o, err := s.overviews.Of(x.r.Context(), q.Scope)
+	if !headers.WantsStream(x.r) {
+		return x.sendSnapshot(q.Key(overview), s.overview(q.Scope))
+	}
+	o, err := s.freshOverview(x.r.Context(), q)
 	if err != nil {
 		return err
 	}
-	if headers.WantsStream(x.r) {
-		return x.detach(1, streamEnd(), func(x *exchange) error { return x.followOverview(q.Scope, o) })
+	return x.detach(1, streamEnd(), func(x *exchange) error { return x.followOverview(q, o) })
+}
+
+const overview = "overview"
+
+// overview makes an overview of a scope.
+func (s *Server) overview(scope stats.Scope) reports.Report {
+	return func(ctx context.Context) (report, timeless any, err error) {
+		o, err := reports.NewOverview(ctx, s.options.Statistics, s.options.Overdue, scope, s.surroundings(), time.Now())
+		if err != nil {
+			return nil, nil, err
+		}
+		return o, o.Timeless(), nil
 	}
-	if x.unchanged(o.State[:]) {
-		return nil
-	}
-	x.send(http.StatusOK, envelope.JSONType, envelope.Success(o.Data))
-	return nil
+}
+
+func (s *Server) freshOverview(ctx context.Context, q reports.Question) (*reports.Snapshot, error) {
+	return s.snapshots.Fresh(ctx, q.Key(overview), s.overview(q.Scope))
 }
 
 // overviewEvery is how often an overview is sent while something changes.
 const overviewEvery = 2 * time.Second
 
 // followOverview sends an overview and then each that differs from the one before.
-func (x *exchange) followOverview(scope stats.Scope, o *reports.Snapshot) error {
+func (x *exchange) followOverview(q reports.Question, o *reports.Snapshot) error {
 	e, err := x.openStream()
 	defer e.close()
 	for err == nil {
-		e.event("overview", "", o.Data)
+		e.event(overview, "", o.Data())
 		if err = e.flush(); err == nil {
-			o, err = e.nextOverview(scope, o.State)
+			o, err = e.nextOverview(q, o.State)
 		}
 	}
 	return nil // however it ends, the client connects again
 }
 
 // nextOverview waits for an overview of another state.
-func (e *events) nextOverview(scope stats.Scope, sent reports.State) (o *reports.Snapshot, err error) {
+func (e *events) nextOverview(q reports.Question, sent reports.State) (o *reports.Snapshot, err error) {
 	tick := time.NewTicker(overviewEvery)
 	defer tick.Stop()
 	err = e.until(func(early <-chan time.Time) (bool, error) {
@@ -138,7 +147,7 @@ func (e *events) nextOverview(scope stats.Scope, sent reports.State) (o *reports
 				return false, nil
 			case <-tick.C:
 			}
-			o, err = e.x.server.overviews.Of(e.ctx, scope)
+			o, err = e.x.server.freshOverview(e.ctx, q)
 			if err == nil && o.State != sent { // while Redis is away, the client keeps what it has
 				return true, nil
 			}
@@ -159,21 +168,15 @@ func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	return reports.ReadQuestion(values, stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, parameters...)
 }
 
-// sendTagged answers with a report, whose tag is that of what it says without its time.
-func (x *exchange) sendTagged(report, timeless any) error {
-	state, err := json.Marshal(timeless)
+// sendSnapshot answers with a report, whose tag is that of what it says without its time.
+func (x *exchange) sendSnapshot(question string, report reports.Report) error {
+	shot, err := x.server.snapshots.Of(x.r.Context(), question, report)
 	if err != nil {
-		return envelope.Internal(err)
+		return err
 	}
-	sum := sha256.Sum256(state)
-	if x.unchanged(sum[:]) {
-		return nil
+	if !x.unchanged(shot.State[:]) {
+		x.send(http.StatusOK, envelope.JSONType, shot.Body)
 	}
-	data, err := json.Marshal(report)
-	if err != nil {
-		return envelope.Internal(err)
-	}
-	x.send(http.StatusOK, envelope.JSONType, envelope.Success(data))
 	return nil
 }
 

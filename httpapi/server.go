@@ -161,7 +161,7 @@ type Server struct {
 	waiters        *waiters
 	grace          *grace
 	paces          *pacing.Paces
-	overviews      *reports.Snapshots
+	snapshots      *reports.Snapshots
 	log            *accesslog.Log
 	traces         *traces.Tracer // nil: no spans are made
 	metrics        *metrics
@@ -195,7 +195,7 @@ func New(o Options) *Server {
 	s.faults = conns.NewFaults(o.Log, o.Metrics)
 	s.share()
 	s.grace, s.paces = newGrace(o.StateMachines), newPaces(o.Typical)
-	s.overviews = reports.NewSnapshots(o.Statistics, o.Overdue, s.surroundings)
+	s.snapshots = reports.NewSnapshots()
 	s.metrics.observeWaiters(o.Metrics, s.waiters)
 	s.observeProblems(o.Metrics)
 	s.handler = s.routes()

@@ -18,25 +18,29 @@ type index struct {
 	after  Position
 	found  map[cache.ARN]bool // first of the parts, wherever other parts have them
 	lowest string             // least start date, in ms
-	size   int64              // of what is read next of each part
 	parts  []indexPart
 }
 
 // indexPart is one key of an index, of which some has been read.
 type indexPart struct {
-	key    string
-	offset int64 // of what is read next, from the start of the query
-	more   int64 // to be read at once, beyond the size of the others
-	read   []Position
-	last   Position // that was read
-	whole  bool     // there is no more
+	key     string
+	highest string // start date in ms from which it is read on; what is above has been read
+	more    int64  // to be read at once, beyond the size of the others
+	read    []Position
+	last    Position // that was read
+	whole   bool     // there is no more
 }
 
-// maxIndexRead is how many entries of a part are read at once, at most.
-const maxIndexRead = 256
+const (
+	// spareEntries are read of each part beyond its share of what is wanted: some parts have
+	// more of the newest executions than others, and the last that is read of a part waits
+	// for the rest of its start date.
+	spareEntries = 6
+	maxIndexRead = 256 // entries of a part that are read at once
+)
 
 func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
-	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest(), size: listBatch}
+	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest()}
 	found, err := r.find(ctx, q)
 	if err != nil {
 		return nil, err
@@ -48,29 +52,44 @@ func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
 			x.parts[0].read = append(x.parts[0].read, p)
 		}
 	}
+	for _, key := range r.indexKeys(q) {
+		x.parts = append(x.parts, indexPart{key: key, highest: x.highest()})
+	}
+	return x, nil
+}
+
+// indexKeys returns the keys of the index that a query is about.
+func (r *Reader) indexKeys(q *Query) (keys []string) {
 	switch {
 	case q.Execution != "":
 	case !q.All:
-		x.parts = append(x.parts, indexPart{key: r.db.Names.Owner(q.Owner)})
+		keys = append(keys, r.db.Names.Owner(q.Owner))
 	default:
-		x.size = 8 + 2*listBatch/int64(len(r.db.Names.Partitions)) // they have about the same share each
 		for i := range r.db.Names.Partitions {
 			p := &r.db.Names.Partitions[i]
-			key := p.Recent
 			if q.onlyRunning() {
-				key = p.Running
+				keys = append(keys, p.Running)
+			} else {
+				keys = append(keys, p.Recent)
 			}
-			x.parts = append(x.parts, indexPart{key: key})
 		}
 	}
-	return x, nil
+	return keys
+}
+
+// highest is the start date from which the parts are read.
+func (x *index) highest() string {
+	if x.after == (Position{}) {
+		return "+inf"
+	}
+	return strconv.FormatInt(x.after.Start, 10)
 }
 
 // next returns the next n entries; fewer only at the end.
 func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 	all := make([]Position, 0, n)
 	for len(all) < n {
-		if err := x.fill(ctx); err != nil {
+		if err := x.fill(ctx, n); err != nil {
 			return nil, err
 		}
 		first := x.first()
@@ -97,62 +116,58 @@ func (x *index) first() (first *indexPart) {
 	return first
 }
 
-// fill reads on where nothing is left, in one round trip to each node. What is nearly
-// used up is read on as well, and each time more, so that a long list takes few trips.
-func (x *index) fill(ctx context.Context) error {
+// fill reads on where nothing is left, in one round trip to each node, for about n more in
+// all. What is nearly used up is read on as well, so that a long list takes few trips.
+func (x *index) fill(ctx context.Context, n int) error {
 	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.whole }) {
 		return nil
 	}
+	// The parts have about the same share each.
+	size := min(int64(n/max(1, len(x.parts)-1))*5/4+spareEntries, maxIndexRead)
 	pipe := x.db.Readers.Pipeline()
 	var cmds []*redis.ZSliceCmd
 	var low []*indexPart
-	highest := "+inf"
-	if x.after != (Position{}) {
-		highest = strconv.FormatInt(x.after.Start, 10)
-	}
 	for i := range x.parts {
 		p := &x.parts[i]
-		if int64(len(p.read)) > x.size/4 || p.whole {
+		if int64(len(p.read)) > size/4 || p.whole {
 			continue
 		}
 		low = append(low, p)
-		cmds = append(cmds, pipe.ZRevRangeByScoreWithScores(ctx, p.key, &redis.ZRangeBy{
-			Max: highest, Min: x.lowest, Offset: p.offset, Count: x.size + p.more,
-		}))
+		cmds = append(cmds, pipe.ZRevRangeByScoreWithScores(ctx, p.key, &redis.ZRangeBy{Max: p.highest, Min: x.lowest, Count: size + p.more}))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
 	for i, p := range low {
-		if err := p.take(ctx, x, cmds[i].Val()); err != nil {
+		if err := p.take(ctx, x, cmds[i].Val(), size+p.more); err != nil {
 			return err
 		}
 	}
-	x.size = min(2*x.size, maxIndexRead)
-	return x.fill(ctx) // a part may hold nothing but entries before the position
+	return x.fill(ctx, n) // a part may hold nothing but entries before the position
 }
 
-// take adds what was read of a part. Entries of one start date are ordered by what the index
-// has of them, which may not be their ARNs, so none of them is taken before all are there.
-func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z) error {
-	if p.whole = int64(len(got)) < x.size+p.more; !p.whole {
+// take adds what was read of a part, which is as much as was wanted if there is more. Entries
+// of one start date are ordered by what the index has of them, which may not be their ARNs, so
+// none of them is taken before all are there.
+func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z, wanted int64) error {
+	if p.whole = int64(len(got)) < wanted; !p.whole {
+		lowest := got[len(got)-1].Score
 		n := len(got)
-		for n > 0 && got[n-1].Score == got[len(got)-1].Score {
+		for n > 0 && got[n-1].Score == lowest {
 			n--
 		}
 		if p.more = 0; n == 0 {
 			p.more = 2 * int64(len(got))
 		}
-		got = got[:n]
+		got, p.highest = got[:n], strconv.FormatInt(int64(lowest), 10)
 	}
-	p.offset += int64(len(got))
 	entries, err := indexes.Entries(ctx, x.db, got)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		at := Position(e)
-		if at.behind(x.after) && at.behind(p.last) { // what is entered meanwhile shifts the rest
+		if at.behind(x.after) && at.behind(p.last) {
 			p.read, p.last = append(p.read, at), at
 		}
 	}

@@ -18,8 +18,8 @@ type Page struct {
 
 const (
 	listLimit = time.Second
-	// listBatch is how many entries of an index are looked at together.
-	listBatch = 256
+	// maxBatch is how many entries of an index are looked at together, at most.
+	maxBatch = 512
 	// The work for one page is bounded. Where a filter lets hardly anything through, a page
 	// is short and has a cursor that continues it.
 	maxLooked = 4096 // entries of an index
@@ -42,8 +42,9 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 	if err != nil {
 		return page, err
 	}
-	for looked, read := 0, 0; ; {
-		batch, err := index.next(ctx, listBatch)
+	size := q.Limit + 1 // as many as are needed where all are wanted
+	for looked, read := 0, 0; ; size = min(4*size, maxBatch) {
+		batch, err := index.next(ctx, size)
 		if err != nil {
 			return page, err
 		}
@@ -51,11 +52,11 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 		if err != nil {
 			return page, err
 		}
-		full, err := r.fill(ctx, q, wanted, len(batch) == listBatch, &page)
-		if full || err != nil || len(batch) < listBatch {
+		full, err := r.fill(ctx, q, wanted, len(batch) == size, &page)
+		if full || err != nil || len(batch) < size {
 			return page, err
 		}
-		looked, read = looked+listBatch, read+asked
+		looked, read = looked+size, read+asked
 		if looked >= maxLooked || read >= maxRead {
 			page.Next, page.Partial = batch[len(batch)-1], true
 			return page, nil

@@ -74,6 +74,13 @@ func (p *peer) stop() {
 	_ = p.stdin.Close()
 }
 
+func (ps *peers) pids() (all []int) {
+	for _, p := range ps.all {
+		all = append(all, p.pid())
+	}
+	return all
+}
+
 func (ps *peers) stopAll() {
 	for _, p := range ps.all {
 		p.stop()

@@ -5,7 +5,7 @@
 //	failures.go   GET /v1/failures
 //	durations.go  GET /v1/durations
 //	overview.go   GET /v1/overview
-//	snapshots.go  overviews, shared by all requests within a second
+//	snapshots.go  reports, shared by all requests with the same question
 //	trail.go      GET /v1/executions/{executionArn}/trail
 //
 // The data comes from package cache and the packages above it. Authorization is checked

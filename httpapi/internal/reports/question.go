@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -16,6 +17,11 @@ type Question struct {
 	Scope        stats.Scope
 	Window       string // a name of Windows, unless the request has another
 	StateMachine string // ARN; empty: all
+}
+
+// Key names all that the answer of a route depends on.
+func (q *Question) Key(route string) string {
+	return fmt.Sprintf("%s %t %q %s %s", route, q.Scope.All, q.Scope.Owner, q.Window, q.StateMachine)
 }
 
 // ReadQuestion reads the query of a request, which may have the named parameters only, each

@@ -78,7 +78,6 @@ type Asking struct {
 	Address    string // host:port of statusd
 	Callers    []Caller
 	PerSecond  int
-	Rounds     int // how often each caller asks each question
 }
 
 // Answers are those to the questions of one kind by one caller.
@@ -87,18 +86,23 @@ type Answers struct {
 	Millis       []float64 // from when each was due
 	Bytes        int       // of all bodies
 	Refused      int       // that were 503
+	Work         float64   // of a processor for an answer, in seconds; 0: not measured
 }
 
-// Ask asks every question as often as wanted, each when it is due, whether or not those
-// before are answered.
-func (a *Asking) Ask(ctx context.Context) ([]*Answers, error) {
+// Ask has each caller ask every question in so many rounds, each when it is due, whether or
+// not those before are answered.
+func (a *Asking) Ask(ctx context.Context, rounds int) ([]*Answers, error) {
+	return a.ask(ctx, questions, a.Callers, rounds)
+}
+
+func (a *Asking) ask(ctx context.Context, kinds []question, callers []Caller, rounds int) ([]*Answers, error) {
 	r := &run{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute}, asking: a}
 	defer r.client.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
 	due := time.Now()
-	for round := range a.Rounds {
-		for _, q := range questions {
-			for _, caller := range a.Callers {
+	for round := range rounds {
+		for _, q := range kinds {
+			for _, caller := range callers {
 				due = due.Add(time.Second / time.Duration(a.PerSecond))
 				select {
 				case <-ctx.Done():

@@ -1,0 +1,75 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// counted reports how often it was made, after a while.
+type counted struct {
+	made int
+	err  error
+}
+
+func (c *counted) report(context.Context) (report, timeless any, err error) {
+	time.Sleep(50 * time.Millisecond)
+	c.made++
+	return []int{c.made}, []int{}, c.err
+}
+
+// TestSnapshotsAreShared: all callers within a second get one report. Where they repeat their
+// question later, nobody waits for the next, and none is older than three seconds.
+func TestSnapshotsAreShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := NewSnapshots(), &counted{}
+		want := func(what string, of func(context.Context, string, Report) (*Snapshot, error), waited bool, made int) {
+			t.Helper()
+			begun := time.Now()
+			got, err := of(t.Context(), "a", c.report)
+			if err != nil || string(got.Data()) != fmt.Sprintf("[%d]", made) || (time.Since(begun) > 0) != waited {
+				t.Errorf("%s: %s after %v, %v", what, got.Data(), time.Since(begun), err)
+			}
+			synctest.Wait()
+		}
+		want("the first", s.Of, true, 1)
+		want("another at once", s.Of, false, 1)
+		time.Sleep(snapshotFresh)
+		want("after a second", s.Of, false, 1)
+		time.Sleep(snapshotFresh / 2)
+		want("then the newer", s.Of, false, 2)
+		time.Sleep(snapshotFresh)
+		want("a fresh one", s.Fresh, true, 3)
+		time.Sleep(snapshotLife)
+		want("after three seconds", s.Of, true, 4)
+		c.err = errors.New("no Redis")
+		time.Sleep(snapshotFresh)
+		want("while the next cannot be made", s.Of, false, 4)
+		time.Sleep(snapshotLife)
+		if got, err := s.Of(t.Context(), "a", c.report); !errors.Is(err, c.err) {
+			t.Errorf("%v %v", got, err)
+		}
+		if _, err := s.Of(t.Context(), "b", (&counted{}).report); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStateOfASnapshot: it is that of what does not only say when the report was made.
+func TestStateOfASnapshot(t *testing.T) {
+	t.Parallel()
+	of := func(report, timeless any) State {
+		got, err := NewSnapshots().Of(t.Context(), "a", func(context.Context) (any, any, error) { return report, timeless, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.State
+	}
+	if of("1", "x") != of("2", "x") || of("1", "x") == of("1", "y") || of("1", nil) == of("2", nil) {
+		t.Error("the state does not tell one report from another")
+	}
+}
