@@ -21,8 +21,14 @@ const (
 	// they are not counted again meanwhile.
 	countsLife   = 900 * time.Millisecond
 	countsFresh  = 500 * time.Millisecond
-	countsLimit  = time.Second
-	countsOwners = 10_000 // remembered
+	countsLimit  = time.Second      // for one caller
+	countingFor  = 10 * time.Second // at most; what is read until then is not read again
+	countsOwners = 10_000           // remembered
+
+	// countAgain is how often everybody's executions are counted while nobody asks, and
+	// wantedFor for how long after somebody did.
+	countAgain = 10 * time.Second
+	wantedFor  = 15 * time.Minute
 )
 
 type countsAt struct {
@@ -37,14 +43,16 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	key := "o" + owner
 	if all {
 		key = "a"
+		r.wanted.Store(uptime.Now())
 	}
 	known, ok := r.counts.Get(key)
 	age := time.Duration(uptime.Now() - known.at)
 	if ok && age < countsFresh {
 		return known.Counts, nil
 	}
-	limit := max(countsLimit, r.db.Limits.Read)
-	counting := r.counting.Begin(ctx, limit, key, func(ctx context.Context) (Counts, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(countsLimit, r.db.Limits.Read))
+	defer cancel()
+	counting := r.counting.Begin(ctx, max(countingFor, r.db.Limits.Read), key, func(ctx context.Context) (Counts, error) {
 		begun := uptime.Now()
 		counts, err := r.count(ctx, owner, all)
 		if err == nil {
@@ -60,6 +68,26 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 		return Counts{}, fmt.Errorf("count executions: %w", err)
 	}
 	return counts, nil
+}
+
+// Run counts everybody's executions as soon as the process hears of changes, and then now and
+// then for as long as somebody wants to know, until ctx ends. From nothing that takes a second
+// or more, which no caller should have to wait.
+func (r *Reader) Run(ctx context.Context) error {
+	for begun := int64(0); ; {
+		now := uptime.Now()
+		wanted := begun == 0 || now-r.wanted.Load() < int64(wantedFor) && now-begun >= int64(countAgain)
+		if wanted && r.db.Feed.Heard() {
+			if _, err := r.count(ctx, "", true); err == nil { // else in a second
+				begun = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, error) {

@@ -1,13 +1,16 @@
 package lists
 
 import (
+	"sync/atomic"
+
 	"statuscache/cache"
 	"statuscache/cache/bounded"
 	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
 )
 
-// Reader reads lists and counts. Its methods can be called concurrently.
+// Reader reads lists and counts. Its methods can be called concurrently. All but Run works
+// without Run, which keeps counts at hand.
 type Reader struct {
 	cache *cache.Cache
 	db    *redisdb.DB
@@ -15,6 +18,7 @@ type Reader struct {
 	counts   bounded.ByText[countsAt] // of the last second, by owner
 	counting flight.Group[Counts]
 	recents  recents
+	wanted   atomic.Int64 // by uptime, when everybody's counts were asked for last
 }
 
 // NewReader returns a Reader of the executions in a cache.

@@ -13,21 +13,24 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// readEntries counts the entries of indexes that a client reads.
-type readEntries struct {
+// reading counts what a client reads: entries of indexes, and beginnings of records.
+type reading struct {
 	redis.Hook
-	n atomic.Int64
+	entries, records atomic.Int64
 }
 
-func (h *readEntries) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (h *readEntries) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h *reading) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *reading) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-func (h *readEntries) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (h *reading) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, all []redis.Cmder) error {
 		err := next(ctx, all)
 		for _, each := range all {
 			if entries, ok := each.(*redis.ZSliceCmd); ok {
-				h.n.Add(int64(len(entries.Val())))
+				h.entries.Add(int64(len(entries.Val())))
+			}
+			if each.Name() == "getrange" {
+				h.records.Add(1)
 			}
 		}
 		return err
@@ -49,7 +52,7 @@ func TestAPageReadsLittleMoreThanItLooksAt(t *testing.T) {
 		}
 		apply(t, c, some...)
 	}
-	read := &readEntries{}
+	read := &reading{}
 	c.DB().Readers.AddHook(read)
 	for what, test := range map[string]struct {
 		q    Query
@@ -62,7 +65,7 @@ func TestAPageReadsLittleMoreThanItLooksAt(t *testing.T) {
 		"a page of another machine": {Query{Limit: 50, StateMachine: "arn:aws:states:eu-west-1:123456789012:stateMachine:None"}, 0, maxLooked + maxBatch + 2000},
 	} {
 		test.q.All = true
-		read.n.Store(0)
+		read.entries.Store(0)
 		page, err := c.List(t.Context(), test.q)
 		if err != nil || len(page.Executions) != test.want {
 			t.Fatalf("%s: %d executions, %v", what, len(page.Executions), err)
@@ -70,10 +73,36 @@ func TestAPageReadsLittleMoreThanItLooksAt(t *testing.T) {
 		if page.Partial != (test.want == 0) || page.Next == (Position{}) {
 			t.Errorf("%s: partial %v, next %v", what, page.Partial, page.Next)
 		}
-		if n := read.n.Load(); n > test.most {
+		if n := read.entries.Load(); n > test.most {
 			t.Errorf("%s: %d entries were read, at most %d are needed", what, n, test.most)
 		} else {
 			t.Logf("%s: %d", what, n)
 		}
+	}
+}
+
+// TestCountsAreAtHand: what is needed to count everybody's executions is read before anybody
+// asks, and need not be read again then.
+func TestCountsAreAtHand(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	var arns []cache.ARN
+	for i := range 300 {
+		e := running(testARN(t, fmt.Sprint("e", i)), now())
+		apply(t, c, e)
+		arns = append(arns, e.ARN)
+	}
+	read := &reading{}
+	c.DB().Readers.AddHook(read)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- c.Reader.Run(ctx) }()
+	cachetest.Eventually(t, "all are read", func() bool { return read.records.Load() >= int64(len(arns)) })
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if _, more, err := c.Rows(t.Context(), arns, false); more != 0 || err != nil {
+		t.Errorf("%d are read again, %v", more, err)
 	}
 }

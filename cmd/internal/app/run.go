@@ -148,6 +148,9 @@ func (s *service) stages() []stage {
 	if s.consumer != nil {
 		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"expired outputs", s.refetch.Run}, stage{"the retention of outputs", s.outputs.Run}, stage{"the audit", s.auditor.Run})
 	}
+	if s.public != nil {
+		all = append(all, stage{"counts", s.lists.Run})
+	}
 	all = append(all,
 		stage{"the API", s.serve},
 		stage{"signing keys", s.server.Run},

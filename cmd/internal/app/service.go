@@ -40,6 +40,7 @@ type service struct {
 	cache    *cache.Cache
 	changes  *changes.Hub
 	stats    *stats.Stats
+	lists    *lists.Reader
 	keys     *apikeys.Keys
 	worklist *worklist.Worklist
 	sweeps   *worklist.Sweeps
@@ -67,7 +68,7 @@ func (s *service) open(ctx context.Context) error {
 	if s.cache, err = openCache(s.config, s.log, s.metrics, s.program); err != nil {
 		return err
 	}
-	s.changes, s.stats = changes.Open(s.cache), stats.Open(s.cache, s.metrics)
+	s.changes, s.stats, s.lists = changes.Open(s.cache), stats.Open(s.cache, s.metrics), lists.NewReader(s.cache)
 	if s.keys, err = OpenKeys(s.config, s.cache, s.log); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func OpenKeys(c Config, on *cache.Cache, log *slog.Logger) (*apikeys.Keys, error
 func (s *service) openAPI() error {
 	c := s.config
 	o := httpapi.Options{
-		Cache: s.cache, Lists: lists.NewReader(s.cache), Changes: s.changes, Trails: s.cache, Outputs: s.worklist, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
+		Cache: s.cache, Lists: s.lists, Changes: s.changes, Trails: s.cache, Outputs: s.worklist, Typical: s.stats, Statistics: s.stats, Overdue: s.stats,
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RetentionFailed: c.RetentionFailed, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
