@@ -25,10 +25,9 @@ const (
 	countingFor  = 10 * time.Second // at most; what is read until then is not read again
 	countsOwners = 10_000           // remembered
 
-	// countAgain is how often everybody's executions are counted while nobody asks, and
-	// wantedFor for how long after somebody did.
-	countAgain = 10 * time.Second
-	wantedFor  = 15 * time.Minute
+	// countEvery is how often Run counts, and countUntil for how long after the last request.
+	countEvery = 10 * time.Second
+	countUntil = 15 * time.Minute
 )
 
 type countsAt struct {
@@ -43,7 +42,7 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	key := "o" + owner
 	if all {
 		key = "a"
-		r.wanted.Store(uptime.Now())
+		r.requested.Store(uptime.Now())
 	}
 	known, ok := r.counts.Get(key)
 	age := time.Duration(uptime.Now() - known.at)
@@ -70,15 +69,15 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	return counts, nil
 }
 
-// Run counts everybody's executions as soon as the process hears of changes, and then now and
-// then for as long as somebody wants to know, until ctx ends. From nothing that takes a second
-// or more, which no caller should have to wait.
+// Run counts everybody's executions as soon as the process receives changes, and then every
+// ten seconds until 15 minutes after the last request for such counts, so that no request has
+// to read the statuses of all. It returns when ctx ends.
 func (r *Reader) Run(ctx context.Context) error {
 	for begun := int64(0); ; {
 		now := uptime.Now()
-		wanted := begun == 0 || now-r.wanted.Load() < int64(wantedFor) && now-begun >= int64(countAgain)
-		if wanted && r.db.Feed.Heard() {
-			if _, err := r.count(ctx, "", true); err == nil { // else in a second
+		due := begun == 0 || now-begun >= int64(countEvery) && now-r.requested.Load() < int64(countUntil)
+		if due && r.db.Feed.Heard() {
+			if _, err := r.count(ctx, "", true); err == nil { // else it is tried again in a second
 				begun = now
 			}
 		}

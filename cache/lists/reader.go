@@ -9,8 +9,8 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Reader reads lists and counts. Its methods can be called concurrently. All but Run works
-// without Run, which keeps counts at hand.
+// Reader reads lists and counts. Its methods can be called concurrently. Run makes
+// counts faster; all else works without it.
 type Reader struct {
 	cache *cache.Cache
 	db    *redisdb.DB
@@ -18,7 +18,8 @@ type Reader struct {
 	counts   bounded.ByText[countsAt] // of the last second, by owner
 	counting flight.Group[Counts]
 	recents  recents
-	wanted   atomic.Int64 // by uptime, when everybody's counts were asked for last
+	// requested is when everybody's counts were requested last, by uptime.
+	requested atomic.Int64
 }
 
 // NewReader returns a Reader of the executions in a cache.

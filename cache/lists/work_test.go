@@ -81,9 +81,9 @@ func TestAPageReadsLittleMoreThanItLooksAt(t *testing.T) {
 	}
 }
 
-// TestCountsAreAtHand: what is needed to count everybody's executions is read before anybody
-// asks, and need not be read again then.
-func TestCountsAreAtHand(t *testing.T) {
+// TestCountsArePrepared: the statuses that everybody's counts need are read before the first
+// request, which does not read them again.
+func TestCountsArePrepared(t *testing.T) {
 	t.Parallel()
 	c := openTest(t, cachetest.Redis(t).URL())
 	var arns []cache.ARN
