@@ -75,7 +75,7 @@ func BenchmarkPoll(b *testing.B) {
 // BenchmarkMiss shows what a poll costs that needs Redis, among 64 at once: the processor time
 // of this process, without what the kernel does for HTTP.
 func BenchmarkMiss(b *testing.B) {
-	s := newServiceWith(b, cache.Options{URL: cachetest.Redis(b).URL(), NearBytes: 1}, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
+	s := newServiceWith(b, cache.Options{URL: cachetest.Redis(b).URL(), NearBytes: 1, ReadLimit: redisLimit}, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
 	const connections, digits, count = 64, 3, 1000
 	batch := make([]cache.Execution, count)
 	for i := range batch {

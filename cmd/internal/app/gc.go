@@ -14,7 +14,7 @@ import (
 // other way round. So garbage may gather for a few seconds, within bounds.
 const (
 	gcEvery    = 3 * time.Second // of garbage may gather
-	gcHeadroom = 40 << 20        // bytes of it that always may
+	gcHeadroom = 24 << 20        // bytes of it that always may
 	gcShare    = 3               // so may one such part of what is alive
 	gcMost     = 400             // percent of what is alive that never may be exceeded
 	gcTune     = 2 * time.Second

@@ -11,7 +11,7 @@ func TestTheGarbageCollectorFollowsTheLoad(t *testing.T) {
 		want       int
 	}{
 		{"at the start", 0, 0, 400},
-		{"small and idle", 20 * mega, 0, 200},
+		{"small and idle", 20 * mega, 0, 120},
 		{"small and busy", 20 * mega, 100 * mega, 400},
 		{"large and idle", 300 * mega, 0, 33},
 		{"large and busy", 300 * mega, 100 * mega, 100},
