@@ -106,6 +106,46 @@ func TestThePagePreloadsWhatTheFirstRowsNeed(t *testing.T) {
 	}
 }
 
+var (
+	viewModules = regexp.MustCompile(`\["v1/[^"]+", ("[a-z]+"(?:, "[a-z]+")*)\]`)
+	eachName    = regexp.MustCompile(`"([a-z]+)"`)
+)
+
+// TestEachViewPreloadsWhatItImports: api.js names the modules of the first view that the page
+// does not preload, and misses none.
+func TestEachViewPreloadsWhatItImports(t *testing.T) {
+	t.Parallel()
+	page := newService(t, withDashboard(t, dashboard.Options{})).ask("GET", "/", "").body
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("dashboard", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	views := viewModules.FindAllStringSubmatch(read("api.js"), -1)
+	if len(views) < 2 {
+		t.Fatalf("api.js names the modules of %d views", len(views))
+	}
+	for _, view := range views {
+		early := map[string]bool{}
+		for _, found := range preloaded.FindAllStringSubmatch(page, -1) {
+			early[found[1]] = true
+		}
+		names := eachName.FindAllStringSubmatch(view[1], -1)
+		for _, name := range names {
+			early[name[1]+".js"] = true
+		}
+		for _, name := range names {
+			for _, found := range imported.FindAllStringSubmatch(read(name[1]+".js"), -1) {
+				if strings.HasPrefix(found[0], "from") && !early[found[1]] {
+					t.Errorf("the view of %s does not preload %s", names[0][1], found[1])
+				}
+			}
+		}
+	}
+}
+
 // TestThePolicyOfTheDashboardAllowsNothingElse: its policy and what is in its page.
 func TestThePolicyOfTheDashboardAllowsNothingElse(t *testing.T) {
 	t.Parallel()

@@ -37,11 +37,17 @@ export const signedIn = session.start();
 
 // The first view of most people is requested while the rest of the page still loads.
 const early = new Map(); // response by URL
-const opening = { "": "v1/overview", "#/": "v1/overview", "#/executions": "v1/executions?limit=100" }[location.hash];
-if (signedIn && opening) {
-  const url = address(opening).href;
+const [fragment, query] = location.hash.split("?");
+const overview = ["v1/overview", "overview", "chart"];
+const views = { __proto__: null, "": overview, "#/": overview, "#/executions": ["v1/executions?limit=100", "executions", "rows", "table"] };
+const [path, ...modules] = (signedIn && views[fragment]) || [];
+if (path && !query) {
+  const url = address(path).href;
   early.set(url, fetch(url, withToken(session.current())));
   early.get(url).catch(() => {}); // it is thrown where the response is waited for
+}
+for (const name of modules) {
+  document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: new URL(`${name}.js`, import.meta.url) }));
 }
 
 function takeEarly(url) {

@@ -2,17 +2,18 @@
 import * as session from "./session.js";
 import * as search from "./search.js";
 import * as keys from "./keys.js";
-import * as overview from "./overview.js";
-import * as executions from "./executions.js";
 import { go, read } from "./router.js";
 import { signedIn } from "./api.js";
 import { h } from "./dom.js";
 import { announce, hideConnection, onPause } from "./notify.js";
 
 const main = document.getElementById("main");
-const pages = { overview, executions };
 // What is not shown first is loaded when it is wanted, or when there is nothing else to do.
-const later = { execution: () => import("./execution.js"), health: () => import("./health.js"), signin: () => import("./signin.js") };
+const later = {
+  __proto__: null,
+  overview: () => import("./overview.js"), executions: () => import("./executions.js"), execution: () => import("./execution.js"),
+  health: () => import("./health.js"), signin: () => import("./signin.js"),
+};
 let shown = null; // {key, page}
 
 const ask = (reason, detail) => later.signin().then((dialog) => dialog.ask(reason, detail), cannotLoad);
@@ -20,7 +21,8 @@ const ask = (reason, detail) => later.signin().then((dialog) => dialog.ask(reaso
 function cannotLoad() {
   shown?.page.unmount();
   shown = null;
-  main.replaceChildren(h("p", { class: "notice warn page", role: "alert" }, "A part of this page could not be loaded. ", h("button", { type: "button", onclick: () => location.reload() }, "Load it again")));
+  hideConnection();
+  main.replaceChildren(h("div", { class: "page", role: "alert" }, h("h1", {}, "A part of this page could not be loaded"), h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Load it again"))));
 }
 
 async function show() {
@@ -34,13 +36,13 @@ async function show() {
     return;
   }
   const fragment = location.hash;
-  const page = pages[name] ?? (later[name] ? await later[name]().catch(cannotLoad) : overview);
+  const page = await (later[name] ?? later.overview)().catch(cannotLoad);
   if (!page || fragment !== location.hash || session.current() === "") return; // or the user has moved on meanwhile
   const first = shown === null;
   shown?.page.unmount();
   hideConnection();
   onPause(null);
-  if (page !== executions) search.show("");
+  if (name !== "executions") search.show("");
   document.body.dataset.page = name;
   const mounted = page.mount(main, view);
   shown = { key, page: mounted };

@@ -141,8 +141,8 @@ type page struct {
 	Modules                            []string
 }
 
-// render makes the page. Its modules are named, so that the browser loads them all at once
-// and not one after the other as it finds them.
+// render makes the page. It names the modules that every view needs, so that the browser
+// loads them all at once and not one after the other as it finds them.
 func (d *Dashboard) render(from fs.FS) (*File, error) {
 	t, err := template.ParseFS(from, indexName)
 	if err != nil {
@@ -154,7 +154,7 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	}
 	p := page{Release: d.release, Version: d.options.Version, Issuer: d.options.Issuer, ClientID: d.options.ClientID}
 	for _, name := range names {
-		if path.Ext(name) == ".js" && !onDemand[name] {
+		if path.Ext(name) == ".js" && !unlisted[name] {
 			p.Modules = append(p.Modules, name)
 		}
 	}
@@ -165,8 +165,13 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	return newFile(indexName, b.Bytes()), nil
 }
 
-// onDemand are the modules that the first rows do not need.
-var onDemand = map[string]bool{"signin.js": true, "execution.js": true, "output.js": true, "health.js": true}
+// unlisted are the modules that not every view needs, of which api.js preloads those of the
+// first view, and session.js, which the page names before all others: the first request to
+// the API needs it.
+var unlisted = map[string]bool{
+	"session.js": true, "signin.js": true, "health.js": true, "overview.js": true, "chart.js": true,
+	"executions.js": true, "rows.js": true, "table.js": true, "execution.js": true, "output.js": true,
+}
 
 var types = map[string][]string{
 	".html": {"text/html; charset=utf-8"},

@@ -20,7 +20,8 @@
 //	keys.js        keyboard shortcuts and their help; what is kept in localStorage, never a token
 //	session.js     the token and where it is kept
 //	api.js         requests, of which one that gets 401 waits for a new token; streams that
-//	               reconnect; it runs before the rest of the page is there
+//	               reconnect; it runs before the rest of the page is there, and begins to load
+//	               the first view
 //	search.js      the search box, its language, and its translation for the API
 //	rows.js        the executions of a list, kept current by its feed
 //	table.js       a table that renders only what is visible

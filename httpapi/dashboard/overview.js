@@ -63,7 +63,13 @@ class Overview {
 
   start() {
     this.stopped = new AbortController();
-    this.read();
+    this.ticking = setInterval(() => this.age(), 1000);
+    this.refreshing = setInterval(() => document.hidden || this.readDurations(), 60_000);
+    this.read().then(() => this.follow());
+  }
+
+  follow() {
+    if (this.stopped.signal.aborted) return;
     this.close = follow("v1/overview", {}, {
       onEvent: (name, data) => name === "overview" && this.take(JSON.parse(data)),
       onState: (state, error) => {
@@ -72,14 +78,11 @@ class Overview {
         this.age();
       },
     });
-    this.ticking = setInterval(() => this.age(), 1000);
-    this.readDurations();
-    this.refreshing = setInterval(() => document.hidden || this.readDurations(), 60_000);
   }
 
   stop() {
     this.stopped.abort();
-    this.close();
+    this.close?.();
     clearInterval(this.ticking);
     clearInterval(this.refreshing);
   }

@@ -56,20 +56,25 @@ export class Rows {
 
   start() {
     this.stopped = new AbortController();
-    this.early = new Map();
-    this.load();
-    this.open();
-    this.counting = setInterval(() => this.count(), countEvery);
+    const { signal } = this.stopped;
+    this.load().then(() => signal.aborted || this.open());
   }
 
-  // open opens the feed. From its second "live" on, changes may have been missed before it.
-  open() {
-    let lives = 0;
+  // open opens the feed. It begins with the newest rows: where those are not all that are
+  // shown, and after a reconnect, changes may have been missed before its "live".
+  open(begins = new Set()) {
+    this.counting = setInterval(() => this.count(), countEvery);
     this.close = follow("v1/executions", { ...this.parameters, limit: page }, {
       onEvent: (name, data) => {
         this.readAt = Date.now();
-        if (name === "status") this.take(rowOf(JSON.parse(data)));
-        if (name === "live" && lives++ > 0) this.resync();
+        if (name === "status") {
+          const row = rowOf(JSON.parse(data));
+          begins?.add(row.arn);
+          this.take(row);
+        } else if (name === "live") {
+          if (!begins || !this.order.every((row) => begins.has(row.arn))) this.resync();
+          begins = null;
+        }
       },
       onState: (state, error) => {
         this.state = state;
@@ -88,15 +93,14 @@ export class Rows {
 
   resume() {
     this.stopped = new AbortController();
-    this.early = null;
-    this.open();
-    this.resync();
-    this.counting = setInterval(() => this.count(), countEvery);
+    this.open(null);
   }
 
   async fetch(cursor) {
     const touched = (this.touched = new Map());
-    const data = await get("v1/executions", { ...this.parameters, limit: page, cursor }, this.stopped.signal);
+    const data = await get("v1/executions", { ...this.parameters, limit: page, cursor }, this.stopped.signal).finally(() => {
+      if (this.touched === touched) this.touched = null;
+    });
     this.counts = data.counts;
     this.readAt = Date.now();
     const rows = data.executions.map((summary) => touched.get(summary.executionArn) ?? rowOf(summary));
@@ -106,12 +110,7 @@ export class Rows {
   // load reads the first page, and further ones while hardly a row of them matches.
   async load() {
     this.loading = true;
-    await this.guarded(async () => {
-      await this.more(true);
-      const early = this.early ?? new Map();
-      this.early = null;
-      for (const row of early.values()) this.place(row);
-    });
+    await this.guarded(() => this.more(true));
   }
 
   async guarded(work) {
@@ -182,8 +181,7 @@ export class Rows {
   // take puts what is reported of one execution where it belongs.
   take(row) {
     this.touched?.set(row.arn, row);
-    if (this.early) this.early.set(row.arn, row);
-    else if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
+    if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
     else this.place(row);
     this.soon();
   }

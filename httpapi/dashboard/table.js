@@ -28,7 +28,8 @@ export class Table {
       const tr = event.target.closest("tr");
       if (tr?.row) this.selected = this.rows.indexOf(tr.row);
     });
-    new ResizeObserver(() => this.render(false)).observe(this.element);
+    let resized = false; // the first report is no change
+    new ResizeObserver(() => resized ? this.render(false) : (resized = true)).observe(this.element);
   }
 
   // show shows rows, which have a key each: row.arn.
@@ -44,13 +45,18 @@ export class Table {
     return Number.parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 32;
   }
 
+  // range returns which rows to render; the first ones without waiting for a layout.
+  range(height) {
+    if (this.visible.size === 0) return [0, Math.ceil(innerHeight / height)];
+    const head = this.table.tHead.offsetHeight;
+    return [Math.max(0, Math.floor((this.element.scrollTop - head) / height) - spare), Math.ceil((this.element.scrollTop + this.element.clientHeight) / height) + spare];
+  }
+
   render(rewrite) {
     if (this.rows.length + this.visible.size === 0) return void this.onEnd?.(); // nothing to measure for
     const height = this.rowHeight;
-    const head = this.table.tHead.offsetHeight;
-    const beyond = this.visible.size > 0 ? spare : 0; // the first rows come as soon as they can
-    const from = Math.max(0, Math.floor((this.element.scrollTop - head) / height) - beyond);
-    const to = Math.min(this.rows.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / height) + beyond);
+    const [from, end] = this.range(height);
+    const to = Math.min(this.rows.length, end);
     const wanted = this.rows.slice(from, to);
     this.drop(new Set(wanted.map((row) => row.arn)));
     let next = this.above.nextElementSibling;

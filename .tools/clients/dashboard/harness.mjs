@@ -23,11 +23,11 @@ export async function ask(what, values = {}) {
 
 export const arnOf = (name) => `arn:aws:states:us-east-1:123456789012:execution:Pipeline:${name}`;
 
+// options are those of every browser that is started here.
+export const options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
 export async function browse() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  return chromium.launch({ executablePath: process.env.CHROMIUM, args: options });
 }
 
 // open opens a page that nobody is signed in to, and watches it.
