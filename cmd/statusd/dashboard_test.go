@@ -35,6 +35,7 @@ type errand struct {
 	Ask                                         string
 	Name, Owner, Status, Error, Message, Output string
 	Count, Attempt                              int
+	Minutes                                     int  // ago it began; 0: each a second after the last, hours ago
 	Expired                                     bool // its output
 	Names                                       []string
 	Labels                                      map[string]string
@@ -42,7 +43,7 @@ type errand struct {
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic", "signing", "watching", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
+	for _, scenario := range []string{"basic", "signing", "watching", "failing", "degraded", "loading", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)
@@ -150,6 +151,10 @@ func (v *visit) do(e errand) map[string]any {
 		v.flood(e.Count)
 	case "stop":
 		v.daemon.Kill()
+	case "freeze":
+		v.daemon.redis.Freeze()
+	case "thaw":
+		v.daemon.redis.Thaw()
 	case "start":
 		env := append(environment(v.daemon.redis, ""), append([]string{"LISTEN_ADDR=" + v.daemon.api, "ADMIN_ADDR=" + v.daemon.admin}, v.env...)...)
 		v.daemon.Process = apptest.Start(v.t, "statusd", env)
@@ -188,8 +193,7 @@ func (v *visit) flood(changes int) {
 	}
 }
 
-// execution is the state of an execution that a scenario asks for. Each began a second
-// after the one before it.
+// execution is the state of an execution that a scenario asks for.
 func (v *visit) execution(e errand) cache.Execution {
 	arn, err := cache.ParseARN("arn:aws:states:us-east-1:123456789012:execution:Pipeline:" + e.Name)
 	if err != nil {
@@ -200,7 +204,7 @@ func (v *visit) execution(e errand) cache.Execution {
 		owner = "ada"
 	}
 	x := cache.Execution{
-		ARN: arn, Status: cache.Status(e.Status), StartDate: v.startOf(e.Name), Completeness: cache.Complete, Owner: owner,
+		ARN: arn, Status: cache.Status(e.Status), StartDate: v.startOf(e), Completeness: cache.Complete, Owner: owner,
 		Source: cache.FromEvent, RedriveCount: e.Attempt, Error: e.Error, ErrorMessage: e.Message,
 	}
 	if e.Expired {
@@ -218,11 +222,15 @@ func (v *visit) execution(e errand) cache.Execution {
 	return x
 }
 
-func (v *visit) startOf(name string) time.Time {
-	start, known := v.started[name]
+func (v *visit) startOf(e errand) time.Time {
+	start, known := v.started[e.Name]
 	if !known {
-		start = time.Now().Add(time.Duration(len(v.started))*time.Second - 3*time.Hour).Truncate(time.Second)
-		v.started[name] = start
+		ago := 3*time.Hour - time.Duration(len(v.started))*time.Second
+		if e.Minutes > 0 {
+			ago = time.Duration(e.Minutes) * time.Minute
+		}
+		start = time.Now().Add(-ago).Truncate(time.Second)
+		v.started[e.Name] = start
 	}
 	return start
 }

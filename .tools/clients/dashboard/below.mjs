@@ -10,19 +10,10 @@ export default async function (browser) {
   const page = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, at });
   await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
   await signIn(page, undefined, at);
-  for (const width of [360, 390]) {
+  for (const width of [390, 360]) {
     await page.setViewportSize({ width, height: 740 });
-    for (const name of ["Executions", "Health", "Overview", "Executions"]) {
-      await page.getByRole("navigation").getByRole("link", { name }).tap();
-      await page.locator("main h1").filter({ hasText: name }).waitFor({ state: "attached" });
-      await narrow(page, name);
-    }
+    await everyPage(page, (link) => link.tap());
   }
-  await row(page, "one").waitFor();
-  await narrow(page, "Executions");
-  await page.getByRole("link", { name: "one", exact: true }).tap();
-  await page.getByRole("heading", { name: "one" }).waitFor();
-  await narrow(page, "Execution");
   await page.evaluate(() => document.addEventListener("copy", () => (document.body.dataset.copied = getSelection().toString())));
   await page.getByRole("button", { name: "Copy ARN" }).tap();
   await page.getByText("ARN copied").first().waitFor();
@@ -32,11 +23,24 @@ export default async function (browser) {
 
   const wall = await open(browser, { viewport: { width: 3840, height: 2160 }, at });
   await signIn(wall, undefined, at);
+  await everyPage(wall, (link) => link.click());
   await wall.goto(`${at}#/executions`);
   await row(wall, "one").waitFor();
   const { size, height } = await row(wall, "one").evaluate((tr) => ({ size: Number.parseFloat(getComputedStyle(tr).fontSize), height: tr.offsetHeight }));
   assert.ok(size >= 20 && height > 2 * size, `letters of ${size} px in rows of ${height} px`);
   clean(wall);
+}
+
+async function everyPage(page, follow) {
+  for (const [name, found] of [["Health", page.getByText("All is well")], ["Overview", page.getByRole("heading", { name: "State machines" })], ["Executions", row(page, "one")]]) {
+    await follow(page.getByRole("navigation").getByRole("link", { name }));
+    await found.waitFor();
+    await narrow(page, name);
+  }
+  await follow(page.getByRole("link", { name: "one", exact: true }));
+  await page.getByRole("heading", { name: "one" }).waitFor();
+  await page.getByRole("heading", { name: "Trail" }).waitFor();
+  await narrow(page, "Execution");
 }
 
 async function narrow(page, what) {

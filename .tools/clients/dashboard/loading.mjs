@@ -1,0 +1,48 @@
+// A part of the page that cannot be loaded: the page says so and offers to load it again, and
+// that leads to what was wanted.
+import assert from "node:assert/strict";
+import { accessible, arnOf, ask, clean, open, row, server, signIn } from "./harness.mjs";
+
+export default async function (browser) {
+  await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
+  for (const [module, view, found] of [
+    ["executions", "#/executions", (page) => row(page, "one")],
+    ["chart", "#/", (page) => page.getByRole("heading", { name: "Overview" })],
+    ["execution", `#/executions/${encodeURIComponent(arnOf("one"))}`, (page) => page.getByRole("heading", { name: "one" })],
+    ["health", "#/health", (page) => page.getByRole("heading", { name: "Health" })],
+  ]) {
+    const page = await open(browser);
+    const file = new RegExp(`/dashboard/\\w+/${module}\\.js$`);
+    await page.route(file, (route) => route.abort());
+    await page.goto(`${server}/#token=${process.env.KEY}&keep=tab`);
+    if (module === "chart") await page.reload(); // the view that it belongs to is the first one
+    else await page.evaluate((to) => (location.hash = to), view);
+    const alert = page.getByRole("alert").filter({ hasText: "could not be loaded" });
+    await alert.waitFor();
+    assert.ok(await page.locator("#connection").isHidden(), "nothing is said to be live");
+    if (module === "health") await accessible(page, "a part that cannot be loaded");
+    await page.unroute(file);
+    await alert.getByRole("button", { name: "Load it again" }).click();
+    await found(page).waitFor();
+    assert.equal(await alert.count(), 0, module);
+    assert.ok(page.url().endsWith(view === "#/" ? "/" : view), page.url());
+    clean(page);
+    await page.context().close();
+  }
+  await dialog(browser);
+}
+
+// Who is not signed in needs the dialog, which is loaded on demand too.
+async function dialog(browser) {
+  const page = await open(browser);
+  const file = /\/signin\.js$/;
+  await page.route(file, (route) => route.abort());
+  await page.goto(`${server}/#/executions`);
+  await page.getByText("could not be loaded").waitFor();
+  await page.unroute(file);
+  await page.getByRole("button", { name: "Load it again" }).click();
+  await page.getByLabel("API key or access token").waitFor();
+  await signIn(page, undefined, `${server}/#/executions`);
+  await row(page, "one").waitFor();
+  clean(page);
+}
