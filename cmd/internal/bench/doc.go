@@ -53,8 +53,9 @@
 // and 500 owners within 7 days, written through the cache, of which 5,000 still run; then 50
 // questions a second of every kind, by an operator and by owners in turn, while 500 events a
 // second come in. A time counts from when the question was due, whether or not those before
-// were answered. -cluster asks a cluster of three primaries with a replica each, -records
-// changes the number.
+// were answered. Then each kind is asked alone, for the processor time of statusd and Redis for
+// an answer, which depends less on what else runs on the machine. -cluster asks a cluster of
+// three primaries with a replica each, -records changes the number.
 //
 // # Calls to Step Functions
 //

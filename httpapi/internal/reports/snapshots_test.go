@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"statuscache/cache/stats"
 )
 
 // counted reports how often it was made, after a while.
@@ -71,5 +73,26 @@ func TestStateOfASnapshot(t *testing.T) {
 	}
 	if of("1", "x") != of("2", "x") || of("1", "x") == of("1", "y") || of("1", nil) == of("2", nil) {
 		t.Error("the state does not tell one report from another")
+	}
+}
+
+// TestNoTwoQuestionsShareAKey: not those of two owners either, whatever their names are.
+func TestNoTwoQuestionsShareAKey(t *testing.T) {
+	t.Parallel()
+	keys := map[string]Question{}
+	for _, all := range []bool{false, true} {
+		for _, owner := range []string{"", "a", "a b", `a" "1h`, `a" "1h b`, "b", "A", "a\x00", "failures"} {
+			for _, window := range []string{"1h", "24h"} {
+				for _, machine := range []string{"", "a", "b"} {
+					q := Question{Scope: stats.Scope{Owner: owner, All: all}, Window: window, StateMachine: machine}
+					for _, route := range []string{"failures", "durations"} {
+						if other, known := keys[q.Key(route)]; known {
+							t.Errorf("%s of %+v and %+v", route, q, other)
+						}
+						keys[q.Key(route)] = q
+					}
+				}
+			}
+		}
 	}
 }
