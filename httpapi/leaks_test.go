@@ -48,6 +48,9 @@ func TestNothingLeaksBetweenTwoOwners(t *testing.T) {
 		if strings.Contains(got.body, figure) || strings.Contains(got.body, "eve\"") || strings.Contains(got.body, "-eve-") || strings.Contains(got.body, "Evening") {
 			t.Errorf("%s: %s", target, got.body)
 		}
+		if target == "/v1/executions" && !strings.Contains(got.body, `"counts":{"RUNNING":3,"SUCCEEDED":3,"FAILED":3}`) {
+			t.Errorf("%s counts what is not hers: %s", target, got.body)
+		}
 		if got := s.ask("GET", target, s.linkTo("good-ada-0", tokens["ada"]).Token); got.status != 403 {
 			t.Errorf("%s with a link: %d %s", target, got.status, got.body)
 		}
@@ -64,8 +67,13 @@ func TestNoRouteOfAnExecutionServesAnotherOwner(t *testing.T) {
 	ada, eve := s.key("ada"), s.key("eve")
 	refused := func(what string, got answer) {
 		t.Helper()
-		if got.status < 400 || strings.Contains(got.body, "secret") || strings.Contains(got.body, "SUCCEEDED") {
+		if got.status < 400 || strings.Contains(got.body, "secret") || strings.Contains(got.body, "SUCCEEDED") || strings.Contains(got.body, "typicalSeconds") {
 			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+		for _, name := range []string{"Etag", "Last-Modified", "Retry-After"} { // each depends on the state of the execution
+			if hint := got.header.Get(name); hint != "" {
+				t.Errorf("%s: %s: %s", what, name, hint)
+			}
 		}
 	}
 	for path, rt := range New(Options{}).routeTable() {

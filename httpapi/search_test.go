@@ -211,6 +211,16 @@ func TestSearchLeaksNothing(t *testing.T) {
 			}
 		}
 	}
+	operator := s.key("ops", scope(apikeys.ScopeReadAll))
+	for _, query := range []string{"", "owner=ada", "owner=eve", "label=customer:acme"} {
+		var page struct{ Data listed }
+		if err := json.Unmarshal([]byte(s.ask("GET", "/v1/executions?limit=1&"+query, operator).body), &page); err != nil || page.Data.NextCursor == "" {
+			t.Fatalf("%s: %+v %v", query, page, err)
+		}
+		if got := s.ask("GET", "/v1/executions?limit=1&cursor="+page.Data.NextCursor, ada); got.status != 400 || strings.Contains(got.body, "eve-") {
+			t.Errorf("%s with the cursor of an operator: %+v", query, got)
+		}
+	}
 	if got := s.ask("GET", "/v1/executions?owner=eve&label=customer:acme", ada); got.status != 403 {
 		t.Errorf("the executions of another owner: %+v", got)
 	}
