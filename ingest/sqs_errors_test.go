@@ -126,10 +126,20 @@ func TestReceiveThatIsRefused(t *testing.T) {
 		"InvalidClientTokenId":      {"no", "the AWS credentials are refused", []string{"AWS_ACCESS_KEY_ID"}},
 		"QueueDoesNotExist":         {"no", "the queue is gone", []string{"no such queue", "URL"}},
 		"OverLimit":                 {"too many", "too many messages are in flight", []string{"OverLimit"}},
-		"ServiceUnavailable":        {"later", "AWS answers with an error", []string{"ServiceUnavailable: later"}},
+		"ServiceUnavailable":        {"later", "AWS answers with an error", []string{"ServiceUnavailable: later", "Health Dashboard"}},
+		"InternalFailure":           {"oops", "AWS answers with an error", []string{"InternalFailure: oops", "Health Dashboard"}},
+		"RequestThrottled":          {"Rate exceeded", "AWS throttles the calls", []string{"RequestThrottled", "Service Quotas"}},
+		"ThrottlingException":       {"Rate exceeded", "AWS throttles the calls", []string{"Service Quotas"}},
+		"KMS.ThrottlingException":   {"You have exceeded the rate at which you may call KMS", "AWS throttles the calls", []string{"KMS", "Service Quotas"}},
+		"RequestTimeTooSkewed":      {"The difference is too large", "the clock of this machine is wrong", []string{"set the clock", "NTP"}},
+		"SignatureDoesNotMatch":     {"Signature expired: 20261126T000000Z is now earlier than 20261126T120000Z", "the clock of this machine is wrong", []string{"set the clock"}},
+		"InvalidSecurity":           {"not made securely", "AWS answers with an error", []string{"https://"}},
+		"OptInRequired":             {"no", "AWS answers with an error", []string{"enable the region"}},
+		"InvalidAddress":            {"no", "AWS answers with an error", []string{"AWS_REGION", "endpoint"}},
+		"SomethingNew":              {"no", "AWS answers with an error", []string{"SomethingNew: no", "check the URL"}},
 		"AccessDeniedException":     {"User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: sqs:receivemessage on resource: arn:aws:sqs:eu-west-1:123456789012:q because no VPC endpoint policy allows the sqs:receivemessage action", "access denied", []string{"sqs:receivemessage", "VPC endpoint policy", "grant sqs:ReceiveMessage"}},
 		"AccessDenied":              {"User: arn:x is not authorized to perform: sqs:receivemessage on resource: arn:y with an explicit deny in a resource-based policy", "access denied", []string{"explicit deny in a resource-based policy"}},
-		"InvalidSignatureException": {"Signature expired", "the AWS credentials are refused", []string{"InvalidSignatureException"}},
+		"InvalidSignatureException": {"The request signature we calculated does not match", "the AWS credentials are refused", []string{"InvalidSignatureException"}},
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,8 @@ func (db *DB) rehearsal() [][]any {
 
 // CheckACL refuses a Redis user who may not do what the store needs, and names the rules
 // that are missing. The commands are queued in a transaction that is discarded, so none
-// of them runs.
+// of them runs. A command that Redis does not have is an error too, for which isUnknown is
+// true.
 func (db *DB) CheckACL(ctx context.Context, node *redis.Client) error {
 	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last finds nothing to run
 	if err == nil && len(missing) == 0 {
@@ -75,6 +76,9 @@ func (db *DB) refused(ctx context.Context, node *redis.Client, commands [][]any)
 	}
 	answers, err := pipe.Exec(ctx)
 	for i, answer := range answers {
+		if isUnknown(answer.Err()) && commands[i][0] != "WAIT" { // which only replicas need
+			return nil, answer.Err()
+		}
 		if rule := db.ruleFor(answer.Err(), commands[i]); rule != "" && !slices.Contains(rules, rule) {
 			rules = append(rules, rule)
 		}
@@ -83,6 +87,11 @@ func (db *DB) refused(ctx context.Context, node *redis.Client, commands [][]any)
 		err = nil // of a command that would have failed otherwise, which shows nothing here
 	}
 	return rules, err
+}
+
+// isUnknown reports whether Redis does not have a command.
+func isUnknown(err error) bool {
+	return err != nil && saysWord(err.Error(), "ERR unknown command")
 }
 
 // refusedSubscription is refused for the subscription to the change channels.

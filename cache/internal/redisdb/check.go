@@ -1,6 +1,7 @@
 package redisdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,9 @@ func (db *DB) Check(ctx context.Context) error {
 }
 
 func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {
-	if err := db.CheckACL(ctx, node); err != nil {
-		return err
+	refused := db.CheckACL(ctx, node)
+	if refused != nil && !isUnknown(refused) { // else its kind may say more
+		return refused
 	}
 	info, err := ServerInfo(ctx, node)
 	if err != nil {
@@ -33,7 +35,7 @@ func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {
 	if err := db.CheckVersion(info); err != nil {
 		return err
 	}
-	return info.CheckEviction()
+	return cmp.Or(info.CheckEviction(), refused)
 }
 
 // CheckKind refuses a server whose kind (node, cluster, Sentinel, replica) does not match REDIS_URL. A replica may be

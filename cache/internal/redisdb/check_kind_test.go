@@ -122,6 +122,55 @@ func TestARedisThatTakesNoWritesSaysWhy(t *testing.T) {
 	}
 }
 
+// TestARedisThatAcceptsNoConnectionSaysWhy, and not that a pipe is broken.
+func TestARedisThatAcceptsNoConnectionSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := cachetest.Redis(t)
+	c := openTest(t, s.URL())
+	cachetest.Eventually(t, "Redis takes writes", func() bool { return c.Ping(t.Context()) == nil && c.Writable() == nil })
+	s.Do("CONFIG SET maxclients 1")
+	idle, err := net.Dial("tcp", s.Addr) // together with those that are open, more than allowed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = idle.Close() }()
+	expectRefused(t, s.URL(), false, "raise maxclients")
+	for _, said := range []string{"-DENIED Redis is running in protected mode because protected mode is enabled\r\n", "-ERR max number of clients reached\r\n"} {
+		word := map[bool]string{true: "protected mode", false: "maxclients"}[strings.HasPrefix(said, "-DENIED")]
+		expectRefused(t, "redis://"+refusing(t, said), word == "protected mode", word)
+	}
+}
+
+// refusing returns the address of a server that says one thing and hangs up, as Redis does
+// with a connection that it does not accept.
+func refusing(t *testing.T, said string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(said))
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestWhatIsNoWholeRedisIsNamed: a command is disabled, or another program answers.
+func TestWhatIsNoWholeRedisIsNamed(t *testing.T) {
+	t.Parallel()
+	expectRefused(t, cachetest.Redis(t, "--rename-command", "EVALSHA", "").URL(), true, "the command EVALSHA", "rename-command")
+	expectRefused(t, cachetest.Redis(t, "--rename-command", "PUBLISH", "").URL(), true, "the command PUBLISH", "rename-command")
+	expectRefused(t, "redis://"+refusing(t, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), false, "web server")
+}
+
 // TestABrokenClusterIsRefused: a shard without a primary ends writes to all.
 func TestABrokenClusterIsRefused(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,7 @@ var refusals = []struct{ prefix, brief, fix string }{
 	{"LOADING", "Redis is loading its records", "wait until it has"},
 	{"BUSY", "a script keeps Redis busy", "find it in its log and end it with SCRIPT KILL"},
 	{"ERR max number of clients", "Redis takes no more connections", "raise its maxclients"},
+	{"DENIED", "Redis is in protected mode", "give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
 	{"ERR unknown command", "Redis lacks a command", "enable it; scripts (EVAL, EVALSHA, SCRIPT) are needed"},
 }
 

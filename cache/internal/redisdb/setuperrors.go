@@ -39,6 +39,7 @@ var meanings = []struct{ word, text string }{
 	{"DENIED", "Redis is in protected mode and accepts no connection from other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
 	{"BUSY", "Redis is busy with a script of another program; SCRIPT KILL ends it"},
 	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or see who holds them (CLIENT LIST)"},
+	{"ERR unknown command", "Redis, or what stands in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or name a Redis of your own in REDIS_URL"},
 	{"ERR DB index is out of range", "Redis does not have the database behind the host in REDIS_URL; take a lower number, or none"},
 	{"ERR SELECT is not allowed in cluster mode", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL, without a database"},
 	{"ERR This instance has cluster support disabled", "the server is no node of a cluster; write redis:// in REDIS_URL, without +cluster"},
@@ -47,7 +48,7 @@ var meanings = []struct{ word, text string }{
 // permanent are the words of errors that do not pass while a process waits for Redis
 // to be there.
 var permanent = []string{
-	"CROSSSLOT", "NOAUTH", "WRONGPASS", "DENIED", "ERR DB index is out of range",
+	"CROSSSLOT", "NOAUTH", "WRONGPASS", "DENIED", "ERR unknown command", "ERR DB index is out of range",
 	"ERR SELECT is not allowed in cluster mode", "ERR This instance has cluster support disabled",
 }
 
@@ -71,16 +72,29 @@ func (db *DB) Explain(err error) error {
 	}
 	for _, m := range meanings {
 		if saysWord(text, m.word) {
-			return &explained{m.text, err}
+			return &explained{commandNamed(m.text, text), err}
 		}
 	}
 	switch {
+	case strings.Contains(text, `"HTTP/1.`):
+		return &explained{"what answers there is a web server and not Redis; correct the host and the port in REDIS_URL", err}
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "channel"):
 		return &explained{db.ruleText("&" + db.Names.Prefix + ":*"), err}
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "key"):
 		return &explained{db.ruleText("~" + db.Names.Prefix + ":*"), err}
 	}
 	return err
+}
+
+var unknownCommand = regexp.MustCompile(`unknown command [\x60']([^'\x60]+)['\x60]`)
+
+// commandNamed adds the command that Redis does not have to what its error means.
+func commandNamed(meaning, text string) string {
+	found := unknownCommand.FindStringSubmatch(text)
+	if found == nil {
+		return meaning
+	}
+	return strings.Replace(meaning, "a command that statusd needs", "the command "+strings.ToUpper(found[1])+", which statusd needs", 1)
 }
 
 // saysWord reports whether a text has words of Redis, at its beginning or behind what
@@ -112,6 +126,9 @@ func (db *DB) Examine(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineLimit)
 	defer cancel()
+	if refused := db.address.refusal(ctx, db.options.Dial, err); refused != nil {
+		err = refused
+	}
 	if wrong := db.address.wrongTLS(ctx, db.options.Dial, err); wrong != "" {
 		return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 	}
@@ -140,7 +157,7 @@ func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	if header := new(tls.RecordHeaderError); errors.As(err, header) || strings.Contains(err.Error(), "does not look like a TLS handshake") {
 		return plainPort
 	}
-	if _, answered := errors.AsType[redis.Error](err); answered {
+	if isAnswer(err) {
 		return ""
 	}
 	conn, dialErr := a.dialFirst(ctx, dial)

@@ -81,7 +81,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // dialer returns what dials the nodes and speaks TLS with them where the URL says so.
 func (a *address) dialer(dial Dialer) Dialer {
 	if !a.tls {
-		return dial
+		return a.plainDialer(dial)
 	}
 	if dial == nil {
 		dial = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext

@@ -68,6 +68,9 @@ func explain(permission, service string, err error) *Error {
 	switch {
 	case HasCode(err, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"):
 		e.brief, e.text = "the queue is gone", "there is no such queue; check its URL, the account and AWS_REGION"
+	case throttled(err) && errors.As(err, &api):
+		e.brief = "AWS throttles the calls"
+		e.text = fmt.Sprintf("the calls are throttled (%s: %s); statusd tries again. If it lasts, see in Service Quotas which limit is reached, and what else in this account uses it up", api.ErrorCode(), message(api))
 	case errors.As(err, &api) && isKMS(api.ErrorCode()):
 		e.brief = "the queue's encryption key cannot be used"
 		e.text = fmt.Sprintf("the queue's encryption key cannot be used (%s: %s); grant kms:Decrypt on it to this role, in the policy of the key too, and see that the key is enabled",
@@ -80,6 +83,9 @@ func explain(permission, service string, err error) *Error {
 		e.brief, e.text = "the endpoint is not AWS", "the endpoint is not "+service+"; "+check
 	case errors.As(err, &api):
 		e.brief, e.text = "AWS answers with an error", api.ErrorCode()+": "+message(api)
+		if cure := cureFor(api, check, service); cure != "" {
+			e.text += "; " + cure
+		}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.brief, e.text = "there is no answer", "there is no answer in time; "+check+" and the network"
 	case errors.As(err, &network):
@@ -88,6 +94,35 @@ func explain(permission, service string, err error) *Error {
 		e.brief, e.text = "the call fails", Line(err.Error())
 	}
 	return e
+}
+
+// throttled reports whether AWS refuses calls because there are too many.
+func throttled(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "Throttl") || HasCode(err, "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "BandwidthLimitExceeded"))
+}
+
+// cures say what helps against the error codes of AWS that tell nothing about it.
+var cures = map[string]string{
+	"InvalidSecurity":      "write https:// in the URL of the queue and in AWS_ENDPOINT_URL_SQS",
+	"OptInRequired":        "enable the region, or finish the registration of the account",
+	"InvalidAddress":       "check that AWS_REGION and the endpoint are those of the queue",
+	"UnsupportedOperation": "check that what AWS_ENDPOINT_URL_SQS names supports this call",
+}
+
+// cureFor returns what to do about an error that nothing else explains; empty if only the
+// caller may know.
+func cureFor(api smithy.APIError, check, service string) string {
+	if cure, ok := cures[api.ErrorCode()]; ok {
+		return cure
+	}
+	if api.ErrorFault() == smithy.FaultServer || strings.HasPrefix(api.ErrorCode(), "Internal") || strings.Contains(api.ErrorCode(), "Unavailable") {
+		return "that is a fault of AWS and passes; statusd tries again. If it lasts, see the AWS Health Dashboard"
+	}
+	if service != "SQS" {
+		return ""
+	}
+	return check
 }
 
 // badCredentials are the error codes of invalid credentials, expiredCredentials those of
@@ -117,6 +152,9 @@ func identityError(err error) *Error {
 		errors.As(err, &api)
 		return &Error{brief: "the AWS credentials have expired",
 			text: "AWS credentials have expired (" + api.ErrorCode() + "); renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or run with a role, which renews them itself; check the clock too"}
+	case wrongClock(err):
+		errors.As(err, &api)
+		return &Error{brief: "the clock of this machine is wrong", text: "AWS refuses the time of the calls (" + api.ErrorCode() + "); set the clock of this machine, and see that NTP or chrony runs"}
 	case HasCode(err, badCredentials...):
 		errors.As(err, &api)
 		return &Error{brief: badBrief, text: fmt.Sprintf(refused, api.ErrorCode())}
@@ -132,6 +170,14 @@ func identityError(err error) *Error {
 		return &Error{brief: noneBrief, text: "no AWS credentials: none are set, and the metadata service of the machine (IMDS) gives no role; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or attach a role (in a container IMDSv2 needs a hop limit of 2)"}
 	}
 	return &Error{brief: noneBrief, text: "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role"}
+}
+
+// wrongClock reports whether AWS takes calls for too old or too new. A wrong clock shows as
+// a signature that has expired, too.
+func wrongClock(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (HasCode(err, "RequestTimeTooSkewed", "RequestInTheFuture") ||
+		strings.HasPrefix(api.ErrorMessage(), "Signature expired") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current"))
 }
 
 var roleARN = regexp.MustCompile(`arn:[a-z-]+:iam::\d+:role/[^\s"',;]+`)
