@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"statuscache/cache/cachetest"
 )
 
@@ -169,6 +171,14 @@ func TestWhatIsNoWholeRedisIsNamed(t *testing.T) {
 	expectRefused(t, cachetest.Redis(t, "--rename-command", "EVALSHA", "").URL(), true, "the command EVALSHA", "rename-command")
 	expectRefused(t, cachetest.Redis(t, "--rename-command", "PUBLISH", "").URL(), true, "the command PUBLISH", "rename-command")
 	expectRefused(t, "redis://"+refusing(t, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), false, "web server")
+}
+
+// TestTheRedisOfALaptopIsAccepted: it lacks commands that only several machines need.
+func TestTheRedisOfALaptopIsAccepted(t *testing.T) {
+	t.Parallel()
+	if err := openIdle(t, "redis://"+miniredis.RunT(t).Addr()).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestABrokenClusterIsRefused: a shard without a primary ends writes to all.
