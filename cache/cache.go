@@ -293,5 +293,5 @@ func InspectURL(s string) (URL, error) { return redisdb.InspectURL(s) }
 func Explain(err error) (brief, text string) { return redisdb.Explain(err) }
 
 // Unreachable reports whether err means that Redis gave no answer at all, in time or
-// ever, so that everything that needs Redis fails alike.
+// ever, so that everything that needs Redis fails in the same way.
 func Unreachable(err error) bool { return redisdb.Unreachable(err) }

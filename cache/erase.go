@@ -57,7 +57,7 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 	return nil
 }
 
-// eraseTraces removes executions from what is kept beside records.
+// eraseTraces removes executions from what is stored outside their records.
 func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error {
 	for i := range c.db.Names.Partitions {
 		key := c.db.Names.Partitions[i].Late

@@ -47,7 +47,7 @@ const (
 )
 
 // Execution is one observation of an execution, from any source. It is a plain
-// value; what several observations amount to is decided by Version.
+// value; Version decides the result of several observations.
 type Execution struct {
 	ARN          ARN
 	Status       Status

@@ -196,7 +196,7 @@ func (x *exchange) unchanged(state []byte) bool {
 	return match
 }
 
-// surroundings is what an overview says beside what was counted.
+// surroundings returns the parts of an overview that are not counters.
 func (s *Server) surroundings() reports.Surroundings {
 	h := s.health.Now()
 	around := reports.Surroundings{Audits: map[string]reports.Audit{}, Service: reports.Service{Status: h.Status, Reasons: h.Reasons}}

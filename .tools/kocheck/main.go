@@ -65,8 +65,8 @@ func check(ko, source, out, program string) error {
 	build := exec.Command(ko, "build", "--push=false", "--oci-layout-path", images, "--sbom-dir", sboms, "--base-import-paths", "./cmd/"+program)
 	build.Dir = source
 	build.Env = append(os.Environ(), "KO_DEFAULTBASEIMAGE="+base, "KO_DOCKER_REPO=example.invalid", "VERSION=check")
-	if said, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("ko build: %w\n%s", err, said)
+	if printed, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("ko build: %w\n%s", err, printed)
 	}
 	if err := checkSBOMs(sboms); err != nil {
 		return err

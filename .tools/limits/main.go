@@ -170,10 +170,10 @@ func (s *size) compare() {
 			continue
 		}
 		if files > maxFiles {
-			s.broken = append(s.broken, fmt.Sprintf("%s: %d files beside tests, at most %d are allowed", dir, files, maxFiles))
+			s.broken = append(s.broken, fmt.Sprintf("%s: %d files without tests, at most %d are allowed", dir, files, maxFiles))
 		}
 		if lines := s.lines[dir]; lines > maxLines {
-			s.broken = append(s.broken, fmt.Sprintf("%s: %d lines beside tests, at most %d are allowed", dir, lines, maxLines))
+			s.broken = append(s.broken, fmt.Sprintf("%s: %d lines without tests, at most %d are allowed", dir, lines, maxLines))
 		}
 	}
 	for name, methods := range s.methods {

@@ -20,11 +20,11 @@ func TestEachLimit(t *testing.T) {
 			for i := range n {
 				files[fmt.Sprintf("cache/f%d.go", i)] = "package cache\n"
 			}
-		}, 25, "cache: 26 files beside tests, at most 25 are allowed"},
+		}, 25, "cache: 26 files without tests, at most 25 are allowed"},
 		"lines of a package": {func(files map[string]string, n int) {
 			files["cache/a.go"] = "package cache\n" + strings.Repeat("\n", n/2-1)
 			files["cache/b.go"] = "package cache\n" + strings.Repeat("\n", n-n/2-1)
-		}, 3500, "cache: 3501 lines beside tests, at most 3500 are allowed"},
+		}, 3500, "cache: 3501 lines without tests, at most 3500 are allowed"},
 		"lines of a function": {func(files map[string]string, n int) {
 			files["cache/a.go"] = "package cache\n\nfunc long() {\n" + strings.Repeat("\n", n-2) + "}\n"
 		}, 60, "cache/a.go:3: long has 61 lines, at most 60 are allowed"},

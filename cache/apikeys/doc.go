@@ -11,7 +11,7 @@
 //
 // Keys of another system are imported with the secrets that callers use already (adopt.go).
 //
-// A fingerprint of the pepper stands beside the keys (pepper.go), so that a wrong pepper is
+// A fingerprint of the pepper is stored with the keys (pepper.go), so that a wrong pepper is
 // noticed and not mistaken for wrong keys.
 //
 // # Revocations

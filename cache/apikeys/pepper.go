@@ -14,7 +14,7 @@ import (
 )
 
 // API keys are stored by their HMAC under API_KEY_PEPPER. Under another pepper every key
-// is unknown, which looks like a wrong key. So a fingerprint of the pepper stands beside
+// is unknown, which looks like a wrong key. So a fingerprint of the pepper is stored with
 // the keys from the first one on, and every process compares.
 
 const (

@@ -246,7 +246,7 @@ func diagnoseClock(_ *redisdb.DB, p primary) Finding {
 	if p.skew.Abs() > mostSkew {
 		return Finding{
 			Problem: fmt.Sprintf("the clock of Redis and that of this machine are %v apart", p.skew.Abs().Round(time.Millisecond)),
-			Fix:     "timedatectl set-ntp true, on whichever of the two machines is wrong",
+			Fix:     "timedatectl set-ntp true, on the machine whose clock is wrong",
 		}
 	}
 	return Finding{Detail: fmt.Sprintf("%v apart", p.skew.Abs().Round(time.Millisecond))}

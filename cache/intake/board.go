@@ -126,7 +126,7 @@ func (b *Board) read(ctx context.Context) (map[string]Report, time.Time, error) 
 	return reports, clock.Val(), nil
 }
 
-// report makes the report of this process. The queue is measured by whichever process comes
+// report makes the report of this process. The queue is measured by the process that comes
 // first when the last measurement is old.
 func (b *Board) report(ctx context.Context, others map[string]Report, now time.Time) Report {
 	last := b.queue

@@ -106,7 +106,7 @@ func (c *counters) take(x *index) {
 }
 
 // takeTally adds what was read of a tally. Where that does not fit what is known of it, it
-// forgets the hour, which the next refresh reads anew.
+// forgets the hour, which the next refresh reads again.
 func (c *counters) takeTally(r *tallyRead) {
 	generation, folded, ok := tally.ReadHeader(r.header)
 	if !ok || r.known != c.tallies[r.part] {
@@ -213,7 +213,7 @@ func (c *counters) minute(hour int64, minute int) *Minute {
 	return m
 }
 
-// forget drops what is known of an hour, to read it anew.
+// forget drops what is known of an hour, to read it again.
 func (c *counters) forget(at int64) {
 	for _, m := range c.machines {
 		if h := m.hours[at]; h != nil {

@@ -44,7 +44,7 @@ type LossDetector struct {
 	unstored string // why records were lost, until that is stored; else empty
 }
 
-// LossOptions say what a LossDetector does beside detecting. Only Run needs them.
+// LossOptions say what a LossDetector does when it detects a loss. Only Run needs them.
 type LossOptions struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none

@@ -127,7 +127,7 @@ export REDIS_URL=%s OWNER_PATH=tenantId LABEL_PATHS=type=inputType,life=life STA
 export API_KEY_PEPPER=%s API_KEYS_FILE=%s
 
 Create a key: statusctl keys create --owner %s --name mine
-With these settings, a statusd beside this one takes its share of the events:
+With these settings, another statusd takes a share of the events:
 statusd --listen-addr 127.0.0.1:0 --admin-addr 127.0.0.1:0
 
 Ctrl-C ends it.

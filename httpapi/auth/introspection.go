@@ -170,7 +170,7 @@ func (i *introspector) verify(ctx context.Context, token string) (Principal, err
 	return p, err
 }
 
-// known returns what the server has said lately.
+// known returns the latest reply of the server.
 func (i *introspector) known(sum bounded.Hash) (p Principal, err error, known bool) {
 	now := i.now()
 	if v, ok := i.active.Get(sum); ok && now.Before(v.until) {
@@ -292,36 +292,36 @@ func (i *introspector) introspect(ctx context.Context, token string) (*introspec
 	if err != nil {
 		return nil, err
 	}
-	said := &introspected{}
-	if err := errors.Join(json.Unmarshal(body, said), json.Unmarshal(body, &said.Claims)); err != nil {
+	reply := &introspected{}
+	if err := errors.Join(json.Unmarshal(body, reply), json.Unmarshal(body, &reply.Claims)); err != nil {
 		return nil, errors.New("the introspection endpoint does not answer as RFC 7662 says")
 	}
-	return said, nil
+	return reply, nil
 }
 
 // principal returns the caller that an answer names, or why it names none.
-func (i *introspector) principal(said *introspected) (Principal, *envelope.Error) {
+func (i *introspector) principal(reply *introspected) (Principal, *envelope.Error) {
 	now := float64(i.now().Unix())
-	owner, _ := said.Claims[i.options.OwnerClaim].(string)
+	owner, _ := reply.Claims[i.options.OwnerClaim].(string)
 	switch {
-	case !said.Active:
+	case !reply.Active:
 		return Principal{}, refused(inactive, "", "the introspection endpoint says that it is not active")
-	case said.Claims["cnf"] != nil:
+	case reply.Claims["cnf"] != nil:
 		return Principal{}, refused(notAccessToken, "", "it is bound to its holder (cnf), so it is no bearer token")
-	case said.TokenUse != "" && said.TokenUse != "access", !bearerType(said.TokenType):
-		return Principal{}, refused(notAccessToken, "", "token_use is %q and token_type %q", clip(said.TokenUse), clip(said.TokenType))
-	case said.Expires != nil && *said.Expires <= now:
-		return Principal{}, refused(expiredToken, "", "exp is %v", *said.Expires)
-	case said.NotBefore != nil && *said.NotBefore > now+tokenLeeway.Seconds():
-		return Principal{}, refused(tokenNotYet, "", "nbf is %v", *said.NotBefore)
+	case reply.TokenUse != "" && reply.TokenUse != "access", !bearerType(reply.TokenType):
+		return Principal{}, refused(notAccessToken, "", "token_use is %q and token_type %q", clip(reply.TokenUse), clip(reply.TokenType))
+	case reply.Expires != nil && *reply.Expires <= now:
+		return Principal{}, refused(expiredToken, "", "exp is %v", *reply.Expires)
+	case reply.NotBefore != nil && *reply.NotBefore > now+tokenLeeway.Seconds():
+		return Principal{}, refused(tokenNotYet, "", "nbf is %v", *reply.NotBefore)
 	case !ValidOwner(owner):
 		return Principal{}, refused(noOwner, "", "no usable %s in the answer of the introspection endpoint", i.options.OwnerClaim)
 	}
 	p := Principal{Owner: owner, Read: true}
-	if said.Expires != nil {
-		p.Expires = time.Unix(int64(min(*said.Expires, latestExpiry)), 0)
+	if reply.Expires != nil {
+		p.Expires = time.Unix(int64(min(*reply.Expires, latestExpiry)), 0)
 	}
-	p.addScopes(said.Scope, i.options.ScopePrefix)
+	p.addScopes(reply.Scope, i.options.ScopePrefix)
 	return p, nil
 }
 

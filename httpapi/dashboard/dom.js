@@ -31,7 +31,7 @@ export function icon(name) {
   return icons.get(name).cloneNode(true);
 }
 
-// panel is a section with its heading and what stands beside that.
+// panel is a section with its heading and what is next to the heading.
 export function panel(id, heading, beside, ...content) {
   return h("section", { class: "panel", "aria-labelledby": id }, h("div", { class: "panel-head" }, h("h2", { id }, heading), beside), content);
 }

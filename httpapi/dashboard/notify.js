@@ -1,4 +1,4 @@
-// What the page says beside its views: to screen readers, in a toast, and by the light in
+// Messages of the page outside its views: to screen readers, in a toast, and by the light in
 // the header; and copying, which always says what it did.
 import { h } from "./dom.js";
 

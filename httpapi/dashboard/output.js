@@ -7,7 +7,7 @@ import { copyable, describe } from "./commands.js";
 import { copy } from "./notify.js";
 
 export class Output {
-  // onDetails gets what the answer says beside the output.
+  // onDetails gets the rest of the answer.
   constructor(arn, signal, onDetails) {
     Object.assign(this, { arn, signal, onDetails });
     this.element = h("section", { class: "panel", "aria-labelledby": "output", hidden: true });

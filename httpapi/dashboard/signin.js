@@ -14,7 +14,7 @@ let dialog = null;
 
 export function ask(reason = "first", detail = "") {
   if (dialog) return;
-  const said = h("p", { class: "error", role: "alert" }, [reasons[reason], detail].filter(Boolean).join(" "));
+  const status = h("p", { class: "error", role: "alert" }, [reasons[reason], detail].filter(Boolean).join(" "));
   const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-help" });
   const keep = h("input", { type: "checkbox" });
   const button = h("button", { class: "primary" }, "Sign in");
@@ -29,9 +29,9 @@ export function ask(reason = "first", detail = "") {
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    submit(token.value.trim(), keep.checked, said, button);
+    submit(token.value.trim(), keep.checked, status, button);
   });
-  dialog = h("dialog", { class: "signin", "aria-labelledby": "signin-title" }, h("h2", { id: "signin-title" }, "Sign in"), said, form, byIssuer());
+  dialog = h("dialog", { class: "signin", "aria-labelledby": "signin-title" }, h("h2", { id: "signin-title" }, "Sign in"), status, form, byIssuer());
   dialog.addEventListener("cancel", (event) => event.preventDefault()); // there is nothing to see without a token
   document.body.append(dialog);
   dialog.showModal();
@@ -53,15 +53,15 @@ function byIssuer() {
   return h("div", { class: "or" }, h("span", {}, "or"), h("button", { type: "button", class: "wide", onclick: start }, `Sign in with ${new URL(issuer).host}`));
 }
 
-async function submit(token, keep, said, button) {
-  said.textContent = "";
+async function submit(token, keep, status, button) {
+  status.textContent = "";
   button.disabled = true;
   try {
     if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A key or token has no spaces and no other characters than ASCII.");
     await check(token);
     session.signIn(token, keep);
   } catch (error) {
-    said.textContent = explain(error);
+    status.textContent = explain(error);
   } finally {
     button.disabled = false;
   }

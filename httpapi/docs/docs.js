@@ -1,4 +1,4 @@
-// Puts a button beside each sample. Without this the page is read all the same.
+// Puts a button next to each sample. Without it the page can still be read.
 for (const sample of document.querySelectorAll(".sample")) {
   const button = document.createElement("button");
   button.type = "button";

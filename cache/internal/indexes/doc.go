@@ -1,3 +1,3 @@
-// Package indexes reads what the indexes of executions hold, whichever form it has there (package
+// Package indexes reads what the indexes of executions hold, in either form (package
 // member).
 package indexes

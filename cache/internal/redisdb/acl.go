@@ -83,7 +83,7 @@ func (db *DB) refused(ctx context.Context, node *redis.Client, commands [][]any)
 			rules = append(rules, rule)
 		}
 	}
-	if _, said := errors.AsType[redis.Error](err); said || errors.Is(err, redis.Nil) {
+	if _, answered := errors.AsType[redis.Error](err); answered || errors.Is(err, redis.Nil) {
 		err = nil // of a command that would have failed otherwise, which shows nothing here
 	}
 	return rules, err
@@ -110,7 +110,7 @@ func (db *DB) refusedSubscription(ctx context.Context, node *redis.Client) (rule
 	if rule := db.ruleFor(err, []any{name}); rule != "" {
 		return []string{rule}, nil
 	}
-	if _, said := errors.AsType[redis.Error](err); said {
+	if _, answered := errors.AsType[redis.Error](err); answered {
 		err = nil // such as the partition being another node's
 	}
 	return nil, err

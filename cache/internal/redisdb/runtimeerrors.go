@@ -12,7 +12,7 @@ import (
 )
 
 // Unreachable reports whether err means that Redis gave no answer at all, in time or
-// ever, so that everything that needs Redis fails alike.
+// ever, so that everything that needs Redis fails in the same way.
 func Unreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
@@ -52,22 +52,22 @@ func Explain(err error) (brief, text string) {
 	if replicas, ok := errors.AsType[*replicasError](err); ok {
 		return "too few Redis replicas confirm", replicas.Error()
 	}
-	said := firstLine(err)
+	detail := firstLine(err)
 	if errors.Is(err, ErrReplicas) {
-		return "too few Redis replicas confirm", said
+		return "too few Redis replicas confirm", detail
 	}
 	for _, r := range refusals {
 		if refusal(err, r.prefix) {
-			return r.brief, r.brief + " (" + said + "); " + r.fix
+			return r.brief, r.brief + " (" + detail + "); " + r.fix
 		}
 	}
 	if wrong := certificateError(err, TLS{}); wrong != "" {
 		return "a certificate for Redis is refused", wrong
 	}
 	if Unreachable(err) {
-		return "Redis does not answer", "Redis does not answer (" + said + "); see that it runs and can be reached at REDIS_URL"
+		return "Redis does not answer", "Redis does not answer (" + detail + "); see that it runs and can be reached at REDIS_URL"
 	}
-	return "Redis answers with an error", "Redis answers with an error: " + said
+	return "Redis answers with an error", "Redis answers with an error: " + detail
 }
 
 // refusal reports whether err is an answer that begins so, or a joined error of which

@@ -6,7 +6,7 @@ import (
 )
 
 // Durations fall into buckets of which each is wider than the one before by the factor
-// growth. What is said of a bucket is right for all in it within Accuracy.
+// growth. The value of a bucket is right for all durations in it, within Accuracy.
 const (
 	growth = 1.02
 

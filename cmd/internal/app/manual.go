@@ -26,7 +26,7 @@ func ManCommand() *cobra.Command {
 	}
 }
 
-// manual returns the page of a program, dated as said: the same command and date give
+// manual returns the page of a program, with the given date: the same command and date give
 // the same bytes.
 func manual(root *cobra.Command, date string) string {
 	root.InitDefaultHelpFlag()

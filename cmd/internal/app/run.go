@@ -103,7 +103,7 @@ func (s *service) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// RedisError makes one line of what a check of Redis said, with the fix.
+// RedisError makes one line of the error of a check of Redis, with the fix.
 func RedisError(c Config, err error) error {
 	if err == nil {
 		return nil
@@ -117,21 +117,21 @@ func RedisError(c Config, err error) error {
 
 // untilGood tries again until ctx ends, and then returns the last error.
 func (s *service) untilGood(ctx context.Context, what string, check func(context.Context) error) error {
-	var said error
+	var latest error
 	for {
 		err := check(ctx)
 		if err == nil || errors.Is(err, cache.ErrUnfit) {
 			return err
 		}
-		if said == nil {
+		if latest == nil {
 			s.log.Info("not reachable yet; trying again until the limit", "what", what, "limit", startLimit, "error", err)
 		}
-		if said == nil || ctx.Err() == nil { // cut short, it says nothing
-			said = err
+		if latest == nil || ctx.Err() == nil { // cut short, it says nothing
+			latest = err
 		}
 		select {
 		case <-ctx.Done():
-			return said
+			return latest
 		case <-time.After(startRetry):
 		}
 	}

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
-		return &app.ExitError{Code: 1} // flag has said it
+		return &app.ExitError{Code: 1} // flag has printed it
 	}
 	if flags.NArg() > 0 || b.rounds < 1 || b.records < 1000 {
 		return errors.New("no arguments are taken, and at least one round and 1000 records; see --help")
@@ -152,9 +152,9 @@ worker each, check nothing and write no log. Ingest is in batches of 10, 8 at a 
 
 // machine says on what this was measured.
 func machine(ctx context.Context) string {
-	said, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
+	printed, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
 	redis := "unknown"
-	if fields := strings.Fields(string(said)); err == nil && len(fields) > 2 {
+	if fields := strings.Fields(string(printed)); err == nil && len(fields) > 2 {
 		redis = strings.TrimPrefix(fields[2], "v=")
 	}
 	return fmt.Sprintf("%d cores, %s, Redis %s", runtime.NumCPU(), runtime.Version(), redis)

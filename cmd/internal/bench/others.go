@@ -83,8 +83,8 @@ func (ps *peers) fasthttp(ctx context.Context, answer string) (*peer, error) {
 		return nil, errAbsent
 	}
 	program := filepath.Join(ps.dir, "fasthttp")
-	if said, err := exec.CommandContext(ctx, "go", "build", "-C", fasthttpFolder, "-o", program, ".").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build %s: %w: %.500s", fasthttpFolder, err, said)
+	if printed, err := exec.CommandContext(ctx, "go", "build", "-C", fasthttpFolder, "-o", program, ".").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s: %w: %.500s", fasthttpFolder, err, printed)
 	}
 	return ps.announced(program, nil, envAnswer+"="+answer)
 }
@@ -123,14 +123,14 @@ var modulesPath = regexp.MustCompile(`--modules-path=(\S+)`)
 
 // nginxModules returns the folder of the modules that nginx can load.
 func nginxModules(ctx context.Context) (string, error) {
-	said, err := exec.CommandContext(ctx, "nginx", "-V").CombinedOutput()
+	printed, err := exec.CommandContext(ctx, "nginx", "-V").CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", errAbsent
 	}
 	if err != nil {
 		return "", fmt.Errorf("nginx -V: %w", err)
 	}
-	found := modulesPath.FindSubmatch(said)
+	found := modulesPath.FindSubmatch(printed)
 	if found == nil {
 		return "", errAbsent
 	}

@@ -25,13 +25,13 @@ type peers struct {
 
 // peer is one process and where it listens.
 type peer struct {
-	addr  string // host:port
-	admin string // likewise, of serve
-	stdin io.WriteCloser
-	lines *bufio.Reader // what it prints
-	cmd   *exec.Cmd
-	said  string // file with what it says on standard error
-	ended chan struct{}
+	addr   string // host:port
+	admin  string // likewise, of serve
+	stdin  io.WriteCloser
+	lines  *bufio.Reader // what it prints
+	cmd    *exec.Cmd
+	stderr string // file with its standard error
+	ended  chan struct{}
 }
 
 func (p *peer) pid() int { return p.cmd.Process.Pid }
@@ -43,22 +43,22 @@ func (p *peer) port() string {
 
 // start starts a program. It does not outlive this one.
 func (ps *peers) start(name string, args []string, env ...string) (*peer, error) {
-	said, err := os.CreateTemp(ps.dir, "said-")
+	stderr, err := os.CreateTemp(ps.dir, "stderr-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = said.Close() }() // the program has its own
+	defer func() { _ = stderr.Close() }() // the program has its own
 	cmd := exec.Command(name, args...)
 	cmd.Dir = ps.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + ps.dir}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = said
+	cmd.Stderr = stderr
 	stdin, err1 := cmd.StdinPipe()
 	stdout, err2 := cmd.StdoutPipe()
 	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(name), err)
 	}
-	p := &peer{stdin: stdin, lines: bufio.NewReader(stdout), cmd: cmd, said: said.Name(), ended: make(chan struct{})}
+	p := &peer{stdin: stdin, lines: bufio.NewReader(stdout), cmd: cmd, stderr: stderr.Name(), ended: make(chan struct{})}
 	ps.all = append(ps.all, p)
 	go func() {
 		_, _ = cmd.Process.Wait() // it is killed in the end
@@ -114,10 +114,10 @@ func (ps *peers) announced(program string, args []string, env ...string) (*peer,
 	return p, nil
 }
 
-// failed is an error with what a peer said last.
+// failed is an error with the last output of a peer.
 func (p *peer) failed(how string) error {
 	p.stop()
-	text, _ := os.ReadFile(p.said) // then there is nothing to add
+	text, _ := os.ReadFile(p.stderr) // then there is nothing to add
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return fmt.Errorf("%s %s: %s", filepath.Base(p.cmd.Path), how, lines[len(lines)-1])
 }

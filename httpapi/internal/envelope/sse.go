@@ -28,7 +28,7 @@ func AppendEvent(b []byte, name, id string, data []byte) []byte {
 	return append(b, EndOfEvent...)
 }
 
-// What an event consists of beside its head and its data.
+// The parts of an event other than its head and its data.
 const (
 	EndOfEvent = "\n\n"
 	LineBreaks = "\r\n" // characters that end a line, each of them

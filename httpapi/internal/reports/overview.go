@@ -106,7 +106,7 @@ type Audit struct {
 	Repairs        int64
 }
 
-// Surroundings is what an overview says beside what was counted.
+// Surroundings are the parts of an overview that are not counters.
 type Surroundings struct {
 	Audits   map[string]Audit // by the ARN of a state machine
 	EventAge *EventAge        // nil: not known
