@@ -3,49 +3,17 @@ package cache
 import (
 	"cmp"
 	"context"
-	_ "embed"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/tally"
 )
-
-//go:embed apply.lua
-var applySource string
-
-//go:embed labels.lua
-var labelsSource string
-
-// applyScript joins an observation with its record, and counts what it says. Its
-// contract stands at the head of apply.lua.
-var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + givenConstants() + applySource)
-
-// How many arguments apply.lua takes for each execution, and what some of them are.
-const (
-	argumentsEach   = 6
-	payloadArgument = 3
-	countsArgument  = 5
-	memberArgument  = 6
-)
-
-// countScript counts what a change of a record means, in the same step.
-var countScript = tally.Script(argumentsEach, countsArgument)
 
 // maxCall is how many executions one call of the script joins: it blocks Redis meanwhile.
 const maxCall = 128
-
-// recentIndexSize is how many executions the recent index of a partition holds, the
-// newest.
-const recentIndexSize = 1000
 
 // runningLife is how long the record of a running execution is kept, from its
 // start. An execution may run for a year.
@@ -123,28 +91,6 @@ const (
 	ownerRegistered = '2'
 )
 
-// Letters in the arguments and answers of the script. Its contract stands at its
-// head.
-const (
-	formARN         = '0'
-	formShort       = '1'
-	formShortBefore = '2' // the ARN was there before
-	formARNBefore   = '3' // the short form was there before
-
-	kindRunning    = 'r'
-	kindRunsNow    = 'v' // as Step Functions itself says
-	kindAwaiting   = 'w'
-	kindStopped    = 's'
-	kindRegistered = 'g'
-
-	answerFailed = 'f'
-)
-
-// verdict is "conflict" in the answer to a registration.
-const conflict Verdict = "conflict"
-
-var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c': conflict}
-
 // write is one observation or registration on its way, and what came of it.
 type write struct {
 	arn       ARN
@@ -206,14 +152,6 @@ func (c *Cache) registration(r Registration, to target) *write {
 		shown, c.options.Retention.Milliseconds(), &Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate, Source: FromRegistration})
 }
 
-// given is what the script needs to know of an observation beside its payload.
-type given struct {
-	version, hash, start        string
-	rank, kind                  byte
-	ownerLeftOut, labelsLeftOut bool
-	owner, inputType, labels    string
-}
-
 func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires int64, e *Execution) *write {
 	machine := c.machines.ID(to.machine)
 	short := member.Short(string(arn), machine)
@@ -227,73 +165,6 @@ func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires in
 		ownerLeftOut: g.ownerLeftOut, labelsLeftOut: g.labelsLeftOut,
 		owner: g.owner, start: Version(g.start).StartDate().UnixMilli(),
 	}
-}
-
-// The parts of what the script is given of an observation, and their lengths in bytes. Behind
-// them stand owner, input type and labels.
-var givenParts = []struct {
-	name   string
-	length int
-}{
-	{"KIND", 1}, {"LEFT_OUT", 1}, {"COMPACT", 1}, {"START", startLength},
-	{"ENTRY", trailGivenLength}, {"SHORT", 1 + shortGivenLength},
-	{"FORMAT", 1}, {"IDENTITY", compactVersionLength + hashLength/2},
-	{"EPOCH", compactTimeLength}, {"RANK", 1}, {"SHAPE", record.RegistersLength}, {"PAYLOAD", record.PayloadLength},
-}
-
-// givenConstants says the script where these parts are.
-func givenConstants() string {
-	var b strings.Builder
-	at := 0
-	for _, part := range givenParts {
-		fmt.Fprintf(&b, "local GIVEN_%s = %d\n", part.name, at+1)
-		if part.length > 1 { // a script has 200 local variables at most
-			fmt.Fprintf(&b, "local GIVEN_%s_END = %d\n", part.name, at+part.length)
-		}
-		at += part.length
-	}
-	fmt.Fprintf(&b, "local MEMBER = %d\n", memberArgument)
-	return b.String()
-}
-
-// encode returns what the script is given of e, whose payload has so many bytes, for a compact
-// record or another.
-func (g *given) encode(e *Execution, payload int, compact bool) []byte {
-	version := Version(g.version)
-	b := make([]byte, 0, 160+len(g.owner)+len(g.inputType)+len(g.labels))
-	b = append(b, g.kind, '0', '0')
-	if g.ownerLeftOut {
-		b[1] += 1
-	}
-	if g.labelsLeftOut {
-		b[1] += 2
-	}
-	if compact {
-		b[2] = '1'
-	}
-	b = append(b, g.start...)
-	b = appendTrailEntry(b, version, e)
-	b = appendShortTrailEntry(b, version, e)
-	b = record.AppendVersion(append(b, compactFormat), version)
-	b, _ = hex.AppendDecode(b, []byte(g.hash)) // which is hexadecimal
-	b = record.AppendTime(b, Version(g.start).StartDate().UnixMilli())
-	b = append(b, g.rank, byte(len(g.owner)>>8), byte(len(g.owner)), byte(len(g.inputType)), byte(len(g.labels)>>8), byte(len(g.labels)))
-	b = append(b, byte(payload>>16), byte(payload>>8), byte(payload))
-	return append(append(append(b, g.owner...), g.inputType...), g.labels...)
-}
-
-// counts returns what count.lua is given of an observation: its start, and its end if the
-// API reports that it has ended.
-func counts(e *Execution, machine tally.Machine) []byte {
-	b := tally.AppendEvent(make([]byte, 0, 48), machine, tally.Started, e.StartDate)
-	switch status := publicStatus(e); {
-	case !e.Terminal() || status == Running:
-		return b
-	case status == Succeeded:
-		return tally.AppendEvent(b, machine, tally.Bucket(e.StopDate.Sub(e.StartDate)), e.StopDate)
-	}
-	b = tally.AppendEvent(b, machine, tally.Failed, e.StopDate)
-	return tally.CauseOf(machine, e.Error, e.ErrorMessage).AppendFailure(b, e.StopDate)
 }
 
 // write joins each with its record and then enters what that answered into the
@@ -349,60 +220,4 @@ func (c *Cache) calls(writes []*write) [][]*write {
 		first = last
 	}
 	return calls
-}
-
-func (c *Cache) arguments(call []*write) (keys []string, args []any) {
-	keys = make([]string, 0, len(call)+1)
-	args = make([]any, 0, len(call)*argumentsEach+3)
-	for _, w := range call {
-		keys = append(keys, w.partition.Executions+string(w.arn))
-		args = append(args, w.args[:]...)
-	}
-	return append(keys, call[0].partition.Changed), append(args, c.commonArguments()...)
-}
-
-// commonArguments are those of the script that are not of an execution.
-func (c *Cache) commonArguments() []any {
-	successKept := ""
-	if c.options.RetentionOutput > 0 {
-		successKept = strconv.FormatInt(c.options.Retention.Milliseconds(), 10)
-	}
-	return []any{successKept, c.db.Publish, recentIndexSize}
-}
-
-// readAnswers gives each write what the script answered, or else why there is
-// no confirmed answer.
-func readAnswers(call []*write, of *redisdb.Command) {
-	var answers []string
-	err := of.Err
-	if err == nil {
-		answers, err = of.Answer.StringSlice()
-	}
-	if err == nil && len(answers) != len(call) {
-		err = redisdb.ErrAnswer
-	}
-	for i, w := range call {
-		if w.err = err; err == nil {
-			w.err = w.read(answers[i])
-		}
-	}
-}
-
-func (w *write) read(answer string) error {
-	const short, head = 3, 3 + compactTimeLength
-	if len(answer) > 0 && answer[0] == answerFailed {
-		return fmt.Errorf("redis: %s", answer[1:])
-	}
-	if len(answer) != short && len(answer) < head {
-		return redisdb.ErrAnswer
-	}
-	verdict, known := verdicts[answer[0]]
-	if !known {
-		return redisdb.ErrAnswer
-	}
-	w.verdict, w.rankBefore, w.form = verdict, answer[1], answer[2]
-	if len(answer) > short { // else they are as they were given
-		w.start, w.owner = record.ReadMillis(answer[short:]), answer[head:]
-	}
-	return nil
 }

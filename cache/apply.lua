@@ -10,7 +10,7 @@
 --       partitions are not among them (redisdb/keynames.go): they share the slot.
 -- ARGV  for each:
 --        1 ARN
---        2 what was observed, in the widths of GIVEN (apply.go), times in 6 bytes:
+--        2 what was observed, in the widths of GIVEN (applyscript.go), times in 6 bytes:
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
 --          fetched, s stopped, g registered |
 --          what the omitted input may contain, so that it must be fetched:

@@ -22,6 +22,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		nearHits:      counter("near_cache_hits_total", "Reads answered from the near cache."),
 		nearMisses:    counter("near_cache_misses_total", "Reads that needed Redis."),
 		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads; each serves many."),
-		notifications: counter("change_notifications_total", "Changes heard on the change feed."),
+		notifications: counter("change_notifications_total", "Changes received from the change feed."),
 	}
 }
