@@ -27,6 +27,13 @@ func (r *redis) write(_ context.Context, writes []int) {
 	cachetest.Pass(r.takes)
 }
 
+// made returns the calls that have begun.
+func (r *redis) made() [][]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
 func (r *redis) batcher() *Batcher[int] {
 	return New(r.write, func(int) int { return 1000 }, time.Minute)
 }
@@ -53,11 +60,11 @@ func TestConcurrentWritesShareACall(t *testing.T) {
 		}
 		all.Wait()
 		var sizes []int
-		for _, call := range r.calls {
+		for _, call := range r.made() {
 			sizes = append(sizes, len(call))
 		}
-		if !slices.Equal(sizes, []int{10, 120, 70}) || !slices.IsSorted(slices.Concat(r.calls...)) {
-			t.Errorf("calls of %v: %v", sizes, r.calls)
+		if !slices.Equal(sizes, []int{10, 120, 70}) || !slices.IsSorted(slices.Concat(r.made()...)) {
+			t.Errorf("calls of %v: %v", sizes, r.made())
 		}
 	})
 }
@@ -78,12 +85,12 @@ func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 		}
 		synctest.Wait()
 		cachetest.Pass(20 * helpAfter)
-		if len(r.calls) != MaxWriters {
-			t.Errorf("%d calls are under way, want %d", len(r.calls), MaxWriters)
+		if len(r.made()) != MaxWriters {
+			t.Errorf("%d calls are under way, want %d", len(r.made()), MaxWriters)
 		}
 		all.Wait()
-		if took := time.Since(begun); len(r.calls) != MaxWriters+1 || took > 2*time.Second+time.Second/10 {
-			t.Errorf("%d calls in %v", len(r.calls), took)
+		if took := time.Since(begun); len(r.made()) != MaxWriters+1 || took > 2*time.Second+time.Second/10 {
+			t.Errorf("%d calls in %v", len(r.made()), took)
 		}
 	})
 }
@@ -108,7 +115,7 @@ func TestACallerWhoGivesUp(t *testing.T) {
 			t.Errorf("given up with %v", err)
 		}
 		all.Wait()
-		if slices.Contains(slices.Concat(r.calls...), 99) {
+		if slices.Contains(slices.Concat(r.made()...), 99) {
 			t.Error("it was written all the same")
 		}
 	})
