@@ -42,7 +42,9 @@ dist: ## make the release of this commit in bin/dist: archives, deb, rpm, SBOMs,
 # time-out ends a test that hangs: a busy machine must not reach it.
 .PHONY: test
 test test-stress: export PATH := $(CURDIR)/.tools/bin:$(PATH)
-test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN")
+# By default a program under the race detector waits for a second before it ends.
+test test-stress: export GORACE := atexit_sleep_ms=10
+test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN" THOROUGH=1)
 	@.tools/install-test-deps
 	go test -race -timeout 30m $(PARALLEL) $(TESTFLAGS) ./...
 
@@ -83,7 +85,7 @@ bench: ## measure everything in one run and print one table (ARGS="--help")
 bench-dashboard: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 bench-dashboard: ## measure the dashboard in a browser: first rows, 200 changes a second, scrolling
 	@.tools/install-test-deps
-	@go test -count=1 -v -parallel 1 -run '^TestTheDashboardInABrowser$$/^(arrival|flood|scroll)$$' ./cmd/statusd
+	@THOROUGH=1 go test -count=1 -v -parallel 1 -run '^TestTheDashboardInABrowser$$/^(arrival|flood|scroll)$$' ./cmd/statusd
 
 .PHONY: screenshots
 screenshots: export PATH := $(CURDIR)/.tools/bin:$(PATH)

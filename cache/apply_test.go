@@ -61,14 +61,16 @@ func TestEveryOrderEndsInOneState(t *testing.T) {
 	}
 }
 
-// TestEveryOrderInRedis applies every eighth order to the real script, each to an
-// execution of its own: all of them take a minute under the race detector. The
+// TestEveryOrderInRedis applies some of the orders to the real script, each to an
+// execution of its own: all of them take minutes under the race detector. The
 // places change with the order's number, so each observation comes first, last
 // and anywhere between.
 func TestEveryOrderInRedis(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	const oneIn, chunk = 8, 400
+	const chunk = 400
+	oneIn := 40_320 / cachetest.Rounds(630, 5040)
+	places := map[[2]int]bool{} // of an observation in an order
 	var executions [][]Execution
 	flush := func() {
 		applyInStep(t, c, executions)
@@ -78,7 +80,7 @@ func TestEveryOrderInRedis(t *testing.T) {
 		}
 		executions = executions[:0]
 	}
-	number, applied := 0, 0
+	number := 0
 	orders(8, func(order []int) {
 		if number++; number%oneIn != number/oneIn%oneIn {
 			return
@@ -87,15 +89,16 @@ func TestEveryOrderInRedis(t *testing.T) {
 		inOrder := make([]Execution, len(order))
 		for i, k := range order {
 			inOrder[i] = history[k]
+			places[[2]int{k, i}] = true
 		}
 		executions = append(executions, inOrder)
-		if applied++; len(executions) == chunk {
+		if len(executions) == chunk {
 			flush()
 		}
 	})
 	flush()
-	if applied < 4_000 {
-		t.Errorf("%d orders only", applied)
+	if len(places) != 8*8 {
+		t.Errorf("only %d of 64 places of observations", len(places))
 	}
 	if n := runningIndexed(t, c); n != 0 {
 		t.Errorf("%d stopped executions are still among the running", n)
@@ -163,10 +166,7 @@ func TestTheRuleIsAJoin(t *testing.T) {
 	for _, o := range observations(testARN(t, "random"), now()) {
 		states = append(states, o.state())
 	}
-	histories := 100_000
-	if testing.Short() {
-		histories = 5_000
-	}
+	histories := cachetest.Rounds(10_000, 100_000)
 	broken := func(rule func(a, b joined) joined) (n int, first string) {
 		for seed := range uint64(histories) {
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -193,9 +193,10 @@ func TestTheRuleIsAJoin(t *testing.T) {
 func TestRandomHistoriesInRedis(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	const histories, together = 2_000, 100
+	const together = 100
+	histories := cachetest.Rounds(400, 2_000)
 	start, wrongRule, run := now(), 0, 0
-	for first := uint64(0); first < histories; first += together {
+	for first := uint64(0); first < uint64(histories); first += together {
 		steps := make([][]*write, 14)
 		want := map[ARN]joined{}
 		for seed := first; seed < first+together; seed++ {

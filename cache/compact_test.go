@@ -137,7 +137,7 @@ func TestMixedFormatsJoinInEveryOrder(t *testing.T) {
 	writers[0].formats.Fix(false)
 	writers[1].formats.Fix(true)
 	r := mathrand.New(mathrand.NewPCG(1, 2))
-	for i := range 1500 {
+	for i := range cachetest.Rounds(200, 1500) {
 		arn := testARN(t, fmt.Sprint("mixed-", i))
 		all := observations(arn, now())
 		var states []joined

@@ -1,8 +1,8 @@
-// 200 changes a second for a minute, half of them new executions: no row moves under the
-// pointer, and the page does not grow. Its longest task is reported and has no limit: a busy
-// machine is slower.
+// 200 changes a second, for a minute where THOROUGH is set, half of them new executions: no
+// row moves under the pointer, and the page does not grow. Its longest task is reported and
+// has no limit: a busy machine is slower.
 import assert from "node:assert/strict";
-import { ask, clean, eventually, open, row, server, signIn, watchFrames } from "./harness.mjs";
+import { ask, clean, eventually, open, rounds, row, server, signIn, watchFrames } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("applyMany", { names: Array.from({ length: 300 }, (_, i) => `run-${i}`), status: "RUNNING" });
@@ -24,9 +24,9 @@ export default async function (browser) {
     };
     look();
   });
-  await ask("flood", { count: 2000 }); // the first ten seconds, in which the page takes up its working size
+  await ask("flood", { count: rounds(400, 2000) }); // the first seconds, in which the page takes up its working size
   const before = await size(page);
-  const figures = await watchFrames(page, () => ask("flood", { count: 12_000 }));
+  const figures = await watchFrames(page, () => ask("flood", { count: rounds(1600, 12_000) }));
   await eventually("the last change is shown", async () => /^\d[\d,.]* new$/.test(await page.locator("button.news").innerText()));
   const after = await size(page);
   console.log(`dashboard under 200 changes a second: ${figures}, heap ${before.heap} → ${after.heap} kB, ${before.nodes} → ${after.nodes} elements`);

@@ -10,6 +10,10 @@ import { chromium } from "playwright-core";
 export const { SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env;
 export const timeout = Number(process.env.TIMEOUT ?? 120_000); // ms; a busy machine must not reach it
 
+// rounds returns how often a scenario repeats something: a few times, or many where THOROUGH is
+// set, as it is for make test-stress and make bench-dashboard.
+export const rounds = (few, many) => (process.env.THOROUGH ? many : few);
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
@@ -125,14 +129,16 @@ async function trace(page) {
   };
 }
 
-// accessible has axe look at the page in both themes.
+const everyRule = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const rulesOfColours = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
+
+// accessible has axe look at the page: with all rules, and in the other theme with those on which
+// colours bear.
 export async function accessible(page, what) {
-  for (const colorScheme of ["light", "dark"]) {
+  for (const [colorScheme, rules] of [["light", everyRule], ["dark", rulesOfColours]]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
-    const { violations } = await page.evaluate(() =>
-      axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
-    );
+    const { violations } = await page.evaluate((runOnly) => axe.run(document, { runOnly }), rules);
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
     assert.deepEqual(found, [], `${what}, ${colorScheme}`);
   }
