@@ -90,7 +90,7 @@ func TestBackfillExplainErase(t *testing.T) {
 // TestBackfillContinues: what was interrupted is not done again.
 func TestBackfillContinues(t *testing.T) {
 	t.Parallel()
-	const executions = 2500 // three pages
+	const executions = 1100 // two pages
 	aws, _, env := lived(t, executions)
 	since, until := time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Format(time.RFC3339)
 	args := []string{"backfill", "--since", since, "--until", until, "--rate", "1000"}

@@ -62,6 +62,7 @@ func start(t testing.TB, file string, out *os.File, env []string, args ...string
 	p := &Process{t: t, cmd: exec.Command(file, args...), output: &cachetest.Log{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
+		"GORACE=atexit_sleep_ms=10", // a second by default, in which nothing happens
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if out != nil {

@@ -40,11 +40,22 @@ func Run(t testing.TB, command func(stdout, stderr io.Writer) *cobra.Command, en
 	return app.Exit(&out, cmd.Name(), err), out.String()
 }
 
+// setEnvironment leaves what stays in its place at all times: meanwhile other tests start
+// programs, which are found by PATH.
 func setEnvironment(t testing.TB, variables []string) {
 	t.Helper()
-	os.Clearenv()
+	wanted := map[string]string{}
 	for _, variable := range variables {
 		name, value, _ := strings.Cut(variable, "=")
+		wanted[name] = value
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if _, stays := wanted[name]; !stays {
+			_ = os.Unsetenv(name) // fails for no name that os.Environ returns
+		}
+	}
+	for name, value := range wanted {
 		if err := os.Setenv(name, value); err != nil {
 			t.Fatal(err)
 		}
