@@ -11,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
-	"strconv"
+	"strings"
 	"testing"
 
 	"statuscache/cache"
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/sqstest"
 )
 
@@ -164,11 +164,9 @@ func buildRelease(t *testing.T, commit string) string {
 	}
 	kept := filepath.Join(top, ".tools", "bin")
 	name := fmt.Sprintf("statusd-%s-%s", commit, runtime.Version())
-	args := []string{"build", "-buildvcs=false"}
-	if underRaceDetector() {
-		name += "-race"
-		args = append(args, "-race") // what it needs is then built already
-	}
+	flags := apptest.BuildFlags()
+	args := append([]string{"build", "-buildvcs=false"}, flags...)
+	name = strings.Join(append([]string{name}, flags...), "")
 	binary := filepath.Join(kept, name)
 	if _, err := os.Stat(binary); err == nil {
 		return binary
@@ -203,18 +201,4 @@ func run(t *testing.T, dir, name string, args ...string) {
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", c, err, out)
 	}
-}
-
-func underRaceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			on, err := strconv.ParseBool(s.Value)
-			return err == nil && on
-		}
-	}
-	return false
 }

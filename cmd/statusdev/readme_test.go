@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
 )
 
 // TestTheCommandsOfTheREADME runs the commands of the README in their order: with the key,
@@ -72,7 +73,8 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 func buildPrograms(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin")+"/", "statuscache/cmd/statusctl", "statuscache/cmd/statusd")
+	args := append([]string{"build", "-o", filepath.Join(dir, "bin") + "/"}, apptest.BuildFlags()...)
+	build := exec.Command("go", append(args, "statuscache/cmd/statusctl", "statuscache/cmd/statusd")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -147,7 +149,7 @@ func (s *session) run(t *testing.T, section string, codes map[string]int) {
 	}
 	shell := exec.CommandContext(t.Context(), "bash", "-c", script)
 	shell.Dir = work
-	shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "AWS_EC2_METADATA_DISABLED=true"}
+	shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "AWS_EC2_METADATA_DISABLED=true", "GORACE=atexit_sleep_ms=10"}
 	if out, err := shell.CombinedOutput(); len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
 	}

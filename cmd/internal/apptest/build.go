@@ -1,0 +1,29 @@
+package apptest
+
+import (
+	"runtime/debug"
+	"strconv"
+)
+
+// BuildFlags are those with which the go command built the test: with them it has most of
+// what a program of this project needs already.
+func BuildFlags() []string {
+	if underRaceDetector() {
+		return []string{"-race"}
+	}
+	return nil
+}
+
+func underRaceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			on, err := strconv.ParseBool(s.Value)
+			return err == nil && on
+		}
+	}
+	return false
+}
