@@ -45,6 +45,7 @@ type rawHTTP2 struct {
 	mu     sync.Mutex
 	stream uint32          // the next one
 	heads  map[uint32]bool // by stream, whether that ended with it
+	first  map[uint32]byte // by stream, of the head
 	resets int
 	away   bool // asked to go
 	closed bool
@@ -64,7 +65,7 @@ func dialHTTP2(t *testing.T, addr string, window uint32) *rawHTTP2 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &rawHTTP2{Conn: conn, stream: 1, heads: map[uint32]bool{}}
+	c := &rawHTTP2{Conn: conn, stream: 1, heads: map[uint32]bool{}, first: map[uint32]byte{}}
 	t.Cleanup(func() { _ = conn.Close() })
 	const initialWindowSize = 4
 	setting := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(nil, initialWindowSize), window)
@@ -138,6 +139,7 @@ func (c *rawHTTP2) read() {
 		switch kind, flags := head[3], head[4]; {
 		case kind == headersFrame:
 			c.heads[stream] = flags&endStream != 0
+			c.first[stream] = append(payload, 0)[0]
 		case kind == dataFrame && flags&endStream != 0:
 			c.heads[stream] = true
 		case kind == resetFrame:
