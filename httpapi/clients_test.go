@@ -38,7 +38,7 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 	}
 	programs := t.TempDir()
 	overlay, pattern := goSamples(t)
-	runClient(t, nil, "go", "build", "-overlay", overlay, "-o", programs, pattern)
+	runClient(t, nil, "go", "build", "-ldflags=-s -w", "-overlay", overlay, "-o", programs, pattern)
 	for name, word := range want {
 		for _, suffix := range []string{".sh", ".go.txt", ".py", ".ts"} {
 			t.Run(name+suffix, func(t *testing.T) {

@@ -72,8 +72,11 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 			histories := make([]history, 6)
 			for i := range histories {
 				clients.Go(func() {
+					pace := time.NewTicker(10 * time.Millisecond) // leaves the processor to the others
+					defer pace.Stop()
 					for !done.Load() {
 						histories[i].step(s, string(e.ARN), ada, i%3)
+						<-pace.C
 					}
 				})
 			}

@@ -109,7 +109,10 @@ func attack(t *testing.T, addr string, attacker, victim tenant, framing [][2]str
 	}
 	for n := range 2 { // all the time
 		asking.Go(func() {
+			pace := time.NewTicker(20 * time.Millisecond) // leaves the processor to the others
+			defer pace.Stop()
 			for i := 0; ctx.Err() == nil; i++ {
+				<-pace.C
 				if err := victim.askThrough(addr, fmt.Sprintf("ada-%d.%d", n, i)); err != nil {
 					note(err)
 				}
