@@ -159,7 +159,7 @@ func TestDocumentedCommandsNameWhatExists(t *testing.T) {
 				t.Errorf("%s: %s: no log line has %q", b.Document, command, text[1]+text[2])
 			}
 			if pattern := metric.FindStringSubmatch(command); pattern != nil {
-				for _, one := range strings.Split(pattern[1], "|") {
+				for one := range strings.SplitSeq(pattern[1], "|") {
 					name := strings.TrimSuffix(part.FindString(one), "_count")
 					if len(name) > 7 && !strings.Contains(source, `"`+name) && !strings.Contains(source, `Name: "`+strings.TrimSuffix(name, "_")) {
 						t.Errorf("%s: %s: no metric is called %s", b.Document, command, name)

@@ -18,7 +18,7 @@ type counted struct {
 }
 
 func (c *counted) report(context.Context) (report, timeless any, err error) {
-	time.Sleep(50 * time.Millisecond)
+	<-time.After(50 * time.Millisecond) // by the clock of the bubble, as below
 	c.made++
 	return []int{c.made}, []int{}, c.err
 }
@@ -40,18 +40,18 @@ func TestSnapshotsAreShared(t *testing.T) {
 		}
 		want("the first", s.Of, true, 1)
 		want("another at once", s.Of, false, 1)
-		time.Sleep(snapshotFresh)
+		<-time.After(snapshotFresh)
 		want("after a second", s.Of, false, 1)
-		time.Sleep(snapshotFresh / 2)
+		<-time.After(snapshotFresh / 2)
 		want("then the newer", s.Of, false, 2)
-		time.Sleep(snapshotFresh)
+		<-time.After(snapshotFresh)
 		want("a fresh one", s.Fresh, true, 3)
-		time.Sleep(snapshotLife)
+		<-time.After(snapshotLife)
 		want("after three seconds", s.Of, true, 4)
 		c.err = errors.New("no Redis")
-		time.Sleep(snapshotFresh)
+		<-time.After(snapshotFresh)
 		want("while the next cannot be made", s.Of, false, 4)
-		time.Sleep(snapshotLife)
+		<-time.After(snapshotLife)
 		if got, err := s.Of(t.Context(), "a", c.report); !errors.Is(err, c.err) {
 			t.Errorf("%v %v", got, err)
 		}
