@@ -9,9 +9,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, key, options, server } from "./harness.mjs";
+import { ask, key, options, rounds, server } from "./harness.mjs";
 
-const rounds = 5;
+const arrivals = rounds(1, 5);
 const oneRow = '<!doctype html><html lang="en"><title>One row</title><table><tbody><tr><td>row</td></tr></tbody></table>';
 
 export default async function () {
@@ -21,7 +21,7 @@ export default async function () {
   await new Promise((resolve) => bare.once("listening", resolve));
   const pages = { "a page with one row only": [`http://127.0.0.1:${bare.address().port}/`, "tbody tr"], list: [`${server}/#/executions`, "tbody tr[aria-rowindex]"], overview: [`${server}/#/`, ".tile strong"] };
   const all = Object.keys(pages).map((what) => [what, []]);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < arrivals; round++) {
     for (const [what, each] of all) each.push(await arrive(...pages[what]));
   }
   for (const [what, each] of all) {
@@ -33,7 +33,7 @@ export default async function () {
 
 function spread(values) {
   values.sort((a, b) => a - b);
-  return `median ${Math.round(values[rounds >> 1])} ms (${Math.round(values[0])} to ${Math.round(values.at(-1))})`;
+  return `median ${Math.round(values[arrivals >> 1])} ms (${Math.round(values[0])} to ${Math.round(values.at(-1))})`;
 }
 
 // arrive opens a page in a new browser, and returns the milliseconds from the navigation to the
