@@ -75,16 +75,17 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	version, hash := p.head.Version(), p.head.Hash()
 	r := &Record{
 		ARN:        arn,
-		Version:    p.head.PublicVersion(),
+		Version:    record.PublicVersion(version, hash),
 		Owner:      p.owner,
 		InputType:  p.inputType,
 		ObservedAt: p.head.Observed(),
 		head:       p.head,
 		labels:     p.labels,
 	}
-	if p.head.Version() == Unobserved {
+	if version == Unobserved {
 		text := p.head.Epoch()
 		if len(p.payload) > 0 {
 			text = string(p.payload)
@@ -95,8 +96,8 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		}
 		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = p.head.Version().StartDate()
-	return r, decodePayload(r, p.payload)
+	r.StartDate = version.StartDate()
+	return r, decodePayload(r, version, hash, p.payload)
 }
 
 // registered completes the record of an execution without any observation. Its start date

@@ -2,11 +2,13 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"time"
 
 	"statuscache/cache/internal/compression"
+	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -33,28 +35,28 @@ const (
 	codingGzip  = 'g'
 )
 
-// compressAbove is the body size in bytes from which compression is worth it.
-const compressAbove = 1024
-
-// maxBodyLength bounds what a record may claim to decompress to, in bytes. An
-// event has at most 1 MiB.
-const maxBodyLength = 4 << 20
+const (
+	compressAbove = 1024    // bytes of a body, from which compression is worth it
+	maxBodyLength = 4 << 20 // that a record may claim to decompress to; an event has at most 1 MiB
+)
 
 // statusCodes are the words of Step Functions as a compact record holds them.
 var statusCodes = map[Status]byte{Running: 'R', PendingRedrive: 'P', Succeeded: 'S', Failed: 'F', TimedOut: 'T', Aborted: 'A'}
 
-// sourceCodes are the sources as a record holds them. A registration has no
-// payload.
+// sourceCodes are the sources as a record holds them. A registration has no payload.
 var sourceCodes = map[Source]byte{FromEvent: 'e', FromReplay: 'p', FromDescribe: 'd'}
 
-func sourceOf(code byte) Source {
-	for source, c := range sourceCodes {
-		if c == code {
-			return source
-		}
+// statuses and sources are what the codes stand for.
+var statuses, sources = byCode(statusCodes), byCode(sourceCodes)
+
+func byCode[W comparable](codes map[W]byte) (words [256]W) {
+	for word, code := range codes {
+		words[code] = word
 	}
-	return FromEvent
+	return words
 }
+
+func sourceOf(code byte) Source { return cmp.Or(sources[code], FromEvent) }
 
 // payloadOf returns what a record of a format of digits holds of e.
 func payloadOf(e *Execution, body []byte) []byte {
@@ -148,8 +150,7 @@ func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
 	return p, !d.failed, nil
 }
 
-func decodePayload(r *Record, b []byte) error {
-	v, tag := r.head.Version(), r.head.Tag()
+func decodePayload(r *Record, v Version, hash string, b []byte) error {
 	p, whole, err := readPayload(v, b)
 	if err != nil || !whole {
 		return errPayload
@@ -159,10 +160,11 @@ func decodePayload(r *Record, b []byte) error {
 	if v.AwaitsOutput() {
 		r.Status, r.Terminal = Running, false
 	}
-	plain, zipped, err := r.answer(&p)
+	plain, zipped, err := r.answer(&p, completenessOf(v, hash))
 	if err != nil {
 		return err
 	}
+	tag := record.Tag(v, hash)
 	r.Plain = newRepresentation(plain, r.Version, tag)
 	if zipped != nil {
 		r.Gzip = newRepresentation(zipped, r.Version, tag+"-gzip")
@@ -171,9 +173,9 @@ func decodePayload(r *Record, b []byte) error {
 }
 
 // answer returns the answer as it stands and, if it is stored so, compressed.
-func (r *Record) answer(p *payloadHead) (plain, zipped []byte, err error) {
+func (r *Record) answer(p *payloadHead, c Completeness) (plain, zipped []byte, err error) {
 	if compression.Known(p.coding) {
-		return r.compactAnswer(p)
+		return r.compactAnswer(p, c)
 	}
 	plain = bytes.Clone(p.stored)
 	if p.coding == codingGzip {
@@ -190,8 +192,8 @@ func (r *Record) answer(p *payloadHead) (plain, zipped []byte, err error) {
 
 // compactAnswer returns the answer of a record whose payload is p, and the same compressed if
 // the result is.
-func (r *Record) compactAnswer(p *payloadHead) (plain, zipped []byte, err error) {
-	e := Execution{ARN: r.ARN, Status: p.status, StartDate: r.StartDate, StopDate: p.stop, Completeness: r.completeness()}
+func (r *Record) compactAnswer(p *payloadHead, c Completeness) (plain, zipped []byte, err error) {
+	e := Execution{ARN: r.ARN, Status: p.status, StartDate: r.StartDate, StopDate: p.stop, Completeness: c}
 	b := make([]byte, 0, len(bodyHead)+len(r.ARN)+160+p.length)
 	b = appendState(b, &e)
 	state := len(b)
@@ -219,11 +221,10 @@ func (e *Execution) hasOutput() bool {
 	return e.Completeness == Complete || e.Completeness == OutputRefetched
 }
 
-// completeness returns how much of the observation is there that the record is from.
-func (r *Record) completeness() Completeness {
-	v := r.head.Version()
+// completenessOf returns how much of its observation a record of a version and hash has.
+func completenessOf(v Version, hash string) Completeness {
 	if v.HasOutputState() {
-		return OutputRefetched + Completeness(r.head.Hash()[outputFromDigits]-outputIsBack)
+		return OutputRefetched + Completeness(hash[outputFromDigits]-outputIsBack)
 	}
 	return Completeness(v[completeAt] - '0')
 }
@@ -270,10 +271,8 @@ func (d *payloadReader) text() string { return string(d.take(int(min(d.uvarint()
 // status reads a status as compactPayload writes it.
 func (d *payloadReader) status() Status {
 	code := d.byte()
-	for status, c := range statusCodes {
-		if c == code {
-			return status
-		}
+	if status := statuses[code]; status != "" {
+		return status
 	}
 	d.failed = d.failed || code != 0
 	return Status(d.text())

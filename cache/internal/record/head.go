@@ -252,18 +252,18 @@ func (h Head) Labeled() bool {
 	return h[0] == LabeledFormat
 }
 
-// PublicVersion returns the version that the API reports.
-func (h Head) PublicVersion() Version {
-	if v := h.Version(); v.HasOutputState() {
-		return v + "-" + Version(h.Hash()[:OutputStateLength])
+// PublicVersion returns the version that the API reports for a record of a version and hash.
+func PublicVersion(v Version, hash string) Version {
+	if v.HasOutputState() {
+		return v + "-" + Version(hash[:OutputStateLength])
 	}
-	return h.Version().Public()
+	return v.Public()
 }
 
-// Tag returns what an entity tag has of the record behind the version.
-func (h Head) Tag() string {
-	if h.Version().HasOutputState() {
-		return h.Hash()[OutputStateLength:]
+// Tag returns what an entity tag has of such a record behind the version.
+func Tag(v Version, hash string) string {
+	if v.HasOutputState() {
+		return hash[OutputStateLength:]
 	}
-	return h.Hash()
+	return hash
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const startLimit = 10 * time.Second // of a peer
+const startLimit = time.Minute // of a peer; a slow machine needs some of it for 16,000 connections
 
 // peers are the processes that this one started.
 type peers struct {
@@ -103,8 +103,10 @@ func (ps *peers) announced(program string, args []string, env ...string) (*peer,
 		return nil, err
 	}
 	late := time.AfterFunc(startLimit, func() { _ = p.cmd.Process.Kill() })
-	defer late.Stop()
 	line, err := p.lines.ReadString('\n')
+	if !late.Stop() {
+		return nil, p.failed(fmt.Sprintf("did not start within %v", startLimit))
+	}
 	if err != nil {
 		return nil, p.failed("did not start")
 	}

@@ -26,8 +26,8 @@ const (
 const (
 	waitingCount = 100_000
 	waitingGauge = "statuscache_waiting_requests"
-	// fromOneAddress is how many connections begin at one address of loopback, which has
-	// 28,000 ports for them.
+	// fromOneAddress is how many connections, of all processes, begin at one address of
+	// loopback, which has 28,000 ports for them.
 	fromOneAddress = 20_000
 	// spareFiles are what a process needs beside its connections.
 	spareFiles = 300
@@ -42,7 +42,7 @@ func hold(ctx context.Context) error {
 	}
 	conns := make([]net.Conn, count)
 	for i := range conns {
-		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i/fromOneAddress))}
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+(first+i)/fromOneAddress))}
 		c, err := openWaiting(ctx, from, os.Getenv(envHoldAddr), os.Getenv(envHoldKey), os.Getenv(envHoldKind), recordARN(first+i))
 		if err != nil {
 			return err
