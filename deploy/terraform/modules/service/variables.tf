@@ -195,7 +195,7 @@ variable "snapshot_retention_days" {
 }
 
 variable "api" {
-  description = "Size of the api tasks: CPU units, MiB, and the fewest and most tasks. A waiting client needs about 14 kB."
+  description = "Size of the api tasks: CPU units, MiB, and the fewest and most tasks. A waiting client needs about 9 kB."
   type = object({
     cpu       = optional(number, 1024)
     memory    = optional(number, 2048)
