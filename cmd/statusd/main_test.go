@@ -239,7 +239,12 @@ func get(target, token string) (status int, body string) {
 }
 
 func getOnce(target, token string) (status int, body string) {
-	r, err := http.NewRequest(http.MethodGet, target, nil)
+	return requestOnce(http.MethodGet, target, token)
+}
+
+// requestOnce sends one request without a body. The status is 0, and body the error, if there is no answer.
+func requestOnce(method, target, token string) (status int, body string) {
+	r, err := http.NewRequest(method, target, nil)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,24 +13,8 @@ import (
 )
 
 // postOutput requests the output of an execution.
-func (d *daemon) postOutput(t *testing.T, arn cache.ARN, token string) (int, string) {
-	t.Helper()
-	target := "http://" + d.api + "/v1/executions/" + url.PathEscape(string(arn)) + "/output"
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return answer.StatusCode, string(text)
+func (d *daemon) postOutput(arn cache.ARN, token string) (int, string) {
+	return requestOnce(http.MethodPost, "http://"+d.api+"/v1/executions/"+url.PathEscape(string(arn))+"/output", token)
 }
 
 // TestAnOutputExpiresAndComesBack: the service removes an output whose time is over, fetches it
@@ -86,16 +69,16 @@ func TestAnOutputExpiresAndComesBack(t *testing.T) {
 	})
 
 	for _, arn := range []cache.ARN{again, old.ARN} {
-		if status, body := d.postOutput(t, arn, key); status != http.StatusAccepted {
+		if status, body := d.postOutput(arn, key); status != http.StatusAccepted {
 			t.Fatalf("%s: %d %s", arn.Name(), status, body)
 		}
 	}
 	cachetest.Eventually(t, "the output is back", says(again, `"output":`+output+`}}`))
 	cachetest.Eventually(t, "the other is gone", says(old.ARN, `"outputGone":true`))
-	if status, body := d.postOutput(t, again, key); status != http.StatusOK {
+	if status, body := d.postOutput(again, key); status != http.StatusOK {
 		t.Errorf("the output that is back: %d %s", status, body)
 	}
-	if status, body := d.postOutput(t, old.ARN, key); status != http.StatusGone || !strings.Contains(body, "90 days") {
+	if status, body := d.postOutput(old.ARN, key); status != http.StatusGone || !strings.Contains(body, "90 days") {
 		t.Errorf("the output that is gone: %d %s", status, body)
 	}
 }

@@ -105,6 +105,20 @@ func (a *askers) count(got *http.Response, err error) {
 	_ = got.Body.Close()
 }
 
+// end waits until n more requests are answered from Redis, stops the clients, and fails if any
+// request got an answer other than a fresh one or 503 with Retry-After.
+func (a *askers) end(t *testing.T, n int64) {
+	t.Helper()
+	before := a.fresh.Load()
+	cachetest.Eventually(t, "requests are answered again", func() bool { return a.fresh.Load() > before+n })
+	a.stop.Store(true)
+	a.all.Wait()
+	t.Logf("%d fresh, %d refused", a.fresh.Load(), a.refused.Load())
+	if wrong := a.wrong.Load(); wrong > 0 {
+		t.Errorf("%d requests failed in another way than with 503 and Retry-After", wrong)
+	}
+}
+
 // TestASlowRedis: while Redis stalls, every request is answered, fresh or with the
 // advice to come back; there are fewer goroutines than requests that were
 // refused, so these leave none; and of the events that
@@ -149,15 +163,9 @@ func TestASlowRedis(t *testing.T) {
 				most = max(most, d.metric("go_goroutines"))
 				return a.refused.Load() > 10*clients
 			})
-			before := a.fresh.Load()
-			cachetest.Eventually(t, "requests are answered again", func() bool { return a.fresh.Load() > before+clients })
-			a.stop.Store(true)
-			a.all.Wait()
+			a.end(t, clients)
 			q.drained(t, d)
-			if n := a.wrong.Load(); n > 0 {
-				t.Errorf("%d requests failed in another way than with 503 and Retry-After", n)
-			}
-			if t.Logf("%d fresh, %d refused, at most %v goroutines", a.fresh.Load(), a.refused.Load(), most); most > 8*clients {
+			if most > 8*clients {
 				t.Errorf("%v goroutines for %d clients", most, clients)
 			}
 		})
