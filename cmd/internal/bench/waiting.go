@@ -215,15 +215,16 @@ func residentBytes(pid int) (float64, error) {
 
 // awaitWaiting returns when so many requests wait in a peer, and have for a while.
 func (p *peer) awaitWaiting(ctx context.Context, count int) error {
+	var waits float64
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); pauseFor(ctx, time.Second) {
 		now, err := p.counters(ctx)
 		if err != nil {
 			return err
 		}
-		if now[waitingGauge] == float64(count) {
+		if waits = now[waitingGauge]; waits == float64(count) {
 			pauseFor(ctx, 6*time.Second) // each was looked at again by then
 			return ctx.Err()
 		}
 	}
-	return fmt.Errorf("there are not %d requests that wait", count)
+	return fmt.Errorf("%v requests wait, not %d", waits, count)
 }
