@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 )
 
 // TestRoleThatIsRefused has an STS refuse a role, and checks that the error names STS,
@@ -174,5 +177,30 @@ func TestQueueThatDoesNotAnswer(t *testing.T) {
 	_, err := newSQS(t, silent.URL+"/1/q").Receive(ctx, pollWait)
 	if why := queueReason(err); why.brief != "there is no answer" || !strings.Contains(why.text, "AWS_ENDPOINT_URL_SQS") {
 		t.Errorf("%+v", why)
+	}
+}
+
+// TestStepFunctionsThatRefuse: a refused role or expired credentials pass, and say nothing
+// about an execution; an execution that may not be described is given up.
+func TestStepFunctionsThatRefuse(t *testing.T) {
+	t.Parallel()
+	call := func(service string, err error) error {
+		return &smithy.OperationError{ServiceID: service, OperationName: "DescribeExecution", Err: err}
+	}
+	code := func(code string) error { return &smithy.GenericAPIError{Code: code, Message: "no"} }
+	for name, c := range map[string]struct {
+		err    error
+		denied bool
+		fix    string
+	}{
+		"the role":        {call("SFN", call("STS", code("AccessDenied"))), false, "trust policy"},
+		"its credentials": {call("SFN", code("ExpiredTokenException")), false, "renew"},
+		"the execution":   {call("SFN", code("AccessDeniedException")), true, "grant states:DescribeExecution"},
+		"its key":         {call("SFN", code("KmsAccessDeniedException")), true, "kms:Decrypt"},
+		"a disabled key":  {call("SFN", code("KmsInvalidStateException")), false, "describe-key"},
+	} {
+		if err := classified(c.err); errors.Is(err, ErrDenied) != c.denied || !strings.Contains(err.Error(), c.fix) {
+			t.Errorf("%s: %v, want %q", name, err, c.fix)
+		}
 	}
 }

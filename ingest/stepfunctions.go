@@ -189,9 +189,10 @@ func classified(err error) error {
 			return ended
 		}
 	}
+	text := awscall.ExplainError("states:DescribeExecution and states:ListExecutions, and kms:Decrypt where the state machine is encrypted", err)
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return errors.New(awscall.ExplainError("states:DescribeExecution and states:ListExecutions", err))
+	if !ok || awscall.Unidentified(err) { // it passes: nothing is said about the execution
+		return errors.New(text)
 	}
 	code := api.ErrorCode()
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
@@ -201,7 +202,7 @@ func classified(err error) error {
 	case code == "ExecutionDoesNotExist" || code == "StateMachineDoesNotExist" || code == "StateMachineDeleting":
 		return fmt.Errorf("%w (%s)", ErrUnknown, code)
 	case strings.Contains(code, "AccessDenied"):
-		return fmt.Errorf("%w (%s); grant states:DescribeExecution and states:ListExecutions, and kms:Decrypt where the state machine is encrypted", ErrDenied, code)
+		return awscall.WithText(text, ErrDenied)
 	}
-	return fmt.Errorf("%s: %s", code, awscall.OneLine(api.ErrorMessage()))
+	return errors.New(text)
 }

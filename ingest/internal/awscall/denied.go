@@ -1,0 +1,89 @@
+package awscall
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+var (
+	actionDenied = regexp.MustCompile(`to perform: ([a-zA-Z0-9-]+:[a-zA-Z0-9]+)`)
+	policyDenied = regexp.MustCompile(`(?:because|with an?) ([^.;]*(?:polic(?:y|ies)|boundar(?:y|ies))[^.;]*)`)
+)
+
+func explicitlyDenied(text string) bool { return strings.Contains(text, "explicit deny") }
+
+// grants say where a permission is missing, by the kind of policy that AWS names.
+var grants = []struct{ policy, where string }{
+	{"permissions boundary", " in the permissions boundary of the role too"},
+	{"session policy", " in the session policy too, which is given when the role is assumed"},
+	{"service control polic", " in the service control policies of the organization too"},
+	{"resource control polic", " in the resource control policies of the organization too"},
+	{"VPC endpoint policy", " in the policy of the VPC endpoint too"},
+	{"resource-based policy", " to this role in the policy of the resource itself"},
+	{"identity-based policy", " in a policy of the role"},
+}
+
+// deniedText says what to grant, and in which kind of policy if AWS says so. No grant helps
+// against a policy that denies.
+func deniedText(permission string, api smithy.APIError) string {
+	text := "access denied"
+	if action := actionDenied.FindStringSubmatch(api.ErrorMessage()); action != nil {
+		text += " to " + action[1]
+		if strings.HasPrefix(action[1], "kms:") {
+			permission = action[1] + " on the encryption key, in its policy too"
+		}
+	}
+	policy := ""
+	if found := policyDenied.FindStringSubmatch(api.ErrorMessage()); found != nil {
+		policy = found[1]
+		text += " (" + Line(policy) + ")"
+	}
+	return text + "; " + grant(permission, policy)
+}
+
+// grant says how to get a permission that the words of AWS about a policy tell is missing.
+func grant(permission, policy string) string {
+	if explicitlyDenied(policy) {
+		return "a statement of that policy denies it, and no grant helps against that: change the statement so that it does not apply to this role (it needs " + permission + ")"
+	}
+	for _, g := range grants {
+		if strings.Contains(policy, g.policy) {
+			return "grant " + permission + g.where
+		}
+	}
+	return "grant " + permission
+}
+
+func isKMS(code string) bool {
+	return strings.HasPrefix(code, "Kms") || strings.HasPrefix(code, "KMS.")
+}
+
+// keyText explains that a key of KMS cannot be used.
+func keyText(service string, api smithy.APIError) (brief, text string) {
+	key := "the encryption key"
+	if service == "SQS" {
+		key = "the queue's encryption key"
+	}
+	return key + " cannot be used", key + " cannot be used (" + api.ErrorCode() + ": " + message(api) + "); " + keyCure(api)
+}
+
+// keyCure says what to do about a key. What it has encrypted cannot be read without it.
+func keyCure(api smithy.APIError) string {
+	for _, c := range []struct{ code, cure string }{
+		{"Disabled", "see that the key is enabled: aws kms enable-key"},
+		{"InvalidState", "aws kms describe-key says what state the key is in: if it is to be deleted, cancel that (aws kms cancel-key-deletion), then enable it"},
+		{"NotFound", "there is no such key: name one that exists and is in AWS_REGION; what the old one has encrypted cannot be read"},
+		{"InvalidKeyUsage", "use a symmetric key for encryption and decryption"},
+		{"OptIn", "finish the registration of the account for AWS KMS"},
+	} {
+		if strings.Contains(api.ErrorCode(), c.code) {
+			return c.cure
+		}
+	}
+	if explicitlyDenied(api.ErrorMessage()) {
+		return grant("kms:Decrypt", api.ErrorMessage())
+	}
+	return "grant kms:Decrypt on it to this role, in the policy of the key too"
+}

@@ -1,0 +1,59 @@
+package awscall
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// isForeign reports whether something else than AWS has answered.
+func isForeign(err error) bool {
+	_, foreign := errors.AsType[*smithy.DeserializationError](err)
+	return foreign
+}
+
+// foreignAnswer says what may have answered. A status of a proxy does not make the endpoint
+// wrong.
+func foreignAnswer(err error, service, check string) (brief, text string) {
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil && answer.Response.Response != nil {
+		switch code := answer.HTTPStatusCode(); {
+		case code >= 500:
+			return "AWS cannot be reached", fmt.Sprintf("a proxy or load balancer on the way to %s answers with status %d; that may pass. If it lasts, check it, HTTPS_PROXY, and %s", service, code, check)
+		case code == 401 || code == 403 || code == 407:
+			return "AWS cannot be reached", fmt.Sprintf("a proxy or firewall on the way to %s refuses the call with status %d; have it let the call pass, or %s", service, code, check)
+		}
+	}
+	return "the endpoint is not AWS", "the endpoint is not " + service + "; " + check
+}
+
+// networkCure says what to do where a call gets no answer.
+func networkCure(err error, check string) string {
+	text := err.Error()
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var certificate x509.CertificateInvalidError
+	var notTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &authority):
+		return "where a proxy opens TLS, or the endpoint is one of your own, put the certificate of its authority into the file that AWS_CA_BUNDLE names; else install ca-certificates"
+	case errors.As(err, &name):
+		return "the certificate is for other names than the endpoint; " + check
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		return "set the clock of this machine, or have the certificate of the endpoint renewed"
+	case errors.As(err, &notTLS) || strings.Contains(text, "gave HTTP response to HTTPS client"):
+		return "the endpoint does not speak TLS: write http:// instead of https://; " + check
+	case strings.Contains(text, "malformed HTTP response") && strings.Contains(text, `\x15\x03`):
+		return "the endpoint speaks TLS: write https:// instead of http://; " + check
+	case strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required"):
+		return "that is the proxy; check HTTPS_PROXY and NO_PROXY"
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
+		return "raise the number of files that this process may open (ulimit -n, LimitNOFILE)"
+	}
+	return check + " and the network"
+}
