@@ -38,7 +38,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 
 func (c *connection) client() (*client.Client, error) {
 	server := c.url()
-	token := first(c.token, os.Getenv("STATUS_TOKEN"))
+	token := tokenOf(c.token)
 	if token == "" {
 		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; statusctl keys create makes an API key")
 	}
@@ -148,7 +148,7 @@ func couldNotAsk(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &app.ExitError{Code: exitCouldNotAsk, Err: err}
+	return &app.ExitError{Code: exitCouldNotAsk, Err: withCure(err)}
 }
 
 // exitCode is an error that carries the code of a state, nil for success.

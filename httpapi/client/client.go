@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -278,13 +279,27 @@ func (c *Client) learn(path string, t known) {
 	c.answers[path] = t
 }
 
-// unreachable leaves out the URL, which is long.
+// UnreachableError is that of a request which got no answer, or not all of one.
+type UnreachableError struct {
+	Server string // the URL given to New
+	Err    error
+}
+
+// Error implements error. It leaves out the URL of the request, which is long.
+func (e *UnreachableError) Error() string { return "request to " + e.Server + ": " + e.Err.Error() }
+
+// Unwrap returns what has happened.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 func (c *Client) unreachable(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return fmt.Errorf("request to %s: %w", c.server, err)
+	return &UnreachableError{c.server, err}
 }
+
+// codeUnexpected is the code of an answer without the envelope of the service.
+const codeUnexpected = "UnexpectedAnswer"
 
 // data opens the envelope of an answer.
 func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage, error) {
@@ -298,7 +313,20 @@ func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage
 	}
 	e := &Error{got.StatusCode, envelope.Error.Code, envelope.Error.Message, got.Header.Get("X-Request-Id"), after}
 	if e.Code == "" {
-		e.Code, e.Message = "UnexpectedAnswer", "this does not look like a status service"
+		e.Code, e.Message = codeUnexpected, "this does not look like a status service"+foreign(got.Header)
 	}
 	return nil, e
+}
+
+// foreign says what answers in place of the service, as far as its headers tell.
+func foreign(h http.Header) string {
+	const most = 100 // characters of a header
+	if u, err := url.Parse(h.Get("Location")); err == nil && u.Host != "" {
+		return fmt.Sprintf(": it redirects to %.*s", most, u.Host)
+	}
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	if kind == "" || kind == "application/json" {
+		return ""
+	}
+	return fmt.Sprintf(": it answers with %.*s", most, kind)
 }

@@ -181,6 +181,12 @@ func TestWatchFallsBackToLongPolls(t *testing.T) {
 		"its beginning is collected":      streams("", true),
 		"even its headers are collected":  held(29*time.Second, streams(statusEvent("RUNNING", "1"), false)),
 		"silence after the first state":   streams("retry: 2000\n\n"+statusEvent("RUNNING", "1"), true),
+		"a page of a proxy":               says(502, "<html>bad gateway</html>", "Content-Type", "text/html"),
+		"a page of a firewall":            says(403, "<html>blocked</html>", "Content-Type", "text/html"),
+		"a redirection":                   says(302, "", "Location", "https://sso.example.com/login"),
+		"an error of a gateway":           says(501, `{"message":"not implemented"}`),
+		"an end before the first event":   streams("retry: 2000\n\nid: 1\nevent: sta", false),
+		"an end at once":                  streams("", false),
 		"silence after the first comment": streams(":\n\n"+statusEvent("RUNNING", "1")+":\n\n", true),
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,6 +213,50 @@ func TestWatchFallsBackToLongPolls(t *testing.T) {
 				t.Errorf("%s: %v %v", name, r.URL, r.Header)
 			}
 		})
+	}
+}
+
+// TestWatchOutlastsARestartBehindAProxy: a service that has answered may be away for longer
+// than one that never did, whether streams pass or not.
+func TestWatchOutlastsARestartBehindAProxy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		begun := time.Now()
+		s.answers = append(s.answers, func(r *http.Request) *http.Response {
+			switch after := time.Since(begun); {
+			case r.Header.Get("Accept") == "text/event-stream":
+				return streams("retry: 2000\n\n"+statusEvent("RUNNING", "1"), true)(r)
+			case after < time.Minute:
+				return nil
+			}
+			return state("SUCCEEDED", "2")(r)
+		})
+		var last *Execution
+		for e, err := range s.client().Watch(t.Context(), arn) {
+			if err != nil {
+				t.Fatalf("after %v: %v", time.Since(begun), err)
+			}
+			last = e
+		}
+		if last == nil || last.Status != "SUCCEEDED" {
+			t.Errorf("the last state is %+v", last)
+		}
+	})
+}
+
+// TestWhatAnswersInPlaceOfTheService: an error says who answers, as far as it can be seen.
+func TestWhatAnswersInPlaceOfTheService(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[string]func(*http.Request) *http.Response{
+		"it redirects to sso.example.com": says(302, "", "Location", "https://sso.example.com/login?token=secret"),
+		"it answers with text/html":       says(200, "<html>", "Content-Type", "text/html; charset=utf-8"),
+		"does not look like":              says(200, "{}"),
+	} {
+		_, err := (&script{answers: []func(*http.Request) *http.Response{answer}}).client().Get(t.Context(), arn)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

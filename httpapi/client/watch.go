@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"mime"
 	"net/http"
@@ -48,14 +49,15 @@ func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Exec
 			version = e.Version
 			return yield(e, nil)
 		}
-		ended, err := c.followStream(ctx, executionARN, newer)
+		b := newBackoff()
+		ended, err := c.followStream(ctx, b, executionARN, newer)
 		if ended {
 			if err != nil {
 				yield(nil, err)
 			}
 			return
 		}
-		p := &poller{client: c, path: statusPath(executionARN) + "?view=full"}
+		p := &poller{client: c, path: statusPath(executionARN) + "?view=full", arrived: b.arrived}
 		for e, err := range p.states(ctx) {
 			if err != nil {
 				yield(nil, err)
@@ -68,16 +70,18 @@ func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Exec
 	}
 }
 
-var errNoStream = errors.New("streams are not available")
+var (
+	errNoStream = errors.New("streams are not available; a proxy in front of the service may collect them")
+	errCutOff   = errors.New("the stream ended before its first event")
+)
 
 // followStream yields the states of a stream, and connects again when it is lost. ended
 // reports that nothing more will come or that the caller has stopped. errNoStream means
-// that the service has no streams, or that a proxy collects them so that heartbeats do
-// not arrive: then long polls are better.
-func (c *Client) followStream(ctx context.Context, arn string, yield func(*Execution) bool) (ended bool, err error) {
+// that the service has no streams, or that a proxy refuses them, cuts them off or collects
+// them so that heartbeats do not arrive: then long polls are better.
+func (c *Client) followStream(ctx context.Context, b *backoff, arn string, yield func(*Execution) bool) (ended bool, err error) {
 	var last string
 	done, stopped := false, false
-	b := newBackoff()
 	for {
 		err := c.stream(ctx, statusPath(arn), last, func(ev event) bool {
 			b.succeeded()
@@ -107,7 +111,7 @@ func (c *Client) followStream(ctx context.Context, arn string, yield func(*Execu
 			return true, nil
 		case ctx.Err() != nil:
 			return true, ctx.Err()
-		case errors.Is(err, errNoStream):
+		case errors.Is(err, errNoStream), errors.Is(err, errCutOff) && last == "":
 			return false, err
 		}
 		if err := b.wait(ctx, err); err != nil {
@@ -135,6 +139,9 @@ func (c *Client) stream(ctx context.Context, path, last string, handle func(even
 		r.Header.Set("Last-Event-ID", last)
 	}
 	lost := func(err error) error {
+		if err == nil {
+			return nil
+		}
 		if errors.Is(context.Cause(ctx), errNoStream) {
 			return errNoStream
 		}
@@ -149,10 +156,13 @@ func (c *Client) stream(ctx context.Context, path, last string, handle func(even
 		return err
 	}
 	events := newEventReader(got.Body, maxAnswer, func() { quiet.Reset(silence) })
-	for {
+	for n := 0; ; n++ {
 		ev, err := events.next()
+		if err = lost(err); err != nil && n == 0 && !errors.Is(err, errNoStream) {
+			return fmt.Errorf("%w: %w", errCutOff, err)
+		}
 		if err != nil {
-			return lost(err)
+			return err
 		}
 		if !handle(ev) {
 			return nil
@@ -160,7 +170,8 @@ func (c *Client) stream(ctx context.Context, path, last string, handle func(even
 	}
 }
 
-// isStream returns nil if an answer is a stream.
+// isStream returns nil if an answer is a stream. What refuses streams without the words of
+// the service may let other requests pass.
 func isStream(got *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(got.Header.Get("Content-Type"))
 	switch {
@@ -174,6 +185,9 @@ func isStream(got *http.Response) error {
 	body := make([]byte, 4<<10)
 	n, _ := got.Body.Read(body)
 	_, err := data(got, body[:n], retryAfter(got.Header.Get("Retry-After"), time.Now()))
+	if answered, ok := errors.AsType[*Error](err); ok && answered.Code == codeUnexpected {
+		return errNoStream
+	}
 	return err
 }
 
@@ -182,6 +196,7 @@ type poller struct {
 	client   *Client
 	path     string // with a query
 	untilEnd bool   // only the end is of interest
+	arrived  bool   // the service has answered before
 }
 
 // next is the request that follows the answer with the tag. The first one waits only if
@@ -202,6 +217,7 @@ func (p *poller) next(tag string, quick bool) call {
 func (p *poller) states(ctx context.Context) iter.Seq2[*Execution, error] {
 	return func(yield func(*Execution, error) bool) {
 		backoff, tag, quick := newBackoff(), "", 0
+		backoff.arrived = p.arrived
 		var shown *Execution
 		for {
 			begun := time.Now()

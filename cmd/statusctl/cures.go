@@ -1,0 +1,92 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	"statuscache/httpapi/client"
+)
+
+// withCure adds to an error of a request to the service what to do about it. Others stay
+// as they are.
+func withCure(err error) error {
+	cure := ""
+	if away, ok := errors.AsType[*client.UnreachableError](err); ok {
+		cure = unreachableCure(away.Err)
+	} else if answered, ok := errors.AsType[*client.Error](err); ok {
+		cure = answerCure(answered)
+	}
+	if cure == "" {
+		return err
+	}
+	return &curedError{err, cure}
+}
+
+type curedError struct {
+	err  error
+	cure string
+}
+
+func (e *curedError) Error() string { return e.err.Error() + "; " + e.cure }
+func (e *curedError) Unwrap() error { return e.err }
+
+const checkServer = "check --server or STATUS_URL"
+
+// unreachableCure says what to do where a request gets no answer.
+func unreachableCure(err error) string {
+	text := err.Error()
+	_, unknownName := errors.AsType[*net.DNSError](err)
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var certificate x509.CertificateInvalidError
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: see that statusd runs, and " + checkServer
+	case unknownName:
+		return "the host is not known: " + checkServer + ", and DNS"
+	case strings.Contains(text, "gave HTTP response to HTTPS client"):
+		return "the port does not speak TLS: write http:// in --server or STATUS_URL"
+	case errors.As(err, &authority):
+		return "if an authority of your own has signed the certificate, put its certificate into a file and set SSL_CERT_FILE to that"
+	case errors.As(err, &name):
+		return "the certificate is for other names: use one of them in --server or STATUS_URL"
+	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
+		return "have the certificate of the service renewed, or set the clock of this machine"
+	case strings.Contains(text, "proxyconnect"):
+		return "that is the proxy: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+	case strings.Contains(text, `header field value for "Authorization"`):
+		return "the token has a line break or another character that no token has: check --token or STATUS_TOKEN"
+	case errors.As(err, &network) && network.Timeout():
+		return "no answer came in time: " + checkServer + ", and the network"
+	}
+	return "the connection ended without an answer: " + checkServer + ", and what stands in front of the service"
+}
+
+// answerCure says what to do about an answer, where the answer itself does not.
+func answerCure(e *client.Error) string {
+	switch {
+	case e.StatusCode == http.StatusUnauthorized && e.Code == "Unauthorized":
+		return "check --token or STATUS_TOKEN: a token or key without quotes, and not revoked or expired"
+	case e.Code == "UnexpectedAnswer":
+		return checkServer + ": the URL of the API, without /v1, and not that of ADMIN_ADDR"
+	case e.StatusCode == http.StatusNotFound && strings.Contains(e.Message, "nothing at this path"):
+		return checkServer + ": the URL of the API, without /v1"
+	}
+	return ""
+}
+
+// tokenOf returns the token to send. White space around it, as a file has it, and the word
+// Bearer are not part of one.
+func tokenOf(flag string) string {
+	token := strings.TrimSpace(first(flag, os.Getenv("STATUS_TOKEN")))
+	if scheme, behind, found := strings.Cut(token, " "); found && strings.EqualFold(scheme, "Bearer") {
+		token = strings.TrimSpace(behind)
+	}
+	return token
+}
