@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -35,12 +36,23 @@ func (x *exchange) readJSON(limit int, v any) error {
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {
+	case errors.As(err, &semantic) && errors.Is(err, json.ErrUnknownName):
+		return envelope.Unknown(semantic.JSONPointer.LastToken(), names(v)...)
 	case errors.As(err, &semantic) && semantic.JSONPointer != "":
-		return envelope.Invalid("%s: not known here, or of the wrong type", strings.TrimPrefix(string(semantic.JSONPointer), "/"))
+		return envelope.Invalid("%s: of the wrong type", envelope.Shown(strings.TrimPrefix(string(semantic.JSONPointer), "/")))
 	case err != nil:
 		return envelope.Invalid("body: must be one JSON object, each name once")
 	}
 	return nil
+}
+
+// names returns the names of the members that a body may have.
+func names(v any) (all []string) {
+	for field := range reflect.TypeOf(v).Elem().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		all = append(all, name)
+	}
+	return all
 }
 
 // bodyCost is what a body counts for that arrives, at least: what its connection

@@ -180,3 +180,33 @@ func TestWrongParametersOfAStatusAreRefusedByName(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownNamesComeWithTheKnownOnes, in queries and in bodies.
+func TestUnknownNamesComeWithTheKnownOnes(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	ada, registrar := s.key("ada"), s.key("ada", scope(apikeys.ScopeRegister))
+	for _, c := range []struct{ target, token, body, want string }{
+		{"/v1/executions?statu=FAILED", ada, "", "statu: not known here; did you mean status?"},
+		{"/v1/executions?Limit=5", ada, "", "did you mean limit?"},
+		{"/v1/executions?state_machine=x", ada, "", "did you mean stateMachineArn?"},
+		{"/v1/executions?page=2", ada, "", "known are cursor, error, label, limit, name, overdue, owner, q, startedAfter, startedBefore, stateMachineArn and status"},
+		{"/v1/failures?windw=1h", ada, "", "did you mean window?"},
+		{"/v1/failures?since=1h", ada, "", "known are stateMachineArn and window"},
+		{"/v1/overview?x=1", ada, "", "no parameter is"},
+		{"/v1/status", ada, `{"executionArn":[]}`, "did you mean executionArns?"},
+		{"/v1/status", ada, `{"arns":[]}`, "known are executionArns"},
+		{"/v1/wait", ada, `{"executionArns":[],"until":"all"}`, "known are executionArns and for"},
+		{"/v1/links", ada, `{"executionArn":"x","expires":5}`, "did you mean expiresIn?"},
+		{"/v1/executions", registrar, `{"executionArn":"x","Owner":"ada"}`, "did you mean owner?"},
+		{"/v1/executions", registrar, `{"executionArn":"x","owner":5}`, "owner: of the wrong type"},
+	} {
+		method, change := "GET", func(*http.Request) {}
+		if c.body != "" {
+			method, change = "POST", jsonBody(c.body)
+		}
+		if got := s.ask(method, c.target, c.token, change); got.status != 400 || !strings.Contains(got.body, c.want) {
+			t.Errorf("%s %s: %d %s, want %q", c.target, c.body, got.status, got.body, c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package listing
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) b
 		read, known := parameters[name]
 		switch {
 		case !known:
-			return q, envelope.Invalid("%s: not a parameter of a list", shown(name))
+			return q, envelope.Unknown(name, slices.DeleteFunc(slices.Collect(maps.Keys(parameters)), isOfStreams)...)
 		case len(values[name]) > 1:
 			return q, envelope.Invalid("%s: given more than once", name)
 		case read == nil || values[name][0] == "":
@@ -67,20 +68,9 @@ func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) b
 	return q, nil
 }
 
-// shown is a name that the client made up, short and printable.
-func shown(name string) string {
-	const most = 40
-	runes := []rune(strings.ToValidUTF8(name, "?"))
-	for i, r := range runes {
-		if !unicode.IsPrint(r) {
-			runes[i] = '?'
-		}
-	}
-	if len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return string(runes)
-}
+// isOfStreams reports whether a parameter is taken but not offered: browsers and libraries
+// add it by themselves.
+func isOfStreams(name string) bool { return name == "lastEventId" }
 
 func readLimit(text string, q *lists.Query, _ time.Time) (err error) {
 	if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxListed {

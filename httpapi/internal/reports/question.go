@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 
 	"statuscache/cache"
 	"statuscache/cache/stats"
@@ -30,7 +29,7 @@ func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
 		case !slices.Contains(parameters, name):
-			return q, envelope.Invalid("%s: not known here", shortened(name))
+			return q, envelope.Unknown(name, parameters...)
 		case len(values[name]) > 1:
 			return q, envelope.Invalid("%s: given more than once", name)
 		}
@@ -46,13 +45,4 @@ func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q
 		}
 	}
 	return q, nil
-}
-
-// shortened is the name of a parameter, as far as an answer repeats it.
-func shortened(name string) string {
-	const limit = 64 // bytes
-	if len(name) > limit {
-		return strings.ToValidUTF8(name[:limit], "") + "…"
-	}
-	return name
 }
