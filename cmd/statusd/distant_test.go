@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"net"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +20,12 @@ func TestRedisBecomesDistant(t *testing.T) {
 	cachetest.SkipShort(t, "a process")
 	const clients, executions, answers = 20, 100, 200
 	q, redis := newQueues(t), cachetest.Redis(t)
-	far := distant(t, redis.Addr)
-	d := startDaemon(t, redis, q.url, "REDIS_URL=redis://"+far.addr)
+	far := cachetest.Distant(t, redis.Addr)
+	d := startDaemon(t, redis, q.url, "REDIS_URL=redis://"+far.Addr)
 	a := ask(t, d, clients)
 	cachetest.Eventually(t, "requests are answered", func() bool { return a.fresh.Load() > clients })
-	far.late.Store(int64(distance))
-	if took := pingTime(t, far.addr); took < distance {
+	far.Late(distance)
+	if took := pingTime(t, far.Addr); took < distance {
 		t.Errorf("Redis answered within %v", took)
 	}
 	q.flow(t, executions)
@@ -35,7 +34,7 @@ func TestRedisBecomesDistant(t *testing.T) {
 		most = max(most, d.metric("go_goroutines"))
 		return a.fresh.Load()+a.refused.Load() > before+answers
 	})
-	far.late.Store(0)
+	far.Late(0)
 	a.end(t, clients)
 	q.drained(t, d)
 	if most > 20*clients {
@@ -59,65 +58,4 @@ func pingTime(t *testing.T, addr string) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Since(begun)
-}
-
-// far is a Redis whose answers come later.
-type far struct {
-	addr string
-	late atomic.Int64 // a time.Duration
-}
-
-func distant(t *testing.T, redis string) *far {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	f := &far{addr: l.Addr().String()}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", redis)
-			if err != nil { // the test is over
-				_ = client.Close()
-				continue
-			}
-			go func() {
-				_, _ = io.Copy(server, client)
-				_ = server.Close()
-			}()
-			go f.passOn(client, server)
-		}
-	}()
-	return f
-}
-
-// passOn copies what a server sends until either end closes.
-func (f *far) passOn(client, server net.Conn) {
-	type piece struct {
-		due   time.Time
-		bytes []byte
-	}
-	const underWay = 1000
-	pieces := make(chan piece, underWay)
-	go func() {
-		defer close(pieces)
-		for {
-			b := make([]byte, 32<<10)
-			n, err := server.Read(b)
-			pieces <- piece{time.Now().Add(time.Duration(f.late.Load())), b[:n]}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	for p := range pieces {
-		<-time.After(time.Until(p.due))
-		_, _ = client.Write(p.bytes) // fails when the client has gone, and then the server is closed, too
-	}
-	_ = client.Close()
 }

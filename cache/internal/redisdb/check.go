@@ -17,7 +17,18 @@ func (db *DB) Check(ctx context.Context) error {
 	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another
 		err = errors.Join(err, db.ping(ctx))
 	}
+	if err == nil {
+		err = db.readInTime(ctx)
+	}
 	return db.Examine(ctx, err)
+}
+
+// readInTime returns an error if Redis does not answer within the limit of a read. At a start
+// that includes a new connection, as for a request that needs one.
+func (db *DB) readInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.Limits.Read)
+	defer cancel()
+	return eachPrimary(ctx, db.Readers, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
 }
 
 func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {

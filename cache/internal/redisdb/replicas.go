@@ -37,6 +37,7 @@ const (
 	replicaMemory = time.Hour
 	watchEvery    = 2 * time.Second // until then no write is confirmed by a replica that has just come
 	demandLife    = 3 * watchEvery  // then it is asked again before a write
+	lookTrips     = 4               // answers to look up what a primary owes, each within the limit of a write
 )
 
 //go:embed replicas.lua
@@ -125,7 +126,7 @@ func (p *primaries) demand(ctx context.Context, node *redis.Client) (Demand, err
 
 // look asks a primary for its replicas and remembers what it owes.
 func (p *primaries) look(ctx context.Context, node *redis.Client) (Demand, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.address.writeLimit)
+	ctx, cancel := context.WithTimeout(ctx, lookTrips*p.address.writeLimit) // and each answer has its own limit
 	defer cancel()
 	looked := uptime.Now()
 	i, err := ServerInfo(ctx, node)

@@ -129,6 +129,9 @@ func (db *DB) Examine(ctx context.Context, err error) error {
 	if refused := db.address.refusal(ctx, db.options.Dial, err); refused != nil {
 		err = refused
 	}
+	if wrong := db.address.tooFar(ctx, db.options.Dial, err); wrong != "" {
+		return &explained{wrong, err}
+	}
 	if wrong := db.address.wrongTLS(ctx, db.options.Dial, err); wrong != "" {
 		return fmt.Errorf("%w: %s", ErrUnfit, wrong)
 	}
