@@ -3,9 +3,11 @@ package operate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/go-json-experiment/json"
 
 	"statuscache/ingest/internal/awscall"
 )
@@ -92,21 +94,48 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		switch {
 		case v.deny == yes:
 			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,
-				"change that statement so that it does not deny "+eventsService+", for example with the condition aws:PrincipalIsAWSService = false")
+				"change that statement so that it does not deny "+eventsService+", for example with the condition "+onlyPeople)
 			return
 		case v.allow == no:
 			d.wrong(check, "the policy of "+q.name()+" does not let rule "+r.shown()+" send", d.provision())
 			return
-		case v.may() == unknown:
+		case v.deny == unknown:
+			d.unchecked("whether the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies+", depends on "+strings.Join(v.depends, ", ")+
+				"; let it not deny "+eventsService+", for example with the condition "+onlyPeople, check)
+			return
+		case v.allow == unknown:
 			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
 				"; add a separate statement that allows the rule, so that this can be checked", check)
 			return
 		}
 	}
-	if open := openTo(statements, q.arn()); len(open) > 0 {
-		d.wrong(check, "the policy of "+q.name()+" lets anybody send, by its statement "+strings.Join(open, ", "),
-			"remove that statement, then run "+d.provision())
+	if open, others := openTo(statements, q.arn()); len(open) > 0 {
+		d.wrong(check, "the policy of "+q.name()+" lets anybody send, be it through any rule of any account, by its statement "+strings.Join(open, ", "),
+			closing(others, q.arn(), rules))
 		return
 	}
 	d.fine(check, "lets the rule send to "+q.name())
+}
+
+// onlyPeople is the condition under which a statement does not apply to services.
+const onlyPeople = `"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}`
+
+// closing says how to close a queue that a statement opens to everybody. If the other
+// statements do not let the rules send, events would be lost without it.
+func closing(others []statement, queue string, rules []*route) string {
+	missing, arns := false, make([]string, 0, len(rules))
+	for _, r := range rules {
+		if r.via != "" {
+			arns = append(arns, r.via) // the topic sends
+			continue
+		}
+		arns = append(arns, r.arn())
+		missing = missing || evaluate(others, sending{queue, r.arn()}).may() != yes
+	}
+	if !missing {
+		return "remove that statement; the others let the rule send"
+	}
+	slices.Sort(arns)
+	text, _ := json.Marshal(map[string]any{arnEqualsInIAM: map[string]any{sourceARN: slices.Compact(arns)}}) // strings can always be marshaled
+	return "do not remove that statement, or nothing is sent: give it the condition " + string(text)
 }

@@ -44,10 +44,16 @@ var doctorCases = map[string]struct {
 	harm       func(*testing.T, *world, *SetUp)
 	check, fix string
 }{
-	"no queue":      {func(_ *testing.T, w *world, s *SetUp) { s.QueueURL, s.Archive = w.url("gone"), planned }, "queue", "statusctl provision --name gone"},
-	"no queue URL":  {func(_ *testing.T, _ *world, s *SetUp) { s.QueueURL = "" }, "queue", "SQS_QUEUE_URL"},
-	"no policy":     {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrPolicy, "") }, checkPolicy, "statusctl provision"},
-	"open policy":   {func(t *testing.T, w *world, s *SetUp) { w.openPolicy(t, s.QueueURL) }, checkPolicy, "remove that statement"},
+	"no queue":     {func(_ *testing.T, w *world, s *SetUp) { s.QueueURL, s.Archive = w.url("gone"), planned }, "queue", "statusctl provision --name gone"},
+	"no queue URL": {func(_ *testing.T, _ *world, s *SetUp) { s.QueueURL = "" }, "queue", "SQS_QUEUE_URL"},
+	"no policy":    {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrPolicy, "") }, checkPolicy, "statusctl provision"},
+	"open policy":  {func(t *testing.T, w *world, s *SetUp) { w.openPolicy(t, s.QueueURL) }, checkPolicy, "remove that statement; the others let the rule send"},
+	"open to every rule": {func(t *testing.T, w *world, s *SetUp) {
+		w.setPolicy(t, s.QueueURL, `{"Sid":"Any","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}`)
+	}, checkPolicy, `give it the condition {"ArnEquals":{"aws:SourceArn":["arn:aws:events:`},
+	"denied outside the organization": {func(t *testing.T, w *world, s *SetUp) {
+		w.setPolicy(t, s.QueueURL, `{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"},{"Sid":"Home","Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}`)
+	}, checkPolicy, `"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}`},
 	"no redrive":    {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrRedrive, "") }, "dead-letter queue", "statusctl provision"},
 	"short memory":  {func(t *testing.T, w *world, _ *SetUp) { w.set(t, w.url(planned+"-dlq"), attrRetention, "3600") }, "dead-letter queue", "statusctl provision"},
 	"dead letters":  {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned+"-dlq", "x", 1) }, "dead-letter queue", "statusctl dlq list"},
@@ -74,6 +80,12 @@ var doctorCases = map[string]struct {
 	"no state machine":     {func(_ *testing.T, w *world, s *SetUp) { s.StateMachines = append(s.StateMachines, w.machine+"2") }, "state machine Pipeline2", "STATE_MACHINES"},
 	"not listed":           {func(_ *testing.T, w *world, _ *SetUp) { w.deny("ListExecutions") }, "state machine Pipeline", "grant states:ListExecutions on "},
 	"not described":        {func(_ *testing.T, w *world, _ *SetUp) { w.deny("DescribeExecution") }, "state machine Pipeline", "grant states:DescribeExecution on "},
+}
+
+// setPolicy gives a queue a policy of these statements alone.
+func (w *world) setPolicy(t *testing.T, url, statements string) {
+	t.Helper()
+	w.set(t, url, attrPolicy, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
 }
 
 // openPolicy lets anybody send, besides the rule.

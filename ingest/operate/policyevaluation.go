@@ -2,6 +2,7 @@ package operate
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -31,8 +32,8 @@ func (a answer) not() answer { return yes - a }
 // sending is the request of a rule to send an event to a queue.
 type sending struct{ queue, rule string } // ARNs
 
-// context returns the value that AWS gives a key (in lower case) for this request. Other
-// keys are not known.
+// context returns the values that AWS gives a key (in lower case) for this request, none if
+// the request does not have it. Other keys are not known.
 func (q sending) context(key string) (values []string, known bool) {
 	switch key {
 	case "aws:sourcearn":
@@ -47,6 +48,8 @@ func (q sending) context(key string) (values []string, known bool) {
 		return []string{arnPart(q.queue, 3)}, true
 	case "aws:resourceaccount":
 		return []string{arnPart(q.queue, 4)}, true
+	case "aws:principalorgid", "aws:principalorgpaths", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip", "aws:username":
+		return nil, true // a service is in no organization, and calls through no endpoint of others
 	}
 	return nil, false
 }
@@ -197,10 +200,10 @@ func holds(operator, key string, patterns []string, q sending) answer {
 	if !known || slices.ContainsFunc(patterns, func(p string) bool { return strings.Contains(p, policyValue) }) {
 		return unknown
 	}
-	if operator == "Null" { // true where the key is missing; here it is present
-		return answerOf(slices.Contains(patterns, "false"))
+	if operator == "Null" { // true where the key is missing
+		return answerOf(slices.Contains(patterns, strconv.FormatBool(len(values) == 0)))
 	}
-	operator = strings.TrimSuffix(operator, ifExists)
+	operator, optional := strings.CutSuffix(operator, ifExists)
 	operator, all := strings.CutPrefix(operator, forAllOf)
 	operator = strings.TrimPrefix(operator, forAnyOf)
 	matches, negated := comparisonOf(operator)
@@ -209,6 +212,9 @@ func holds(operator, key string, patterns []string, q sending) answer {
 	}
 	passes := func(value string) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, value) }) != negated
+	}
+	if len(values) == 0 {
+		return answerOf(optional || all || negated)
 	}
 	if all {
 		return answerOf(!slices.ContainsFunc(values, func(v string) bool { return !passes(v) }))

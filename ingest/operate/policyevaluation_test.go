@@ -73,13 +73,19 @@ func TestPoliciesAllowOrDeny(t *testing.T) {
 		"not there":           {under(`{"Null":{"aws:SourceArn":true}}`), no},
 		"over TLS":            {under(`{"Bool":{"aws:SecureTransport":true}}`), yes},
 		"without TLS":         {under(`{"Bool":{"aws:SecureTransport":"false"}}`), no},
-		"an organisation":     {under(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), unknown},
+		"an organisation":     {under(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), no},
+		"an endpoint":         {under(`{"StringEquals":{"aws:SourceVpce":"vpce-1"}}`), no},
+		"an endpoint if any":  {under(`{"StringEqualsIfExists":{"aws:SourceVpce":"vpce-1"}}`), yes},
+		"no endpoint":         {under(`{"Null":{"aws:SourceVpce":"true"}}`), yes},
+		"some endpoint":       {under(`{"Null":{"aws:SourceVpce":"false"}}`), no},
+		"all of no values":    {under(`{"ForAllValues:StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}`), yes},
+		"any of no values":    {under(`{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}`), no},
 		"its organisation":    {under(`{"StringEquals":{"aws:SourceOrgID":"o-1"}}`), unknown},
-		"unknown and no":      {under(`{"StringEquals":{"aws:PrincipalOrgID":"o-1","aws:SourceAccount":"1"}}`), no},
+		"unknown and no":      {under(`{"StringEquals":{"aws:SourceOrgID":"o-1","aws:SourceAccount":"1"}}`), no},
 		"a date":              {under(`{"DateLessThan":{"aws:CurrentTime":"2030-01-01T00:00:00Z"}}`), unknown},
 		"a variable":          {under(`{"ArnEquals":{"aws:SourceArn":"arn:aws:events:*:${aws:PrincipalAccount}:rule/*"}}`), unknown},
 		"an unknown operator": {under(`{"StringSounds":{"aws:SourceAccount":"1"}}`), unknown},
-		"unknown beside yes":  {under(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`) + "," + allow(), yes},
+		"unknown beside yes":  {under(`{"StringEquals":{"aws:SourceOrgID":"o-1"}}`) + "," + allow(), yes},
 
 		"denied":                  {deny(everybody, ""), no},
 		"denied without TLS":      {deny(everybody, `,"Condition":{"Bool":{"aws:SecureTransport":"false"}}`), yes},
@@ -90,7 +96,11 @@ func TestPoliciesAllowOrDeny(t *testing.T) {
 		"denied to other rules":   {deny(everybody, `,"Condition":{"ArnNotLike":{"aws:SourceArn":"`+ofRule+`"}}`), yes},
 		"denied to this rule":     {deny(everybody, `,"Condition":{"ArnLike":{"aws:SourceArn":"`+ofRule+`"}}`), no},
 		"denied to people":        {deny(everybody, `,"Condition":{"BoolIfExists":{"aws:PrincipalIsAWSService":"false"},"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}`), yes},
-		"denied outside":          {deny(everybody, `,"Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}`), unknown},
+		"denied outside":          {deny(everybody, `,"Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}`), no},
+		"denied outside if any":   {deny(everybody, `,"Condition":{"StringNotEqualsIfExists":{"aws:PrincipalOrgID":"o-1"}}`), no},
+		"denied past an endpoint": {deny(everybody, `,"Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}`), no},
+		"denied past any":         {deny(everybody, `,"Condition":{"Null":{"aws:SourceVpce":"true"}}`), no},
+		"denied in another org":   {deny(everybody, `,"Condition":{"StringNotEquals":{"aws:SourceOrgID":"o-1"}}`), unknown},
 		"denied in another place": {deny(everybody, `,"Condition":{"StringNotEquals":{"aws:RequestedRegion":"eu-west-1"}}`), yes},
 		"another denied action":   {strings.Replace(deny(everybody, ""), "sqs:*", "sqs:Delete*", 1), yes},
 		"all but one denied":      {strings.Replace(deny(everybody, ""), `"Action":"sqs:*"`, `"NotAction":"sqs:SendMessage"`, 1), yes},
@@ -110,10 +120,10 @@ func TestPoliciesAllowOrDeny(t *testing.T) {
 func TestTheVerdictNamesItsConditions(t *testing.T) {
 	t.Parallel()
 	_, statements, err := parsePolicy(fmt.Sprintf(`{"Statement":[
-		{"Sid":"One","Effect":"Allow","Principal":"*","Action":"*","Resource":%q,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1","aws:SourceAccount":"123456789012"}}},
+		{"Sid":"One","Effect":"Allow","Principal":"*","Action":"*","Resource":%q,"Condition":{"StringEquals":{"aws:SourceOrgID":"o-1","aws:SourceAccount":"123456789012"}}},
 		{"Sid":"Two","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}]}`, ofQueue))
 	must(t, err)
-	if v := evaluate(statements, sending{ofQueue, ofRule}); !slices.Equal(v.depends, []string{"aws:PrincipalOrgID", "aws:SourceIp"}) || v.denies != "Two" {
+	if v := evaluate(statements, sending{ofQueue, ofRule}); !slices.Equal(v.depends, []string{"aws:SourceIp", "aws:SourceOrgID"}) || v.denies != "Two" {
 		t.Errorf("%+v", v)
 	}
 }

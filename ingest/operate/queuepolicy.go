@@ -125,14 +125,16 @@ func (q *queue) topics() (arns []string) {
 }
 
 // openTo returns the names of statements that let anybody, or any rule of any account,
-// send to a queue.
-func openTo(statements []statement, queue string) (sids []string) {
+// send to a queue, and the other statements.
+func openTo(statements []statement, queue string) (sids []string, others []statement) {
 	for i, s := range statements {
 		if s.Effect == effectOfAllow && s.about(queue) != no && !s.limited() {
 			sids = append(sids, s.name(i))
+		} else {
+			others = append(others, s)
 		}
 	}
-	return sids
+	return sids, others
 }
 
 // name returns the name of the statement at i, for people.

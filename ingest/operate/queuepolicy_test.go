@@ -68,8 +68,9 @@ func TestOpenPolicies(t *testing.T) {
 		`,"Condition":{"ArnEquals":{"aws:SourceArn":"` + ofRule + `"}}`: false, `,"Condition":{"StringEquals":{"aws:SourceAccount":"1"}}`: false,
 	} {
 		_, statements, err := parsePolicy(`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"` + condition + `}]}`)
-		if err != nil || (len(openTo(statements, ofQueue)) > 0) != open {
-			t.Errorf("%s: %v, %v", condition, openTo(statements, ofQueue), err)
+		sids, others := openTo(statements, ofQueue)
+		if err != nil || (len(sids) > 0) != open || len(sids)+len(others) != 1 {
+			t.Errorf("%s: %v, %v", condition, sids, err)
 		}
 	}
 }
