@@ -43,7 +43,7 @@ type errand struct {
 
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	for _, scenario := range []string{"basic", "signing", "watching", "failing", "degraded", "loading", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
+	for _, scenario := range []string{"basic", "signing", "watching", "failing", "degraded", "unknown", "loading", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "arrival", "oidc"} {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
 			visitDashboard(t, scenario)

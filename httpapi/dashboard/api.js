@@ -1,4 +1,3 @@
-// Requests to the API, below the same path prefix as the page, and its streams.
 import * as session from "./session.js";
 
 const base = new URL(".", document.baseURI);
@@ -10,8 +9,7 @@ export class ApiError extends Error {
   }
 }
 
-// address is the URL of a path of the API, with the parameters that have a value. A value
-// that is a list is given once for each of its items.
+// address is the URL of a path of the API, with the parameters that have a value.
 export function address(path, parameters = {}) {
   const url = new URL(path, base);
   for (const [name, value] of Object.entries(parameters)) {
@@ -36,18 +34,26 @@ const withToken = (token, headers) => ({
 export const signedIn = session.start();
 
 // The first view of most people is requested while the rest of the page still loads.
-const early = new Map(); // response by URL
+const early = new Map(); // response with its data, by URL
+const moment = 200; // ms for which a view waits for it, to be laid out once
 const [fragment, query] = location.hash.split("?");
 const overview = ["v1/overview", "overview", "chart"];
 const views = { __proto__: null, "": overview, "#/": overview, "#/executions": ["v1/executions?limit=100", "executions", "rows", "table"] };
 const [path, ...modules] = (signedIn && views[fragment]) || [];
 if (path && !query) {
   const url = address(path).href;
-  early.set(url, fetch(url, withToken(session.current())));
-  early.get(url).catch(() => {}); // it is thrown where the response is waited for
+  early.set(url, fetch(url, withToken(session.current())).then(withData));
 }
+export const ready = Promise.race([...early.values()].map((response) => response.then(({ data }) => data).catch(() => {})).concat(new Promise((resolve) => setTimeout(resolve, early.size && moment))));
+
 for (const name of modules) {
   document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: new URL(`${name}.js`, import.meta.url) }));
+}
+
+function withData(response) {
+  const data = response.clone().json();
+  data.catch(() => {}); // it is thrown where the data is read
+  return Object.assign(response, { data });
 }
 
 function takeEarly(url) {
@@ -56,18 +62,30 @@ function takeEarly(url) {
   return response;
 }
 
-// send sends a request and returns its response, which may be a 304. One whose token is
-// refused is sent again as soon as there is another token, and a read that the service cannot
-// answer now when it says. Other errors of the API are thrown.
+// What is called with the reason, a sentence, when a request waits or a stream is lost.
+let report = () => {};
+export const onTrouble = (f) => (report = f);
+
+export const reasonOf = ({ status, message }) => (status ? `The service answers ${status}: ${message}` : message);
+
+function unreachable(error) {
+  if (error instanceof TypeError) error.message = navigator.onLine ? "The service cannot be reached" : "This device is offline";
+  throw error;
+}
+
+// send returns the response to a request, which may be a 304. One whose token is refused is sent
+// again when there is another, and a read that the service cannot answer now when it says.
 export async function send(path, { parameters, headers, ...rest } = {}) {
   for (let attempt = 1; ; ) {
     const token = session.current();
     const url = address(path, parameters).href;
-    const response = await ((!headers && takeEarly(url)) || fetch(url, { ...rest, ...withToken(token, headers) }));
+    const response = await ((!headers && takeEarly(url)) || fetch(url, { ...rest, ...withToken(token, headers) })).catch(unreachable);
     if (response.ok || response.status === 304) return response;
     const error = await errorOf(response);
-    if (response.status === 401) await session.renew(token, token ? "expired" : "first");
-    else if (rest.method || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts) throw error;
+    const refused = response.status === 401;
+    if (!refused && (rest.method || headers?.Accept || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts)) throw error;
+    report(refused ? "It needs another token" : reasonOf(error));
+    if (refused) await session.renew(token, token ? "expired" : "first");
     else await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(1, error.retryAfter)));
     rest.signal?.throwIfAborted();
   }
@@ -85,7 +103,8 @@ async function errorOf(response) {
 
 // get returns the data of an answer. Not for an output, whose numbers it would round.
 export async function get(path, parameters, signal) {
-  return (await (await send(path, { parameters, signal })).json()).data;
+  const response = await send(path, { parameters, signal });
+  return (await (response.data ?? response.json())).data;
 }
 
 export async function post(path, body) {
@@ -101,12 +120,11 @@ export async function check(token) {
   if (!response.ok && !(token.startsWith("csl_") && response.status !== 401)) throw await errorOf(response);
 }
 
-// Streams are Server-Sent Events by fetch, because an EventSource cannot send a token. One that
-// is lost is opened again, for as long as it is wanted.
-const silence = 25_000; // ms without a byte after which a stream is taken for lost; the service sends one each 9 s
+// Streams are Server-Sent Events by fetch: an EventSource cannot send a token.
+const silence = 25_000; // ms without a byte, of which the service sends one each 9 s
 const first = 500; // ms before the first attempt to reconnect
 const longest = 10_000;
-const hiddenFor = 120_000; // ms after which a tab that nobody sees gives its connection back
+const hiddenFor = 120_000; // ms after which a tab in the background gives its connection back
 
 // follow opens a stream. onEvent gets (name, data, id), onState one of "live", "lost" and
 // "ended", or "refused" with the error. Returns a function that closes it.
@@ -125,7 +143,7 @@ export function follow(path, parameters, { onEvent, onState }) {
   const seen = () => {
     clearTimeout(hidden);
     if (!document.hidden) wake();
-    else hidden = setTimeout(() => stream.abort?.abort(), hiddenFor);
+    else hidden = setTimeout(() => stream.abort?.abort(new Error("This tab was in the background")), hiddenFor);
   };
   addEventListener("online", wake);
   document.addEventListener("visibilitychange", seen);
@@ -135,6 +153,7 @@ export function follow(path, parameters, { onEvent, onState }) {
 
 async function run(stream, path, parameters, onEvent, onState) {
   for (let failures = 0; !stream.closed; ) {
+    let lost = { message: "The service has closed the connection" };
     try {
       const ended = await read(stream, path, parameters, onEvent, () => {
         failures = 0;
@@ -145,14 +164,15 @@ async function run(stream, path, parameters, onEvent, onState) {
     } catch (error) {
       if (stream.closed) return;
       if (error instanceof ApiError && error.status < 500 && error.status !== 429) return onState("refused", error);
+      lost = error;
     }
+    report(reasonOf(lost));
     onState("lost");
-    await pause(stream, Math.min(longest, first * 2 ** failures++));
+    await pause(stream, Math.min(longest, Math.max(first * 2 ** failures++, 1000 * (lost.retryAfter ?? 0))));
   }
 }
 
-// pause waits before the next attempt; less where the network is back, and for as long as
-// nobody sees the page.
+// pause waits before the next attempt, for as long as nobody sees the page.
 function pause(stream, wait) {
   return new Promise((resolve) => {
     const over = () => {
@@ -171,9 +191,10 @@ async function read(stream, path, parameters, onEvent, opened) {
   let watchdog = 0;
   const alive = () => {
     clearTimeout(watchdog);
-    watchdog = setTimeout(() => abort.abort(), silence);
+    watchdog = setTimeout(() => abort.abort(new Error(`The service was silent for ${silence / 1000} s`)), silence);
   };
   try {
+    alive();
     const headers = { Accept: "text/event-stream", ...(stream.id && { "Last-Event-ID": stream.id }) };
     const response = await send(path, { parameters, headers, signal: abort.signal });
     if (response.status === 204) return true;
@@ -187,7 +208,7 @@ async function read(stream, path, parameters, onEvent, opened) {
     alive();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch(cut);
       if (done) return ended;
       alive();
       take(value);
@@ -201,31 +222,24 @@ async function read(stream, path, parameters, onEvent, opened) {
   }
 }
 
-export function parser(onEvent) {
+function cut(error) {
+  throw error instanceof TypeError ? new Error("The connection was cut") : error;
+}
+
+// parser takes pieces of a stream, and calls onEvent with each event that is complete.
+function parser(onEvent) {
   let rest = "";
-  let event = { name: "message", data: [], id: "" };
-  const line = (text) => {
-    if (text === "") {
-      if (event.data.length > 0) onEvent(event.name, event.data.join("\n"), event.id);
-      event = { name: "message", data: [], id: "" };
-      return;
-    }
-    const colon = text.indexOf(":");
-    if (colon === 0) return; // a comment, to keep the connection open
-    const field = colon < 0 ? text : text.slice(0, colon);
-    const value = colon < 0 ? "" : text.slice(text[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (field === "data") event.data.push(value);
-    else if (field === "event") event.name = value;
-    else if (field === "id") event.id = value;
-  };
   return (piece) => {
-    let searched = rest.length;
-    rest += piece;
-    let from = 0;
-    for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", from)) {
-      line(rest.slice(from, rest[end - 1] === "\r" && end > from ? end - 1 : end));
-      from = end + 1;
+    const events = (rest + piece).split("\n\n");
+    rest = events.pop();
+    for (const text of events) {
+      const event = { data: [] };
+      for (const line of text.split("\n")) {
+        const [, field, value] = /^(\w+): ?([^]*)/.exec(line) ?? []; // else a comment, to keep the connection open
+        if (field === "data") event.data.push(value);
+        else event[field] = value;
+      }
+      if (event.data.length > 0) onEvent(event.event, event.data.join("\n"), event.id);
     }
-    rest = rest.slice(from);
   };
 }

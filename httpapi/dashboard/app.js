@@ -1,11 +1,10 @@
-// Puts the page together: signs in, shows the view of the address, and listens to keys.
 import * as session from "./session.js";
 import * as search from "./search.js";
 import * as keys from "./keys.js";
-import { go, read } from "./router.js";
-import { signedIn } from "./api.js";
+import { go, nameOf, read } from "./router.js";
+import { get, onTrouble, ready, signedIn } from "./api.js";
 import { h } from "./dom.js";
-import { announce, hideConnection, onPause } from "./notify.js";
+import { announce, explain, hideConnection, onPause, setService } from "./notify.js";
 
 const main = document.getElementById("main");
 // What is not shown first is loaded when it is wanted, or when there is nothing else to do.
@@ -14,6 +13,7 @@ const later = {
   overview: () => import("./overview.js"), executions: () => import("./executions.js"), execution: () => import("./execution.js"),
   health: () => import("./health.js"), signin: () => import("./signin.js"),
 };
+const healthEvery = 10_000; // ms
 let shown = null; // {key, page}
 
 const ask = (reason, detail) => later.signin().then((dialog) => dialog.ask(reason, detail), cannotLoad);
@@ -25,34 +25,41 @@ function cannotLoad() {
   main.replaceChildren(h("div", { class: "page", role: "alert" }, h("h1", {}, "A part of this page could not be loaded"), h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Load it again"))));
 }
 
+// head names the view, also one that cannot be loaded, and marks its page.
+function head(title, page) {
+  document.title = `${title} · Status cache`;
+  for (const link of document.querySelectorAll("nav a[data-page]")) {
+    if (link.dataset.page === page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
 async function show() {
   if (session.current() === "") return;
   const view = read(location.hash);
-  const isExecution = view.page === "executions" && view.argument !== "";
-  const name = isExecution ? "execution" : view.page;
-  const key = isExecution ? location.hash : view.page;
+  const page = ["executions", "health"].includes(view.page) ? view.page : "overview";
+  const isExecution = page === "executions" && view.argument !== "";
+  const name = isExecution ? "execution" : page;
+  const key = isExecution ? location.hash : page;
+  const title = (isExecution ? nameOf(view.argument) : view.parameters.get("q")) || page[0].toUpperCase() + page.slice(1);
+  head(title, page);
   if (shown?.key === key && shown.page.update) {
     shown.page.update(view);
     return;
   }
   const fragment = location.hash;
-  const page = await (later[name] ?? later.overview)().catch(cannotLoad);
-  if (!page || fragment !== location.hash || session.current() === "") return; // or the user has moved on meanwhile
+  const module = await later[name]().catch(cannotLoad);
+  await ready;
+  if (!module || fragment !== location.hash || session.current() === "") return; // or the user has moved on meanwhile
   const first = shown === null;
   shown?.page.unmount();
   hideConnection();
   onPause(null);
   if (name !== "executions") search.show("");
   document.body.dataset.page = name;
-  const mounted = page.mount(main, view);
+  const mounted = module.mount(main, view);
   shown = { key, page: mounted };
   keys.bindPage(mounted.keys);
-  const title = mounted.title ?? page.title;
-  document.title = `${title} · Status cache`;
-  for (const link of document.querySelectorAll("nav a[data-page]")) {
-    if (link.dataset.page === view.page) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
   if (first) return;
   scrollTo(0, 0);
   announce(title);
@@ -91,7 +98,13 @@ function signedInOrOut() {
     if (shown === null) show(); // else what was waiting for the token continues
     return;
   }
+  head("Sign in");
   ask("first");
+}
+
+// readHealth asks whether to believe what is shown. That is public.
+function readHealth() {
+  if (!document.hidden) get("v1/health").then(setService, () => {}); // where it fails, the view says more
 }
 
 async function start() {
@@ -107,6 +120,9 @@ async function start() {
     if (/^#(token|link)=/.test(location.hash) && session.start()) restart();
     else show();
   });
+  onTrouble(explain);
+  setTimeout(readHealth, 2000);
+  setInterval(readHealth, healthEvery);
   setTimeout(() => Object.values(later).forEach((load) => load().catch(() => {})), 2000); // where it fails it is loaded when it is wanted
   addEventListener("searched", () => main.querySelector("h1")?.focus({ preventScroll: true }));
   session.onNeeded((reason) => ask(reason));

@@ -1,5 +1,3 @@
-// Charts as SVG, and the attempts of an execution on a time line. Each says in words what it
-// shows.
 import { h, s } from "./dom.js";
 import { duration, plural, wordOf } from "./format.js";
 
@@ -24,12 +22,16 @@ export class Chart {
     this.options = options;
     this.points = [];
     this.at = -1;
-    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0" });
+    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0", height });
     this.legend = h("ul", { class: "legend" });
     this.moment = h("span", { class: "soft" });
-    this.empty = h("p", { class: "empty soft" }, options.empty ?? "Nothing yet");
+    this.empty = h("p", { class: "empty soft" }, "Loading …");
     this.element = h("figure", { class: "figure" }, h("figcaption", {}, h("h3", {}, options.title), this.moment), this.legend, this.svg, this.empty);
-    new ResizeObserver(() => this.draw()).observe(this.element);
+    // The rows beside a chart are shown before it is drawn.
+    new ResizeObserver(() => setTimeout(() => {
+      this.laidOut = true;
+      this.draw();
+    })).observe(this.element);
     this.svg.addEventListener("pointermove", (event) => this.point(this.indexOf(event.offsetX)));
     this.svg.addEventListener("pointerleave", () => this.point(-1));
     this.svg.addEventListener("blur", () => this.point(-1));
@@ -47,9 +49,15 @@ export class Chart {
     this.points = points;
     if (this.at >= points.length) this.at = -1;
     const shown = points.some((point) => point.values.some((value) => value > 0));
-    this.empty.hidden = shown;
+    this.say(shown ? "" : this.options.empty);
     this.svg.toggleAttribute("hidden", !shown);
-    this.draw();
+    if (this.laidOut) this.draw();
+    else this.write();
+  }
+
+  // say says why nothing is shown.
+  say(why) {
+    this.empty.textContent = why;
   }
 
   draw() {
@@ -157,23 +165,23 @@ function scaleOf(values, log) {
   if (!log) {
     const step = roundUp(Math.max(most, 1) / 3);
     const top = Math.max(step, Math.ceil(most / step) * step);
-    return { place: (value) => value / top, ticks: range(0, top, step) };
+    return { place: (value) => value / top, ticks: Array.from({ length: Math.round(top / step) + 1 }, (_, i) => i * step) };
   }
-  const low = Math.floor(Math.log10(Math.max(1e-3, Math.min(...values, most))));
-  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(most, 1e-3))));
-  const place = (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low);
-  return { place, ticks: range(low, high, Math.ceil((high - low) / 4)).map((power) => 10 ** power) };
+  const from = Math.max(0, marks.findLastIndex((mark) => mark <= Math.min(...values)));
+  const to = Math.max(from + 1, marks.findIndex((mark) => mark >= most));
+  const low = Math.log10(marks[from]);
+  const place = (value) => Math.max(0, Math.log10(value) - low) / (Math.log10(marks[to]) - low);
+  return { place, ticks: marks.slice(from, to + 1).filter((_, at, { length }) => at % Math.ceil(length / 5) === 0) };
 }
 
-const range = (from, to, step) => Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, i) => from + i * step);
+const marks = [1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 31_536_000]; // seconds
 
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return Math.max(1, [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value * (1 - 1e-9)) ?? 1);
 }
 
-// attemptsOf finds the attempts in the trail, oldest first: [{n, start, end, status}].
-// Without a trail there is one, of the whole time.
+// attemptsOf finds the attempts in the trail, oldest first; without one, the whole time is one.
 export function attemptsOf(state, trail, now) {
   const start = Date.parse(state.startDate);
   const end = state.stopDate ? Date.parse(state.stopDate) : null;
@@ -195,8 +203,7 @@ export function attemptsOf(state, trail, now) {
   return attempts;
 }
 
-// verdict says how a duration compares with the quantiles of its state machine. One that still
-// grows is not fast yet.
+// verdict compares a duration with those of its state machine. One that grows is not fast yet.
 export function verdict(seconds, typical, grows) {
   if (!typical || !(typical.count >= 5)) return "";
   const { p50, p95, p99, max } = typical;

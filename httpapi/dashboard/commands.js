@@ -1,4 +1,3 @@
-// "Copy as": what acts is done elsewhere, with the rights of who does it.
 import { h, icon } from "./dom.js";
 import { address, statusPath } from "./api.js";
 import { machineOf } from "./router.js";

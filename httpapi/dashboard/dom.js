@@ -1,5 +1,3 @@
-// Makes elements. Strings become text nodes and nothing else, so nothing that a user or a
-// state machine has written is ever read as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -34,6 +32,17 @@ export function icon(name) {
 // panel is a section with its heading and what is next to the heading.
 export function panel(id, heading, beside, ...content) {
   return h("section", { class: "panel", "aria-labelledby": id }, h("div", { class: "panel-head" }, h("h2", { id }, heading), beside), content);
+}
+
+// facts is a list of terms and what is known of them; what is not is left out.
+export const facts = (all) => h("dl", { class: "facts" }, all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+
+// openDialog opens a dialog with a heading, and returns it.
+export function openDialog(id, kind, heading, ...content) {
+  const dialog = h("dialog", { class: kind, "aria-labelledby": id, onclose: () => dialog.remove() }, h("h2", { id }, heading), content);
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
 }
 
 export const soft = (...words) => h("p", { class: "soft" }, words);

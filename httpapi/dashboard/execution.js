@@ -1,5 +1,4 @@
-// One execution: what it does or did, why, and what it gave.
-import { h, icon, panel, set, soft, text, wide } from "./dom.js";
+import { facts, h, icon, openDialog, panel, set, soft, text, wide } from "./dom.js";
 import { address, follow, get, post, send, statusPath } from "./api.js";
 import { badge, duration, time, utc, when, wordOf } from "./format.js";
 import { attemptsOf, timeline, verdict } from "./chart.js";
@@ -12,12 +11,10 @@ import { announce, copy, onPause, setConnection } from "./notify.js";
 
 const lookEvery = 10_000; // ms
 
-export const title = "Execution";
-
 export function mount(main, view) {
   const page = new Execution(main, view.argument);
   page.start();
-  return { title: nameOf(view.argument), unmount: () => page.stop(), keys: page.keys() };
+  return { unmount: () => page.stop(), keys: page.keys() };
 }
 
 class Execution {
@@ -28,10 +25,10 @@ class Execution {
     this.verdict = h("span", { class: "soft" });
     this.error = h("div", {});
     this.line = h("div", { class: "line" });
-    this.facts = h("dl", { class: "facts" });
+    this.facts = h("div", {});
     this.output = new Output(arn, this.stopped.signal, (details) => this.learn(details));
     this.trail = h("section", { class: "panel", "aria-labelledby": "trail", hidden: true });
-    this.problem = h("div", {});
+    this.problem = h("div", {}, soft("Loading …"));
     main.replaceChildren(this.page());
     onPause(null);
   }
@@ -68,7 +65,7 @@ class Execution {
   start() {
     this.body.hidden = true;
     this.follow();
-    this.ticking = setInterval(() => this.state && !this.state.stopDate && !document.hidden && this.draw(), 1000);
+    this.ticking = setInterval(() => this.state && !this.state.stopDate && !document.hidden && this.connection !== "lost" && this.draw(), 1000);
     this.looking = setInterval(() => this.look(), lookEvery);
     document.addEventListener("visibilitychange", () => this.look(), { signal: this.stopped.signal });
     if (session.isLink()) return;
@@ -89,7 +86,9 @@ class Execution {
       onEvent: (name, data, id) => name === "status" && this.take({ ...JSON.parse(data), version: id }),
       onState: (state, error) => {
         setConnection(state);
+        if (state === "lost" && this.connection !== state) this.lostAt = Date.now();
         this.connection = state;
+        if (this.state) this.draw();
         if (state === "refused") this.refuse(error);
       },
     });
@@ -144,8 +143,7 @@ class Execution {
     this.writeFacts();
   }
 
-  // readDetails reads what a status does not say: from the list, which has no outputs, or,
-  // where there is no output, from the full view.
+  // readDetails reads what a status does not say, without an output.
   async readDetails({ status }) {
     try {
       if (status !== "SUCCEEDED") {
@@ -159,8 +157,7 @@ class Execution {
     }
   }
 
-  // readOverview reads how far the audit is, and whether the trail may be read: an overview
-  // shows the queue to operators only.
+  // readOverview reads how far the audit is. Only operators get the queue, and the trail.
   async readOverview() {
     try {
       const { machines, ...overview } = await get("v1/overview", {}, this.stopped.signal);
@@ -185,7 +182,8 @@ class Execution {
 
   draw() {
     const { state } = this;
-    const now = Date.now();
+    const lost = this.connection === "lost";
+    const now = lost ? this.lostAt : Date.now();
     const seconds = Math.max(0, (state.stopDate ? Date.parse(state.stopDate) : now) - Date.parse(state.startDate)) / 1000;
     const key = `${state.executionStatus ?? state.status} ${state.overdue}`;
     if (this.status.written !== key) {
@@ -193,7 +191,7 @@ class Execution {
       this.status.replaceChildren(badge(state.executionStatus ?? state.status, state.overdue ? "overdue" : ""));
     }
     const compared = state.status === "FAILED" ? "" : verdict(seconds, this.typical, !state.stopDate);
-    set(this.verdict, [duration(seconds), compared].filter(Boolean).join(" · "));
+    set(this.verdict, [duration(seconds), compared, lost && `as of ${when(new Date(now))}`].filter(Boolean).join(" · "));
     this.line.replaceChildren(timeline(attemptsOf(state, this.observations, now), this.typical));
     this.writeError(state);
   }
@@ -221,11 +219,10 @@ class Execution {
       ["Audited", state.auditedAt && h("span", {}, confirmedBy(state) ? "Confirmed" : "Not yet confirmed", ": audited until ", time(state.auditedAt))],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],
     ];
-    this.facts.replaceChildren(...all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    this.facts.replaceChildren(facts(all));
   }
 
-  // readTrail reads the observations. They also say since when this state is known, which
-  // the answers without an output do not.
+  // readTrail reads the observations, which also say since when this state is known.
   async readTrail() {
     try {
       const { observations, owner } = await get(`v1/executions/${encodeURIComponent(this.arn)}/trail`, {}, this.stopped.signal);
@@ -246,10 +243,7 @@ class Execution {
   // link makes a link with which anyone can read this execution, and nothing else.
   async link() {
     const said = h("p", { class: "soft" }, "Making a link …");
-    const dialog = h("dialog", { class: "help", "aria-labelledby": "link-title" }, h("h2", { id: "link-title" }, "Link to this execution"), said, h("form", { method: "dialog" }, h("button", {}, "Close")));
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
+    const dialog = openDialog("link-title", "help", "Link to this execution", said, h("form", { method: "dialog" }, h("button", {}, "Close")));
     try {
       const link = await post("v1/links", { executionArn: this.arn });
       const page = `${address("").href}#link=${link.token}&arn=${encodeURIComponent(this.arn)}`;

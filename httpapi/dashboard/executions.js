@@ -1,4 +1,3 @@
-// The table of executions.
 import { h, icon, set, text } from "./dom.js";
 import { badge, count, duration, plural, time, when } from "./format.js";
 import { keeps, labels, machines, read, statuses, toggleStatus } from "./search.js";
@@ -8,8 +7,6 @@ import { go, machineNameOf, toExecution, toSearch } from "./router.js";
 import { gettingStarted, menu, ofList } from "./commands.js";
 import * as search from "./search.js";
 import { announce, copy, onPause, setConnection } from "./notify.js";
-
-export const title = "Executions";
 
 // last is what was shown when the user opened an execution, for the way back.
 let last = null;
@@ -30,7 +27,7 @@ class Executions {
     this.table.element.addEventListener("click", (event) => this.click(event));
     const copyAs = menu("Copy as", () => ofList(this.query.parameters, this.rows.order));
     main.replaceChildren(h("div", { class: "page list-page" }, h("h1", { class: "unseen", tabindex: "-1" }, "Executions"), h("div", { class: "bar" }, this.filters, h("div", { class: "bar-end" }, this.news, this.note, copyAs)), this.problem, this.table.element));
-    this.ticking = setInterval(() => document.hidden || this.rows.paused || this.table.rewrite(), 1000);
+    this.ticking = setInterval(() => document.hidden || this.rows.paused || this.rows.state === "lost" || this.table.render(true), 1000);
     onPause(() => this.pause());
   }
 
@@ -70,6 +67,7 @@ class Executions {
 
   changed() {
     const { rows } = this;
+    until = rows.state === "lost" ? rows.readAt : null;
     this.writeFilters();
     this.table.show(rows.order);
     this.table.element.classList.toggle("no-labels", labels.size === 0);
@@ -81,7 +79,7 @@ class Executions {
     setConnection(rows.state, rows.paused);
     this.writeProblem();
     if (!rows.loading && this.announced !== rows.order.length) {
-      if (this.announced < 0 || rows.order.length === 0) announce(plural(rows.order.length, "execution"));
+      if (!rows.error && (this.announced < 0 || rows.order.length === 0)) announce(plural(rows.order.length, "execution"));
       this.announced = rows.order.length;
     }
   }
@@ -90,7 +88,8 @@ class Executions {
     const { rows } = this;
     if (rows.paused && rows.held.size > 0) return `${plural(rows.held.size, "change")} held`;
     if (rows.loading) return "Loading …";
-    if (rows.state === "lost" && rows.readAt > 0) return `as of ${when(new Date(rows.readAt))}`;
+    if (rows.state === "lost") return rows.readAt > 0 ? `as of ${when(new Date(rows.readAt))}` : "";
+    if (rows.error || this.query.problems.length > 0) return "";
     if (rows.cursor === null) return plural(rows.order.length, "execution");
     return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}${this.total()}`;
   }
@@ -102,7 +101,7 @@ class Executions {
   }
 
   writeFilters() {
-    const { counts } = this.rows;
+    const counts = /^(status:\S+( |$))*$/.test(this.text) && this.rows.counts; // they count nothing else
     const chosen = this.query.statuses;
     if (this.filters.childElementCount === 0) {
       for (const word of ["running", "succeeded", "failed"]) {
@@ -120,16 +119,18 @@ class Executions {
   writeProblem() {
     const { rows } = this;
     const problems = [...this.query.problems, rows.error?.message].filter(Boolean);
-    const empty = !rows.loading && rows.order.length === 0 && rows.news === 0 && problems.length === 0;
+    const empty = !rows.loading && rows.order.length === 0 && rows.news === 0 && problems.length === 0 && rows.state !== "lost"; // else nothing is known
     const none = rows.counts && rows.counts.RUNNING + rows.counts.SUCCEEDED + rows.counts.FAILED === 0;
-    const signature = JSON.stringify([problems, empty, none, this.text]);
+    const further = !rows.loading && rows.tired;
+    const signature = JSON.stringify([problems, empty, none, further, this.text]);
     if (this.written === signature) return;
     this.written = signature;
     const shown = problems.map((problem) => h("p", { class: "notice warn", role: "alert" }, text(problem)));
     if (empty && none) shown.push(gettingStarted());
+    else if (further) shown.push(h("p", { class: "notice" }, empty ? "None of the newest executions matches. " : "Few of the newest executions match. ", h("button", { type: "button", onclick: () => rows.loadMore(true) }, "Search older ones")));
     else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. ", h("a", { href: toSearch("") }, "Show all")));
     this.problem.replaceChildren(...shown);
-    this.table.element.hidden = empty;
+    this.table.element.hidden = empty || this.query.problems.length > 0;
   }
 
   click(event) {
@@ -188,8 +189,10 @@ function write(td, string, tooltip = false) {
   if (tooltip) td.title = string;
 }
 
+let until = null; // when the service was heard last, while it is not
+
 function took(row) {
-  return row.observed || row.stop ? duration(Math.max(0, (row.stop ?? Date.now()) - row.start) / 1000) : "–";
+  return row.observed || row.stop ? duration(Math.max(0, (row.stop ?? until ?? Date.now()) - row.start) / 1000) : "–";
 }
 
 function writeStatus(td, row) {

@@ -1,4 +1,3 @@
-// Times, durations, numbers and statuses as people read them.
 import { h, icon } from "./dom.js";
 
 // formatter makes a formatter when it is first used: making one takes milliseconds, and most

@@ -1,12 +1,9 @@
-// How the service is: its parts, its audit, its queue.
-import { h, icon, panel, set, soft, text, wide } from "./dom.js";
-import { get } from "./api.js";
+import { facts, h, icon, panel, set, soft, text, wide } from "./dom.js";
+import { get, reasonOf } from "./api.js";
 import { ago, count, duration, time, when } from "./format.js";
-import { announce, onPause, setConnection } from "./notify.js";
+import { explain, onPause, setConnection, setService } from "./notify.js";
 
 const every = 5000; // ms
-
-export const title = "Health";
 
 export function mount(main) {
   const page = new Health(main);
@@ -36,23 +33,20 @@ class Health {
   async read() {
     try {
       const [health, overview] = await Promise.all([get("v1/health", {}, this.stopped.signal), get("v1/overview", {}, this.stopped.signal).catch(() => null)]);
-      this.readAt = Date.now();
       this.write(health, overview);
+      set(this.asOf, `As of ${when(new Date())}`);
       setConnection("live");
+      setService(health);
     } catch (error) {
       if (error.name === "AbortError") return;
+      explain(reasonOf(error));
       setConnection("lost");
     }
-    const late = Date.now() - (this.readAt ?? 0) > 2 * every;
-    this.content.classList.toggle("stale", late);
-    set(this.asOf, this.readAt ? `${late ? "Stale: as of" : "Updated"} ${when(new Date(this.readAt))}` : "The service cannot be reached");
   }
 
   write(health, overview) {
     const signature = JSON.stringify([health, overview?.eventAge, overview?.queue, overview?.machines]);
     if (this.written === signature) return;
-    if (this.status && this.status !== health.status) announce(`The service is ${health.status}`);
-    this.status = health.status;
     this.written = signature;
     const well = health.status === "ok";
     const list = (items) => h("ul", { class: "plain" }, (items ?? []).map((item) => h("li", {}, text(item))));
@@ -61,13 +55,13 @@ class Health {
         "section",
         { class: `panel health ${well ? "well" : "ill"}`, "aria-label": "State" },
         h("p", { class: "big" }, state(well, well ? "All is well" : "Degraded")),
-        well ? soft("Redis, the queue and the keys can be reached, and events are applied.") : list(health.reasons),
+        well ? soft("No part reports a problem.") : list(health.reasons),
         health.parts && h("ul", { class: "parts", "aria-label": "Parts" }, health.parts.map(({ name, problem }) => h("li", {}, state(!problem, names[name] ?? name), problem && h("small", {}, text(problem))))),
         health.notes?.length > 0 && h("div", {}, h("h2", {}, "Notes"), list(health.notes)),
       ),
       queue(overview),
       audits(health.audit ?? [], overview?.machines ?? []),
-      facts(health, overview),
+      about(health, overview),
     );
   }
 }
@@ -100,15 +94,15 @@ function audits(audit, machines) {
     h("tr", {}, h("th", { scope: "row", class: "mono" }, text(each.stateMachine)), h("td", {}, each.confirmedUntil ? h("span", {}, time(each.confirmedUntil), h("span", { class: "soft" }, ` ${ago(new Date(each.confirmedUntil))}`)) : "not yet"),
       h("td", { class: "right number" }, count(each.doubts ?? 0)), h("td", { class: "right number" }, repairs.has(each.stateMachine) ? count(repairs.get(each.stateMachine) ?? 0) : "–"), h("td", {}, text(each.problem ?? "–")));
   const note = soft("AWS delivers events best effort. The audit compares the cache with Step Functions and replaces what was lost.");
-  return panel("audit", "Audit", note, audit.length === 0 ? soft("No state machine is audited: set STATE_MACHINES.") : wide("audit", heads, h("tbody", {}, audit.map(row))));
+  return panel("audit", "Audit", note, audit.length === 0 ? soft("No audit is reported. It covers what STATE_MACHINES names.") : wide("audit", heads, h("tbody", {}, audit.map(row))));
 }
 
-function facts(health, overview) {
+function about(health, overview) {
   const age = overview?.eventAge;
   const all = [
     ["Version", h("span", { class: "mono" }, text(health.version ?? "–"))],
-    ["Delay of events", age ? `half within ${duration(age.p50, 1)}, 99 % within ${duration(age.p99, 1)}, all within ${duration(age.max, 1)}` : "none applied yet"],
+    ["Delay of events", age ? `half within ${duration(age.p50, 1)}, 99 % within ${duration(age.p99, 1)}, all within ${duration(age.max, 1)}` : "not known"],
     ["Contract", h("span", {}, h("a", { href: "docs" }, "API documentation"), " · ", h("a", { href: "openapi.yaml" }, "OpenAPI"))],
   ];
-  return h("section", { class: "panel", "aria-label": "Facts" }, h("dl", { class: "facts" }, all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+  return h("section", { class: "panel", "aria-label": "Facts" }, facts(all));
 }

@@ -1,6 +1,4 @@
-// Keyboard shortcuts. Single keys can be switched off, because speech input and shaky hands
-// press them by accident (WCAG 2.1.4).
-import { h } from "./dom.js";
+import { h, openDialog } from "./dom.js";
 
 const everywhere = new Map(); // by keys: {help, run}
 let ofPage = new Map();
@@ -51,18 +49,15 @@ export function showHelp() {
   const toggle = h("input", { type: "checkbox" });
   toggle.checked = enabled();
   toggle.addEventListener("change", () => setPref("shortcuts", toggle.checked ? "on" : "off"));
-  const dialog = h(
-    "dialog",
-    { class: "help", "aria-labelledby": "help-title" },
-    h("h2", { id: "help-title" }, "Keyboard shortcuts"),
+  const dialog = openDialog(
+    "help-title",
+    "help",
+    "Keyboard shortcuts",
     h("div", { class: "help-tables" }, table("Everywhere", everywhere), table("On this page", ofPage)),
     h("p", {}, h("label", { class: "check" }, toggle, "Use shortcuts of a single key")),
     h("form", { method: "dialog" }, h("button", { class: "primary" }, "Close")),
   );
-  dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 // What the page remembers between visits: how it looks and works, never a token.

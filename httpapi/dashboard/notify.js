@@ -1,9 +1,7 @@
-// Messages of the page outside its views: to screen readers, in a toast, and by the light in
-// the header; and copying, which always says what it did.
-import { h } from "./dom.js";
+import { h, icon, text } from "./dom.js";
+import { when } from "./format.js";
 
-// There is one status region for screen readers. It gets at most one message each five
-// seconds, the latest: what changes every second would drown everything else.
+// The one status region for screen readers gets the latest message, at most each five seconds.
 const every = 5000; // ms
 let last = -every;
 let next = "";
@@ -20,8 +18,7 @@ export function announce(message) {
   }, wait);
 }
 
-// copy copies a text. The clipboard API exists only where the page came over TLS or from this
-// machine; elsewhere a selection is copied as people did before there was one.
+// copy copies a text. There is a clipboard API only over TLS or on this machine.
 export async function copy(string, what = "Copied") {
   const done = (await byClipboard(string)) || bySelection(string);
   toast(done ? what : "Cannot copy here");
@@ -62,6 +59,12 @@ export function toast(message) {
   announce(message);
 }
 
+// What makes the page untrue stands in a line at its foot, where it moves nothing.
+const line = document.getElementById("trouble");
+let why = ""; // the page is not live
+let since = null; // when it was live last
+let reasons = []; // why the service is degraded
+
 // The light in the header says live, paused or lost, and is also the button that pauses.
 const button = document.getElementById("connection");
 const words = { live: "Live", lost: "Reconnecting", connecting: "Connecting", paused: "Paused", ended: "Ended", refused: "Not live" };
@@ -80,9 +83,14 @@ export function setConnection(state = "connecting", paused = false) {
   const now = paused && state !== "lost" ? "paused" : state;
   const label = words[now] ?? now;
   const key = `${now} ${toggle !== null}`;
-  if (key === shown) return;
-  if (shown.startsWith("lost") || now === "lost") announce(now === "lost" ? "Connection lost, reconnecting" : label);
+  const before = shown;
   shown = key;
+  if (now === "lost") since ??= new Date();
+  else since = null;
+  if (isLive()) why = "";
+  writeTrouble();
+  if (key === before) return;
+  if (before.startsWith("lost") || now === "lost") announce(now === "lost" ? `Connection lost. ${why}` : label);
   button.hidden = false;
   button.dataset.state = now;
   button.textContent = label;
@@ -93,6 +101,34 @@ export function setConnection(state = "connecting", paused = false) {
 }
 
 export function hideConnection() {
-  shown = "";
+  shown = why = "";
+  since = null;
   button.hidden = true;
+  writeTrouble();
+}
+
+const isLive = () => /^(live|paused|ended)/.test(shown);
+
+// explain says why the page is not live. It is forgotten when the page says that it is.
+export function explain(reason) {
+  why = reason;
+  writeTrouble();
+}
+
+export function setService({ reasons: now = [] }) {
+  if (now.length > 0 && reasons.length === 0) announce("The service is degraded");
+  reasons = now;
+  writeTrouble();
+}
+
+function writeTrouble() {
+  const sentences = [
+    why && `${since ? `Not live since ${when(since)}` : "Not live"}. ${why}. The page keeps trying.`,
+    ...reasons.map((reason) => `The service is degraded, and what is shown may be out of date. ${reason}`),
+  ].filter(Boolean);
+  document.body.classList.toggle("stale", since !== null);
+  if (line.said === sentences.join()) return;
+  line.said = sentences.join();
+  line.hidden = sentences.length === 0;
+  line.replaceChildren(...sentences.map((sentence) => h("p", {}, icon("warn"), text(sentence))));
 }

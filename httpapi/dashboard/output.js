@@ -1,4 +1,3 @@
-// The output of an execution, as a tree and raw: fetched only when the user opens it.
 import { h, panel, segments, text } from "./dom.js";
 import { send, statusPath } from "./api.js";
 import { nameOf } from "./router.js";
@@ -46,14 +45,12 @@ export class Output {
     }
   }
 
-  // again shows why there is nothing to see, and a button to try again.
   again(label, ...why) {
     this.content.replaceChildren(...why);
     this.button.textContent = label;
     this.button.disabled = false;
   }
 
-  // missing says why there is no output. One that has expired is fetched again on request.
   missing({ outputExpired, outputGone }) {
     this.expired = outputExpired && !outputGone;
     const why = outputGone
@@ -128,7 +125,6 @@ function sizeOf(json, start) {
   return size;
 }
 
-// more adds the next parts, and a button if there are still others.
 function more(json, body, rest, depth, from, size) {
   const end = Math.min(size, from + atOnce);
   for (let at = from; at < end; at++) {
@@ -161,8 +157,7 @@ function scalar(json, { start, end }) {
 }
 
 // Reads JSON without changing a byte of it: a value is where it begins and ends in the text.
-// JSON.parse would round 2^53+1 and drop members with the same name. Nothing here recurses: an
-// output may be nested as deep as it is long.
+// JSON.parse would round 2^53+1 and drop members. Nothing recurses: outputs may be deep.
 
 const quote = 34, backslash = 92, open = new Set([91, 123]), close = new Set([93, 125]);
 
@@ -173,7 +168,6 @@ function skipSpace(text, at) {
   return at;
 }
 
-// endOfString returns where a string that begins at its quote ends.
 function endOfString(text, at) {
   for (;;) {
     const end = text.indexOf('"', at + 1);
@@ -185,7 +179,6 @@ function endOfString(text, at) {
   }
 }
 
-// endOf returns where the value ends that begins at a place.
 function endOf(text, at) {
   if (text.charCodeAt(at) === quote) return endOfString(text, at);
   if (!open.has(text.charCodeAt(at))) {

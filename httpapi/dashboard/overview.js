@@ -1,4 +1,3 @@
-// The landing page: what is wrong now, and whether to believe it.
 import { h, icon, keyed, panel, segments, set, soft, table, text, wide } from "./dom.js";
 import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
@@ -6,12 +5,10 @@ import { ago, count, duration, hourMinute, percent, plural, time, when } from ".
 import { machineNameOf, toSearch } from "./router.js";
 import { knowError, knowMachine, write } from "./search.js";
 import { gettingStarted } from "./commands.js";
-import { announce, setConnection } from "./notify.js";
+import { setConnection, setService } from "./notify.js";
 
-const staleAfter = 15_000; // ms without news from the service
+const failuresEvery = 10_000; // ms
 const confirmedLately = 10 * 60_000; // ms
-
-export const title = "Overview";
 
 export function mount(main) {
   const page = new Overview(main);
@@ -32,11 +29,11 @@ class Overview {
     this.reliable = h("p", {});
     this.notice = h("div", {});
     this.minutes = new Chart({
-      title: "Executions per minute", bars: true, format: count, empty: "No execution has started in the last hour",
+      title: "Executions per minute", bars: true, format: count, empty: "No start and no end is known in the last hour",
       series: [{ name: "succeeded", class: "g-succeeded" }, { name: "failed", class: "g-failed" }, { name: "started", class: "g-started", line: true }],
     });
     this.durations = new Chart({
-      title: "Durations by hour", log: true, format: (seconds) => duration(seconds, 1), empty: "No execution has succeeded yet",
+      title: "Durations by hour", log: true, format: duration, empty: "No run time is known yet",
       series: [{ name: "p50", class: "g-p50" }, { name: "p95", class: "g-p95" }, { name: "p99", class: "g-p99" }],
     });
     this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, h("div", { class: "headline" }, this.happening, this.reliable), this.tiles, this.failures(), this.charts(), this.table());
@@ -74,7 +71,7 @@ class Overview {
       onEvent: (name, data) => name === "overview" && this.take(JSON.parse(data)),
       onState: (state, error) => {
         this.state = state;
-        if (error) this.show404(error);
+        if (error) this.refuse(error);
         this.age();
       },
     });
@@ -92,11 +89,11 @@ class Overview {
     try {
       this.take(await get("v1/overview", {}, this.stopped.signal));
     } catch (error) {
-      if (error.name !== "AbortError") this.show404(error);
+      if (error.name !== "AbortError") this.refuse(error);
     }
   }
 
-  show404(error) {
+  refuse(error) {
     if (this.data) return;
     const why = error.status === 404 ? "This service has no overview. The list of executions works all the same." : error.message;
     this.notice.replaceChildren(h("p", { class: "notice" }, text(why)));
@@ -106,39 +103,39 @@ class Overview {
     this.data = data;
     this.readAt = Date.now();
     for (const { stateMachineArn } of data.machines ?? []) knowMachine(stateMachineArn);
+    setService(data.service);
     if (this.window === "24h") this.showFailures(data.failures);
+    else if (Date.now() - this.failuresAt > failuresEvery) this.showWindow(this.window);
     this.showNotice(data);
-    this.showHeadline(data);
     this.showTiles(data);
     this.minutes.show(ended(data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
     this.showMachines(data.machines ?? []);
     this.age();
   }
 
-  showNotice({ counts, service }) {
-    const empty = !counts || counts.RUNNING + counts.SUCCEEDED + counts.FAILED === 0;
-    const lacks = (service?.reasons ?? []).map((reason) => h("p", { class: "notice warn" }, "The service is degraded: ", text(reason)));
-    const signature = JSON.stringify([empty, service?.reasons]);
-    if (this.noticed === signature) return;
-    this.noticed = signature;
-    this.notice.replaceChildren(...lacks, ...(empty && lacks.length === 0 ? [gettingStarted()] : []));
-    if (lacks.length > 0) announce("The service is degraded");
+  showNotice({ machines, service }) {
+    const empty = machines.length === 0 && service.status === "ok";
+    if (this.noticed === empty) return;
+    this.noticed = empty;
+    this.notice.replaceChildren(...(empty ? [gettingStarted()] : []));
   }
 
   // showHeadline writes two sentences: the current state, and how reliable it is.
-  showHeadline({ counts, overdue, failures, machines, service, eventAge }) {
+  showHeadline({ counts, overdue, failures, machines, service }) {
     const attempts = counts.SUCCEEDED + counts.FAILED;
-    const { error, share } = [...(failures?.groups ?? [])].sort((a, b) => b.count - a.count)[0] ?? {};
+    const { error, share } = failures.groups.toSorted((a, b) => b.count - a.count)[0] ?? {};
     const late = overdue > 0 ? ` ${plural(overdue, "execution")} ${overdue === 1 ? "runs" : "run"} longer than usual.` : "";
     const often = error ? `, ${share > 0.99 ? "all" : `${percent(share)} of them`} with ${error}` : "";
-    const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(attempts, "attempt")} failed in the last 24 hours${often}.` : `Nothing has failed in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
-    say(this.happening, counts.FAILED > 0 ? "failed" : late ? "warn" : "succeeded", failed + late);
+    const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(attempts, "attempt")} failed in the last 24 hours${often}.` : `No failure is known in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
+    const stale = this.state === "lost";
+    const doubtful = late || stale || service.status !== "ok";
+    say(this.happening, counts.FAILED > 0 ? "failed" : doubtful ? "warn" : "succeeded", (stale ? `As of ${when(new Date(this.readAt))}: ` : "") + failed + late);
     const until = confirmed(machines);
-    const delay = eventAge ? ` 99 % of the events arrive within ${duration(eventAge.p99, 1)}.` : "";
-    if (service.status !== "ok") say(this.reliable, "warn", "What is shown may be out of date, because the service is degraded.");
-    else if (!until) say(this.reliable, "warn", `Not compared with Step Functions yet: no audit has covered every state machine.${delay}`);
-    else if (Date.now() - until > confirmedLately) say(this.reliable, "warn", `Compared with Step Functions only up to ${when(until)}, ${ago(until)}: lost events after that are not noticed.${delay}`);
-    else say(this.reliable, "succeeded", `Compared with Step Functions up to ${when(until)}.${delay}`);
+    if (stale) say(this.reliable, "warn", "What has happened since then is not known.");
+    else if (service.status !== "ok") say(this.reliable, "warn", "What is shown may be out of date, because the service is degraded.");
+    else if (!until) say(this.reliable, "warn", `Not compared with Step Functions yet: no audit has covered every state machine.`);
+    else if (Date.now() - until > confirmedLately) say(this.reliable, "warn", `Compared with Step Functions only up to ${when(until)}, ${ago(until)}: lost events after that are not noticed.`);
+    else say(this.reliable, "succeeded", `Compared with Step Functions up to ${when(until)}.`);
     this.happening.parentElement.hidden = attempts + counts.RUNNING === 0;
   }
 
@@ -153,8 +150,8 @@ class Overview {
       { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "running longer than usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
       { key: "running", label: "Running", value: count(running), note: "now", href: toSearch("status:running") },
       { key: "succeeded", label: "Succeeded, 24 h", value: count(succeeded), note: succeeded > 0 ? percent(1 - share) : "none", href: toSearch("status:succeeded started:<24h") },
-      { key: "confirmed", label: "Confirmed until", value: until ? when(until) : "–", note: until ? `${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
-      { key: "age", label: "Delay of events", value: age ? duration(age.p50, 1) : "–", note: age ? `99 % within ${duration(age.p99, 1)}` : "none applied yet", href: "#/health" },
+      { key: "confirmed", label: "Confirmed until", value: until ? when(until) : "–", note: until ? `${ago(until)}, ${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
+      { key: "age", label: "Delay of events", value: age ? duration(age.p50, 1) : "–", note: age ? `99 % within ${duration(age.p99, 1)}` : "not known", href: "#/health" },
     ];
     keyed(this.tiles, tiles, (tile) => tile.key,
       () => h("li", {}, h("a", { class: "tile" }, h("span", { class: "tile-label" }), h("strong", {}), h("span", { class: "tile-note" }))),
@@ -167,34 +164,38 @@ class Overview {
   }
 
   async showWindow(window) {
+    if (window !== this.window) this.showFailures(null, "Loading …");
     this.window = window;
+    this.failuresAt = Date.now();
     if (window === "24h" && this.data) return this.showFailures(this.data.failures);
     try {
       const failures = await get("v1/failures", { window }, this.stopped.signal);
       if (this.window === window) this.showFailures(failures);
     } catch (error) {
-      if (error.name !== "AbortError") set(this.groupsNote, error.message);
+      if (error.name !== "AbortError" && this.window === window) this.showFailures(null, error.message);
     }
   }
 
-  // showFailures keeps the order of the groups while the pointer is on them.
-  showFailures(failures) {
-    const groups = failures?.groups ?? [];
+  // showFailures keeps the order of the groups while the pointer is on them. Without failures it
+  // says why they are not known.
+  showFailures(failures, why) {
+    const groups = (failures?.groups ?? []).toSorted((a, b) => b.count - a.count);
     for (const group of groups) knowError(group.error);
     const key = (group) => `${group.stateMachineArn} ${group.error} ${group.message}`;
     let shown = groups;
     if (this.groups.matches(":hover, :focus-within")) {
       const order = [...(this.groups.keyedElements?.keys() ?? [])];
       const place = (group) => (order.indexOf(key(group)) + 1 || 1e9);
-      shown = [...groups].sort((a, b) => place(a) - place(b));
+      shown = groups.toSorted((a, b) => place(a) - place(b));
     }
     keyed(this.groups, shown, key, () => groupRow(), (tr, group) => writeGroup(tr, group, failures, this.window));
     const rest = failures?.other > 0 ? `${plural(failures.other, "more failure")} in smaller groups` : "";
-    set(this.groupsNote, groups.length > 0 ? rest : `Nothing has failed in the last ${this.window.replace("h", " hours").replace("1 hours", "hour").replace("d", " days")}.`);
+    set(this.groupsNote, why ?? (groups.length > 0 ? rest : `No failure is known in the last ${this.window.replace("h", " hours").replace("1 hours", "hour").replace("d", " days")}.`));
     this.groups.parentElement.toggleAttribute("hidden", groups.length === 0);
   }
 
   showMachines(machines) {
+    if (machines.length === 0) this.durations.show([]);
     keyed(this.machines, machines, (machine) => machine.stateMachineArn, () => machineRow(), writeMachine);
     const names = machines.map((machine) => machine.stateMachineArn);
     if (this.machine.options.length === names.length && names.every((arn, at) => this.machine.options[at].value === arn)) return;
@@ -214,23 +215,21 @@ class Overview {
       const day = known.size > 0 ? Array.from({ length: 24 }, (_, i) => last - (23 - i) * 3600e3) : [];
       const values = ({ count: n, p50, p95, p99 } = {}) => (n > 0 ? [p50, p95, p99] : [null, null, null]);
       this.durations.show(day.map((start) => ({ label: hourMinute(new Date(start)), values: values(known.get(start)) })));
-    } catch {
-      // the next time
+    } catch (error) {
+      if (this.durations.points.length === 0) this.durations.say(error.message); // else the next time
     }
   }
 
-  // age says how old what is shown is, and marks it where that is too old.
+  // age says how old what is shown is.
   age() {
-    const stale = this.readAt > 0 && this.state !== "live" && Date.now() - this.readAt > staleAfter;
-    this.body.classList.toggle("stale", stale);
     setConnection(this.state);
     if (this.readAt === 0) return;
-    set(this.asOf, stale ? `Stale: as of ${when(new Date(this.readAt))}` : `${this.state === "live" ? "Updated" : "As of"} ${when(new Date(this.readAt))}`);
+    this.showHeadline(this.data);
+    set(this.asOf, `As of ${when(new Date(this.readAt))}`);
   }
 }
 
-// ended leaves out the minute that has only begun, which would look like a drop, unless it is
-// the first one of all.
+// ended leaves out the minute that has only begun, which would look like a drop.
 function ended(minutes) {
   const over = minutes.filter(({ minute }) => Date.parse(minute) + 60_000 <= Date.now());
   return over.some(({ started, succeeded, failed }) => started + succeeded + failed > 0) ? over : minutes;
@@ -292,7 +291,7 @@ function writeMachine(tr, machine) {
   });
   tr.children[2].classList.toggle("late", machine.overdue > 0);
   tr.children[4].classList.toggle("bad", failed > 0);
-  ["p50", "p95", "p99"].forEach((quantile, at) => set(tr.children[5 + at], machine.count > 0 ? duration(machine[quantile], 1) : "–"));
+  ["p50", "p95", "p99"].forEach((quantile, at) => set(tr.children[5 + at], machine.count > 0 ? duration(machine[quantile]) : "–"));
   tr.children[8].replaceChildren(machine.confirmedUntil ? time(machine.confirmedUntil) : h("span", { class: "soft" }, "not yet"));
   set(tr.children[9], count(machine.repairs ?? 0));
 }

@@ -1,6 +1,3 @@
-// Where things are: what an ARN says, its page in the AWS console, and the address of each
-// view. That is below the fragment, "#/executions?q=status:failed": so it works below any path
-// prefix, and neither ARNs nor searches reach the log of a proxy.
 
 const execution = /arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?:execution|express):[^\s"'<>?#\\]+/;
 

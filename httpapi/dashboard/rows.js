@@ -1,5 +1,3 @@
-// The executions of a list, kept current by its feed. What is shown changes in place; what
-// is new waits until it is wanted, so nothing moves under the pointer.
 import { follow, get, post } from "./api.js";
 import { machineOf, nameOf } from "./router.js";
 import { knowError, knowLabels, knowMachine } from "./search.js";
@@ -46,10 +44,10 @@ export class Rows {
   state = "connecting"; // or live, lost, refused
   error = null;
   loading = true;
+  tired = false; // further pages are read when the user wants them
   readAt = 0; // when the service last answered
 
-  // parameters are those of the API, keeps(row) filters what the API does not. changed is called
-  // soon after something has.
+  // parameters are those of the API, keeps(row) filters what the API does not.
   constructor(parameters, keeps, changed) {
     Object.assign(this, { parameters, keeps, changed });
   }
@@ -107,7 +105,6 @@ export class Rows {
     return { rows, cursor: data.nextCursor, listed: data.executions };
   }
 
-  // load reads the first page, and further ones while hardly a row of them matches.
   async load() {
     this.loading = true;
     await this.guarded(() => this.more(true));
@@ -128,7 +125,8 @@ export class Rows {
   async more(first = false) {
     if (!first && (this.cursor === null || this.order.length >= mostRows)) return;
     this.loading = true;
-    for (let pages = 0, found = 0; pages < emptyPages && found < page / 2; pages++) {
+    let found = 0;
+    for (let pages = 0; pages < emptyPages && found < page / 2; pages++) {
       const { rows, cursor } = await this.fetch(first && pages === 0 ? undefined : this.cursor);
       const kept = rows.filter((row) => this.keeps(row) && !this.fresh.has(row.arn));
       for (const row of kept) this.all.set(row.arn, row);
@@ -138,11 +136,14 @@ export class Rows {
       this.soon();
       if (cursor === null) break;
     }
+    this.tired = this.cursor !== null && found < page / 2;
     this.loading = false;
   }
 
-  async loadMore() {
-    if (this.loading || this.cursor === null) return;
+  // loadMore reads further rows. It stops where few of those that were looked at match, until
+  // the user wants it.
+  async loadMore(wanted = false) {
+    if (this.loading || this.cursor === null || (this.tired && !wanted)) return;
     await this.guarded(() => this.more());
   }
 
@@ -165,8 +166,7 @@ export class Rows {
     });
   }
 
-  // reread asks what has become of rows that are no longer listed. They stay where they are
-  // until the list is rebuilt.
+  // reread asks what has become of rows that are no longer listed. They stay in their place.
   async reread(rows) {
     for (const row of rows) row.gone = true;
     for (let from = 0; from < rows.length; from += page) {
@@ -178,7 +178,6 @@ export class Rows {
     }
   }
 
-  // take puts what is reported of one execution where it belongs.
   take(row) {
     this.touched?.set(row.arn, row);
     if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
@@ -223,7 +222,6 @@ export class Rows {
     this.soon();
   }
 
-  // restart reads the list again, where too much has changed to merge it.
   restart() {
     this.fresh.clear();
     this.missed = 0;
@@ -266,10 +264,11 @@ export class Rows {
   soon() {
     if (this.scheduled || this.stopped?.signal.aborted) return;
     this.scheduled = true;
-    setTimeout(() => {
+    const later = this.shown > 0 ? (f) => setTimeout(f, 150) : queueMicrotask;
+    later(() => {
       this.scheduled = false;
       this.shown = this.order.length;
       if (!this.stopped.signal.aborted) this.changed();
-    }, this.shown > 0 ? 150 : 0);
+    });
   }
 }

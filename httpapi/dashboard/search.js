@@ -1,5 +1,3 @@
-// The search box and its language. An ARN or a URL of the AWS console leads to its execution,
-// anything else to the list.
 import { h, icon } from "./dom.js";
 import { findARN, go, machineNameOf, toExecution, toSearch } from "./router.js";
 
@@ -124,8 +122,7 @@ function close() {
   input.removeAttribute("aria-activedescendant");
 }
 
-// What the page has come across, for the completion of the search box. Bounded, because
-// labels may have any number of values.
+// What the page has come across, for the completion of the search box. It is bounded.
 const most = 200; // of each kind
 
 export const machines = new Map(); // ARN by name
@@ -148,8 +145,7 @@ export function knowLabels(all) {
   }
 }
 
-// statuses by the word that people type: the status of the API and, where that says less,
-// the one of Step Functions.
+// statuses by the word that people type: that of the API and, where it says less, of Step Functions.
 export const statuses = {
   running: { status: "RUNNING" },
   succeeded: { status: "SUCCEEDED" },
@@ -284,8 +280,7 @@ export function suggestions(text, caret) {
   return { from, items };
 }
 
-// startOfTerm finds where the term begins that the caret is in. A space in quotes does not
-// end a term.
+// startOfTerm finds where the term of the caret begins; a space in quotes does not end it.
 function startOfTerm(text, caret) {
   let from = 0;
   let inQuotes = false;

@@ -1,5 +1,3 @@
-// The token. It is in memory, or in sessionStorage where the person says so, which the
-// browser empties with the tab. It is never in an address, in localStorage or in a cookie.
 
 const name = "status-cache.token";
 
@@ -15,8 +13,7 @@ export const onChanged = (f) => changed.add(f);
 
 export const isLink = () => token.startsWith("csl_");
 
-// start takes the token from where it is at the start of the page: the fragment of the
-// address, from which it is removed at once, or the storage of this tab.
+// start takes the token from the fragment of the address, or from the storage of this tab.
 export function start() {
   const given = fromFragment();
   token = given.token || stored();
@@ -25,8 +22,7 @@ export function start() {
   return token !== "";
 }
 
-// fromFragment reads "#token=…", which `make run` prints, and "#link=…&arn=…", which shows
-// one execution.
+// fromFragment reads "#token=…", which `make run` prints, or "#link=…&arn=…", and removes it.
 function fromFragment() {
   const fragment = location.hash.slice(1);
   if (!/^(token|link)=/.test(fragment)) return {};
@@ -79,7 +75,6 @@ function forget() {
   }
 }
 
-// renew requests another token than the one that was refused, and returns when there is one.
 export function renew(refused, reason) {
   if (token !== refused && token !== "") return Promise.resolve();
   renewed ??= Promise.withResolvers();

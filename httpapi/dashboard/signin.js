@@ -1,6 +1,4 @@
-// Signing in. The dialog stands over the view, which stays as it is, and what waits for
-// a token continues when there is one.
-import { h } from "./dom.js";
+import { h, openDialog } from "./dom.js";
 import * as session from "./session.js";
 import { check } from "./api.js";
 
@@ -31,16 +29,13 @@ export function ask(reason = "first", detail = "") {
     event.preventDefault();
     submit(token.value.trim(), keep.checked, status, button);
   });
-  dialog = h("dialog", { class: "signin", "aria-labelledby": "signin-title" }, h("h2", { id: "signin-title" }, "Sign in"), status, form, byIssuer());
+  dialog = openDialog("signin-title", "signin", "Sign in", status, form, byIssuer());
   dialog.addEventListener("cancel", (event) => event.preventDefault()); // there is nothing to see without a token
-  document.body.append(dialog);
-  dialog.showModal();
   token.focus();
 }
 
 session.onChanged(() => {
   dialog?.close();
-  dialog?.remove();
   dialog = null;
 });
 
@@ -74,9 +69,8 @@ function explain(error) {
   return error.message;
 }
 
-// Signing in at the issuer: authorization code with PKCE (RFC 7636), and a new token before
-// the last one expires. Tokens are in memory only; what the way back needs is in
-// sessionStorage until then.
+// Signing in at the issuer: authorization code with PKCE (RFC 7636). Tokens are in memory only;
+// what the way back needs is in sessionStorage until then.
 
 const name = "status-cache.oidc";
 const here = () => location.origin + location.pathname;

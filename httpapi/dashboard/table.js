@@ -1,5 +1,3 @@
-// A table that renders only the rows that are visible. A row keeps its element for as long
-// as it is visible, so neither focus nor a selection is lost when others come and go.
 import { h } from "./dom.js";
 
 const spare = 8; // rows above and below what is visible
@@ -11,9 +9,8 @@ export class Table {
 
   // The roles say what the elements are where a narrow window shows rows as cards.
   //
-  // columns are {name, label, content, cell(td, row)}; a cell begins with a copy of its
-  // content, and is written again whenever a row may have changed. onEnd is called near the
-  // end of the rows.
+  // columns are {name, label, content, cell(td, row)}: a cell begins with a copy of its content.
+  // onEnd is called near the end of the rows.
   constructor({ label, columns, onEnd }) {
     Object.assign(this, { columns, onEnd });
     this.template = h("tr", { role: "row" }, columns.map((column) => h("td", { role: "cell", class: `c-${column.name}` }, column.content)));
@@ -86,8 +83,7 @@ export class Table {
     return tr;
   }
 
-  // drop removes the elements of rows that are no longer visible. Where one had the focus,
-  // the table gets it, and j and k continue from there.
+  // drop removes rows that are no longer visible. Where one had the focus, the table gets it.
   drop(keep) {
     for (const [key, tr] of this.visible) {
       if (keep.has(key)) continue;
@@ -98,10 +94,6 @@ export class Table {
       tr.remove();
       this.selected = selected;
     }
-  }
-
-  rewrite() {
-    this.render(true);
   }
 
   get current() {

@@ -63,7 +63,7 @@ export default async function (browser) {
   await row(page, "first").waitFor();
   await page.getByRole("link", { name: "Health" }).click();
   await page.getByRole("heading", { name: "Health" }).waitFor();
-  await page.getByText("Redis, the queue and the keys").waitFor();
+  await page.getByText("No part reports a problem").waitFor();
   clean(page);
   clean(reader);
 

@@ -5,11 +5,11 @@ import { accessible, arnOf, ask, clean, open, row, server, signIn } from "./harn
 
 export default async function (browser) {
   await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
-  for (const [module, view, found] of [
-    ["executions", "#/executions", (page) => row(page, "one")],
-    ["chart", "#/", (page) => page.getByRole("heading", { name: "Overview" })],
-    ["execution", `#/executions/${encodeURIComponent(arnOf("one"))}`, (page) => page.getByRole("heading", { name: "one" })],
-    ["health", "#/health", (page) => page.getByRole("heading", { name: "Health" })],
+  for (const [module, view, title, found] of [
+    ["executions", "#/executions", "Executions", (page) => row(page, "one")],
+    ["chart", "#/", "Overview", (page) => page.getByRole("heading", { name: "Overview" })],
+    ["execution", `#/executions/${encodeURIComponent(arnOf("one"))}`, "one", (page) => page.getByRole("heading", { name: "one" })],
+    ["health", "#/health", "Health", (page) => page.getByRole("heading", { name: "Health" })],
   ]) {
     const page = await open(browser);
     const file = new RegExp(`/dashboard/\\w+/${module}\\.js$`);
@@ -20,6 +20,7 @@ export default async function (browser) {
     const alert = page.getByRole("alert").filter({ hasText: "could not be loaded" });
     await alert.waitFor();
     assert.ok(await page.locator("#connection").isHidden(), "nothing is said to be live");
+    assert.equal(await page.title(), `${title} · Status cache`);
     if (module === "health") await accessible(page, "a part that cannot be loaded");
     await page.unroute(file);
     await alert.getByRole("button", { name: "Load it again" }).click();

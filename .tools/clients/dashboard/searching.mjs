@@ -26,11 +26,14 @@ export default async function (browser) {
   await found("status:failed status:running", "night-2", "day-1");
   await found("name:night status:failed error:E started:<24h", "night-2");
   await found("acme", "night-1", "day-1");
+  assert.equal(await page.title(), "acme · Status cache");
+  assert.equal(await page.getByRole("button", { name: /^failed/i }).innerText(), "Failed", "the counts are of all executions, not of those that match");
   await found("machine:Pipeline customer=acme status:running", "day-1");
 
   for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["started:soon", "neither an age"]]) {
     await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
     await page.getByRole("alert").filter({ hasText: says }).waitFor();
+    assert.ok(await page.locator(".scroller").isHidden(), `${search}: rows that were not searched for`);
   }
   await page.goBack();
   await page.getByRole("alert").filter({ hasText: "has no value" }).waitFor();

@@ -34,7 +34,7 @@ async function overview(page) {
     await eventually(`${label} leads to ${shown}`, async () => JSON.stringify(await names(page)) === JSON.stringify(shown));
     await page.goBack();
   }
-  await page.getByRole("img", { name: /Executions per minute/ }).or(page.getByText("No execution has started")).first().waitFor();
+  await page.getByRole("img", { name: /Executions per minute/ }).or(page.getByText("No start and no end is known")).first().waitFor();
   await page.getByRole("img", { name: /Durations by hour/ }).waitFor();
   await page.getByRole("row").filter({ hasText: "Pipeline" }).getByRole("cell", { name: "1 min" }).first().waitFor();
   await page.getByRole("columnheader", { name: "Confirmed until" }).waitFor();
@@ -127,7 +127,8 @@ async function old(page) {
   await ask("stop");
   await page.getByRole("button", { name: "Reconnecting" }).waitFor();
   for (let i = 0; i < 10; i++) await page.keyboard.press("t");
-  await page.getByText(/Stale: as of/).waitFor();
+  await page.locator(".stale .as-of").waitFor();
+  await page.getByText(/^Not live since .* The service cannot be reached\./).waitFor();
   await page.getByText("10 attempts").first().waitFor();
   await page.keyboard.press("t");
   const said = await eventually("three messages", async () => {
