@@ -148,7 +148,10 @@ func (e *events) nextOverview(q reports.Question, sent reports.State) (o *report
 			case <-tick.C:
 			}
 			o, err = e.x.server.freshOverview(e.ctx, q)
-			if err == nil && o.State != sent { // while Redis is away, the client keeps what it has
+			if err != nil { // the client must not take silence for "nothing has changed"
+				return false, err
+			}
+			if o.State != sent {
 				return true, nil
 			}
 		}

@@ -206,3 +206,19 @@ func TestTheOverviewIsFollowed(t *testing.T) {
 		}
 	}
 }
+
+// TestTheStreamOfAnOverviewEndsWhenRedisIsAway: heartbeats alone would say that nothing has
+// changed, where nothing is known.
+func TestTheStreamOfAnOverviewEndsWhenRedisIsAway(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "stops a Redis")
+	s := newHastyService(t)
+	stream := s.open(asIs, "/v1/overview", s.key("ada"))
+	if got := stream.next(); !strings.HasPrefix(got, "event: overview\n") {
+		t.Fatalf("%q", got)
+	}
+	s.redis.Freeze()
+	defer s.redis.Thaw()
+	for stream.next() != "" {
+	}
+}
