@@ -245,7 +245,7 @@ func writeAll(t *testing.T, c *Cache, writes []*write) {
 func TestAWriteWithoutAChangeIsNotPublished(t *testing.T) {
 	t.Parallel()
 	c := openIdle(t, cachetest.Redis(t).URL())
-	sub := c.db.Writers.Subscribe(t.Context(), c.db.Names.Channels()...)
+	sub := c.db.Writers.(*redis.Client).Subscribe(t.Context(), c.db.Names.Channels()...)
 	defer func() { _ = sub.Close() }()
 	for range c.db.Names.Channels() {
 		if _, err := sub.Receive(t.Context()); err != nil {

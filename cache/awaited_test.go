@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/cachetest"
 )
@@ -37,7 +38,7 @@ func TestAwaitedOutputIsNotSeen(t *testing.T) {
 	run.Owner = "ada"
 	apply(t, c, run)
 	before := visible(t, c, arn)
-	sub := c.db.Writers.Subscribe(t.Context(), c.db.Names.Channels()...)
+	sub := c.db.Writers.(*redis.Client).Subscribe(t.Context(), c.db.Names.Channels()...)
 	defer func() { _ = sub.Close() }()
 	for range c.db.Names.Channels() {
 		if _, err := sub.Receive(t.Context()); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
 
@@ -25,7 +26,7 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 	var mu sync.Mutex
 	var looked int64
 	erased := map[ARN]struct{}{}
-	err := c.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+	err := c.db.EachPrimary(ctx, func(ctx context.Context, node redisdb.Client) error {
 		match := c.db.Names.Prefix + ":{*}:execution:*"
 		for cursor := uint64(0); ; {
 			keys, next, err := node.Scan(ctx, cursor, match, eraseBatch).Result()
@@ -86,7 +87,7 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 }
 
 // eraseAmong erases those of the records that belong to an owner.
-func (c *Cache) eraseAmong(ctx context.Context, node *redis.Client, keys []string, owner string) (erased []ARN, err error) {
+func (c *Cache) eraseAmong(ctx context.Context, node redisdb.Client, keys []string, owner string) (erased []ARN, err error) {
 	pipe := node.Pipeline()
 	heads := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {

@@ -84,7 +84,7 @@ func surviveAPartition(t *testing.T, p partition) {
 	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
 	there := func(arn ARN) bool { // what the primary has that will be cut off, and then its heir
 		node, err := control.db.PrimaryOf(t.Context(), control.db.Names.Execution(string(arn)))
-		return err == nil && (!control.db.Cluster() || node.Options().Addr == p.primary.Addr || node.Options().Addr == p.replica.Addr)
+		return err == nil && (!control.db.Cluster() || redisdb.Address(node) == p.primary.Addr || redisdb.Address(node) == p.replica.Addr)
 	}
 	heir := redis.NewClient(&redis.Options{Addr: p.replica.Addr})
 	defer func() { _ = heir.Close() }()
@@ -178,7 +178,7 @@ func TestReplicaAcksAreCountedPerPrimary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if addr := node.Options().Addr; !confirmed[addr] {
+		if addr := redisdb.Address(node); !confirmed[addr] {
 			confirmed[addr] = c.Apply(t.Context(), []Execution{running(arn, now())})[0].Final()
 		}
 	}

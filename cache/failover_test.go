@@ -196,7 +196,7 @@ func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range servers.Primaries {
-		if s.Addr == node.Options().Addr {
+		if s.Addr == redisdb.Address(node) {
 			s.Kill()
 		}
 	}

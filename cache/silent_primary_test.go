@@ -10,6 +10,7 @@ import (
 
 	"statuscache/cache/cachetest"
 	"statuscache/cache/internal/readbatch"
+	"statuscache/cache/internal/redisdb"
 )
 
 // TestOneSilentPrimary: whoever asks for what another primary holds is answered,
@@ -27,7 +28,7 @@ func TestOneSilentPrimary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if node.Options().Addr == silent.Addr {
+		if redisdb.Address(node) == silent.Addr {
 			there = append(there, arn)
 		} else {
 			elsewhere = append(elsewhere, arn)

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"statuscache/cache"
 	"statuscache/cache/internal/redisdb"
 )
@@ -76,7 +74,7 @@ type primary struct {
 func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
 	var mu sync.Mutex
 	var all []primary
-	err := db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+	err := db.EachPrimary(ctx, func(ctx context.Context, node redisdb.Client) error {
 		info, err := redisdb.ServerInfo(ctx, node)
 		if err == nil {
 			err = db.CheckKind(info)
@@ -93,7 +91,7 @@ func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
 		missed, err := db.MissedReplica(ctx, node, info, there)
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, primary{node.Options().Addr, info, there.Sub(here), savingOf(ctx, node), missed})
+		all = append(all, primary{redisdb.Address(node), info, there.Sub(here), savingOf(ctx, node), missed})
 		return err
 	})
 	return all, err
@@ -109,7 +107,7 @@ const (
 	savesAtTimes
 )
 
-func savingOf(ctx context.Context, node *redis.Client) saving {
+func savingOf(ctx context.Context, node redisdb.Client) saving {
 	switch points, err := node.ConfigGet(ctx, "save").Result(); {
 	case err != nil && strings.Contains(err.Error(), "NOPERM"):
 		return savingForbidden

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/uptime"
@@ -108,7 +107,7 @@ func (s *Settings) Wrong() (all []string) {
 // wrongEvictions asks every primary for its policy. INFO names it to users who may not run
 // CONFIG.
 func (s *Settings) wrongEvictions(ctx context.Context) (wrong string, err error) {
-	err = s.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+	err = s.db.EachPrimary(ctx, func(ctx context.Context, node redisdb.Client) error {
 		info, err := redisdb.ServerInfo(ctx, node, "memory")
 		if err != nil {
 			return err

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/redisdb"
 )
 
 // redisTimeout is how long Redis may take: these tests are not about that.
@@ -94,4 +94,4 @@ func execution(machine, name string) cache.ARN {
 	return cache.MachineARN(machine).Execution(name)
 }
 
-func flushed(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() }
+func flushed(ctx context.Context, node redisdb.Client) error { return node.FlushAll(ctx).Err() }

@@ -112,7 +112,7 @@ func (d *LossDetector) look(ctx context.Context) error {
 
 // beats returns a beat for a partition of every primary, by its number.
 func (d *LossDetector) beats(ctx context.Context, partitions []redisdb.Partition) (map[int]*redisdb.Command, error) {
-	beats, seen, id := map[int]*redisdb.Command{}, map[*redis.Client]bool{}, rand.Text()
+	beats, seen, id := map[int]*redisdb.Command{}, map[redisdb.Client]bool{}, rand.Text()
 	for i := range partitions {
 		node, err := d.db.PrimaryOf(ctx, partitions[i].Born)
 		if err != nil {

@@ -1,8 +1,11 @@
 package formats
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -38,6 +41,23 @@ func listen(t *testing.T) *redisdb.DB {
 	return db
 }
 
+// subscriber is a connection that has subscribed to a channel.
+func subscriber(t *testing.T, address, channel string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, "SUBSCRIBE "+channel+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := bufio.NewReader(c).ReadString('\n'); err != nil || answer[0] != '*' {
+		t.Fatalf("the answer to SUBSCRIBE is %q, %v", answer, err)
+	}
+	return c
+}
+
 // TestCompactRecordsWaitForOlderReleases: nothing compact is written while a process listens
 // that does not know the format, nor for a day after, nor for a day after an upgrade.
 func TestCompactRecordsWaitForOlderReleases(t *testing.T) {
@@ -51,11 +71,7 @@ func TestCompactRecordsWaitForOlderReleases(t *testing.T) {
 	if !writes(f) {
 		t.Error("in a new Redis the format is not compact")
 	}
-	older := db.Writers.Subscribe(t.Context(), db.Names.Partitions[0].Changed)
-	defer func() { _ = older.Close() }()
-	if _, err := older.Receive(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	older := subscriber(t, redisdb.Address(db.Writers), db.Names.Partitions[0].Changed)
 	for range 2 {
 		if writes(f) {
 			t.Error("the format is compact while an older release listens")

@@ -68,7 +68,7 @@ type queue struct {
 	*Batcher
 
 	mu      sync.Mutex
-	node    *redis.Client
+	node    redisdb.Client
 	waiting []Read // oldest first
 	readers int
 	watched bool // help will be called
@@ -104,8 +104,8 @@ func (m *Batcher) begin(r Read) (*queue, bool) {
 
 // queueOf returns the queue of the primary that has the key.
 func (m *Batcher) queueOf(r Read) (*queue, error) {
-	if node, alone := m.db.Readers.(*redis.Client); alone {
-		return m.queue(node), nil
+	if !m.db.Cluster() {
+		return m.queue(m.db.Readers), nil
 	}
 	ctx, cancel := context.WithDeadline(r.Base(), r.Deadline())
 	defer cancel()
@@ -116,8 +116,8 @@ func (m *Batcher) queueOf(r Read) (*queue, error) {
 	return m.queue(node), nil
 }
 
-func (m *Batcher) queue(node *redis.Client) *queue {
-	addr := node.Options().Addr
+func (m *Batcher) queue(node redisdb.Client) *queue {
+	addr := redisdb.Address(node)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	q, ok := m.queues[addr]
@@ -130,7 +130,7 @@ func (m *Batcher) queue(node *redis.Client) *queue {
 }
 
 // use changes the client: a primary that went and came back has another one.
-func (m *queue) use(node *redis.Client) {
+func (m *queue) use(node redisdb.Client) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.node = node
@@ -258,14 +258,14 @@ func (m *queue) answers(ctx context.Context, batch []Read) ([]answer, error) {
 	for i, r := range batch {
 		keys[i] = r.Key()
 	}
-	if _, alone := m.db.Readers.(*redis.Client); alone {
+	if !m.db.Cluster() {
 		return multiGet(ctx, node, keys)
 	}
 	return m.pipelinedGet(ctx, node, keys), nil
 }
 
 // multiGet costs Redis less than a pipeline, but all keys must be on one node.
-func multiGet(ctx context.Context, node *redis.Client, keys []string) ([]answer, error) {
+func multiGet(ctx context.Context, node redisdb.Client, keys []string) ([]answer, error) {
 	values, err := node.MGet(ctx, keys...).Result()
 	if err != nil {
 		return nil, err
@@ -279,7 +279,7 @@ func multiGet(ctx context.Context, node *redis.Client, keys []string) ([]answer,
 
 // pipelinedGet reads from one node of a cluster. A key that has moved meanwhile is read
 // from its new node.
-func (m *queue) pipelinedGet(ctx context.Context, node *redis.Client, keys []string) []answer {
+func (m *queue) pipelinedGet(ctx context.Context, node redisdb.Client, keys []string) []answer {
 	pipe := node.Pipeline()
 	cmds := make([]*redis.StringCmd, len(keys))
 	for i, key := range keys {

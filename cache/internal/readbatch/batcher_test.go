@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/redisdb"
 )
@@ -36,7 +35,7 @@ func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	defer db.Close()
 	b := New(db, prometheus.NewCounter(prometheus.CounterOpts{Name: "batches"}))
 	newRead := func() *read { return &read{ctx: t.Context(), key: "k", deadline: time.Now().Add(time.Hour)} }
-	q := b.queue(db.Readers.(*redis.Client))
+	q := b.queue(db.Readers)
 	q.readers, q.watched = MaxReaders, true // nobody takes from the queue
 	q.waiting = make([]Read, maxWaiting-1)
 

@@ -40,7 +40,7 @@ func (db *DB) rehearsal() [][]any {
 // that are missing. The commands are queued in a transaction that is discarded, so none
 // of them runs. A command that Redis does not have is an error too, for which isUnknown is
 // true.
-func (db *DB) CheckACL(ctx context.Context, node *redis.Client) error {
+func (db *DB) CheckACL(ctx context.Context, node Client) error {
 	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last finds nothing to run
 	if err == nil && len(missing) == 0 {
 		whole := append(append([][]any{{"MULTI"}}, db.rehearsal()...), []any{"DISCARD"})
@@ -69,7 +69,7 @@ func (db *DB) User() string { return cmp.Or(db.address.username, "default") }
 
 // refused sends commands in one pipeline and returns the ACL rules without which Redis
 // refused some.
-func (db *DB) refused(ctx context.Context, node *redis.Client, commands [][]any) (rules []string, err error) {
+func (db *DB) refused(ctx context.Context, node Client, commands [][]any) (rules []string, err error) {
 	pipe := node.Pipeline()
 	for _, args := range commands {
 		pipe.Do(ctx, args...)
@@ -95,8 +95,8 @@ func isUnknown(err error) bool {
 }
 
 // refusedSubscription is refused for the subscription to the change channels.
-func (db *DB) refusedSubscription(ctx context.Context, node *redis.Client) (rules []string, err error) {
-	sub := node.Subscribe(ctx)
+func (db *DB) refusedSubscription(ctx context.Context, node Client) (rules []string, err error) {
+	sub := subscribeTo(ctx, node)
 	defer func() { _ = sub.Close() }() // it was of use once
 	p := &db.Names.Partitions[0]
 	name, subscribe := "SUBSCRIBE", sub.Subscribe

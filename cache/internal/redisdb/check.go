@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Check connects to every primary and refuses one that would lose records, lacks what is
@@ -28,10 +26,10 @@ func (db *DB) Check(ctx context.Context) error {
 func (db *DB) readInTime(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.Limits.Read)
 	defer cancel()
-	return eachPrimary(ctx, db.Readers, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
+	return eachPrimary(ctx, db.Readers, func(ctx context.Context, node Client) error { return node.Ping(ctx).Err() })
 }
 
-func (db *DB) checkPrimary(ctx context.Context, node *redis.Client) error {
+func (db *DB) checkPrimary(ctx context.Context, node Client) error {
 	refused := db.CheckACL(ctx, node)
 	if refused != nil && !isUnknown(refused) { // else its kind may say more
 		return refused

@@ -71,7 +71,7 @@ func noMaintenance() *maintnotifications.Config {
 }
 
 // connect returns a client for a. It does not dial.
-func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient {
+func (a *address) connect(purpose clientFor, dial Dialer) Client {
 	retries, limit := a.bounds(purpose)
 	renewed, once := a.logins(purpose)
 	switch a.mode {
@@ -101,7 +101,7 @@ func (a *address) connect(purpose clientFor, dial Dialer) redis.UniversalClient 
 }
 
 // node returns a client of one node. It does not dial.
-func (a *address) node(addr string, purpose clientFor, dial Dialer) *redis.Client {
+func (a *address) node(addr string, purpose clientFor, dial Dialer) Client {
 	retries, limit := a.bounds(purpose)
 	renewed, once := a.logins(purpose)
 	return redis.NewClient(&redis.Options{
@@ -116,7 +116,7 @@ func (a *address) node(addr string, purpose clientFor, dial Dialer) *redis.Clien
 
 // primaryOf returns a client of the primary that has a key. A ClusterClient
 // repeats what did not answer in time, which only harmless commands may bear.
-func primaryOf(ctx context.Context, c redis.UniversalClient, key string) (*redis.Client, error) {
+func primaryOf(ctx context.Context, c Client, key string) (Client, error) {
 	switch c := c.(type) {
 	case *redis.Client:
 		return c, nil
@@ -132,7 +132,7 @@ func primaryOf(ctx context.Context, c redis.UniversalClient, key string) (*redis
 
 // eachPrimary calls f with a client of every primary, concurrently where there
 // are several, and joins the errors.
-func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {
+func eachPrimary(ctx context.Context, c Client, f func(context.Context, Client) error) error {
 	switch c := c.(type) {
 	case *redis.Client:
 		return f(ctx, c)

@@ -64,9 +64,9 @@ type DB struct {
 	Feed  *Feed
 
 	// A client for each purpose: a burst of one does not make the others wait.
-	Readers redis.UniversalClient
-	Writers redis.UniversalClient // repeats nothing by itself
-	feeders redis.UniversalClient
+	Readers Client
+	Writers Client // repeats nothing by itself
+	feeders Client
 
 	Publish     string // the command that announces a change
 	ReplicaAcks int    // replicas that must confirm a write, or AutoAcks
@@ -144,18 +144,18 @@ func (db *DB) Confirm(ctx context.Context, commands ...*Command) {
 }
 
 // PrimaryOf returns a client of the primary that has a key, with the limits of writes.
-func (db *DB) PrimaryOf(ctx context.Context, key string) (*redis.Client, error) {
+func (db *DB) PrimaryOf(ctx context.Context, key string) (Client, error) {
 	return primaryOf(ctx, db.Writers, key)
 }
 
 // ReaderOf is PrimaryOf with the limits of reads.
-func (db *DB) ReaderOf(ctx context.Context, key string) (*redis.Client, error) {
+func (db *DB) ReaderOf(ctx context.Context, key string) (Client, error) {
 	return primaryOf(ctx, db.Readers, key)
 }
 
 // EachPrimary calls f with a client of every primary, concurrently where there are
 // several, and joins the errors.
-func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, Client) error) error {
 	return eachPrimary(ctx, db.Writers, f)
 }
 

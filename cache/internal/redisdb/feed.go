@@ -38,7 +38,7 @@ type Feed struct {
 	// Listeners are called in their order. None is added after Run begins.
 	Listeners []Listener
 
-	client   redis.UniversalClient
+	client   Client
 	login    *credentials
 	sharded  bool
 	channels []string
@@ -193,11 +193,11 @@ func (f *Feed) begin() {
 // layout is which primary has which channels.
 type layout struct {
 	name     string // differs whenever the layout does
-	channels map[*redis.Client][]string
+	channels map[Client][]string
 }
 
 func (f *Feed) layout(ctx context.Context) (layout, error) {
-	l := layout{channels: map[*redis.Client][]string{}}
+	l := layout{channels: map[Client][]string{}}
 	if node, ok := f.client.(*redis.Client); ok {
 		l.channels[node] = f.channels
 		info, err := ServerInfo(ctx, node)
@@ -211,7 +211,7 @@ func (f *Feed) layout(ctx context.Context) (layout, error) {
 			return l, fmt.Errorf("find the primary of a channel: %w", err)
 		}
 		l.channels[node] = append(l.channels[node], channel)
-		name.WriteString(node.Options().Addr + " ")
+		name.WriteString(Address(node) + " ")
 	}
 	l.name = name.String()
 	return l, nil
@@ -238,8 +238,8 @@ func (f *Feed) watchLayout(ctx context.Context, name string) error {
 }
 
 // listen receives from one primary until that fails or falls silent.
-func (f *Feed) listen(ctx context.Context, node *redis.Client, channels []string, heard func(sent int64)) error {
-	sub := node.Subscribe(ctx)
+func (f *Feed) listen(ctx context.Context, node Client, channels []string, heard func(sent int64)) error {
+	sub := subscribeTo(ctx, node)
 	defer func() { _ = sub.Close() }() // its error does not matter any more
 	if err := f.subscribe(ctx, sub, channels); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -252,7 +252,7 @@ func (f *Feed) listen(ctx context.Context, node *redis.Client, channels []string
 	return g.Wait()
 }
 
-func (f *Feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []string) error {
+func (f *Feed) subscribe(ctx context.Context, sub subscription, channels []string) error {
 	if !f.sharded {
 		return sub.Subscribe(ctx, channels...)
 	}
@@ -265,7 +265,7 @@ func (f *Feed) subscribe(ctx context.Context, sub *redis.PubSub, channels []stri
 }
 
 // beat sends a PING each second. It carries the time at which it was sent.
-func beat(ctx context.Context, sub *redis.PubSub) error {
+func beat(ctx context.Context, sub subscription) error {
 	tick := time.NewTicker(Heartbeat)
 	defer tick.Stop()
 	for {
@@ -282,7 +282,7 @@ func beat(ctx context.Context, sub *redis.PubSub) error {
 
 var errUnconfirmed = errors.New("a subscription was not confirmed")
 
-func (f *Feed) receive(ctx context.Context, sub *redis.PubSub, wanted int, heard func(sent int64)) error {
+func (f *Feed) receive(ctx context.Context, sub subscription, wanted int, heard func(sent int64)) error {
 	confirmed := 0
 	for {
 		message, err := sub.ReceiveTimeout(ctx, MaxSilence)

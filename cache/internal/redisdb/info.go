@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Info is the answer of INFO, by field. Managed Redis forbids CONFIG, so this is where
@@ -14,7 +12,7 @@ import (
 type Info map[string]string
 
 // ServerInfo asks one server about itself: the sections that are named, or the usual ones.
-func ServerInfo(ctx context.Context, node *redis.Client, sections ...string) (Info, error) {
+func ServerInfo(ctx context.Context, node Client, sections ...string) (Info, error) {
 	text, err := node.Info(ctx, sections...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read INFO of Redis: %w", err)

@@ -14,21 +14,21 @@ import (
 // them are confirmed: run by the primary, and held by as many replicas as it must
 // have (replicas.go).
 type primaries struct {
-	client  redis.UniversalClient // of writes: it repeats nothing by itself
+	client  Client // of writes: it repeats nothing by itself
 	address *address
 	names   *Names
 	dial    Dialer
 	acks    int // replicas that must confirm; AutoAcks: replicas.go
 
 	mu      sync.Mutex
-	demands map[string]Demand        // by the address of the primary
-	others  map[string]*redis.Client // nodes that only redirections name
+	demands map[string]Demand // by the address of the primary
+	others  map[string]Client // nodes that only redirections name
 }
 
-func newPrimaries(client redis.UniversalClient, a *address, n *Names, o Options) *primaries {
+func newPrimaries(client Client, a *address, n *Names, o Options) *primaries {
 	return &primaries{
 		client: client, address: a, names: n, dial: o.Dial, acks: o.ReplicaAcks,
-		demands: map[string]Demand{}, others: map[string]*redis.Client{},
+		demands: map[string]Demand{}, others: map[string]Client{},
 	}
 }
 
@@ -41,9 +41,9 @@ type Command struct {
 	Answer *redis.Cmd
 	Err    error // why it is not confirmed: the answer, or what became of it
 
-	node   *redis.Client // where to send it; nil: to the primary of its keys
-	asking bool          // node takes it only as an exception, since the slot moves there
-	text   bool          // node does not have the script
+	node   Client // where to send it; nil: to the primary of its keys
+	asking bool   // node takes it only as an exception, since the slot moves there
+	text   bool   // node does not have the script
 }
 
 // NewCommand returns a command about one key.
@@ -165,17 +165,17 @@ func (p *primaries) reload(ctx context.Context) {
 
 // node returns a client of a node that a redirection names. It may have no slot
 // yet, so that a ClusterClient does not know it.
-func (p *primaries) node(ctx context.Context, addr string) *redis.Client {
+func (p *primaries) node(ctx context.Context, addr string) Client {
 	if strings.HasPrefix(addr, ":") {
 		return nil // the node does not say; the reloaded state will
 	}
-	var known *redis.Client
+	var known Client
 	var mu sync.Mutex
 	if nodes, ok := p.client.(*redis.ClusterClient); ok {
 		_ = nodes.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if node.Options().Addr == addr {
+			if Address(node) == addr {
 				known = node
 			}
 			return nil
@@ -205,7 +205,7 @@ func (p *primaries) close() error {
 
 // sendAll sends each command once.
 func (p *primaries) sendAll(ctx context.Context, commands []*Command) {
-	groups := map[*redis.Client][]*Command{}
+	groups := map[Client][]*Command{}
 	for _, c := range commands {
 		node := c.node
 		if node == nil {
@@ -233,7 +233,7 @@ func (p *primaries) sendAll(ctx context.Context, commands []*Command) {
 // send sends commands to one primary in one pipeline. Where replicas must confirm,
 // WAIT goes through the same connection, since it speaks only of what that one
 // wrote.
-func (p *primaries) send(ctx context.Context, node *redis.Client, group []*Command) {
+func (p *primaries) send(ctx context.Context, node Client, group []*Command) {
 	wanted, err := p.demand(ctx, node)
 	if err != nil {
 		for _, c := range group {

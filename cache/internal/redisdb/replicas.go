@@ -111,12 +111,12 @@ func (e *replicasError) Unwrap() error { return ErrReplicas }
 
 // demand returns what a primary owes. It is looked up where that was not done
 // lately.
-func (p *primaries) demand(ctx context.Context, node *redis.Client) (Demand, error) {
+func (p *primaries) demand(ctx context.Context, node Client) (Demand, error) {
 	if p.acks != AutoAcks {
 		return Demand{Acks: p.acks}, nil
 	}
 	p.mu.Lock()
-	d, known := p.demands[node.Options().Addr]
+	d, known := p.demands[Address(node)]
 	p.mu.Unlock()
 	if known && uptime.Now()-d.looked < int64(demandLife) {
 		return d, nil
@@ -125,7 +125,7 @@ func (p *primaries) demand(ctx context.Context, node *redis.Client) (Demand, err
 }
 
 // look asks a primary for its replicas and remembers what it owes.
-func (p *primaries) look(ctx context.Context, node *redis.Client) (Demand, error) {
+func (p *primaries) look(ctx context.Context, node Client) (Demand, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTrips*p.address.writeLimit) // and each answer has its own limit
 	defer cancel()
 	looked := uptime.Now()
@@ -140,12 +140,12 @@ func (p *primaries) look(ctx context.Context, node *redis.Client) (Demand, error
 	d.looked = looked
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.demands[node.Options().Addr] = d
+	p.demands[Address(node)] = d
 	return d, nil
 }
 
 // owed asks a primary what it owes, according to what it says of itself.
-func (p *primaries) owed(ctx context.Context, node *redis.Client, i Info) (Demand, error) {
+func (p *primaries) owed(ctx context.Context, node Client, i Info) (Demand, error) {
 	if i["master_replid"] == "" { // the Redis of a laptop
 		return Demand{Acks: min(i.Number("connected_slaves"), 1)}, nil
 	}
@@ -180,7 +180,7 @@ func (p *primaries) owed(ctx context.Context, node *redis.Client, i Info) (Deman
 
 // MissedReplica returns an error if a primary has lost its replica and its writes are
 // not confirmed for that reason. now is the time by the clock of Redis. Nothing is changed.
-func (db *DB) MissedReplica(ctx context.Context, node *redis.Client, i Info, now time.Time) (missed, err error) {
+func (db *DB) MissedReplica(ctx context.Context, node Client, i Info, now time.Time) (missed, err error) {
 	p := db.primaries
 	if p.acks != AutoAcks || i["master_replid"] == "" || i.onlineReplicas() > 0 {
 		return nil, nil
@@ -203,14 +203,14 @@ func (db *DB) MissedReplica(ctx context.Context, node *redis.Client, i Info, now
 }
 
 // replicaKey returns where a primary keeps what it owes.
-func (p *primaries) replicaKey(ctx context.Context, node *redis.Client) (string, error) {
+func (p *primaries) replicaKey(ctx context.Context, node Client) (string, error) {
 	for i := range p.names.Partitions {
 		key := p.names.Partitions[i].Replica
 		at, err := primaryOf(ctx, p.client, key)
 		if err != nil {
 			return "", err
 		}
-		if at.Options().Addr == node.Options().Addr {
+		if Address(at) == Address(node) {
 			return key, nil
 		}
 	}
@@ -233,7 +233,7 @@ func (i Info) onlineReplicas() (n int) {
 
 // listsReplicas reports whether those that watch a primary list a replica of it,
 // connected or not. Where they cannot be asked they list none.
-func (p *primaries) listsReplicas(ctx context.Context, node *redis.Client) bool {
+func (p *primaries) listsReplicas(ctx context.Context, node Client) bool {
 	switch p.address.mode {
 	case cluster:
 		nodes, err := node.ClusterNodes(ctx).Result()
@@ -271,11 +271,11 @@ func (db *DB) Demands(ctx context.Context) (map[string]Demand, error) {
 	if db.primaries.acks != AutoAcks {
 		return all, nil
 	}
-	err := db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+	err := db.EachPrimary(ctx, func(ctx context.Context, node Client) error {
 		d, err := db.primaries.look(ctx, node)
 		mu.Lock()
 		defer mu.Unlock()
-		all[node.Options().Addr] = d
+		all[Address(node)] = d
 		return err
 	})
 	return all, err
@@ -286,7 +286,7 @@ func (p *primaries) watch(ctx context.Context) {
 	if p.acks != AutoAcks {
 		return
 	}
-	_ = eachPrimary(ctx, p.client, func(ctx context.Context, node *redis.Client) error {
+	_ = eachPrimary(ctx, p.client, func(ctx context.Context, node Client) error {
 		_, err := p.look(ctx, node)
 		return err
 	})

@@ -6,8 +6,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sentinelNode returns a client of one Sentinel. It does not dial.
-func (a *address) sentinelNode(addr string, dial Dialer) *redis.SentinelClient {
+// sentinelNode returns a client of one Sentinel. It does not dial. It is not a method: see Client.
+func sentinelNode(a *address, addr string, dial Dialer) *redis.SentinelClient {
 	_, limit := a.bounds(writes)
 	return redis.NewSentinelClient(&redis.Options{
 		Addr: addr, Username: a.sentinelUsername, Password: a.sentinelPassword, Dialer: a.dialer(dial),
@@ -21,7 +21,7 @@ func (a *address) sentinelNode(addr string, dial Dialer) *redis.SentinelClient {
 // too, but has followed nobody.
 func (a *address) sentinelsListReplica(ctx context.Context, dial Dialer) bool {
 	for _, host := range a.hosts {
-		s := a.sentinelNode(host, dial)
+		s := sentinelNode(a, host, dial)
 		replicas, err := s.Replicas(ctx, a.master).Result()
 		_ = s.Close() // it was of use once
 		for _, r := range replicas {

@@ -210,7 +210,7 @@ func speaksPlainly(conn net.Conn) bool {
 // knows the primary or none can be reached.
 func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string) {
 	for _, host := range a.hosts {
-		s := a.sentinelNode(host, dial)
+		s := sentinelNode(a, host, dial)
 		_, err := s.GetMasterAddrByName(ctx, a.master).Result()
 		switch {
 		case err == nil:

@@ -54,7 +54,7 @@ var probeSource string
 // probes returns a write to a partition of every primary.
 func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
 	var all []*Command
-	seen := map[*redis.Client]bool{}
+	seen := map[Client]bool{}
 	for i := range p.names.Partitions {
 		key := p.names.Partitions[i].Probe
 		node, err := primaryOf(ctx, p.client, key)

@@ -1,0 +1,41 @@
+package redisdb
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Client sends commands to Redis, or to one node of a cluster. It is a *redis.Client, or for
+// all of a cluster a *redis.ClusterClient.
+//
+// It is an interface, and no type that another package sees names those two, since a package
+// that does takes seconds longer to compile, with the race detector four: the compiler makes
+// their thousand methods again in it, because they contain a weak.Pointer of one of them.
+type Client interface {
+	redis.Cmdable
+	Do(ctx context.Context, args ...any) *redis.Cmd
+	Process(ctx context.Context, cmd redis.Cmder) error
+	AddHook(redis.Hook)
+	Close() error
+}
+
+// subscription is a *redis.PubSub, which contains a client.
+type subscription interface {
+	Subscribe(ctx context.Context, channels ...string) error
+	SSubscribe(ctx context.Context, channels ...string) error
+	Ping(ctx context.Context, payload ...string) error
+	ReceiveTimeout(ctx context.Context, limit time.Duration) (any, error)
+	Close() error
+}
+
+// Address returns the host and port of a node. It is not to be inlined: see Client.
+//
+//go:noinline
+func Address(node Client) string { return node.(*redis.Client).Options().Addr }
+
+// subscribeTo returns a subscription of a node, to nothing yet.
+func subscribeTo(ctx context.Context, node Client) subscription {
+	return node.(*redis.Client).Subscribe(ctx)
+}
