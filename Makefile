@@ -44,9 +44,10 @@ dist: ## make the release of this commit in bin/dist: archives, deb, rpm, SBOMs,
 test test-stress: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # By default a program under the race detector waits for a second before it ends.
 test test-stress: export GORACE := atexit_sleep_ms=10
+# make check vets, and more than go test would.
 test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN" THOROUGH=1)
 	@.tools/install-test-deps
-	go test -race -timeout 30m $(PARALLEL) $(TESTFLAGS) ./...
+	go test -race -vet=off -timeout 30m $(PARALLEL) $(TESTFLAGS) ./...
 
 .PHONY: test-short
 test-short: ## run the tests that start no other program, within a minute
