@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -77,8 +78,11 @@ func (b *registration) check() (cache.Registration, error) {
 	if reg.ARN, err = cache.ParseARN(b.ExecutionARN); err != nil {
 		return reg, envelope.Invalid("executionArn: %s", err)
 	}
-	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) {
-		return reg, envelope.Invalid("owner: must be 1 to %d bytes without control characters", cache.MaxOwnerLength)
+	if reg.ARN.Silent() { // the API would report RUNNING forever
+		return reg, envelope.Invalid("executionArn: Express state machines send no events, so the end of this execution would never be known")
+	}
+	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) || strings.TrimSpace(b.Owner) != b.Owner { // with a space, it would be nobody's
+		return reg, envelope.Invalid("owner: must be 1 to %d bytes without control characters, and without white space around it", cache.MaxOwnerLength)
 	}
 	if b.StartDate != "" {
 		reg.StartDate, err = time.Parse(time.RFC3339, b.StartDate)

@@ -47,6 +47,31 @@ func TestRegistrationForAnotherStateMachine(t *testing.T) {
 	}
 }
 
+// TestRegistrationThatNobodyCouldUse: of an execution whose end is never known, or for an
+// owner that no token has.
+func TestRegistrationThatNobodyCouldUse(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	generate := s.key("generate", scope(apikeys.ScopeRegister))
+	express := strings.Replace(machine, ":execution:", ":express:", 1)
+	for _, c := range []struct {
+		arn, owner string
+		status     int
+		says       string
+	}{
+		{express + "x:3f0a6c1e", "ada", 400, "Express state machines send no events"},
+		{strings.TrimSuffix(express, ":") + "/Map:x:3f0a6c1e", "ada", 201, ""}, // children of a Distributed Map do
+		{machine + "x", " ada", 400, "owner: "},
+		{machine + "x", "ada\u00a0", 400, "owner: "},
+		{machine + "x", "ada lovelace", 201, ""},
+	} {
+		got := s.ask("POST", "/v1/executions", generate, jsonBody(`{"executionArn":"`+c.arn+`","owner":"`+c.owner+`"}`))
+		if got.status != c.status || !strings.Contains(got.body, c.says) {
+			t.Errorf("%s of %q: %d %s", c.arn, c.owner, got.status, got.body)
+		}
+	}
+}
+
 // TestRegisteredLabels are shown in the full view, and wrong ones are refused by name.
 func TestRegisteredLabels(t *testing.T) {
 	t.Parallel()

@@ -161,6 +161,14 @@ func (a Execution) BelongsTo(stateMachineARN string) bool {
 	return tail == "" || tail[0] == '/'
 }
 
+// Silent reports whether no event of the execution is ever sent: it is one of an Express
+// state machine. Express children of a Distributed Map have events.
+func (a Execution) Silent() bool {
+	kind, rest, _ := strings.Cut(string(a[a.head():]), ":")
+	machine, _, _ := strings.Cut(rest, ":")
+	return kind == "express" && !strings.Contains(machine, "/")
+}
+
 // head returns how long the part of a before the resource type is.
 func (a Execution) head() int {
 	n := 0
