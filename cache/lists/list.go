@@ -20,10 +20,12 @@ const (
 	listLimit = time.Second
 	// maxBatch is how many entries of an index are looked at together, at most.
 	maxBatch = 512
-	// The work for one page is bounded. Where a filter lets hardly anything through, a page
-	// is short and has a cursor that continues it.
-	maxLooked = 4096 // entries of an index
-	maxRead   = 1024 // beginnings of records that are not remembered
+	// The work for one page of everybody's executions is bounded: where a filter lets hardly
+	// anything through, a page is short and has a cursor that continues it. So no question
+	// keeps a processor from the others for more than some milliseconds. An owner's index is
+	// bounded itself.
+	maxLooked = 1024 // entries of the indexes
+	maxRead   = 512  // beginnings of records that are not remembered
 )
 
 // List returns a page of executions. It takes a second at most.
@@ -57,7 +59,7 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 			return page, err
 		}
 		looked, read = looked+size, read+asked
-		if looked >= maxLooked || read >= maxRead {
+		if q.All && (looked >= maxLooked || read >= maxRead) {
 			page.Next, page.Partial = batch[len(batch)-1], true
 			return page, nil
 		}

@@ -106,3 +106,55 @@ func TestCountsArePrepared(t *testing.T) {
 		t.Errorf("%d are read again, %v", more, err)
 	}
 }
+
+// TestAPageOfEverybodysIsBounded: a filter that only the oldest execution passes is answered in
+// partial pages, each with bounded work, of which the cursors lead to it. An owner, whose index
+// is bounded itself, has it on the first page.
+func TestAPageOfEverybodysIsBounded(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	const owned = 1000 // all that an owner's index keeps
+	begun := now().Add(-time.Hour)
+	for i := 0; i < owned+2*maxLooked; {
+		var some []cache.Execution
+		for ; len(some) < 256 && i < owned+2*maxLooked; i++ {
+			e := running(testARN(t, fmt.Sprint("e", i)), begun.Add(time.Duration(i)*time.Millisecond))
+			if i == 0 {
+				e = failed(e.ARN, e.StartDate, "x")
+			}
+			if i < owned {
+				e.Owner = "ada"
+			}
+			some = append(some, e)
+		}
+		for _, o := range c.Apply(t.Context(), some) {
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
+		}
+	}
+	read := &reading{}
+	c.DB().Readers.AddHook(read)
+	q := Query{All: true, Error: "Boom", Limit: 10}
+	for pages, found := 1, 0; found == 0; pages++ {
+		read.records.Store(0)
+		page, err := c.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := read.records.Load(); n > maxRead+maxBatch {
+			t.Errorf("page %d read %d records", pages, n)
+		}
+		found, q.After = len(page.Executions), page.Next
+		if found == 0 && (!page.Partial || page.Next == (Position{})) {
+			t.Fatalf("page %d is empty, partial %v, next %v", pages, page.Partial, page.Next)
+		}
+		if found != 0 && pages < 3 {
+			t.Errorf("it is on page %d: no bound was reached", pages)
+		}
+	}
+	page, err := c.List(t.Context(), Query{Owner: "ada", Error: "Boom", Limit: 10})
+	if err != nil || page.Partial || len(page.Executions) != 1 {
+		t.Errorf("of the owner: %d executions, partial %v, %v", len(page.Executions), page.Partial, err)
+	}
+}

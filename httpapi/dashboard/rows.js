@@ -4,7 +4,7 @@ import { knowError, knowLabels, knowMachine } from "./search.js";
 
 const page = 100; // rows of one request, the most the API gives
 export const mostRows = 2000;
-const emptyPages = 10; // in a row that are fetched by themselves where few rows match
+const emptyPages = 40; // in a row that are fetched by themselves where few rows match
 const countEvery = 3000; // ms
 
 // rowOf keeps of a summary what is shown, and no payload.
