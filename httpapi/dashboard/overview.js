@@ -150,7 +150,7 @@ class Overview {
       { key: "overdue", label: "Overdue now", value: count(data.overdue ?? 0), note: "running longer than usual", href: toSearch("overdue:true"), tone: data.overdue > 0 ? "late" : "" },
       { key: "running", label: "Running", value: count(running), note: "now", href: toSearch("status:running") },
       { key: "succeeded", label: "Succeeded, 24 h", value: count(succeeded), note: succeeded > 0 ? percent(1 - share) : "none", href: toSearch("status:succeeded started:<24h") },
-      { key: "confirmed", label: "Confirmed until", value: until ? when(until) : "–", note: until ? `${ago(until)}, ${plural(repairs, "lost event")} repaired` : "no audit yet", href: "#/health" },
+      { key: "confirmed", label: "Confirmed until", value: until ? when(until) : "–", note: until ? `${ago(until)}, ${plural(repairs, "event")} repaired` : "no audit yet", href: "#/health" },
       { key: "age", label: "Delay of events", value: age ? duration(age.p50, 1) : "–", note: age ? `99 % within ${duration(age.p99, 1)}` : "not known", href: "#/health" },
     ];
     keyed(this.tiles, tiles, (tile) => tile.key,
