@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -104,13 +105,15 @@ func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache
 	return arns, nil
 }
 
+// decodeAll decodes messages as the consumer does, which notes when it has received them.
 func decodeAll(d *event.Decoder, batch []message) ([]cache.Execution, error) {
-	executions := make([]cache.Execution, len(batch))
+	executions, now := make([]cache.Execution, len(batch)), time.Now()
 	for i, m := range batch {
 		var err error
 		if executions[i], err = d.Decode([]byte(m.body)); err != nil {
 			return nil, err
 		}
+		executions[i].ReceivedAt = now
 	}
 	return executions, nil
 }
