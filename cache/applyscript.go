@@ -1,28 +1,30 @@
 package cache
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
+	"statuscache/cache/internal/luascript"
 	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
 
-//go:embed apply.lua
-var applySource string
+//go:embed *.lua
+var scripts embed.FS
 
-//go:embed labels.lua
-var labelsSource string
+func source(name string) string {
+	text, _ := scripts.ReadFile(name) // it is there, or the script does not run
+	return string(text)
+}
 
 // applyScript joins an observation with its record, and counts what it says. Its
 // contract stands at the head of apply.lua.
-var applyScript = redis.NewScript(LuaConstants() + countScript + labelsSource + givenConstants() + applySource)
+var applyScript = luascript.New(LuaConstants(), countScript, givenConstants(), source("apply.lua"),
+	"local function make_steps()\n", source("labels.lua"), source("join.lua"), "end\n", source("usual.lua"))
 
 // How many arguments apply.lua takes for each execution, and what some of them are.
 const (
@@ -85,7 +87,7 @@ func givenConstants() string {
 	at := 0
 	for _, part := range givenParts {
 		fmt.Fprintf(&b, "local GIVEN_%s = %d\n", part.name, at+1)
-		if part.length > 1 { // a script has 200 local variables at most
+		if part.length > 1 {
 			fmt.Fprintf(&b, "local GIVEN_%s_END = %d\n", part.name, at+part.length)
 		}
 		at += part.length

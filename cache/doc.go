@@ -9,7 +9,7 @@
 // the merge a join: commutative, associative, idempotent and monotone, so every
 // order of the same observations ends in the same record. Owner, input type and
 // the time it was first seen are registers of their own, set once, by
-// registration rather than by input. apply.lua is the join; it changes the
+// registration rather than by input. The join is a script (apply.lua) that changes the
 // record, its two indexes and its change channel in one step.
 //
 // A record is compact: it holds what an observation alone says, and the rest of an answer is

@@ -2,20 +2,17 @@ package cache
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/luascript"
 	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/tally"
 )
 
-//go:embed remove.lua
-var removeSource string
-
-var removeScript = redis.NewScript(LuaConstants() + countScript + removeSource)
+var removeScript = luascript.New(LuaConstants(), countScript, source("remove.lua"))
 
 // condition is what must be true of a record for its execution to be removed.
 type condition struct{ name, value string }

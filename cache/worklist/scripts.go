@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/luascript"
 )
 
 var (
@@ -32,7 +33,7 @@ var (
 	claimScript    = redis.NewScript(claimSource)
 	postponeScript = redis.NewScript(postponeSource)
 	requestScript  = redis.NewScript(requestSource)
-	settleScript   = redis.NewScript(cache.LuaConstants() + settleSource)
+	settleScript   = luascript.New(cache.LuaConstants(), settleSource)
 	budgetScript   = redis.NewScript(budgetSource)
 	beatScript     = redis.NewScript(beatSource)
 	lossScript     = redis.NewScript(lossSource)

@@ -19,35 +19,33 @@ do
   -- much less than one for each. What follows from indexes and marks of a partition stays there.
   local tallies, tallies_base = {}, nil
   local partitions = {} -- what is counted in this call, by what their keys begin with
+  local SMALL = {[-3] = '-3', [-2] = '-2', [-1] = '-1', '1', '2', '3'} -- tostring is slow
   local all_looked = false
 
   count.off = false -- while the slot moves the counters may be on another node: nothing is counted
+
+  -- The keys of a partition by their names, made when they are first needed.
+  local full_names = {__index = function(keys, name)
+    local key = keys.base .. name
+    keys[name] = key
+    return key
+  end}
 
   -- Returns the partition whose keys begin so. Those of a call are best known before anything
   -- is counted.
   function count.partition(base)
     local p = partitions[base]
     if not p then
-      p = {base = base, keys = {}}
+      p = {base = base, keys = setmetatable({base = base}, full_names)}
       partitions[base] = p
     end
     return p
   end
 
-  -- Returns the name of a key of a partition.
-  function count.key(p, name)
-    local key = p.keys[name]
-    if not key then
-      key = p.base .. name
-      p.keys[name] = key
-    end
-    return key
-  end
-
   -- Looks whether any of the partitions has_ended. Hardly one has.
   local function look_at_all()
     local keys = {}
-    for _, p in pairs(partitions) do keys[#keys + 1] = count.key(p, 'ended') end
+    for _, p in pairs(partitions) do keys[#keys + 1] = p.keys.ended end
     if call('EXISTS', unpack(keys)) > 0 then return end
     for _, p in pairs(partitions) do p.has_ended = false end
   end
@@ -59,7 +57,7 @@ do
       all_looked = true
       look_at_all()
     end
-    if p.has_ended == nil then p.has_ended = call('EXISTS', count.key(p, 'ended')) == 1 end
+    if p.has_ended == nil then p.has_ended = call('EXISTS', p.keys.ended) == 1 end
     return p.has_ended
   end
 
@@ -85,14 +83,16 @@ do
   -- Has an entry written, which is given with its hour, unless that is no longer kept.
   local function enter(p, given)
     local hour = sub(given, 1, HOUR_DIGITS) -- a text: the Lua of miniredis fills an array up to a number
-    if not tallies[hour] then
+    local entries = tallies[hour]
+    if not entries then
       local now = math.floor(count.now / HOUR)
       if tonumber(hour, 10) < now - KEPT_HOURS or tonumber(hour, 10) > now + 1 then return false end
+      entries = {n = 0}
+      tallies[hour] = entries
+      tallies_base = tallies_base or p.base
     end
-    local entries = tallies[hour] or {}
-    tallies[hour] = entries
-    entries[#entries + 1] = sub(given, HOUR_DIGITS + 1)
-    tallies_base = tallies_base or p.base
+    local n = entries.n + 1
+    entries.n, entries[n] = n, sub(given, HOUR_DIGITS + 1)
     return true
   end
 
@@ -108,7 +108,7 @@ do
 
   -- An execution has begun of which nothing had been observed.
   function count.started(p, arn, counts)
-    if not count.off and is_new(p, arn, 's') then enter(p, sub(counts, 1, EVENT)) end
+    if not count.off and (p.has_ended == false or is_new(p, arn, 's')) then enter(p, sub(counts, 1, EVENT)) end
   end
 
   local function count_end(p, arn, counts)
@@ -125,7 +125,7 @@ do
 
   -- The first attempt has ended, of an execution that ran.
   function count.ran(p, arn, counts)
-    if not count.off and is_new(p, arn, 0) then count_end(p, arn, counts) end
+    if not count.off and (p.has_ended == false or is_new(p, arn, 0)) then count_end(p, arn, counts) end
   end
 
   -- An attempt may have ended. before is the identity of the state before, nil if there is
@@ -158,8 +158,12 @@ do
   -- One execution of a state machine more or less runs, as the running index has it.
   function count.runs(p, machine, difference)
     if count.off then return end
-    p.running = p.running or {}
-    p.running[machine] = (p.running[machine] or 0) + difference
+    local running = p.running
+    if not running then
+      running = {}
+      p.running = running
+    end
+    running[machine] = (running[machine] or 0) + difference
   end
 
   -- Forgets the hours that are no longer kept.
@@ -246,7 +250,7 @@ do
     for _, p in pairs(partitions) do
       if p.failures then write_failures(p.base, p.failures) end
       for machine, difference in pairs(p.running or none) do
-        if difference ~= 0 then call('HINCRBY', count.key(p, 'counts'), 'r' .. machine, tostring(difference)) end
+        if difference ~= 0 then call('HINCRBY', p.keys.counts, 'r' .. machine, SMALL[difference] or tostring(difference)) end
       end
     end
   end

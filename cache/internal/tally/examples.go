@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
-
 	"statuscache/cache/internal/arn"
+	"statuscache/cache/internal/luascript"
 	"statuscache/cache/internal/redisdb"
 )
 
 //go:embed examples.lua
 var examplesSource string
 
-var examplesScript = redis.NewScript(constants() + examplesSource)
+var examplesScript = luascript.New(constants(), examplesSource)
 
 // maxExamplesAtOnce is how many executions are removed from the examples in one call.
 const maxExamplesAtOnce = 500

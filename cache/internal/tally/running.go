@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"statuscache/cache/internal/luascript"
 	"statuscache/cache/internal/redisdb"
 )
 
 //go:embed recount.lua
 var recountSource string
 
-var recountScript = redis.NewScript(constants() + recountSource)
+var recountScript = luascript.New(constants(), recountSource)
 
 // RecountRunning counts again how many executions of each state machine run, in every
 // partition where that was last done longer than goodFor ago, by any process.
