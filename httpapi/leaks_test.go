@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -112,6 +113,44 @@ func TestNoStreamLeaks(t *testing.T) {
 			if event = what.next(); event == "" || strings.Contains(event, "of-eve") || strings.Contains(event, "secret") {
 				t.Fatalf("%q before %s", event, until)
 			}
+		}
+	}
+}
+
+var instant = regexp.MustCompile(`"20\d\d-[^"]*Z"`)
+
+// TestWhatOthersHaveLooksLikeWhatNobodyHas: an owner who asks for what only another owner has
+// gets the same answer, but for its times, as one who asks for what does not exist.
+func TestWhatOthersHaveLooksLikeWhatNobodyHas(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	theirs := failed(t, "of-eve", "eve", "secret of eve")
+	theirs.ARN = cache.ARN(strings.Replace(string(theirs.ARN), ":Pipeline:", ":Evening:", 1))
+	theirs.Error, theirs.Labels = "Error.eve", cache.Labels{"customer": "evil"}
+	s.apply(theirs, running(t, "of-ada", "ada"), failed(t, "fails-ada", "ada", "x"))
+	ada, operator := s.key("ada"), s.key("ops", scope(apikeys.ScopeReadAll))
+	evening := "arn:aws:states:eu-west-1:123456789012:stateMachine:Evening"
+	for route, values := range map[string][2]string{
+		"/v1/executions?limit=1&q=":               {string(theirs.ARN), strings.Replace(string(theirs.ARN), "of-eve", "of-nil", 1)},
+		"/v1/executions?limit=2&q=":               {"of-eve", "of-nil"},
+		"/v1/executions?limit=3&q=":               {"evil", "none"},
+		"/v1/executions?limit=1&name=":            {"of-eve", "of-nil"},
+		"/v1/executions?limit=1&error=":           {"Error.eve", "Error.nil"},
+		"/v1/executions?limit=1&label=":           {"customer:evil", "customer:none"},
+		"/v1/executions?limit=1&stateMachineArn=": {evening, strings.Replace(evening, "Evening", "Nothing", 1)},
+		"/v1/failures?window=1h&stateMachineArn=": {evening, strings.Replace(evening, "Evening", "Nothing", 1)},
+		"/v1/failures?window=7d&stateMachineArn=": {evening, strings.Replace(evening, "Evening", "Nothing", 1)},
+		"/v1/durations?stateMachineArn=":          {evening, strings.Replace(evening, "Evening", "Nothing", 1)},
+	} {
+		ask := func(value, token string) string {
+			got := s.ask("GET", route+url.QueryEscape(value), token)
+			return fmt.Sprint(got.status, instant.ReplaceAllString(got.body, "…"))
+		}
+		if !strings.HasPrefix(route, "/v1/durations") { // nothing of hers has succeeded
+			cachetest.Eventually(t, route+": an operator gets it", func() bool { return ask(values[0], operator) != ask(values[1], operator) })
+		}
+		if hers, none := ask(values[0], ada), ask(values[1], ada); hers != none {
+			t.Errorf("%s\n%s: %s\n%s: %s", route, values[0], hers, values[1], none)
 		}
 	}
 }
