@@ -170,19 +170,13 @@ func (b *bench) withWaiters(ctx context.Context) ([]line, error) {
 	const alone = "statusd, nobody waits"
 	var contenders []contender
 	for _, name := range []string{statusd, alone} {
-		serve, err := ps.serving(ctx, redis, key, 0)
+		begin := func() (*peer, error) { return ps.serving(ctx, redis, key, 0) }
+		if name == statusd {
+			begin = func() (*peer, error) { return ps.holding(ctx, redis, key, "stream", 1, waiters) }
+		}
+		serve, err := begin()
 		if err != nil {
 			return nil, err
-		}
-		if name == statusd {
-			_, err = ps.self("hold", envHoldAddr+"="+serve.addr, envHoldKey+"="+key, envHoldKind+"=stream",
-				envHoldFirst+"=1", fmt.Sprint(envHoldCount, "=", waiters))
-			if err == nil {
-				err = serve.awaitWaiting(ctx, waiters)
-			}
-			if err != nil {
-				return nil, err
-			}
 		}
 		const connections = 16
 		contenders = append(contenders, underLoad(name, load{addr: serve.addr, connections: connections, request: statusRequest(key, 0)}, b.turn, serve))

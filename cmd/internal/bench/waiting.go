@@ -129,8 +129,9 @@ func startMany(ctx context.Context, p *peer, count int) error {
 	return nil
 }
 
-// held measures the memory of clients that wait. Where a process may not open
-// enough files, there are several of them.
+// held measures the memory of clients that wait, beyond that of a process in which nobody does:
+// each process remembers the newest executions. Where a process may not open enough files,
+// there are several of them.
 func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total int) (line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()
@@ -140,26 +141,17 @@ func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total i
 	}
 	processes := (total + each - 1) / each
 	each = (total + processes - 1) / processes
+	idle, err := ps.serving(ctx, redis, key, 0)
+	if err != nil {
+		return line{}, err
+	}
 	var rss, live float64
 	for i := range processes {
-		count := min(each, total-i*each)
-		serve, err := ps.serving(ctx, redis, key, i*each)
+		serve, err := ps.holding(ctx, redis, key, kind, i*each, min(each, total-i*each))
 		if err != nil {
 			return line{}, err
 		}
-		before, err := residentBytes(serve.pid())
-		if err != nil {
-			return line{}, err
-		}
-		_, err = ps.self("hold", envHoldAddr+"="+serve.addr, envHoldKey+"="+key, envHoldKind+"="+kind,
-			fmt.Sprint(envHoldFirst, "=", i*each), fmt.Sprint(envHoldCount, "=", count))
-		if err != nil {
-			return line{}, err
-		}
-		if err := serve.awaitWaiting(ctx, count); err != nil {
-			return line{}, err
-		}
-		after, err := residentBytes(serve.pid())
+		here, err := residentBytes(serve.pid())
 		if err != nil {
 			return line{}, err
 		}
@@ -167,16 +159,35 @@ func (b *bench) held(ctx context.Context, redis *peer, key, kind string, total i
 		if err != nil {
 			return line{}, err
 		}
-		rss += after - before
+		rss += here
 		live += now["go_memstats_heap_alloc_bytes"] + now["go_memstats_stack_inuse_bytes"]
 	}
+	alone, err := residentBytes(idle.pid())
+	if err != nil {
+		return line{}, err
+	}
 	const limit = 8 // kB
-	cost := rss / float64(total) / 1000
+	cost := (rss - float64(processes)*alone) / float64(total) / 1000
 	return line{
 		figure: fmt.Sprintf("%d waiting clients (%s) in %d processes, resident memory each", total, kind, processes),
-		ours:   short(cost) + " kB", beside: "heap and stacks: " + short(live/float64(total)/1000) + " kB", ratio: none,
+		ours:   short(cost) + " kB", beside: fmt.Sprintf("nobody waits: %s MB; heap and stacks, with that: %s kB", short(alone/1e6), short(live/float64(total)/1000)), ratio: none,
 		target: fmt.Sprintf("≤ %d kB", limit), verdict: verdict(cost <= limit),
 	}, nil
+}
+
+// holding starts a statusd and clients that wait in it, each for an execution, from the one with
+// a number on.
+func (ps *peers) holding(ctx context.Context, redis *peer, key, kind string, first, count int) (*peer, error) {
+	serve, err := ps.serving(ctx, redis, key, first)
+	if err != nil {
+		return nil, err
+	}
+	_, err = ps.self("hold", envHoldAddr+"="+serve.addr, envHoldKey+"="+key, envHoldKind+"="+kind,
+		fmt.Sprint(envHoldFirst, "=", first), fmt.Sprint(envHoldCount, "=", count))
+	if err != nil {
+		return nil, err
+	}
+	return serve, serve.awaitWaiting(ctx, count)
 }
 
 // serving starts a statusd that lets wait for long, and returns when its near cache
