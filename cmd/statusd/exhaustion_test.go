@@ -124,8 +124,8 @@ func fewFiles() {
 	main()
 }
 
-// TestNoFilesAreLeft: without file descriptors connections wait, which is reported in
-// the log, the health and the metrics, and open ones continue. When some
+// TestNoFilesAreLeft: without file descriptors new connections are closed soon, which is
+// reported in the log, the health and the metrics, and open ones continue. When some
 // are free again, everybody is served.
 func TestNoFilesAreLeft(t *testing.T) {
 	t.Parallel()
@@ -142,7 +142,7 @@ func TestNoFilesAreLeft(t *testing.T) {
 		t.Errorf("health before: %s", got)
 	}
 	var conns []net.Conn
-	for range 150 {
+	for range 300 {
 		c, err := net.Dial("tcp", d.api) // the kernel takes it, whoever accepts it
 		if err != nil {
 			t.Fatal(err)
@@ -157,6 +157,19 @@ func TestNoFilesAreLeft(t *testing.T) {
 	if n := d.metric("statuscache_accept_errors_total"); n < 1 { // the admin port has files of its own
 		t.Errorf("%v errors are counted meanwhile", n)
 	}
+	last := make(chan error, 1)
+	go func() {
+		_, err := conns[len(conns)-1].Read(make([]byte, 1))
+		last <- err
+	}()
+	cachetest.Eventually(t, "the last of those that wait is closed, too: its client can go elsewhere", func() bool {
+		select {
+		case err := <-last:
+			return err != nil
+		default:
+			return false
+		}
+	})
 	for _, c := range conns {
 		_ = c.Close()
 	}

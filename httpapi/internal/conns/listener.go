@@ -66,7 +66,11 @@ func (p *publicListener) spares(c net.Conn) bool {
 const (
 	retryAfter  = 5 * time.Millisecond // doubles from error to error
 	retryAtMost = time.Second
+	closePause  = time.Millisecond // after a connection that was closed for want of files: others wait behind it
 )
+
+// errFull is that a connection was closed, since too few files would be left.
+var errFull = &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
 
 // acceptAll accepts connections until the listener is stopped.
 func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
@@ -83,6 +87,9 @@ func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept connections on %s: %w", p.Addr(), err)
+		case errors.Is(err, errFull):
+			p.errors.note(err)
+			time.Sleep(closePause)
 		default:
 			p.errors.note(err)
 			time.Sleep(retry)
@@ -109,7 +116,7 @@ func (p *publicListener) accept() (net.Conn, error) {
 		c, err := p.Accept()
 		if err == nil && !p.spares(c) {
 			_ = c.Close()
-			c, err = nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+			c, err = nil, errFull
 		}
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !p.extend() {
 			return c, err
