@@ -87,7 +87,7 @@ export function setConnection(state = "connecting", paused = false) {
   shown = key;
   if (now === "lost") since ??= new Date();
   else since = null;
-  if (isLive()) why = "";
+  if (!isAway()) why = "";
   writeTrouble();
   if (key === before) return;
   if (before.startsWith("lost") || now === "lost") announce(now === "lost" ? `Connection lost. ${why}` : label);
@@ -107,9 +107,9 @@ export function hideConnection() {
   writeTrouble();
 }
 
-const isLive = () => /^(live|paused|ended)/.test(shown);
+const isAway = () => /^(lost|connecting|$)/.test(shown);
 
-// explain says why the page is not live. It is forgotten when the page says that it is.
+// explain says why the page is not live. It is forgotten when it is.
 export function explain(reason) {
   why = reason;
   writeTrouble();
@@ -123,7 +123,7 @@ export function setService({ reasons: now = [] }) {
 
 function writeTrouble() {
   const sentences = [
-    why && `${since ? `Not live since ${when(since)}` : "Not live"}. ${why}. The page keeps trying.`,
+    why && isAway() && `${since ? `Not live since ${when(since)}` : "Not live"}. ${why}. The page keeps trying.`,
     ...reasons.map((reason) => `The service is degraded, and what is shown may be out of date. ${reason}`),
   ].filter(Boolean);
   document.body.classList.toggle("stale", since !== null);

@@ -1,7 +1,7 @@
 // Where the service has not answered, or only in part, a page says that and nothing else: not
 // that there is nothing, or that nothing has failed.
 import assert from "node:assert/strict";
-import { ask, clean, eventually, open, row, server } from "./harness.mjs";
+import { arnOf, ask, clean, eventually, open, row, server } from "./harness.mjs";
 
 const statements = /No failure is known|No executions yet|No execution matches|No start|No run time|All is well|No audit|\b0 executions|none\b|nothing/i;
 const unavailable = (route) => route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { success: false, error: { code: "ServiceUnavailable", message: "Redis has gone for a walk" } } });
@@ -48,6 +48,14 @@ async function inPart(browser) {
   await ask("apply", { name: "two", status: "FAILED", error: "F", message: "F: y" });
   await failing.locator(".error-name").getByText("F", { exact: true }).waitFor();
   await page.unroute(/\/v1\/durations/);
+
+  // What one request waits for does not make a page untrue that is live.
+  let waited = 0;
+  await page.route(/\/trail$/, (route) => (waited++, unavailable(route)));
+  await page.evaluate((to) => (location.hash = to), `#/executions/${encodeURIComponent(arnOf("two"))}`);
+  await eventually("the trail is requested again", () => waited > 1);
+  await page.getByRole("button", { name: "Ended" }).waitFor();
+  assert.ok(await page.getByRole("complementary", { name: "Problems" }).isHidden());
   await further(page);
   clean(page);
 }
