@@ -102,7 +102,7 @@ const (
 // NewAuditor returns an Auditor. Run starts it.
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
-	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToAudit), failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: a.handle}
+	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToAudit), failed: worklistOutage(o.Log, worklist.Mismatched), wake: make(chan struct{}, 1), handle: a.handle}
 	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
 	return a
 }

@@ -57,7 +57,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs, owners and labels that events left out, by result.",
 	}, []string{"result"})}
-	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
+	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log, worklist.Awaited), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, hydratedLabels, gaveUp} {
 		h.results.WithLabelValues(result)
 	}

@@ -39,7 +39,7 @@ func NewRefetcher(o RefetcherOptions) *Refetcher {
 	f := &Refetcher{options: o, results: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "statuscache", Name: "refetches_total", Help: "Expired outputs that callers requested, by result.",
 	}, []string{"result"})}
-	f.worker = &worker{list: worklist.Requested, atOnce: 4, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log), wake: make(chan struct{}, 1), handle: f.handle}
+	f.worker = &worker{list: worklist.Requested, atOnce: 4, worklists: o.Worklists, log: o.Log, failed: worklistOutage(o.Log, worklist.Requested), wake: make(chan struct{}, 1), handle: f.handle}
 	for _, result := range []string{refetched, refetchGone, refetchDenied} {
 		f.results.WithLabelValues(result)
 	}

@@ -55,10 +55,10 @@ type worker struct {
 	handle func(ctx context.Context, due worklist.Entry) (again time.Duration, err error)
 }
 
-// worklistOutage logs that a list cannot be read or written.
-func worklistOutage(log *slog.Logger) *outage.Part {
+// worklistOutage logs that a list cannot be read or written, and which one.
+func worklistOutage(log *slog.Logger, list worklist.List) *outage.Part {
 	return &outage.Part{
-		Log: log, Lost: "Redis cannot read or update the list of executions to ask Step Functions about; trying again",
+		Log: log.With("list", list.String()), Lost: "Redis cannot read or update the list of executions to ask Step Functions about; trying again",
 		Back: "Redis reads and updates the list of executions to ask Step Functions about again",
 	}
 }

@@ -132,10 +132,14 @@ func (d *LossDetector) end(ctx context.Context, loss *Loss, parts ...string) err
 	return nil
 }
 
-// Lines says what is lost and what brings it back, for operators.
-func (l *Loss) Lines() (lines []string) {
-	if l.Running {
+// Lines says what is lost and what brings it back, for operators. audited is whether this
+// process knows of an audit.
+func (l *Loss) Lines(audited bool) (lines []string) {
+	switch {
+	case l.Running && audited:
 		lines = append(lines, "running and recently ended executions are being restored by the audit of STATE_MACHINES")
+	case l.Running:
+		lines = append(lines, "running and recently ended executions are restored only by an audit, which needs STATE_MACHINES where events are received, or by statusctl backfill")
 	}
 	if l.Results {
 		lines = append(lines, "results from before "+l.At.UTC().Format("2006-01-02 15:04 MST")+

@@ -46,7 +46,7 @@ func TestALossIsNamedUntilItIsBackOrDismissed(t *testing.T) {
 	c := openTest(t, s.URL())
 	storeKeys(t, c, "one", "two")
 	lost := lose(t, s, c)
-	if !lost.Running || !lost.Results || !lost.Keys || lost.Missing != 2 || len(lost.Lines()) != 3 {
+	if !lost.Running || !lost.Results || !lost.Keys || lost.Missing != 2 || len(lost.Lines(true)) != 3 {
 		t.Fatalf("lost: %+v", lost)
 	}
 
@@ -60,7 +60,7 @@ func TestALossIsNamedUntilItIsBackOrDismissed(t *testing.T) {
 	}
 	cachetest.Eventually(t, "what runs is back, and the rest is named", func() bool {
 		lost := c.losses.Lost()
-		return lost != nil && !lost.Running && lost.Results && lost.Keys && strings.Contains(strings.Join(lost.Lines(), "\n"), "results from before ")
+		return lost != nil && !lost.Running && lost.Results && lost.Keys && strings.Contains(strings.Join(lost.Lines(true), "\n"), "results from before ")
 	})
 
 	for i, keys := range [][]string{{"one"}, {"one", "two"}} {
@@ -195,5 +195,15 @@ func TestANoticedLossIsReportedOnce(t *testing.T) {
 	look()
 	if calls != 1 {
 		t.Errorf("reported %d times", calls)
+	}
+}
+
+// TestALossSaysWhatRestoresIt: an audit does so only where there is one.
+func TestALossSaysWhatRestoresIt(t *testing.T) {
+	t.Parallel()
+	lost := Loss{Running: true}
+	with, without := strings.Join(lost.Lines(true), "; "), strings.Join(lost.Lines(false), "; ")
+	if !strings.Contains(with, "are being restored by the audit") || strings.Contains(without, "being restored") || !strings.Contains(without, "STATE_MACHINES") || !strings.Contains(without, "statusctl backfill") {
+		t.Errorf("%s\n%s", with, without)
 	}
 }

@@ -34,6 +34,9 @@ const (
 // names are what metrics call the lists.
 var names = map[List]string{Awaited: "awaited", Mismatched: "doubted", Requested: "requested"}
 
+// String returns the name of a list, as metrics and the log have it.
+func (l List) String() string { return names[l] }
+
 func (l List) key(p *redisdb.Partition) string {
 	switch l {
 	case Awaited:

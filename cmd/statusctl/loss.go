@@ -59,7 +59,7 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	}
 	return diagnose.Finding{
 		Check:   check,
-		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(), "; ")),
+		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(len(config.StateMachines) > 0), "; ")),
 		Fix:     "restore what is named there, or accept the loss: statusctl doctor --dismiss-loss",
 	}
 }

@@ -140,5 +140,5 @@ func (s *service) concerns() []string {
 		return all
 	}
 	return append(all, fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
-		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(), "; ")))
+		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(len(s.config.StateMachines) > 0), "; ")))
 }
