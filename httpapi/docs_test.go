@@ -107,7 +107,7 @@ func TestSamplesAreWellFormed(t *testing.T) {
 		for _, file := range files {
 			switch {
 			case strings.HasSuffix(file, ".go.txt"):
-				checkSample(t, file, "go", "vet", copyOf(t, file, "main.go"))
+				checkSample(t, file, "go", append(append([]string{"vet"}, cachetest.BuildFlags()...), copyOf(t, file, "main.go"))...)
 			case strings.HasSuffix(file, ".sh"):
 				checkSample(t, file, "bash", "-n", file)
 			case strings.HasSuffix(file, ".ts"):

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
-	"statuscache/cmd/internal/apptest"
 )
 
 // TestTheCommandsOfTheREADME runs the commands of the README in their order: with the key,
@@ -24,7 +23,7 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := buildPrograms(t)
+	bin := buildPrograms(t, "statuscache/cmd/statusctl", "statuscache/cmd/statusd")
 	tryIt, rest, found := strings.Cut(string(readme), "\n## Use it\n")
 	_, forReal, found2 := strings.Cut(rest, "\n## Run it for real\n")
 	if !found || !found2 {
@@ -69,13 +68,12 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 	})
 }
 
-// buildPrograms builds what the README has the user build, and returns the folder.
-func buildPrograms(t *testing.T) string {
+// buildPrograms builds programs into bin/ of a folder, and returns the folder.
+func buildPrograms(t *testing.T, packages ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	args := append([]string{"build", "-o", filepath.Join(dir, "bin") + "/"}, apptest.BuildFlags()...)
-	build := exec.Command("go", append(args, "statuscache/cmd/statusctl", "statuscache/cmd/statusd")...)
-	if out, err := build.CombinedOutput(); err != nil {
+	args := append([]string{"build", "-ldflags=-w", "-o", filepath.Join(dir, "bin") + "/"}, cachetest.BuildFlags()...)
+	if out, err := exec.Command("go", append(args, packages...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return dir

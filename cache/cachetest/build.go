@@ -1,4 +1,4 @@
-package apptest
+package cachetest
 
 import (
 	"runtime/debug"
