@@ -195,7 +195,7 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 	control := newWorld(t, shortLives)
 	control.aws.SetEmission(lossy)
 	d, blind := w.daemon(), control.daemon("STATE_MACHINES=", "DESCRIBE_RATE=0")
-	const executions = 300
+	executions := cachetest.Rounds(120, 300)
 	w.start("run", executions)
 	control.start("run", executions)
 	w.untilRight(d)
@@ -240,7 +240,7 @@ func TestRedisIsEmptied(t *testing.T) {
 	w, control := newWorld(t, plot), newWorld(t, plot)
 	d, blind := w.daemon("DESCRIBE_RATE=1"), control.daemon("STATE_MACHINES=", "DESCRIBE_RATE=0")
 	control.start("long", 50)
-	w.start("ended", 200)
+	w.start("ended", cachetest.Rounds(80, 200))
 	w.start("long", 50)
 	known := func() bool { return w.right(d, all) }
 	cachetest.Eventually(t, "all but the long have ended", w.ended)
@@ -330,7 +330,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	w.aws.SetEmission(localaws.Emission{Seed: 1, Duplicates: 1, MaxDelay: time.Second})
 	w.aws.SetThrottling(localaws.Throttling{Buckets: map[string]localaws.Bucket{"DescribeExecution": {}}})
 	killed := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h", "HYDRATE_DEADLINE=1h")
-	const executions = 30
+	executions := cachetest.Rounds(10, 30)
 	w.start("large", executions)
 	pending := worklist.New(killed.cache.DB(), nil)
 	cachetest.Eventually(t, "all outputs are awaited", func() bool {

@@ -85,7 +85,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 			held := server.CreateQueue(path.Base(queue), nil) // the same
 			env := append(environment(redis, queue), "ROLE=ingest", "ADMIN_ADDR=127.0.0.1:0")
 
-			const eachTime = 100
+			eachTime := cachetest.Rounds(40, 100)
 			executions := 0
 			for _, kill := range test.kills {
 				flow(t, client, queue, executions, executions+eachTime)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -62,7 +63,7 @@ func (q *queues) missing(t *testing.T, d *daemon) (n int) {
 	return n
 }
 
-// askers are clients that ask without a pause.
+// askers are clients that ask again and again.
 type askers struct {
 	fresh, refused, wrong atomic.Int64 // answers: from Redis, asked to come back, any other or none
 	stop                  atomic.Bool
@@ -82,8 +83,11 @@ func ask(t *testing.T, d *daemon, n int) *askers {
 	r.Header.Set("Authorization", "Bearer "+d.key)
 	for range n {
 		a.all.Go(func() {
+			pace := time.NewTicker(20 * time.Millisecond) // leaves the processor to the others
+			defer pace.Stop()
 			for !a.stop.Load() {
 				a.count(client.Do(r.Clone(t.Context())))
+				<-pace.C
 			}
 		})
 	}

@@ -53,10 +53,13 @@ func (d *daemon) apply(t *testing.T, executions ...cache.Execution) {
 // process is killed.
 func TestTerminationWhileManyWait(t *testing.T) {
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+	for name, test := range map[string]struct {
+		signal         syscall.Signal
+		polls, streams int
+	}{"stopped": {syscall.SIGTERM, 2000, 1000}, "killed": {syscall.SIGKILL, 200, 100}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const polls, streams = 2000, 1000
+			signal, polls, streams := test.signal, test.polls, test.streams
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
