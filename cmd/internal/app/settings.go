@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -164,6 +165,9 @@ func parseAcks(c *Config, s string) error {
 	return nil
 }
 
+// queuePath is the path of a queue at AWS: its account and its name.
+var queuePath = regexp.MustCompile(`^/[0-9]+/[A-Za-z0-9_.-]{1,80}$`)
+
 func parseQueueURL(c *Config, s string) error {
 	c.SQSQueueURL = s
 	if s == "" {
@@ -172,6 +176,12 @@ func parseQueueURL(c *Config, s string) error {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") == "" {
 		return fmt.Errorf("%q is not the URL of a queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
+	}
+	if strings.HasSuffix(u.Hostname(), "console.aws.amazon.com") {
+		return fmt.Errorf("%q is a page of the AWS console; the URL of the queue is on that page, such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
+	}
+	if strings.Contains(u.Hostname(), ".amazonaws.com") && !queuePath.MatchString(u.Path) {
+		return fmt.Errorf("%q lacks the account or the name of the queue, or has more than those; it must be such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
 	}
 	if strings.HasSuffix(u.Path, ".fifo") {
 		return fmt.Errorf("%q is a FIFO queue; EventBridge does not send events in order, so FIFO has no benefit; use a standard queue", s)
@@ -213,6 +223,9 @@ func CheckStateMachines(arns []string) error {
 
 func parseIssuer(c *Config, s string) error {
 	c.JWTIssuer = s
+	if issuer, _, found := strings.Cut(s, "/.well-known/"); found {
+		return fmt.Errorf("%q is a document of the issuer; set the issuer itself, as tokens name it in iss: %s", s, issuer)
+	}
 	return checkHTTPS(s)
 }
 
