@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// field is one field of a body, with its place in it, such as data.status.
+// field is one field of a body, with its path, such as data.status.
 type field struct {
 	Name, Type, Description string
 	Required                bool
 }
 
-// body returns the media type and the fields of a request or an answer. fields is
-// empty for what is not JSON.
+// body returns the media type and the fields of a request or an answer. fields is empty
+// if the body is not JSON.
 func (d reader) body(of map[string]any) (mediaType string, fields []field) {
 	content := object(of["content"])
 	for _, mediaType := range slices.Sorted(maps.Keys(content)) {
@@ -25,8 +25,8 @@ func (d reader) body(of map[string]any) (mediaType string, fields []field) {
 	return "", nil
 }
 
-// fields appends the fields of a schema, those of its alternatives too. A field that
-// several alternatives have is listed once, with the types of all.
+// fields appends the fields of a schema and of its alternatives. A field of several
+// alternatives is listed once, with all its types.
 func (d reader) fields(all *[]field, prefix string, schema any, required bool) {
 	s := d.resolve(schema)
 	if items := s["items"]; items != nil {
@@ -50,8 +50,8 @@ func (d reader) fields(all *[]field, prefix string, schema any, required bool) {
 	}
 }
 
-// fieldOrder returns the names of properties: those that are needed in their order,
-// then the rest by name.
+// fieldOrder returns the names of properties: first the required ones in their order,
+// then the others by name.
 func fieldOrder(needed []any, properties map[string]any) []string {
 	var order []string
 	for _, name := range needed {

@@ -21,7 +21,7 @@ type Page struct {
 	Body        []byte
 	ETag        []string
 	Policy      []string // Content-Security-Policy; nil: none
-	Moved       []string // Location of the page that is meant; nil: this one
+	Moved       []string // Location of the page to redirect to; nil: this is the page
 }
 
 func newPage(contentType string, body []byte) *Page {
@@ -29,8 +29,8 @@ func newPage(contentType string, body []byte) *Page {
 	return &Page{ContentType: []string{contentType}, Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`}}
 }
 
-// Pages returns all pages by path. They are part of the program, and tests read every
-// page, so that none is malformed.
+// Pages returns all pages by path. They are embedded, and tests read every page, so that
+// none is malformed.
 func Pages() map[string]*Page {
 	var document map[string]any
 	if err := yaml.Unmarshal(OpenAPI, &document); err != nil {

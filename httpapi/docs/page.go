@@ -16,7 +16,7 @@ var files embed.FS
 // policy lets the page load its own style and script, and nothing else.
 var policy = []string{"default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 
-// pageData is what the template of /docs shows.
+// pageData is the data for the template of /docs.
 type pageData struct {
 	Title, Summary string
 	Description    []string // paragraphs
@@ -41,7 +41,7 @@ type sample struct {
 	Open               bool
 }
 
-// shownOperations are the operations of the page in their order, and their samples.
+// shownOperations are the operations on the page, in their order, with their samples.
 var shownOperations = []struct{ operation, samples string }{
 	{"getStatus", "status"}, {"followStatus", "stream"}, {"getStatuses", "batch"}, {"waitForExecutions", "wait"},
 	{"listExecutions", "list"}, {"followExecutions", ""}, {"createLink", "link"}, {"fetchOutput", "output"}, {"registerExecution", "register"}, {"listFailures", "failures"}, {"listDurations", ""}, {"getOverview", ""}, {"followOverview", ""}, {"explainStatus", ""}, {"getHealth", ""},
@@ -49,7 +49,7 @@ var shownOperations = []struct{ operation, samples string }{
 
 var languages = []struct{ name, suffix string }{{"curl", ".sh"}, {"Go", ".go.txt"}, {"Python", ".py"}, {"TypeScript", ".ts"}}
 
-// render renders the contract as a page, with what it loads.
+// render renders the contract as a page, with the files that the page loads.
 func render(document map[string]any) (html, css, js *Page, err error) {
 	d := reader{root: document}
 	info := object(document["info"])
@@ -97,7 +97,7 @@ func samples(name string) ([]sample, error) {
 	return all, nil
 }
 
-// reader reads a document of OpenAPI.
+// reader reads an OpenAPI document.
 type reader struct{ root map[string]any }
 
 // operation finds an operation by its id.
@@ -141,7 +141,7 @@ func (d reader) resolve(value any) map[string]any {
 	return d.at(reference)
 }
 
-// at returns what stands at a path of names.
+// at returns the node at a path of names.
 func (d reader) at(path string) map[string]any {
 	o := d.root
 	for name := range strings.SplitSeq(path, "/") {
@@ -165,7 +165,7 @@ func text(value any) string {
 	return s
 }
 
-// marked is a text with what stands between backquotes as code.
+// marked returns a text as HTML, with the parts between backquotes as code.
 func marked(s string) template.HTML {
 	var b strings.Builder
 	for i, part := range strings.Split(s, "`") {
