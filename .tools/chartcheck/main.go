@@ -1,6 +1,6 @@
-// Command chartcheck writes what in the chart is derived from other files: the copies of the
-// rules and dashboards, and the table of values in its README. Its tests check that all is
-// current, and what the chart renders.
+// Command chartcheck writes the files of the chart that are derived from other files: the copies
+// of the rules and dashboards, the table of values in its README, and the settings in its schema.
+// Its tests check that these files are current, and what the chart renders.
 package main
 
 import (
@@ -36,7 +36,11 @@ func derived() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{"README.md": readme}
+	schema, err := schema()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"README.md": readme, "values.schema.json": schema}
 	dashboards, err := filepath.Glob(filepath.Join(sourcesFolder, "dashboards", "*.json"))
 	if err != nil {
 		return nil, err
