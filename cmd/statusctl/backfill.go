@@ -16,7 +16,7 @@ import (
 	"statuscache/ingest"
 )
 
-// backfillFlags are those of backfill.
+// backfillFlags are the flags of backfill.
 type backfillFlags struct {
 	machines     []string
 	since, until string
@@ -30,11 +30,11 @@ func backfillCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backfill --since TIME",
 		Short: "Fetch executions from Step Functions",
-		Long: "List the executions of state machines that started within a range of time, and describe\n" +
-			"those that the cache does not know. You can run it at any time, beside everything else, and\n" +
-			"more than once. A time is RFC 3339, or a duration before now. The calls share DESCRIBE_RATE\n" +
-			"with the audit, unless --rate gives them a budget of their own. After an interruption, run\n" +
-			"it again within a day with the same times, and it continues. The exit code is 0 if all\n" +
+		Long: "List the executions of state machines that started within a time range, and describe\n" +
+			"those that the cache does not know. You can run it at any time, while everything else runs,\n" +
+			"and more than once. A time is RFC 3339, or a duration before now. The calls share\n" +
+			"DESCRIBE_RATE with the audit, unless --rate sets a separate budget. To continue after an\n" +
+			"interruption, run it again within a day with the same times. The exit code is 0 if all\n" +
 			"executions are known now, 1 if some could not be fetched, 2 if it could not continue.",
 		Example: "  statusctl backfill --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline --since 24h\n" +
 			"  statusctl backfill --since 2026-02-01T00:00:00Z --until 2026-02-10T00:00:00Z --rate 10",
@@ -59,7 +59,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 	if f.rate < 0 {
 		return errors.New("--rate: must not be negative")
 	}
-	if _, _, err := f.period(time.Now()); err != nil { // before the first call of Redis
+	if _, _, err := f.period(time.Now()); err != nil { // before the first call to Redis
 		return err
 	}
 	return withStore(cmd, func(c *cache.Cache, config app.Config) error {
@@ -118,7 +118,7 @@ func (f *backfillFlags) period(now time.Time) (since, until time.Time, err error
 	return since, until, nil
 }
 
-// prepare builds a backfill of no state machine yet.
+// prepare builds a backfill, without its state machine and its range.
 func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.Config) (*ingest.Backfill, error) {
 	settings, err := ingest.LoadAWS(ctx)
 	if err != nil {
@@ -146,8 +146,8 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	return b, nil
 }
 
-// fill shows the progress through the range, which is known, as the number of
-// executions in it is not.
+// fill shows the progress through the time range, because the number of executions in it
+// is not known.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
 	bar.unit = "minutes of start times"
@@ -172,8 +172,8 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 	return done, err
 }
 
-// backfillNote says what a backfill has done, and how long the rest of the range takes
-// if as many executions began in it.
+// backfillNote describes what a backfill has done, and how long the rest takes if
+// executions started at an even rate.
 func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) string {
 	note := fmt.Sprintf("%d listed, %d added, %d failed  %.3g/s", p.Listed, p.Learnt, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
 	if done > all/100 {
@@ -187,7 +187,7 @@ func storeFlags(cmd *cobra.Command, others ...string) {
 	operatorFlags(cmd, slices.Concat(app.RedisSettings, []string{"REDIS_REPLICA_ACKS"}, others)...)
 }
 
-// withStore runs f on the store that the settings name, for as long as it takes.
+// withStore runs f on the store that the settings name, without a time limit.
 func withStore(cmd *cobra.Command, f func(*cache.Cache, app.Config) error) error {
 	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 	if err != nil {

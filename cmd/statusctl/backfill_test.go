@@ -74,8 +74,8 @@ func TestBackfillExplainErase(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &explained); err != nil || len(explained.Observations) != 1 || explained.Observations[0].Source != cache.FromDescribe {
 		t.Errorf("%v: %s", err, text)
 	}
-	if text := ctl(t, env, 1, "explain", "never"); !strings.Contains(text, "nothing is known") {
-		t.Errorf("of one that never was: %s", text)
+	if text := ctl(t, env, 1, "explain", "never"); !strings.Contains(text, "not known") {
+		t.Errorf("an execution that never existed: %s", text)
 	}
 
 	if text := ctl(t, env, 2, "erase", "--owner", "ada"); !strings.Contains(text, "--yes") {

@@ -24,7 +24,7 @@ import (
 // Bounds of a comparison.
 const (
 	defaultSample = 200
-	sampleFrom    = 5000 // executions of the list that a sample is drawn from, at least
+	sampleFrom    = 5000 // a sample is drawn from at least so many executions of the list
 	listPage      = 100
 	shownExamples = 3 // of one kind of difference
 
@@ -33,16 +33,16 @@ const (
 	longestBusy  = time.Minute
 )
 
-const compareHelp = `Asks another endpoint with the same route and this service for the same executions and
-compares what they answer: which keys, status, startDate, stopDate and errorMessage as text, the
-output byte for byte, and errors by their status and code. What differs is requested once
-more after --settle, since an execution may have changed between the two answers.
+const compareHelp = `Requests the same executions from another endpoint with the same route and from this service,
+and compares the answers: the set of keys; status, startDate, stopDate and errorMessage as text;
+the output byte for byte; errors by their status and code. If two answers differ, both are requested
+again after --settle, because the execution may have changed between them.
 
---sample takes executions at random from the list of this service, so it does not find those that
-only the other one knows; --arns names a file with an ARN a line, - for standard input. The exit
-code is 0 if nothing differs, 1 if something does, 2 if one of the two did not answer.`
+--sample takes random executions from the list of this service, so it does not find those that
+only the other endpoint knows. --arns names a file with one ARN per line, or - for standard input.
+The exit code is 0 if nothing differs, 1 if something differs, 2 if one of the two did not answer.`
 
-// comparison is what compare is asked to do.
+// comparison has the flags of compare.
 type comparison struct {
 	connection
 	against, againstToken string
@@ -68,10 +68,10 @@ func compareCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.against, "against", "", "URL of the other endpoint, without /v1/status")
 	f.StringVar(&c.againstToken, "against-token", "", "token for the other endpoint (STATUS_AGAINST_TOKEN) (default: the same token)")
-	f.IntVar(&c.sample, "sample", defaultSample, "how many executions to compare")
-	f.StringVar(&c.file, "arns", "", "file of the executions to compare, an ARN a line; - for standard input")
-	f.Float64Var(&c.rate, "rate", 5, "executions per second; an endpoint that calls DescribeExecution stands few")
-	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before each difference is compared again")
+	f.IntVar(&c.sample, "sample", defaultSample, "number of executions to compare")
+	f.StringVar(&c.file, "arns", "", "file with one ARN per line, or - for standard input")
+	f.Float64Var(&c.rate, "rate", 5, "executions per second; keep it low for an endpoint that calls DescribeExecution")
+	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before answers that differ are compared again")
 	f.BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "arns")
 	return cmd
@@ -169,7 +169,7 @@ func (c *comparison) named(stdin io.Reader) (arns []string, err error) {
 	return arns, nil
 }
 
-// sampled draws from the newest executions of the list.
+// sampled draws random executions from the newest ones of the list.
 func (c *comparison) sampled(ctx context.Context, ours *client.Client) (arns []string, err error) {
 	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"))
 	for q := (client.Query{Limit: listPage, StateMachineARN: machine}); len(arns) < max(sampleFrom, c.sample); {
@@ -223,7 +223,8 @@ func (c *comparison) ask(ctx context.Context, limit *rate.Limiter, theirs, ours 
 	return before.differences(after), nil
 }
 
-// answerOf asks until there is an answer that is not about the service itself.
+// answerOf requests an execution until the answer is about the execution and not an error of
+// the service.
 func answerOf(ctx context.Context, c *client.Client, arn string) (answered, error) {
 	busy := firstBusy
 	for try := 1; ; try++ {
@@ -260,7 +261,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// report is what a comparison has found.
+// report is the result of a comparison.
 type report struct {
 	Compared    int              `json:"compared"`
 	Different   int              `json:"different"` // executions
@@ -341,5 +342,5 @@ func (r *report) verdict() error {
 	return &app.ExitError{Code: code}
 }
 
-// raw is the text of a JSON value, or a word for none.
+// raw is the text of a JSON value, or a word that says that there is none.
 func raw(value json.RawMessage) string { return cmp.Or(string(value), "(none)") }

@@ -24,7 +24,7 @@ var differenceKinds = []string{onlyThere, onlyHere, refusals, "status", "startDa
 // compared are the keys whose values are compared.
 var compared = []string{"status", "executionArn", "startDate", "stopDate", outputs, "errorMessage"}
 
-// answered is what a service says of an execution.
+// answered is the answer of a service about an execution.
 type answered struct {
 	fields  map[string]json.RawMessage // byte for byte
 	refused string                     // status and code, where there are no fields
@@ -87,7 +87,7 @@ const (
 	shownValue  = 80
 )
 
-// differenceOf shows two values, from shortly before where they differ.
+// differenceOf shows two values, from shortly before the first difference.
 func differenceOf(key string, before, after json.RawMessage) difference {
 	at := 0
 	for at < min(len(before), len(after)) && before[at] == after[at] {

@@ -11,7 +11,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// completed are the values of flags that are known beforehand.
+// completed has the values of flags whose values are known.
 var completed = map[string][]string{
 	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
 	"error":              {"States.Timeout", "States.TaskFailed", "States.Runtime", "States.Permissions"},
@@ -26,8 +26,8 @@ var completed = map[string][]string{
 	"event-bus":          {operate.DefaultBus},
 }
 
-// completeValues has a shell offer the values of arguments and flags where they are
-// known, and files only where a file is meant.
+// completeValues makes a shell offer the known values of arguments and flags, and files
+// only where the value is a file.
 func completeValues(cmd *cobra.Command) {
 	if cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil && !strings.Contains(cmd.Use, "FILE") {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -40,14 +40,14 @@ func completeValues(cmd *cobra.Command) {
 		if f.Name == "state-machine" || f.Name == "state-machines" {
 			offer = stateMachines
 		}
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, offer) // one that was made with its flag stays
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, offer) // keep the completion that was set together with the flag
 	})
 	for _, sub := range cmd.Commands() {
 		completeValues(sub)
 	}
 }
 
-// stateMachines offers those that are set.
+// stateMachines offers the ones in STATE_MACHINES.
 func stateMachines(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return strings.FieldsFunc(os.Getenv("STATE_MACHINES"), func(r rune) bool { return r == ',' || r == ' ' }), cobra.ShellCompDirectiveNoFileComp
 }

@@ -22,9 +22,9 @@ func dlqCommand() *cobra.Command {
 	var rule string
 	cmd := &cobra.Command{
 		Use:   "dlq",
-		Short: "Look at dead letters, send them back, or delete them",
-		Long: "There are two kinds of dead-letter queues. The one of the consumer has messages that were\n" +
-			"received too often, such as messages that are not events. The one of a rule has events that\n" +
+		Short: "List dead letters, send them back, or delete them",
+		Long: "There are two kinds of dead-letter queues. That of the consumer contains messages that were\n" +
+			"received too often, such as messages that are not events. That of a rule contains events that\n" +
 			"EventBridge could not send to the queue. Each command works on both kinds, or on one.",
 	}
 	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS")
@@ -44,7 +44,7 @@ func oneOrBoth(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// withDeadLetters runs f on the dead-letter queues that are meant.
+// withDeadLetters runs f on the dead-letter queues that the arguments select.
 func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*operate.Operator, []operate.DeadLetters) error) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), operatorLimit)
 	defer cancel()
@@ -59,7 +59,7 @@ func withDeadLetters(cmd *cobra.Command, rule string, args []string, f func(*ope
 	if len(args) == 1 {
 		all = slices.DeleteFunc(all, func(d operate.DeadLetters) bool { return d.Kind != args[0] })
 		if len(all) == 0 {
-			return couldNotAsk(fmt.Errorf("there is no dead-letter queue of the %s; statusctl provision makes one", args[0]))
+			return couldNotAsk(fmt.Errorf("there is no dead-letter queue of the %s; statusctl provision creates one", args[0]))
 		}
 	}
 	return interrupted(cmd.Context(), f(o, all))
@@ -78,8 +78,8 @@ func dlqListCommand(rule *string) *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use:   "list [consumer|rule]",
-		Short: "Count the dead letters, and show why some of them are there",
-		Long: "Count the dead letters, and show why some of them are there, never their contents. This\n" +
+		Short: "Count the dead letters, and show the reason for some of them",
+		Long: "Count the dead letters, and show the reason for some of them, never their contents. This\n" +
 			"removes no message, but increases its receive count.",
 		Example: "  statusctl dlq list\n  statusctl dlq list consumer --max 100 --json",
 		Args:    oneOrBoth, ValidArgs: kinds,
@@ -103,7 +103,7 @@ func dlqListCommand(rule *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVar(&most, "max", 10, "messages of each queue to show")
+	cmd.Flags().IntVar(&most, "max", 10, "number of messages to show from each queue")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -126,7 +126,7 @@ func printLetters(w io.Writer, all []shownLetters) error {
 	if !slices.ContainsFunc(all, func(d shownLetters) bool { return d.Count > 0 }) {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, "send them back with statusctl dlq redrive, delete them with statusctl dlq purge")
+	_, err := fmt.Fprintln(w, "to send them back, run statusctl dlq redrive; to delete them, run statusctl dlq purge")
 	return err
 }
 
@@ -135,7 +135,7 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 		Use:   "redrive [consumer|rule]",
 		Short: "Put the dead letters back into the queue",
 		Long: "Put the dead letters back into the queue, after the cause is fixed: statusctl dlq list\n" +
-			"shows for each message whether it can be decoded now. Known events change nothing.",
+			"shows which messages can be decoded now. Events that are already known change nothing.",
 		Example: "  statusctl dlq redrive rule",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -172,8 +172,8 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:     "purge [consumer|rule]",
-		Short:   "Delete the dead letters for good",
-		Long:    "Delete the dead letters for good. It asks for confirmation; without a terminal it needs --yes.",
+		Short:   "Delete the dead letters permanently",
+		Long:    "Delete the dead letters permanently. The command asks for confirmation; without a terminal it needs --yes.",
 		Example: "  statusctl dlq purge consumer",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -191,7 +191,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	return cmd
 }
 
@@ -203,9 +203,9 @@ func mayPurge(cmd *cobra.Command, all []operate.DeadLetters, yes bool) error {
 	for _, d := range all {
 		what = append(what, fmt.Sprintf("%d messages of %s", d.Messages, d.Name))
 	}
-	question := "delete " + strings.Join(what, " and ") + " for good?"
+	question := "delete " + strings.Join(what, " and ") + " permanently?"
 	if someoneThere() && confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
 		return nil
 	}
-	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " for good")
+	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " permanently")
 }

@@ -27,11 +27,11 @@ func doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the setup, and say how to correct it",
-		Long: "Check the whole path of an event, from Step Functions over EventBridge and SQS to Redis, and\n" +
-			"the tokens and owners. For each part, print ok, or what is wrong and the command that\n" +
-			"corrects it. It changes nothing and receives no message. A line with ? says why something\n" +
-			"was not checked. The exit code is 0 if nothing is wrong, 1 if something is wrong, 2 if\n" +
-			"something could not be checked.",
+		Long: "Check the whole path of an event, from Step Functions through EventBridge and SQS to Redis,\n" +
+			"and the tokens and owners. For each part, print ok, or what is wrong and the command that\n" +
+			"corrects it. The command changes nothing and receives no message. A line with ? says why\n" +
+			"something was not checked. The exit code is 0 if nothing is wrong, 1 if something is wrong,\n" +
+			"2 if something could not be checked.",
 		Example: "  statusctl doctor\n  statusctl doctor --json | jq '.[] | select(.problem)'",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,10 +59,10 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	operatorFlags(cmd, append([]string{"SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL", "AUTH_INTROSPECTION_URL", "AUTH_INTROSPECTION_CLIENT_ID", "AUTH_INTROSPECTION_SECRET_FILE"}, app.RedisSettings...)...)
-	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default those that send to the queue)")
-	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default one that holds the events)")
+	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default: the rules that send to the queue)")
+	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default: one that contains the events)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "check nothing; accept that Redis has lost records, so that health is ok again")
+	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "check nothing; accept that Redis has lost records, so that /v1/health reports ok again")
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 	}
 	if err != nil {
 		return []diagnose.Finding{
-			{Check: "AWS settings", Problem: err.Error(), Fix: "correct the settings that it names"},
+			{Check: "AWS settings", Problem: err.Error(), Fix: "correct the settings that the message names"},
 			diagnose.NotChecked("AWS", "its settings are wrong"),
 		}
 	}
@@ -83,7 +83,7 @@ func diagnoseAWS(ctx context.Context, setUp operate.SetUp) []diagnose.Finding {
 
 func diagnoseRedis(ctx context.Context, config app.Config) []diagnose.Finding {
 	wrong := func(err error) []diagnose.Finding {
-		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Fix: "correct the settings that it names"}}
+		return []diagnose.Finding{{Check: "Redis settings", Problem: err.Error(), Fix: "correct the settings that the message names"}}
 	}
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
@@ -97,10 +97,10 @@ func diagnoseRedis(ctx context.Context, config app.Config) []diagnose.Finding {
 	return diagnose.Run(ctx, c, keys)
 }
 
-const issuerLimit = 5 * time.Second // of each question to the issuer
+const issuerLimit = 5 * time.Second // for each request to the issuer
 
-// diagnoseIssuer asks the issuer of tokens, if there is one, whether it and the settings
-// agree.
+// diagnoseIssuer checks whether the issuer of tokens, if there is one, matches the
+// settings.
 func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose.Finding) {
 	const check = "JWT issuer"
 	tokens := config.JWT()
@@ -113,13 +113,13 @@ func diagnoseIssuer(ctx context.Context, config app.Config) (findings []diagnose
 		findings = append(findings, diagnose.Finding{Check: check, Problem: fault.Problem, Fix: fault.Fix})
 	}
 	if findings == nil {
-		findings = []diagnose.Finding{{Check: check, Detail: tokens.Issuer + " is named and has keys as the settings say"}}
+		findings = []diagnose.Finding{{Check: check, Detail: tokens.Issuer + " has the name and the keys that the settings expect"}}
 	}
 	return findings
 }
 
-// diagnoseIntrospection asks the server that checks other tokens, if there is one, whether it
-// takes the client credentials.
+// diagnoseIntrospection checks whether the introspection server, if there is one, accepts the
+// client credentials.
 func diagnoseIntrospection(ctx context.Context, config app.Config) []diagnose.Finding {
 	const check = "token introspection"
 	server := config.Introspection()
@@ -130,7 +130,7 @@ func diagnoseIntrospection(ctx context.Context, config app.Config) []diagnose.Fi
 	if problem != "" {
 		return []diagnose.Finding{{Check: check, Problem: problem, Fix: fix}}
 	}
-	return []diagnose.Finding{{Check: check, Detail: "AUTH_INTROSPECTION_URL answers and takes the client credentials"}}
+	return []diagnose.Finding{{Check: check, Detail: "AUTH_INTROSPECTION_URL answers and accepts the client credentials"}}
 }
 
 func printFindings(w io.Writer, findings []diagnose.Finding) error {
@@ -148,7 +148,7 @@ func printFindings(w io.Writer, findings []diagnose.Finding) error {
 	return err
 }
 
-// verdict is an error with the exit code that findings mean.
+// verdict is an error with the exit code for the findings.
 func verdict(findings []diagnose.Finding) error {
 	code := 0
 	for _, f := range findings {

@@ -16,18 +16,18 @@ func eraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase --owner ID",
 		Short: "Remove all executions of an owner",
-		Long: "Remove every record of an owner's executions: status, output, trail and lists. It reads\n" +
-			"every record in Redis, so it takes a while. Executions that run, started in the last\n" +
-			"minutes, or have events in the queue come back, and so do those of a replay or backfill.\n" +
-			"It keeps the owner's API keys; use statusctl keys revoke. Without a terminal it needs --yes.",
+		Long: "Remove every record of an owner's executions: status, output, trail and lists. The command\n" +
+			"reads every record in Redis, so it takes a while. An execution comes back if it still runs,\n" +
+			"started in the last minutes, or is in the queue, a replay or a backfill. API keys stay\n" +
+			"valid (see statusctl keys revoke). Without a terminal the command needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if owner == "" {
 				return couldNotAsk(errors.New("--owner: not set"))
 			}
-			if !yes && (!someoneThere() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("forget all executions of %q?", owner))) {
-				return interrupted(cmd.Context(), errors.Join(cmd.Context().Err(), errors.New("nothing was erased; --yes confirms it")))
+			if !yes && (!someoneThere() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("remove all executions of %q?", owner))) {
+				return interrupted(cmd.Context(), errors.Join(cmd.Context().Err(), errors.New("nothing was erased; answer y, or give --yes")))
 			}
 			var looked, erased int64
 			err := withStore(cmd, func(c *cache.Cache, _ app.Config) error {
@@ -42,6 +42,6 @@ func eraseCommand() *cobra.Command {
 	}
 	storeFlags(cmd)
 	cmd.Flags().StringVar(&owner, "owner", "", "owner whose executions are removed")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	return cmd
 }

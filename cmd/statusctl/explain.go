@@ -66,7 +66,7 @@ func explain(w io.Writer, arn cache.ARN, x cache.Explanation) error {
 	row := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // Flush returns the error
 	row("execution\t%s", arn)
 	if r := x.Record; r == nil {
-		row("status\tnothing is known of it")
+		row("status\tnot known")
 	} else {
 		row("status\t%s", r.Status)
 		row("version\t%s", x.Exact)
@@ -95,7 +95,7 @@ func shownTime(at time.Time, form string) string {
 	return at.UTC().Format(form)
 }
 
-// explanation is how --json has it.
+// explanation is what --json prints.
 type explanation struct {
 	ExecutionARN cache.ARN       `json:"executionArn"`
 	Known        bool            `json:"known"`

@@ -26,7 +26,7 @@ const (
 	exitStillRuns   = 124
 )
 
-// connection are the flags of commands that speak HTTP.
+// connection has the flags of commands that call the service.
 type connection struct{ server, token, machine string }
 
 func (c *connection) addFlags(cmd *cobra.Command) {
@@ -40,7 +40,7 @@ func (c *connection) client() (*client.Client, error) {
 	server := c.url()
 	token := tokenOf(c.token)
 	if token == "" {
-		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; statusctl keys create makes an API key")
+		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; to create an API key, run statusctl keys create")
 	}
 	return client.New(server, token)
 }
@@ -68,7 +68,7 @@ func getCommand() *cobra.Command {
 		Short: "Print the status of an execution",
 		Long: "Print the status of an execution; with --wait, wait for its end first. Give the ARN, or the\n" +
 			"name alone if --state-machine or STATUS_STATE_MACHINE is set. The exit code is the\n" +
-			"outcome: 0 SUCCEEDED, 1 FAILED, 2 the service did not answer, 3 TIMED_OUT, 4 ABORTED,\n" +
+			"outcome: 0 SUCCEEDED, 1 FAILED, 2 no answer from the service, 3 TIMED_OUT, 4 ABORTED,\n" +
 			"124 still running.",
 		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
@@ -97,7 +97,7 @@ func getCommand() *cobra.Command {
 	return cmd
 }
 
-// get asks once or, to wait, until the execution ends or the time is up.
+// get requests an execution once or, with a wait, until it ends or the time is up.
 func get(ctx context.Context, service *client.Client, arn string, wait time.Duration) (*client.Execution, error) {
 	if wait <= 0 {
 		return service.Get(ctx, arn)
@@ -111,21 +111,21 @@ func get(ctx context.Context, service *client.Client, arn string, wait time.Dura
 	return e, err
 }
 
-// exactly wants so many arguments.
+// exactly requires exactly n arguments.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return couldNotAsk(app.Arguments(n, n)(cmd, args)) }
 }
 
-// executionARN returns the ARN that an argument names: it is one, or holds one, as
-// the address of a page of the AWS console does, or it is the name of an execution
-// of --state-machine.
+// executionARN returns the ARN that an argument names. The argument is an ARN, a text
+// that contains one, such as a URL of the AWS console, or the name of an execution of
+// --state-machine.
 func (c *connection) executionARN(arg string) (string, error) {
 	arg = strings.TrimSpace(arg)
 	if found := cache.FindARN(arg); found != "" {
 		return found, nil
 	}
 	if strings.HasPrefix(arg, "arn:") {
-		return arg, nil // the answer says what is wrong with it
+		return arg, nil // the service's answer says what is wrong with it
 	}
 	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"), onlyMachine(os.Getenv("STATE_MACHINES")))
 	if machine == "" || strings.ContainsAny(arg, ":/") {
@@ -134,7 +134,7 @@ func (c *connection) executionARN(arg string) (string, error) {
 	return string(cache.MachineARN(machine).Execution(arg)), nil
 }
 
-// onlyMachine returns the ARN in STATE_MACHINES if that is one.
+// onlyMachine returns the ARN in STATE_MACHINES if there is only one.
 func onlyMachine(setting string) string {
 	if strings.Contains(setting, ",") {
 		return ""
@@ -142,8 +142,8 @@ func onlyMachine(setting string) string {
 	return strings.TrimSpace(setting)
 }
 
-// couldNotAsk makes an error end with a code of its own: 1 would say that the
-// execution has failed.
+// couldNotAsk gives an error a separate exit code, because 1 means that the execution has
+// failed.
 func couldNotAsk(err error) error {
 	if err == nil {
 		return nil
@@ -166,15 +166,15 @@ func exitCode(e *client.Execution) error {
 	return &app.ExitError{Code: exitFailed}
 }
 
-// shownOutput is how much of an output is shown on a terminal, in bytes.
+// shownOutput is the largest part of an output that is shown on a terminal, in bytes.
 const shownOutput = 4096
 
-// shortened returns an output as it is shown: on a terminal no more than a person reads.
+// shortened returns the text that is shown for an output: on a terminal, only its beginning.
 func shortened(output []byte, onTerminal bool) string {
 	if len(output) <= shownOutput || !onTerminal {
 		return string(output)
 	}
-	return fmt.Sprintf("%s … (%d kB in all; --json or a pipe shows the whole)", strings.ToValidUTF8(string(output[:shownOutput]), ""), len(output)/1000)
+	return fmt.Sprintf("%s … (%d kB in total; --json or a pipe shows all of it)", strings.ToValidUTF8(string(output[:shownOutput]), ""), len(output)/1000)
 }
 
 func show(w io.Writer, e *client.Execution, asJSON bool) error {
@@ -202,7 +202,7 @@ func show(w io.Writer, e *client.Execution, asJSON bool) error {
 	case e.OutputTruncated:
 		row("output", "(too large for its event)")
 	case e.OutputGone:
-		row("output", "(expired, and Step Functions does not have it any more)")
+		row("output", "(expired, and Step Functions no longer has it)")
 	case e.OutputExpired:
 		row("output", "(expired; statusctl output "+e.ExecutionARN+" fetches it again)")
 	default:

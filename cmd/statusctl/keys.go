@@ -31,7 +31,7 @@ func keysCommand() *cobra.Command {
 	return cmd
 }
 
-// keyStore is what a command about API keys works on.
+// keyStore has what a command about API keys needs.
 type keyStore struct {
 	*apikeys.Keys
 	cache  *cache.Cache
@@ -78,7 +78,7 @@ func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) erro
 
 // shownKey is a key as --json prints it.
 type shownKey struct {
-	Key           string        `json:"key,omitempty"` // only when it is made
+	Key           string        `json:"key,omitempty"` // only when it is created
 	Prefix        string        `json:"prefix"`
 	Name          string        `json:"name"`
 	Owner         string        `json:"owner"`
@@ -137,13 +137,13 @@ func createCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&k.Owner, "owner", "", "owner of the executions that it may read")
-	f.StringVar(&k.Name, "name", "", "purpose of the key, for people")
+	f.StringVar(&k.Owner, "owner", "", "owner of the executions that the key may read")
+	f.StringVar(&k.Name, "name", "", "purpose of the key, for your own use")
 	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: all executions; register: POST /v1/executions only")
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	f.StringVar(&secrets, "secrets-from", "", "file of keys that another system has made, - for standard input")
+	f.StringVar(&secrets, "secrets-from", "", "file with keys from another system, or - for standard input")
 	for _, other := range []string{"owner", "name", "scope", "state-machine", "daily-limit"} {
 		cmd.MarkFlagsMutuallyExclusive("secrets-from", other)
 	}
@@ -152,7 +152,7 @@ func createCommand() *cobra.Command {
 
 var scopes = []apikeys.Scope{apikeys.ScopeRead, apikeys.ScopeReadAll, apikeys.ScopeRegister}
 
-// checkKey reports every mistake at once.
+// checkKey reports all mistakes together.
 func checkKey(k apikeys.Key) error {
 	var errs []error
 	for _, field := range []struct{ flag, value string }{{"--owner", k.Owner}, {"--name", k.Name}} {
@@ -180,7 +180,7 @@ func checkKey(k apikeys.Key) error {
 func listCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List API keys, revoked ones too", Args: app.Arguments(0, 0),
+		Use: "list", Short: "List API keys, including revoked ones", Args: app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withKeys(cmd, func(ctx context.Context, store keyStore) error {
 				keys, err := store.List(ctx)
@@ -221,14 +221,14 @@ func printTable(w io.Writer, keys []apikeys.Key) error {
 func revokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PREFIX",
-		Short: "Revoke an API key, also in API_KEYS_FILE if that is set",
+		Short: "Revoke an API key, in Redis and in API_KEYS_FILE if that is set",
 		Args:  app.Arguments(1, 1), Example: "  statusctl keys revoke csk_live_75070b2e",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 			if err != nil {
 				return err
 			}
-			// The file first: it is what counts while Redis does not answer.
+			// The file first: it decides while Redis does not answer.
 			filed, fileErr := revokeInFile(config.APIKeysFile, args[0])
 			var k apikeys.Key
 			err = withKeys(cmd, func(ctx context.Context, keys keyStore) (err error) {
@@ -241,7 +241,7 @@ func revokeCommand() *cobra.Command {
 			case errors.Is(err, apikeys.ErrNotFound):
 				return errors.Join(fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0]), fileErr)
 			case err != nil && len(filed) > 0:
-				return errors.Join(fmt.Errorf("revoked in API_KEYS_FILE, but not in Redis; run it again: %w", err), fileErr)
+				return errors.Join(fmt.Errorf("revoked in API_KEYS_FILE, but not in Redis; run the command again: %w", err), fileErr)
 			case err != nil:
 				return errors.Join(err, fileErr)
 			case fileErr != nil:

@@ -18,7 +18,7 @@ import (
 	"statuscache/httpapi/auth"
 )
 
-// The columns of a file of secrets. The last may be missing.
+// The columns of a file of secrets. The last one may be missing.
 var secretColumns = []string{"owner", "name", "scope", "secret", "daily_limit"}
 
 const (
@@ -27,14 +27,13 @@ const (
 )
 
 const secretsHelp = `
-With --secrets-from, takes over keys that another system has made, so that their holders keep
-them: FILE, or - for standard input, has a key a line, with its owner, name, scope and
-secret, and a daily_limit where it has one, separated by tabs or as CSV. A first line with
-these names may give another order. A secret is 20 to 128 printable characters without a space.
-Only its HMAC is stored. If any line is wrong, no key is stored. Running it again changes
-nothing.`
+With --secrets-from, imports keys from another system, so that callers can continue to use them.
+FILE, or - for standard input, has one key per line: its owner, name, scope and secret, and
+daily_limit if it has one, separated by tabs or as CSV. If the first line has these names, it
+sets the order of the columns. A secret is 20 to 128 printable characters without a space. Only
+its HMAC is stored. If any line is wrong, no key is stored. It is safe to run this again.`
 
-// foreignLine is a key of a file, and where it stands.
+// foreignLine is a key of a file, and its line.
 type foreignLine struct {
 	number int
 	apikeys.Foreign
@@ -63,11 +62,11 @@ func adoptKeys(cmd *cobra.Command, file string, asJSON bool) error {
 }
 
 func conflictError(line int, present apikeys.Key) error {
-	state := "another name, owner, scope or daily limit"
+	state := "its name, owner, scope or daily limit differs"
 	if present.Revoked() {
 		state = "it is revoked"
 	}
-	return fmt.Errorf("line %d: its secret is that of the key %s (%s of %s) already, and %s", line, present.Prefix, present.Name, present.Owner, state)
+	return fmt.Errorf("line %d: the key %s (%s of %s) already has this secret, and %s", line, present.Prefix, present.Name, present.Owner, state)
 }
 
 func printAdopted(cmd *cobra.Command, adopted []apikeys.Adopted, filed, asJSON bool) error {
@@ -88,7 +87,7 @@ func printAdopted(cmd *cobra.Command, adopted []apikeys.Adopted, filed, asJSON b
 	} else {
 		err = printTable(cmd.OutOrStdout(), keys)
 	}
-	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "Keys taken over: %d; there already: %d\n", len(keys)-before, before)
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "keys imported: %d; already present: %d\n", len(keys)-before, before)
 	if filed && len(keys) > before {
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "They are not in API_KEYS_FILE yet: run statusctl keys export.")
 	}
@@ -108,7 +107,7 @@ func readSecrets(stdin io.Reader, file string) ([]foreignLine, error) {
 	}
 	lines, err := parseSecrets(in)
 	if err == nil && len(lines) == 0 {
-		err = errors.New("there is no key in it")
+		err = errors.New("it contains no key")
 	}
 	if err != nil {
 		return nil, prefixLines(err, file)
@@ -150,7 +149,7 @@ type row struct {
 	fields []string
 }
 
-// splitRows cuts lines at tabs if the first has one, and else as CSV.
+// splitRows splits lines at tabs if the first line contains one, otherwise as CSV.
 func splitRows(in *bufio.Reader) (rows []row, err error) {
 	head, err := in.Peek(in.Size())
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
@@ -205,7 +204,7 @@ func checkColumns(columns []string) error {
 	var problems []error
 	for i, name := range columns {
 		if !slices.Contains(secretColumns, name) || slices.Contains(columns[:i], name) {
-			problems = append(problems, fmt.Errorf("line 1: column %d must be one of %s, each once", i+1, strings.Join(secretColumns, ", ")))
+			problems = append(problems, fmt.Errorf("line 1: column %d must be one of %s, and each may occur only once", i+1, strings.Join(secretColumns, ", ")))
 		}
 	}
 	for _, name := range secretColumns[:neededColumns] {
@@ -216,7 +215,7 @@ func checkColumns(columns []string) error {
 	return errors.Join(problems...)
 }
 
-// checkRows reports every mistake at once.
+// checkRows reports all mistakes together.
 func checkRows(rows []row, columns []string) ([]foreignLine, error) {
 	var problems []error
 	var lines []foreignLine
@@ -239,7 +238,7 @@ func checkRows(rows []row, columns []string) ([]foreignLine, error) {
 func checkRow(r row, columns []string) (foreignLine, error) {
 	line := foreignLine{number: r.number}
 	if len(r.fields) < neededColumns || len(r.fields) > len(columns) {
-		return line, fmt.Errorf("line %d: it has %d columns and must have %s", r.number, len(r.fields), strings.Join(secretColumns[:neededColumns], ", "))
+		return line, fmt.Errorf("line %d: it has %d columns, but must have %s", r.number, len(r.fields), strings.Join(secretColumns[:neededColumns], ", "))
 	}
 	var problems []error
 	wrong := func(text string) { problems = append(problems, fmt.Errorf("line %d: %s", r.number, text)) }
@@ -276,13 +275,13 @@ func checkRow(r row, columns []string) (foreignLine, error) {
 	return line, errors.Join(problems...)
 }
 
-// secretProblem says why statusd would not take a secret as an API key, empty if it would.
+// secretProblem returns why statusd would not accept a secret as an API key, empty if it would.
 func secretProblem(secret string) string {
 	switch {
 	case !apikeys.ValidSecret(secret):
 		return fmt.Sprintf("the secret must be %d to %d printable characters without a space", apikeys.MinSecret, apikeys.MaxSecret)
 	case !auth.IsKey(secret):
-		return "the secret looks like a JWT or a link, so it would not be taken for an API key"
+		return "the secret looks like a JWT or a link, so statusd would not accept it as an API key"
 	}
 	return ""
 }

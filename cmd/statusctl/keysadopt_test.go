@@ -56,7 +56,7 @@ func TestNoKeyIsTakenOverIfALineIsWrong(t *testing.T) {
 		"a JWT":          {good + "eve\tx\tread\teyJhbGciOiJSUzI1NiJ9.S3CRET.c2ln\n", []string{"line 2: the secret looks like a JWT"}},
 		"a limit":        {good + "eve\tx\tread\tS3CRET-1123456789abcdef\t-1\n", []string{"line 2: the daily limit"}},
 		"wrong header":   {"owner\tname\tsecret\tcolour\n", []string{"line 1: column 4", "line 1: the column scope is missing"}},
-		"empty":          {"\n\n", []string{"there is no key in it"}},
+		"empty":          {"\n\n", []string{"it contains no key"}},
 		"a broken quote": {"ada,CI,read,\"S3CRET-0123456789abcdef\neve,CI,read,S3CRET-1123456789abcdef\n", []string{"line "}},
 	} {
 		file := filepath.Join(t.TempDir(), "keys")

@@ -14,8 +14,8 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// revokeInFile ends a key in the file that outlives Redis, and returns it; there it
-// would be good again otherwise.
+// revokeInFile revokes a key in API_KEYS_FILE, and returns it. Otherwise the file would
+// make the key valid again after a loss of Redis.
 func revokeInFile(path, prefix string) (filed []apikeys.Key, err error) {
 	keys, err := readIfThere(path)
 	if err != nil {
@@ -41,7 +41,7 @@ func revokeInFile(path, prefix string) (filed []apikeys.Key, err error) {
 	return filed, nil
 }
 
-// readIfThere reads a file of keys. No path, or no file, is no keys.
+// readIfThere reads a file of keys. Without a path or a file it returns no keys.
 func readIfThere(path string) ([]apikeys.Key, error) {
 	if path == "" {
 		return nil, nil
@@ -53,8 +53,9 @@ func readIfThere(path string) ([]apikeys.Key, error) {
 	return keys, err
 }
 
-// refreshFile takes over into a file which of its keys are revoked or restored in Redis,
-// until it says the same: others may write to both at the same time.
+// refreshFile copies from Redis to a file which of the file's keys are revoked or
+// restored, and repeats this until both agree: other processes may write to both at the
+// same time.
 func refreshFile(ctx context.Context, keys *apikeys.Keys, path string) error {
 	for {
 		filed, err := readIfThere(path)
@@ -77,8 +78,8 @@ func refreshFile(ctx context.Context, keys *apikeys.Keys, path string) error {
 
 func exportCommand() *cobra.Command {
 	return fileCommand("export", "Write all API keys, without their secrets, to a file (default API_KEYS_FILE)",
-		"Keys that only the file knows stay in it, and what is revoked in it stays revoked: Redis may\n"+
-			"have lost them. A file that is there keeps its owner and its mode.",
+		"Keys that are only in the file stay in it, and keys that are revoked in it stay revoked,\n"+
+			"because Redis may have lost them. An existing file keeps its owner and its mode.",
 		func(ctx context.Context, store keyStore, path string) (string, error) {
 			stored, err := store.List(ctx)
 			if err != nil {
@@ -91,20 +92,20 @@ func exportCommand() *cobra.Command {
 			keys := apikeys.Merge(stored, filed)
 			done := fmt.Sprintf("keys written to %s: %d", path, len(keys))
 			if kept := len(keys) - len(stored); kept > 0 {
-				done += fmt.Sprintf("; %d of them are not in Redis: statusctl keys import stores them", kept)
+				done += fmt.Sprintf("; %d of them are not in Redis; to store them there, run statusctl keys import", kept)
 			}
 			if err := apikeys.WriteFile(path, keys); err != nil {
 				return "", err
 			}
-			return done, refreshFile(ctx, store.Keys, path) // one may have been revoked meanwhile
+			return done, refreshFile(ctx, store.Keys, path) // a key may have been revoked in the meantime
 		})
 }
 
 func importCommand() *cobra.Command {
 	var restore []string
-	cmd := fileCommand("import", "Store the API keys of an exported file (default API_KEYS_FILE); what is revoked stays revoked",
-		"A key that is revoked in Redis, in the file or in API_KEYS_FILE stays revoked, whatever the\n"+
-			"others say, unless --restore names it.",
+	cmd := fileCommand("import", "Store the API keys of an exported file (default API_KEYS_FILE); revoked keys stay revoked",
+		"A key that is revoked in at least one of Redis, the file and API_KEYS_FILE stays revoked,\n"+
+			"unless --restore names it.",
 		func(ctx context.Context, store keyStore, path string) (string, error) {
 			keys, err := apikeys.ReadFile(path)
 			if err != nil {
@@ -131,7 +132,7 @@ func importCommand() *cobra.Command {
 	return cmd
 }
 
-// fileCommand is a command about a file of keys; do returns what to print.
+// fileCommand returns a command about a file of keys; do returns what to print.
 func fileCommand(verb, short, long string, do func(context.Context, keyStore, string) (string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " [FILE]", Short: short, Long: short + ".\n" + long, Args: app.Arguments(0, 1),

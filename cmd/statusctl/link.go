@@ -15,9 +15,9 @@ func linkCommand() *cobra.Command {
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "link ARN",
-		Short: "Make a link to an execution",
-		Long: "Print an address with which anyone can read and follow the execution, without another\n" +
-			"token, and nothing else. It expires after a time, or earlier with the token that made it.",
+		Short: "Create a link that lets anyone read one execution",
+		Long: "Print a URL that lets anyone read and follow this execution, and nothing else, without\n" +
+			"another token. It expires after --expires, or earlier, together with the token of this command.",
 		Example: "  statusctl link --expires 30m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,7 +44,7 @@ func linkCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().DurationVar(&expires, "expires", time.Hour, "for how long it is valid, such as 30m; at most 24h")
+	cmd.Flags().DurationVar(&expires, "expires", time.Hour, "how long the link is valid, such as 30m; at most 24h")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service")
 	return cmd
 }

@@ -24,7 +24,7 @@ func listExecutionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list [TEXT]",
 		Short:   "List executions, the newest first",
-		Long:    "List your executions, the newest first. Operators see the executions of all owners. All\nfilters must match. TEXT is an ARN, the address of its page in the AWS console, a name or its\nbeginning, or the value of a label. With --follow, print each change as well.",
+		Long:    "List your executions, the newest first. Operators see the executions of all owners. All\nfilters must match. TEXT is an ARN, the URL of its page in the AWS console, a name or its\nbeginning, or the value of a label. With --follow, print each change as well.",
 		Example: "  statusctl list --status FAILED --limit 200\n  statusctl list --label customer:acme --started-after 24h\n  statusctl list --error States.Timeout",
 		Args:    func(cmd *cobra.Command, args []string) error { return couldNotAsk(app.Arguments(0, 1)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,15 +50,15 @@ func listExecutionsCommand() *cobra.Command {
 	}
 	c.addFlags(cmd)
 	cmd.Flags().StringVar(&q.Status, "status", "", "RUNNING, SUCCEEDED or FAILED; TIMED_OUT and ABORTED count as FAILED")
-	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only operators may choose another")
+	cmd.Flags().StringVar(&q.Owner, "owner", "", "owner of the executions; only for operators")
 	cmd.Flags().StringVar(&q.Name, "name", "", "beginning of the name")
 	cmd.Flags().StringVar(&q.Error, "error", "", "name of the error, such as States.Timeout")
-	cmd.Flags().StringVar(&q.Label, "label", "", "label, NAME:VALUE")
-	cmd.Flags().StringVar(&q.StartedAfter, "started-after", "", "start at this time or later: a date such as 2026-02-10T12:00:00Z, or how long ago, such as 1h")
-	cmd.Flags().StringVar(&q.StartedBefore, "started-before", "", "start before this time: a date, or how long ago")
-	cmd.Flags().BoolVar(&q.Overdue, "overdue", false, "only what runs for longer than 99 of 100 that succeeded")
+	cmd.Flags().StringVar(&q.Label, "label", "", "label, as NAME:VALUE")
+	cmd.Flags().StringVar(&q.StartedAfter, "started-after", "", "started at this time or later: a date such as 2026-02-10T12:00:00Z, or how long ago, such as 1h")
+	cmd.Flags().StringVar(&q.StartedBefore, "started-before", "", "started before this time: a date, or how long ago")
+	cmd.Flags().BoolVar(&q.Overdue, "overdue", false, "only running executions that already take longer than 99 percent of those that succeeded")
 	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number of executions")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution per line")
 	cmd.Flags().BoolVar(&follow, "follow", false, "print each change as well")
 	return cmd
 }
@@ -123,7 +123,7 @@ func (l *lister) row(w io.Writer, e *client.Execution) {
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Status, e.StartDate.Format(time.RFC3339), took, e.Name, labels(e), about(e))
 }
 
-// labels are those of an execution as --label takes them.
+// labels returns the labels of an execution, in the form of --label.
 func labels(e *client.Execution) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(e.Labels)) {
@@ -132,7 +132,7 @@ func labels(e *client.Execution) string {
 	return cell(strings.Join(all, " "))
 }
 
-// about is what distinguishes executions for people.
+// about returns a text that helps people to tell executions apart.
 func about(e *client.Execution) string {
 	return cell(first(e.ErrorMessage, string(e.Metadata), e.InputType))
 }

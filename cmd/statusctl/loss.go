@@ -14,15 +14,15 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// lossLimit bounds what is asked of Redis about a loss.
+// lossLimit is the time limit of requests to Redis about a loss.
 const lossLimit = 5 * time.Second
 
-// losses returns what knows of the losses of a store.
+// losses returns the loss detector of a store.
 func losses(c *cache.Cache) *worklist.LossDetector {
 	return worklist.NewLossDetector(c.DB(), worklist.LossOptions{})
 }
 
-// dismissLoss ends the notice that Redis has lost what it held.
+// dismissLoss ends the notice that Redis has lost records.
 func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
@@ -40,14 +40,14 @@ func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 	})
 }
 
-// diagnoseLoss reports what Redis has lost and is neither restored nor dismissed.
+// diagnoseLoss reports lost records that are neither restored nor dismissed.
 func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	const check = "lost records"
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
-		return diagnose.NotChecked(check, "Redis is not open")
+		return diagnose.NotChecked(check, "Redis could not be opened")
 	}
 	defer func() { _ = c.Close() }()
 	loss, err := losses(c).LossNow(ctx)
@@ -60,26 +60,26 @@ func diagnoseLoss(ctx context.Context, config app.Config) diagnose.Finding {
 	return diagnose.Finding{
 		Check:   check,
 		Problem: fmt.Sprintf("%s, noticed at %s: %s", loss.Why, loss.At.UTC().Format(time.RFC3339), strings.Join(loss.Lines(len(config.StateMachines) > 0), "; ")),
-		Fix:     "restore what is named there, or accept the loss: statusctl doctor --dismiss-loss",
+		Fix:     "restore what the message names, or accept the loss: statusctl doctor --dismiss-loss",
 	}
 }
 
-// noteReplayed has the notice of a loss end that a replay has made up for.
+// noteReplayed ends the notice of a loss if a replay has restored what was lost.
 func noteReplayed(ctx context.Context, config app.Config, from, to time.Time, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, lossLimit)
 	defer cancel()
 	err := openStore(ctx, config, func(c *cache.Cache) error { return losses(c).Backfilled(ctx, from, to) })
 	if err != nil {
-		_, _ = fmt.Fprintf(out, "cannot record this replay in Redis (%v); if /v1/health still reports lost records, clear that with statusctl doctor --dismiss-loss\n", err)
+		_, _ = fmt.Fprintf(out, "cannot record this replay in Redis (%v); if /v1/health still reports lost records, run statusctl doctor --dismiss-loss\n", err)
 	}
 }
 
-// noteImported has the notice of a loss end that an import of API keys has made up for,
-// and says what is still missing.
+// noteImported ends the notice of a loss if an import of API keys has restored what was
+// lost, and returns what is still missing.
 func noteImported(ctx context.Context, c *cache.Cache) (string, error) {
 	missing, err := losses(c).KeysImported(ctx)
 	if err != nil || missing == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("\nstill lost: %d; make new ones (statusctl keys create), or accept it: statusctl doctor --dismiss-loss", missing), nil
+	return fmt.Sprintf("\nstill lost: %d; create new keys (statusctl keys create), or accept the loss: statusctl doctor --dismiss-loss", missing), nil
 }

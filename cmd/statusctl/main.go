@@ -1,5 +1,5 @@
-// Command statusctl is the tool for people: it asks a status service, manages
-// its API keys, and looks after what brings events to it.
+// Command statusctl is the command line tool: it queries a status service, manages its
+// API keys, and sets up and checks the event path.
 package main
 
 import (

@@ -130,7 +130,7 @@ func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	}{
 		{[]string{"get"}, "ARN is missing; for example: statusctl get --wait 2m arn:aws:"},
 		{[]string{"watch"}, "ARN is missing; for example: statusctl watch --timeout 10m arn:aws:"},
-		{[]string{"doctor", "now"}, `takes no argument, and got "now"; statusctl doctor --help`},
+		{[]string{"doctor", "now"}, `takes no arguments, but got "now"; statusctl doctor --help`},
 		{[]string{"get", "abc-123"}, "--state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:"},
 		{[]string{"watch", "abc-123"}, "--state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:"},
 		{[]string{"list", "--status", "TIMED_OUT"}, "give --status FAILED"},
@@ -467,7 +467,7 @@ func TestLongOutputsAreShortened(t *testing.T) {
 	if got := shortened(long, false); got != string(long) {
 		t.Errorf("a pipe gets %d bytes", len(got))
 	}
-	if got := shortened(long, true); len(got) > 2*shownOutput || !strings.Contains(got, "250 kB in all") || !utf8.ValidString(got) {
+	if got := shortened(long, true); len(got) > 2*shownOutput || !strings.Contains(got, "250 kB in total") || !utf8.ValidString(got) {
 		t.Errorf("a terminal gets %d bytes", len(got))
 	}
 	if got := shortened([]byte("{}"), true); got != "{}" {

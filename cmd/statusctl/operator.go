@@ -13,23 +13,23 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// operatorLimit bounds verbs that do not wait for something at AWS.
+// operatorLimit is the time limit of commands that do not wait for something at AWS.
 const operatorLimit = 2 * time.Minute
 
-// operatorFlags adds those of statusd's settings that a verb reads. Wrong flags
-// mean that it could not ask.
+// operatorFlags adds the settings of statusd that a command reads. A wrong flag ends it
+// with exitCouldNotAsk.
 func operatorFlags(cmd *cobra.Command, settings ...string) {
 	app.AddFlags(cmd.PersistentFlags(), settings...)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return couldNotAsk(err) })
 }
 
-// eventPath returns the path of the events that the settings name.
+// eventPath returns the event path that the settings describe.
 func eventPath(config app.Config, rule string) operate.EventPath {
 	return operate.EventPath{QueueURL: config.SQSQueueURL, EventBus: config.EventBus, Rule: rule}
 }
 
-// openOperator reads statusd's settings and those of AWS. Verbs that have no flag
-// for the queue do not look at it.
+// openOperator reads the settings of statusd and of AWS. Commands without a flag for the
+// queue ignore the queue.
 func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *operate.Operator, error) {
 	config, err := app.LoadStore(cmd.Flags(), os.Getenv)
 	if err != nil {
@@ -46,7 +46,7 @@ func openOperator(ctx context.Context, cmd *cobra.Command) (app.Config, *operate
 	return config, o, err
 }
 
-// interrupted turns the end of the program's context into its exit code.
+// interrupted gives the error of a cancelled context its exit code.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return &app.ExitError{Code: exitInterrupted}

@@ -14,10 +14,10 @@ func outputCommand() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "output ARN",
-		Short: "Print the output of an execution, fetched again if it has expired",
-		Long: "Print the output of a success, as JSON. Where outputs are kept for a shorter time than\n" +
-			"states (RETENTION_OUTPUT), one that has expired is fetched from Step Functions again, which\n" +
-			"keeps executions for 90 days. Only the owner and operators can do that.",
+		Short: "Print the output of an execution; fetch it again if it has expired",
+		Long: "Print the output of a succeeded execution, as JSON. An output that has expired\n" +
+			"(RETENTION_OUTPUT) is fetched from Step Functions again, which keeps executions for 90\n" +
+			"days. Only the owner and operators can do that.",
 		Example: "  statusctl output arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123 | jq .rules",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ func outputCommand() *cobra.Command {
 			e, err := service.FetchOutput(ctx, arn)
 			switch {
 			case errors.Is(err, context.DeadlineExceeded) && cmd.Context().Err() == nil:
-				return couldNotAsk(fmt.Errorf("the output is not back after %v; it is still being fetched, and %s/v1/health says if nothing fetches it", wait, c.url()))
+				return couldNotAsk(fmt.Errorf("the output has not arrived after %v; it is still being fetched, and %s/v1/health reports if no process fetches it", wait, c.url()))
 			case err != nil:
 				return couldNotAsk(err)
 			case e.OutputTruncated:
@@ -45,6 +45,6 @@ func outputCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for it, such as 2m")
+	cmd.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for the output, such as 2m")
 	return cmd
 }

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// How often progress is shown, however often it is reported.
+// How often progress is shown, even if it is reported more often.
 const (
 	barEvery  = 100 * time.Millisecond
 	lineEvery = time.Second
 	barWidth  = 30 // characters
 )
 
-// progress shows how far something long has come: a bar with rate and time left
-// on a terminal, else a line of JSON each time.
+// progress shows the progress of a long operation: on a terminal as a bar with rate and
+// time left, otherwise as lines of JSON.
 type progress struct {
 	w     io.Writer
 	lines bool
@@ -27,7 +27,7 @@ type progress struct {
 	begun time.Time
 	first float64 // what was done already when it began
 	shown time.Time
-	held  func() // shows what was reported last, and has not been shown
+	held  func() // shows the last report if it has not been shown
 }
 
 func newProgress(w io.Writer, jsonLines bool) *progress { return &progress{w: w, lines: jsonLines} }
@@ -56,7 +56,7 @@ func (p *progress) flush() {
 	}
 }
 
-// end shows what was reported last and leaves the line.
+// end shows the last report and ends the line.
 func (p *progress) end() {
 	p.flush()
 	if !p.lines && !p.begun.IsZero() {
@@ -71,7 +71,7 @@ func (p *progress) show(done, total float64, spent time.Duration, fields map[str
 	}
 	left, known := time.Duration(0), rate > 0 && total >= done
 	if known {
-		known = (total-done)/rate < math.MaxInt32 // or it would have no meaning
+		known = (total-done)/rate < math.MaxInt32 // a rate would be meaningless before that
 		left = time.Duration(math.Min((total-done)/rate, math.MaxInt32) * float64(time.Second))
 	}
 	if p.lines {
@@ -101,7 +101,7 @@ func (p *progress) line(done, total, rate float64, left time.Duration, known boo
 
 func round(n float64) float64 { return math.Round(n*100) / 100 }
 
-// bar draws how much of total is done. Of nothing, nothing is left to do.
+// bar draws how much of total is done. If total is 0, the bar is full.
 func bar(done, total float64) string {
 	part := 1.0
 	if total > 0 {

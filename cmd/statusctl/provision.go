@@ -18,12 +18,12 @@ func provisionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "provision --state-machine ARN...",
-		Short: "Create or correct what sends the events to the queue",
+		Short: "Create or correct the path of the events to the queue",
 		Long: "Create or correct everything between Step Functions and statusd: the queue and its\n" +
 			"dead-letter queue, the EventBridge rule with its target and dead-letter queue, the policies\n" +
-			"of the queues, and an archive. It removes nothing, and you can run it again at any time. It\n" +
-			"finds rules by the queue that they send to. It changes a rule that it did not create only\n" +
-			"if --change-rule names it. At the end it prints the settings for statusd and statusctl.",
+			"of the queues, and an archive. The command removes nothing, and you can run it again at any\n" +
+			"time. It finds rules by the queue that they send to. It changes a rule that it did not\n" +
+			"create only if --change-rule names it. It prints the settings for statusd and statusctl.",
 		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
 			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",
 		Args: exactly(0),
@@ -56,8 +56,9 @@ func provisionCommand() *cobra.Command {
 	return cmd
 }
 
-// provision prints each step when it is done: on stderr, since the settings at the
-// end are to be evaluated by a shell; in a dry run, which has none, on stdout.
+// provision prints each step when it is done. It prints the steps to stderr, because a
+// shell evaluates the settings on stdout; a dry run has no settings, and prints the steps
+// to stdout.
 func provision(ctx context.Context, cmd *cobra.Command, o *operate.Operator, plan operate.Plan, asJSON bool) error {
 	var steps []operate.Step
 	out := cmd.ErrOrStderr()
@@ -94,5 +95,5 @@ func tellStep(w io.Writer, s operate.Step) {
 	_, _ = fmt.Fprintf(w, "%-12s  %s %s%s\n", s.Result, s.What, s.Name, s.Detail)
 }
 
-// shellQuote makes one word of a text for a shell.
+// shellQuote quotes a text as one word for a shell.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	replayEvery = 2 * time.Second // how often its progress is read
+	replayEvery = 2 * time.Second // how often the progress is read
 	cancelLimit = 10 * time.Second
-	replayTo    = "10m"       // before now: what came later may not be in the archive yet
-	replaySkew  = time.Minute // between the clock here and that of AWS, to be reported
+	replayTo    = "10m"       // before now: later events may not be in the archive yet
+	replaySkew  = time.Minute // reported difference between the local clock and that of AWS
 )
 
 // replayFlags are those of replay.
@@ -33,12 +33,13 @@ func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay --archive NAME --from TIME",
 		Short: "Send archived events to the queue again",
-		Long: "Have EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
-			"follow the replay to its end. Events that are known already change nothing. A time is\n" +
+		Long: "Make EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
+			"follow the replay to its end. Events that are already known change nothing. A time is\n" +
 			"RFC 3339, or a duration before now. Events reach the archive after about ten minutes; if\n" +
 			"--to is more recent, the command waits for them. An archive of terminal states (provision\n" +
-			"--archive terminal) does not bring back executions that run; the audit does. The exit code is 0 if all events were sent, 1 if\n" +
-			"the replay failed or was cancelled, 2 if it could not be started. Ctrl-C leaves it running.",
+			"--archive terminal) does not restore running executions; the audit does. The exit code is 0\n" +
+			"if all events were sent, 1 if the replay failed or was cancelled, 2 if it could not be\n" +
+			"started. After Ctrl-C the replay continues unless you cancel it.",
 		Example: "  statusctl replay --archive status-events --from 2026-02-10T12:00:00Z --to 2026-02-10T18:00:00Z\n" +
 			"  statusctl replay --archive status-events --from 6h --to 15m\n" +
 			"  statusctl replay --follow status-events-20260210T181500Z",
@@ -63,8 +64,8 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&f.from, "from", "", "time of the first event, such as 2026-02-10T12:00:00Z or 6h")
 	flags.StringVar(&f.to, "to", replayTo, "time of the last event; 0s is now")
 	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that gets the events (default: all rules that send to SQS_QUEUE_URL)")
-	flags.StringVar(&f.follow, "follow", "", "follow a replay that runs already")
-	flags.BoolVar(&f.now, "now", false, "start at once, though the last events may not be archived yet")
+	flags.StringVar(&f.follow, "follow", "", "follow a replay that already runs")
+	flags.BoolVar(&f.now, "now", false, "start at once, even if the last events are not archived yet")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
 	flags.DurationVar(&f.every, "every", replayEvery, "how often to read the progress")
 	return cmd
@@ -79,9 +80,9 @@ func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 	}
 	if ready := f.order.To.Add(operate.ArchiveDelay); ready.After(now) {
 		if f.now {
-			say("warning: events of the last %v may not be in the archive yet, and are not replayed then", operate.ArchiveDelay)
+			say("warning: events of the last %v may not be in the archive yet; the replay does not send those", operate.ArchiveDelay)
 		} else {
-			say("waiting until %s: events take some %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), operate.ArchiveDelay)
+			say("waiting until %s: events take about %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), operate.ArchiveDelay)
 			select {
 			case <-cmd.Context().Done():
 				say("nothing was started")
@@ -95,8 +96,9 @@ func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 	return o.StartReplay(ctx, f.order)
 }
 
-// resolve turns the flags into times by the clock of AWS, by which events are archived,
-// and returns its time. A clock here that differs by more than a minute is reported.
+// resolve turns the flags into times of the AWS clock, because events are archived by
+// that clock, and returns its time. It reports a local clock that differs by more than a
+// minute.
 func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func(string, ...any)) (now time.Time, err error) {
 	now = time.Now()
 	if err := f.parse(now); err != nil {
@@ -106,8 +108,8 @@ func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func
 	defer cancel()
 	archive, err := o.LookUpArchive(ctx, f.order.Archive)
 	if archive.Scope == operate.ArchiveTerminal {
-		say("note: the archive holds terminal states only. The replay does not bring back executions that run: the audit\n" +
-			"learns those of STATE_MACHINES. One that was redriven and runs shows its last end until then")
+		say("note: the archive contains terminal states only. The replay does not restore running executions; the audit\n" +
+			"restores those of STATE_MACHINES. Until then a running execution that was redriven shows its last end")
 	}
 	ahead := archive.ClockAhead
 	if err != nil || ahead.Abs() <= replaySkew {
@@ -118,15 +120,15 @@ func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func
 	if ahead < 0 {
 		word = "behind"
 	}
-	say("warning: the clock of this machine is %v %s that of AWS: durations are taken from the time of AWS, %s",
+	say("warning: the clock of this machine is %v %s that of AWS; durations count from the time of AWS, %s",
 		ahead.Abs().Round(time.Second), word, now.UTC().Format(time.RFC3339))
 	return now, f.parse(now)
 }
 
-// parse reads the range. Dates are whole seconds, as EventBridge has them.
+// parse reads the range. Dates are whole seconds, as in EventBridge.
 func (f *replayFlags) parse(now time.Time) error {
 	if f.order.Archive == "" {
-		return errors.New("--archive: not set; provision gives it the name of the rule, by default status-events")
+		return errors.New("--archive: not set; provision names the archive like the rule, by default status-events")
 	}
 	var err error
 	if f.order.From, err = parseTime(f.from, now); err != nil {
@@ -172,7 +174,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	switch {
 	case ctx.Err() != nil && !r.Ended():
 		return leaveOrCancel(cmd, o, name)
-	case err != nil && r.Name == "": // it was never seen
+	case err != nil && r.Name == "": // no answer ever arrived
 		return couldNotAsk(err)
 	case err != nil:
 		return couldNotAsk(fmt.Errorf("%w; the replay may continue: statusctl replay --follow %s", err, name))
@@ -184,8 +186,8 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}
 }
 
-// leaveOrCancel asks what to do with a replay when its follower is asked to
-// end. Another Ctrl-C at the question ends the program and leaves the replay.
+// leaveOrCancel asks whether to cancel a replay when the command is interrupted. Another
+// Ctrl-C at the question ends the program, and the replay continues.
 func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()
 	if someoneThere() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {

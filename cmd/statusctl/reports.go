@@ -20,8 +20,8 @@ func failuresCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "failures",
-		Short:   "List failures by their cause",
-		Long:    "List the failures of the last hours by state machine, error and message, the last seen first.\nIn messages, # stands for what differs. Operators see those of all owners.",
+		Short:   "List failures by cause",
+		Long:    "List the failures of the last hours by state machine, error and message, the most recent first.\nIn messages, # replaces the parts that vary. Operators see the failures of all owners.",
 		Example: "  statusctl failures --window 7d",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +67,7 @@ func durationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "durations",
 		Short:   "Show how long executions take",
-		Long:    "Show how long the executions of each state machine took that succeeded in the last 7 days.\nOperators see those of all owners.",
+		Long:    "Show the durations of the executions that succeeded in the last 7 days, by state machine.\nOperators see those of all owners.",
 		Example: "  statusctl durations --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,7 +83,7 @@ func durationsCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one state machine a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one state machine per line")
 	return cmd
 }
 
@@ -115,7 +115,7 @@ func shownSeconds(seconds float64) string {
 	return d.Round(time.Second).String()
 }
 
-// printable replaces what a terminal would obey or hide.
+// printable replaces characters that a terminal would interpret or hide.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -18,8 +18,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// fitting cuts a line to the width of the terminal that w is: a longer one takes two
-// rows, of which only the last can be drawn again.
+// fitting cuts a line to the width of the terminal w. A longer line would take two rows,
+// and only the last row can be redrawn.
 func fitting(w io.Writer, line string) string {
 	width := 80
 	if f, ok := w.(*os.File); ok {
@@ -33,8 +33,8 @@ func fitting(w io.Writer, line string) string {
 	return line
 }
 
-// confirm asks a question that is answered with y or not at all. Where no user can
-// answer, or Ctrl-C does, it is not.
+// confirm asks a yes-or-no question and reports whether the answer is y. Without a user,
+// and after Ctrl-C, the answer is no.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)
 	defer stop()
@@ -57,7 +57,7 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 	}
 }
 
-// someoneThere reports whether a person can be asked.
+// someoneThere reports whether a user can answer a question.
 func someoneThere() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && isTerminal(os.Stderr)
 }

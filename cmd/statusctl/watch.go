@@ -23,9 +23,9 @@ func watchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
-		Long: "Follow an execution to its end, or several together. Give the ARN of each, or the name alone\n" +
-			"if --state-machine or STATUS_STATE_MACHINE is set. The exit code is as for get; with\n" +
-			"several executions, the worst one.",
+		Long: "Follow one or several executions to their end. Give the ARN of each, or the name alone\n" +
+			"if --state-machine or STATUS_STATE_MACHINE is set. The exit codes are those of get; for\n" +
+			"several executions, it is the worst one.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -59,14 +59,14 @@ func watchCommand() *cobra.Command {
 		},
 	}
 	c.addFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one state a line")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait, such as 10m; then the exit code is 124")
-	cmd.Flags().StringVar(&until, "for", string(client.All), "what to wait for with several: all, any or firstFailure")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one state per line")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait, such as 10m; after that time the exit code is 124")
+	cmd.Flags().StringVar(&until, "for", string(client.All), "what to wait for with several executions: all, any or firstFailure")
 	return cmd
 }
 
-// whyEnded turns the end of a context into an exit code: by a signal, or because
-// the time is up.
+// whyEnded turns the end of a context into an exit code: after a signal, or when the time
+// is up.
 func whyEnded(program, watch context.Context, err error) error {
 	_, decided := errors.AsType[*app.ExitError](err)
 	switch {
@@ -86,7 +86,7 @@ type watcher struct {
 	json bool
 	spin *spinner
 	last string                       // line
-	full map[string]*client.Execution // how those of several ended that failed
+	full map[string]*client.Execution // how failed executions of a set ended
 }
 
 func (w *watcher) one(ctx context.Context, service *client.Client, arn string) error {
@@ -115,11 +115,11 @@ func (w *watcher) show(e *client.Execution) error {
 	if e.Ended() {
 		return show(w.out, e, false)
 	}
-	if w.spin.on { // which says so itself
+	if w.spin.on { // the spinner shows it
 		return nil
 	}
 	line := e.Status + "  " + e.ExecutionARN
-	if line == w.last { // what has changed does not show here
+	if line == w.last { // the change is not visible in this line
 		return nil
 	}
 	w.last = line
@@ -160,7 +160,7 @@ func (w *watcher) several(ctx context.Context, service *client.Client, arns []st
 	return worst(ctx, service, set)
 }
 
-// inFull asks how an execution failed: a set reports FAILED for an aborted one, too.
+// inFull requests how an execution failed: a set reports FAILED for aborted executions, too.
 func (w *watcher) inFull(ctx context.Context, service *client.Client, e *client.Execution) *client.Execution {
 	if w.json || e.Status != "FAILED" {
 		return e
@@ -189,8 +189,8 @@ func summary(arn string, r client.Result) string {
 	return line
 }
 
-// worst is the exit code of a set: could not ask, failed in whatever way, not
-// ended, succeeded.
+// worst is the exit code of a set. From worst to best: could not ask, failed, not ended,
+// succeeded.
 func worst(ctx context.Context, service *client.Client, set *client.Set) error {
 	var failed, still error
 	for _, r := range set.Results {
@@ -200,7 +200,7 @@ func worst(ctx context.Context, service *client.Client, set *client.Set) error {
 		case !r.Ended():
 			still = &app.ExitError{Code: exitStillRuns}
 		case r.Status == "FAILED" && failed == nil:
-			full, err := service.Get(ctx, r.ExecutionARN) // says in which way
+			full, err := service.Get(ctx, r.ExecutionARN) // says how it failed
 			if err != nil {
 				full = r.Execution
 			}
@@ -254,14 +254,14 @@ func (s *spinner) run() {
 	}
 }
 
-// say shows a text from here on.
+// say shows a text from now on.
 func (s *spinner) say(text string) {
 	if s.on {
 		s.text <- text
 	}
 }
 
-// hide removes the line, for other output.
+// hide removes the line to make room for other output.
 func (s *spinner) hide() { s.say("") }
 
 func (s *spinner) show(e *client.Execution) {

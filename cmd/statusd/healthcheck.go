@@ -27,7 +27,7 @@ func healthcheckCommand(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Check the statusd on this machine: exit code 0 if it is healthy, else 1",
-		Long:  "healthcheck is for container engines without HTTP probes. It requests /livez on ADMIN_ADDR,\nwhich fails only where a restart helps. With --ready it requests /readyz, which also fails\nwhile Redis or the queue is away.",
+		Long:  "healthcheck is for container engines without HTTP probes. It requests /livez on ADMIN_ADDR,\nwhich fails only if a restart helps. With --ready it requests /readyz, which also fails\nwhile Redis or the queue does not answer.",
 		Args:  app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			addr, err := app.LoadAdminAddr(cmd.Flags(), os.Getenv)
@@ -51,8 +51,8 @@ func healthcheckCommand(stdout io.Writer) *cobra.Command {
 	return cmd
 }
 
-// probe asks a path of the admin port, and returns the answer as one line. Its error is
-// one line, too.
+// probe requests a path of the admin port, and returns the answer as one line. Its error
+// is one line, too.
 func probe(ctx context.Context, addr, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
@@ -76,7 +76,7 @@ func probe(ctx context.Context, addr, path string) (string, error) {
 	return text, nil
 }
 
-// adminTransport connects to an address to listen on, such as :9090, by no proxy.
+// adminTransport connects to a listen address, such as :9090, without a proxy.
 func adminTransport(addr string) http.RoundTripper {
 	return &http.Transport{
 		DisableKeepAlives: true,
@@ -86,7 +86,7 @@ func adminTransport(addr string) http.RoundTripper {
 	}
 }
 
-// brief leaves out the address, which the message has already.
+// brief removes the address, which the message already has.
 func brief(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err

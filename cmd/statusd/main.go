@@ -21,14 +21,14 @@ const balancerDelay = 4 * time.Second
 
 func main() { app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{})) }
 
-// command returns statusd. What program leaves open is as in production.
+// command returns statusd. Zero fields of program mean the values of production.
 func command(stdout, stderr io.Writer, program app.Program) *cobra.Command {
 	program.Version, program.Log, program.BalancerDelay = version, stderr, balancerDelay
 	var printConfig bool
 	cmd := &cobra.Command{
 		Use:           "statusd",
 		Short:         "Serve the status of Step Functions executions from Redis",
-		Long:          "statusd takes the status events of Step Functions from SQS into Redis and answers\nGET /v1/status/{executionArn} from there. Each flag is also an environment variable, named\nin parentheses. The AWS SDK has its own settings.",
+		Long:          "statusd receives the status events of Step Functions from SQS, stores them in Redis, and\nanswers GET /v1/status/{executionArn} from there. For each flag there is an environment\nvariable, named in parentheses. Settings of the AWS SDK, such as AWS_REGION, work too.",
 		Version:       version,
 		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,

@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// banner is what a person needs to begin.
+// banner is what a user needs to begin.
 type banner struct {
 	out         io.Writer
 	api, admin  string
@@ -25,10 +25,10 @@ type banner struct {
 	keepToken   bool // the dashboard stays signed in when the browser reloads it
 }
 
-// demoKeys are the API keys that people try things with.
+// demoKeys are the API keys for trying things out.
 type demoKeys struct{ reader, operator, registrar string }
 
-// demo makes API keys, says how to begin, and keeps a few executions going.
+// demo creates API keys, prints the banner, and keeps a few executions running.
 func demo(ctx context.Context, c *cache.Cache, keys *apikeys.Keys, p *pipeline, b banner, busy bool) error {
 	made, revoke, err := makeKeys(ctx, keys, b.keysFile)
 	defer revoke()
@@ -45,7 +45,7 @@ func demo(ctx context.Context, c *cache.Cache, keys *apikeys.Keys, p *pipeline, 
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second + rand.N(3*time.Second)):
-			// Should Redis be away, the next one may do better.
+			// If Redis is down now, the next attempt may succeed.
 			_, _, _ = p.start(ctx, c, demoOwner, request{InputType: []string{"url", "cve", "text"}[rand.N(3)]}, nil)
 		}
 	}
@@ -53,8 +53,8 @@ func demo(ctx context.Context, c *cache.Cache, keys *apikeys.Keys, p *pipeline, 
 	return nil
 }
 
-// makeKeys makes a key of each scope and writes them to a file, so that they survive
-// an emptied Redis. A Redis that stays must not keep them: revoke does away with them.
+// makeKeys creates a key of each scope and writes the keys to a file, so that they
+// survive the loss of Redis. Because --redis may outlive this process, revoke ends them.
 func makeKeys(ctx context.Context, keys *apikeys.Keys, file string) (made demoKeys, revoke func(), err error) {
 	var stored []apikeys.Key
 	revoke = func() {
@@ -82,8 +82,8 @@ func makeKeys(ctx context.Context, keys *apikeys.Keys, file string) (made demoKe
 	return made, revoke, apikeys.WriteFile(file, stored)
 }
 
-// dashboard is the address that opens the dashboard signed in. The page removes the key from
-// it at once, and nothing behind # is ever sent.
+// dashboard is the URL that opens the dashboard and signs the user in. The page removes the
+// key from the URL at once, and browsers never send what follows #.
 func (b banner) dashboard() string {
 	url := b.api + "/#token=" + b.keys.operator
 	if b.keepToken {

@@ -16,8 +16,8 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// pipeline simulates the service behind POST /v1/generate: it registers an
-// execution and has the stand-in of Step Functions start it.
+// pipeline simulates the service behind POST /v1/generate: it registers an execution and
+// lets the stand-in for Step Functions start it.
 type pipeline struct {
 	aws     *localaws.Server
 	machine string // ARN
@@ -28,9 +28,9 @@ const (
 	generateLimit = 64 << 10 // bytes of a request
 )
 
-// newPipeline makes the state machine. Its events come as AWS sends them: half a
-// second after the change, now and then late or twice, and so out of order; and
-// some not at all, if --loss is set.
+// newPipeline creates the state machine. Its events arrive as from AWS: half a second
+// after the change, sometimes late or twice, and so out of order. With --loss some do not
+// arrive.
 func newPipeline(aws *localaws.Server, loss float64) *pipeline {
 	aws.SetEmission(localaws.Emission{
 		Seed: mathrand.Uint64(), MinDelay: 200 * time.Millisecond, MaxDelay: 800 * time.Millisecond,
@@ -38,17 +38,17 @@ func newPipeline(aws *localaws.Server, loss float64) *pipeline {
 		Loss: loss, LossOfExecution: loss / 4,
 	})
 	aws.SetThrottling(localaws.RealThrottling())
-	aws.SetDelays(localaws.Delays{ReplayedMinute: 100 * time.Millisecond}) // so that a replay can be watched
+	aws.SetDelays(localaws.Delays{ReplayedMinute: 100 * time.Millisecond}) // slow enough for a user to watch a replay
 	return &pipeline{aws, aws.CreateStateMachine(machineName, plot)}
 }
 
-// request is the body of POST /v1/generate, as far as it matters here.
+// request has the used fields of the body of POST /v1/generate.
 type request struct {
 	InputType string `json:"inputType"`
 	Simulate  string `json:"simulate"`
 }
 
-// generate is the route that starts executions. The caller is the owner.
+// generate is the route that starts executions. The caller becomes the owner.
 func (p *pipeline) generate(c *cache.Cache) httpapi.Post {
 	return httpapi.Post{Path: "/v1/generate", Limit: generateLimit, Answer: func(ctx context.Context, caller *auth.Principal, body jsontext.Value) (int, []byte, error) {
 		r, err := readRequest(body)
@@ -84,7 +84,7 @@ func readRequest(body jsontext.Value) (request, error) {
 	return r, nil
 }
 
-// input is what an execution is started with. The tenant is its owner.
+// input is the input of an execution. The tenant is its owner.
 type input struct {
 	InputType string          `json:"inputType"`
 	TenantID  string          `json:"tenantId"`
@@ -92,8 +92,7 @@ type input struct {
 	Request   json.RawMessage `json:"request"`
 }
 
-// start registers an execution and lets it run. body is what the caller sent;
-// nil: nothing.
+// start registers and starts an execution. body is what the caller sent; nil: nothing.
 func (p *pipeline) start(ctx context.Context, c *cache.Cache, owner string, r request, body []byte) (cache.ARN, time.Time, error) {
 	if body == nil {
 		body = []byte("null")

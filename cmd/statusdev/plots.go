@@ -11,12 +11,12 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// lives are the outcomes of executions, by the name that "simulate" has for them.
+// lives are the outcomes of executions, by their names in "simulate".
 var lives = map[string]func(in input, attempt int) localaws.Ending{
 	"succeeded": func(in input, _ int) localaws.Ending { return succeeds(in, between(3, 10), "") },
 	"slow":      func(in input, _ int) localaws.Ending { return succeeds(in, between(15, 40), "") },
 	"failed":    func(input, int) localaws.Ending { return fails(between(3, 10)) },
-	// Two failures whose messages differ each time and have one cause each.
+	// Two kinds of failures. Their messages vary, but each kind has one cause.
 	"unreachable": func(input, int) localaws.Ending {
 		return localaws.Ending{
 			After: between(3, 6), Status: "FAILED", Error: "SourceUnreachable",
@@ -40,7 +40,7 @@ var lives = map[string]func(in input, attempt int) localaws.Ending{
 		first.RedriveAfter = 2 * time.Second
 		return first
 	},
-	// Its quotes are escaped in an event, which makes it too large for one.
+	// An event escapes its quotes, which makes it too large for an event.
 	"oversize": func(in input, _ int) localaws.Ending {
 		return succeeds(in, between(3, 10), strings.Repeat(`"condition: selection" `, 10_000))
 	},
@@ -49,7 +49,7 @@ var lives = map[string]func(in input, attempt int) localaws.Ending{
 // plot implements localaws.Plot.
 func plot(a localaws.Attempt) localaws.Ending {
 	var in input
-	_ = json.Unmarshal([]byte(a.Input), &in) // one that was started by hand has what life there is
+	_ = json.Unmarshal([]byte(a.Input), &in) // a life that does not exist is replaced by a random one
 	life := lives[in.Life]
 	if life == nil {
 		life = lives[drawn()]
@@ -57,7 +57,7 @@ func plot(a localaws.Attempt) localaws.Ending {
 	return life(in, a.RedriveCount)
 }
 
-// drawn returns the name of a life by lot.
+// drawn returns the name of a random life.
 func drawn() string {
 	n := mathrand.N(100)
 	for _, each := range lots {
@@ -68,7 +68,7 @@ func drawn() string {
 	return "succeeded"
 }
 
-// lots says how many of a hundred executions have which life. The others succeed.
+// lots has how many of a hundred executions have each life. The others succeed.
 var lots = []struct {
 	life  string
 	of100 int
@@ -88,7 +88,7 @@ func between(least, most int) time.Duration {
 	return time.Duration(least)*time.Second + mathrand.N(span).Truncate(time.Millisecond)
 }
 
-// succeeds has an output shaped like the one of the public API, with a note.
+// succeeds has an output like that of the public API, with a note.
 func succeeds(in input, after time.Duration, note string) localaws.Ending {
 	type object = map[string]any
 	var rules []object
@@ -112,7 +112,7 @@ func succeeds(in input, after time.Duration, note string) localaws.Ending {
 	}
 	text, err := json.Marshal(out)
 	if err != nil {
-		text = []byte("{}") // there is nothing in it that could not be encoded
+		text = []byte("{}") // it contains only values that can be encoded
 	}
 	return localaws.Ending{After: after, Status: "SUCCEEDED", Output: string(text)}
 }

@@ -36,7 +36,8 @@ type options struct {
 	verbose    bool
 	loss       float64 // chance of an event to be lost
 	awsPort    int     // of the stand-in for AWS; 0: a free one
-	// dashboardDir is where the files of the dashboard are read; empty: those of the program.
+	// dashboardDir is the folder from which the files of the dashboard are read; empty: the
+	// embedded files.
 	dashboardDir string
 }
 
@@ -47,7 +48,7 @@ const (
 	region       = "eu-west-1"
 )
 
-// run starts what the service needs and then the service, until ctx ends.
+// run starts everything that the service needs and then the service, and runs it until ctx ends.
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	public, err := listen(o, stdout)
 	if err != nil {
@@ -115,8 +116,8 @@ func listen(o options, stdout io.Writer) (net.Listener, error) {
 	return nil, fmt.Errorf("--listen-addr: %w", err)
 }
 
-// startRedis starts the embedded Redis. Its clock stands still unless it is
-// moved, and nothing would ever expire.
+// startRedis starts the embedded Redis, and moves its clock, which does not move by
+// itself: otherwise nothing would expire.
 func startRedis() (stop func(), url string, err error) {
 	m := miniredis.NewMiniRedis()
 	if err := m.StartAddr("127.0.0.1:0"); err != nil {
@@ -153,14 +154,14 @@ func startAWS(port int, loss float64) (*localAWS, error) {
 	}
 	server := localaws.New()
 	h := &http.Server{Handler: server, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = h.Serve(l) }() // ends with Close
+	go func() { _ = h.Serve(l) }() // Serve ends with Close
 	return &localAWS{"http://" + l.Addr().String(), newPipeline(server, loss), func() {
 		server.Shutdown()
 		_ = h.Close()
 	}}, nil
 }
 
-// config is what the SDK needs to ask it.
+// config is the SDK configuration for calling it.
 func (l *localAWS) config() aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(l.url),
@@ -168,7 +169,7 @@ func (l *localAWS) config() aws.Config {
 	}
 }
 
-// provision makes queues, rule and archive as statusctl provision does.
+// provision creates the queues, the rule and the archive as statusctl provision does.
 func (l *localAWS) provision(ctx context.Context) (operate.Provisioned, error) {
 	operator, err := operate.NewOperator(l.config(), "")
 	if err != nil {
@@ -178,7 +179,7 @@ func (l *localAWS) provision(ctx context.Context) (operate.Provisioned, error) {
 	return operator.Provision(ctx, plan, func(operate.Step) {})
 }
 
-// settings returns the settings of statusd that make it run here.
+// settings returns the settings with which statusd runs here.
 func settings(o options, made operate.Provisioned, keysFile string) (app.Config, error) {
 	level := "warn"
 	if o.verbose {
@@ -204,11 +205,12 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 	return config, err
 }
 
-// pepper is that of a Redis of one's own, if it is set, else one that is no secret: the keys
-// are random enough without it, and it must fit those that an earlier run has left there.
+// pepper returns API_KEY_PEPPER if it is set, otherwise a fixed text that is not secret:
+// keys are random enough without it, and it must match keys that an earlier run has left in
+// a Redis of the user.
 func pepper() string { return cmp.Or(os.Getenv("API_KEY_PEPPER"), "statusdev-for-laptops-only") }
 
-// loopbackOrigins are those of pages that are served on this machine, on any port.
+// loopbackOrigins are the origins of pages that are served on this machine, on any port.
 func loopbackOrigins() (origins []string) {
 	for _, host := range []string{"localhost", "127.0.0.1", "[::1]"} {
 		for _, scheme := range []string{"http://", "https://"} {

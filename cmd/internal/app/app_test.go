@@ -116,7 +116,7 @@ func TestRetentionsThatAreShortAreReported(t *testing.T) {
 		"failures":           {map[string]string{"RETENTION_FAILED": "24h"}, []string{"RETENTION_FAILED is 24h0m0s"}},
 		"all, failures too":  {map[string]string{"RETENTION": "24h", "RETENTION_FAILED": "2h"}, []string{"RETENTION is 24h0m0s"}},
 		"outputs":            {map[string]string{"RETENTION_OUTPUT": "24h"}, nil},
-		"outputs for ever":   {map[string]string{"RETENTION_OUTPUT": "24h", "HYDRATE_RATE": "0"}, []string{"RETENTION_OUTPUT is set and HYDRATE_RATE is 0"}},
+		"outputs for ever":   {map[string]string{"RETENTION_OUTPUT": "24h", "HYDRATE_RATE": "0"}, []string{"RETENTION_OUTPUT is set but HYDRATE_RATE is 0"}},
 		"outputs as records": {map[string]string{"RETENTION_OUTPUT": "360h", "HYDRATE_RATE": "0"}, nil},
 	} {
 		env := map[string]string{"SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q", "API_KEY_PEPPER": "0123456789abcdef"}

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Arguments accepts so many arguments; most < 0 sets no upper bound. Its errors say what
-// is missing or too much, with an example.
+// Arguments accepts least to most arguments; most < 0 means no upper bound. Its errors
+// say which argument is missing or unexpected, with an example.
 func Arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		path := cmd.CommandPath()
@@ -19,7 +19,7 @@ func Arguments(least, most int) cobra.PositionalArgs {
 			_, wanted, _ := strings.Cut(cmd.Use, " ")
 			return fmt.Errorf("%s: %s is missing; for example: %s", path, strings.Trim(wanted, "[]."), exampleOf(cmd))
 		case most == 0 && len(args) > 0:
-			return fmt.Errorf("%s takes no argument, and got %q; %s --help lists its flags", path, args[0], path)
+			return fmt.Errorf("%s takes no arguments, but got %q; %s --help lists its flags", path, args[0], path)
 		case most > 0 && len(args) > most:
 			return fmt.Errorf("%s: unexpected argument %q, at most %d allowed; for example: %s", path, args[most], most, exampleOf(cmd))
 		}
@@ -27,7 +27,7 @@ func Arguments(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// exampleOf returns the first example of a command, or how it is used where it has none.
+// exampleOf returns the first example of a command, or its usage line if it has none.
 func exampleOf(cmd *cobra.Command) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
 	if first == "" {

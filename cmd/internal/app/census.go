@@ -20,7 +20,7 @@ const (
 // registrations without any event.
 type census struct {
 	service    *service
-	latest     atomic.Pointer[diagnose.Census] // nil: not taken yet
+	latest     atomic.Pointer[diagnose.Census] // nil: no census yet
 	ownerless  prometheus.Gauge
 	unheard    prometheus.Gauge
 	warnedOf   time.Time // that executions have no owner
@@ -35,12 +35,12 @@ func newCensus(s *service) *census {
 	}
 	return &census{
 		service:   s,
-		ownerless: gauge("recent_executions_without_owner", "Executions without an owner among about a hundred of the newest; only operators may read them."),
-		unheard:   gauge("registrations_unheard", "Registered executions without any event for longer than an audit takes, in a sample."),
+		ownerless: gauge("recent_executions_without_owner", "Executions without an owner, in a sample of about a hundred of the newest; only operators may read them."),
+		unheard:   gauge("registrations_unheard", "Registered executions that have had no event for longer than an audit takes, in a sample."),
 	}
 }
 
-// run looks again and again until ctx ends.
+// run repeats the census until ctx ends.
 func (c *census) run(ctx context.Context) error {
 	tick := time.NewTicker(censusEvery)
 	defer tick.Stop()
@@ -56,7 +56,7 @@ func (c *census) run(ctx context.Context) error {
 	}
 }
 
-// unheardAfter is how long an audit takes to find an execution of which no event came.
+// unheardAfter is the longest time that an audit takes to find an execution without events.
 func (c *census) unheardAfter() time.Duration { return 2*c.service.config.AuditEvery + time.Minute }
 
 func (c *census) report(s diagnose.Census, now time.Time) {
@@ -65,7 +65,7 @@ func (c *census) report(s diagnose.Census, now time.Time) {
 	c.unheard.Set(float64(s.Unheard))
 	if s.MostAreOwnerless() && now.Sub(c.warnedOf) >= censusWarned {
 		c.warnedOf = now
-		c.service.log.Warn("most executions have no owner, so only operators can read them; register them with POST /v1/executions, or set OWNER_PATH to where their input names the owner",
+		c.service.log.Warn("most executions have no owner, so only operators can read them; register them with POST /v1/executions, or set OWNER_PATH to the path of the owner in their input",
 			"without", s.Ownerless, "looked", s.Looked, "example", s.OwnerlessExample)
 	}
 	if s.Unheard > 0 && now.Sub(c.warnedThat) >= censusWarned {
@@ -75,7 +75,7 @@ func (c *census) report(s diagnose.Census, now time.Time) {
 	}
 }
 
-// notes are what everybody may know of it.
+// notes returns what health reports to everybody.
 func (c *census) notes() (all []string) {
 	s := c.latest.Load()
 	if s == nil {

@@ -15,7 +15,7 @@ import (
 	"statuscache/ingest/event"
 )
 
-// Config is every setting, checked. Each field is described in settings.
+// Config has the values of all settings. The table settings describes each field.
 type Config struct {
 	Role       Role
 	ListenAddr string
@@ -23,7 +23,7 @@ type Config struct {
 
 	RedisURL         string
 	RedisTLS         cache.TLS
-	RedisPassword    string // file of it
+	RedisPassword    string // path of its file
 	RedisAuth        string // password or iam
 	RedisPrefix      string
 	RedisReplicaAcks int // cache.AutoAcks: 1 where there is a replica
@@ -44,19 +44,19 @@ type Config struct {
 
 	IntrospectionURL      string
 	IntrospectionClientID string
-	IntrospectionSecret   string // file of it
+	IntrospectionSecret   string // path of its file
 
 	APIKeysFile string
 
 	Retention       time.Duration
-	RetentionFailed time.Duration // 0: as RETENTION
-	RetentionOutput time.Duration // 0: as RETENTION
+	RetentionFailed time.Duration // 0: the value of RETENTION
+	RetentionOutput time.Duration // 0: the value of RETENTION
 	MaxWait         time.Duration
 	ArrivalGrace    time.Duration
 	RateLimit       int // requests per second; 0: off
 	CORSOrigins     []string
 	Dashboard       bool
-	DashboardClient string // client ID of the dashboard at JWTIssuer; empty: people sign in there with a key only
+	DashboardClient string // client ID of the dashboard at JWTIssuer; empty: people can sign in with a key or token only
 	TLSCertFile     string
 	TLSKeyFile      string
 	ShutdownTimeout time.Duration
@@ -69,21 +69,21 @@ type Config struct {
 	LogFormat string
 	LogLevel  string
 
-	Tracing bool // spans are made and exported; its settings are those of OpenTelemetry
+	Tracing bool // whether spans are made and exported; set by the variables of OpenTelemetry
 
-	kubernetes bool // it runs there
+	kubernetes bool // whether the process runs in Kubernetes
 	telemetry  []tracing.Setting
-	values     []value // what each setting was set to, in the order of settings
+	values     []value // the value of each setting, in the order of settings
 }
 
-// value is where a setting got its text from.
+// value is the text of a setting, and where it comes from.
 type value struct {
 	setting *setting
 	text    string
 	origin  string // default, environment or flag
 }
 
-// Inputs returns how OWNER_PATH and LABEL_PATHS have the input of an execution read.
+// Inputs returns the decoder of inputs that OWNER_PATH and LABEL_PATHS describe.
 func (c *Config) Inputs() (d event.Decoder, err error) {
 	if d.Owner, err = event.ParseOwnerPath(c.OwnerPath); err == nil {
 		d.Labels, err = event.ParseLabelPaths(c.LabelPaths)
@@ -91,7 +91,7 @@ func (c *Config) Inputs() (d event.Decoder, err error) {
 	return d, err
 }
 
-// AddFlags adds a flag for every setting, or for those that are named.
+// AddFlags adds a flag for every setting, or only for the named settings.
 func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for i := range settings {
 		s := &settings[i]
@@ -111,8 +111,9 @@ func Load(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
 	return c, errors.Join(problems...)
 }
 
-// LoadStore is Load for programs that need nothing but the store: it checks each
-// setting, and those of Redis together, but not whether they make a service.
+// LoadStore is Load for programs that only need the store. It checks each setting, and
+// the combination of the Redis settings, but not whether the settings are complete for a
+// service.
 func LoadStore(flags *pflag.FlagSet, getenv func(string) string) (Config, error) {
 	c, problems := read(flags, getenv)
 	return c, errors.Join(problems...)
@@ -133,7 +134,7 @@ func read(flags *pflag.FlagSet, getenv func(string) string) (Config, []error) {
 	return c, append(problems, c.redisContradictions()...)
 }
 
-// value returns what a setting is set to: a flag wins over the environment.
+// value returns the value of a setting. A flag takes precedence over the environment.
 func (s *setting) value(flags *pflag.FlagSet, getenv func(string) string) value {
 	if f := flags.Lookup(s.flag()); f != nil && f.Changed {
 		return value{s, f.Value.String(), "flag"}
@@ -144,8 +145,8 @@ func (s *setting) value(flags *pflag.FlagSet, getenv func(string) string) value 
 	return value{s, s.preset, "default"}
 }
 
-// LoadAdminAddr reads ADMIN_ADDR alone, so that a mistake in another setting does not
-// keep health checks from a running process.
+// LoadAdminAddr reads only ADMIN_ADDR, so that health checks still work after a mistake
+// in another setting.
 func LoadAdminAddr(flags *pflag.FlagSet, getenv func(string) string) (string, error) {
 	var c Config
 	for i := range settings {
@@ -158,7 +159,7 @@ func LoadAdminAddr(flags *pflag.FlagSet, getenv func(string) string) (string, er
 	return c.AdminAddr, nil
 }
 
-// contradictions returns what is wrong between settings that are each right.
+// contradictions returns the conflicts between settings that are valid on their own.
 func (c *Config) contradictions() []error {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -166,8 +167,8 @@ func (c *Config) contradictions() []error {
 		name string
 		kept time.Duration
 	}{{retentionFailed, c.RetentionFailed}, {retentionOutput, c.RetentionOutput}} {
-		if shorter.kept > c.Retention && c.Retention > 0 { // 0: that is wrong itself
-			wrong("%s: %v is longer than RETENTION, which is %v; nothing is kept for longer than that", shorter.name, shorter.kept, c.Retention)
+		if shorter.kept > c.Retention && c.Retention > 0 { // 0: reported already
+			wrong("%s: %v is longer than RETENTION (%v); nothing is kept for longer than RETENTION", shorter.name, shorter.kept, c.Retention)
 		}
 	}
 	if c.Role != API && c.SQSQueueURL == "" {
@@ -183,10 +184,10 @@ func (c *Config) contradictions() []error {
 		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens to accept, separated by commas")
 	}
 	if c.JWTIssuer == "" && (c.JWTJWKSURL != "" || len(c.JWTClientIDs) > 0 || len(c.JWTOperatorGroups) > 0) {
-		wrong("JWT_ISSUER: not set, though other JWT settings are")
+		wrong("JWT_ISSUER: not set, but other JWT settings are; set it, or remove them")
 	}
 	if c.DashboardClient != "" && c.JWTIssuer == "" {
-		wrong("DASHBOARD_OIDC_CLIENT_ID: needs JWT_ISSUER, where people are to sign in")
+		wrong("DASHBOARD_OIDC_CLIENT_ID: needs JWT_ISSUER, where people sign in")
 	}
 	if c.DashboardClient != "" && c.JWTIssuer != "" && !slices.Contains(c.JWTClientIDs, c.DashboardClient) {
 		wrong("DASHBOARD_OIDC_CLIENT_ID: %q is not among JWT_CLIENT_IDS, so its tokens would be refused; add it there", c.DashboardClient)
@@ -200,21 +201,21 @@ func (c *Config) contradictions() []error {
 	return problems
 }
 
-// Warnings returns what is allowed and probably not meant.
+// Warnings returns a warning for each setting that is allowed but probably a mistake.
 func (c *Config) Warnings() []string {
 	var all []string
-	const comesBack = "%s is %v, less than the %v that a message can wait in SQS: a late message may bring %s back as running for an hour"
+	const comesBack = "%s is %v, less than the %v that SQS can keep a message: after a late message, %s may be reported as running for an hour"
 	if c.Retention < maxMessageLife {
 		all = append(all, fmt.Sprintf(comesBack, "RETENTION", c.Retention, maxMessageLife, "a stopped execution"))
 	} else if c.RetentionFailed > 0 && c.RetentionFailed < maxMessageLife {
 		all = append(all, fmt.Sprintf(comesBack, retentionFailed, c.RetentionFailed, maxMessageLife, "a failed execution")+
-			"; one that is redriven later has no registered owner any more")
+			"; if it is redriven later, its registered owner is lost")
 	}
 	if c.RetentionOutput > 0 && c.RetentionOutput < c.Retention && c.HydrateRate == 0 && c.Role != API {
-		all = append(all, retentionOutput+" is set and HYDRATE_RATE is 0: outputs that have expired cannot be fetched again")
+		all = append(all, retentionOutput+" is set but HYDRATE_RATE is 0: outputs that have expired cannot be fetched again")
 	}
 	if host, _, err := net.SplitHostPort(c.AdminAddr); err == nil && c.kubernetes && isLoopback(host) {
-		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s, which neither the probes of the kubelet nor Prometheus can reach: set ADMIN_ADDR=:9090, and block all other clients from that port", c.AdminAddr))
+		all = append(all, fmt.Sprintf("ADMIN_ADDR is %s: neither the probes of the kubelet nor Prometheus can reach it; set ADMIN_ADDR=:9090, and block all other clients from that port", c.AdminAddr))
 	}
 	return all
 }
@@ -224,8 +225,8 @@ const maxMessageLife = 14 * 24 * time.Hour
 
 const printed = "%-20s = %-40s # %s\n"
 
-// Print lists every setting with its origin, and those of OpenTelemetry that are set. Secrets
-// are hidden.
+// Print lists every setting and the set variables of OpenTelemetry, with their origins.
+// Secrets are hidden.
 func (c *Config) Print() string {
 	var b strings.Builder
 	for _, v := range c.values {

@@ -269,11 +269,11 @@ func TestCostsSaidInWords(t *testing.T) {
 	said := strings.Join(strings.Fields(string(text)), " ")
 	million := deployment{executions: 1e6}
 	for _, want := range []string{
-		fmt.Sprintf("%.0f B of compressed payload and %.0f B beyond it", payloadBytes, recordBytes),
-		fmt.Sprintf("archiving %s a million executions, or %s with `--archive terminal`", usd(million.archive(1)), usd(million.archive(0.5))),
-		fmt.Sprintf("replaying %s, or %s", usd(events*prices.replay.usd), usd(events/2*prices.replay.usd)),
+		fmt.Sprintf("%.0f B of compressed payload and %.0f B of other data", payloadBytes, recordBytes),
+		fmt.Sprintf("Archiving costs %s per million executions, or %s with `--archive terminal`", usd(million.archive(1)), usd(million.archive(0.5))),
+		fmt.Sprintf("A replay costs another %s, or %s", usd(events*prices.replay.usd), usd(events/2*prices.replay.usd)),
 		fmt.Sprintf("%s million requests a month", number(idleRequests/1e6)),
-		fmt.Sprintf("%.0f executions can be polled at once", describeQuota*secondsOfPoll),
+		fmt.Sprintf("%.0f executions can be polled at the same time", describeQuota*secondsOfPoll),
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("deploy/COST.md does not say %q", want)

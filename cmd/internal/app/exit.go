@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Main runs the command of a program until it ends or the program is asked to by
-// a signal. A second signal ends it at once.
+// Main runs the command of a program until it ends or a signal arrives. A second signal
+// ends the program at once.
 func Main(program string, command *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -23,8 +23,7 @@ func Main(program string, command *cobra.Command) {
 	os.Exit(code)
 }
 
-// ExitError is an error that wants a certain exit code. Without Err nothing is
-// printed.
+// ExitError is an error with a specific exit code. Without Err nothing is printed.
 type ExitError struct {
 	Code int
 	Err  error
@@ -38,11 +37,11 @@ func (e *ExitError) Error() string {
 	return e.Err.Error()
 }
 
-// Unwrap returns what is printed.
+// Unwrap returns the error that is printed.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Exit prints an error, a line for each mistake, and returns the exit code that
-// a program ends with: 0 without an error, else 1 if it does not want another.
+// Exit prints an error, one line for each mistake, and returns the exit code: 0 without
+// an error, the code of an ExitError, otherwise 1.
 func Exit(w io.Writer, program string, err error) int {
 	if err == nil {
 		return 0

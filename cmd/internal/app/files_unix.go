@@ -11,7 +11,7 @@ import (
 func maxFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return math.MaxUint64 // nothing is known against it
+		return math.MaxUint64 // no limit is known
 	}
 	return uint64(limit.Cur)
 }

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// A collection costs as much as there is alive, however little it finds. With tens
-// of thousands of waiting clients that is much, and most of the time nothing
-// happens: then memory is worth more than processor time. Under load it is the
-// other way round. So garbage may gather for a few seconds, within bounds.
+// The cost of a collection depends on the live memory, not on the garbage that it frees.
+// With tens of thousands of waiting clients there is much live memory, and usually little
+// happens; memory is then scarcer than CPU time. Under load CPU time is scarcer. So
+// garbage may accumulate for a few seconds, within bounds.
 const (
-	gcEvery    = 3 * time.Second // of garbage may gather
-	gcHeadroom = 24 << 20        // bytes of it that always may
-	gcShare    = 3               // so may one such part of what is alive
-	gcMost     = 400             // percent of what is alive that never may be exceeded
+	gcEvery    = 3 * time.Second // garbage of this time may accumulate
+	gcHeadroom = 24 << 20        // bytes of garbage that are always allowed
+	gcShare    = 3               // 1/gcShare of the live memory is always allowed, too
+	gcMost     = 400             // garbage never exceeds this percentage of the live memory
 	gcTune     = 2 * time.Second
-	gcMemory   = 5       // turns in which a rate is forgotten
-	gcCalm     = 8 << 20 // bytes a second; with less, hardly anything happens
+	gcMemory   = 5       // turns over which a rate decays
+	gcCalm     = 8 << 20 // bytes per second; below this rate the process is nearly idle
 )
 
-// tuneGC sets GOGC by what is alive and how fast garbage is made, until ctx ends.
-// Where the environment sets it, that holds.
+// tuneGC sets GOGC from the live memory and the allocation rate, until ctx ends. It does
+// nothing if the environment sets GOGC.
 func tuneGC(ctx context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
@@ -42,12 +42,12 @@ func tuneGC(ctx context.Context) error {
 	}
 }
 
-// gcTuner is what tuneGC remembers.
+// gcTuner is the state of tuneGC.
 type gcTuner struct {
 	percent int
-	rate    uint64 // bytes made each second: rises at once, falls slowly
-	made    uint64 // bytes until the last turn
-	storm   bool   // there was much garbage, and its memory has not been given back
+	rate    uint64 // allocated bytes per second: rises at once, falls slowly
+	made    uint64 // bytes allocated until the last turn
+	storm   bool   // there was much garbage, and its memory has not been returned to the system
 	calm    int    // turns since
 }
 
@@ -68,19 +68,18 @@ func (t *gcTuner) turn() {
 	}
 	if t.storm && t.calm == 2 {
 		t.storm = false
-		debug.FreeOSMemory() // as when ten thousands have come back after a restart
+		debug.FreeOSMemory() // for example after tens of thousands of clients reconnected
 	}
 }
 
-// gcPercent returns the GOGC for so many bytes alive and made each second.
+// gcPercent returns the GOGC for live bytes and an allocation rate in bytes per second.
 func gcPercent(live, rate uint64) int {
 	live = max(live, 1<<20)
 	allowed := max(gcHeadroom, live/gcShare, rate*uint64(gcEvery/time.Second))
 	return int(min(100*allowed/live, gcMost))
 }
 
-// heap returns how many bytes the last collection found alive, and how many have
-// been made so far.
+// heap returns the live bytes of the last collection, and the bytes allocated so far.
 func heap() (live, made uint64) {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(samples)

@@ -2,15 +2,11 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"time"
 
 	"statuscache/cache"
 	"statuscache/cache/intake"
 	"statuscache/cache/outputs"
 	"statuscache/cache/worklist"
-	"statuscache/httpapi"
 	"statuscache/ingest"
 	"statuscache/ingest/event"
 )
@@ -44,7 +40,7 @@ func (s *service) openIngest(ctx context.Context) error {
 	return nil
 }
 
-// source is what this process reports about the queue, nil if it receives nothing.
+// source returns the source of this process's reports about the queue, nil if it receives nothing.
 func (s *service) source() intake.Source {
 	if s.consumer == nil {
 		return nil // an interface without a type, so that it can be compared
@@ -52,30 +48,8 @@ func (s *service) source() intake.Source {
 	return &ingest.Intake{Queue: s.queue, Consumer: s.consumer, Auditor: s.auditor}
 }
 
-// parts are what health and readiness look at.
-func (s *service) parts() []httpapi.Part {
-	parts := []httpapi.Part{{Name: "redis", Ready: s.cache.DB().Ready}}
-	if s.consumer == nil {
-		return parts
-	}
-	for _, part := range ingest.Parts() {
-		parts = append(parts, httpapi.Part{Name: "ingest " + string(part), Ready: func() error { return s.trouble(part) }})
-	}
-	return parts
-}
-
-// trouble returns why events are not applied. That Redis does not answer is
-// reported once, by its own part.
-func (s *service) trouble(part ingest.Part) error {
-	err := s.consumer.Trouble(part)
-	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.DB().Ready() != nil {
-		return nil
-	}
-	return err
-}
-
-// openWorkers builds what asks Step Functions itself, for what events left out and
-// for what they may not have reported.
+// openWorkers builds the workers that call Step Functions, for outputs that events left
+// out and for changes that no event reported.
 func (s *service) openWorkers(states *ingest.StepFunctions, inputs event.Decoder) {
 	c, owners, labels := s.config, len(inputs.Owner) > 0, len(inputs.Labels) > 0
 	s.hydrator = ingest.NewHydrator(ingest.HydratorOptions{
@@ -107,8 +81,8 @@ const (
 	DescribeBudget = "describe"
 	ListBudget     = "list"
 
-	// ListRate is how often executions are listed, per second: AWS grants 2 to 5, to
-	// the whole account.
+	// ListRate is how often executions are listed, per second. AWS allows the whole
+	// account 2 to 5 calls.
 	ListRate = 2
 )
 
@@ -118,27 +92,4 @@ func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 		return nil // an interface without a type, so that it can be compared
 	}
 	return worklist.NewBudget(c.DB(), name, rate)
-}
-
-// concerns report in public which settings are wrong, what was lost and is neither restored nor
-// dismissed, or why Redis takes no writes, where no part of ingest reports that.
-func (s *service) concerns() []string {
-	all := s.settings.Wrong()
-	if n := s.worklist.Unattended(); n > 0 {
-		all = append(all, fmt.Sprintf("outputs: %d are requested again and none is fetched: no process of ROLE=ingest fetches them, or HYDRATE_RATE is 0 there", n))
-	}
-	if err := s.stats.Err(); err != nil && s.cache.DB().Ready() == nil {
-		brief, _ := cache.Explain(err)
-		all = append(all, "statistics: the counters cannot be read: "+brief)
-	}
-	lost := s.losses.Lost()
-	if lost == nil {
-		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {
-			brief, _ := cache.Explain(err)
-			all = append(all, "redis: "+brief)
-		}
-		return all
-	}
-	return append(all, fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
-		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(len(s.config.StateMachines) > 0), "; ")))
 }

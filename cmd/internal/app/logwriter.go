@@ -10,15 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Bounds of what is written to the log and has not got there.
+// Bounds of the lines that wait for the log.
 const (
 	maxLogBytes = 4 << 20
-	logPause    = 20 * time.Millisecond // gathers lines: a write each would cost more than a request
+	logPause    = 20 * time.Millisecond // collects lines: one write per line would cost more than a request
 )
 
-// logWriter takes log lines and writes them from a goroutine of its own. Write
-// never waits: what a blocked pipe does not take is dropped and counted, and so is
-// a log whose reader has stopped.
+// logWriter collects log lines and writes them from a separate goroutine. Write never
+// waits: if the pipe is blocked or its reader has stopped, lines are dropped and counted.
 type logWriter struct {
 	out   io.Writer
 	lost  prometheus.Counter // lines
@@ -27,7 +26,7 @@ type logWriter struct {
 
 	mu      sync.Mutex
 	lines   []byte
-	dropped int // lines that are not reported yet
+	dropped int // dropped lines that are not reported yet
 	closed  bool
 }
 
@@ -73,7 +72,7 @@ func (l *logWriter) run() {
 	}
 }
 
-// drop counts lines that are lost. It is called with the lock held.
+// drop counts dropped lines. The caller holds the lock.
 func (l *logWriter) drop(lines int) {
 	l.dropped += lines
 	l.lost.Add(float64(lines))
@@ -86,7 +85,7 @@ func (l *logWriter) lose(lines []byte) {
 	l.drop(bytes.Count(lines, []byte("\n")))
 }
 
-// take returns what is to be written, and leaves an empty buffer in its place.
+// take returns the lines to write, and leaves an empty buffer.
 func (l *logWriter) take(empty []byte) (lines []byte, last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +97,7 @@ func (l *logWriter) take(empty []byte) (lines []byte, last bool) {
 	return lines, l.closed
 }
 
-// Close writes what is left, for as long as limit.
+// Close writes the remaining lines, for at most limit.
 func (l *logWriter) Close(limit time.Duration) {
 	l.mu.Lock()
 	l.closed = true

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ManCommand returns the hidden command that writes the manual page of its program. A
-// release is made with it, so the page and --help cannot differ.
+// ManCommand returns the hidden command that writes the manual page of its program.
+// Releases use it, so the page and --help cannot differ.
 func ManCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man [DATE]",
@@ -42,7 +42,7 @@ func manual(root *cobra.Command, date string) string {
 		fmt.Fprintf(&b, ".SH COMMANDS\n%s", subcommands(root))
 	}
 	if namesVariable.MatchString(b.String()) {
-		b.WriteString(".SH ENVIRONMENT\nA name in capitals and in parentheses after an option is that of an environment variable with\nthe same meaning. The option wins.\n")
+		b.WriteString(".SH ENVIRONMENT\nA name in capitals and in parentheses after an option is an environment variable with the\nsame meaning. The option takes precedence.\n")
 	}
 	others := slices.DeleteFunc([]string{"statusctl", "statusd", "statusdev"}, func(other string) bool { return other == name })
 	fmt.Fprintf(&b, ".SH SEE ALSO\n.BR %s (1),\n.BR %s (1)\n", others[0], others[1])
@@ -58,7 +58,7 @@ func synopsis(root *cobra.Command) string {
 	return "[flags]"
 }
 
-// subcommands describes those below a command, each before its own.
+// subcommands describes the subcommands of a command, each followed by its own subcommands.
 func subcommands(cmd *cobra.Command) string {
 	var b strings.Builder
 	for _, sub := range cmd.Commands() {
@@ -74,7 +74,7 @@ func subcommands(cmd *cobra.Command) string {
 	return b.String()
 }
 
-// description returns the text of a command. Lines that are indented stay as they are.
+// description returns the text of a command. Indented lines stay unchanged.
 func description(cmd *cobra.Command) string {
 	text := cmd.Long
 	if text == "" {
@@ -113,7 +113,7 @@ func verbatim(lines []string) string {
 	return b.String()
 }
 
-// zeroValues are defaults that say nothing.
+// zeroValues are defaults that are not shown.
 var zeroValues = []string{"", "0", "0s", "false", "[]"}
 
 func options(flags *pflag.FlagSet) string {
@@ -140,11 +140,11 @@ func options(flags *pflag.FlagSet) string {
 	return b.String()
 }
 
-// roffEscapes keep what roff would take for something else: a dash would become a hyphen,
-// a quote a curly one.
+// roffEscapes protect characters that roff would change: a dash would become a hyphen, a
+// quote a curly quote.
 var roffEscapes = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, `"`, `\(dq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`)
 
-// roff returns a line as text of roff. A dot at its start would make it a request.
+// roff returns a line as roff text. A dot at its start would make it a request.
 func roff(line string) string {
 	line = roffEscapes.Replace(line)
 	if strings.HasPrefix(line, ".") {

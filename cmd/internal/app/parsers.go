@@ -57,7 +57,7 @@ func list(field func(*Config) *[]string) func(*Config, string) error {
 	}
 }
 
-// split cuts a list at its commas and drops what is empty.
+// split splits a list at its commas and drops empty parts.
 func split(s string) []string {
 	var parts []string
 	for part := range strings.SplitSeq(s, ",") {
@@ -93,7 +93,7 @@ func duration(field func(*Config) *time.Duration, least, most time.Duration) fun
 	}
 }
 
-// shorterRetention reads a retention that is that of RETENTION where it is empty.
+// shorterRetention reads a retention; an empty one has the value of RETENTION.
 func shorterRetention(field func(*Config) *time.Duration) func(*Config, string) error {
 	parse := duration(field, minRetention, maxRetention)
 	return func(c *Config, s string) error {
@@ -134,8 +134,8 @@ func httpsURL(field func(*Config) *string) func(*Config, string) error {
 	}
 }
 
-// checkHTTPS accepts https, and http on this machine only: keys that came over
-// a public network without protection would let everybody in.
+// checkHTTPS accepts https, and http only on this machine: an attacker on the network
+// could replace keys that are sent without TLS.
 func checkHTTPS(s string) error {
 	if s == "" {
 		return nil

@@ -24,7 +24,7 @@ var RedisSettings = []string{
 	"REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SERVER_NAME", "REDIS_PASSWORD_FILE", "REDIS_AUTH", "REDIS_PREFIX",
 }
 
-const authIAM = "iam" // of REDIS_AUTH
+const authIAM = "iam" // a value of REDIS_AUTH
 
 func parseCAFile(c *Config, s string) error {
 	c.RedisTLS.CAFile = s
@@ -50,7 +50,8 @@ func parsePasswordFile(c *Config, s string) error {
 	return err
 }
 
-// maxPassword bounds what is read of a file that is not what it should be, in bytes.
+// maxPassword is how much of a password file is read at most, in bytes: the file may be the
+// wrong one.
 const maxPassword = 64 << 10
 
 // readPassword returns the only line of a file. Its errors never quote the file.
@@ -67,12 +68,12 @@ func readPassword(name string) (string, error) {
 	password, more, _ := strings.Cut(string(text), "\n")
 	password = strings.TrimSuffix(password, "\r")
 	if password == "" || len(text) == maxPassword || strings.TrimSpace(more) != "" {
-		return "", fmt.Errorf("%s must have one line, the secret", name)
+		return "", fmt.Errorf("%s must have exactly one line, the secret", name)
 	}
 	return password, nil
 }
 
-// redisContradictions returns what is wrong between the settings of Redis.
+// redisContradictions returns the conflicts between the settings of Redis.
 func (c *Config) redisContradictions() []error {
 	u, err := cache.InspectURL(c.RedisURL)
 	if err != nil {
@@ -82,10 +83,10 @@ func (c *Config) redisContradictions() []error {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	host := cmp.Or(c.RedisTLS.ServerName, u.Host)
 	if cachelogin.Serverless(host) {
-		return []error{errors.New("REDIS_URL: ElastiCache Serverless evicts records when it is full, which cannot be changed (maxmemory-policy volatile-lru); use a cache of nodes with noeviction")}
+		return []error{errors.New("REDIS_URL: ElastiCache Serverless evicts records when it is full (maxmemory-policy volatile-lru), and this cannot be changed; use a node-based cache with noeviction")}
 	}
 	if names := c.redisTLSNames(); len(names) > 0 && !u.TLS {
-		wrong("%s: of no use without TLS; write rediss instead of redis in REDIS_URL", strings.Join(names, ", "))
+		wrong("%s: has no effect without TLS; write rediss instead of redis in REDIS_URL", strings.Join(names, ", "))
 	}
 	if (c.RedisTLS.CertFile == "") != (c.RedisTLS.KeyFile == "") {
 		wrong("REDIS_CERT_FILE, REDIS_KEY_FILE: set both or neither")
@@ -93,7 +94,7 @@ func (c *Config) redisContradictions() []error {
 		wrong("REDIS_CERT_FILE, REDIS_KEY_FILE: %w", err)
 	}
 	if c.RedisPassword != "" && u.Password {
-		wrong("REDIS_PASSWORD_FILE: REDIS_URL has a password too; leave one of them out")
+		wrong("REDIS_PASSWORD_FILE: REDIS_URL has a password too; remove one of them")
 	}
 	if c.RedisAuth == authIAM {
 		problems = append(problems, c.iamContradictions(u)...)
@@ -101,7 +102,7 @@ func (c *Config) redisContradictions() []error {
 	return problems
 }
 
-// redisTLSNames returns which settings only matter with TLS and are set.
+// redisTLSNames returns the settings that are set but have an effect only with TLS.
 func (c *Config) redisTLSNames() (names []string) {
 	for _, s := range []struct{ name, value string }{
 		{"REDIS_CA_FILE", c.RedisTLS.CAFile}, {"REDIS_CERT_FILE", c.RedisTLS.CertFile},
@@ -118,7 +119,7 @@ func (c *Config) iamContradictions(u cache.URL) []error {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if u.Password || c.RedisPassword != "" {
-		wrong("REDIS_AUTH: iam needs no password; remove it from REDIS_URL, and REDIS_PASSWORD_FILE")
+		wrong("REDIS_AUTH: iam needs no password; remove it from REDIS_URL, and remove REDIS_PASSWORD_FILE")
 	}
 	if u.User == "" {
 		wrong("REDIS_AUTH: iam needs the ID of a user; write it into REDIS_URL, as rediss://user@host")
@@ -127,7 +128,7 @@ func (c *Config) iamContradictions(u cache.URL) []error {
 		wrong("REDIS_AUTH: iam needs TLS; write rediss instead of redis in REDIS_URL")
 	}
 	if _, err := c.iamCache(u); err != nil {
-		wrong("REDIS_AUTH: iam needs to know the cache: %w; write the endpoint into REDIS_URL, or into REDIS_SERVER_NAME where REDIS_URL has another name for it", err)
+		wrong("REDIS_AUTH: iam needs to know the cache: %w; write the endpoint into REDIS_URL, or into REDIS_SERVER_NAME if REDIS_URL has another name for it", err)
 	}
 	return problems
 }
@@ -136,10 +137,10 @@ func (c *Config) iamCache(u cache.URL) (cachelogin.Cache, error) {
 	return cachelogin.ParseEndpoint(cmp.Or(c.RedisTLS.ServerName, u.Host))
 }
 
-// passwordCheck is how often the file of a password is read.
+// passwordCheck is how often the password file is read.
 const passwordCheck = time.Second
 
-// passwords returns where the password of Redis comes from, nil if it is in REDIS_URL. load
+// passwords returns the source of the Redis password, nil if it is in REDIS_URL. load
 // returns the settings of the AWS SDK; nil: ingest.LoadAWS.
 func (c *Config) passwords(load func(context.Context) (aws.Config, error)) cache.Passwords {
 	switch {
@@ -161,13 +162,14 @@ func (c *Config) passwords(load func(context.Context) (aws.Config, error)) cache
 }
 
 const (
-	signLimit     = 5 * time.Second // of asking AWS for the credentials that sign
-	renewBefore   = 5 * time.Minute // the end of a token
-	renewAtLeast  = time.Second     // apart
-	renewFraction = 2               // of what is left, where that is less than renewBefore
+	signLimit     = 5 * time.Second // to get credentials for signing from AWS
+	renewBefore   = 5 * time.Minute // before a token expires
+	renewAtLeast  = time.Second     // between two renewals
+	renewFraction = 2               // a token with little time left is renewed after 1/renewFraction of it
 )
 
-// tokens returns tokens that IAM accepts. The settings of the SDK are loaded once they can be.
+// tokens returns a source of tokens that IAM accepts. It loads the settings of the SDK once,
+// and tries again if that fails.
 func (c *Config) tokens(load func(context.Context) (aws.Config, error)) cache.Passwords {
 	var signer *cachelogin.Signer
 	return func() (cache.Password, error) {
@@ -207,7 +209,8 @@ func (c *Config) signer(ctx context.Context, load func(context.Context) (aws.Con
 	return signer, nil
 }
 
-// renewal returns when to renew what ends: in good time, but not again and again.
+// renewal returns when to renew a token: some time before it expires, but at most once per
+// renewAtLeast.
 func renewal(now, ends time.Time) time.Time {
 	left := ends.Sub(now)
 	return now.Add(max(renewAtLeast, left-renewBefore, left/renewFraction))

@@ -54,7 +54,7 @@ func TestSettingsOfRedisFitEachOther(t *testing.T) {
 		"a password in a file":  {map[string]string{"REDIS_URL": "redis://ada@h", "REDIS_PASSWORD_FILE": password}, nil},
 		"IAM":                   {map[string]string{"REDIS_URL": "rediss://ada@" + endpoint, "REDIS_AUTH": "iam"}, nil},
 		"IAM behind a name":     {map[string]string{"REDIS_URL": "rediss+cluster://ada@h", "REDIS_SERVER_NAME": "clustercfg.status.abc123.memorydb.eu-west-1.amazonaws.com", "REDIS_AUTH": "iam"}, nil},
-		"TLS not used":          {map[string]string{"REDIS_CA_FILE": authority.CAFile, "REDIS_SERVER_NAME": "h"}, []string{"REDIS_CA_FILE, REDIS_SERVER_NAME: of no use without TLS"}},
+		"TLS not used":          {map[string]string{"REDIS_CA_FILE": authority.CAFile, "REDIS_SERVER_NAME": "h"}, []string{"REDIS_CA_FILE, REDIS_SERVER_NAME: has no effect without TLS"}},
 		"no such file":          {map[string]string{"REDIS_URL": "rediss://h", "REDIS_CA_FILE": "/nonexistent", "REDIS_CERT_FILE": "/nonexistent", "REDIS_KEY_FILE": "/nonexistent"}, []string{"REDIS_CA_FILE: ", "REDIS_CERT_FILE: ", "REDIS_KEY_FILE: "}},
 		"no certificate in it":  {map[string]string{"REDIS_URL": "rediss://h", "REDIS_CA_FILE": password}, []string{"REDIS_CA_FILE: "}},
 		"half of a pair":        {map[string]string{"REDIS_URL": "rediss://h", "REDIS_CERT_FILE": cert}, []string{"REDIS_CERT_FILE, REDIS_KEY_FILE: set both"}},

@@ -23,7 +23,7 @@ import (
 	"statuscache/httpapi"
 )
 
-// Program is what a program adds to the settings.
+// Program has what a program sets in addition to the settings.
 type Program struct {
 	Version string
 	Log     io.Writer
@@ -40,23 +40,23 @@ type Program struct {
 	// ReadLimit and WriteLimit are how long Redis may take, as in cache.Options.
 	ReadLimit, WriteLimit time.Duration
 	Posts                 func(*cache.Cache) []httpapi.Post
-	DashboardDir          string // where the files of the dashboard are read; empty: those of the program
-	// Background runs beside the service until its context ends; nil: nothing.
+	DashboardDir          string // folder from which the files of the dashboard are read; empty: the embedded files
+	// Background runs next to the service until its context ends; nil: nothing runs.
 	Background func(context.Context, *cache.Cache, *apikeys.Keys) error
 }
 
 // Limits of starting and stopping.
 const (
-	startLimit    = 10 * time.Second // for Redis and the queue to be there
+	startLimit    = 10 * time.Second // for Redis and the queue to answer
 	startRetry    = 500 * time.Millisecond
 	logCloseLimit = time.Second
-	flushLimit    = 5 * time.Second // for the last spans
+	flushLimit    = 5 * time.Second // to export the last spans
 )
 
-// Run runs the service until ctx ends and stops it in order. Its errors have a
-// line for each mistake, with the fix.
+// Run runs the service until ctx ends and then stops its parts in order. Its errors have
+// a line for each mistake, with the fix.
 func Run(ctx context.Context, c Config, p Program) error {
-	signal.Ignore(syscall.SIGPIPE) // who reads the log may end without us
+	signal.Ignore(syscall.SIGPIPE) // the reader of the log may end before this process
 	out := newLogWriter(p.Log)
 	defer out.Close(logCloseLimit)
 	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
@@ -69,11 +69,12 @@ func Run(ctx context.Context, c Config, p Program) error {
 	}
 	if err := s.check(ctx); err != nil {
 		if ctx.Err() != nil {
-			err = nil // asked to stop before it began
+			err = nil // a signal arrived during the start
 		}
 		return errors.Join(err, s.close())
 	}
-	// Only statusdev passes a listener, and a laptop has few clients.
+	// Only statusdev passes a listener, and a laptop has few clients, so the limit does not
+	// matter there.
 	if files := maxFiles(); s.public != nil && p.Public == nil && files < httpapi.FilesNeeded {
 		s.log.Warn("the limit of open files is too low for 80,000 waiting clients: raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are refused under load", "limit", files, "needed", httpapi.FilesNeeded)
 	}
@@ -83,7 +84,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 	return errors.Join(err, s.close())
 }
 
-// check returns when Redis and the queue are there and fit for the job.
+// check returns when Redis and the queue answer and are set up correctly.
 func (s *service) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -108,14 +109,14 @@ func RedisError(c Config, err error) error {
 	if err == nil {
 		return nil
 	}
-	fix := "; see that it runs and that the address, user and password are right"
+	fix := "; check that it runs and that the address, user and password are correct"
 	if errors.Is(err, cache.ErrUnfit) || strings.Contains(err.Error(), "; ") {
-		fix = "" // it says so itself
+		fix = "" // the error says what to do
 	}
 	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), fix)
 }
 
-// untilGood tries again until ctx ends, and then returns the last error.
+// untilGood retries until ctx ends, and then returns the last error.
 func (s *service) untilGood(ctx context.Context, what string, check func(context.Context) error) error {
 	var latest error
 	for {
@@ -126,7 +127,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 		if latest == nil {
 			s.log.Info("not reachable yet; trying again until the limit", "what", what, "limit", startLimit, "error", err)
 		}
-		if latest == nil || ctx.Err() == nil { // cut short, it says nothing
+		if latest == nil || ctx.Err() == nil { // an attempt that was cancelled has no useful error
 			latest = err
 		}
 		select {
@@ -137,62 +138,11 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 	}
 }
 
-// stages are in the order in which they stop: the balancer
-// sends no more, nothing more is received, messages in flight are finished, requests
-// end, and at last what they all depend on.
-func (s *service) stages() []stage {
-	all := []stage{{"the drain delay", s.drain}}
-	if s.program.Background != nil {
-		all = append(all, stage{"the background task", func(ctx context.Context) error { return s.program.Background(ctx, s.cache, s.keys) }})
-	}
-	if s.consumer != nil {
-		all = append(all, stage{"ingest", s.consumer.Run}, stage{"hydration", s.hydrator.Run}, stage{"expired outputs", s.refetch.Run}, stage{"the retention of outputs", s.outputs.Run}, stage{"the audit", s.auditor.Run})
-	}
-	if s.public != nil {
-		all = append(all, stage{"counts", s.lists.Run})
-	}
-	all = append(all,
-		stage{"the API", s.serve},
-		stage{"signing keys", s.server.Run},
-		stage{"garbage collection", tuneGC},
-		stage{"the census", s.census.run},
-		stage{"settings", s.settings.Run},
-		stage{"changes", s.changes.Run},
-		stage{"statistics", s.stats.Run},
-		stage{"API keys", s.keys.Run},
-		stage{"the worklist", s.worklist.Run},
-		stage{"sweeps", s.sweeps.Run},
-		stage{"the reports about the queue", s.intake.Run},
-		stage{"the loss detector", s.losses.Run},
-		stage{"the cache", s.cache.Run},
-	)
-	if s.traces != nil {
-		all = append(all, stage{"traces", s.traces.Run}) // the last spans are of all the others
-	}
-	return all
-}
-
-// drain gives a balancer the time to notice.
-func (s *service) drain(ctx context.Context) error {
-	<-ctx.Done()
-	s.log.Info("stopping")
-	s.server.Drain()
-	if s.consumer != nil {
-		s.consumer.Drain()
-	}
-	time.Sleep(min(s.program.BalancerDelay, s.config.ShutdownTimeout/4))
-	return nil
-}
-
-func (s *service) serve(ctx context.Context) error {
-	return s.server.Serve(ctx, s.public, s.admin, s.config.ShutdownTimeout)
-}
-
-// close releases what open took, as far as it got.
+// close releases everything that open has opened so far.
 func (s *service) close() error {
 	for _, l := range []net.Listener{s.public, s.admin} {
 		if l != nil {
-			_ = l.Close() // most were closed by the server
+			_ = l.Close() // most listeners were already closed by the server
 		}
 	}
 	if s.cache == nil {
@@ -213,7 +163,7 @@ func newLogger(c Config, out io.Writer) *slog.Logger {
 	return slog.New(h)
 }
 
-// readableDurations writes a duration as people do, 10s, where JSON would have a number of
+// readableDurations writes a duration as 10s, because JSON logs would have a number of
 // nanoseconds.
 func readableDurations(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
@@ -230,7 +180,7 @@ func logLevel(c Config) (level slog.Level) {
 func newRegistry(version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: "statuscache", Name: "build_info", Help: "Always 1; the labels say what is running.",
+		Namespace: "statuscache", Name: "build_info", Help: "Always 1; the labels name the release.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)

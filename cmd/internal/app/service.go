@@ -28,7 +28,7 @@ import (
 	"statuscache/ingest"
 )
 
-// service is the parts of one process. What the role does not need is nil.
+// service has the parts of one process. Parts that the role does not need are nil.
 type service struct {
 	config  Config
 	program Program
@@ -45,7 +45,7 @@ type service struct {
 	worklist *worklist.Worklist
 	sweeps   *worklist.Sweeps
 	losses   *worklist.LossDetector
-	settings *diagnose.Settings // that may turn out wrong
+	settings *diagnose.Settings // settings that can only be checked while the process runs
 	queue    *ingest.SQS
 	consumer *ingest.Consumer
 	hydrator *ingest.Hydrator
@@ -78,7 +78,7 @@ func (s *service) open(ctx context.Context) error {
 	s.settings = diagnose.WatchSettings(db, s.log, s.metrics)
 	s.settings.Add(diagnose.Setting{
 		Name: "API_KEY_PEPPER", Check: s.keys.WrongPepper,
-		Wrong: "API keys are refused: API_KEY_PEPPER is wrong", Good: "API_KEY_PEPPER fits the API keys in Redis again",
+		Wrong: "API keys are refused: API_KEY_PEPPER does not match the API keys in Redis", Good: "API_KEY_PEPPER matches the API keys in Redis again",
 	})
 	s.census = newCensus(s)
 	err = s.openIngest(ctx)
@@ -96,8 +96,8 @@ func (s *service) openTraces(ctx context.Context) (err error) {
 	return err
 }
 
-// toolLimit is how long Redis may take for a tool. A service gives its callers an answer
-// soon; the user of a command prefers to wait rather than run it again.
+// toolLimit is how long Redis may take for a command. A service must answer soon; the
+// user of a command prefers waiting to running it again.
 const toolLimit = 10 * time.Second
 
 // OpenCache opens the cache that the settings name.
@@ -156,7 +156,7 @@ func (s *service) openAPI() error {
 	return errors.Join(append(errs, s.listen())...)
 }
 
-// JWT says which access tokens are accepted, nil for none.
+// JWT returns which access tokens are accepted, nil for none.
 func (c *Config) JWT() *auth.JWT {
 	if c.JWTIssuer == "" {
 		return nil
@@ -167,8 +167,8 @@ func (c *Config) JWT() *auth.JWT {
 	}
 }
 
-// listen binds the listeners, so that a port in use is noticed before anything
-// else happens.
+// listen binds the listeners first, so that a port in use is reported before anything
+// else starts.
 func (s *service) listen() error {
 	var errs []error
 	bind := func(l net.Listener, setting, addr string) net.Listener {
@@ -197,7 +197,7 @@ func addressOf(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// listenError leaves out what net says twice.
+// listenError removes what the error of net says twice.
 func listenError(setting, addr string, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err

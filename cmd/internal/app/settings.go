@@ -32,19 +32,19 @@ type setting struct {
 	preset string
 	help   string
 	parse  func(*Config, string) error
-	hide   func(string) string // how a value with a secret is shown; nil: as it is
+	hide   func(string) string // how a value with a secret is shown; nil: unchanged
 }
 
 // AdminAddr is the name of the setting for the admin port.
 const AdminAddr = "ADMIN_ADDR"
 
-// Retentions that are those of RETENTION where they are not set.
+// Settings that have the value of RETENTION if they are not set.
 const (
 	retentionFailed = "RETENTION_FAILED"
 	retentionOutput = "RETENTION_OUTPUT"
 )
 
-// Bounds of RETENTION and its like.
+// Bounds of RETENTION and of the settings that shorten it.
 const (
 	minRetention = time.Hour
 	maxRetention = 10 * 365 * 24 * time.Hour
@@ -53,23 +53,23 @@ const (
 func (s *setting) flag() string { return strings.ReplaceAll(strings.ToLower(s.name), "_", "-") }
 
 var settings = []setting{
-	{"ROLE", "all", "what this process does: api only serves, ingest only takes events, all does both", parseRole, nil},
+	{"ROLE", "all", "what this process does: api serves the API, ingest receives events, all does both", parseRole, nil},
 	{"LISTEN_ADDR", ":8080", "address of the public API", address(func(c *Config) *string { return &c.ListenAddr }), nil},
 	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; do not expose it to the public", address(func(c *Config) *string { return &c.AdminAddr }), nil},
 
 	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss instead of redis for TLS", parseRedisURL, hideURL},
-	{"REDIS_CA_FILE", "", "file of the only authorities that may sign the certificate of Redis; empty: those of the system", parseCAFile, nil},
-	{"REDIS_CERT_FILE", "", "file of the certificate to show to Redis", file(func(c *Config) *string { return &c.RedisTLS.CertFile }), nil},
-	{"REDIS_KEY_FILE", "", "file of the private key of that certificate", file(func(c *Config) *string { return &c.RedisTLS.KeyFile }), nil},
-	{"REDIS_SERVER_NAME", "", "name in the certificate of Redis; empty: the host in REDIS_URL", parseServerName, nil},
-	{"REDIS_PASSWORD_FILE", "", "file of the password of the user in REDIS_URL, read again each second", parsePasswordFile, nil},
-	{"REDIS_AUTH", "password", "password, or iam: log in to ElastiCache or MemoryDB with a token that is signed with the credentials of the AWS SDK", oneOf(func(c *Config) *string { return &c.RedisAuth }, "password", authIAM), nil},
+	{"REDIS_CA_FILE", "", "file with the only CA certificates to trust for Redis; empty: those of the system", parseCAFile, nil},
+	{"REDIS_CERT_FILE", "", "file with the client certificate for Redis", file(func(c *Config) *string { return &c.RedisTLS.CertFile }), nil},
+	{"REDIS_KEY_FILE", "", "file with the private key of that certificate", file(func(c *Config) *string { return &c.RedisTLS.KeyFile }), nil},
+	{"REDIS_SERVER_NAME", "", "name that the certificate of Redis must have; empty: the host in REDIS_URL", parseServerName, nil},
+	{"REDIS_PASSWORD_FILE", "", "file with the password of the user in REDIS_URL, read every second", parsePasswordFile, nil},
+	{"REDIS_AUTH", "password", "how to log in to Redis: password, or iam for ElastiCache and MemoryDB, with a token signed with the credentials of the AWS SDK", oneOf(func(c *Config) *string { return &c.RedisAuth }, "password", authIAM), nil},
 	{"REDIS_PREFIX", "sc", "prefix of every Redis key", parsePrefix, nil},
-	{"REDIS_REPLICA_ACKS", "auto", "how many replicas must confirm a write before its SQS message is deleted: a number, or auto: 1 for each primary that has, or had in the last hour, a replica", parseAcks, nil},
+	{"REDIS_REPLICA_ACKS", "auto", "how many replicas must confirm a write before its SQS message is deleted: a number, or auto: 1 for each primary that has a replica or had one in the last hour", parseAcks, nil},
 
 	{"SQS_QUEUE_URL", "", "URL of the queue that the EventBridge rule sends to", parseQueueURL, nil},
-	{"OWNER_PATH", "", "place of the owner in the input of an execution, such as tenantId; set it only if your own code writes that field", parseOwnerPath, nil},
-	{"LABEL_PATHS", "", "labels of executions and their places in the input, such as ruleset=ruleSetId,customer=meta.customerId; at most 4; set it only after every process runs a release that has this setting", parseLabelPaths, nil},
+	{"OWNER_PATH", "", "path of the owner in the input of an execution, such as tenantId; set it only if your own code writes that field", parseOwnerPath, nil},
+	{"LABEL_PATHS", "", "labels of executions and their paths in the input, such as ruleset=ruleSetId,customer=meta.customerId; at most 4; set it only after every process runs a release that has this setting", parseLabelPaths, nil},
 	{"EVENT_BUS", operate.DefaultBus, "name or ARN of the event bus that the rule is on; only statusctl uses it", parseEventBus, nil},
 	{"STATE_MACHINES", "", "ARNs of the state machines to follow, separated by commas; empty: all, and no audit", parseStateMachines, nil},
 
@@ -81,22 +81,22 @@ var settings = []setting{
 	{"JWT_OPERATOR_GROUPS", "", "groups whose members may read every execution, separated by commas", list(func(c *Config) *[]string { return &c.JWTOperatorGroups }), nil},
 	{"AUTH_INTROSPECTION_URL", "", "URL of a server that checks other tokens (RFC 7662); its answers are used for 20 seconds", httpsURL(func(c *Config) *string { return &c.IntrospectionURL }), nil},
 	{"AUTH_INTROSPECTION_CLIENT_ID", "", "client ID for requests to that server", text(func(c *Config) *string { return &c.IntrospectionClientID }), nil},
-	{"AUTH_INTROSPECTION_SECRET_FILE", "", "file of the client secret, read for each request", parseIntrospectionSecret, nil},
+	{"AUTH_INTROSPECTION_SECRET_FILE", "", "file with the client secret, read for each request", parseIntrospectionSecret, nil},
 	{"API_KEY_PEPPER", "", "secret for the hashes of API keys, at least 16 characters; empty: no API keys", parsePepper, hideAll},
 	{"API_KEYS_FILE", "", "file that statusctl keys export writes; the API keys in it survive the loss of Redis", text(func(c *Config) *string { return &c.APIKeysFile }), nil},
 
 	{"RETENTION", "360h", "how long a stopped execution is kept; should be more than 14 days, the longest time that SQS keeps a message", duration(func(c *Config) *time.Duration { return &c.Retention }, minRetention, maxRetention), nil},
-	{retentionFailed, "", "how long a failed, timed out or aborted execution is kept, up to RETENTION; empty: as long as RETENTION says", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionFailed }), nil},
-	{retentionOutput, "", "how long the output of a success is kept, up to RETENTION; after that it can be fetched again on request; empty: as long as RETENTION says", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionOutput }), nil},
+	{retentionFailed, "", "how long a failed, timed out or aborted execution is kept, up to RETENTION; empty: the value of RETENTION", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionFailed }), nil},
+	{retentionOutput, "", "how long the output of a succeeded execution is kept, up to RETENTION; after that it can be fetched again on request; empty: the value of RETENTION", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionOutput }), nil},
 	{"MAX_WAIT", "25s", "longest time that a request may wait; 0: requests never wait", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
 	{"ARRIVAL_GRACE", "2s", "how long a GET for an unknown execution waits before 404; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller to one process, with bursts of twice that; 0: no limit", parseRateLimit, nil},
 	{"CORS_ORIGINS", "", "origins whose web pages may call the API, separated by commas", parseOrigins, nil},
-	{"DASHBOARD", "on", "on serves the dashboard at /, off nothing", onOrOff(func(c *Config) *bool { return &c.Dashboard }), nil},
+	{"DASHBOARD", "on", "on: serve the dashboard at /; off: do not", onOrOff(func(c *Config) *bool { return &c.Dashboard }), nil},
 	{"DASHBOARD_OIDC_CLIENT_ID", "", "client ID with which people sign in to the dashboard at JWT_ISSUER; empty: only with a key or token", text(func(c *Config) *string { return &c.DashboardClient }), nil},
-	{"TLS_CERT_FILE", "", "file of the TLS certificate chain, loaded again when it changes; empty: no TLS", file(func(c *Config) *string { return &c.TLSCertFile }), nil},
-	{"TLS_KEY_FILE", "", "file of the private key of the certificate", file(func(c *Config) *string { return &c.TLSKeyFile }), nil},
-	{"SHUTDOWN_TIMEOUT", "25s", "longest time that stopping may take", duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Second, 10*time.Minute), nil},
+	{"TLS_CERT_FILE", "", "file with the TLS certificate chain, loaded again when it changes; empty: no TLS", file(func(c *Config) *string { return &c.TLSCertFile }), nil},
+	{"TLS_KEY_FILE", "", "file with the private key of the certificate", file(func(c *Config) *string { return &c.TLSKeyFile }), nil},
+	{"SHUTDOWN_TIMEOUT", "25s", "longest time that a shutdown may take", duration(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, time.Second, 10*time.Minute), nil},
 
 	{"AUDIT_EVERY", "1m", "how often the executions of STATE_MACHINES are compared with Step Functions", duration(func(c *Config) *time.Duration { return &c.AuditEvery }, time.Second, 24*time.Hour), nil},
 	{"DESCRIBE_RATE", "2", "DescribeExecution calls per second for the audit, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.DescribeRate }), nil},
@@ -114,8 +114,8 @@ func hideAll(s string) string {
 	return "(hidden)"
 }
 
-// hideURL hides what may be a secret in a REDIS_URL: the user part and the
-// query. Where it cannot separate them it hides all.
+// hideURL hides possible secrets in a REDIS_URL: the user part and the query. If it
+// cannot separate them, it hides everything.
 func hideURL(s string) string {
 	if cache.ParseURL(s) != nil {
 		return hideAll(s)
@@ -211,7 +211,7 @@ func parseStateMachines(c *Config, s string) error {
 	return CheckStateMachines(c.StateMachines)
 }
 
-// CheckStateMachines refuses what is not the ARN of a state machine.
+// CheckStateMachines returns an error for a text that is not the ARN of a state machine.
 func CheckStateMachines(arns []string) error {
 	for _, arn := range arns {
 		if _, err := cache.ParseMachineARN(arn); err != nil {

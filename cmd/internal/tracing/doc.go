@@ -1,7 +1,7 @@
-// Package tracing sets up OpenTelemetry: where spans go, and that nothing waits for them.
+// Package tracing sets up the export of OpenTelemetry spans, so that nothing waits for it.
 //
-// It is off unless OTEL_TRACES_EXPORTER or the endpoint of an OTLP receiver is set, and then
-// costs nothing: Open returns nil, and the parts of the service make no spans. All settings
-// OTEL_* are those of the SDK. Spans wait for their export in a queue that drops what it
-// cannot hold. Only W3C Trace Context is read and passed on.
+// Tracing is off unless OTEL_TRACES_EXPORTER or the endpoint of an OTLP receiver is set.
+// Without it Open returns nil, and the parts of the service make no spans, which costs
+// nothing. The variables OTEL_* are those of the SDK. Spans wait for their export in a
+// queue; when it is full, spans are dropped. Only W3C Trace Context is read and passed on.
 package tracing

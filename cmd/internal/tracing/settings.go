@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Setting is a variable of the SDK that is set.
+// Setting is a variable of the SDK, and its value.
 type Setting struct{ Name, Text string }
 
-// names are the variables that matter to traces, in the order in which they are shown.
+// names are the variables that affect traces, in the order in which they are shown.
 var names = []string{
 	"OTEL_SDK_DISABLED", tracesExporter, otlpEndpoint, tracesEndpoint,
 	"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
@@ -26,7 +26,7 @@ const (
 	tracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 )
 
-// Settings returns the variables that are set, secrets hidden.
+// Settings returns the variables that are set, with secrets hidden.
 func Settings(getenv func(string) string) (set []Setting) {
 	for _, name := range names {
 		if text := getenv(name); text != "" {
@@ -36,7 +36,7 @@ func Settings(getenv func(string) string) (set []Setting) {
 	return set
 }
 
-// shown hides what may be a secret: headers, and the user part and the query of a URL.
+// shown hides possible secrets: headers, and the user part and the query of a URL.
 func shown(name, text string) string {
 	const hidden = "(hidden)"
 	switch {
@@ -66,8 +66,8 @@ func On(getenv func(string) string) bool {
 	return true
 }
 
-// Check returns what is wrong with the endpoints: the SDK would use another one, and say
-// nothing.
+// Check returns what is wrong with the endpoints. The SDK would silently use another
+// endpoint.
 func Check(getenv func(string) string) []error {
 	var problems []error
 	for _, name := range []string{otlpEndpoint, tracesEndpoint} {

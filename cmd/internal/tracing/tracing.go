@@ -26,7 +26,7 @@ type Traces struct {
 
 // Options configure Traces.
 type Options struct {
-	Service, Version string        // the program; OTEL_SERVICE_NAME wins
+	Service, Version string        // the name of the program; OTEL_SERVICE_NAME overrides it
 	Flush            time.Duration // how long the last spans may take, when Run ends
 	Log              *slog.Logger
 	Metrics          prometheus.Registerer
@@ -44,14 +44,14 @@ func Open(ctx context.Context, o Options) (*Traces, error) {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w; write name=value,name=value", err)
 	}
 	watched := watch(exporter, o.Log, o.Metrics)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(watched.failed)) // the SDK has one for the whole process
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(watched.failed)) // the SDK has one error handler for the whole process
 	return &Traces{
 		provider: sdktrace.NewTracerProvider(sdktrace.WithBatcher(watched), sdktrace.WithResource(what)),
 		flush:    o.Flush, log: o.Log,
 	}, nil
 }
 
-// Provider returns what makes spans, nil for nil.
+// Provider returns the tracer provider, nil for nil Traces.
 func (t *Traces) Provider() trace.TracerProvider {
 	if t == nil {
 		return nil // an interface without a type, so that it can be compared
@@ -70,7 +70,7 @@ func (t *Traces) Run(ctx context.Context) error {
 	return nil
 }
 
-// watched is an exporter whose failures are counted and logged, each outage once.
+// watched is an exporter that counts its failures and logs each outage once.
 type watched struct {
 	sdktrace.SpanExporter
 	spans *prometheus.CounterVec
@@ -107,9 +107,9 @@ func (w *watched) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 		result = lost
 	}
 	w.spans.WithLabelValues(result).Add(float64(len(spans)))
-	return nil // the SDK would log it, each time
+	return nil // the SDK would log every failure
 }
 
-// failed takes the errors that the SDK does not return to a caller, such as a part of an export that the
-// receiver refused.
+// failed handles errors that the SDK does not return to a caller, such as a partly refused
+// export.
 func (w *watched) failed(err error) { w.state.Is(err) }

@@ -1,0 +1,56 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"statuscache/cache"
+	"statuscache/httpapi"
+	"statuscache/ingest"
+)
+
+// parts are the components that health and readiness check.
+func (s *service) parts() []httpapi.Part {
+	parts := []httpapi.Part{{Name: "redis", Ready: s.cache.DB().Ready}}
+	if s.consumer == nil {
+		return parts
+	}
+	for _, part := range ingest.Parts() {
+		parts = append(parts, httpapi.Part{Name: "ingest " + string(part), Ready: func() error { return s.trouble(part) }})
+	}
+	return parts
+}
+
+// trouble returns why events are not applied. An outage of Redis is not included: the
+// part for Redis reports it.
+func (s *service) trouble(part ingest.Part) error {
+	err := s.consumer.Trouble(part)
+	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.DB().Ready() != nil {
+		return nil
+	}
+	return err
+}
+
+// concerns are reported in public: wrong settings, losses that are neither restored nor
+// dismissed, and why Redis accepts no writes if no part of ingest reports that.
+func (s *service) concerns() []string {
+	all := s.settings.Wrong()
+	if n := s.worklist.Unattended(); n > 0 {
+		all = append(all, fmt.Sprintf("outputs: %d expired outputs are requested and none is fetched: no process of ROLE=ingest runs, or HYDRATE_RATE is 0 there", n))
+	}
+	if err := s.stats.Err(); err != nil && s.cache.DB().Ready() == nil {
+		brief, _ := cache.Explain(err)
+		all = append(all, "statistics: the counters cannot be read: "+brief)
+	}
+	lost := s.losses.Lost()
+	if lost == nil {
+		if err := s.cache.DB().Writable(); err != nil && s.consumer == nil && s.cache.DB().Ready() == nil {
+			brief, _ := cache.Explain(err)
+			all = append(all, "redis: "+brief)
+		}
+		return all
+	}
+	return append(all, fmt.Sprintf("records: lost, noticed at %s (%s): %s; statusctl doctor --dismiss-loss ends this notice",
+		lost.At.UTC().Format(time.RFC3339), lost.Why, strings.Join(lost.Lines(len(s.config.StateMachines) > 0), "; ")))
+}
