@@ -80,7 +80,7 @@ spec:
                 name: {{ $name }}
           env:
             {{- if dig "limits" "memory" "" $values.resources }}
-            # Near the limit, garbage is collected more often before the kernel kills the process.
+            # Near the limit, garbage is collected more often, so that the kernel does not kill the process.
             - name: GOMEMLIMIT
               value: {{ include "statuscache.memoryLimit" $values.resources.limits.memory | quote }}
             {{- end }}

@@ -9,7 +9,7 @@ variable "state_machine_arns" {
 }
 
 variable "vpc_id" {
-  description = "VPC that everything runs in."
+  description = "VPC for all resources."
   type        = string
 }
 

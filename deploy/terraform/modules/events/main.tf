@@ -2,15 +2,15 @@
 # dead-letter queues, the EventBridge rule, an archive for replays, and alarms.
 #
 # Names, attributes and descriptions are those of statusctl provision, so that it and
-# statusctl doctor accept what is made as it is.
+# statusctl doctor accept these resources unchanged.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  # ARNs are written out, since a policy of a queue and the rule that sends to it each
-  # need the other.
+  # ARNs are built from names, because the policy of a queue and the rule that sends to
+  # the queue depend on each other.
   place     = "${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}"
   bus_arn   = "arn:${data.aws_partition.current.partition}:events:${local.place}:event-bus/${var.event_bus_name}"
   rule_path = var.event_bus_name == "default" ? var.name : "${var.event_bus_name}/${var.name}"
@@ -26,7 +26,7 @@ locals {
     detail = merge(local.machines, { for name, value in local.terminal : name => value if var.archive_events == "terminal" })
   }))
 
-  # Events carry no signature that statusd could check, so nobody but the rule may send.
+  # Events have no signature that statusd could check, so only the rule may send.
   let_the_rule_send = {
     Sid       = "LetTheRuleSend"
     Effect    = "Allow"
@@ -59,7 +59,7 @@ resource "aws_sqs_queue" "events" {
   tags = var.tags
 }
 
-# What statusd cannot decode.
+# Messages that statusd cannot decode.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dlq"
   message_retention_seconds = 1209600
@@ -67,7 +67,7 @@ resource "aws_sqs_queue" "dead_letters" {
   tags                      = var.tags
 }
 
-# What EventBridge could not send to the queue.
+# Events that EventBridge could not send to the queue.
 resource "aws_sqs_queue" "rule_dead_letters" {
   name                      = "${var.name}-rule-dlq"
   message_retention_seconds = 1209600
@@ -129,7 +129,7 @@ resource "aws_cloudwatch_event_target" "queue" {
     arn = aws_sqs_queue.rule_dead_letters.arn
   }
 
-  # Nothing is sent before the queues take it.
+  # Nothing is sent before the queues accept it.
   depends_on = [aws_sqs_queue_policy.events, aws_sqs_queue_policy.rule_dead_letters]
 }
 

@@ -23,12 +23,12 @@ variable "state_machine_arns" {
   # EventBridge refuses longer patterns.
   validation {
     condition     = 112 + length(jsonencode([for arn in var.state_machine_arns : { prefix = arn }])) <= 2048
-    error_message = "state_machine_arns are more than a pattern of EventBridge can hold, which is 2048 characters."
+    error_message = "state_machine_arns do not fit into an EventBridge pattern, which has at most 2048 characters."
   }
 }
 
 variable "event_bus_name" {
-  description = "Event bus on which the events arrive. Step Functions sends to the default bus of its own account and region. Another bus must exist, and gets the events by rules that forward them."
+  description = "Event bus on which the events arrive. Step Functions sends to the default bus of its own account and region. Any other bus must already exist; rules forward the events to it."
   type        = string
   default     = "default"
 
@@ -43,8 +43,8 @@ variable "message_retention_seconds" {
   type        = number
   default     = 345600
 
-  # The age of a dead letter counts from when it was sent, and dead letters are kept for
-  # 14 days.
+  # The age of a dead letter counts from the time when the message was sent, and dead
+  # letters are kept for 14 days.
   validation {
     condition     = var.message_retention_seconds >= 3600 && var.message_retention_seconds <= 1123200
     error_message = "message_retention_seconds must be from 3600 (an hour) to 1123200 (13 days)."
@@ -63,7 +63,7 @@ variable "archive_days" {
 }
 
 variable "archive_events" {
-  description = "Which events the archive keeps: all, or terminal for the ends of executions only, at half the cost. A replay then does not bring back executions that run; the audit does."
+  description = "Which events the archive keeps: all, or terminal for the ends of executions only, at half the cost. A replay then does not restore running executions; the audit does."
   type        = string
   default     = "all"
 
@@ -96,7 +96,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "tags" {
-  description = "Tags of everything that is made."
+  description = "Tags of all resources."
   type        = map(string)
   default     = {}
 }

@@ -58,7 +58,7 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
 # The cache evicts nothing: it refuses writes when its memory is full.
 resource "aws_cloudwatch_metric_alarm" "cache_memory" {
   alarm_name          = "${var.name}-cache-memory"
-  alarm_description   = "The cache is nearly full and then takes no events. Use a larger node type, or shorten RETENTION."
+  alarm_description   = "The cache is nearly full. A full cache accepts no events. Use a larger node type, or shorten RETENTION."
   namespace           = "AWS/ElastiCache"
   metric_name         = "DatabaseMemoryUsagePercentage"
   dimensions          = { CacheClusterId = "${aws_elasticache_replication_group.cache.id}-001" }

@@ -1,4 +1,4 @@
-# The cache evicts nothing: a record that is gone is a wrong answer.
+# The cache evicts nothing: a missing record causes a wrong answer.
 
 data "aws_secretsmanager_secret_version" "cache_password" {
   secret_id = var.cache_password_secret_arn
@@ -27,7 +27,7 @@ locals {
   cache_user = "${var.name}-statusd"
 }
 
-# The user of deploy/redis.acl, who logs in with a token of IAM.
+# The user of deploy/redis.acl, who logs in with an IAM token.
 resource "aws_elasticache_user" "statusd" {
   count = local.cache_iam ? 1 : 0
 
@@ -50,8 +50,8 @@ resource "aws_elasticache_user" "statusd" {
   }
 }
 
-# Without it, ElastiCache would let the user default in, who may do everything. A group for
-# Valkey takes no user without a password.
+# Without it, ElastiCache would accept the user default, who may do everything. A group for
+# Valkey accepts no user without a password.
 resource "aws_elasticache_user" "default" {
   count = local.cache_iam ? 1 : 0
 
@@ -99,7 +99,7 @@ resource "aws_elasticache_replication_group" "cache" {
   tags                       = var.tags
 }
 
-# The address may have the password in it, so it reaches the tasks as a secret.
+# The URL may contain the password, so the tasks receive it as a secret.
 resource "aws_secretsmanager_secret" "redis_url" {
   name        = "${var.name}/redis-url"
   description = "REDIS_URL of the status cache"

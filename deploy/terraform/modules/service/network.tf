@@ -8,7 +8,7 @@ resource "aws_security_group" "load_balancer" {
 }
 
 resource "aws_security_group" "task" {
-  for_each = toset(["api", "ingest", "operator"]) # operator is for the host that runs statusctl
+  for_each = toset(["api", "ingest", "operator"]) # operator: for the host that runs statusctl
 
   name        = "${var.name}-${each.key}"
   description = "${each.key} of the status cache"

@@ -1,5 +1,5 @@
 output "url" {
-  description = "URL of the load balancer. Point the name of the certificate to it."
+  description = "URL of the load balancer. Point the DNS name in the certificate to it."
   value       = "https://${aws_lb.api.dns_name}"
 }
 

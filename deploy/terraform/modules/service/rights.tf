@@ -63,7 +63,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# Tasks of api call nothing of AWS. Unless they log in to the cache with it, they have no role.
+# The api tasks do not call AWS. They have a role only for logging in to the cache by IAM.
 resource "aws_iam_role" "api" {
   count = local.cache_iam ? 1 : 0
 

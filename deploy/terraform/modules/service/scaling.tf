@@ -55,7 +55,7 @@ resource "aws_appautoscaling_policy" "ingest_backlog" {
   }
 }
 
-# Messages in flight count as well: they are work that a task has and has not finished.
+# Messages in flight count as well: they are unfinished work of a task.
 resource "aws_cloudwatch_metric_alarm" "backlog" {
   for_each = {
     backlog-high = { description = "Adds ingest tasks", comparison = "GreaterThanOrEqualToThreshold", threshold = 1000, minutes = 2 }

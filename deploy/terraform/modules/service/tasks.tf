@@ -6,7 +6,7 @@ locals {
       ports   = [{ containerPort = 8080, protocol = "tcp" }]
       own     = local.cache_iam ? { AWS_REGION = data.aws_region.current.id } : {}
       secrets = { API_KEY_PEPPER = var.api_key_pepper_secret_arn }
-      # A connection for each of 80,000 waiting clients, and half as many for all else.
+      # One connection for each of 80,000 waiting clients, and half as many files for everything else.
       ulimits = [{ name = "nofile", softLimit = 131072, hardLimit = 131072 }]
     }
     ingest = {
@@ -67,9 +67,9 @@ resource "aws_ecs_task_definition" "service" {
     user                   = "65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
-    # SHUTDOWN_TIMEOUT, 25 seconds, after up to 4 in which statusd still serves.
+    # Up to 4 seconds in which statusd still serves, and then SHUTDOWN_TIMEOUT, 25 seconds.
     stopTimeout = 40
-    # It fails only where a restart helps, never because the cache is away.
+    # It fails only if a restart helps, never because the cache does not answer.
     healthCheck  = { command = ["CMD", "statusd", "healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 60 }
     ulimits      = each.value.ulimits
     portMappings = each.value.ports

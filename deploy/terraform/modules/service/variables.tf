@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that is made."
+  description = "Name of all resources."
   type        = string
   default     = "status"
 
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "vpc_id" {
-  description = "VPC that everything runs in."
+  description = "VPC for all resources."
   type        = string
 
   validation {
@@ -41,7 +41,7 @@ variable "task_subnet_ids" {
 }
 
 variable "internal" {
-  description = "Whether only the VPC and what is connected to it can reach the load balancer."
+  description = "Whether only the VPC and connected networks can reach the load balancer."
   type        = bool
   default     = true
 }
@@ -67,7 +67,7 @@ variable "certificate_arn" {
 }
 
 variable "image" {
-  description = "Image of statusd, with a tag or, better, a digest. Its entry point must be statusd."
+  description = "Image of statusd, with a tag or, preferably, a digest. Its entry point must be statusd."
   type        = string
 
   validation {
@@ -121,7 +121,7 @@ variable "state_machine_arns" {
 }
 
 variable "api_key_pepper_secret_arn" {
-  description = "ARN of a secret whose whole text is API_KEY_PEPPER. API keys are void under another pepper."
+  description = "ARN of a secret that contains only API_KEY_PEPPER. API keys are not valid with another pepper."
   type        = string
 
   validation {
@@ -131,7 +131,7 @@ variable "api_key_pepper_secret_arn" {
 }
 
 variable "cache_password_secret_arn" {
-  description = "ARN of a secret whose whole text is the password of the cache: 16 to 128 letters and digits. The password is in the state of Terraform as well. With cache_auth = iam it is that of the user default, who is off."
+  description = "ARN of a secret that contains only the password of the cache: 16 to 128 letters and digits. The state of Terraform contains the password as well. With cache_auth = iam it is the password of the user default, who is turned off."
   type        = string
 
   validation {
@@ -141,7 +141,7 @@ variable "cache_password_secret_arn" {
 }
 
 variable "cache_auth" {
-  description = "How statusd logs in to the cache. password: with cache_password_secret_arn. iam: with tokens that the roles of its tasks sign, as a user that has only the rights it needs."
+  description = "How statusd logs in to the cache. password: with cache_password_secret_arn. iam: with tokens that the roles of its tasks sign, as a user with only the rights it needs."
   type        = string
   default     = "password"
 
@@ -184,7 +184,7 @@ variable "cache_replicas" {
 }
 
 variable "snapshot_retention_days" {
-  description = "Days for which daily snapshots are kept; 0: none. They contain API keys as hashes, inputs and outputs."
+  description = "Days for which daily snapshots are kept; 0: none. They contain hashes of API keys, inputs and outputs."
   type        = number
   default     = 7
 
@@ -256,7 +256,7 @@ variable "deletion_protection" {
 }
 
 variable "tags" {
-  description = "Tags of everything that is made."
+  description = "Tags of all resources."
   type        = map(string)
   default     = {}
 }

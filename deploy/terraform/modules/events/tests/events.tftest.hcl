@@ -39,7 +39,7 @@ run "the_path_is_whole" {
   }
   assert {
     condition     = aws_cloudwatch_event_target.queue.dead_letter_config[0].arn == aws_sqs_queue.rule_dead_letters.arn
-    error_message = "what the rule cannot send is lost"
+    error_message = "events that the rule cannot send are lost"
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.events.redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead_letters.arn
@@ -51,11 +51,11 @@ run "the_path_is_whole" {
   }
   assert {
     condition     = aws_cloudwatch_event_archive.events[0].event_pattern == aws_cloudwatch_event_rule.events.event_pattern
-    error_message = "the archive holds other events than the rule sends"
+    error_message = "the archive contains other events than the rule sends"
   }
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.dead_letters, aws_sqs_queue.rule_dead_letters] : queue.message_retention_seconds > aws_sqs_queue.events.message_retention_seconds])
-    error_message = "dead letters end before the messages of the queue"
+    error_message = "dead letters expire before the messages of the queue"
   }
 }
 
@@ -65,14 +65,14 @@ run "only_the_rule_may_send" {
       for policy in [aws_sqs_queue_policy.events.policy, aws_sqs_queue_policy.rule_dead_letters.policy] :
       [for s in jsondecode(policy).Statement : s.Condition.ArnEquals["aws:SourceArn"] if s.Effect == "Allow"] == ["arn:aws:events:eu-west-1:123456789012:rule/status-events"]
     ])
-    error_message = "others than the rule may send"
+    error_message = "senders other than the rule may send"
   }
   assert {
     condition = alltrue([
       for policy in [aws_sqs_queue_policy.events.policy, aws_sqs_queue_policy.dead_letters.policy, aws_sqs_queue_policy.rule_dead_letters.policy] :
       [for s in jsondecode(policy).Statement : s.Condition.Bool["aws:SecureTransport"] if s.Effect == "Deny"] == ["false"]
     ])
-    error_message = "a queue takes plain HTTP"
+    error_message = "a queue accepts plain HTTP"
   }
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.events, aws_sqs_queue.dead_letters, aws_sqs_queue.rule_dead_letters] : queue.sqs_managed_sse_enabled])
@@ -143,7 +143,7 @@ run "archive_of_terminal_states" {
 
   assert {
     condition     = jsondecode(aws_cloudwatch_event_archive.events[0].event_pattern).detail.status == ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
-    error_message = "the archive holds other states than the terminal ones"
+    error_message = "the archive contains states that are not terminal"
   }
   assert {
     condition     = jsondecode(aws_cloudwatch_event_archive.events[0].event_pattern).detail.stateMachineArn == jsondecode(aws_cloudwatch_event_rule.events.event_pattern).detail.stateMachineArn

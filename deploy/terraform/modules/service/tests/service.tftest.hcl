@@ -103,7 +103,7 @@ run "ingest_has_the_shipped_rights" {
   }
   assert {
     condition     = aws_ecs_task_definition.service["api"].task_role_arn == null
-    error_message = "api has a role and calls nothing of AWS"
+    error_message = "api has a role although it does not call AWS"
   }
 }
 
@@ -133,15 +133,15 @@ run "logs_in_to_the_cache_by_iam" {
   }
   assert {
     condition     = aws_elasticache_user.statusd[0].access_string == "on ~sc:* &sc:* -@all ${trimspace(split(" -@all ", file("../../../redis.acl"))[1])}"
-    error_message = "the user has not the rights of deploy/redis.acl"
+    error_message = "the user does not have the rights of deploy/redis.acl"
   }
   assert {
     condition     = aws_elasticache_user.default[0].user_name == "default" && startswith(aws_elasticache_user.default[0].access_string, "off ")
-    error_message = "the user default is let in"
+    error_message = "the user default can log in"
   }
   assert {
     condition     = aws_elasticache_user_group.cache[0].user_ids == toset(["status-statusd", "status-default"]) && aws_elasticache_replication_group.cache.user_group_ids == toset(["status-users"]) && aws_elasticache_replication_group.cache.auth_token == null
-    error_message = "the cache takes other users"
+    error_message = "the cache accepts other users"
   }
   assert {
     condition     = aws_secretsmanager_secret_version.redis_url.secret_string == "rediss://status-statusd@master.status.euw1.cache.amazonaws.com:6379"
@@ -216,7 +216,7 @@ run "tasks" {
 run "autoscaling" {
   assert {
     condition     = alltrue([for t in aws_appautoscaling_target.service : t.min_capacity >= 1])
-    error_message = "a service can be scaled to nothing"
+    error_message = "a service can be scaled to zero"
   }
   assert {
     condition     = aws_appautoscaling_policy.api_cpu.target_tracking_scaling_policy_configuration[0].predefined_metric_specification[0].predefined_metric_type == "ECSServiceAverageCPUUtilization"
