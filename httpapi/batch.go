@@ -15,7 +15,7 @@ import (
 const (
 	maxBatch      = 100
 	maxBatchBody  = 256 << 10 // bytes
-	maxManyAnswer = 8 << 20   // bytes; items beyond it are left out
+	maxManyAnswer = 8 << 20   // bytes; larger items are left out
 )
 
 // batch is the body of POST /v1/status.
@@ -55,7 +55,7 @@ func (s *Server) postStatus(x *exchange) error {
 
 // item is one execution of a request about many, with its result.
 type item struct {
-	text    string // as it came
+	text    string // the text of the request
 	arn     cache.ARN
 	record  *cache.Record   // nil: nothing known
 	problem *envelope.Error // nil: none that was found so far
@@ -64,7 +64,7 @@ type item struct {
 	shownOf *cache.Record
 }
 
-// items are the executions of a request.
+// items has the executions of a request.
 type items struct {
 	all   []*item // in the order of the request, also repeated ones
 	valid []*item // those whose ARN is well formed, each once
@@ -105,7 +105,7 @@ func (list *items) arns() []cache.ARN {
 	return arns
 }
 
-// find looks the items up. It is an error if that was possible for none.
+// find looks the items up. It returns an error if it could look up none.
 func (list *items) find(x *exchange) error {
 	done, err := x.turn(x.r.Context(), len(list.valid), turnLimit)
 	if err != nil {
@@ -122,19 +122,20 @@ func (list *items) find(x *exchange) error {
 		}
 	}
 	if failed > 0 && failed == len(list.valid) {
-		return list.valid[0].problem // the error is about all of them
+		return list.valid[0].problem // the error applies to all of them
 	}
 	return nil
 }
 
-// How long it may take until the executions of a request may be read.
+// How long a request may wait until its executions can be read.
 const (
 	turnLimit     = 200 * time.Millisecond
 	turnLimitWait = 2 * time.Second // of one that has waited for long
 )
 
-// turn waits until so many executions may be read at once: the sets and batches of a
-// caller one after another, and of all callers so few that single reads are not late.
+// turn waits until n executions may be read at once. The sets and batches of one caller
+// are read one after another, and those of all callers are limited so that single reads
+// are not late.
 func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -152,8 +153,8 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	}, nil
 }
 
-// acquire takes n of what is free at once, and waits only for what is not: a process
-// that got no processor for longer than the limit refuses no request for that.
+// acquire takes n at once if they are free, and otherwise waits. So a request is not
+// refused only because the process got no CPU for longer than the limit.
 func acquire(ctx context.Context, from *semaphore.Weighted, n int64) error {
 	if from.TryAcquire(n) {
 		return nil
@@ -161,7 +162,7 @@ func acquire(ctx context.Context, from *semaphore.Weighted, n int64) error {
 	return from.Acquire(ctx, n)
 }
 
-// wrong returns the error that is the result of an item, nil if it is a record.
+// wrong returns the error of an item, nil if its result is a record.
 func (it *item) wrong(x *exchange) *envelope.Error {
 	switch {
 	case it.problem != nil:
@@ -174,10 +175,11 @@ func (it *item) wrong(x *exchange) *envelope.Error {
 	return nil
 }
 
-// data returns the data object of a view of the record, nil if it does not fit into so many
-// bytes. It is made once for each record: a request may name an execution many times.
+// data returns the data object of a view of the record, nil if it does not fit into limit
+// bytes. It is made once for each record, because a request may name an execution many
+// times.
 func (it *item) data(x *exchange, v *view, room int) []byte {
-	if v.result && len(it.record.Data()) > room { // then it is not worth making
+	if v.result && len(it.record.Data()) > room { // then do not make it
 		return nil
 	}
 	if it.shownOf != it.record {
@@ -215,6 +217,6 @@ func (list *items) results(answer *envelope.Parts, x *exchange, v *view) {
 
 func tooMuch() *envelope.Error {
 	p := envelope.PayloadTooLarge(maxManyAnswer)
-	p.Message = "the answers are too large to come together; request this one alone"
+	p.Message = "the answers are too large for one response; request this execution alone"
 	return p
 }

@@ -32,7 +32,7 @@ func (x *exchange) readJSON(limit int, v any) error {
 	if err != nil {
 		return err
 	}
-	body = bytes.TrimPrefix(body, byteOrderMark) // some clients write it, and RFC 8259 lets us ignore it
+	body = bytes.TrimPrefix(body, byteOrderMark) // some clients send it, and RFC 8259 allows a parser to ignore it
 	err = json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	switch {
@@ -41,7 +41,7 @@ func (x *exchange) readJSON(limit int, v any) error {
 	case errors.As(err, &semantic) && semantic.JSONPointer != "":
 		return envelope.Invalid("%s: of the wrong type", envelope.Shown(strings.TrimPrefix(string(semantic.JSONPointer), "/")))
 	case err != nil:
-		return envelope.Invalid("body: must be one JSON object, each name once")
+		return envelope.Invalid("body: must be one JSON object, with each name only once")
 	}
 	return nil
 }
@@ -55,12 +55,12 @@ func names(v any) (all []string) {
 	return all
 }
 
-// bodyCost is what a body counts for that arrives, at least: what its connection
-// costs meanwhile, in bytes.
+// bodyCost is the least cost of an arriving body: the memory of its connection in the
+// meantime, in bytes.
 const bodyCost = 16 << 10
 
-// readBody reads the body of a request. It may take its time to arrive, and so has
-// no place among the requests that are being answered.
+// readBody reads the body of a request. A body may arrive slowly, so meanwhile the
+// request does not occupy a place of the route.
 func (x *exchange) readBody(limit int) ([]byte, error) {
 	if x.r.ContentLength > int64(limit) { // so that the client need not send it
 		return nil, envelope.PayloadTooLarge(limit)
@@ -86,11 +86,11 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	case err != nil:
 		return nil, envelope.Invalid("body: could not be read")
 	}
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // it is here
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // the body has arrived
 	return body, nil
 }
 
-// post serves a route that is not ours.
+// post serves a route of another program.
 func (s *Server) post(p Post) func(*exchange) error {
 	return func(x *exchange) error {
 		var body jsontext.Value

@@ -11,18 +11,19 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// A request that waits is continued in steps, when something may have happened. In between
-// there may be tens of thousands of them, so none has a goroutine or a context then.
+// A waiting request is continued in steps, when something may have happened. There may be
+// tens of thousands of waiting requests, so between steps they have no goroutine and no
+// context.
 
-// step continues with a request that waits. If the request is still to wait, it returns what
-// again returns; otherwise it has answered.
+// step continues a waiting request. If the request must wait further, it returns the result
+// of again; otherwise it has answered.
 type step func(*exchange) error
 
-// wait lets a request wait, until a certain time at most: it gives back its place of the
-// route and takes one of the waiters for each of its executions. Over HTTP/1.1 its handler
-// returns before the first step.
+// wait lets a request wait until a given time at most. The request gives back its place of
+// the route, and takes a place of the waiters for each of its executions. Over HTTP/1.1
+// its handler returns before the first step.
 func (x *exchange) wait(executions int, until time.Time, first step) error {
-	if x.waiter != nil { // it has waited already, and now waits for something else
+	if x.waiter != nil { // the request has waited before, and now waits for something else
 		x.waiter.Prolong(until)
 		x.step = first
 		return first(x)
@@ -40,12 +41,12 @@ func (x *exchange) wait(executions int, until time.Time, first step) error {
 		return nil
 	}
 	defer x.server.waiters.remove(x)
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // the answer gets one of its own
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{}) // the answer gets a new one
 	defer context.AfterFunc(x.r.Context(), x.HangUp)()
 	return x.stepByStep()
 }
 
-// stepByStep continues with a request until it is answered.
+// stepByStep runs the steps of a request until it is answered.
 func (x *exchange) stepByStep() error {
 	for {
 		x.waits = false
@@ -56,8 +57,8 @@ func (x *exchange) stepByStep() error {
 	}
 }
 
-// again lets a request wait further. It is continued when something happens, and at a
-// certain time at the latest; zero: at the end of its wait.
+// again lets a request wait further. The request is continued when something happens, and
+// at the given time at the latest; zero: at the end of its wait.
 func (x *exchange) again(latest time.Time) error {
 	x.waiter.WakeAt(latest)
 	x.waits = true
@@ -83,8 +84,8 @@ func (x *exchange) Continue() bool {
 // HangUp implements wire.Waiting.
 func (x *exchange) HangUp() { x.waiter.End(waiting.ErrClientGone) }
 
-// detach is wait for what is answered in one step, which takes as long as it waits. The
-// context of the request ends when the wait does, and the cause says why.
+// detach is wait for a request that has only one step, which lasts as long as the wait.
+// The context of the request ends with the wait, and its cause says why.
 func (x *exchange) detach(executions int, until time.Time, rest step) error {
 	return x.wait(executions, until, func(x *exchange) error {
 		ctx, release := x.waiter.Context(x.r.Context())
@@ -94,9 +95,9 @@ func (x *exchange) detach(executions int, until time.Time, rest step) error {
 	})
 }
 
-// slim returns a copy of what is still needed of a request that waits. Some clients send
-// headers that are larger than everything else, and each text keeps all of them in memory
-// that it is a part of.
+// slim returns a copy of the parts of a request that are still needed while it waits.
+// Some clients send very large headers, and each substring would keep all of them in
+// memory.
 func slim(r *http.Request) *http.Request {
 	s := &http.Request{Method: strings.Clone(r.Method), URL: &url.URL{Path: strings.Clone(r.URL.Path)}, Body: http.NoBody}
 	for _, name := range []string{"If-None-Match", "Accept-Encoding", "Last-Event-Id"} {

@@ -1,7 +1,7 @@
-// Package httpapi is the HTTP API of the service: it answers pollers and dashboards
-// from the cache, and takes registrations from the service that starts executions.
+// Package httpapi is the HTTP API of the service: it answers pollers and dashboards from
+// the cache, and accepts registrations from the service that starts executions.
 //
-// # What stands where
+// # What is where
 //
 //	routes.go       every route, and the order in which a request is matched
 //	exchange.go     one request and its answer: the checks that all routes share
@@ -23,7 +23,7 @@
 //	grace.go        waiting for an execution that is not known yet
 //	detach.go       a request leaves its route to wait, and is continued in steps
 //	waiters.go      all requests that wait: how many there may be
-//	send.go         sending answers
+//	send.go         sends answers
 //	server.go, limits.go, metrics.go  the server itself
 //
 // Below it:
@@ -63,9 +63,9 @@
 //
 //	route, method → token → rate and daily limit → validation → look-up → ownership
 //
-// Each step can end the request with an error. A request without a valid token learns
-// nothing, not even whether a path exists. A caller gets only executions that are known
-// to be theirs: an execution without an owner is for operators only.
+// Each step can end the request with an error. The response to a request without a valid
+// token reveals nothing, not even whether a path exists. A caller gets only executions of
+// which it is the owner: an execution without an owner is for operators only.
 //
 // # The hot route
 //
@@ -76,18 +76,18 @@
 //
 // # Waiting
 //
-// A request that waits is detached from its route and becomes one of the waiters. They
-// bound how many there are and end their waits: when the server stops, and when their
-// token is no longer valid. Over HTTP/1.1 its handler returns meanwhile, see package wire.
+// A waiting request is detached from its route and becomes one of the waiters. The waiters
+// have a maximum number. Their waits end when the server stops, and when their token is no
+// longer valid. Over HTTP/1.1 the handler of a waiting request returns, see package wire.
 // Package changes reports when an execution has changed. The status is then read again, so
-// a wrong report can only cost time.
+// a wrong report only causes an unnecessary read.
 //
-// # Clients and proxies as they are
+// # Clients and proxies in practice
 //
-// Browsers, generated clients, proxies and load balancers behave in ways that no contract describes:
-// they accept streams and JSON alike, change our entity tags (internal/headers), open
-// connections ahead of need (internal/conns), and buffer or compress answers unless a
-// header forbids it. fronts_test.go puts real ones in front.
+// Browsers, generated clients, proxies and load balancers behave in ways that no contract
+// describes: they accept both streams and JSON, change our entity tags (internal/headers), open
+// connections in advance (internal/conns), and buffer or compress answers unless a header forbids
+// it. fronts_test.go tests with real ones.
 //
 // # What it promises
 //

@@ -21,19 +21,19 @@ import (
 	"statuscache/httpapi/internal/waiting"
 )
 
-// maxPathBytes bounds the path of a request and its query each, in bytes.
+// maxPathBytes is the maximum length of the path of a request, and of its query, in bytes.
 const maxPathBytes = 4 << 10
 
-// route is one resource and how it is served.
+// route is one resource, and how it is served.
 type route struct {
-	name    string // as metrics and the log call it
+	name    string // its name in metrics and the log
 	methods []string
 	open    bool // no token needed
 	links   bool // a link is enough
 	handle  func(*exchange) error
 	places  *fairness.Pool // for requests that are being answered
 	metrics *routeMetrics
-	waits   *routeMetrics // of requests that waited, which say nothing about how fast the service is
+	waits   *routeMetrics // for requests that waited, because they do not show how fast the service is
 }
 
 // exchange is one request and the answer to it.
@@ -58,7 +58,7 @@ type exchange struct {
 	span    trace.Span // nil: it is not traced
 }
 
-// serve answers one request, of any route.
+// serve answers one request to any route.
 func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, route: rt, w: w, r: r, start: time.Now(), holder: s.addressOf(r.Context())}
 	x.id[0] = requestID(r)
@@ -69,7 +69,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	h["X-Request-Id"] = x.id[:]
 	h["X-Content-Type-Options"] = envelope.NoSniff
 	if s.draining.Load() || uncertain(r) {
-		h["Connection"] = envelope.Closing // the next request goes to another process, or its beginning is uncertain
+		h["Connection"] = envelope.Closing // the next request must go to another process, or its beginning is uncertain
 	}
 	if s.options.TLS != nil {
 		h["Strict-Transport-Security"] = envelope.HSTS
@@ -83,15 +83,15 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// uncertain reports whether a proxy may see another end of the request, so that nothing that
-// follows may be read as the next one (RFC 9112, section 6.1). A body in chunks may have had
-// a Content-Length besides, and a request of HTTP/1.0 a Transfer-Encoding: net/http takes
-// them off and says nothing.
+// uncertain reports whether a proxy may see a different end of the request, so that the
+// following bytes must not be read as the next request (RFC 9112, section 6.1). A chunked
+// body may also have had a Content-Length, and an HTTP/1.0 request a Transfer-Encoding:
+// net/http silently removes them.
 func uncertain(r *http.Request) bool {
 	return r.ProtoMajor == 1 && (r.TransferEncoding != nil || r.ProtoMinor == 0)
 }
 
-// run takes the request through the checks in the order that doc.go gives.
+// run checks the request in the order that doc.go describes.
 func (x *exchange) run() error {
 	if !x.allowed() {
 		if x.r.Method == http.MethodOptions {
@@ -135,15 +135,15 @@ func (x *exchange) leave() {
 
 var errCrowded = envelope.Unavailable("too many requests at once", nil)
 
-// boundBody bounds the time of the body to arrive, whether a handler reads it or not:
-// net/http waits for the rest of it before it answers. A deadline of the server
-// would end every long answer too.
+// boundBody limits the time in which the body must arrive, even if no handler reads it:
+// net/http waits for the rest of the body before it answers. A read deadline of the
+// server would also end every long answer.
 func (x *exchange) boundBody() {
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.server.limits.Body)) // only a test's writer has none
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.server.limits.Body)) // only the writer of a test has no deadline
 }
 
 func (x *exchange) allowed() bool {
-	// Without methods there is no such path, and the token is checked first.
+	// Without methods the path does not exist, but the token is checked first.
 	return x.route.methods == nil || slices.Contains(x.route.methods, x.r.Method)
 }
 
@@ -191,20 +191,20 @@ func (x *exchange) fail(err error) {
 		x.noteRefusal(why)
 	}
 	if x.status != 0 {
-		return // too late to say anything else
+		return // too late for another answer
 	}
 	p.WriteHeaders(x.w.Header())
 	if p.Status == http.StatusRequestHeaderFieldsTooLarge && !x.shared() {
-		// As net/http does with what is larger still. Over HTTP/2 it would end what others
-		// ask for over the connection, and Java's client loses the answer itself.
+		// net/http does the same with even larger headers. Over HTTP/2 this would end
+		// other requests on the connection, and Java's client would lose the answer.
 		x.w.Header()["Connection"] = envelope.Closing
 	}
 	x.refuse(p)
 }
 
-// refuse sends an error. It needs no place of the route, so over HTTP/2, where
-// a client can refuse to take a body, a bound of its own holds: beyond it there is
-// only the head, which no client can refuse.
+// refuse sends an error. It needs no place of the route. Over HTTP/2 a client can refuse
+// to receive a body, so a separate bound applies: above it only the head is sent, which
+// no client can refuse.
 func (x *exchange) refuse(p *envelope.Error) {
 	body := p.Body()
 	if x.shared() {
@@ -222,7 +222,7 @@ func (x *exchange) refuse(p *envelope.Error) {
 // does.
 const statusGone = 499
 
-// end accounts for the request, with any result.
+// end logs and counts the request, whatever its result.
 func (x *exchange) end() {
 	if v := recover(); v != nil {
 		x.waits = false
@@ -249,8 +249,8 @@ func (x *exchange) end() {
 	x.server.log.Write(line)
 }
 
-// noteRefusal counts and logs why a request got 401. At debug, because anyone can
-// cause it as often as they like.
+// noteRefusal counts and logs why a request got 401. The level is debug, because anyone
+// can cause many of these lines.
 func (x *exchange) noteRefusal(why *auth.Refusal) {
 	x.server.metrics.unauthorized.WithLabelValues(why.Reason).Inc()
 	log := x.server.options.Log
@@ -269,19 +269,19 @@ func (x *exchange) noteRefusal(why *auth.Refusal) {
 
 func (x *exchange) panicked(v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v) // which means: cut the connection, without a log line
+		panic(v) // which means: close the connection without a log line
 	}
 	x.notePanic(fmt.Errorf("%v\n%s", v, debug.Stack()))
 	x.fail(envelope.Internal(fmt.Errorf("panic: %v", v)))
 }
 
-// notePanic takes a panic with its stack.
+// notePanic logs a panic with its stack, and counts it.
 func (x *exchange) notePanic(err error) {
 	x.server.options.Log.ErrorContext(x.r.Context(), "panic", "request", x.id[0], "route", x.route.name, "error", err)
 	x.server.metrics.panics.Inc()
 }
 
-// requestID returns the caller's id for the request, or a new one.
+// requestID returns the caller's ID for the request, or a new one.
 func requestID(r *http.Request) string {
 	if id := r.Header["X-Request-Id"]; len(id) == 1 && validRequestID(id[0]) {
 		return id[0]

@@ -7,8 +7,8 @@ import (
 	"statuscache/cache"
 )
 
-// hold lets a request for an unknown execution wait for its arrival, though the request
-// does not name a wait.
+// hold lets a request for an unknown execution wait for the first event, even if the
+// request has no wait option.
 func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	g, caller := x.server.grace, x.caller.Bucket()
 	if !g.enter(caller, arn) {
@@ -23,14 +23,14 @@ func (x *exchange) hold(arn cache.ARN, w waitOptions, r *cache.Record) error {
 	return err
 }
 
-// How many requests may be held, in all and of one caller.
+// How many requests may be held, in total and of one caller.
 const (
 	maxHeld       = 10_000
 	maxHeldCaller = 500
 )
 
-// grace bounds the reads that are held because an execution or its owner is not known
-// yet: anyone can invent the name of an execution.
+// grace limits the number of reads that are held because an execution or its owner is not
+// known yet: anyone can invent the name of an execution.
 type grace struct {
 	machines []string // of this service; empty: all
 

@@ -15,7 +15,7 @@ import (
 // Part is a part of the service that must work for it to be ready.
 type Part = health.Part
 
-// newHealth returns what the health of the service depends on.
+// newHealth returns the checks of the health of the service.
 func (s *Server) newHealth() *health.Checks {
 	o := &s.options
 	parts := o.Parts
@@ -28,9 +28,9 @@ func (s *Server) newHealth() *health.Checks {
 	}
 }
 
-// confirmedUntil returns the time up to which the state machine of an execution is
-// known to be whole, zero for none. Children of a Distributed Map are not listed
-// with it.
+// confirmedUntil returns the time up to which all changes of the execution's state
+// machine are known, zero for none. Child executions of a Distributed Map are not listed
+// with the state machine.
 func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
 	if s.options.Audits == nil {
 		return time.Time{}
@@ -38,10 +38,10 @@ func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
 	return s.options.Audits()[arn.StateMachine()].ConfirmedUntil
 }
 
-// certificateWarning is how long before its end a certificate is reported.
+// certificateWarning is how long before its expiry a certificate is reported.
 const certificateWarning = 7 * 24 * time.Hour
 
-// problems are what keeps some callers out, now or soon, and not all of them.
+// problems returns what excludes some callers, now or soon, but not all of them.
 func (s *Server) problems() (all []string) {
 	if err := s.auth.Introspection(); err != nil {
 		all = append(all, "introspection: "+health.Public(err))

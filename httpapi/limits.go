@@ -12,9 +12,9 @@ import (
 	"statuscache/httpapi/internal/fairness"
 )
 
-// Limits are what this process gives at most. Beyond them requests are refused at
-// once, which is better than all of them being late. Each is shared between
-// callers, so that none of them takes it all. 0 stands for the default.
+// Limits are the limits of this process. Above a limit, requests are refused at once,
+// which is better than delaying all of them. Callers share each limit, so that none of
+// them can use all of it. 0 means the default.
 type Limits struct {
 	Reads   int64         // requests for the status of one execution that are being answered; 20,000
 	Others  int64         // requests of each other route that are being answered, and refusals that are being sent; 1,000
@@ -29,9 +29,8 @@ type Limits struct {
 
 const (
 	defaultWaiting = 80_000
-	// FilesNeeded is how many files a process needs to be allowed to have open for
-	// what it promises by default: a connection for each request that waits, and some
-	// for everything else.
+	// FilesNeeded is how many open files a process needs for the default limits: one
+	// connection for each waiting request, and some for everything else.
 	FilesNeeded = defaultWaiting + 4_000
 )
 
@@ -47,7 +46,7 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// share prepares what requests share.
+// share creates the resources that requests share.
 func (s *Server) share() {
 	s.callers = fairness.NewHolders(func() *fairness.Holder { return s.pools.NewHolder(s.rates.Bucket(), maxSet) })
 	s.addresses = fairness.NewHolders(func() *fairness.Holder { return s.pools.NewHolder(nil, maxSet) })
@@ -62,8 +61,8 @@ func (s *Server) share() {
 }
 
 // admitConn takes a place for a connection: an address of the public internet may have as
-// many as are left for all others. Where addresses are those of proxies there is no bound,
-// because everybody comes from there.
+// many as are left for all others. Addresses of proxies have no bound, because all clients
+// connect through them.
 func (s *Server) admitConn(addr net.Addr) (leave func(), ok bool) {
 	if s.connections == nil || !fairness.Public(addr) {
 		return nil, true
@@ -72,7 +71,7 @@ func (s *Server) admitConn(addr net.Addr) (leave func(), ok bool) {
 	return func() { s.connections.Give(holder, 1) }, s.connections.Take(holder, 1)
 }
 
-// addressKey is where the context of a connection has the holder of its address.
+// addressKey is the key of the address's holder in the context of a connection.
 type addressKey struct{}
 
 // withAddress is the ConnContext of the server.
@@ -80,8 +79,8 @@ func (s *Server) withAddress(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, addressKey{}, s.addresses.Of(fairness.Neighbourhood(c.RemoteAddr()).String()))
 }
 
-// addressOf returns the holder of the address that a request came from. Requests
-// that came over no connection of the server share one.
+// addressOf returns the holder of the client's address. Requests without a connection of
+// the server share one holder.
 func (s *Server) addressOf(ctx context.Context) *fairness.Holder {
 	if h, ok := ctx.Value(addressKey{}).(*fairness.Holder); ok {
 		return h

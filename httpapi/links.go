@@ -58,7 +58,7 @@ func linked(arn cache.ARN, token, address string, expires time.Time) []byte {
 	return envelope.Success(append(b, '}'))
 }
 
-// linkURL returns the address of a link, by the name under which the service was called.
+// linkURL returns the URL of a link, with the host name of the request.
 func (x *exchange) linkURL(arn cache.ARN, token string) string {
 	u := url.URL{Host: x.r.Host, Path: statusPath + string(arn), RawQuery: auth.LinkParameter + "=" + token}
 	if u.RawPath = statusPath + url.PathEscape(string(arn)); u.Host != "" {
@@ -77,7 +77,7 @@ var (
 	errTwoLinks  = envelope.Invalid("link: given more than once")
 )
 
-// authenticate finds out who is calling.
+// authenticate identifies the caller.
 func (x *exchange) authenticate() (auth.Principal, error) {
 	authorization := x.r.Header["Authorization"]
 	links := auth.LinksIn(x.r.URL.RawQuery)
@@ -98,8 +98,8 @@ func (x *exchange) authenticate() (auth.Principal, error) {
 	return x.server.auth.AuthenticateLink(x.r.Context(), links[0])
 }
 
-// credential returns the header Authorization of a request, or the one that would have said
-// the same as its link.
+// credential returns the Authorization header of a request, or an equivalent one for its
+// link.
 func (x *exchange) credential() string {
 	if links := auth.LinksIn(x.r.URL.RawQuery); len(links) == 1 {
 		return "Bearer " + links[0]

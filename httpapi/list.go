@@ -16,7 +16,7 @@ import (
 	"statuscache/httpapi/internal/listing"
 )
 
-// relistEvery is how often a live feed lists, for changes that were not reported.
+// relistEvery is how often a live feed reads the list again, for changes that were not reported.
 const relistEvery = 5 * time.Second
 
 // getExecutions is GET /v1/executions: the caller's executions as a list, or as a
@@ -66,7 +66,7 @@ func (x *exchange) listQuery() (list, error) {
 	q.Owner, q.All = x.caller.Owner, x.caller.ReadAll
 	if owner := values.Get("owner"); owner != "" {
 		if !x.caller.ReadAll && owner != x.caller.Owner {
-			return list{}, envelope.Forbidden("these executions are not yours to read")
+			return list{}, envelope.Forbidden("you may not read the executions of this owner")
 		}
 		q.Owner, q.All = owner, false
 	}
@@ -77,7 +77,7 @@ func (x *exchange) listQuery() (list, error) {
 	return l, err
 }
 
-// overdue reports from memory whether an execution that runs takes longer than others did.
+// overdue reports from memory whether a running execution takes longer than usual.
 func (s *Server) overdue(arn cache.ARN, start time.Time) bool {
 	if s.options.Typical == nil {
 		return false
@@ -125,23 +125,23 @@ func (x *exchange) summary(r *cache.Record) []byte {
 	return append(bytes.TrimSuffix(bytes.Clone(row), []byte("}")), `,"overdue":true}`...)
 }
 
-// feed is the live form of a list: what it shows now, and then each change.
+// feed is the live form of a list: its current executions, and then each change.
 type feed struct {
 	*events
 	query lists.Query
 	list  func(context.Context, lists.Query) (lists.Page, error)
 	next  func(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error)
-	// shown is what the client has of executions that a list would show.
+	// shown has the states of listed executions that the client has received.
 	shown  map[cache.ARN]cache.Version
-	listed time.Time // when the list was looked at last
+	listed time.Time // when the list was last read
 }
 
-// maxShown is for how many executions a feed remembers what it has sent. Beyond it the
-// client begins a new feed.
+// maxShown is for how many executions a feed remembers what it has sent. After more, the
+// client must begin a new feed.
 const maxShown = 10_000
 
-// feed sends the newest executions and then each change of the caller's. It ends
-// when the client cannot keep up: it connects again and gets a new feed.
+// feed sends the newest executions of the caller and then each change. It ends when the
+// client is too slow; the client then connects again and gets a new feed.
 func (x *exchange) feed(q lists.Query) error {
 	lists := x.server.options.Lists
 	follow := x.server.options.Changes.Follow(q.Owner, q.All)
@@ -192,7 +192,7 @@ func (f *feed) run(page lists.Page) error {
 	}
 }
 
-// untilDue is how long to wait for changes before a list or a heartbeat is due.
+// untilDue is the time until the next list or heartbeat is due.
 func (f *feed) untilDue() time.Duration {
 	return min(time.Until(f.listed.Add(relistEvery)), time.Until(f.sent.Add(heartbeatEvery)))
 }
@@ -217,8 +217,8 @@ func (f *feed) show(records []*cache.Record) {
 	}
 }
 
-// concerns reports whether a record belongs in the feed. One that no longer matches the
-// filter does, once: the client has to remove it from its list.
+// concerns reports whether a record belongs in the feed. A record that no longer matches
+// the filter is sent once more, so that the client can remove it from its list.
 func (f *feed) concerns(r *cache.Record, known bool) bool {
 	if !f.query.MatchesAlways(r) || !f.query.All && r.Owner != f.query.Owner || !f.x.caller.MayRead(r) {
 		return false

@@ -30,12 +30,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Namespace: "statuscache", Name: "panics_total", Help: "Requests that ended in a panic.",
 		}),
 	}
-	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "statuscache", Name: "streams", Help: "Streams that are open."})
+	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "statuscache", Name: "streams", Help: "Open streams."})
 	m.unauthorized = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "statuscache", Name: "unauthorized_total", Help: "Requests that got 401, by the reason for which the token was refused.",
 	}, []string{"reason"})
 	for _, reason := range auth.Reasons {
-		m.unauthorized.WithLabelValues(reason) // there from the start, so that an increase can be seen
+		m.unauthorized.WithLabelValues(reason) // exported from the start, so that an increase is visible
 	}
 	if r != nil {
 		r.MustRegister(m.duration, m.panics, m.unauthorized)
@@ -46,11 +46,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 // observeWaiters exports how many requests wait.
 func (m *metrics) observeWaiters(r prometheus.Registerer, w *waiters) {
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "statuscache", Name: "waiting_requests", Help: "Long polls and streams that are open.",
+		Namespace: "statuscache", Name: "waiting_requests", Help: "Open long polls and streams.",
 	}, func() float64 { return float64(w.Count()) }), m.streams)
 }
 
-// observeProblems exports what keeps some callers out, now or soon.
+// observeProblems exports problems that exclude some callers, now or soon.
 func (s *Server) observeProblems(r prometheus.Registerer) {
 	if s.options.Introspection != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -10,20 +10,20 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Outputs takes requests for outputs that have expired. Ingest fetches them: no route calls
+// Outputs accepts requests for expired outputs. Ingest fetches them, because no route calls
 // AWS.
 type Outputs interface {
-	// Request may be repeated without harm. An *worklist.ErrBusy says that there are too many.
+	// Request can be repeated safely. A *worklist.ErrBusy means that there are too many requests.
 	Request(ctx context.Context, arn cache.ARN, caller string) error
 }
 
 const outputRoute = "/v1/executions/{executionArn}/output"
 
-// fetchedIn is after how many seconds it is worth looking whether an output is back.
+// fetchedIn is after how many seconds a fetched output usually has arrived.
 var fetchedIn = []string{"2"}
 
-// postOutput is POST /v1/executions/{executionArn}/output: the output of a success, which has
-// expired, is to be fetched from Step Functions again.
+// postOutput is POST /v1/executions/{executionArn}/output: it requests that the expired
+// output of a succeeded execution is fetched from Step Functions again.
 func (s *Server) postOutput(x *exchange) error {
 	w, err := x.waitOptions()
 	if err != nil {
@@ -64,8 +64,8 @@ func (s *Server) postOutput(x *exchange) error {
 // awaitsFetch reports whether the output of an execution may come back.
 func awaitsFetch(r *cache.Record) bool { return r.OutputExpired() && !r.OutputGone() }
 
-// awaitOutput waits until an output is back or known to be gone. At the end of the wait it
-// returns the current record.
+// awaitOutput waits until an output has arrived or is known to be gone. At the end of the
+// wait it returns the current record.
 func (x *exchange) awaitOutput(arn cache.ARN, r *cache.Record) (*cache.Record, error) {
 	ctx := x.r.Context()
 	for failures := 0; awaitsFetch(r); {
@@ -85,16 +85,16 @@ func (x *exchange) awaitOutput(arn cache.ARN, r *cache.Record) (*cache.Record, e
 	return r, nil
 }
 
-// sendOutput answers with the state of an execution: 200 if its output is there, 202 if that
-// is being fetched.
+// sendOutput answers with the state of an execution: 200 if it has its output, 202 if the
+// output is being fetched.
 func (x *exchange) sendOutput(r *cache.Record) error {
 	switch {
 	case r.PublicStatus() == cache.Running:
-		return envelope.Conflict("this execution runs, so it has no output yet")
+		return envelope.Conflict("this execution is running, so it has no output yet")
 	case r.PublicStatus() == cache.Failed:
 		return envelope.Conflict("this execution failed, so it has no output")
 	case r.OutputGone():
-		return envelope.Gone("the output of this execution has expired, and Step Functions, which keeps executions for 90 days, does not have it any more")
+		return envelope.Gone("the output of this execution has expired, and Step Functions, which keeps executions for 90 days, no longer has it")
 	}
 	status := http.StatusOK
 	if r.OutputExpired() {
@@ -106,7 +106,7 @@ func (x *exchange) sendOutput(r *cache.Record) error {
 	return nil
 }
 
-// notRequested is what a request for an output failed with.
+// notRequested returns the error of a failed request for an output.
 func notRequested(err error) error {
 	busy, ok := errors.AsType[*worklist.ErrBusy](err)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"statuscache/httpapi/internal/headers"
 )
 
-// getPage is GET of a page of package docs.
+// getPage serves a page of package docs.
 func (s *Server) getPage(p *docs.Page) func(*exchange) error {
 	return func(x *exchange) error {
 		h := x.w.Header()
@@ -34,8 +34,8 @@ func (s *Server) getPage(p *docs.Page) func(*exchange) error {
 	}
 }
 
-// addDashboard adds the routes of the dashboard. All addresses in its page are relative,
-// for a service below a path.
+// addDashboard adds the routes of the dashboard. All URLs in its page are relative, for a
+// service below a path.
 func (s *Server) addDashboard(routes map[string]*route) {
 	d := s.options.Dashboard
 	if d == nil {
@@ -75,7 +75,7 @@ var (
 func (x *exchange) sendFile(f *dashboard.File) {
 	h := x.w.Header()
 	h["Etag"] = f.ETag
-	h["Vary"] = append(h["Vary"], envelope.VaryEncoding...) // CORS may have written it too
+	h["Vary"] = append(h["Vary"], envelope.VaryEncoding...) // CORS may have set it too
 	h["Cache-Control"] = revalidate
 	if f.Lasts {
 		h["Cache-Control"] = forAYear

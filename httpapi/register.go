@@ -41,8 +41,8 @@ func (s *Server) postExecution(x *exchange) error {
 		return err
 	}
 	if machines := s.options.StateMachines; len(machines) > 0 && !slices.ContainsFunc(machines, reg.ARN.BelongsTo) {
-		// Its events are not read, so the API would report RUNNING forever.
-		return envelope.Invalid("executionArn: its state machine is not one of those of this service (STATE_MACHINES)")
+		// Its events are ignored, so the API would report RUNNING forever.
+		return envelope.Invalid("executionArn: this service does not follow its state machine (STATE_MACHINES)")
 	}
 	if !x.caller.MayRegister(reg.ARN) {
 		return envelope.Forbidden("this API key may not register executions of that state machine")
@@ -60,16 +60,16 @@ func (s *Server) postExecution(x *exchange) error {
 	return nil
 }
 
-// unregistered is what a registration failed with. One that Redis did not confirm may
-// be stored all the same, so the caller has to know that the same again does no harm.
+// unregistered returns the error of a failed registration. If Redis did not confirm it,
+// it may be stored nevertheless, so the caller must know that it is safe to repeat it.
 func unregistered(err error) error {
 	switch {
 	case errors.Is(err, cache.ErrOwnerConflict):
-		return envelope.Conflict("this execution was registered before with another owner")
+		return envelope.Conflict("this execution is already registered with another owner")
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return envelope.Unavailable("Redis did not confirm the registration, which may be stored all the same; send the same again: that is safe, and answered with 200 or 201 once it is confirmed", err)
+	return envelope.Unavailable("Redis did not confirm the registration, but it may be stored; send the same registration again, which is safe; the answer is 200 or 201 when it is confirmed", err)
 }
 
 func (b *registration) check() (cache.Registration, error) {
@@ -94,15 +94,15 @@ func (b *registration) check() (cache.Registration, error) {
 	return reg, err
 }
 
-// readLabels checks the labels of a registration: strings, or numbers as they are written.
+// readLabels checks the labels of a registration: strings, or the text of numbers.
 func readLabels(given map[string]jsontext.Value) (cache.Labels, error) {
 	if len(given) > cache.MaxLabels {
-		return nil, envelope.Invalid("labels: at most %d are possible", cache.MaxLabels)
+		return nil, envelope.Invalid("labels: at most %d are allowed", cache.MaxLabels)
 	}
 	labels := cache.Labels{}
 	for name, value := range given {
 		if !cache.ValidLabelName(name) {
-			return nil, envelope.Invalid("labels: a name has 1 to %d letters, digits, dots, hyphens and underscores", cache.MaxLabelName)
+			return nil, envelope.Invalid("labels: a name must be 1 to %d letters, digits, dots, hyphens and underscores", cache.MaxLabelName)
 		}
 		switch value.Kind() {
 		case '"':

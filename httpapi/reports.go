@@ -22,8 +22,8 @@ type Trails interface {
 
 const trailRoute = "/v1/executions/{executionArn}/trail"
 
-// getTrail is GET /v1/executions/{executionArn}/trail: the observations from which the
-// status of an execution is known.
+// getTrail is GET /v1/executions/{executionArn}/trail: the observations that explain the
+// status of an execution.
 func (s *Server) getTrail(x *exchange) error {
 	if !x.caller.ReadAll {
 		return errOperators
@@ -45,7 +45,7 @@ func (s *Server) getTrail(x *exchange) error {
 
 var errOperators = envelope.Forbidden("this needs the scope read:all")
 
-// sendReport answers with data, which may be different the next time.
+// sendReport answers with data that may be different the next time.
 func (x *exchange) sendReport(report any) error {
 	data, err := json.Marshal(report)
 	if err != nil {
@@ -56,7 +56,7 @@ func (x *exchange) sendReport(report any) error {
 	return nil
 }
 
-// getFailures is GET /v1/failures: the failures of a time, by their cause.
+// getFailures is GET /v1/failures: the failures of a window, by cause.
 func (s *Server) getFailures(x *exchange) error {
 	q, err := x.question("window", "stateMachineArn")
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Server) getDurations(x *exchange) error {
 	})
 }
 
-// getOverview is GET /v1/overview: what a landing page shows, once or as a stream.
+// getOverview is GET /v1/overview: the data of a landing page, once or as a stream.
 func (s *Server) getOverview(x *exchange) error {
 	q, err := x.question()
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *Server) freshOverview(ctx context.Context, q reports.Question) (*report
 // overviewEvery is how often an overview is sent while something changes.
 const overviewEvery = 2 * time.Second
 
-// followOverview sends an overview and then each that differs from the one before.
+// followOverview sends an overview, and then each one that differs from the previous one.
 func (x *exchange) followOverview(q reports.Question, o *reports.Snapshot) error {
 	e, err := x.openStream()
 	defer e.close()
@@ -159,7 +159,7 @@ func (e *events) nextOverview(q reports.Question, sent reports.State) (o *report
 	return o, err
 }
 
-// question reads the query of a request, which may have the named parameters only, each once.
+// question reads the query of a request. It may have only the named parameters, each once.
 func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	if !x.caller.Read && !x.caller.ReadAll {
 		return reports.Question{}, errNoRead
@@ -171,7 +171,7 @@ func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	return reports.ReadQuestion(values, stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, parameters...)
 }
 
-// sendSnapshot answers with a report, whose tag is that of what it says without its time.
+// sendSnapshot answers with a report. Its tag does not depend on the time of the report.
 func (x *exchange) sendSnapshot(question string, report reports.Report) error {
 	shot, err := x.server.snapshots.Of(x.r.Context(), question, report)
 	if err != nil {
@@ -183,8 +183,8 @@ func (x *exchange) sendSnapshot(question string, report reports.Report) error {
 	return nil
 }
 
-// unchanged writes the headers of a report of a state, and answers with 304 if the caller
-// has it. The tag is weak: when it was made is no part of it.
+// unchanged writes the headers of a report, and answers with 304 if the caller has the
+// same state. The tag is weak because it does not include the time of the report.
 func (x *exchange) unchanged(state []byte) bool {
 	tag := `"` + hex.EncodeToString(state[:16]) + `"`
 	h := x.w.Header()

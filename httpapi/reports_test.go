@@ -38,7 +38,7 @@ func TestTheTrailIsForOperators(t *testing.T) {
 		"with a slash":       {trail(string(inMap.ARN)), operator, 200, "Pipeline/Map"},
 		"and one encoded":    {trail(url.QueryEscape(string(inMap.ARN))), operator, 200, "Pipeline/Map"},
 		"its owner":          {trail(string(e.ARN)), s.key("ada"), 403, "read:all"},
-		"unknown":            {trail(machine + "unknown"), operator, 404, "nothing is known"},
+		"unknown":            {trail(machine + "unknown"), operator, 404, "is not known"},
 		"unknown, its owner": {trail(machine + "unknown"), s.key("ada"), 403, "read:all"},
 		"not an ARN":         {trail("x"), operator, 400, "executionArn"},
 		"encoded twice":      {trail(strings.ReplaceAll(string(e.ARN), ":", "%253A")), operator, 400, "executionArn"},

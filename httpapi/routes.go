@@ -12,8 +12,8 @@ import (
 	"statuscache/httpapi/internal/headers"
 )
 
-// routes builds the way of a request. The status route is the hot one: it is
-// found here, because the router costs half of a request (gorilla/mux 1.8.1).
+// routes builds the handler of all routes. The status route is the hot one. It is matched
+// here, because the router would take half of the time of a request (gorilla/mux 1.8.1).
 func (s *Server) routes() http.Handler {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	routes := s.routeTable()
@@ -38,7 +38,7 @@ func (s *Server) routes() http.Handler {
 	}))
 }
 
-// statusRoute is the path of the hot route, as the contract writes it.
+// statusRoute is the path of the hot route in the contract.
 const statusRoute = "/v1/status/{executionArn}"
 
 // routeTable returns every route by its path.

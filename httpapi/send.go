@@ -10,8 +10,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// largeAnswer is the size of an answer from which on its bytes are counted while
-// they are on their way.
+// largeAnswer is the size from which the bytes of an answer count against the limit while
+// it is sent.
 const largeAnswer = 64 << 10
 
 // send writes a whole answer. The body may be shared: it is only read.
@@ -25,12 +25,12 @@ func (x *exchange) send(status int, contentType []string, body []byte) {
 	}
 }
 
-// sendParts is send for a body in parts, which may be shared and repeated. held is
-// how many bytes of memory all of them are.
+// sendParts is send for a body in parts, which may be shared and repeated. held is how
+// many bytes of memory they use.
 func (x *exchange) sendParts(status int, contentType []string, held int64, parts ...[]byte) {
 	if !x.server.answers.Take(x.holder, held) {
 		for _, name := range []string{"Etag", "Content-Length", "Content-Encoding", "Retry-After"} {
-			delete(x.w.Header(), name) // they were about the other answer
+			delete(x.w.Header(), name) // they belonged to the other answer
 		}
 		x.fail(envelope.Unavailable("too many large answers at once", nil))
 		return
@@ -58,7 +58,7 @@ func (x *exchange) sendHead(status int) {
 	x.w.WriteHeader(status)
 }
 
-// begin writes the head of an answer and reports whether a body follows.
+// begin writes the head of an answer, and reports whether a body follows.
 func (x *exchange) begin(status int, contentType []string, length int) bool {
 	h := x.w.Header()
 	h["Content-Type"] = contentType
@@ -70,15 +70,14 @@ func (x *exchange) begin(status int, contentType []string, length int) bool {
 	return !head && length > 0
 }
 
-// shared reports whether other requests are on their way over the same connection.
+// shared reports whether the same connection carries other requests.
 func (x *exchange) shared() bool { return x.r.ProtoMajor >= 2 }
 
 // write writes a part of the body and reports whether that was possible.
 func (x *exchange) write(b []byte) bool { return x.wrote(x.put(b)) }
 
-// put writes to the connection. Where many answers share it, its own deadline says
-// nothing about this one, which the client may not want to take: so each piece has
-// a deadline.
+// put writes to the connection. If several answers share the connection, its deadline
+// does not show that the client receives this answer, so each piece has a deadline.
 func (x *exchange) put(b []byte) (written int, err error) {
 	if !x.shared() {
 		return x.w.Write(b)
@@ -92,8 +91,8 @@ func (x *exchange) put(b []byte) (written int, err error) {
 	return written, err
 }
 
-// flush returns when what net/http holds back of a body has been taken too: until
-// then the request is under way and counts.
+// flush returns when the client has also received what net/http buffers of a body. Until
+// then the request is in progress and counts.
 func (x *exchange) flush() {
 	if x.shared() {
 		x.wrote(0, http.NewResponseController(x.w).Flush())
@@ -101,7 +100,7 @@ func (x *exchange) flush() {
 }
 
 func (x *exchange) expectTaken() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.server.limits.Taken)) // only a test's writer has none
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.server.limits.Taken)) // only the writer of a test has no deadline
 }
 
 func (x *exchange) wrote(n int, err error) bool {
@@ -113,7 +112,7 @@ func (x *exchange) wrote(n int, err error) bool {
 	return false
 }
 
-// sendMany answers with what is known of many executions.
+// sendMany answers with the states of many executions.
 func (x *exchange) sendMany(answer *envelope.Parts) {
 	parts, held := answer.All()
 	x.sendParts(http.StatusOK, envelope.JSONType, held, parts...)

@@ -53,7 +53,7 @@ type Changes interface {
 	// Wait returns the record as soon as it is newer than another one.
 	Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error)
 	Watch(arns ...cache.ARN) *changes.Watch
-	// WatchFunc is Watch with a function that is called when there may be news.
+	// WatchFunc is Watch with a function that is called when there may be a change.
 	WatchFunc(call func(), arns ...cache.ARN) *changes.Watch
 	Follow(owner string, all bool) *changes.Follow
 }
@@ -64,13 +64,13 @@ type Lists interface {
 	Counts(ctx context.Context, owner string, all bool) (lists.Counts, error)
 }
 
-// Typical knows how long executions of a state machine take.
+// Typical returns the usual durations of a state machine.
 type Typical interface {
 	// Typical answers from memory; ok is false if nothing is known.
 	Typical(stateMachine string) (d stats.Distribution, ok bool)
 }
 
-// Intake is what the processes that receive events report. It answers from memory.
+// Intake has the reports of the processes that receive events. It answers from memory.
 type Intake interface {
 	Queue() *intake.Queue // nil: not known
 	Ages() *intake.Ages   // nil: no event has been applied
@@ -89,7 +89,7 @@ type Options struct {
 	Typical Typical // nil: not known
 	// Statistics answers questions about many executions.
 	Statistics reports.Statistics
-	Overdue    reports.Late  // what runs longer than is usual
+	Overdue    reports.Late  // executions that run for longer than usual
 	Keys       auth.Keys     // nil: no API keys
 	Links      auth.LinkKeys // nil: no links
 	JWT        *auth.JWT     // nil: no JWTs
@@ -103,18 +103,18 @@ type Options struct {
 	// Audits returns up to when each state machine has been compared with Step
 	// Functions, by ARN; nil: none is.
 	Audits func() map[string]worklist.Audited
-	// Intake knows what the processes that receive events report; nil: nothing.
+	// Intake has the reports of the processes that receive events; nil: none.
 	Intake    Intake
 	Retention time.Duration // how long ended executions are kept, for the message of 404
 	// RetentionFailed is Retention for failures; 0: the same.
 	RetentionFailed time.Duration
-	MaxWait         time.Duration // of one request; 0: no request waits
+	MaxWait         time.Duration // longest wait of a request; 0: no request waits
 	Grace           time.Duration // how long a read of an unknown execution waits (ARRIVAL_GRACE); 0: not at all
-	// StateMachines are the ARNs of the state machines of this service; empty: all. Only
-	// their executions are waited for while unknown.
+	// StateMachines are the ARNs of the state machines of this service; empty: all.
+	// Requests wait for unknown executions only if these belong to one of them.
 	StateMachines []string
 	RateLimit     int                // requests per second and principal; 0: no limit
-	Origins       []string           // whose pages may call the API
+	Origins       []string           // origins whose pages may call the API
 	TLS           *certificate.Files // nil: the API is served without TLS
 	Version       string
 	Dashboard     *dashboard.Dashboard // nil: nothing is served at /
@@ -126,8 +126,8 @@ type Options struct {
 	Traces        trace.TracerProvider // nil: no spans are made
 	Posts         []Post               // further routes
 	Limits        Limits
-	// NetHTTP has net/http serve every connection of the public from its first byte, which is
-	// what package wire is compared with.
+	// NetHTTP makes net/http serve every public connection from its first byte, for
+	// comparisons with package wire.
 	NetHTTP bool
 }
 
@@ -144,8 +144,8 @@ type Post struct {
 // ValidationError.
 func Invalid(message string) error { return envelope.Invalid("%s", message) }
 
-// Server answers requests. Handler and Admin are what it serves, Run what it
-// needs to do so.
+// Server answers requests. Handler and Admin return its handlers; Run must run while it
+// serves.
 type Server struct {
 	options        Options
 	auth           *auth.Authenticator
@@ -188,7 +188,7 @@ func New(o Options) *Server {
 		rates:          fairness.NewRateLimits(o.RateLimit),
 		log:            accesslog.New(o.AccessLog, o.LogJSON, o.LogLevel),
 		metrics:        newMetrics(o.Metrics),
-		unknownMessage: "nothing is known of this execution; finished ones are kept for " + o.kept(),
+		unknownMessage: "this execution is not known; finished executions are kept for " + o.kept(),
 	}
 	s.auth = auth.New(o.Keys, o.Links, o.JWT, s.introspection(), o.Log)
 	s.health = s.newHealth()
@@ -202,7 +202,8 @@ func New(o Options) *Server {
 	return s
 }
 
-// introspection returns the server that checks other tokens, called in the trace of the request.
+// introspection returns the server that checks other tokens; calls to it continue the trace of
+// the request.
 func (s *Server) introspection() *auth.Introspection {
 	if s.options.Introspection == nil {
 		return nil
@@ -219,7 +220,7 @@ func newPaces(t Typical) *pacing.Paces {
 	return pacing.NewPaces(func(stateMachine string) (pacing.Ends, bool) { return t.Typical(stateMachine) })
 }
 
-// kept says for how long executions are kept that have ended.
+// kept describes how long ended executions are kept.
 func (o *Options) kept() string {
 	if o.RetentionFailed == 0 || o.RetentionFailed == o.Retention {
 		return inDays(o.Retention)
@@ -238,7 +239,7 @@ func inDays(d time.Duration) string {
 // Handler serves the public API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Run keeps what authentication needs fresh, and ends waits whose token is no longer
+// Run keeps the keys for authentication fresh, and ends waits whose token is no longer
 // valid, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -251,17 +252,16 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Drain makes the server not ready, so that a load balancer sends no more requests. It
-// still answers, and closes each connection behind its answer: a request that is sent
-// while its connection closes would be lost.
+// still answers, and closes each connection after an answer: a request that is sent while
+// its connection is being closed would be lost.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// answerBegins is how long an answer may take to begin over HTTP/2, once the request
-// is there.
+// answerBegins is how long an answer over HTTP/2 may take to begin, after the request has
+// arrived.
 const answerBegins = 2 * time.Second
 
-// Serve answers requests on public and on admin until ctx ends, then ends those
-// that wait and lets those that are being answered finish, for as long as
-// shutdownLimit. Either listener may be nil.
+// Serve answers requests on public and on admin until ctx ends. Then it ends waiting
+// requests and lets the others finish, within shutdownLimit. Either listener may be nil.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdownLimit time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -269,7 +269,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 	o := conns.Options{Log: s.options.Log, Draining: &s.draining, ShutdownLimit: shutdownLimit, BeforeShutdown: func() {
 		s.Drain()
 		s.waiters.Close()
-		cancel() // where one listener fails, the other ends too
+		cancel() // if one listener fails, the other ends too
 	}}
 	if public != nil {
 		if s.options.TLS != nil {

@@ -14,15 +14,15 @@ import (
 
 const statusPath = "/v1/status/"
 
-// statusText returns the part of the path behind /v1/status/, decoded. ok is false if the
-// path is another one.
+// statusText returns the decoded part of the path after /v1/status/. ok is false for
+// other paths.
 func statusText(u *url.URL) (text string, ok bool) { return decodedARN(u, statusPath, "") }
 
-// decodedARN returns the part of a path between others, decoded exactly once: an encoded
-// slash is not a separator.
+// decodedARN returns the part of a path between a prefix and a suffix, decoded exactly
+// once: an encoded slash is not a separator.
 func decodedARN(u *url.URL, before, behind string) (text string, ok bool) {
 	path := u.RawPath
-	if path == "" { // then Path, encoded again, is what the caller sent
+	if path == "" { // then encoding Path gives what the caller sent
 		path = u.Path
 	}
 	if text, ok = strings.CutPrefix(path, before); !ok {
@@ -43,7 +43,7 @@ func (s *Server) getStatus(x *exchange) error {
 	}
 	text, _ := statusText(x.r.URL)
 	if !x.caller.Covers(text) {
-		return errOtherLink // before it is looked up: the answer does not even reveal whether it is known
+		return errOtherLink // before the look-up, so that the answer does not reveal whether the execution is known
 	}
 	arn, r, err := s.find(x, text)
 	if err != nil && (arn == "" || !w.explicit || w.wait == 0) {
@@ -64,10 +64,10 @@ func (s *Server) getStatus(x *exchange) error {
 	return x.wait(1, w.until(x.start), (&longPoll{arn: arn, options: w}).step)
 }
 
-// find looks an execution up; the record is nil where nothing is known of it. An ARN
-// that the near cache has is well formed, so only others are parsed. A caller that has
-// seen a newer version than the near cache has is answered from Redis: no client gets
-// an older version than before. The ARN is empty where the text is not one.
+// find looks an execution up; the record is nil if the execution is not known. An ARN in
+// the near cache is well formed, so only other ARNs are parsed. If the caller has a newer
+// version than the near cache, the answer comes from Redis, so that no client gets an
+// older version than before. The ARN is empty if the text is not an ARN.
 func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error) {
 	seen, _ := headers.SeenVersion(x.r.Header)
 	if r, ok := s.options.Cache.Peek(text); ok && r.Version >= seen {
@@ -84,7 +84,7 @@ func (s *Server) find(x *exchange, text string) (cache.ARN, *cache.Record, error
 	return arn, r, err
 }
 
-// answer sends the record, or an error if there is none or it is not the caller's.
+// answer sends the record, or an error if there is none or if the caller may not read it.
 func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	switch {
 	case err != nil:
@@ -101,9 +101,9 @@ func (x *exchange) answer(r *cache.Record, w waitOptions, err error) error {
 	return nil
 }
 
-var errForeign = envelope.Forbidden("this execution is not yours to read")
+var errForeign = envelope.Forbidden("you may not read this execution")
 
-// unknownFor is after how long to try again for an unknown execution.
+// unknownFor is the Retry-After for an unknown execution.
 const unknownFor = 2 * time.Second
 
 func (s *Server) unknown() *envelope.Error {
@@ -112,8 +112,8 @@ func (s *Server) unknown() *envelope.Error {
 	return p
 }
 
-// sendRecord answers with a record, or with 304 where the caller has it, or has seen a
-// newer one: then a replica of Redis has become the primary that does not have it yet.
+// sendRecord answers with a record, or with 304 if the caller has it or a newer one. The
+// caller has a newer one if a replica of Redis that was behind has become the primary.
 func (x *exchange) sendRecord(r *cache.Record, v *view) {
 	h := x.w.Header()
 	answer := x.coded(v, r)
@@ -130,11 +130,11 @@ func (x *exchange) sendRecord(r *cache.Record, v *view) {
 		match, named = true, own
 	}
 	if named != "" && named != tag[0] {
-		tag = []string{named} // a client may store the answer by the tag of a front
+		tag = []string{named} // a client may have stored the answer with the tag of a proxy
 	}
 	h["Etag"] = tag
 	if match {
-		if named != "" { // else the tag in this answer is new to the client
+		if named != "" { // otherwise the tag in this answer is new to the client
 			x.server.auth.Refund(&x.caller, x.start)
 		}
 		x.sendHead(http.StatusNotModified)
@@ -151,6 +151,6 @@ func (x *exchange) sendRecord(r *cache.Record, v *view) {
 	x.send(http.StatusOK, envelope.JSONType, answer.Body)
 }
 
-// countedByNetHTTP is the size of a body up to which net/http finds out its
-// length, in bytes.
+// countedByNetHTTP is the size of a body up to which net/http computes its length, in
+// bytes.
 const countedByNetHTTP = 2048

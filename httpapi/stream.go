@@ -15,7 +15,7 @@ import (
 
 // How long streams last, and how often they send a heartbeat.
 const (
-	streamLife     = 15 * time.Minute // at most; four fifths at least, so that not all clients connect again at once
+	streamLife     = 15 * time.Minute // at most; at least four fifths of it, so that not all clients reconnect at the same time
 	heartbeatEvery = 9 * time.Second  // common read time-outs are 10 s and more
 	streamPause    = time.Second      // before Redis is read again after an error
 )
@@ -30,7 +30,7 @@ type events struct {
 	buffer  []byte
 }
 
-// streamEnd returns when a stream that begins is to end.
+// streamEnd returns when a new stream must end.
 func streamEnd() time.Time { return time.Now().Add(streamLife - rand.N(streamLife/5)) }
 
 // openStream begins a stream. close must be called at its end.
@@ -39,7 +39,7 @@ func (x *exchange) openStream() (*events, error) {
 	h := x.w.Header()
 	h["Content-Type"] = envelope.EventStreamType
 	h["Cache-Control"] = envelope.StreamCache
-	h["X-Accel-Buffering"] = []string{"no"} // nginx would hold events back
+	h["X-Accel-Buffering"] = []string{"no"} // otherwise nginx would buffer events
 	x.sendHead(http.StatusOK)
 	e := &events{x: x, control: http.NewResponseController(x.w), ctx: x.r.Context()}
 	e.buffer = envelope.AppendRetry(e.buffer)
@@ -48,8 +48,8 @@ func (x *exchange) openStream() (*events, error) {
 
 func (e *events) close() { e.x.server.metrics.streams.Dec() }
 
-// event adds an event to what flush sends. Large data is not copied: many may follow
-// the same execution and read slowly.
+// event adds an event to what flush sends. Large data is not copied, because many clients
+// may follow the same execution and read slowly.
 func (e *events) event(name, id string, data []byte) {
 	if len(data) <= envelope.CopyLimit || bytes.ContainsAny(data, envelope.LineBreaks) {
 		e.buffer = envelope.AppendEvent(e.buffer, name, id, data)
@@ -64,17 +64,17 @@ func (e *events) heartbeat() error {
 	return e.flush()
 }
 
-// flush sends what has been added. A client that does not take it in time is cut
-// off; nothing else waits for it.
+// flush sends what has been added. A client that does not receive it in time is
+// disconnected; nothing else waits for it.
 func (e *events) flush() error {
 	if len(e.buffer) == 0 {
 		return nil
 	}
 	parts := append(e.parts, e.buffer)
-	e.parts, e.buffer = nil, nil // most streams are silent nearly all the time, and there are many
+	e.parts, e.buffer = nil, nil // most streams are idle most of the time, and there are many of them
 	err := e.send(parts)
 	e.sent = time.Now()
-	_ = e.control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream even between two writes
+	_ = e.control.SetWriteDeadline(time.Time{}) // over HTTP/2 the deadline would end the stream even between two writes
 	return err
 }
 
@@ -88,9 +88,8 @@ func (e *events) send(parts [][]byte) error {
 	return e.control.Flush()
 }
 
-// until calls next, which waits, with heartbeats while nothing happens. next
-// returns early when something comes over its channel. The error is that of next
-// or of the stream.
+// until calls next, which waits, and sends heartbeats while nothing happens. next returns
+// early when its channel receives a value. The error is that of next or of the stream.
 func (e *events) until(next func(early <-chan time.Time) (news bool, err error)) error {
 	timer := time.NewTimer(time.Until(e.sent.Add(heartbeatEvery)))
 	defer timer.Stop()
@@ -110,14 +109,14 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record, v *view) error {
 	seen := headers.LastEventID(x.r)
 	if r.Terminal && r.Version <= seen {
 		x.w.Header()["Cache-Control"] = envelope.NoStore
-		x.sendHead(http.StatusNoContent) // which an EventSource takes as the end
+		x.sendHead(http.StatusNoContent) // which ends an EventSource
 		return nil
 	}
 	return x.wait(1, streamEnd(), (&following{arn: arn, newest: r, view: v, seen: seen}).step)
 }
 
-// following is the stream of one execution: its current state and each newer one, to the
-// end.
+// following is the stream of one execution: its current state and each newer one, until
+// it ends.
 type following struct {
 	*events // nil: the first step is to come
 	arn     cache.ARN
@@ -127,7 +126,7 @@ type following struct {
 	seen    cache.Version // by the client
 }
 
-// step implements the type step. However a stream ends, its client connects again and
+// step implements the type step. After the end of a stream, the client connects again and
 // continues where it was.
 func (f *following) step(x *exchange) error {
 	if f.events == nil {
@@ -151,13 +150,13 @@ func (f *following) begin(x *exchange) (err error) {
 	if err == nil {
 		ctx, release := x.waiter.Context(x.r.Context())
 		defer release()
-		_ = f.watch.Read(ctx) // where Redis could not be read, a change is still reported
+		_ = f.watch.Read(ctx) // if Redis could not be read, the change is reported again
 	}
 	return err
 }
 
-// send sends what is new, or a heartbeat if one is due, and reports whether that was the
-// end.
+// send sends a new state, or a heartbeat if one is due, and reports whether the stream
+// has ended.
 func (f *following) send(x *exchange) (over bool, err error) {
 	if err := x.waiter.Ended(); err != nil {
 		return true, err
@@ -179,7 +178,7 @@ func (f *following) send(x *exchange) (over bool, err error) {
 	return over, f.alive()
 }
 
-// alive sends what has been added, or a heartbeat if there has been nothing for long.
+// alive sends what has been added, or a heartbeat if one is due.
 func (e *events) alive() error {
 	if len(e.buffer) == 0 && time.Since(e.sent) >= heartbeatEvery {
 		return e.heartbeat()

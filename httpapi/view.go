@@ -17,7 +17,7 @@ type view struct {
 	result bool                                                 // it has output and errorMessage
 }
 
-// plainView is the one that a request without the parameter gets: the documented keys.
+// plainView is the view without the parameter: the documented keys.
 var plainView = &view{result: true, render: func(_ *exchange, r *cache.Record) *cache.Representation { return r.Plain }}
 
 // views are the values of the parameter view.
@@ -37,7 +37,7 @@ func parseView(values []string) (*view, error) {
 	return nil, envelope.Invalid("view: must be full or status, and given once")
 }
 
-// coded is a view compressed, where there is such a form of it and the client takes that.
+// coded returns the compressed view if there is one and the client accepts it.
 func (x *exchange) coded(v *view, r *cache.Record) *cache.Representation {
 	if v == plainView && r.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
 		return r.Gzip
@@ -45,9 +45,9 @@ func (x *exchange) coded(v *view, r *cache.Record) *cache.Representation {
 	return v.render(x, r)
 }
 
-// full is everything that is known of an execution, and while it runs what is usual of such
-// executions. The entity tag does not cover that: it changes with the time alone, and a
-// client that waits for a change of the state would wake for it.
+// full is everything that is known about an execution and, while it runs, the usual
+// duration of such executions. The entity tag does not cover the usual duration: it changes
+// with time, and a client that waits for a change of the state would be woken by it.
 func (x *exchange) full(r *cache.Record) *cache.Representation {
 	whole := r.Full(x.server.confirmedUntil(r.ARN))
 	typical := x.server.options.Typical
@@ -56,7 +56,7 @@ func (x *exchange) full(r *cache.Record) *cache.Representation {
 	}
 	d, _ := typical.Typical(r.ARN.StateMachine())
 	deadline, enough := d.Deadline()
-	if !enough { // of few, it would show how long those of others took
+	if !enough { // with few executions it would reveal the durations of other owners
 		return whole
 	}
 	const decimals = 3

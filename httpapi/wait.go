@@ -13,8 +13,8 @@ import (
 	"statuscache/httpapi/internal/waiting"
 )
 
-// ready reports whether to answer with r, which may be nil, now and not at the end of
-// the wait, or to begin a stream with it. It is an error if the caller may not read it.
+// ready reports whether to answer with r, which may be nil, before the end of the wait,
+// or to begin a stream with it. It returns an error if the caller may not read it.
 func (x *exchange) ready(w waitOptions, r *cache.Record) (bool, error) {
 	switch {
 	case r == nil:
@@ -34,21 +34,21 @@ func (x *exchange) ready(w waitOptions, r *cache.Record) (bool, error) {
 	return r.Terminal, nil
 }
 
-// knows reports whether the caller has an answer that is as new as r.
+// knows reports whether the caller already has r or a newer state.
 func (x *exchange) knows(r *cache.Record, v *view) bool {
 	match, _ := headers.Matches(x.r.Header["If-None-Match"], x.coded(v, r).ETag[0])
 	seen, _ := headers.SeenVersion(x.r.Header)
 	return match || seen > r.Version
 }
 
-// longPoll is a read of one execution that waits until a record is ready to be sent. At the
-// end of the wait it is answered with the current one.
+// longPoll is a read of one execution that waits until a record can be sent. At the end of
+// the wait it sends the current record.
 type longPoll struct {
 	arn      cache.ARN
 	options  waitOptions
 	before   func()         // the answer, or the stream that follows; nil: nothing is to be done
 	watch    *changes.Watch // nil: the first step is to come
-	read     bool           // what the watch knows was read once
+	read     bool           // whether the state has been read once
 	failures int            // to read it
 }
 
@@ -61,7 +61,7 @@ func (p *longPoll) step(x *exchange) error {
 		return p.answer(x, r, err)
 	case p.failures > maxFailures:
 		return p.answer(x, nil, err)
-	case err != nil: // Redis is late; a request that waits can wait for it
+	case err != nil: // Redis is slow; a waiting request can wait for it
 		return x.again(time.Now().Add(failurePause/2 + rand.N(failurePause/2)))
 	}
 	p.watch.News()
@@ -72,7 +72,7 @@ func (p *longPoll) step(x *exchange) error {
 	return x.again(time.Time{})
 }
 
-// begin reads what is known now, in the first step and in the next ones until that works.
+// begin reads the current state, in the first step and, until that succeeds, in the next ones.
 func (p *longPoll) begin(x *exchange) error {
 	if p.read {
 		return nil
@@ -97,7 +97,7 @@ func (p *longPoll) answer(x *exchange, r *cache.Record, err error) error {
 	return x.answer(r, p.options, err)
 }
 
-// How often Redis is read again for a request that waits.
+// How often Redis is read again for a waiting request.
 const (
 	maxFailures  = 3
 	failurePause = 500 * time.Millisecond // at most; half of it at least
@@ -123,8 +123,8 @@ func (x *exchange) last(arn cache.ARN) (*cache.Record, error) {
 	return r, err
 }
 
-// ended returns why a wait that has ended is not to be answered with the current
-// state, or nil.
+// ended returns the error for a wait that has ended, or nil if it must be answered with
+// the current state.
 func (x *exchange) ended() error {
 	switch cause := x.waiter.Ended(); {
 	case errors.Is(cause, waiting.ErrClientGone):

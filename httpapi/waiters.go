@@ -11,7 +11,7 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// waiters are the requests that take long. It bounds how many there are.
+// waiters are the waiting requests. Their number is limited.
 type waiters struct {
 	*waiting.Waiters
 	auth   *auth.Authenticator
@@ -26,8 +26,8 @@ func newWaiters(a *auth.Authenticator, places *fairness.Pool) *waiters {
 	return &waiters{waiting.NewWaiters(check, auth.Rejected), a, places}
 }
 
-// add lets a request wait for so many executions until a certain time. remove is to be
-// called in any case.
+// add lets a request wait for n executions until the given time. remove must be called in
+// any case.
 func (w *waiters) add(x *exchange, executions int, until time.Time) error {
 	if !w.places.Take(x.holder, int64(executions)) {
 		return envelope.Unavailable("too many requests are waiting", nil)
@@ -45,7 +45,7 @@ func (w *waiters) remove(x *exchange) {
 	w.places.Give(x.holder, x.cost)
 }
 
-// waker returns what has a request continued.
+// waker returns the waker of a request.
 func (x *exchange) waker() waiting.Waker {
 	if w, ok := x.w.(*wire.Response); ok {
 		return w

@@ -13,8 +13,8 @@ import (
 // waitOptions are the options of a read that may wait.
 type waitOptions struct {
 	wait time.Duration // how long to wait; 0: not at all
-	// explicit is whether the request names its wait. Otherwise the wait is the grace for
-	// unknown executions, which ends when something is known.
+	// explicit reports whether the request has a wait option. Otherwise the wait is the
+	// grace for unknown executions, which ends when the execution is known.
 	explicit bool
 	view     *view // of the answer
 	stream   bool  // the answer is a stream
@@ -49,8 +49,8 @@ func (x *exchange) query() (url.Values, error) {
 	return values, nil
 }
 
-// parseWait reads how long a request wants to wait. The answer says so where the wait
-// was named by Prefer.
+// parseWait reads the wait option of a request. For a wait in Prefer, the answer has a
+// Preference-Applied header.
 func (x *exchange) parseWait(values []string) (waitOptions, error) {
 	limit := x.server.options.MaxWait
 	switch {
@@ -72,11 +72,11 @@ func (x *exchange) parseWait(values []string) (waitOptions, error) {
 	return waitOptions{wait: x.server.options.Grace}, nil
 }
 
-// jitterAbove is the length of a wait from which it ends a little early, by chance, so
-// that clients that began together do not come back together.
+// jitterAbove is the length from which a wait ends a little earlier, by a random time, so
+// that clients that began at the same time do not come back at the same time.
 const jitterAbove = 10 * time.Second
 
-// until returns when a wait that began at start ends.
+// until returns the end of a wait that began at start.
 func (w waitOptions) until(start time.Time) time.Time {
 	wait := w.wait
 	if wait >= jitterAbove {

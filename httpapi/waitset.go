@@ -17,8 +17,8 @@ import (
 const (
 	maxSet     = 1000
 	maxSetBody = 2 << 20 // bytes
-	// executionsPerRequest is how many executions of a set count as one request
-	// against the rate limit: together they cost less than one by one.
+	// executionsPerRequest is how many executions of a set count as one request against
+	// the rate limit, because a set costs less than single requests.
 	executionsPerRequest = 10
 )
 
@@ -28,7 +28,7 @@ type waitRequest struct {
 	For           string   `json:"for"`
 }
 
-// The conditions that a request can wait for.
+// The conditions for the end of a wait.
 const (
 	forAll          = "all"          // every execution has ended
 	forAny          = "any"          // one has
@@ -42,7 +42,7 @@ func (s *Server) postWait(x *exchange) error {
 	if err := x.readJSON(maxSetBody, &body); err != nil {
 		return err
 	}
-	x.r.Body = http.NoBody // it was read to its end
+	x.r.Body = http.NoBody // the body was read to its end
 	w, err := x.waitOptions()
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ type waitSet struct {
 	items *items
 	until string
 	view  *view
-	watch *changes.Watch // nil: it does not wait, or the first step is to come
+	watch *changes.Watch // nil: the request does not wait, or has had no step yet
 }
 
 // now answers with the current state.
@@ -112,7 +112,7 @@ func (s *waitSet) step(x *exchange) error {
 	return x.again(time.Time{})
 }
 
-// look reads all executions in the first step, and takes over what has changed in the next.
+// look reads all executions in the first step, and only changed ones in later steps.
 func (s *waitSet) look(x *exchange) error {
 	if s.watch != nil {
 		s.watch.News()
@@ -143,7 +143,7 @@ func (s *waitSet) take(watch *changes.Watch) {
 	}
 }
 
-// ready reports whether the state is to be sent before the end of the wait.
+// ready reports whether to send the state before the end of the wait.
 func (s *waitSet) ready(x *exchange) bool {
 	if x.r.Header.Get("If-None-Match") == "" {
 		return s.done(x)
@@ -178,8 +178,8 @@ func (s *waitSet) done(x *exchange) bool {
 	return ended == len(s.items.all)
 }
 
-// pending reports whether the error of an item may pass: nothing is known of it yet, or
-// its owner is not.
+// pending reports whether the error of an item may be temporary: the execution or its
+// owner is not known yet.
 func (it *item) pending(p *envelope.Error) bool {
 	return p != nil && it.problem == nil && (it.record == nil || it.record.Owner == "")
 }
@@ -193,7 +193,7 @@ func (s *waitSet) tag(x *exchange) string {
 		if p := it.wrong(x); p != nil {
 			h.Write([]byte(p.Code))
 		} else {
-			h.Write([]byte(it.record.Plain.ETag[0])) // changes whenever a view does
+			h.Write([]byte(it.record.Plain.ETag[0])) // changes whenever a view changes
 		}
 	}
 	return `"` + hex.EncodeToString(h.Sum(nil)[:16]) + `"`

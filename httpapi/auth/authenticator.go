@@ -24,7 +24,7 @@ type Keys interface {
 	Watch(k *apikeys.Key, report func(error)) (stop func())
 }
 
-// Authenticator finds out who is calling, by an API key, a JWT or a link.
+// Authenticator identifies the caller by an API key, a JWT, a link or another token.
 type Authenticator struct {
 	keys        Keys    // nil: no API keys
 	links       *links  // nil: no links
@@ -34,7 +34,7 @@ type Authenticator struct {
 	introspector *introspector // nil: other tokens are refused
 }
 
-// New returns an Authenticator. Without keys it takes no API keys, without linkKeys no
+// New returns an Authenticator. Without keys it accepts no API keys, without linkKeys no
 // links, without jwt no JWTs, without introspection no other tokens.
 func New(keys Keys, linkKeys LinkKeys, jwt *JWT, introspection *Introspection, log *slog.Logger) *Authenticator {
 	a := &Authenticator{keys: keys, links: newLinks(linkKeys)}
@@ -48,8 +48,8 @@ func New(keys Keys, linkKeys LinkKeys, jwt *JWT, introspection *Introspection, l
 	return a
 }
 
-// Run keeps the signing keys of the issuer fresh, and asks the introspection endpoint while it is
-// not known to answer, until ctx ends.
+// Run keeps the signing keys of the issuer fresh, and probes the introspection endpoint while
+// that is not known to answer, until ctx ends.
 func (a *Authenticator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if a.signingKeys != nil {
@@ -61,7 +61,7 @@ func (a *Authenticator) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Ready returns nil if the signing keys that JWTs are verified with are there.
+// Ready returns nil if the signing keys for JWTs are available.
 func (a *Authenticator) Ready() error {
 	if a.signingKeys == nil {
 		return nil
@@ -69,10 +69,10 @@ func (a *Authenticator) Ready() error {
 	return a.signingKeys.ready()
 }
 
-// Watch calls report when it is found out that the API key of a caller, or the one that made
-// its link, is still valid (nil), is no longer valid (an error for which Rejected is true),
-// or cannot be checked (another error). It returns nil where there is no API key:
-// Authenticate checks the token without a request then.
+// Watch calls report with the state of the API key of a caller, or of the key that made its
+// link: nil if it is still valid, an error for which Rejected is true if it is not, another
+// error if it cannot be checked. It returns nil if there is no API key: Authenticate then
+// checks the token without a request.
 func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
 	if p.key == nil {
 		return nil
@@ -88,11 +88,11 @@ func Rejected(err error) bool {
 
 var errNoToken = envelope.Unauthorized("a bearer token is needed: Authorization: Bearer TOKEN", envelope.BearerChallenge, &Refusal{Reason: noToken})
 
-// Authenticate returns the principal whom the header Authorization of a request
-// names. Anything but a token that is known to be valid is an error.
+// Authenticate returns the principal in the Authorization header of a request. It returns
+// an error unless the token is known to be valid.
 func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Principal, error) {
 	if len(values) != 1 {
-		return Principal{}, errNoToken // with two it would be unclear which one counts
+		return Principal{}, errNoToken // with two headers it would be unclear which one counts
 	}
 	token, ok := bearer(values[0])
 	switch {
@@ -108,8 +108,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, values []string) (Prin
 	return a.other(ctx, token)
 }
 
-// foreignKey returns whose token it is that may be an API key of another system, or else one
-// for the introspection endpoint.
+// foreignKey returns the principal of a token that may be an API key imported from another
+// system, or a token for the introspection endpoint.
 func (a *Authenticator) foreignKey(ctx context.Context, token string) (Principal, error) {
 	if a.introspector != nil {
 		if _, err := a.keys.Find(ctx, token); errors.Is(err, apikeys.ErrNotFound) {
@@ -119,7 +119,7 @@ func (a *Authenticator) foreignKey(ctx context.Context, token string) (Principal
 	return a.apiKey(ctx, token)
 }
 
-// other returns whose token that is neither an API key nor a link.
+// other returns the principal of a token that is neither an API key nor a link.
 func (a *Authenticator) other(ctx context.Context, token string) (Principal, error) {
 	switch {
 	case a.tokens != nil && (a.introspector == nil || looksLikeJWT(token)):
@@ -136,14 +136,14 @@ func bearer(header string) (token string, ok bool) {
 	return token, found && token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
-// IsKey reports whether a token is looked up as an API key: it has the form of one, of this or
-// another system, and of nothing else.
+// IsKey reports whether a token is looked up as an API key: it has the form of a key of this
+// or another system, and not that of a link or a JWT.
 func IsKey(token string) bool {
 	return apikeys.ValidSecret(token) && !IsLink(token) && !looksLikeJWT(token)
 }
 
-// looksLikeJWT reports whether a token has three parts of which the first begins as a JSON object
-// in base64 does, { with a quotation mark or white space behind it.
+// looksLikeJWT reports whether a token has three parts, and the first begins like a JSON object
+// in base64: { followed by a quotation mark or white space.
 func looksLikeJWT(token string) bool {
 	return (strings.HasPrefix(token, "ey") || strings.HasPrefix(token, "ew")) && strings.Count(token, ".") == 2
 }
@@ -154,7 +154,7 @@ const keyNameLength = 17
 
 func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, error) {
 	if a.keys == nil {
-		return Principal{}, refused(unknownKey, "", "API_KEY_PEPPER is not set, so there are none")
+		return Principal{}, refused(unknownKey, "", "API_KEY_PEPPER is not set, so no API keys exist")
 	}
 	k, err := a.keys.Find(ctx, secret)
 	switch {
@@ -166,7 +166,7 @@ func (a *Authenticator) apiKey(ctx context.Context, secret string) (Principal, e
 	return keyPrincipal(k), nil
 }
 
-// nameOf returns what names an API key in a log, empty if that would reveal much of it.
+// nameOf returns the name of an API key for logs, empty if that would reveal much of the key.
 func nameOf(secret string) string {
 	if !apikeys.WellFormed(secret) {
 		return ""
@@ -185,8 +185,8 @@ func keyPrincipal(k *apikeys.Key) Principal {
 	}
 }
 
-// Spend counts a request against the daily limit of an API key. Where it cannot
-// be counted it is refused.
+// Spend counts a request against the daily limit of an API key. If it cannot be counted,
+// it is refused.
 func (a *Authenticator) Spend(ctx context.Context, p *Principal) error {
 	if p.key == nil || p.key.DailyLimit == 0 {
 		return nil

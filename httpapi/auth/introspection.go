@@ -20,8 +20,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Introspection is the server (RFC 7662) that checks the tokens that are neither API keys nor
-// links nor, where JWTs are accepted, JWTs.
+// Introspection is the server (RFC 7662) that checks all other tokens: those that are neither
+// API keys nor links nor, if JWTs are accepted, JWTs.
 type Introspection struct {
 	URL         string
 	ClientID    string
@@ -33,8 +33,8 @@ type Introspection struct {
 
 // Bounds of introspection.
 const (
-	// introspectionLife is how long an answer counts. A stream or a wait ends within 30 s of the
-	// end of its token.
+	// introspectionLife is how long an answer is used. A stream or a wait ends within 30 s after
+	// its token has become invalid.
 	introspectionLife  = 20 * time.Second
 	introspectionLimit = 2 * time.Second // of one question
 	introspectionPause = time.Second     // after one that failed, before the next
@@ -49,7 +49,7 @@ var (
 	errIntrospectionPaused = errors.New("the introspection endpoint failed a moment ago")
 )
 
-// introspector asks the server, and remembers what it says for a while.
+// introspector sends tokens to the server, and remembers the answers for some time.
 type introspector struct {
 	options  Introspection
 	client   *http.Client
@@ -65,11 +65,12 @@ type introspector struct {
 	failed error     // of the latest question; nil: it was answered
 }
 
-// errClientRefused says that the server does not take our client credentials.
+// errClientRefused means that the server does not accept our client credentials.
 var errClientRefused = errors.New("the introspection endpoint refuses the client credentials")
 
-// Introspection returns nil if other tokens can be checked, or no server is set for them; else
-// the reason, whose method Public returns a text without names.
+// Introspection returns nil if other tokens can be checked, or if no server is set for them.
+// Otherwise it returns the reason; the method Public of the error returns a text without
+// names.
 func (a *Authenticator) Introspection() error {
 	if a.introspector == nil {
 		return nil
@@ -84,7 +85,7 @@ func (a *Authenticator) Introspection() error {
 
 type introspectionFault struct{ error }
 
-// Public is the reason for everybody.
+// Public returns the reason in a text for the public.
 func (f introspectionFault) Public() string {
 	if errors.Is(f.error, errClientRefused) {
 		return "the server that checks tokens refuses the credentials of this service"
@@ -92,13 +93,13 @@ func (f introspectionFault) Public() string {
 	return "the server that checks tokens does not answer as it should"
 }
 
-// probeEvery is how often the server is asked about a token that does not exist, while it is
+// probeEvery is how often the server is probed with a token that does not exist, while it is
 // not known to answer: without callers, nothing else would show that it answers again.
 const probeEvery = 10 * time.Second
 
 const probeToken = "status-service-probe" // which does not exist
 
-// run asks the server at the start, and while it fails, until ctx ends.
+// run probes the server at the start and while it fails, until ctx ends.
 func (i *introspector) run(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -123,7 +124,7 @@ func (i *introspector) failing() bool {
 	return i.failed != nil
 }
 
-// learned notes whether a question was answered.
+// learned notes whether the server has answered.
 func (i *introspector) learned(err error) {
 	i.state.Is(err)
 	i.mu.Lock()
@@ -153,7 +154,7 @@ func newIntrospector(o Introspection, log *slog.Logger) *introspector {
 	}
 }
 
-// verify returns whose token it is, by the server's answer of the last seconds or by a new one.
+// verify returns the principal of a token, from a recent answer of the server or from a new one.
 func (i *introspector) verify(ctx context.Context, token string) (Principal, error) {
 	if len(token) > maxTokenBytes || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Principal{}, refused(malformedToken, "", "longer than %d bytes, or not printable", maxTokenBytes)
@@ -234,8 +235,8 @@ func (i *introspector) pause() {
 	i.paused = i.now().Add(introspectionPause)
 }
 
-// CheckIntrospection asks the server about a token that does not exist, and returns what is wrong and
-// what to do, both empty if it answers.
+// CheckIntrospection probes the server with a token that does not exist, and returns what is
+// wrong and what to do, both empty if it answers.
 func CheckIntrospection(ctx context.Context, o Introspection) (problem, fix string) {
 	i := newIntrospector(o, slog.New(slog.DiscardHandler))
 	defer i.client.CloseIdleConnections()
@@ -248,10 +249,10 @@ func CheckIntrospection(ctx context.Context, o Introspection) (problem, fix stri
 	default:
 		fix = "check AUTH_INTROSPECTION_URL and AUTH_INTROSPECTION_SECRET_FILE, and that the server can be reached from here"
 	}
-	return err.Error() + ": every token that it checks gets 503", fix
+	return err.Error() + ": callers with tokens that it checks get 503", fix
 }
 
-// introspected is an answer of the server. Claims has the whole of it.
+// introspected is an answer of the server. Claims has all of it.
 type introspected struct {
 	Active    bool     `json:"active"`
 	Scope     string   `json:"scope"`
@@ -262,8 +263,8 @@ type introspected struct {
 	Claims    map[string]any
 }
 
-// introspect sends one question. Its errors say that there is no answer, and have nothing of
-// the token.
+// introspect sends one request. Its errors mean that there is no answer, and contain no part
+// of the token.
 func (i *introspector) introspect(ctx context.Context, token string) (*introspected, error) {
 	secret, err := i.options.Secret()
 	if err != nil {
@@ -294,22 +295,22 @@ func (i *introspector) introspect(ctx context.Context, token string) (*introspec
 	}
 	reply := &introspected{}
 	if err := errors.Join(json.Unmarshal(body, reply), json.Unmarshal(body, &reply.Claims)); err != nil {
-		return nil, errors.New("the introspection endpoint does not answer as RFC 7662 says")
+		return nil, errors.New("the answer of the introspection endpoint does not follow RFC 7662")
 	}
 	return reply, nil
 }
 
-// principal returns the caller that an answer names, or why it names none.
+// principal returns the principal in an answer, or why there is none.
 func (i *introspector) principal(reply *introspected) (Principal, *envelope.Error) {
 	now := float64(i.now().Unix())
 	owner, _ := reply.Claims[i.options.OwnerClaim].(string)
 	switch {
 	case !reply.Active:
-		return Principal{}, refused(inactive, "", "the introspection endpoint says that it is not active")
+		return Principal{}, refused(inactive, "", "the introspection endpoint reports that it is not active")
 	case reply.Claims["cnf"] != nil:
-		return Principal{}, refused(notAccessToken, "", "it is bound to its holder (cnf), so it is no bearer token")
+		return Principal{}, refused(notAccessToken, "", "it is bound to its holder (cnf), so it is not a bearer token")
 	case reply.TokenUse != "" && reply.TokenUse != "access", !bearerType(reply.TokenType):
-		return Principal{}, refused(notAccessToken, "", "token_use is %q and token_type %q", clip(reply.TokenUse), clip(reply.TokenType))
+		return Principal{}, refused(notAccessToken, "", "token_use is %q and token_type is %q", clip(reply.TokenUse), clip(reply.TokenType))
 	case reply.Expires != nil && *reply.Expires <= now:
 		return Principal{}, refused(expiredToken, "", "exp is %v", *reply.Expires)
 	case reply.NotBefore != nil && *reply.NotBefore > now+tokenLeeway.Seconds():
@@ -325,11 +326,11 @@ func (i *introspector) principal(reply *introspected) (Principal, *envelope.Erro
 	return p, nil
 }
 
-// latestExpiry is the end of the year 9999, in seconds. What is later would not fit a time.
+// latestExpiry is the end of the year 9999, in seconds. A later time could not be represented.
 const latestExpiry = 253402300799
 
-// bearerType reports whether a token_type is one of those that servers write for a bearer
-// token; many write none.
+// bearerType reports whether a token_type means a bearer token. Many servers leave it
+// out.
 func bearerType(name string) bool {
 	return name == "" || strings.EqualFold(name, "Bearer") || strings.EqualFold(name, "access_token")
 }

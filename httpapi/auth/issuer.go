@@ -8,56 +8,56 @@ import (
 	"strings"
 )
 
-// IssuerFault is a difference between an issuer and the settings for which valid tokens
-// would be refused.
+// IssuerFault is a difference between an issuer and the settings. Because of it, valid
+// tokens would be refused.
 type IssuerFault struct {
 	Problem string // what is wrong, with the values that do not agree
 	Fix     string // which setting to change
 }
 
-// discovery is what OpenID Connect Discovery says of an issuer.
+// discovery is the OpenID Connect Discovery document of an issuer.
 type discovery struct {
 	Issuer  string `json:"issuer"`
 	JWKSURI string `json:"jwks_uri"`
 	Tokens  string `json:"token_endpoint"`
 }
 
-// TokenEndpoint returns where an issuer gives tokens, as its discovery document says.
+// TokenEndpoint returns the token endpoint of an issuer, from its discovery document.
 func TokenEndpoint(ctx context.Context, issuer string) (string, error) {
 	published, err := discover(ctx, http.DefaultClient, issuer)
 	if err != nil {
 		return "", fmt.Errorf("discover the issuer: %w", err)
 	}
 	if published.Issuer != issuer {
-		return "", fmt.Errorf("discover the issuer: it calls itself %q", published.Issuer)
+		return "", fmt.Errorf("discover the issuer: its discovery document names the issuer %q", published.Issuer)
 	}
 	return published.Tokens, nil
 }
 
-// CheckIssuer checks whether what an issuer publishes agrees with the settings: its
-// discovery document has exactly the name of JWT_ISSUER, and its keys are where they will
-// be fetched from. It sends the issuer at most two requests. An issuer without a
-// discovery document is fine.
+// CheckIssuer checks whether an issuer matches the settings: its discovery document has
+// exactly the name JWT_ISSUER, and its keys are at the URL from which they will be
+// fetched. It sends the issuer at most two requests. An issuer without a discovery
+// document is allowed.
 func CheckIssuer(ctx context.Context, client *http.Client, j JWT) []IssuerFault {
 	var faults []IssuerFault
 	published, err := discover(ctx, client, j.Issuer)
 	if err == nil && published.Issuer != j.Issuer {
 		faults = append(faults, IssuerFault{
-			fmt.Sprintf("the issuer calls itself %q, and JWT_ISSUER is %q%s: every one of its tokens is refused", published.Issuer, j.Issuer, bySlash(published.Issuer, j.Issuer)),
+			fmt.Sprintf("the issuer names itself %q, but JWT_ISSUER is %q%s: all its tokens are refused", published.Issuer, j.Issuer, bySlash(published.Issuer, j.Issuer)),
 			"set JWT_ISSUER=" + published.Issuer,
 		})
 	}
 	keys := newKeySet(j.keysURL(), nil)
 	keys.client = client
 	if _, err := keys.load(ctx); err != nil {
-		fix := "look whether JWT_ISSUER is right and can be reached from here"
+		fix := "check that JWT_ISSUER is correct and can be reached from here"
 		if published.JWKSURI != "" && published.JWKSURI != keys.url {
 			fix = "set JWT_JWKS_URL=" + published.JWKSURI
 		}
-		faults = append(faults, IssuerFault{fmt.Sprintf("there are no keys to verify tokens with at %s: %v", keys.url, err), fix})
+		faults = append(faults, IssuerFault{fmt.Sprintf("there are no keys for verifying tokens at %s: %v", keys.url, err), fix})
 	} else if published.JWKSURI != "" && published.JWKSURI != keys.url {
 		faults = append(faults, IssuerFault{
-			fmt.Sprintf("the issuer has its keys at %s, and they are fetched from %s", published.JWKSURI, keys.url),
+			fmt.Sprintf("the issuer has its keys at %s, but they are fetched from %s", published.JWKSURI, keys.url),
 			"set JWT_JWKS_URL=" + published.JWKSURI,
 		})
 	}
@@ -74,7 +74,7 @@ func discover(ctx context.Context, client *http.Client, issuer string) (discover
 	return d, err
 }
 
-// keysURL is where the keys are fetched from.
+// keysURL is the URL from which the keys are fetched.
 func (j JWT) keysURL() string {
 	if j.JWKSURL != "" {
 		return j.JWKSURL
@@ -82,8 +82,8 @@ func (j JWT) keysURL() string {
 	return strings.TrimSuffix(j.Issuer, "/") + "/.well-known/jwks.json"
 }
 
-// bySlash says so where two issuers differ in nothing but a slash at the end: it is
-// easily overlooked.
+// bySlash returns a hint if two issuers differ only by a slash at the end, which is easy
+// to overlook.
 func bySlash(a, b string) string {
 	if a != b && strings.TrimRight(a, "/") == strings.TrimRight(b, "/") {
 		return " (they differ by a slash at the end)"

@@ -18,7 +18,7 @@ import (
 	"github.com/MicahParks/jwkset"
 )
 
-// How the signing keys of the issuer are kept.
+// How the signing keys of the issuer are kept fresh.
 const (
 	keysRefresh    = 4 * time.Minute // a key that the issuer removed is accepted for so long at most
 	keysRetry      = 10 * time.Second
@@ -36,15 +36,14 @@ const (
 
 var (
 	errNoKeys     = errors.New("the signing keys of the issuer are not known yet")
-	errKeysOld    = errors.New("the token names a key that is not known; the keys of the issuer are being fetched again")
-	errUnknownKey = errors.New("the token names a key that the issuer does not have")
+	errKeysOld    = errors.New("the token's key is not known; the keys of the issuer are being fetched again")
+	errUnknownKey = errors.New("the issuer does not have the token's key")
 )
 
-// keySet holds the public keys of an issuer. It is never empty by a fetch that
-// failed: the last keys stay.
+// keySet has the public keys of an issuer. If a fetch fails, the last keys stay valid.
 //
-// Issuers change their keys at any time, and the first token of a new key comes
-// before the key is known here. So a key id counts as unknown only after a fetch that
+// Issuers may change their keys at any time, and the first token with a new key arrives
+// before the key is known here. So a key ID counts as unknown only after a fetch that
 // began later than the request.
 type keySet struct {
 	url    string
@@ -56,8 +55,8 @@ type keySet struct {
 	mu      sync.Mutex
 	next    *keyFetch            // that has not begun
 	waiting int                  // requests, for fetches
-	lacked  map[string]time.Time // ids that a fetch did not find, and when it began
-	failing time.Time            // since when fetches fail; zero: they do not
+	lacked  map[string]time.Time // key IDs that a fetch did not find, and when it began
+	failing time.Time            // since when fetches fail; zero: they succeed
 	warned  time.Time
 }
 
@@ -84,8 +83,8 @@ func newKeySet(url string, log *slog.Logger) *keySet {
 	}
 }
 
-// find returns the key with an id. If there is none, the keys are fetched again,
-// and the caller waits a little for that.
+// find returns the key with an ID. If there is none, the keys are fetched again, and the
+// caller waits a short time for that.
 func (k *keySet) find(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	g := k.keys.Load()
 	if g == nil {
@@ -117,8 +116,8 @@ func (k *keySet) find(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	return nil, errUnknownKey
 }
 
-// ask wants the keys fetched for an id that is not among them. It returns the fetch
-// to wait for, or why there is none. leave must be called after waiting.
+// ask requests a fetch because of an unknown key ID. It returns the fetch to wait for, or
+// why there is none. leave must be called after waiting.
 func (k *keySet) ask(id string) (*keyFetch, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -178,7 +177,7 @@ func (k *keySet) run(ctx context.Context) error {
 	return nil
 }
 
-// wait returns after a pause, or at once when a key was missed.
+// wait returns after a pause, or at once when an unknown key is requested.
 func (k *keySet) wait(ctx context.Context, pause time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -187,7 +186,7 @@ func (k *keySet) wait(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// fetch replaces the keys by those that the issuer has now.
+// fetch replaces the keys with the current keys of the issuer.
 func (k *keySet) fetch(ctx context.Context) error {
 	f, began := k.begin()
 	byID, err := k.load(ctx)
@@ -202,8 +201,7 @@ func (k *keySet) fetch(ctx context.Context) error {
 	return err
 }
 
-// begin returns the fetch that begins now. Requests that come later wait for the one
-// after it.
+// begin returns the fetch that begins now. Later requests wait for the next fetch.
 func (k *keySet) begin() (*keyFetch, time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -216,9 +214,8 @@ func (k *keySet) begin() (*keyFetch, time.Time) {
 	return f, time.Now()
 }
 
-// replace takes the keys that a fetch has brought. What was requested before it
-// began and is not among them is known to be unknown for a while, and so are keys
-// that are gone.
+// replace stores the keys of a fetch. Key IDs that were requested before the fetch began
+// and are not among the keys count as unknown for some time, and so do removed keys.
 func (k *keySet) replace(byID map[string]*rsa.PublicKey, asked map[string]struct{}, began time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -242,8 +239,8 @@ func (k *keySet) replace(byID map[string]*rsa.PublicKey, asked map[string]struct
 	}
 }
 
-// report logs when fetches begin to fail, now and then while they do, and when
-// they work again.
+// report logs when fetches begin to fail, occasionally while they fail, and when they
+// work again.
 func (k *keySet) report(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -258,12 +255,12 @@ func (k *keySet) report(err error) {
 			k.failing = now
 		}
 		k.warned = now
-		k.log.Warn("signing keys not fetched; keeping those there are. Look whether JWT_ISSUER or JWT_JWKS_URL is right and can be reached from here",
+		k.log.Warn("cannot fetch the signing keys; the last fetched keys stay valid; check that JWT_ISSUER or JWT_JWKS_URL is correct and can be reached from here",
 			"url", k.url, "failed for", now.Sub(k.failing).Round(time.Second).String(), "error", err)
 	}
 }
 
-// load asks the issuer.
+// load fetches the key set from the issuer.
 func (k *keySet) load(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	body, err := getDocument(ctx, k.client, k.url)
 	if err != nil {
@@ -272,7 +269,7 @@ func (k *keySet) load(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	return parseKeys(body)
 }
 
-// getDocument returns what an issuer publishes at an URL.
+// getDocument returns the document of an issuer at a URL.
 func getDocument(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -293,8 +290,8 @@ func samePublicKey(a, b *rsa.PublicKey) bool {
 	return a.Equal(b)
 }
 
-// parseKeys reads a JWK set. What is no RSA key for signatures is left out; a
-// set without any is an error.
+// parseKeys reads a JWK set. It leaves out keys that are not RSA keys for signatures; a
+// set without a usable key is an error.
 func parseKeys(body []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(body, &set); err != nil {

@@ -32,7 +32,7 @@ const (
 	maxKeyID      = 256 // bytes
 )
 
-// tokens verifies JWTs. It remembers verified ones for a while, because checking a
+// tokens verifies JWTs. It remembers verified tokens for some time, because checking a
 // signature costs more than the rest of a request.
 type tokens struct {
 	options   JWT
@@ -62,8 +62,8 @@ func newTokens(o JWT, keys *keySet) *tokens {
 	}
 }
 
-// verify returns whose token it is. It waits for the keys of the issuer only where
-// the token is valid except that its key is not known, and then not for long.
+// verify returns the principal of a token. It waits for the keys of the issuer, for a
+// short time, only if the token is valid except for its unknown key.
 func (t *tokens) verify(ctx context.Context, token string) (Principal, error) {
 	if len(token) > maxTokenBytes {
 		return Principal{}, refused(malformedToken, "", "larger than %d bytes", maxTokenBytes)
@@ -85,7 +85,7 @@ func (t *tokens) verify(ctx context.Context, token string) (Principal, error) {
 	return c.principal, nil
 }
 
-// check is one token being verified.
+// check is the verification of one token.
 type check struct {
 	tokens    *tokens
 	ctx       context.Context
@@ -94,8 +94,8 @@ type check struct {
 	looked    bool // for its key
 }
 
-// key returns the public key that a token names. It checks the claims first: a token that
-// is invalid anyway causes no request to the issuer.
+// key returns the public key of a token. It checks the claims first, so that a token with
+// wrong claims causes no request to the issuer.
 func (c *check) key(token *jwt.Token) (any, error) {
 	c.looked = true
 	claims, _ := token.Claims.(jwt.MapClaims)
@@ -113,7 +113,7 @@ func (c *check) key(token *jwt.Token) (any, error) {
 	return c.tokens.keys.find(c.ctx, c.keyID)
 }
 
-// problem says what is wrong with a token that could not be verified.
+// problem returns what is wrong with a token that could not be verified.
 func (c *check) problem(err error) error {
 	var known *envelope.Error
 	switch {
@@ -136,10 +136,10 @@ func (c *check) problem(err error) error {
 	return refused(wrongAlgorithm, "", "must be RS256")
 }
 
-// valid returns the error of the claims that every access token has, nil if there is none.
+// valid checks the claims that every access token has.
 func (t *tokens) valid(claims jwt.MapClaims) error {
 	if issuer, _ := claims["iss"].(string); issuer != t.options.Issuer {
-		return refused(wrongIssuer, "", "iss is %q and JWT_ISSUER %q%s", clip(issuer), t.options.Issuer, bySlash(issuer, t.options.Issuer))
+		return refused(wrongIssuer, "", "iss is %q, but JWT_ISSUER is %q%s", clip(issuer), t.options.Issuer, bySlash(issuer, t.options.Issuer))
 	}
 	err := t.validator.Validate(claims)
 	switch {
@@ -153,11 +153,11 @@ func (t *tokens) valid(claims jwt.MapClaims) error {
 	return refused(malformedToken, "", "%v", err)
 }
 
-// principal returns the caller that valid claims name, and what they allow.
+// principal returns the principal in valid claims.
 func (t *tokens) principal(claims jwt.MapClaims) (Principal, error) {
 	if claims["token_use"] != "access" {
 		use, _ := claims["token_use"].(string)
-		return Principal{}, refused(notAccessToken, "", "token_use is %q and must be access", clip(use))
+		return Principal{}, refused(notAccessToken, "", "token_use is %q, but must be access", clip(use))
 	}
 	client, _ := claims["client_id"].(string)
 	if client == "" || !slices.Contains(t.options.ClientIDs, client) {
@@ -176,7 +176,7 @@ func (t *tokens) principal(claims jwt.MapClaims) (Principal, error) {
 	return p, nil
 }
 
-// addScopes adds what the scopes of a token allow.
+// addScopes adds the permissions of the scopes of a token.
 func (p *Principal) addScopes(scopes, prefix string) {
 	for each := range strings.FieldsSeq(scopes) {
 		switch each {

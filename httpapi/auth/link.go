@@ -23,7 +23,7 @@ const (
 	DefaultLinkLife = time.Hour
 )
 
-// LinkKeys is what links need to know of API keys.
+// LinkKeys is the part of the API key store that links need.
 type LinkKeys interface {
 	// Derive returns a secret for a purpose, the same in every process of the service.
 	Derive(purpose string) []byte
@@ -32,8 +32,9 @@ type LinkKeys interface {
 }
 
 // links makes and checks links. A link is a token that reads and follows one execution.
-// Nothing of it is stored: the token says what it is for, and a MAC proves that a process
-// with the same API_KEY_PEPPER made it. Its bytes, in base64url behind linkPrefix:
+// It is not stored: the token contains its claims, and a MAC proves that a process with
+// the same API_KEY_PEPPER made it. After linkPrefix, the token has these bytes in
+// base64url:
 //
 //	 1  what its maker is
 //	 8  when it expires, in seconds since 1970
@@ -41,9 +42,9 @@ type LinkKeys interface {
 //	16  a hash of the execution's ARN
 //	32  HMAC-SHA-256 of all this
 //
-// A link never allows more than its maker may read. An API key is looked up each time, so a
-// link ends with it. Whether the user of a JWT is still welcome is known only until the JWT
-// expires, so a link that was made with one expires with it at the latest.
+// A link never allows more than its maker may read. The API key of a link is looked up each
+// time, so the link ends with the key. The user of a JWT can be trusted only until the JWT
+// expires, so a link that was made with a JWT expires with it at the latest.
 type links struct {
 	keys    LinkKeys
 	signing []byte
@@ -72,7 +73,7 @@ const (
 	madeByOperator // a user who may read everything
 )
 
-// linkClaims is what a link says.
+// linkClaims are the claims of a link.
 type linkClaims struct {
 	maker     linkMaker
 	expires   int64 // seconds since 1970
@@ -104,7 +105,7 @@ func (l *links) sign(c linkClaims) string {
 	return linkPrefix + linkEncoding.EncodeToString(append(b, mac(l.signing, b)...))
 }
 
-// read returns what a token says, if this service has made it.
+// read returns the claims of a token, if this service has made it.
 func (l *links) read(token string) (c linkClaims, ok bool) {
 	text, ok := strings.CutPrefix(token, linkPrefix)
 	if !ok || len(text) != linkEncoding.EncodedLen(linkSize) {
@@ -127,13 +128,13 @@ func mac(key, message []byte) []byte {
 	return h.Sum(nil)
 }
 
-// owner returns what a link says instead of the owner of a JWT.
+// owner returns the MAC that a link contains instead of the owner of a JWT.
 func (l *links) owner(owner string) (id [sha256.Size]byte) {
 	copy(id[:], mac(l.naming, []byte(owner)))
 	return id
 }
 
-// link is what a caller with a link may read.
+// link is the execution that a caller with a link may read.
 type link struct {
 	execution executionHash
 	bucket    string                   // see Principal.Bucket
@@ -146,7 +147,7 @@ func IsLink(token string) bool { return strings.HasPrefix(token, linkPrefix) }
 // AuthenticateLink returns the principal of a link. Other tokens are refused.
 func (a *Authenticator) AuthenticateLink(ctx context.Context, token string) (Principal, error) {
 	if a.links == nil {
-		return Principal{}, refusedLink(badLink, "API_KEY_PEPPER is not set, so there are none")
+		return Principal{}, refusedLink(badLink, "API_KEY_PEPPER is not set, so no links exist")
 	}
 	c, ok := a.links.read(token)
 	switch {
@@ -203,13 +204,13 @@ func refusedLink(reason, detail string) *envelope.Error {
 var (
 	errNoLinks = &envelope.Error{
 		Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", RetryAfter: time.Minute,
-		Message: "this service cannot make links: set API_KEY_PEPPER, to the same secret in each of its processes",
+		Message: "this service cannot make links: set API_KEY_PEPPER to the same secret in all its processes",
 	}
 	errEndless = envelope.Forbidden("a token that never expires and is not an API key cannot make links")
 )
 
-// NewLink returns a link to an execution that the caller may read, and when it expires:
-// after a time, or before, together with the token of the caller.
+// NewLink returns a link to an execution that the caller may read, and its expiry: after
+// a given time, or earlier, together with the token of the caller.
 func (a *Authenticator) NewLink(p *Principal, arn cache.ARN, life time.Duration) (token string, expires time.Time, err error) {
 	if a.links == nil {
 		return "", expires, errNoLinks

@@ -11,12 +11,11 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// LinkParameter is where a link may stand in a URL, because an EventSource of a browser
-// cannot send a header. No other token is taken there.
+// LinkParameter is the query parameter for a link, because an EventSource of a browser
+// cannot send a header. Other tokens are not accepted there.
 const LinkParameter = "link"
 
-// ParseLinkLife reads how long a link is to be valid: whole seconds, or a text such as 90s, 30m
-// or 1h.
+// ParseLinkLife reads the lifetime of a link: whole seconds, or a text such as 90s, 30m or 1h.
 func ParseLinkLife(value jsontext.Value) (time.Duration, error) {
 	const form = `expiresIn: must be a whole number of seconds such as 3600, or a text such as "30m" or "1h", from 1 second to 24 hours`
 	var seconds int64
@@ -42,8 +41,8 @@ func ParseLinkLife(value jsontext.Value) (time.Duration, error) {
 	return life, nil
 }
 
-// LinksIn returns the links that a query names. It is called before the query is known to
-// be well formed, and for each request.
+// LinksIn returns the links in a query. It is called for each request, before the query
+// is known to be well formed.
 func LinksIn(query string) (links []string) {
 	for query != "" {
 		var pair string
@@ -57,7 +56,7 @@ func LinksIn(query string) (links []string) {
 				continue
 			}
 		}
-		value, _ = url.QueryUnescape(value) // empty, and so no link, if it is malformed
+		value, _ = url.QueryUnescape(value) // a malformed value is empty, and so not a link
 		links = append(links, value)
 	}
 	return links

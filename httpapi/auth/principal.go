@@ -11,8 +11,8 @@ import (
 	"statuscache/cache/apikeys"
 )
 
-// Principal is the caller, and what it may do. It is small enough to be passed by
-// value, which spares the hot route an allocation.
+// Principal is the caller, and what it may do. It is small enough to be passed by value,
+// which saves the hot route an allocation.
 type Principal struct {
 	Owner         string // of the executions that belong to the caller
 	Read          bool   // their own executions
@@ -24,9 +24,9 @@ type Principal struct {
 	Expires       time.Time    // of a JWT or a link; zero: never
 }
 
-// Bucket names whose requests are counted together. All links of one maker share a bucket:
-// readers of a published link do not use up the limit of its maker, and many links are no way
-// around the rate limit.
+// Bucket is the name under which requests are counted together. All links of one maker share
+// a bucket, separate from that of the maker: readers of a published link do not use up the
+// maker's limit, and many links do not bypass the rate limit.
 func (p *Principal) Bucket() string {
 	if p.link != nil {
 		return p.link.bucket
@@ -37,7 +37,7 @@ func (p *Principal) Bucket() string {
 	return p.Owner
 }
 
-// Name is what the access log calls the caller, empty for an API key without an owner.
+// Name is the caller's name in the access log, empty for an API key without an owner.
 func (p *Principal) Name() string {
 	if p.link != nil {
 		return "link:" + strings.TrimPrefix(p.link.bucket, linkBucket)
@@ -48,14 +48,14 @@ func (p *Principal) Name() string {
 // Linked reports whether the caller has a link, which is for one execution only.
 func (p *Principal) Linked() bool { return p.link != nil }
 
-// Covers reports whether the token is for an execution at all, with any owner. text
-// need not be a well-formed ARN.
+// Covers reports whether the token can be used for an execution, before its owner is
+// checked. text need not be a well-formed ARN.
 func (p *Principal) Covers(text string) bool {
 	return p.link == nil || p.link.execution == hashExecution(text)
 }
 
-// MayRead reports whether the caller may read an execution. One without an owner is for
-// operators only.
+// MayRead reports whether the caller may read an execution. An execution without an owner
+// is for operators only.
 func (p *Principal) MayRead(r *cache.Record) bool {
 	if p.link != nil {
 		return p.Covers(string(r.ARN)) && p.link.mayRead(r)
@@ -68,7 +68,7 @@ func (p *Principal) MayRegister(arn cache.ARN) bool {
 	return len(p.StateMachines) == 0 || slices.ContainsFunc(p.StateMachines, arn.BelongsTo)
 }
 
-// ValidOwner reports whether a text can name an owner.
+// ValidOwner reports whether a text can be the ID of an owner.
 func ValidOwner(s string) bool {
 	return s != "" && len(s) <= cache.MaxOwnerLength && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

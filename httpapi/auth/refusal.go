@@ -6,8 +6,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Why a token is refused, as the metric and the log call it. Callers do not learn it: it
-// would help an attacker who tries tokens.
+// The reasons for refusing a token, by their names in the metric and the log. Responses
+// do not contain them, because they would help an attacker who tries tokens.
 const (
 	noToken         = "no_token"           // none, two, or of another scheme
 	unknownKey      = "unknown_api_key"    // or revoked
@@ -27,18 +27,18 @@ const (
 	endedWhileInUse = "revoked_or_expired" // while a request waited
 )
 
-// Reasons are all reasons of refusals, as the metric calls them.
+// Reasons has all reasons of refusals, by their names in the metric.
 var Reasons = []string{
 	noToken, unknownKey, malformedToken, wrongAlgorithm, wrongIssuer, expiredToken, tokenNotYet, notAccessToken,
 	wrongClient, noOwner, noKeyID, unknownSigner, badSignature, badLink, inactive, endedWhileInUse,
 }
 
-// Refusal is why a request gets 401, for operators. It is the cause of the error that
-// the caller gets.
+// Refusal is the reason for a 401, for operators. It is the cause of the error that the
+// caller gets.
 type Refusal struct {
 	Reason string // one of Reasons
-	Key    string // id of the key, as far as the token names one; never the token
-	Detail string // what was expected and what came
+	Key    string // ID of the key, if the token names one; never the token
+	Detail string // what was expected and what the token has
 }
 
 // Error implements error. The text is for the log.
@@ -52,7 +52,7 @@ func refused(reason, key, detail string, args ...any) *envelope.Error {
 	return envelope.Unauthorized("the token is not valid", envelope.InvalidTokenChallenge, &Refusal{reason, clip(key), detail})
 }
 
-// clip bounds what the log repeats of a token's claims.
+// clip limits the length of a token's claims in the log.
 func clip(s string) string {
 	const limit = 128
 	if len(s) > limit {

@@ -1,4 +1,5 @@
-// Package certificate has the TLS certificate of the public port, and follows its files.
+// Package certificate has the TLS certificate of the public port, and loads it again when its
+// files change.
 package certificate
 
 import (
@@ -16,9 +17,8 @@ import (
 // checkEvery is how often the files of a certificate are read.
 const checkEvery = time.Second
 
-// Files is a certificate in files, loaded again when they change. While the files
-// do not fit each other, such as when only one is replaced yet, the last certificate
-// stays in use.
+// Files is a certificate in files, loaded again when they change. While the files do not
+// match, such as when only one has been replaced, the last certificate stays in use.
 type Files struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -36,7 +36,7 @@ func Load(certFile, keyFile string, log *slog.Logger) (*Files, error) {
 	return f, nil
 }
 
-// Config returns what a listener needs to use the certificate.
+// Config returns a TLS configuration that uses the certificate.
 func (f *Files) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -68,15 +68,15 @@ func (f *Files) reload() {
 	changed, err := f.load()
 	switch {
 	case err != nil && !f.failed:
-		f.log.Warn("new certificate not usable; the old one stays, and it is tried each second", "error", err)
+		f.log.Warn("cannot use the new certificate; the old one stays in use; trying again every second", "error", err)
 	case err == nil && (changed || f.failed):
 		f.log.Info("certificate read again", "file", f.certFile)
 	}
 	f.failed = err != nil
 }
 
-// load reports whether the files have changed. They are small, so they are compared
-// and not their dates.
+// load reports whether the files have changed. It compares the contents, not the dates,
+// because the files are small.
 func (f *Files) load() (changed bool, err error) {
 	cert, certErr := os.ReadFile(f.certFile)
 	key, keyErr := os.ReadFile(f.keyFile)

@@ -13,12 +13,12 @@ import (
 const (
 	firstPause    = 250 * time.Millisecond
 	longestPause  = 10 * time.Second
-	maxRetryAfter = time.Minute     // a service may send more; this is enough
+	maxRetryAfter = time.Minute     // longest Retry-After that is followed
 	firstLimit    = 5 * time.Second // how long an execution may be unknown, or the service unavailable, before the first success
 	laterLimit    = 2 * time.Minute // how long the service may be unavailable after that
 )
 
-// backoff decides whether and when to try again.
+// backoff decides whether and when to retry.
 type backoff struct {
 	pause   time.Duration
 	since   time.Time // the beginning, or the last try that succeeded
@@ -30,7 +30,7 @@ func newBackoff() *backoff { return &backoff{pause: firstPause, since: time.Now(
 // succeeded is called after a try that succeeded.
 func (b *backoff) succeeded() { b.pause, b.since, b.arrived = firstPause, time.Now(), true }
 
-// wait returns when it is time for the next try, or returns err if that is final.
+// wait waits until the next try, or returns err if it is final.
 func (b *backoff) wait(ctx context.Context, err error) error {
 	wait, again := b.next(err)
 	if !again {
@@ -80,7 +80,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter reads a Retry-After: seconds or a date. What makes no sense is 0.
+// retryAfter reads a Retry-After: seconds or a date. It returns 0 for anything else.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil {
 		return min(max(time.Duration(min(seconds, 3600))*time.Second, 0), maxRetryAfter)

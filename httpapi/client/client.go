@@ -10,10 +10,10 @@
 //	backoff.go  when to try again
 //	sse.go      reading Server-Sent Events
 //
-// It tries again where that makes sense, after the time that the service names
-// (Retry-After) or after a pause that grows. It sends the entity tag of the answer that
-// it has (If-None-Match), so that an unchanged answer does not count against a daily
-// limit. The states that it returns of one execution never go back to an older one.
+// It retries temporary errors, after the time in Retry-After or after a growing pause. It
+// sends the entity tag of its latest answer (If-None-Match), so that an unchanged answer
+// does not count against a daily limit. It never returns an older state of an execution
+// after a newer one.
 package client
 
 import (
@@ -41,7 +41,7 @@ type Client struct {
 	answers map[string]known // by path
 }
 
-// known is an answer from before, which may be current still.
+// known is an earlier answer, which may still be current.
 type known struct {
 	tag  string
 	data json.RawMessage
@@ -55,8 +55,8 @@ const (
 	idlePerHost  = 64
 )
 
-// New returns a Client of the service at a URL. A path in the URL is kept, for a
-// service that sits below one.
+// New returns a Client of the service at a URL. The URL may have a path, for a service
+// below a path.
 func New(server, token string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -76,14 +76,14 @@ func newClient(server, token string, transport http.RoundTripper) *Client {
 	}}
 }
 
-// Error is an answer other than the one that was requested.
+// Error is an error answer of the service.
 type Error struct {
 	StatusCode int
 	Code       string // such as NotFound
 	Message    string
 	RequestID  string
 
-	retryAfter time.Duration // 0: the service did not say
+	retryAfter time.Duration // 0: not in the answer
 }
 
 // Error implements error.
@@ -98,8 +98,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Transient reports whether the same request may succeed later, and after which time the
-// service wants it again, 0 if it did not say.
+// Transient reports whether the same request may succeed later, and after which time to
+// retry, 0 if the service did not say so.
 func (e *Error) Transient() (again bool, after time.Duration) {
 	return transient(e.StatusCode), e.retryAfter
 }
@@ -114,7 +114,7 @@ type Execution struct {
 	Output          json.RawMessage `json:"output"`   // JSON as the execution wrote it
 	OutputTruncated bool            `json:"outputTruncated"`
 	OutputExpired   bool            `json:"outputExpired"` // FetchOutput fetches it again
-	OutputGone      bool            `json:"outputGone"`    // it has expired, and Step Functions does not have it either
+	OutputGone      bool            `json:"outputGone"`    // it has expired, and Step Functions no longer has it
 	ErrorMessage    string          `json:"errorMessage"`
 	Name            string          `json:"name"`
 	Metadata        json.RawMessage `json:"metadata"`        // in lists: the object of that name in the output
@@ -129,7 +129,7 @@ type Execution struct {
 	Labels          map[string]string `json:"labels"`  // nil: none
 	Overdue         bool              `json:"overdue"` // it runs for longer than usual
 
-	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
+	Raw json.RawMessage `json:"-"` // the whole answer, byte for byte
 }
 
 // Ended reports whether the execution has stopped. A redrive can start it again.
@@ -146,7 +146,7 @@ func (c *Client) Get(ctx context.Context, executionARN string) (*Execution, erro
 }
 
 // GetStatus is Get without the output, the error message and the fields of the full view:
-// a small answer for a caller that only needs to know where the execution stands.
+// a small answer for a caller that only needs the status.
 func (c *Client) GetStatus(ctx context.Context, executionARN string) (*Execution, error) {
 	a, err := c.send(ctx, call{path: statusPath(executionARN) + "?view=status", remember: true})
 	if err != nil {
@@ -155,8 +155,8 @@ func (c *Client) GetStatus(ctx context.Context, executionARN string) (*Execution
 	return execution(a.data)
 }
 
-// GetPlain is Get with the documented fields only, as any service answers that has the same
-// route. Raw is its answer byte for byte.
+// GetPlain is Get with the documented fields only, which every service with the same route
+// returns. Raw is the answer, byte for byte.
 func (c *Client) GetPlain(ctx context.Context, executionARN string) (*Execution, error) {
 	a, err := c.send(ctx, call{path: statusPath(executionARN)})
 	if err != nil {
@@ -185,12 +185,12 @@ type call struct {
 	remember bool          // keep the answer, and send the tag of the one from before
 }
 
-// answer is an answer with 200, 201 or 202, or with 304 to a request with a tag.
+// answer is an answer with 200, 201 or 202, or a 304 to a request with a tag.
 type answer struct {
 	data       json.RawMessage
 	tag        string
 	same       bool          // as the answer of the tag: 304
-	retryAfter time.Duration // 0: the service did not say
+	retryAfter time.Duration // 0: not in the answer
 }
 
 // send sends a request once.
@@ -251,7 +251,7 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	return r, nil
 }
 
-// show returns the answer from before, and has the request send its tag.
+// show returns the earlier answer, and adds its tag to the request.
 func (c *Client) show(q *call) known {
 	if !q.remember {
 		return known{}
@@ -274,7 +274,7 @@ func (c *Client) learn(path string, t known) {
 		if len(c.answers) < maxKnown {
 			break
 		}
-		delete(c.answers, other) // any one: the next request fetches it again
+		delete(c.answers, other) // remove any one; the next request fetches it again
 	}
 	c.answers[path] = t
 }
@@ -313,7 +313,7 @@ func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage
 	}
 	e := &Error{got.StatusCode, envelope.Error.Code, envelope.Error.Message, got.Header.Get("X-Request-Id"), after}
 	if e.Code == "" {
-		e.Code, e.Message = codeUnexpected, "this does not look like a status service"+foreign(got.Header)
+		e.Code, e.Message = codeUnexpected, "this does not look like a status service; check its URL"+foreign(got.Header)
 	}
 	return nil, e
 }

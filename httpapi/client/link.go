@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Link is a token with which anybody can read and follow one execution.
+// Link is a token that lets anybody read and follow one execution.
 type Link struct {
 	Token        string    `json:"token"`
 	URL          string    `json:"url"` // below that of the Client; reads the execution without another token
@@ -30,6 +30,6 @@ func (c *Client) NewLink(ctx context.Context, executionARN string, expiresIn tim
 	if err := json.Unmarshal(a.data, l); err != nil {
 		return nil, fmt.Errorf("unexpected answer: %w", err)
 	}
-	l.URL = c.server + statusPath(executionARN) + "?link=" + l.Token // a proxy may hide this address from the service
+	l.URL = c.server + statusPath(executionARN) + "?link=" + l.Token // behind a proxy, the service may not know its public address
 	return l, nil
 }

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Query selects executions, newest first. For a zero field the service has its default.
+// Query selects executions, newest first. Zero fields have the defaults of the service.
 type Query struct {
 	Status          string // RUNNING, SUCCEEDED or FAILED
 	StateMachineARN string
@@ -20,7 +20,7 @@ type Query struct {
 	Label           string // name:value
 	StartedAfter    string // RFC 3339, or how long ago, such as 1h
 	StartedBefore   string // likewise
-	Overdue         bool   // only what runs for longer than usual
+	Overdue         bool   // only executions that run for longer than usual
 	Limit           int    // of a page, 1 to 100
 	Cursor          string // of the page before
 }
@@ -28,7 +28,7 @@ type Query struct {
 // Page is a part of a list.
 type Page struct {
 	Executions []*Execution
-	NextCursor string // empty: there is no more
+	NextCursor string // empty: this is the last page
 	Partial    bool   // the search ended before the page was full
 	Counts     struct{ RUNNING, SUCCEEDED, FAILED int }
 }

@@ -54,7 +54,7 @@ func (c *Client) Batch(ctx context.Context, executionARNs []string) ([]Result, e
 	return all, nil
 }
 
-// persist sends a request until there is an answer, or an error that is final.
+// persist repeats a request until there is an answer or a final error.
 func (c *Client) persist(ctx context.Context, q call) (*answer, error) {
 	b := newBackoff()
 	for {
@@ -68,7 +68,7 @@ func (c *Client) persist(ctx context.Context, q call) (*answer, error) {
 	}
 }
 
-// Until is the condition on which a wait for a set of executions ends.
+// Until is the condition for the end of a wait for a set of executions.
 type Until string
 
 // What can be waited for.

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// FetchOutput has the output of a success, which has expired, fetched from Step Functions
-// again, and returns the state of the execution when it is there, or when ctx ends with the
-// error of that. If Step Functions does not have it any more, the error is an *Error with the
-// code Gone. A service that is not available for a while is asked again.
+// FetchOutput makes the service fetch the expired output of a succeeded execution from Step
+// Functions again. It returns the state of the execution when the output has arrived, or the
+// error of ctx when that ends first. If Step Functions no longer has the output, the error is
+// an *Error with the code Gone. While the service is unavailable, the request is repeated.
 func (c *Client) FetchOutput(ctx context.Context, executionARN string) (*Execution, error) {
 	q := call{
 		path: "/v1/executions/" + url.PathEscape(executionARN) + "/output?wait=" + strconv.Itoa(int(longPoll/time.Second)),

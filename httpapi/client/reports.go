@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Failures is the failures of a time, by their cause.
+// Failures has the failures of a time window, by cause.
 type Failures struct {
 	Window        string         `json:"window"`
 	Since         time.Time      `json:"since"`
@@ -18,10 +18,10 @@ type Failures struct {
 	Other         int64          `json:"other"` // of Total: in none of the groups
 	Groups        []FailureGroup `json:"groups"`
 
-	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
+	Raw json.RawMessage `json:"-"` // the whole answer, byte for byte
 }
 
-// FailureGroup is the failures of a state machine with the same cause.
+// FailureGroup has the failures of a state machine with the same cause.
 type FailureGroup struct {
 	StateMachineARN string    `json:"stateMachineArn"`
 	Error           string    `json:"error"`   // name
@@ -34,7 +34,7 @@ type FailureGroup struct {
 	Examples        []string  `json:"examples"` // ARNs of executions
 }
 
-// Durations is how long the executions of a state machine take that succeed, in seconds.
+// Durations has the durations of the succeeded executions of a state machine, in seconds.
 type Durations struct {
 	StateMachineARN string `json:"stateMachineArn"`
 	DurationFigures
@@ -43,7 +43,7 @@ type Durations struct {
 		DurationFigures
 	} `json:"hours"` // in which they ended, the oldest first
 
-	Raw json.RawMessage `json:"-"` // the whole of it, byte for byte
+	Raw json.RawMessage `json:"-"` // the whole answer, byte for byte
 }
 
 // DurationFigures describe how long executions took, in seconds.
@@ -69,8 +69,8 @@ func (c *Client) Failures(ctx context.Context, window, stateMachineARN string) (
 	return f, nil
 }
 
-// Durations returns how long executions of a state machine take, or with an empty ARN those
-// of each.
+// Durations returns the durations of the executions of a state machine, or, with an empty
+// ARN, of every state machine.
 func (c *Client) Durations(ctx context.Context, stateMachineARN string) ([]Durations, error) {
 	data, err := c.ask(ctx, "/v1/durations", map[string]string{"stateMachineArn": stateMachineARN})
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *Client) Durations(ctx context.Context, stateMachineARN string) ([]Durat
 	return all, nil
 }
 
-// ask asks a question, with those of its parameters that are not empty.
+// ask requests a report, with the parameters that are not empty.
 func (c *Client) ask(ctx context.Context, path string, parameters map[string]string) (json.RawMessage, error) {
 	values := url.Values{}
 	for name, value := range parameters {

@@ -22,7 +22,7 @@ type eventReader struct {
 	lines *bufio.Reader
 	alive func() // called for each line, comments too
 	limit int    // of a line and of an event, bytes
-	id    string // stays from one event to the next
+	id    string // stays valid from one event to the next
 	begun bool
 	cr    bool // the line before ended in CR, so an LF that follows belongs to it
 }
@@ -31,8 +31,8 @@ func newEventReader(r io.Reader, limit int, alive func()) *eventReader {
 	return &eventReader{lines: bufio.NewReader(r), limit: limit, alive: alive}
 }
 
-// next returns the next event that has data. An event that the end of the stream
-// cuts off is not one.
+// next returns the next event that has data. An incomplete event at the end of the stream
+// is ignored.
 func (r *eventReader) next() (event, error) {
 	e := event{}
 	hasData := false

@@ -14,15 +14,15 @@ import (
 const (
 	longPoll     = 20 * time.Second
 	firstByte    = 5 * time.Second  // within which a stream begins, unless something on the way collects it
-	silence      = 20 * time.Second // two heartbeats of the service and a margin; then something holds the stream back
+	silence      = 20 * time.Second // two heartbeats of the service and a margin; after that, a proxy buffers the stream
 	early        = time.Second      // a long poll that is answered sooner with nothing new did not wait
 	maxEarly     = 3                // such answers in a row; then the service does not know how to wait
 	pollSlowest  = 10 * time.Second
 	pollQuickest = time.Second
 )
 
-// Wait returns an execution when it has ended, in the full view. It returns the
-// error of ctx if that ends first, with the last state if there is one.
+// Wait returns an execution in the full view when it has ended. If ctx ends first, it
+// returns the error of ctx, and the last state if there is one.
 func (c *Client) Wait(ctx context.Context, executionARN string) (last *Execution, err error) {
 	p := &poller{client: c, path: statusPath(executionARN) + "?view=full", untilEnd: true}
 	for e, err := range p.states(ctx) {
@@ -36,9 +36,9 @@ func (c *Client) Wait(ctx context.Context, executionARN string) (last *Execution
 	return last, ctx.Err()
 }
 
-// Watch yields the current state of an execution and then each newer one, to its
-// end. It follows a stream, or else sends long polls, or else polls. States of a stream
-// are not of the full view; the last one is. An error ends it.
+// Watch yields the current state of an execution and then each newer one, until the
+// execution ends. It uses a stream; if that is not possible, long polls, and otherwise
+// polls. Only the last state of a stream has the full view. An error ends the iteration.
 func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Execution, error] {
 	return func(yield func(*Execution, error) bool) {
 		var version string
@@ -120,11 +120,11 @@ func (c *Client) followStream(ctx context.Context, b *backoff, arn string, yield
 	}
 }
 
-// errSeen means that the client has seen the end of the execution before.
-var errSeen = errors.New("nothing newer comes")
+// errSeen means that the client has already received the end of the execution.
+var errSeen = errors.New("there is no newer state")
 
-// stream opens a stream and hands over its events until handle returns false or it
-// is lost.
+// stream opens a stream and calls handle with its events until handle returns false or
+// the connection is lost.
 func (c *Client) stream(ctx context.Context, path, last string, handle func(event) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -191,7 +191,7 @@ func isStream(got *http.Response) error {
 	return err
 }
 
-// poller sends long polls, or where the service does not wait, polls at intervals.
+// poller sends long polls or, if the service does not wait, polls at intervals.
 type poller struct {
 	client   *Client
 	path     string // with a query
@@ -199,8 +199,8 @@ type poller struct {
 	arrived  bool   // the service has answered before
 }
 
-// next is the request that follows the answer with the tag. The first one waits only if
-// the end alone is of interest: else the current state comes first.
+// next returns the request that follows the answer with the tag. The first request waits
+// only if the caller wants only the end; otherwise the current state comes first.
 func (p *poller) next(tag string, quick bool) call {
 	if tag == "" && !p.untilEnd {
 		return call{path: p.path}

@@ -17,7 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Issuer is an identity provider with one signing key, whose id is "one". Its client is
+// Issuer is an identity provider with one signing key, whose ID is "one". Its client is
 // "app".
 type Issuer struct {
 	*httptest.Server
@@ -52,7 +52,7 @@ func NewKey(t testing.TB) *rsa.PrivateKey {
 	return key
 }
 
-// ServeKey makes a key the only one of the issuer.
+// ServeKey makes a key the only key of the issuer.
 func (i *Issuer) ServeKey(id string, key *rsa.PublicKey) { i.Serve(JWKS(id, key)) }
 
 // Serve makes a text the key set of the issuer.
@@ -99,7 +99,7 @@ func SignWith(t testing.TB, key *rsa.PrivateKey, c jwt.MapClaims, change ...func
 	return text
 }
 
-// Set changes a claim, or takes it away where value is nil.
+// Set changes a claim, or removes it if value is nil.
 func Set(name string, value any) func(jwt.MapClaims) {
 	return func(c jwt.MapClaims) {
 		if value == nil {

@@ -16,11 +16,11 @@ import (
 
 // Conn is a connection to be served.
 type Conn struct {
-	net.Conn              // HTTP is spoken over it
-	Socket   *net.TCPConn // what carries it; nil where that is no TCP
-	Plain    bool         // nothing lies between the two that changes what is read
-	// Begin is called once the first byte is there, before anything is read: the handshake
-	// of TLS. nil: nothing is to be done.
+	net.Conn              // carries HTTP
+	Socket   *net.TCPConn // the TCP connection below it; nil if there is none
+	Plain    bool         // whether both carry the same bytes
+	// Begin is called when the first byte has arrived, before anything is read: for the
+	// TLS handshake. nil: nothing to do.
 	Begin func() error
 }
 
@@ -31,18 +31,18 @@ type conn struct {
 	ctx    context.Context // of its requests
 	fd     int32           // of the socket; -1: unknown
 	raw    syscall.RawConn // nil: the socket is not known
-	stage  atomic.Uint64   // and how long it may last, see stage.go
+	stage  atomic.Uint64   // and its end, see stage.go
 	waits  atomic.Pointer[Response]
 
 	in        input
 	tryRead   func(fd uintptr) bool // readNow, made once
 	readError error                 // of readNow
 	one       [1]byte
-	hot       *hot // what polls use, one after the other; nil: none came yet
+	hot       *hot // used by one poll after the other; nil: no poll yet
 }
 
-// serve answers the requests of a connection, one after the other. A request that waits
-// takes the connection along, see wait.
+// serve answers the requests of a connection, one after the other. A waiting request
+// keeps the connection, see wait.
 func (c *conn) serve() {
 	for {
 		var h head
@@ -72,7 +72,7 @@ func (c *conn) serve() {
 	}
 }
 
-// readHead reads the head of the next request. An error says that there is none.
+// readHead reads the head of the next request. An error means that there is none.
 func (c *conn) readHead(h *head) (verdict, error) {
 	var s scanner
 	for skipped := false; ; {
@@ -98,7 +98,7 @@ func (c *conn) readHead(h *head) (verdict, error) {
 // await waits for more of a head, or for its beginning.
 func (c *conn) await() error {
 	if !c.in.empty() {
-		if stage(c.stage.Load()>>32) == busy { // it came together with the request before
+		if stage(c.stage.Load()>>32) == busy { // it arrived together with the previous request
 			if err := c.enter(begun); err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ func (c *conn) await() error {
 	return c.enter(begun)
 }
 
-// begin waits for the first byte and does what has to be done before a request is read.
+// begin waits for the first byte, and prepares the connection for reading requests.
 func (c *conn) begin() error {
 	if c.Begin == nil {
 		return nil
@@ -131,8 +131,8 @@ func (c *conn) begin() error {
 	return c.enter(fresh)
 }
 
-// handle calls a handler. A panic ends the connection: what was sent of the answer may
-// not be all of it.
+// handle calls a handler. A panic ends the connection, because the answer may be
+// incomplete.
 func (c *conn) handle(w *Response, call func()) {
 	defer func() {
 		v := recover()
@@ -147,7 +147,7 @@ func (c *conn) handle(w *Response, call func()) {
 	call()
 }
 
-// handOver gives the connection to net/http, with all that was read and not answered.
+// handOver gives the connection to net/http, with all bytes that were read but not answered.
 func (c *conn) handOver() {
 	c.in.keep()
 	read := c.in.bytes()
@@ -158,17 +158,17 @@ func (c *conn) handOver() {
 	}
 }
 
-// refuse answers a request whose end is uncertain, behind which nothing is read.
+// refuse answers a request whose end is uncertain, after which nothing more is read.
 func (c *conn) refuse() {
-	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not beside Content-Length, and not in HTTP/1.0").Alone())
+	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not allowed together with Content-Length, or in HTTP/1.0").Alone())
 	c.linger()
 }
 
-// lingerLimit is how long the client has to take the end of the last answer.
+// lingerLimit is how long the client may take to receive the end of the last answer.
 const lingerLimit = time.Second
 
-// linger closes the connection behind an answer. If the client has sent something more,
-// a close without reading it would take the answer from it.
+// linger closes the connection after an answer. If the client has sent more bytes,
+// closing without reading them could destroy the answer.
 func (c *conn) linger() {
 	if half, ok := c.Conn.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()

@@ -1,10 +1,10 @@
 package wire
 
-// field is what the name of a header field means to the connection.
+// field is the meaning of a header field's name for the connection.
 type field int
 
-// Fields that a poll may have and its handler reads. A handler of the hot route that is
-// to read another one needs it here.
+// Fields that a poll may have and that its handler reads. If a handler of the hot route
+// must read another field, add it here.
 const (
 	authorizationField field = iota
 	ifNoneMatchField
@@ -15,8 +15,8 @@ const (
 	traceStateField
 	hotFields // how many they are
 
-	harmlessField   // nobody reads it
-	unknownField    // it may mean something to a handler
+	harmlessField   // no handler reads it
+	unknownField    // a handler may read it
 	hostField       // the grammar reads these
 	lengthField     //
 	codingField     //
@@ -27,8 +27,8 @@ const (
 // hotNames are the names by which handlers find the fields of a poll.
 var hotNames = [hotFields]string{"Authorization", "If-None-Match", "Accept", "Accept-Encoding", "X-Request-Id", "Traceparent", "Tracestate"}
 
-// names are the fields that have a meaning here. Harmless are those that clients and
-// proxies add to every request: a poll has no others.
+// names are the fields that have a meaning here. Harmless fields are those that clients
+// and proxies add to every request; a poll has no others.
 var names = map[string]field{
 	"authorization": authorizationField, "if-none-match": ifNoneMatchField, "accept": acceptField,
 	"accept-encoding": acceptEncodingField, "x-request-id": requestIDField,
@@ -62,8 +62,8 @@ var names = map[string]field{
 	"x-cloud-trace-context": harmlessField, "uber-trace-id": harmlessField, "newrelic": harmlessField,
 }
 
-// namesByLength are the names in lower case. A name is compared with the few that are as
-// long as it is, which costs less than to hash it in lower case.
+// namesByLength are the names in lower case. A name is compared with the few names of the
+// same length, which costs less than hashing it in lower case.
 var namesByLength = func() (all [32][]named) {
 	for name, f := range names {
 		all[len(name)] = append(all[len(name)], named{name, f})
@@ -76,7 +76,7 @@ type named struct {
 	field field
 }
 
-// fieldOf returns what a name means, which is a token.
+// fieldOf returns the meaning of a name, which is a token.
 func fieldOf(name string) field {
 	if len(name) >= len(namesByLength) {
 		return unknownField
@@ -89,8 +89,8 @@ func fieldOf(name string) field {
 	return unknownField
 }
 
-// sameName compares a token with a name of lower case letters, digits and hyphens. The
-// bit that makes upper case lower makes none of those of another character of a token.
+// sameName compares a token with a name of lower-case letters, digits and hyphens.
+// Setting the lower-case bit turns no other character of a token into one of these.
 func sameName(name, lower string) bool {
 	for i := range len(lower) {
 		if name[i]|0x20 != lower[i] {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// The grammar of the requests that are answered here. It is far narrower than RFC 9112,
-// and that is its purpose: where a proxy and a server read the same bytes in two ways,
-// the answer to one caller reaches another (request smuggling). So nothing that can be
-// read in two ways is read here. What the grammar does not know goes to net/http with
-// every byte, and the connection never comes back.
+// The grammar of the requests that are answered here. It is deliberately much narrower
+// than RFC 9112: if a proxy and a server read the same bytes in two ways, the answer to
+// one caller may reach another (request smuggling). So nothing that can be read in two
+// ways is read here. A request outside the grammar goes to net/http with all bytes, and
+// the connection never comes back.
 //
 //	head    = [CRLF] method SP target SP "HTTP/1.1" CRLF *field CRLF
 //	method  = 1*( A-Z )
@@ -19,47 +19,48 @@ import (
 //
 // The reasons, in the order of the code:
 //
-//   - One empty line may stand in front: old clients send one behind a body, which is not
-//     part of it (RFC 9112, section 2.2). Nobody reads it as anything else.
-//   - Lines end with CRLF. A bare LF ends a line for some and not for others.
-//   - Bytes are visible ASCII and space. NUL, CR, tab and what is beyond ASCII is cut,
-//     kept or folded, depending on who reads it.
-//   - One space stands on each side of the target, which is a path: no absolute form,
-//     which would name a second host, and no "*".
-//   - HTTP/1.1 exactly, as 1.10 is read as 1.1 by some. Earlier versions have other rules
+//   - One empty line may come first: old clients send one after a body, which is not part
+//     of the body (RFC 9112, section 2.2). There is no other reading of it.
+//   - Lines end with CRLF. A bare LF ends a line for some servers and not for others.
+//   - Bytes are visible ASCII and space. NUL, CR, tab and non-ASCII bytes are removed,
+//     kept or folded, depending on the server.
+//   - One space is on each side of the target, which is a path: no absolute form, which
+//     would name a second host, and no "*".
+//   - HTTP/1.1 exactly, because some servers read 1.10 as 1.1. Earlier versions have other rules
 //     for the end of a body and of the connection. HTTP/1.0 has no Transfer-Encoding, and
-//     net/http drops it without a word: where a proxy goes by it, it finds another end, so
-//     that is refused (RFC 9112, section 6.1).
-//   - A name is a token with the colon right behind it, so a line that continues the one
-//     before (folding) and a space before the colon have no place.
-//   - Host stands there once and is a plain name: with two, a proxy may choose the other.
+//     net/http silently drops it. A proxy that uses it finds another end of the body, so this is
+//     refused (RFC 9112, section 6.1).
+//   - A name is a token directly followed by the colon, so a continuation line (folding)
+//     and a space before the colon are not possible.
+//   - There is exactly one Host, and it is a plain name: with two, a proxy may use the other one.
 //   - The length of a body is given by at most one Content-Length, of at most nine digits
-//     and nothing else. With Transfer-Encoding the end of the body is for net/http to find.
-//     With both, two readers find two ends, so that is refused here: net/http would take it.
-//   - Connection says nothing but close and keep-alive: it could take away fields.
+//     and nothing else. With Transfer-Encoding, net/http must find the end of the body. With
+//     both, two servers may find two ends, so this is refused here, because net/http would
+//     accept it.
+//   - Connection has only close and keep-alive: otherwise it could remove fields.
 //   - Expect, Upgrade and HTTP2-Settings change what comes next on the connection.
 
-// verdict is what the grammar says about bytes.
+// verdict is the result of the grammar for some bytes.
 type verdict int
 
 const (
-	more    verdict = iota // as far as they go, they can begin a head
+	more    verdict = iota // they can be the beginning of a head
 	blank                  // they begin with an empty line, see emptyLine
 	foreign                // not for us
 	known                  // they begin with a whole head
-	refused                // nobody shall read on
+	refused                // no one may read further
 )
 
 const (
-	version      = " HTTP/1.1" // behind the target
+	version      = " HTTP/1.1" // after the target
 	olderVersion = " HTTP/1.0"
 	emptyLine    = "\r\n" // in front of a head
-	// maxLength is how many digits a Content-Length may have. No body that a handler takes
-	// comes near it, and no number of so few digits overflows.
+	// maxLength is how many digits a Content-Length may have. It is more than any handler
+	// accepts, and too few digits for an overflow.
 	maxLength = 9
 )
 
-// head is the head of a request, as far as it matters for the connection.
+// head has the parts of a request's head that matter for the connection.
 type head struct {
 	text   string // all of it, with the empty line
 	method string
@@ -69,21 +70,21 @@ type head struct {
 	body   bool  // there is a Content-Length
 	coded  bool  // there is a Transfer-Encoding
 	older  bool  // it is HTTP/1.0
-	close  bool  // the connection is to be closed behind the answer
+	close  bool  // the connection must be closed after the answer
 	hot    bool  // every field is in the list of hot fields
 	fields [hotFields]string
 }
 
-// scanner finds the end of a head in bytes that come in pieces, and looks at each byte
-// once. It finds early what will not be a head of ours, so that nobody waits for the
+// scanner finds the end of a head in bytes that arrive in pieces, and reads each byte
+// once. It detects a foreign head early, so that the connection does not wait for the
 // rest of it.
 type scanner struct {
 	seen int // bytes
-	line int // where the line begins that is being read
+	line int // where the current line begins
 }
 
-// scan looks at what is new in b. With known, b begins with a head of size bytes, whose
-// lines end with CRLF and are visible otherwise.
+// scan reads the new bytes of b. If the verdict is known, b begins with a head of size
+// bytes, whose lines end with CRLF and are otherwise visible ASCII.
 func (s *scanner) scan(b []byte) (size int, v verdict) {
 	if len(b) > 0 && b[0] != '\r' && !upper(b[0]) {
 		return 0, foreign
@@ -139,8 +140,8 @@ func (h *head) parse(text string) verdict {
 	return v
 }
 
-// cutLine returns the first line of a head and what follows. A scanner has found that CR
-// stands at the end of lines only.
+// cutLine returns the first line of a head and the rest. A scanner has checked that CR
+// occurs only at the end of lines.
 func cutLine(text string) (line, rest string) {
 	end := strings.IndexByte(text, '\r')
 	return text[:end], text[end+2:]
@@ -162,7 +163,7 @@ func (h *head) requestLine(line string) (ok bool) {
 	return strings.IndexByte(h.target, ' ') < 0
 }
 
-// take takes a field into account. It reports false for one that is foreign.
+// take takes a field into account. It returns false for a foreign field.
 func (h *head) take(f field, value string) bool {
 	switch f {
 	case hostField:
@@ -213,7 +214,7 @@ func (h *head) takeConnection(value string) bool {
 	return true
 }
 
-// visibleRun returns how many bytes b begins with that are visible ASCII or spaces.
+// visibleRun returns how many of the first bytes of b are visible ASCII or spaces.
 func visibleRun(b []byte) int {
 	for i, c := range b {
 		if c < ' ' || c > '~' {
@@ -257,9 +258,9 @@ func plainHost(s string) bool {
 }
 
 // pollTarget splits the target of a poll: a read of one execution by a path that begins
-// with prefix. The rest of the path is letters, digits and what stands in names, and
-// colons, which may be escaped; the query is view and nothing else. So there is one way
-// to decode it, which needs to be done once.
+// with prefix. The rest of the path has letters, digits, characters that are allowed in
+// names, and colons, which may be escaped; the query has only view. So there is only one
+// way to decode it, and it must be decoded only once.
 func pollTarget(target, prefix string) (path, raw, query string, ok bool) {
 	raw, query, asks := strings.Cut(target, "?")
 	if view, named := strings.CutPrefix(query, "view="); asks && (!named || !lowercase(view)) {
@@ -281,7 +282,7 @@ func pollTarget(target, prefix string) (path, raw, query string, ok bool) {
 		}
 	}
 	if !escaped {
-		return raw, "", query, true // as net/url has it: what can be encoded in one way only
+		return raw, "", query, true // as in net/url: characters that can be encoded in one way only
 	}
 	return prefix + colons.Replace(name), raw, query, true
 }

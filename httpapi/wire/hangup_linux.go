@@ -2,8 +2,8 @@ package wire
 
 import "golang.org/x/sys/unix"
 
-// hangUps reports which of the sockets the other side has closed for writing or
-// altogether, whatever may stand unread before that.
+// hangUps reports which sockets the other side has closed, completely or for writing,
+// even if unread bytes come before that.
 func hangUps(sockets []int32, report func(i int)) {
 	const atOnce = 1024
 	polls := make([]unix.PollFd, 0, min(len(sockets), atOnce))

@@ -2,5 +2,5 @@
 
 package wire
 
-// hangUps reports nobody: a client that has gone is noticed at the end of its wait.
+// hangUps reports no hang-ups: a closed connection is noticed at the end of its wait.
 func hangUps([]int32, func(int)) {}

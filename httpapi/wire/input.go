@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	// smallHead is the size of the buffers that are read into. Nearly every request fits,
-	// and a poll has to.
+	// smallHead is the size of the read buffers. Nearly every request fits into one, and
+	// a poll must fit.
 	smallHead = 4 << 10
-	// largeHead is what a head may have. It is more than handlers take, so that they refuse
-	// what is too large; what is larger still is for net/http to refuse.
+	// largeHead is the maximum size of a head. It is more than handlers accept, so that
+	// they refuse heads that are too large; net/http refuses even larger ones.
 	largeHead = 40 << 10
 )
 
-// The buffers of all connections. What one leaves in them no other sees: a connection
-// knows how much it has read itself.
+// The buffers of all connections. A connection does not see old bytes of another one,
+// because it knows how much it has read.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([smallHead]byte) }}
 	largeBuffers = sync.Pool{New: func() any { return new([largeHead]byte) }}
 )
 
-// input is what has been read from a connection and belongs to no request yet. It has a
-// buffer only while there is something in it.
+// input has the bytes that were read from a connection and belong to no request yet. It
+// has a buffer only while it is not empty.
 type input struct {
 	buffer     []byte // nil, from one of the pools, or from keep
 	start, end int    // of what is in it
@@ -41,7 +41,7 @@ func (in *input) take(n int) {
 	}
 }
 
-// drop gives the buffer back, with what is in it.
+// drop gives the buffer back and discards its bytes.
 func (in *input) drop() {
 	switch len(in.buffer) {
 	case smallHead:
@@ -52,7 +52,7 @@ func (in *input) drop() {
 	*in = input{}
 }
 
-// keep lets what is there take no more memory than it needs.
+// keep moves the bytes into a buffer of exactly their size.
 func (in *input) keep() {
 	if !in.empty() {
 		rest := bytes.Clone(in.bytes())
@@ -61,8 +61,8 @@ func (in *input) keep() {
 	}
 }
 
-// room returns where to read to, behind what is there. It is empty where that is as
-// large as a head may be.
+// room returns the free part of the buffer. It is empty if the input is as large as a
+// head may be.
 func (in *input) room() []byte {
 	if in.end == len(in.buffer) {
 		switch there := in.end - in.start; {
@@ -75,15 +75,15 @@ func (in *input) room() []byte {
 	return in.buffer[in.end:]
 }
 
-// move puts what is there into another buffer.
+// move moves the bytes to another buffer.
 func (in *input) move(buffer []byte) {
 	n := copy(buffer, in.bytes())
 	in.drop()
 	in.buffer, in.end = buffer, n
 }
 
-// fill reads what the client has sent. While there is nothing to read, an empty input has
-// no buffer.
+// fill reads bytes from the client. While there is nothing to read, an empty input has no
+// buffer.
 func (c *conn) fill() error {
 	if c.in.buffer == nil {
 		return c.fillEmpty()
@@ -106,7 +106,7 @@ func (c *conn) fillBehindOne() error {
 	return nil
 }
 
-// body is the body of a request whose length is known. It reads nothing of what follows.
+// body is the body of a request with a known length. It reads no bytes after the body.
 type body struct {
 	conn *conn
 	left int64
@@ -132,5 +132,5 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, b.err
 }
 
-// Close implements io.Closer. What is left is read behind the answer.
+// Close implements io.Closer. The rest of the body is read after the answer.
 func (b *body) Close() error { return nil }

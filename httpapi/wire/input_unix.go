@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// fillEmpty is fill for an input without a buffer, which takes one once there is
+// fillEmpty is fill for an input without a buffer. It takes a buffer only when there is
 // something to read.
 func (c *conn) fillEmpty() error {
 	if c.raw == nil || !c.Plain {
@@ -42,7 +42,7 @@ func (c *conn) readNow(fd uintptr) bool {
 	return true
 }
 
-// awaitFirst waits for the first byte that the socket carries, and leaves it there.
+// awaitFirst waits for the first byte of the socket, and does not read it.
 func (c *conn) awaitFirst() error {
 	if c.raw == nil {
 		return nil
@@ -52,6 +52,6 @@ func (c *conn) awaitFirst() error {
 		for errors.Is(err, syscall.EINTR) {
 			_, _, err = syscall.Recvfrom(int(fd), c.one[:], syscall.MSG_PEEK)
 		}
-		return !errors.Is(err, syscall.EAGAIN) // another error comes again
+		return !errors.Is(err, syscall.EAGAIN) // the next read returns other errors
 	})
 }

@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// maxBody is the length of a body up to which a request is read here, in bytes. It is
-// more than any handler takes.
+// maxBody is the maximum length of a body that is read here, in bytes. It is more than
+// any handler accepts.
 const maxBody = 16 << 20
 
-// hot is what the polls of a connection use, one after the other. Nothing of one is left
-// for the next.
+// hot has the parts that the polls of a connection reuse. They contain nothing of the
+// previous poll.
 type hot struct {
 	request  *http.Request
 	response Response
 	values   [hotFields][1]string // of the header of the request
 }
 
-// request makes the request that a head begins, and what answers it, and takes the head
-// off the input. It returns nil for what is foreign, and then takes nothing.
+// request makes the request of a head, and its response, and removes the head from the
+// input. It returns nil for a foreign request, and then removes nothing.
 func (c *conn) request(h *head, v verdict) (*Response, *http.Request) {
 	if v != known || h.length > maxBody {
 		return nil, nil
@@ -45,7 +45,7 @@ func (c *conn) request(h *head, v verdict) (*Response, *http.Request) {
 	return w, r
 }
 
-// poll makes the request of a poll, without net/http. It returns nil for other requests.
+// poll makes the http.Request of a poll, without net/http. It returns nil for other requests.
 func (c *conn) poll(h *head) (*Response, *http.Request) {
 	prefix := c.server.options.Hot
 	if !h.hot || prefix == "" || h.body || len(h.text) > smallHead || h.fields[authorizationField] == "" || h.method != http.MethodGet && h.method != http.MethodHead {
@@ -82,7 +82,7 @@ func (c *conn) newHot() *hot {
 	return h
 }
 
-// forget removes what is left of a poll.
+// forget removes the data of a poll.
 func (h *hot) forget() {
 	r := h.request
 	r.Method, r.RequestURI, r.Host, r.Close = "", "", "", false
@@ -95,8 +95,8 @@ func (h *hot) forget() {
 
 var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, smallHead) }}
 
-// ordinary has net/http read a head. It returns nil where that finds something else in
-// it than the grammar did: then net/http shall have the whole connection.
+// ordinary lets net/http read a head. It returns nil if net/http reads it differently
+// than the grammar; then net/http gets the whole connection.
 func ordinary(h *head) *http.Request {
 	in := headReaders.Get().(*bufio.Reader)
 	defer headReaders.Put(in)

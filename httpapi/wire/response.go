@@ -13,22 +13,22 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Response is the http.ResponseWriter of a request. What is written first is the whole
-// body, unless the header has its length or says that it is a stream.
+// Response is the http.ResponseWriter of a request. The first write is the whole body,
+// unless the header has its length or says that it is a stream.
 type Response struct {
 	conn    *conn
 	header  http.Header
 	method  string
 	status  int   // 0: nothing written yet
 	sent    bool  // the head is
-	length  int64 // of the body; -1: it ends with the connection
+	length  int64 // length of the body; -1: the body ends with the connection
 	counted bool  // the header does not have the length
 	written int64
-	closing bool // the connection is of no use for another request
+	closing bool // the connection cannot be used for another request
 	broken  bool // nothing more can be sent
 	timed   bool // the connection has a read deadline
 	body    *body
-	hot     *hot    // what it belongs to; nil: to no poll
+	hot     *hot    // the poll that it belongs to; nil: no poll
 	held    *[]byte // a whole answer that is to be sent; nil: none
 
 	waiting Waiting // nil: the request does not wait
@@ -37,7 +37,7 @@ type Response struct {
 }
 
 const (
-	// copyLimit is the size of a body up to which a copy is cheaper than a write of its own,
+	// copyLimit is the size of a body up to which a copy is cheaper than a separate write,
 	// in bytes.
 	copyLimit = 16 << 10
 	headSpace = 1 << 10 // enough for the head of nearly every answer, in bytes
@@ -45,7 +45,7 @@ const (
 	readLimit = 5 * time.Second // for what is left of a body
 )
 
-// answers are buffers for answers on their way.
+// answers are buffers for answers that are being sent.
 var answers = sync.Pool{New: func() any { b := make([]byte, 0, headSpace+copyLimit); return &b }}
 
 // Header implements http.ResponseWriter.
@@ -76,20 +76,20 @@ func (w *Response) wrote(n int, err error) error {
 	return err
 }
 
-// FlushError implements what http.ResponseController flushes by. Only whole answers are
+// FlushError implements the flush of http.ResponseController. Only complete answers are
 // held back, so there is nothing to flush.
 func (w *Response) FlushError() error { return nil }
 
-// SetReadDeadline implements what http.ResponseController sets it by. It ends with the
-// request.
+// SetReadDeadline implements the method for http.ResponseController. The deadline ends
+// with the request.
 func (w *Response) SetReadDeadline(t time.Time) error {
 	w.timed = !t.IsZero()
 	return w.conn.SetReadDeadline(t)
 }
 
-// send sends the head, and the first of the body. An answer that is whole and fits a
-// buffer is sent when its handler returns: who has it can rely on what the handler does
-// behind it, such as the log line and the metrics.
+// send sends the head, and the first of the body. A complete answer that fits into a
+// buffer is sent when its handler returns: when the client receives it, the handler has
+// also written the log line and the metrics.
 func (w *Response) send(b []byte) (int, error) {
 	if err := w.decide(len(b)); err != nil {
 		return 0, err
@@ -118,7 +118,7 @@ func (w *Response) send(b []byte) (int, error) {
 	return n, w.wrote(n, err)
 }
 
-// release sends the answer that is held back, unless its handler failed behind it.
+// release sends the held-back answer unless its handler failed afterwards.
 func (w *Response) release() {
 	if w.held == nil {
 		return
@@ -131,8 +131,8 @@ func (w *Response) release() {
 	w.held = nil
 }
 
-// decide finds out what the head says about the body, of which b bytes are there, and
-// about the connection.
+// decide determines what the head says about the body, whose first bytes are b, and about
+// the connection.
 func (w *Response) decide(b int) error {
 	w.sent = true
 	given := w.header["Content-Length"]
@@ -162,7 +162,7 @@ func (w *Response) decide(b int) error {
 	return nil
 }
 
-// bodiless reports whether the status is one whose answers have no body.
+// bodiless reports whether answers with the status have no body.
 func (w *Response) bodiless() bool {
 	return w.status == http.StatusNoContent || w.status == http.StatusNotModified
 }
@@ -204,7 +204,7 @@ func (w *Response) appendHead(b []byte) []byte {
 	return b
 }
 
-// statusLine returns a status as the first line has it.
+// statusLine returns the status in the form of the first line.
 func statusLine(status int) string {
 	if status == http.StatusOK {
 		return "200 OK"
@@ -212,8 +212,8 @@ func statusLine(status int) string {
 	return strconv.Itoa(status) + " " + http.StatusText(status)
 }
 
-// finish sends what is left of the answer and reads what is left of the request. It
-// reports whether the connection can have another one.
+// finish sends the rest of the answer and reads the rest of the request. It reports
+// whether the connection can be used for another request.
 func (w *Response) finish() bool {
 	if w.WriteHeader(http.StatusOK); !w.sent && !w.broken && !w.gone.Load() {
 		_, _ = w.send(nil) // an error breaks it
@@ -230,8 +230,7 @@ func (w *Response) finish() bool {
 	return true
 }
 
-// readRest reads what the handler has left of the body, and reports whether the next
-// request is behind it.
+// readRest reads the rest of the body, and reports whether the next request follows it.
 func (w *Response) readRest() bool {
 	if w.body != nil && w.body.left > 0 {
 		if w.timed = true; w.conn.SetReadDeadline(time.Now().Add(readLimit)) != nil {

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// Options say how connections are served.
+// Options configure how connections are served.
 type Options struct {
 	Handler http.Handler
 	// Hot is the beginning of the paths of polls; empty: nothing is hot.
 	Hot string
 	// Context returns the context of the requests of a connection; nil: the given one.
 	Context func(context.Context, net.Conn) context.Context
-	// Draining is true when the connection of each answer is to be closed behind it.
+	// Draining reports whether each connection must be closed after its next answer.
 	Draining *atomic.Bool
-	// HandOver takes a connection with what was read from it, for whatever is not known
-	// here. It reports false where that is not possible.
+	// HandOver takes over a connection with a foreign request, and the bytes that were
+	// read from it. It returns false if that is not possible.
 	HandOver func(c net.Conn, read []byte) bool
 	Log      *slog.Logger
 }
@@ -47,8 +47,8 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve serves a connection until it ends, or is handed over. ctx is that of its requests;
-// its end does not end them.
+// Serve serves a connection until it ends or is handed over. ctx is the parent context of
+// its requests, but its end does not end them.
 func (s *Server) Serve(ctx context.Context, socket Conn) {
 	c := &conn{Conn: socket, server: s, ctx: context.WithoutCancel(ctx), fd: -1}
 	if s.options.Context != nil {
@@ -97,8 +97,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// sweep closes the connections whose stage has lasted too long, and ends the waits of
-// clients that have hung up.
+// sweep closes connections whose stage has lasted too long, and ends the waits of clients
+// that have hung up.
 func (s *Server) sweep() {
 	s.renewDate()
 	s.sweeps.Add(1)
@@ -113,7 +113,7 @@ func (s *Server) sweep() {
 	hangUps(sockets, func(i int) { waits[i].hangUp() })
 }
 
-// renewDate prepares the header Date for the time until the next sweep.
+// renewDate sets the Date header for the time until the next sweep.
 func (s *Server) renewDate() {
 	text := time.Now().UTC().Format(http.TimeFormat)
 	s.date.Store(&text)
@@ -125,9 +125,9 @@ const (
 	freshSpare = 5 * time.Second       // for a first request to arrive
 )
 
-// Stop closes connections without a request, and each other one behind its answer. It
-// returns when each that is still there answers a request. Those that have just begun
-// have a little time for their first one.
+// Stop closes connections without a request, and every other connection after its answer.
+// It returns when each remaining connection answers a request. New connections have a
+// short time for their first request.
 func (s *Server) Stop(ctx context.Context) {
 	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, freshSpare)

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// stage is what a connection does. Each has a time that it may last. Nobody sets a
-// deadline for it, which would cost as much as the rest of a request: a connection
-// notes when its stage ends, and a sweep each second closes those that are over.
+// stage is what a connection does. Each stage has a time limit. There is no deadline for
+// it, which would cost as much as the rest of a request: a connection notes when its
+// stage must end, and a sweep every second closes those that are late.
 type stage uint32
 
 const (
 	fresh   stage = iota // nothing was read yet
 	idle                 // it has no request
-	begun                // a head or a handshake has begun to arrive
+	begun                // a head or a handshake is arriving
 	busy                 // a request is being answered
 	waiting              // a request waits
-	over                 // it is to be closed
+	over                 // the connection must be closed
 )
 
 // How long stages may last, in sweeps.
@@ -26,12 +26,12 @@ const (
 	headLimit  = 5
 )
 
-// limits are the times of the stages; 0: no limit, or one of its own.
+// limits are the time limits of the stages; 0: no limit, or a separate one.
 var limits = [over]uint32{fresh: idleLimit, idle: idleLimit, begun: headLimit}
 
 var errOver = errors.New("the connection was idle, or its request took too long to arrive")
 
-// enter begins a stage. It is an error if the sweep has closed the connection meanwhile.
+// enter begins a stage. It returns an error if the sweep has closed the connection in the meantime.
 func (c *conn) enter(s stage) error {
 	next := uint64(s) << 32
 	if limit := limits[s]; limit > 0 {
@@ -56,8 +56,8 @@ func (c *conn) resting() stage {
 	return idle
 }
 
-// closeIf closes the connection if its stage is one of those that ended says, which is
-// called with the sweep at which it ends. Its goroutine is reading then and nothing else.
+// closeIf closes the connection if ended returns true for its stage and the sweep at
+// which it ends. In these stages its goroutine only reads.
 func (c *conn) closeIf(ended func(s stage, at uint32) bool) {
 	now := c.stage.Load()
 	if ended(stage(now>>32), uint32(now)) && c.stage.CompareAndSwap(now, uint64(over)<<32) {

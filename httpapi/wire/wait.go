@@ -5,42 +5,42 @@ import (
 	"strings"
 )
 
-// A request that waits has its handler return. What is left meanwhile is the connection
-// and the answer that has not begun: no goroutine, no buffer. The code that has news calls
-// Wake, which continues with the request on a goroutine of its own. Nobody reads from the
-// connection. What the client sends next stays in the kernel, and that it hangs up is
-// found by the sweep.
+// The handler of a waiting request returns. Only the connection and the unsent answer
+// remain: no goroutine, no buffer. The code that notices a change calls Wake, which
+// continues the request on a new goroutine. In the meantime nothing reads from the
+// connection. What the client sends next stays in the kernel, and the sweep notices if the
+// client hangs up.
 
-// Waiting is a request that waits.
+// Waiting is a waiting request.
 type Waiting interface {
-	// Continue continues with the request, and reports whether it still waits: then it is
-	// called again after Wake. Otherwise the request has been answered.
+	// Continue continues the request, and reports whether it still waits. If so, Continue
+	// is called again after Wake. Otherwise the request has been answered.
 	Continue() (waits bool)
-	// HangUp is called if the client hangs up meanwhile.
+	// HangUp is called if the client hangs up in the meantime.
 	HangUp()
 }
 
-// The turns of a request that waits. Only one goroutine at a time is within Continue.
+// The states of a waiting request. Only one goroutine at a time runs Continue.
 const (
 	running uint32 = iota
-	again          // Wake was called meanwhile
+	again          // Wake was called in the meantime
 	parked         // no goroutine
 )
 
 // Detach lets a request wait. It is continued when its handler has returned, and then
-// after each Wake. Of the request and of the header of the answer nothing may be used that
-// the handler got before.
+// after each Wake. The request and the header of the answer that the handler received must
+// not be used any more.
 func (w *Response) Detach(r Waiting) {
-	if w.hot != nil { // what waits is not used again
+	if w.hot != nil { // a detached request is not reused
 		w.hot.request, w.hot.values = nil, [hotFields][1]string{}
 		w.conn.hot, w.hot = nil, nil
 	}
-	w.method = strings.Clone(w.method) // the text that it is a part of is the whole head
+	w.method = strings.Clone(w.method) // because it is a substring of the whole head
 	w.waiting = r
 }
 
-// Wake has a request continued that waits. It may be called at any time and from any goroutine, and
-// does not block. Calls that come while the request is being continued count as one.
+// Wake continues a waiting request. It may be called at any time and from any goroutine, and does
+// not block. Calls while the request is being continued count as one.
 func (w *Response) Wake() {
 	for {
 		switch turn := w.turn.Load(); {
@@ -53,8 +53,8 @@ func (w *Response) Wake() {
 	}
 }
 
-// park reports whether there is nothing to do for a request that waits. Then another
-// goroutine may have it already.
+// park reports whether there is nothing to do for a waiting request. If so, another
+// goroutine may already run it.
 func (w *Response) park() bool {
 	if w.turn.CompareAndSwap(running, parked) {
 		return true
@@ -72,7 +72,7 @@ func (c *conn) wait(w *Response) {
 	go c.resume(w) // its stack has not grown while a request was read
 }
 
-// resume continues with a request that waits, and once it is answered with the next one.
+// resume continues a waiting request and, after its answer, the next request.
 func (c *conn) resume(w *Response) {
 	for waits := true; waits; {
 		waits = false // unless it panics
@@ -90,7 +90,7 @@ func (c *conn) resume(w *Response) {
 	c.serve()
 }
 
-// hangUp ends the wait of a client that has gone.
+// hangUp ends the wait of a client that has closed the connection.
 func (w *Response) hangUp() {
 	w.gone.Store(true)
 	w.waiting.HangUp()

@@ -14,9 +14,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Log writes a line for each request, in the form of log/slog's handlers.
-// It is written by hand because a handler would cost more than the request; the
-// line holds no query, no header and no body. Its writer must not block.
+// Log writes a line for each request, in the form of the handlers of log/slog. It does
+// not use them because a handler would cost more than the request. A line has no query,
+// no header and no body. The writer must not block.
 type Log struct {
 	w     io.Writer // nil: no log
 	json  bool
@@ -25,13 +25,13 @@ type Log struct {
 	second atomic.Pointer[second]
 }
 
-// New returns a log that writes to w, or nothing where w is nil, in the form of JSON or
-// of text. It leaves out lines below level: a request is INFO, one that failed WARN.
+// New returns a log that writes JSON or text to w, or nothing if w is nil. It leaves out
+// lines below level: a request is INFO, a failed request WARN.
 func New(w io.Writer, asJSON bool, level slog.Level) *Log {
 	return &Log{w: w, json: asJSON, level: level}
 }
 
-// Request is what a line says.
+// Request has the fields of a line.
 type Request struct {
 	Start  time.Time
 	Took   time.Duration
@@ -41,13 +41,13 @@ type Request struct {
 	Status int
 	Bytes  int    // of the body
 	Caller string // empty: not known
-	Failed error  // why the service failed; nil: it did not
+	Failed error  // why the service failed; nil: it did not fail
 
 	TraceID, SpanID string // of the request; empty: it is not traced
 }
 
-// second is a second and how it is written: most lines share theirs with the one
-// before.
+// second is a second and its text, because most lines have the same second as the
+// previous one.
 type second struct {
 	unix int64
 	text string
@@ -92,7 +92,7 @@ func (l *Log) Write(r *Request) {
 		line.text("error", r.Failed.Error())
 	}
 	line.end()
-	_, _ = l.w.Write(line.b) // a log that cannot be written must not fail requests
+	_, _ = l.w.Write(line.b) // a failing log must not make requests fail
 	*p = line.b
 	lines.Put(p)
 }
@@ -173,7 +173,7 @@ func (l *line) end() {
 	l.b = append(l.b, '\n')
 }
 
-// visible replaces what a terminal would obey or hide.
+// visible replaces characters that a terminal would interpret or hide.
 func visible(r rune) rune {
 	if unicode.IsPrint(r) {
 		return r

@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// recently is how often it is logged that connections cannot be accepted, and how long
-// health reports it after the last time.
+// recently is the time between two log lines about connections that cannot be accepted,
+// and how long health reports the last such connection.
 const recently = time.Minute
 
-// acceptErrors records when connections could not be accepted because the process has no
-// file descriptor left. They wait in the kernel meanwhile.
+// acceptErrors records when connections could not be accepted because the process had no
+// file descriptor left. In the meantime they wait in the kernel.
 type acceptErrors struct {
 	log           *slog.Logger
 	count         prometheus.Counter
@@ -27,13 +27,13 @@ type acceptErrors struct {
 
 func newAcceptErrors(log *slog.Logger, r prometheus.Registerer) *acceptErrors {
 	a := &acceptErrors{log: log, count: prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "accept_errors_total", Help: "How often a connection could not be accepted, for example because no file descriptor was left.",
+		Namespace: "statuscache", Name: "accept_errors_total", Help: "Connections that could not be accepted, for example because no file descriptor was left.",
 	})}
 	r.MustRegister(a.count)
 	return a
 }
 
-// note takes an error of accept.
+// note records an error of accept.
 func (a *acceptErrors) note(err error) {
 	a.count.Inc()
 	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
@@ -45,21 +45,21 @@ func (a *acceptErrors) note(err error) {
 	}
 }
 
-// refused takes an address of which no further connection is accepted.
+// refused records an address from which no further connection is accepted.
 func (a *acceptErrors) refused(addr net.Addr) {
 	if seldom(&a.refusedLogged) {
-		a.log.Warn("a connection was closed at once: its address has as many as are left for all others; if many clients share that address, raise the limit of open files", "address", addr.String())
+		a.log.Warn("a connection was closed at once: its address already has as many connections as are left for all other addresses; if many clients share that address, raise the limit of open files", "address", addr.String())
 	}
 }
 
-// seldom reports whether to log something again, and takes it that this is done. logged is
-// when it was last.
+// seldom reports whether to log something again, and if so sets logged, the time of the
+// last line.
 func seldom(logged *atomic.Int64) bool {
 	now, last := int64(time.Since(begun)), logged.Load()
 	return (last == 0 || now-last >= int64(recently)) && logged.CompareAndSwap(last, now)
 }
 
-// lately reports whether file descriptors were used up not long ago.
+// lately reports whether file descriptors were used up recently.
 func (a *acceptErrors) lately() bool {
 	last := a.last.Load()
 	return last != 0 && time.Since(begun)-time.Duration(last) < recently

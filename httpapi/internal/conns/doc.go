@@ -2,19 +2,19 @@
 // connections for package wire and net/http.
 //
 //	serve.go        Serve and ServeAdmin: one listener each, with its bounds and its shutdown
-//	listener.go     the public listener: it accepts connections, and loses none when it closes
+//	listener.go     the public listener: it accepts connections, and resets none when it closes
 //	accepterrors.go connections that cannot be accepted because no file descriptor is left
-//	writelimit.go   the time a client has to take what is written
+//	writelimit.go   how long a client may take to receive what is written
 //	handed.go       connections that wire hands over to net/http
-//	ownerrors.go    the answers that net/http gives by itself, in the form of our errors
+//	ownerrors.go    the answers that net/http generates itself, in the form of our errors
 //	tls.go          TLS below HTTP/1.1 and HTTP/2
-//	http2.go        what a connection over HTTP/2 may cost, by the frames that it sends
-//	frames.go       frames of HTTP/2
-//	faults.go       what goes wrong with connections: counters and log lines
+//	http2.go        how many frames an HTTP/2 connection may send
+//	frames.go       HTTP/2 frames
+//	faults.go       faults of connections: counters and log lines
 //
-// Every connection of the public port begins in package wire. Most end there; HTTP/2 and
-// all else that wire does not read goes to net/http, with every byte. From the outside,
-// such a connection is
+// Every connection of the public port begins in package wire. Most stay there; HTTP/2 and
+// everything else that wire does not read goes to net/http, with all bytes. From the
+// outside in, such a connection is
 //
 //	plainConn or tlsConn → unreadConn → [tls.Conn] → limitedConn → net.TCPConn
 //

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Faults counts and logs what goes wrong with connections.
+// Faults counts and logs the faults of connections.
 type Faults struct {
 	accepts *acceptErrors
 	floods  *floodGuard
@@ -17,6 +17,6 @@ func NewFaults(log *slog.Logger, r prometheus.Registerer) *Faults {
 	return &Faults{accepts: newAcceptErrors(log, r), floods: newFloodGuard(log, r)}
 }
 
-// OutOfFiles reports whether connections could not be accepted lately, because no file
+// OutOfFiles reports whether connections could not be accepted recently because no file
 // descriptors were left.
 func (f *Faults) OutOfFiles() bool { return f.accepts.lately() }

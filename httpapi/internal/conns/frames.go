@@ -8,7 +8,7 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Frames of HTTP/2 (RFC 9113 §6), as far as they are distinguished here.
+// The HTTP/2 frames (RFC 9113 §6) that are distinguished here.
 const (
 	frameHead         = 9 // bytes
 	dataFrame         = 0x0
@@ -21,8 +21,8 @@ const (
 	enhanceYourCalm   = 0xb
 )
 
-// headerBlock is the head of an error as HPACK has it (RFC 7541 §6.2.2), without
-// anything that is remembered.
+// headerBlock is the HPACK form of the head of an error (RFC 7541 §6.2.2), without
+// entries for the dynamic table.
 func headerBlock(e *envelope.Error) []byte {
 	block := appendField(nil, ":status", strconv.Itoa(e.Status))
 	for name, values := range e.HeadersAlone() {
@@ -31,7 +31,7 @@ func headerBlock(e *envelope.Error) []byte {
 	return block
 }
 
-// appendField appends a field of less than 127 bytes each for name and value.
+// appendField appends a field whose name and value have less than 127 bytes each.
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(b, 0, byte(len(name))), name...)
 	return append(append(b, byte(len(value))), value...)
@@ -42,15 +42,15 @@ func appendFrame(b []byte, kind, flags byte, stream uint32, payload []byte) []by
 	return append(binary.BigEndian.AppendUint32(b, stream), payload...)
 }
 
-// goAway is a frame that ends a connection. It does not say which requests were
-// answered: every one may have been.
+// goAway is a frame that ends a connection. It does not say which requests were answered,
+// because all of them may have been.
 func goAway(code uint32) []byte {
 	const lastStream = 1<<31 - 1
 	payload := binary.BigEndian.AppendUint32(nil, lastStream)
 	return appendFrame(nil, goAwayFrame, 0, 0, binary.BigEndian.AppendUint32(payload, code))
 }
 
-// frameHeader is what a frame begins with.
+// frameHeader is the header of a frame.
 type frameHeader struct {
 	length int // of the payload
 	kind   byte

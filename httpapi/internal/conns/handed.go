@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// handed is the connections that are handed over to net/http. To that it is their
+// handed has the connections that are handed over to net/http. For net/http it is their
 // listener.
 type handed struct {
 	addr       net.Addr
-	unanswered atomic.Int64 // connections on which net/http has answered nothing yet
+	unanswered atomic.Int64 // connections on which net/http has not answered yet
 	next       chan net.Conn
 	closed     chan struct{}
 	once       sync.Once
@@ -23,7 +23,7 @@ func newHanded(addr net.Addr) *handed {
 	return &handed{addr: addr, next: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// take hands over a connection, unless net/http takes no more.
+// take hands over a connection unless net/http accepts no more.
 func (h *handed) take(c net.Conn) bool {
 	h.unanswered.Add(1)
 	select {
@@ -64,14 +64,14 @@ func (h *handed) follow(c net.Conn, state http.ConnState) {
 	}
 }
 
-// How long connections may take for their first answer: a server of net/http that is
-// shutting down reads the first request of a connection and does not answer.
+// How long connections may take for their first answer: a net/http server that is
+// shutting down reads the first request of a connection but does not answer it.
 const (
 	answerLimit = 5 * time.Second
 	answerCheck = 10 * time.Millisecond
 )
 
-// settle returns when net/http has answered something on each connection.
+// settle returns when net/http has answered a request on each connection.
 func (h *handed) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
@@ -85,7 +85,7 @@ func (h *handed) settle(ctx context.Context) {
 	}
 }
 
-// unreadConn is a connection of which something was read that is to be read again.
+// unreadConn is a connection from which bytes were read that must be read again.
 type unreadConn struct {
 	net.Conn
 	unread   []byte
@@ -102,8 +102,8 @@ func (c *unreadConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// CloseWrite implements the interface by which net/http ends its side of a connection:
-// without it the answer to a request that is cut off would be lost.
+// CloseWrite implements the interface with which net/http ends its side of a connection.
+// Without it the answer to an incomplete request would be lost.
 func (c *unreadConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -121,7 +121,7 @@ func unreadOf(c net.Conn) *unreadConn {
 	return nil
 }
 
-// plainConn is a connection without TLS, as net/http has it.
+// plainConn is a connection of net/http without TLS.
 type plainConn struct{ *unreadConn }
 
 // Write implements net.Conn.

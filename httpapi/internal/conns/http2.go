@@ -13,11 +13,11 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// What frames over HTTP/2 may cost. net/http obeys any number of frames that request
+// The budget of HTTP/2 frames. net/http handles any number of frames that request
 // nothing: empty CONTINUATION, SETTINGS, PING, PRIORITY, RST_STREAM. A connection that
-// sends them as fast as it can takes most of a core, so they are counted: each frame
-// of the client costs one, and what is answered earns some, because a client may
-// update windows for what it gets, and ping to measure. What is saved up is bounded.
+// sends them as fast as it can uses most of a core. So each frame of the client costs one
+// unit of a budget. Answers add to the budget, because a client may update windows for
+// them, and may send pings to measure. The budget has a maximum.
 const (
 	frameSavings   = 4000 // at most, and at the beginning
 	framesASecond  = 200  // earned by time
@@ -27,23 +27,23 @@ const (
 	smallDataFrame = 256 // bytes; larger ones cost nothing, what they carry is bounded elsewhere
 )
 
-// maxHeaderBlock is how many bytes the headers of a request may have as they come,
-// packed. Text becomes 5/8 of what it was at most, so net/http, which would answer as
-// text, unpacks less than http2HeaderBytes until then. Only references to what was
-// sent before can be larger, which no client needs that much of.
+// maxHeaderBlock is the maximum size of the compressed headers of a request. Huffman
+// coding saves at most 3/8, so net/http, which would answer with plain text, unpacks less
+// than http2HeaderBytes before this limit. Only references to earlier fields can expand
+// more, and no client needs so many.
 const (
 	maxHeaderBlock   = netHTTPHeaderBytes
 	http2HeaderBytes = 2 * netHTTPHeaderBytes
 )
 
-// How long a refused client may still send, and how much, so that it reads the answer: if
-// the connection closed at once, it might not.
+// How long and how much a refused client may still send, so that it reads the answer. If
+// the connection were closed at once, the client might not receive it.
 const (
 	refusedLimit = time.Second
 	refusedBytes = 8 << 20
 )
 
-// floodGuard counts and logs connections that are closed because of what they sent.
+// floodGuard counts and logs connections that are closed because they sent too many frames.
 type floodGuard struct {
 	log   *slog.Logger
 	count prometheus.Counter
@@ -57,7 +57,7 @@ func newFloodGuard(log *slog.Logger, r prometheus.Registerer) *floodGuard {
 	return g
 }
 
-// frames is a connection over HTTP/2 behind its preface.
+// frames is an HTTP/2 connection after its preface.
 type frames struct {
 	conn  net.Conn
 	guard *floodGuard
@@ -66,7 +66,7 @@ type frames struct {
 	left  atomic.Int64 // what the client may still send
 	since time.Time    // when left was topped up last; only for the reader
 
-	begun chan struct{} // closed when net/http has written something: the first frame has to be its SETTINGS
+	begun chan struct{} // closed when net/http has written something: the first frame must be its SETTINGS
 	begin func()
 
 	mu  sync.Mutex // held while something is written
@@ -103,8 +103,7 @@ func (f *frames) read(b []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// blockOf returns how large the headers have become that a frame belongs to, packed
-// as they come.
+// blockOf returns the compressed size so far of the headers that a frame belongs to.
 func (f *frames) blockOf(h frameHeader) int {
 	switch h.kind {
 	case headersFrame:
@@ -117,7 +116,7 @@ func (f *frames) blockOf(h frameHeader) int {
 	return f.block
 }
 
-// spend takes one of what the client may send, and reports whether there was one.
+// spend takes one unit of the budget, and reports whether there was one.
 func (f *frames) spend() bool {
 	if f.left.Add(-1) >= 0 {
 		return true
@@ -149,8 +148,8 @@ func (f *frames) write(b []byte) (int, error) {
 	return f.conn.Write(b)
 }
 
-// cut sends the reason before the connection closes, if that is possible at once: a
-// client that floods may not read.
+// cut sends the reason before it closes the connection, but only if that is possible at
+// once, because a flooding client may not read.
 func (f *frames) cut() {
 	f.guard.count.Inc()
 	f.guard.log.Debug("connection closed: too many HTTP/2 frames without a request", "address", f.conn.RemoteAddr().String())
@@ -168,8 +167,8 @@ func (f *frames) cut() {
 	}
 }
 
-// refuse answers a request whose headers are not read to their end. The connection
-// is of no use behind that: what refers to those headers could not be understood.
+// refuse answers a request whose headers are not read completely. After that the
+// connection cannot be used, because later headers could refer to the unread ones.
 func (f *frames) refuse(stream uint32, p *envelope.Error) {
 	<-f.begun // net/http does that in any case
 	f.mu.Lock()
@@ -183,5 +182,5 @@ func (f *frames) refuse(stream uint32, p *envelope.Error) {
 		return
 	}
 	_ = f.conn.SetReadDeadline(time.Now().Add(refusedLimit))
-	_, _ = io.CopyN(io.Discard, f.conn, refusedBytes) // to its end, or for as long as may be
+	_, _ = io.CopyN(io.Discard, f.conn, refusedBytes) // to its end, or until the time limit
 }

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// acceptLonger is how long connections that have begun are still accepted before the
-	// listener closes: those that it had not accepted would be reset.
+	// acceptLonger is how long new connections are still accepted before the listener
+	// closes: connections that it has not accepted would be reset.
 	acceptLonger = 100 * time.Millisecond
-	// stopLimit is how long that may take where nothing can be accepted.
+	// stopLimit is how long that may take if nothing can be accepted.
 	stopLimit = 5 * time.Second
 )
 
-// publicListener is the listener of the public. It records when no connection can be
-// accepted, and closes without cutting off a connection that has just begun.
+// publicListener is the public listener. It records when no connection can be accepted,
+// and closes without resetting a connection that has just begun.
 type publicListener struct {
 	net.Listener
 	errors   *acceptErrors
@@ -38,16 +38,17 @@ func newPublicListener(l net.Listener, o Options) *publicListener {
 	return p
 }
 
-// Most returns how many connections the public can have of a process that may open so many
-// files; 0: no bound.
+// Most returns the maximum number of public connections for a process that may open files
+// file descriptors; 0: no bound.
 func Most(files uint64) uint64 { return files - min(files/3, filesKept) }
 
-// filesKept are file descriptors that the public cannot have: the admin port, Redis, the
-// queue, keys and certificates need some, above all while there are too many connections.
+// filesKept is the number of file descriptors that public connections cannot use. The
+// admin port, Redis, the queue, keys and certificates need some, especially while there
+// are too many connections.
 const filesKept = 500
 
-// spares reports whether a connection leaves enough file descriptors for others. The
-// system gives the lowest that is free, so its number shows how many are open.
+// spares reports whether a connection leaves enough file descriptors for other uses. The
+// system assigns the lowest free number, so the number shows how many are open.
 func (p *publicListener) spares(c net.Conn) bool {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok || p.spare == 0 {
@@ -64,7 +65,7 @@ func (p *publicListener) spares(c net.Conn) bool {
 
 // How long to wait before the next try to accept a connection, after an error.
 const (
-	retryAfter  = 5 * time.Millisecond // doubles from error to error
+	retryAfter  = 5 * time.Millisecond // doubles with each error
 	retryAtMost = time.Second
 	closePause  = time.Millisecond // after a connection that was closed for want of files: others wait behind it
 )
@@ -98,7 +99,7 @@ func (p *publicListener) acceptAll(serve func(*limitedConn)) error {
 	}
 }
 
-// begin has a connection served, unless its client has too many.
+// begin serves a connection unless its client has too many.
 func (p *publicListener) begin(c net.Conn, serve func(*limitedConn)) {
 	leave, ok := p.admit(c.RemoteAddr())
 	if !ok {
@@ -109,8 +110,8 @@ func (p *publicListener) begin(c net.Conn, serve func(*limitedConn)) {
 	go serve(&limitedConn{Conn: c, leave: leave})
 }
 
-// accept returns the next connection that leaves enough file descriptors for others. While
-// the listener is stopping, it still returns those that have begun.
+// accept returns the next connection that leaves enough file descriptors for other uses.
+// While the listener is stopping, it still returns connections that have begun.
 func (p *publicListener) accept() (net.Conn, error) {
 	for {
 		c, err := p.Accept()
@@ -124,13 +125,13 @@ func (p *publicListener) accept() (net.Conn, error) {
 	}
 }
 
-// extend gives more time where connections are still to be accepted.
+// extend adds time if there are still connections to accept.
 func (p *publicListener) extend() bool {
 	l, ok := p.Listener.(*net.TCPListener)
 	return ok && time.Now().Before(p.latest) && pending(l) && l.SetDeadline(time.Now().Add(acceptLonger)) == nil
 }
 
-// stopAccepting closes the listener behind the last connection that has begun.
+// stopAccepting closes the listener after the last connection that has begun.
 func (p *publicListener) stopAccepting() {
 	p.latest = time.Now().Add(stopLimit)
 	p.stopping.Store(true)

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuse has the kernel drop the first packet of every new connection, so that
-// none begins between the last one that is accepted and the end of the listener.
-// The client sends that packet again and finds the listener closed, or another
-// process. Where the kernel does not let us, a connection may be reset.
+// refuse makes the kernel drop the first packet of every new connection, so that none
+// begins between the last accepted connection and the end of the listener. The client
+// sends the packet again and finds the listener closed, or another process. If the kernel
+// does not allow this, a connection may be reset.
 func refuse(l *net.TCPListener) {
 	const (
-		flags    = 13 // where the TCP header has them
+		flags    = 13 // the position of the flags in the TCP header
 		syn, ack = 0x02, 0x10
 	)
 	program := []unix.SockFilter{
@@ -31,7 +31,7 @@ func refuse(l *net.TCPListener) {
 	})
 }
 
-// pending reports whether a connection is there to be accepted.
+// pending reports whether a connection is waiting to be accepted.
 func pending(l *net.TCPListener) (there bool) {
 	raw, err := l.SyscallConn()
 	if err != nil {

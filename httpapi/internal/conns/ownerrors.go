@@ -10,8 +10,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// writeInOurForm writes what net/http writes, but an answer that it gives by itself in
-// the form of our errors.
+// writeInOurForm writes the bytes of net/http. It replaces an answer that net/http
+// generates itself with an error in our form.
 func writeInOurForm(c net.Conn, b []byte) (int, error) {
 	if p := netHTTPError(b); p != nil {
 		_, err := c.Write(p.Alone())
@@ -20,11 +20,11 @@ func writeInOurForm(c net.Conn, b []byte) (int, error) {
 	return c.Write(b)
 }
 
-// netHTTPError returns the error that net/http reports by writing b, nil if it is
-// something else: what it could not read as a request it answers itself, as text and
-// in one piece, and no handler sees it.
+// netHTTPError returns the error that net/http reports by writing b, nil if b is
+// something else. If net/http cannot read a request, it writes the answer itself, as text
+// and in one piece, without calling a handler.
 func netHTTPError(b []byte) *envelope.Error {
-	const ( // as they stand in net/http
+	const ( // copied from net/http
 		most = 512
 		text = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 	)
@@ -32,7 +32,7 @@ func netHTTPError(b []byte) *envelope.Error {
 		return nil
 	}
 	if bytes.HasPrefix(b, []byte("HTTP/1.1 417 ")) {
-		p := envelope.Invalid("Expect: nothing but 100-continue is known here")
+		p := envelope.Invalid("Expect: only 100-continue is supported")
 		p.Status = http.StatusExpectationFailed
 		return p
 	}
@@ -45,9 +45,9 @@ func netHTTPError(b []byte) *envelope.Error {
 	case "431":
 		return envelope.HeadersTooLarge(MaxHeaderBytes)
 	case "501":
-		reason = "the transfer encoding is not known here"
+		reason = "the transfer encoding is not supported"
 	}
-	p := envelope.Invalid("not a request of HTTP/1.1: %s", reason)
+	p := envelope.Invalid("not an HTTP/1.1 request: %s", reason)
 	if n, err := strconv.Atoi(code); err == nil {
 		p.Status = n
 	}

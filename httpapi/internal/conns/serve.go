@@ -16,20 +16,20 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// MaxHeaderBytes bounds the headers of a request. A browser sends the cookies of every
-// program on the same host, and a load balancer that signs people in adds tokens of
-// its own.
+// MaxHeaderBytes is the maximum size of the headers of a request. A browser sends the
+// cookies of every program on the same host, and a load balancer that signs users in adds
+// its tokens.
 const MaxHeaderBytes = 32 << 10
 
-// netHTTPHeaderBytes is how much of headers net/http reads, in bytes. It is a
-// backstop: what is larger than MaxHeaderBytes is refused by us, and better.
+// netHTTPHeaderBytes is how many bytes of headers net/http reads. It is larger than
+// MaxHeaderBytes, so that normally this package refuses the request, with a better error.
 const netHTTPHeaderBytes = 4 * MaxHeaderBytes
 
-// Options say how connections are served.
+// Options configure how connections are served.
 type Options struct {
 	Handler http.Handler
 	Log     *slog.Logger
-	// Draining is true when the connection of each answer is to be closed behind it.
+	// Draining reports whether each connection must be closed after its next answer.
 	Draining *atomic.Bool
 	// BeforeShutdown is called when the context of Serve ends. It ends requests that wait.
 	BeforeShutdown func()
@@ -40,9 +40,9 @@ type Options struct {
 	Hot       string      // beginning of the paths of polls, see package wire; empty: none are hot
 	NetHTTP   bool        // package wire serves nothing
 	TLS       *tls.Config // nil: connections are not encrypted
-	OpenFiles uint64      // how many files the process may have open; 0: no bound
-	// Admit says whether a client may have one more connection, and what to call at its end,
-	// nil for nothing. nil: it may.
+	OpenFiles uint64      // how many files the process may open; 0: no bound
+	// Admit reports whether a client may have one more connection, and returns a function to
+	// call at its end, nil for none. nil: every connection is allowed.
 	Admit       func(net.Addr) (leave func(), ok bool)
 	AnswerLimit time.Duration // over HTTP/2, from the beginning of a request to the end of its answer
 	ConnContext func(context.Context, net.Conn) context.Context
@@ -50,7 +50,7 @@ type Options struct {
 }
 
 // Serve serves the public on a listener until ctx ends. Then it closes the listener
-// without losing a connection that has begun, and lets requests finish.
+// without resetting a connection that has begun, and lets requests finish.
 func Serve(ctx context.Context, l net.Listener, o Options) error {
 	g, ctx := errgroup.WithContext(ctx)
 	p := newPort(l, o)
@@ -71,7 +71,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 }
 
 // port is the public port. Package wire serves its connections, and hands over to
-// net/http those that speak what it does not know.
+// net/http the connections that it cannot read.
 type port struct {
 	listener *publicListener
 	wire     *wire.Server
@@ -117,8 +117,8 @@ func (p *port) handOver(c net.Conn, read []byte) bool {
 	return p.handed.take(&tlsConn{unreadConn: u, guard: p.tls.guard})
 }
 
-// stop ends the port. First every connection that has begun gets as far as a request that
-// is being answered; until then it could have to be handed over.
+// stop ends the port. First it waits until every connection that has begun answers a
+// request, because until then the connection may have to be handed over.
 func (p *port) stop(ctx context.Context) error {
 	p.listener.stopAccepting()
 	p.http.SetKeepAlivesEnabled(false)
@@ -153,11 +153,11 @@ func accept(server *http.Server, l net.Listener) error {
 	return nil
 }
 
-// shutdownTurn is how often the server signals to connections that it ends: one that was
-// about to begin misses the first signal.
+// shutdownTurn is how often the server signals its end to connections, because a
+// connection that is about to begin misses the first signal.
 const shutdownTurn = time.Second
 
-// shutDown lets a server finish what it has begun.
+// shutDown lets a server finish its requests.
 func shutDown(ctx context.Context, server *http.Server) error {
 	for {
 		turn, cancel := context.WithTimeout(ctx, shutdownTurn)
@@ -172,7 +172,7 @@ func shutDown(ctx context.Context, server *http.Server) error {
 	}
 }
 
-// hardened returns a server with the bounds that hold for every listener.
+// hardened returns a server with the bounds for every listener.
 func hardened(o Options) *http.Server {
 	return &http.Server{
 		Handler:           o.Handler,
@@ -183,16 +183,16 @@ func hardened(o Options) *http.Server {
 	}
 }
 
-// Bounds of a connection over HTTP/2.
+// Bounds of an HTTP/2 connection.
 const (
 	maxStreams = 100              // requests at once
 	pingAfter  = 30 * time.Second // of silence
 )
 
 // publicServer returns a server with the bounds for the public. Over HTTP/2 its write
-// deadline counts from the beginning of a request to the end of its answer, also
-// for those that net/http gives by itself; longer answers move it. Over HTTP/1.1
-// connections have their own, see limitedConn.
+// deadline covers the time from the beginning of a request to the end of its answer, also
+// for answers that net/http generates itself; longer answers extend it. HTTP/1.1
+// connections have separate deadlines, see limitedConn.
 func publicServer(o Options) *http.Server {
 	server := hardened(o)
 	server.ConnContext = o.ConnContext

@@ -10,17 +10,17 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// encryption is TLS on the connections of a listener. What is within is given to net/http
-// as if it were plain: given a *tls.Conn, net/http would write its own answers where
-// nothing can put them into the form of our errors, and read frames of HTTP/2 where they
-// cannot be counted.
+// encryption is TLS on the connections of a listener. net/http receives the decrypted
+// connection as if it had no TLS. With a *tls.Conn, net/http would write its own answers
+// below the code that gives them the form of our errors, and would read HTTP/2 frames
+// below the code that counts them.
 type encryption struct {
 	config *tls.Config
 	guard  *floodGuard
 	log    *slog.Logger
 }
 
-// handshake is what begins a connection.
+// handshake does the TLS handshake of a connection.
 func (e *encryption) handshake(c *tls.Conn) error {
 	err := c.Handshake()
 	if err == nil {
@@ -29,7 +29,7 @@ func (e *encryption) handshake(c *tls.Conn) error {
 	e.log.Debug("TLS handshake failed", "address", c.RemoteAddr().String(), "error", err)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && isMethod(record.RecordHeader[:3]) {
-		_, _ = record.Conn.Write(envelope.Invalid("this port takes HTTPS only").Alone())
+		_, _ = record.Conn.Write(envelope.Invalid("this port accepts HTTPS only").Alone())
 	}
 	return err
 }
@@ -39,16 +39,16 @@ func isMethod(b []byte) bool {
 	return !bytes.ContainsFunc(b, func(r rune) bool { return r < 'A' || r > 'Z' })
 }
 
-// http2Preface is what a client of HTTP/2 sends first. net/http looks for its first
-// line, and then for the rest.
+// http2Preface is the first text of an HTTP/2 client. net/http checks its first line, and
+// then the rest.
 const (
 	http2Preface     = http2PrefaceLine + "\r\n\r\nSM\r\n\r\n"
 	http2PrefaceLine = "PRI * HTTP/2.0"
 )
 
-// tlsConn is what is spoken within TLS: HTTP/1.1, or HTTP/2 if that is what its
-// first bytes say. It must not have a method ConnectionState: net/http would take it
-// for one that never speaks HTTP/2.
+// tlsConn is the decrypted connection within TLS: HTTP/1.1, or HTTP/2 if it begins with
+// the preface. It must not have a method ConnectionState, because net/http would then
+// assume that it is never HTTP/2.
 type tlsConn struct {
 	*unreadConn // of TLS
 	guard       *floodGuard
@@ -75,7 +75,7 @@ func (c *tlsConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// expectPreface finds out by the first bytes what is spoken.
+// expectPreface finds the protocol from the first bytes.
 func (c *tlsConn) expectPreface(b []byte) {
 	c.first = append(c.first, b[:min(len(b), len(http2Preface)-len(c.first))]...)
 	switch {
@@ -87,8 +87,8 @@ func (c *tlsConn) expectPreface(b []byte) {
 	}
 }
 
-// looksForPreface reports whether net/http wants more of a preface, which does not
-// come: it would wait for bytes that a short request does not have.
+// looksForPreface reports whether net/http tries to read the rest of a preface that will
+// not arrive: it would wait for bytes that a short request does not have.
 func (c *tlsConn) looksForPreface(wanted int) bool {
 	upTo := len(c.first) + wanted
 	return len(c.first) > 0 && (upTo == len(http2PrefaceLine) || upTo == len(http2Preface))

@@ -12,9 +12,8 @@ const (
 	WritePiece   = 64 << 10        // bytes
 )
 
-// limitedConn does not wait forever for a client that does not read. One deadline
-// for a whole answer would not do: an answer may take long and a stream never ends,
-// so each piece has one of its own.
+// limitedConn does not wait forever for a client that does not read. Because an answer
+// may take long and a stream never ends, each write has a separate deadline.
 type limitedConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
@@ -22,11 +21,11 @@ type limitedConn struct {
 	closed  atomic.Bool
 }
 
-// begun is the time from which connections count, by a clock that is never set.
+// begun is the start of the monotonic clock of connections.
 var begun = time.Now()
 
-// Write fails if a piece is not taken within 4 to 6 seconds. The connection is of
-// no use then, and is closed for reading too.
+// Write fails if the client does not receive a piece within 4 to 6 seconds. The
+// connection is then closed, for reading too.
 func (c *limitedConn) Write(b []byte) (written int, err error) {
 	for {
 		if err := c.renew(); err != nil {
@@ -44,8 +43,8 @@ func (c *limitedConn) Write(b []byte) (written int, err error) {
 	}
 }
 
-// renew moves the deadline, seldom: it costs more than the rest of a write that
-// does not wait.
+// renew extends the deadline, but rarely, because that costs more than the rest of a
+// write.
 func (c *limitedConn) renew() error {
 	now := time.Since(begun)
 	if last := c.renewed.Load(); last != 0 && int64(now)-last < int64(writeRenewed) {
@@ -63,25 +62,25 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// abandon closes the connection without waiting for what was not taken, which
-// would keep memory of the kernel for minutes.
+// abandon closes the connection without waiting for unsent data, which would occupy
+// kernel memory for minutes.
 func (c *limitedConn) abandon() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = c.Close() // the error of the write says what happened
+	_ = c.Close() // the error of the write is returned instead
 }
 
-// SetWriteDeadline implements net.Conn and does nothing: every write has a deadline
-// of its own. net/http lifts those it knows of behind each answer, which would
-// leave the next one without any.
+// SetWriteDeadline implements net.Conn and does nothing, because every write has its
+// deadline. net/http clears the deadline after each answer, so the next answer would have
+// none.
 func (c *limitedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline implements net.Conn.
 func (c *limitedConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// CloseWrite lets net/http end its side of the connection before it closes: without it
-// the answer to a request that is cut off would be lost.
+// CloseWrite lets net/http end its side of the connection before it closes it. Without it
+// the answer to an incomplete request would be lost.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

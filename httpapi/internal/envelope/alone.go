@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Alone is the error as a whole answer of HTTP/1.1, behind which the connection is
+// Alone returns the error as a whole HTTP/1.1 answer, after which the connection is
 // closed.
 func (e *Error) Alone() []byte {
 	h := e.HeadersAlone()
@@ -20,7 +20,7 @@ func (e *Error) Alone() []byte {
 	return b.Bytes()
 }
 
-// HeadersAlone returns the headers of an error that is a whole answer.
+// HeadersAlone returns the headers of the error as a whole answer.
 func (e *Error) HeadersAlone() http.Header {
 	h := http.Header{"Content-Type": JSONType, "X-Content-Type-Options": NoSniff, "X-Request-Id": {NewRequestID()}}
 	h["Content-Length"] = []string{strconv.Itoa(len(e.Body()))}

@@ -1,5 +1,5 @@
 // Package envelope writes the form of answers: the JSON envelope of success and of errors,
-// Server-Sent Events, and the values of headers that never change.
+// Server-Sent Events, and the header values that never change.
 //
 //	envelope.go  {"success":true,"data":…} and {"success":false,"error":…}
 //	errors.go    every error of the API, with its status and its code

@@ -2,19 +2,19 @@ package envelope
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// The envelope of an answer that succeeded stands around its data.
+// The envelope of a successful answer, before and after its data.
 const (
 	SuccessBegin = `{"success":true,"data":`
 	SuccessEnd   = `}`
 )
 
-// Success returns data, which is JSON, in its envelope.
+// Success returns data, which is JSON, in the envelope.
 func Success(data []byte) []byte {
 	b := make([]byte, 0, len(SuccessBegin)+len(data)+len(SuccessEnd))
 	return append(append(append(b, SuccessBegin...), data...), SuccessEnd...)
 }
 
-// Body is the error in its envelope.
+// Body returns the error in the envelope.
 func (e *Error) Body() []byte {
 	b := append(make([]byte, 0, 128+len(e.Message)), `{"success":false,"error":`...)
 	return append(e.appendTo(b), '}')
@@ -28,7 +28,7 @@ func (e *Error) AppendItem(b []byte, executionARN string) []byte {
 	return append(e.appendTo(b), '}')
 }
 
-// appendTo appends what clients may know of the error.
+// appendTo appends the parts of the error that clients may see.
 func (e *Error) appendTo(b []byte) []byte {
 	b = append(b, `{"code":"`...)
 	b = append(b, e.Code...)
@@ -39,6 +39,6 @@ func (e *Error) appendTo(b []byte) []byte {
 
 // AppendString appends a text as JSON.
 func AppendString(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s) // fails only for text that is not UTF-8, which it replaces
+	b, _ = jsontext.AppendQuote(b, s) // fails only for invalid UTF-8, which it replaces
 	return b
 }

@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// Error is an error with what the caller may know about it. Cause is for the log
-// only.
+// Error is an error with the parts that the caller may see. Cause is only for the log.
 type Error struct {
 	Status     int
 	Code       string
 	Message    string
 	RetryAfter time.Duration // 0: none
-	Allow      []string      // of a 405: the methods that the path takes
+	Allow      []string      // of a 405: the methods that the path supports
 	Challenge  []string      // of a 401: the header WWW-Authenticate
 	Cause      error
 }
@@ -39,8 +38,8 @@ func Invalid(format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "ValidationError", Message: fmt.Sprintf(format, args...)}
 }
 
-// Unauthorized returns an error 401. The caller gets no more than message; cause says
-// to operators why.
+// Unauthorized returns an error 401. The caller gets only message; cause tells operators
+// the reason.
 func Unauthorized(message string, challenge []string, cause error) *Error {
 	return &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", Message: message, Challenge: challenge, Cause: cause}
 }
@@ -55,11 +54,11 @@ func NotFound(message string) *Error {
 	return &Error{Status: http.StatusNotFound, Code: "NotFound", Message: message}
 }
 
-// MethodNotAllowed returns an error 405: the path takes the methods of allow.
+// MethodNotAllowed returns an error 405: the path supports only the methods of allow.
 func MethodNotAllowed(allow []string) *Error {
 	return &Error{
 		Status: http.StatusMethodNotAllowed, Code: "MethodNotAllowed",
-		Message: "this path takes " + strings.Join(allow, ", "), Allow: allow,
+		Message: "this path supports only " + strings.Join(allow, ", "), Allow: allow,
 	}
 }
 
@@ -95,8 +94,8 @@ func RateLimitExceeded(retryAfter time.Duration) *Error {
 	}
 }
 
-// DailyLimitExceeded returns an error 429 for an API key whose requests of the day are used
-// up. reset is how long that lasts.
+// DailyLimitExceeded returns an error 429 for an API key that has used all its requests of
+// the day. reset is the time until the next day.
 func DailyLimitExceeded(reset time.Duration) *Error {
 	return &Error{
 		Status: http.StatusTooManyRequests, Code: "DailyLimitExceeded",
@@ -107,7 +106,7 @@ func DailyLimitExceeded(reset time.Duration) *Error {
 // unavailableFor is how long a caller should wait before it tries again.
 const unavailableFor = time.Second
 
-// Unavailable returns an error 503 that is worth another try. cause is for the log.
+// Unavailable returns an error 503: the caller should try again. cause is for the log.
 func Unavailable(message string, cause error) *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
@@ -119,7 +118,7 @@ func Unavailable(message string, cause error) *Error {
 func Internal(cause error) *Error {
 	return &Error{
 		Status: http.StatusInternalServerError, Code: "InternalError",
-		Message: "something went wrong here; the request id helps to find out what", Cause: cause,
+		Message: "internal error; with the request ID, the operators can find the cause", Cause: cause,
 	}
 }
 
@@ -128,22 +127,22 @@ func Conflict(message string) *Error {
 	return &Error{Status: http.StatusConflict, Code: "Conflict", Message: message}
 }
 
-// Gone returns an error 410: the resource was there, and will not come back.
+// Gone returns an error 410: the resource existed, and will not come back.
 func Gone(message string) *Error {
 	return &Error{Status: http.StatusGone, Code: "Gone", Message: message}
 }
 
-// ErrorOf returns what an error means for the caller. An error that it does not know
-// comes from Redis, which is late or gone, and is worth another try.
+// ErrorOf returns the error for the caller. An error that it does not know comes from
+// Redis, which is slow or unreachable, so the caller should try again.
 func ErrorOf(err error) *Error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, context.Canceled):
-		return Unavailable("the request was called off", err)
+		return Unavailable("the request was canceled", err)
 	default:
-		return Unavailable("Redis does not answer now, or does not confirm what is written; try again", err)
+		return Unavailable("Redis does not answer now, or does not confirm writes; try again", err)
 	}
 }
 

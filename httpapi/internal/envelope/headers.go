@@ -12,11 +12,11 @@ const (
 // be written to.
 var (
 	JSONType        = []string{JSONMedia}
-	EventStreamType = []string{EventStreamMedia + "; charset=utf-8"} // without it some clients read Latin-1
+	EventStreamType = []string{EventStreamMedia + "; charset=utf-8"} // without it some clients assume Latin-1
 	NoSniff         = []string{"nosniff"}
 	NoStore         = []string{"no-store, no-transform"}
 	PrivateCache    = []string{"private, no-cache, no-transform"}
-	StreamCache     = []string{"no-store, no-cache, no-transform"} // what compresses it would hold events back
+	StreamCache     = []string{"no-store, no-cache, no-transform"} // a proxy that compresses it would delay events
 	PublicCache     = []string{"public, max-age=300"}
 	VaryEncoding    = []string{"Accept-Encoding"}
 	GzipCoding      = []string{"gzip"}
@@ -31,11 +31,11 @@ var (
 	InvalidTokenChallenge = []string{`Bearer error="invalid_token"`} // it had one
 )
 
-// CopyLimit is the size of a body up to which a copy is cheaper than a write of its own,
-// in bytes.
+// CopyLimit is the size of a body up to which a copy is cheaper than a separate write, in
+// bytes.
 const CopyLimit = 4 << 10
 
-// NewRequestID returns an id for a request that came without one.
+// NewRequestID returns an ID for a request without one.
 func NewRequestID() string {
 	const digits = "0123456789abcdef"
 	var id [16]byte

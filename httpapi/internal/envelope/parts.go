@@ -1,8 +1,8 @@
 package envelope
 
-// Parts is the body of an answer about many executions. Large data belongs to the records
-// and is not copied: a request may name an execution a hundred times, and many clients may
-// read slowly.
+// Parts is the body of an answer about many executions. Large data is shared with the
+// records and not copied, because a request may name an execution a hundred times, and
+// many clients may read slowly.
 type Parts struct {
 	all     [][]byte
 	last    []byte // what is not in all yet
@@ -11,7 +11,7 @@ type Parts struct {
 	counted map[*byte]struct{} // the first bytes of data that held has
 }
 
-// Length is how long the body is so far, in bytes.
+// Length returns the length of the body so far, in bytes.
 func (p *Parts) Length() int { return p.length }
 
 // Text adds a text.
@@ -20,13 +20,13 @@ func (p *Parts) Text(s string) {
 	p.length += len(s)
 }
 
-// Own adds bytes that belong to the answer alone.
+// Own adds bytes that only this answer uses.
 func (p *Parts) Own(b []byte) {
 	p.last = append(p.last, b...)
 	p.length += len(b)
 }
 
-// Shared adds data that the answer does not own.
+// Shared adds data that the answer shares with a record.
 func (p *Parts) Shared(data []byte) {
 	if len(data) <= CopyLimit {
 		p.Own(data)
@@ -45,8 +45,8 @@ func (p *Parts) Shared(data []byte) {
 	}
 }
 
-// All returns the body, and how many bytes of memory it holds: data that stands in it
-// several times counts once.
+// All returns the body, and how many bytes of memory it uses: data that occurs several
+// times counts once.
 func (p *Parts) All() (parts [][]byte, held int64) {
 	return append(p.all, p.last), p.held + int64(len(p.last))
 }

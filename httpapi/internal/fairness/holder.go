@@ -11,18 +11,18 @@ import (
 	"statuscache/cache/bounded"
 )
 
-// Holder is who takes from pools: a caller, or an address whose requests have not
-// shown a valid token yet.
+// Holder is a user of pools: a caller, or an address whose requests have not had a valid
+// token yet.
 type Holder struct {
 	held   []atomic.Int64      // by pool
 	Bucket *rate.Limiter       // nil: no rate limit
-	Reads  *semaphore.Weighted // executions that its sets and batches read at once
+	Reads  *semaphore.Weighted // executions that its sets and batches may read at once
 }
 
-// Held returns how much of a pool it has.
+// Held returns how much of a pool the holder has.
 func (h *Holder) Held(p *Pool) int64 { return h.held[p.index].Load() }
 
-// Total returns how much of all pools it has.
+// Total returns how much of all pools the holder has.
 func (h *Holder) Total() int64 {
 	total := int64(0)
 	for i := range h.held {
@@ -31,11 +31,11 @@ func (h *Holder) Total() int64 {
 	return total
 }
 
-// maxHolders is how many of a kind are remembered. One that
-// is forgotten starts with nothing; what it holds is still given back.
+// maxHolders is how many holders of a kind are remembered. A forgotten holder starts
+// again with nothing; what it holds is still given back.
 const maxHolders = 100_000
 
-// Holders finds holders by what names them.
+// Holders finds holders by name.
 type Holders struct {
 	known bounded.ByText[*Holder]
 	make  func() *Holder
@@ -55,11 +55,11 @@ func (s *Holders) Of(name string) *Holder {
 	return h
 }
 
-// carrierGrade are addresses that carriers, and clouds, give out within their own networks.
+// carrierGrade are addresses that carriers and clouds assign within their networks.
 var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
-// Public reports whether an address is one of the public internet, so that a connection
-// from it is that of a client. Others are those of proxies and load balancers, too.
+// Public reports whether an address belongs to the public internet, so that a connection
+// from it is from a client. Other addresses may belong to proxies and load balancers.
 func Public(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
@@ -69,8 +69,8 @@ func Public(addr net.Addr) bool {
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !carrierGrade.Contains(ip)
 }
 
-// Neighbourhood returns the addresses that belong to one client as far as can be
-// known: an IPv4 address, or the smallest network that is given out of IPv6.
+// Neighbourhood returns the addresses that probably belong to one client: an IPv4
+// address, or the smallest IPv6 network that is assigned to customers.
 func Neighbourhood(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {

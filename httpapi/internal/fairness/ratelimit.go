@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	burstSeconds   = 2    // a bucket holds the requests of so many seconds
+	burstSeconds   = 2    // a bucket contains the requests of this many seconds
 	preparedStates = 4096 // header values made in advance
 )
 
 // RateLimits lets each principal make so many requests per second in this
-// process (RATE_LIMIT). A nil *RateLimits lets everything pass.
+// process (RATE_LIMIT). A nil *RateLimits allows everything.
 type RateLimits struct {
 	perSecond int
 	burst     int
 	policy    []string
-	states    [][]string            // the header RateLimit by what is left
+	states    [][]string            // the header RateLimit by the number of requests left
 	last      atomic.Pointer[state] // that was beyond states
 }
 
-// state is what is left, and the header RateLimit that says so.
+// state is the number of requests left, and the header RateLimit for it.
 type state struct {
 	left   int
 	header []string
@@ -73,8 +73,8 @@ func (l *RateLimits) Take(h http.Header, bucket *rate.Limiter, now time.Time) er
 	return nil
 }
 
-// Owe counts what a request that was let in costs more than others. The bucket may
-// be overdrawn by that: the next request waits for it.
+// Owe counts the additional cost of an accepted request. This may overdraw the bucket, so
+// that later requests must wait.
 func (l *RateLimits) Owe(h http.Header, bucket *rate.Limiter, now time.Time, more int) {
 	if l == nil {
 		return
@@ -102,7 +102,7 @@ func (l *RateLimits) state(left int) []string {
 	return last.header
 }
 
-// describe returns what is left and in how many seconds the bucket is full again.
+// describe returns how many requests are left, and after how many seconds the bucket is full again.
 func (l *RateLimits) describe(left int) []string {
 	full := (l.burst - left + l.perSecond - 1) / l.perSecond
 	b := append(make([]byte, 0, 32), `"default";r=`...)

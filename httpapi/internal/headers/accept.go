@@ -8,9 +8,9 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// WantsStream reports whether the request prefers a stream to JSON. A stream does
-// not end while an execution runs, so only a request that prefers it gets it: where both
-// are as welcome, or neither is, the answer is JSON.
+// WantsStream reports whether the request prefers a stream to JSON. A stream does not end
+// while an execution runs, so only a request that prefers a stream gets it: if both are
+// equally acceptable, or neither is, the answer is JSON.
 func WantsStream(r *http.Request) bool {
 	accept := r.Header["Accept"]
 	if len(accept) == 0 || r.Method != http.MethodGet {
@@ -30,15 +30,15 @@ func WantsStream(r *http.Request) bool {
 	return stream.weight > json.weight
 }
 
-// preference is how welcome a media type is to a client, by RFC 9110 §12.5.1: the
-// weight of the range that names it most exactly counts.
+// preference is how much a client prefers a media type, by RFC 9110 §12.5.1: the weight
+// of the most specific range counts.
 type preference struct {
 	media  string
 	weight float64
-	exact  int // how exactly it was named so far
+	exact  int // how specific the best range is so far
 }
 
-// consider takes a media range into account that may be about the type.
+// consider takes a media range into account if it includes the type.
 func (p *preference) consider(media, parameters string) {
 	exact := exactness(media, p.media)
 	if exact == 0 || exact < p.exact {
@@ -53,8 +53,8 @@ func (p *preference) consider(media, parameters string) {
 	}
 }
 
-// exactness returns how exactly a media range names a type: not at all (0), as any
-// (1), as one of its kind (2) or as itself (3).
+// exactness returns how specifically a media range names a type: not at all (0), as */*
+// (1), as type/* (2) or exactly (3).
 func exactness(media, typ string) int {
 	kind, _, _ := strings.Cut(typ, "/")
 	switch n := len(media); {

@@ -8,8 +8,8 @@ import (
 	"github.com/rs/cors"
 )
 
-// allowedHeaders are the request headers that a page of an allowed origin may set:
-// what the API reads, and what tools for tracing add to each request of a page.
+// allowedHeaders are the request headers that a page of an allowed origin may set: those
+// that the API reads, and those that tracing tools add to each request of a page.
 var allowedHeaders = []string{
 	"Accept", "Authorization", "Cache-Control", "Content-Type", "If-None-Match", "Last-Event-ID", "Prefer", "X-Request-Id",
 	"traceparent", "tracestate", "baggage", // W3C, OpenTelemetry
@@ -26,11 +26,11 @@ var allowedHeaders = []string{
 	"jaeger-debug-id", "jaeger-baggage", "grpc-trace-bin", "x-honeycomb-trace", "x-highlight-request",
 	"x-posthog-distinct-id", "x-posthog-session-id", "x-posthog-window-id", "x-openreplay-session-token", "x-openreplay-sessionid",
 	"x-trace-id", "x-correlation-id", "x-client-trace-id",
-	"accept-language", "pragma", // what browsers send, and pages may set
+	"accept-language", "pragma", // headers that browsers send, and that pages may set
 	"x-requested-with",
 }
 
-// exposedHeaders are the response headers that such a page may read.
+// exposedHeaders are the response headers that a page of an allowed origin may read.
 var exposedHeaders = []string{"ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id", "Preference-Applied", "WWW-Authenticate"}
 
 var varyOrigin = []string{"Origin"}
@@ -49,7 +49,7 @@ func CrossOrigin(origins []string, next http.Handler) http.Handler {
 	}).Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header["Origin"] == nil && r.Method != http.MethodOptions {
-			w.Header()["Vary"] = varyOrigin // a cache must not give this answer to a page
+			w.Header()["Vary"] = varyOrigin // a cache must not return this answer to a page
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -58,9 +58,9 @@ func CrossOrigin(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// inOneForm puts the list of headers that a preflight requests in lower case and in
-// order. Browsers send it so and rs/cors takes no other, which would refuse what
-// people try by hand.
+// inOneForm changes the list of headers in a preflight to lower case and sorts it.
+// rs/cors accepts only this form, which browsers send, and would refuse requests that
+// people write by hand.
 func inOneForm(h http.Header) {
 	const name = "Access-Control-Request-Headers"
 	if len(h[name]) == 0 {

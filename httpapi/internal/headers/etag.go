@@ -4,9 +4,9 @@ import (
 	"strings"
 )
 
-// Matches reports whether an If-None-Match matches tag, and by which tag of its
-// own it names it; that is empty where it just takes any. The comparison is the
-// weak one of RFC 9110 §13.1.2. What a front has made of our tag names ours.
+// Matches reports whether an If-None-Match matches tag, and returns the matching tag in
+// it, empty for *. The comparison is the weak one of RFC 9110 §13.1.2. A form of our tag
+// that a proxy has changed also matches.
 func Matches(ifNoneMatch []string, tag string) (match bool, named string) {
 	for _, list := range ifNoneMatch {
 		for each := range strings.SplitSeq(list, ",") {
@@ -20,15 +20,15 @@ func Matches(ifNoneMatch []string, tag string) (match bool, named string) {
 	return match, ""
 }
 
-// sameState reports whether two tags of ours differ in nothing but content
-// codings. A front that compresses an answer makes another tag of ours by adding
-// the coding: Apache "…-gzip" or "…;gzip" and "…-br", Jetty "…--gzip".
+// sameState reports whether two tags of ours differ only in content codings. A proxy that
+// compresses an answer adds the coding to our tag: Apache "…-gzip" or "…;gzip" and
+// "…-br", Jetty "…--gzip".
 func sameState(given, ours string) bool {
 	n := len(given)
 	if n < 2 || given[0] != '"' || given[n-1] != '"' {
 		return false
 	}
-	// Our own coding is a suffix too. What is left of our tag has to stand in front.
+	// Our coding is a suffix too. The rest of our tag must be at the beginning.
 	base := withoutCodings(ours[:len(ours)-1])
 	return strings.HasPrefix(given, base) && withoutCodings(given[:n-1]) == base
 }
@@ -46,7 +46,7 @@ func withoutCodings(tag string) string {
 	}
 }
 
-// isCoding reports whether a front may call a content coding so.
+// isCoding reports whether a text is a name that a proxy may use for a content coding.
 func isCoding(s string) bool {
 	switch strings.ToLower(s) {
 	case "gzip", "gz", "br", "brotli", "zstd", "zst", "deflate", "df", "snappy", "compress", "bzip2", "xz", "lz4", "dcb", "dcz", "identity":

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Seconds reads a whole number of seconds. A number that is larger
-// than any wait counts as a million.
+// Seconds reads a whole number of seconds. Very large numbers count as a million.
 func Seconds(s string) (time.Duration, bool) {
 	const enough = 1_000_000
 	if s == "" || strings.Trim(s, "0123456789") != "" {
@@ -20,8 +19,8 @@ func Seconds(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// PreferredWait returns the wait of a header Prefer (RFC 7240). The first counts,
-// and what is malformed is ignored.
+// PreferredWait returns the wait in a Prefer header (RFC 7240). The first one counts, and
+// malformed ones are ignored.
 func PreferredWait(header []string) (time.Duration, bool) {
 	for _, list := range header {
 		for each := range strings.SplitSeq(list, ",") {

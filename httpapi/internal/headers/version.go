@@ -7,8 +7,8 @@ import (
 	"statuscache/cache"
 )
 
-// SeenVersion returns the greatest version in an If-None-Match, by our form of
-// entity tags, and the tag it stands in; or nothing.
+// SeenVersion returns the greatest version in the entity tags of an If-None-Match, and
+// its tag; or nothing.
 func SeenVersion(h http.Header) (seen cache.Version, tag string) {
 	for _, list := range h["If-None-Match"] {
 		for each := range strings.SplitSeq(list, ",") {
@@ -21,9 +21,9 @@ func SeenVersion(h http.Header) (seen cache.Version, tag string) {
 	return seen, tag
 }
 
-// LastEventID returns the newest version that a client says it saw, by the header
-// or, as polyfills of EventSource do that may set no header, by the query. What is
-// malformed is ignored.
+// LastEventID returns the newest version that a client reports, in the header or in the
+// query, which polyfills of EventSource use if they cannot set headers. Malformed values
+// are ignored.
 func LastEventID(r *http.Request) (seen cache.Version) {
 	take := func(ids []string) {
 		for _, id := range ids {
@@ -43,6 +43,6 @@ func LastEventID(r *http.Request) (seen cache.Version) {
 	return seen
 }
 
-// notWordMarks removes what the names of a parameter differ in: polyfills write
-// lastEventId, Last-Event-ID or evs_last_event_id.
+// notWordMarks removes the characters in which the names of the parameter differ:
+// polyfills write lastEventId, Last-Event-ID or evs_last_event_id.
 var notWordMarks = strings.NewReplacer("evs_", "", "_", "", "-", "")

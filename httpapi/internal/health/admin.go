@@ -12,8 +12,8 @@ import (
 
 // Admin serves metrics, probes and profiles. It is not for the public.
 //
-// /livez never checks Redis: a restart would not help. /readyz lists each reason why
-// requests should go to another process.
+// /livez never checks Redis, because a restart would not help. /readyz lists each reason
+// why requests should go to another process.
 func (c *Checks) Admin(metrics prometheus.Gatherer) http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })

@@ -1,3 +1,3 @@
-// Package health reports whether the service works: in public by GET /v1/health, without
-// details, and to operators by the probes of the admin port, with details.
+// Package health reports whether the service works: to the public with GET /v1/health,
+// without details, and to operators with the probes of the admin port, with details.
 package health

@@ -10,7 +10,7 @@ import (
 	"statuscache/cache/worklist"
 )
 
-// Report is the answer of GET /v1/health. It names what is wrong and not why, because it
+// Report is the answer of GET /v1/health. It says what is wrong but not why, because it
 // is public.
 type Report struct {
 	Status  string       `json:"status"`
@@ -42,7 +42,7 @@ type Part struct {
 	Ready func() error // nil, or the reason for operators; an error with Public() string has a public text too
 }
 
-// Checks are what a report is made from.
+// Checks are the sources of a report.
 type Checks struct {
 	Version string
 	Parts   []Part
@@ -50,8 +50,8 @@ type Checks struct {
 	Concerns func() []string
 	// Notes returns why some callers do not get some executions, as public texts; nil: never.
 	Notes func() []string
-	// Audits returns up to when each state machine has been compared with Step
-	// Functions, by ARN; nil: none is.
+	// Audits returns up to when each state machine has been compared with Step Functions,
+	// by ARN; nil: no audit.
 	Audits func() map[string]worklist.Audited
 	// StateMachines are the ARNs of the state machines that are reported; empty: all.
 	StateMachines []string
@@ -105,7 +105,7 @@ func (c *Checks) audits() (all []Audit) {
 	audits := c.Audits()
 	for _, machine := range slices.Sorted(maps.Keys(audits)) {
 		if len(c.StateMachines) > 0 && !slices.Contains(c.StateMachines, machine) {
-			continue // of an earlier configuration, such as one with a typing error
+			continue // of an earlier configuration, for example one with a typing error
 		}
 		each := Audit{StateMachine: cache.MachineARN(machine).Name(), Mismatches: audits[machine].Mismatches, Problem: audits[machine].Problem}
 		if until := audits[machine].ConfirmedUntil.UTC(); !until.IsZero() {
@@ -116,7 +116,7 @@ func (c *Checks) audits() (all []Audit) {
 	return all
 }
 
-// Public returns the text of an error that everybody may read.
+// Public returns the text of an error for the public.
 func Public(err error) string {
 	var known interface{ Public() string }
 	if errors.As(err, &known) {

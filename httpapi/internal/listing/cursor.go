@@ -12,16 +12,16 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// bindingLength is how much of a hash ties a cursor to its caller and filter, in bytes.
+// bindingLength is how many bytes of a hash bind a cursor to its caller and filter.
 const bindingLength = 8
 
-// Binding is a caller and a filter in a few bytes. It keeps a cursor from being used where
-// it makes no sense. It guards nothing: a cursor only says where in the caller's own list to
-// continue.
+// Binding is a hash of a caller and a filter. It prevents the use of a cursor with another
+// list. It is not a security measure: a cursor only says where to continue in the caller's
+// own list.
 type Binding [bindingLength]byte
 
-// Bind returns the binding of a caller, whose executions are listed, and the parameters of
-// the request: a time such as 1h is bound as it is written.
+// Bind returns the binding of the caller whose executions are listed and of the parameters
+// of the request. A time such as 1h is bound as text.
 func Bind(caller string, q *lists.Query, values url.Values) (b Binding) {
 	h := sha256.New()
 	texts := []string{caller, q.Owner, strconv.FormatBool(q.All)}

@@ -20,7 +20,7 @@ import (
 const (
 	maxListed     = 100
 	defaultListed = 50
-	maxText       = 2048 // bytes of q: the address of a page of the AWS console is long
+	maxText       = 2048 // bytes of q: the URL of a page of the AWS console is long
 	maxName       = 320  // bytes: 80 characters
 	maxErrorName  = 1024 // bytes
 )
@@ -28,16 +28,16 @@ const (
 // reader reads one parameter into a query. The text is not empty.
 type reader func(text string, q *lists.Query, now time.Time) error
 
-// parameters are those of a list, beside the caller's owner and cursor. lastEventId is
-// sent by polyfills of EventSource; a feed has no ids.
+// parameters are the parameters of a list, except owner and cursor. Polyfills of
+// EventSource send lastEventId, which is ignored because a feed has no ids.
 var parameters = map[string]reader{
 	"limit": readLimit, "status": readStatus, "stateMachineArn": readStateMachine, "name": readName, "error": readErrorName,
 	"label": readLabel, "startedAfter": readStartedAfter, "startedBefore": readStartedBefore, "q": readText, "overdue": readOverdue,
 	"owner": nil, "cursor": nil, "lastEventId": nil,
 }
 
-// Read returns the query that the parameters of a request make, without owner and
-// position. overdue is its predicate where only what is overdue is wanted. The error names the parameter.
+// Read returns the query for the parameters of a request, without owner and position. overdue is
+// the predicate for a request for overdue executions. The error names the parameter.
 func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) bool) (lists.Query, error) {
 	q := lists.Query{Limit: defaultListed}
 	names := make([]string, 0, len(values))
@@ -133,7 +133,7 @@ func readStartedBefore(text string, q *lists.Query, now time.Time) (err error) {
 	return err
 }
 
-// readTime reads a date or how long ago it was.
+// readTime reads a date, or how long ago it was.
 func readTime(name, text string, now time.Time) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -143,7 +143,7 @@ func readTime(name, text string, now time.Time) (time.Time, error) {
 		}
 	}
 	if ms := t.UnixMilli(); err != nil || t.IsZero() || ms < 1 || ms > cache.MaxTime {
-		return t, envelope.Invalid("%s: must be a date and time in RFC 3339, such as 2026-02-10T12:00:00Z, or a duration that is the time since then, such as 1h", name)
+		return t, envelope.Invalid("%s: must be a date and time in RFC 3339, such as 2026-02-10T12:00:00Z, or a duration before now, such as 1h", name)
 	}
 	return t, nil
 }
@@ -158,7 +158,7 @@ func readOverdue(text string, q *lists.Query, _ time.Time) error {
 
 func none(cache.ARN, time.Time) bool { return false }
 
-// isText reports whether s is text of one line, of so many bytes at most.
+// isText reports whether s is one line of text, of at most max bytes.
 func isText(s string, most int) bool {
 	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -10,8 +10,7 @@ import (
 )
 
 // readText reads what a person pasted: the ARN of an execution or of a state machine, the
-// address of a page of the AWS console about one, a name or its beginning, or the value of
-// a label.
+// URL of its page in the AWS console, a name or its beginning, or the value of a label.
 func readText(text string, q *lists.Query, _ time.Time) error {
 	text = strings.TrimSpace(text)
 	if text == "" || !isText(text, maxText) {

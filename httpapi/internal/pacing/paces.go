@@ -15,30 +15,30 @@ const (
 	paceLife = time.Minute // then the usual durations may have changed
 )
 
-// Paces is after how long to poll again, by state machine.
+// Paces has the times after which to poll again, by state machine.
 type Paces struct {
 	typical func(stateMachine string) (e Ends, known bool)
 	known   bounded.ByText[*pace]
 }
 
-// pace is when to poll the executions of one state machine.
+// pace has the times for polling executions of one state machine.
 type pace struct {
 	plan  *Plan // nil: too little is known
 	until time.Time
 	made  atomic.Bool // its successor is
 }
 
-// NewPaces returns Paces that follow the ends that typical returns for a state machine; nil: nothing is
-// known.
+// NewPaces returns Paces that use the durations that typical returns for a state machine; nil: no
+// durations are known.
 func NewPaces(typical func(stateMachine string) (e Ends, known bool)) *Paces {
 	return &Paces{typical: typical, known: bounded.NewByText[*pace](maxPaces)}
 }
 
-// After returns the header Retry-After of an execution that runs. It allocates nothing but
-// where a plan is made.
+// After returns the header Retry-After of a running execution. It allocates only when it
+// makes a plan.
 func (p *Paces) After(r *cache.Record, now time.Time) []string {
 	age := now.Sub(r.StartDate)
-	if p.typical == nil || !r.Version.FirstAttempt() { // a redrive begins in the middle
+	if p.typical == nil || !r.Version.FirstAttempt() { // a redrive does not start at the beginning of the execution
 		return pollAgainAfter(age)
 	}
 	plan := p.plan(r.ARN, now)
@@ -48,8 +48,8 @@ func (p *Paces) After(r *cache.Record, now time.Time) []string {
 	return retryAfter[plan.After(age)]
 }
 
-// plan returns the plan of the state machine of an execution, which is made now and then
-// by the request that comes first.
+// plan returns the plan for the state machine of an execution. From time to time, a
+// request makes a new plan.
 func (p *Paces) plan(arn cache.ARN, now time.Time) *Plan {
 	executions := string(arn[:strings.LastIndexByte(string(arn), ':')]) // without the name: StateMachine would allocate
 	known, ok := p.known.Get(executions)
@@ -67,7 +67,7 @@ func (p *Paces) plan(arn cache.ARN, now time.Time) *Plan {
 	return next.plan
 }
 
-// retryAfter has the values of the header Retry-After, in seconds.
+// retryAfter has the values of the Retry-After header, by seconds.
 var retryAfter = func() (values [Longest + 1][]string) {
 	for seconds := range values {
 		values[seconds] = []string{strconv.Itoa(seconds)}
@@ -75,8 +75,8 @@ var retryAfter = func() (values [Longest + 1][]string) {
 	return values
 }()
 
-// pollAgainAfter is the Retry-After of an execution that has been running for a while, where
-// it is not known how long such executions take: the longer it took, the longer it may take.
+// pollAgainAfter is the Retry-After, by age, of an execution whose usual duration is not
+// known: the longer it has been running, the longer it may still take.
 func pollAgainAfter(age time.Duration) []string {
 	for _, step := range pollSteps {
 		if age < step.below {

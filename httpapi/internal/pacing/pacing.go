@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Ends is how long executions of a state machine take.
+// Ends has the durations of the executions of a state machine.
 type Ends interface {
 	Count() int64
 	Quantile(q float64) time.Duration
 }
 
-// Shortest and Longest are what a poller is asked to wait at least and at most, in seconds.
+// Shortest and Longest are the shortest and longest Retry-After, in seconds.
 const (
 	Shortest = 1
 	Longest  = 30
@@ -24,20 +24,20 @@ const (
 	maxAsks  = 2_000 // in a plan
 	nearly   = .56   // of the pollers, that both promises are kept to, so that a half surely is
 	possible = .25   // of them, below which the promises cannot be kept
-	dense    = 30    // seconds in which a tenth of those that run end, so that asking each second is worth it
-	gap      = 8     // seconds without an end that are leapt over
+	dense    = 30    // seconds in which a tenth of the running executions end, so that polling every second is useful
+	gap      = 8     // seconds without an end that are skipped
 )
 
-// Plan is the ages at which to ask, in whole seconds, ascending.
+// Plan has the ages at which to poll, in whole seconds, ascending.
 type Plan struct{ asks []int32 }
 
-// New returns the plan of executions with such ends, nil if too little is known.
+// New returns the plan for executions with these durations, nil if too little is known.
 func New(e Ends) *Plan {
 	if e.Count() < enough {
 		return nil
 	}
-	d, others := sample(e, .25), sample(e, .75)          // a plan leaps to ends that it knows, so it is rated by others
-	best, rating := d.plan(0, 0), rating{kept: possible} // where they take so long that no two leaps reach a half of the ends
+	d, others := sample(e, .25), sample(e, .75)          // a plan is made from some durations, so it is rated with others
+	best, rating := d.plan(0, 0), rating{kept: possible} // if executions take so long that two steps do not reach half of the ends
 	for third := 2; third <= 2*Longest; third++ {
 		p := d.plan(d.busiest(max(1, third-Longest), min(third-1, Longest)), third)
 		if r := others.rate(p); r.better(rating) {
@@ -47,7 +47,7 @@ func New(e Ends) *Plan {
 	return best
 }
 
-// After returns in how many seconds to ask again about an execution of an age.
+// After returns after how many seconds to poll again, for an execution of the given age.
 func (p *Plan) After(age time.Duration) int {
 	seconds := age.Seconds()
 	i := sort.Search(len(p.asks), func(i int) bool { return float64(p.asks[i]) > seconds })
@@ -59,7 +59,7 @@ func (p *Plan) After(age time.Duration) int {
 
 func clamp(seconds float64) int { return int(min(max(seconds, Shortest), Longest)) }
 
-// distribution is as many run times as stand for all, in seconds, ascending.
+// distribution has sample durations, in seconds, ascending.
 type distribution []float64
 
 func sample(e Ends, offset float64) distribution {
@@ -75,7 +75,7 @@ func (d distribution) ended(age int) int {
 	return sort.Search(len(d), func(i int) bool { return d[i] > float64(age) })
 }
 
-// busiest returns the age from first to last at the end of the second in which most
+// busiest returns the age, from first to last, at the end of the second in which most
 // executions end; 0 if there is none.
 func (d distribution) busiest(first, last int) (age int) {
 	most := -1
@@ -87,7 +87,7 @@ func (d distribution) busiest(first, last int) (age int) {
 	return age
 }
 
-// plan returns the plan that asks at two ages first; 0: not there.
+// plan returns the plan whose first two polls are at the given ages; 0: no poll.
 func (d distribution) plan(second, third int) *Plan {
 	p, age := &Plan{}, 0
 	for _, to := range []int{second, third} {
@@ -107,8 +107,8 @@ func (d distribution) plan(second, third int) *Plan {
 	return p
 }
 
-// step returns in how many seconds to ask again after the first two times, 0 when all
-// have ended.
+// step returns after how many seconds to poll again after the first two polls, 0 when all
+// executions have ended.
 func (d distribution) step(age int) int {
 	ended := d.ended(age)
 	left := len(d) - ended
@@ -125,7 +125,7 @@ func (d distribution) step(age int) int {
 	return Shortest
 }
 
-// rating is how well a plan does for the executions that it is made from.
+// rating is how well a plan works for the executions that it is tested with.
 type rating struct {
 	kept float64 // the part of pollers for whom either promise is kept, of the one that is kept less
 	asks float64 // on average

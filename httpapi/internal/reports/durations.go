@@ -7,7 +7,7 @@ import (
 	"statuscache/cache/stats"
 )
 
-// Durations is how long the executions of state machines take.
+// Durations has the durations of executions, by state machine.
 type Durations struct {
 	Machines []machineDurations `json:"machines"`
 }
@@ -23,7 +23,7 @@ type hourDurations struct {
 	figures
 }
 
-// figures describe how long executions took that succeeded, in seconds.
+// figures describe the durations of succeeded executions, in seconds.
 type figures struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50"`
@@ -36,10 +36,10 @@ func figuresOf(d stats.Duration) figures {
 	return figures{d.Count, rounded(d.P50), rounded(d.P95), rounded(d.P99), rounded(d.Max)}
 }
 
-// rounded leaves three decimals, which is more than is known.
+// rounded rounds to three decimals, which is more than the accuracy of the data.
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-// NewDurations returns how long the executions of state machines take.
+// NewDurations returns the durations of executions, by state machine.
 func NewDurations(all []stats.MachineDurations) Durations {
 	r := Durations{Machines: []machineDurations{}}
 	for _, m := range all {

@@ -6,13 +6,13 @@ import (
 	"statuscache/cache/stats"
 )
 
-// DefaultWindow is the time of failures where a request names none.
+// DefaultWindow is the window of failures for a request without one.
 const DefaultWindow = "24h"
 
-// Windows are the lengths of time that failures can be reported for, by name.
+// Windows are the possible windows of failures, by name.
 var Windows = map[string]time.Duration{"1h": time.Hour, DefaultWindow: 24 * time.Hour, "7d": 7 * 24 * time.Hour}
 
-// Failures is the failures of a time, by their cause.
+// Failures has the failures of a window, by cause.
 type Failures struct {
 	Window        string  `json:"window"`
 	Since         string  `json:"since"`
@@ -35,8 +35,8 @@ type group struct {
 	Examples        []string `json:"examples"`
 }
 
-// NewFailures returns the failures of a window, at most so many groups of them. Those of
-// groups that are left out stay in the total and in no other figure.
+// NewFailures returns the failures of a window, with at most the given number of groups.
+// Failures of further groups count only in the total.
 func NewFailures(window string, f stats.Failures, groups int) Failures {
 	r := Failures{
 		Window: window, Since: timeText(f.Since, time.RFC3339), Until: timeText(f.Until, time.RFC3339),
@@ -52,13 +52,13 @@ func NewFailures(window string, f stats.Failures, groups int) Failures {
 	return r
 }
 
-// Timeless returns the failures without what only says when they were counted.
+// Timeless returns the failures without the times at which they were counted.
 func (f Failures) Timeless() Failures {
 	f.Since, f.Until = "", ""
 	return f
 }
 
-// listed returns a list that JSON shows as one, also if it is empty.
+// listed returns a list that is an array in JSON even if it is empty.
 func listed[T any](all []T) []T {
 	if all == nil {
 		return []T{}

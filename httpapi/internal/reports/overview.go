@@ -8,7 +8,7 @@ import (
 	"statuscache/cache/stats"
 )
 
-// Statistics answers questions about many executions.
+// Statistics computes statistics about many executions.
 type Statistics interface {
 	Failures(ctx context.Context, scope stats.Scope, window time.Duration, stateMachine string) (stats.Failures, error)
 	Durations(ctx context.Context, scope stats.Scope, stateMachine string) ([]stats.MachineDurations, error)
@@ -16,12 +16,12 @@ type Statistics interface {
 	Machines(ctx context.Context, scope stats.Scope) ([]stats.Machine, error)
 }
 
-// Late knows what runs longer than is usual.
+// Late finds executions that run for longer than usual.
 type Late interface {
 	Overdue(ctx context.Context, scope stats.Scope) (stats.Overdue, error)
 }
 
-// Overview is what a landing page shows.
+// Overview is the data of a landing page.
 type Overview struct {
 	ObservedAt string    `json:"observedAt"`
 	Counts     counts    `json:"counts"`
@@ -34,7 +34,7 @@ type Overview struct {
 	Service    Service   `json:"service"`
 }
 
-// counts are the executions that run now, and those that ended in the last 24 hours.
+// counts has the number of executions that run now, and of those that ended in the last 24 hours.
 type counts struct {
 	Running   int64 `json:"RUNNING"`
 	Succeeded int64 `json:"SUCCEEDED"`
@@ -57,14 +57,14 @@ type minute struct {
 	Failed    int64  `json:"failed"`
 }
 
-// EventAge is how old events were when they were applied, in seconds.
+// EventAge is the age of events when they were applied, in seconds.
 type EventAge struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
 	Max float64 `json:"max"`
 }
 
-// NewEventAge returns how old events were, nil if that is not known.
+// NewEventAge returns the age of events, nil if it is not known.
 func NewEventAge(a *intake.Ages) *EventAge {
 	if a == nil {
 		return nil
@@ -72,7 +72,7 @@ func NewEventAge(a *intake.Ages) *EventAge {
 	return &EventAge{P50: a.P50.Seconds(), P99: a.P99.Seconds(), Max: a.Max.Seconds()}
 }
 
-// Queue is how much waits to be received. What is nil is not known.
+// Queue describes the waiting messages. A nil value is not known.
 type Queue struct {
 	ObservedAt    *string  `json:"observedAt"`
 	Depth         *int64   `json:"depth"`
@@ -80,7 +80,7 @@ type Queue struct {
 	DeadLetters   *int64   `json:"deadLetters"`
 }
 
-// NewQueue returns how much waits; q is nil if that is not known.
+// NewQueue returns a description of the waiting messages; q is nil if that is not known.
 func NewQueue(q *intake.Queue) Queue {
 	if q == nil {
 		return Queue{}
@@ -94,13 +94,13 @@ func NewQueue(q *intake.Queue) Queue {
 	return report
 }
 
-// Service is the health of the service, as far as it is public.
+// Service is the public health of the service.
 type Service struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons"`
 }
 
-// Audit is what the audit knows of a state machine.
+// Audit is the result of the audit of a state machine.
 type Audit struct {
 	ConfirmedUntil time.Time // zero: nothing is confirmed
 	Repairs        int64
@@ -119,7 +119,7 @@ const (
 	overviewWindow = DefaultWindow
 )
 
-// NewOverview returns what a landing page shows of the executions in a scope.
+// NewOverview returns the data of a landing page for the executions in a scope.
 func NewOverview(ctx context.Context, s Statistics, late Late, scope stats.Scope, around Surroundings, now time.Time) (*Overview, error) {
 	machines, err := s.Machines(ctx, scope)
 	if err != nil {
@@ -177,8 +177,8 @@ func (o *Overview) addMachines(machines []stats.Machine, durations []stats.Machi
 	}
 }
 
-// Timeless returns the overview without what only says when it was made: two of the same
-// state are equal then.
+// Timeless returns the overview without the time at which it was made, so that two
+// overviews of the same state are equal.
 func (o *Overview) Timeless() Overview {
 	c := *o
 	c.ObservedAt, c.Failures = "", o.Failures.Timeless()

@@ -11,19 +11,19 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// Question is a question about many executions.
+// Question is a request for a report about many executions.
 type Question struct {
 	Scope        stats.Scope
-	Window       string // a name of Windows, unless the request has another
+	Window       string // a name in Windows; the default if the request has none
 	StateMachine string // ARN; empty: all
 }
 
-// Key names all that the answer of a route depends on.
+// Key contains everything that the answer of a route depends on.
 func (q *Question) Key(route string) string {
 	return fmt.Sprintf("%s %t %q %s %s", route, q.Scope.All, q.Scope.Owner, q.Window, q.StateMachine)
 }
 
-// ReadQuestion reads the query of a request, which may have the named parameters only, each
+// ReadQuestion reads the query of a request. It may have only the named parameters, each
 // once. The error names the parameter.
 func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q Question, err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -15,24 +15,24 @@ import (
 
 const (
 	maxSnapshotBytes = 32 << 20
-	// snapshotFresh is for how long a snapshot is sent and not made again, and snapshotLife
-	// for how long it is sent while another is made.
+	// snapshotFresh is how long a snapshot is sent without making a new one, and
+	// snapshotLife how long it is sent while a new one is made.
 	snapshotFresh = time.Second
 	snapshotLife  = 3 * time.Second
 	snapshotLimit = 10 * time.Second
 )
 
-// Snapshots are reports as they are sent, each shared by all requests with the same question.
-// Where a question is repeated, it is answered at once from what is some seconds old at most.
+// Snapshots are encoded reports, each shared by all requests with the same question. A
+// repeated question is answered at once, with a report that is at most a few seconds old.
 type Snapshots struct {
 	known  bounded.ByText[*Snapshot]
 	making flight.Group[*Snapshot]
 }
 
-// State differs between two reports if anything but the time does.
+// State is equal for two reports that differ only in time.
 type State [sha256.Size]byte
 
-// Snapshot is a report as it is sent.
+// Snapshot is an encoded report.
 type Snapshot struct {
 	Body  []byte // JSON with its envelope
 	State State
@@ -45,7 +45,7 @@ func (s *Snapshot) Data() []byte {
 	return s.Body[len(envelope.SuccessBegin) : len(s.Body)-len(envelope.SuccessEnd)]
 }
 
-// NewSnapshots returns Snapshots of which none is made yet.
+// NewSnapshots returns empty Snapshots.
 func NewSnapshots() *Snapshots {
 	const fixed = 256 // bytes, beside the texts
 	return &Snapshots{known: bounded.NewWeighedByText(maxSnapshotBytes, func(question string, s *Snapshot) uint32 {
@@ -53,16 +53,18 @@ func NewSnapshots() *Snapshots {
 	})}
 }
 
-// Report makes a report, and what of it does not only say when it was made; nil: all.
+// Report makes a report, and its part that does not depend on the time at which it was made;
+// nil: the whole report.
 type Report func(context.Context) (report, timeless any, err error)
 
-// Of returns the report to a question, which names all that the answer depends on: the caller's
-// scope too. It is up to a second old or, where the question is repeated, up to three.
+// Of returns the report for a question. The question must contain everything that the answer
+// depends on, including the caller's scope. The report is up to one second old or, if the
+// question is repeated, up to three.
 func (s *Snapshots) Of(ctx context.Context, question string, report Report) (*Snapshot, error) {
 	return s.of(ctx, question, report, snapshotLife)
 }
 
-// Fresh is Of for a report that is at most a second old.
+// Fresh is Of for a report that is at most one second old.
 func (s *Snapshots) Fresh(ctx context.Context, question string, report Report) (*Snapshot, error) {
 	return s.of(ctx, question, report, snapshotFresh)
 }
@@ -80,7 +82,7 @@ func (s *Snapshots) of(ctx context.Context, question string, report Report, life
 		return made, err
 	})
 	if ok && time.Since(known.made) < life {
-		return known, nil // and later requests get the newer one
+		return known, nil // later requests get the newer report
 	}
 	made, err := making.Wait(ctx)
 	if err != nil {

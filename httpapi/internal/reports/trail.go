@@ -6,17 +6,17 @@ import (
 	"statuscache/cache"
 )
 
-// Trail is why an execution has its status.
+// Trail has the observations that explain the status of an execution.
 type Trail struct {
 	ExecutionARN    cache.ARN     `json:"executionArn"`
 	ExecutionStatus cache.Status  `json:"executionStatus,omitempty"`
 	Version         cache.Version `json:"version,omitempty"`
 	Owner           string        `json:"owner,omitempty"`
-	KeptSeconds     int64         `json:"keptSeconds,omitempty"` // until it is forgotten
+	KeptSeconds     int64         `json:"keptSeconds,omitempty"` // until it is removed
 	Observations    []observation `json:"observations"`
 }
 
-// observation is one report about the execution, and what became of it.
+// observation is one report about the execution, and its result.
 type observation struct {
 	SeenAt     string        `json:"seenAt"`
 	Source     cache.Source  `json:"source"`
@@ -30,7 +30,7 @@ type observation struct {
 	ReceivedAt string        `json:"receivedAt,omitempty"`
 }
 
-// NewTrail returns the trail of an execution that an explanation has.
+// NewTrail returns the trail of an execution, from an explanation.
 func NewTrail(arn cache.ARN, x cache.Explanation) Trail {
 	t := Trail{ExecutionARN: arn, Observations: []observation{}}
 	if r := x.Record; r != nil {

@@ -1,8 +1,8 @@
-// Package traces makes the spans of OpenTelemetry for requests, and passes their trace on.
+// Package traces makes the OpenTelemetry spans of requests, and passes their trace on.
 //
 // A span has the method, the route, the path, the status and the id of the request. It has no
-// query, which may hold a link, no header and no body. Without a provider the Tracer is nil,
-// and a request costs what it costs without this package.
+// query, which may contain a link, no header and no body. Without a provider the Tracer is
+// nil, and costs nothing.
 package traces
 
 import (
@@ -24,7 +24,7 @@ const Scope = "statuscache/httpapi"
 // requestKey is the attribute with the id of the request.
 const requestKey = attribute.Key("statuscache.request")
 
-// maxPath is how much of a path a span has, in bytes.
+// maxPath is the maximum length of a path in a span, in bytes.
 const maxPath = 512
 
 // Tracer makes spans. The nil Tracer makes none.
@@ -38,12 +38,12 @@ func New(p trace.TracerProvider) *Tracer {
 	return &Tracer{p.Tracer(Scope)}
 }
 
-// Start begins the span of a request, in the trace that its header traceparent names, and
-// returns the request with it. known tells that the path is one of the service.
+// Start starts the span of a request, in the trace of its traceparent header, and returns
+// the request with the span. known reports that the path belongs to the service.
 func (t *Tracer) Start(r *http.Request, route, id string, known bool, begun time.Time) (*http.Request, trace.Span) {
 	method := methodOf(r)
 	attributes := []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(method), semconv.HTTPRoute(route), requestKey.String(strings.Clone(id))}
-	if known { // anything may be in another one
+	if known { // an unknown path may contain anything
 		attributes = append(attributes, semconv.URLPath(strings.Clone(r.URL.Path[:min(len(r.URL.Path), maxPath)])))
 	}
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
@@ -51,7 +51,7 @@ func (t *Tracer) Start(r *http.Request, route, id string, known bool, begun time
 	return r.WithContext(ctx), span
 }
 
-// End ends the span of a request. failed is why the service failed, nil if it did not.
+// End ends the span of a request. failed is the error of the service, nil if it did not fail.
 func End(span trace.Span, status int, failed error) {
 	if status > 0 {
 		span.SetAttributes(semconv.HTTPResponseStatusCode(status))
@@ -65,7 +65,7 @@ func End(span trace.Span, status int, failed error) {
 	span.End()
 }
 
-// methods are those that a span names: callers can write what they like.
+// methods are the methods that a span names, because callers can send any text.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 
 func methodOf(r *http.Request) string {
@@ -75,8 +75,8 @@ func methodOf(r *http.Request) string {
 	return "_OTHER"
 }
 
-// Transport makes a span of each request that the service sends, and passes its trace on.
-// nil: http.DefaultTransport as it is.
+// Transport makes a span for each request that the service sends, and passes the trace
+// on. nil: http.DefaultTransport unchanged.
 func (t *Tracer) Transport() http.RoundTripper {
 	if t == nil {
 		return http.DefaultTransport

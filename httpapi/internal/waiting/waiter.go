@@ -1,9 +1,9 @@
-// Package waiting keeps account of requests that take long: who waits, and why a wait ends.
+// Package waiting keeps track of waiting requests: which requests wait, and why a wait ends.
 //
-//	waiters.go  all of them, and the tokens that they came with
-//	waiter.go   one of them
+//	waiters.go  all waiting requests, and their tokens
+//	waiter.go   one waiting request
 //
-// It knows neither HTTP nor what is waited for, and imports nothing of ours.
+// It does not know HTTP or what requests wait for, and imports no other package of this project.
 package waiting
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Waiter is a request that waits. There may be tens of thousands.
+// Waiter is a waiting request. There may be tens of thousands.
 type Waiter struct {
 	group *group
 	waker Waker
@@ -25,10 +25,10 @@ type Waiter struct {
 	cleanUp func()                  // when it is removed; nil: nothing is to be done
 }
 
-// Waker has a request continued. It does not block.
+// Waker continues a request. It does not block.
 type Waker interface{ Wake() }
 
-// Signals wake a goroutine that receives them. Their capacity is 1.
+// Signals wakes the goroutine that receives from it. Its capacity is 1.
 type Signals chan struct{}
 
 // Wake implements Waker.
@@ -39,14 +39,14 @@ func (s Signals) Wake() {
 	}
 }
 
-// New returns a waiter that no Waiters know.
+// New returns a waiter that belongs to no Waiters.
 func New(waker Waker, until time.Time) *Waiter {
 	one := &Waiter{waker: waker, until: until}
 	one.timer = time.AfterFunc(time.Until(until), one.due)
 	return one
 }
 
-// Wake has the request continued.
+// Wake continues the request.
 func (one *Waiter) Wake() { one.waker.Wake() }
 
 // due is called by the timer.
@@ -79,7 +79,7 @@ func (one *Waiter) Prolong(until time.Time) {
 	one.WakeAt(until)
 }
 
-// End ends the wait, which has a next step then.
+// End ends the wait. The request gets one more step.
 func (one *Waiter) End(why error) {
 	one.mu.Lock()
 	if one.cause == nil {
@@ -99,8 +99,8 @@ func (one *Waiter) Ended() error {
 	return one.cause
 }
 
-// Context returns a context for a step, with the values of another one. It ends with the
-// wait, with the reason as its cause, and is to be released.
+// Context returns a context for a step, with the values of another context. It ends with
+// the wait, with the reason as its cause. The caller must release it.
 func (one *Waiter) Context(values context.Context) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(values))
 	one.mu.Lock()
@@ -116,8 +116,8 @@ func (one *Waiter) Context(values context.Context) (ctx context.Context, release
 	}
 }
 
-// AtEnd sets what is to be done when the request does not wait any more, and does what was
-// set before.
+// AtEnd sets a function to call when the request no longer waits, and calls the function
+// that was set before.
 func (one *Waiter) AtEnd(f func()) {
 	one.mu.Lock()
 	before := one.cleanUp
@@ -128,7 +128,7 @@ func (one *Waiter) AtEnd(f func()) {
 	}
 }
 
-// close gives back what the waiter has.
+// close releases the resources of the waiter.
 func (one *Waiter) close() {
 	one.timer.Stop()
 	one.AtEnd(nil)

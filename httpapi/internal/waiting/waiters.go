@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// How the tokens of requests that wait are checked.
+// How the tokens of waiting requests are checked.
 const (
 	recheckTokens = 1500 * time.Millisecond // a JWT that is no longer valid is noticed after that at most
-	// MaxUnchecked is how long a request waits whose token cannot be checked.
+	// MaxUnchecked is how long a request waits while its token cannot be checked.
 	MaxUnchecked = 20 * time.Second
 	afterExpiry  = 10 * time.Second // clocks differ
 )
 
-// Why a wait ends before its time.
+// Reasons for an early end of a wait.
 var (
-	ErrStopping   = errors.New("the service is about to stop")
+	ErrStopping   = errors.New("the service is stopping")
 	ErrRevoked    = errors.New("the token is no longer valid")
-	ErrClientGone = errors.New("the client has gone")
+	ErrClientGone = errors.New("the client has closed the connection")
 	ErrOver       = errors.New("the time is up")
 )
 
-// Waiters are the requests that take long: long polls and streams. They end when the
-// server stops, and those of a token when it is no longer valid.
+// Waiters has the waiting requests: long polls and streams. They end when the server
+// stops, and when their token is no longer valid.
 type Waiters struct {
 	check    func(ctx context.Context, token string) error // nil if it is valid
 	rejected func(error) bool
@@ -37,7 +37,7 @@ type Waiters struct {
 	groups  map[string]*group
 }
 
-// group is all waiters with the same token.
+// group has all waiters with the same token.
 type group struct {
 	token     string
 	expires   time.Time // of the token; zero: never
@@ -48,21 +48,21 @@ type group struct {
 }
 
 // NewWaiters returns Waiters. check checks a token, and rejected reports whether its error
-// says that the token is not valid.
+// means that the token is not valid.
 func NewWaiters(check func(ctx context.Context, token string) error, rejected func(error) bool) *Waiters {
 	return &Waiters{check: check, rejected: rejected, groups: map[string]*group{}}
 }
 
-// Token is what a request that waits came with.
+// Token is the token of a waiting request.
 type Token struct {
 	Text    string
 	Expires time.Time // zero: never
-	// Watch begins reports about the token; a nil stop says that there are none.
+	// Watch starts reports about the token; a nil stop means that there are none.
 	Watch func(report func(error)) (stop func())
 }
 
-// Add lets a request wait until a certain time. It ends then, or when it must not continue;
-// Remove is to be called in any case.
+// Add lets a request wait until the given time, or until it must end earlier. Remove must
+// be called in any case.
 func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
 	one := New(waker, until)
 	w.mu.Lock()
@@ -84,7 +84,7 @@ func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
 	return one
 }
 
-// Remove forgets a request that has been answered.
+// Remove removes an answered request.
 func (w *Waiters) Remove(one *Waiter) {
 	one.close()
 	w.mu.Lock()
@@ -106,7 +106,7 @@ func (w *Waiters) Count() int {
 	return w.count
 }
 
-// Close ends all waits, and those that are still to come.
+// Close ends all current and future waits.
 func (w *Waiters) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +149,7 @@ func (w *Waiters) all() map[string]*group {
 	return maps.Clone(w.groups)
 }
 
-// checked takes the result of checking the token of a group: nil if it is valid.
+// checked handles the result of a check of a group's token: nil if it is valid.
 func (w *Waiters) checked(g *group, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -163,7 +163,7 @@ func (w *Waiters) checked(g *group, err error) {
 	}
 }
 
-// endExpired ends a group whose token has expired, or could not be checked for long.
+// endExpired ends a group whose token has expired, or could not be checked for too long.
 func (w *Waiters) endExpired(g *group) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
