@@ -16,12 +16,12 @@ import (
 	"statuscache/ingest/internal/traces"
 )
 
-// Known is what an audit reads of the cache.
+// Known is the part of the cache that an audit reads and cleans up.
 type Known interface {
-	// Versions returns the version of each execution, empty where nothing is known.
+	// Versions returns the version of each execution, empty for an unknown one.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
 	// Forget removes the record of an execution unless it has changed since, and reports
-	// whether it did.
+	// whether it has removed it.
 	Forget(ctx context.Context, arn cache.ARN, v cache.Version) (bool, error)
 	// DropOrphans removes executions that have no record (orphans) from the indexes.
 	DropOrphans(ctx context.Context, arns []cache.ARN)
@@ -32,7 +32,7 @@ type Mismatches interface {
 	AddMismatches(ctx context.Context, arns []cache.ARN) error
 }
 
-// Sweeps says which process sweeps which state machine, and when.
+// Sweeps decides which process sweeps which state machine, and when.
 type Sweeps interface {
 	// Claim returns a sweep that is due, nil if none is.
 	Claim(ctx context.Context, machines []string, lease time.Duration) (*worklist.Sweep, error)
@@ -54,14 +54,14 @@ type AuditorOptions struct {
 	Mismatches Mismatches
 	Known      Known
 	Sweeps     Sweeps
-	// Running calls f with the executions of a state machine that run, page by page.
+	// Running calls f with the running executions of a state machine, page by page.
 	Running func(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
 	// Learning reports whether records of a state machine may have been lost since a
 	// sweep that began at this time.
 	Learning  func(swept time.Time) bool
 	States    Describer
 	Lister    Lister
-	Describes Budget   // of DescribeExecution; nil: no calls are made, so nothing is repaired
+	Describes Budget   // for DescribeExecution; nil: no calls are made, so nothing is repaired
 	Listings  Budget   // of ListExecutions
 	Machines  []string // ARNs of the state machines to compare
 	Every     time.Duration
@@ -78,8 +78,8 @@ type AuditorOptions struct {
 
 // Auditor compares the cache with Step Functions, because events get lost. Each sweep
 // lists the executions of a state machine. An execution that differs in two sweeps in a
-// row is a mismatch: it is described and merged like an event. This costs a few calls a
-// minute, however many clients poll.
+// row is a mismatch: it is described and merged like an event. This takes a few calls a
+// minute, independent of the number of polls.
 //
 // The processes share the work: one claims a state machine and sweeps it, one claims a
 // mismatch and describes it.
@@ -94,8 +94,8 @@ const (
 	sweepLease = 2 * time.Minute // extended with each page
 	sweepLook  = time.Second     // between two checks whether a sweep is due
 
-	// orphanAge is the least age of an execution that Step Functions does not know before
-	// it counts as an orphan: Step Functions lags a little behind.
+	// orphanAge is the minimum age at which an execution that Step Functions does not
+	// know counts as an orphan. The answers of Step Functions lag a little behind.
 	orphanAge = 15 * time.Minute
 )
 
@@ -103,7 +103,7 @@ const (
 func NewAuditor(o AuditorOptions) *Auditor {
 	a := &Auditor{options: o, metrics: newAuditMetrics(o.Metrics)}
 	a.worker = &worker{list: worklist.Mismatched, atOnce: 8, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToAudit), failed: worklistOutage(o.Log, worklist.Mismatched), wake: make(chan struct{}, 1), handle: a.handle}
-	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; it is tried again", Back: "audits work again"}
+	a.failed = &outage.Part{Log: o.Log, Lost: "an audit failed; trying again", Back: "audits work again"}
 	return a
 }
 
@@ -116,7 +116,7 @@ func (a *Auditor) Run(ctx context.Context) error {
 	if len(a.options.Machines) > 0 {
 		g.Go(func() error { return a.sweepAll(ctx) })
 	}
-	g.Go(func() error { // also with nothing to do: the end of one part is the end of all
+	g.Go(func() error { // wait even without work: if one part ends, all parts stop
 		<-ctx.Done()
 		return nil
 	})
@@ -140,14 +140,14 @@ func (a *Auditor) sweepAll(ctx context.Context) error {
 	return nil
 }
 
-// sweep compares one state machine. Where AWS does not answer, the sweep is due again
-// when AWS is likely to answer.
+// sweep compares one state machine. If AWS does not answer, the sweep is due again when
+// AWS is likely to answer.
 func (a *Auditor) sweep(ctx context.Context, s *worklist.Sweep) error {
 	x := newComparison(a, s)
 	err := x.run(ctx)
 	if err == nil {
 		a.metrics.sweeps.WithLabelValues("complete").Inc()
-		// First the result: handle reads what the sweep stored of a mismatch.
+		// Store the result first: handle reads what the sweep has stored about a mismatch.
 		if err := a.options.Sweeps.End(ctx, s, x.result(), a.options.Every); err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (a *Auditor) sweep(ctx context.Context, s *worklist.Sweep) error {
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(again, budget.wait)
 	}
-	for _, problem := range []error{ErrUnknown, ErrDenied} { // these last; others pass
+	for _, problem := range []error{ErrUnknown, ErrDenied} { // these errors last; others are temporary
 		if errors.Is(err, problem) {
 			return errors.Join(err, a.options.Sweeps.Fail(ctx, s, problem.Error(), again))
 		}
@@ -170,7 +170,7 @@ func (a *Auditor) sweep(ctx context.Context, s *worklist.Sweep) error {
 	return errors.Join(err, a.options.Sweeps.Extend(ctx, s.Machine, again))
 }
 
-// handle describes one mismatch and merges the answer; it implements worker.handle.
+// handle describes one mismatch and merges the answer. It implements worker.handle.
 func (a *Auditor) handle(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	if overtaken(due) {
 		return settled, nil
@@ -186,7 +186,7 @@ func (a *Auditor) handle(ctx context.Context, due worklist.Entry) (time.Duration
 		return jitter(2 * max(budget.wait, workRetry)), err
 	case errors.Is(err, ErrUnknown):
 		return a.removeOrphan(ctx, due)
-	case err != nil: // the next sweep finds it again
+	case err != nil: // if it still differs, the next sweep finds it again
 		return settled, err
 	}
 	e.ReceivedAt = time.Now()
@@ -213,7 +213,7 @@ func (a *Auditor) removeOrphan(ctx context.Context, due worklist.Entry) (time.Du
 		return settled, nil
 	}
 	age, least := due.Now.Sub(due.Record.StartDate), orphanAge
-	if due.Exact == cache.Unobserved { // the date is the client's and proves nothing
+	if due.Exact == cache.Unobserved { // the start date comes from a client and is no proof
 		age, least = due.Age, registeredFor
 	}
 	if age < least {

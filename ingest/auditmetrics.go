@@ -9,7 +9,7 @@ import (
 	"statuscache/cache"
 )
 
-// repair is what kind of error an audit has corrected.
+// repair is the kind of error that an audit has corrected.
 type repair string
 
 const (
@@ -20,8 +20,8 @@ const (
 	repairedOrphan  repair = "ghost"   // there is no such execution
 )
 
-// kindOf returns what was wrong: known is the version in the cache, e the state at Step
-// Functions.
+// kindOf returns the kind of error: known is the version in the cache, e the state in
+// Step Functions.
 func kindOf(known cache.Version, e *cache.Execution) repair {
 	switch {
 	case known == "":
@@ -34,7 +34,7 @@ func kindOf(known cache.Version, e *cache.Execution) repair {
 	return repairedRun
 }
 
-// auditMetrics count how often the cache was wrong, and the sweeps that find it out.
+// auditMetrics count the errors that audits have found in the cache, and the sweeps.
 type auditMetrics struct {
 	repairs *prometheus.CounterVec
 	sweeps  *prometheus.CounterVec
@@ -52,7 +52,7 @@ func (m *auditMetrics) repaired(arn cache.ARN, kind repair) {
 }
 
 // Repairs returns how many executions of each state machine were corrected since the process
-// began, by ARN.
+// started, by ARN.
 func (a *Auditor) Repairs() map[string]int64 {
 	a.metrics.mu.Lock()
 	defer a.metrics.mu.Unlock()
@@ -64,7 +64,7 @@ func newAuditMetrics(r prometheus.Registerer) *auditMetrics {
 		byMachine: map[string]int64{},
 		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "audit_repairs_total",
-			Help: "Executions that were wrong or missing here until an audit corrected them.",
+			Help: "Executions that were wrong or missing in the cache until an audit corrected them.",
 		}, []string{"kind"}),
 		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "audit_sweeps_total",

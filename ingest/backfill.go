@@ -14,16 +14,16 @@ import (
 
 // Versions reads which versions the cache has.
 type Versions interface {
-	// Versions returns the version of each execution, empty where nothing is known.
+	// Versions returns the version of each execution, empty for an unknown one.
 	Versions(ctx context.Context, arns []cache.ARN) ([]cache.Version, error)
 }
 
-// Clock is that of Redis: the one of this machine may be wrong.
+// Clock is the clock of Redis, because the clock of this machine may be wrong.
 type Clock interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// Checkpoints store how far interrupted work has come.
+// Checkpoints store the progress of interrupted work.
 type Checkpoints interface {
 	// Load returns what Save stored, empty for nothing.
 	Load(ctx context.Context, name string) (string, error)
@@ -31,9 +31,9 @@ type Checkpoints interface {
 	Save(ctx context.Context, name, place string) error
 }
 
-// Backfill reads the executions of a state machine that began in a range of time from
-// Step Functions. A second run resumes where the first one ended. An execution that is
-// known already costs no call.
+// Backfill reads the executions of a state machine that started in a time range from Step
+// Functions. A second run resumes where the first one ended. An execution that is already
+// known needs no call.
 type Backfill struct {
 	Cache       Applier
 	Known       Versions
@@ -57,26 +57,26 @@ type Backfill struct {
 	report func(BackfillProgress)
 }
 
-// BackfillProgress is how far a Backfill has come. It works from the latest start to the
+// BackfillProgress is the progress of a Backfill. It works from the latest start to the
 // earliest.
 type BackfillProgress struct {
-	Resumed   bool      `json:"resumed"`         // it resumed where an earlier one ended
+	Resumed   bool      `json:"resumed"`         // it continued an earlier run
 	Listed    int       `json:"listed"`          // executions in the range so far
 	Known     int       `json:"known"`           // of these, already known in this state
 	Learnt    int       `json:"learnt"`          // of these, new or newer than what was known
 	Expired   int       `json:"expired"`         // of these, ended longer ago than RETENTION
-	Failed    int       `json:"failed"`          // of these, could not be learnt
+	Failed    int       `json:"failed"`          // of these, could not be fetched
 	Described int       `json:"described"`       // calls of DescribeExecution
-	At        time.Time `json:"at"`              // the start it has come to
-	Error     string    `json:"error,omitempty"` // of the latest that failed
+	At        time.Time `json:"at"`              // the start time that it has reached
+	Error     string    `json:"error,omitempty"` // the latest error
 }
 
-// backfillAtOnce is how many DescribeExecution calls are under way or booked.
+// backfillAtOnce is how many DescribeExecution calls are in progress or booked.
 const backfillAtOnce = 8
 
-// Run fills the cache until all is done or ctx ends. It calls report after each
-// execution or page. An execution that fails alone is counted; the error is one that
-// stopped the run.
+// Run fills the cache until everything is fetched or ctx ends. It calls report after each
+// execution or page. A failure of one execution is counted; a returned error has stopped
+// the run.
 func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (BackfillProgress, error) {
 	b.report, b.done = report, BackfillProgress{At: b.Until}
 	name := fmt.Sprintf("%s %d %d", b.Machine, b.Since.UnixMilli(), b.Until.UnixMilli())
@@ -105,7 +105,7 @@ func (b *Backfill) Run(ctx context.Context, report func(BackfillProgress)) (Back
 		if q.After = page.Next; last >= 0 && page.Executions[last].StartDate.Before(b.Since) {
 			q.After = ""
 		}
-		if b.Checkpoints != nil && b.done.Failed == 0 { // else the next run must try what failed
+		if b.Checkpoints != nil && b.done.Failed == 0 { // otherwise the next run must retry the failed executions
 			if err := b.Checkpoints.Save(ctx, name, q.After); err != nil {
 				return b.done, err
 			}
@@ -133,7 +133,7 @@ func (b *Backfill) list(ctx context.Context, q ListQuery) (page ListPage, err er
 	return page, err
 }
 
-// whenAllowed makes a call when the budget allows it, however long that takes.
+// whenAllowed waits without a limit until the budget allows a call, and makes it.
 func whenAllowed(ctx context.Context, budget Budget, call func(context.Context) error) error {
 	for {
 		err := paced(ctx, budget, call)
@@ -147,7 +147,7 @@ func whenAllowed(ctx context.Context, budget Budget, call func(context.Context) 
 	}
 }
 
-// fill learns the executions of a page that are in the range and not known in this
+// fill fetches the executions of a page that are in the range and not known in this
 // state.
 func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 	var inRange []cache.Execution
@@ -189,10 +189,9 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 	return g.Wait()
 }
 
-// learn describes an execution and merges the answer. Its error is one that stops the
-// run.
+// learn describes an execution and merges the answer. A returned error stops the run.
 func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
-	if e.Terminal() || b.Owners || b.Labels { // else the list holds everything
+	if e.Terminal() || b.Owners || b.Labels { // otherwise the list has everything
 		arn := e.ARN
 		err := whenAllowed(ctx, b.Describes, func(ctx context.Context) (err error) {
 			e, err = b.States.Describe(ctx, arn, ToBackfill)

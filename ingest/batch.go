@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest/internal/traces"
 )
 
-// batch is the messages of one receive, as far as they are handled.
+// batch has the unfinished messages of one receive.
 type batch struct {
 	pending  []received // to merge
 	finished []Message  // to delete
@@ -23,7 +23,7 @@ type batch struct {
 type received struct {
 	message Message
 	events  []cache.Execution
-	partly  bool // some of it cannot be decoded, so it is never deleted
+	partly  bool // a part of it cannot be decoded, so it is never deleted
 	span    traces.Span
 }
 
@@ -50,7 +50,7 @@ func (c *Consumer) decode(ctx context.Context, messages []Message) *batch {
 
 const unfinished = result("") // the message is to be merged
 
-// read reads the events of a message, and returns what becomes of one that has none to merge.
+// read reads the events of a message. For a message without events to merge it returns the outcome.
 func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result, error) {
 	if r.message.Damaged {
 		c.damaged(ctx, r.message)

@@ -14,24 +14,23 @@ import (
 const (
 	// listingLag is how far ListExecutions may lag behind.
 	listingLag = 10 * time.Second
-	// overlap is how long before the previous sweep an execution may have begun to be
-	// listed again.
+	// overlap is how far the list of started executions reaches back before the previous
+	// sweep.
 	overlap = time.Minute
-	// firstLook is how far back ended executions are listed where nothing was compared
-	// before.
+	// firstLook is how far back ended executions are listed in the first comparison.
 	firstLook = 5 * time.Minute
-	// mismatchFor is how long a mismatch is kept that is not listed any more.
+	// mismatchFor is how long a mismatch is kept that is no longer listed.
 	mismatchFor = 24 * time.Hour
 	// registeredFor is how long an execution may be registered without starting.
 	registeredFor = 24 * time.Hour
 	// redriveWindow is how long after its end an execution can be redriven.
 	redriveWindow = 14 * 24 * time.Hour
-	// redrivenPages is how many pages of redriven executions are read, latest start first:
-	// a redrive mostly comes soon after the failure.
+	// redrivenPages is how many pages of redriven executions are read, latest start first,
+	// because a redrive usually comes soon after the failure.
 	redrivenPages = 2
 )
 
-// comparison is one sweep of a state machine. Three lists show what events may have been
+// comparison is one sweep of a state machine. Three lists show which events may have been
 // lost:
 //
 //   - executions that run: it shows unknown executions, redrives, and lost ends, however
@@ -43,9 +42,9 @@ type comparison struct {
 	auditor  *Auditor
 	sweep    *worklist.Sweep
 	learning bool      // records may be missing here, so a listed execution is merged at once
-	since    time.Time // ended executions that began before were compared by earlier sweeps
+	since    time.Time // earlier sweeps have compared ended executions that started before this
 
-	runs     map[cache.ARN]struct{} // as Step Functions lists
+	runs     map[cache.ARN]struct{} // in the order of the list of Step Functions
 	compared map[cache.ARN]struct{}
 	differs  map[cache.ARN]worklist.Mismatch
 	again    []cache.ARN // differed in the previous sweep as well
@@ -82,8 +81,8 @@ func (x *comparison) run(ctx context.Context) error {
 	return err
 }
 
-// list compares page after page of a list, until executions began before since or the
-// number of pages is reached; 0 is no limit.
+// list compares the pages of a list, until executions started before since or the number
+// of pages is reached; 0 is no limit.
 func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pages int) error {
 	q.Machine = x.sweep.Machine
 	for n := 1; ; n++ {
@@ -137,12 +136,12 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 	return x.auditor.mergeListed(ctx, accepted)
 }
 
-// keeps reports whether an execution that has stopped is still kept at a time.
+// keeps reports whether a stopped execution is still kept at the given time.
 func (a *Auditor) keeps(e *cache.Execution, at time.Time) bool {
 	return at.Sub(e.StopDate) < e.KeptFor(a.options.Retention, a.options.RetentionFailed)
 }
 
-// runsOnlyHere finds executions whose end was lost: they run in the cache and are not
+// runsOnlyHere finds executions whose end was lost: they run in the cache but are not
 // listed as running.
 func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started []time.Time) error {
 	var missing []cache.ARN
@@ -161,7 +160,7 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 		switch v := known[i]; {
 		case v == "":
 			orphans = append(orphans, arn)
-		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < registeredFor: // it may be about to start
+		case v == cache.Unobserved && x.sweep.Begun.Sub(since[i]) < registeredFor: // it may start soon
 		case v.Running():
 			x.differ(arn, "")
 		}
@@ -170,8 +169,9 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 	return nil
 }
 
-// keepUnresolved compares mismatches of the previous sweep that are not listed any more,
-// because newer executions fill the pages, with what was listed then.
+// keepUnresolved handles mismatches of the previous sweep that are no longer listed,
+// because newer executions fill the pages: it compares them with what the previous sweep
+// listed.
 func (x *comparison) keepUnresolved(ctx context.Context) error {
 	var arns []cache.ARN
 	for arn, d := range x.sweep.Mismatches {
@@ -193,8 +193,8 @@ func (x *comparison) keepUnresolved(ctx context.Context) error {
 	return nil
 }
 
-// differ notes a difference and what was listed. A difference for the second time, or
-// one while records are being learnt, is a mismatch to describe.
+// differ notes a difference and what was listed. A difference is a mismatch to describe
+// if the previous sweep had it too, or if records may be missing.
 func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	if _, noted := x.differs[arn]; noted {
 		return
@@ -213,7 +213,7 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	}
 }
 
-// result sums up the sweep. Everything listed is confirmed up to the time before the
+// result summarizes the sweep. Everything listed is confirmed up to the time before the
 // oldest difference.
 func (x *comparison) result() worklist.Audited {
 	now := worklist.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Mismatches: len(x.differs)}
@@ -234,7 +234,7 @@ func (x *comparison) result() worklist.Audited {
 }
 
 // listed makes a ListExecutions call within the budget and extends the lease of the
-// sweep. It fails when AWS has throttled it for long.
+// sweep. It fails if AWS has throttled it for a long time.
 func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
 	for begun := time.Now(); ; {
 		if err := a.options.Sweeps.Extend(ctx, machine, sweepLease); err != nil {
@@ -251,7 +251,7 @@ func (a *Auditor) listed(ctx context.Context, machine string, call func(context.
 	}
 }
 
-// requestDescribe puts mismatches on the worklist, for any process.
+// requestDescribe puts mismatches on the worklist of all processes.
 func (a *Auditor) requestDescribe(ctx context.Context, arns []cache.ARN) error {
 	if len(arns) == 0 || a.options.Describes == nil {
 		return nil

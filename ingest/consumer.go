@@ -20,24 +20,24 @@ import (
 // Message is one delivery of an SQS message.
 type Message struct {
 	ID       string // the same in every delivery
-	Receipt  string // of this delivery
+	Receipt  string // receipt of this delivery
 	Body     string
-	Damaged  bool      // the body is not the one that was sent
+	Damaged  bool      // the body does not match its checksum
 	Receives int       // deliveries so far, this one included; 0: not known
 	Trace    string    // X-Ray header of the trace that it belongs to; empty: none
 	Sent     time.Time // to the queue; zero: not known
 }
 
-// Queue is where messages come from. It must be safe for concurrent use.
+// Queue is the source of messages. It must be safe for concurrent use.
 type Queue interface {
-	// Receive waits for messages, for so long at most, in whole seconds. A receive that is
-	// canceled may lose messages until their visibility ends.
+	// Receive waits for messages, for at most wait, in whole seconds. If it is canceled,
+	// messages may be hidden until their visibility ends.
 	Receive(ctx context.Context, wait time.Duration) ([]Message, error)
 	// Delete removes messages and returns those that are not removed.
 	Delete(ctx context.Context, batch []Message) (left []Message, err error)
-	// ExtendVisibility hides messages from other receivers for d from now.
+	// ExtendVisibility hides messages from other receivers until d from now.
 	ExtendVisibility(ctx context.Context, batch []Message, d time.Duration) error
-	// Waiting returns about how many messages can be received now.
+	// Waiting returns the approximate number of messages that can be received now.
 	Waiting(ctx context.Context) (int, error)
 }
 
@@ -57,14 +57,14 @@ const (
 	Visibility      = 30 * time.Second
 	visibilityRenew = Visibility / 3
 
-	// DrainLimit is how long Run may take to stop, if Options do not say: for receives to
-	// end, and to finish messages in flight.
+	// DrainLimit is how long Run may take to stop unless Options set another limit. In
+	// this time receives end, and messages in flight are finished.
 	DrainLimit      = 15 * time.Second
 	queueCallLimit  = 5 * time.Second // each call except Receive
 	minRetryPause   = 100 * time.Millisecond
 	maxRetryPause   = 5 * time.Second
 	maxReceivePause = 20 * time.Second
-	giveBackAfter   = 5    // attempts, if others succeed meanwhile
+	giveBackAfter   = 5    // attempts, if other messages succeed in the meantime
 	giveBackAlone   = 1000 // attempts, about an hour, if none succeeds: other messages must get their turn
 	deleteAttempts  = 3
 )
@@ -74,9 +74,9 @@ type Options struct {
 	Queue         Queue
 	Cache         Applier
 	Inputs        event.Decoder // how the input of an execution is read
-	StateMachines []string      // ARNs of ours; empty: all
-	// Known and Mismatches are for events without a start date: Step Functions itself always
-	// sends it, stand-ins do not. nil: these events cannot be read.
+	StateMachines []string      // ARNs; events of others are ignored; empty: all
+	// Known and Mismatches are needed for events without a start date, which stand-ins send
+	// but Step Functions does not. nil: these events cannot be read.
 	Known      Versions
 	Mismatches Mismatches
 	LeftOut    func()        // called when an event left out an output or owner that must be fetched; may be nil
@@ -99,17 +99,17 @@ type Consumer struct {
 
 	decoded, stored, deleted majority // by message
 
-	pollers    *pollers // to poll the queue
+	pollers    *pollers // decide how many receivers poll
 	pollWait   time.Duration
-	handled    *handled // to be deleted
-	unfinished inFlight // when Run stops
+	handled    *handled // messages to delete
+	unfinished inFlight // messages that are unfinished when Run stops
 
-	draining  chan struct{} // closed when no more receives may begin
+	draining  chan struct{} // closed when no more receives may start
 	drain     sync.Once
 	confirmed atomic.Int64 // messages that the cache confirmed, of all receivers
-	arrived   atomic.Int64 // when messages were last received, in ns since 1970
+	arrived   atomic.Int64 // time of the last received messages, in ns since 1970
 	reached   atomic.Int64 // up to when the queue has been read, in ms since 1970; 0: not known
-	looked    time.Time    // when the queue was last asked what waits in it; zero: messages have come since
+	looked    time.Time    // time of the last request for the depth of the queue; zero: messages have arrived since
 }
 
 // NewConsumer returns a Consumer. Run starts it.
@@ -134,12 +134,12 @@ func NewConsumer(o Options) *Consumer {
 	}
 }
 
-// Trouble returns a *Trouble if a part has failed, so that events are not applied, for half a
-// minute or more, else nil. The metric statuscache_ingest_trouble has the same meaning.
+// Trouble returns a *Trouble if a part has failed for half a minute or more, so that events
+// are not applied, otherwise nil. The metric statuscache_ingest_trouble has the same meaning.
 func (c *Consumer) Trouble(part Part) error { return c.outages.trouble(part) }
 
-// Drain stops new receives. Call it as soon as the process is to stop, so that receives
-// under way end before the context of Run does.
+// Drain stops new receives. Call it as soon as the process begins to stop, so that
+// running receives end before the context of Run does.
 func (c *Consumer) Drain() { c.drain.Do(func() { close(c.draining) }) }
 
 // Run consumes until ctx ends. Then it waits for receives, and finishes and deletes
@@ -179,7 +179,7 @@ func (c *Consumer) drained() bool {
 }
 
 // handle handles the messages of one batch until each is confirmed or returned to the
-// queue. They are hidden from other receivers meanwhile.
+// queue. During this time they are hidden from other receivers.
 func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 	work, span := c.traces.Batch(work, len(messages))
 	defer span.End("", nil)
@@ -198,7 +198,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 		}
 		attempts++
 		if attempts >= giveBackAfter && c.confirmed.Load() > before || attempts >= giveBackAlone {
-			break // others succeed: not Redis is at fault, but these
+			break // other messages succeed, so these messages are the problem, not Redis
 		}
 		if len(b.pending) == tried {
 			c.gate.suspect()
@@ -210,14 +210,14 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 		}
 	}
 	for _, r := range b.pending {
-		if !r.partly { // else it is counted already
+		if !r.partly { // otherwise it is already counted
 			c.metrics.count(resultRetried, 1)
 		}
 		r.span.End(string(resultRetried), nil)
 	}
 }
 
-// apply merges pending messages and returns those to delete. What is not confirmed stays
+// apply merges pending messages and returns those to delete. Unconfirmed messages stay
 // pending.
 func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Message {
 	if err := c.date(ctx, held, b); err != nil {
@@ -248,7 +248,7 @@ func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Messag
 		settled++
 		r.span.End(string(verdict), nil)
 		leftOut = leftOut || verdict == cache.Applied && slices.ContainsFunc(r.events, leavesOut)
-		if !r.partly { // else it is counted already, and left to the dead-letter queue
+		if !r.partly { // otherwise it is already counted, and left to the dead-letter queue
 			c.metrics.count(result(verdict), 1)
 			done = append(done, r.message)
 		}
@@ -261,8 +261,8 @@ func (c *Consumer) apply(ctx context.Context, held *inFlight, b *batch) []Messag
 	return done
 }
 
-// outcome sums up the outcomes of the events of one message: the best verdict, or why
-// one is not confirmed.
+// outcome combines the outcomes of the events of one message: the best verdict, or why an
+// event is not confirmed.
 func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Verdict, err error) {
 	for i, o := range outcomes {
 		switch {
@@ -278,8 +278,8 @@ func (c *Consumer) outcome(r received, outcomes []cache.Outcome) (best cache.Ver
 	return best, nil
 }
 
-// leavesOut reports whether something must be fetched from Step Functions that the event
-// left out.
+// leavesOut reports whether the event left out something that must be fetched from Step
+// Functions.
 func leavesOut(e cache.Execution) bool {
 	return e.OwnerLeftOut || e.LabelsLeftOut || e.Completeness == cache.OutputAwaited
 }
@@ -293,5 +293,5 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// jitter returns between half of d and d, so that receivers spread out.
+// jitter returns a random duration between d/2 and d, so that receivers spread out.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

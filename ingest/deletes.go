@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// deleteWithin is the longest that a handled message waits for others to be deleted with:
-// a request that deletes one message costs as much as one that deletes ten. After its last
-// renewal a message stays hidden for Visibility - visibilityRenew, which is longer than
-// this wait and all attempts to delete it.
+// deleteWithin is the longest time that a handled message waits, so that it can be deleted
+// together with others: a request that deletes one message costs as much as one that
+// deletes ten. After its last renewal a message stays hidden for Visibility -
+// visibilityRenew, which is longer than this wait and all attempts to delete it.
 const deleteWithin = time.Second
 
-// handled gathers messages that are to be deleted. If the process is killed, at worst
-// they come again.
+// handled collects messages to delete. If the process is killed, they are received again.
 type handled struct {
-	begun chan struct{} // has one after the first message was added
+	begun chan struct{} // receives a value when the first message has been added
 
 	mu       sync.Mutex
 	messages []Message
@@ -24,7 +23,7 @@ type handled struct {
 
 func newHandled() *handled { return &handled{begun: make(chan struct{}, 1)} }
 
-// add adds messages and returns those that fill a request, which the caller has to delete.
+// add adds messages and returns those that fill a request; the caller must delete them.
 func (h *handled) add(messages []Message) (full []Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,8 +48,8 @@ func (h *handled) take() []Message {
 	return all
 }
 
-// finish deletes handled messages, now or within deleteWithin. They are not renewed any
-// more.
+// finish deletes handled messages, now or within deleteWithin. Their visibility is no
+// longer renewed.
 func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Message) {
 	held.drop(messages)
 	for some := range slices.Chunk(c.handled.add(messages), maxBatch) {
@@ -58,8 +57,8 @@ func (c *Consumer) finish(ctx context.Context, held *inFlight, messages []Messag
 	}
 }
 
-// deleteGathered deletes what does not fill a request in time, and in the end what is left
-// when the context receiving has ended.
+// deleteGathered deletes messages that do not fill a request in time, and the remaining
+// ones when the context receiving has ended.
 func (c *Consumer) deleteGathered(receiving, work context.Context) {
 	for {
 		last := receiving.Err() != nil
@@ -75,8 +74,8 @@ func (c *Consumer) deleteGathered(receiving, work context.Context) {
 	}
 }
 
-// delete deletes messages, maxBatch at most. One that cannot be deleted comes again and is
-// superseded then.
+// delete deletes at most maxBatch messages. A message that cannot be deleted is received
+// again and is then superseded.
 func (c *Consumer) delete(ctx context.Context, messages []Message) {
 	for attempt, pause := 1, minRetryPause; len(messages) > 0; attempt, pause = attempt+1, 2*pause {
 		call, cancel := context.WithTimeout(ctx, queueCallLimit)

@@ -1,5 +1,5 @@
-// Package ingest takes the states of executions into the cache: it receives status-change
-// events from SQS, turns them into observations and has the cache merge them.
+// Package ingest brings the states of executions into the cache: it receives
+// status-change events from SQS, turns them into observations, and the cache merges them.
 //
 // # The life of a message
 //
@@ -8,8 +8,8 @@
 // delivery ends in exactly one of
 //
 //	applied       it is the newest state now; deleted
-//	superseded    as new or newer was known; deleted
-//	expired       older than anything that is kept; deleted
+//	superseded    the same or a newer state was known; deleted
+//	expired       too old to be kept; deleted
 //	ignored       not ours: another source, detail-type or state machine; deleted
 //	undecodable   it cannot be decoded, now or later; left to the queue's redrive policy
 //	retried       not finished; it will be received again
@@ -20,32 +20,32 @@
 // While Redis fails nothing is received, and messages in flight stay in flight, so that
 // no message uses up its receive count and becomes a dead letter.
 //
-// # What stands where
+// # What is where
 //
 // The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
 // as the backlog allows, batch.go decodes, inflight.go keeps messages hidden,
-// deletes.go deletes those that are handled, ten at a time, gate.go stops receiving while Redis fails,
+// deletes.go deletes handled ones, ten at a time, gate.go stops receiving while Redis fails,
 // outages.go and failures.go report why events are not applied (a Trouble).
 // undated.go handles events without a start date. sqs.go is the queue. Package event
 // decodes the messages.
 //
 // Events get lost, and large ones leave parts out. So the Hydrator (hydrate.go) fetches
 // outputs and owners that events left out, the Auditor (audit.go, comparison.go) compares
-// the cache with what Step Functions lists and describes every lasting difference, and
+// the cache with the lists of Step Functions and describes every lasting difference, and
 // Backfill (backfill.go) fills a cache from Step Functions. stepfunctions.go makes their
-// calls, pacing.go keeps them within a budget, worker.go works on the lists of executions
-// to ask about. Their results are observations and are merged like events.
+// calls, pacing.go keeps them within a budget, worker.go handles the lists of executions
+// that need a call. Their results are observations and are merged like events.
 //
-// Package operate sets up and checks the path of the events. Package localaws is a
-// stand-in for AWS, for laptops and tests. Package internal/awscall is what every call to
-// AWS needs; internal/eventpattern matches events as EventBridge does; internal/traces makes
-// the spans of messages, where tracing is on.
+// Package operate sets up and checks the path of the events. Package localaws is a stand-in
+// for AWS, for laptops and tests. Package internal/awscall has what every call to AWS needs;
+// internal/eventpattern matches events as EventBridge does; internal/traces makes the spans
+// of messages if tracing is on.
 //
 // # A new field of an event
 //
 //  1. event/event.go: add the field to detail, and copy it in Decoder.execution with a bound on
 //     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe:
-//     what is fetched must equal what is received.
+//     a fetched state must equal a received one.
 //  2. event/testdata/events: give an event the field; TestFixtures compares what is decoded.
 //  3. Package cache: add it to Execution (execution.go). In payload.go write it in compactPayload
 //     and read it in readPayload, as a new format (internal/formats) while earlier releases

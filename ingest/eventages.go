@@ -9,11 +9,11 @@ import (
 // maxAges is how many of the latest events eventAges remembers.
 const maxAges = 1024
 
-// eventAges is how old the latest events were when they were applied.
+// eventAges has the ages of the latest events at the time when they were applied.
 type eventAges struct {
 	mu   sync.Mutex
 	ages []time.Duration
-	next int // where the next one goes, once there are maxAges
+	next int // index of the next one, once there are maxAges
 }
 
 func (a *eventAges) add(age time.Duration) {
@@ -27,8 +27,8 @@ func (a *eventAges) add(age time.Duration) {
 	a.next = (a.next + 1) % maxAges
 }
 
-// quantiles returns half of the ages, 99 of 100, and all of them at most; ok is false if
-// there are none.
+// quantiles returns the median, the 99th percentile and the maximum of the ages; ok is
+// false if there are none.
 func (a *eventAges) quantiles() (p50, p99, most time.Duration, ok bool) {
 	a.mu.Lock()
 	sorted := slices.Sorted(slices.Values(a.ages))
@@ -40,9 +40,9 @@ func (a *eventAges) quantiles() (p50, p99, most time.Duration, ok bool) {
 	return sorted[n/2], sorted[n*99/100], sorted[n-1], true
 }
 
-// EventAges returns how old the latest 1,024 events were when they became the state that the
-// API reports: half of them at most p50, 99 of 100 at most p99, and none more than most. ok is
-// false before the first.
+// EventAges returns the median, the 99th percentile and the maximum age of the latest 1,024
+// events, at the time when they became the state that the API reports. ok is false before the
+// first event.
 func (c *Consumer) EventAges() (p50, p99, most time.Duration, ok bool) {
 	return c.metrics.ages.quantiles()
 }

@@ -12,26 +12,27 @@ import (
 
 // Causes for which a part of ingest fails.
 const (
-	causeQueue  = "queue"  // PartReceive, PartLag: the queue gives nothing
-	causeGate   = "gate"   // PartStore: Redis takes no writes at all
-	causeApply  = "apply"  // PartStore: Redis takes writes, but not these observations
+	causeQueue  = "queue"  // PartReceive, PartLag: the queue returns no messages
+	causeGate   = "gate"   // PartStore: Redis accepts no writes at all
+	causeApply  = "apply"  // PartStore: Redis accepts writes, but not these observations
 	causeDecode = "decode" // PartDecode
 	causeDelete = "delete" // PartDelete: a delete fails
 	causeHide   = "hide"   // PartDelete: messages in flight cannot be kept hidden
 )
 
 const (
-	// untilForgotten is how long a failure counts that is not seen again: perhaps no
-	// message is left that could fail. Undecodable messages come again less often, and
-	// only a message that can be decoded shows that all is well.
+	// untilForgotten is how long a failure counts after it was last seen, because there
+	// may be no message left that could fail. Undecodable messages come again less often,
+	// and only a decodable message ends the failure.
 	untilForgotten       = 90 * time.Second
 	unreadUntilForgotten = 10 * time.Minute
-	// leastUnread is how many undecodable messages are more than a stray one.
+	// leastUnread is the number of undecodable messages from which they count as a failure of
+	// the part.
 	leastUnread = 2
 
 	lagEvery = 10 * time.Second // between two checks
-	lagQuiet = time.Minute      // between two requests for the depth of a queue that was empty
-	lagIdle  = 30 * time.Second // without a message before it counts as a lag: the counts of SQS lag a little behind
+	lagQuiet = time.Minute      // between two requests for the depth of an empty queue
+	lagIdle  = 30 * time.Second // without a message before this counts as a lag: the counts of SQS are a little late
 )
 
 // queueReason explains an error of the queue.
@@ -53,13 +54,13 @@ func (c *Consumer) notStored(m Message, err error) {
 	if c.logged.first("not stored " + m.ID) { // once, however often the message comes
 		c.stored.add(true, 1)
 	}
-	if shut, _ := c.gate.state(); !shut { // else the gate has reported it
+	if shut, _ := c.gate.state(); !shut { // else the gate has already reported it
 		c.outages.fails(PartStore, causeApply, c.outages.now(), untilForgotten, storeReason(err))
 	}
 }
 
-// wereStored notes messages that the cache confirmed. A few successes do not end an
-// outage while most fail.
+// wereStored notes messages that the cache confirmed. While most messages fail, a few
+// successes do not end an outage.
 func (c *Consumer) wereStored(n int) {
 	c.confirmed.Add(int64(n))
 	if _, most := c.stored.add(false, n); n > 0 && !most {
@@ -76,7 +77,7 @@ func (c *Consumer) undecodable(ctx context.Context, m Message, err error) {
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
 			"they are not events of Step Functions as EventBridge sends them",
-			err.Error() + "; see with statusctl dlq list what they are, and with statusctl doctor whether the rule's target changes them",
+			err.Error() + "; run statusctl dlq list to see what they are, and statusctl doctor to check whether the rule's target changes them",
 			err,
 		})
 	}
@@ -89,8 +90,8 @@ func (c *Consumer) wasDecoded() {
 	}
 }
 
-// damaged notes a message whose body does not fit its checksum. It is left to come
-// again, perhaps undamaged.
+// damaged notes a message whose body does not match its checksum. It stays in the queue
+// and is received again, perhaps undamaged.
 func (c *Consumer) damaged(ctx context.Context, m Message) {
 	c.metrics.damaged.Inc()
 	if c.logged.first("damaged " + m.ID) {
@@ -130,8 +131,8 @@ func (c *Consumer) watchLag(ctx context.Context) {
 	}
 }
 
-// checkLag asks the queue only while no message arrives and no failure is known: soon
-// after the last message, then seldom unless there is a lag.
+// checkLag requests the depth of the queue only while no message arrives and no failure
+// is known: soon after the last message, and then rarely unless there is a lag.
 func (c *Consumer) checkLag(ctx context.Context) {
 	idle := time.Since(time.Unix(0, c.arrived.Load()))
 	if idle < lagIdle || c.outages.failing(PartReceive) || c.outages.failing(PartStore) {
@@ -146,7 +147,7 @@ func (c *Consumer) checkLag(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
 	switch n, err := c.options.Queue.Waiting(ctx); {
-	case err != nil: // the receives report it
+	case err != nil: // failed receives report that
 	case n == 0:
 		c.outages.works(PartLag, causeQueue)
 	default:

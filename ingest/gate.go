@@ -19,9 +19,9 @@ const pingLimit = 500 * time.Millisecond
 
 var errPingLate = fmt.Errorf("no answer to a ping in time: %w", os.ErrDeadlineExceeded)
 
-// gate is closed until Redis has answered well, and whenever it does not. While the gate
-// is closed nothing is received: a message must not use up its receive count waiting for
-// Redis, not even while the process restarts again and again.
+// gate is open only while Redis answers without an error. While it is closed nothing is
+// received: a message must not use up its receive count while it waits for Redis, not
+// even if the process restarts repeatedly.
 type gate struct {
 	ping    func(context.Context) error
 	outages *outages
@@ -38,7 +38,7 @@ func newGate(ping func(context.Context) error, o *outages, paused prometheus.Gau
 	return &gate{ping: ping, outages: o, paused: paused, shut: true, now: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
-// run pings Redis until ctx ends, also while no messages come: no receive may begin
+// run pings Redis until ctx ends, even while no messages arrive: no receive may start
 // while Redis fails.
 func (g *gate) run(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -50,7 +50,7 @@ func (g *gate) run(ctx context.Context) {
 		case <-g.now:
 		case <-timer.C:
 		}
-		// A late ping is not canceled: else a new connection might never be made.
+		// A late ping is not canceled: otherwise a new connection might never be established.
 		late := time.AfterFunc(pingLimit, func() { g.set(errPingLate) })
 		err := g.ping(ctx)
 		late.Stop()
@@ -62,8 +62,8 @@ func (g *gate) run(ctx context.Context) {
 	}
 }
 
-// suspect requests a ping without delay. It does not close the gate: the message may be
-// at fault, not Redis.
+// suspect requests a ping without delay. It does not close the gate, because the message
+// may be the problem, not Redis.
 func (g *gate) suspect() {
 	select {
 	case g.now <- struct{}{}:

@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	// hydrateFor is how long an output is fetched after it was given up: AWS may have
-	// throttled, or may grant access later.
+	// hydrateFor is how long the Hydrator still tries to fetch an output after
+	// HYDRATE_DEADLINE: AWS may have throttled, or may grant access later.
 	hydrateFor  = 24 * time.Hour
-	giveUpRetry = time.Minute // at first; doubled each time
-	// ownerRetry is when an owner is fetched again after the budget was used up. After a
-	// loss of records all running executions need theirs, and outputs come first.
+	giveUpRetry = time.Minute // first delay; doubled each time
+	// ownerRetry is the delay before an owner is fetched again after the budget was used
+	// up. After a loss of records all running executions need their owners, and outputs
+	// have priority.
 	ownerRetry = 30 * time.Second
 	// describeLag is how long to wait after an event: DescribeExecution lags behind, and
-	// an early call would have to be repeated.
+	// a call that is too early must be repeated.
 	describeLag = time.Second
 )
 
@@ -33,7 +34,7 @@ type HydratorOptions struct {
 	Worklists Worklists
 	States    Describer
 	Budget    Budget        // nil: no calls are made
-	Deadline  time.Duration // after it the API reports the success without its output
+	Deadline  time.Duration // after this the API reports the success without its output
 	Owners    bool          // whether the input may name an owner
 	Labels    bool          // whether the input may name labels
 	Log       *slog.Logger
@@ -42,9 +43,9 @@ type HydratorOptions struct {
 }
 
 // Hydrator fetches from Step Functions what events left out because it was too large:
-// outputs, and inputs that may name an owner or labels. While an output is awaited, the API
-// reports RUNNING. The worklist is in Redis: it survives this process, and no two
-// processes ask about the same execution at once.
+// outputs, and inputs that may name an owner or labels. While it waits for an output, the
+// API reports RUNNING. The worklist is in Redis: it survives this process, and no two
+// processes describe the same execution at the same time.
 type Hydrator struct {
 	options HydratorOptions
 	worker  *worker
@@ -57,7 +58,7 @@ func NewHydrator(o HydratorOptions) *Hydrator {
 		Namespace: "statuscache", Name: "hydrations_total",
 		Help: "Outputs, owners and labels that events left out, by result.",
 	}, []string{"result"})}
-	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log, worklist.Awaited), wake: make(chan struct{}, 1), handle: h.handle} // many at once: giving up needs no call
+	h.worker = &worker{list: worklist.Awaited, atOnce: 64, worklists: o.Worklists, log: o.Log, traces: traces.New(o.Traces), purpose: string(ToHydrate), failed: worklistOutage(o.Log, worklist.Awaited), wake: make(chan struct{}, 1), handle: h.handle} // many at once, because giving up needs no call
 	for _, result := range []string{hydrated, hydratedOwner, hydratedLabels, gaveUp} {
 		h.results.WithLabelValues(result)
 	}
@@ -78,7 +79,7 @@ const (
 // Run hydrates until ctx ends.
 func (h *Hydrator) Run(ctx context.Context) error { return h.worker.run(ctx) }
 
-// Wake makes the worker check its list without delay.
+// Wake makes the worker check its list at once.
 func (h *Hydrator) Wake() { h.worker.signal() }
 
 // handle implements worker.handle.
@@ -124,8 +125,8 @@ func (h *Hydrator) output(ctx context.Context, due worklist.Entry) (time.Duratio
 	return settled, nil
 }
 
-// refused returns when to retry after an answer that is final: never, or, where access
-// is denied, ever more rarely for a day, because access may be granted.
+// refused returns when to retry after a final answer: never, or, if access is denied,
+// with growing delays for a day, because access may be granted.
 func (h *Hydrator) refused(due worklist.Entry, err error) (time.Duration, error) {
 	if errors.Is(err, ErrUnknown) || due.Age >= hydrateFor {
 		return settled, err
@@ -133,7 +134,7 @@ func (h *Hydrator) refused(due worklist.Entry, err error) (time.Duration, error)
 	return max(giveUpRetry, due.Age), err
 }
 
-// input fetches the input for the owner and the labels that it may name.
+// input fetches the input, which may name the owner and labels.
 func (h *Hydrator) input(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	e, err := h.describe(ctx, due.ARN)
 	switch {
@@ -171,8 +172,8 @@ func (h *Hydrator) apply(ctx context.Context, e cache.Execution) error {
 	return h.options.Cache.Apply(ctx, []cache.Execution{e})[0].Err
 }
 
-// giveUp makes the API report the success without its output. That is a version of its
-// own: an output that arrives later is newer.
+// giveUp makes the API report the success without its output. This state has a separate
+// version, so an output that arrives later is newer.
 func (h *Hydrator) giveUp(ctx context.Context, due worklist.Entry) error {
 	if !due.Exact.AwaitsOutput() {
 		return nil
@@ -187,18 +188,18 @@ func (h *Hydrator) giveUp(ctx context.Context, due worklist.Entry) error {
 	return err
 }
 
-// later returns when to retry: soon at first, then ever later, but in time for the
-// deadline. A used-up budget is no failure.
+// later returns when to retry: soon at first, then with growing delays, but in time for
+// the deadline. A used-up budget is not a failure.
 func (h *Hydrator) later(due worklist.Entry, err error) (time.Duration, error) {
 	again := max(workRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		again = max(2*budget.wait, workRetry)
-		if !budget.throttled { // many wait for the same calls; checking all of them too often delays those to be given up
+		if !budget.throttled { // many executions wait for the same calls, and checking all of them too often delays giving up
 			again = max(again, due.Age/2)
 		}
 		again = jitter(again)
 	}
-	if due.Exact.GaveUp() { // awaited outputs come first
+	if due.Exact.GaveUp() { // awaited outputs have priority
 		again = max(giveUpRetry, due.Age)
 	}
 	if left := h.options.Deadline - due.Age; due.Exact.AwaitsOutput() && left > 0 {

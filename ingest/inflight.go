@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// inFlight are the messages that a receiver has received and not finished. Another
-// goroutine renews their visibility.
+// inFlight are the unfinished messages of a receiver. Another goroutine renews their
+// visibility.
 type inFlight struct {
 	mu       sync.Mutex
 	messages []Message
@@ -65,9 +65,9 @@ func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func())
 	}
 }
 
-// giveBack makes unfinished messages visible, so that another process continues at once.
-// It runs after the last receive, which would receive them again. If it fails, they come
-// back when their visibility ends.
+// giveBack makes unfinished messages visible, so that another process can continue at
+// once. It runs after the last receive, because that receive would receive them again. If
+// giveBack fails, they become visible when their visibility timeout ends.
 func (c *Consumer) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()

@@ -17,7 +17,7 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// Intake is what a process that receives events reports about its work. It implements
+// Intake has the reports of a process that receives events about its work. It implements
 // intake.Source.
 type Intake struct {
 	Queue    *SQS
@@ -48,9 +48,10 @@ func (i *Intake) Measure(ctx context.Context) (*intake.Queue, error) {
 	return &intake.Queue{Depth: waiting, DeadLetters: deadLetters, Oldest: i.Consumer.oldest(waiting)}, nil
 }
 
-// oldest returns about how long the oldest message in the queue has waited, nil if that is
-// not known. SQS does not say it. It delivers roughly in the order of sending, so what is
-// left was sent after what was received last, and after the queue was last empty.
+// oldest returns approximately how long the oldest message in the queue has waited, nil if
+// that is not known. SQS does not report it. SQS delivers roughly in the order of sending,
+// so remaining messages were sent after the last received ones, and after the queue was
+// last empty.
 func (c *Consumer) oldest(waiting int64) *time.Duration {
 	age := time.Duration(0)
 	if waiting > 0 {
@@ -63,8 +64,8 @@ func (c *Consumer) oldest(waiting int64) *time.Duration {
 	return &age
 }
 
-// reach stores how far the queue has been read: up to the newest of the messages, or, where
-// a receive got none, up to when it ended.
+// reach stores how far the queue has been read: up to the newest of the messages, or, if
+// there are none, up to the end of the receive.
 func (c *Consumer) reach(messages []Message) {
 	reached := time.Now()
 	for i, m := range messages {
@@ -98,7 +99,7 @@ func (q *SQS) depths(ctx context.Context) (waiting int64, deadLetters *int64, er
 	}
 	attributes, err = q.attributes(ctx, url, types.QueueAttributeNameApproximateNumberOfMessages)
 	if err != nil {
-		return waiting, nil, nil //nolint:nilerr // the right to read it is optional
+		return waiting, nil, nil //nolint:nilerr // the permission to read it is optional
 	}
 	n, err := visibleMessages(attributes)
 	return waiting, &n, err
@@ -115,7 +116,7 @@ func (q *SQS) attributes(ctx context.Context, url string, names ...types.QueueAt
 func visibleMessages(attributes map[string]string) (int64, error) {
 	n, err := strconv.ParseInt(attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)], 10, 64)
 	if err != nil {
-		return 0, errors.New("SQS does not say how many messages there are")
+		return 0, errors.New("SQS did not return the number of messages")
 	}
 	return n, nil
 }

@@ -8,7 +8,7 @@ import (
 	"statuscache/cache"
 )
 
-// result is what became of a delivery. Each delivery has exactly one.
+// result is the result of a delivery. Each delivery has exactly one.
 type result string
 
 const (
@@ -51,7 +51,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Handled messages that could not be deleted; they will be received again.",
 		}),
 		paused: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not take writes.",
+			Namespace: "statuscache", Name: "ingest_paused", Help: "1 while nothing is received because Redis does not accept writes.",
 		}),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "statuscache", Name: "messages_damaged_total",
@@ -63,7 +63,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"part"}),
 	}
 	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {
-		m.events.WithLabelValues(string(each)) // shown from the start, as 0
+		m.events.WithLabelValues(string(each)) // exported from the start, as 0
 	}
 	if r != nil {
 		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused, m.damaged, m.trouble)

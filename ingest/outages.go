@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Part is a part of ingest whose failure keeps events from being learnt.
+// Part is a part of ingest. While it fails, events are not applied.
 type Part string
 
 // The parts.
@@ -25,25 +25,25 @@ const (
 // Parts returns all parts.
 func Parts() []Part { return []Part{PartReceive, PartStore, PartDecode, PartDelete, PartLag} }
 
-// effect is what the failure of a part means for events.
+// effect describes what happens to events while a part fails.
 var effect = map[Part]string{
-	PartReceive: "no event is received from the queue",
-	PartStore:   "events are not stored, and no more are received",
-	PartDecode:  "most messages cannot be read and end in the dead-letter queue",
+	PartReceive: "no events are received from the queue",
+	PartStore:   "events are not stored, and no more events are received",
+	PartDecode:  "most messages cannot be decoded, and SQS will move them to the dead-letter queue",
 	PartDelete:  "processed messages cannot be deleted, so SQS delivers them again",
 	PartLag:     "the queue has messages, but statusd receives none",
 }
 
 const (
 	reportAfter = 30 * time.Second // how long a part fails before health reports it
-	seenAgain   = 5 * time.Second  // and how much later it must fail again, or it was one failure
+	seenAgain   = 5 * time.Second  // time after which it must fail again; otherwise it counts as one failure
 	logAfter    = 2 * time.Second  // how long a part fails before the log reports it
-	logEvery    = time.Minute      // log lines of one part, whether it fails all the time or now and then
+	logEvery    = time.Minute      // between two log lines of a part, even if it fails only sometimes
 	checkEvery  = time.Second      // between two checks
 )
 
-// outages knows which parts of ingest fail, since when and why. A part can have several
-// causes; each begins and ends by itself. One line is logged when a part begins to fail,
+// outages tracks which parts of ingest fail, since when and why. A part can have several
+// causes, each with its own begin and end. One line is logged when a part begins to fail,
 // one a minute while it fails, and one when it works again.
 type outages struct {
 	now    func() time.Time
@@ -54,22 +54,22 @@ type outages struct {
 	parts map[Part]*partState
 }
 
-// partState is what is known of a part.
+// partState is the state of a part.
 type partState struct {
 	causes map[string]*failure // empty: it works
 	since  time.Time           // when the first cause began; zero: it works
-	logged time.Time           // when the log last said that it fails
-	open   bool                // the log has not said yet that it works again
+	logged time.Time           // time of the last log line about the failure
+	open   bool                // the log has not yet reported that it works again
 }
 
 // failure is one cause.
 type failure struct {
 	latest time.Time     // when it was last seen
-	forget time.Duration // the failure is over when not seen for so long; 0: never
+	forget time.Duration // the failure ends when it has not been seen for this time; 0: never
 	why    reason
 }
 
-// reason is why something fails.
+// reason is why a part fails.
 type reason struct {
 	brief string // for the public
 	text  string // for the operator; it names the fix
@@ -99,7 +99,7 @@ func (o *outages) run(ctx context.Context) {
 	}
 }
 
-// fails reports that a part fails for a cause, since then or earlier.
+// fails records that a part fails for a cause, since then or earlier.
 func (o *outages) fails(part Part, cause string, since time.Time, forget time.Duration, why reason) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -110,7 +110,7 @@ func (o *outages) fails(part Part, cause string, since time.Time, forget time.Du
 	p.causes[cause] = &failure{latest: o.now(), forget: forget, why: why}
 }
 
-// works reports that a cause is gone.
+// works records that a cause has ended.
 func (o *outages) works(part Part, cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *partState) latest() (last *failure) {
 	return last
 }
 
-// lasts returns the latest failure of a part that has failed for d and failed again
-// since, else nil.
+// lasts returns the latest failure of a part that has failed for d and has failed again
+// since then, otherwise nil.
 func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	if f := p.latest(); f != nil && now.Sub(p.since) >= d && f.latest.Sub(p.since) >= again {
 		return f
@@ -150,8 +150,8 @@ func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	return nil
 }
 
-// Trouble is a part that has failed, so that events are not applied, for half a minute or more.
-// The text of the error is for operators.
+// Trouble is the error of a part that has failed for half a minute or more, so that events are
+// not applied. Its text is for operators.
 type Trouble struct {
 	part Part
 	took time.Duration
@@ -161,7 +161,7 @@ type Trouble struct {
 // Error implements error.
 func (t *Trouble) Error() string { return t.sentence(t.why.text) }
 
-// Public is the text for the public: it names no account and no resource.
+// Public returns the text for the public: it names no account and no resource.
 func (t *Trouble) Public() string { return t.sentence(t.why.brief) }
 
 // Unwrap returns the error of the part.
@@ -171,7 +171,7 @@ func (t *Trouble) sentence(why string) string {
 	return fmt.Sprintf("%s (for %v): %s", effect[t.part], t.took.Round(time.Second), why)
 }
 
-// trouble returns a *Trouble if a part has failed for reportAfter, else nil.
+// trouble returns a *Trouble if a part has failed for reportAfter, otherwise nil.
 func (o *outages) trouble(part Part) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -182,7 +182,7 @@ func (o *outages) trouble(part Part) error {
 	return nil
 }
 
-// check ends failures that are not seen any more, logs what begins, lasts or ends, and
+// check ends failures that are no longer seen, logs failures that begin, last or end, and
 // sets the metric.
 func (o *outages) check() {
 	o.mu.Lock()

@@ -35,7 +35,7 @@ func TestOutages(t *testing.T) {
 		failFor(PartStore, 2*time.Second)
 		err := o.trouble(PartStore)
 		reported, ok := errors.AsType[*Trouble](err)
-		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
+		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
 		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.trouble(PartReceive) != nil {
@@ -133,9 +133,9 @@ func TestSilence(t *testing.T) {
 		"receiving is refused": {PartReceive, "SQS returned an error", false, func(q *fakeQueue, _ *fakeCache, on bool) {
 			q.receiveFault = map[bool]func() error{true: func() error { return errFault }}[on]
 		}},
-		"Redis refuses":   {PartStore, "Redis answers with an error", false, func(_ *fakeQueue, c *fakeCache, on bool) { c.refusing = on }},
+		"Redis refuses":   {PartStore, "Redis returned an error", false, func(_ *fakeQueue, c *fakeCache, on bool) { c.refusing = on }},
 		"Redis is frozen": {PartStore, "Redis", false, func(_ *fakeQueue, c *fakeCache, on bool) { c.frozen = on }},
-		"pings come, writes do not": {PartStore, "Redis answers with an error", true, func(_ *fakeQueue, c *fakeCache, on bool) {
+		"pings come, writes do not": {PartStore, "Redis returned an error", true, func(_ *fakeQueue, c *fakeCache, on bool) {
 			c.applyFault = map[bool]func(*cache.Execution) error{true: failing("")}[on]
 		}},
 		"deletes fail": {PartDelete, "SQS returned an error", true, func(q *fakeQueue, _ *fakeCache, on bool) {

@@ -9,19 +9,19 @@ import (
 
 // Budget limits how often all processes together call AWS for one purpose.
 type Budget interface {
-	// Take books a call, to be made after wait. If not ok, no call is booked; wait is when
-	// to try again.
+	// Take books a call, which must be made after wait. If ok is false, no call is booked;
+	// try again after wait.
 	Take(ctx context.Context) (wait time.Duration, ok bool, err error)
-	// Throttled reports that AWS throttled a call. It returns when to book the next one.
+	// Throttled records that AWS throttled a call. It returns when to book the next one.
 	Throttled(ctx context.Context) (wait time.Duration, err error)
-	// Passed reports that AWS answered.
+	// Passed records that AWS answered.
 	Passed(ctx context.Context) error
 }
 
-// errNoBudget says that no call can be made now.
+// errNoBudget is the error for a call that cannot be made now.
 type errNoBudget struct {
 	wait      time.Duration
-	throttled bool // the call was made, and AWS throttled it
+	throttled bool // whether the call was made and AWS throttled it
 }
 
 // Error implements error.
@@ -48,7 +48,7 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 		return errors.Join(&errNoBudget{wait, true}, budgetErr)
 	}
 	if err == nil {
-		_ = b.Passed(ctx) // else the next answer reports it
+		_ = b.Passed(ctx) // otherwise the next answer is recorded
 	}
 	return err
 }

@@ -7,34 +7,35 @@ import (
 )
 
 const (
-	// pollWait is the longest that a receive waits for messages. A receive that is canceled
-	// may lose messages: SQS does not always notice the closed connection, sends messages
-	// into it, and keeps them hidden for Visibility. So receives run to their end, when Redis
-	// fails and when the process stops, and a process has little time to stop. SQS would wait
-	// for 20 s, at 60 % of the price of an idle process.
-	// (aws/aws-sdk-go-v2 issue 2068, aws/aws-sdk-java-v2 issue 1395)
+	// pollWait is the longest time that a receive waits for messages. A canceled receive may
+	// lose messages: SQS does not always notice the closed connection, sends messages into
+	// it, and keeps them hidden for Visibility. So receives are never canceled, not even when
+	// Redis fails or the process stops, and therefore they must be short. A wait of 20 s, the
+	// maximum of SQS, would save 40 % of the price of an idle process. (aws/aws-sdk-go-v2
+	// issue 2068, aws/aws-sdk-java-v2 issue 1395)
 	pollWait = 12 * time.Second
 
-	// Batches of so many messages begin or end the polling of one more receiver.
+	// A batch of this size starts or stops one more polling receiver.
 	growFrom    = maxBatch / 2
 	shrinkBelow = maxBatch / 3
 )
 
-// pollWaitWithin is how long a receive waits if Run may take so long to stop: what it
-// receives last must be handled as well.
+// pollWaitWithin is how long a receive waits if Run may take limit to stop: the last
+// received messages must be handled as well.
 func pollWaitWithin(drainLimit time.Duration) time.Duration {
 	return max(time.Second, min(pollWait, drainLimit*4/5).Truncate(time.Second))
 }
 
 // pollers decides how many receivers poll the queue at once. A request costs the same
-// whether it brings ten messages, one or none. So one receiver polls while few messages
-// come: they arrive at once, and no second poll waits beside it. Well filled batches show
-// a backlog; each adds a poll, so that all receivers poll after a few round trips.
+// whether it brings ten messages, one or none. So while few messages arrive, one receiver
+// polls: messages are received at once, and no second poll waits. Full batches show a
+// backlog. Each of them adds a polling receiver, so that all receivers poll after a few
+// round trips.
 type pollers struct {
 	free chan struct{} // one for each receiver that may begin to poll
 
 	mu  sync.Mutex
-	all int // the free ones and those taken
+	all int // number of turns, free and taken
 }
 
 func newPollers() *pollers {
@@ -43,7 +44,7 @@ func newPollers() *pollers {
 	return p
 }
 
-// take waits for a turn. It returns false when receiving is to end.
+// take waits for a turn. It returns false when receiving must end.
 func (p *pollers) take(ctx context.Context, draining <-chan struct{}) bool {
 	select {
 	case <-p.free:
@@ -54,7 +55,7 @@ func (p *pollers) take(ctx context.Context, draining <-chan struct{}) bool {
 	return false
 }
 
-// giveBack ends a turn that received so many messages.
+// giveBack ends a turn that has received n messages.
 func (p *pollers) giveBack(messages int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,9 +71,10 @@ func (p *pollers) giveBack(messages int) {
 	}
 }
 
-// receive handles one batch after the other until ctx ends. A receive under way then,
-// and messages in flight, are finished in the context work: a receive that is canceled
-// could lose messages (pollWait). While it handles a batch, another receiver polls.
+// receive handles one batch after the other until ctx ends. A running receive and
+// messages in flight are then finished in the context work, because a canceled receive
+// could lose messages (see pollWait). While a receiver handles a batch, another one
+// polls.
 func (c *Consumer) receive(ctx, work context.Context) {
 	for c.pollers.take(ctx, c.draining) {
 		messages := c.poll(ctx, work)
@@ -84,8 +86,8 @@ func (c *Consumer) receive(ctx, work context.Context) {
 	}
 }
 
-// poll receives once. It repeats receives that fail, after longer and longer pauses,
-// until receiving is to end.
+// poll receives once. It repeats failed receives, with growing pauses, until receiving
+// must end.
 func (c *Consumer) poll(ctx, work context.Context) []Message {
 	for pause := minRetryPause; c.gate.await(ctx) == nil && !c.drained(); pause = min(2*pause, maxReceivePause) {
 		begun := c.outages.now()

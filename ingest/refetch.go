@@ -17,14 +17,14 @@ type RefetcherOptions struct {
 	Cache     Applier
 	Worklists Worklists
 	States    Describer
-	Budget    Budget        // that of hydration; nil: no calls are made
+	Budget    Budget        // the budget of hydration; nil: no calls are made
 	Life      time.Duration // how long outputs are kept; 0: as long as their records
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 }
 
-// Refetcher fetches outputs from Step Functions that have expired here, when a caller has
-// requested that. Few at a time: what is awaited comes first.
+// Refetcher fetches expired outputs from Step Functions again, at the request of callers.
+// It fetches only a few at a time, because awaited outputs have priority.
 type Refetcher struct {
 	options RefetcherOptions
 	worker  *worker
@@ -90,7 +90,7 @@ func (f *Refetcher) handle(ctx context.Context, due worklist.Entry) (time.Durati
 	return f.learn(ctx, due, e)
 }
 
-// learn merges what Step Functions has answered.
+// learn merges the answer of Step Functions.
 func (f *Refetcher) learn(ctx context.Context, due worklist.Entry, e cache.Execution) (time.Duration, error) {
 	if e.Status == cache.Succeeded && e.Version().SameStart(due.Exact) {
 		if e.Completeness != cache.Complete {
@@ -101,7 +101,7 @@ func (f *Refetcher) learn(ctx context.Context, due worklist.Entry, e cache.Execu
 	return f.merge(ctx, e, refetched)
 }
 
-// gone reports that Step Functions does not have the output.
+// gone records that Step Functions does not have the output.
 func (f *Refetcher) gone(ctx context.Context, due worklist.Entry) (time.Duration, error) {
 	return f.merge(ctx, due.Record.OutputLost(), refetchGone)
 }

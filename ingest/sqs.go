@@ -27,13 +27,13 @@ import (
 const (
 	maxBatch = awscall.MaxBatch
 
-	pollGrace = 5 * time.Second // after the wait, before a receive has failed
+	pollGrace = 5 * time.Second // after the wait, until a receive counts as failed
 )
 
 // queuePermissions are what a Consumer needs.
 const queuePermissions = "sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the queue"
 
-// LoadAWS reads the settings of the AWS SDK from the environment and its files. Its
+// LoadAWS reads the settings of the AWS SDK from the environment and from its files. Its
 // error is one line that names the fix.
 func LoadAWS(ctx context.Context) (aws.Config, error) {
 	// The SDK must not retry for minutes: the Consumer retries.
@@ -47,8 +47,8 @@ func LoadAWS(ctx context.Context) (aws.Config, error) {
 	return c, nil
 }
 
-// WithTracing makes a span of each call to AWS but for the polls of a queue, and passes its
-// trace on. nil: the settings as they are.
+// WithTracing makes a span for each call to AWS, except for polls of a queue, and passes
+// the trace on. For nil it returns the settings unchanged.
 func WithTracing(c aws.Config, p trace.TracerProvider) aws.Config {
 	if p == nil {
 		return c
@@ -56,15 +56,15 @@ func WithTracing(c aws.Config, p trace.TracerProvider) aws.Config {
 	return awscall.WithTracing(c, p)
 }
 
-// SQS is a Queue in Amazon SQS. Its requests are counted by action.
+// SQS is a Queue in Amazon SQS. It counts its requests by action.
 type SQS struct {
 	client *sqs.Client
 	url    string
 }
 
-// NewSQS returns the queue with this URL. If the host is not the regional one of AWS (a
-// VPC endpoint, a stand-in) and no endpoint is set, calls go to the host of the URL.
-// metrics may be nil.
+// NewSQS returns the queue with this URL. If the host is not the regional host of AWS
+// (but a VPC endpoint or a stand-in) and no endpoint is set, calls go to the host of the
+// URL. metrics may be nil.
 func NewSQS(c aws.Config, queueURL string, metrics prometheus.Registerer) (*SQS, error) {
 	client, err := awscall.QueueClient(countRequests(c, metrics), queueURL)
 	if err != nil {
@@ -87,13 +87,13 @@ func countRequests(c aws.Config, metrics prometheus.Registerer) aws.Config {
 		return next.HandleFinalize(ctx, in)
 	})
 	c.APIOptions = append(slices.Clone(c.APIOptions), func(stack *middleware.Stack) error {
-		return stack.Finalize.Add(count, middleware.After) // behind the retries
+		return stack.Finalize.Add(count, middleware.After) // after the retry middleware, so that each attempt counts
 	})
 	return c
 }
 
-// Check checks that the queue exists and may be used. Its error is one line that names
-// the fix.
+// Check checks that the queue exists and that this process may use it. Its error is one
+// line that names the fix.
 func (q *SQS) Check(ctx context.Context) error {
 	_, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages},
@@ -134,15 +134,15 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 const (
 	receiveCount  = string(types.MessageSystemAttributeNameApproximateReceiveCount)
 	sentTimestamp = string(types.MessageSystemAttributeNameSentTimestamp)
-	// traceHeader is a system attribute where AWS passes a trace on, and an attribute like any
-	// other where something between the bus and the queue does.
+	// traceHeader is a system attribute if AWS passes the trace on, and a normal attribute if
+	// something between the bus and the queue does.
 	traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)
 )
 
-// damaged reports whether the body does not fit its checksum. Some stand-ins for SQS
-// send none.
+// damaged reports whether the body does not match its checksum. Some stand-ins for SQS
+// send no checksum.
 func damaged(m types.Message) bool {
-	sum := md5.Sum([]byte(aws.ToString(m.Body))) // MD5 is what the protocol uses; it guards against accidents only
+	sum := md5.Sum([]byte(aws.ToString(m.Body))) // the protocol uses MD5; it protects only against accidents
 	return m.MD5OfBody != nil && !strings.EqualFold(*m.MD5OfBody, hex.EncodeToString(sum[:]))
 }
 
@@ -157,7 +157,7 @@ func (q *SQS) Waiting(ctx context.Context) (int, error) {
 	}
 	n, err := strconv.Atoi(answer.Attributes[string(name)])
 	if err != nil {
-		return 0, errors.New("SQS does not say how many messages there are")
+		return 0, errors.New("SQS did not return the number of messages")
 	}
 	return n, nil
 }

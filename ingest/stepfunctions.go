@@ -22,12 +22,12 @@ import (
 
 // Errors of StepFunctions that callers check for.
 var (
-	// ErrThrottled says that AWS throttles calls, which may not only be ours.
-	ErrThrottled = errors.New("AWS throttles")
-	// ErrUnknown says that Step Functions does not know the execution or the state
+	// ErrThrottled means that AWS throttles calls, perhaps because of other callers.
+	ErrThrottled = errors.New("AWS throttles the calls")
+	// ErrUnknown means that Step Functions does not know the execution or the state
 	// machine: it never existed, was deleted, or is older than 90 days.
 	ErrUnknown = errors.New("not known to Step Functions")
-	// ErrDenied says that access is denied.
+	// ErrDenied means that access is denied.
 	ErrDenied = errors.New("access denied")
 )
 
@@ -42,11 +42,11 @@ const (
 	ToRefetch  Reason = "refetch"
 )
 
-// askLimit bounds a call to Step Functions.
+// askLimit is the time limit of a call to Step Functions.
 const askLimit = 10 * time.Second
 
-// StepFunctions calls Step Functions, which has the truth that the cache may lack. Its
-// answers lag behind: a change may take a second or so to show.
+// StepFunctions calls Step Functions, which has the correct state if the cache is wrong.
+// Its answers lag behind: a change may take about a second to be visible.
 type StepFunctions struct {
 	client  *sfn.Client
 	decoder event.Decoder
@@ -57,11 +57,11 @@ type StepFunctions struct {
 // counted by action, reason and result.
 func NewStepFunctions(c aws.Config, inputs event.Decoder, metrics prometheus.Registerer) *StepFunctions {
 	s := &StepFunctions{
-		// A retry inside the SDK would not be counted by the budget.
+		// The budget would not count a retry inside the SDK.
 		client:  sfn.NewFromConfig(awscall.WithReadOnlyBody(c), func(o *sfn.Options) { o.Retryer = aws.NopRetryer{} }),
 		decoder: inputs,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions; none is made for a poll.",
+			Namespace: "statuscache", Name: "aws_calls_total", Help: "Calls to Step Functions. Polls cause none.",
 		}, []string{"action", "reason", "result"}),
 	}
 	if metrics != nil {
@@ -94,8 +94,8 @@ func (s *StepFunctions) Describe(ctx context.Context, arn cache.ARN, why Reason)
 	return e, nil
 }
 
-// describedOutput returns the output as answers carry it. One that is left out even here
-// cannot be fetched.
+// describedOutput returns the output in the form of the API's answers. An output that
+// DescribeExecution leaves out cannot be fetched at all.
 func describedOutput(out *sfn.DescribeExecutionOutput) ([]byte, cache.Completeness) {
 	if out.Output == nil || out.OutputDetails != nil && !out.OutputDetails.Included || !event.ValidOutput(*out.Output) {
 		return nil, cache.OutputGivenUp
@@ -114,7 +114,7 @@ type ListQuery struct {
 // ListPage is one page. The executions have no output, error or owner.
 type ListPage struct {
 	Executions []cache.Execution
-	Next       string // token of the next page, valid for 24 hours; empty: last page
+	Next       string // token of the next page, valid for 24 hours; empty on the last page
 }
 
 // List returns a page of up to 1,000 executions.
@@ -136,14 +136,14 @@ func (s *StepFunctions) List(ctx context.Context, q ListQuery, why Reason) (List
 	page := ListPage{Next: aws.ToString(out.NextToken)}
 	for _, item := range out.Executions {
 		e, err := observed(aws.ToString(item.ExecutionArn), item.Status, item.StartDate, item.StopDate, item.RedriveCount)
-		if err == nil { // else it is one that no event could report either
+		if err == nil { // otherwise it is a state that no event could report either
 			page.Executions = append(page.Executions, e)
 		}
 	}
 	return page, nil
 }
 
-// observed makes an observation of what every answer has.
+// observed makes an observation from the fields that every answer has.
 func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, redrives *int32) (e cache.Execution, err error) {
 	if e.ARN, err = cache.ParseARN(arn); err != nil {
 		return e, fmt.Errorf("executionArn: %w", err)
@@ -161,7 +161,7 @@ func observed(arn string, status types.ExecutionStatus, start, stop *time.Time, 
 	return e, nil
 }
 
-// counted classifies and counts the error of a call.
+// counted classifies the error of a call and counts it.
 func (s *StepFunctions) counted(action string, why Reason, err error) error {
 	err = classified(err)
 	result := "error"
@@ -179,7 +179,7 @@ func (s *StepFunctions) counted(action string, why Reason, err error) error {
 	return err
 }
 
-// classified turns errors of the SDK into those that callers check for.
+// classified turns errors of the SDK into the errors that callers check for.
 func classified(err error) error {
 	if err == nil {
 		return nil

@@ -8,20 +8,20 @@ import (
 	"statuscache/cache"
 )
 
-// undatedRetry is when a message of an unknown execution comes again: most likely the
-// event with its start date is on its way.
+// undatedRetry is the delay before a message about an unknown execution is received
+// again: most likely the event with its start date arrives in the meantime.
 const undatedRetry = 5 * time.Second
 
-var errUndated = errors.New("startDate is missing, and nothing is known of the execution")
+var errUndated = errors.New("startDate is missing, and the execution is not known")
 
-// date gives events without a start date the start date of the known run. Only with it
-// they are observations that can be ordered: the merge stays independent of the order of
-// events.
+// date gives events without a start date the start date of the known run. Only with a
+// start date can observations be ordered, so that the merge does not depend on the order
+// of events.
 //
-// A message of an unknown run comes again a little later, and Step Functions is asked
-// meanwhile. If the run is still unknown then, its end is worth more than its start: the
-// start date becomes the stop date. That is later than anything else about this run, so
-// no late RUNNING can undo it.
+// A message about an unknown run is received again a little later, and in the meantime
+// the execution is described. If the run is still unknown then, knowing its end is more
+// important than its start, so the start date is set to the stop date. This is later than
+// all other times of this run, so no late RUNNING can replace it.
 func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	var arns []cache.ARN
 	for _, r := range b.pending {
@@ -71,7 +71,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 		switch {
 		case ok && (e.StopDate.IsZero() || !e.StopDate.Before(start)):
 			e.StartDate = start
-		case e.Terminal() && (ok || r.message.Receives > 1): // of an earlier run of the same name, or of an unknown one
+		case e.Terminal() && (ok || r.message.Receives > 1): // an event of an earlier run of the same name, or of an unknown run
 			e.StartDate = e.StopDate
 		default:
 			all = false
@@ -80,7 +80,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 	return all
 }
 
-// postpone returns messages to the queue that cannot be dated yet.
+// postpone returns messages to the queue whose events have no start date yet.
 func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message, arns []cache.ARN) {
 	if len(later) == 0 {
 		return

@@ -15,10 +15,10 @@ import (
 	"statuscache/ingest/internal/traces"
 )
 
-// Worklists are lists of executions that Step Functions must be asked about. They are in
-// Redis; all processes share them.
+// Worklists are lists of executions that must be described. They are in Redis; all
+// processes share them.
 type Worklists interface {
-	// Claim takes some that are due, for the time of the lease. The error may be about
+	// Claim claims some due entries for the time of the lease. The error may be about
 	// entries other than those returned.
 	Claim(ctx context.Context, list worklist.List, most int, lease time.Duration) ([]worklist.Entry, error)
 	// Settle removes an entry from a list.
@@ -33,9 +33,9 @@ type Describer interface {
 }
 
 const (
-	workLease = 30 * time.Second       // longer than a booked call may take, with its wait
+	workLease = 30 * time.Second       // longer than a booked call can take, including its wait
 	workPoll  = time.Second            // between two checks of a list with nothing due
-	workRetry = 2 * time.Second        // after an answer older than what is known
+	workRetry = 2 * time.Second        // after an answer that is older than the known state
 	workShort = 250 * time.Millisecond // between two checks when the budget is used up
 )
 
@@ -46,10 +46,10 @@ type worker struct {
 	worklists Worklists
 	log       *slog.Logger
 	traces    *traces.Tracer
-	purpose   string        // as spans call it
+	purpose   string        // its name in spans
 	wake      chan struct{} // buffered, 1: something is due, check now
-	failed    *outage.Part  // of reading and writing the list
-	short     atomic.Int64  // how long the budget is used up, as last seen, in ns
+	failed    *outage.Part  // outage of reading and writing the list
+	short     atomic.Int64  // how long the budget is used up, at the last attempt, in ns
 	// handle handles one entry. It returns when the entry is due again; settled removes it
 	// from the list. The error may be an errNoBudget.
 	handle func(ctx context.Context, due worklist.Entry) (again time.Duration, err error)
@@ -58,16 +58,16 @@ type worker struct {
 // worklistOutage logs that a list cannot be read or written, and which one.
 func worklistOutage(log *slog.Logger, list worklist.List) *outage.Part {
 	return &outage.Part{
-		Log: log.With("list", list.String()), Lost: "Redis cannot read or update the list of executions to ask Step Functions about; trying again",
-		Back: "Redis reads and updates the list of executions to ask Step Functions about again",
+		Log: log.With("list", list.String()), Lost: "cannot read or update the worklist in Redis; trying again",
+		Back: "the worklist in Redis can be read and updated again",
 	}
 }
 
 // settled is the result of handle for an entry that is done.
 const settled = time.Duration(-1)
 
-// run works until ctx ends. Unfinished entries are due at once then, for the next
-// process. An entry that waits for its call does not block others that need none.
+// run works until ctx ends. Unfinished entries are then due at once, for the next
+// process. An entry that waits for its call does not block entries that need no call.
 func (q *worker) run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(q.atOnce)
@@ -115,7 +115,7 @@ func (q *worker) one(ctx context.Context, due worklist.Entry) error {
 	return q.worklists.Postpone(ctx, q.list, due.ARN, again)
 }
 
-// exceptNoBudget returns nil for an errNoBudget, which is no failure.
+// exceptNoBudget returns nil for an errNoBudget, which is not a failure.
 func exceptNoBudget(err error) error {
 	if _, ok := errors.AsType[*errNoBudget](err); ok {
 		return nil
@@ -123,7 +123,7 @@ func exceptNoBudget(err error) error {
 	return err
 }
 
-// signal makes the worker check its list without delay.
+// signal makes the worker check its list at once.
 func (q *worker) signal() {
 	select {
 	case q.wake <- struct{}{}:

@@ -1,5 +1,5 @@
-// Package awstest gives tests the SDK's clients of the services that the stand-in
-// is. A client is that of an unchanged SDK; only where it looks is different.
+// Package awstest gives tests SDK clients for the services of the stand-in. The SDK is
+// unchanged; only the endpoint is different.
 package awstest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 )
 
-// Config returns the settings of an SDK that asks an endpoint for every service.
-// Its connections are closed with the test.
+// Config returns SDK settings with one endpoint for every service. The connections are
+// closed at the end of the test.
 func Config(t testing.TB, endpoint string) aws.Config {
 	t.Helper()
 	transport := &http.Transport{}

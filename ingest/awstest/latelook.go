@@ -10,16 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// LateLook returns the settings of an SDK whose connection is not done with the body of
-// a request when the answer is there, which happens where both ends are on one busy
-// machine. The test fails if the SDK makes such a late look fail: net/http would cut
-// the connection then, and the answer would be lost.
+// LateLook returns SDK settings whose HTTP client reads the body of a request once more
+// after the answer has arrived. net/http does this if both ends are on one busy machine.
+// The test fails if the SDK makes this late read fail: net/http would then close the
+// connection, and the answer would be lost.
 func LateLook(t testing.TB) aws.Config {
 	t.Helper()
 	look := &lateLook{}
 	t.Cleanup(func() {
 		if !look.looked || look.err != nil {
-			t.Errorf("looked %v at the body of a request that was answered: %v", look.looked, look.err)
+			t.Errorf("read the body of an answered request after %v: %v", look.looked, look.err)
 		}
 	})
 	c := Config(t, "http://127.0.0.1:1")
@@ -39,7 +39,7 @@ func (l *lateLook) Do(r *http.Request) (*http.Response, error) {
 	_, l.err = io.Copy(io.Discard, r.Body)
 	l.looked = true
 	if len(sent) == 0 || int64(len(sent)) != r.ContentLength {
-		l.err = errors.New("the body was not sent whole")
+		l.err = errors.New("the body was not sent completely")
 	}
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{}`)), Request: r}, err
 }

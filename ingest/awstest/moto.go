@@ -13,9 +13,10 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// Moto starts moto_server, an EventBridge that is not ours, on a free port of
-// loopback, and returns the base of its URLs. It ends with the test. Where it is not
-// installed the test is skipped and prints how to install it: pip install 'moto[server]'.
+// Moto starts moto_server, an independent implementation of EventBridge, on a free
+// loopback port, and returns the base of its URLs. It ends with the test. If it is not
+// installed, the test is skipped and prints how to install it: pip install
+// 'moto[server]'.
 func Moto(t testing.TB) (endpoint string) {
 	t.Helper()
 	cachetest.SkipShort(t, "moto_server")
@@ -48,7 +49,7 @@ func Moto(t testing.TB) (endpoint string) {
 
 var address = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
-// readAddress reads until the server has said where it listens.
+// readAddress reads until the server has printed its address.
 func readAddress(says io.Reader) (string, error) {
 	lines := bufio.NewScanner(says)
 	for lines.Scan() {
@@ -56,5 +57,5 @@ func readAddress(says io.Reader) (string, error) {
 			return found, nil
 		}
 	}
-	return "", cmp.Or(lines.Err(), errors.New("it ended without saying where it listens"))
+	return "", cmp.Or(lines.Err(), errors.New("it ended without printing its address"))
 }

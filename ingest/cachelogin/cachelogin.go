@@ -14,7 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Cache is a cache of AWS as its endpoint names it.
+// Cache is an AWS cache, as its endpoint names it.
 type Cache struct {
 	Service string // elasticache or memorydb, as in a signature
 	Name    string // of the replication group or the cluster
@@ -40,13 +40,13 @@ func ParseEndpoint(host string) (Cache, error) {
 		c = Cache{Service: "memorydb", Name: labels[1], Region: labels[4]}
 	}
 	if c.Name == "" {
-		return Cache{}, fmt.Errorf("%q is no endpoint of ElastiCache or MemoryDB with TLS, such as %s", host, exampleEndpoint)
+		return Cache{}, fmt.Errorf("%q is not an endpoint of ElastiCache or MemoryDB with TLS, such as %s", host, exampleEndpoint)
 	}
 	return c, nil
 }
 
-// Serverless reports whether an endpoint, NAME-ID.serverless.REGION.cache.amazonaws.com, is one
-// of ElastiCache Serverless.
+// Serverless reports whether an endpoint belongs to ElastiCache Serverless:
+// NAME-ID.serverless.REGION.cache.amazonaws.com.
 func Serverless(host string) bool {
 	_, domain, _ := strings.Cut(strings.ToLower(host), ".")
 	return strings.HasPrefix(domain, "serverless.") && strings.Contains(domain, ".cache.amazonaws.com")
@@ -60,8 +60,8 @@ type Signer struct {
 	now         func() time.Time
 }
 
-// NewSigner returns a Signer for a user, by its ID. Its error says what the settings of the SDK
-// lack.
+// NewSigner returns a Signer for a user, by its ID. Its error says which setting of the SDK is
+// missing.
 func NewSigner(settings aws.Config, cache Cache, user string) (*Signer, error) {
 	if cache.Region == "" {
 		cache.Region = settings.Region
@@ -70,23 +70,23 @@ func NewSigner(settings aws.Config, cache Cache, user string) (*Signer, error) {
 		return nil, errors.New("the region of the cache is not known; set AWS_REGION")
 	}
 	if settings.Credentials == nil {
-		return nil, errors.New("there are no credentials of AWS")
+		return nil, errors.New("there are no AWS credentials")
 	}
 	return &Signer{cache, user, settings.Credentials, time.Now}, nil
 }
 
-// tokenLife is how long a token is accepted: AWS allows no more.
+// tokenLife is how long a token is valid: the maximum at AWS.
 const tokenLife = 15 * time.Minute
 
-// noBody is the SHA-256 of nothing.
+// noBody is the SHA-256 of an empty body.
 const noBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// Token returns a password and when it ends: after 15 minutes, or with the credentials that
+// Token returns a password and its expiry: after 15 minutes, or with the credentials that
 // have signed it.
 func (s *Signer) Token(ctx context.Context) (token string, ends time.Time, err error) {
 	credentials, err := s.credentials.Retrieve(ctx)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("credentials of AWS, to sign a token for %s %s: %w", s.cache.Service, s.cache.Name, err)
+		return "", time.Time{}, fmt.Errorf("AWS credentials, to sign a token for %s %s: %w", s.cache.Service, s.cache.Name, err)
 	}
 	now := s.now()
 	request := smithyhttp.NewStackRequest().(*smithyhttp.Request).Request

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Fixtures returns the body of every fixture by file name without its ending. Of
-// those that show a whole SQS message it is the body of that.
+// Fixtures returns the body of every fixture, by its file name without the extension. For
+// a fixture that is a whole SQS message, it returns the body of the message.
 func Fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
@@ -43,8 +43,8 @@ var (
 	times = regexp.MustCompile(`"time":(\s*)"([^"]+)"`)
 )
 
-// ShiftToNow moves the dates of an event so that its execution started a minute
-// ago. Distances stay as they are, so the events of one execution still fit.
+// ShiftToNow shifts the dates of an event so that its execution started a minute ago. The
+// intervals do not change, so the events of one execution still match.
 func ShiftToNow(t testing.TB, body []byte) []byte {
 	t.Helper()
 	first := regexp.MustCompile(`"startDate":\s*(\d{13})`).FindSubmatch(body)

@@ -11,29 +11,29 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// archiveDescription marks archives that Provision made.
+// archiveDescription marks archives that Provision has created.
 const archiveDescription = "Status changes to replay into the status cache"
 
-// ArchiveScope says which events an archive holds.
+// ArchiveScope is which events an archive contains.
 type ArchiveScope string
 
 // The scopes of archives. An archive of terminal states costs half as much. It cannot
-// bring back executions that run; the audit learns those from their lists. An execution that
-// was redriven has its last end after a replay, until the audit finds that it runs.
+// restore running executions; the audit restores them from the lists. After a replay, a
+// redriven execution has its last end until the audit finds that it runs again.
 const (
 	ArchiveAll      ArchiveScope = "all"
 	ArchiveTerminal ArchiveScope = "terminal"
 )
 
-// holds reports whether an archive of this scope holds a sample.
+// holds reports whether an archive of this scope contains a sample.
 func (s ArchiveScope) holds(each sample) bool { return s != ArchiveTerminal || each.status != running }
 
-// of returns the samples that an archive of this scope holds.
+// of returns the samples that an archive of this scope contains.
 func (s ArchiveScope) of(samples []sample) []sample {
 	return slices.DeleteFunc(slices.Clone(samples), func(each sample) bool { return !s.holds(each) })
 }
 
-// statuses returns those that the pattern of an archive names, none for every status.
+// statuses returns the statuses in the pattern of an archive, none for every status.
 func (s ArchiveScope) statuses() []string {
 	if s == ArchiveTerminal {
 		return terminalStatuses
@@ -41,8 +41,8 @@ func (s ArchiveScope) statuses() []string {
 	return nil
 }
 
-// scopeOf returns the scope of an archive with a pattern, as far as it knows the samples:
-// ArchiveTerminal only if it holds every terminal state and nothing else of them.
+// scopeOf returns the scope of an archive with a pattern, tested with samples:
+// ArchiveTerminal only if it contains all terminal states and no other sample.
 func scopeOf(pattern string, samples []sample) (ArchiveScope, error) {
 	if pattern == "" || len(samples) == 0 {
 		return ArchiveAll, nil
@@ -54,8 +54,8 @@ func scopeOf(pattern string, samples []sample) (ArchiveScope, error) {
 	return ArchiveAll, err
 }
 
-// archiveFor finds the archive of a bus that holds all samples, by any name. If
-// there is none, it returns the archive with this name, or nil.
+// archiveFor finds an archive of a bus that contains all samples, whatever its name. If
+// there is none, it returns the archive with the given name, or nil.
 func (o *Operator) archiveFor(ctx context.Context, busARN, name string, samples []sample) (*eventbridge.DescribeArchiveOutput, error) {
 	named, err := o.archiveNamed(ctx, name)
 	if err != nil {
@@ -94,8 +94,8 @@ func (o *Operator) archiveNamed(ctx context.Context, name string) (*eventbridge.
 	return a, awscall.WithPermission("events:DescribeArchive", err)
 }
 
-// keeps reports whether an archive belongs to a bus and holds all samples. Without a
-// pattern it holds every event.
+// keeps reports whether an archive belongs to a bus and contains all samples. Without a
+// pattern it contains every event.
 func keeps(a *eventbridge.DescribeArchiveOutput, busARN string, samples []sample) bool {
 	if aws.ToString(a.EventSourceArn) != busARN {
 		return false
@@ -138,8 +138,8 @@ func (p *provision) makeArchive(ctx context.Context, name, busARN string) error 
 	})
 }
 
-// narrowArchive makes an archive that holds everything wanted hold nothing else, if
-// Provision made it. Those of others stay as they are.
+// narrowArchive changes an archive that contains more than the wanted events, so that it
+// contains only those. It does not change an archive that Provision has not created.
 func (p *provision) narrowArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, all []sample) error {
 	name := aws.ToString(was.ArchiveName)
 	scope, err := scopeOf(aws.ToString(was.EventPattern), all)
@@ -152,13 +152,13 @@ func (p *provision) narrowArchive(ctx context.Context, was *eventbridge.Describe
 	}
 	pattern, err := onlyMachines(aws.ToString(was.EventPattern), nil, terminalStatuses...)
 	if err != nil {
-		return fmt.Errorf("archive %s: it holds more than terminal states, and cannot be narrowed: %w; choose another name with --name", name, err)
+		return fmt.Errorf("archive %s: it contains more than terminal states, and its pattern cannot be changed: %w; choose another name with --name", name, err)
 	}
 	return p.changeArchive(ctx, was, pattern)
 }
 
-// widenArchive makes an archive hold more events. Its only use is to replay them, so
-// no other target gets more events.
+// widenArchive makes an archive contain more events. An archive is only for replays, so
+// no other target receives more events.
 func (p *provision) widenArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, samples []sample) error {
 	name := aws.ToString(was.ArchiveName)
 	missing, err := unmatched([]string{aws.ToString(was.EventPattern)}, samples)
@@ -167,12 +167,12 @@ func (p *provision) widenArchive(ctx context.Context, was *eventbridge.DescribeA
 	}
 	pattern, err := p.widened(was, missing)
 	if err != nil {
-		return fmt.Errorf("archive %s: it does not hold %s: %w; choose another name with --name", name, nameSamples(missing), err)
+		return fmt.Errorf("archive %s: it does not contain %s: %w; choose another name with --name", name, nameSamples(missing), err)
 	}
 	return p.changeArchive(ctx, was, pattern)
 }
 
-// widened returns the pattern of an archive with what it lacks.
+// widened returns the pattern of an archive extended by the missing events.
 func (p *provision) widened(was *eventbridge.DescribeArchiveOutput, missing []sample) (string, error) {
 	if aws.ToString(was.Description) == archiveDescription {
 		return onlyMachines(aws.ToString(was.EventPattern), missing, p.plan.Archive.statuses()...)
@@ -180,7 +180,7 @@ func (p *provision) widened(was *eventbridge.DescribeArchiveOutput, missing []sa
 	return widen(aws.ToString(was.EventPattern), missing, false)
 }
 
-// changeArchive replaces the pattern of an archive. What it holds stays.
+// changeArchive replaces the pattern of an archive. Archived events stay.
 func (p *provision) changeArchive(ctx context.Context, was *eventbridge.DescribeArchiveOutput, pattern string) error {
 	name := aws.ToString(was.ArchiveName)
 	return p.do(Step{What: "archive", Name: name, Result: Changed, Detail: "event pattern"}, func() error {

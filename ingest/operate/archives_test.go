@@ -100,7 +100,7 @@ func TestAnArchiveThatWasExtendedIsNotNarrowed(t *testing.T) {
 	})
 	must(t, err)
 	_, err = w.Provision(t.Context(), Plan{Name: planned, StateMachines: []string{w.machine}, Archive: ArchiveTerminal}, func(Step) {})
-	if err == nil || !strings.Contains(err.Error(), "cannot be narrowed") || !strings.Contains(err.Error(), "--name") {
+	if err == nil || !strings.Contains(err.Error(), "its pattern cannot be changed") || !strings.Contains(err.Error(), "--name") {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(statuses, w.heldStatuses(t, planned, w.machine)); diff != "" {

@@ -36,10 +36,10 @@ type DeadLetters struct {
 	Name     string
 	Messages int // about how many
 	dead     *queue
-	source   *queue // where the messages belong
+	source   *queue // queue that the messages belong to
 }
 
-// DeadLetter is the public part of a message: nothing of its payload.
+// DeadLetter is the public part of a message, without its payload.
 type DeadLetter struct {
 	ID        string    `json:"id"`
 	FirstSent time.Time `json:"firstSent"`
@@ -49,7 +49,7 @@ type DeadLetter struct {
 }
 
 // DeadLetterQueues finds the dead-letter queues of a path: that of the queue, and those
-// of the rules that send to it, each once.
+// of the rules that send to it, each only once.
 func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLetters, error) {
 	source, err := o.ours(ctx, w.QueueURL)
 	if err != nil {
@@ -80,13 +80,12 @@ func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLet
 		}
 	}
 	if len(all) == 0 {
-		return nil, errors.New("the queue has no dead-letter queue, nor has a rule; statusctl provision makes both")
+		return nil, errors.New("neither the queue nor a rule has a dead-letter queue; statusctl provision creates both")
 	}
 	return all, nil
 }
 
-// Peek returns up to so many messages and makes them visible again. It counts as a
-// receive.
+// Peek returns at most max messages and makes them visible again. It counts as a receive.
 func (o *Operator) Peek(ctx context.Context, d DeadLetters, most int) ([]DeadLetter, error) {
 	var seen []types.Message
 	var err error
@@ -137,7 +136,7 @@ func (o *Operator) giveBack(ctx context.Context, q *queue, messages []types.Mess
 	return errors.Join(all...)
 }
 
-// letterOf describes a message and says why it is there.
+// letterOf describes a message and why it is there.
 func letterOf(kind string, m types.Message) DeadLetter {
 	l := DeadLetter{ID: aws.ToString(m.MessageId), Why: "can be decoded now"}
 	sent, _ := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
@@ -171,8 +170,8 @@ func ruleWhy(m types.Message, otherwise string) string {
 	return strings.Join(parts, " ")
 }
 
-// Redrive moves all messages back into the queue they belong to. It reports how many are
-// moved, of about how many.
+// Redrive moves all messages back into their queue. It reports how many have been moved,
+// and the approximate total.
 func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Duration, report func(done, total int)) error {
 	if d.Kind == OfRule {
 		return o.resend(ctx, d, report)
@@ -188,7 +187,7 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 		if err != nil || len(answer.Results) == 0 {
 			return types.ListMessageMoveTasksResultEntry{}, false, awscall.WithPermission("sqs:ListMessageMoveTasks", err)
 		}
-		task := answer.Results[0] // the newest is ours: a queue has only one at a time
+		task := answer.Results[0] // the newest one is ours, because a queue has only one at a time
 		report(int(task.ApproximateNumberOfMessagesMoved), max(d.Messages, int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove))))
 		status := aws.ToString(task.Status)
 		return task, status != "RUNNING" && status != "CANCELLING", nil
@@ -199,9 +198,9 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 	return err
 }
 
-// resend moves messages one by one: SQS itself moves only what came from another queue.
-// A message is deleted after it was sent; in between it may be in both queues, which
-// does no harm.
+// resend moves messages one by one, because SQS only moves messages that came from
+// another queue. A message is deleted after it was sent. In between it may be in both
+// queues, which is safe.
 func (o *Operator) resend(ctx context.Context, d DeadLetters, report func(done, total int)) error {
 	for done := 0; ; {
 		batch, err := o.receive(ctx, d.dead, awscall.MaxBatch)

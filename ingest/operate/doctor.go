@@ -18,17 +18,17 @@ import (
 // SetUp is what Diagnose checks.
 type SetUp struct {
 	EventPath
-	Archive       string // name; empty: any that holds the events
+	Archive       string // name; empty: any archive that contains the events
 	StateMachines []string
 }
 
 const (
 	diagnoseLimit = time.Minute
-	maxAWSSkew    = 5 * time.Second // AWS gives whole seconds
+	maxAWSSkew    = 5 * time.Second // AWS returns whole seconds
 )
 
-// Diagnose checks everything between Step Functions and the queue. A check that is
-// impossible because of another failure says so.
+// Diagnose checks everything between Step Functions and the queue. If a check is
+// impossible because of another failure, its finding says so.
 func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
@@ -47,7 +47,8 @@ func (o *Operator) Diagnose(ctx context.Context, s SetUp) []diagnose.Finding {
 	return d.withScope()
 }
 
-// withScope returns the findings. Their fixes leave an archive of terminal states as it is.
+// withScope returns the findings with fixes that do not change the scope of an archive of
+// terminal states.
 func (d *doctor) withScope() []diagnose.Finding {
 	if d.scope == ArchiveTerminal {
 		for i, f := range d.findings {
@@ -63,9 +64,9 @@ type doctor struct {
 	setUp    SetUp
 	findings []diagnose.Finding
 	bus      string       // name
-	queue    *queue       // nil: cannot be read
+	queue    *queue       // nil: it cannot be read
 	routes   []*route     // that lead to the queue
-	change   []string     // names of rules that others made and that must change
+	change   []string     // names of rules that Provision did not create and that must change
 	scope    ArchiveScope // of the archive; empty: not known
 }
 
@@ -85,8 +86,8 @@ func (d *doctor) unchecked(why string, checks ...string) {
 
 const provisionCommand = "statusctl provision"
 
-// provision returns the command that repairs most findings. It finds the rules by the
-// queue. Rules that others made must be named.
+// provision returns the command that repairs most findings. The command finds the rules
+// by the queue, but rules that it did not create must be named.
 func (d *doctor) provision() string {
 	words := []string{provisionCommand}
 	if name := lastPart(d.setUp.QueueURL); name != "" {
@@ -120,7 +121,7 @@ func (d *doctor) credentials(ctx context.Context) bool {
 func (d *doctor) theQueue(ctx context.Context) {
 	rest := []string{"queue encryption", "queue backlog", "dead-letter queue"}
 	if d.setUp.QueueURL == "" {
-		d.wrong("queue", "SQS_QUEUE_URL is not set", "set SQS_QUEUE_URL to the queue that statusctl provision has made")
+		d.wrong("queue", "SQS_QUEUE_URL is not set", "set SQS_QUEUE_URL to the queue that statusctl provision has created")
 		d.unchecked("SQS_QUEUE_URL is not set", rest...)
 		return
 	}
@@ -142,8 +143,8 @@ func (d *doctor) theQueue(ctx context.Context) {
 	d.unchecked("the queue cannot be read", rest...)
 }
 
-// clock compares the clock of this machine with that of AWS, which refuses calls that
-// are minutes off.
+// clock compares the clock of this machine with that of AWS, because AWS refuses calls
+// whose time is wrong by minutes.
 func (d *doctor) clock(m middleware.Metadata) {
 	ahead, ok := clockAhead(m)
 	if !ok {
@@ -153,11 +154,11 @@ func (d *doctor) clock(m middleware.Metadata) {
 		d.wrong("clock", fmt.Sprintf("the clock of this machine and that of AWS are %v apart", skew.Round(time.Second)), "timedatectl set-ntp true")
 		return
 	}
-	d.fine("clock", "that of this machine agrees with AWS")
+	d.fine("clock", "the clock of this machine agrees with that of AWS")
 }
 
 // clockAhead returns by how much the clock of this machine is ahead of that of the
-// service that answered, if it said.
+// service, if the answer has a time.
 func clockAhead(m middleware.Metadata) (time.Duration, bool) {
 	there, said := awsmiddleware.GetServerTime(m)
 	here, answered := awsmiddleware.GetResponseAt(m)

@@ -54,7 +54,7 @@ func (d *doctor) theRoute(ctx context.Context) {
 		return
 	}
 	if checkOnBus(d.routes, d.bus) != nil {
-		d.wrong(checkBus, fmt.Sprintf("the rule that leads to the queue is %s, and EVENT_BUS is %s", namesOf(d.routes), d.bus), "set EVENT_BUS="+d.routes[0].bus)
+		d.wrong(checkBus, fmt.Sprintf("the rule that leads to the queue is %s, but EVENT_BUS is %s", namesOf(d.routes), d.bus), "set EVENT_BUS="+d.routes[0].bus)
 		d.bus = d.routes[0].bus
 	}
 	d.rules()
@@ -65,7 +65,7 @@ func (d *doctor) theRoute(ctx context.Context) {
 // noRule reports a missing rule or a missing bus.
 func (d *doctor) noRule(ctx context.Context) {
 	if _, err := d.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &d.bus}); awscall.NotFound(err) {
-		d.wrong(checkBus, "there is no event bus "+d.bus, "set EVENT_BUS to the bus that the rule is on, or make it: aws events create-event-bus --name "+d.bus)
+		d.wrong(checkBus, "there is no event bus "+d.bus, "set EVENT_BUS to the bus of the rule, or create the bus: aws events create-event-bus --name "+d.bus)
 		d.unchecked("there is no such event bus", checkRule)
 		return
 	}
@@ -100,21 +100,21 @@ func (d *doctor) rules() {
 	d.enabled(m)
 	switch {
 	case len(d.setUp.StateMachines) == 0:
-		d.unchecked("STATE_MACHINES is not set, so what should match is not known", checkPattern)
+		d.unchecked("STATE_MACHINES is not set, so it is not known what should match", checkPattern)
 	case err != nil:
 		d.unchecked(err.Error(), checkPattern)
 	case len(m.missing) == 0:
-		d.fine(checkPattern, fmt.Sprintf("every status of %d state machines and their Map children is sent", len(d.setUp.StateMachines)))
+		d.fine(checkPattern, fmt.Sprintf("the rules send every status of %d state machines and their Map children", len(d.setUp.StateMachines)))
 	case m.why != nil:
 		d.wrong(checkPattern, "no rule sends "+nameSamples(m.missing),
-			fmt.Sprintf("change the event pattern of rule %s, which statusctl cannot since %v: aws events put-rule", m.route.shown(), m.why))
+			fmt.Sprintf("change the event pattern of rule %s with aws events put-rule; statusctl cannot change it because %v", m.route.shown(), m.why))
 	default:
 		d.wrong(checkPattern, "no rule sends "+nameSamples(m.missing), d.provision())
 	}
 }
 
-// enabled reports a disabled rule that is needed. If it is not known what is needed,
-// each is.
+// enabled reports a disabled rule that is needed. If it is not known which rules are
+// needed, all are.
 func (d *doctor) enabled(m ruleChange) {
 	off := m.route
 	if len(d.setUp.StateMachines) == 0 {
@@ -144,7 +144,7 @@ func (d *doctor) targets(ctx context.Context) {
 			d.unchecked("the rule does not send to the queue", checkRuleDead, checkRulePolicy)
 			return
 		case r.transforms():
-			d.wrong(checkTarget, "rule "+r.shown()+" changes the events, so they cannot be decoded", d.provision())
+			d.wrong(checkTarget, "rule "+r.shown()+" changes the events, so that they cannot be decoded", d.provision())
 		case r.via != "":
 			fine = append(fine, aws.ToString(r.target.Id)+" through "+r.via)
 			continue
@@ -158,7 +158,7 @@ func (d *doctor) targets(ctx context.Context) {
 	}
 	for _, arn := range slices.Sorted(maps.Keys(dead)) {
 		if arn == "" {
-			d.wrong(checkRuleDead, "rule "+namesOf(dead[arn])+" has none, so events that cannot be sent are lost", d.provision())
+			d.wrong(checkRuleDead, "rule "+namesOf(dead[arn])+" has none, so events that it cannot send are lost", d.provision())
 			d.unchecked("there is no such queue", checkRulePolicy)
 			continue
 		}
@@ -186,20 +186,20 @@ func (d *doctor) theArchive(ctx context.Context) {
 	}
 	name = aws.ToString(a.ArchiveName)
 	switch a.State {
-	case eventtypes.ArchiveStateCreateFailed: // it holds nothing
+	case eventtypes.ArchiveStateCreateFailed: // it contains nothing
 		d.wrong(checkArchive, fmt.Sprintf("%s could not be created: %s", name, awscall.OneLine(aws.ToString(a.StateReason))),
 			"aws events delete-archive --archive-name "+name+", then "+d.provision())
 	case eventtypes.ArchiveStateDisabled, eventtypes.ArchiveStateUpdateFailed:
 		d.wrong(checkArchive, fmt.Sprintf("%s is %s: %s", name, a.State, awscall.OneLine(aws.ToString(a.StateReason))),
-			"correct what aws events describe-archive --archive-name "+name+" names as the reason, often its key")
+			"run aws events describe-archive --archive-name "+name+" and correct the reason that it shows, often the key")
 	default:
-		d.fine(checkArchive, fmt.Sprintf("%s holds %d events", name, a.EventCount))
+		d.fine(checkArchive, fmt.Sprintf("%s contains %d events", name, a.EventCount))
 	}
 	d.archived(aws.ToString(a.EventPattern))
 }
 
-// findArchive returns the named archive, or else one that fits, and the name it has or
-// should have; an empty name means not known.
+// findArchive returns the named archive, or otherwise one that contains the events, and
+// the name that it has or should have; an empty name means not known.
 func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveOutput, string, error) {
 	name := d.setUp.Archive
 	if name != "" || d.queue == nil {
@@ -223,7 +223,7 @@ func (d *doctor) findArchive(ctx context.Context) (*eventbridge.DescribeArchiveO
 	return a, name, err
 }
 
-// archived checks what an archive holds.
+// archived checks the content of an archive.
 func (d *doctor) archived(pattern string) {
 	samples, err := samplesOf(d.setUp.StateMachines)
 	var left []sample
@@ -237,22 +237,22 @@ func (d *doctor) archived(pattern string) {
 	case pattern == "":
 		d.fine(checkArchived, "every event of the bus")
 	case len(d.setUp.StateMachines) == 0:
-		d.unchecked("STATE_MACHINES is not set, so what should match is not known", checkArchived)
+		d.unchecked("STATE_MACHINES is not set, so it is not known what should match", checkArchived)
 	case err != nil:
 		d.unchecked(err.Error(), checkArchived)
 	case d.scope == ArchiveTerminal:
-		d.fine(checkArchived, fmt.Sprintf("the terminal states of %d state machines and their Map children are held; a replay does not bring back what runs, the audit does", len(d.setUp.StateMachines)))
+		d.fine(checkArchived, fmt.Sprintf("it contains the terminal states of %d state machines and their Map children; a replay does not restore running executions, but the audit does", len(d.setUp.StateMachines)))
 	case len(left) > 0:
-		d.wrong(checkArchived, "it does not hold "+nameSamples(left), d.provision())
+		d.wrong(checkArchived, "it does not contain "+nameSamples(left), d.provision())
 	default:
-		d.fine(checkArchived, fmt.Sprintf("every status of %d state machines and their Map children is held", len(d.setUp.StateMachines)))
+		d.fine(checkArchived, fmt.Sprintf("it contains every status of %d state machines and their Map children", len(d.setUp.StateMachines)))
 	}
 }
 
 // listable checks whether the executions of a state machine may be listed.
 func (d *doctor) listable(ctx context.Context, machine string) (problem, fix string) {
-	const express = "it is an Express state machine, and those emit no events"
-	const standard = "use a Standard state machine, or take it out of STATE_MACHINES"
+	const express = "it is an Express state machine, which emits no events"
+	const standard = "use a Standard state machine, or remove it from STATE_MACHINES"
 	m, err := d.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
 	if err == nil && m.Type == sfntypes.StateMachineTypeExpress {
 		return express, standard
@@ -266,21 +266,21 @@ func (d *doctor) listable(ctx context.Context, machine string) (problem, fix str
 	case awscall.NotFound(err):
 		return "there is no such state machine", "check STATE_MACHINES, the account and AWS_REGION"
 	case awscall.Denied(err):
-		return "listing its executions is not allowed, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
+		return "the permission to list its executions is missing, so the audit cannot find lost events", "grant states:ListExecutions on " + machine
 	}
 	return diagnose.NotChecked("", awscall.ExplainError("states:ListExecutions", err)).Problem, ""
 }
 
-// describable describes an execution that does not exist. With the permission the answer
-// says just that.
+// describable describes an execution that does not exist. With the permission, the answer
+// is that it does not exist.
 func (d *doctor) describable(ctx context.Context, check, machine string) {
 	execution := string(cache.MachineARN(machine).Execution("statusctl-doctor"))
 	_, err := d.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
 	switch {
 	case err == nil || awscall.NotFound(err):
-		d.fine(check, "executions may be listed and described")
+		d.fine(check, "executions can be listed and described")
 	case awscall.Denied(err):
-		d.wrong(check, "describing its executions is not allowed, so outputs missing from events cannot be fetched",
+		d.wrong(check, "the permission to describe its executions is missing, so outputs that events left out cannot be fetched",
 			"grant states:DescribeExecution on "+string(cache.MachineARN(machine).Execution("*")))
 	default:
 		d.unchecked(awscall.ExplainError("states:DescribeExecution", err), check)

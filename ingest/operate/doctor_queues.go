@@ -15,7 +15,7 @@ import (
 var allAttributes = []types.QueueAttributeName{types.QueueAttributeNameAll}
 
 const (
-	maxBacklog = 1000 // messages; with more the newest event is seconds old
+	maxBacklog = 1000 // messages; with more, the newest event is already seconds old
 	awsOwnKey  = "alias/aws/sqs"
 )
 
@@ -32,24 +32,24 @@ func (d *doctor) encryption() {
 	}
 }
 
-// backlog checks numbers of messages: only CloudWatch knows their age, and receiving
-// them would count as receives.
+// backlog checks the number of messages. Only CloudWatch knows their age, and receiving
+// them would increase their receive counts.
 func (d *doctor) backlog() {
 	const check = "queue backlog"
 	waiting, hidden := d.queue.number(attrVisible), d.queue.number(attrHidden)
-	seen := fmt.Sprintf("%d messages wait, %d are being worked on", waiting, hidden)
+	seen := fmt.Sprintf("%d messages wait, %d are in flight", waiting, hidden)
 	if waiting <= maxBacklog {
 		d.fine(check, seen)
 		return
 	}
-	d.wrong(check, seen, "see that statusd runs with ROLE=all or ingest and read its log; run more of them if it is busy")
+	d.wrong(check, seen, "check that statusd runs with ROLE=all or ingest, and read its log; run more processes if it is busy")
 }
 
 func (d *doctor) consumerDeadLetters(ctx context.Context) {
 	const check = "dead-letter queue"
 	arn := d.queue.deadLetterARN()
 	if arn == "" {
-		d.wrong(check, "the queue has no redrive policy, so a message that cannot be read comes back until it expires", d.provision())
+		d.wrong(check, "the queue has no redrive policy, so a message that cannot be decoded is received again until it expires", d.provision())
 		return
 	}
 	d.deadLetters(ctx, check, arn)
@@ -69,10 +69,10 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	source := d.queue.number(attrRetention)
 	switch retention := q.number(attrRetention); {
 	case keepsTooShort(retention, source):
-		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h and the queue for %d h; a message's age counts from when it was first sent, so it may expire before it can be read there",
+		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h, and the queue for %d h; the age of a message counts from when it was first sent, so it may expire before you can read it there",
 			q.name(), retention/3600, source/3600), d.provision())
 	case q.messages() > 0:
-		d.wrong(check, fmt.Sprintf("%s holds %d messages", q.name(), q.messages()), "statusctl dlq list")
+		d.wrong(check, fmt.Sprintf("%s contains %d messages", q.name(), q.messages()), "statusctl dlq list")
 	default:
 		d.fine(check, q.name()+" is empty")
 	}
@@ -93,15 +93,15 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		v := evaluate(statements, sending{q.arn(), r.arn()})
 		switch {
 		case v.deny == yes:
-			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies,
+			d.wrong(check, "the policy of "+q.name()+" denies rule "+r.shown()+" the permission to send, in its statement "+v.denies,
 				"change that statement so that it does not deny "+eventsService+", for example with the condition "+onlyPeople)
 			return
 		case v.allow == no:
-			d.wrong(check, "the policy of "+q.name()+" does not let rule "+r.shown()+" send", d.provision())
+			d.wrong(check, "the policy of "+q.name()+" does not allow rule "+r.shown()+" to send", d.provision())
 			return
 		case v.deny == unknown:
-			d.unchecked("whether the policy of "+q.name()+" denies rule "+r.shown()+" to send, by its statement "+v.denies+", depends on "+strings.Join(v.depends, ", ")+
-				"; let it not deny "+eventsService+", for example with the condition "+onlyPeople, check)
+			d.unchecked("whether statement "+v.denies+" in the policy of "+q.name()+" denies rule "+r.shown()+" the permission to send depends on "+strings.Join(v.depends, ", ")+
+				"; change that statement so that it does not deny "+eventsService+", for example with the condition "+onlyPeople, check)
 			return
 		case v.allow == unknown:
 			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
@@ -110,7 +110,7 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		}
 	}
 	if open, others := openTo(statements, q.arn()); len(open) > 0 {
-		d.wrong(check, "the policy of "+q.name()+" lets anybody send, be it through any rule of any account, by its statement "+strings.Join(open, ", "),
+		d.wrong(check, "the policy of "+q.name()+" allows anybody to send, perhaps through any rule of any account, in its statement "+strings.Join(open, ", "),
 			closing(others, q.arn(), rules))
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest/event"
 )
 
-// eventPattern is an event pattern as Provision writes it.
+// eventPattern is an event pattern in the form that Provision writes.
 type eventPattern struct {
 	Source     []string      `json:"source"`
 	DetailType []string      `json:"detail-type"`
@@ -39,7 +39,7 @@ func patternFor(machines []string, statuses ...string) string {
 }
 
 // patternOf returns the pattern that matches the events of samples. It matches no other
-// status, since other rules send those.
+// status, because other rules send those.
 func patternOf(samples []sample) string {
 	detail := patternDetail{StateMachineARN: prefixesOf(machinesOf(samples))}
 	if wanted := statusesOf(samples); len(wanted) < len(statuses) {
@@ -49,7 +49,7 @@ func patternOf(samples []sample) string {
 }
 
 func writePattern(detail patternDetail) string {
-	text, _ := json.Marshal(&eventPattern{[]string{event.Source}, []string{event.DetailType}, detail}) // nothing in it can fail
+	text, _ := json.Marshal(&eventPattern{[]string{event.Source}, []string{event.DetailType}, detail}) // it cannot fail
 	return string(text)
 }
 
@@ -69,9 +69,9 @@ func statusesOf(samples []sample) (all []string) {
 	return all
 }
 
-// widen returns a pattern that matches what the present one matches, and the samples
-// that it lacks. In a pattern that others wrote every possible condition stays; ours
-// keeps the state machine alone.
+// widen returns a pattern that matches what the current one matches, and the missing
+// samples. In a pattern that others wrote, as many conditions as possible stay; in ours
+// only the state machine stays.
 func widen(present string, missing []sample, ours bool) (string, error) {
 	everyStatus := func(present string, missing []sample) (string, error) { return onlyMachines(present, missing) }
 	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, everyStatus}
@@ -116,8 +116,8 @@ func addBoth(present string, missing []sample) (string, error) {
 	return addMachines(text, missing)
 }
 
-// onlyMachines drops every condition except that on the state machine: no event must
-// fail for another reason than its status, if any are given.
+// onlyMachines drops every condition except that on the state machine and, if statuses
+// are given, on the status.
 func onlyMachines(present string, missing []sample, statuses ...string) (string, error) {
 	var p struct {
 		Source     []string `json:"source"`
@@ -163,8 +163,8 @@ func editDetail(pattern, field string, edit func([]jsontext.Value) []jsontext.Va
 	return string(text), err
 }
 
-// editMember changes the value of one member of an object. The order of the members
-// stays.
+// editMember changes the value of one member of an object. The order of the members does
+// not change.
 func editMember(object jsontext.Value, name string, edit func(jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
 	in := jsontext.NewDecoder(bytes.NewReader(object))
 	if t, err := in.ReadToken(); err != nil || t.Kind() != '{' {

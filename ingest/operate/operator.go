@@ -67,7 +67,7 @@ func (q *queue) number(attribute string) int {
 	return n
 }
 
-// messages counts all messages, hidden ones too.
+// messages counts all messages, including hidden ones.
 func (q *queue) messages() int {
 	return q.number(attrVisible) + q.number(attrHidden) + q.number(attrDelayed)
 }
@@ -118,7 +118,7 @@ func (o *Operator) ours(ctx context.Context, url string) (*queue, error) {
 	}
 	q, err := o.queueAt(ctx, url)
 	if awscall.NotFound(err) {
-		return nil, fmt.Errorf("SQS_QUEUE_URL: %s: there is no such queue; statusctl provision makes one", url)
+		return nil, fmt.Errorf("SQS_QUEUE_URL: %s: there is no such queue; statusctl provision creates one", url)
 	}
 	return q, err
 }

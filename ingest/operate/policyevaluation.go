@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// answer is what can be said of a condition without asking AWS. The least answer counts
-// where all of several conditions must hold, the greatest where one suffices.
+// answer is the result of a condition that can be determined without AWS. If all of
+// several conditions must hold, the least answer counts; if one is enough, the greatest.
 type answer int
 
 const (
@@ -26,7 +26,7 @@ func answerOf(is bool) answer {
 	return no
 }
 
-// not returns the answer to the opposite question.
+// not returns the opposite answer.
 func (a answer) not() answer { return yes - a }
 
 // sending is the request of a rule to send an event to a queue.
@@ -63,14 +63,14 @@ func arnPart(arn string, n int) string {
 	return parts[n]
 }
 
-// verdict is what a policy says about a request.
+// verdict is the result of a policy for a request.
 type verdict struct {
 	allow, deny answer
 	denies      string   // name of the statement that denies, or may deny
-	depends     []string // keys of conditions that decide it
+	depends     []string // condition keys on which the result depends
 }
 
-// may says whether the request succeeds.
+// may returns whether the request succeeds.
 func (v verdict) may() answer { return min(v.allow, v.deny.not()) }
 
 func evaluate(statements []statement, q sending) verdict {
@@ -96,15 +96,15 @@ func evaluate(statements []statement, q sending) verdict {
 
 func (s statement) applies(q sending) answer { return min(s.about(q.queue), s.conditions(q)) }
 
-// about says whether a statement applies when EventBridge sends to a queue.
+// about returns whether a statement applies when EventBridge sends to a queue.
 func (s statement) about(queue string) answer {
 	isAction := func(a string) bool { return glob(strings.ToLower(a), strings.ToLower(sendAction)) }
 	isQueue := func(r string) bool { return glob(r, queue) }
 	return answerOf(s.ofEventBridge() && either(s.Action, s.NotAction, isAction) && either(s.Resource, s.NotResource, isQueue))
 }
 
-// either says whether one of the named is meant or, where others are excluded, whether
-// none of them is.
+// either returns whether one of the included values matches or, if values are excluded,
+// whether none of them matches.
 func either(named, others jsontext.Value, is func(string) bool) bool {
 	if len(others) > 0 {
 		return !slices.ContainsFunc(texts(others), is)
@@ -120,12 +120,12 @@ func (s statement) ofEventBridge() bool {
 	return slices.ContainsFunc(principals(s.Principal), is)
 }
 
-// anybody reports whether a statement applies to everybody.
+// anybody reports whether a statement applies to all principals.
 func (s statement) anybody() bool {
 	return len(s.NotPrincipal) > 0 || slices.Contains(principals(s.Principal), allStatements)
 }
 
-// principals returns whom a statement names, services and accounts alike.
+// principals returns the principals in a statement, both services and accounts.
 func principals(v jsontext.Value) []string {
 	if v.Kind() != '{' {
 		return texts(v)
@@ -145,7 +145,7 @@ func (s statement) conditions(q sending) answer {
 	return all
 }
 
-// unknownKeys returns the keys of conditions whose answer is not known.
+// unknownKeys returns the condition keys whose answer is not known.
 func (s statement) unknownKeys(q sending) (keys []string) {
 	for operator, conditions := range s.Condition {
 		for key, values := range conditions {
@@ -164,8 +164,8 @@ const (
 	policyValue = "${" // the beginning of a policy variable
 )
 
-// comparisonOf returns how an operator compares. Dates, numbers and addresses are
-// compared under keys whose values are not known anyway.
+// comparisonOf returns the comparison of an operator. Operators for dates, numbers and
+// addresses are not needed, because the values of their keys are not known.
 func comparisonOf(operator string) (matches func(pattern, value string) bool, negated bool) {
 	equal := func(pattern, value string) bool { return pattern == value }
 	switch operator {

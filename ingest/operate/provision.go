@@ -17,8 +17,8 @@ import (
 	"statuscache/ingest/internal/awscall"
 )
 
-// archiveDays is how long archived events are kept. They hold inputs and outputs, and an
-// event older than RETENTION is of no use.
+// archiveDays is how long archived events are kept. They contain inputs and outputs, and
+// events older than RETENTION are not needed.
 const archiveDays = 30
 
 // The longest names that EventBridge and SQS accept, in characters.
@@ -28,17 +28,17 @@ const (
 	maxQueueName   = 80
 )
 
-// Plan is what Provision makes.
+// Plan is what Provision must create.
 type Plan struct {
 	Name          string       // of the queue, the rule and the archive
 	EventBus      string       // name or ARN; empty: the default one
 	StateMachines []string     // ARNs; with the default bus all in one region and account
-	ChangeRules   []string     // names of rules made by others that may be changed
+	ChangeRules   []string     // names of rules that Provision did not create but may change
 	Archive       ArchiveScope // empty: ArchiveAll
 	DryRun        bool         // change nothing
 }
 
-// Step is one thing that Provision has made, changed or checked.
+// Step is one resource that Provision has created, changed or checked.
 type Step struct {
 	What   string     `json:"what"`
 	Name   string     `json:"name"`
@@ -46,7 +46,7 @@ type Step struct {
 	Detail string     `json:"detail,omitempty"`
 }
 
-// StepResult is the result of a step, or what it would be.
+// StepResult is the result of a step, or the result in a dry run.
 type StepResult string
 
 // The results of a step.
@@ -67,15 +67,16 @@ type Provisioned struct {
 	EventBus      string   `json:"eventBus"` // name
 }
 
-// Provision makes or repairs everything between Step Functions and the queue. It keeps
-// what others made and removes nothing, so it can run again at any time. Each step is
-// reported.
+// Provision creates or corrects everything between Step Functions and the queue. It keeps
+// the resources of others and removes nothing, so it can run again at any time. Each step
+// is reported.
 //
-// Rules are found by their targets. If the rules present send all events to the queue,
-// no rule is made. A rule that others made is only changed if the plan names it.
+// Rules are found by their targets. If the existing rules send all events to the queue,
+// no rule is created. A rule that Provision did not create is only changed if the plan
+// names it.
 //
-// The error says what is missing. What was left unchanged is an error as well, returned
-// beside the settings.
+// The error says what is missing. If something had to be left unchanged, this is an error
+// as well, returned together with the settings.
 func (o *Operator) Provision(ctx context.Context, plan Plan, report func(Step)) (Provisioned, error) {
 	plan.EventBus, plan.Archive = busName(plan.EventBus), cmp.Or(plan.Archive, ArchiveAll)
 	p := &provision{Operator: o, plan: plan, report: report}
@@ -103,7 +104,7 @@ func (p Plan) check(region string) error {
 		return fmt.Errorf("--name: %q must be 1 to %d letters, digits, hyphens and underscores", p.Name, maxQueueName)
 	}
 	if len(p.StateMachines) == 0 {
-		return errors.New("--state-machine: none given; name the state machines to follow")
+		return errors.New("--state-machine: not set; give the state machines to follow")
 	}
 	if p.Archive != ArchiveAll && p.Archive != ArchiveTerminal {
 		return fmt.Errorf("--archive: %q must be %s or %s", p.Archive, ArchiveAll, ArchiveTerminal)
@@ -115,9 +116,9 @@ func (p Plan) check(region string) error {
 			return fmt.Errorf("--state-machine: %q is %w", text, err)
 		case p.EventBus != DefaultBus: // it collects events of any region and account
 		case machine.Region() != region:
-			return fmt.Errorf("--state-machine: %s is in %s and AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, machine.Region(), region, machine.Region())
+			return fmt.Errorf("--state-machine: %s is in %s, but AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, machine.Region(), region, machine.Region())
 		case machine.Account() != account:
-			return errors.New("--state-machine: the state machines are of several accounts; provision each account for itself, or name the bus that gathers their events with --event-bus")
+			return errors.New("--state-machine: the state machines are in several accounts; provision each account separately, or use --event-bus to name the bus that collects their events")
 		}
 	}
 	return nil
@@ -128,16 +129,16 @@ type provision struct {
 	*Operator
 	plan   Plan
 	report func(Step)
-	left   []string // what had to be left unchanged, one line each
+	left   []string // resources that had to be left unchanged, one line each
 
-	place      awsarn.ARN // of what is made: its partition, region and account
+	place      awsarn.ARN // partition, region and account of the created resources
 	queue      *queue     // url is empty until it is made
 	dead       *queue     // of the consumer
 	routes     []*route
 	ruleChange ruleChange
 
-	ruleDeads []*queue // of the rules that have one
-	ruleDead  *queue   // for rules that have none yet; nil: not needed
+	ruleDeads []*queue // dead-letter queues of the rules that have one
+	ruleDead  *queue   // dead-letter queue for rules that have none yet; nil: not needed
 }
 
 // do makes a change, unless this is a dry run, and reports it.
@@ -175,12 +176,12 @@ func (p *provision) may(r *route) bool {
 	return r.ours() || slices.Contains(p.plan.ChangeRules, r.name())
 }
 
-// leave notes what would have to change in a rule that others made.
+// leave notes a change that is needed in a rule that Provision did not create.
 func (p *provision) leave(r *route, what string) {
-	p.left = append(p.left, fmt.Sprintf("rule %s was not made by statusctl provision, so it was left as it is; to have it changed (%s), add --change-rule %s", r.shown(), what, r.name()))
+	p.left = append(p.left, fmt.Sprintf("statusctl provision did not create rule %s, so it was not changed; to allow this change (%s), add --change-rule %s", r.shown(), what, r.name()))
 }
 
-// look reads what exists, so that it can be kept.
+// look reads the existing resources, so that they can be kept.
 func (p *provision) look(ctx context.Context) error {
 	var err error
 	if p.place, err = p.placeOf(ctx); err != nil {
@@ -207,7 +208,7 @@ func (p *provision) look(ctx context.Context) error {
 	return err
 }
 
-// named adopts the rule with our name, if there is one, though it does not lead to the
+// named adopts the rule with our name, if there is one, although it does not lead to the
 // queue.
 func (p *provision) named(ctx context.Context) error {
 	r, err := p.routeOf(ctx, p.plan.EventBus, truncate(p.plan.Name, maxRuleName), p.queue.arn())
@@ -217,20 +218,20 @@ func (p *provision) named(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !p.may(r):
-		return fmt.Errorf("rule %s was not made by statusctl provision and does not send to the queue; to make it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
+		return fmt.Errorf("statusctl provision did not create rule %s, and the rule does not send to the queue; to make it send there too, add --change-rule %s, or choose another name with --name", r.shown(), r.name())
 	}
 	p.routes = []*route{r}
 	return nil
 }
 
-// placeOf returns partition, region and account of everything that is made. A bus that
-// collects events of other accounts is in ours.
+// placeOf returns the partition, region and account of the created resources. A bus that
+// collects events of other accounts is in our account.
 func (p *provision) placeOf(ctx context.Context) (awsarn.ARN, error) {
 	text := p.plan.StateMachines[0]
 	if bus := p.plan.EventBus; bus != DefaultBus {
 		found, err := p.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus})
 		if awscall.NotFound(err) {
-			return awsarn.ARN{}, fmt.Errorf("--event-bus: there is no event bus %s in this region; make it, and let the other accounts send to it", bus)
+			return awsarn.ARN{}, fmt.Errorf("--event-bus: there is no event bus %s in this region; create it, and allow the other accounts to send to it", bus)
 		}
 		if err != nil {
 			return awsarn.ARN{}, awscall.WithPermission("events:DescribeEventBus", err)

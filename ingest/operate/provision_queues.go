@@ -22,8 +22,8 @@ const (
 	defaultRetention = 4 * 24 * 60 * 60  // seconds
 	maxRetention     = 14 * 24 * 60 * 60 // seconds; the SQS maximum
 	maxPoll          = 20                // seconds; the SQS maximum
-	// A message is received again only if a process has died with it: nothing is
-	// received while Redis fails.
+	// A message is received again only if a process has died while it had the message,
+	// because nothing is received while Redis fails.
 	maxReceives = 5
 )
 
@@ -36,7 +36,7 @@ func (p *provision) find(ctx context.Context, name string) (*queue, error) {
 	return q, err
 }
 
-// deadLetters checks the dead-letter queues in use, and makes those that are missing.
+// deadLetters checks the dead-letter queues in use, and creates missing ones.
 func (p *provision) deadLetters(ctx context.Context) error {
 	consumers := truncate(p.plan.Name, maxQueueName-len("-dlq")) + "-dlq"
 	if arn := p.queue.deadLetterARN(); arn != "" {
@@ -80,8 +80,8 @@ func (p *provision) deadLetter(ctx context.Context, what, name string) (*queue, 
 	return q, p.set(ctx, Step{What: what, Name: name}, q, wanted)
 }
 
-// keepsTooShort reports whether a dead-letter queue drops messages before its source
-// does. Both are seconds.
+// keepsTooShort reports whether a dead-letter queue deletes messages earlier than its
+// source. Both values are seconds.
 func keepsTooShort(deadLetters, source int) bool {
 	return deadLetters <= source && deadLetters < maxRetention
 }
@@ -102,7 +102,7 @@ func (p *provision) theQueue(ctx context.Context) error {
 	return p.set(ctx, Step{What: "queue", Name: p.plan.Name}, p.queue, wanted)
 }
 
-// set sets attributes of a queue. It makes the queue if it does not exist.
+// set sets attributes of a queue. It creates the queue if it does not exist.
 func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[string]string) error {
 	if q.url != "" && len(wanted) == 0 {
 		p.fine(step.What, step.Name)
@@ -129,8 +129,7 @@ func (p *provision) set(ctx context.Context, step Step, q *queue, wanted map[str
 	})
 }
 
-// policies lets only the rules send to the queue and to their dead-letter
-// queues.
+// policies allows only the rules to send to the queue and to their dead-letter queues.
 func (p *provision) policies(ctx context.Context) error {
 	queues := []*queue{p.queue}
 	rules := map[*queue][]string{}
@@ -155,7 +154,7 @@ func (p *provision) policies(ctx context.Context) error {
 	return nil
 }
 
-// deadOf returns the dead-letter queue that a rule has or gets; nil: none.
+// deadOf returns the dead-letter queue that a rule has or will have; nil: none.
 func (p *provision) deadOf(r *route) *queue {
 	arn := r.deadLetterARN()
 	for _, dead := range p.ruleDeads {
@@ -184,7 +183,7 @@ func (p *provision) policy(ctx context.Context, q *queue, rules []string) error 
 	}
 	for _, rule := range rules {
 		if v := evaluate(statements, sending{q.arn(), rule}); v.deny == yes {
-			p.left = append(p.left, fmt.Sprintf("the policy of queue %s denies rule %s to send, by its statement %s; change that statement", q.name(), lastPart(rule), v.denies))
+			p.left = append(p.left, fmt.Sprintf("the policy of queue %s denies rule %s the permission to send, in its statement %s; change that statement", q.name(), lastPart(rule), v.denies))
 		}
 	}
 	step := Step{What: "policy of queue", Name: q.name(), Result: Changed, Detail: "lets the rule send"}
@@ -198,7 +197,7 @@ func (p *provision) policy(ctx context.Context, q *queue, rules []string) error 
 	})
 }
 
-// changes returns the names of what has changed, sorted.
+// changes returns the names of the changed attributes, sorted.
 func changes(all map[string]bool) []string {
 	maps.DeleteFunc(all, func(_ string, changed bool) bool { return !changed })
 	return slices.Sorted(maps.Keys(all))

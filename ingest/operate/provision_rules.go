@@ -20,8 +20,8 @@ const (
 	retryCount = 185
 )
 
-// stateMachines checks that the state machines exist, as far as possible: those of other
-// accounts cannot be read.
+// stateMachines checks that the state machines exist. State machines of other accounts
+// cannot be read.
 func (p *provision) stateMachines(ctx context.Context) error {
 	for _, machine := range p.plan.StateMachines {
 		found, err := p.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
@@ -31,13 +31,13 @@ func (p *provision) stateMachines(ctx context.Context) error {
 		case err != nil:
 			p.report(Step{What: "state machine", Name: machine, Result: NotChecked, Detail: awscall.ExplainError("states:DescribeStateMachine", err)})
 		case found.Type == sfntypes.StateMachineTypeExpress:
-			return fmt.Errorf("--state-machine: %s is an Express state machine, and those emit no events", machine)
+			return fmt.Errorf("--state-machine: %s is an Express state machine, which emits no events", machine)
 		}
 	}
 	return nil
 }
 
-// creates reports whether a rule must be made.
+// creates reports whether a rule must be created.
 func (p *provision) creates() bool { return p.ruleChange.needed() && p.ruleChange.route == nil }
 
 // rules makes the rules that lead to the queue send all events.
@@ -59,7 +59,7 @@ func (p *provision) rules(ctx context.Context) error {
 	return p.changeRule(ctx)
 }
 
-// what describes the change, in the words of a step.
+// what describes the change in a few words, for a step.
 func (m *ruleChange) what() string {
 	return strings.Join(changes(map[string]bool{"enabled": m.enable, "event pattern": len(m.missing) > 0}), ", ")
 }
@@ -128,8 +128,8 @@ func (p *provision) changeRule(ctx context.Context) error {
 	})
 }
 
-// targets makes each rule send events unchanged, and what cannot be sent to a
-// dead-letter queue.
+// targets makes each rule send unchanged events, and send events that it cannot deliver
+// to a dead-letter queue.
 func (p *provision) targets(ctx context.Context) error {
 	for _, r := range p.routes {
 		lacks := r.lacks()

@@ -179,7 +179,7 @@ func TestProvisionRefuses(t *testing.T) {
 	}{
 		"a long name":     {Plan{Name: strings.Repeat("a", 81), StateMachines: []string{w.machine}}, "", "--name"},
 		"a name":          {Plan{Name: "a b", StateMachines: []string{w.machine}}, "", "--name"},
-		"no machine":      {Plan{Name: planned}, "", "--state-machine: none given"},
+		"no machine":      {Plan{Name: planned}, "", "--state-machine: not set"},
 		"no ARN":          {Plan{Name: planned, StateMachines: []string{"Pipeline"}}, "", "not the ARN of a state machine"},
 		"no account":      {Plan{Name: planned, StateMachines: []string{"arn:aws:states:eu-west-1:1:stateMachine:P"}}, "", "not the ARN of a state machine"},
 		"another region":  {Plan{Name: planned, StateMachines: []string{"arn:aws:states:us-east-1:111111111111:stateMachine:P"}}, "", "set AWS_REGION=us-east-1"},

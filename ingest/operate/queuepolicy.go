@@ -23,7 +23,7 @@ const (
 	arnEqualsInIAM = "ArnEquals"
 )
 
-// policy is the policy of a queue. Its statements are kept as they are.
+// policy is the policy of a queue. Its statements are kept unchanged.
 type policy struct {
 	Version   string           `json:"Version"`
 	ID        string           `json:"Id,omitempty"`
@@ -59,21 +59,21 @@ func parsePolicy(text string) (policy, []statement, error) {
 		err = json.Unmarshal(raw.Statement, &raw.policy.Statement)
 	}
 	if err != nil {
-		return p, nil, fmt.Errorf("the policy of the queue is not understood: %w", err)
+		return p, nil, fmt.Errorf("cannot parse the policy of the queue: %w", err)
 	}
 	statements := make([]statement, len(raw.policy.Statement))
 	for i, s := range raw.policy.Statement {
 		if err := json.Unmarshal(s, &statements[i]); err != nil {
-			return p, nil, fmt.Errorf("statement %d of the policy of the queue is not understood: %w", i+1, err)
+			return p, nil, fmt.Errorf("cannot parse statement %d of the policy of the queue: %w", i+1, err)
 		}
 	}
 	raw.Version = cmp.Or(raw.Version, policyVersion)
 	return raw.policy, statements, nil
 }
 
-// letRuleSend returns a policy that lets a rule send to a queue. It keeps every
-// statement, and changes nothing if one surely lets the rule send. What one statement
-// denies no other can allow.
+// letRuleSend returns a policy that allows a rule to send to a queue. It keeps every
+// statement, and changes nothing if one certainly allows the rule to send. If one
+// statement denies it, no other statement can allow it.
 func letRuleSend(text, queue, rule string) (changedText string, changed bool, err error) {
 	p, statements, err := parsePolicy(text)
 	if err != nil {
@@ -137,17 +137,17 @@ func openTo(statements []statement, queue string) (sids []string, others []state
 	return sids, others
 }
 
-// name returns the name of the statement at i, for people.
+// name returns the shown name of the statement at i.
 func (s statement) name(i int) string { return cmp.Or(s.SID, fmt.Sprintf("number %d", i+1)) }
 
-// naming are the condition keys that name who may send.
+// naming are the condition keys that limit who may send.
 var naming = []string{
 	"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths", "aws:sourceowner", "aws:sourceip", "aws:sourcevpc",
 	"aws:sourcevpce", "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid",
 }
 
-// limited reports whether the conditions of a statement name somebody: a rule, an
-// account, an organization. IfExists only limits requests that have the key.
+// limited reports whether the conditions of a statement name a rule, an account or an
+// organization. IfExists only limits requests that have the key.
 func (s statement) limited() bool {
 	for operator, keys := range s.Condition {
 		if strings.Contains(operator, "Not") || operator == "Null" || strings.HasSuffix(operator, ifExists) && s.anybody() {
@@ -168,7 +168,7 @@ func texts(v jsontext.Value) (all []string) {
 	switch v.Kind() {
 	case '"':
 		var text string
-		_ = json.Unmarshal(v, &text) // its kind says that it is a string
+		_ = json.Unmarshal(v, &text) // its type is string
 		return []string{text}
 	case 't', 'f', '0':
 		return []string{string(v)}
@@ -184,7 +184,7 @@ func texts(v jsontext.Value) (all []string) {
 	return all
 }
 
-// glob matches * and ? as policies do: * matches slashes too.
+// glob matches * and ? as in policies: * matches slashes too.
 func glob(pattern, text string) bool {
 	plain := strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`)
 	ok, err := path.Match(plain.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))

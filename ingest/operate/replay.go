@@ -18,7 +18,7 @@ import (
 // ArchiveDelay is how long an event may take to reach the archive.
 const ArchiveDelay = 10 * time.Minute
 
-// ReplayOrder says what to replay.
+// ReplayOrder describes a replay.
 type ReplayOrder struct {
 	Name     string    // of the replay; must be new
 	Archive  string    // name
@@ -27,7 +27,7 @@ type ReplayOrder struct {
 	From, To time.Time // of the events
 }
 
-// Replay is how far a replay has come.
+// Replay is the progress of a replay.
 type Replay struct {
 	Name     string
 	State    string // of EventBridge, such as RUNNING
@@ -36,7 +36,7 @@ type Replay struct {
 	Last     time.Time // time up to which events were replayed; zero: none yet
 }
 
-// Ended reports whether nothing more will be replayed.
+// Ended reports whether the replay has ended.
 func (r Replay) Ended() bool {
 	switch types.ReplayState(r.State) {
 	case types.ReplayStateCompleted, types.ReplayStateFailed, types.ReplayStateCancelled:
@@ -59,15 +59,15 @@ func (r Replay) Done() time.Duration {
 	return min(max(r.Last.Sub(r.From), 0), r.To.Sub(r.From))
 }
 
-// Archive is what there is to know before a replay.
+// Archive has the properties of an archive that matter for a replay.
 type Archive struct {
 	Scope ArchiveScope
 	// ClockAhead is by how much the clock of this machine is ahead of that of AWS, which
-	// gives whole seconds; 0 where AWS does not say.
+	// returns whole seconds; 0 if AWS returned no time.
 	ClockAhead time.Duration
 }
 
-// LookUpArchive asks about an archive, as StartReplay does.
+// LookUpArchive reads an archive in the same way as StartReplay.
 func (o *Operator) LookUpArchive(ctx context.Context, name string) (Archive, error) {
 	found, err := o.archive(ctx, name)
 	if err != nil {
@@ -77,8 +77,8 @@ func (o *Operator) LookUpArchive(ctx context.Context, name string) (Archive, err
 	return Archive{namedScope(aws.ToString(found.EventPattern)), ahead}, nil
 }
 
-// namedScope returns the scope of an archive by the statuses that its pattern names,
-// for any state machines.
+// namedScope returns the scope of an archive from the statuses in its pattern, for any
+// state machines.
 func namedScope(pattern string) ArchiveScope {
 	var p struct {
 		Detail struct {
@@ -95,12 +95,12 @@ func namedScope(pattern string) ArchiveScope {
 func (o *Operator) archive(ctx context.Context, name string) (*eventbridge.DescribeArchiveOutput, error) {
 	archive, err := o.events.DescribeArchive(ctx, &eventbridge.DescribeArchiveInput{ArchiveName: &name})
 	if awscall.NotFound(err) {
-		return nil, fmt.Errorf("there is no archive %s in this region; statusctl provision makes one", name)
+		return nil, fmt.Errorf("there is no archive %s in this region; statusctl provision creates one", name)
 	}
 	return archive, awscall.WithPermission("events:DescribeArchive", err)
 }
 
-// StartReplay replays the events of an archive, to the rules of our queue only.
+// StartReplay replays the events of an archive, only to the rules of our queue.
 func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 	archive, err := o.archive(ctx, r.Archive)
 	if err != nil {
@@ -114,7 +114,7 @@ func (o *Operator) StartReplay(ctx context.Context, r ReplayOrder) error {
 		ReplayName: &r.Name, EventSourceArn: archive.ArchiveArn, EventStartTime: &r.From, EventEndTime: &r.To,
 		Destination: &types.ReplayDestination{
 			Arn:        archive.EventSourceArn,
-			FilterArns: rules, // else every rule of the bus gets the events again
+			FilterArns: rules, // otherwise every rule of the bus gets the events again
 		},
 	})
 	return awscall.WithPermission("events:StartReplay", err)
@@ -144,12 +144,12 @@ func (o *Operator) replayRules(ctx context.Context, r ReplayOrder, bus string) (
 		arns = append(arns, route.arn())
 	}
 	if len(arns) == 0 {
-		return nil, fmt.Errorf("no rule on event bus %s, where the archive %s is, sends to the queue; statusctl doctor says what is wrong", bus, r.Archive)
+		return nil, fmt.Errorf("no rule on event bus %s, which has the archive %s, sends to the queue; statusctl doctor reports what is wrong", bus, r.Archive)
 	}
 	return arns, nil
 }
 
-// Replay returns how far a replay has come.
+// Replay returns the progress of a replay.
 func (o *Operator) Replay(ctx context.Context, name string) (Replay, error) {
 	r, err := o.events.DescribeReplay(ctx, &eventbridge.DescribeReplayInput{ReplayName: &name})
 	if awscall.NotFound(err) {
@@ -169,8 +169,8 @@ func (o *Operator) CancelReplay(ctx context.Context, name string) error {
 	return awscall.WithPermission("events:CancelReplay", err)
 }
 
-// FollowReplay polls and reports a replay until it has ended. A few failures in a row
-// are tolerated, since the replay does not depend on the polls.
+// FollowReplay polls and reports a replay until it has ended. It tolerates a few failures
+// in a row, because the replay does not depend on the polls.
 func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Duration, report func(Replay)) (Replay, error) {
 	return follow(ctx, every, func() (Replay, bool, error) {
 		r, err := o.Replay(ctx, name)
@@ -183,7 +183,7 @@ func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Dur
 
 const maxFailures = 5 // of polls in a row
 
-// follow calls ask until it reports that all is done.
+// follow calls ask until it reports the end.
 func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

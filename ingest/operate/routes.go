@@ -19,7 +19,7 @@ import (
 // bus that collects the events of several accounts.
 const DefaultBus = "default"
 
-// ruleDescription marks rules that Provision made.
+// ruleDescription marks rules that Provision has created.
 const ruleDescription = "Status changes of Step Functions executions, for the status cache"
 
 // route is a rule that leads to the queue.
@@ -36,18 +36,18 @@ func (r *route) arn() string     { return aws.ToString(r.rule.Arn) }
 func (r *route) pattern() string { return aws.ToString(r.rule.EventPattern) }
 func (r *route) enabled() bool   { return r.rule.State != eventtypes.RuleStateDisabled }
 
-// ours reports whether Provision made the rule. Others are not ours to change.
+// ours reports whether Provision has created the rule. It must not change other rules.
 func (r *route) ours() bool {
 	return aws.ToString(r.rule.Description) == ruleDescription && aws.ToString(r.rule.ManagedBy) == ""
 }
 
-// mayBeWidened reports whether the rule may send more events: it is ours, or it sends to
-// the queue alone.
+// mayBeWidened reports whether the rule may send more events: it is ours, or it sends
+// only to the queue.
 func (r *route) mayBeWidened() bool {
 	return r.ours() || len(r.all) == 0 || len(r.all) == 1 && r.target != nil && r.via == ""
 }
 
-// shown is the name of a rule, for people.
+// shown is the displayed name of a rule.
 func (r *route) shown() string {
 	if r.bus == DefaultBus {
 		return r.name()
@@ -62,15 +62,15 @@ func (r *route) deadLetterARN() string {
 	return aws.ToString(r.target.DeadLetterConfig.Arn)
 }
 
-// transforms reports whether the target sends something undecodable. The path $ is the
-// whole event; its detail alone can be decoded, too.
+// transforms reports whether the target changes events so that they cannot be decoded.
+// The path $ is the whole event; the detail alone can be decoded, too.
 func (r *route) transforms() bool {
 	t := r.target
 	return t != nil && (t.Input != nil || t.InputTransformer != nil || t.InputPath != nil && !slices.Contains([]string{"$", "$.detail"}, *t.InputPath))
 }
 
-// lacks returns what is wrong with the target, in the words of a step. What a topic does
-// is up to its owner.
+// lacks returns what is wrong with the target, in a few words for a step. The owner of a
+// topic is responsible for what the topic does.
 func (r *route) lacks() []string {
 	if r.via != "" {
 		return nil
@@ -78,11 +78,11 @@ func (r *route) lacks() []string {
 	if r.target == nil {
 		return []string{"sends to the queue"}
 	}
-	return changes(map[string]bool{"sends events as they are": r.transforms(), "dead-letter queue": r.deadLetterARN() == ""})
+	return changes(map[string]bool{"sends unchanged events": r.transforms(), "dead-letter queue": r.deadLetterARN() == ""})
 }
 
 // routesTo finds the rules that lead to a queue, directly or through a topic, by their
-// targets: first those on this bus, then those on other buses that may be listed. If
+// targets: first the rules on this bus, then those on other buses that can be listed. If
 // this bus does not exist, awscall.NotFound is true for the error.
 func (o *Operator) routesTo(ctx context.Context, q *queue, bus string) ([]*route, error) {
 	routes, err := o.routesOn(ctx, q, bus)
@@ -189,7 +189,7 @@ func (o *Operator) routeOf(ctx context.Context, bus, rule, target string) (*rout
 	return r, nil
 }
 
-// routesOf returns the rules that lead to the queue or, if the path names one, that one.
+// routesOf returns the rules that lead to the queue or, if the path names a rule, that rule.
 func (o *Operator) routesOf(ctx context.Context, w EventPath, q *queue) ([]*route, error) {
 	bus := busName(w.EventBus)
 	if w.Rule == "" {
@@ -226,13 +226,13 @@ func namesOf(routes []*route) string {
 	return strings.Join(names, ", ")
 }
 
-// checkOnBus returns an error if rules lead to the queue, but none on this bus: another
-// rule would be made beside them.
+// checkOnBus returns an error if rules lead to the queue, but none is on this bus,
+// because another rule would be created in addition.
 func checkOnBus(routes []*route, bus string) error {
 	if len(routes) == 0 || slices.ContainsFunc(routes, func(r *route) bool { return r.bus == bus }) {
 		return nil
 	}
-	return fmt.Errorf("the rule that leads to the queue is %s, and EVENT_BUS is %s; set EVENT_BUS=%s", namesOf(routes), bus, routes[0].bus)
+	return fmt.Errorf("the rule that leads to the queue is %s, but EVENT_BUS is %s; set EVENT_BUS=%s", namesOf(routes), bus, routes[0].bus)
 }
 
 // truncate shortens a name to the maximum of a service.
@@ -240,8 +240,8 @@ func truncate(name string, most int) string { return name[:min(len(name), most)]
 
 var eventBus = regexp.MustCompile(`^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}$`)
 
-// CheckEventBus returns an error for what is neither the name nor the ARN of an event
-// bus.
+// CheckEventBus returns an error for a text that is neither the name nor the ARN of an
+// event bus.
 func CheckEventBus(setting string) error {
 	if setting != "" && !eventBus.MatchString(setting) {
 		return fmt.Errorf("%q is neither the name nor the ARN of an event bus", setting)

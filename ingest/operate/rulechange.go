@@ -8,7 +8,7 @@ import (
 // ruleChange is what must change in the rules that lead to a queue, so that every event
 // matches one of them.
 type ruleChange struct {
-	route   *route   // the rule to change; nil: none, or a new one is to be made
+	route   *route   // the rule to change; nil: none, or a new rule is needed
 	enable  bool     // the rule is disabled; enable it
 	missing []sample // what no rule sends, even if it is enabled
 	pattern string   // with this pattern the rule sends what is missing; empty: none is known
@@ -18,9 +18,9 @@ type ruleChange struct {
 // needed reports whether there is anything to do.
 func (m *ruleChange) needed() bool { return m.enable || len(m.missing) > 0 }
 
-// planRuleChange finds the least change that makes the rules send all samples. Rules
-// that Provision made come first. A rule that others made and that sends to others as
-// well is left as it is: they would get unwanted events.
+// planRuleChange finds the smallest change that makes the rules send all samples. It
+// prefers rules that Provision has created. A rule of others that also sends to other
+// targets is not changed, because these would get unwanted events.
 func planRuleChange(routes []*route, samples []sample) (ruleChange, error) {
 	var m ruleChange
 	on, unclear := enabledPatterns(routes)
@@ -66,7 +66,7 @@ func enabledPatterns(routes []*route) (on []string, unclear error) {
 	return on, unclear
 }
 
-// disabledRule returns a disabled rule that would send some of what is missing.
+// disabledRule returns a disabled rule that would send some of the missing events.
 func disabledRule(routes []*route, missing []sample) (*route, error) {
 	for _, r := range oursFirst(routes) {
 		if r.enabled() || r.pattern() == "" || !r.mayBeWidened() {

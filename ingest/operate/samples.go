@@ -13,8 +13,8 @@ import (
 	"statuscache/ingest/internal/eventpattern"
 )
 
-// sampleKind is a kind of event that must reach the queue. The fields are what a pattern
-// may tell kinds apart by.
+// sampleKind is a kind of event that must reach the queue. A pattern may distinguish
+// kinds by these fields.
 type sampleKind struct {
 	about    string
 	status   string
@@ -24,8 +24,8 @@ type sampleKind struct {
 	version  bool // started through a version of the state machine
 }
 
-// statuses are those that must reach the queue. PENDING_REDRIVE adds nothing to the
-// FAILED before it and the RUNNING after it.
+// statuses are the statuses that must reach the queue. PENDING_REDRIVE is not needed,
+// because FAILED comes before it and RUNNING after it.
 var statuses = append([]string{running}, terminalStatuses...)
 
 const running = "RUNNING"
@@ -49,7 +49,7 @@ func sampleKinds() (kinds []sampleKind) {
 	return append(kinds, sampleKind{about: "RUNNING of Map children after a redrive", status: "RUNNING", child: true, redrives: 1})
 }
 
-// sample is an event of an execution that does not exist.
+// sample is a made-up event.
 type sample struct {
 	sampleKind
 	machine string // ARN
@@ -123,7 +123,7 @@ func unmatched(patterns []string, samples []sample) ([]sample, error) {
 	for i, text := range patterns {
 		var err error
 		if compiled[i], err = eventpattern.Compile(text); err != nil {
-			return nil, fmt.Errorf("the event pattern %s is not understood: %w", awscall.Line(text), err)
+			return nil, fmt.Errorf("cannot parse the event pattern %s: %w", awscall.Line(text), err)
 		}
 	}
 	var left []sample
@@ -135,7 +135,7 @@ func unmatched(patterns []string, samples []sample) ([]sample, error) {
 	return left, nil
 }
 
-// nameSamples names the events of samples in a few words.
+// nameSamples describes the events of samples in a few words.
 func nameSamples(samples []sample) string {
 	machines := machinesOf(samples)
 	first := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return s.machine != machines[0] })

@@ -1,6 +1,6 @@
-// Package sqstest gives tests queues to work on: those of the stand-in, and those
-// of fauxqs, an SQS that is not ours. A test that needs fauxqs and finds it not
-// installed fails. With go test -short it is skipped.
+// Package sqstest gives tests queues: those of the stand-in, and those of fauxqs, an
+// independent implementation of SQS. If fauxqs is not installed, a test that needs it
+// fails. With go test -short the test is skipped.
 package sqstest
 
 import (
@@ -30,7 +30,7 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// How long fauxqs may take. It starts in about a second on an idle machine.
+// How long fauxqs may take to start. On an idle machine it takes about a second.
 const (
 	startLimit = 5 * time.Minute
 	stopLimit  = time.Minute
@@ -49,8 +49,8 @@ func Local(t testing.TB) (endpoint string, server *localaws.Server) {
 	return listening.URL, server
 }
 
-// Fauxqs starts fauxqs on loopback. It ends with the test, and with the process
-// of the test however that ends. The endpoint is the base of its URLs.
+// Fauxqs starts fauxqs on loopback. It ends with the test, and also when the process of
+// the test is killed. The endpoint is the base of its URLs.
 func Fauxqs(t testing.TB) (endpoint string) {
 	t.Helper()
 	cachetest.SkipShort(t, "fauxqs")
@@ -85,7 +85,7 @@ func Fauxqs(t testing.TB) (endpoint string) {
 	return fmt.Sprintf("http://127.0.0.1:%d", port)
 }
 
-// fauxqsFolder is found from where this file was compiled: tests run in the
+// fauxqsFolder is found from the path of this source file, because tests run in the
 // folder of their package.
 func fauxqsFolder() string {
 	_, here, _, _ := runtime.Caller(0)
@@ -103,7 +103,7 @@ func readPort(stdout io.Reader) (int, error) {
 	return started.Port, err
 }
 
-// stop ends fauxqs by the end of its input, and kills it if that does not help.
+// stop closes the input of fauxqs, which ends it, and kills it if that does not work.
 func stop(node *exec.Cmd, stdin io.Closer) {
 	stdin.Close()
 	late := time.AfterFunc(stopLimit, func() { node.Process.Kill() }) //nolint:errcheck // it has ended
@@ -111,8 +111,8 @@ func stop(node *exec.Cmd, stdin io.Closer) {
 	node.Wait() //nolint:errcheck // how it ended does not matter
 }
 
-// Client returns an SDK client of an endpoint. It has connections of its own,
-// closed with the test, and the SDK's own retries.
+// Client returns an SDK client for an endpoint. It has separate connections, which are
+// closed with the test, and the normal retries of the SDK.
 func Client(t testing.TB, endpoint string) *sqs.Client {
 	t.Helper()
 	transport := &http.Transport{}
@@ -125,8 +125,8 @@ func Client(t testing.TB, endpoint string) *sqs.Client {
 	})
 }
 
-// NewQueue makes a queue of a new name and returns its URL. The attributes are
-// those of SQS, such as VisibilityTimeout in seconds.
+// NewQueue creates a queue with a new name and returns its URL. The attributes are those
+// of SQS, such as VisibilityTimeout in seconds.
 func NewQueue(t testing.TB, client *sqs.Client, attributes map[string]string) (url string) {
 	t.Helper()
 	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{
@@ -139,9 +139,9 @@ func NewQueue(t testing.TB, client *sqs.Client, attributes map[string]string) (u
 	return aws.ToString(out.QueueUrl)
 }
 
-// NewQueueWithDeadLetters makes a queue whose messages move to a second one when
-// they would be received once more than maxReceives times. It returns the URLs of
-// both. The attributes are those of the first.
+// NewQueueWithDeadLetters creates a queue and its dead-letter queue. After maxReceives
+// receives a message moves to the second queue. It returns the URLs of both. The
+// attributes are those of the first queue.
 func NewQueueWithDeadLetters(t testing.TB, client *sqs.Client, maxReceives int, attributes map[string]string) (url, deadLetters string) {
 	t.Helper()
 	deadLetters = NewQueue(t, client, nil)

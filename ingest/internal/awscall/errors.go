@@ -11,34 +11,34 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Error is an error of the SDK in one line.
+// Error is an error of the SDK as one line.
 type Error struct {
 	text  string // for the operator; it names the fix
 	brief string // for the public: it names no account, resource or person
 	err   error
 }
 
-// WithText gives an error another text. What it wraps stays.
+// WithText gives an error another text. It still wraps the same error.
 func WithText(text string, err error) *Error { return &Error{text: text, err: err} }
 
 // Error implements error. The text is for the operator and names the fix.
 func (e *Error) Error() string { return e.text }
 
-// Public is the text for the public: it names no account, resource or person.
+// Public returns the text for the public: it names no account, resource or person.
 func (e *Error) Public() string { return e.brief }
 
 // Unwrap returns the error of the SDK.
 func (e *Error) Unwrap() error { return e.err }
 
-// ExplainQueue says what an error of a call to SQS means. Permission is what the call
-// needs, such as "sqs:DeleteMessage on the queue".
+// ExplainQueue explains an error of a call to SQS. permission is what the call needs,
+// such as "sqs:DeleteMessage on the queue".
 func ExplainQueue(permission string, err error) *Error { return explain(permission, "SQS", err) }
 
-// ExplainError says what an error of any other call means. Permission is what the call
-// needs, such as events:PutRule.
+// ExplainError explains an error of any other call. permission is what the call needs,
+// such as events:PutRule.
 func ExplainError(permission string, err error) string { return explain(permission, "AWS", err).text }
 
-// WithPermission makes one line of the error of a call that needs a permission. It
+// WithPermission turns the error of a call that needs a permission into one line. It
 // returns nil for nil.
 func WithPermission(permission string, err error) error {
 	if err == nil {
@@ -47,8 +47,9 @@ func WithPermission(permission string, err error) error {
 	return fmt.Errorf("%s: %w", permission, explain(permission, "AWS", err))
 }
 
-// explain finds out what an error of the SDK means: who refuses, and why. Identity comes
-// first: a call without one fails as an error of the called service.
+// explain explains an error of the SDK: which service refuses the call, and why. It
+// checks for identity errors first, because a call without an identity also looks like an
+// error of the called service.
 func explain(permission, service string, err error) *Error {
 	if e := identityError(err); e != nil {
 		e.err = err
@@ -66,7 +67,7 @@ func explain(permission, service string, err error) *Error {
 		e.brief, e.text = "the queue is gone", "there is no such queue; check its URL, the account and AWS_REGION"
 	case throttled(err) && errors.As(err, &api):
 		e.brief = "AWS throttles the calls"
-		e.text = fmt.Sprintf("the calls are throttled (%s: %s); statusd tries again. If it lasts, see in Service Quotas which limit is reached, and what else in this account uses it up", api.ErrorCode(), message(api))
+		e.text = fmt.Sprintf("the calls are throttled (%s: %s); statusd tries again. If this lasts, check in Service Quotas which limit is reached, and what else in this account uses it up", api.ErrorCode(), message(api))
 	case errors.As(err, &api) && isKMS(api.ErrorCode()):
 		e.brief, e.text = keyText(service, api)
 	case Denied(err):
@@ -76,7 +77,7 @@ func explain(permission, service string, err error) *Error {
 	case isForeign(err):
 		e.brief, e.text = foreignAnswer(err, service, check)
 	case errors.As(err, &api):
-		e.brief, e.text = "AWS answers with an error", api.ErrorCode()+": "+message(api)
+		e.brief, e.text = "AWS returned an error", api.ErrorCode()+": "+message(api)
 		if cure := cureFor(api, check, service); cure != "" {
 			e.text += "; " + cure
 		}
@@ -96,16 +97,16 @@ func throttled(err error) bool {
 	return errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "Throttl") || HasCode(err, "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "BandwidthLimitExceeded"))
 }
 
-// cures say what helps against the error codes of AWS that tell nothing about it.
+// cures has what to do about AWS error codes that do not say it themselves.
 var cures = map[string]string{
 	"InvalidSecurity":      "write https:// in the URL of the queue and in AWS_ENDPOINT_URL_SQS",
-	"OptInRequired":        "enable the region, or finish the registration of the account",
-	"InvalidAddress":       "check that AWS_REGION and the endpoint are those of the queue",
-	"UnsupportedOperation": "check that what AWS_ENDPOINT_URL_SQS names supports this call",
+	"OptInRequired":        "enable the region, or complete the sign-up of the account",
+	"InvalidAddress":       "check that AWS_REGION and the endpoint belong to the queue",
+	"UnsupportedOperation": "check that the endpoint in AWS_ENDPOINT_URL_SQS supports this call",
 }
 
-// cureFor returns what to do about an error that nothing else explains; empty if only the
-// caller may know.
+// cureFor returns what to do about an error that is not explained otherwise; empty if
+// only the caller can know.
 func cureFor(api smithy.APIError, check, service string) string {
 	if cure, ok := cures[api.ErrorCode()]; ok {
 		return cure
@@ -119,7 +120,7 @@ func cureFor(api smithy.APIError, check, service string) string {
 	return check
 }
 
-const faultOfAWS = "that is a fault of AWS and passes; statusd tries again. If it lasts, see the AWS Health Dashboard"
+const faultOfAWS = "this is a temporary fault of AWS; statusd tries again. If it lasts, check the AWS Health Dashboard"
 
 func serverFault(api smithy.APIError) bool {
 	return api.ErrorFault() == smithy.FaultServer || strings.HasPrefix(api.ErrorCode(), "Internal") || strings.Contains(api.ErrorCode(), "Unavailable")
@@ -149,8 +150,8 @@ func HasCode(err error, codes ...string) bool {
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
 
-// NotFound reports whether a call failed because a queue, rule, execution or the like
-// does not exist.
+// NotFound reports whether a call failed because a resource such as a queue, rule or
+// execution does not exist.
 func NotFound(err error) bool {
 	return HasCode(err, "ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",
 		"StateMachineDoesNotExist", "ExecutionDoesNotExist")

@@ -45,10 +45,10 @@ func identityError(err error) *Error {
 	case HasCode(err, expiredCredentials...):
 		errors.As(err, &api)
 		return &Error{brief: "the AWS credentials have expired",
-			text: "AWS credentials have expired (" + api.ErrorCode() + "); renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or run with a role, which renews them itself; check the clock too"}
+			text: "AWS credentials have expired (" + api.ErrorCode() + "); renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or run with a role, which renews them automatically; also check the clock"}
 	case wrongClock(err):
 		errors.As(err, &api)
-		return &Error{brief: clockBrief, text: "AWS refuses the time of the calls (" + api.ErrorCode() + "); " + clockCure}
+		return &Error{brief: clockBrief, text: "AWS refuses the calls because of their time (" + api.ErrorCode() + "); " + clockCure}
 	case HasCode(err, badCredentials...):
 		errors.As(err, &api)
 		return &Error{brief: badBrief, text: fmt.Sprintf(refused, api.ErrorCode())}
@@ -57,17 +57,17 @@ func identityError(err error) *Error {
 	case strings.Contains(text, "retrieve jwt"):
 		return &Error{brief: noneBrief, text: "the web identity token cannot be read (" + innermost(err).Error() + "); check AWS_WEB_IDENTITY_TOKEN_FILE and the service account of the pod"}
 	case strings.Contains(text, "credential process") || strings.Contains(text, "credential_process"):
-		return &Error{brief: noneBrief, text: "the credential_process of the profile fails (" + Line(innermost(err).Error()) + "); run it by hand and check AWS_PROFILE"}
+		return &Error{brief: noneBrief, text: "the credential_process of the profile fails (" + Line(innermost(err).Error()) + "); run it manually, and check AWS_PROFILE"}
 	case strings.Contains(text, "failed to load credentials"):
-		return &Error{brief: noneBrief, text: "the credentials endpoint of the container does not give any (" + Line(innermost(err).Error()) + "); check the task role or the pod identity"}
+		return &Error{brief: noneBrief, text: "the credentials endpoint of the container returns no credentials (" + Line(innermost(err).Error()) + "); check the task role or the pod identity"}
 	case strings.Contains(text, "IMDS"):
-		return &Error{brief: noneBrief, text: "no AWS credentials: none are set, and the metadata service of the machine (IMDS) gives no role; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or attach a role (in a container IMDSv2 needs a hop limit of 2)"}
+		return &Error{brief: noneBrief, text: "no AWS credentials: none are set, and the metadata service of the machine (IMDS) returns no role; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or attach a role (in a container IMDSv2 needs a hop limit of 2)"}
 	}
 	return &Error{brief: noneBrief, text: "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run with a role"}
 }
 
-// wrongClock reports whether AWS takes calls for too old or too new. A wrong clock shows as
-// a signature that has expired, too.
+// wrongClock reports whether AWS considers calls too old or too new. A wrong clock can also
+// cause an expired signature.
 func wrongClock(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (HasCode(err, "RequestTimeTooSkewed", "RequestInTheFuture") ||
@@ -90,7 +90,7 @@ func ssoRefused(err error) *Error {
 		return &Error{brief: "the AWS credentials are refused", text: "IAM Identity Center (SSO) gives no credentials (" + api.ErrorCode() + ": " + message(api) +
 			"); have this user assigned to sso_account_id and sso_role_name of profile " + profile + ", or correct those"}
 	}
-	return &Error{brief: "the AWS credentials have expired", text: "the SSO session has ended or is refused; aws sso login --profile " + profile + ", or run with a role"}
+	return &Error{brief: "the AWS credentials have expired", text: "the SSO session has ended or is refused; run aws sso login --profile " + profile + ", or run with a role"}
 }
 
 var roleARN = regexp.MustCompile(`arn:[a-z-]+:iam::\d+:role/[^\s"',;]+`)
@@ -145,9 +145,9 @@ func roleCure(op *smithy.OperationError, api smithy.APIError) (brief, cure strin
 	case explicitlyDenied(api.ErrorMessage()) || boundedByOthers(api.ErrorMessage()):
 		return refused, grant("sts:"+op.OperationName, api.ErrorMessage())
 	case web:
-		return refused, "have the trust policy of the role name the identity provider and this service account, and check AWS_WEB_IDENTITY_TOKEN_FILE"
+		return refused, "add the identity provider and this service account to the trust policy of the role, and check AWS_WEB_IDENTITY_TOKEN_FILE"
 	}
-	return refused, "add this caller to the trust policy of the role, and grant the caller sts:AssumeRole"
+	return refused, "add this caller to the trust policy of the role, and grant sts:AssumeRole to the caller"
 }
 
 // boundedByOthers reports whether AWS names a policy that neither the caller nor the role has.
@@ -160,8 +160,8 @@ func boundedByOthers(message string) bool {
 	return false
 }
 
-// operation returns the call to a service that failed, nil if there is none: a call to
-// SQS may hold one to STS.
+// operation returns the failed call to a service, nil if there is none. An error of SQS
+// may wrap an error of STS.
 func operation(err error, service string) *smithy.OperationError {
 	for {
 		op, ok := errors.AsType[*smithy.OperationError](err)

@@ -14,23 +14,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// MaxBatch is how many messages fit in one call: the SQS maximum.
+// MaxBatch is how many messages fit into one call: the maximum of SQS.
 const MaxBatch = 10
 
-// QueueClient returns a client of SQS for the queue with this URL. If the host is not
-// the regional one of AWS (a VPC endpoint, a stand-in) and no endpoint is set, calls go
-// to the host of the URL.
+// QueueClient returns an SQS client for the queue with this URL. If the host is not the
+// regional host of AWS (but a VPC endpoint or a stand-in) and no endpoint is set, calls
+// go to the host of the URL.
 func QueueClient(c aws.Config, queueURL string) (*sqs.Client, error) {
 	u, err := url.Parse(queueURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("SQS_QUEUE_URL: not the URL of a queue; set it to one such as https://sqs.eu-west-1.amazonaws.com/123456789012/events")
+		return nil, errors.New("SQS_QUEUE_URL: not the URL of a queue; set it to a URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/events")
 	}
 	region, regional := regionOf(u.Hostname())
 	if regional && region != c.Region {
-		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s and AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
+		return nil, fmt.Errorf("SQS_QUEUE_URL: the queue is in %s, but AWS_REGION is %s; set AWS_REGION=%s", region, c.Region, region)
 	}
 	return sqs.NewFromConfig(WithReadOnlyBody(c), func(o *sqs.Options) {
-		// The SDK would drop a whole batch for one damaged message: Receive checks each.
+		// The SDK would drop a whole batch because of one damaged message, so Receive checks
+		// each message instead.
 		o.DisableMessageChecksumValidation = true
 		if o.BaseEndpoint == nil && !regional {
 			o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)
@@ -38,8 +39,7 @@ func QueueClient(c aws.Config, queueURL string) (*sqs.Client, error) {
 	}), nil
 }
 
-// regionOf returns the region in the host of a queue at AWS, in each of the forms in
-// use.
+// regionOf returns the region in the host of an AWS queue, in each of the forms in use.
 func regionOf(host string) (region string, ok bool) {
 	labels := strings.Split(host, ".")
 	switch {
@@ -51,8 +51,8 @@ func regionOf(host string) (region string, ok bool) {
 	return labels[0], labels[1] == "queue"
 }
 
-// SetVisibility hides messages from other receivers for d from now; 0 makes them
-// visible. There may be MaxBatch receipts at most.
+// SetVisibility hides messages from other receivers until d from now; 0 makes them
+// visible. It takes at most MaxBatch receipts.
 func SetVisibility(ctx context.Context, client *sqs.Client, queueURL string, receipts []string, d time.Duration) error {
 	if len(receipts) == 0 {
 		return nil
@@ -73,8 +73,8 @@ func SetVisibility(ctx context.Context, client *sqs.Client, queueURL string, rec
 	return nil
 }
 
-// FailedEntries says in a few words which entries of a batch failed. SQS answers 200
-// even if parts of a batch fail.
+// FailedEntries describes briefly which entries of a batch failed. SQS answers 200 even
+// if parts of a batch fail.
 func FailedEntries(failed []types.BatchResultErrorEntry) string {
 	if len(failed) == 0 {
 		return "some messages are missing in the answer"

@@ -10,12 +10,13 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// WithReadOnlyBody keeps the SDK from losing answers. The SDK closes the body of a
-// request as soon as the answer begins, while net/http may still be sending it. The last
-// read of net/http, which finds nothing, then fails if the body can also write itself,
-// and net/http cuts the connection in the middle of the answer. A batch of messages lost
-// that way stays hidden for half a minute. With a body that can only be read the last
-// read ends well. (aws/aws-sdk-go-v2 issues 1825 and 2737)
+// WithReadOnlyBody prevents the SDK from losing answers. The SDK closes the body of a
+// request as soon as the answer begins, while net/http may still be sending it. If the
+// body also implements io.WriterTo, the last read of net/http, which would return
+// nothing, then fails, and net/http closes the connection in the middle of the answer. A
+// batch of messages that is lost this way stays hidden for half a minute. With a body
+// that only implements io.Reader, the last read succeeds. (aws/aws-sdk-go-v2 issues 1825
+// and 2737)
 func WithReadOnlyBody(c aws.Config) aws.Config {
 	c = c.Copy()
 	c.APIOptions = append(slices.Clone(c.APIOptions), func(stack *middleware.Stack) error {

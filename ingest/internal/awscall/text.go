@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxText is how many characters of a text of AWS a message may hold.
+// maxText is how many characters of an AWS text a message may contain.
 const maxText = 256
 
-// Line makes a text fit into a message: one line of 256 characters at most.
+// Line shortens a text for a message: to one line of at most 256 characters.
 func Line(s string) string { return Clip(OneLine(s), maxText) }
 
 // OneLine turns white space and control characters into single spaces.
@@ -17,8 +17,8 @@ func OneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), isBreak), " ")
 }
 
-// isBreak is true for what may not stand in a line for people: white space, control
-// characters, and marks that change the direction or break the line.
+// isBreak reports whether a character is not allowed in a printed line: white space,
+// control characters, and marks that change the text direction or break the line.
 func isBreak(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
 		r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'

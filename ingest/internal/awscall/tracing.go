@@ -17,13 +17,13 @@ import (
 // tracingScope is the name under which spans of calls are reported.
 const tracingScope = "statuscache/ingest/aws"
 
-// untraced are the operations that are called every few seconds whether anything happens or
-// not. A span of each would be most of all spans, and tell nothing that metrics do not.
+// untraced are the operations that are called every few seconds even if nothing happens.
+// Their spans would be most of all spans, and show nothing that metrics do not show.
 var untraced = []string{"ReceiveMessage", "GetQueueAttributes"}
 
-// WithTracing makes a span of each call and passes its trace on in the header traceparent.
-// It does what otelaws does, which is no longer supported, and which links clients of
-// DynamoDB, S3 and SNS.
+// WithTracing makes a span for each call and passes the trace on in the header
+// traceparent. It replaces otelaws, which is no longer supported and depends on the
+// clients of DynamoDB, S3 and SNS.
 func WithTracing(c aws.Config, p trace.TracerProvider) aws.Config {
 	t := &tracing{p.Tracer(tracingScope)}
 	c = c.Copy()
@@ -41,8 +41,8 @@ func WithTracing(c aws.Config, p trace.TracerProvider) aws.Config {
 
 type tracing struct{ tracer trace.Tracer }
 
-// call makes the span of a call, with its retries. It has no parameter of the call: an input
-// or output of an execution could be among them.
+// call makes the span of a call, with its retries. The span has no parameters of the call,
+// because they could include the input or output of an execution.
 func (t *tracing) call(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	service, operation := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
 	ctx, span := t.tracer.Start(ctx, service+"/"+operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
@@ -61,7 +61,8 @@ func (t *tracing) call(ctx context.Context, in middleware.InitializeInput, next 
 	return out, metadata, err
 }
 
-// passOn adds the header behind the signature, which a proxy that writes it anew would spoil.
+// passOn adds the header after the request is signed, because a proxy that rewrites a signed
+// header would invalidate the signature.
 func passOn(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	if request, ok := in.Request.(*smithyhttp.Request); ok {
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(request.Header))

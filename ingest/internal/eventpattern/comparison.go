@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// comparison compiles what stands beside the name of a comparison.
+// comparison compiles the argument of a named comparison.
 type comparison func(argument any) (test, error)
 
-// compileTest compiles one item of a list of a pattern: a value to be equal to,
-// or an object that names a comparison.
+// compileTest compiles one item of a list in a pattern: a value that must be equal, or an
+// object that names a comparison.
 func compileTest(item any) (test, error) {
 	switch item := item.(type) {
 	case []any:
@@ -35,12 +35,12 @@ func compileTest(item any) (test, error) {
 
 func compileComparison(object map[string]any, known map[string]comparison) (test, error) {
 	if len(object) != 1 {
-		return nil, errors.New("a comparison has exactly one name")
+		return nil, errors.New("a comparison must have exactly one name")
 	}
 	for name, argument := range object {
 		compile := known[name]
 		if compile == nil {
-			return nil, fmt.Errorf("there is no comparison %s here", name)
+			return nil, fmt.Errorf("the comparison %s is not allowed here", name)
 		}
 		t, err := compile(argument)
 		if err != nil {
@@ -62,7 +62,7 @@ func ofText(compile func(text string) (test, error)) comparison {
 	}
 }
 
-// text makes a test of a function on strings: no other value passes.
+// text turns a function on strings into a test. Other values do not pass.
 func text(passes func(string) bool) test {
 	return func(value any) bool {
 		s, is := value.(string)
@@ -74,8 +74,8 @@ func equalsFold(want string) (test, error) {
 	return text(func(s string) bool { return strings.EqualFold(s, want) }), nil
 }
 
-// affix compares with the beginning or the end, as has does. The case may be
-// left out of the comparison.
+// affix compares with the beginning or the end, with the function has. The comparison may
+// ignore the case.
 func affix(has func(s, affix string) bool) comparison {
 	plain := ofText(func(want string) (test, error) {
 		return text(func(s string) bool { return has(s, want) }), nil
@@ -115,7 +115,7 @@ func cidr(network string) (test, error) {
 	}), nil
 }
 
-// anythingBut takes every value that there is, apart from some.
+// anythingBut accepts every existing value except the given ones.
 func anythingBut(argument any) (test, error) {
 	var but []test
 	var err error
@@ -140,7 +140,7 @@ func compileButComparison(object map[string]any) ([]test, error) {
 	return []test{t}, err
 }
 
-// oneOrMore lets a list of arguments stand for any of them.
+// oneOrMore accepts a list of arguments as alternatives.
 func oneOrMore(one comparison) comparison {
 	return func(argument any) (test, error) {
 		list, is := argument.([]any)
@@ -152,7 +152,7 @@ func oneOrMore(one comparison) comparison {
 	}
 }
 
-// compileButValues takes strings or numbers, not both.
+// compileButValues accepts strings or numbers, but not both.
 func compileButValues(argument any) ([]test, error) {
 	list, is := argument.([]any)
 	if !is {

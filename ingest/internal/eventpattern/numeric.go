@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-const maxNumeric = 5e9 // a comparison takes no number further from zero
+const maxNumeric = 5e9 // the largest absolute value in a comparison
 
-// operators compare the value of an event with the bound of a pattern.
+// operators compare a value of an event with a bound of a pattern.
 var operators = map[string]func(value, bound float64) bool{
 	"=":  func(v, b float64) bool { return v == b },
 	"<":  func(v, b float64) bool { return v < b },
@@ -61,7 +61,7 @@ func numericLimits(argument any) ([]numericBound, error) {
 		limits = append(limits, numericBound{operator, n.float()})
 	}
 	if len(limits) == 2 && !isRange(limits[0], limits[1]) {
-		return nil, errors.New("a range goes from a lower to a higher number: >, then <")
+		return nil, errors.New("a range must go from a lower to a higher number: >, then <")
 	}
 	return limits, nil
 }

@@ -1,7 +1,7 @@
-// Package eventpattern matches events with the patterns of EventBridge: all
-// comparisons that AWS documents. Numbers are compared as they are written unless
-// the comparison is numeric; fields of an array of objects have to match in the same
-// object; an empty array in an event is as good as none.
+// Package eventpattern matches events against EventBridge patterns, with all comparisons
+// that AWS documents. Numbers are compared as text unless the comparison is numeric.
+// Fields in an array of objects must match in the same object. An empty array in an event
+// counts as absent.
 package eventpattern
 
 import (
@@ -16,32 +16,32 @@ import (
 
 const maxBytes = 4096
 
-// Pattern says which events a rule is about. An event matches if every field of
-// the pattern does.
+// Pattern selects the events of a rule. An event matches if every field of the pattern
+// matches.
 type Pattern struct {
 	fields map[string]field
-	either [][]*Pattern // of each group, one has to match: $or
+	either [][]*Pattern // $or: in each group, one pattern must match
 }
 
-// field is what one field of an event has to be: an object that matches a
-// pattern, or a value that passes one of the tests.
+// field is the condition for one field of an event: an object that matches a pattern, or
+// a value that passes one of the tests.
 type field struct {
 	object *Pattern
 	tests  []test
 }
 
-// test reports whether one value passes. The value is absent, nil, a bool, a
-// string or a number; it is never an array nor an object.
+// test reports whether one value passes. The value is absent, nil, a bool, a string or a
+// number, never an array or an object.
 type test func(value any) bool
 
-// absent stands for a value that the event does not have.
+// absent represents a value that the event does not have.
 type absent struct{}
 
-// numeral is a number as it was written: a pattern of 300 does not match 300.0.
+// numeral is the text of a number: a pattern of 300 does not match 300.0.
 type numeral string
 
 func (n numeral) float() float64 {
-	f, _ := strconv.ParseFloat(string(n), 64) // out of range: infinite, as good as any
+	f, _ := strconv.ParseFloat(string(n), 64) // a number that is out of range counts as infinite
 	return f
 }
 
@@ -61,7 +61,7 @@ func Compile(text string) (*Pattern, error) {
 	return compileObject(object)
 }
 
-// Parse reads JSON, such as an event, and keeps numbers as they were written.
+// Parse reads JSON, such as an event, and keeps the text of numbers.
 func Parse(text []byte) (any, error) {
 	var tree any
 	err := json.Unmarshal(text, &tree, json.WithUnmarshalers(json.UnmarshalFromFunc(
@@ -142,7 +142,7 @@ func compileAll(list []any, compile func(any) (test, error)) ([]test, error) {
 	return tests, nil
 }
 
-// Matches reports whether an event does, as Parse returns it.
+// Matches reports whether an event, as returned by Parse, matches.
 func (p *Pattern) Matches(value any) bool {
 	if list, is := value.([]any); is && len(list) > 0 {
 		return slices.ContainsFunc(list, p.Matches)

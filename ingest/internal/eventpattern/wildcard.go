@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// compileWildcard compares with a text in which * stands for any characters. A
-// backslash makes an asterisk or a backslash stand for itself.
+// compileWildcard compares with a text in which * matches any characters. A backslash
+// escapes an asterisk or a backslash.
 func compileWildcard(want string) (test, error) {
 	parts, err := splitWildcard(want)
 	if err != nil {
@@ -15,14 +15,14 @@ func compileWildcard(want string) (test, error) {
 	return text(func(s string) bool { return matchesParts(s, parts) }), nil
 }
 
-// splitWildcard returns what stands between the asterisks.
+// splitWildcard returns the parts between the asterisks.
 func splitWildcard(want string) ([]string, error) {
 	parts, part := []string{}, strings.Builder{}
 	for i := 0; i < len(want); i++ {
 		switch c := want[i]; {
 		case c == '\\':
 			if i++; i == len(want) || want[i] != '*' && want[i] != '\\' {
-				return nil, errors.New("a backslash is only for * and itself")
+				return nil, errors.New("a backslash can only escape * and itself")
 			}
 			part.WriteByte(want[i])
 		case c == '*' && i > 0 && part.Len() == 0:
@@ -37,8 +37,8 @@ func splitWildcard(want string) ([]string, error) {
 	return append(parts, part.String()), nil
 }
 
-// matchesParts reports whether a text consists of parts with anything between
-// them. Each part is taken where it comes first, which leaves most for the rest.
+// matchesParts reports whether a text consists of parts with anything between them. For
+// each part it takes the first occurrence, which leaves the most text for the others.
 func matchesParts(s string, parts []string) bool {
 	first, last := parts[0], parts[len(parts)-1]
 	if len(parts) == 1 {

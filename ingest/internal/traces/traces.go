@@ -13,11 +13,11 @@ import (
 // Scope is the name under which spans of events are reported.
 const Scope = "statuscache/ingest"
 
-// Names of attributes for which OpenTelemetry has no convention.
+// Names of attributes without an OpenTelemetry convention.
 const (
 	executionKey = attribute.Key("statuscache.execution") // ARN
 	resultKey    = attribute.Key("statuscache.result")    // as statuscache_events_total counts it
-	xrayKey      = attribute.Key("aws.xray.trace_id")     // where the header names no span to link to
+	xrayKey      = attribute.Key("aws.xray.trace_id")     // if the header names no span to link to
 )
 
 // Tracer makes spans. The nil Tracer makes none.
@@ -31,10 +31,10 @@ func New(p trace.TracerProvider) *Tracer {
 	return &Tracer{p.Tracer(Scope)}
 }
 
-// Span is a span that ends once. The zero Span is none.
+// Span is a span that ends once. The zero Span does nothing.
 type Span struct{ span trace.Span }
 
-// Batch begins the span of messages that were received together.
+// Batch starts the span of messages that were received together.
 func (t *Tracer) Batch(ctx context.Context, messages int) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -44,7 +44,7 @@ func (t *Tracer) Batch(ctx context.Context, messages int) (context.Context, Span
 	return ctx, Span{span}
 }
 
-// Message begins the span of one message. header is its X-Ray trace header, empty for none.
+// Message starts the span of one message. header is its X-Ray trace header, empty for none.
 func (t *Tracer) Message(ctx context.Context, id, header string, received time.Time) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -63,7 +63,7 @@ func (t *Tracer) Message(ctx context.Context, id, header string, received time.T
 	return ctx, Span{span}
 }
 
-// Inquiry begins the span of an execution that Step Functions is asked about.
+// Inquiry starts the span of an execution that is described.
 func (t *Tracer) Inquiry(ctx context.Context, name, execution string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -72,14 +72,14 @@ func (t *Tracer) Inquiry(ctx context.Context, name, execution string) (context.C
 	return ctx, Span{span}
 }
 
-// Execution notes which execution a message is about.
+// Execution sets the execution of a message.
 func (s Span) Execution(arn string) {
 	if s.span != nil {
 		s.span.SetAttributes(executionKey.String(arn))
 	}
 }
 
-// End ends the span of a message with what became of it.
+// End ends the span of a message with its result.
 func (s Span) End(result string, err error) {
 	if s.span == nil {
 		return

@@ -6,13 +6,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// maxHeader is the length of a trace header beyond which it is not read, in bytes.
+// maxHeader is the maximum length of a trace header in bytes. Longer headers are ignored.
 const maxHeader = 500
 
 // parseHeader reads a header of X-Ray, such as
 // Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1. It returns the
-// span that it names, which is not valid where it names none, and the id of the trace as
-// X-Ray writes it, empty for what is no header.
+// span in the header, which is not valid if there is none, and the trace ID in the form of
+// X-Ray, empty if the text is not such a header.
 func parseHeader(header string) (span trace.SpanContext, root string) {
 	if header == "" || len(header) > maxHeader {
 		return span, ""
@@ -35,7 +35,7 @@ func parseHeader(header string) (span trace.SpanContext, root string) {
 	return trace.NewSpanContext(c), root
 }
 
-// parseRoot reads the id of a trace: version 1, the time in 8 hexadecimal digits, 24 more.
+// parseRoot reads a trace ID: version 1, the time in 8 hexadecimal digits, and 24 more digits.
 func parseRoot(s string) (trace.TraceID, bool) {
 	if len(s) != len("1-")+8+len("-")+24 || s[:2] != "1-" || s[10] != '-' {
 		return trace.TraceID{}, false
