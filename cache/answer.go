@@ -15,14 +15,14 @@ const (
 	bodyTail = `}}`
 )
 
-// appendBody appends the answer of GET /v1/status about e, exactly as the
-// contract (openapi.yaml) fixes it. Output is spliced in byte for byte; every JSON encoder would
-// rewrite it.
+// appendBody appends the answer of GET /v1/status about e, exactly as the contract
+// (openapi.yaml) requires. The output is inserted byte for byte, because every JSON encoder
+// would rewrite it.
 func appendBody(b []byte, e *Execution) []byte {
 	return append(appendResult(appendState(b, e), e), bodyTail...)
 }
 
-// appendState appends what an answer says in front of the result.
+// appendState appends the part of an answer before the result.
 func appendState(b []byte, e *Execution) []byte {
 	b = append(b, bodyHead...)
 	b = append(b, `"status":"`...)
@@ -38,7 +38,7 @@ func appendState(b []byte, e *Execution) []byte {
 	return b
 }
 
-// resultKey is what an answer has between the state and the result.
+// resultKey returns the text of an answer between the state and the result.
 func resultKey(e *Execution) string {
 	switch publicStatus(e) {
 	case Succeeded:
@@ -61,7 +61,7 @@ func appendResult(b []byte, e *Execution) []byte {
 	return b
 }
 
-// appendOutput appends the output of a success, or why it is not there.
+// appendOutput appends the output of a success, or why it is missing.
 func appendOutput(b []byte, e *Execution) []byte {
 	if e.hasOutput() {
 		return append(b, e.Output...)
@@ -75,7 +75,7 @@ func appendOutput(b []byte, e *Execution) []byte {
 	return append(b, `null,"outputTruncated":true`...)
 }
 
-// publicStatus is the word of the public API for where e stands.
+// publicStatus returns the status of e in the public API.
 func publicStatus(e *Execution) Status {
 	switch {
 	case !e.Terminal() || e.Status == Succeeded && e.Completeness == OutputAwaited:
@@ -90,13 +90,13 @@ func publicStatus(e *Execution) Status {
 // appendString appends s as a JSON string.
 func appendString(b []byte, s string) []byte {
 	b, err := jsontext.AppendQuote(b, s)
-	if err != nil { // only for text that is not UTF-8, which it has replaced
+	if err != nil { // only for invalid UTF-8, which it has replaced
 		return b
 	}
 	return b
 }
 
-// appendDate appends t as the public API writes times: UTC, whole seconds.
+// appendDate appends t in the form of the public API: UTC, whole seconds.
 func appendDate(b []byte, t time.Time) []byte {
 	b = append(b, '"')
 	b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
@@ -104,7 +104,7 @@ func appendDate(b []byte, t time.Time) []byte {
 }
 
 // bodyHash decides between two observations of the same version, and distinguishes two
-// answers in an ETag. It covers what an answer can show.
+// answers in an ETag. It covers everything that an answer can show.
 func bodyHash(body []byte, e *Execution) string {
 	h := sha256.New()
 	h.Write(body)
@@ -115,11 +115,11 @@ func bodyHash(body []byte, e *Execution) string {
 	return hex.EncodeToString(h.Sum(nil)[:hashLength/2])
 }
 
-// Full returns the answer of ?view=full: the documented keys and then what else
-// is known. It is built on each call. auditedAt is the time up to which the state
-// machine is known to be whole, zero for none. It moves on every minute and says
-// nothing new of the execution, so the entity tag does not depend on it: it wakes
-// no client that waits for a change.
+// Full returns the answer of ?view=full: the documented keys and then all other fields.
+// It is built on each call. auditedAt is the time up to which all changes of the state
+// machine are known, zero for none. It changes every minute without a change of the
+// execution, so the entity tag does not depend on it, and it wakes no client that waits
+// for a change.
 func (r *Record) Full(auditedAt time.Time) *Representation {
 	b := make([]byte, 0, len(r.Plain.Body)+512)
 	b = append(b, r.Plain.Body[:len(r.Plain.Body)-len(bodyTail)]...)
@@ -154,7 +154,7 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 }
 
 // StatusOnly returns the answer of ?view=status: the documented keys without output and
-// errorMessage. Its ETag is not that of another view. It is made once.
+// errorMessage. Its ETag differs from those of the other views. It is made once.
 func (r *Record) StatusOnly() *Representation {
 	if made := r.bare.Load(); made != nil {
 		return made
@@ -169,15 +169,15 @@ func (r *Record) StatusOnly() *Representation {
 	return made
 }
 
-// Keys that separate the result of an execution, in an answer, from what comes before.
-// Nothing in front of them can hold these bytes: ARNs and dates have no quotes.
+// Keys that separate the result of an execution, in an answer, from the part before it.
+// That part cannot contain these bytes, because ARNs and dates have no quotes.
 const (
 	outputKey       = `,"output":`
 	errorMessageKey = `,"errorMessage":`
 )
 
-// cutResult divides Plain in front of its output or errorMessage. Without one, state is
-// all of it.
+// cutResult splits Plain before its output or errorMessage. Without one, state is all of
+// Plain.
 func (r *Record) cutResult() (state, result []byte) {
 	body, key := r.Plain.Body, ""
 	switch r.PublicStatus() {
@@ -192,12 +192,11 @@ func (r *Record) cutResult() (state, result []byte) {
 	return state, result
 }
 
-// Data returns the data object of an answer that is not compressed: the body without its
-// envelope.
+// Data returns the data object of an uncompressed answer: the body without its envelope.
 func (a *Representation) Data() []byte { return a.Body[len(bodyHead)-1 : len(a.Body)-1] }
 
 // With returns the answer with further members, which begin with a comma. Its entity tag is
-// the same: they are no part of the state.
+// the same, because they are not a part of the state.
 func (a *Representation) With(members []byte) *Representation {
 	b := make([]byte, 0, len(a.Body)+len(members))
 	b = append(b, a.Body[:len(a.Body)-len(bodyTail)]...)

@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxMetadata is how much of an output a summary shows at most, in bytes.
+// maxMetadata is the largest part of an output that a summary shows, in bytes.
 const maxMetadata = 4 << 10
 
 // Data returns the data object of the answer: Plain without its envelope.
@@ -15,8 +15,8 @@ func (r *Record) Data() []byte {
 	return r.Plain.Data()
 }
 
-// PublicStatus returns the word of the public API for where the execution stands:
-// Running, Succeeded or Failed.
+// PublicStatus returns the status of the execution in the public API: Running, Succeeded
+// or Failed.
 func (r *Record) PublicStatus() Status {
 	switch {
 	case !r.Terminal:
@@ -27,11 +27,10 @@ func (r *Record) PublicStatus() Status {
 	return Failed
 }
 
-// Summary returns what lists show of the execution: the data object without the
-// output, then its name and what distinguishes executions for people: the object
-// metadata of the output if it has one of up to 4 KiB, else the type of the input; then
-// what it has of the full view.
-// It is one line of JSON. It is made once.
+// Summary returns the row of a list: the data object without the output, then the name,
+// then a field that helps people to tell executions apart (the object metadata of the
+// output if it has at most 4 KiB, otherwise the type of the input), then fields of the
+// full view. It is one line of JSON. It is made once.
 func (r *Record) Summary() []byte {
 	if made := r.summary.Load(); made != nil {
 		return *made
@@ -57,7 +56,7 @@ func (r *Record) Summary() []byte {
 	return b
 }
 
-// appendDetails appends what a summary has of the full view.
+// appendDetails appends the fields of the full view in a summary.
 func (r *Record) appendDetails(b []byte) []byte {
 	b = appendString(append(b, `,"executionStatus":`...), string(r.Status))
 	b = appendString(append(b, `,"stateMachineArn":`...), r.ARN.StateMachine())
@@ -68,8 +67,8 @@ func (r *Record) appendDetails(b []byte) []byte {
 	return r.labels.appendMember(b)
 }
 
-// metadataOf returns the object metadata of an output, on one line, or nil. Of
-// several members of that name the last counts, as it does to most readers.
+// metadataOf returns the object metadata of an output, on one line, or nil. If there are
+// several members of that name, the last one counts, as in most JSON parsers.
 func metadataOf(output []byte) (metadata []byte) {
 	d := jsontext.NewDecoder(bytes.NewReader(output), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if d.PeekKind() != '{' {
@@ -98,8 +97,7 @@ func metadataOf(output []byte) (metadata []byte) {
 	return metadata
 }
 
-// oneLine returns a copy of JSON without raw line breaks, which are white space
-// wherever they may stand.
+// oneLine returns a copy of JSON without raw line breaks, which can only be white space.
 func oneLine(b []byte) []byte {
 	b = bytes.Clone(b)
 	for i, c := range b {

@@ -12,15 +12,15 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// maxCall is how many executions one call of the script joins: it blocks Redis meanwhile.
+// maxCall is how many executions one call of the script joins, because the script blocks Redis.
 const maxCall = 128
 
 // runningLife is how long the record of a running execution is kept, from its
 // start. An execution may run for a year.
 const runningLife = 400 * 24 * time.Hour
 
-// Apply merges observations and returns what became of each, in their order. It
-// may be repeated without harm.
+// Apply merges observations and returns the outcome of each, in their order. It can be
+// repeated safely.
 func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
@@ -42,7 +42,7 @@ func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 	return outcomes
 }
 
-// outcome returns what became of an observation, which may be under way yet if undone is set.
+// outcome returns the outcome of an observation, which may still be in progress if undone is set.
 func (w *write) outcome(undone error) Outcome {
 	switch {
 	case undone != nil:
@@ -53,8 +53,9 @@ func (w *write) outcome(undone error) Outcome {
 	return Outcome{Verdict: w.verdict}
 }
 
-// Register sets the owner of an execution before its first event. created is
-// false where the same was registered before; another owner is ErrOwnerConflict.
+// Register sets the owner of an execution before its first event. created is false if the
+// same registration exists. If another owner is registered, the error is
+// ErrOwnerConflict.
 func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
@@ -72,26 +73,26 @@ func (c *Cache) Register(ctx context.Context, r Registration) (created bool, err
 	return w.rankBefore != ownerRegistered, nil
 }
 
-// target is what is known of where a write goes to.
+// target has the properties of the place that a write goes to.
 type target struct {
 	machine string // ARN of the state machine
 	compact bool   // the record may be compact
 }
 
-// prepare has the names of state machines written, and reports whether records may be compact.
+// prepare writes the names of state machines, and reports whether records may be compact.
 func (c *Cache) prepare(ctx context.Context, machines []string) (compact bool) {
 	c.machines.Write(ctx, c.db, machines)
 	return c.formats.WritesCompact(ctx)
 }
 
-// How an owner became known. The greater beats the lesser.
+// How an owner became known. A greater rank overrides a lesser one.
 const (
 	ownerUnknown    = '0'
 	ownerFromInput  = '1'
 	ownerRegistered = '2'
 )
 
-// write is one observation or registration on its way, and what came of it.
+// write is one observation or registration that is being written, and its result.
 type write struct {
 	arn       ARN
 	member    string // short form of it, for indexes
@@ -105,13 +106,13 @@ type write struct {
 	owner string // first as given, then as the record has it
 	start int64  // likewise, ms
 
-	err        error // not confirmed, and why; else the rest is there
+	err        error // why it is not confirmed; nil: the following fields are set
 	verdict    Verdict
 	rankBefore byte // of the owner
-	form       byte // what indexes have of it
+	form       byte // its members in indexes
 }
 
-// size returns about how many bytes are sent.
+// size returns approximately how many bytes are sent.
 func (w *write) size() int { return 512 + len(w.args[payloadArgument-1].([]byte)) }
 
 func (c *Cache) observation(e *Execution, to target) *write {
@@ -146,7 +147,7 @@ func (c *Cache) registration(r Registration, to target) *write {
 		shown = record.AppendDigits(nil, r.StartDate.UnixMilli(), startLength)
 		start = string(shown)
 	}
-	// It is kept as long as a message about the execution can be on its way.
+	// It is kept as long as a message about the execution can still arrive.
 	to.compact = to.compact && c.machines.Unique(to.machine)
 	return c.newWrite(r.ARN, to, given{string(Unobserved), noHash, start, ownerRegistered, kindRegistered, false, false, r.Owner, "", r.Labels.encode(ownerRegistered)},
 		shown, c.options.Retention.Milliseconds(), &Execution{ARN: r.ARN, Status: Running, StartDate: r.StartDate, Source: FromRegistration})
@@ -167,8 +168,8 @@ func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires in
 	}
 }
 
-// write joins each with its record and then enters what that answered into the
-// owner indexes. What is left without an error is confirmed by both.
+// write joins each write with its record and then enters the results into the owner
+// indexes. A write without an error is confirmed by both.
 func (c *Cache) write(ctx context.Context, writes []*write) {
 	c.join(ctx, writes)
 
@@ -181,8 +182,8 @@ func (c *Cache) write(ctx context.Context, writes []*write) {
 	c.indexOwners(ctx, owned)
 }
 
-// join runs the script for the writes. Those whose slot is on its way to another
-// primary are joined without it (apply_slotmigration.go).
+// join runs the script for the writes. Writes whose slot is moving to another primary are
+// joined without it (apply_slotmigration.go).
 func (c *Cache) join(ctx context.Context, writes []*write) {
 	calls := c.calls(writes)
 	commands := make([]*redisdb.Command, len(calls))
@@ -202,8 +203,8 @@ func (c *Cache) join(ctx context.Context, writes []*write) {
 	c.joinMoving(ctx, moving)
 }
 
-// calls divides writes among calls of the script: one call costs less than many,
-// but on a cluster it must stay within a slot.
+// calls distributes writes over calls of the script: one call costs less than many, but
+// on a cluster it must stay within a slot.
 func (c *Cache) calls(writes []*write) [][]*write {
 	if !c.db.Cluster() {
 		return slices.Collect(slices.Chunk(writes, maxCall))

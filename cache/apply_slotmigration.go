@@ -9,20 +9,20 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// suspiciousAge is from which age a RUNNING is suspicious of which there is no
-// record; see apply.lua.
+// suspiciousAge is the age from which a RUNNING without a record is suspicious; see
+// apply.lua.
 const suspiciousAge = 15 * time.Minute
 
-// maxSettles is how often the indexes are made to agree with a record that changes
-// meanwhile.
+// maxSettles is how often the indexes are updated for a record that changes at the same
+// time.
 const maxSettles = 5
 
-var errRestless = errors.New("the record changes all the time while its slot moves")
+var errRestless = errors.New("the record changes continuously while its slot moves")
 
-// joinMoving joins writes whose slot moves to another primary. Some keys are
-// there already and some are not, so no script can have all of them; but each key is
-// in one place, and a script of the record alone follows it. Then the indexes are made
-// to agree with the record, key by key, until it has not changed meanwhile, and the
+// joinMoving joins writes whose slot moves to another primary. Some keys have already
+// moved and some have not, so no script can use all of them. But each key is in one
+// place, and a script that uses only the record follows it. Then the indexes are updated
+// from the record, key by key, until the record has not changed in the meantime, and the
 // change is announced.
 func (c *Cache) joinMoving(ctx context.Context, writes []*write) {
 	if len(writes) == 0 {
@@ -44,8 +44,7 @@ func (c *Cache) joinMoving(ctx context.Context, writes []*write) {
 	c.announce(ctx, joined)
 }
 
-// settleIndexes enters executions into the indexes of their partitions as their
-// records say.
+// settleIndexes updates the indexes of the partitions from the records of executions.
 func (c *Cache) settleIndexes(ctx context.Context, writes []*write) {
 	heads := c.recordHeads(ctx, writes)
 	for range maxSettles {
@@ -87,7 +86,7 @@ func confirmedOf(writes []*write) (some []*write) {
 	return some
 }
 
-// recordHeads reads the heads of records, as far as there are any.
+// recordHeads reads the heads of existing records.
 func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]recordHead {
 	commands := make([]*redisdb.Command, len(writes))
 	for i, w := range writes {
@@ -106,8 +105,8 @@ func (c *Cache) recordHeads(ctx context.Context, writes []*write) map[*write]rec
 	return heads
 }
 
-// entries returns what enters an execution into the indexes of its partition as the
-// head of its record says; what takes it out if that is empty.
+// entries returns the commands that enter an execution into the indexes of its partition,
+// according to the head of its record. If the head is empty, they remove the execution.
 func (w *write) entries(head recordHead) []*redisdb.Command {
 	p, arn := w.partition, string(w.arn)
 	member, other := arn, w.member
@@ -137,13 +136,13 @@ func (w *write) entries(head recordHead) []*redisdb.Command {
 	if w.kind == kindRunning && w.verdict == Applied && head.Observed().Sub(redisdb.Time(head.Epoch())) > suspiciousAge {
 		all = append(all, redisdb.NewCommand(p.Mismatched, "ZADD", p.Mismatched, "NX", observed, arn))
 	}
-	if w.outputFrom > 0 && version.Succeeded() { // where that is not the record's, who reads the index corrects it
+	if w.outputFrom > 0 && version.Succeeded() { // if that differs from the record, readers of the index correct it
 		all = append(all, redisdb.NewCommand(p.Outputs, "ZADD", p.Outputs, w.outputFrom, arn))
 	}
 	return all
 }
 
-// announce publishes changes, one message a channel.
+// announce publishes changes, one message per channel.
 func (c *Cache) announce(ctx context.Context, writes []*write) {
 	changes := map[*redisdb.Partition][]string{}
 	for _, w := range confirmedOf(writes) {

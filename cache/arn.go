@@ -2,14 +2,14 @@ package cache
 
 import "statuscache/cache/internal/arn"
 
-// ARNs of executions and state machines. Only ParseARN and ParseMachineARN make one from
-// text that came from outside.
+// ARNs of executions and state machines. For text from outside, use only ParseARN and
+// ParseMachineARN.
 type (
 	ARN        = arn.Execution
 	MachineARN = arn.StateMachine
 )
 
-// What is wrong with a text that is no ARN.
+// The errors for a text that is not an ARN.
 var (
 	ErrInvalidARN        = arn.ErrInvalid
 	ErrInvalidMachineARN = arn.ErrInvalidStateMachine
@@ -23,6 +23,6 @@ func ParseARN(s string) (ARN, error) { return arn.Parse(s) }
 // ErrInvalidMachineARN.
 func ParseMachineARN(s string) (MachineARN, error) { return arn.ParseStateMachine(s) }
 
-// FindARN returns the ARN of an execution or of a state machine in what a person pasted,
-// such as the address of a page of the AWS console; "" if there is none.
+// FindARN returns the ARN of an execution or of a state machine in a text, such as a URL
+// of the AWS console; "" if there is none.
 func FindARN(text string) string { return arn.Find(text) }

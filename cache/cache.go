@@ -20,35 +20,34 @@ import (
 	"statuscache/cache/internal/writebatch"
 )
 
-// Errors that callers decide on.
+// Errors that callers check for.
 var (
-	// ErrNotFound says that nothing is known of an execution. It does not say
-	// that there is none: its first event may still be on the way.
+	// ErrNotFound means that an execution is not known. It may exist nevertheless: its
+	// first event may not have arrived yet.
 	ErrNotFound = errors.New("execution not known")
-	// ErrOwnerConflict says that an execution was registered before with another
-	// owner.
-	ErrOwnerConflict = errors.New("registered before with another owner")
-	// ErrUnfit says that a Redis would lose records or lacks what is needed.
+	// ErrOwnerConflict means that an execution is already registered with another owner.
+	ErrOwnerConflict = errors.New("already registered with another owner")
+	// ErrUnfit means that a Redis cannot be used: it would lose records, or lacks a needed feature.
 	ErrUnfit = redisdb.ErrUnfit
-	// ErrOverloaded says that too many reads are waiting for Redis already.
+	// ErrOverloaded means that too many reads are already waiting for Redis.
 	ErrOverloaded = readbatch.ErrOverloaded
-	// ErrPanicked says that something failed that must not fail; the text has the stack.
+	// ErrPanicked means that code panicked; the text has the stack.
 	ErrPanicked = flight.ErrPanicked
 )
 
-// Verdict is what became of an observation.
+// Verdict is the result of an observation.
 type Verdict string
 
-// The verdicts. Each but Unconfirmed is final, and applying the observation
-// again changes nothing.
+// The verdicts. All except Unconfirmed are final: applying the observation again changes
+// nothing.
 const (
 	Applied     Verdict = "applied"     // it is the newest state now
-	Superseded  Verdict = "superseded"  // as new or newer was there already
-	Expired     Verdict = "expired"     // older than anything that is kept
+	Superseded  Verdict = "superseded"  // the same or a newer state was already stored
+	Expired     Verdict = "expired"     // too old to be kept
 	Unconfirmed Verdict = "unconfirmed" // Redis did not confirm it; Err says why
 )
 
-// Outcome is what became of one observation of an Apply.
+// Outcome is the result of one observation of an Apply.
 type Outcome struct {
 	Verdict Verdict
 	Err     error // set exactly if Verdict is Unconfirmed
@@ -57,7 +56,7 @@ type Outcome struct {
 // Final reports whether the observation needs no further processing.
 func (o Outcome) Final() bool { return o.Verdict != Unconfirmed }
 
-// Registration announces an execution that is about to start, and whose it is.
+// Registration announces an execution that is about to start, and its owner.
 type Registration struct {
 	ARN       ARN
 	Owner     string
@@ -65,8 +64,8 @@ type Registration struct {
 	Labels    Labels
 }
 
-// Record is what is known of an execution, ready to be sent. Its readers share it, and
-// nobody changes it.
+// Record is the state of an execution, ready to be sent. Its readers share it, and must
+// not change it.
 type Record struct {
 	ARN       ARN
 	Version   Version
@@ -86,8 +85,8 @@ type Record struct {
 	summary  atomic.Pointer[[]byte]
 	bare     atomic.Pointer[Representation]
 
-	// Plain is the answer of GET /v1/status as it stands; Gzip is the same
-	// compressed, nil where that is not worth it.
+	// Plain is the uncompressed answer of GET /v1/status; Gzip is the same compressed,
+	// nil if compression is not worth it.
 	Plain *Representation
 	Gzip  *Representation
 }
@@ -100,13 +99,13 @@ type Representation struct {
 	Length []string // of Body, decimal
 }
 
-// Options say where the cache is and how it behaves.
+// Options configure a cache.
 type Options struct {
 	URL       string        // REDIS_URL; internal/redisdb/url.go lists its forms
-	Prefix    string        // of every Redis name
+	Prefix    string        // prefix of every Redis key
 	Retention time.Duration // how long a stopped execution is kept, from its stop
-	// RetentionFailed is Retention for failures, RetentionOutput how long the output of a
-	// success is kept. 0: as long as Retention says.
+	// RetentionFailed is Retention for failures, RetentionOutput is how long the output
+	// of a success is kept. 0: the same as Retention.
 	RetentionFailed, RetentionOutput time.Duration
 
 	ReplicaAcks int       // replicas that must confirm a write; AutoAcks: 1 where there is or was one
@@ -116,16 +115,16 @@ type Options struct {
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 
-	// How long Redis may take before a call fails. The defaults are what the package
-	// promises; a test of something else gives a busy machine more.
+	// How long Redis may take before a call fails. The package promises the defaults;
+	// tests of something else set longer times for busy machines.
 	ReadLimit  time.Duration // of one read; 0: 300 ms
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
 	Dial   redisdb.Dialer // nil: net.Dialer; tests put faults into it
-	Reload time.Duration  // after which a cluster is asked who its primaries are; 0: 1 s
+	Reload time.Duration  // how often the primaries of a cluster are read again; 0: 1 s
 }
 
-// How Redis is named, verified and logged in to.
+// The TLS options and passwords of Redis.
 type (
 	URL       = redisdb.URL
 	TLS       = redisdb.TLS
@@ -137,9 +136,8 @@ type (
 // has had one within the hour.
 const AutoAcks = redisdb.AutoAcks
 
-// Cache is what is known of executions, kept in Redis and shared by every
-// process that uses the same Redis and prefix. Its methods can be called
-// concurrently.
+// Cache stores the states of executions in Redis, shared by every process with the same
+// Redis and prefix. Its methods can be called concurrently.
 type Cache struct {
 	options Options
 	db      *redisdb.DB
@@ -181,8 +179,8 @@ func Open(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// listen has what this process knows dropped when it changes. Other listeners may read
-// again then, so this is the first.
+// listen drops changed executions from the near cache. It is the first listener, because
+// other listeners read executions again.
 func (c *Cache) listen() {
 	c.db.Feed.Listeners = append(c.db.Feed.Listeners, redisdb.Listener{
 		Changed: func(channel, payload string) {
@@ -215,8 +213,8 @@ func (c *Cache) Close() error { return c.db.Close() }
 // DB returns the Redis of the cache, for other packages that store there.
 func (c *Cache) DB() *redisdb.DB { return c.db }
 
-// Ping asks Redis to take and confirm a write. Its error says why it does not, and what
-// fixes that.
+// Ping writes to Redis and waits for the confirmation. Its error says why that fails, and
+// how to fix it.
 func (c *Cache) Ping(ctx context.Context) error { return c.db.Ping(ctx) }
 
 // ChangedARNs returns the executions that a message on a change channel names.
@@ -229,11 +227,11 @@ func ChangedARNs(payload string) (arns []ARN) {
 	return arns
 }
 
-// Invalidate has the next read of an execution go to Redis.
+// Invalidate makes the next read of an execution go to Redis.
 func (c *Cache) Invalidate(arn ARN) { c.near.forget(arn) }
 
-// Peek returns what the near cache holds of an execution, if that is known to be current.
-// text need not be a well-formed ARN; nothing is found then.
+// Peek returns the record in the near cache if it is known to be current. text need not
+// be a well-formed ARN; in that case there is no record.
 func (c *Cache) Peek(text string) (*Record, bool) {
 	r, ok := c.near.get(text)
 	if ok {
@@ -242,15 +240,14 @@ func (c *Cache) Peek(text string) (*Record, bool) {
 	return r, ok
 }
 
-// Get returns what is known of an execution, or ErrNotFound. Any other error
-// means that Redis could not be asked in time; it never takes longer than 300 ms.
+// Get returns the record of an execution, or ErrNotFound. Any other error means that
+// Redis did not answer in time. Get never takes longer than 300 ms.
 func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) {
 	return c.GetAtLeast(ctx, arn, "")
 }
 
-// GetAtLeast is Get for a caller who has seen version v: what the near cache
-// holds is not good enough if it is older, because another replica may have
-// sent something newer a moment ago.
+// GetAtLeast is Get for a caller who has seen version v: it does not use an older record
+// in the near cache, because another process may have sent a newer one a moment ago.
 func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	if r, ok := c.Peek(string(arn)); ok && r.Version >= v {
 		return r, nil
@@ -260,14 +257,14 @@ func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, er
 	defer cancel()
 	r, err := c.load(ctx, arn, v)
 	if v != "" && (errors.Is(err, ErrNotFound) || err == nil && r.Version < v) {
-		// Perhaps a read of another caller, which began before v was stored. One
-		// that begins now is not.
+		// This may be the read of another caller, which began before v was stored. A read
+		// that begins now is new enough.
 		r, err = c.load(ctx, arn, v)
 	}
 	return r, err
 }
 
-// load asks Redis. Concurrent callers of one execution share the read.
+// load reads from Redis. Concurrent callers for one execution share the read.
 func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	f, first := c.near.startFill(ctx, arn, v)
 	if first {
@@ -281,15 +278,16 @@ func (c *Cache) load(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	}
 }
 
-// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may hold a
+// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may contain a
 // password.
 func ParseURL(s string) error { return redisdb.ParseURL(s) }
 
-// InspectURL returns what other settings have to fit. Its errors are those of ParseURL.
+// InspectURL returns the parts of a REDIS_URL that other settings must match. Its errors are
+// those of ParseURL.
 func InspectURL(s string) (URL, error) { return redisdb.InspectURL(s) }
 
-// Explain says what an error of Redis means: in a few words for everybody, which name
-// no address and no user, and in one line for the operator, with the fix.
+// Explain explains an error of Redis: in a few words for the public, without addresses
+// and users, and in one line for the operator, with the fix.
 func Explain(err error) (brief, text string) { return redisdb.Explain(err) }
 
 // Unreachable reports whether err means that Redis gave no answer at all, in time or

@@ -29,7 +29,7 @@ func encode(e *Execution, compact bool) encoded {
 	return enc
 }
 
-// public returns e as the API reports it: a success whose output is awaited still runs.
+// public returns e as the API reports it: a success that waits for its output is still running.
 func public(e *Execution) *Execution {
 	if e.Status != Succeeded || e.Completeness != OutputAwaited {
 		return e
@@ -37,7 +37,7 @@ func public(e *Execution) *Execution {
 	return &Execution{Status: Running}
 }
 
-// parts are a record taken apart.
+// parts are the parts of a record.
 type parts struct {
 	head      recordHead
 	owner     string
@@ -47,7 +47,7 @@ type parts struct {
 	trail     []byte
 }
 
-// takeApart reads the head of a record. What it returns refers to b.
+// takeApart reads the head of a record. The result refers to b.
 func takeApart(b []byte) (p parts, err error) {
 	p.head = recordHead(b[:min(len(b), labeledHead)])
 	if err := p.head.Known(); err != nil {
@@ -101,7 +101,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 }
 
 // registered completes the record of an execution without any observation. Its start date
-// is the one of the registration, or else the time of Redis.
+// is that of the registration, or otherwise the time of Redis.
 func registered(r *Record, start time.Time) *Record {
 	e := &Execution{ARN: r.ARN, Status: Running, StartDate: start}
 	body := appendBody(nil, e)
@@ -110,10 +110,10 @@ func registered(r *Record, start time.Time) *Record {
 	return r
 }
 
-// Stored is a record with what readers do not see of it.
+// Stored is a record with the parts that readers do not see.
 type Stored struct {
 	Record   *Record
-	Exact    Version   // as it is stored; it differs from the record's while an output is awaited
+	Exact    Version   // the stored version; it differs from the record's while an output is awaited
 	StoredAt time.Time // when that version was stored, by the clock of Redis
 	StopDate time.Time // zero while the execution runs
 }
@@ -131,8 +131,8 @@ func ReadStored(arn ARN, b []byte) (Stored, error) {
 	return Stored{Record: r, Exact: p.head.Version(), StoredAt: p.storedAt(), StopDate: r.stopDate}, nil
 }
 
-// storedAt returns when the version of the record was stored. The date in the head
-// is no help while an output is awaited: it is that of the run, as readers see it.
+// storedAt returns when the version of the record was stored. While an output is awaited,
+// the date in the head cannot be used, because it is that of the run.
 func (p *parts) storedAt() time.Time {
 	trail, err := p.observations()
 	for i := len(trail) - 1; i >= 0 && err == nil; i-- {
@@ -143,8 +143,7 @@ func (p *parts) storedAt() time.Time {
 	return p.head.Observed()
 }
 
-// Versions returns the version of each execution as it is stored, empty where
-// nothing is known.
+// Versions returns the stored version of each execution, empty for an unknown one.
 func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
@@ -168,7 +167,7 @@ func (c *Cache) Versions(ctx context.Context, arns []ARN) ([]Version, error) {
 	return all, nil
 }
 
-// Head is what the beginning of a record says.
+// Head is the beginning of a record.
 type Head struct {
 	Version   Version   // as it is stored
 	Seen      time.Time // when the execution became known, by the clock of Redis
@@ -178,7 +177,7 @@ type Head struct {
 // HeadLength is how many bytes of a record ReadHead needs.
 const HeadLength = headEnough
 
-// ReadHead reads the beginning of a record; ok is false if that is not there.
+// ReadHead reads the beginning of a record; ok is false if it is not complete.
 func ReadHead(text string) (h Head, ok bool) {
 	head := recordHead(text)
 	if !head.Enough() {

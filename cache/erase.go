@@ -14,14 +14,14 @@ import (
 	"statuscache/cache/internal/tally"
 )
 
-// eraseBatch is how many records are looked at in one round trip.
+// eraseBatch is how many records are read in one round trip.
 const eraseBatch = 500
 
-// Erase forgets every execution of an owner: records, trails, indexes and the examples of
-// failures. What it was counted for stays counted, and is not counted again. It looks at
-// every record there is, since the index of an owner holds the newest only, and
-// calls found with how many it has looked at and how many it erased, now and then. What
-// Step Functions reports of them later is learnt again.
+// Erase removes every execution of an owner: records, trails, indexes and the examples of
+// failures. Statistics keep counting these executions, and do not count them again. Erase
+// reads every record, because the index of an owner has only the newest ones. From time
+// to time it calls found with the number of records that it has read and erased. Later
+// reports of Step Functions about these executions are stored again.
 func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, erased int64)) error {
 	var mu sync.Mutex
 	var looked int64
@@ -58,7 +58,7 @@ func (c *Cache) Erase(ctx context.Context, owner string, found func(looked, eras
 	return nil
 }
 
-// eraseTraces removes executions from what is stored outside their records.
+// eraseTraces removes the data of executions that is stored outside their records.
 func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error {
 	for i := range c.db.Names.Partitions {
 		key := c.db.Names.Partitions[i].Late
@@ -86,7 +86,7 @@ func (c *Cache) eraseTraces(ctx context.Context, erased map[ARN]struct{}) error 
 	return nil
 }
 
-// eraseAmong erases those of the records that belong to an owner.
+// eraseAmong erases the records that belong to an owner.
 func (c *Cache) eraseAmong(ctx context.Context, node redisdb.Client, keys []string, owner string) (erased []ARN, err error) {
 	pipe := node.Pipeline()
 	heads := make([]*redis.StringCmd, len(keys))

@@ -6,11 +6,11 @@ import (
 	"statuscache/cache/internal/record"
 )
 
-// Status is where an execution stands, in the words of Step Functions. A word
-// that this release does not know is kept as it came.
+// Status is the status of an execution, as Step Functions names it. An unknown status is
+// kept unchanged.
 type Status = record.Status
 
-// The words of Step Functions.
+// The statuses of Step Functions.
 const (
 	Running        = record.Running
 	PendingRedrive = record.PendingRedrive
@@ -20,7 +20,7 @@ const (
 	Aborted        = record.Aborted
 )
 
-// Source is where an observation came from.
+// Source is the origin of an observation.
 type Source string
 
 // The sources of observations.
@@ -32,18 +32,18 @@ const (
 	FromRetention    Source = "retention" // in a trail only: an output has expired
 )
 
-// Completeness says how much of an observation is there. It is part of the
+// Completeness says whether the output of an observation is present. It is part of the
 // version, so an output that comes later than its status wins.
 type Completeness uint8
 
-// How much is there. RUNNING and failures are always Complete.
+// The values of Completeness. RUNNING and failures are always Complete.
 const (
 	OutputAwaited Completeness = iota // SUCCEEDED, the output is still to be fetched
 	OutputGivenUp                     // SUCCEEDED, the output cannot be fetched
 	Complete
-	OutputRefetched // SUCCEEDED, whole again after its output had expired (output.go)
+	OutputRefetched // SUCCEEDED, its output was fetched again after it had expired (output.go)
 	OutputExpired   // SUCCEEDED, its state is kept longer than its output
-	OutputGone      // as OutputExpired, and Step Functions does not have the output either
+	OutputGone      // as OutputExpired, and Step Functions no longer has the output
 )
 
 // Execution is one observation of an execution, from any source. It is a plain
@@ -63,12 +63,12 @@ type Execution struct {
 	InputType    string    // as the input names it; empty if it does not
 	Labels       Labels    // as the input names them
 
-	// The input that may name them was left out, so Step Functions is to be asked.
+	// The event left out the input, which may name them, so the execution must be described.
 	OwnerLeftOut, LabelsLeftOut bool
 
 	Source Source
 
-	// Where it came from, for the trail.
+	// The origin of the observation, for the trail.
 	EventID    string    // the same in every copy of an event and in its replays; empty: no event
 	EmittedAt  time.Time // by Step Functions; never used to order; zero: not known
 	ReceivedAt time.Time // by us; zero: not known
@@ -83,28 +83,27 @@ func (e *Execution) Terminal() bool {
 	case Succeeded, Failed, TimedOut, Aborted:
 		return true
 	}
-	return !e.StopDate.IsZero() // a word we do not know: the stop date decides
+	return !e.StopDate.IsZero() // an unknown status: the stop date decides
 }
 
-// Version places an observation among all others of the same execution: the
-// greater text is the later state, in any order of arrival. It depends on
-// nothing but the observation, so an event, its replay and an answer of
-// DescribeExecution about the same transition have the same version.
-// The form is
+// Version places an observation among all others of the same execution: the greater text
+// is the later state, in any order of arrival. It depends only on the observation, so an
+// event, its replay and an answer of DescribeExecution about the same transition have the
+// same version. The form is
 //
 //	startDate in ms - redriveCount - rank - completeness
 //
 // in fixed widths, for instance 01769414400123-00000-6-2.
 type Version = record.Version
 
-// Unobserved is the version of an execution that is registered and of which
-// nothing has been observed yet. It is below every version of an observation.
+// Unobserved is the version of a registered execution without any observation yet. It is
+// below every version of an observation.
 const Unobserved = record.Unobserved
 
 // ParseVersion returns the version that s begins with, if it begins with one.
 func ParseVersion(s string) (v Version, ok bool) { return record.ParseVersion(s) }
 
-// Bounds of what a version can hold. The code that makes an Execution checks them.
+// Bounds of the values in a version. The code that makes an Execution checks them.
 const (
 	MaxRedriveCount = 99_999
 	// MaxTime is the last instant that the 14 digits of a version can write, in

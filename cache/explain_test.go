@@ -26,7 +26,7 @@ func TestExplainWhatRedisRefuses(t *testing.T) {
 		"keys forbidden":       {[]string{"ACL SETUSER default resetkeys ~other:*"}, "the Redis user lacks a permission", "ACL SETUSER", false},
 		"a replica":            {[]string{"REPLICAOF 127.0.0.1 1"}, "this Redis is a replica", "redis+sentinel://", false},
 		"too few replicas":     {[]string{"CONFIG SET min-replicas-to-write 1"}, "Redis has too few replicas", "min-replicas-to-write", false},
-		"killed":               {nil, "Redis does not answer", "see that it runs", true},
+		"killed":               {nil, "Redis does not answer", "check that it runs", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +63,7 @@ func TestExplainJoined(t *testing.T) {
 		"this Redis is a node of a cluster": errors.New("apply arn:x: CROSSSLOT Keys in request don't hash to the same slot"),
 		"too few Redis replicas confirm":    errors.Join(redisdb.ErrReplicas, context.DeadlineExceeded),
 		"Redis does not answer":             context.DeadlineExceeded,
-		"Redis answers with an error":       errors.New("ERR something else"),
+		"Redis returned an error":           errors.New("ERR something else"),
 	} {
 		if brief, _ := Explain(err); brief != want {
 			t.Errorf("%v: %q, want %q", err, brief, want)

@@ -15,15 +15,15 @@ type Found struct {
 	Err    error // ErrNotFound, or why Redis could not be asked
 }
 
-// GetMany returns what is known of each execution, in their order: from the near
-// cache, else in as few round trips to each node as they fit into. Like Get it
-// never takes longer than 300 ms.
+// GetMany returns the record of each execution, in their order: from the near cache,
+// otherwise in as few round trips to each node as possible. Like Get it never takes
+// longer than 300 ms.
 func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)
 	defer cancel()
 	found := make([]Found, len(arns))
 	fills := make([]*fill, len(arns))
-	var own []readbatch.Read // those that no other caller reads already
+	var own []readbatch.Read // those that no other caller is reading
 	for i, arn := range arns {
 		if r, ok := c.Peek(string(arn)); ok {
 			found[i].Record = r
@@ -50,9 +50,8 @@ func (c *Cache) GetMany(ctx context.Context, arns []ARN) []Found {
 	return found
 }
 
-// Outdated returns the executions of which Redis has another state, or another
-// owner, than the records say. It reads the heads only. What cannot be asked
-// for is left out.
+// Outdated returns the executions whose state or owner in Redis differs from the given
+// records. It reads only the heads. Executions that cannot be read are left out.
 func (c *Cache) Outdated(ctx context.Context, records []*Record) (arns []ARN) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Read)
 	defer cancel()

@@ -9,14 +9,15 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// indexed reports whether the owner's index has the execution for certain: an
-// earlier write made its owner known and either entered it or was not confirmed,
-// and then it comes again.
+// indexed reports whether the owner's index certainly has the execution: an earlier write
+// has set its owner, and either entered it or was not confirmed, in which case it is
+// repeated.
 func (w *write) indexed() bool {
 	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered && (w.form == formARN || w.form == formShort)
 }
 
-// members returns what indexes have of the execution now, and what they may have had before.
+// members returns the member of the execution in indexes now, and the one that they may have
+// had before.
 func (w *write) members() (now, before string) {
 	switch w.form {
 	case formShort:
@@ -29,9 +30,9 @@ func (w *write) members() (now, before string) {
 	return string(w.arn), ""
 }
 
-// indexOwners enters executions into the indexes of their owners. That comes behind
-// what is superseded too: an earlier attempt may have ended between the script and
-// here.
+// indexOwners enters executions into the indexes of their owners. This is done for
+// superseded writes too, because an earlier attempt may have failed between the script
+// and this step.
 func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 	entries := make([]*redisdb.Command, len(writes))
 	var all []*redisdb.Command
@@ -68,9 +69,9 @@ func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 // ownerIndexSize is how many executions the index of an owner holds, the newest.
 const ownerIndexSize = 1000
 
-// upkeep says when an owner's index is to be cut to its size and kept for
-// longer: at the first entry that this process makes, and at one in so many
-// after it. Each costs as much as the entry itself.
+// upkeep decides when to trim an owner's index and extend its expiry: at the first entry
+// of this process, and then at one in upkeepEvery entries. Each costs as much as the
+// entry itself.
 type upkeep struct {
 	mu      sync.Mutex
 	entries map[string]int // since it was done last

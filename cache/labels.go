@@ -13,7 +13,7 @@ import (
 )
 
 // Labels are values by which callers find their executions, by name. They are registers,
-// as the owner is: set once, by registration rather than by input.
+// like the owner: they are set once, and a registration takes precedence over the input.
 type Labels map[string]string
 
 // Bounds of labels.
@@ -26,22 +26,22 @@ const (
 	maxLabelsLength = maxLabelsKept * (labelHeadLength + MaxLabelName + MaxLabelValue)
 )
 
-// ValidLabelName reports whether s may name a label: 1 to 64 letters, digits, dots,
-// hyphens and underscores, all ASCII.
+// ValidLabelName reports whether s can be the name of a label: 1 to 64 letters, digits,
+// dots, hyphens and underscores, all ASCII.
 func ValidLabelName(s string) bool {
 	return s != "" && len(s) <= MaxLabelName && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
 	})
 }
 
-// ValidLabelValue reports whether s may be the value of a label: 1 to 128 bytes of UTF-8
+// ValidLabelValue reports whether s can be the value of a label: 1 to 128 bytes of UTF-8
 // without control characters.
 func ValidLabelValue(s string) bool {
 	return s != "" && len(s) <= MaxLabelValue && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// In a record and in the arguments of apply.lua, labels stand one behind another by the
-// order of their names. labels.lua joins them. Each is
+// In a record and in the arguments of apply.lua, labels follow each other in the order of
+// their names. labels.lua joins them. Each label is
 //
 //	rank of its source 1 | length of the name 2 digits | length of the value 3 digits | name | value
 const (
@@ -50,8 +50,7 @@ const (
 	labelHeadLength  = 1 + labelNameDigits + labelValueDigits
 )
 
-// encode returns labels as a record has them. rank says how they became known, in the
-// letters of owners.
+// encode returns the stored form of labels. rank is how they became known, as for owners.
 func (l Labels) encode(rank byte) string {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(l)) {
@@ -62,7 +61,7 @@ func (l Labels) encode(rank byte) string {
 	return string(b)
 }
 
-// storedLabels are labels as a record has them.
+// storedLabels are labels in their stored form.
 type storedLabels string
 
 // cut returns the first label and what follows it. ok is false at the end, and where the
@@ -111,13 +110,13 @@ func (r *Record) Labels() Labels {
 	return maps.Collect(r.labels.all)
 }
 
-// AppendMember appends the member labels of an answer, with a comma before it; nothing
-// where there are none.
+// AppendMember appends the member labels of an answer, with a comma before it, or nothing
+// if there are no labels.
 func (l Labels) AppendMember(b []byte) []byte {
 	return storedLabels(l.encode(ownerUnknown)).appendMember(b)
 }
 
-// appendMember is AppendMember for labels as a record has them.
+// appendMember is AppendMember for stored labels.
 func (s storedLabels) appendMember(b []byte) []byte {
 	if s == "" {
 		return b
@@ -132,8 +131,7 @@ func (s storedLabels) appendMember(b []byte) []byte {
 	return append(b, '}')
 }
 
-// have reports whether there is a label with a value, of this name or, if that is empty, of
-// any.
+// have reports whether there is a label with this value and name; an empty name means any.
 func (s storedLabels) have(wanted, value string) bool {
 	for name, v := range s.all {
 		if v == value && (wanted == "" || wanted == name) {

@@ -1,11 +1,11 @@
--- Joins the labels of an execution (labels.go). Of two values for one name, the one that was
--- registered beats the one from the input, and else the greater text wins, so that every
--- order ends with the same labels. Beyond MAX_LABELS, those that were registered stay, and
+-- Joins the labels of an execution (labels.go). If a name has two values, a registered value
+-- wins over one from the input, and otherwise the greater text wins, so that every order ends
+-- with the same labels. If there are more than MAX_LABELS, registered labels stay first, and
 -- then those whose names come first.
 
 local labels = {}
 
--- Whether a comes before b. By bytes, because comparing strings follows the locale of
+-- Whether a comes before b. Compares bytes, because comparing strings follows the locale of
 -- the server.
 local function before(a, b)
   for i = 1, math.min(#a, #b) do
@@ -15,7 +15,7 @@ local function before(a, b)
   return #a < #b
 end
 
--- Adds each label of a text to those that are known by name.
+-- Adds each label of a text to the labels by name.
 local function collect(text, known, all)
   local at = 1
   while at <= #text do

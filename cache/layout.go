@@ -7,7 +7,7 @@ import (
 	"statuscache/cache/internal/record"
 )
 
-// What this package needs of the layout of records.
+// The parts of the layout of records that this package needs.
 const (
 	recordFormat  = record.Format
 	olderFormat   = record.OlderFormat

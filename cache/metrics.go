@@ -21,7 +21,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return &metrics{
 		nearHits:      counter("near_cache_hits_total", "Reads answered from the near cache."),
 		nearMisses:    counter("near_cache_misses_total", "Reads that needed Redis."),
-		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads; each serves many."),
+		readBatches:   counter("redis_read_batches_total", "Round trips to Redis for reads. Many reads can share one."),
 		notifications: counter("change_notifications_total", "Changes received from the change feed."),
 	}
 }

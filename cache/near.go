@@ -17,23 +17,23 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// DefaultNearBytes is the bound of the near cache where Options leaves it open.
+// DefaultNearBytes is the default bound of the near cache.
 const DefaultNearBytes = 128 << 20
 
-// How long an entry may live at most, even while the feed works. It bounds faults that no
-// signal shows.
+// The maximum lifetime of an entry, even while the feed works. It bounds faults that are
+// not detected.
 const (
 	runningNearLife  = 5 * time.Second
 	terminalNearLife = 60 * time.Second
 )
 
-// near is the near cache: records that this process has read and may send again. An
-// entry may be sent while the feed is known to receive every change and none named
-// the execution since the read began.
+// near is the near cache: records that this process has read and may send again. An entry
+// may be sent while the feed is known to receive every change, if none has named the
+// execution since the read began.
 //
-// It also knows the reads on their way (fills), so that concurrent misses of
-// one execution share one, and so that the result is not kept if a change is
-// notified meanwhile.
+// It also has the reads in progress (fills), so that concurrent misses of one execution
+// share one read, and so that the result is not kept if a change is notified during the
+// read.
 type near struct {
 	records bounded.ByText[nearEntry]
 	seed    maphash.Seed
@@ -54,8 +54,7 @@ type nearEntry struct {
 	generation uint64
 }
 
-// fill is one read on its way from Redis. record and err are set before done is
-// closed.
+// fill is one read from Redis in progress. record and err are set before done is closed.
 type fill struct {
 	near       *near
 	arn        ARN
@@ -67,7 +66,7 @@ type fill struct {
 	err        error
 }
 
-// ended is the done channel of reads that have ended already.
+// ended is the done channel of reads that have already ended.
 var ended = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -89,7 +88,7 @@ func newNear(bytes int64, trust *redisdb.Trust) *near {
 	return n
 }
 
-// weight is about what a record takes in memory, in bytes.
+// weight is the approximate size of a record in memory, in bytes.
 func (r *Record) weight() uint32 {
 	const fixed = 1024 // the structures, the header values and the cache's own
 	n := fixed + len(r.ARN) + len(r.Owner) + len(r.labels) + len(r.Plain.Body)
@@ -115,14 +114,14 @@ func (n *near) get(arn string) (*Record, bool) {
 // trusted reports whether entries may be sent.
 func (n *near) trusted() bool { return n.trust.Holds(uptime.Now()) }
 
-// clear throws everything away. Reads on their way are not kept.
+// clear drops everything. The results of reads in progress are not kept.
 func (n *near) clear() {
 	n.generation.Add(1)
 	n.records.Clear()
 }
 
-// forget drops an execution because its record has changed. Who asks from now
-// on does not join a read that began before.
+// forget drops an execution because its record has changed. Later callers do not join a
+// read that began before.
 func (n *near) forget(arn ARN) {
 	s := n.shard(arn)
 	s.mu.Lock()
@@ -131,9 +130,9 @@ func (n *near) forget(arn ARN) {
 	n.records.Delete(string(arn))
 }
 
-// startFill returns the read of arn that is on its way, or one that ended with
-// at least version v since the caller looked, or begins one: then first is true,
-// and the caller sees to it that endFill is called.
+// startFill returns the read of arn in progress, or one that has ended with at least
+// version v since the caller checked. Otherwise it starts a read: then first is true, and
+// the caller must make sure that endFill is called.
 func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, first bool) {
 	s := n.shard(arn)
 	s.mu.Lock()
@@ -148,7 +147,7 @@ func (n *near) startFill(ctx context.Context, arn ARN, v Version) (f *fill, firs
 	f = &fill{
 		near:       n,
 		arn:        arn,
-		base:       context.WithoutCancel(ctx), // others may wait for it when the first has gone
+		base:       context.WithoutCancel(ctx), // other callers may wait for it after the first one has gone
 		generation: generation,
 		deadline:   time.Now().Add(n.limit),
 		done:       make(chan struct{}),
@@ -166,7 +165,7 @@ func (f *fill) Base() context.Context { return f.base }
 // Deadline is when the read fails.
 func (f *fill) Deadline() time.Time { return f.deadline }
 
-// End takes the bytes of the record.
+// End receives the bytes of the record.
 func (f *fill) End(v readbatch.Value, err error) {
 	r, err := f.decode(v, err)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -176,7 +175,7 @@ func (f *fill) End(v readbatch.Value, err error) {
 }
 
 func (f *fill) decode(v readbatch.Value, failed error) (r *Record, err error) {
-	defer flight.Recover(&err) // one record must not end the process
+	defer flight.Recover(&err) // a damaged record must not end the process
 	switch {
 	case failed != nil:
 		return nil, failed
@@ -189,13 +188,13 @@ func (f *fill) decode(v readbatch.Value, failed error) (r *Record, err error) {
 	return r.shown(f.near.outputLife, time.Now()), nil
 }
 
-// endFill hands what a read brought to all who wait for it, and keeps it unless
-// it may be out of date already.
+// endFill passes the result of a read to all waiting callers, and keeps it unless it may
+// already be out of date.
 func (n *near) endFill(f *fill, r *Record, err error) {
 	f.record, f.err = r, err
 	s := n.shard(f.arn)
 	s.mu.Lock()
-	if s.fills[f.arn] == f { // else a change was heard meanwhile
+	if s.fills[f.arn] == f { // otherwise a change was notified in the meantime
 		delete(s.fills, f.arn)
 		if err == nil {
 			n.keep(r, f.generation)
@@ -205,14 +204,13 @@ func (n *near) endFill(f *fill, r *Record, err error) {
 	close(f.done)
 }
 
-// keep is called with the shard locked, so that forget comes before or after
-// and never in between.
+// keep is called with the shard locked, so that forget cannot run at the same time.
 func (n *near) keep(r *Record, generation uint64) {
 	life := runningNearLife
 	if r.Terminal {
 		life = terminalNearLife
 	}
-	life -= rand.N(life / 4) // what was read together is not read again together
+	life -= rand.N(life / 4) // entries that were read together expire at different times
 	if left, expires := r.outputLeft(n.outputLife, time.Now()); expires {
 		life = min(life, left)
 	}

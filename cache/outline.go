@@ -14,26 +14,26 @@ import (
 	"statuscache/cache/internal/indexes"
 )
 
-// Outline is what statistics need to know of an execution.
+// Outline has the fields of an execution that statistics need.
 type Outline struct {
 	ARN          ARN
-	Status       Status    // Running, Succeeded or Failed as the public API has them
+	Status       Status    // Running, Succeeded or Failed, as in the public API
 	StartDate    time.Time // zero: registered, and nothing observed yet
 	StopDate     time.Time // zero while it runs
 	Error        string    // name of the error, for failures
 	ErrorMessage string    // one line for people, for failures
 }
 
-// outlineBytes is how much of a record holds what an outline says, as a rule.
+// outlineBytes is how many bytes of a record usually contain its outline.
 const outlineBytes = 1 << 10
 
 // ownedLimit is how long Owned may take.
 const ownedLimit = time.Second
 
-// ownedWhole is how many records are read to their end at once.
+// ownedWhole is how many records are read completely at once.
 const ownedWhole = 100
 
-// Owned returns outlines of an owner's executions, of the newest 1,000.
+// Owned returns the outlines of an owner's newest 1,000 executions.
 func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(ownedLimit, c.db.Limits.Read))
 	defer cancel()
@@ -57,7 +57,7 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	add := func(arn ARN, text string) (whole bool) {
 		o, whole, err := outline(arn, text)
 		if err == nil && whole && recordHead(text).Owner() == owner {
-			all = append(all, o) // else it is gone, of another owner, or of another release
+			all = append(all, o) // otherwise it is gone, or belongs to another owner or another release
 		}
 		return whole || err != nil
 	}
@@ -96,8 +96,8 @@ func (c *Cache) beginnings(ctx context.Context, arns []ARN, last int64) ([]strin
 
 var errOutline = errors.New("the beginning of a record is damaged")
 
-// outline reads the beginning of a record. whole is false if what it wants is further
-// behind.
+// outline reads the beginning of a record. whole is false if a part of the outline is
+// further behind.
 func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	head := recordHead(text[:min(len(text), labeledHead)])
 	if err := head.Known(); err != nil {
@@ -117,7 +117,7 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	at := head.Length() + n.Owner + n.InputType + n.Labels
 	end := at + n.Payload
 	if head[0] == olderFormat {
-		end = len(text) // what is behind the body does no harm
+		end = len(text) // bytes after the body do not matter
 	}
 	if at > len(text) {
 		return o, false, nil
@@ -137,7 +137,7 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	return o, whole, err
 }
 
-// message returns the error message of a failure. whole is false if it is not all there.
+// message returns the error message of a failure. whole is false if it is incomplete.
 func (p *payloadHead) message() (text string, whole bool, err error) {
 	if compression.Known(p.coding) {
 		result, err := compression.Append(nil, p.coding, p.stored, p.length)

@@ -10,28 +10,28 @@ import (
 )
 
 // The output of a success may be kept for a shorter time than its state (RETENTION_OUTPUT).
-// Then it expires, and may be fetched from Step Functions again. Each is an observation like
-// any other, later than those of the success itself: its completeness is the same for all,
-// and since when the output is or was kept decides between them. So in an identity the hash
-// of the body gives way to
+// Then it expires, and may be fetched from Step Functions again. Both are observations like
+// any other, later than those of the success itself: they have the same completeness, and
+// the time since when the output is or was kept decides between them. So an identity has
+// these fields instead of the hash of the body:
 //
 //	kept since 8, in seconds, hexadecimal | state 1 | the beginning of the hash
 //
-// and the version that the API reports has the first two of these at its end. An earlier
-// release orders such records as this one does, and sends the bodies as they are stored.
+// and the version that the API reports ends with the first two of them. Earlier releases
+// order such records in the same way, and send the stored bodies.
 const (
 	outputFromDigits  = record.OutputFromDigits
 	outputStateLength = record.OutputStateLength
 )
 
-// States of an output that has expired before, in the order in which they come.
+// States of an output that has expired before, in their order.
 const (
 	outputIsBack = '0' + iota
 	outputIsExpired
 	outputIsGone
 )
 
-// OutputLife returns how long the output of a success is kept; 0: as long as its record.
+// OutputLife returns how long the output of a succeeded execution is kept; 0: as long as its record.
 func (c *Cache) OutputLife() time.Duration { return c.options.RetentionOutput }
 
 // identityHash decides between two observations of the same version.
@@ -44,19 +44,19 @@ func identityHash(body []byte, e *Execution) string {
 	return fmt.Sprintf("%08x%d%s", from, e.Completeness-OutputRefetched, hash[:hashLength-outputStateLength])
 }
 
-// outputState returns since when the output is kept, or was, and which state it is in since
-// it expired; 0 if it never did.
+// outputState returns since when the output is or was kept, and its state after it expired;
+// 0 if it has never expired.
 func (r *Record) outputState() (from time.Time, state byte) {
 	if len(r.Version) <= versionLength+outputStateLength {
 		return r.stopDate, 0
 	}
 	text := string(r.Version[versionLength+1:])
-	seconds, _ := strconv.ParseInt(text[:outputFromDigits], 16, 64) // as identityHash wrote it
+	seconds, _ := strconv.ParseInt(text[:outputFromDigits], 16, 64) // in the form of identityHash
 	return time.Unix(seconds, 0), text[outputFromDigits]
 }
 
-// OutputExpired reports whether the execution has succeeded and its output is not kept any
-// more. OutputGone reports whether Step Functions does not have it either.
+// OutputExpired reports whether the execution has succeeded and its output is no longer
+// kept. OutputGone reports whether Step Functions no longer has it either.
 func (r *Record) OutputExpired() bool {
 	_, state := r.outputState()
 	return state >= outputIsExpired
@@ -68,23 +68,23 @@ func (r *Record) OutputGone() bool {
 	return state == outputIsGone
 }
 
-// OutputKept reports whether the output of a success is there, where outputs are kept for life;
-// 0: as long as their records.
+// OutputKept reports whether the output of a success is still kept if outputs are kept for
+// life; 0: as long as their records.
 func (r *Record) OutputKept(life time.Duration, now time.Time) bool {
 	left, expires := r.outputLeft(life, now)
 	return !r.OutputExpired() && (!expires || left > 0)
 }
 
-// OutputLost returns the observation that Step Functions does not have the output of a success
-// any more.
+// OutputLost returns the observation that Step Functions no longer has the output of a
+// success.
 func (r *Record) OutputLost() Execution {
 	e := r.withOutput(OutputGone)
 	e.Source = FromDescribe
 	return e
 }
 
-// outputLeft returns how much longer the output is kept if that is for life. expires is false
-// where the record has none that expires.
+// outputLeft returns how much longer the output is kept if outputs are kept for life. expires
+// is false if the record has no output that expires.
 func (r *Record) outputLeft(life time.Duration, now time.Time) (left time.Duration, expires bool) {
 	if life == 0 || r.PublicStatus() != Succeeded || r.OutputExpired() {
 		return 0, false
@@ -93,8 +93,8 @@ func (r *Record) outputLeft(life time.Duration, now time.Time) (left time.Durati
 	return from.Add(life).Sub(now), true
 }
 
-// shown returns the record as readers see it: an output past its time is not there, even
-// where Redis still has it. What is returned then is what will be stored.
+// shown returns the record for readers: without an output whose time is over, even if
+// Redis still has it. The sweeper will store the record in this form.
 func (r *Record) shown(life time.Duration, now time.Time) *Record {
 	left, expires := r.outputLeft(life, now)
 	if !expires || left > 0 {
@@ -112,7 +112,7 @@ func (r *Record) shown(life time.Duration, now time.Time) *Record {
 	}
 }
 
-// withOutput returns the observation that the output of a success is in a state.
+// withOutput returns the observation that the output of a success is in the given state.
 func (r *Record) withOutput(c Completeness) Execution {
 	from, _ := r.outputState()
 	return Execution{
@@ -121,8 +121,8 @@ func (r *Record) withOutput(c Completeness) Execution {
 	}
 }
 
-// OutputExpired returns the observation that the output has expired. It changes nothing where
-// something newer is known. ok is false if there is no output to expire.
+// OutputExpired returns the observation that the output has expired. It changes nothing if a
+// newer state is known. ok is false if there is no output that can expire.
 func (s *Stored) OutputExpired() (e Execution, ok bool) {
 	if !s.Exact.Succeeded() || s.Record.OutputExpired() {
 		return e, false
@@ -130,8 +130,8 @@ func (s *Stored) OutputExpired() (e Execution, ok bool) {
 	return s.Record.withOutput(OutputExpired), true
 }
 
-// KeptFor returns how long an execution is kept after it has stopped: failures may be kept
-// for a time of their own, 0 for the same.
+// KeptFor returns how long an execution is kept after it has stopped. For failures this
+// may be a different time; 0 means the same time.
 func (e *Execution) KeptFor(retention, failed time.Duration) time.Duration {
 	if failed > 0 && publicStatus(e) == Failed {
 		return failed

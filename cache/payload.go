@@ -16,20 +16,20 @@ import (
 //
 //	coding 1 | source 1 | status | error | stop date | length of the body | body
 //
-// in records of the formats of digits. apply.lua keeps the source where it keeps the date of a
-// run, so the first two bytes stay where they are. Texts are a varint length and the bytes,
-// numbers are varints. The body is the answer of GET /v1/status as it goes over the wire,
-// compressed where that is worth it.
+// in records of the formats of digits. apply.lua keeps the source when it keeps the date of a
+// run, so the position of the first two bytes must not change. Texts are a varint length and
+// the bytes, numbers are varints. The body is the answer of GET /v1/status as it is sent,
+// compressed if that is worth it.
 //
 // The payload of a compact record is
 //
 //	coding 1 | source 1 | status 1 | error | stop date | length of the result | result
 //
-// The first two stand where those of other payloads do. The status is a letter, or 0 and then
-// the word. The stop date is 0 for none, else 1 more than the ms from the start, zigzag. The
-// result is the JSON text of the output of a success or of the message of a failure. All else
-// that an answer says follows from the ARN and the head of the record, so appendState writes
-// it again, byte for byte.
+// The first two fields have the same positions as in other payloads. The status is a letter,
+// or 0 followed by the text. The stop date is 0 for none, otherwise the ms since the start,
+// zigzag, plus 1. The result is the JSON text of the output of a success or of the message of
+// a failure. The rest of an answer follows from the ARN and the head of the record, so
+// appendState generates it again, byte for byte.
 const (
 	codingPlain = 'p'
 	codingGzip  = 'g'
@@ -40,13 +40,13 @@ const (
 	maxBodyLength = 4 << 20 // that a record may claim to decompress to; an event has at most 1 MiB
 )
 
-// statusCodes are the words of Step Functions as a compact record holds them.
+// statusCodes are the codes of the statuses in a compact record.
 var statusCodes = map[Status]byte{Running: 'R', PendingRedrive: 'P', Succeeded: 'S', Failed: 'F', TimedOut: 'T', Aborted: 'A'}
 
-// sourceCodes are the sources as a record holds them. A registration has no payload.
+// sourceCodes are the codes of the sources in a record. A registration has no payload.
 var sourceCodes = map[Source]byte{FromEvent: 'e', FromReplay: 'p', FromDescribe: 'd'}
 
-// statuses and sources are what the codes stand for.
+// statuses and sources map the codes back.
 var statuses, sources = byCode(statusCodes), byCode(sourceCodes)
 
 func byCode[W comparable](codes map[W]byte) (words [256]W) {
@@ -58,7 +58,7 @@ func byCode[W comparable](codes map[W]byte) (words [256]W) {
 
 func sourceOf(code byte) Source { return cmp.Or(sources[code], FromEvent) }
 
-// payloadOf returns what a record of a format of digits holds of e.
+// payloadOf returns the payload of e for a record in a format of digits.
 func payloadOf(e *Execution, body []byte) []byte {
 	coding, stored := byte(codingPlain), body
 	if len(body) > compressAbove {
@@ -75,7 +75,7 @@ func payloadOf(e *Execution, body []byte) []byte {
 	return append(p, stored...)
 }
 
-// compactPayload returns what a compact record holds of e.
+// compactPayload returns the payload of e for a compact record.
 func compactPayload(e *Execution) []byte {
 	result := storedResult(e)
 	coding, stored := compression.Best(result)
@@ -90,7 +90,7 @@ func compactPayload(e *Execution) []byte {
 	return append(p, stored...)
 }
 
-// storedResult returns the part of an answer that only the observation knows.
+// storedResult returns the part of an answer that does not follow from the ARN and the head.
 func storedResult(e *Execution) []byte {
 	switch publicStatus(e) {
 	case Succeeded:
@@ -115,7 +115,7 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// payloadHead is a payload taken apart, as far as it was read.
+// payloadHead has the fields of a payload that were read.
 type payloadHead struct {
 	coding byte
 	source Source
@@ -128,8 +128,8 @@ type payloadHead struct {
 
 var errPayload = errors.New("payload of the record is damaged")
 
-// readPayload reads the payload of a record of version v. What it returns refers to b.
-// whole is false if b does not reach the length.
+// readPayload reads the payload of a record of version v. The result refers to b. whole
+// is false if b ends before the length.
 func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
 	d := payloadReader{rest: b}
 	p.coding, p.source = d.byte(), sourceOf(d.byte())
@@ -172,7 +172,7 @@ func decodePayload(r *Record, v Version, hash string, b []byte) error {
 	return nil
 }
 
-// answer returns the answer as it stands and, if it is stored so, compressed.
+// answer returns the uncompressed answer and, if it is stored that way, the compressed one.
 func (r *Record) answer(p *payloadHead, c Completeness) (plain, zipped []byte, err error) {
 	if compression.Known(p.coding) {
 		return r.compactAnswer(p, c)
@@ -216,12 +216,12 @@ func (r *Record) compactAnswer(p *payloadHead, c Completeness) (plain, zipped []
 	return b, zipped, nil
 }
 
-// hasOutput reports whether the output of a success is there.
+// hasOutput reports whether the output of a success is present.
 func (e *Execution) hasOutput() bool {
 	return e.Completeness == Complete || e.Completeness == OutputRefetched
 }
 
-// completenessOf returns how much of its observation a record of a version and hash has.
+// completenessOf returns the completeness of a record with a version and hash.
 func completenessOf(v Version, hash string) Completeness {
 	if v.HasOutputState() {
 		return OutputRefetched + Completeness(hash[outputFromDigits]-outputIsBack)

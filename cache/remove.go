@@ -14,12 +14,12 @@ import (
 
 var removeScript = luascript.New(LuaConstants(), countScript, source("remove.lua"))
 
-// condition is what must be true of a record for its execution to be removed.
+// condition is the condition that a record must meet for its execution to be removed.
 type condition struct{ name, value string }
 
 var recordAbsent = condition{name: "absent"}
 
-// versionIs is met by a record of this version, and by none if it is not a version.
+// versionIs is met by a record of this version, and by no record if the text is not a version.
 func versionIs(v Version) condition {
 	stored, ok := record.ParseStored(string(v))
 	if !ok {
@@ -29,8 +29,8 @@ func versionIs(v Version) condition {
 }
 func ownerIs(owner string) condition { return condition{"owner", owner} }
 
-// remove removes an execution from everything its partition holds, if the condition is
-// met. The result is 1 then, else 0. With recordAbsent it cleans the indexes only.
+// remove removes an execution from its partition if the condition is met. The result is 1
+// then, otherwise 0. With recordAbsent it only cleans the indexes.
 func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only condition) *redis.Cmd {
 	p := c.db.Names.Partition(string(arn))
 	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Mismatched, p.Changed, p.Outputs}
@@ -42,8 +42,8 @@ func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only con
 	return removeScript.Run(ctx, on, keys, args...)
 }
 
-// Forget removes the record of an execution unless it has changed since the caller
-// saw this version of it, and reports whether it did.
+// Forget removes the record of an execution unless it has changed since the caller saw
+// this version of it, and reports whether it has removed it.
 func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 	n, err := c.remove(ctx, c.db.Writers, arn, versionIs(v)).Int()
 	if err != nil {
@@ -55,8 +55,8 @@ func (c *Cache) Forget(ctx context.Context, arn ARN, v Version) (bool, error) {
 	return n == 1, err
 }
 
-// DropOrphans takes executions whose records have expired out of the indexes. Where
-// that fails, the next reader tries again.
+// DropOrphans removes executions whose records have expired from the indexes. If that
+// fails, the next reader tries again.
 func (c *Cache) DropOrphans(ctx context.Context, arns []ARN) {
 	if len(arns) == 0 {
 		return

@@ -1,19 +1,18 @@
--- Removes an execution, if its record is still as the caller believes.
+-- Removes an execution if its record meets the condition.
 --
--- KEYS  1 record, 2 running index, 3 recent index, 4 and 5 the lists of executions to ask Step
---       Functions about (awaited and mismatched), 6 change channel, 7 index of outputs
+-- KEYS  1 record, 2 running index, 3 recent index, 4 and 5 the lists of executions to describe
+--       (awaited and mismatched), 6 change channel, 7 index of outputs
 -- ARGV  1 ARN
 --       2 PUBLISH or SPUBLISH
 --       3 condition: version (the record has this version), owner (the record has this owner)
 --         or absent (there is no record)
 --       4 the version, in bytes, or the owner; unused for absent
---       5 short name of the state machine, which the counters have (tally/doc.go)
---       6 what the indexes have in place of the ARN if the record is compact (internal/member)
--- Answers 1 if the condition held, else 0
+--       5 short name of the state machine in the counters (tally/doc.go)
+--       6 member of the indexes if the record is compact (internal/member)
+-- Answers 1 if the condition is met, otherwise 0
 --
--- Without a record only the indexes are cleaned: Step Functions may still have to be asked
--- about the execution, and readers see no change. The constants of the record are those of
--- layout.go.
+-- Without a record only the indexes are cleaned: the execution may still have to be described,
+-- and readers see no change. The constants of the record are those of layout.go.
 
 local arn, publish, condition, value, machine, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local time = redis.call('TIME')

@@ -26,17 +26,16 @@ const (
 	statusLife     = terminalNearLife
 )
 
-// statusCache knows what lists and counts need to know of many executions, which is not their
-// answers. It asks Redis for the first bytes of records only, and
-// remembers them as long as the change feed vouches for them, as the near cache
-// does.
+// statusCache has the fields of many executions that lists and counts need, without their
+// answers. It reads only the first bytes of records from Redis, and remembers them as long as
+// the change feed works, like the near cache.
 type statusCache struct {
 	db   *redisdb.DB
 	near *near
 	kept bounded.ByText[statusEntry]
 	seed maphash.Seed
-	// changes counts what was announced, by hash: a status that was read before a
-	// change was notified is not kept.
+	// changes counts announced changes, by hash: a status that was read before the
+	// notification of a change is not kept.
 	changes [1024]atomic.Uint32
 }
 
@@ -46,7 +45,7 @@ type statusEntry struct {
 	generation uint64 // of near
 }
 
-// Row is what lists need to know of an execution to filter it.
+// Row has the fields of an execution that filters of lists need.
 type Row struct {
 	Status Status // of the public API; empty: there is no record
 	Error  string // name of the error, for failures
@@ -55,16 +54,16 @@ type Row struct {
 	detailed bool // all but the status is known
 }
 
-// HasLabel reports whether the execution has a label with this value; an empty name stands
-// for any.
+// HasLabel reports whether the execution has a label with this value; an empty name means
+// any label.
 func (r *Row) HasLabel(name, value string) bool { return r.labels.have(name, value) }
 
-// Row returns what lists need to know of the record.
+// Row returns the fields of the record that lists need.
 func (r *Record) Row() *Row {
 	return &Row{Status: r.PublicStatus(), Error: r.Error, labels: r.labels, detailed: true}
 }
 
-// IndexedStart returns the start date by which the indexes order the execution, in ms.
+// IndexedStart returns the start date of the execution in the indexes, in ms.
 func (r *Record) IndexedStart() int64 {
 	text := r.head.Epoch()
 	if v := r.head.Version(); v != Unobserved {
@@ -85,14 +84,14 @@ func (h *statusCache) changesOf(arn ARN) *atomic.Uint32 {
 	return &h.changes[maphash.String(h.seed, string(arn))%uint64(len(h.changes))]
 }
 
-// forget drops what is known of an execution because it has changed.
+// forget drops an execution because it has changed.
 func (h *statusCache) forget(arn ARN) {
 	h.changesOf(arn).Add(1)
 	h.kept.Delete(string(arn))
 }
 
-// rows returns the row of each execution, with all details or not, and how many records it
-// had to ask Redis for.
+// rows returns the row of each execution, with or without all details, and how many
+// records it had to read from Redis.
 func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
 	all := make([]Row, len(arns))
 	var missing []int
@@ -118,15 +117,15 @@ func (c *Cache) Rows(ctx context.Context, arns []ARN, detailed bool) (rows []Row
 	return c.statuses.rows(ctx, arns, detailed)
 }
 
-// How much of a record is read for a row. The least suffices for its status, the usual for
-// nearly all details, and the most for all.
+// How many bytes of a record are read for a row. The least is enough for its status, the
+// usual for nearly all details, and the most for all of them.
 const (
 	leastRowBytes = record.HashAt
 	usualRowBytes = 384
 	mostRowBytes  = labeledHead + 999 + 99 + maxLabelsLength + 2048
 )
 
-// read asks Redis for the rows of some of the executions.
+// read reads the rows of some of the executions from Redis.
 func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []Row) error {
 	length := leastRowBytes
 	if detailed {
@@ -139,8 +138,8 @@ func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed
 	return err
 }
 
-// readLength reads so many bytes of each record. It returns those for whose details that
-// was too little.
+// readLength reads the first bytes of each record, up to the given length. It returns the
+// executions for whose details that was too little.
 func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []Row) (long []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
@@ -163,14 +162,14 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 			continue
 		}
 		all[i].detailed = length > leastRowBytes
-		life := statusLife - rand.N(statusLife/4) // what was read together is not read again together
+		life := statusLife - rand.N(statusLife/4) // rows that were read together expire at different times
 		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(life), generation}, before[n])
 	}
 	return long, nil
 }
 
-// rowOf returns what the beginning of a record says. It has no details if they are further
-// on; suffices says that nothing is.
+// rowOf returns the row in the beginning of a record. It has no details if they are
+// further behind; suffices reports that no field is.
 func rowOf(text string, suffices bool) Row {
 	r := Row{Status: statusOfHead(text), detailed: suffices}
 	head := recordHead(text[:min(len(text), labeledHead)])
@@ -204,8 +203,8 @@ func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
 	}
 }
 
-// statusOfHead returns the public status that the format byte and the version of a
-// record say.
+// statusOfHead returns the public status, from the format byte and the version of a
+// record.
 func statusOfHead(head string) Status {
 	if !recordHead(head).HasVersion() {
 		return ""

@@ -18,17 +18,17 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Every record ends with a trail: the latest 16 observations of its execution, in
-// the order in which they came. An entry has a fixed length, 53 bytes:
+// Every record ends with a trail: the latest 16 observations of its execution, in the
+// order in which they arrived. An entry has a fixed length, 53 bytes:
 //
 //	verdict 1 | source 1 | version 10 | emitted at 6 | received at 6 | event id 16 | applied at 13
 //
-// The first is a letter of apply.lua, which also writes the last, in decimal
-// digits. The rest are bytes, numbers with the highest first, times in ms. What
-// came too late to leave a record is kept for its partition: entry and ARN.
+// The first is a letter of apply.lua, which also writes the last, in decimal digits. The
+// rest are bytes, numbers with the highest first, times in ms. Observations that came too
+// late for a record are kept in the partition: entry and ARN.
 //
-// In a compact record the ordinary is shorter: an event of a first attempt that became the
-// state, and has the start date of the record. It has 33 bytes:
+// In a compact record an ordinary entry is shorter: an event of a first attempt that
+// became the state, and has the start date of the record. It has 33 bytes:
 //
 //	A 1 | 10 * rank + completeness 1 | received after it was emitted, in ms 3 | received at 6 | event id 16 | applied at 6
 const (
@@ -41,8 +41,7 @@ const (
 	shortGivenLength = 1 + 3 + 6 + eventIDLength
 )
 
-// Observation is an entry of a trail: one observation of an execution and what
-// became of it.
+// Observation is an entry of a trail: one observation of an execution, and its result.
 type Observation struct {
 	Verdict    Verdict
 	Source     Source
@@ -53,7 +52,7 @@ type Observation struct {
 	AppliedAt  time.Time // by the clock of Redis
 }
 
-// appendTrailEntry appends the part of an entry that the script is given.
+// appendTrailEntry appends the part of an entry that is passed to the script.
 func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	if e.Completeness == OutputExpired {
 		b = append(b, retentionCode)
@@ -65,7 +64,7 @@ func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	return appendEventID(b, e.EventID)
 }
 
-// appendEventID appends an ID as 16 bytes, zeros if it is none.
+// appendEventID appends an event ID as 16 bytes, zeros if it is not a UUID.
 func appendEventID(b []byte, id string) []byte {
 	n := len(b)
 	b = append(b, make([]byte, eventIDLength)...)
@@ -93,7 +92,7 @@ func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
 const registrationCode = 'g'
 
 // retentionCode is the source code in a trail of an output that has expired. The source of
-// the state stays what it was.
+// the state does not change.
 const retentionCode = 'x'
 
 var errTrail = errors.New("an entry of the trail is damaged")
@@ -155,26 +154,26 @@ func readTrail(b string, v Version) (all []Observation, err error) {
 	}
 }
 
-// observations reads the trail, as far as it can be read.
+// observations reads the readable part of the trail.
 func (p *parts) observations() ([]Observation, error) {
 	return readTrail(string(p.trail), p.head.Version())
 }
 
-// Explanation is why an execution has the state that the API reports.
+// Explanation shows why an execution has the state that the API reports.
 type Explanation struct {
 	Record *Record       // nil: nothing is known
 	Exact  Version       // as it is stored; it differs from the record's while an output is awaited
-	Expiry time.Duration // until the record is forgotten
+	Expiry time.Duration // until the record is removed
 	Trail  []Observation // in the order in which they were applied
 }
 
-// Explain returns what is known of an execution and the observations from which
-// that is known, the latest 16 and the latest that came too late.
+// Explain returns the record of an execution, and the observations from which it was
+// joined: the latest 16, and the latest ones that came too late.
 func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.db.Limits.Batch)
 	defer cancel()
 	var x Explanation
-	pipe := c.db.Writers.Pipeline() // what is in the primary, not in a copy
+	pipe := c.db.Writers.Pipeline() // the record in the primary, not in the near cache
 	stored := pipe.Get(ctx, c.db.Names.Execution(string(arn)))
 	life := pipe.PTTL(ctx, c.db.Names.Execution(string(arn)))
 	late := pipe.LRange(ctx, c.db.Names.Partition(string(arn)).Late, 0, -1)
@@ -206,8 +205,8 @@ func (c *Cache) Explain(ctx context.Context, arn ARN) (Explanation, error) {
 	return x, nil
 }
 
-// LatestEvent returns the observation that was applied last among the newest executions
-// and came as an event, not as a replay; a zero one if there is none.
+// LatestEvent returns the last applied observation, among the newest executions, that
+// came from an event and not from a replay; a zero one if there is none.
 func LatestEvent(ctx context.Context, c *Cache) (latest Observation, err error) {
 	pipe := c.db.Writers.Pipeline()
 	newest := make([]*redis.StringSliceCmd, redisdb.PartitionCount)

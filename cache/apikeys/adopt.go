@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// adoptedPrefix begins the names of keys that another system has made. Their own first
-// characters would reveal too much of a short secret.
+// adoptedPrefix is the beginning of the names of imported keys. Their first characters
+// would reveal too much of a short secret.
 const adoptedPrefix = "ext_"
 
-// Foreign is an API key of another system: what is to be known of it, and the secret that
-// its holder presents.
+// Foreign is an API key of another system, with the secret that its callers send.
 type Foreign struct {
 	Key    Key // Name, Owner, Scope and DailyLimit count
 	Secret string
@@ -21,17 +20,18 @@ type Foreign struct {
 // Adopted is a key that Adopt has stored.
 type Adopted struct {
 	Key    Key
-	Before bool // it was there already
+	Before bool // it was already stored
 }
 
-// Conflict is a key that cannot be adopted because its secret is that of another one.
+// Conflict is a key that cannot be adopted because another key has the same secret.
 type Conflict struct {
 	Index   int // in what was given to Adopt
 	Present Key
 }
 
 // Adopt stores API keys of another system, as their HMACs. Their secrets must be valid and
-// differ. If there are conflicts, nothing is stored. What is there already is left as it is.
+// different. If there are conflicts, nothing is stored. Keys that are already stored are not
+// changed.
 func (k *Keys) Adopt(ctx context.Context, foreign []Foreign) ([]Adopted, []Conflict, error) {
 	if err := k.claimPepper(ctx); err != nil {
 		return nil, nil, err
@@ -62,7 +62,7 @@ func (k *Keys) Adopt(ctx context.Context, foreign []Foreign) ([]Adopted, []Confl
 	return adopted, nil, nil
 }
 
-// compare finds out which keys are stored already.
+// compare determines which keys are already stored.
 func (k *Keys) compare(foreign []Foreign, stored map[string]*Key) (adopted []Adopted, conflicts []Conflict) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i, f := range foreign {
@@ -85,7 +85,7 @@ func (k *Keys) compare(foreign []Foreign, stored map[string]*Key) (adopted []Ado
 	return adopted, conflicts
 }
 
-// same reports whether two keys are good for the same.
+// same reports whether two keys have the same permissions.
 func (k *Key) same(other *Key) bool {
 	return k.Name == other.Name && k.Owner == other.Owner && k.Scope == other.Scope && k.DailyLimit == other.DailyLimit &&
 		slices.Equal(k.StateMachines, other.StateMachines)

@@ -11,14 +11,15 @@ import (
 	"sync/atomic"
 )
 
-// recentKeys is how many good keys are remembered with their HMACs.
+// recentKeys is how many valid keys are remembered with their HMACs.
 const recentKeys = 1024
 
-// hashes makes the HMACs by which keys are stored. A poller presents the same key each time,
-// and its HMAC costs more than all other checks of a request. So those of recent keys are
-// kept. They say nothing of what a key is good for: that is looked up for each request, so a
-// revocation counts at once. How long it takes reveals nothing about a key that another
-// caller presented: the place depends on a seed, and secrets are compared in constant time.
+// hashes makes the HMACs under which keys are stored. A poller sends the same key each time,
+// and computing its HMAC costs more than all other checks of a request, so the HMACs of
+// recent keys are kept. They do not say whether a key is valid: that is looked up for each
+// request, so a revocation takes effect at once. The time of a look-up reveals nothing about
+// the key of another caller: the place depends on a seed, and secrets are compared in
+// constant time.
 type hashes struct {
 	pepper []byte
 	macs   sync.Pool // of *mac
@@ -26,7 +27,7 @@ type hashes struct {
 	recent [recentKeys]atomic.Pointer[hashed]
 }
 
-// hashed is a key that was good, and its HMAC.
+// hashed is a key that was valid, and its HMAC.
 type hashed struct {
 	secret string
 	hash   keyHash
@@ -38,7 +39,7 @@ func newHashes(pepper []byte) *hashes {
 	return h
 }
 
-// recall returns the HMAC of a recent key; ok is false if the key is none.
+// recall returns the HMAC of a recent key; ok is false for other keys.
 func (h *hashes) recall(secret string) (hash keyHash, ok bool) {
 	last := h.place(secret).Load()
 	if last == nil || subtle.ConstantTimeCompare([]byte(last.secret), []byte(secret)) != 1 {
@@ -47,16 +48,16 @@ func (h *hashes) recall(secret string) (hash keyHash, ok bool) {
 	return last.hash, true
 }
 
-// remember keeps the HMAC of a good key, in place of another one.
+// remember keeps the HMAC of a valid key, in place of another one.
 func (h *hashes) remember(secret string, hash keyHash) {
-	h.place(secret).Store(&hashed{strings.Clone(secret), hash}) // the text is a part of a larger one
+	h.place(secret).Store(&hashed{strings.Clone(secret), hash}) // the text is a substring of a larger text
 }
 
 func (h *hashes) place(secret string) *atomic.Pointer[hashed] {
 	return &h.recent[maphash.String(h.seed, secret)%recentKeys]
 }
 
-// of makes an HMAC. How long a lookup by it takes reveals nothing about the key itself.
+// of makes an HMAC. The time of a look-up by HMAC reveals nothing about the key.
 func (h *hashes) of(secret string) (sum keyHash) {
 	m := h.macs.Get().(*mac)
 	defer h.macs.Put(m)
@@ -67,7 +68,7 @@ func (h *hashes) of(secret string) (sum keyHash) {
 	return m.sum
 }
 
-// mac makes HMACs, in memory of its own: a request would allocate it anew.
+// mac makes HMACs in reused memory, so that requests need not allocate it.
 type mac struct {
 	hash.Hash
 	text [64]byte // longer than an API key

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Errors that callers decide on.
+// Errors that callers check for.
 var (
-	// ErrNotFound says that there is no such API key, or that it is revoked.
+	// ErrNotFound means that there is no such API key, or that it is revoked.
 	ErrNotFound = errors.New("API key not known")
-	// ErrLimitReached says that a key's daily limit is used up.
+	// ErrLimitReached means that a key's daily limit is used up.
 	ErrLimitReached = errors.New("daily limit reached")
 )
 
 // Key is an API key without its secret.
 type Key struct {
 	Hash          string    `json:"hash"`   // HMAC-SHA-256 of the key, hex
-	Prefix        string    `json:"prefix"` // names it: its first characters, or those of Hash for a key of another system
+	Prefix        string    `json:"prefix"` // the name of the key: its first characters, or those of Hash for a key of another system
 	Name          string    `json:"name"`
 	Owner         string    `json:"owner"`
 	Scope         Scope     `json:"scope"`
-	StateMachines []string  `json:"stateMachines,omitempty"` // what a register key may register; empty: all
+	StateMachines []string  `json:"stateMachines,omitempty"` // the state machines that a register key may register; empty: all
 	DailyLimit    int64     `json:"dailyLimit,omitempty"`    // requests per day UTC; 0: none
 	CreatedAt     time.Time `json:"createdAt"`
 	RevokedAt     time.Time `json:"revokedAt,omitzero"`
-	Restored      int       `json:"restored,omitempty"` // how often a revocation was taken back
+	Restored      int       `json:"restored,omitempty"` // how often the key was restored after a revocation
 }
 
-// Scope is what an API key is good for.
+// Scope is what an API key may do.
 type Scope string
 
 // The scopes of API keys.
@@ -42,7 +42,7 @@ const (
 const (
 	keyPrefix       = "csk_live_"
 	keySecretLength = 32
-	keyNameLength   = len(keyPrefix) + 8 // what a key is listed and revoked by
+	keyNameLength   = len(keyPrefix) + 8 // the part that names a key in lists and for a revocation
 )
 
 // WellFormed reports whether s has the form of an API key.
@@ -59,14 +59,14 @@ func WellFormed(s string) bool {
 	return true
 }
 
-// The length of a key that another system has made, in characters.
+// The length of an imported key, in characters.
 const (
 	MinSecret = 20
 	MaxSecret = 128
 )
 
-// ValidSecret reports whether s can be an API key: its own form, or that of another system,
-// which is 20 to 128 printable characters of ASCII without a space.
+// ValidSecret reports whether s can be an API key: in the form of this service, or in that
+// of another system, which is 20 to 128 printable ASCII characters without a space.
 func ValidSecret(s string) bool {
 	if len(s) < MinSecret || len(s) > MaxSecret {
 		return false
@@ -79,11 +79,11 @@ func ValidSecret(s string) bool {
 	return true
 }
 
-// Revoked reports whether the key is not good any more.
+// Revoked reports whether the key is no longer valid.
 func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
 
-// weigh returns which of two records of a key counts: the one that was restored
-// more often, of equals the one that is revoked, else a. Either may be nil.
+// weigh returns which of two records of a key counts: the one that was restored more
+// often; if that is equal, the revoked one; otherwise a. Either may be nil.
 func weigh(a, b *Key) *Key {
 	switch {
 	case b == nil || a != nil && a.Restored > b.Restored:

@@ -22,25 +22,25 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// How long a key that was read is used without asking Redis again. A revocation is
-// announced on the change feed; these are for when that is lost.
+// How long a key that was read is used without reading it again. A revocation is
+// announced on the change feed; these times matter if the announcement is lost.
 const (
 	keyLife        = 20 * time.Second // while the feed works
-	keyLifeUnheard = 2 * time.Second  // while it is not, and for keys not found
+	keyLifeUnheard = 2 * time.Second  // while it does not, and for keys that were not found
 	maxKeysNear    = 100_000
 )
 
-// Options say how API keys are stored and where else they are.
+// Options configure how API keys are stored.
 type Options struct {
-	Pepper []byte // of the HMAC by which keys are stored; empty: no key is good
+	Pepper []byte // key of the HMAC under which keys are stored; empty: no key is valid
 	File   string // file of keys that survives the loss of Redis; empty: none
 	Log    *slog.Logger
 }
 
-// Keys are the API keys in Redis and in the file, and what is left of their daily limits.
-// A key is good if either knows it and neither says it is revoked. A revocation that this
-// process has seen stays in force, even if Redis later returns the key, until it is restored by name.
-// The methods of Keys can be called concurrently.
+// Keys are the API keys in Redis and in the file, and the rest of their daily limits. A key is
+// valid if it is in one of them and revoked in neither. A revocation that this process has seen
+// stays in force, even if Redis later returns the key, until the key is restored by name. The
+// methods of Keys can be called concurrently.
 type Keys struct {
 	db      *redisdb.DB
 	hashes  *hashes
@@ -49,9 +49,9 @@ type Keys struct {
 	near    bounded.ByHash[keyEntry]
 	revoked revocations
 	reads   flight.Group[*Key]
-	changes atomic.Uint64 // counts announced changes; an answer from before one is not kept
+	changes atomic.Uint64 // counts announced changes; an answer from before a change is not kept
 	watches keyWatches
-	found   atomic.Bool // a key that is good was found, so the pepper is right
+	found   atomic.Bool // a valid key was found, so the pepper is correct
 	quotas  *quotas
 }
 
@@ -63,9 +63,9 @@ type keyEntry struct {
 	filed bool  // Redis did not answer, so the file decided
 }
 
-// Open returns the API keys in a Redis and subscribes to their changes, so it comes
-// before the DB runs. It reads the file and does not connect. Its error says what is wrong
-// with the options.
+// Open returns the API keys in a Redis and subscribes to their changes, so it must be
+// called before the DB runs. It reads the file but does not connect. Its error says what
+// is wrong with the options.
 func Open(db *redisdb.DB, o Options) (*Keys, error) {
 	f, err := openFile(o.File, o.Log)
 	if err != nil {
@@ -98,7 +98,7 @@ func (k *Keys) Run(ctx context.Context) error {
 // hash returns the HMAC of a key.
 func (k *Keys) hash(secret string) keyHash { return k.hashes.of(secret) }
 
-// Find returns the API key that a caller presents, or ErrNotFound if it is unknown or
+// Find returns the API key that a caller sent, or ErrNotFound if it is unknown or
 // revoked. Any other error means that it could not be checked.
 func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
 	if len(k.pepper) == 0 || !ValidSecret(secret) {
@@ -115,8 +115,8 @@ func (k *Keys) Find(ctx context.Context, secret string) (*Key, error) {
 	return key, err
 }
 
-// FindByHash returns the API key with an HMAC as Key.Hash has it, in bytes, for what was made
-// with that key: its errors are those of Find.
+// FindByHash returns the API key with an HMAC (Key.Hash, in bytes), for tokens that were made
+// with that key. Its errors are those of Find.
 func (k *Keys) FindByHash(ctx context.Context, hash [sha256.Size]byte) (*Key, error) {
 	key, err := k.find(ctx, hash)
 	if err == nil && key == nil {
@@ -130,8 +130,9 @@ func (k *Keys) find(ctx context.Context, h keyHash) (*Key, error) {
 	if e, ok := k.near.Get(h); ok && k.fresh(e) {
 		return e.key, nil
 	}
-	// After a restart thousands of callers present the same key at once; they share one
-	// read. A caller that comes after a change does not share a read from before it.
+	// After a restart thousands of callers send the same key at once; they share one
+	// read. A caller that comes after a change does not share a read from before the
+	// change.
 	changes := k.changes.Load()
 	return k.reads.Do(string(h[:])+strconv.FormatUint(changes, 10), func() (*Key, error) { return k.loadOnce(ctx, h, changes) })
 }
@@ -159,8 +160,8 @@ func (k *Keys) fresh(e keyEntry) bool {
 	return uptime.Now()-e.read < int64(life)
 }
 
-// load asks Redis, and weighs its record against that of the file and what this process
-// has seen.
+// load reads the record in Redis, and weighs it against that in the file and the
+// revocations that this process has seen.
 func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err error) {
 	// A caller that hangs up must not make it look as if Redis did not answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.db.Limits.Read)
@@ -172,9 +173,9 @@ func (k *Keys) load(ctx context.Context, h keyHash) (key *Key, filed bool, err e
 	return k.decide(h, text, err)
 }
 
-// decide returns the key that counts, nil if it is not known or revoked. text is its
-// record, empty if Redis does not know it; err is why Redis did not answer. Then the
-// file decides; filed reports that it did.
+// decide returns the valid record of a key, nil if the key is not known or revoked. text
+// is its record in Redis, empty if there is none; err is why Redis did not answer. In
+// that case the file decides, and filed is true.
 func (k *Keys) decide(h keyHash, text string, err error) (key *Key, filed bool, _ error) {
 	inFile, _ := k.file.get(hex.EncodeToString(h[:]))
 	seen := k.revoked.get(h)
@@ -196,8 +197,8 @@ func (k *Keys) decide(h keyHash, text string, err error) (key *Key, filed bool, 
 	return key, filed, nil
 }
 
-// announced drops what is known of keys that have changed. payload is their HMACs, a
-// line each; empty: any may have.
+// announced drops changed keys from memory. payload has their HMACs, one per line; empty:
+// any key may have changed.
 func (k *Keys) announced(payload string) {
 	if payload == "" {
 		k.forget()
@@ -219,7 +220,7 @@ func (k *Keys) announced(payload string) {
 	k.watches.due(changed...)
 }
 
-// forget drops what is known of keys because any may have changed.
+// forget drops all keys from memory, because any of them may have changed.
 func (k *Keys) forget() {
 	k.changes.Add(1)
 	k.near.Clear()

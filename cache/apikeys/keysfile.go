@@ -16,18 +16,18 @@ import (
 	"time"
 )
 
-// file holds the API keys of API_KEYS_FILE, which survive the loss of
-// Redis. While it cannot be read, what was read before stays.
+// file has the API keys of API_KEYS_FILE, which survive the loss of Redis. While the file
+// cannot be read, the keys that were read before stay in use.
 type file struct {
 	path   string
 	log    *slog.Logger
-	seen   os.FileInfo       // of what is loaded; nil: to be read in any case
+	seen   os.FileInfo       // of the loaded file; nil: the file must be read
 	digest [sha256.Size]byte // of what is loaded
 	failed bool              // the latest attempt has, and that is logged
 	keys   atomic.Pointer[map[string]*Key]
 }
 
-// document is the file.
+// document is the content of the file.
 type document struct {
 	Version int   `json:"version"`
 	Keys    []Key `json:"keys"`
@@ -37,12 +37,12 @@ const (
 	fileVersion  = 1
 	maxFileBytes = 64 << 20
 	fileInterval = time.Second // between two looks
-	// unsettled is how old a file must be for its date to show that it has changed:
-	// dates are coarse, and a second change may have the date of the first.
+	// unsettled is how old a file must be before an unchanged date proves that it has not
+	// changed: dates are coarse, and a second change may have the date of the first.
 	unsettled = 2 * time.Second
 )
 
-// openFile loads the file. No path means no file.
+// openFile loads the file. An empty path means that there is no file.
 func openFile(path string, log *slog.Logger) (*file, error) {
 	f := &file{path: path, log: log}
 	f.keys.Store(&map[string]*Key{})
@@ -52,7 +52,7 @@ func openFile(path string, log *slog.Logger) (*file, error) {
 	return f, f.load()
 }
 
-// get returns what the file says about the key with a hash.
+// get returns the record in the file of the key with a hash.
 func (f *file) get(hash string) (*Key, bool) {
 	k, ok := (*f.keys.Load())[hash]
 	return k, ok
@@ -79,7 +79,7 @@ func (f *file) load() error {
 	return nil
 }
 
-// unreadable says why the file cannot be read, and what to do.
+// unreadable returns an error that says why the file cannot be read, and what to do.
 func (f *file) unreadable(err error) error {
 	fix := "write it again with statusctl keys export"
 	switch {
@@ -110,7 +110,7 @@ func (f *file) watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// reload reports whether there is something new. A failure is logged once, and the file is
+// reload reports whether the file has changed. A failure is logged once, and the file is
 // read again a second later.
 func (f *file) reload() bool {
 	if now, err := os.Stat(f.path); err == nil && !f.failed && f.seen != nil && sameFile(now, f.seen) {
@@ -122,7 +122,7 @@ func (f *file) reload() bool {
 	case err != nil && !f.failed:
 		f.log.Error("cannot reload API_KEYS_FILE; the keys loaded before stay in use; retrying every second", "error", err)
 	case err == nil && (f.failed || f.digest != before):
-		f.log.Info("API_KEYS_FILE is read again", "file", f.path, "keys", len(*f.keys.Load()))
+		f.log.Info("API_KEYS_FILE can be read again", "file", f.path, "keys", len(*f.keys.Load()))
 	}
 	f.failed = err != nil
 	return err == nil && f.digest != before
@@ -162,8 +162,8 @@ func readFile(path string) (keys []Key, digest [sha256.Size]byte, err error) {
 	return d.Keys, sha256.Sum256(text), nil
 }
 
-// Merge adds to some keys those of others that they lack. What is revoked in either
-// is revoked, unless the other was restored since.
+// Merge adds keys of others to keys if they are missing there. A key that is revoked in
+// one of them is revoked, unless it was restored in the other one since.
 func Merge(keys, others []Key) []Key {
 	merged, places := slices.Clone(keys), make(map[string]int, len(keys))
 	for i := range merged {
@@ -179,23 +179,22 @@ func Merge(keys, others []Key) []Key {
 	return merged
 }
 
-// WriteFile writes keys to a file in one step, so that no reader ever gets half of
-// it. A file that is there keeps its owner, group and mode; a new one may be read by
-// its owner only.
+// WriteFile writes keys to a file atomically, so that no reader gets half of it. An
+// existing file keeps its owner, group and mode; only its owner may read a new one.
 func WriteFile(path string, keys []Key) error {
 	err := withoutPath(writeFile(path, keys))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("write API keys to %s: %w; create its directory first", path, err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("write API keys to %s: %w; this user must be allowed to write to its directory", path, err)
+		return fmt.Errorf("write API keys to %s: %w; give this user the permission to write to its directory", path, err)
 	case err != nil:
 		return fmt.Errorf("write API keys to %s: %w", path, err)
 	}
 	return nil
 }
 
-// withoutPath returns an error without the name of the temporary file, which is of no use.
+// withoutPath removes the name of the temporary file from an error.
 func withoutPath(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		return of.Err
@@ -233,7 +232,7 @@ func writeFile(path string, keys []Key) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// keepOwner gives a file the owner, the group and the mode of the one that it is to
+// keepOwner gives a file the owner, the group and the mode of the file that it will
 // replace, if there is one.
 func keepOwner(f *os.File, path string) error {
 	before, err := os.Stat(path)

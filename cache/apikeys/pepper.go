@@ -13,28 +13,28 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// API keys are stored by their HMAC under API_KEY_PEPPER. Under another pepper every key
-// is unknown, which looks like a wrong key. So a fingerprint of the pepper is stored with
-// the keys from the first one on, and every process compares.
+// API keys are stored under their HMAC with API_KEY_PEPPER. With another pepper every key
+// is unknown, which looks like a wrong key. So a fingerprint of the pepper is stored
+// together with the first key, and every process compares its pepper with it.
 
 const (
 	pepperMark   = "statuscache fingerprint of API_KEY_PEPPER" // is no API key
 	pepperLength = 32                                          // hex digits
 )
 
-// ErrPepper says that the API keys in Redis were created with another pepper, and what to
-// do. Everybody may read it.
+// ErrPepper means that the API keys in Redis were created with another pepper. Its text,
+// which is public, says what to do.
 var ErrPepper = errors.New("API_KEY_PEPPER is not the one with which the API keys in Redis were created, so those keys are refused with 401; " +
 	"set API_KEY_PEPPER to that secret and restart, or revoke those keys (statusctl keys list, revoke) and create new ones")
 
-// fingerprint returns what distinguishes peppers. It reveals nothing else.
+// fingerprint returns a hash that distinguishes peppers and reveals nothing else.
 func (k *Keys) fingerprint() string {
 	sum := k.hash(pepperMark)
 	return fmt.Sprintf("%x", sum[:])[:pepperLength]
 }
 
 // CheckPepper returns ErrPepper if the API keys in Redis were created with another pepper.
-// compared is false where there is nothing to compare: no pepper is set, or no key was
+// compared is false if there is nothing to compare: no pepper is set, or no key was
 // created yet.
 func (k *Keys) CheckPepper(ctx context.Context) (compared bool, err error) {
 	if len(k.pepper) == 0 {
@@ -52,9 +52,10 @@ func (k *Keys) CheckPepper(ctx context.Context) (compared bool, err error) {
 	return true, nil
 }
 
-// WrongPepper returns what CheckPepper finds wrong, empty if nothing is. Its error says that
-// Redis did not answer. If the fingerprint is missing although a key was found, it is
-// stored again: Redis was emptied and the keys imported, or an earlier release created them.
+// WrongPepper returns what CheckPepper finds wrong, empty if nothing is wrong. Its error
+// means that Redis did not answer. If the fingerprint is missing although a key was found,
+// it is stored again: Redis was emptied and the keys imported, or an earlier release created
+// them.
 func (k *Keys) WrongPepper(ctx context.Context) (wrong string, err error) {
 	compared, err := k.CheckPepper(ctx)
 	switch {

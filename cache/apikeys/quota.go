@@ -22,32 +22,32 @@ var quotaScript = redis.NewScript(quotaSource)
 const (
 	// quotaIdle is after how long without a request a lease is returned to Redis.
 	quotaIdle = 10 * time.Second
-	// limitReachedLife is for how long a limit that is reached is not asked
-	// about again; another process may have returned something.
+	// limitReachedLife is how long a reached limit is not requested from Redis again;
+	// after that, another process may have returned a part.
 	limitReachedLife = time.Second
 )
 
-// quotas spends the daily limits of API keys. A process leases a part of a limit from
-// Redis at a time, so that most requests cost no round trip and all processes together
-// never exceed the limit. A crash loses what was leased: the caller gets less, for that day
-// only. A lease that the replicas have not confirmed is not spent: after a failover it
+// quotas spends the daily limits of API keys. A process leases parts of a limit from Redis,
+// so that most requests need no round trip and all processes together never exceed the
+// limit. After a crash the leased part is lost: the caller gets less, on that day only. A
+// lease that the replicas have not confirmed is not spent, because after a failover it
 // would be leased again.
 type quotas struct {
 	db     *redisdb.DB
-	leases flight.Group[struct{}] // one question to Redis per key
+	leases flight.Group[struct{}] // one request to Redis at a time for each key
 
 	mu    sync.Mutex
 	local map[string]*lease // by key hash
 }
 
-// lease is what one process may still spend of one key.
+// lease is the part of one key's limit that this process may still spend.
 type lease struct {
 	left      int64
-	size      int64 // what was granted last
+	size      int64 // size of the last grant
 	day       int64 // of Redis
 	ends      time.Time
 	used      time.Time
-	denied    time.Time // when Redis last had nothing left
+	denied    time.Time // when Redis last reported that nothing is left
 	refilling bool
 }
 
@@ -63,8 +63,8 @@ func (k *Keys) SpendQuota(ctx context.Context, key *Key) (reset time.Duration, e
 	return k.quotas.spend(ctx, key)
 }
 
-// RefundQuota gives back one request that SpendQuota took at the time spent. One of
-// yesterday is void.
+// RefundQuota gives back one request that SpendQuota took at the time spent. A request of
+// yesterday is not given back.
 func (k *Keys) RefundQuota(key *Key, spent time.Time) {
 	if key.DailyLimit > 0 {
 		k.quotas.refund(key.Hash, spent)
@@ -85,8 +85,8 @@ func (q *quotas) spend(ctx context.Context, k *Key) (time.Duration, error) {
 
 var errNoLease = errors.New("no lease")
 
-// spendLocal spends from the lease. It has it refilled in the background before
-// it runs out; errNoLease asks the caller to wait for that.
+// spendLocal spends from the lease. Before the lease runs out, it is refilled in the
+// background; errNoLease means that the caller must wait for that.
 func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -99,7 +99,7 @@ func (q *quotas) spendLocal(ctx context.Context, k *Key) (time.Duration, error) 
 		l.used = now
 		if l.left < l.size/4 && !l.refilling && now.Sub(l.denied) > limitReachedLife {
 			l.refilling = true
-			go func() { _ = q.refill(context.WithoutCancel(ctx), k) }() // a caller that finds none left asks again
+			go func() { _ = q.refill(context.WithoutCancel(ctx), k) }() // a caller that finds nothing left leases again
 		}
 		return 0, nil
 	case now.Sub(l.denied) <= limitReachedLife:
@@ -124,7 +124,7 @@ func (q *quotas) refill(ctx context.Context, k *Key) error {
 		if err != nil {
 			return none, fmt.Errorf("lease of a daily limit: %w", err)
 		}
-		if l == nil || l.day != day { // what is left of yesterday is void
+		if l == nil || l.day != day { // the rest of yesterday's lease is void
 			l = &lease{day: day}
 			q.local[k.Hash] = l
 		}
@@ -161,7 +161,7 @@ func (q *quotas) refund(hash string, spent time.Time) {
 	}
 }
 
-// run returns the leases that are idle to Redis, and all of them at the end.
+// run returns idle leases to Redis, and all leases at the end.
 func (q *quotas) run(ctx context.Context) error {
 	tick := time.NewTicker(quotaIdle / 2)
 	defer tick.Stop()
@@ -176,14 +176,13 @@ func (q *quotas) run(ctx context.Context) error {
 	}
 }
 
-// giveBack returns what is left of the leases that have not been used for a
-// while.
+// giveBack returns the rest of leases that have not been used for some time.
 func (q *quotas) giveBack(ctx context.Context, idle time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	for hash, l := range q.takeIdle(idle) {
 		if l.left > 0 {
-			// If the answer is lost, it counts as spent: never above the limit.
+			// If the answer is lost, the rest counts as spent, so that the limit is never exceeded.
 			_, _, _, _ = q.ask(ctx, hash, 0, l.day, l.left)
 		}
 	}

@@ -1,9 +1,9 @@
 -- Spends a part of an API key's daily limit, or gives some back.
 --
--- KEYS  1 what is spent: a hash of day and spent
--- ARGV  1 the limit   2 day that what is given back was taken on, '' to take   3 how many to give back
--- Answers {granted, day, ms until midnight UTC}. Granted is at most a 32nd of
--- what is left, so that many processes share the last of it.
+-- KEYS  1 the spent part: a hash of day and spent
+-- ARGV  1 the limit   2 day on which the returned part was taken, '' to take   3 how many to give back
+-- Answers {granted, day, ms until midnight UTC}. Granted is at most a 32nd of the
+-- rest, so that many processes share the rest.
 
 local time = redis.call('TIME')
 local day = math.floor(time[1] / 86400)

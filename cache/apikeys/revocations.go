@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Revoke ends the API key whose prefix is given, and keeps it on the list. filed
-// are keys that a file holds: Redis may have lost them. No such key is
-// ErrNotFound.
+// Revoke revokes the API key with the given prefix, and keeps it on the list. filed are
+// keys in the file, because Redis may have lost them. If there is no such key, the error
+// is ErrNotFound.
 func (k *Keys) Revoke(ctx context.Context, prefix string, filed ...Key) (Key, error) {
 	stored, err := k.List(ctx)
 	if err != nil {
@@ -44,8 +44,8 @@ func (k *Keys) Revoke(ctx context.Context, prefix string, filed ...Key) (Key, er
 	return now[0], nil
 }
 
-// Reassert stores again the revocations that this process or its file knows of, after
-// Redis has lost them.
+// Reassert stores the revocations that this process or its file knows again, after Redis
+// has lost them.
 func (k *Keys) Reassert(ctx context.Context) error {
 	revoked := map[string]Key{}
 	for hash, key := range *k.file.keys.Load() {
@@ -64,7 +64,7 @@ func (k *Keys) Reassert(ctx context.Context) error {
 	return nil
 }
 
-// revocations are the keys that Redis has called revoked.
+// revocations are the keys that Redis has reported as revoked.
 type revocations struct {
 	mu   sync.Mutex
 	keys map[keyHash]*Key

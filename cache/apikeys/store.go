@@ -21,14 +21,15 @@ import (
 //go:embed store.lua
 var storeSource string
 
-// storeScript stores API keys. Its contract stands at its head.
+// storeScript stores API keys. Its contract is in its first comment.
 var storeScript = redis.NewScript(storeSource)
 
-// keysAtOnce bounds the keys in one command, so that others need not wait long.
+// keysAtOnce is the maximum number of keys in one command, so that other commands need not wait
+// long.
 const keysAtOnce = 1000
 
-// Create makes a new API key with the name, owner, scope and limits of key, and stores it
-// without its secret, which is returned this once.
+// Create creates an API key with the name, owner, scope and limits of key, and stores it
+// without its secret, which is returned only here.
 func (k *Keys) Create(ctx context.Context, key Key) (secret string, created Key, err error) {
 	if err := k.claimPepper(ctx); err != nil {
 		return "", Key{}, err
@@ -43,9 +44,9 @@ func (k *Keys) Create(ctx context.Context, key Key) (secret string, created Key,
 	return secret, key, err
 }
 
-// Import stores keys that another Redis or a file holds, and returns how many.
-// One that is revoked here or there stays revoked, unless its prefix is among those
-// to restore; a prefix of none of the keys is ErrNotFound.
+// Import stores keys from another Redis or a file, and returns how many. A key that is
+// revoked here or there stays revoked, unless its prefix is among those to restore. If no
+// key has one of these prefixes, the error is ErrNotFound.
 func (k *Keys) Import(ctx context.Context, keys []Key, restore ...string) (int, error) {
 	keys = slices.Clone(keys)
 	if err := k.restore(ctx, keys, restore); err != nil {
@@ -59,7 +60,7 @@ func (k *Keys) Import(ctx context.Context, keys []Key, restore ...string) (int, 
 	return len(keys), nil
 }
 
-// restore makes those keys good again whose prefixes are given.
+// restore makes the keys with the given prefixes valid again.
 func (k *Keys) restore(ctx context.Context, keys []Key, prefixes []string) error {
 	if len(prefixes) == 0 {
 		return nil
@@ -91,7 +92,7 @@ func (k *Keys) restore(ctx context.Context, keys []Key, prefixes []string) error
 	return nil
 }
 
-// List returns every API key in Redis, revoked ones too, oldest first.
+// List returns every API key in Redis, including revoked ones, oldest first.
 func (k *Keys) List(ctx context.Context) ([]Key, error) {
 	texts, err := k.db.Writers.HVals(ctx, k.db.Names.APIKeys).Result()
 	if err != nil {
@@ -129,7 +130,7 @@ func (k *Keys) put(ctx context.Context, keys []Key) ([]Key, error) {
 	store := redisdb.NewScript(storeScript, []string{k.db.Names.APIKeys, k.db.Names.KeyChanges, k.db.Names.KeyCount}, args...)
 	k.db.Confirm(ctx, store)
 	if errors.Is(store.Err, redisdb.ErrReplicas) {
-		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so that a failover may undo it; run it again: %w", k.db.Explain(store.Err))
+		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so a failover may undo it; run the command again: %w", k.db.Explain(store.Err))
 	} else if store.Err != nil {
 		return nil, fmt.Errorf("store API keys: %w", k.db.Explain(store.Err))
 	}

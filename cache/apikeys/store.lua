@@ -1,16 +1,16 @@
--- Stores API keys and announces them. A revocation is final: of what is stored and
--- what is given the record counts that was restored more often, and of equals the
--- one that is revoked first. Else what is given replaces what is stored.
+-- Stores API keys and announces them. A revocation is final: of the stored and the
+-- given record, the one that was restored more often counts; if that is equal, the
+-- one that was revoked first. Otherwise the given record replaces the stored one.
 --
 -- KEYS  1 the keys: a hash of HMAC -> record   2 the channel of changes   3 how often keys changed
 -- ARGV  1 PUBLISH or SPUBLISH; then for each key
 --       its HMAC, its record as JSON, how often it was restored
 -- Answers the records that are stored now. Each is written in any case, so that a
--- WAIT behind it speaks of it.
+-- following WAIT covers it.
 
 local EACH = 3
 
--- Nothing is written before all is looked at: Redis does not roll back.
+-- Everything is read before anything is written, because Redis does not roll back.
 local answers, hashes = {}, {}
 for i = 1, #ARGV - 1, EACH do
   local hash, given, restored = ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])

@@ -11,8 +11,8 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// How often watched keys are checked. An announced change is checked at once; these are
-// for changes without a notification.
+// How often watched keys are checked. An announced change is checked at once; these times
+// matter for changes without a notification.
 const (
 	checkUnheard = time.Second      // while the change feed does not work
 	checkHeard   = 10 * time.Second // while it is
@@ -24,8 +24,8 @@ type keyWatches struct {
 
 	mu      sync.Mutex
 	byKey   map[keyHash]map[*keyWatch]struct{}
-	changed map[keyHash]struct{} // to be checked now
-	all     bool                 // all are to be checked now
+	changed map[keyHash]struct{} // keys to check now
+	all     bool                 // all keys must be checked now
 }
 
 type keyWatch struct {
@@ -33,10 +33,10 @@ type keyWatch struct {
 	report func(error)
 }
 
-// Watch reports what becomes of a key that Find returned: nil when it was found to be
-// valid, ErrNotFound when it is revoked or gone, another error when that cannot be checked.
-// It reports a change at once, and the state every few seconds. It needs Run. report is
-// called by other goroutines only. stop ends the watch; one call of report may come after it.
+// Watch reports the state of a key that Find returned: nil if it is valid, ErrNotFound if it
+// is revoked or gone, another error if that cannot be checked. It reports a change at once,
+// and the state every few seconds. It needs Run. report is called by other goroutines only.
+// stop ends the watch; one call of report may follow it.
 func (k *Keys) Watch(key *Key, report func(error)) (stop func()) {
 	h, w := keyHash{}, &keyWatch{key, report}
 	copy(h[:], unhex(key.Hash))
@@ -74,7 +74,7 @@ func (w *keyWatches) remove(h keyHash, watch *keyWatch) {
 	}
 }
 
-// due has keys checked now.
+// due makes keys be checked now.
 func (w *keyWatches) due(hashes ...keyHash) {
 	w.mu.Lock()
 	if w.changed == nil {
@@ -87,7 +87,7 @@ func (w *keyWatches) due(hashes ...keyHash) {
 	w.signal()
 }
 
-// allDue has all watched keys checked now.
+// allDue makes all watched keys be checked now.
 func (w *keyWatches) allDue() {
 	w.mu.Lock()
 	w.all = true
@@ -102,7 +102,7 @@ func (w *keyWatches) signal() {
 	}
 }
 
-// take returns what is due.
+// take returns the keys that are due.
 func (w *keyWatches) take() (hashes []keyHash) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,7 +120,7 @@ func (w *keyWatches) take() (hashes []keyHash) {
 	return hashes
 }
 
-// restored returns how often a key was restored, as far as its watches know.
+// restored returns how often a key was restored, according to its watches.
 func (w *keyWatches) restored(h keyHash) (most int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -165,9 +165,9 @@ func (k *Keys) watch(ctx context.Context) error {
 	}
 }
 
-// check finds out what became of keys, many in one round trip, and reports it to their
-// watches. A key that the file revokes need not wait for Redis. The error is why Redis
-// could not be asked.
+// check reads keys, many in one round trip, and reports their states to their watches. A
+// key that the file revokes need not wait for Redis. The error says why Redis could not
+// be read.
 func (k *Keys) check(ctx context.Context, hashes []keyHash) (away error) {
 	hashes = slices.DeleteFunc(hashes, func(h keyHash) bool {
 		revoked := k.revokedInFile(h)
@@ -178,7 +178,7 @@ func (k *Keys) check(ctx context.Context, hashes []keyHash) (away error) {
 	})
 	for some := range slices.Chunk(hashes, keysAtOnce) {
 		texts := make([]string, len(some))
-		if away == nil { // or each part would wait for a Redis that does not answer
+		if away == nil { // otherwise each part would wait for a Redis that does not answer
 			texts, away = k.readMany(ctx, some)
 		}
 		if ctx.Err() != nil {
@@ -195,8 +195,8 @@ func (k *Keys) check(ctx context.Context, hashes []keyHash) (away error) {
 	return away
 }
 
-// revokedInFile reports whether the file revokes a watched key, as far as is known without
-// asking Redis, where it may have been restored since.
+// revokedInFile reports whether the file revokes a watched key. It does not read Redis,
+// where the key may have been restored since.
 func (k *Keys) revokedInFile(h keyHash) bool {
 	inFile, known := k.file.get(hex.EncodeToString(h[:]))
 	return known && inFile.Revoked() && k.watches.restored(h) <= inFile.Restored

@@ -1,9 +1,9 @@
-// Package bounded has concurrent maps of bounded size. What is used least makes
-// room for what is new.
+// Package bounded has concurrent maps of bounded size. New entries evict those that are
+// used least.
 //
-// They use otter. The compiler makes its code again for each pair of key and
-// value types that a package names, which takes seconds for each. So the two kinds
-// of key that this project has are compiled here, once, with values of any type.
+// They use otter. The compiler generates its code again for each pair of key and value
+// types in a package, which takes seconds each. So the code for the two key types of this
+// project is compiled here, once, with values of any type.
 package bounded
 
 import "crypto/sha256"
@@ -14,12 +14,12 @@ type Hash = [sha256.Size]byte
 // ByText is a map from texts to values of one type.
 type ByText[V any] struct{ m entries[string] }
 
-// NewByText returns a map of at most so many entries.
+// NewByText returns a map with at most the given number of entries.
 func NewByText[V any](entries int) ByText[V] {
 	return ByText[V]{newByText(uint64(entries), nil)}
 }
 
-// NewWeighedByText returns a map whose entries together have at most a weight.
+// NewWeighedByText returns a map whose entries have at most the given total weight.
 func NewWeighedByText[V any](total uint64, weigh func(string, V) uint32) ByText[V] {
 	return ByText[V]{newByText(total, func(key string, value any) uint32 { return weigh(key, value.(V)) })}
 }
@@ -30,22 +30,22 @@ func (b ByText[V]) Get(key string) (V, bool) { return typed[V](b.m.get(key)) }
 // Set gives a key a value.
 func (b ByText[V]) Set(key string, value V) { b.m.set(key, value) }
 
-// GetOrSet returns the value of a key, which is the given one if it had none.
+// GetOrSet returns the value of a key, after setting it to the given one if there was none.
 func (b ByText[V]) GetOrSet(key string, value V) V { return b.m.getOrSet(key, value).(V) }
 
-// Delete takes a key out.
+// Delete removes a key.
 func (b ByText[V]) Delete(key string) { b.m.delete(key) }
 
-// Clear takes all keys out.
+// Clear removes all keys.
 func (b ByText[V]) Clear() { b.m.clear() }
 
-// CleanUp evicts at once, rather than soon, what exceeds the limit.
+// CleanUp evicts entries above the limit at once, not only soon.
 func (b ByText[V]) CleanUp() { b.m.cleanUp() }
 
 // ByHash is a map from hashes to values of one type.
 type ByHash[V any] struct{ m entries[Hash] }
 
-// NewByHash returns a map of at most so many entries.
+// NewByHash returns a map with at most the given number of entries.
 func NewByHash[V any](entries int) ByHash[V] {
 	return ByHash[V]{newByHash(uint64(entries))}
 }
@@ -56,10 +56,10 @@ func (b ByHash[V]) Get(key Hash) (V, bool) { return typed[V](b.m.get(key)) }
 // Set gives a key a value.
 func (b ByHash[V]) Set(key Hash, value V) { b.m.set(key, value) }
 
-// Delete takes a key out.
+// Delete removes a key.
 func (b ByHash[V]) Delete(key Hash) { b.m.delete(key) }
 
-// Clear takes all keys out.
+// Clear removes all keys.
 func (b ByHash[V]) Clear() { b.m.clear() }
 
 func typed[V any](value any, ok bool) (V, bool) {

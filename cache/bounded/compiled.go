@@ -2,8 +2,8 @@ package bounded
 
 import "github.com/maypok86/otter/v2"
 
-// entries are a map with keys of one kind. Other packages know this interface only:
-// would they see otter's types behind it, they would compile its code again.
+// entries are a map with keys of one type. Other packages see only this interface: if
+// they saw otter's types, the compiler would generate its code again.
 type entries[K comparable] interface {
 	get(key K) (value any, ok bool)
 	set(key K, value any)
@@ -13,8 +13,8 @@ type entries[K comparable] interface {
 	cleanUp()
 }
 
-// newByText and newByHash are not inlined for the same reason. Either they bound the
-// number of entries or, where weigh is not nil, their weight.
+// newByText and newByHash are not inlined for the same reason. They bound the number of
+// entries or, if weigh is not nil, their weight.
 
 //go:noinline
 func newByText(limit uint64, weigh func(string, any) uint32) entries[string] {

@@ -33,7 +33,7 @@ func LeastACL(t testing.TB) []string {
 	return fields[4:]
 }
 
-// AsUser makes a user of these rules on each server, and returns the URL with it.
+// AsUser creates a user with these rules on each server, and returns the URL with the user.
 func AsUser(url, user string, rules []string, servers ...*Server) string {
 	for _, s := range servers {
 		s.Do("ACL SETUSER " + user + " on >secret " + strings.Join(rules, " "))

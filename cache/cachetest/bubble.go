@@ -12,9 +12,9 @@ import (
 )
 
 // Bubble is a Redis in a bubble of time (testing/synctest), where time passes only when
-// every goroutine waits: what is promised of times holds there to the millisecond,
-// however busy the machine is. The Redis is miniredis, since nothing in a bubble may
-// touch the network. So a test in it is one of our logic and proves nothing about Redis.
+// every goroutine waits. So times are exact to the millisecond, even on a busy machine.
+// The Redis is miniredis, because nothing in a bubble may use the network. A test in a
+// bubble therefore tests our logic and proves nothing about Redis.
 type Bubble struct {
 	Redis *miniredis.Miniredis
 
@@ -37,7 +37,7 @@ func InBubble(t *testing.T, test func(*testing.T, *Bubble)) {
 	})
 }
 
-// Join has a network lead to the Redis of the bubble, for every address.
+// Join makes a network connect to the Redis of the bubble, for every address.
 func (b *Bubble) Join(n *Network) {
 	n.connect = func(context.Context, string, string) (net.Conn, error) { return b.dial() }
 }

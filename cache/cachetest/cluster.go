@@ -9,18 +9,17 @@ import (
 	"testing"
 )
 
-// ClusterServers is a Redis Cluster of the test's own: three primaries and a
-// replica of each.
+// ClusterServers is a Redis Cluster for one test: three primaries, each with a replica.
 type ClusterServers struct {
 	Primaries []*Server
 	Replicas  []*Server // the i-th is of the i-th primary
 }
 
-// clusterShards is the fewest primaries that can agree that one is gone.
+// clusterShards is the smallest number of primaries that can agree that one is down.
 const clusterShards = 3
 
-// Cluster starts a cluster in which a primary that is gone for a second is
-// replaced by its replica. It returns when every node takes part.
+// Cluster starts a cluster in which a replica replaces its primary when that is down for
+// a second. It returns when every node has joined.
 func Cluster(t testing.TB) *ClusterServers {
 	t.Helper()
 	return cluster(t, Redis)
@@ -89,8 +88,8 @@ func (c *ClusterServers) await(t testing.TB, what string, met func(*Server) bool
 	}
 }
 
-// NoFailover ends the failovers: from here on no node is taken for dead, however
-// long a busy machine lets it wait. It is for tests of something else.
+// NoFailover turns failovers off: from now on no node counts as down, even if a busy
+// machine delays it. It is for tests of something else.
 func (c *ClusterServers) NoFailover() *ClusterServers {
 	for _, s := range c.Servers() {
 		s.Do("CONFIG SET cluster-node-timeout 3600000")

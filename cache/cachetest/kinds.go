@@ -6,7 +6,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Kind is a kind of Redis, by the name that tests have for it.
+// Kind is a kind of Redis, by its name in tests.
 type Kind string
 
 // The kinds of Redis that the service supports. No primary of them fails over by itself.
@@ -14,7 +14,7 @@ const (
 	Single    Kind = "redis"
 	Clustered Kind = "cluster"
 	Watched   Kind = "sentinel"
-	Mini      Kind = "miniredis" // for the laptop; it has no ACL
+	Mini      Kind = "miniredis" // for laptops; it has no ACL
 )
 
 // Running is a Redis of some kind that was started for a test.
@@ -49,7 +49,7 @@ func (r Running) LeastURL(t testing.TB) string {
 	return AsUser(r.URL, "statusd", LeastACL(t), r.Servers...)
 }
 
-// Each runs a test on a Redis of each of the kinds, in parallel.
+// Each runs a test on a Redis of each kind, in parallel.
 func Each(t *testing.T, test func(*testing.T, Running), kinds ...Kind) {
 	t.Helper()
 	for _, k := range kinds {

@@ -17,19 +17,19 @@ type Network struct {
 
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Fault looks at a connection on which an answer has just come in. The answer vanishes
-// without an error if lost is true; with an error the connection ends. A fault that
+// Fault is called for a connection on which an answer has just arrived. If lost is true,
+// the answer is dropped without an error; an error ends the connection. A fault that
 // waits delays the answer.
 type Fault func(*Conn) (lost bool, err error)
 
-// Silent is a Fault that swallows every answer, without an error.
+// Silent is a Fault that drops every answer, without an error.
 func Silent(*Conn) (lost bool, err error) { return true, nil }
 
 // BlackHole is a Fault that drops everything that subscribers would receive, without an
 // error.
 func BlackHole(c *Conn) (lost bool, err error) { return c.Subscriber(), nil }
 
-// DropOne returns a Fault that swallows the first answer to a command that holds a text,
+// DropOne returns a Fault that drops the first answer to a command that contains a text,
 // and ends its connection.
 func DropOne(text string) Fault {
 	var dropped atomic.Bool
@@ -54,7 +54,7 @@ func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, err
 	return &Conn{Conn: c, network: n}, nil
 }
 
-// Begin puts a fault into every connection, those that are open too.
+// Begin puts a fault into every connection, including open ones.
 func (n *Network) Begin(f Fault) { n.fault.Store(&f) }
 
 // End lets every answer through again.
@@ -69,7 +69,7 @@ type Hold struct {
 	released chan struct{}
 }
 
-// Hold keeps back the answers on the connections that match, from here on.
+// Hold keeps back the answers on the matching connections, from now on.
 func (n *Network) Hold(match func(*Conn) bool) *Hold {
 	h := &Hold{match: match, Reached: make(chan struct{}), released: make(chan struct{})}
 	n.Begin(h.fault)
@@ -86,10 +86,10 @@ func (h *Hold) fault(c *Conn) (lost bool, err error) {
 	return false, nil
 }
 
-// Release lets through what was kept back, and all that follows.
+// Release lets the kept answers through, and all that follow.
 func (h *Hold) Release() { close(h.released) }
 
-// ReadsOf matches the connections whose last command holds a text, but no subscriptions.
+// ReadsOf matches the connections whose last command contains a text, but no subscriptions.
 func ReadsOf(text string) func(*Conn) bool {
 	return func(c *Conn) bool { return c.Asked(text) && !c.Subscriber() }
 }
@@ -139,7 +139,7 @@ func (c *Conn) Subscriber() bool {
 	return c.subscribed
 }
 
-// Asked reports whether what was sent last holds a text.
+// Asked reports whether the last command contains a text.
 func (c *Conn) Asked(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package cachetest starts real Redis servers for tests. A test that needs one
-// and finds none fails. With go test -short it is skipped: then no test starts
-// another program.
+// Package cachetest starts real Redis servers for tests. If redis-server is not
+// installed, a test that needs it fails. With go test -short the test is skipped, because
+// then no test starts another program.
 package cachetest
 
 import (
@@ -19,8 +19,7 @@ import (
 	"time"
 )
 
-// Server is a redis-server of the test's own on a port of its own. It ends with
-// the test.
+// Server is a redis-server for one test, on a separate port. It ends with the test.
 type Server struct {
 	Addr   string // host:port on loopback
 	Secure string // host:port on which it speaks TLS; empty: none
@@ -97,8 +96,8 @@ func (s *Server) exited() bool {
 	}
 }
 
-// send sends one inline command on a connection of its own, and returns the
-// reader of the answer and what ends the connection.
+// send sends one inline command on a new connection, and returns a reader of the answer
+// and a function that closes the connection.
 func (s *Server) send(command string) (answer *bufio.Reader, end func(), err error) {
 	c, err := net.DialTimeout("tcp", s.Addr, limit)
 	if err != nil {
@@ -183,10 +182,10 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
-// FreePort returns a port of loopback that no program listens on, and that no other
-// test gets until t has ended, in any process: a UDP socket of the same
-// number is the claim to it. It lies below the ports from which the system takes
-// those of outgoing connections, so it is still free when a server comes back.
+// FreePort returns a loopback port on which no program listens, and that no other test
+// gets until t has ended, in any process: a UDP socket with the same number reserves it.
+// It is below the ports that the system uses for outgoing connections, so it is still
+// free when a server comes back.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	const first, count = 20_000, 12_000

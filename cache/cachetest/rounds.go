@@ -2,9 +2,9 @@ package cachetest
 
 import "os"
 
-// Rounds returns how often a test repeats something: a few times, or many where THOROUGH
-// is set in the environment, as it is for make test-stress. A few must be enough for
-// the test to fail for certain where its control does.
+// Rounds returns how often a test repeats something: a few times, or many times if
+// THOROUGH is set in the environment. The few times must be enough to detect the fault
+// with certainty.
 func Rounds(few, many int) int {
 	if os.Getenv("THOROUGH") != "" {
 		return many

@@ -10,9 +10,8 @@ import (
 // other work must not reach it.
 const limit = 5 * time.Minute
 
-// Eventually returns when met reports true, and fails the test if that does not
-// happen within five minutes. How soon something has to happen is measured by make
-// bench, not here.
+// Eventually returns when met reports true, and fails the test if that does not happen
+// within five minutes. make bench measures how soon something happens, not this.
 func Eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	for begun := time.Now(); time.Since(begun) < limit; pause(time.Since(begun)) {
@@ -23,17 +22,17 @@ func Eventually(t testing.TB, what string, met func() bool) {
 	t.Fatalf("not within %v: %s", limit, what)
 }
 
-// pause waits before a condition is looked at again: the longer the longer it has not
-// been met, since looking takes the processor from what is waited for.
+// pause waits before a condition is checked again. The pause grows with the time waited,
+// because each check takes CPU time from the code that is tested.
 func pause(waited time.Duration) {
 	<-time.After(min(max(waited/10, 2*time.Millisecond), 50*time.Millisecond))
 }
 
-// SkipShort leaves a test out of go test -short, which starts no other program and
-// is quick. It is for a test that needs either; what says which.
+// SkipShort skips a test in go test -short, which starts no other program and is quick.
+// It is for tests that start a program or take long; what says which.
 func SkipShort(t testing.TB, what string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("-short leaves out what needs " + what)
+		t.Skip("-short skips tests that need " + what)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"statuscache/cache"
 )
 
-// maxPending is how many changes a follower may be behind before it has lost
-// track. Each execution counts once: only its newest state is kept.
+// maxPending is how many changes a follower may be behind before changes are dropped.
+// Each execution counts once, because only its newest state is kept.
 const maxPending = 4096
 
 // Follow receives every change of the executions of an owner, or of all owners. It
@@ -25,8 +25,7 @@ type Follow struct {
 	lost    bool
 }
 
-// followers are those who follow, by owner. They are guarded by the lock of the
-// hub.
+// followers are the open Follows, by owner. The lock of the hub guards them.
 type followers struct {
 	byOwner    map[string][]*Follow
 	everybodys []*Follow
@@ -35,8 +34,8 @@ type followers struct {
 
 func newFollowers() followers { return followers{byOwner: map[string][]*Follow{}} }
 
-// Follow begins to follow the executions of an owner or, with all, everybody's.
-// From here on no change is missed. It needs Run.
+// Follow begins to follow the executions of an owner or, with all, of all owners. From
+// now on no change is missed. It needs Run.
 func (h *Hub) Follow(owner string, all bool) *Follow {
 	f := &Follow{hub: h, owner: owner, all: all, wake: make(chan struct{}, 1), pending: map[cache.ARN]*cache.Record{}}
 	h.mu.Lock()
@@ -69,10 +68,10 @@ func without(all []*Follow, f *Follow) []*Follow {
 	return slices.DeleteFunc(all, func(other *Follow) bool { return other == f })
 }
 
-// Next returns the records that have changed since the last call, or waits until
-// there are some. lost says that changes may be missing: look at the list again.
-// It also returns, with nothing, when something comes from early, which may be
-// nil, and with the error of ctx when that ends.
+// Next returns the records that have changed since the last call, or waits until there
+// are some. lost means that changes may be missing, and the list must be read again. It
+// also returns, with nothing, when early receives a value (early may be nil), and with
+// the error of ctx when that ends.
 func (f *Follow) Next(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error) {
 	for {
 		select {
@@ -99,7 +98,7 @@ func (f *Follow) take() (changed []*cache.Record, lost bool) {
 	return changed, lost
 }
 
-// send hands a record to the followers who may see it.
+// send passes a record to the followers that may see it.
 func (all *followers) send(r *cache.Record) {
 	for _, f := range all.everybodys {
 		f.add(r)
@@ -122,7 +121,7 @@ func (f *Follow) add(r *cache.Record) {
 	signal(f.wake)
 }
 
-// lost reports to every follower that changes were missed.
+// lost reports to every follower that changes may be missing.
 func (all *followers) lost() {
 	for _, f := range all.everybodys {
 		f.missed()

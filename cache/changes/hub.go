@@ -12,24 +12,24 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// How often an awaited execution is read without a notification. It bounds
-// how late a waiter is when a notification was lost. The executions take turns,
-// so that they are not all read at once.
+// How often an awaited execution is read without a notification. It bounds the delay of a
+// waiter after a lost notification. The executions take turns, so that they are not all
+// read at once.
 const (
 	recheckEvery = 5 * time.Second
 	recheckTurns = 250
 	readBatch    = 512 // executions read together
 )
 
-// Hub wakes the waiting requests of this process when an execution has changed. What
-// comes from the change feed carries no data: it means "read again", so a lost
-// or merged notification costs time and never truth. The hub reads, once for all
-// who wait for the same execution, and while a read is on its way, what changes
-// meanwhile gathers and shares the next one.
+// Hub wakes the waiting requests of this process when an execution has changed. A
+// notification from the change feed has no data: it means "read again", so a lost or
+// merged notification causes a delay but never a wrong state. The hub reads once for all
+// waiters of an execution. Changes that arrive during a read are collected for the next
+// read.
 type Hub struct {
 	read func(context.Context, []cache.ARN) []cache.Found
-	// outdated returns the executions of which Redis has something else. It costs
-	// less than to read them.
+	// outdated returns the executions whose state in Redis is different. It costs less
+	// than reading them.
 	outdated func(context.Context, []*cache.Record) []cache.ARN
 	forget   func(cache.ARN) // makes the next read of it go to Redis
 	seed     maphash.Seed
@@ -48,7 +48,7 @@ type topic struct {
 	subs   []*subscription
 }
 
-// subscription is a place among those who wait for an execution.
+// subscription is the entry of a waiter of an execution.
 type subscription struct {
 	watch *Watch
 	arn   cache.ARN
@@ -81,7 +81,7 @@ func newHub(read func(context.Context, []cache.ARN) []cache.Found, outdated func
 	return h
 }
 
-// turn returns when an execution is read again unheard of.
+// turn returns when an execution is read again without a notification.
 func (h *Hub) turn(arn cache.ARN) int {
 	return int(maphash.String(h.seed, string(arn)) % recheckTurns)
 }
@@ -103,7 +103,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// changed has executions with waiters read again.
+// changed makes changed executions with waiters be read again.
 func (h *Hub) changed(arns []cache.ARN) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,7 +115,7 @@ func (h *Hub) changed(arns []cache.ARN) {
 	h.wakeReader()
 }
 
-// recheck has those read whose turn it is, if they have changed unheard of.
+// recheck makes executions be read whose turn it is, if they have changed without a notification.
 func (h *Hub) recheck(ctx context.Context, turn int) {
 	var known []*cache.Record
 	var again []cache.ARN
@@ -134,12 +134,12 @@ func (h *Hub) recheck(ctx context.Context, turn int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, arn := range again {
-		h.forget(arn) // what is near may be what the lost notification was about
+		h.forget(arn) // the near cache may be outdated because of a lost notification
 		h.dirty[arn] = struct{}{}
 	}
 }
 
-// lost has everything read again: notifications may have been missed.
+// lost makes everything be read again, because notifications may have been missed.
 func (h *Hub) lost() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -152,15 +152,15 @@ func (h *Hub) lost() {
 	h.wakeReader()
 }
 
-// wakeReader is called with the hub locked.
+// wakeReader wakes the reader. The hub is locked.
 func (h *Hub) wakeReader() {
 	if len(h.dirty) > 0 {
 		signal(h.work)
 	}
 }
 
-// signal wakes the goroutine that waits on c, or the next that does. Signals that come before it looks are as
-// good as one.
+// signal wakes the goroutine that waits on c, or the next one that does. Several signals before
+// that count as one.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -168,8 +168,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// readDirty reads what is to be read, and hands on what that brought. What cannot
-// be read now is left to the next turn.
+// readDirty reads the dirty executions, and passes the records on. Executions that cannot
+// be read now are read at their next turn.
 func (h *Hub) readDirty(ctx context.Context) {
 	h.mu.Lock()
 	arns := slices.Collect(maps.Keys(h.dirty))
@@ -184,7 +184,7 @@ func (h *Hub) readDirty(ctx context.Context) {
 	}
 }
 
-// send hands a record that was read again to those who wait for it.
+// send passes a record to the waiters of its execution.
 func (h *Hub) send(r *cache.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -230,8 +230,7 @@ func (h *Hub) leave(s *subscription) {
 	}
 }
 
-// supersedes reports whether r reports something that old, which may be nil, does
-// not, and is not older.
+// supersedes reports whether r is a change from old, which may be nil, and is not older.
 func supersedes(r, old *cache.Record) bool {
 	if old == nil || r.Version != old.Version {
 		return old == nil || r.Version > old.Version

@@ -18,8 +18,8 @@ type Watch struct {
 	records []*cache.Record
 }
 
-// Watch begins to follow executions. From here on no change is missed: a caller who reads
-// afterwards and then waits sees all of them, or the last of several. It needs Run.
+// Watch begins to follow executions. From now on no change is missed: a caller who reads
+// afterwards and then waits sees each change, or the last of several. It needs Run.
 func (h *Hub) Watch(arns ...cache.ARN) *Watch {
 	w := &Watch{hub: h, wake: make(chan struct{}, 1)}
 	w.join(arns)
@@ -27,7 +27,7 @@ func (h *Hub) Watch(arns ...cache.ARN) *Watch {
 }
 
 // WatchFunc is Watch for a caller that does not wait in Next, and so needs no goroutine:
-// call is called when News may have some. It must not block, nor use the hub.
+// call is called when News may return true. It must not block or use the hub.
 func (h *Hub) WatchFunc(call func(), arns ...cache.ARN) *Watch {
 	w := &Watch{hub: h, call: call}
 	w.join(arns)
@@ -43,7 +43,7 @@ func (w *Watch) join(arns []cache.ARN) {
 	}
 }
 
-// signal reports that there may be news. It is called with the hub locked.
+// signal reports that there may be a change. The hub is locked.
 func (w *Watch) signal() {
 	if w.call != nil {
 		w.call()
@@ -62,11 +62,11 @@ func (w *Watch) Close() {
 	w.subs = nil
 }
 
-// Records returns what the watch knows, in the order of its executions: nil
-// where nothing is known. The slice changes with Read and Next.
+// Records returns the latest records, in the order of the executions: nil for an unknown
+// one. The slice changes with Read and Next.
 func (w *Watch) Records() []*cache.Record { return w.records }
 
-// Read looks all executions up. Its error says that some could not be.
+// Read looks all executions up. An error means that some could not be read.
 func (w *Watch) Read(ctx context.Context) error {
 	arns := make([]cache.ARN, len(w.subs))
 	for i, s := range w.subs {
@@ -88,7 +88,7 @@ func (w *Watch) Read(ctx context.Context) error {
 	return err
 }
 
-// learn reports whether r is news. A watch never goes back to an older state.
+// learn takes r if it is new, and reports whether it is. A watch never goes back to an older state.
 func (w *Watch) learn(i int, r *cache.Record) bool {
 	if r == nil || !supersedes(r, w.records[i]) {
 		return false
@@ -97,9 +97,9 @@ func (w *Watch) learn(i int, r *cache.Record) bool {
 	return true
 }
 
-// Next returns as soon as something newer than Records was is known, and says so.
-// It also returns when something comes from early, which may be nil, and with the
-// error of ctx when that ends.
+// Next returns true as soon as a record is newer than in Records before. It also returns
+// when early receives a value (early may be nil), and with the error of ctx when that
+// ends.
 func (w *Watch) Next(ctx context.Context, early <-chan time.Time) (news bool, err error) {
 	for {
 		select {
@@ -115,8 +115,8 @@ func (w *Watch) Next(ctx context.Context, early <-chan time.Time) (news bool, er
 	}
 }
 
-// News takes over what the hub has read since the last call, and reports whether any of it
-// is new.
+// News takes over the records that the hub has read since the last call, and reports
+// whether any of them is new.
 func (w *Watch) News() (news bool) {
 	h := w.hub
 	h.mu.Lock()
@@ -127,9 +127,9 @@ func (w *Watch) News() (news bool) {
 	return news
 }
 
-// Wait returns what is known of an execution as soon as that is newer than since,
-// which is nil for a caller without a version. It returns the error of ctx if
-// that ends first, and any other error if Redis did not answer at the start.
+// Wait returns the record of an execution as soon as it is newer than since, which is nil
+// for a caller without a version. It returns the error of ctx if that ends first, and any
+// other error if Redis did not answer at the start.
 func (h *Hub) Wait(ctx context.Context, arn cache.ARN, since *cache.Record) (*cache.Record, error) {
 	w := h.Watch(arn)
 	defer w.Close()

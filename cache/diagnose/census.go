@@ -14,9 +14,9 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Census is what a look at some executions found: the newest of each partition that are
-// a minute old, and those that are only registered. It is a sample, so that it costs the
-// same however many there are.
+// Census is the result of a check of a sample of executions: the newest ones of each
+// partition that are at least a minute old, and registered ones without an event. Because
+// it is a sample, its cost does not depend on the number of executions.
 type Census struct {
 	Looked    int // executions that became known at least a minute ago
 	Ownerless int // of these, those that only operators may read
@@ -28,13 +28,12 @@ type Census struct {
 const (
 	censusNewest  = 2              // of each partition
 	censusRunning = 32             // likewise
-	censusSettled = time.Minute    // owners are known by then: events come out of order, inputs are fetched
-	censusLook    = 24 * time.Hour // registrations that are older are removed by the audit
-	leastLooked   = 3              // fewer executions prove nothing
+	censusSettled = time.Minute    // by then owners are known, although events come out of order and inputs are fetched
+	censusLook    = 24 * time.Hour // the audit removes older registrations
+	leastLooked   = 3              // with fewer executions there is no result
 )
 
-// MostAreOwnerless reports whether most executions can be read only by
-// operators.
+// MostAreOwnerless reports whether only operators can read most executions.
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 
 // TakeCensus samples the newest executions. A registration older than unheardAfter that has no
@@ -79,8 +78,7 @@ func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration)
 
 func score(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
-// eachHead calls f with the heads of the records that are there. It reads no more of them
-// than it needs.
+// eachHead calls f with the heads of existing records. It reads only as many as it needs.
 func eachHead(ctx context.Context, db *redisdb.DB, lists []*redis.StringSliceCmd, f func(cache.ARN, cache.Head)) error {
 	pipe := db.Readers.Pipeline()
 	var arns []cache.ARN
@@ -102,7 +100,7 @@ func eachHead(ctx context.Context, db *redisdb.DB, lists []*redis.StringSliceCmd
 		return fmt.Errorf("read records: %w", err)
 	}
 	for i, text := range heads {
-		if head, ok := cache.ReadHead(text.Val()); ok { // else it has expired
+		if head, ok := cache.ReadHead(text.Val()); ok { // otherwise it has expired
 			f(arns[i], head)
 		}
 	}

@@ -13,15 +13,15 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Bounds of what counts as healthy.
+// Limits of a healthy Redis.
 const (
 	diagnoseLimit = 5 * time.Second
 	mostSkew      = 2 * time.Second // between the clock of Redis and ours
 	mostMemory    = 0.8             // part of it that may be in use
 )
 
-// Run asks every primary how it is, and looks at the newest records. There is one
-// finding for each check; of several primaries it is the worst.
+// Run checks every primary, and the newest records. There is one finding for each check:
+// the worst of all primaries.
 func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	db := c.DB()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
@@ -34,7 +34,7 @@ func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	if err != nil {
 		problem, fix, _ := strings.Cut(strings.TrimPrefix(redisdb.OneLine(db.Examine(ctx, err)), redisdb.ErrUnfit.Error()+": "), "; ")
 		reached.Problem = "Redis does not answer: " + problem
-		reached.Fix = cmp.Or(fix, "see that Redis runs, and that the address, user and password in REDIS_URL are right")
+		reached.Fix = cmp.Or(fix, "check that Redis runs, and that the address, user and password in REDIS_URL are correct")
 	}
 	findings := []Finding{reached}
 	for _, check := range primaryChecks {
@@ -58,17 +58,17 @@ func diagnoseUser(ctx context.Context, db *redisdb.DB, reached bool) Finding {
 	case err != nil:
 		return NotChecked(name, err.Error())
 	}
-	return Finding{Check: name, Detail: db.User() + " may do all that is needed"}
+	return Finding{Check: name, Detail: db.User() + " has all needed permissions"}
 }
 
-// primary is what one primary says of itself.
+// primary is the state that one primary reports.
 type primary struct {
 	addr string
 	info redisdb.Info
 	skew time.Duration // its clock minus ours
 	save saving
 
-	missed error // what its missing replica means; nil: it misses none
+	missed error // the effect of its missing replica; nil: none is missing
 }
 
 func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
@@ -97,12 +97,12 @@ func askPrimaries(ctx context.Context, db *redisdb.DB) ([]primary, error) {
 	return all, err
 }
 
-// saving is what is known of the save points of a Redis.
+// saving describes the save points of a Redis.
 type saving int
 
 const (
-	savingUnknown   saving = iota // a managed Redis has no CONFIG
-	savingForbidden               // its user may not ask
+	savingUnknown   saving = iota // a managed Redis does not have CONFIG
+	savingForbidden               // the user may not run CONFIG GET
 	savesNever
 	savesAtTimes
 )
@@ -119,7 +119,7 @@ func savingOf(ctx context.Context, node redisdb.Client) saving {
 	return savesAtTimes
 }
 
-// primaryCheck looks at one primary.
+// primaryCheck checks one primary.
 type primaryCheck struct {
 	name string
 	look func(*redisdb.DB, primary) Finding
@@ -134,7 +134,7 @@ var primaryChecks = []primaryCheck{
 	{"Redis clock", diagnoseClock},
 }
 
-// worst returns the finding that is worst, of several the first.
+// worst returns the worst finding; if several are equally bad, the first of them.
 func worst(db *redisdb.DB, check primaryCheck, primaries []primary) (f Finding) {
 	for i, p := range primaries {
 		found := check.look(db, p)
@@ -180,8 +180,8 @@ func diagnoseEviction(_ *redisdb.DB, p primary) Finding {
 
 func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	const (
-		log    = "read the log of Redis and see that its disk is not full"
-		unseen = ", so it is not known whether snapshots are saved; there is no append-only file and no replica"
+		log    = "read the log of Redis, and check that its disk is not full"
+		unseen = ", so it is not known whether it saves snapshots; there is no append-only file and no replica"
 	)
 	switch i := p.info; {
 	case i["aof_enabled"] == "1" && i["aof_last_write_status"] == "err":
@@ -191,9 +191,9 @@ func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	case i["rdb_last_bgsave_status"] == "err":
 		return Finding{Problem: "the last snapshot failed", Fix: log}
 	case p.save == savesAtTimes || i["rdb_saves"] != "" && i["rdb_saves"] != "0":
-		return Finding{Detail: "snapshots only; what came after the last is lost in a crash"}
+		return Finding{Detail: "snapshots only; writes after the last snapshot are lost in a crash"}
 	case i.Number("connected_slaves") > 0:
-		return Finding{Detail: "none; the replicas hold a copy"}
+		return Finding{Detail: "none; the replicas have a copy"}
 	case i["aof_enabled"] == "": // as from the Redis of a laptop, which ends with its process
 		return Undecided("", "this Redis does not report whether it saves to disk")
 	case p.save == savingUnknown:
@@ -212,7 +212,7 @@ func diagnoseReplicas(db *redisdb.DB, p primary) Finding {
 	n, want := p.info.Number("connected_slaves"), db.ReplicaAcks
 	if n < want {
 		return Finding{
-			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d and %d replicas are connected, so no write is ever confirmed", want, n),
+			Problem: fmt.Sprintf("REDIS_REPLICA_ACKS is %d but %d replicas are connected, so no write is ever confirmed", want, n),
 			Fix:     "connect replicas, or set REDIS_REPLICA_ACKS=auto",
 		}
 	}
@@ -220,7 +220,7 @@ func diagnoseReplicas(db *redisdb.DB, p primary) Finding {
 		return unfit("", p.missed)
 	}
 	if n == 0 {
-		return Finding{Detail: "none; writes are confirmed by the primary alone"}
+		return Finding{Detail: "none; the primary alone confirms writes"}
 	}
 	return Finding{Detail: fmt.Sprintf("%d connected", n)}
 }

@@ -147,7 +147,7 @@ func TestSavePointsCount(t *testing.T) {
 	if !f.Unchecked() || f.Failed() {
 		t.Errorf("where CONFIG is forbidden: %+v", f)
 	}
-	for _, words := range []string{"not checked, because the Redis user default may not run CONFIG GET", "not known whether snapshots are saved"} {
+	for _, words := range []string{"not checked, because the Redis user default may not run CONFIG GET", "not known whether it saves snapshots"} {
 		if !strings.Contains(f.Detail, words) {
 			t.Errorf("%q does not say %q", f.Detail, words)
 		}

@@ -2,22 +2,22 @@ package diagnose
 
 import "strings"
 
-// Finding is what a check of the setup has found.
+// Finding is the result of a check of the setup.
 type Finding struct {
-	Check   string `json:"check"`            // what was looked at
-	Detail  string `json:"detail,omitempty"` // what was seen
+	Check   string `json:"check"`            // what was checked
+	Detail  string `json:"detail,omitempty"` // what was found
 	Problem string `json:"problem,omitempty"`
 	Fix     string `json:"cure,omitempty"` // of the problem
 }
 
 const notChecked = "not checked, because "
 
-// NotChecked returns the finding of a check that failed: why is the rest of a sentence.
+// NotChecked returns the finding of a check that could not be made: why is the rest of a sentence.
 func NotChecked(check, why string) Finding {
 	return Finding{Check: check, Problem: notChecked + why}
 }
 
-// Undecided returns the finding of a check that found nothing to compare, which is no
+// Undecided returns the finding of a check that found nothing to compare, which is not a
 // problem: why is the rest of a sentence.
 func Undecided(check, why string) Finding {
 	return Finding{Check: check, Detail: notChecked + why}
@@ -35,7 +35,7 @@ func (f Finding) Failed() bool { return f.Unchecked() && f.Problem != "" }
 
 const mostGrave = 3
 
-// gravity returns how grave a finding is, 0 to mostGrave.
+// gravity returns how serious a finding is, 0 to mostGrave.
 func (f Finding) gravity() int {
 	switch {
 	case f.OK():

@@ -17,17 +17,17 @@ import (
 
 const checkEvery = 2 * time.Second
 
-// Setting is a setting that was right, or could not be checked, when the process started
-// and may turn out wrong while it runs.
+// Setting is a setting that was correct, or could not be checked, when the process
+// started, but may become wrong while it runs.
 type Setting struct {
 	Name        string // as a label of statuscache_misconfigured
-	Wrong, Good string // what is logged when it turns out wrong, and when it is right again
-	// Check returns what is wrong, as a sentence with the fix that everybody may read;
-	// empty if nothing is. Its error says that the setting cannot be checked.
+	Wrong, Good string // log lines for when it becomes wrong, and when it is correct again
+	// Check returns what is wrong, as a public sentence with the fix; empty if nothing is
+	// wrong. Its error means that the setting cannot be checked.
 	Check func(context.Context) (wrong string, err error)
 }
 
-// Settings checks settings again and again while the process runs.
+// Settings checks settings regularly while the process runs.
 type Settings struct {
 	db      *redisdb.DB
 	log     *slog.Logger
@@ -46,19 +46,19 @@ type watchedSetting struct {
 func WatchSettings(db *redisdb.DB, log *slog.Logger, r prometheus.Registerer) *Settings {
 	s := &Settings{db: db, log: log, gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "statuscache", Name: "misconfigured",
-		Help: "1 while a setting of Redis, or one of ours that must fit what is in Redis, is wrong, else 0.",
+		Help: "1 while a setting of Redis, or a setting that must match the data in Redis, is wrong, otherwise 0.",
 	}, []string{"setting"})}
 	if r != nil {
 		r.MustRegister(s.gauge)
 	}
 	s.Add(Setting{
 		Name: "maxmemory-policy", Check: s.wrongEvictions,
-		Wrong: "Redis may evict records: its maxmemory-policy was changed", Good: "the maxmemory-policy of Redis is right again",
+		Wrong: "Redis may evict records: its maxmemory-policy was changed", Good: "the maxmemory-policy of Redis is correct again",
 	})
 	return s
 }
 
-// Add adds a setting. It comes before Run.
+// Add adds a setting. It must be called before Run.
 func (s *Settings) Add(one Setting) {
 	s.watched = append(s.watched, &watchedSetting{
 		check: one.Check, gauge: s.gauge.WithLabelValues(one.Name),
@@ -93,8 +93,8 @@ func (w *watchedSetting) update(ctx context.Context, limit time.Duration) {
 	w.wrong.Store(&wrong)
 }
 
-// Wrong returns what is wrong with settings, as sentences with the fix that everybody
-// may read. It needs Run, and is a few seconds old at most.
+// Wrong returns what is wrong with settings, as public sentences with the fix. It needs
+// Run, and is at most a few seconds old.
 func (s *Settings) Wrong() (all []string) {
 	for _, w := range s.watched {
 		if wrong := w.wrong.Load(); wrong != nil && *wrong != "" {
@@ -104,8 +104,8 @@ func (s *Settings) Wrong() (all []string) {
 	return all
 }
 
-// wrongEvictions asks every primary for its policy. INFO names it to users who may not run
-// CONFIG.
+// wrongEvictions reads the policy of every primary. It uses INFO, because the user may not
+// be allowed to run CONFIG.
 func (s *Settings) wrongEvictions(ctx context.Context) (wrong string, err error) {
 	err = s.db.EachPrimary(ctx, func(ctx context.Context, node redisdb.Client) error {
 		info, err := redisdb.ServerInfo(ctx, node, "memory")

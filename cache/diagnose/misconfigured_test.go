@@ -114,7 +114,7 @@ func TestAnEvictionPolicyThatChangesIsNoticed(t *testing.T) {
 		}
 		r.Servers[0].Do("CONFIG SET maxmemory-policy noeviction")
 		cachetest.Eventually(t, "the policy is right again", func() bool { return len(s.Wrong()) == 0 })
-		cachetest.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "is right again") })
+		cachetest.Eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "is correct again") })
 		if !saidOnceAMinute(&log, begun, "Redis may evict records: its maxmemory-policy was changed") {
 			t.Errorf("not one line that the policy was changed:\n%s", log.String())
 		}

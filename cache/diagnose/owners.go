@@ -8,10 +8,11 @@ import (
 	"statuscache/cache"
 )
 
-// censusReach is how old a registration may be: the audit removes older ones.
+// censusReach is the maximum age of a registration in the census, because the audit removes
+// older ones.
 const censusReach = 24 * time.Hour
 
-// diagnoseOwners says whether those who start executions can read them.
+// diagnoseOwners checks whether the owners of executions can read them.
 func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	const name = "owners"
 	if !reached {
@@ -27,7 +28,7 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 		return Finding{
 			Check:   name,
 			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
-			Fix:     "register executions with POST /v1/executions where they are started, or set OWNER_PATH to where their input names the owner",
+			Fix:     "register executions with POST /v1/executions where they are started, or set OWNER_PATH to the path of the owner in their input",
 		}
 	}
 	return Finding{Check: name, Detail: fmt.Sprintf("%d of the %d newest executions have no owner", s.Ownerless, s.Looked)}

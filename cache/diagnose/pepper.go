@@ -6,14 +6,14 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// PepperChecker compares API_KEY_PEPPER with the one with which the API keys in Redis were
-// created. compared is false where there is nothing to compare. If it is true, an error
-// says that they differ; else that they cannot be compared.
+// PepperChecker compares API_KEY_PEPPER with the pepper of the API keys in Redis. compared
+// is false if there is nothing to compare. If it is true, an error means that they differ;
+// otherwise that they cannot be compared.
 type PepperChecker interface {
 	CheckPepper(ctx context.Context) (compared bool, err error)
 }
 
-// diagnosePepper says whether the API keys in Redis can be found with our pepper.
+// diagnosePepper checks whether the API keys in Redis can be found with API_KEY_PEPPER.
 func diagnosePepper(ctx context.Context, keys PepperChecker, reached bool) Finding {
 	const name = "API key pepper"
 	if !reached {
@@ -27,5 +27,5 @@ func diagnosePepper(ctx context.Context, keys PepperChecker, reached bool) Findi
 	case !compared:
 		return Undecided(name, "API_KEY_PEPPER is not set, or no API key was created in this Redis yet")
 	}
-	return Finding{Check: name, Detail: "API_KEY_PEPPER is the one with which the API keys in Redis were created"}
+	return Finding{Check: name, Detail: "API_KEY_PEPPER matches the API keys in Redis"}
 }

@@ -1,5 +1,6 @@
-// Package flight lets concurrent callers share one call. A panic within it is an error of
-// all of them: it happens on a goroutine of its own, where it would end the process.
+// Package flight lets concurrent callers share one call. A panic in the call becomes an
+// error for all of them, because the call runs on a separate goroutine, where a panic
+// would end the process.
 package flight
 
 import (
@@ -12,7 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// ErrPanicked says that a call panicked. The text has the stack.
+// ErrPanicked means that a call panicked. The text has the stack.
 var ErrPanicked = errors.New("panic")
 
 // Recover turns a panic of the function that defers it into an error.
@@ -22,10 +23,11 @@ func Recover(err *error) {
 	}
 }
 
-// Group is calls that are on their way, by key. The zero value is ready for use.
+// Group has the calls in progress, by key. The zero value is ready for use.
 type Group[T any] struct{ calls singleflight.Group }
 
-// Do returns what the call of a key comes to, which it makes unless another caller does.
+// Do returns the result of the call for a key. It makes the call unless another caller is
+// making it.
 func (g *Group[T]) Do(key string, call func() (T, error)) (T, error) {
 	v, err, _ := g.calls.Do(key, func() (_ any, err error) {
 		defer Recover(&err)
@@ -48,7 +50,7 @@ func (g *Group[T]) Begin(ctx context.Context, limit time.Duration, key string, c
 // Call is a call in progress.
 type Call[T any] struct{ done <-chan singleflight.Result }
 
-// Wait returns what the call comes to, or why ctx ended before it.
+// Wait returns the result of the call, or the error of ctx if that ends first.
 func (c Call[T]) Wait(ctx context.Context) (T, error) {
 	select {
 	case r := <-c.done:

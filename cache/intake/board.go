@@ -15,58 +15,59 @@ import (
 
 const (
 	reportEvery = 5 * time.Second
-	// silentAfter is when a process that has not reported is taken for ended.
+	// silentAfter is how long after its last report a process counts as ended.
 	silentAfter = time.Minute
-	// measureEvery is how often one of the processes asks SQS for the depth of its queues:
-	// two requests, which cost 4 cents a month.
+	// measureEvery is how often one of the processes reads the depth of the queues from
+	// SQS: two requests each time, which cost 4 cents a month.
 	measureEvery = time.Minute
 )
 
 // Source is a process that receives events.
 type Source interface {
-	// Measure asks SQS how much waits. Its At is left to the Board.
+	// Measure reads the depth of the queues from SQS. The Board sets At.
 	Measure(ctx context.Context) (*Queue, error)
 	// Ages returns nil before the first event.
 	Ages() *Ages
-	// Repairs returns what the audit of the process has repaired, by the ARN of a state machine.
+	// Repairs returns how many executions the audit of the process has repaired, by the ARN of
+	// a state machine.
 	Repairs() map[string]int64
 }
 
-// Board is the reports of all processes that receive events.
+// Board has the reports of all processes that receive events.
 type Board struct {
 	db      *redisdb.DB
 	source  Source
-	process string // name of this one among all
-	queue   *Queue // as this process measured it last
+	process string // name of this process
+	queue   *Queue // last measurement of this process
 	now     atomic.Pointer[summary]
 }
 
-// Open returns the board in a Redis. source is what this process reports, nil for one that
-// receives no events. Run reads and writes the board.
+// Open returns the board in a Redis. source has the reports of this process, nil for a
+// process that receives no events. Run reads and writes the board.
 func Open(db *redisdb.DB, source Source) *Board {
 	b := &Board{db: db, source: source, process: rand.Text()}
 	b.now.Store(&summary{})
 	return b
 }
 
-// Queue returns the latest word about the queue, nil if no process has one.
+// Queue returns the latest report about the queue, nil if there is none.
 func (b *Board) Queue() *Queue { return b.now.Load().queue }
 
-// Ages returns how old the latest events were when they were applied, by the slowest
-// process; nil if none has applied any.
+// Ages returns the ages of the latest events when they were applied, by the slowest
+// process; nil if no process has applied any.
 func (b *Board) Ages() *Ages { return b.now.Load().ages }
 
-// Repairs returns what the audits of all processes have repaired since each began, by the
-// ARN of a state machine. The map must not be changed.
+// Repairs returns how many executions the audits of all processes have repaired since
+// each process started, by the ARN of a state machine. The map must not be changed.
 func (b *Board) Repairs() map[string]int64 { return b.now.Load().repairs }
 
-// Run reports and reads the reports of others until ctx ends. While Redis is away, what was
-// read last stands.
+// Run reports and reads the reports of others until ctx ends. While Redis does not answer,
+// the last reports stay valid.
 func (b *Board) Run(ctx context.Context) error {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	for {
-		_ = b.turn(ctx) // Redis reports its outages itself; the next turn is soon
+		_ = b.turn(ctx) // other code reports outages of Redis; the next turn is soon
 		select {
 		case <-ctx.Done():
 			return b.leave(context.WithoutCancel(ctx))
@@ -101,7 +102,7 @@ func (b *Board) turn(ctx context.Context) error {
 }
 
 // read returns the reports of the processes that still report, by process, and the time.
-// Those of others are deleted.
+// It deletes the reports of other processes.
 func (b *Board) read(ctx context.Context) (map[string]Report, time.Time, error) {
 	pipe := b.db.Writers.Pipeline()
 	texts, clock := pipe.HGetAll(ctx, b.db.Names.Intake), pipe.Time(ctx)
@@ -126,8 +127,8 @@ func (b *Board) read(ctx context.Context) (map[string]Report, time.Time, error) 
 	return reports, clock.Val(), nil
 }
 
-// report makes the report of this process. The queue is measured by the process that comes
-// first when the last measurement is old.
+// report makes the report of this process. When the last measurement of the queue is old,
+// the first process to notice it measures again.
 func (b *Board) report(ctx context.Context, others map[string]Report, now time.Time) Report {
 	last := b.queue
 	for _, r := range others {
@@ -136,13 +137,13 @@ func (b *Board) report(ctx context.Context, others map[string]Report, now time.T
 		}
 	}
 	if last == nil || now.Sub(last.At) >= measureEvery {
-		if measured, err := b.source.Measure(ctx); err == nil { // else the consumer reports what is wrong with the queue
+		if measured, err := b.source.Measure(ctx); err == nil { // otherwise the consumer reports what is wrong with the queue
 			measured.At = now
 			b.queue = measured
 		}
 	}
 	if b.queue != nil && now.Sub(b.queue.At) > 2*measureEvery {
-		b.queue = nil // what is old is not passed on as if it were known
+		b.queue = nil // an old measurement is not reported as a current one
 	}
 	return Report{At: now, Queue: b.queue, Ages: b.source.Ages(), Repair: b.source.Repairs()}
 }
@@ -170,6 +171,6 @@ func (b *Board) leave(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_ = b.db.Writers.HDel(ctx, b.db.Names.Intake, b.process).Err() // it would be left out after a minute anyway
+	_ = b.db.Writers.HDel(ctx, b.db.Names.Intake, b.process).Err() // after a minute it is ignored anyway
 	return nil
 }

@@ -3,7 +3,7 @@
 // has repaired. A process that only serves the API reads it from there.
 //
 //   - Board: the reports of all processes, in Redis. Its Run makes the report of this process,
-//     if it receives events, and reads those of all others.
+//     if it receives events, and reads all other reports.
 //
-// A process that stops reporting is left out after a minute.
+// The reports of a process that stops reporting are ignored after a minute.
 package intake

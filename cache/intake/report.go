@@ -4,40 +4,40 @@ import (
 	"time"
 )
 
-// Report is what one process reports.
+// Report is the report of one process.
 type Report struct {
 	At     time.Time        `json:"at"` // by the clock of Redis
 	Queue  *Queue           `json:"queue,omitempty"`
-	Ages   *Ages            `json:"ages,omitempty"`    // nil: the process has applied no event yet
-	Repair map[string]int64 `json:"repairs,omitempty"` // since the process began, by the ARN of a state machine
+	Ages   *Ages            `json:"ages,omitempty"`    // nil: the process has not applied an event yet
+	Repair map[string]int64 `json:"repairs,omitempty"` // since the process started, by the ARN of a state machine
 }
 
-// Queue is how much waits to be received.
+// Queue describes the waiting messages.
 type Queue struct {
 	At    time.Time `json:"at"`    // by the clock of Redis
-	Depth int64     `json:"depth"` // messages, about
-	// Oldest is how long the oldest of them has waited, about; nil: not known.
+	Depth int64     `json:"depth"` // approximate number of messages
+	// Oldest is approximately how long the oldest of them has waited; nil: not known.
 	Oldest *time.Duration `json:"oldest,omitempty"`
-	// DeadLetters is how many messages are in the dead-letter queue, about; nil: not known.
+	// DeadLetters is the approximate number of messages in the dead-letter queue; nil: not known.
 	DeadLetters *int64 `json:"deadLetters,omitempty"`
 }
 
-// Ages are how old events were when they were applied.
+// Ages are the ages of events when they were applied.
 type Ages struct {
 	P50 time.Duration `json:"p50"`
 	P99 time.Duration `json:"p99"`
 	Max time.Duration `json:"max"`
 }
 
-// summary is the reports of all processes together.
+// summary combines the reports of all processes.
 type summary struct {
 	queue   *Queue
 	ages    *Ages
 	repairs map[string]int64
 }
 
-// summarize takes the latest word about the queue, the ages of the slowest process, and all
-// repairs.
+// summarize takes the latest report about the queue, the ages of the slowest process, and
+// the sum of all repairs.
 func summarize(reports []Report) summary {
 	s := summary{repairs: map[string]int64{}}
 	for _, r := range reports {

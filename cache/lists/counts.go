@@ -13,12 +13,12 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// Counts is how many executions are where.
+// Counts has the numbers of executions by status.
 type Counts struct{ Running, Succeeded, Failed int }
 
 const (
-	// countsLife is how long counts are answered from, and countsFresh for how much of that
-	// they are not counted again meanwhile.
+	// countsLife is how long counts are used, and countsFresh how long they are used
+	// without counting again.
 	countsLife   = 900 * time.Millisecond
 	countsFresh  = 500 * time.Millisecond
 	countsLimit  = time.Second      // for one caller
@@ -35,9 +35,10 @@ type countsAt struct {
 	at int64 // by uptime, when they were begun
 }
 
-// Counts returns how many executions of an owner, or with all of everybody, are
-// kept: the newest 1,000 of an owner, and of everybody all that run and those that
-// have ended among the newest 1,000 of each partition. It is at most a second old.
+// Counts returns the numbers of executions of an owner or, with all, of all owners. For
+// an owner it counts the newest 1,000; for all owners it counts all running executions,
+// and the ended ones among the newest 1,000 of each partition. The result is at most one
+// second old.
 func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, error) {
 	key := "o" + owner
 	if all {
@@ -60,7 +61,7 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 		return counts, err
 	})
 	if ok && age < countsLife {
-		return known.Counts, nil // and who asks next gets the newer
+		return known.Counts, nil // the next caller gets the newer counts
 	}
 	counts, err := counting.Wait(ctx)
 	if err != nil {
@@ -69,15 +70,15 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	return counts, nil
 }
 
-// Run counts everybody's executions as soon as the process receives changes, and then every
-// ten seconds until 15 minutes after the last request for such counts, so that no request has
-// to read the statuses of all. It returns when ctx ends.
+// Run counts the executions of all owners as soon as the process receives changes, and then
+// every ten seconds until 15 minutes after the last request for such counts, so that no
+// request must read the statuses of all executions. It returns when ctx ends.
 func (r *Reader) Run(ctx context.Context) error {
 	for begun := int64(0); ; {
 		now := uptime.Now()
 		due := begun == 0 || now-begun >= int64(countEvery) && now-r.requested.Load() < int64(countUntil)
 		if due && r.db.Feed.Heard() {
-			if _, err := r.count(ctx, "", true); err == nil { // else it is tried again in a second
+			if _, err := r.count(ctx, "", true); err == nil { // otherwise it is tried again in a second
 				begun = now
 			}
 		}
@@ -115,8 +116,7 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, err
 	return n, nil
 }
 
-// counted returns the executions of which the records are counted, and with all how many
-// run.
+// counted returns the executions whose records are counted, and, with all, how many run.
 func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []cache.ARN, running int, err error) {
 	if all {
 		if running, err = r.countRunning(ctx); err == nil {

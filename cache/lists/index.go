@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// index is the entries that a query may be about, in their order.
+// index reads the index entries that a query may match, in their order.
 type index struct {
 	db     *redisdb.DB
 	after  Position
@@ -21,7 +21,7 @@ type index struct {
 	parts  []indexPart
 }
 
-// indexPart is one key of an index, of which some has been read.
+// indexPart is one key of an index, and the entries that have been read from it.
 type indexPart struct {
 	key     string
 	highest string // start date in ms from which it is read on; what is above has been read
@@ -32,11 +32,11 @@ type indexPart struct {
 }
 
 const (
-	// spareEntries are read of each part beyond its share of what is wanted: some parts have
-	// more of the newest executions than others, and the last that is read of a part waits
-	// for the rest of its start date.
+	// spareEntries is how many entries more than its share are read from each part: some
+	// parts have more of the newest executions than others, and the last entries of a part
+	// wait for the others with the same start date.
 	spareEntries = 6
-	maxIndexRead = 256 // entries of a part that are read at once
+	maxIndexRead = 256 // most entries of a part that are read at once
 )
 
 func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
@@ -58,7 +58,7 @@ func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
 	return x, nil
 }
 
-// indexKeys returns the keys of the index that a query is about.
+// indexKeys returns the keys of the index for a query.
 func (r *Reader) indexKeys(q *Query) (keys []string) {
 	switch {
 	case q.Execution != "":
@@ -77,7 +77,7 @@ func (r *Reader) indexKeys(q *Query) (keys []string) {
 	return keys
 }
 
-// highest is the start date from which the parts are read.
+// highest returns the start date from which the parts are read.
 func (x *index) highest() string {
 	if x.after == (Position{}) {
 		return "+inf"
@@ -96,7 +96,8 @@ func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 		if first == nil {
 			break
 		}
-		// One that was found is in an index too, which may have it at the start date of its registration.
+		// An execution that was found by name is also in an index, perhaps with the start date
+		// of its registration.
 		if p := first.read[0]; first == &x.parts[0] || !x.found[p.ARN] {
 			all = append(all, p)
 		}
@@ -116,13 +117,14 @@ func (x *index) first() (first *indexPart) {
 	return first
 }
 
-// fill reads on where nothing is left, in one round trip to each node, for about n more in
-// all. What is nearly used up is read on as well, so that a long list takes few trips.
+// fill reads more entries of parts that have none left, in one round trip to each node,
+// about n in total. It also reads parts that are nearly used up, so that a long list takes
+// few round trips.
 func (x *index) fill(ctx context.Context, n int) error {
 	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.whole }) {
 		return nil
 	}
-	// The parts have about the same share each.
+	// The parts have about the same size.
 	size := min(int64(n/max(1, len(x.parts)-1))*5/4+spareEntries, maxIndexRead)
 	pipe := x.db.Readers.Pipeline()
 	var cmds []*redis.ZSliceCmd
@@ -143,12 +145,12 @@ func (x *index) fill(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	return x.fill(ctx, n) // a part may hold nothing but entries before the position
+	return x.fill(ctx, n) // a part may have only entries before the position
 }
 
-// take adds what was read of a part, which is as much as was wanted if there is more. Entries
-// of one start date are ordered by what the index has of them, which may not be their ARNs, so
-// none of them is taken before all are there.
+// take adds the entries that were read from a part. If there are more, as many as requested
+// were read. Entries with the same start date are ordered by their members, which may not be
+// ARNs, so they are only taken when all of them have been read.
 func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z, wanted int64) error {
 	if p.whole = int64(len(got)) < wanted; !p.whole {
 		lowest := got[len(got)-1].Score

@@ -13,12 +13,12 @@ import (
 type Page struct {
 	Executions []*cache.Record
 	Next       Position // After of the next page; zero: there is none
-	Partial    bool     // a bound of the work ended the page, not its limit
+	Partial    bool     // the bound of the work ended the page, not its limit
 }
 
 const (
 	listLimit = time.Second
-	// maxBatch is how many entries of an index are looked at together, at most.
+	// maxBatch is the maximum number of index entries that are read together.
 	maxBatch = 512
 	// The work for one page of everybody's executions is bounded: where a filter lets hardly
 	// anything through, a page is short and has a cursor that continues it. So no question
@@ -28,7 +28,7 @@ const (
 	maxRead   = 512  // beginnings of records that are not remembered
 )
 
-// List returns a page of executions. It takes a second at most.
+// List returns a page of executions. It takes at most one second.
 func (r *Reader) List(ctx context.Context, q Query) (Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(listLimit, r.db.Limits.Read))
 	defer cancel()
@@ -66,8 +66,8 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 	}
 }
 
-// fill adds entries to a page until that is full. more reports whether there are others
-// behind them.
+// fill adds entries to a page until it is full. more reports whether there are further
+// entries.
 func (r *Reader) fill(ctx context.Context, q *Query, wanted []Position, more bool, page *Page) (full bool, err error) {
 	for len(wanted) > 0 {
 		some := wanted[:min(len(wanted), q.Limit-len(page.Executions))]
@@ -85,8 +85,8 @@ func (r *Reader) fill(ctx context.Context, q *Query, wanted []Position, more boo
 	return false, nil
 }
 
-// filter returns the entries that the query may be about, as far as that can be
-// decided without their answers, and how many records it had to ask for.
+// filter returns the entries that may match the query, as far as that can be decided
+// without their answers, and how many records it had to read.
 func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted []Position, asked int, err error) {
 	arns := make([]cache.ARN, 0, len(batch))
 	for _, p := range batch {
@@ -107,8 +107,8 @@ func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted
 	return kept, asked, err
 }
 
-// fetch adds the records of entries to a page. The index is a hint, the record is
-// the truth: what it says of owner and status counts.
+// fetch adds the records of entries to a page. The index is only a hint: the owner and
+// the status in the record count.
 func (r *Reader) fetch(ctx context.Context, q *Query, some []Position, page *Page) error {
 	arns := make([]cache.ARN, len(some))
 	for i, p := range some {

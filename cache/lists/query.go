@@ -13,13 +13,13 @@ import (
 	"statuscache/cache/internal/arn"
 )
 
-// Query asks for executions, the newest start date first. Its conditions must all be met;
-// an empty one is.
+// Query selects executions, the newest start date first. All conditions must be met; an
+// empty condition is always met.
 type Query struct {
 	Owner string // whose; ignored with All
 	All   bool   // everybody's
 
-	Status        cache.Status // Running, Succeeded or Failed as the public API has them
+	Status        cache.Status // Running, Succeeded or Failed, as in the public API
 	StateMachine  string       // ARN; children of its Distributed Maps count as its own
 	Name          string       // how the name of the execution begins
 	Error         string       // name of the error
@@ -27,13 +27,13 @@ type Query struct {
 	StartedAfter  time.Time    // at that time or later
 	StartedBefore time.Time
 	Text          string    // how the name of the execution begins, or the value of a label
-	Execution     cache.ARN // this one only, which need not be in an index
+	Execution     cache.ARN // only this execution, which need not be in an index
 
-	// Overdue reports whether an execution that runs takes longer than it should; nil: it
-	// does not matter. It is called often and must answer from memory.
+	// Overdue reports whether a running execution takes longer than it should; nil: no
+	// condition. It is called often and must answer from memory.
 	Overdue func(arn cache.ARN, start time.Time) bool
 
-	After Position // where the page before ended; zero: begin with the newest
+	After Position // the end of the previous page; zero: begin with the newest
 	Limit int
 }
 
@@ -41,13 +41,13 @@ type Query struct {
 type Label struct{ Name, Value string }
 
 // Position is a place in the order of a list: by start date, then by ARN, both
-// descending. It stays what it is whatever is inserted elsewhere.
+// descending. It stays valid when other executions are inserted.
 type Position struct {
 	Start int64 // ms
 	ARN   cache.ARN
 }
 
-// behind reports whether p comes after q. Everything is behind the zero Position.
+// behind reports whether p comes after q. Every position comes after the zero Position.
 func (p Position) behind(q Position) bool {
 	if q == (Position{}) || p.Start != q.Start {
 		return q == (Position{}) || p.Start < q.Start
@@ -55,23 +55,23 @@ func (p Position) behind(q Position) bool {
 	return p.ARN < q.ARN
 }
 
-// Matches reports whether an execution meets the conditions, whosever it is.
+// Matches reports whether an execution meets the conditions. It does not check the owner.
 func (q *Query) Matches(r *cache.Record) bool {
 	return q.MatchesAlways(r) && q.mayHave(position(r)) && q.matchesRow(r.ARN, r.Row())
 }
 
-// MatchesAlways reports whether an execution meets those conditions that no change of it can
-// alter.
+// MatchesAlways reports whether an execution meets the conditions whose result never changes
+// for an execution.
 func (q *Query) MatchesAlways(r *cache.Record) bool {
 	return (q.Execution == "" || r.ARN == q.Execution) && q.mayEverHave(position(r))
 }
 
-// mayHave reports whether what is at a place in an index can meet the conditions.
+// mayHave reports whether an execution at a position of an index can meet the conditions.
 func (q *Query) mayHave(p Position) bool {
 	return q.mayEverHave(p) && (q.Overdue == nil || q.Overdue(p.ARN, time.UnixMilli(p.Start)))
 }
 
-// mayEverHave is mayHave without the conditions that time can alter.
+// mayEverHave is mayHave without the conditions that depend on the time.
 func (q *Query) mayEverHave(p Position) bool {
 	start := time.UnixMilli(p.Start)
 	switch {
@@ -84,7 +84,7 @@ func (q *Query) mayEverHave(p Position) bool {
 	return true
 }
 
-// onlyRunning reports whether only what runs can meet the conditions.
+// onlyRunning reports whether only running executions can meet the conditions.
 func (q *Query) onlyRunning() bool { return q.Status == cache.Running || q.Overdue != nil }
 
 func (q *Query) needsDetails() bool { return q.Error != "" || q.Label.Name != "" || q.Text != "" }
@@ -104,7 +104,8 @@ func (q *Query) matchesRow(arn cache.ARN, r *cache.Row) bool {
 	return true
 }
 
-// after is where the list begins: behind the page before, and not before StartedBefore.
+// after is the position after which the list begins: the end of the previous page, or
+// StartedBefore.
 func (q *Query) after() Position {
 	if q.StartedBefore.IsZero() {
 		return q.After
@@ -116,7 +117,7 @@ func (q *Query) after() Position {
 	return q.After
 }
 
-// lowest is the least start date of what can meet the conditions, in ms.
+// lowest is the earliest start date that can meet the conditions, in ms.
 func (q *Query) lowest() string {
 	if q.StartedAfter.IsZero() {
 		return "-inf"
@@ -124,14 +125,14 @@ func (q *Query) lowest() string {
 	return strconv.FormatInt(q.StartedAfter.UnixMilli(), 10)
 }
 
-// position returns where the indexes have an execution.
+// position returns the position of an execution in the indexes.
 func position(r *cache.Record) Position { return Position{Start: r.IndexedStart(), ARN: r.ARN} }
 
 // maxMachines is for how many state machines an execution is looked up by its name.
 const maxMachines = 256
 
-// find looks up what a query names exactly, which indexes need not have: an execution, or
-// the executions of that name in the state machines that are known.
+// find looks up executions that a query names exactly, which need not be in an index: one
+// execution, or the executions with that name in the known state machines.
 func (r *Reader) find(ctx context.Context, q *Query) (found []Position, err error) {
 	var arns []cache.ARN
 	switch name := cmp.Or(q.Name, q.Text); {

@@ -9,8 +9,8 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Reader reads lists and counts. Its methods can be called concurrently. Run makes
-// counts faster; all else works without it.
+// Reader reads lists and counts. Its methods can be called concurrently. Run makes counts
+// faster; everything else works without it.
 type Reader struct {
 	cache *cache.Cache
 	db    *redisdb.DB
@@ -18,7 +18,7 @@ type Reader struct {
 	counts   bounded.ByText[countsAt] // of the last second, by owner
 	counting flight.Group[Counts]
 	recents  recents
-	// requested is when everybody's counts were requested last, by uptime.
+	// requested is when the counts of all owners were last requested, by uptime.
 	requested atomic.Int64
 }
 

@@ -17,31 +17,32 @@ import (
 
 const (
 	// newestRead is how many of the newest members of an index are read each time. More
-	// hardly ever enter it in a second.
+	// members rarely enter it within a second.
 	newestRead = 32
-	// wholeEvery is how often an index is read as a whole, all the same.
+	// wholeEvery is how often an index is read completely in any case.
 	wholeEvery = 10 * time.Second
-	// wholeAtOnce is how many are read as a whole in one round trip.
+	// wholeAtOnce is how many indexes are read completely in one round trip.
 	wholeAtOnce = 16
 )
 
-// recents are the members of the recent indexes of all partitions. Of each it reads the
-// newest, the oldest and the number of members. Where these fit what is known, nothing else
-// has changed, as a rule; where they do not, and now and then, it reads the whole index.
+// recents are the members of the recent indexes of all partitions. From each index it reads
+// the newest members, the oldest member and the number of members. If these match the known
+// members, usually nothing else has changed. Otherwise, and from time to time, it reads the
+// whole index.
 type recents struct {
-	wholeEvery time.Duration // at most; some are read sooner, so that few are due at once
+	wholeEvery time.Duration // at most; some are read earlier, so that few are due at the same time
 
 	mu sync.Mutex // one read at a time
 	of [redisdb.PartitionCount]recent
 }
 
-// recentIndexes is where the indexes are.
+// recentIndexes has the keys of the indexes.
 type recentIndexes struct {
 	db    *redisdb.DB
 	names *redisdb.Names
 }
 
-// recent is what a recent index held.
+// recent has the last read members of a recent index.
 type recent struct {
 	members []indexes.Member // by start date, the oldest first
 	wholeAt int64            // by uptime, when the whole of it was read; 0: never
@@ -67,7 +68,7 @@ func (r *recents) read(ctx context.Context, in recentIndexes) ([]cache.ARN, erro
 	return all, nil
 }
 
-// readOn reads what is new of each index, and returns those that must be read as a whole.
+// readOn reads the new members of each index, and returns the indexes that must be read completely.
 func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, err error) {
 	pipe := in.db.Readers.Pipeline()
 	var newest, oldest [redisdb.PartitionCount]*redis.StringSliceCmd
@@ -100,7 +101,7 @@ func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, er
 	return stale, nil
 }
 
-// readWhole reads some indexes as a whole.
+// readWhole reads some indexes completely.
 func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) error {
 	pipe := in.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
@@ -121,8 +122,8 @@ func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) e
 	return nil
 }
 
-// add adds the newest members of an index of which the oldest and the number are given. It
-// reports whether that fits what is known.
+// add adds the newest members of an index, given its oldest member and its number of
+// members. It reports whether these match the known members.
 func (p *recent) add(newest []indexes.Member, oldest []string, length int64) bool {
 	if int64(len(newest)) >= length {
 		p.members = newest

@@ -1,5 +1,5 @@
-// Package outage logs that something was lost and came back, however often it is tried
-// meanwhile.
+// Package outage logs the begin and the end of an outage, independent of the number of
+// attempts in between.
 package outage
 
 import (
@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// Part is something that can be lost. It logs when that happens, once a minute while it
-// lasts, and when it is over. All of these are warnings, so LOG_LEVEL=warn shows the end too.
+// Part is something that can fail. It logs when an outage begins, once a minute while it
+// lasts, and when it ends. All of these lines are warnings, so that LOG_LEVEL=warn shows the
+// end too.
 type Part struct {
 	Log  *slog.Logger
-	Lost string // what to say when it is lost, and what that means
-	Back string // what to say when it is back
+	Lost string // log line for the begin: what has failed, and what that means
+	Back string // log line for the end
 
 	mu     sync.Mutex
-	begun  time.Time // zero: it is there
+	begun  time.Time // zero: it works
 	logged time.Time
 }
 
 const every = time.Minute
 
-// Is reports how the part is now: lost for a reason, or there with nil.
+// Is sets the state of the part: failed with err, or working with nil.
 func (o *Part) Is(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

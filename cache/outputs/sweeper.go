@@ -1,9 +1,10 @@
 // Package outputs removes outputs from records when their time is over (RETENTION_OUTPUT),
-// so that Redis has the memory back. Readers do not see such outputs anyway; the record says
-// since when its output is kept, and an index of each partition says in which order they are
-// due. Where outputs are kept as long as their records, there is no index and no Sweeper.
+// so that Redis can reuse the memory. Readers do not see such outputs in any case. The
+// record has the time since when its output is kept, and an index of each partition has the
+// order in which outputs are due. If outputs are kept as long as their records, there is no
+// index and no Sweeper.
 //
-// Any number of processes may run a Sweeper: that an output has expired is an observation,
+// Any number of processes may run a Sweeper: the expiry of an output is an observation,
 // and a second one changes nothing.
 package outputs
 
@@ -26,7 +27,7 @@ import (
 
 const (
 	sweepEvery = time.Second
-	// sweepMost is how many outputs of a partition one sweep removes: 2,048 in all.
+	// sweepMost is how many outputs of a partition one sweep removes: 2,048 in total.
 	sweepMost = 32
 )
 
@@ -46,8 +47,8 @@ func New(c *cache.Cache, log *slog.Logger, metrics prometheus.Registerer) *Sweep
 			Namespace: "statuscache", Name: "outputs_expired_total", Help: "Outputs that were removed because RETENTION_OUTPUT was over.",
 		}),
 		failed: &outage.Part{
-			Log: log, Lost: "expired outputs cannot be read from Redis, or not be removed; trying again",
-			Back: "outputs that have expired are removed again",
+			Log: log, Lost: "cannot read or remove expired outputs in Redis; trying again",
+			Back: "expired outputs can be removed again",
 		},
 	}
 	if metrics != nil {
@@ -56,7 +57,7 @@ func New(c *cache.Cache, log *slog.Logger, metrics prometheus.Registerer) *Sweep
 	return s
 }
 
-// Run removes outputs until ctx ends. It does nothing where outputs are kept as long as their
+// Run removes outputs until ctx ends. It does nothing if outputs are kept as long as their
 // records.
 func (s *Sweeper) Run(ctx context.Context) error {
 	if s.cache.OutputLife() == 0 {
@@ -71,13 +72,12 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(sweepEvery*3/4 + rand.N(sweepEvery/2)): // processes that began together take turns
+		case <-time.After(sweepEvery*3/4 + rand.N(sweepEvery/2)): // processes that started together take turns
 		}
 	}
 }
 
-// Sweep removes outputs that are due, the longest due of each partition first, and returns
-// how many.
+// Sweep removes due outputs, the oldest of each partition first, and returns how many.
 func (s *Sweeper) Sweep(ctx context.Context) (int, error) {
 	now, err := s.db.Now(ctx)
 	if err != nil {
@@ -100,7 +100,8 @@ func (s *Sweeper) Sweep(ctx context.Context) (int, error) {
 	return removed, errors.Join(errs...)
 }
 
-// due returns executions whose output is kept since that time or longer, as the indexes say.
+// due returns executions whose output has been kept since the given time or longer, according
+// to the indexes.
 func (s *Sweeper) due(ctx context.Context, since time.Time) ([]cache.ARN, error) {
 	pipe := s.db.Writers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, redisdb.PartitionCount)
@@ -120,8 +121,8 @@ func (s *Sweeper) due(ctx context.Context, since time.Time) ([]cache.ARN, error)
 	return arns, nil
 }
 
-// observe reads records. It returns the observations that outputs have expired, and which
-// executions have no record. An entry of an index that is wrong is corrected.
+// observe reads records. It returns the observations of expired outputs, and the
+// executions without a record. It corrects wrong index entries.
 func (s *Sweeper) observe(ctx context.Context, arns []cache.ARN, now time.Time) (expired []cache.Execution, absent []cache.ARN, err error) {
 	pipe := s.db.Writers.Pipeline()
 	records := make([]*redis.StringCmd, len(arns))
@@ -163,7 +164,7 @@ func expiry(arn cache.ARN, record *redis.StringCmd) (e cache.Execution, kept boo
 	return e, kept, nil
 }
 
-// correct makes the index say since when an output is kept; zero: there is none.
+// correct sets in the index since when an output is kept; zero: there is no output.
 func (s *Sweeper) correct(ctx context.Context, arn cache.ARN, from time.Time) error {
 	key := s.db.Names.Partition(string(arn)).Outputs
 	if from.IsZero() {

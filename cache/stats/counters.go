@@ -9,7 +9,7 @@ import (
 	"statuscache/cache/internal/tally"
 )
 
-// counters are what was read of the counters in Redis, added up over the partitions.
+// counters has the counters that were read from Redis, added up over the partitions.
 type counters struct {
 	now         time.Time // by the clock of Redis
 	machines    map[tally.Machine]*machine
@@ -20,16 +20,16 @@ type counters struct {
 	failureSeen map[part]int64 // changes of its failures when they were read
 }
 
-// machine is what was counted of a state machine.
+// machine has the counters of a state machine.
 type machine struct {
 	name      string // ARN; empty: not known yet
 	running   int64
 	durations sketch // of all hours
 	hours     map[int64]*hour
-	changed   bool // since Typical heard of it
+	changed   bool // since Typical was updated
 }
 
-// hour is what the executions of a state machine did in an hour.
+// hour has the counters of a state machine for one hour.
 type hour struct {
 	durations         sketch
 	answer            Duration // of durations, when that was last asked for
@@ -54,9 +54,8 @@ func (c *counters) named() (all []*machine) {
 	return all
 }
 
-// knows reports whether a question about a state machine is about any that was counted; that
-// with an empty ARN is about all. What a caller makes up must not take the place of answers
-// that are remembered.
+// knows reports whether a state machine has been counted; an empty ARN means all. An ARN
+// that a caller has invented must not displace remembered answers.
 func (c *counters) knows(stateMachine string) bool {
 	if stateMachine == "" {
 		return true
@@ -69,7 +68,7 @@ func (c *counters) knows(stateMachine string) bool {
 	return false
 }
 
-// changed returns what is to be read.
+// changed returns the parts that must be read.
 func (c *counters) changed(x *index) (wanted read) {
 	for at, changes := range x.tallies {
 		if known := c.tallies[at]; known.changes != changes {
@@ -95,7 +94,7 @@ func (c *counters) takeParts(read read) {
 	}
 }
 
-// take ends a refresh, for which everything that has changed was read.
+// take ends a refresh, after everything that has changed was read.
 func (c *counters) take(x *index) {
 	c.now = x.now
 	c.forgetLost(x)
@@ -105,12 +104,12 @@ func (c *counters) take(x *index) {
 	}
 }
 
-// takeTally adds what was read of a tally. Where that does not fit what is known of it, it
-// forgets the hour, which the next refresh reads again.
+// takeTally adds the entries that were read from a tally. If they do not match what was
+// read before, it forgets the hour, so that the next refresh reads it again.
 func (c *counters) takeTally(r *tallyRead) {
 	generation, folded, ok := tally.ReadHeader(r.header)
 	if !ok || r.known != c.tallies[r.part] {
-		return // it has expired, or its hour was forgotten meanwhile
+		return // it has expired, or its hour was forgotten in the meantime
 	}
 	length, text := r.known.length, r.text
 	switch {
@@ -131,7 +130,7 @@ func (c *counters) takeTally(r *tallyRead) {
 	c.tallies[r.part] = progress{r.changes, length, generation}
 }
 
-// forgetLost drops what Redis does not have any more.
+// forgetLost drops counters that Redis no longer has.
 func (c *counters) forgetLost(x *index) {
 	for p := range c.tallies {
 		if _, there := x.tallies[p]; !there {
@@ -147,7 +146,7 @@ func (c *counters) forgetLost(x *index) {
 	}
 }
 
-// takeRunning sets what runs.
+// takeRunning sets the numbers of running executions.
 func (c *counters) takeRunning(x *index) {
 	for _, m := range c.machines {
 		m.running = 0
@@ -175,7 +174,7 @@ func (c *counters) machine(id tally.Machine) *machine {
 	return m
 }
 
-// add counts what an entry says.
+// add counts an entry.
 func (c *counters) add(at int64, e tally.Entry) {
 	m := c.machine(e.Machine)
 	h := m.hours[at]
@@ -200,7 +199,7 @@ func (c *counters) add(at int64, e tally.Entry) {
 	}
 }
 
-// minute returns where what happened in a minute is counted.
+// minute returns the counters of a minute.
 func (c *counters) minute(hour int64, minute int) *Minute {
 	at := hour*60 + int64(minute)
 	m := c.minutes[at]
@@ -213,7 +212,7 @@ func (c *counters) minute(hour int64, minute int) *Minute {
 	return m
 }
 
-// forget drops what is known of an hour, to read it again.
+// forget drops the counters of an hour, to read them again.
 func (c *counters) forget(at int64) {
 	for _, m := range c.machines {
 		if h := m.hours[at]; h != nil {
@@ -242,8 +241,8 @@ func (c *counters) drop(oldest int64) {
 	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute < c.now.Unix()/60-minutesKept })
 }
 
-// allDurations returns the run times of a state machine and its Distributed Maps, or with an
-// empty ARN of all.
+// allDurations returns the durations of a state machine and its Distributed Maps, or, with
+// an empty ARN, of all.
 func (c *counters) allDurations(stateMachine string) []MachineDurations {
 	if !c.knows(stateMachine) {
 		return nil

@@ -13,13 +13,14 @@ import (
 	"statuscache/cache/internal/tally"
 )
 
-// maxGroups bounds an answer. Failures in the groups beyond are counted without a cause.
+// maxGroups is the maximum number of groups in an answer. Failures in further groups are
+// counted without a cause.
 const maxGroups = 1000
 
-// ErrWindow says that failures are not grouped over such a time.
+// ErrWindow means that failures are not available for the window.
 var ErrWindow = fmt.Errorf("the window must be one of %s", "1h, 24h and 7d")
 
-// buckets says of what length the buckets of a trend are, by the window.
+// buckets has the length of the buckets of a trend, by window.
 var buckets = map[time.Duration]time.Duration{
 	time.Hour: 5 * time.Minute, day: time.Hour, 7 * day: 12 * time.Hour,
 }
@@ -78,7 +79,7 @@ func readCell(value string) (*cell, bool) {
 	return c, true
 }
 
-// slotOf returns the slot that a field names behind so many bytes.
+// slotOf returns the slot in the name of a field, after a prefix of the given length.
 func slotOf(field string, behind int) (slot int, ok bool) {
 	if len(field) != behind+2 {
 		return 0, false
@@ -87,7 +88,7 @@ func slotOf(field string, behind int) (slot int, ok bool) {
 	return slot, slot >= 0 && slot < tally.Slots
 }
 
-// number reads a decimal number; what is none is 0.
+// number reads a decimal number; other texts are 0.
 func number(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -145,7 +146,8 @@ func (c *cells) fail(o cache.Outline, m tally.Machine) {
 	c.merge(cause.Group(), one)
 }
 
-// failures are those of an hour: what each partition has, and the sum once it is asked for.
+// failures has the failures of an hour: those of each partition, and, when it is first
+// requested, their sum.
 type failures struct {
 	parts map[int]*cells
 	sum   *cells
@@ -187,7 +189,7 @@ func (c *counters) lastFailures(window time.Duration, stateMachine string) Failu
 
 func (c *counters) failuresIn(window, bucket time.Duration, stateMachine string) Failures {
 	sums := c.newSums(window, bucket, stateMachine)
-	// The newest first: what they have as examples, older ones do not replace.
+	// The newest first, so that older failures do not replace their examples.
 	for _, at := range slices.Backward(slices.Sorted(maps.Keys(c.failures))) {
 		if tally.HourStart(at + 1).After(sums.Since) {
 			sums.addHour(tally.HourStart(at), c.failures[at].all())
@@ -246,7 +248,7 @@ func (s *sums) addCell(start time.Time, machine, id string, c *cell) {
 	s.last[id] = newest(s.last[id], c.examples)
 }
 
-// machine returns the ARN of a state machine if its failures are wanted.
+// machine returns the ARN of a state machine if its failures were requested.
 func (s *sums) machine(id tally.Machine) (name string, ok bool) {
 	m := s.counters.machines[id]
 	if m == nil || m.name == "" {
@@ -283,8 +285,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// answer returns the groups within the bounds: of each machine those with the most
-// failures, and of all those that were seen last.
+// answer returns the groups within the bounds: for each machine the groups with the most
+// failures, and of all these the most recent ones.
 func (s *sums) answer() Failures {
 	byMachine := map[string][]Group{}
 	s.Total = s.Other
@@ -307,7 +309,7 @@ func (s *sums) answer() Failures {
 	return s.Failures
 }
 
-// keep returns the first groups, and counts those behind without their cause.
+// keep returns the first groups, and counts the others without their cause.
 func (s *sums) keep(groups []Group, most int) []Group {
 	most = min(most, len(groups))
 	for _, g := range groups[most:] {
@@ -316,7 +318,7 @@ func (s *sums) keep(groups []Group, most int) []Group {
 	return groups[:most]
 }
 
-// lastSeen orders groups: the last seen first.
+// lastSeen orders groups: the most recent first.
 func lastSeen(a, b Group) int {
 	return cmp.Or(b.LastSeen.Compare(a.LastSeen), cmp.Compare(b.Count, a.Count), cmp.Compare(a.StateMachine, b.StateMachine), cmp.Compare(a.Error, b.Error), cmp.Compare(a.Message, b.Message))
 }

@@ -2,12 +2,12 @@ package stats
 
 import "sync"
 
-// maxRemembered bounds how many answers are remembered: of some hundred state machines those
-// about each.
+// maxRemembered is how many answers are remembered: enough for the answers about each of
+// some hundred state machines.
 const maxRemembered = 1024
 
-// memo remembers answers. When the counters have changed, those that were asked for since
-// they changed before are made again, and nobody waits for that.
+// memo remembers answers. When the counters have changed, the answers that were requested
+// since the previous change are computed again in the background.
 type memo struct {
 	making sync.Mutex // answers are made one after the other; it is locked before mu
 	mu     sync.Mutex
@@ -20,8 +20,8 @@ type remembering struct {
 	asked  bool // since it was made
 }
 
-// remembered returns the answer to a question, which is computed if it is requested the first
-// time.
+// remembered returns the answer to a question. It computes the answer if it is requested for
+// the first time.
 func remembered[T any](m *memo, question string, answer func() T) T {
 	if known, ok := m.get(question); ok {
 		return known.(T)
@@ -70,7 +70,7 @@ func (m *memo) renew() {
 }
 
 func (m *memo) renewOne(known *remembering) {
-	m.making.Lock() // for each: who asks something new meanwhile waits for one answer only
+	m.making.Lock() // lock for each answer, so that a caller with a new question waits for only one answer
 	defer m.making.Unlock()
 	made := known.again()
 	m.mu.Lock()

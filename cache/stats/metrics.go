@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// maxMachineLabels is of how many state machines there are metrics: those with the most
+	// maxMachineLabels is how many state machines have metrics: those with the most
 	// executions.
 	maxMachineLabels = 50
-	// maxErrorLabels is of how many error names of each there are, those with the most
-	// failures; the rest are other.
+	// maxErrorLabels is how many error names of each state machine have metrics: those
+	// with the most failures; the rest count as other.
 	maxErrorLabels = 10
 	otherErrors    = "other"
 )
@@ -61,8 +61,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// labels returns the state machines that have metrics, by their names, which hold no
-// account, and their durations.
+// labels returns the durations of the state machines that have metrics, by their names,
+// which do not contain the account.
 func (c *counters) labels() map[string]*sketch {
 	all := map[string]*sketch{}
 	ended := map[string]int64{}
@@ -90,7 +90,7 @@ func (c *counters) labels() map[string]*sketch {
 	return all
 }
 
-// leastOf returns the keys that are not among so many with the greatest numbers.
+// leastOf returns all keys except the given number of keys with the greatest numbers.
 func leastOf(numbers map[string]int64, most int) []string {
 	keys := make([]string, 0, len(numbers))
 	for key := range numbers {

@@ -19,14 +19,14 @@ const (
 	enoughRuns = 100
 	// lateQuantile is the share of runs that took less than one that is overdue.
 	lateQuantile = 0.99
-	// overdueFor is how long the overdue executions are not looked for again.
+	// overdueFor is how long the result of a search for overdue executions is used.
 	overdueFor = 2 * time.Second
-	// maxLate is how many of the oldest running executions are looked at in each partition.
+	// maxLate is how many of the oldest running executions are checked in each partition.
 	maxLate = 256
 )
 
-// Deadline returns the time by which executions of a state machine have succeeded as a
-// rule, in 99 of 100 runs: what runs longer is overdue. ok is false if fewer than 100 runs
+// Deadline returns the time within which 99 of 100 executions of a state machine have
+// succeeded. An execution that runs longer is overdue. ok is false if fewer than 100 runs
 // are known.
 func (d Distribution) Deadline() (age time.Duration, ok bool) {
 	if d.Count() < enoughRuns {
@@ -35,11 +35,11 @@ func (d Distribution) Deadline() (age time.Duration, ok bool) {
 	return d.Quantile(lateQuantile), true
 }
 
-// Overdue is the executions that run for longer than 99 of 100 of those that succeeded, by
-// the ARN of the state machine.
+// Overdue has the number of executions that run for longer than 99 of 100 that succeeded,
+// by the ARN of the state machine.
 type Overdue struct {
 	ByMachine map[string]int64
-	AtLeast   bool // there may be more: only the oldest are looked at
+	AtLeast   bool // there may be more: only the oldest are checked
 }
 
 // Overdue returns how many executions are overdue. It is at most 3 seconds old.
@@ -59,7 +59,7 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 		return o, err
 	})
 	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(staleFor) {
-		return known.Overdue, nil // and who asks next gets the newer
+		return known.Overdue, nil // the next caller gets the newer result
 	}
 	o, err := call.Wait(ctx)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 	return o, nil
 }
 
-// overdueAt is when what is overdue was looked for, by uptime.
+// overdueAt is the time of the last search, by uptime.
 type overdueAt struct {
 	Overdue
 	at int64
@@ -86,13 +86,13 @@ func (s *Stats) overdueOf(ctx context.Context, owner string) (Overdue, error) {
 	return o, nil
 }
 
-// running is an execution that runs.
+// running is a running execution.
 type running struct {
 	arn   cache.ARN
 	start time.Time
 }
 
-// countOverdue counts an execution of an age if that is overdue.
+// countOverdue counts an execution of the given age if it is overdue.
 func (s *Stats) countOverdue(by map[string]int64, arn cache.ARN, age time.Duration) {
 	machine := arn.StateMachine()
 	if d, known := s.Typical(machine); known {
@@ -102,7 +102,7 @@ func (s *Stats) countOverdue(by map[string]int64, arn cache.ARN, age time.Durati
 	}
 }
 
-// findOverdue looks at what has been running for longest in each partition.
+// findOverdue checks the executions that have been running for the longest time in each partition.
 func (s *Stats) findOverdue(ctx context.Context) (Overdue, error) {
 	o := Overdue{ByMachine: map[string]int64{}}
 	if err := s.fresh(ctx); err != nil {
@@ -130,7 +130,7 @@ func (s *Stats) findOverdue(ctx context.Context) (Overdue, error) {
 	return o, nil
 }
 
-// shortestDeadline returns the least age that is overdue for some state machine.
+// shortestDeadline returns the smallest age at which an execution of any state machine is overdue.
 func (s *Stats) shortestDeadline() (shortest time.Duration, ok bool) {
 	for _, d := range *s.typical.Load() {
 		if deadline, enough := d.Deadline(); enough && (!ok || deadline < shortest) {
@@ -140,8 +140,8 @@ func (s *Stats) shortestDeadline() (shortest time.Duration, ok bool) {
 	return shortest, ok
 }
 
-// oldest returns what has been running since before a time, the oldest of each partition;
-// cut reports that there is more.
+// oldest returns executions that have been running since before a time, the oldest of
+// each partition; cut reports that there are more.
 func (s *Stats) oldest(ctx context.Context, before time.Time) (all []running, cut bool, err error) {
 	pipe := s.db.Readers.Pipeline()
 	var cmds [redisdb.PartitionCount]*redis.ZSliceCmd
@@ -166,8 +166,8 @@ func (s *Stats) oldest(ctx context.Context, before time.Time) (all []running, cu
 	return all, cut, nil
 }
 
-// stillRunning returns those of which there is a record that says so. The others are taken
-// out of the index: their records have expired.
+// stillRunning returns the executions that are running according to their records. The
+// others are removed from the index, because their records have expired.
 func (s *Stats) stillRunning(ctx context.Context, all []running) ([]running, error) {
 	arns := make([]cache.ARN, len(all))
 	for i, r := range all {

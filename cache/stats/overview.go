@@ -14,8 +14,8 @@ const (
 	hoursShown   = 24
 )
 
-// Minutes returns what happened in each of the last 60 minutes, the oldest first. The last
-// is the present one.
+// Minutes returns the counters of the last 60 minutes, the oldest first. The last one is
+// the current minute.
 func (s *Stats) Minutes(ctx context.Context, scope Scope) ([]Minute, error) {
 	var all []Minute
 	if err := s.ask(ctx, scope, func(c *counters) { all = c.lastMinutes() }); err != nil {
@@ -38,7 +38,7 @@ func (c *counters) lastMinutes() []Minute {
 }
 
 // Machines returns how many executions of each state machine run, and how many ended in the
-// last 24 hours, ordered by ARN. Those of which nothing is known any more are left out.
+// last 24 hours, ordered by ARN. State machines without counters are left out.
 // Callers share the answer and must not change it.
 func (s *Stats) Machines(ctx context.Context, scope Scope) ([]Machine, error) {
 	var all []Machine

@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// maxOwners is of how many owners the answers are remembered, those of the last second.
+// maxOwners is for how many owners the answers of the last second are remembered.
 const maxOwners = 256
 
 // owners counts the executions of an owner, at most once a second.
@@ -22,7 +22,7 @@ type owners struct {
 	calls flight.Group[*owned]
 }
 
-// owned is what the executions of an owner come to.
+// owned has the counters of an owner's executions.
 type owned struct {
 	*counters
 	running []running

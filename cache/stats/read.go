@@ -11,7 +11,7 @@ import (
 	"statuscache/cache/internal/tally"
 )
 
-// index is what the counts of all partitions say.
+// index has the counts of all partitions.
 type index struct {
 	now      time.Time // by the clock of Redis
 	names    map[tally.Machine]string
@@ -20,7 +20,7 @@ type index struct {
 	running  map[tally.Machine]int64
 }
 
-// readIndex asks each partition what has changed, in one round trip.
+// readIndex reads what has changed in each partition, in one round trip.
 func (s *Stats) readIndex(ctx context.Context) (*index, error) {
 	pipe := s.db.Readers.Pipeline() // on a cluster it is one for each node
 	now := pipe.Time(ctx)
@@ -69,7 +69,7 @@ type part struct {
 	hour      int64
 }
 
-// read is what a refresh reads.
+// read has the data that a refresh reads.
 type read struct {
 	tallies  []*tallyRead
 	failures []*failuresRead
@@ -82,7 +82,7 @@ type failuresRead struct {
 	cells   *cells
 }
 
-// tallyRead is what is read of a tally: what comes behind what is known of it, or all.
+// tallyRead is the part of a tally that is read: the entries after the known ones, or all.
 type tallyRead struct {
 	part
 	changes int64
@@ -98,12 +98,12 @@ type progress struct {
 	generation uint16
 }
 
-// maxAtOnce is how many tallies, or hours of failures, are read in one round trip: Redis has
-// as long for it as for any other answer. What has changed in a second is one trip; the first
-// refresh of a process reads all that is kept.
+// maxAtOnce is how many tallies, or hours of failures, are read in one round trip, because
+// its time limit is the same as for any other answer. The changes of a second need one round
+// trip; the first refresh of a process reads everything.
 const maxAtOnce = 512
 
-// parts divides what is to be read among round trips.
+// parts distributes the data to read over round trips.
 func (r read) parts() (all []read) {
 	for len(r.tallies)+len(r.failures) > 0 {
 		part := read{tallies: r.tallies[:min(len(r.tallies), maxAtOnce)]}
@@ -114,8 +114,8 @@ func (r read) parts() (all []read) {
 	return all
 }
 
-// read reads a part of what has changed, in one round trip. The last byte of a tally that is
-// known is read again: where it is missing, Redis has lost what was read.
+// read reads a part of the changed data, in one round trip. It reads the last known byte of
+// a tally again: if that byte is missing, Redis has lost what was read before.
 func (s *Stats) read(ctx context.Context, wanted read) error {
 	pipe := s.db.Readers.Pipeline()
 	texts, headers := make([]*redis.StringCmd, len(wanted.tallies)), make([]*redis.StringCmd, len(wanted.tallies))

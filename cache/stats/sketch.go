@@ -7,8 +7,8 @@ import (
 	"statuscache/cache/internal/tally"
 )
 
-// sketch is a distribution of durations: how many fell into each bucket from first on.
-// Sketches of parts add up to that of the whole.
+// sketch is a distribution of durations: how many are in each bucket, beginning with
+// first. Sketches of parts can be added.
 type sketch struct {
 	first  int
 	counts []uint32
@@ -32,7 +32,7 @@ func (s *sketch) add(bucket int, n int64) {
 	s.total += n
 }
 
-// merge adds another sketch, or with a sign of -1 takes it out.
+// merge adds another sketch, or with a sign of -1 subtracts it.
 func (s *sketch) merge(o *sketch, sign int64) {
 	for i, n := range o.counts {
 		if n > 0 {
@@ -41,8 +41,7 @@ func (s *sketch) merge(o *sketch, sign int64) {
 	}
 }
 
-// each calls f with what each bucket says of its durations, in seconds, and how many they
-// are.
+// each calls f with the duration of each bucket, in seconds, and its count.
 func (s *sketch) each(f func(seconds float64, n int64)) {
 	for i, n := range s.counts {
 		if n > 0 {
@@ -51,8 +50,8 @@ func (s *sketch) each(f func(seconds float64, n int64)) {
 	}
 }
 
-// rank returns the duration in seconds that n of those in buckets from one on are not
-// longer than.
+// rank returns the duration in seconds that is not exceeded by n of the durations in the
+// buckets from the given one on.
 func (s *sketch) rank(from int, n int64) float64 {
 	for i := max(0, from-s.first); i < len(s.counts); i++ {
 		if n -= int64(s.counts[i]); n <= 0 {
@@ -62,7 +61,7 @@ func (s *sketch) rank(from int, n int64) float64 {
 	return 0
 }
 
-// quantile returns the duration in seconds that a share q of all are not longer than.
+// quantile returns the duration in seconds that a share q of all durations does not exceed.
 func (s *sketch) quantile(q float64) float64 {
 	return s.rank(0, rankOf(q, s.total))
 }
@@ -78,11 +77,11 @@ func (s *sketch) duration() Duration {
 	return Duration{Count: s.total, P50: s.quantile(0.50), P95: s.quantile(0.95), P99: s.quantile(0.99), Max: s.rank(0, s.total)}
 }
 
-// Distribution is how long executions of a state machine took that succeeded in the last 7
-// days. It does not change.
+// Distribution is the distribution of the durations of a state machine's executions that
+// succeeded in the last 7 days. It does not change.
 type Distribution struct{ s *sketch }
 
-// Count returns how many executions it is made of.
+// Count returns the number of executions.
 func (d Distribution) Count() int64 {
 	if d.s == nil {
 		return 0
@@ -99,8 +98,8 @@ func (d Distribution) Quantile(q float64) time.Duration {
 	return seconds(d.s.quantile(q))
 }
 
-// RemainingAfter returns how much longer a share q of those took that took longer than age,
-// and how many these are. Without any it returns zeros.
+// RemainingAfter considers the executions that took longer than age. It returns the time
+// that a share q of them took after that, and their number; zeros if there are none.
 func (d Distribution) RemainingAfter(age time.Duration, q float64) (rest time.Duration, count int64) {
 	if d.Count() == 0 {
 		return 0, 0

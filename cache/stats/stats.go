@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	// freshFor is how long what was read is answered from without a look at Redis.
+	// freshFor is how long counters in memory are used without reading Redis.
 	freshFor = 900 * time.Millisecond
-	// staleFor is how long it is answered from while Redis is asked again.
+	// staleFor is how long they are used while Redis is being read.
 	staleFor = 3 * time.Second
-	// refreshEvery is how often Run asks, whether or not there are callers: Typical answers
-	// from memory.
+	// refreshEvery is how often Run reads Redis even without callers, because Typical
+	// answers from memory.
 	refreshEvery = 10 * time.Second
 	// recountEvery is how often running executions are counted again, by one of all processes.
 	recountEvery = time.Minute
 	readLimit    = 10 * time.Second // of a refresh; the first reads everything
 )
 
-// Stats answers questions about many executions. Its methods can be called concurrently.
+// Stats computes statistics about many executions. Its methods can be called concurrently.
 type Stats struct {
 	cache  *cache.Cache
 	db     *redisdb.DB
@@ -51,8 +51,8 @@ type Stats struct {
 	counters *counters
 }
 
-// Open returns the statistics of what a cache has counted. It reads nothing yet. metrics may
-// be nil.
+// Open returns the statistics of the counters of a cache. It does not read them yet. metrics
+// may be nil.
 func Open(c *cache.Cache, metrics prometheus.Registerer) *Stats {
 	s := &Stats{cache: c, db: c.DB(), owners: newOwners(c), counters: newCounters()}
 	s.typical.Store(&map[string]Distribution{})
@@ -70,8 +70,8 @@ func (s *Stats) Err() error {
 	return nil
 }
 
-// Run keeps the distributions of Typical and the metrics current until ctx ends, and has
-// running executions counted again now and then. Everything else works without it.
+// Run keeps the distributions of Typical and the metrics current until ctx ends, and from
+// time to time counts the running executions again. Everything else works without it.
 func (s *Stats) Run(ctx context.Context) error {
 	return uptime.Every(ctx, refreshEvery, func() {
 		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
@@ -79,15 +79,15 @@ func (s *Stats) Run(ctx context.Context) error {
 	})
 }
 
-// Typical returns how long executions of a state machine take that succeed; ok is false if
+// Typical returns the durations of a state machine's succeeded executions; ok is false if
 // none are known. It answers from memory.
 func (s *Stats) Typical(stateMachine string) (d Distribution, ok bool) {
 	d, ok = (*s.typical.Load())[stateMachine]
 	return d, ok
 }
 
-// Durations returns the run times of a state machine and its Distributed Maps, or with an
-// empty ARN of all, ordered by ARN. Callers share the answer and must not change it.
+// Durations returns the durations of a state machine and its Distributed Maps, or, with
+// an empty ARN, of all, ordered by ARN. Callers share the answer and must not change it.
 func (s *Stats) Durations(ctx context.Context, scope Scope, stateMachine string) ([]MachineDurations, error) {
 	var all []MachineDurations
 	if err := s.ask(ctx, scope, func(c *counters) { all = c.allDurations(stateMachine) }); err != nil {
@@ -96,8 +96,8 @@ func (s *Stats) Durations(ctx context.Context, scope Scope, stateMachine string)
 	return all, nil
 }
 
-// ask calls f with what was counted of everybody's executions, or of an owner's. f must not
-// keep it.
+// ask calls f with the counters of all executions or of an owner's executions. f must not
+// keep them.
 func (s *Stats) ask(ctx context.Context, scope Scope, f func(*counters)) error {
 	if !scope.All {
 		own, err := s.owners.of(ctx, scope.Owner)
@@ -115,13 +115,13 @@ func (s *Stats) ask(ctx context.Context, scope Scope, f func(*counters)) error {
 	return nil
 }
 
-// belongs reports whether a state machine is the wanted one or a Distributed Map in it.
+// belongs reports whether a state machine is the given one or a Distributed Map in it.
 func belongs(name, wanted string) bool {
 	tail, ok := strings.CutPrefix(name, wanted)
 	return ok && (wanted == "" || tail == "" || tail[0] == '/')
 }
 
-// fresh returns when the counters in memory are at most staleFor old.
+// fresh returns as soon as the counters in memory are at most staleFor old.
 func (s *Stats) fresh(ctx context.Context) error {
 	read := s.readAt.Load()
 	age := time.Duration(uptime.Now() - read)
@@ -161,7 +161,7 @@ func (s *Stats) readOn(ctx context.Context) error {
 	s.mu.RUnlock()
 	for _, part := range wanted.parts() {
 		if err := s.read(ctx, part); err != nil {
-			return fmt.Errorf("read the counters: %w", err) // what was taken is not read again
+			return fmt.Errorf("read the counters: %w", err) // data that was taken is not read again
 		}
 		s.mu.Lock()
 		s.counters.takeParts(part)
@@ -179,7 +179,7 @@ func (s *Stats) readOn(ctx context.Context) error {
 	return nil
 }
 
-// publishTypical has Typical answer with what has changed.
+// publishTypical makes Typical return the changed distributions.
 func (s *Stats) publishTypical() {
 	changed := map[string]Distribution{}
 	for _, m := range s.counters.machines {

@@ -2,33 +2,33 @@ package stats
 
 import "time"
 
-// Scope is whose executions a question is about.
+// Scope selects the executions of one owner or of all owners.
 type Scope struct {
 	Owner string // ignored with All
 	All   bool   // everybody's
 }
 
-// Duration is the distribution of the run times of executions that succeeded, in seconds.
-// Its figures are right within 1 %. Without any they are 0.
+// Duration is the distribution of the durations of succeeded executions, in seconds, with
+// an error of at most 1 %. Without executions the figures are 0.
 type Duration struct {
 	Count              int64
 	P50, P95, P99, Max float64
 }
 
-// MachineDurations are the run times of a state machine in the last 7 days.
+// MachineDurations are the durations of a state machine in the last 7 days.
 type MachineDurations struct {
 	StateMachine string // ARN
 	All          Duration
 	Hours        []HourDurations // in which executions succeeded, the oldest first
 }
 
-// HourDurations are the run times of the executions that succeeded in one hour.
+// HourDurations are the durations of the executions that succeeded in one hour.
 type HourDurations struct {
 	Start time.Time
 	Duration
 }
 
-// Failures are the failures of a time, by their cause.
+// Failures has the failures of a window, by cause.
 type Failures struct {
 	Since, Until time.Time
 	Bucket       time.Duration // of a trend
@@ -37,8 +37,8 @@ type Failures struct {
 	Groups       []Group // the last seen first
 }
 
-// Group is the failures of a state machine with the same error and, but for its variable
-// parts, the same message. An execution counts once for each attempt that failed.
+// Group has the failures of a state machine with the same error and the same message
+// without its variable parts. An execution counts once for each attempt that failed.
 type Group struct {
 	StateMachine string // ARN
 	Error        string // name
@@ -51,14 +51,14 @@ type Group struct {
 	Examples     []string // ARNs of executions, the newest first, at most 3
 }
 
-// Minute is what happened in a minute.
+// Minute has the counters of a minute.
 type Minute struct {
 	Start                      time.Time
 	Started, Succeeded, Failed int64
 }
 
-// Machine is the executions of a state machine: those that run now, and those that ended
-// in the last 24 hours.
+// Machine has the number of executions of a state machine that run now, and of those that
+// ended in the last 24 hours.
 type Machine struct {
 	StateMachine               string // ARN
 	Running, Succeeded, Failed int64

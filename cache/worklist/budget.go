@@ -9,27 +9,27 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// maxBookedAhead is how long a call may be booked ahead: a worker that waits for one
-// cannot do what needs no call.
+// maxBookedAhead is how long a call may be booked ahead, because a worker that waits for
+// its call cannot do other work.
 const maxBookedAhead = time.Second
 
-// Budget is how often all processes together may call AWS for one purpose. Where AWS
-// throttles, it goes slower (budget.lua); another purpose does not.
+// Budget is how often all processes together may call AWS for one purpose. If AWS
+// throttles, it slows down (budget.lua), but the budgets of other purposes do not.
 type Budget struct {
 	db     *redisdb.DB
 	key    string
 	every  float64     // ms between two calls
-	slowed atomic.Bool // as far as this process knows
+	slowed atomic.Bool // according to this process
 }
 
 // NewBudget returns a budget by its name, of a rate in calls per second, which must be
-// above 0. Where processes disagree about the rate, each counts its calls by its own.
+// above 0. If processes have different rates, each counts its calls by its own rate.
 func NewBudget(db *redisdb.DB, name string, rate float64) *Budget {
 	return &Budget{db: db, key: db.Names.Budget(name), every: 1000 / rate}
 }
 
-// Take books a call, to be made after wait. ok is false where none can be booked,
-// because too many are already: then wait is when it is worth asking again.
+// Take books a call, which must be made after wait. ok is false if too many calls are
+// already booked: then try again after wait.
 func (b *Budget) Take(ctx context.Context) (wait time.Duration, ok bool, err error) {
 	_, wait, ok, err = b.book(ctx)
 	return wait, ok, err
@@ -44,8 +44,8 @@ func (b *Budget) book(ctx context.Context) (at time.Time, wait time.Duration, ok
 	return time.UnixMilli(answer[3]), time.Duration(answer[1]) * time.Millisecond, answer[0] == 1, nil
 }
 
-// Throttled says that AWS has refused a call because there were too many, and returns
-// after how long it is worth booking another.
+// Throttled records that AWS has throttled a call, and returns after how long to book
+// another one.
 func (b *Budget) Throttled(ctx context.Context) (wait time.Duration, err error) {
 	answer, err := b.run(ctx, "throttled", b.every)
 	if err != nil {
@@ -54,7 +54,7 @@ func (b *Budget) Throttled(ctx context.Context) (wait time.Duration, err error) 
 	return time.Duration(answer[1]) * time.Millisecond, nil
 }
 
-// Passed says that AWS has answered a call.
+// Passed records that AWS has answered a call.
 func (b *Budget) Passed(ctx context.Context) error {
 	if !b.slowed.Load() {
 		return nil

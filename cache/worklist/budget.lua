@@ -1,4 +1,4 @@
--- Books a call of a budget that all processes share, or has it go slower because AWS
+-- Books a call in a budget that all processes share, or makes the budget slower because AWS
 -- throttles, or faster again because AWS answers.
 --
 -- KEYS  1 the budget: a hash of next (when the next call may be made, in ms), share (of the
@@ -7,13 +7,14 @@
 -- ARGV  1 what: take, throttled or passed
 --       2 ms between two calls at the full rate
 --       3 take: how long a call may be booked ahead, in ms
--- Answers {1 if it is booked, else 0; ms until then, or until it is worth asking again;
--- 1 if it goes slower than at the full rate, else 0; then, in ms of Redis's clock}
+-- Answers {1 if it is booked, otherwise 0; ms until the call, or until the next attempt;
+-- 1 if the rate is below the full one, otherwise 0; the time of the call, in ms of Redis's
+-- clock}
 --
--- A throttle halves the rate, and each call that passes gives back a twentieth of the full
--- one. Others in the account may be throttled half of the time for hours, and so are we
--- then; calls must continue all the same. So the rate is halved once in WINDOW, and sooner
--- only where nearly nothing passes.
+-- A throttled call halves the rate, and each answered call adds a twentieth of the full rate.
+-- Other callers may keep the account throttled for hours, so that half of the calls are
+-- throttled, but calls must continue. So the rate is halved once in WINDOW, and more often
+-- only if almost no call is answered.
 
 local WINDOW = 20000
 local UNDER_WAY = 2000 -- calls that come back until then were booked before
@@ -31,7 +32,7 @@ local throttled, passed = tonumber(state[4] or 0), tonumber(state[5] or 0)
 local least = math.min(1, every / SLOWEST)
 local function interval() return every / math.max(share, least) end
 
--- A clock that went back must not stop all for as long.
+-- A clock that was set back must not stop calls for the same time.
 local since = now - halved
 if since < 0 then since = WINDOW end
 if following > now + interval() + FURTHEST then following = now end

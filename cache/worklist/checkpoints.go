@@ -13,17 +13,16 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// checkpointLife is how long a place in a list of Step Functions is good for.
+// checkpointLife is how long a position in a list of Step Functions is valid.
 const checkpointLife = 24 * time.Hour
 
-// Checkpoints are the places where interrupted backfills continue.
+// Checkpoints has the positions at which interrupted backfills continue.
 type Checkpoints struct{ db *redisdb.DB }
 
 // NewCheckpoints returns the checkpoints in a Redis.
 func NewCheckpoints(db *redisdb.DB) *Checkpoints { return &Checkpoints{db} }
 
-// Save stores where a backfill continues. Its name is what it fills;
-// empty: from the beginning.
+// Save stores the position at which the named backfill continues; empty: the beginning.
 func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 	key := c.key(name)
 	var err error
@@ -38,7 +37,7 @@ func (c *Checkpoints) Save(ctx context.Context, name, place string) error {
 	return nil
 }
 
-// Load returns what Save remembered, empty if that is nothing.
+// Load returns the position that Save stored, empty if there is none.
 func (c *Checkpoints) Load(ctx context.Context, name string) (string, error) {
 	place, err := c.db.Writers.Get(ctx, c.key(name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

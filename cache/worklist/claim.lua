@@ -3,7 +3,7 @@
 -- KEYS  1 list: a sorted set by when each entry is due, in ms
 -- ARGV  1 entry
 --       2 lease in ms
--- Answers {the time, when it was due}, in ms; {} if it is not due or another process was faster
+-- Answers {the time now, the time when it was due}, in ms; {} if it is not due or another process was faster
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,18 +1,18 @@
-// Package worklist stores which executions must be checked with Step Functions, because
-// events get lost and omit large outputs and inputs. Everything is in Redis and shared by all processes; the workers
-// that ask are in ingest.
+// Package worklist stores which executions must be checked with Step Functions, because events
+// get lost and omit large outputs and inputs. Everything is in Redis and shared by all processes;
+// the workers that make the calls are in ingest.
 //
-//   - Worklist: the lists of executions to ask about. A worker claims an entry for the time
+//   - Worklist: the lists of executions to describe. A worker claims an entry for the time
 //     of a lease, calls Step Functions, and settles or postpones it.
 //     Callers may request expired outputs (requests.go).
 //   - Sweeps: which process compares which state machine with Step Functions, how far each
-//     audit has come, and the mismatches that a sweep hands to the next.
+//     audit has come, and the mismatches that a sweep passes on to the next.
 //   - Budget: how often all processes together may call AWS for one purpose. It slows down
-//     where AWS throttles.
+//     if AWS throttles.
 //   - Checkpoints: where an interrupted backfill resumes.
-//   - LossDetector: notices that Redis has lost its records, and stores which parts of them
-//     are not back yet. A sweep then restores the running executions.
+//   - LossDetector: detects that Redis has lost its records, and stores which parts of them
+//     are not restored yet. A sweep then restores the running executions.
 //
-// Worklist, Sweeps and LossDetector have a Run: it keeps their metrics and what they hold in
+// Worklist, Sweeps and LossDetector have a Run: it keeps their metrics and their data in
 // memory current. Everything else works without it.
 package worklist

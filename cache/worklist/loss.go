@@ -17,18 +17,18 @@ import (
 type Loss struct {
 	At      time.Time // when that was noticed, by the clock of Redis
 	Why     string
-	Running bool // what runs and what ended lately, which the audit learns again
-	Results bool // of executions that ended before, which a backfill or a replay learns again
+	Running bool // running and recently ended executions, which the audit restores
+	Results bool // results of executions that ended before, which a backfill or a replay restores
 	Keys    bool // API keys, which an import stores again
-	// Missing is how many API keys fewer there are than before; those of API_KEYS_FILE
-	// are good all the same.
+	// Missing is how many API keys are missing; those in API_KEYS_FILE are valid
+	// nevertheless.
 	Missing int64
 
-	keysBefore int64 // how many there were; 0: no fewer
+	keysBefore int64 // how many there were; 0: none is missing
 }
 
-// lossReach is how long before a loss a range must begin that makes up for it: what ended
-// later is learnt again anyway.
+// lossReach is how long before a loss the range of a backfill or replay must begin to
+// restore it: the audit restores executions that ended later.
 const lossReach = 5 * time.Minute
 
 // The parts of a loss, by the names of their fields.
@@ -40,7 +40,7 @@ const (
 
 var lossParts = []string{partRunning, partResults, partKeys}
 
-// keyCount is by what a loss of API keys is noticed.
+// keyCount has the numbers that show a loss of API keys.
 type keyCount struct {
 	known   int64 // how many there are
 	changes int64 // how often they changed
@@ -57,10 +57,10 @@ func (d *LossDetector) countKeys(ctx context.Context) (keyCount, error) {
 }
 
 // Lost returns the loss that is neither repaired nor dismissed, nil if there is none. It
-// needs Run, and is two seconds old at most.
+// needs Run, and is at most two seconds old.
 func (d *LossDetector) Lost() *Loss { return d.lost.Load() }
 
-// LossNow is Lost without Run: it asks Redis.
+// LossNow is Lost without Run: it reads Redis.
 func (d *LossDetector) LossNow(ctx context.Context) (*Loss, error) {
 	lost, err := d.db.Writers.HGetAll(ctx, d.db.Names.Lost).Result()
 	if err != nil {
@@ -84,10 +84,10 @@ func (d *LossDetector) LossNow(ctx context.Context) (*Loss, error) {
 	return loss, nil
 }
 
-// Backfilled notes that every execution that began in a range of time is known, or is
-// about to be. That ends what a loss took of executions if the range covers the minutes
-// before it; the dates are by the clock of Redis. How much further back the range must
-// reach is for the caller to decide.
+// Backfilled notes that every execution that started in a time range is known, or soon
+// will be. If the range covers the minutes before a loss, by the clock of Redis, the lost
+// results count as restored. The caller decides how much further back the range must
+// reach.
 func (d *LossDetector) Backfilled(ctx context.Context, since, until time.Time) error {
 	loss, err := d.LossNow(ctx)
 	if err != nil || loss == nil || since.After(loss.At.Add(-lossReach)) || until.Before(loss.At) {
@@ -96,9 +96,9 @@ func (d *LossDetector) Backfilled(ctx context.Context, since, until time.Time) e
 	return d.end(ctx, loss, partRunning, partResults)
 }
 
-// KeysImported notes that API keys were stored that another Redis or a file held, and
-// returns how many are still missing of those that were lost; none ends that part of
-// a loss.
+// KeysImported notes that API keys from another Redis or a file were stored, and returns
+// how many of the lost keys are still missing. If none is missing, that part of the loss
+// ends.
 func (d *LossDetector) KeysImported(ctx context.Context) (missing int64, err error) {
 	loss, err := d.LossNow(ctx)
 	if err != nil || loss == nil || !loss.Keys || loss.Missing > 0 {
@@ -132,7 +132,7 @@ func (d *LossDetector) end(ctx context.Context, loss *Loss, parts ...string) err
 	return nil
 }
 
-// Lines says what is lost and what brings it back, for operators. audited is whether this
+// Lines returns what is lost and how to restore it, for operators. audited is whether this
 // process knows of an audit.
 func (l *Loss) Lines(audited bool) (lines []string) {
 	switch {
@@ -147,11 +147,11 @@ func (l *Loss) Lines(audited bool) (lines []string) {
 	}
 	switch {
 	case l.Keys && l.Missing > 0:
-		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import stores those of API_KEYS_FILE again", l.Missing))
+		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import stores those in API_KEYS_FILE again", l.Missing))
 	case l.Keys:
 		lines = append(lines, "the API keys in Redis are an old copy, so revocations may be lost; statusctl keys import restores those in API_KEYS_FILE")
 	}
-	if len(lines) == 0 { // the end could not be written down
+	if len(lines) == 0 { // the end could not be stored
 		lines = append(lines, "everything is restored or dismissed, but this could not be stored in Redis")
 	}
 	return lines

@@ -19,18 +19,18 @@ import (
 
 const (
 	beatEvery = time.Second
-	// beatsKept is how many beats back a Redis may go without having lost what
-	// matters: a replica that takes over may be a moment behind.
+	// beatsKept is how many beats Redis may go back without counting as a loss, because a
+	// replica that takes over may be a moment behind.
 	beatsKept = 5
 )
 
-// LossDetector notices when a Redis has lost its records: it was emptied, restarted
-// without its files, or filled with an old copy. Each process counts a number up and
-// remembers it. A Redis in which it is gone, or smaller than it was five seconds ago, is
-// not the one that was written to.
+// LossDetector detects when a Redis has lost its records: it was emptied, restarted
+// without its files, or filled with an old copy. Each process increments a number in
+// Redis and remembers it. If the number is gone, or smaller than five seconds ago, Redis
+// has lost records.
 //
-// A loss is stored in Redis, for all processes, until what was lost is learnt or stored
-// again, or an operator dismisses it (loss.go).
+// A loss is stored in Redis, for all processes, until everything is restored, or an
+// operator dismisses it (loss.go).
 type LossDetector struct {
 	db      *redisdb.DB
 	options LossOptions
@@ -41,14 +41,15 @@ type LossDetector struct {
 	keys keyCount
 	lost atomic.Pointer[Loss]
 
-	unstored string // why records were lost, until that is stored; else empty
+	unstored string // why records were lost, until that is stored; otherwise empty
 }
 
-// LossOptions say what a LossDetector does when it detects a loss. Only Run needs them.
+// LossOptions configure what a LossDetector does when it detects a loss. Only Run needs them.
 type LossOptions struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none
-	// Noticed is called when this process has noticed a loss and stored it; nil: nothing is.
+	// Noticed is called when this process has detected a loss and stored it; nil: nothing is
+	// called.
 	Noticed func(context.Context) error
 }
 
@@ -79,9 +80,9 @@ func (d *LossDetector) Run(ctx context.Context) error {
 	})
 }
 
-// look counts up in a partition of every primary and finds out what is lost. What
-// replicas did not confirm proves nothing: it may be gone with a primary that was cut
-// off.
+// look increments the number in a partition of every primary and checks for losses. A
+// number that replicas did not confirm proves nothing, because it may be lost together
+// with a primary that was cut off.
 func (d *LossDetector) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit(d.db))
 	defer cancel()
@@ -163,17 +164,17 @@ func (d *LossDetector) lossOf(partition int, now beat) (why string) {
 	return why
 }
 
-// noticed is what this process does about a loss by itself.
+// noticed handles a loss in this process.
 func (d *LossDetector) noticed(why string) {
 	d.losses.Inc()
-	d.options.Log.Error("Redis has lost records; fetching from Step Functions again what can be fetched; see /v1/health and statusctl doctor", "why", why)
+	d.options.Log.Error("Redis has lost records; what Step Functions still has is being fetched; see /v1/health and statusctl doctor for the rest", "why", why)
 	d.unstored = why
 	d.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why, Running: true, Results: true})
-	d.db.Feed.Reset() // what is near may be all that is left, and contradict what others answer
+	d.db.Feed.Reset() // the near cache may have the only copy, and contradict the answers of other processes
 }
 
-// store stores a loss for all processes, and counts the API keys otherwise. Where that
-// fails it is tried again.
+// store stores a loss for all processes, and otherwise counts the API keys. If that
+// fails, it is tried again.
 func (d *LossDetector) store(ctx context.Context) error {
 	now, err := d.countKeys(ctx)
 	if err != nil {
@@ -190,7 +191,7 @@ func (d *LossDetector) store(ctx context.Context) error {
 	case now.changes < d.keys.changes:
 		before = "0"
 	}
-	_ = d.db.Writers.Del(ctx, d.db.Names.Sweeps).Err() // all are due at once; else they are soon
+	_ = d.db.Writers.Del(ctx, d.db.Names.Sweeps).Err() // all sweeps are due at once; otherwise they are due soon
 	if err := lossScript.Run(ctx, d.db.Writers, []string{d.db.Names.Lost}, d.unstored, before).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("store that records were lost: %w", err)
 	}
@@ -204,7 +205,7 @@ func (d *LossDetector) store(ctx context.Context) error {
 // refresh reads the loss that is stored for all processes.
 func (d *LossDetector) refresh(ctx context.Context) error {
 	loss, err := d.LossNow(ctx)
-	if err == nil && loss != nil && loss.keysBefore > 0 && loss.Missing == 0 { // others in their place count, too
+	if err == nil && loss != nil && loss.keysBefore > 0 && loss.Missing == 0 { // other keys in their place count, too
 		err = d.end(ctx, loss, partKeys)
 	}
 	if err == nil && (loss != nil || d.unstored == "") {
@@ -214,7 +215,7 @@ func (d *LossDetector) refresh(ctx context.Context) error {
 	return err
 }
 
-// measure sets the metric of what is lost; nil: nothing.
+// measure sets the metric of the lost parts; nil: none.
 func (d *LossDetector) measure(loss *Loss) {
 	if loss == nil {
 		loss = &Loss{}

@@ -1,4 +1,4 @@
--- Ends parts of a loss unless there was another since, and the loss with the last of them.
+-- Ends parts of a loss unless there was another loss since. With its last part, the loss ends.
 --
 -- KEYS  1 lost: a hash
 -- ARGV  1 when the loss was noticed, in ms; then the parts

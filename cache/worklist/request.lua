@@ -1,10 +1,10 @@
--- Requests something of a list, unless too much is on it.
+-- Puts an entry on a list unless the list is full.
 --
 -- KEYS  1 list: a sorted set by when each entry is due, in ms
 -- ARGV  1 entry
 --       2 how many entries the list may have
---       3 how long an entry counts, in ms; 0: until it is taken off
--- Answers 0 if the entry is on the list now, else in how many ms there is room, or -1
+--       3 how long an entry counts, in ms; 0: until it is removed
+-- Answers 0 if the entry is on the list now, otherwise after how many ms there is room, or -1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

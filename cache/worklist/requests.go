@@ -11,27 +11,27 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Bounds of the requests for outputs that have expired.
+// Bounds of the requests for expired outputs.
 const (
 	maxRequested    = 200  // of a partition
 	maxOfCaller     = 1000 // within callerWindow
 	callerWindow    = 10 * time.Minute
-	requestedRetry  = 30 * time.Second // where a partition has too many
+	requestedRetry  = 30 * time.Second // delay if a partition has too many
 	unattendedAfter = time.Minute      // much longer than a lease, and than the time between two claims
 )
 
-// ErrBusy says that too many outputs are requested.
+// ErrBusy means that too many outputs are requested.
 type ErrBusy struct {
-	OfCaller bool          // by this caller; else by all
-	Wait     time.Duration // after which it is worth trying again
+	OfCaller bool          // by this caller; otherwise by all callers
+	Wait     time.Duration // time after which to try again
 }
 
-// Error names the bound that was reached.
+// Error returns the text of the error.
 func (e *ErrBusy) Error() string { return "too many outputs are requested" }
 
-// Request puts an execution on the list of those whose output, which has expired, is to be
-// fetched again. It may be repeated without harm. caller is who wants it: each may request
-// only so many. A request that is refused is an *ErrBusy.
+// Request puts an execution on the list of expired outputs to fetch again. It can be
+// repeated safely. caller is the requesting caller, because each may request only a
+// limited number. The error of a refused request is an *ErrBusy.
 func (w *Worklist) Request(ctx context.Context, arn cache.ARN, caller string) error {
 	ctx, cancel := context.WithTimeout(ctx, w.db.Limits.Batch)
 	defer cancel()
@@ -49,7 +49,7 @@ func (w *Worklist) Request(ctx context.Context, arn cache.ARN, caller string) er
 	return err
 }
 
-// request puts an execution on a list, or returns after how long there may be room.
+// request puts an execution on a list, or returns the time after which there may be room.
 func (w *Worklist) request(ctx context.Context, list string, arn cache.ARN, most int, counts time.Duration) (time.Duration, error) {
 	ms, err := requestScript.Run(ctx, w.db.Writers, []string{list}, string(arn), most, counts.Milliseconds()).Int64()
 	if err != nil {
@@ -58,11 +58,11 @@ func (w *Worklist) request(ctx context.Context, list string, arn cache.ARN, most
 	return time.Duration(ms) * time.Millisecond, nil
 }
 
-// Unattended returns how many outputs are requested but not fetched by any process, although that was due
-// a minute ago: no process of role ingest runs, or HYDRATE_RATE is 0. It needs Run.
+// Unattended returns how many requested outputs have not been fetched although they were due a
+// minute ago: no process of role ingest runs, or HYDRATE_RATE is 0. It needs Run.
 func (w *Worklist) Unattended() int64 { return w.unattended.Load() }
 
-// countUnattended counts what Unattended returns.
+// countUnattended counts the outputs for Unattended.
 func (w *Worklist) countUnattended(ctx context.Context) error {
 	now, err := w.db.Now(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ var (
 	lossEndSource string
 )
 
-// Each file says at its head what it is given and what it answers.
+// The first comment of each file describes its arguments and its answer.
 var (
 	claimScript    = redis.NewScript(claimSource)
 	postponeScript = redis.NewScript(postponeSource)

@@ -1,9 +1,9 @@
--- Takes an execution off a list, unless its output is still awaited. The constants are
+-- Removes an execution from a list, unless its output is still awaited. The constants are
 -- those of the record (layout.go and record.lua of package cache).
 --
 -- KEYS  1 record, 2 list
 -- ARGV  1 ARN
---       2 1 if the list is of what is awaited, else 0
+--       2 1 if it is the awaited list, otherwise 0
 
 local head = redis.call('GETRANGE', KEYS[1], 0, IDENTITY_END - 1)
 if ARGV[2] == '1' and record.known(head) and string.byte(record.identity(head), STATE) == AWAITS_OUTPUT then return 0 end

@@ -11,29 +11,28 @@ import (
 
 // Audited is how far the audit of a state machine has come.
 type Audited struct {
-	// Swept is when the latest sweep began that came to its end, by the clock of
-	// Redis; zero: none did.
+	// Swept is when the latest completed sweep began, by the clock of Redis; zero: none.
 	Swept time.Time `json:"swept,omitzero"`
-	// ConfirmedUntil is the time up to which everything that Step Functions lists
-	// is known here; zero: nothing is confirmed.
+	// ConfirmedUntil is the time up to which everything that Step Functions lists is
+	// known; zero: nothing is confirmed.
 	ConfirmedUntil time.Time `json:"confirmedUntil,omitzero"`
-	// Mismatches is how many executions differed when the latest sweep ended, and Oldest
-	// until when the first of these did not; zero: not known.
+	// Mismatches is how many executions differed at the end of the latest sweep. Oldest
+	// is the time until which the first of them did not differ; zero: not known.
 	Mismatches int       `json:"doubts"`
 	Oldest     time.Time `json:"oldest,omitzero"`
-	// Problem is why the state machine cannot be swept, fit for public answers;
-	// empty: it can.
+	// Problem is why the state machine cannot be swept, for public answers; empty: it can
+	// be swept.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Mismatch is an execution of which an earlier state is known than Step Functions lists.
+// Mismatch is an execution whose known state is earlier than the one that Step Functions lists.
 type Mismatch struct {
 	Noted  time.Time     // first
-	Until  time.Time     // it did not differ then; zero: not known
-	Listed cache.Version // the latest that was listed; empty: it is not listed where it should be
+	Until  time.Time     // last time at which it did not differ; zero: not known
+	Listed cache.Version // the latest listed status; empty: it is not listed although it should be
 }
 
-// text is a mismatch as it is stored.
+// text returns the stored form of a mismatch.
 func (m Mismatch) text() string {
 	return fmt.Sprintf("%d %d %s", redisdb.Millis(m.Noted), redisdb.Millis(m.Until), m.Listed)
 }
@@ -50,7 +49,7 @@ func parseMismatch(text string) (m Mismatch) {
 type Sweep struct {
 	Machine    string
 	Begun      time.Time              // by the clock of Redis
-	Before     Audited                // as the sweep before left it
+	Before     Audited                // as the previous sweep left it
 	Mismatches map[cache.ARN]Mismatch // executions that differed then
 
 	all []string // state machines that are audited

@@ -20,28 +20,28 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// Sweeps are the turns in which state machines are compared with Step Functions. They
-// are in Redis, so that one process at a time compares a state machine.
+// Sweeps has the schedule for comparing state machines with Step Functions. It is in
+// Redis, so that only one process at a time compares a state machine.
 type Sweeps struct {
 	db        *redisdb.DB
 	losses    *LossDetector
 	confirmed *prometheus.GaugeVec
-	audits    atomic.Pointer[map[string]Audited] // as Run read them last
+	audits    atomic.Pointer[map[string]Audited] // as last read by Run
 }
 
-// NewSweeps returns the sweeps of a Redis. losses says which records may be lost, so that
-// a sweep learns them again. metrics may be nil.
+// NewSweeps returns the sweeps of a Redis. losses reports which records may be lost, so
+// that a sweep restores them. metrics may be nil.
 func NewSweeps(db *redisdb.DB, losses *LossDetector, metrics prometheus.Registerer) *Sweeps {
 	return &Sweeps{db: db, losses: losses, confirmed: gauge(metrics, "audit_confirmed_timestamp_seconds",
-		"Up to when a state machine has been compared with Step Functions and found whole.", "state_machine")}
+		"Time up to which a comparison with Step Functions has confirmed all changes of a state machine.", "state_machine")}
 }
 
 const (
 	auditsEvery = 2 * time.Second
-	// maxMismatches bounds what is remembered of one state machine from sweep to sweep.
-	// What is left out is found again.
+	// maxMismatches is how many mismatches of one state machine are remembered between
+	// sweeps. Others are found again.
 	maxMismatches = 100_000
-	// mismatchesLife is how long that is remembered, from the latest sweep.
+	// mismatchesLife is how long they are remembered after the latest sweep.
 	mismatchesLife = 400 * 24 * time.Hour
 )
 
@@ -50,7 +50,7 @@ func (s *Sweeps) Run(ctx context.Context) error {
 	return uptime.Every(ctx, auditsEvery, func() { s.readAudits(ctx) })
 }
 
-// readAudits leaves everything as it is where Redis does not answer.
+// readAudits changes nothing if Redis does not answer.
 func (s *Sweeps) readAudits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit(s.db))
 	defer cancel()
@@ -64,19 +64,19 @@ func (s *Sweeps) readAudits(ctx context.Context) {
 	}
 }
 
-// Learning reports whether what is known of a state machine that was last swept
-// then may be lost: it never was, or records were lost since.
+// Learning reports whether records of a state machine may be missing, given the time of
+// its last sweep: it was never swept, or records were lost since.
 func (s *Sweeps) Learning(swept time.Time) bool {
 	lost := s.losses.Lost()
 	return swept.IsZero() || lost != nil && lost.At.After(swept)
 }
 
-// Claim returns a sweep of one of the state machines that is due, or nil if none is. It
-// is the caller's for the time of the lease; End ends it, Extend makes it last longer.
+// Claim returns a due sweep of one of the state machines, or nil if none is due. The
+// caller has it for the time of the lease; End ends it, Extend extends the lease.
 func (s *Sweeps) Claim(ctx context.Context, machines []string, lease time.Duration) (*Sweep, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.db.Limits.Batch)
 	defer cancel()
-	for _, i := range rand.Perm(len(machines)) { // or the last would never have their turn where sweeps take long
+	for _, i := range rand.Perm(len(machines)) { // otherwise the last ones would never have their turn if sweeps take long
 		machine := machines[i]
 		if err := s.db.Writers.ZAddNX(ctx, s.db.Names.Sweeps, redis.Z{Score: 0, Member: machine}).Err(); err != nil {
 			return nil, fmt.Errorf("store a state machine: %w", err)
@@ -110,7 +110,7 @@ func (s *Sweeps) begin(ctx context.Context, sweep *Sweep) (*Sweep, error) {
 	return sweep, nil
 }
 
-// Fail stores why a sweep did not come to its end. The next is due after d.
+// Fail stores why a sweep failed. The next one is due after d.
 func (s *Sweeps) Fail(ctx context.Context, sweep *Sweep, problem string, d time.Duration) error {
 	now := sweep.Before
 	now.Problem = problem
@@ -124,7 +124,7 @@ func (s *Sweeps) Fail(ctx context.Context, sweep *Sweep, problem string, d time.
 	return s.Extend(ctx, sweep.Machine, d)
 }
 
-// Extend keeps the sweep of a state machine from being claimed by others for d from now.
+// Extend extends the lease of a sweep to d from now.
 func (s *Sweeps) Extend(ctx context.Context, machine string, d time.Duration) error {
 	if err := postponeScript.Run(ctx, s.db.Writers, []string{s.db.Names.Sweeps}, machine, d.Milliseconds()).Err(); err != nil {
 		return fmt.Errorf("extend a sweep: %w", err)
@@ -132,8 +132,8 @@ func (s *Sweeps) Extend(ctx context.Context, machine string, d time.Duration) er
 	return nil
 }
 
-// End stores what a sweep found out: how far it came, and what differs now. The next is
-// due after d.
+// End stores the result of a sweep: how far it came, and what differs now. The next one
+// is due after d.
 func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, s.db.Limits.Batch)
 	defer cancel()
@@ -144,7 +144,7 @@ func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Dura
 	_, err = s.db.Writers.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		key := s.db.Names.Mismatches(sweep.Machine)
 		pipe.Del(ctx, key)
-		for some := range slices.Chunk(sweep.fields(), 10_000) { // or others would wait for a command
+		for some := range slices.Chunk(sweep.fields(), 10_000) { // otherwise other callers would wait for a long command
 			pipe.HSet(ctx, key, some...)
 		}
 		pipe.Expire(ctx, key, mismatchesLife)
@@ -160,9 +160,9 @@ func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Dura
 	return s.Extend(ctx, sweep.Machine, d)
 }
 
-// learnt ends that part of a loss which the audit learns again when every state machine
-// was swept since, and no mismatch is left that is as old: then what runs, and what ended
-// lately, is known again.
+// learnt ends the part of a loss that the audit restores. It does so when every state
+// machine was swept since the loss and no mismatch from before is left: then running and
+// recently ended executions are known again.
 func (s *Sweeps) learnt(ctx context.Context, machines []string) error {
 	loss, err := s.losses.LossNow(ctx)
 	if err != nil || loss == nil {
@@ -181,8 +181,8 @@ func (s *Sweeps) learnt(ctx context.Context, machines []string) error {
 	return s.losses.end(ctx, loss, partRunning)
 }
 
-// abandonedAfter is for how long a sweep is due before it is clear that no process
-// audits the state machine any more.
+// abandonedAfter is how long a sweep must be overdue before it counts as abandoned: no
+// process audits the state machine any more.
 const abandonedAfter = 10 * time.Minute
 
 func (s *Sweeps) auditsNow(ctx context.Context) (map[string]Audited, error) {
@@ -200,15 +200,15 @@ func (s *Sweeps) auditsNow(ctx context.Context) (map[string]Audited, error) {
 			continue
 		}
 		var a Audited
-		if json.Unmarshal([]byte(texts.Val()[machine]), &a) == nil { // else there is nothing, or another release wrote it
+		if json.Unmarshal([]byte(texts.Val()[machine]), &a) == nil { // otherwise there is nothing, or another release wrote it
 			all[machine] = a
 		}
 	}
 	return all, nil
 }
 
-// Audits returns how far the audit of each state machine is, by ARN. It needs Run,
-// and is a few seconds old at most. The map must not be changed.
+// Audits returns how far the audit of each state machine has come, by ARN. It needs Run,
+// and is at most a few seconds old. The map must not be changed.
 func (s *Sweeps) Audits() map[string]Audited {
 	if all := s.audits.Load(); all != nil {
 		return *all
@@ -216,9 +216,9 @@ func (s *Sweeps) Audits() map[string]Audited {
 	return nil
 }
 
-// Running calls f with the executions that run as far as is known and belong to a
-// state machine itself, not to a Distributed Map of it, some at a time and the
-// oldest of each partition first. started is when the record says that they did.
+// Running calls f with the known running executions of a state machine, without those of
+// its Distributed Maps, in batches, the oldest of each partition first. started is the
+// start date in the record.
 func (s *Sweeps) Running(ctx context.Context, machine string, f func(arns []cache.ARN, started []time.Time) error) error {
 	const some = 1000
 	for i := range s.db.Names.Partitions {

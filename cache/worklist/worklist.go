@@ -22,16 +22,16 @@ type List int
 
 // The lists.
 const (
-	// Awaited are executions of which an event left something out: the output, or
-	// the input that may name the owner. apply.lua enters them.
+	// Awaited are executions whose event left something out: the output, or the input
+	// that may name the owner. apply.lua enters them.
 	Awaited List = iota
-	// Mismatched are executions of which something may have been missed.
+	// Mismatched are executions of which an event may be missing.
 	Mismatched
-	// Requested are successes whose output has expired and is to be fetched again.
+	// Requested are successes whose expired output must be fetched again.
 	Requested
 )
 
-// names are what metrics call the lists.
+// names are the names of the lists in metrics.
 var names = map[List]string{Awaited: "awaited", Mismatched: "doubted", Requested: "requested"}
 
 // String returns the name of a list, as metrics and the log have it.
@@ -48,7 +48,7 @@ func (l List) key(p *redisdb.Partition) string {
 	}
 }
 
-// Entry is an execution on a list that its holder is to ask about now.
+// Entry is a claimed execution of a list, which must be described now.
 type Entry struct {
 	ARN      cache.ARN
 	Record   *cache.Record // nil: nothing is known
@@ -57,12 +57,12 @@ type Entry struct {
 	Age      time.Duration // since that version was stored, by the clock of Redis
 	Waited   time.Duration // since it was due
 	Now      time.Time     // when it was claimed, by the clock of Redis
-	Listed   cache.Version // what Step Functions listed, for a mismatch; empty: nothing
+	Listed   cache.Version // status that Step Functions listed, for a mismatch; empty: none
 }
 
-// Worklist is the lists of executions to check with Step Functions. They are
-// in Redis, so they survive every process, and all processes work on them together: a
-// process that claims an entry holds a lease, and no other asks meanwhile.
+// Worklist is the lists of executions to check with Step Functions. They are in Redis, so
+// they survive every process, and all processes work on them together: a process that
+// claims an entry has a lease, and during that time no other process describes it.
 type Worklist struct {
 	db         *redisdb.DB
 	entries    *prometheus.GaugeVec
@@ -74,10 +74,10 @@ func New(db *redisdb.DB, metrics prometheus.Registerer) *Worklist {
 	return &Worklist{db: db, entries: gauge(metrics, "inquiries", "Executions to check with Step Functions.", "list")}
 }
 
-// countEvery is how often Run counts the entries: that asks every partition.
+// countEvery is how often Run counts the entries, which needs a request to every partition.
 const countEvery = 10 * time.Second
 
-// Run keeps the metric of the entries, and Unattended, fresh until ctx ends.
+// Run keeps the metric of the entries, and Unattended, current until ctx ends.
 func (w *Worklist) Run(ctx context.Context) error {
 	return uptime.Every(ctx, countEvery, func() {
 		for list, name := range names {
@@ -93,9 +93,9 @@ func (w *Worklist) Run(ctx context.Context) error {
 	})
 }
 
-// Claim takes up to so many executions of a list that are due, for the time of the
-// lease. Settle takes them off it; who does neither that nor Postpone leaves them
-// to the next when the lease ends. Its error may be about some of them only: the
+// Claim claims at most the given number of due executions of a list, for the time of the
+// lease. Settle removes them from the list. Without Settle or Postpone, another process
+// can claim them when the lease ends. The error may be about some executions only: the
 // others are returned with it.
 func (w *Worklist) Claim(ctx context.Context, list List, most int, lease time.Duration) ([]Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.db.Limits.Batch)
@@ -138,7 +138,7 @@ func (w *Worklist) Claim(ctx context.Context, list List, most int, lease time.Du
 	return all, errors.Join(errs...)
 }
 
-// firstOf returns up to so many executions at the head of a list, due or not.
+// firstOf returns at most the given number of executions at the head of a list, due or not.
 func (w *Worklist) firstOf(ctx context.Context, list List, most int) ([]cache.ARN, error) {
 	pipe := w.db.Writers.Pipeline()
 	cmds := make([]*redis.ZSliceCmd, redisdb.PartitionCount)
@@ -151,7 +151,7 @@ func (w *Worklist) firstOf(ctx context.Context, list List, most int) ([]cache.AR
 	}
 	now := float64(clock.Val().UnixMilli())
 	var arns []cache.ARN
-	for _, i := range rand.Perm(redisdb.PartitionCount) { // or the first partitions would come first
+	for _, i := range rand.Perm(redisdb.PartitionCount) { // otherwise the first partitions would always come first
 		for _, z := range cmds[i].Val() {
 			if arn, ok := z.Member.(string); ok && z.Score <= now && len(arns) < most {
 				arns = append(arns, cache.ARN(arn))
@@ -178,8 +178,9 @@ func newEntry(arn cache.ARN, record *redis.StringCmd, now time.Time) (Entry, err
 	return entry, nil
 }
 
-// Settle takes an execution off a list. While an output is awaited it stays there
-// until its lease ends: a success may have arrived since it was claimed.
+// Settle removes an execution from a list. While an output is awaited, the execution
+// stays on the list until its lease ends, because a success may have arrived since it was
+// claimed.
 func (w *Worklist) Settle(ctx context.Context, list List, arn cache.ARN) error {
 	p := w.db.Names.Partition(string(arn))
 	keys := []string{w.db.Names.Execution(string(arn)), list.key(p)}
@@ -189,7 +190,7 @@ func (w *Worklist) Settle(ctx context.Context, list List, arn cache.ARN) error {
 	return nil
 }
 
-// Postpone has an execution on a list be asked about after d.
+// Postpone makes an execution on a list due after d.
 func (w *Worklist) Postpone(ctx context.Context, list List, arn cache.ARN, d time.Duration) error {
 	key := list.key(w.db.Names.Partition(string(arn)))
 	if err := postponeScript.Run(ctx, w.db.Writers, []string{key}, string(arn), d.Milliseconds()).Err(); err != nil {
@@ -198,7 +199,7 @@ func (w *Worklist) Postpone(ctx context.Context, list List, arn cache.ARN, d tim
 	return nil
 }
 
-// AddMismatches puts executions on the list of mismatches, 100,000 at most.
+// AddMismatches puts executions on the list of mismatches, which has at most 100,000.
 func (w *Worklist) AddMismatches(ctx context.Context, arns []cache.ARN) error {
 	now, err := w.db.Now(ctx)
 	if err != nil || len(arns) == 0 {

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalid says that a text is not the ARN of an execution.
+// ErrInvalid means that a text is not the ARN of an execution.
 var ErrInvalid = errors.New("not the ARN of a Step Functions execution")
 
-// Execution is the ARN of an execution. Only Parse makes one from text that came from
-// outside, so a value of this type is well formed.
+// Execution is the ARN of an execution. For text from outside, use only Parse, so that a
+// value of this type is always well formed.
 type Execution string
 
 const (
@@ -43,7 +43,7 @@ func Parse(s string) (Execution, error) {
 	kind, rest, _ := strings.Cut(rest, ":")
 	machine, name, found := strings.Cut(rest, ":")
 	if !found {
-		return "", fmt.Errorf("%w: it needs a resource type, a state machine and a name", ErrInvalid)
+		return "", fmt.Errorf("%w: it must have a resource type, a state machine and a name", ErrInvalid)
 	}
 	if !validMachine(machine) {
 		return "", fmt.Errorf("%w: the state machine name is malformed", ErrInvalid)
@@ -85,8 +85,8 @@ func isAccount(s string) bool {
 	return len(s) == 12
 }
 
-// validMachine accepts a state machine, with the label of a Map Run behind a
-// slash where the execution is a child of one.
+// validMachine accepts the name of a state machine, followed by a slash and the label of
+// a Map Run if the execution is a child of one.
 func validMachine(s string) bool {
 	machine, label, child := strings.Cut(s, "/")
 	return ValidName(machine) && (!child || ValidName(label))
@@ -103,8 +103,8 @@ func validExecutionName(kind, s string) bool {
 	return false
 }
 
-// ValidName accepts what Step Functions accepts as a name: 1 to 80 characters,
-// none of them white space, a control or one of a few marks.
+// ValidName accepts the names that Step Functions accepts: 1 to 80 characters, none of
+// them white space, a control character or one of a few marks.
 func ValidName(s string) bool {
 	if s == "" || len(s) > maxNameLength && utf8.RuneCountInString(s) > maxNameLength {
 		return false
@@ -127,7 +127,7 @@ func ValidName(s string) bool {
 	return true
 }
 
-// nameByte marks the ASCII characters that a name may hold.
+// nameByte marks the ASCII characters that a name may contain.
 var nameByte = func() (ok [utf8.RuneSelf]bool) {
 	for c := '!'; c < 0x7f; c++ {
 		ok[c] = !strings.ContainsRune("<>{}[]?*\"#%\\^|~`$&,;:/", c)
@@ -135,7 +135,7 @@ var nameByte = func() (ok [utf8.RuneSelf]bool) {
 	return ok
 }()
 
-// Name returns the name of the execution: what follows its state machine.
+// Name returns the name of the execution: the part after its state machine.
 func (a Execution) Name() string {
 	_, name := a.resource()
 	return name

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Find returns the ARN of an execution or of a state machine in what a person pasted: the
-// ARN alone, with quotes, brackets or white space around it, percent-encoded, or in the
-// address of a page of the AWS console,
+// Find returns the ARN of an execution or of a state machine in a pasted text: the ARN
+// alone, with quotes, brackets or white space around it, percent-encoded, or in the URL
+// of a page of the AWS console,
 //
 //	https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn%3Aaws%3Astates…
 //
-// It returns "" if there is none. What continues with more words behind white space is not
-// cut: nobody can tell which ARN was meant.
+// It returns "" if there is none. If other words follow after white space, it returns ""
+// as well, because it is not clear which ARN was meant.
 func Find(text string) string {
 	const start = "arn:aws"
 	for range maxEncodings {
-		decoded, err := url.PathUnescape(text) // names hold no percent sign
+		decoded, err := url.PathUnescape(text) // names contain no percent sign
 		if err != nil {
 			break
 		}
@@ -27,7 +27,7 @@ func Find(text string) string {
 		return ""
 	}
 	before, text := text[:at], text[at:]
-	if strings.HasSuffix(before, "'") { // names may hold one
+	if strings.HasSuffix(before, "'") { // names may contain one
 		text, _, _ = strings.Cut(text, "'")
 	}
 	if strings.HasSuffix(before, "“") {
@@ -45,8 +45,8 @@ func Find(text string) string {
 	return ""
 }
 
-// maxEncodings is how often a text may be percent-encoded: an address may be part of
-// another.
+// maxEncodings is how often a text may be percent-encoded, because a URL may be part of
+// another URL.
 const maxEncodings = 2
 
 func isARN(s string) bool {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// ErrInvalidStateMachine says that a text is not the ARN of a state machine.
+// ErrInvalidStateMachine means that a text is not the ARN of a state machine.
 var ErrInvalidStateMachine = errors.New("not the ARN of a state machine")
 
 // StateMachine is the ARN of a state machine:
 //
 //	arn:{aws…}:states:{region}:{account}:stateMachine:{machine}[/{label}]
 //
-// The label is that of a Distributed Map, whose children are executions of it. Only
-// ParseStateMachine makes one from text that came from outside.
+// The label is that of a Distributed Map, whose children are executions of it. For text
+// from outside, use only ParseStateMachine.
 type StateMachine string
 
 const (
@@ -32,18 +32,18 @@ func ParseStateMachine(s string) (StateMachine, error) {
 	return m, nil
 }
 
-// Execution returns the ARN of the execution of a name. "*" stands for all in a policy
-// of IAM.
+// Execution returns the ARN of the execution with a name. "*" means all executions in an
+// IAM policy.
 func (m StateMachine) Execution(name string) Execution {
 	return Execution(strings.Replace(string(m), machineKind, executionKind, 1) + ":" + name)
 }
 
-// Name returns the name, with the label of a Distributed Map behind a slash. It is what
-// metrics and public answers may carry: it holds no account.
+// Name returns the name, followed by a slash and the label for a Distributed Map. It does
+// not contain the account, so metrics and public answers may use it.
 func (m StateMachine) Name() string { return string(m[strings.LastIndexByte(string(m), ':')+1:]) }
 
-// Child returns the ARN that the children of a Distributed Map have as their state
-// machine. The label is that of the Map state.
+// Child returns the ARN of the state machine of the children of a Distributed Map. The
+// label is that of the Map state.
 func (m StateMachine) Child(label string) StateMachine { return m + StateMachine("/"+label) }
 
 // Region returns the region, such as eu-west-1.
@@ -52,7 +52,7 @@ func (m StateMachine) Region() string { return m.part(3) }
 // Account returns the account: 12 digits.
 func (m StateMachine) Account() string { return m.part(4) }
 
-// part returns one of the parts between colons, empty if there are fewer.
+// part returns the i-th part between colons, empty if there are fewer parts.
 func (m StateMachine) part(i int) string {
 	parts := strings.SplitN(string(m), ":", i+2)
 	if len(parts) <= i {

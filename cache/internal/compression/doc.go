@@ -1,3 +1,3 @@
-// Package compression stores the results of executions smaller, and answers compressed by gzip
-// from them, without compressing anything when it is read.
+// Package compression compresses the results of executions when they are stored, and makes
+// gzip answers from them without compressing again when they are read.
 package compression

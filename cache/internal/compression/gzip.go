@@ -17,7 +17,7 @@ var gzipWriters = sync.Pool{New: func() any {
 	return w
 }}
 
-// GzipAll returns a body compressed by gzip.
+// GzipAll returns a body compressed with gzip.
 func GzipAll(body []byte) []byte {
 	w := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(w)
@@ -31,7 +31,7 @@ func GzipAll(body []byte) []byte {
 
 var gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// Gunzip returns what is compressed in b, which must be length bytes.
+// Gunzip returns the decompressed b, which must have length bytes.
 func Gunzip(b []byte, length int) ([]byte, error) {
 	r := gzipReaders.Get().(*gzip.Reader)
 	defer gzipReaders.Put(r)

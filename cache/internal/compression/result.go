@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// ErrLength says that what is stored has not the length that it claims.
+// ErrLength means that a stored result does not have its declared length.
 var ErrLength = errors.New("body of the record has the wrong length")
 
 // Codings of a stored result.
@@ -23,9 +23,9 @@ const (
 	Deflated     = 'd' // as deflate blocks, without syncMarker at the end
 )
 
-// From these lengths of a result in bytes on, compression is worth it. Only what is deflated
-// goes over the wire as it is stored, but to read it takes some microseconds, a tenth of a
-// poll; to read an S2 block takes a tenth of that.
+// Compression is worth it from these lengths of a result, in bytes. Only deflate blocks can
+// be sent as they are stored, but reading them takes some microseconds, a tenth of a poll;
+// reading an S2 block takes a tenth of that.
 const (
 	packAbove    = 128
 	deflateAbove = 800
@@ -34,7 +34,8 @@ const (
 // syncMarker ends deflate blocks at a whole byte, with an empty block that is not the last.
 const syncMarker = "\x00\x00\xff\xff"
 
-// Best returns how a result is stored: smaller by an eighth at least, or as it is.
+// Best returns the coding and the stored form of a result: compressed if that makes it at least
+// an eighth smaller, otherwise unchanged.
 func Best(result []byte) (coding byte, stored []byte) {
 	coding = AsIs
 	switch {
@@ -49,12 +50,12 @@ func Best(result []byte) (coding byte, stored []byte) {
 	return coding, stored
 }
 
-// Known reports whether a coding is one of this package.
+// Known reports whether this package knows a coding.
 func Known(coding byte) bool {
 	return coding == AsIs || coding == codingPacked || coding == Deflated
 }
 
-// Append appends the result that is stored in a coding, which must be length bytes, to b.
+// Append appends to b the result that is stored in a coding. The result must have length bytes.
 func Append(b []byte, coding byte, stored []byte, length int) ([]byte, error) {
 	switch coding {
 	case Deflated:
@@ -68,7 +69,7 @@ func Append(b []byte, coding byte, stored []byte, length int) ([]byte, error) {
 	return append(b, stored...), nil
 }
 
-// unpack appends what is in an S2 block of length bytes to b.
+// unpack appends the content of an S2 block, which must have length bytes, to b.
 func unpack(b, packed []byte, length int) ([]byte, error) {
 	if n, err := s2.DecodedLen(packed); err != nil || n != length {
 		return nil, ErrLength
@@ -81,8 +82,8 @@ func unpack(b, packed []byte, length int) ([]byte, error) {
 	return b, nil
 }
 
-// Gzip returns a body compressed by gzip, whose result has been deflated when it was stored.
-// What stands in front of that, state bytes, is copied, and so is the tail.
+// Gzip returns a body compressed with gzip. Its result was deflated when it was stored. The
+// state bytes before the result and the tail after it are copied without compression.
 func Gzip(body []byte, state, tail int, deflated []byte) []byte {
 	b := make([]byte, 0, len(zipHead)+2*5+state+len(deflated)+len(syncMarker)+tail+8)
 	b = append(b, zipHead...)
@@ -93,10 +94,10 @@ func Gzip(body []byte, state, tail int, deflated []byte) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(len(body)))
 }
 
-// zipHead begins what is compressed by gzip: by deflate, fast, nothing known of its time.
+// zipHead is the gzip header: deflate, fast, without a time.
 const zipHead = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
-// appendBlock appends a deflate block of bytes as they are, 65,535 at most.
+// appendBlock appends a deflate block of at most 65,535 uncompressed bytes.
 func appendBlock(b []byte, last byte, text []byte) []byte {
 	b = binary.LittleEndian.AppendUint16(append(b, last), uint16(len(text)))
 	b = binary.LittleEndian.AppendUint16(b, ^uint16(len(text)))
@@ -123,7 +124,7 @@ func deflate(text []byte) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte(syncMarker))
 }
 
-// inflater is a reader of deflate blocks and what it reads from.
+// inflater is a reader of deflate blocks, and its source.
 type inflater struct {
 	blocks io.ReadCloser
 	text   bytes.Buffer
@@ -135,7 +136,7 @@ var inflaters = sync.Pool{New: func() any {
 	return i
 }}
 
-// inflate appends what deflate made of length bytes to b.
+// inflate appends to b the length bytes from which deflate made the blocks.
 func inflate(b, deflated []byte, length int) ([]byte, error) {
 	i := inflaters.Get().(*inflater)
 	defer inflaters.Put(i)

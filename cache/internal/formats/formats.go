@@ -15,22 +15,23 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// Formats decides for one Redis. Releases before the compact format refuse its records, so none is written while they may
-// have to read it. Every process listens to the channel of changes; those that know the format
-// also listen to a second channel. As long as Redis reports more listeners to the first, a
-// process of an older release runs. When the last has gone, an upgrade may still be taken back:
-// for rollbackWindow nothing compact is written either. Only in a Redis that has never had an
-// older release is the format compact from the start.
+// Formats decides for one Redis. Releases before the compact format refuse its records, so none
+// is written while such a release may have to read it. Every process listens to the channel of
+// changes; processes that know the format also listen to a second channel. As long as Redis
+// reports more listeners to the first channel, a process of an older release runs. After the last
+// of them has ended, an upgrade may still be rolled back, so nothing compact is written for
+// rollbackWindow. Only in a Redis that has never had an older release, the format is compact from
+// the start.
 //
-// A record of another format stays as it is until its state changes. Compact records are read
-// at any time, and are written in digits again when they change while an older release runs.
+// A record of another format is not converted until its state changes. Compact records can
+// always be read, and are written in digits again if they change while an older release runs.
 type Formats struct {
 	db *redisdb.DB
 
 	mu       sync.Mutex
 	asked    int64 // by uptime; 0: never
 	compact  bool
-	suspects int // answers in a row by which an older release runs
+	suspects int // consecutive answers that show an older release
 }
 
 // New returns the Formats of a Redis.
@@ -48,8 +49,8 @@ const (
 	rollbackWindow = 24 * time.Hour
 )
 
-// listenersScript publishes nothing, and counts who would receive it: the time in ms, the
-// listeners to changes, and those of them that know the compact format.
+// listenersScript publishes empty messages and counts the receivers. It returns the time
+// in ms, the listeners to changes, and those of them that know the compact format.
 //
 // KEYS  1 change channel, 2 channel of those that know the format
 // ARGV  1 PUBLISH or SPUBLISH
@@ -58,8 +59,8 @@ local time = redis.call('TIME')
 return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call(ARGV[1], KEYS[1], ''), redis.call(ARGV[1], KEYS[2], '')}
 `)
 
-// WritesCompact reports whether records are to be compact. While Redis cannot be asked they
-// are not.
+// WritesCompact reports whether records must be compact. They are not while Redis does not
+// answer.
 func (f *Formats) WritesCompact(ctx context.Context) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,15 +87,15 @@ func (f *Formats) ask(ctx context.Context) (compact bool, err error) {
 		f.suspects = 0
 		return now-last >= rollbackWindow.Milliseconds(), nil
 	}
-	// One answer may come from between the two subscriptions of a process that starts.
+	// One answer may fall between the two subscriptions of a starting process.
 	if f.suspects++; f.suspects > 1 && now-last >= time.Minute.Milliseconds() {
 		err = f.db.Writers.Set(ctx, f.db.Names.OlderSeen, now, 0).Err()
 	}
 	return false, err
 }
 
-// lastOlder returns when an older release last ran, in ms; 0 if never. Where that is not
-// written down yet, executions that are known already have been written by one.
+// lastOlder returns when an older release last ran, in ms; 0 if never. If that is not
+// stored yet, and executions exist, an older release has written them.
 func (f *Formats) lastOlder(ctx context.Context, now int64) (int64, error) {
 	text, err := f.db.Writers.Get(ctx, f.db.Names.OlderSeen).Result()
 	if err == nil {

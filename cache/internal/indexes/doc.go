@@ -1,3 +1,3 @@
-// Package indexes reads what the indexes of executions hold, in either form (package
+// Package indexes reads the members of the indexes of executions, in either form (package
 // member).
 package indexes

@@ -17,20 +17,20 @@ type Entry struct {
 	ARN   arn.Execution
 }
 
-// Member is an entry of an index of executions, as the index has it, and the execution.
+// Member is a member of an index of executions in its stored form, and the execution.
 type Member struct {
 	Text string
-	ARN  arn.Execution // empty for one of a state machine of which Redis has lost the name
+	ARN  arn.Execution // empty if Redis has lost the name of its state machine
 }
 
-// Members returns the executions that members of indexes name, each once and in their order. It
-// leaves out what belongs to a state machine of which Redis has lost the name.
+// Members returns the executions of index members, each once and in their order. It leaves out
+// executions if Redis has lost the name of their state machine.
 func Members(ctx context.Context, db *redisdb.DB, texts []string) ([]arn.Execution, error) {
 	members, err := Resolve(ctx, db, texts)
 	return Distinct(members), err
 }
 
-// Resolve returns what each member of indexes names.
+// Resolve returns the execution of each index member.
 func Resolve(ctx context.Context, db *redisdb.DB, texts []string) ([]Member, error) {
 	arns, err := db.Machines.ARNs(ctx, texts)
 	if err != nil {
@@ -57,7 +57,7 @@ func Distinct(members []Member) []arn.Execution {
 	if !short || !long {
 		return arns
 	}
-	// An older release may have entered the ARN where the short form was.
+	// An older release may have entered the ARN although the short form was there.
 	known := make(map[arn.Execution]bool, len(arns))
 	return slices.DeleteFunc(arns, func(one arn.Execution) bool {
 		twice := known[one]
@@ -66,8 +66,8 @@ func Distinct(members []Member) []arn.Execution {
 	})
 }
 
-// Entries is Members for entries with their scores. Those of the same start date are in the
-// descending order of their ARNs, as in lists; the others are in the order of the index.
+// Entries is Members for entries with their scores. Entries with the same start date are in
+// descending order of their ARNs, as in lists; otherwise the order is that of the index.
 func Entries(ctx context.Context, db *redisdb.DB, entries []redis.Z) ([]Entry, error) {
 	members := make([]string, len(entries))
 	for i, z := range entries {

@@ -9,8 +9,8 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// Directory says which state machines the identifiers in short forms stand for. Its methods can
-// be called concurrently.
+// Directory maps the identifiers in short forms to state machines. Its methods can be called
+// concurrently.
 type Directory struct {
 	// Load returns the ARNs of all state machines by their identifiers.
 	Load func(context.Context) (map[string]string, error)
@@ -20,11 +20,10 @@ type Directory struct {
 	loaded int64 // by uptime; 0: never
 }
 
-// loadEvery is the least time between two questions for the same unknown identifier.
+// loadEvery is the minimum time between two requests for the same unknown identifier.
 const loadEvery = int64(time.Second)
 
-// ARNs returns the ARNs of members of indexes. It is empty for one whose state machine is not
-// known.
+// ARNs returns the ARNs of index members, empty if the state machine is not known.
 func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error) {
 	if !slices.ContainsFunc(members, IsShort) {
 		return members, nil
@@ -45,7 +44,7 @@ func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error
 	return arns, nil
 }
 
-// known returns the names, read again if they lack one that a member needs.
+// known returns the names. It reads them again if a name is missing.
 func (d *Directory) known(ctx context.Context, members []string) (map[string]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

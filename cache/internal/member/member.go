@@ -18,8 +18,8 @@ const (
 	machineKind   = ":stateMachine:"
 )
 
-// Short returns the short form of an ARN whose state machine has an identifier. It is the ARN
-// itself where there is no such form: for an Express child of a Distributed Map.
+// Short returns the short form of an ARN whose state machine has an identifier. For an
+// Express child of a Distributed Map, which has no short form, it returns the ARN.
 func Short(arn string, machine [MachineLength]byte) string {
 	_, rest, found := strings.Cut(arn, executionKind)
 	_, name, named2 := strings.Cut(rest, ":")
@@ -33,7 +33,7 @@ func Short(arn string, machine [MachineLength]byte) string {
 	return string(append(append(append(b, named), machine[:]...), name...))
 }
 
-// appendPacked appends a name as 16 bytes if it is a UUID in small letters.
+// appendPacked appends a name as 16 bytes if it is a lower-case UUID.
 func appendPacked(b []byte, name string) ([]byte, bool) {
 	if len(name) != 36 || name[8] != '-' || name[13] != '-' || name[18] != '-' || name[23] != '-' {
 		return b, false
@@ -56,7 +56,7 @@ func IsShort(member string) bool {
 // machineOf returns the identifier in a short form.
 func machineOf(short string) string { return short[1 : 1+MachineLength] }
 
-// long returns the ARN of a short form, given that of its state machine.
+// long returns the ARN of a short form, given the ARN of its state machine.
 func long(short, stateMachine string) string {
 	name := short[1+MachineLength:]
 	if short[0] == packed {

@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	maxWaiting = 8192 // beyond that a read is refused at once
+	maxWaiting = 8192 // further reads are refused at once
 	maxBatch   = 128  // keys read in one round trip
 	helpAfter  = 10 * time.Millisecond
 )
 
-// MaxReaders is how many round trips to one primary are under way at once, if they are
+// MaxReaders is how many round trips to one primary are in progress at once, if they are
 // slow.
 const MaxReaders = 4
 
 // Errors of reads that are not sent to Redis.
 var (
-	// ErrOverloaded says that too many reads are waiting for Redis already.
+	// ErrOverloaded means that too many reads are already waiting for Redis.
 	ErrOverloaded = errors.New("too many reads are waiting for Redis")
 	errTooLate    = errors.New("redis did not answer in time")
 )
 
-// Read is one key to be read.
+// Read is the read of one key.
 type Read interface {
 	Key() string
-	// Base has the values of the caller's context. It never ends: others may wait for the
-	// read after the caller has gone.
+	// Base has the values of the caller's context. It never ends, because others may wait
+	// for the read after the caller has gone.
 	Base() context.Context
 	Deadline() time.Time
-	// End takes what the read brought. It is called once.
+	// End receives the result of the read. It is called once.
 	End(Value, error)
 }
 
@@ -46,8 +46,8 @@ type Value struct {
 	Found bool
 }
 
-// Batcher reads keys. Each primary has a queue of its own, so that a silent one does not
-// delay the others.
+// Batcher reads keys. Each primary has a separate queue, so that a silent primary does
+// not delay the others.
 type Batcher struct {
 	db      *redisdb.DB
 	batches prometheus.Counter
@@ -61,9 +61,9 @@ func New(db *redisdb.DB, batches prometheus.Counter) *Batcher {
 	return &Batcher{db: db, batches: batches, queues: map[string]*queue{}}
 }
 
-// queue has the reads that wait for one primary. While a round trip is under way, new reads
-// gather and share the next one: the more there are, the less each costs. Another reader
-// starts only if the first is slow.
+// queue has the reads that wait for one primary. During a round trip, new reads are
+// collected and share the next one: the more reads there are, the less each costs. Another
+// reader starts only if the first is slow.
 type queue struct {
 	*Batcher
 
@@ -74,7 +74,7 @@ type queue struct {
 	watched bool // help will be called
 }
 
-// Do begins reads. Those that cannot begin end at once, with an error.
+// Do starts reads. Reads that cannot start end at once, with an error.
 func (m *Batcher) Do(reads ...Read) {
 	if len(reads) == 1 {
 		if q, ok := m.begin(reads[0]); ok {
@@ -93,7 +93,7 @@ func (m *Batcher) Do(reads ...Read) {
 	}
 }
 
-// begin returns the queue for a read, or ends the read.
+// begin returns the queue for a read, or ends the read with an error.
 func (m *Batcher) begin(r Read) (*queue, bool) {
 	q, err := m.queueOf(r)
 	if err != nil {
@@ -129,14 +129,14 @@ func (m *Batcher) queue(node redisdb.Client) *queue {
 	return q
 }
 
-// use changes the client: a primary that went and came back has another one.
+// use sets a new client, because a primary that went away and came back has another client.
 func (m *queue) use(node redisdb.Client) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.node = node
 }
 
-// add begins reads if there is room, and ends them otherwise.
+// add starts reads if there is room, and otherwise ends them.
 func (m *queue) add(reads []Read) {
 	if !m.take(reads) {
 		endAll(reads, ErrOverloaded)
@@ -196,7 +196,7 @@ func (m *queue) drain() {
 	}
 }
 
-// next takes the reads of the next round trip. With nil the reader is done.
+// next takes the reads of the next round trip. If it returns nil, the reader is done.
 func (m *queue) next() []Read {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -243,7 +243,7 @@ func (m *queue) endLate(batch []Read) []Read {
 	return nil
 }
 
-// answer is a Value, or why there is none.
+// answer is a Value or an error.
 type answer struct {
 	Value
 	err error
@@ -277,8 +277,8 @@ func multiGet(ctx context.Context, node redisdb.Client, keys []string) ([]answer
 	return answers, nil
 }
 
-// pipelinedGet reads from one node of a cluster. A key that has moved meanwhile is read
-// from its new node.
+// pipelinedGet reads from one node of a cluster. A key that has moved in the meantime is
+// read from its new node.
 func (m *queue) pipelinedGet(ctx context.Context, node redisdb.Client, keys []string) []answer {
 	pipe := node.Pipeline()
 	cmds := make([]*redis.StringCmd, len(keys))

@@ -1,4 +1,4 @@
-// Package readbatch reads keys of Redis. Concurrent reads share round trips: one for each
-// primary at a time, more only while that one is slow. Queues and waits are bounded. It
-// knows nothing of what the keys hold.
+// Package readbatch reads keys of Redis. Concurrent reads share round trips: one at a
+// time for each primary, more only while that one is slow. Queues and waits are bounded.
+// It does not know the contents of the keys.
 package readbatch

@@ -2,7 +2,7 @@ package record
 
 import "time"
 
-// AppendDigits appends n in so many digits.
+// AppendDigits appends n with the given number of digits.
 func AppendDigits(b []byte, n int64, digits int) []byte {
 	first := len(b)
 	b = append(b, "00000000000000"[:digits]...)

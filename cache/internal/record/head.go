@@ -10,23 +10,23 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Where things stand in a record. scripts are given the same numbers (Lua), and
-// nothing else counts bytes. A record begins with a head of fixed widths, all of it
-// decimal digits but the hash, which is hexadecimal:
+// The positions in a record. Scripts receive the same numbers (Lua), and no other code
+// has byte positions. A record begins with a head of fixed widths, with decimal digits
+// except for the hash, which is hexadecimal:
 //
 //	format 1 | version 24 | hash of the body 16 | observed at 13 | first seen 13 | epoch 14 |
 //	owner rank 1 | owner length 3 | input type length 2 | payload length 7
 //
-// Behind it come owner, input type, payload (package cache) and trail. Times are ms
-// since 1970. A record with labels has a format of its own: the head ends in their length,
-// 4 digits, and they stand in front of the payload. So releases that do not know
-// labels read all records without. In the older format the head has no payload length, the
-// payload goes to the end, and there is no trail. A release refuses to guess what a newer one
-// has written.
+// After it come owner, input type, payload (package cache) and trail. Times are ms since
+// 1970. A record with labels has a separate format: the head ends with their length, 4
+// digits, and the labels come before the payload. So releases that do not know labels can
+// read all records without labels. In the older format the head has no payload length, the
+// payload goes to the end, and there is no trail. A release does not read formats of newer
+// releases.
 //
-// The epoch is the start date by which the incarnations of a name that is used again are
-// distinguished: those that start more than a day apart have registers (owner, input type,
-// first seen) of their own.
+// The epoch is the start date that distinguishes the incarnations of a reused name:
+// incarnations that start more than a day apart have separate registers (owner, input
+// type, first seen).
 const (
 	Format        = '2'
 	LabeledFormat = '3'
@@ -74,14 +74,14 @@ const (
 	PayloadLength   = compactHead - compactPayloadLengthAt          // of its length
 )
 
-// Enough is how many bytes of every format say all that is in a head, except for the
+// Enough is how many bytes contain, in every format, all fields of a head, except for the
 // lengths of payload and labels in the formats of digits.
 const Enough = PayloadLengthAt
 
-// Head is the beginning of a record, as much as was read of it.
+// Head is the part of a record's beginning that was read.
 type Head string
 
-// Known reports whether the head is there as a whole and this release reads it.
+// Known returns nil if the head is complete and this release can read it.
 func (h Head) Known() error {
 	switch {
 	case len(h) == 0 || len(h) < h.Length():
@@ -117,12 +117,13 @@ func (h Head) Length() int {
 // Compact reports whether the record is of the compact format.
 func (h Head) Compact() bool { return len(h) > 0 && h[0] == CompactFormat }
 
-// Enough reports whether the head is there but for what Enough leaves out.
+// Enough reports whether the head is complete except for the fields that the constant Enough
+// leaves out.
 func (h Head) Enough() bool {
 	return len(h) >= Enough || h.Compact() && len(h) >= compactHead
 }
 
-// HasVersion reports whether the version is there, of a format that this release reads.
+// HasVersion reports whether the head has the version, in a format that this release can read.
 func (h Head) HasVersion() bool {
 	if h.Compact() {
 		return len(h) >= compactHashAt
@@ -162,7 +163,7 @@ func (h Head) Seen() time.Time {
 	return redisdb.Time(string(h[seenAt:epochAt]))
 }
 
-// Epoch returns the start date by which incarnations of a name are distinguished, in ms as digits.
+// Epoch returns the start date that distinguishes the incarnations of a name, in ms as digits.
 func (h Head) Epoch() string {
 	if h.Compact() {
 		return string(AppendDigits(nil, ReadMillis(string(h[compactEpochAt:])), StartLength))
@@ -184,11 +185,11 @@ func (h Head) Ownerless() bool {
 	return err == nil && n.Owner == 0
 }
 
-// Lengths are how long the parts behind a head are, in bytes.
+// Lengths has the lengths of the parts after a head, in bytes.
 type Lengths struct{ Owner, InputType, Labels, Payload int }
 
-// Lengths returns what the head says, which is known, or what enough of it says. The older
-// format does not say how long the payload is.
+// Lengths returns the lengths in the head, for which Known or Enough must hold. The older
+// format does not have the length of the payload.
 func (h Head) Lengths() (n Lengths, err error) {
 	if h.Compact() {
 		number := func(b Head) (n int) {
@@ -219,7 +220,7 @@ func (h Head) Lengths() (n Lengths, err error) {
 	return n, err
 }
 
-// Owner returns the owner, as far as that was read; empty if the head is damaged.
+// Owner returns the part of the owner that was read; empty if the head is damaged.
 func (h Head) Owner() string {
 	if h.Known() != nil {
 		return ""
@@ -231,9 +232,9 @@ func (h Head) Owner() string {
 	return string(h[h.Length() : h.Length()+n.Owner])
 }
 
-// SameAs reports whether two heads hold the same state and the same registers. When they
-// were observed does not matter, nor their formats. An owner that changes has another rank;
-// labels that change are not noticed, unless they are the first.
+// SameAs reports whether two heads have the same state and the same registers. The times of
+// observation and the formats do not matter. A changed owner has another rank; changed
+// labels are not noticed, unless they are the first ones.
 func (h Head) SameAs(other Head) bool {
 	if !h.Enough() || !other.Enough() {
 		return false
@@ -260,7 +261,7 @@ func PublicVersion(v Version, hash string) Version {
 	return v.Public()
 }
 
-// Tag returns what an entity tag has of such a record behind the version.
+// Tag returns the part of an entity tag after the version of such a record.
 func Tag(v Version, hash string) string {
 	if v.HasOutputState() {
 		return hash[OutputStateLength:]

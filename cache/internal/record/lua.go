@@ -9,7 +9,7 @@ import (
 //go:embed record.lua
 var source string
 
-// Lua returns the constants and functions by which a script reads a record. Lua counts from 1.
+// Lua returns the constants and functions with which a script reads a record. Lua counts from 1.
 func Lua() string {
 	var b strings.Builder
 	def := func(name string, value int) { fmt.Fprintf(&b, "local %s = %d\n", name, value) }
@@ -21,7 +21,7 @@ func Lua() string {
 	def("HEAD", HeadLength)
 	def("OLDER_HEAD", PayloadLengthAt)
 	def("LABELED_HEAD", LabeledHead)
-	span("IDENTITY", versionAt, VersionLength+HashLength) // version and hash: what decides
+	span("IDENTITY", versionAt, VersionLength+HashLength) // version and hash, which decide
 	span("OBSERVED", observedAt, timeLength)
 	span("SEEN", seenAt, timeLength)
 	span("EPOCH", epochAt, StartLength)

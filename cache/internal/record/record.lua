@@ -1,12 +1,12 @@
--- Reads the heads of records (layout.go), for the scripts that stand behind this text. Whatever
--- the format, they see an identity and times as compact records have them, in bytes: what
--- compares them is the same for all.
+-- Reads the heads of records (layout.go), for the scripts that follow this text. For every
+-- format they see the identity and times of compact records, in bytes, so that comparing them
+-- is the same for all formats.
 
 local record = {}
 do
   local sub, byte, char, format, floor = string.sub, string.byte, string.char, string.format, math.floor
 
-  -- Returns a number as so many bytes, the highest first.
+  -- Returns a number as the given number of bytes, the highest first.
   function record.bytes(n, length)
     if length == 2 then return char(floor(n / 256), n % 256) end
     if length == 3 then return char(floor(n / 65536), floor(n / 256) % 256, n % 256) end
@@ -18,16 +18,16 @@ do
   -- leading 0 for octal.
   function record.time_bytes(digits) return record.bytes(tonumber(digits, 10), 6) end
 
-  -- Returns the number that 6 bytes of a text say.
+  -- Returns the number in 6 bytes of a text.
   function record.number(text, at)
     local a, b, c, d, e, f = byte(text, at, at + 5)
     return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
   end
 
-  -- Returns the time that 6 bytes are, in so many digits.
+  -- Returns the time in 6 bytes, with the given number of digits.
   function record.digits(bytes, digits) return format('%0' .. digits .. '.0f', record.number(bytes, 1)) end
 
-  -- The redrives that an identity says.
+  -- Returns the redrive count in an identity.
   function record.redrives(identity)
     local a, b, c = byte(identity, REDRIVES, REDRIVES_END)
     return (a * 256 + b) * 256 + c
@@ -47,7 +47,7 @@ do
       .. format('%02x%02x%02x%02x%02x%02x%02x%02x', byte(identity, HASH, IDENTITY_LENGTH))
   end
 
-  -- Whether a record of this beginning is of a format that this release reads.
+  -- Whether this release can read a record with this beginning.
   function record.known(head)
     local f = sub(head, 1, 1)
     return f == COMPACT_FORMAT or f == FORMAT or f == LABELED_FORMAT or f == OLDER_FORMAT
@@ -55,13 +55,13 @@ do
 
   function record.compact(head) return sub(head, 1, 1) == COMPACT_FORMAT end
 
-  -- The identity that the beginning of a record says: its version and the hash of its body.
+  -- Returns the identity in the beginning of a record: its version and the hash of its body.
   function record.identity(head)
     if record.compact(head) then return sub(head, COMPACT_IDENTITY, COMPACT_IDENTITY_END) end
     return identity_bytes(sub(head, IDENTITY, IDENTITY_END))
   end
 
-  -- The lengths of owner, input type, labels and payload, and that of the head.
+  -- Returns the lengths of owner, input type, labels and payload, and that of the head.
   function record.lengths(head)
     if record.compact(head) then
       local a, b, c, d, e, f, g, h = byte(head, COMPACT_LENGTHS, COMPACT_LENGTHS_END)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Status is where an execution stands, in the words of Step Functions. A word
-// that this release does not know is kept as it came.
+// Status is the status of an execution, as Step Functions names it. An unknown status is
+// kept unchanged.
 type Status string
 
-// The words of Step Functions.
+// The statuses of Step Functions.
 const (
 	Running        Status = "RUNNING"
 	PendingRedrive Status = "PENDING_REDRIVE"
@@ -20,7 +20,7 @@ const (
 	Aborted        Status = "ABORTED"
 )
 
-// What a version consists of , and where it stands in it.
+// The parts of a version, and their positions.
 const (
 	StartLength   = 14
 	redriveAt     = StartLength + 1
@@ -30,8 +30,8 @@ const (
 	VersionLength = CompleteAt + 1
 )
 
-// Of a version that says what became of an output, an identity has this in place of a part of
-// the hash of the body: since when it is kept, in seconds, hexadecimal, and its state.
+// For a version with the state of an output, an identity has these instead of a part of the
+// hash of the body: since when the output is kept, in seconds, hexadecimal, and its state.
 const (
 	OutputFromDigits  = 8
 	OutputStateLength = OutputFromDigits + 1
@@ -39,22 +39,21 @@ const (
 	outputChanged = '3' // completeness
 )
 
-// Version places an observation among all others of the same execution: the
-// greater text is the later state, in any order of arrival. It depends on
-// nothing but the observation, so an event, its replay and an answer of
-// DescribeExecution about the same transition have the same version.
-// The form is
+// Version places an observation among all others of the same execution: the greater text
+// is the later state, in any order of arrival. It depends only on the observation, so an
+// event, its replay and an answer of DescribeExecution about the same transition have the
+// same version. The form is
 //
 //	startDate in ms - redriveCount - rank - completeness
 //
 // in fixed widths, for instance 01769414400123-00000-6-2.
 type Version string
 
-// Unobserved is the version of an execution that is registered and of which
-// nothing has been observed yet. It is below every version of an observation.
+// Unobserved is the version of a registered execution without any observation yet. It is
+// below every version of an observation.
 const Unobserved Version = "00000000000000-00000-0-0"
 
-// StartDate returns the start date that v holds.
+// StartDate returns the start date in v.
 func (v Version) StartDate() time.Time {
 	ms, err := strconv.ParseInt(string(v[:StartLength]), 10, 64)
 	if err != nil {
@@ -63,8 +62,8 @@ func (v Version) StartDate() time.Time {
 	return time.UnixMilli(ms)
 }
 
-// Public returns the version that the API reports for a record of version v: a
-// success whose output is awaited is shown as the run that it was.
+// Public returns the version that the API reports for a record of version v: a success
+// that waits for its output is reported as running.
 func (v Version) Public() Version {
 	if !v.AwaitsOutput() {
 		return v
@@ -72,25 +71,26 @@ func (v Version) Public() Version {
 	return v[:RankAt] + "1-2"
 }
 
-// AwaitsOutput reports whether v is that of a success whose output is still to be
-// fetched, and GaveUp whether the output could not be fetched. In public the former is RUNNING.
+// AwaitsOutput reports whether v is the version of a success whose output must still be
+// fetched, which the API reports as RUNNING. GaveUp reports whether the output could not be
+// fetched.
 func (v Version) AwaitsOutput() bool { return v != "" && v[RankAt:] == "6-0" }
 
-// GaveUp reports whether v is that of a success without its output.
+// GaveUp reports whether v is the version of a success without its output.
 func (v Version) GaveUp() bool { return v != "" && v[RankAt:] == "6-1" }
 
-// SameOrLaterState reports whether v is that of a state of the same execution as
-// late as that of w, or later, with or without its output. Nothing known, the
-// empty version, is before everything.
+// SameOrLaterState reports whether v is the version of the same or a later state of the
+// same execution as w, with or without its output. The empty version, of an unknown
+// execution, is before all others.
 func (v Version) SameOrLaterState(w Version) bool {
 	return v != "" && v[:RankAt+1] >= w[:RankAt+1]
 }
 
-// SameStart reports whether v and w are of the same execution, of those that had the
+// SameStart reports whether v and w belong to the same incarnation of the execution's
 // name.
 func (v Version) SameStart(w Version) bool { return v[:StartLength] == w[:StartLength] }
 
-// RedriveCount returns the redrive count that v holds.
+// RedriveCount returns the redrive count in v.
 func (v Version) RedriveCount() int {
 	n, err := strconv.Atoi(string(v[redriveAt : redriveAt+RedriveDigits]))
 	if err != nil {
@@ -102,7 +102,7 @@ func (v Version) RedriveCount() int {
 // Succeeded reports whether v is that of a success, with or without its output.
 func (v Version) Succeeded() bool { return v != "" && v[RankAt] == '6' }
 
-// Status returns the Step Functions word that v holds. A registration counts as running.
+// Status returns the Step Functions status in v. A registration counts as running.
 func (v Version) Status() Status {
 	ranks := [...]Status{Running, Running, PendingRedrive, Failed, TimedOut, Aborted, Succeeded}
 	if rank := int(v[RankAt] - '0'); rank < len(ranks) {
@@ -125,7 +125,7 @@ func ParseVersion(s string) (v Version, ok bool) {
 	return v, ok
 }
 
-// ParseStored returns the version that s begins with, as records have it.
+// ParseStored returns the version, in its stored form, that s begins with.
 func ParseStored(s string) (v Version, ok bool) {
 	if len(s) < VersionLength {
 		return "", false
@@ -144,11 +144,10 @@ func ParseStored(s string) (v Version, ok bool) {
 	return Version(s[:VersionLength]), true
 }
 
-// HasOutputState reports whether v says what became of the output after it expired.
+// HasOutputState reports whether v has the state of an output that has expired before.
 func (v Version) HasOutputState() bool { return v[RankAt] == '6' && v[CompleteAt] == outputChanged }
 
-// outputStateIn returns what s begins with if that is the end of a version that has the
-// state of an output, else nothing.
+// outputStateIn returns the state of an output that s begins with, or nothing.
 func outputStateIn(s string) Version {
 	if len(s) <= OutputStateLength || s[0] != '-' || strings.Trim(s[1:1+OutputStateLength], "0123456789abcdef") != "" {
 		return ""

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// rehearsal is every command that the store sends, or its scripts call, each with
-// arguments that it may have. deploy/redis.acl allows these and nothing else.
+// rehearsal has every command that the store or its scripts use, with possible arguments.
+// deploy/redis.acl allows these and nothing else.
 func (db *DB) rehearsal() [][]any {
 	p := &db.Names.Partitions[0]
 	record, index, list, hash := p.Executions, p.Recent, p.Late, p.Born
@@ -36,12 +36,12 @@ func (db *DB) rehearsal() [][]any {
 	return all
 }
 
-// CheckACL refuses a Redis user who may not do what the store needs, and names the rules
-// that are missing. The commands are queued in a transaction that is discarded, so none
-// of them runs. A command that Redis does not have is an error too, for which isUnknown is
-// true.
+// CheckACL returns an error if the Redis user lacks permissions that the store needs. The
+// error names the missing rules. The commands are queued in a transaction that is
+// discarded, so none of them runs. A command that Redis does not have is also an error,
+// for which isUnknown is true.
 func (db *DB) CheckACL(ctx context.Context, node Client) error {
-	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last finds nothing to run
+	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last one has nothing to run
 	if err == nil && len(missing) == 0 {
 		whole := append(append([][]any{{"MULTI"}}, db.rehearsal()...), []any{"DISCARD"})
 		missing, err = db.refused(ctx, node, whole)
@@ -58,7 +58,7 @@ func (db *DB) CheckACL(ctx context.Context, node Client) error {
 	return db.ruleMissing(missing...)
 }
 
-// ruleMissing says which ACL rules the Redis user lacks.
+// ruleMissing returns the error that names the missing ACL rules.
 func (db *DB) ruleMissing(rules ...string) error {
 	user := db.User()
 	return fmt.Errorf("%w: its user %s lacks permissions that statusd needs; grant them with ACL SETUSER %s %s", ErrUnfit, user, user, strings.Join(rules, " "))
@@ -67,8 +67,8 @@ func (db *DB) ruleMissing(rules ...string) error {
 // User returns the name of the Redis user.
 func (db *DB) User() string { return cmp.Or(db.address.username, "default") }
 
-// refused sends commands in one pipeline and returns the ACL rules without which Redis
-// refused some.
+// refused sends commands in one pipeline and returns the ACL rules that are missing for
+// the refused ones.
 func (db *DB) refused(ctx context.Context, node Client, commands [][]any) (rules []string, err error) {
 	pipe := node.Pipeline()
 	for _, args := range commands {
@@ -84,7 +84,7 @@ func (db *DB) refused(ctx context.Context, node Client, commands [][]any) (rules
 		}
 	}
 	if _, answered := errors.AsType[redis.Error](err); answered || errors.Is(err, redis.Nil) {
-		err = nil // of a command that would have failed otherwise, which shows nothing here
+		err = nil // an error of the command itself, which does not matter here
 	}
 	return rules, err
 }
@@ -94,7 +94,7 @@ func isUnknown(err error) bool {
 	return err != nil && saysWord(err.Error(), "ERR unknown command")
 }
 
-// refusedSubscription is refused for the subscription to the change channels.
+// refusedSubscription is refused, but for the subscription to the change channels.
 func (db *DB) refusedSubscription(ctx context.Context, node Client) (rules []string, err error) {
 	sub := subscribeTo(ctx, node)
 	defer func() { _ = sub.Close() }() // it was of use once
@@ -111,12 +111,13 @@ func (db *DB) refusedSubscription(ctx context.Context, node Client) (rules []str
 		return []string{rule}, nil
 	}
 	if _, answered := errors.AsType[redis.Error](err); answered {
-		err = nil // such as the partition being another node's
+		err = nil // for example because another node has the partition
 	}
 	return nil, err
 }
 
-// ruleFor returns the ACL rule for want of which a command was refused, empty if it was not.
+// ruleFor returns the missing ACL rule because of which a command was refused, empty if it was
+// not refused.
 func (db *DB) ruleFor(err error, args []any) string {
 	if err == nil || !strings.Contains(err.Error(), "NOPERM") { // which EXEC says last
 		return ""
@@ -134,7 +135,7 @@ func (db *DB) ruleFor(err error, args []any) string {
 	return rule
 }
 
-// forbids reports whether Redis does not allow its user what is needed.
+// forbids reports whether an error means that the Redis user lacks a permission.
 func forbids(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "The user executing the script can't"))
 }

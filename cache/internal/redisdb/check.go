@@ -7,12 +7,12 @@ import (
 	"fmt"
 )
 
-// Check connects to every primary and refuses one that would lose records, lacks what is
-// needed, or takes no writes. Its errors are for the operator: one line that names the
-// fix.
+// Check connects to every primary. It returns an error if a primary would lose records,
+// lacks a needed feature, or accepts no writes. The errors are for operators: one line
+// that names the fix.
 func (db *DB) Check(ctx context.Context) error {
 	err := db.EachPrimary(ctx, db.checkPrimary)
-	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // one primary may know what is wrong with another
+	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // the error of one primary may explain that of another
 		err = errors.Join(err, db.ping(ctx))
 	}
 	if err == nil {
@@ -40,7 +40,7 @@ func (db *DB) readInTime(ctx context.Context) (err error) {
 
 func (db *DB) checkPrimary(ctx context.Context, node Client) error {
 	refused := db.CheckACL(ctx, node)
-	if refused != nil && !isUnknown(refused) { // else its kind may say more
+	if refused != nil && !isUnknown(refused) { // otherwise the kind of the server may explain the error
 		return refused
 	}
 	info, err := ServerInfo(ctx, node)
@@ -56,8 +56,8 @@ func (db *DB) checkPrimary(ctx context.Context, node Client) error {
 	return cmp.Or(info.CheckEviction(), refused)
 }
 
-// CheckKind refuses a server whose kind (node, cluster, Sentinel, replica) does not match REDIS_URL. A replica may be
-// about to take over, so that is no reason to give up at once.
+// CheckKind returns an error for a server whose kind (node, cluster, Sentinel, replica) does not
+// match REDIS_URL. A replica may soon become the primary, so that error is not final.
 func (db *DB) CheckKind(i Info) error {
 	switch {
 	case i["redis_mode"] == "sentinel":
@@ -66,15 +66,15 @@ func (db *DB) CheckKind(i Info) error {
 		return fmt.Errorf("%w: it is a node of a cluster; write redis+cluster:// in REDIS_URL", ErrUnfit)
 	case i["role"] == "slave":
 		return &explained{"the server is a replica of " + i["master_host"] + ":" + i["master_port"] +
-			" and takes no writes; name its primary in REDIS_URL, or the Sentinels", errReplica}
+			" and accepts no writes; name its primary in REDIS_URL, or the Sentinels", errReplica}
 	}
 	return nil
 }
 
 var errReplica = errors.New("it is a replica")
 
-// CheckVersion refuses a Redis that lacks what the store uses. Fields that are
-// not there say nothing: the Redis of a laptop has none.
+// CheckVersion returns an error for a Redis that is too old for the store. Missing fields
+// are ignored, because the Redis of a laptop has none.
 func (db *DB) CheckVersion(i Info) error {
 	need, why := [2]int{6, 2}, "for SET with PXAT"
 	if db.Cluster() {
@@ -90,8 +90,8 @@ func (db *DB) CheckVersion(i Info) error {
 	return nil
 }
 
-// CheckEviction refuses the policies that evict records of running executions
-// or forget which execution is whose.
+// CheckEviction returns an error for policies that evict records of running executions or
+// the owners of executions.
 func (i Info) CheckEviction() error {
 	switch policy := i["maxmemory_policy"]; policy {
 	case "", "noeviction", "volatile-ttl":

@@ -44,8 +44,8 @@ func TestARedisOfAnotherKindIsRefused(t *testing.T) {
 	sentinels := strings.TrimSuffix(s.URL(), "/main")
 	expectRefused(t, node.URL(), true, "node of a cluster", "redis+cluster://")
 	expectRefused(t, node.URL()+"/1", true, "node of a cluster", "redis+cluster://")
-	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+cluster", 1), true, "no node of a cluster", "redis://")
-	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+sentinel", 1)+"/main", true, "no Sentinel", "redis://")
+	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+cluster", 1), true, "not a node of a cluster", "redis://")
+	expectRefused(t, strings.Replace(alone.URL(), "redis", "redis+sentinel", 1)+"/main", true, "not a Sentinel", "redis://")
 	expectRefused(t, "redis://"+s.Sentinels[0].Addr, true, "Sentinel", "redis+sentinel://")
 	expectRefused(t, sentinels+"/prime", true, `"prime"`, "only main")
 	expectRefused(t, s.Replica.URL(), false, "replica of "+s.Primary.Addr)
@@ -70,7 +70,7 @@ func TestARefusedLoginHasAnErrorWithTheReason(t *testing.T) {
 	s.Do("ACL SETUSER ada on >secret ~* &* +@all")
 	s.Do("ACL SETUSER blind on >secret ~* &* +@all -info")
 	s.Do("CONFIG SET requirepass guarded")
-	expectRefused(t, s.URL(), true, "wants a password", "redis://user:password@host")
+	expectRefused(t, s.URL(), true, "requires a password", "redis://user:password@host")
 	expectRefused(t, withUser(s.URL(), ":wrong"), true, "password in REDIS_URL")
 	expectRefused(t, withUser(s.URL(), "eve:secret"), true, "user or the password")
 	expectRefused(t, withUser(s.URL(), "blind:secret"), true, "ACL SETUSER blind +info")
@@ -87,7 +87,7 @@ func TestTheWrongSchemeForTLSIsNamed(t *testing.T) {
 	expectRefused(t, "redis://"+secure, true, "speaks TLS", "rediss://")
 	expectRefused(t, "redis+cluster://"+secure, true, "speaks TLS", "rediss://")
 	expectRefused(t, "redis+sentinel://"+secure+"/main", true, "speaks TLS", "rediss://")
-	expectRefused(t, strings.Replace(plain.URL(), "redis", "rediss", 1), true, "does not speak TLS", "redis://")
+	expectRefused(t, strings.Replace(plain.URL(), "redis", "rediss", 1), true, "does not use TLS", "redis://")
 }
 
 // TestARedisThatTakesNoWritesSaysWhy: at the start, and when it comes to that later.

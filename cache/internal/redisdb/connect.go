@@ -14,9 +14,9 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Time limits towards Redis, the first two where Options leaves them open.
+// Time limits for Redis. The first two are the defaults of Options.
 const (
-	DefaultReadLimit  = 300 * time.Millisecond // of one read: pool, dial, retry and answer together
+	DefaultReadLimit  = 300 * time.Millisecond // one read: pool, dial, retry and answer together
 	DefaultWriteLimit = 500 * time.Millisecond // of one answer to a write
 	ackLimit          = 400 * time.Millisecond // replicas may take to confirm; within DefaultWriteLimit
 )
@@ -24,8 +24,8 @@ const (
 // Dialer opens a connection; tests put faults into it.
 type Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// clientFor says what a client is for. Each purpose has connections of its own,
-// so that a burst of writes does not make readers wait for the pool.
+// clientFor is the purpose of a client. Each purpose has separate connections, so that a
+// burst of writes does not make readers wait for the pool.
 type clientFor int
 
 const (
@@ -43,8 +43,8 @@ const (
 
 const poolSize = 16 // connections of a client to a node
 
-// bounds returns how often a client repeats what failed (-1: not at all), and how long
-// an answer may take.
+// bounds returns how often a client repeats a failed command (-1: not at all), and how
+// long an answer may take.
 func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	if purpose == reads {
 		return 1, cmp.Or(a.readLimit, DefaultReadLimit)
@@ -52,9 +52,9 @@ func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	return -1, cmp.Or(a.writeLimit, DefaultWriteLimit)
 }
 
-// logins returns how the connections of a client get a password that changes, both nil if
-// it does not. go-redis logs the connections of a pool in again, but forgets nothing of a
-// subscription that has ended, so those log in once, and the feed renews them.
+// logins returns how the connections of a client get a password that changes; both are
+// nil if it does not change. go-redis logs pooled connections in again, but never
+// releases an ended subscription, so subscriptions log in once, and the feed renews them.
 func (a *address) logins(purpose clientFor) (renewed auth.StreamingCredentialsProvider, once func(context.Context) (string, string, error)) {
 	switch {
 	case a.credentials == nil:
@@ -65,7 +65,7 @@ func (a *address) logins(purpose clientFor) (renewed auth.StreamingCredentialsPr
 	return a.credentials, nil
 }
 
-// noMaintenance keeps go-redis from asking for notices that few servers know.
+// noMaintenance prevents go-redis from requesting notifications that few servers support.
 func noMaintenance() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
@@ -80,7 +80,7 @@ func (a *address) connect(purpose clientFor, dial Dialer) Client {
 			Addrs: a.hosts, Dialer: a.dialer(dial),
 			Username: a.username, Password: a.password, StreamingCredentialsProvider: renewed, CredentialsProviderContext: once,
 			Protocol: 3, ContextTimeoutEnabled: true, DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
-			ClusterStateReloadInterval: cmp.Or(a.reload, time.Second), // or writes go to a dead primary for a minute
+			ClusterStateReloadInterval: cmp.Or(a.reload, time.Second), // otherwise writes go to a dead primary for a minute
 			MaxRedirects:               2, PoolSize: poolSize,
 			DialTimeout: limit, DialerRetries: 1, ReadTimeout: limit, WriteTimeout: limit, PoolTimeout: limit,
 			ConnMaxIdleTime: idleLife, ConnMaxLifetime: connectionLife, ConnMaxLifetimeJitter: connectionJitter,
@@ -114,8 +114,8 @@ func (a *address) node(addr string, purpose clientFor, dial Dialer) Client {
 	})
 }
 
-// primaryOf returns a client of the primary that has a key. A ClusterClient
-// repeats what did not answer in time, which only harmless commands may bear.
+// primaryOf returns a client of the primary that has a key. A ClusterClient repeats
+// commands that were not answered in time, which is only safe for some commands.
 func primaryOf(ctx context.Context, c Client, key string) (Client, error) {
 	switch c := c.(type) {
 	case *redis.Client:
@@ -130,8 +130,8 @@ func primaryOf(ctx context.Context, c Client, key string) (Client, error) {
 	return nil, fmt.Errorf("no way to find the primary of a key with a %T", c)
 }
 
-// eachPrimary calls f with a client of every primary, concurrently where there
-// are several, and joins the errors.
+// eachPrimary calls f with a client of every primary, concurrently if there are several,
+// and joins the errors.
 func eachPrimary(ctx context.Context, c Client, f func(context.Context, Client) error) error {
 	switch c := c.(type) {
 	case *redis.Client:

@@ -20,6 +20,6 @@ func TestALostFeedIsLoggedAndItsReturnToo(t *testing.T) {
 	cachetest.Eventually(t, "it is reported as often that a part is back as that it was lost", func() bool {
 		reported := func(lost, back string) bool { return log.Lines(lost) > 0 && log.Lines(lost) == log.Lines(back) }
 		return c.Ready() == nil && c.Writable() == nil &&
-			reported("the change feed of Redis is lost", "the change feed of Redis is back") && reported("Redis does not take writes", "Redis takes writes again")
+			reported("the change feed of Redis is lost", "the change feed of Redis is back") && reported("Redis does not accept writes", "Redis accepts writes again")
 	})
 }

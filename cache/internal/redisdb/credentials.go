@@ -13,20 +13,20 @@ import (
 	"statuscache/cache/outage"
 )
 
-// Password is what Redis is given to log in, and for how long.
+// Password is a password for Redis, and its lifetime.
 type Password struct {
 	Text  string
 	Renew time.Time // when to request the next one
-	Ends  time.Time // when Redis no longer takes it; zero: that is not known
+	Ends  time.Time // when Redis no longer accepts it; zero: not known
 }
 
-// Passwords returns the password of the moment. Calls are never concurrent.
+// Passwords returns the current password. Calls are never concurrent.
 type Passwords func() (Password, error)
 
 const (
-	passwordRetry = time.Second // between two questions of which the first failed
-	// loginLimit is how long a connection waits for its password. It is part of the
-	// time that a read may take.
+	passwordRetry = time.Second // between two requests if the first failed
+	// loginLimit is how long a connection waits for its password. This time is part of
+	// the time limit of a read.
 	loginLimit = 250 * time.Millisecond
 )
 
@@ -41,7 +41,7 @@ type credentials struct {
 
 	mu        sync.Mutex
 	password  Password
-	changed   time.Time // when the password last became another
+	changed   time.Time // when the password last changed
 	next      time.Time // when to ask again
 	err       error     // of the last question
 	asking    chan struct{}
@@ -58,7 +58,7 @@ func newCredentials(user string, o Options) *credentials {
 	}
 }
 
-// run keeps the password new until ctx ends.
+// run keeps the password current until ctx ends.
 func (c *credentials) run(ctx context.Context) error {
 	if c == nil {
 		return nil
@@ -77,7 +77,7 @@ func (c *credentials) run(ctx context.Context) error {
 	}
 }
 
-// refresh requests the password if it is time, and returns when to do so again.
+// refresh requests the password if it is due, and returns when to do so again.
 func (c *credentials) refresh(ctx context.Context) (time.Time, error) {
 	if answered := c.question(); answered != nil {
 		select {
@@ -90,8 +90,8 @@ func (c *credentials) refresh(ctx context.Context) (time.Time, error) {
 	return c.next, c.err
 }
 
-// question requests the password if it is time. It returns a channel that is closed when
-// the answer is there, nil if there is nothing to ask.
+// question requests the password if it is due. It returns a channel that is closed when
+// the answer has arrived, nil if no request is needed.
 func (c *credentials) question() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,11 +109,11 @@ func (c *credentials) answer() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.asking) // now, so that the listeners get the passwords in their order
+	close(c.asking) // call the listeners now, so that they get the passwords in order
 	c.asking = nil
 }
 
-// take keeps an answer, and returns who has to log in again.
+// take stores an answer, and returns the listeners that must log in again.
 func (c *credentials) take(password Password, err error) []auth.CredentialsListener {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *credentials) take(password Password, err error) []auth.CredentialsListe
 	return slices.Collect(maps.Keys(c.listeners))
 }
 
-// login returns what to log in with now.
+// login returns the user and the password for a login.
 func (c *credentials) login(canceled <-chan struct{}) (user, password string, err error) {
 	if answered := c.question(); answered != nil {
 		wait := time.NewTimer(loginLimit)
@@ -151,13 +151,13 @@ func (c *credentials) login(canceled <-chan struct{}) (user, password string, er
 	case c.password.Text != "" && (ends.IsZero() || time.Now().Before(ends)):
 		return c.user, c.password.Text, nil
 	case c.err != nil:
-		return "", "", &explained{"there is no password for Redis: " + c.err.Error() + "; it is tried again each second", c.err}
+		return "", "", &explained{"there is no password for Redis: " + c.err.Error() + "; trying again every second", c.err}
 	}
 	return "", "", errNoPassword
 }
 
-// Subscribe implements auth.StreamingCredentialsProvider: it returns what a connection
-// logs in with, and reports what it has to log in with later.
+// Subscribe implements auth.StreamingCredentialsProvider: it returns the current
+// credentials for a connection, and reports later ones to it.
 func (c *credentials) Subscribe(l auth.CredentialsListener) (auth.Credentials, auth.UnsubscribeFunc, error) {
 	c.mu.Lock()
 	c.listeners[l] = struct{}{}
@@ -176,7 +176,7 @@ func (c *credentials) Subscribe(l auth.CredentialsListener) (auth.Credentials, a
 	return auth.NewBasicCredentials(user, password), forget, nil
 }
 
-// since reports whether the password became another after a moment.
+// since reports whether the password has changed after the given time.
 func (c *credentials) since(moment time.Time) bool {
 	if c == nil {
 		return false

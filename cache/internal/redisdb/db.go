@@ -17,17 +17,17 @@ import (
 	"statuscache/cache/outage"
 )
 
-// Errors that callers decide on.
+// Errors that callers check for.
 var (
-	// ErrUnfit says that a Redis would lose records or lacks what is needed.
+	// ErrUnfit means that a Redis cannot be used: it would lose records, or lacks a needed feature.
 	ErrUnfit = errors.New("this Redis cannot be used")
-	// ErrReplicas says that a write was stored but not confirmed by its replicas.
+	// ErrReplicas means that a write was stored but not confirmed by its replicas.
 	ErrReplicas = errors.New("too few replicas confirmed the write")
-	// ErrAnswer says that a script returned a malformed answer.
+	// ErrAnswer means that a script returned a malformed answer.
 	ErrAnswer = errors.New("the script's answer is damaged")
 )
 
-// Options say where Redis is and how it is reached.
+// Options configure where Redis is and how to connect to it.
 type Options struct {
 	URL         string // REDIS_URL in one of its forms, see url.go
 	Prefix      string // of every Redis key
@@ -63,7 +63,7 @@ type DB struct {
 	Names *Names
 	Feed  *Feed
 
-	// A client for each purpose: a burst of one does not make the others wait.
+	// One client for each purpose, so that a burst of one does not make the others wait.
 	Readers Client
 	Writers Client // repeats nothing by itself
 	feeders Client
@@ -90,7 +90,7 @@ func Open(o Options) (*DB, error) {
 	o.ReadLimit, o.WriteLimit = cmp.Or(o.ReadLimit, DefaultReadLimit), cmp.Or(o.WriteLimit, DefaultWriteLimit)
 	a.files, a.credentials = o.TLS, newCredentials(a.username, o)
 	a.readLimit, a.writeLimit, a.reload = o.ReadLimit, o.WriteLimit, o.Reload
-	redis.SetLogger(silence{}) // what it would print comes back as errors too
+	redis.SetLogger(silence{}) // everything that it would print is also returned as an error
 	db := &DB{
 		Names:   newNames(o.Prefix, a.mode),
 		Readers: a.connect(reads, o.Dial),
@@ -105,7 +105,7 @@ func Open(o Options) (*DB, error) {
 		db.Publish = "SPUBLISH" // does not travel to every node
 	}
 	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
-	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not take writes; no event is applied until it does", Back: "Redis takes writes again"}
+	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not accept writes; no event is applied until it does", Back: "Redis accepts writes again"}
 	db.Machines.Load = db.machineNames
 	db.Feed = newFeed(db)
 	return db, nil
@@ -118,7 +118,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 // Cluster reports whether Redis is a cluster, so that one call must stay within a slot.
 func (db *DB) Cluster() bool { return db.address.mode == cluster }
 
-// Run receives changes, watches the primaries and keeps the password new until ctx ends.
+// Run receives changes, watches the primaries and keeps the password current until ctx ends.
 func (db *DB) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return db.Feed.run(ctx) })
@@ -132,13 +132,13 @@ func (db *DB) Close() error {
 	return errors.Join(db.Readers.Close(), db.Writers.Close(), db.feeders.Close(), db.primaries.close())
 }
 
-// Ready returns nil if Redis answers and the change feed works, or else the reason,
-// fit for the eyes of an operator.
+// Ready returns nil if Redis answers and the change feed works, otherwise the reason, for
+// operators.
 func (db *DB) Ready() error { return db.Explain(db.Feed.ready()) }
 
-// Confirm sends commands to the primaries of their keys, those of one primary in one
-// pipeline and in their order, and returns when each is confirmed (run by the primary,
-// and held by as many replicas as it must have) or has an error.
+// Confirm sends commands to the primaries of their keys, the commands for one primary in
+// one pipeline and in order. It returns when each command is confirmed (run by the
+// primary, and received by as many replicas as required) or has an error.
 func (db *DB) Confirm(ctx context.Context, commands ...*Command) {
 	db.primaries.confirm(ctx, commands...)
 }
@@ -153,8 +153,8 @@ func (db *DB) ReaderOf(ctx context.Context, key string) (Client, error) {
 	return primaryOf(ctx, db.Readers, key)
 }
 
-// EachPrimary calls f with a client of every primary, concurrently where there are
-// several, and joins the errors.
+// EachPrimary calls f with a client of every primary, concurrently if there are several,
+// and joins the errors.
 func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, Client) error) error {
 	return eachPrimary(ctx, db.Writers, f)
 }
@@ -168,8 +168,8 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	return now.Truncate(time.Millisecond), nil
 }
 
-// Time returns the time that a text of milliseconds since 1970 names, the zero time if
-// it names none.
+// Time returns the time of a text with milliseconds since 1970, the zero time for other
+// texts.
 func Time(text string) time.Time {
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || ms <= 0 {

@@ -23,19 +23,18 @@ const (
 	// Heartbeat is the time between two PINGs on the connection of a subscription.
 	Heartbeat = time.Second
 	// MaxSilence is how long the feed trusts a connection without an answer to a PING.
-	MaxSilence = 2 * time.Second // without a Heartbeat; then nothing may be answered from memory
+	MaxSilence = 2 * time.Second // without a Heartbeat; after that nothing may be answered from memory
 	maxPause   = time.Second     // between two attempts to listen
 )
 
-// Feed listens to the change channels of every primary. Redis does not promise
-// to deliver a notification and does not report when it lost some, so the feed
-// vouches for what was read only as long as each primary answers a PING that
-// was sent on the connection of the subscription itself: the answer comes behind
-// every notification that was published before. A lost connection, silence and
-// a changed topology end the session, and with it all trust.
+// Feed listens to the change channels of every primary. Redis does not guarantee the
+// delivery of notifications and does not report lost ones. So the feed trusts cached
+// records only as long as each primary answers a PING on the connection of the
+// subscription: the answer comes after every notification that was published before. A
+// lost connection, silence and a changed topology end the session, and with it all trust.
 type Feed struct {
 	Trust Trust
-	// Listeners are called in their order. None is added after Run begins.
+	// Listeners are called in order. None is added after Run starts.
 	Listeners []Listener
 
 	client   Client
@@ -48,23 +47,23 @@ type Feed struct {
 	quiet  quiet
 }
 
-// Listener is called with what the feed receives.
+// Listener receives the notifications of the feed.
 type Listener struct {
 	Changed func(channel, payload string)
 	Reset   func() // everything may have changed
 }
 
-// Trust is until when it is known that every change was received. Only then may be
-// answered from memory.
+// Trust is the time until which it is known that every change was received. Only until
+// then may answers come from memory.
 type Trust struct{ until atomic.Int64 } // by uptime
 
-// Holds reports whether it is known at a moment, by uptime.
+// Holds reports whether that is known at the given time, by uptime.
 func (t *Trust) Holds(now int64) bool { return now < t.until.Load() }
 
 // Extend sets until when that holds, by uptime.
 func (t *Trust) Extend(until int64) { t.until.Store(until) }
 
-// End ends it until it is extended again.
+// End ends the trust until it is extended again.
 func (t *Trust) End() { t.until.Store(0) }
 
 func newFeed(db *DB) *Feed {
@@ -139,7 +138,7 @@ func (f *Feed) run(ctx context.Context) error {
 	return nil
 }
 
-// session listens to every primary until one of them is lost.
+// session listens to every primary until the connection to one of them is lost.
 func (f *Feed) session(ctx context.Context) error {
 	layout, err := f.layout(ctx)
 	if err != nil {
@@ -163,9 +162,9 @@ func (f *Feed) session(ctx context.Context) error {
 // a token.
 const subscriptionLife = 6 * time.Hour
 
-var errRenewal = errors.New("the subscription is renewed, to log in with the newest password")
+var errRenewal = errors.New("the subscription is being renewed to log in with the newest password")
 
-// watchLogin ends the session when it is to log in with a newer password.
+// watchLogin ends the session when it must log in with a newer password.
 func (f *Feed) watchLogin(ctx context.Context) error {
 	begun := time.Now()
 	life := time.NewTimer(subscriptionLife)
@@ -183,7 +182,7 @@ func (f *Feed) watchLogin(ctx context.Context) error {
 	}
 }
 
-// begin begins to trust what is near, now that every primary is listened to.
+// begin begins to trust the near cache, now that the feed listens to every primary.
 func (f *Feed) begin() {
 	f.Reset()
 	f.quiet.end()
@@ -230,7 +229,7 @@ func (f *Feed) watchLayout(ctx context.Context, name string) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		// One that cannot be asked now says nothing; silence is noticed elsewhere.
+		// An error here is ignored, because silence is noticed elsewhere.
 		if now, err := f.layout(ctx); err == nil && now.name != name {
 			return errLayout
 		}
@@ -245,7 +244,7 @@ func (f *Feed) listen(ctx context.Context, node Client, channels []string, heard
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	// A read that waits does not look at its context.
+	// A waiting read does not check its context.
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	g.Go(func() error { return beat(ctx, sub) })
 	g.Go(func() error { return f.receive(ctx, sub, len(channels), heard) })
@@ -313,12 +312,12 @@ type pulse struct {
 	mu    sync.Mutex
 	last  []int64 // by uptime, when the last answered PING was sent
 	trust *Trust
-	// begun throws away what was read before every primary was listened to: a
-	// change before its subscription reached no subscriber.
+	// begun drops everything that was read before the feed listened to every primary,
+	// because earlier changes reached no subscriber.
 	begun func()
 }
 
-// of returns what to call when one primary has answered a PING.
+// of returns the function to call when one primary has answered a PING.
 func (p *pulse) of(primary int) func(sent int64) {
 	return func(sent int64) {
 		p.mu.Lock()

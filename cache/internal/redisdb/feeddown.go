@@ -9,13 +9,13 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// quiet is since when the change feed of Redis does not work.
+// quiet records since when the change feed of Redis does not work.
 type quiet struct{ since atomic.Int64 } // by uptime; 0: it works
 
 func (q *quiet) begin() { q.since.CompareAndSwap(0, max(uptime.Now(), 1)) }
 func (q *quiet) end()   { q.since.Store(0) }
 
-// lasts returns for how long it has not worked.
+// lasts returns how long it has not worked.
 func (q *quiet) lasts() time.Duration {
 	if since := q.since.Load(); since > 0 {
 		return time.Duration(uptime.Now() - since)
@@ -23,7 +23,7 @@ func (q *quiet) lasts() time.Duration {
 	return 0
 }
 
-// unheardError says that the change feed does not work, for how long, and why.
+// unheardError is the error for a change feed that does not work: for how long, and why.
 type unheardError struct {
 	lasts time.Duration
 	cause error
@@ -32,9 +32,9 @@ type unheardError struct {
 func (e *unheardError) Error() string { return "change feed: " + e.cause.Error() }
 func (e *unheardError) Unwrap() error { return e.cause }
 
-// Public is the text for everybody: it names no address and no user.
+// Public returns the text for the public: it names no address and no user.
 func (e *unheardError) Public() string {
-	brief, fix := "Redis does not answer", "see that Redis runs and that statusd can reach the address in REDIS_URL"
+	brief, fix := "Redis does not answer", "check that Redis runs and that statusd can reach the address in REDIS_URL"
 	switch {
 	case errors.Is(e.cause, errStarting):
 		brief = "the connection to Redis is not up yet"

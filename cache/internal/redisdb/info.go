@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Info is the answer of INFO, by field. Managed Redis forbids CONFIG, so this is where
-// the settings are read.
+// Info is the answer of INFO, by field. Managed Redis forbids CONFIG, so the settings are
+// read from INFO.
 type Info map[string]string
 
-// ServerInfo asks one server about itself: the sections that are named, or the usual ones.
+// ServerInfo reads INFO from one server: the given sections, or the default ones.
 func ServerInfo(ctx context.Context, node Client, sections ...string) (Info, error) {
 	text, err := node.Info(ctx, sections...).Result()
 	if err != nil {
@@ -30,7 +30,7 @@ func parseInfo(text string) Info {
 	return fields
 }
 
-// Number returns a field that is a number, 0 if it is not there.
+// Number returns a numeric field, 0 if it is missing.
 func (i Info) Number(field string) int {
 	n, _ := strconv.Atoi(i[field])
 	return n

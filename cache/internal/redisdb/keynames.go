@@ -9,8 +9,8 @@ import (
 )
 
 // Names are the names of all keys and channels in Redis. {p} is the partition of an
-// execution, 0 to 63, in braces because it is the hash tag: what belongs to one
-// execution and to its partition shares a slot of Redis Cluster.
+// execution, 0 to 63. It is in braces because it is the hash tag: all keys of an
+// execution and of its partition share a slot of Redis Cluster.
 //
 //	name                     type     holds
 //	sc:{p}:execution:ARN     string   the record (cache/layout.go)
@@ -50,8 +50,8 @@ import (
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
 //	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
 //
-// The zsets are hints: a reader checks the record and drops what is not there. In those of
-// what runs, of what is recent and of owners, an ARN may have its short form (package member).
+// The zsets are hints: a reader checks the record, and ignores members without one. In
+// running, recent and the index of an owner, an ARN may have its short form (package member).
 type Names struct {
 	Prefix     string
 	Partitions [PartitionCount]Partition
@@ -87,8 +87,8 @@ type Partition struct {
 	Replica    string
 }
 
-// PartitionCount is the number of partitions. It never changes: it says where records
-// are.
+// PartitionCount is the number of partitions. It must never change, because the keys of
+// all records depend on it.
 const PartitionCount = 64
 
 func newNames(prefix string, m mode) *Names {
@@ -136,12 +136,12 @@ func (n *Names) Owner(owner string) string {
 	return n.Prefix + ":{owner:" + hashOf(owner) + "}:executions"
 }
 
-// RequestedBy returns the key of what a caller has requested lately.
+// RequestedBy returns the key of the recent requests of a caller.
 func (n *Names) RequestedBy(caller string) string {
 	return n.Prefix + ":{requests:" + hashOf(caller) + "}:outputs"
 }
 
-// hashOf returns a hash of a name that may hold any character, braces too.
+// hashOf returns a hash of a name, which may contain any character, including braces.
 func hashOf(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(sum[:16])
@@ -156,7 +156,7 @@ func (n *Names) Backfill(hash string) string { return n.Prefix + ":{audit}:backf
 // Budget returns the key of a budget of calls to AWS.
 func (n *Names) Budget(name string) string { return n.Prefix + ":{budget:" + name + "}:spent" }
 
-// Quota returns the key of what an API key has spent of its daily limit.
+// Quota returns the key of the spent part of an API key's daily limit.
 func (n *Names) Quota(keyHash string) string { return n.Prefix + ":{quota:" + keyHash + "}:spent" }
 
 // Channels returns every channel that the change feed listens to.

@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// primaries send writes to the primaries that have their keys, and know which of
-// them are confirmed: run by the primary, and held by as many replicas as it must
-// have (replicas.go).
+// primaries sends writes to the primaries that have their keys, and determines which of
+// them are confirmed: run by the primary, and received by as many replicas as required
+// (replicas.go).
 type primaries struct {
 	client  Client // of writes: it repeats nothing by itself
 	address *address
@@ -39,7 +39,7 @@ type Command struct {
 	args   []any
 
 	Answer *redis.Cmd
-	Err    error // why it is not confirmed: the answer, or what became of it
+	Err    error // why it is not confirmed: the error of the answer or of the connection
 
 	node   Client // where to send it; nil: to the primary of its keys
 	asking bool   // node takes it only as an exception, since the slot moves there
@@ -76,13 +76,13 @@ const (
 	maxRetryPause   = 50 * time.Millisecond
 )
 
-// confirm sends commands, those of one primary in one pipeline and in their order,
-// and returns when each is confirmed or has an error. It follows a slot that moves
-// to another primary for as long as ctx lasts: a command that was redirected has not
-// run. A command that may have run is not sent again.
+// confirm sends commands, the commands for one primary in one pipeline and in order, and
+// returns when each is confirmed or has an error. It follows a slot that moves to another
+// primary as long as ctx lasts, because a redirected command has not run. A command that
+// may have run is not sent again.
 //
-// A script of several keys cannot run while their slot moves, because some are here
-// and some there. Its error says so (SlotMoves).
+// A script with several keys cannot run while their slot moves, because some keys have
+// moved and some have not. SlotMoves is true for its error.
 func (p *primaries) confirm(ctx context.Context, commands ...*Command) {
 	pause := firstRetryPause
 	for {
@@ -112,8 +112,8 @@ func (p *primaries) confirm(ctx context.Context, commands ...*Command) {
 	}
 }
 
-// redirect looks at what became of a command, and reports whether it is to be sent
-// again, and whether only after a moment.
+// redirect checks the result of a command, and reports whether it must be sent again, and
+// whether to wait before that.
 func (p *primaries) redirect(ctx context.Context, c *Command) (again, wait bool) {
 	if c.Err == nil {
 		return false, false
@@ -124,7 +124,7 @@ func (p *primaries) redirect(ctx context.Context, c *Command) (again, wait bool)
 	}
 	if addr, ok := redis.IsMovedError(c.Err); ok {
 		p.reload(ctx)
-		// Two nodes may each say that the other has the slot, for a moment.
+		// For a short time, two nodes may each say that the other one has the slot.
 		c.node, c.asking, wait = p.node(ctx, addr), false, c.node != nil
 		return true, wait
 	}
@@ -145,14 +145,14 @@ func (p *primaries) redirect(ctx context.Context, c *Command) (again, wait bool)
 	return false, false
 }
 
-// SlotMoves reports whether a command did not run because its slot is on its way
-// to another primary.
+// SlotMoves reports whether a command did not run because its slot is moving to another
+// primary.
 func SlotMoves(err error) bool {
 	_, asks := redis.IsAskError(err)
 	return asks || redis.IsTryAgainError(err)
 }
 
-// MovedAway reports whether a key is not, or not only, where it was looked for.
+// MovedAway reports whether a key is not, or not only, on the node that was asked.
 func MovedAway(err error) bool {
 	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK") || redis.HasErrorPrefix(err, "READONLY")
 }
@@ -163,11 +163,11 @@ func (p *primaries) reload(ctx context.Context) {
 	}
 }
 
-// node returns a client of a node that a redirection names. It may have no slot
-// yet, so that a ClusterClient does not know it.
+// node returns a client of a node in a redirection. The node may not have a slot yet, so
+// a ClusterClient may not know it.
 func (p *primaries) node(ctx context.Context, addr string) Client {
 	if strings.HasPrefix(addr, ":") {
-		return nil // the node does not say; the reloaded state will
+		return nil // the redirection does not name the node; the reloaded state will
 	}
 	var known Client
 	var mu sync.Mutex
@@ -230,9 +230,8 @@ func (p *primaries) sendAll(ctx context.Context, commands []*Command) {
 	wg.Wait()
 }
 
-// send sends commands to one primary in one pipeline. Where replicas must confirm,
-// WAIT goes through the same connection, since it speaks only of what that one
-// wrote.
+// send sends commands to one primary in one pipeline. If replicas must confirm, WAIT uses
+// the same connection, because it covers only the writes of its connection.
 func (p *primaries) send(ctx context.Context, node Client, group []*Command) {
 	wanted, err := p.demand(ctx, node)
 	if err != nil {

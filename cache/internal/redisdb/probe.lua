@@ -1,4 +1,4 @@
--- Writes what shows that writes are taken.
+-- Writes a probe, to show that Redis accepts writes.
 --
 -- KEYS  1 the probe
 -- ARGV  1 how long it is kept, in ms

@@ -11,23 +11,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// refusedAtOnce is how an answer begins with which Redis closes a connection before it has
-// read anything from it.
+// refusedAtOnce is the beginning of the answer with which Redis closes a connection before
+// it has read anything.
 var refusedAtOnce = [][]byte{[]byte("-ERR max number of clients reached"), []byte("-DENIED ")}
 
-// refusedConn is why Redis accepts no connection. It is no answer to a command.
+// refusedConn is the error of a connection that Redis does not accept. It is not an answer to a
+// command.
 type refusedConn string
 
 // Error returns what Redis said.
 func (r refusedConn) Error() string { return string(r) }
 
-// Timeout and Temporary make it an error of the network, as which it is handled.
+// Timeout and Temporary make it a network error, so that it is handled as one.
 func (refusedConn) Timeout() bool   { return false }
 func (refusedConn) Temporary() bool { return true }
 
-// greetedConn is a connection that fails with what Redis says when it refuses it. go-redis
-// takes that for the answer of an old server to its first command, sends the next one, and
-// reports a broken pipe.
+// greetedConn is a connection that fails with the message of Redis if it is refused.
+// Without this, go-redis takes the message for the answer of an old server to its first
+// command, sends the next one, and reports a broken pipe.
 type greetedConn struct {
 	*net.TCPConn
 	heard bool // the first answer was read
@@ -46,7 +47,7 @@ func (c *greetedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// refusedBy returns the refusal that an answer is, nil if it is none.
+// refusedBy returns the error for an answer that refuses the connection, nil for other answers.
 func refusedBy(answer []byte) error {
 	if !slices.ContainsFunc(refusedAtOnce, func(start []byte) bool { return bytes.HasPrefix(answer, start) }) {
 		return nil
@@ -55,15 +56,16 @@ func refusedBy(answer []byte) error {
 	return refusedConn(line)
 }
 
-// isAnswer reports whether Redis said something, be it that it accepts no connection.
+// isAnswer reports whether Redis has answered, even if it only refused the connection.
 func isAnswer(err error) bool {
 	_, refused := errors.AsType[refusedConn](err)
 	_, answered := errors.AsType[redis.Error](err)
 	return refused || answered
 }
 
-// refusal returns with what Redis refuses a connection, nil if it does not. A connection on
-// which something was sent may be reset before that could be read.
+// refusal returns the error with which Redis refuses a connection, nil if it does not. If
+// something has been sent on the connection, it may be reset before the message can be
+// read.
 func (a *address) refusal(ctx context.Context, dial Dialer, err error) error {
 	if a.tls || isAnswer(err) {
 		return nil
@@ -73,13 +75,13 @@ func (a *address) refusal(ctx context.Context, dial Dialer, err error) error {
 		return nil
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetReadDeadline(time.Now().Add(DefaultReadLimit)) // a connection that refuses it fails at once
+	_ = conn.SetReadDeadline(time.Now().Add(DefaultReadLimit)) // a connection without deadlines fails at once
 	var first [256]byte
-	n, _ := conn.Read(first[:]) // nothing, unless it is refused
+	n, _ := conn.Read(first[:]) // nothing arrives unless the connection is refused
 	return refusedBy(first[:n])
 }
 
-// plainDialer returns what dials without TLS.
+// plainDialer returns a dialer without TLS.
 func (a *address) plainDialer(dial Dialer) Dialer {
 	_, limit := a.bounds(writes)
 	if dial == nil {

@@ -16,24 +16,24 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// With AutoAcks each primary must have a write confirmed by a replica if it has had
-// one, connected or not: a primary that was cut off from its replica looks like one
-// that never had any, and what it takes is lost when the replica takes over. That it
-// had one is remembered in the primary itself, where every process finds it that can
-// write to it at all; a process that finds nothing asks those that list replicas that
-// are gone, the Sentinels or the cluster.
+// With AutoAcks, a replica must confirm each write if the primary has had a replica,
+// connected or not. A primary that is cut off from its replica looks like one that never
+// had any, and its writes are lost when the replica takes over. So the primary itself
+// stores that it has had a replica, where every process that can write to it finds this.
+// A process that finds nothing asks the Sentinels or the cluster, which also list
+// disconnected replicas.
 //
-// A replica that takes over is a primary of its own. Until a replica follows it,
-// it owes nothing. It is recognized by the id of its replication history, which
-// Redis changes then and of which it keeps the one before.
+// A replica that takes over is a new primary. Until a replica follows it, it needs no
+// confirmation. It is recognized by the ID of its replication history: Redis changes the
+// ID at a takeover, and keeps the previous one.
 //
-// A replica that never comes back is given up after replicaMemory. An operator who does
-// not want to wait has it forgotten (CLUSTER FORGET, SENTINEL RESET) before the first process
-// starts, or sets REDIS_REPLICA_ACKS=0.
+// A replica that never comes back is given up after replicaMemory. An operator who does not
+// want to wait removes it (CLUSTER FORGET, SENTINEL RESET) before the first process starts,
+// or sets REDIS_REPLICA_ACKS=0.
 
 const (
-	// replicaMemory is how long a primary must have its writes confirmed after its
-	// last replica has gone.
+	// replicaMemory is how long the writes of a primary need the confirmation of a
+	// replica after its last replica has disconnected.
 	replicaMemory = time.Hour
 	watchEvery    = 2 * time.Second // until then no write is confirmed by a replica that has just come
 	demandLife    = 3 * watchEvery  // then it is asked again before a write
@@ -43,24 +43,24 @@ const (
 //go:embed replicas.lua
 var replicasSource string
 
-// replicasScript says what a primary owes. Its contract stands at its head.
+// replicasScript returns which confirmation a primary needs. Its contract is in its first comment.
 var replicasScript = redis.NewScript(replicasSource)
 
-// Demand is what a primary must do before a write of it is confirmed.
+// Demand is what is required before a write to a primary is confirmed.
 type Demand struct {
 	Acks   int
 	Gone   bool      // no replica is connected
 	Until  time.Time // with gone: when it is given up, by the clock of this process
 	looked int64     // by uptime, when the primary was asked
 
-	// Of a primary that took over and owes nothing: where it keeps the id of its
-	// history, and the id. A write confirms nothing if it reached another server, such
-	// as the one that was primary before, through an older connection.
+	// For a primary that took over and needs no confirmation: the key of the ID of its
+	// history, and the ID. A write is not confirmed if it reached another server through
+	// an older connection, such as the previous primary.
 	key, history string
 }
 
-// ask appends to a pipeline what shows whether the demand is met. The function that
-// it returns reports that once the pipeline has run.
+// ask appends to a pipeline the commands that show whether the demand is met. After the
+// pipeline has run, the returned function reports that.
 func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 	switch {
 	case d.Acks > 0:
@@ -92,7 +92,7 @@ func (d Demand) ask(ctx context.Context, pipe redis.Pipeliner) func() error {
 
 var errOtherPrimary = errors.New("the answer came from another server than the current primary")
 
-// replicasError says that too few replicas have confirmed a write.
+// replicasError is the error of a write that too few replicas have confirmed.
 type replicasError struct {
 	confirmed int
 	Demand
@@ -101,16 +101,15 @@ type replicasError struct {
 func (e *replicasError) Error() string {
 	if e.Gone {
 		return fmt.Sprintf("the Redis replica is not connected, so writes are not confirmed (a failover would lose them); "+
-			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 to continue without a replica (statusd does so by itself at %s)",
+			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 to continue without a replica (statusd does this automatically at %s)",
 			e.Until.UTC().Format(time.RFC3339))
 	}
-	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; see that they run and keep up", e.confirmed, e.Acks, ackLimit)
+	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; check that they run and are not behind", e.confirmed, e.Acks, ackLimit)
 }
 
 func (e *replicasError) Unwrap() error { return ErrReplicas }
 
-// demand returns what a primary owes. It is looked up where that was not done
-// lately.
+// demand returns the demand of a primary. It is looked up unless that was done recently.
 func (p *primaries) demand(ctx context.Context, node Client) (Demand, error) {
 	if p.acks != AutoAcks {
 		return Demand{Acks: p.acks}, nil
@@ -124,7 +123,7 @@ func (p *primaries) demand(ctx context.Context, node Client) (Demand, error) {
 	return p.look(ctx, node)
 }
 
-// look asks a primary for its replicas and remembers what it owes.
+// look reads the replicas of a primary and remembers its demand.
 func (p *primaries) look(ctx context.Context, node Client) (Demand, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTrips*p.address.writeLimit) // and each answer has its own limit
 	defer cancel()
@@ -144,7 +143,7 @@ func (p *primaries) look(ctx context.Context, node Client) (Demand, error) {
 	return d, nil
 }
 
-// owed asks a primary what it owes, according to what it says of itself.
+// owed reads the demand of a primary, given its INFO.
 func (p *primaries) owed(ctx context.Context, node Client, i Info) (Demand, error) {
 	if i["master_replid"] == "" { // the Redis of a laptop
 		return Demand{Acks: min(i.Number("connected_slaves"), 1)}, nil
@@ -178,8 +177,8 @@ func (p *primaries) owed(ctx context.Context, node Client, i Info) (Demand, erro
 	return d, nil
 }
 
-// MissedReplica returns an error if a primary has lost its replica and its writes are
-// not confirmed for that reason. now is the time by the clock of Redis. Nothing is changed.
+// MissedReplica returns an error if a primary has lost its replica and its writes are not
+// confirmed because of that. now is the time by the clock of Redis. It changes nothing.
 func (db *DB) MissedReplica(ctx context.Context, node Client, i Info, now time.Time) (missed, err error) {
 	p := db.primaries
 	if p.acks != AutoAcks || i["master_replid"] == "" || i.onlineReplicas() > 0 {
@@ -196,13 +195,13 @@ func (db *DB) MissedReplica(ctx context.Context, node Client, i Info, now time.T
 	history, _ := stored[0].(string)
 	seen, _ := stored[1].(string)
 	until := Time(seen).Add(replicaMemory)
-	if history == i["master_replid2"] || !until.After(now) { // it took over and owes nothing, or the time is up
+	if history == i["master_replid2"] || !until.After(now) { // it took over and needs no confirmation, or the time is up
 		return nil, nil
 	}
 	return &replicasError{0, Demand{Acks: 1, Gone: true, Until: until}}, nil
 }
 
-// replicaKey returns where a primary keeps what it owes.
+// replicaKey returns the key in which a primary stores its replica history.
 func (p *primaries) replicaKey(ctx context.Context, node Client) (string, error) {
 	for i := range p.names.Partitions {
 		key := p.names.Partitions[i].Replica
@@ -217,8 +216,8 @@ func (p *primaries) replicaKey(ctx context.Context, node Client) (string, error)
 	return "", errors.New("it serves no slot that this service uses")
 }
 
-// onlineReplicas returns how many replicas follow. One that is being filled for the
-// first time does not yet.
+// onlineReplicas returns how many replicas follow. A replica in its first synchronization
+// does not count.
 func (i Info) onlineReplicas() (n int) {
 	if i["slave0"] == "" {
 		return i.Number("connected_slaves")
@@ -231,8 +230,8 @@ func (i Info) onlineReplicas() (n int) {
 	return n
 }
 
-// listsReplicas reports whether those that watch a primary list a replica of it,
-// connected or not. Where they cannot be asked they list none.
+// listsReplicas reports whether the Sentinels or the cluster list a replica of a primary,
+// connected or not. If they do not answer, it returns false.
 func (p *primaries) listsReplicas(ctx context.Context, node Client) bool {
 	switch p.address.mode {
 	case cluster:
@@ -245,7 +244,7 @@ func (p *primaries) listsReplicas(ctx context.Context, node Client) bool {
 	return false
 }
 
-// clusterListsReplica looks through CLUSTER NODES for replicas of the node that answered.
+// clusterListsReplica searches CLUSTER NODES for replicas of the node that answered.
 func clusterListsReplica(nodes string) bool {
 	const id, flags, primary = 0, 2, 3
 	myself, primaries := "", []string{}
@@ -264,8 +263,8 @@ func clusterListsReplica(nodes string) bool {
 	return slices.Contains(primaries, myself)
 }
 
-// Demands asks every primary what it owes before a write of it is confirmed, by its
-// address. It is empty unless REDIS_REPLICA_ACKS is auto.
+// Demands returns the demand of every primary, by its address. It is empty unless
+// REDIS_REPLICA_ACKS is auto.
 func (db *DB) Demands(ctx context.Context) (map[string]Demand, error) {
 	all, mu := map[string]Demand{}, sync.Mutex{}
 	if db.primaries.acks != AutoAcks {
@@ -281,7 +280,7 @@ func (db *DB) Demands(ctx context.Context) (map[string]Demand, error) {
 	return all, err
 }
 
-// watch brings what every primary owes in step with its replicas.
+// watch keeps the demand of every primary current.
 func (p *primaries) watch(ctx context.Context) {
 	if p.acks != AutoAcks {
 		return

@@ -1,4 +1,4 @@
--- Says whether a write to this primary must be confirmed by a replica, and remembers
+-- Answers whether a replica must confirm a write to this primary, and remembers
 -- whether it has had one.
 --
 -- KEYS  hash of this primary: history, the id of its replication history; seen, when a
@@ -6,12 +6,12 @@
 -- ARGV  id of its history now, and of the one before (zeros for none) | for how long it
 --       runs, in whole seconds |
 --       1 if a replica is online, else 0 |
---       1 if one is listed as its replica that need not be there, 0 if none, ? if nobody
---       was asked | for how long a replica is missed after it has gone, in ms
--- Answers 1 or 0 and for how long a replica that has gone is missed yet, in ms; or -1 if
---       nothing is remembered, so that it is to be asked whether one is listed.
+--       1 if a replica is listed, connected or not, 0 if none, ? if that was not
+--       checked | for how long a disconnected replica must be waited for, in ms
+-- Answers 1 or 0 and for how much longer a disconnected replica must be waited for, in ms;
+--       or -1 if nothing is remembered, so that the caller must check the listed replicas.
 --
--- A primary that may not write remembers nothing new, and answers all the same.
+-- A primary that may not write remembers nothing new, but answers nevertheless.
 
 local history, before, uptime, online, listed, memory = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5], tonumber(ARGV[6])
 local time = redis.call('TIME')
@@ -21,7 +21,7 @@ local now = tonumber(now_text)
 local stored = redis.call('HMGET', KEYS[1], 'history', 'seen', 'looked')
 local seen, looked = tonumber(stored[2] or '0'), tonumber(stored[3] or '0')
 
--- What nobody has looked at for so long says nothing of the replicas since.
+-- Without a check for so long, nothing is known about the replicas since.
 local known = stored[1] and now - looked < memory
 
 local keep = seen

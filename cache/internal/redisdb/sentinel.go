@@ -16,9 +16,9 @@ func sentinelNode(a *address, addr string, dial Dialer) *redis.SentinelClient {
 	})
 }
 
-// sentinelsListReplica reports whether a Sentinel lists a replica of the present
-// primary that has followed it, connected or not. A primary that was replaced is listed
-// too, but has followed nobody.
+// sentinelsListReplica reports whether a Sentinel lists a replica that has followed the
+// current primary, connected or not. A replaced primary is listed too, but has not
+// followed the current one.
 func (a *address) sentinelsListReplica(ctx context.Context, dial Dialer) bool {
 	for _, host := range a.hosts {
 		s := sentinelNode(a, host, dial)

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// explained is an error of Redis in plain words, with the fix behind a semicolon.
+// explained is an explained error of Redis, with the fix after a semicolon.
 type explained struct {
 	text  string
 	cause error
@@ -23,30 +23,30 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
 
-// meanings say what the errors mean that Redis answers by a word at their beginning.
-// None of them passes by itself soon.
+// meanings explains the errors of Redis, by the word at their beginning. None of them
+// ends by itself soon.
 var meanings = []struct{ word, text string }{
-	{"OOM", "Redis is full (its maxmemory is reached) and takes no writes; raise maxmemory or take a larger node, or lower RETENTION"},
-	{"READONLY", "the server is a replica and takes no writes; name its primary in REDIS_URL, or the Sentinels, and see whether a failover was left half-way"},
-	{"NOREPLICAS", "Redis takes no writes because too few replicas are connected; reconnect them, or lower min-replicas-to-write"},
-	{"MISCONF", "Redis takes no writes because it cannot save to its disk; read its log, and see that the disk is not full"},
-	{"LOADING", "Redis is loading its files and answers when it is done; wait"},
+	{"OOM", "Redis is full (its maxmemory is reached) and accepts no writes; raise maxmemory, use a larger node, or lower RETENTION"},
+	{"READONLY", "the server is a replica and accepts no writes; name its primary in REDIS_URL, or the Sentinels, and check whether a failover is incomplete"},
+	{"NOREPLICAS", "Redis accepts no writes because too few replicas are connected; reconnect them, or lower min-replicas-to-write"},
+	{"MISCONF", "Redis accepts no writes because it cannot save to its disk; read its log, and check that the disk is not full"},
+	{"LOADING", "Redis is still loading its files; wait until it has finished"},
 	{"MASTERDOWN", "the server is a replica that has lost its primary; name the primary in REDIS_URL"},
-	{"CLUSTERDOWN", "the cluster is down, some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
+	{"CLUSTERDOWN", "the cluster is down because some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
 	{"CROSSSLOT", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL"},
-	{"NOAUTH", "Redis wants a password; put it into REDIS_URL, as redis://user:password@host, or into REDIS_PASSWORD_FILE"},
+	{"NOAUTH", "Redis requires a password; put it into REDIS_URL, as redis://user:password@host, or into REDIS_PASSWORD_FILE"},
 	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL or REDIS_PASSWORD_FILE; correct them (in a password in the URL %, @, / and ? are written %25, %40, %2F and %3F)"},
-	{"DENIED", "Redis is in protected mode and accepts no connection from other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a network that is safe"},
-	{"BUSY", "Redis is busy with a script of another program; SCRIPT KILL ends it"},
-	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or see who holds them (CLIENT LIST)"},
-	{"ERR unknown command", "Redis, or what stands in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or name a Redis of your own in REDIS_URL"},
-	{"ERR DB index is out of range", "Redis does not have the database behind the host in REDIS_URL; take a lower number, or none"},
+	{"DENIED", "Redis is in protected mode and accepts no connection from other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a safe network"},
+	{"BUSY", "Redis is busy with a script of another program; end it with SCRIPT KILL"},
+	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or find out who has them (CLIENT LIST)"},
+	{"ERR unknown command", "Redis, or a proxy in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or use a Redis of your own in REDIS_URL"},
+	{"ERR DB index is out of range", "Redis does not have the database after the host in REDIS_URL; use a lower number, or none"},
 	{"ERR SELECT is not allowed in cluster mode", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL, without a database"},
-	{"ERR This instance has cluster support disabled", "the server is no node of a cluster; write redis:// in REDIS_URL, without +cluster"},
+	{"ERR This instance has cluster support disabled", "the server is not a node of a cluster; write redis:// in REDIS_URL, without +cluster"},
 }
 
-// permanent are the words of errors that do not pass while a process waits for Redis
-// to be there.
+// permanent has the words of errors that do not end while a process waits for Redis at
+// startup.
 var permanent = []string{
 	"CROSSSLOT", "NOAUTH", "WRONGPASS", "DENIED", "ERR unknown command", "ERR DB index is out of range",
 	"ERR SELECT is not allowed in cluster mode", "ERR This instance has cluster support disabled",
@@ -54,8 +54,8 @@ var permanent = []string{
 
 var forbidden = regexp.MustCompile(`NOPERM.* run the '([^']+)' command`)
 
-// Explain returns an error of Redis in plain words. One that it does not know stays
-// as it is.
+// Explain returns an error of Redis with an explanation. An unknown error is returned
+// unchanged.
 func (db *DB) Explain(err error) error {
 	if err == nil {
 		return nil
@@ -77,7 +77,7 @@ func (db *DB) Explain(err error) error {
 	}
 	switch {
 	case strings.Contains(text, `"HTTP/1.`):
-		return &explained{"what answers there is a web server and not Redis; correct the host and the port in REDIS_URL", err}
+		return &explained{"a web server answers there, not Redis; correct the host and the port in REDIS_URL", err}
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "channel"):
 		return &explained{db.ruleText("&" + db.Names.Prefix + ":*"), err}
 	case strings.Contains(text, "NOPERM") && strings.Contains(text, "key"):
@@ -88,7 +88,7 @@ func (db *DB) Explain(err error) error {
 
 var unknownCommand = regexp.MustCompile(`unknown command [\x60']([^'\x60]+)['\x60]`)
 
-// commandNamed adds the command that Redis does not have to what its error means.
+// commandNamed adds the name of the missing command to the explanation of its error.
 func commandNamed(meaning, text string) string {
 	found := unknownCommand.FindStringSubmatch(text)
 	if found == nil {
@@ -97,8 +97,8 @@ func commandNamed(meaning, text string) string {
 	return strings.Replace(meaning, "a command that statusd needs", "the command "+strings.ToUpper(found[1])+", which statusd needs", 1)
 }
 
-// saysWord reports whether a text has words of Redis, at its beginning or behind what
-// others have put before it.
+// saysWord reports whether a text has words of Redis, at its beginning or after a prefix
+// that other code has added.
 func saysWord(text, word string) bool {
 	_, behind, found := strings.Cut(" "+strings.ReplaceAll(text, "\n", " "), " "+word)
 	return found && (behind == "" || behind[0] == ' ')
@@ -109,16 +109,16 @@ func (db *DB) ruleText(rule string) string {
 	return fmt.Sprintf("the Redis user %s lacks a permission that statusd needs; grant it with ACL SETUSER %s %s", user, user, rule)
 }
 
-// Examine finds out why Redis cannot be used as REDIS_URL says, where the error alone
-// does not say.
+// Examine finds out why Redis cannot be used with REDIS_URL, if the error alone does not
+// show it.
 func (db *DB) Examine(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if plain, ok := errors.AsType[*explained](err); ok {
-		err = plain // without what go-redis puts before it
+		err = plain // without the prefix of go-redis
 	}
-	if errors.Is(err, ErrUnfit) { // the same of every primary, as a rule
+	if errors.Is(err, ErrUnfit) { // usually the same for every primary
 		return &explained{OneLine(err), err}
 	}
 	if wrong := certificateError(err, db.options.TLS); wrong != "" {
@@ -154,8 +154,8 @@ func (db *DB) Examine(ctx context.Context, err error) error {
 
 const examineLimit = 4 * DefaultWriteLimit
 
-// wrongTLS says that the port speaks TLS where REDIS_URL does not, or the other way round;
-// empty if that is not what is wrong.
+// wrongTLS explains that the port uses TLS but REDIS_URL does not, or the other way round;
+// empty if this is not the problem.
 func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	if header := new(tls.RecordHeaderError); errors.As(err, header) || strings.Contains(err.Error(), "does not look like a TLS handshake") {
 		return plainPort
@@ -169,10 +169,10 @@ func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	}
 	defer func() { _ = conn.Close() }()
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // a connection that refuses it fails at once
+		_ = conn.SetDeadline(deadline) // a connection without deadlines fails at once
 	}
 	if !a.tls && speaksTLS(ctx, conn) {
-		return "its port speaks TLS; write rediss:// in REDIS_URL instead of redis://"
+		return "its port uses TLS; write rediss:// in REDIS_URL instead of redis://"
 	}
 	if a.tls && speaksPlainly(conn) {
 		return plainPort
@@ -180,7 +180,7 @@ func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	return ""
 }
 
-const plainPort = "its port does not speak TLS; write redis:// in REDIS_URL instead of rediss://, or name the port that does"
+const plainPort = "its port does not use TLS; write redis:// in REDIS_URL instead of rediss://, or use the port that does"
 
 func (a *address) dialFirst(ctx context.Context, dial Dialer) (net.Conn, error) {
 	if dial == nil {
@@ -189,14 +189,14 @@ func (a *address) dialFirst(ctx context.Context, dial Dialer) (net.Conn, error) 
 	return dial(ctx, "tcp", a.hosts[0])
 }
 
-// speaksTLS reports whether the other side answers in TLS, be it to refuse. Nothing is
+// speaksTLS reports whether the server answers with TLS, even if it refuses. No data is
 // sent to it.
 func speaksTLS(ctx context.Context, conn net.Conn) bool {
 	err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:gosec // nothing is sent to it
 	return err == nil || strings.Contains(err.Error(), "remote error: tls:")
 }
 
-// speaksPlainly reports whether the other side answers a PING without TLS.
+// speaksPlainly reports whether the server answers a PING without TLS.
 func speaksPlainly(conn net.Conn) bool {
 	var first [1]byte
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
@@ -206,8 +206,8 @@ func speaksPlainly(conn net.Conn) bool {
 	return err == nil && (first[0] == '+' || first[0] == '-')
 }
 
-// wrongSentinel says what is wrong with the Sentinels of REDIS_URL, empty if one of them
-// knows the primary or none can be reached.
+// wrongSentinel explains what is wrong with the Sentinels in REDIS_URL, empty if one of
+// them knows the primary or none can be reached.
 func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string) {
 	for _, host := range a.hosts {
 		s := sentinelNode(a, host, dial)
@@ -218,9 +218,9 @@ func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string)
 		case errors.Is(err, redis.Nil):
 			wrong = fmt.Sprintf("the Sentinels know no primary named %q%s; correct the name after the hosts in REDIS_URL", a.master, primariesKnown(ctx, s))
 		case strings.Contains(err.Error(), "unknown command"):
-			wrong = host + " is no Sentinel; name the Sentinels in REDIS_URL (their port is 26379 unless changed), or write redis:// without +sentinel"
+			wrong = host + " is not a Sentinel; name the Sentinels in REDIS_URL (their default port is 26379), or write redis:// without +sentinel"
 		case redis.HasErrorPrefix(err, "NOAUTH"):
-			wrong = "the Sentinels want a password; put ?sentinel_password= behind the name of the primary in REDIS_URL"
+			wrong = "the Sentinels require a password; add ?sentinel_password= after the name of the primary in REDIS_URL"
 		case redis.IsAuthError(err) || strings.Contains(err.Error(), "AUTH"):
 			wrong = "the Sentinels refuse the user or the password; correct sentinel_username and sentinel_password in REDIS_URL"
 		default:
@@ -253,7 +253,7 @@ func primariesKnown(ctx context.Context, s *redis.SentinelClient) string {
 	return " (only " + strings.Join(names, ", ") + ")"
 }
 
-// OneLine returns what an error says, and each line of it once.
+// OneLine returns the text of an error as one line, with each of its lines only once.
 func OneLine(err error) string {
 	var lines []string
 	for line := range strings.Lines(err.Error()) {

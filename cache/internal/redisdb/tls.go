@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// TLS says how a Redis with rediss in its URL is verified, and how it verifies us. The files
-// are read for every connection, so new ones are used from the next connection on.
+// TLS configures how a Redis with rediss in its URL is verified, and how it verifies us. The
+// files are read for every connection, so new files are used from the next connection on.
 type TLS struct {
-	CAFile            string // the only authorities to trust, as PEM; empty: those of the system
-	CertFile, KeyFile string // certificate of ours, as PEM; empty: none
+	CAFile            string // the only CA certificates to trust, as PEM; empty: those of the system
+	CertFile, KeyFile string // client certificate, as PEM; empty: none
 	ServerName        string // name in the certificate of Redis; empty: the host that is dialed
 }
 
-// CheckCA reads CAFile and says why it cannot be used.
+// CheckCA reads CAFile. Its error says why it cannot be used.
 func (t TLS) CheckCA() error {
 	_, err := t.authorities()
 	return err
 }
 
-// CheckPair reads CertFile and KeyFile and says why they cannot be used.
+// CheckPair reads CertFile and KeyFile. Its error says why they cannot be used.
 func (t TLS) CheckPair() error {
 	_, err := t.pair()
 	return err
@@ -58,7 +58,7 @@ func (t TLS) pair() ([]tls.Certificate, error) {
 	return []tls.Certificate{pair}, nil
 }
 
-// config returns how to speak TLS with a host.
+// config returns the TLS configuration for a host.
 func (t TLS) config(addr string) (*tls.Config, error) {
 	authorities, err := t.authorities()
 	if err != nil {
@@ -75,10 +75,10 @@ func (t TLS) config(addr string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, RootCAs: authorities, Certificates: pair}, nil
 }
 
-// keepAlive is that of go-redis, which it only sets where it dials itself.
+// keepAlive is the value of go-redis, which go-redis only sets if it dials itself.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// dialer returns what dials the nodes and speaks TLS with them where the URL says so.
+// dialer returns a dialer for the nodes, with TLS if the URL requires it.
 func (a *address) dialer(dial Dialer) Dialer {
 	if !a.tls {
 		return a.plainDialer(dial)
@@ -107,12 +107,12 @@ func (a *address) dialer(dial Dialer) Dialer {
 	}
 }
 
-// certificateError says what is wrong with a certificate, and what to do; empty if that is not
-// why err came.
+// certificateError explains what is wrong with a certificate, and what to do; empty if err has
+// another cause.
 func certificateError(err error, files TLS) string {
 	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
 		if files.CAFile != "" {
-			return "the certificate of Redis is signed by none of the authorities in REDIS_CA_FILE; put the certificate of its authority there"
+			return "no authority in REDIS_CA_FILE has signed the certificate of Redis; add the certificate of the right authority to that file"
 		}
 		return "the certificate of Redis is signed by an unknown authority; set REDIS_CA_FILE to the certificate of its authority"
 	}
@@ -125,7 +125,7 @@ func certificateError(err error, files TLS) string {
 	return clientCertificateError(err, files)
 }
 
-// alerts by which a server refuses the certificate of a client, or says that it wants one.
+// alerts with which a server refuses the certificate of a client, or requires one.
 var alerts = []string{"certificate required", "bad certificate", "unknown certificate", "expired certificate", "revoked certificate", "unsupported certificate"}
 
 func clientCertificateError(err error, files TLS) string {
@@ -134,7 +134,7 @@ func clientCertificateError(err error, files TLS) string {
 			continue
 		}
 		if files.CertFile == "" {
-			return "Redis wants a certificate of its clients (" + alert + "); set REDIS_CERT_FILE and REDIS_KEY_FILE"
+			return "Redis requires a client certificate (" + alert + "); set REDIS_CERT_FILE and REDIS_KEY_FILE"
 		}
 		return "Redis refuses the certificate in REDIS_CERT_FILE (" + alert + "); use one that an authority of Redis has signed and that has not expired"
 	}

@@ -28,7 +28,7 @@ func TestTLSWithAPrivateAuthority(t *testing.T) {
 		"by its address":      {byName, TLS{CAFile: authority.CAFile}, "REDIS_SERVER_NAME"},
 		"by another name":     {byName, TLS{CAFile: authority.CAFile, ServerName: "example.com"}, "REDIS_SERVER_NAME"},
 		"system's CAs":        {byName, TLS{ServerName: "redis.example.com"}, "set REDIS_CA_FILE"},
-		"another authority":   {byName, TLS{CAFile: other.CAFile, ServerName: "redis.example.com"}, "none of the authorities in REDIS_CA_FILE"},
+		"another authority":   {byName, TLS{CAFile: other.CAFile, ServerName: "redis.example.com"}, "no authority in REDIS_CA_FILE"},
 		"with our own":        {strict, TLS{CAFile: authority.CAFile, CertFile: ours, KeyFile: key}, ""},
 		"without one":         {strict, TLS{CAFile: authority.CAFile}, "set REDIS_CERT_FILE and REDIS_KEY_FILE"},
 		"with a foreign one":  {strict, TLS{CAFile: authority.CAFile, CertFile: foreign, KeyFile: foreignKey}, "refuses the certificate in REDIS_CERT_FILE"},

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// address is what a REDIS_URL says.
+// address is a parsed REDIS_URL.
 type address struct {
 	mode             mode
 	hosts            []string // host:port
@@ -28,7 +28,7 @@ type address struct {
 	readLimit, writeLimit, reload time.Duration // those of Options
 }
 
-// exampleURL is shown instead of a URL that is wrong, which may hold a password.
+// exampleURL is shown instead of a wrong URL, which may contain a password.
 const exampleURL = "redis://user:password@redis.internal:6379"
 
 type mode int
@@ -39,14 +39,14 @@ const (
 	cluster
 )
 
-// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may hold a
+// ParseURL checks a REDIS_URL. Its errors never quote the URL, which may contain a
 // password.
 func ParseURL(s string) error {
 	_, err := parseURL(s)
 	return err
 }
 
-// URL is what a REDIS_URL says that other settings have to fit.
+// URL has the parts of a REDIS_URL that other settings must match.
 type URL struct {
 	TLS      bool
 	User     string
@@ -70,8 +70,8 @@ func InspectURL(s string) (URL, error) {
 //	redis+cluster://[user:password@]host[:port],…
 //	redis+sentinel://[user:password@]host[:port],…/master[?sentinel_username=…&sentinel_password=…]
 //
-// each also with rediss for TLS. The list of hosts is cut by hand because
-// net/url refuses it.
+// each also with rediss for TLS. The list of hosts is split here because net/url refuses
+// it.
 func parseURL(s string) (*address, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
@@ -167,11 +167,11 @@ func (a *address) setPath(path string) error {
 		a.master = path
 	case path == "":
 	case a.mode == cluster:
-		return errors.New("a cluster has no numbered databases: nothing may follow the hosts")
+		return errors.New("a cluster has no numbered databases, so nothing may follow the hosts")
 	default:
 		n, err := strconv.Atoi(path)
 		if err != nil || n < 0 {
-			return errors.New("the database behind the host must be a number")
+			return errors.New("the database after the host must be a number")
 		}
 		a.database = n
 	}
@@ -181,7 +181,7 @@ func (a *address) setPath(path string) error {
 func (a *address) setQuery(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return errors.New("the part behind ? is malformed")
+		return errors.New("the part after ? is malformed")
 	}
 	for name := range values {
 		if name != "sentinel_username" && name != "sentinel_password" || a.mode != sentinel {

@@ -12,13 +12,12 @@ import (
 	"statuscache/cache/internal/uptime"
 )
 
-// Ping asks every primary to take a write, and its replicas to confirm it where
-// that is required. Ingest stops receiving while it fails: a Redis that is
-// full or has lost its replicas answers a PING and would still turn every
-// message away. Its error says why, and what fixes it.
+// Ping writes to every primary, and waits for its replicas if that is required. While it
+// fails, ingest stops receiving: a Redis that is full or has lost its replicas answers
+// PING but would refuse every message. Its error says why it fails, and how to fix it.
 func (db *DB) Ping(ctx context.Context) error {
 	err := db.ping(ctx)
-	if forbids(err) { // only a check of all rules finds the one that is missing
+	if forbids(err) { // only a check of all rules finds the missing one
 		if named := db.EachPrimary(ctx, db.CheckACL); errors.Is(named, ErrUnfit) {
 			err = &explained{strings.TrimPrefix(OneLine(named), ErrUnfit.Error()+": "), err}
 		}
@@ -26,7 +25,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.Explain(err)
 }
 
-// ping is Ping with errors as Redis says them.
+// ping is Ping with the errors of Redis.
 func (db *DB) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.Limits.Batch)
 	defer cancel()
@@ -44,8 +43,8 @@ func (db *DB) ping(ctx context.Context) error {
 
 const probeLife = time.Minute
 
-// probeScript writes what a probe is for. By a script, because the store stands on
-// them.
+// probeScript is the write of a probe. It is a script, because the store depends on
+// scripts.
 var probeScript = redis.NewScript(probeSource)
 
 //go:embed probe.lua
@@ -69,8 +68,8 @@ func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
 	return all, nil
 }
 
-// watchPrimaries keeps what the primaries owe in step with their replicas, and looks
-// whether they take writes, until ctx ends.
+// watchPrimaries keeps the demands of the primaries current, and checks whether they
+// accept writes, until ctx ends.
 func (db *DB) watchPrimaries(ctx context.Context) error {
 	return uptime.Every(ctx, watchEvery, func() {
 		db.primaries.watch(ctx)
@@ -82,18 +81,18 @@ func (db *DB) watchPrimaries(ctx context.Context) error {
 	})
 }
 
-// plainly returns an error that the public may read: without addresses.
+// plainly returns an error for the public: without addresses.
 func plainly(err error) error {
 	_, plain := errors.AsType[*explained](err)
 	if _, replicas := errors.AsType[*replicasError](err); err == nil || plain || replicas {
 		return err
 	}
-	return &explained{"Redis does not answer, or not in time; see that it runs and can be reached from here", err}
+	return &explained{"Redis does not answer in time; check that it runs and can be reached from here", err}
 }
 
-// Writable returns nil if every primary of Redis took a write when that was tried last,
-// and as many replicas confirmed it as must; or else why not and what fixes it, in plain
-// words. It needs Run, and is a few seconds old at most.
+// Writable returns nil if every primary of Redis accepted a write at the last check, and
+// as many replicas confirmed it as required. Otherwise the error says why not, and how to
+// fix it. It needs Run, and is at most a few seconds old.
 func (db *DB) Writable() error {
 	if err := db.unwritable.Load(); err != nil {
 		return *err

@@ -1,17 +1,18 @@
-// Package tally keeps the counters in Redis: count.lua writes them beside the records, in
-// the same call, and package stats reads them. Everything is counted in the hour in which it
-// happened, by the dates of Step Functions, so that the order of arrival does not matter, and
-// in the partition of its execution; starts and ends in that of any execution of the call.
+// Package tally has the counters in Redis: count.lua writes them together with the records,
+// in the same call, and package stats reads them. Everything is counted in the hour in which
+// it happened, by the dates of Step Functions, so that the order of arrival does not matter.
+// It is counted in the partition of its execution; starts and ends in the partition of any
+// execution of the call.
 //
-// A tally (sc:{p}:tally:H) is what executions did in one hour: a header and then entries of
-// EntryLength bytes, one for each start and each end.
+// A tally (sc:{p}:tally:H) has the starts and ends of executions in one hour: a header and
+// then entries of EntryLength bytes, one for each start and each end.
 //
 //	header   generation 2 | length of the folded entries in bytes 4
 //	folded   machine 6 | value 2 | count 4: the sum of many entries
 //	entry    machine 6 | value 2 | minute of the hour 1
 //
 // A value is Started, Failed, or the bucket of the duration of a success. Numbers have the
-// highest byte first. A greater generation says that entries were folded meanwhile.
+// highest byte first. A greater generation means that entries were folded in the meantime.
 //
 // The failures of an hour (sc:{p}:failures:H) are a hash by group, which is a hash of state
 // machine, error name and template of the message:

@@ -1,4 +1,4 @@
--- Takes executions out of the examples of failures in an hour.
+-- Removes executions from the examples of failures in an hour.
 --
 -- KEYS  1 failures of the hour, 2 counts of the partition (tally/doc.go)
 -- ARGV  1 hour, then for each execution the short name of its state machine and its name

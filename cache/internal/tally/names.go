@@ -16,8 +16,8 @@ const (
 	machineNameLife = 30 * time.Second
 )
 
-// Names writes the ARN of each state machine to where the counters and the short forms in
-// indexes name it. A name is written again now and then, in case Redis has lost it.
+// Names stores the ARN of each state machine, for the identifiers in the counters and in
+// short forms. From time to time it writes a name again, in case Redis has lost it.
 type Names struct {
 	mu    sync.Mutex
 	known map[string]machineName
@@ -29,7 +29,7 @@ type machineName struct {
 	unique  bool  // Redis has the identifier for this state machine
 }
 
-// NewNames returns Names that knows none.
+// NewNames returns empty Names.
 func NewNames() *Names { return &Names{known: map[string]machineName{}} }
 
 func (n *Names) of(stateMachine string) machineName {
@@ -52,8 +52,8 @@ func (n *Names) ID(stateMachine string) Machine { return n.of(stateMachine).id }
 // Unique reports whether Redis is known to have the identifier of a state machine for this one.
 func (n *Names) Unique(stateMachine string) bool { return n.of(stateMachine).unique }
 
-// Write writes the names of state machines that are due. Where that fails, the next call
-// tries again. Of two with the same identifier the first keeps it.
+// Write writes the due names of state machines. If that fails, the next call tries again.
+// If two have the same identifier, the first one keeps it.
 func (n *Names) Write(ctx context.Context, db *redisdb.DB, stateMachines []string) {
 	due := n.due(stateMachines)
 	if len(due) == 0 {
@@ -73,7 +73,7 @@ func (n *Names) Write(ctx context.Context, db *redisdb.DB, stateMachines []strin
 	}
 }
 
-// due returns those of the state machines that are to be written.
+// due returns the state machines whose names must be written.
 func (n *Names) due(stateMachines []string) (all []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -90,7 +90,7 @@ func (n *Names) due(stateMachines []string) (all []string) {
 	return all
 }
 
-// confirm notes whether Redis has a name, which is written again soon if that is not known.
+// confirm notes whether Redis has a name. If that is not known, the name is written again soon.
 func (n *Names) confirm(stateMachine string, unique bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

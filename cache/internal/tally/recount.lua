@@ -1,9 +1,9 @@
--- Counts again how many executions of each state machine run, by the running index of a
--- partition: an older release changes that without counting, and records expire.
+-- Counts the running executions of each state machine again, from the running index of a
+-- partition: an older release changes the index without counting, and records expire.
 --
 -- KEYS  1 running index, 2 counts (tally/doc.go)
--- ARGV  1 how long a count is good, in ms
--- Answers 1 if it has counted, 0 if the last count is still good
+-- ARGV  1 how long a count is valid, in ms
+-- Answers 1 if it has counted, 0 if the last count is still valid
 
 local call, sub = redis.call, string.sub
 local time = call('TIME')
@@ -11,7 +11,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counted = tonumber(call('HGET', KEYS[2], 'c') or 0)
 if now >= counted and now - counted < tonumber(ARGV[1]) then return 0 end
 
--- The short name of the state machine of an ARN, or of what stands in its place.
+-- Returns the short name of the state machine of an ARN or a short form.
 local names = {}
 local function machine_of(arn)
   if sub(arn, 1, 4) ~= 'arn:' then return sub(arn, 2, 1 + MACHINE_LENGTH) end

@@ -15,8 +15,8 @@ var recountSource string
 
 var recountScript = luascript.New(constants(), recountSource)
 
-// RecountRunning counts again how many executions of each state machine run, in every
-// partition where that was last done longer than goodFor ago, by any process.
+// RecountRunning counts the running executions of each state machine again, in every
+// partition where no process has done this within goodFor.
 func RecountRunning(ctx context.Context, db *redisdb.DB, goodFor time.Duration) error {
 	for i := range db.Names.Partitions {
 		p := &db.Names.Partitions[i]

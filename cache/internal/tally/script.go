@@ -9,14 +9,14 @@ import (
 //go:embed count.lua
 var countSource string
 
-// Script returns the source of count.lua with its constants. It stands in front of the
-// scripts that change records, which take so many arguments for each execution;
-// the argument number counts says what is to be counted.
+// Script returns the source of count.lua with its constants. It is prepended to the
+// scripts that change records. These take a fixed number of arguments for each execution;
+// the argument number counts says what to count.
 func Script(argumentsEach, counts int) string {
 	return define("ARGS_EACH", argumentsEach) + define("COUNTS", counts) + constants() + countSource
 }
 
-// constants are what the scripts of this package share with Go.
+// constants are shared by the scripts of this package and Go.
 func constants() string {
 	var b strings.Builder
 	for _, each := range []struct {

@@ -16,10 +16,10 @@ const (
 	EntryLength   = MachineLength + 2 + 1
 )
 
-// KeptHours is for how many hours what happened in an hour is kept after it.
+// KeptHours is for how many hours the counters of an hour are kept.
 const KeptHours = 7 * 24
 
-// Values of entries that are no buckets.
+// Values of entries that are not buckets.
 const (
 	Started = math.MaxUint16
 	Failed  = math.MaxUint16 - 1
@@ -38,12 +38,12 @@ func MachineOf(stateMachine string) (m Machine) {
 // Hour returns the hour that t is in, counted from 1970.
 func Hour(t time.Time) int64 { return t.UnixMilli() / time.Hour.Milliseconds() }
 
-// HourStart returns when an hour begins.
+// HourStart returns the beginning of an hour.
 func HourStart(hour int64) time.Time {
 	return time.UnixMilli(hour * time.Hour.Milliseconds()).UTC()
 }
 
-// AppendEvent appends what the script is given of a start or an end at t: hour and entry.
+// AppendEvent appends the script's argument for a start or an end at t: hour and entry.
 func AppendEvent(b []byte, m Machine, value uint16, t time.Time) []byte {
 	ms := t.UnixMilli()
 	hour := ms / time.Hour.Milliseconds()
@@ -59,7 +59,7 @@ func AppendEvent(b []byte, m Machine, value uint16, t time.Time) []byte {
 type Entry struct {
 	Machine Machine
 	Value   uint16
-	Minute  int // of the hour; -1: not known any more
+	Minute  int // of the hour; -1: no longer known
 	Count   uint32
 }
 

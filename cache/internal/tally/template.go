@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what says why an execution failed, in bytes.
+// Maximum lengths of an error name, a message and a template, in bytes.
 const (
 	MaxError    = 256
 	MaxTemplate = 256
@@ -16,11 +16,11 @@ const (
 	maxQuoted   = 512     // between two quotes
 )
 
-// MaxGroups is into how many groups the failures of a machine in an hour fall at most. The
-// rest are counted without a cause.
+// MaxGroups is the maximum number of groups for the failures of a state machine in an
+// hour. Further failures are counted without a cause.
 const MaxGroups = 200
 
-// What failures are grouped by, and what is kept of a group.
+// How failures are grouped, and what is kept of a group.
 const (
 	GroupLength  = 8                 // of what identifies a cause, bytes
 	Slots        = 12                // in an hour
@@ -30,7 +30,7 @@ const (
 	ErrorDigits  = 3                 // of the length of an error name
 )
 
-// variable stands for what was taken out of a message.
+// variable replaces a variable part of a message.
 const variable = '#'
 
 // Cause is why executions of a state machine failed.
@@ -40,8 +40,8 @@ type Cause struct {
 	Template string // of the message
 }
 
-// CauseOf returns the cause of a failure: its error name, and its message without what
-// differs from failure to failure.
+// CauseOf returns the cause of a failure: its error name, and its message without the
+// parts that vary.
 func CauseOf(m Machine, name, message string) Cause {
 	if rest, ok := strings.CutPrefix(message, name); ok && name != "" && (rest == "" || strings.HasPrefix(rest, ": ")) {
 		message = strings.TrimPrefix(rest, ": ")
@@ -49,7 +49,7 @@ func CauseOf(m Machine, name, message string) Cause {
 	return Cause{m, cut(name, MaxError), Template(message)}
 }
 
-// Group returns what identifies the cause.
+// Group returns the identifier of the cause.
 func (c Cause) Group() string {
 	h := sha256.New()
 	h.Write(c.Machine[:])
@@ -59,7 +59,7 @@ func (c Cause) Group() string {
 	return string(h.Sum(nil)[:GroupLength])
 }
 
-// cut shortens s to at most n bytes and leaves no half of a character.
+// cut shortens s to at most n bytes without splitting a character.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -71,8 +71,8 @@ func cut(s string, n int) string {
 }
 
 // Template returns a message with # for each part that varies: numbers, hexadecimal and
-// other identifiers, UUIDs, ARNs and what is in quotes. Messages that differ in nothing
-// else have the same template. It has at most MaxTemplate bytes.
+// other identifiers, UUIDs, ARNs and what is in quotes. Messages that differ only in
+// these parts have the same template. It has at most MaxTemplate bytes.
 func Template(message string) string {
 	rest := strings.ToValidUTF8(cut(message, maxMessage), "\uFFFD")
 	b := make([]byte, 0, min(len(rest), MaxTemplate+utf8.UTFMax))
@@ -88,8 +88,8 @@ func Template(message string) string {
 	return cut(strings.TrimSpace(string(b)), MaxTemplate)
 }
 
-// appendNext appends what stands for the beginning of rest and returns how much that is; 0
-// for a character of no meaning here.
+// appendNext appends the replacement for the beginning of rest and returns the length of
+// that beginning; 0 for a character without special meaning.
 func appendNext(b []byte, rest string, previous byte) ([]byte, int) {
 	if n := spaces(rest); n > 0 {
 		return append(b, ' '), n
@@ -108,7 +108,7 @@ func appendNext(b []byte, rest string, previous byte) ([]byte, int) {
 	return appendWord(b, rest[:n]), n
 }
 
-// identifier returns how long the ARN or UUID is with which s begins; 0 if there is none.
+// identifier returns the length of the ARN or UUID at the beginning of s; 0 if there is none.
 func identifier(s string) int {
 	if strings.HasPrefix(s, "arn:") {
 		if n := strings.IndexAny(s, " \t\r\n\"'`<>,;()[]{}"); n >= 0 {
@@ -128,7 +128,8 @@ func identifier(s string) int {
 	return len(uuid)
 }
 
-// appendVariable appends a variable, which absorbs one before it: 10.0.0.1 is one.
+// appendVariable appends a variable. It merges with a variable directly before it: 10.0.0.1
+// becomes one.
 func appendVariable(b []byte) []byte {
 	if n := len(b); n >= 2 && b[n-2] == variable && strings.IndexByte(".,:-/+", b[n-1]) >= 0 {
 		return b[:n-1]
@@ -154,8 +155,8 @@ func appendWord(b []byte, w string) []byte {
 	return b
 }
 
-// random reports whether a word looks like an identifier that a program made: hexadecimal,
-// or letters and digits in turn.
+// random reports whether a word looks like a generated identifier: hexadecimal, or
+// alternating letters and digits.
 func random(w string) bool {
 	turns, digits, hex := 0, 0, strings.HasPrefix(w, "0x") || strings.HasPrefix(w, "0X")
 	allHex := true
@@ -171,7 +172,7 @@ func random(w string) bool {
 	return hex && len(w) > 2 || allHex && (digits > 0 && len(w) >= 4 || len(w) >= 16) || turns >= 3
 }
 
-// word returns how long the word is with which s begins.
+// word returns the length of the word at the beginning of s.
 func word(s string) (n int) {
 	for n < len(s) && wordByte(s[n]) {
 		n++
@@ -186,8 +187,8 @@ func spaces(s string) (n int) {
 	return n
 }
 
-// quoted returns how long the text in quotes is with which s begins, quotes included. An
-// apostrophe within a word is none.
+// quoted returns the length of the quoted text at the beginning of s, including the
+// quotes. An apostrophe in a word is not a quote.
 func quoted(s string, inWord bool) int {
 	q := s[0]
 	if q != '"' && q != '`' && (q != '\'' || inWord) {
@@ -205,8 +206,8 @@ func digit(c byte) bool    { return c >= '0' && c <= '9' }
 func hexByte(c byte) bool  { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 func wordByte(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
 
-// AppendFailure appends what the script is given of a failure at t beside its entry: when,
-// group, error name with its length, and template.
+// AppendFailure appends the script's arguments for a failure at t, in addition to its
+// entry: time, group, error name with its length, and template.
 func (c Cause) AppendFailure(b []byte, t time.Time) []byte {
 	b = appendDigits(b, max(0, t.UnixMilli()), MillisDigits)
 	b = append(b, c.Group()...)
@@ -214,7 +215,7 @@ func (c Cause) AppendFailure(b []byte, t time.Time) []byte {
 	return append(append(b, c.Error...), c.Template...)
 }
 
-// appendDigits appends n in so many decimal digits.
+// appendDigits appends n with the given number of decimal digits.
 func appendDigits(b []byte, n int64, digits int) []byte {
 	at := len(b)
 	b = append(b, "0000000000000"[:digits]...)

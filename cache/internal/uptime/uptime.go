@@ -1,5 +1,5 @@
-// Package uptime is a monotonic clock, and what is done again and again by it. A system clock
-// that is set back or forward must not make old entries of a cache valid again.
+// Package uptime is a monotonic clock, with a function for repeated work. A system clock that
+// is set back or forward must not make old entries of a cache valid again.
 package uptime
 
 import (
