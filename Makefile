@@ -1,10 +1,10 @@
-# `make` alone says what there is. Needs Go 1.26; `make test` installs the rest.
+# `make` alone lists the targets. Needs Go 1.26; `make test` installs the rest.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# To be set on the command line, for instance: make run ARGS=--help
+# Set these on the command line, for instance: make run ARGS=--help
 ARGS ?=
 TESTFLAGS ?=
 FUZZTIME ?= 10s
@@ -14,13 +14,13 @@ RECORDS ?= 1000000
 VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
-# Most tests wait for other programs. By default no more of a package run at once than
-# there are processors, which then have nothing to do for half of the time.
+# Most tests wait for other programs. By default only as many tests of a package run at once
+# as there are processors, which would then be idle for half of the time.
 PARALLEL := -parallel 4
 BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help
-help: ## say what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
@@ -34,7 +34,7 @@ build: ## build statusd, statusctl and statusdev into bin/
 	go build $(BUILDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
 
 .PHONY: dist
-dist: ## make the release of this commit in bin/dist: archives, deb, rpm, SBOMs, checksums
+dist: ## build the release of this commit in bin/dist: archives, deb, rpm, SBOMs, checksums
 	@rm -rf bin/dist
 	@.tools/make-dist $(VERSION) bin/dist
 
@@ -64,17 +64,17 @@ soak: ## send a million requests of 64 callers through nginx, check each answer 
 	go test -count=1 -timeout 3h -v -run '^TestEachOfManyCallersGetsItsOwnAnswers$$' ./httpapi -soak $(REQUESTS)
 
 .PHONY: soak-upgrade
-soak-upgrade: ## have a million records of the former format read, changed and expire (RECORDS=1000000)
+soak-upgrade: ## read, change and expire a million records of the previous format (RECORDS=1000000)
 	@.tools/install-test-deps
 	go test -count=1 -timeout 3h -v -run '^TestAnUpgradeChangesNoAnswer$$' ./cache -upgraded $(RECORDS)
 
 .PHONY: check
-check: $(LINTER) ## look for what the compiler and the tests do not see
+check: $(LINTER) ## run the linters and other static checks
 	@.tools/check
 
 .PHONY: check-deploy
 check-deploy: export PATH := $(CURDIR)/.tools/bin:$(PATH)
-check-deploy: ## check what is in deploy/, with the programs that it is for (ARGS="helm iac")
+check-deploy: ## check the files in deploy/ with the programs that use them (ARGS="helm iac")
 	@.tools/install-test-deps
 	@.tools/run-deploy-checks $(ARGS)
 
@@ -90,17 +90,17 @@ bench-dashboard: ## measure the dashboard in a browser: first rows, 200 changes 
 
 .PHONY: screenshots
 screenshots: export PATH := $(CURDIR)/.tools/bin:$(PATH)
-screenshots: ## look at every page of the dashboard: shots in bin/screenshots
+screenshots: ## take a screenshot of every page of the dashboard, in bin/screenshots
 	@.tools/install-test-deps
 	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
 	@node .tools/clients/dashboard/screenshots.mjs bin/statusdev bin/screenshots
 
 .PHONY: fuzz
-fuzz: ## feed every decoder with hostile input (FUZZTIME=10s each)
+fuzz: ## fuzz every decoder with hostile input (FUZZTIME=10s each)
 	@.tools/fuzz $(FUZZTIME)
 
 .PHONY: clean
-clean: ## remove what was built and installed here
+clean: ## remove everything that was built and installed here
 	rm -rf bin .tools/bin .tools/*/node_modules
 
 # Tools are pinned in a module of their own, so that what they need never
