@@ -12,8 +12,8 @@ import (
 	"statuscache/httpapi/client"
 )
 
-// withCure adds to an error of a request to the service what to do about it. Others stay
-// as they are.
+// withCure adds to an error of a request to the service what to do about it. Other errors
+// are unchanged.
 func withCure(err error) error {
 	cure := ""
 	if away, ok := errors.AsType[*client.UnreachableError](err); ok {
@@ -37,7 +37,7 @@ func (e *curedError) Unwrap() error { return e.err }
 
 const checkServer = "check --server or STATUS_URL"
 
-// unreachableCure says what to do where a request gets no answer.
+// unreachableCure returns what to do if a request gets no answer.
 func unreachableCure(err error) string {
 	text := err.Error()
 	_, unknownName := errors.AsType[*net.DNSError](err)
@@ -68,7 +68,7 @@ func unreachableCure(err error) string {
 	return "the connection ended without an answer: " + checkServer + ", and what stands in front of the service"
 }
 
-// answerCure says what to do about an answer, where the answer itself does not.
+// answerCure returns what to do about an answer that does not say it itself.
 func answerCure(e *client.Error) string {
 	switch {
 	case e.StatusCode == http.StatusUnauthorized && e.Code == "Unauthorized":
@@ -81,8 +81,8 @@ func answerCure(e *client.Error) string {
 	return ""
 }
 
-// tokenOf returns the token to send. White space around it, as a file has it, and the word
-// Bearer are not part of one.
+// tokenOf returns the token to send, without the word Bearer and the white space around it
+// that a file may have.
 func tokenOf(flag string) string {
 	token := strings.TrimSpace(first(flag, os.Getenv("STATUS_TOKEN")))
 	if scheme, behind, found := strings.Cut(token, " "); found && strings.EqualFold(scheme, "Bearer") {

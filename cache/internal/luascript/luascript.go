@@ -1,4 +1,4 @@
-// Package luascript prepares scripts for Redis, which runs the whole text of one at each call.
+// Package luascript prepares scripts for Redis, which runs the whole text of a script at each call.
 package luascript
 
 import (
@@ -36,8 +36,8 @@ func inline(source string) string {
 // constants are values by their names.
 type constants map[string]string
 
-// define takes the constants of a line, of which nothing is left then. It returns the line as it
-// is if that defines none.
+// define takes the constants of a line and returns an empty line. It returns the line unchanged
+// if it defines none.
 func (c constants) define(line string) string {
 	found := definition.FindStringSubmatch(line)
 	names, values := strings.Split(found[1], ", "), strings.Split(found[2], ", ")

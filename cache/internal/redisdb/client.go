@@ -30,12 +30,12 @@ type subscription interface {
 	Close() error
 }
 
-// Address returns the host and port of a node. It is not to be inlined: see Client.
+// Address returns the host and port of a node. It must not be inlined: see Client.
 //
 //go:noinline
 func Address(node Client) string { return node.(*redis.Client).Options().Addr }
 
-// subscribeTo returns a subscription of a node, to nothing yet.
+// subscribeTo returns a subscription on a node, without channels yet.
 func subscribeTo(ctx context.Context, node Client) subscription {
 	return node.(*redis.Client).Subscribe(ctx)
 }

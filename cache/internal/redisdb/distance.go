@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// roundTrips are those of the first command of a new connection: to connect, to log in, and
-// the command.
+// roundTrips is the number of round trips of the first command on a new connection:
+// connect, log in, and the command.
 const roundTrips = 2
 
-// tooFar says that Redis answers, but so late that a new connection is of no use within the
-// limit of a read; empty if that is not why err came.
+// tooFar explains that Redis answers, but so late that a new connection cannot be used
+// within the limit of a read; empty if err has another cause.
 func (a *address) tooFar(ctx context.Context, dial Dialer, err error) string {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return ""
@@ -23,11 +23,11 @@ func (a *address) tooFar(ctx context.Context, dial Dialer, err error) string {
 	if !answered || roundTrips*trip < limit {
 		return ""
 	}
-	return fmt.Sprintf("Redis answers only after %v, and a new connection and its first command must be done within %v; run statusd near Redis (in its region, not through a slow tunnel), or see with SLOWLOG GET what keeps it busy",
+	return fmt.Sprintf("Redis answers only after %v, but a new connection and its first command must be complete within %v; run statusd near Redis (in its region, not through a slow tunnel), or use SLOWLOG GET to see what keeps it busy",
 		trip.Round(time.Millisecond), limit)
 }
 
-// roundTrip measures how long an answer takes: that to the beginning of TLS, or to a PING.
+// roundTrip measures how long an answer takes: to the beginning of TLS, or to a PING.
 func (a *address) roundTrip(ctx context.Context, dial Dialer) (took time.Duration, answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, examineLimit/2) // a port without TLS may stay silent, which has its own word
 	defer cancel()

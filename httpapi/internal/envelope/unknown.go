@@ -9,8 +9,8 @@ import (
 // maxShown is how many characters of a name an answer repeats.
 const maxShown = 40
 
-// Unknown returns a ValidationError (400) about a name of the request. It says which name
-// may have been meant, or else which names are known.
+// Unknown returns a ValidationError (400) about an unknown name in the request. It
+// suggests a similar name, or otherwise lists the known names.
 func Unknown(name string, known ...string) *Error {
 	if len(known) == 0 {
 		return Invalid("%s: not known here; no parameter is", Shown(name))
@@ -26,8 +26,8 @@ func Unknown(name string, known ...string) *Error {
 	return Invalid("%s: not known here; known are %s", Shown(name), text+known[len(known)-1])
 }
 
-// Shown returns a name of the request as an answer may repeat it: short, and in characters
-// that print.
+// Shown returns a name of the request in a form that an answer may repeat: short and
+// printable.
 func Shown(name string) string {
 	runes := []rune(strings.ToValidUTF8(name[:min(len(name), 4*(maxShown+1))], "?"))
 	for i, r := range runes {
@@ -41,8 +41,8 @@ func Shown(name string) string {
 	return string(runes)
 }
 
-// nearest returns the known name that a name is like: but for case and marks, its beginning,
-// or up to two slips of the keyboard. It is empty if there is none.
+// nearest returns the known name that is similar: the same except for case and marks, one
+// that begins with it, or one with up to two typing errors. It is empty if there is none.
 func nearest(name string, known []string) string {
 	if len(name) > maxShown {
 		return ""
@@ -62,12 +62,12 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// plainly leaves out what spellings of a name differ in.
+// plainly removes the characters in which spellings of a name differ.
 func plainly(name string) string {
 	return strings.NewReplacer("_", "", "-", "", ".", "", "[]", "").Replace(strings.ToLower(name))
 }
 
-// distance counts the bytes to insert, delete or change.
+// distance is the number of bytes to insert, delete or change.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -14,7 +14,7 @@ var (
 
 func explicitlyDenied(text string) bool { return strings.Contains(text, "explicit deny") }
 
-// grants say where a permission is missing, by the kind of policy that AWS names.
+// grants has the place where a permission is missing, by the kind of policy that AWS names.
 var grants = []struct{ policy, where string }{
 	{"permissions boundary", " in the permissions boundary of the role too"},
 	{"session policy", " in the session policy too, which is given when the role is assumed"},
@@ -25,8 +25,8 @@ var grants = []struct{ policy, where string }{
 	{"identity-based policy", " in a policy of the role"},
 }
 
-// deniedText says what to grant, and in which kind of policy if AWS says so. No grant helps
-// against a policy that denies.
+// deniedText says what to grant, and in which kind of policy if AWS reports it. No grant
+// helps against a policy that denies.
 func deniedText(permission string, api smithy.APIError) string {
 	text := "access denied"
 	if action := actionDenied.FindStringSubmatch(api.ErrorMessage()); action != nil {
@@ -43,7 +43,7 @@ func deniedText(permission string, api smithy.APIError) string {
 	return text + "; " + grant(permission, policy)
 }
 
-// grant says how to get a permission that the words of AWS about a policy tell is missing.
+// grant says how to get a missing permission, from the text of AWS about the policy.
 func grant(permission, policy string) string {
 	if explicitlyDenied(policy) {
 		return "a statement of that policy denies it, and no grant helps against that: change the statement so that it does not apply to this role (it needs " + permission + ")"
@@ -60,7 +60,7 @@ func isKMS(code string) bool {
 	return strings.HasPrefix(code, "Kms") || strings.HasPrefix(code, "KMS.")
 }
 
-// keyText explains that a key of KMS cannot be used.
+// keyText explains that a KMS key cannot be used.
 func keyText(service string, api smithy.APIError) (brief, text string) {
 	key := "the encryption key"
 	if service == "SQS" {
@@ -69,7 +69,7 @@ func keyText(service string, api smithy.APIError) (brief, text string) {
 	return key + " cannot be used", key + " cannot be used (" + api.ErrorCode() + ": " + message(api) + "); " + keyCure(api)
 }
 
-// keyCure says what to do about a key. What it has encrypted cannot be read without it.
+// keyCure returns what to do about a key. Data that it has encrypted cannot be read without it.
 func keyCure(api smithy.APIError) string {
 	for _, c := range []struct{ code, cure string }{
 		{"Disabled", "see that the key is enabled: aws kms enable-key"},

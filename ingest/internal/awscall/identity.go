@@ -26,8 +26,8 @@ const (
 	clockCure  = "set the clock of this machine, and see that NTP or chrony runs"
 )
 
-// Unidentified reports whether a call failed since AWS does not know who calls. It says
-// nothing about what was called.
+// Unidentified reports whether a call failed because AWS does not know the caller. Such
+// an error says nothing about the called service.
 func Unidentified(err error) bool { return identityError(err) != nil }
 
 // identityError explains an error about our identity; nil for other errors.
@@ -74,8 +74,8 @@ func wrongClock(err error) bool {
 		strings.HasPrefix(api.ErrorMessage(), "Signature expired") || strings.HasPrefix(api.ErrorMessage(), "Signature not yet current"))
 }
 
-// ssoRefused explains why IAM Identity Center gives no credentials. A new login only helps
-// where the session has ended.
+// ssoRefused explains why IAM Identity Center returns no credentials. A new login only
+// helps if the session has ended.
 func ssoRefused(err error) *Error {
 	profile := cmp.Or(os.Getenv("AWS_PROFILE"), "default")
 	op := cmp.Or(operation(err, "SSO"), operation(err, "SSO OIDC"))
@@ -114,8 +114,8 @@ func roleRefused(op *smithy.OperationError) *Error {
 	return &Error{brief: brief, text: fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), cure)}
 }
 
-// roleCure says what to do: the role, the credentials of its caller or STS itself can be
-// what is wrong.
+// roleCure returns what to do: the role, the credentials of its caller or STS itself can
+// be wrong.
 func roleCure(op *smithy.OperationError, api smithy.APIError) (brief, cure string) {
 	const refused = "the AWS role is refused"
 	web := op.OperationName == webIdentity
@@ -141,13 +141,13 @@ func roleCure(op *smithy.OperationError, api smithy.APIError) (brief, cure strin
 	case code == "ValidationError":
 		return refused, "correct role_arn in the profile, AWS_ROLE_ARN or AWS_ROLE_SESSION_NAME, whichever the message is about"
 	case serverFault(api):
-		return "AWS STS answers with an error", faultOfAWS
+		return "AWS STS returned an error", faultOfAWS
 	case explicitlyDenied(api.ErrorMessage()) || boundedByOthers(api.ErrorMessage()):
 		return refused, grant("sts:"+op.OperationName, api.ErrorMessage())
 	case web:
 		return refused, "add the identity provider and this service account to the trust policy of the role, and check AWS_WEB_IDENTITY_TOKEN_FILE"
 	}
-	return refused, "add this caller to the trust policy of the role, and grant sts:AssumeRole to the caller"
+	return refused, "add this caller to the trust policy of the role, and grant the caller sts:AssumeRole"
 }
 
 // boundedByOthers reports whether AWS names a policy that neither the caller nor the role has.

@@ -12,14 +12,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// isForeign reports whether something else than AWS has answered.
+// isForeign reports whether something other than AWS has answered.
 func isForeign(err error) bool {
 	_, foreign := errors.AsType[*smithy.DeserializationError](err)
 	return foreign
 }
 
-// foreignAnswer says what may have answered. A status of a proxy does not make the endpoint
-// wrong.
+// foreignAnswer explains what may have answered. A status of a proxy does not mean that the
+// endpoint is wrong.
 func foreignAnswer(err error, service, check string) (brief, text string) {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil && answer.Response.Response != nil {
 		switch code := answer.HTTPStatusCode(); {
@@ -32,7 +32,7 @@ func foreignAnswer(err error, service, check string) (brief, text string) {
 	return "the endpoint is not AWS", "the endpoint is not " + service + "; " + check
 }
 
-// networkCure says what to do where a call gets no answer.
+// networkCure returns what to do if a call gets no answer.
 func networkCure(err error, check string) string {
 	text := err.Error()
 	var authority x509.UnknownAuthorityError
