@@ -84,9 +84,9 @@ func TestARefusedLoginHasAnErrorWithTheReason(t *testing.T) {
 func TestTheWrongSchemeForTLSIsNamed(t *testing.T) {
 	t.Parallel()
 	plain, secure := cachetest.RedisTLS(t, cachetest.NewAuthority(t), []string{"127.0.0.1"}, "--tls-auth-clients", "no")
-	expectRefused(t, "redis://"+secure, true, "speaks TLS", "rediss://")
-	expectRefused(t, "redis+cluster://"+secure, true, "speaks TLS", "rediss://")
-	expectRefused(t, "redis+sentinel://"+secure+"/main", true, "speaks TLS", "rediss://")
+	expectRefused(t, "redis://"+secure, true, "uses TLS", "rediss://")
+	expectRefused(t, "redis+cluster://"+secure, true, "uses TLS", "rediss://")
+	expectRefused(t, "redis+sentinel://"+secure+"/main", true, "uses TLS", "rediss://")
 	expectRefused(t, strings.Replace(plain.URL(), "redis", "rediss", 1), true, "does not use TLS", "redis://")
 }
 
