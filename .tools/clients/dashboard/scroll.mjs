@@ -2,7 +2,7 @@
 // can be seen are elements. How smooth it was is reported and has no limit: a busy machine is
 // slower.
 import assert from "node:assert/strict";
-import { ask, clean, eventually, open, row, server, signIn, watchFrames } from "./harness.mjs";
+import { ask, clean, eventually, open, rounds, row, server, signIn, watchFrames } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("applyMany", { names: Array.from({ length: 2100 }, (_, i) => `run-${i}`), status: "RUNNING" });
@@ -19,7 +19,7 @@ export default async function (browser) {
   await scroller.evaluate((element) => (element.scrollTop = element.scrollHeight));
   await row(page, "run-100").waitFor();
 
-  const figures = await watchFrames(page, () => scroller.evaluate(through));
+  const figures = await watchFrames(page, () => scroller.evaluate(through, rounds(450, 150)));
   console.log(`dashboard, scrolling through 2,000 rows: ${figures}`);
   const { blank, most } = await scroller.evaluate(() => globalThis.seen);
   assert.equal(blank, 0, "frames without a row where the pointer is");
@@ -27,11 +27,11 @@ export default async function (browser) {
   clean(page);
 }
 
-// through scrolls from the top to the end, a step in each frame.
-async function through(element) {
+// through scrolls from the top to the end, a step of some pixels in each frame.
+async function through(element, step) {
   const seen = (globalThis.seen = { blank: 0, most: 0 });
   const { left, top, width, height } = element.getBoundingClientRect();
-  for (let at = 0; at < element.scrollHeight - element.clientHeight; at += 150) {
+  for (let at = 0; at < element.scrollHeight - element.clientHeight; at += step) {
     element.scrollTop = at;
     await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
     if (!document.elementFromPoint(left + width / 3, top + height / 2)?.closest("tr")?.row) seen.blank++;
