@@ -75,14 +75,14 @@ function unreachable(error) {
 
 // send returns the response to a request, which may be a 304. One whose token is refused is sent
 // again when there is another, and a read that the service cannot answer now when it says.
-export async function send(path, { parameters, headers, ...rest } = {}) {
+export async function send(path, { parameters, headers, token: given, ...rest } = {}) {
   for (let attempt = 1; ; ) {
-    const token = session.current();
+    const token = given ?? session.current();
     const url = address(path, parameters).href;
     const response = await ((!headers && takeEarly(url)) || fetch(url, { ...rest, ...withToken(token, headers) })).catch(unreachable);
     if (response.ok || response.status === 304) return response;
     const error = await errorOf(response);
-    const refused = response.status === 401;
+    const refused = response.status === 401 && !given;
     if (!refused && (rest.method || headers?.Accept || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts)) throw error;
     report(refused ? "It needs another token" : reasonOf(error));
     if (refused) await session.renew(token, token ? "expired" : "first");
@@ -114,10 +114,11 @@ export async function post(path, body) {
 
 // check asks whether a token is good, without using it for anything else.
 export async function check(token) {
-  const path = token.startsWith("csl_") ? "v1/status/" : "v1/executions";
-  const response = await fetch(address(path, { limit: 1 }), withToken(token));
-  // A link reads one execution only, and is refused here for that and not for its token.
-  if (!response.ok && !(token.startsWith("csl_") && response.status !== 401)) throw await errorOf(response);
+  const link = token.startsWith("csl_");
+  await send(link ? "v1/status/" : "v1/executions", { parameters: { limit: 1 }, token }).catch((error) => {
+    // A link reads one execution only, and is refused here for that and not for its token.
+    if (!link || !error.status || error.status === 401) throw error;
+  });
 }
 
 // Streams are Server-Sent Events by fetch: an EventSource cannot send a token.

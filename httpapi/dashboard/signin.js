@@ -65,7 +65,6 @@ async function submit(token, keep, status, button) {
 function explain(error) {
   if (error.status === 401) return "This key or token is not valid. It may have expired or been revoked.";
   if (error.status === 403) return "This key may register executions, but not read them.";
-  if (error instanceof TypeError) return "The service cannot be reached.";
   return error.message;
 }
 
