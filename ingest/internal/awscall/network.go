@@ -24,7 +24,7 @@ func foreignAnswer(err error, service, check string) (brief, text string) {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil && answer.Response.Response != nil {
 		switch code := answer.HTTPStatusCode(); {
 		case code >= 500:
-			return "AWS cannot be reached", fmt.Sprintf("a proxy or load balancer on the way to %s answers with status %d; that may pass. If it lasts, check it, HTTPS_PROXY, and %s", service, code, check)
+			return "AWS cannot be reached", fmt.Sprintf("a proxy, a load balancer or a stand-in answers in place of %s, with status %d; that may pass. If it lasts, have it corrected, or check HTTPS_PROXY and %s", service, code, strings.TrimPrefix(check, "check "))
 		case code == 401 || code == 403 || code == 407:
 			return "AWS cannot be reached", fmt.Sprintf("a proxy or firewall on the way to %s refuses the call with status %d; have it let the call pass, or %s", service, code, check)
 		}
