@@ -71,7 +71,7 @@ func TestCuresByCause(t *testing.T) {
 		}
 	}
 	redis := fmt.Errorf("REDIS_URL: %w", &net.OpError{Op: "dial", Err: io.EOF})
-	if withCure(redis) != redis || couldNotAsk(nil) != nil || app.Exit(io.Discard, "statusctl", couldNotAsk(redis)) != exitCouldNotAsk {
+	if withCure(redis).Error() != redis.Error() || couldNotAsk(nil) != nil || app.Exit(io.Discard, "statusctl", couldNotAsk(redis)) != exitCouldNotAsk {
 		t.Error("an error that is not of the service is changed")
 	}
 }
