@@ -121,7 +121,7 @@ func (c *comparison) services() (ours, theirs *client.Client, err error) {
 	if ours, err = c.client(); err != nil {
 		return nil, nil, err
 	}
-	token := tokenOf(first(c.againstToken, os.Getenv("STATUS_AGAINST_TOKEN"), c.token))
+	token := first(c.againstToken, os.Getenv("STATUS_AGAINST_TOKEN"), c.token, os.Getenv("STATUS_TOKEN"))
 	if theirs, err = client.New(c.against, token); err != nil {
 		return nil, nil, fmt.Errorf("--against: %w", err)
 	}

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"crypto/x509"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"statuscache/cmd/internal/app"
-	"statuscache/httpapi/client"
 )
 
 // TestRequestsThatFailNameTheCure asks what is not there, is something else, or refuses.
@@ -53,41 +47,5 @@ func TestRequestsThatFailNameTheCure(t *testing.T) {
 				t.Errorf("%s does not say %q", text, c.want)
 			}
 		})
-	}
-}
-
-// TestCuresByCause has the causes that no server of a test shows.
-func TestCuresByCause(t *testing.T) {
-	t.Parallel()
-	for want, cause := range map[string]error{
-		"use one of them":     x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"},
-		"clock":               x509.CertificateInvalidError{Reason: x509.Expired},
-		"HTTPS_PROXY":         &net.OpError{Op: "proxyconnect", Err: io.EOF},
-		"no answer came":      &net.OpError{Op: "read", Err: timeout{}},
-		"in front of the ser": io.EOF,
-	} {
-		if text := withCure(fmt.Errorf("list: %w", &client.UnreachableError{Server: "s", Err: cause})).Error(); !strings.Contains(text, want) {
-			t.Errorf("%q does not say %q", text, want)
-		}
-	}
-	redis := fmt.Errorf("REDIS_URL: %w", &net.OpError{Op: "dial", Err: io.EOF})
-	if withCure(redis).Error() != redis.Error() || couldNotAsk(nil) != nil || app.Exit(io.Discard, "statusctl", couldNotAsk(redis)) != exitCouldNotAsk {
-		t.Error("an error that is not of the service is changed")
-	}
-}
-
-type timeout struct{}
-
-func (timeout) Error() string   { return "i/o timeout" }
-func (timeout) Timeout() bool   { return true }
-func (timeout) Temporary() bool { return true }
-
-// TestTokensAsPeopleCopyThem takes a token with a line break at its end and one with Bearer.
-func TestTokensAsPeopleCopyThem(t *testing.T) {
-	t.Parallel()
-	for _, given := range []string{"secret", "secret\n", " secret\r\n", "Bearer secret", "bearer  secret\n"} {
-		if got := tokenOf(given); got != "secret" {
-			t.Errorf("%q is sent as %q", given, got)
-		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/internal/cures"
 	"statuscache/httpapi/client"
 )
 
@@ -38,7 +39,7 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 
 func (c *connection) client() (*client.Client, error) {
 	server := c.url()
-	token := tokenOf(c.token)
+	token := first(c.token, os.Getenv("STATUS_TOKEN"))
 	if token == "" {
 		return nil, fmt.Errorf("no token: give --token or set STATUS_TOKEN; to create an API key, run statusctl keys create")
 	}
@@ -148,7 +149,7 @@ func couldNotAsk(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &app.ExitError{Code: exitCouldNotAsk, Err: withCure(err)}
+	return &app.ExitError{Code: exitCouldNotAsk, Err: cures.With(err)}
 }
 
 // exitCode is an error that carries the code of a state, nil for success.

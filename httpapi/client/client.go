@@ -56,7 +56,8 @@ const (
 )
 
 // New returns a Client of the service at a URL. The URL may have a path, for a service
-// below a path.
+// below a path. White space around the token, as files have it, and the word Bearer are no
+// part of it.
 func New(server, token string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -65,7 +66,15 @@ func New(server, token string) (*Client, error) {
 	transport, _ := http.DefaultTransport.(*http.Transport)
 	transport = transport.Clone()
 	transport.MaxIdleConnsPerHost = idlePerHost
-	return newClient(strings.TrimSuffix(server, "/"), token, transport), nil
+	return newClient(strings.TrimSuffix(server, "/"), plainToken(token), transport), nil
+}
+
+func plainToken(text string) string {
+	text = strings.TrimSpace(text)
+	if scheme, token, found := strings.Cut(text, " "); found && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	return text
 }
 
 func newClient(server, token string, transport http.RoundTripper) *Client {

@@ -402,3 +402,14 @@ func TestEvents(t *testing.T) {
 		t.Errorf("a line without end: %v", err)
 	}
 }
+
+// TestTokensAsPeopleCopyThem takes a token with a line break at its end and one with Bearer.
+func TestTokensAsPeopleCopyThem(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{"secret", "secret\n", " secret\r\n", "Bearer secret", "bearer  secret\n"} {
+		c, err := New("http://service", given)
+		if err != nil || c.token != "secret" {
+			t.Errorf("%q is sent as %q, %v", given, c.token, err)
+		}
+	}
+}

@@ -49,7 +49,7 @@ func TestTheREADMEDrawsTheArrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(readme), "A package imports only packages to the right of its arrow:\n\n```\n")
+	_, rest, found := strings.Cut(string(readme), "A package may import only the packages to the right of its arrow:\n\n```\n")
 	drawn, _, ended := strings.Cut(rest, "```")
 	if !found || !ended {
 		t.Fatal("the README draws no arrows")

@@ -1,20 +1,19 @@
-package main
+package cures
 
 import (
 	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 
 	"statuscache/httpapi/client"
 )
 
-// withCure adds to an error of a request to the service what to do about it. Other errors
+// With adds to an error of a request to the service what to do about it. Other errors
 // are unchanged.
-func withCure(err error) error {
+func With(err error) error {
 	cure := ""
 	if away, ok := errors.AsType[*client.UnreachableError](err); ok {
 		cure = unreachableCure(away.Err)
@@ -79,14 +78,4 @@ func answerCure(e *client.Error) string {
 		return checkServer + ": the URL of the API, without /v1"
 	}
 	return ""
-}
-
-// tokenOf returns the token to send, without the word Bearer and the white space around it
-// that a file may have.
-func tokenOf(flag string) string {
-	token := strings.TrimSpace(first(flag, os.Getenv("STATUS_TOKEN")))
-	if scheme, behind, found := strings.Cut(token, " "); found && strings.EqualFold(scheme, "Bearer") {
-		token = strings.TrimSpace(behind)
-	}
-	return token
 }
