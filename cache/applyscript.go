@@ -37,9 +37,6 @@ const (
 // countScript counts what a change of a record means, in the same step.
 var countScript = tally.Script(argumentsEach, countsArgument)
 
-// recentIndexSize is how many of the newest executions the recent index of a partition holds.
-const recentIndexSize = 1000
-
 // Letters in the arguments and answers of the script, see the head of apply.lua.
 const (
 	formARN         = '0'

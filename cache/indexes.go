@@ -66,6 +66,9 @@ func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 	}
 }
 
+// recentIndexSize is how many of the newest executions the recent index of a partition holds.
+const recentIndexSize = 1000
+
 // ownerIndexSize is how many executions the index of an owner holds, the newest.
 const ownerIndexSize = 1000
 
