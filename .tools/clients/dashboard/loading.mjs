@@ -1,7 +1,7 @@
 // A part of the page that cannot be loaded: the page says so and offers to load it again, and
 // that leads to what was wanted.
 import assert from "node:assert/strict";
-import { accessible, arnOf, ask, clean, open, row, server, signIn } from "./harness.mjs";
+import { accessible, arnOf, ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
@@ -19,13 +19,13 @@ export default async function (browser) {
     else await page.evaluate((to) => (location.hash = to), view);
     const alert = page.getByRole("alert").filter({ hasText: "could not be loaded" });
     await alert.waitFor();
-    assert.ok(await page.locator("#connection").isHidden(), "nothing is said to be live");
-    assert.equal(await page.title(), `${title} · Status cache`);
+    await page.locator("#connection").waitFor({ state: "hidden" }); // nothing is said to be live
+    await eventually(`the title is that of ${view}`, async () => (await page.title()) === `${title} · Status cache`);
     if (module === "health") await accessible(page, "a part that cannot be loaded");
     await page.unroute(file);
     await alert.getByRole("button", { name: "Load it again" }).click();
     await found(page).waitFor();
-    assert.equal(await alert.count(), 0, module);
+    await alert.waitFor({ state: "detached" });
     assert.ok(page.url().endsWith(view === "#/" ? "/" : view), page.url());
     clean(page);
     await page.context().close();
