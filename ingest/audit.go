@@ -56,16 +56,16 @@ type AuditorOptions struct {
 	Sweeps     Sweeps
 	// Running calls f with the running executions of a state machine, page by page.
 	Running func(ctx context.Context, machine string, f func([]cache.ARN, []time.Time) error) error
-	// Learning reports whether records of a state machine may have been lost since a
+	// Incomplete reports whether records of a state machine may have been lost since a
 	// sweep that began at this time.
-	Learning  func(swept time.Time) bool
-	States    Describer
-	Lister    Lister
-	Describes Budget   // for DescribeExecution; nil: no calls are made, so nothing is repaired
-	Listings  Budget   // of ListExecutions
-	Machines  []string // ARNs of the state machines to compare
-	Every     time.Duration
-	Retention time.Duration // how long stopped executions are kept
+	Incomplete func(swept time.Time) bool
+	States     Describer
+	Lister     Lister
+	Describes  Budget   // for DescribeExecution; nil: no calls are made, so nothing is repaired
+	Listings   Budget   // of ListExecutions
+	Machines   []string // ARNs of the state machines to compare
+	Every      time.Duration
+	Retention  time.Duration // how long stopped executions are kept
 	// RetentionFailed is Retention for failures; 0: the same.
 	RetentionFailed time.Duration
 

@@ -20,7 +20,7 @@ const auditedMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipel
 type listing struct {
 	*memory
 	listed     []cache.Execution // the latest start first
-	learning   bool
+	incomplete bool
 	audited    worklist.Audited
 	mismatches map[cache.ARN]worklist.Mismatch
 	next       time.Time
@@ -133,7 +133,7 @@ func auditing(t *testing.T, l *listing, d time.Duration) *answersByARN {
 	states := &answersByARN{l: l}
 	a := NewAuditor(AuditorOptions{
 		Cache: l, Worklists: l, Mismatches: l, Known: l, Sweeps: turns{l}, Running: l.Running, States: states, Lister: l, Describes: &freely{}, Listings: &freely{},
-		Learning: func(time.Time) bool { return l.learning }, Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
+		Incomplete: func(time.Time) bool { return l.incomplete }, Machines: []string{auditedMachine}, Every: time.Minute, Retention: auditedRetention, Log: slog.New(slog.DiscardHandler),
 	})
 	runFor(t, a.Run, d)
 	return states
@@ -264,7 +264,7 @@ func TestBackfillByTheClockOfRedis(t *testing.T) {
 				Machine: auditedMachine, Since: end.Add(-time.Hour), Until: l.clock(), Retention: auditedRetention,
 			}
 			done, err := b.Run(t.Context(), func(BackfillProgress) {})
-			if err != nil || done.Learnt != 1 || done.Expired != 1 || l.known[kept.ARN] == nil {
+			if err != nil || done.Added != 1 || done.Expired != 1 || l.known[kept.ARN] == nil {
 				t.Errorf("%v: %+v, %v", ahead, done, err)
 			}
 		})
@@ -277,7 +277,7 @@ func TestAfterALossTheAuditTrustsTheList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		l := &listing{memory: newMemory(), learning: true}
+		l := &listing{memory: newMemory(), incomplete: true}
 		for i := range 7 {
 			l.listed = append(l.listed, execution(fmt.Sprint("runs-", i), cache.Running, start.Add(-time.Minute), 0))
 		}

@@ -63,7 +63,7 @@ type BackfillProgress struct {
 	Resumed   bool      `json:"resumed"`         // it continued an earlier run
 	Listed    int       `json:"listed"`          // executions in the range so far
 	Known     int       `json:"known"`           // of these, already known in this state
-	Learnt    int       `json:"learnt"`          // of these, new or newer than what was known
+	Added     int       `json:"learnt"`          // of these, new or newer than what was known
 	Expired   int       `json:"expired"`         // of these, ended longer ago than RETENTION
 	Failed    int       `json:"failed"`          // of these, could not be fetched
 	Described int       `json:"described"`       // calls of DescribeExecution
@@ -183,14 +183,14 @@ func (b *Backfill) fill(ctx context.Context, listed []cache.Execution) error {
 		case e.Terminal() && now.Sub(e.StopDate) >= e.KeptFor(b.Retention, b.RetentionFailed):
 			count(func(p *BackfillProgress) *int { return &p.Expired })
 		default:
-			g.Go(func() error { return b.learn(ctx, e, count) })
+			g.Go(func() error { return b.fetch(ctx, e, count) })
 		}
 	}
 	return g.Wait()
 }
 
-// learn describes an execution and merges the answer. A returned error stops the run.
-func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
+// fetch describes an execution and merges the answer. A returned error stops the run.
+func (b *Backfill) fetch(ctx context.Context, e cache.Execution, count func(func(*BackfillProgress) *int)) error {
 	if e.Terminal() || b.Owners || b.Labels { // otherwise the list has everything
 		arn := e.ARN
 		err := whenAllowed(ctx, b.Describes, func(ctx context.Context) (err error) {
@@ -211,6 +211,6 @@ func (b *Backfill) learn(ctx context.Context, e cache.Execution, count func(func
 	if outcome := b.Cache.Apply(ctx, []cache.Execution{e})[0]; outcome.Err != nil {
 		return outcome.Err
 	}
-	count(func(p *BackfillProgress) *int { return &p.Learnt })
+	count(func(p *BackfillProgress) *int { return &p.Added })
 	return nil
 }

@@ -39,10 +39,10 @@ const (
 //     began and ended between two sweeps;
 //   - redriven executions: it shows redrives that began and ended between two sweeps.
 type comparison struct {
-	auditor  *Auditor
-	sweep    *worklist.Sweep
-	learning bool      // records may be missing here, so a listed execution is merged at once
-	since    time.Time // earlier sweeps have compared ended executions that started before this
+	auditor    *Auditor
+	sweep      *worklist.Sweep
+	incomplete bool      // records may be missing here, so a listed execution is merged at once
+	since      time.Time // earlier sweeps have compared ended executions that started before this
 
 	runs     map[cache.ARN]struct{} // in the order of the list of Step Functions
 	compared map[cache.ARN]struct{}
@@ -52,7 +52,7 @@ type comparison struct {
 
 func newComparison(a *Auditor, s *worklist.Sweep) *comparison {
 	return &comparison{
-		auditor: a, sweep: s, learning: a.options.Learning(s.Before.Swept),
+		auditor: a, sweep: s, incomplete: a.options.Incomplete(s.Before.Swept),
 		runs: map[cache.ARN]struct{}{}, compared: map[cache.ARN]struct{}{}, differs: map[cache.ARN]worklist.Mismatch{},
 	}
 }
@@ -60,7 +60,7 @@ func newComparison(a *Auditor, s *worklist.Sweep) *comparison {
 func (x *comparison) run(ctx context.Context) error {
 	begun := x.sweep.Begun
 	x.since = x.sweep.Before.Swept.Add(-overlap)
-	if first := begun.Add(-firstLook); x.learning && (x.sweep.Before.Swept.IsZero() || first.Before(x.since)) {
+	if first := begun.Add(-firstLook); x.incomplete && (x.sweep.Before.Swept.IsZero() || first.Before(x.since)) {
 		x.since = first
 	}
 	err := x.list(ctx, ListQuery{Status: cache.Running}, time.Time{}, 0)
@@ -125,7 +125,7 @@ func (x *comparison) compare(ctx context.Context, listed []cache.Execution) erro
 		case known[i].SameOrLaterState(e.Version()):
 		case e.Terminal() && !x.auditor.keeps(&e, x.sweep.Begun): // it is not kept
 		case e.Terminal() && known[i] == "" && !mismatched && e.StartDate.Before(x.since): // an earlier sweep compared it; it may have been erased
-		case x.learning && !e.Terminal(): // the list holds everything about a running execution
+		case x.incomplete && !e.Terminal(): // the list holds everything about a running execution
 			e.OwnerLeftOut, e.LabelsLeftOut = x.auditor.options.Owners, x.auditor.options.Labels
 			e.ReceivedAt = time.Now()
 			accepted = append(accepted, e)
@@ -208,7 +208,7 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	}
 	d.Listed = listed
 	x.differs[arn] = d
-	if before || x.learning {
+	if before || x.incomplete {
 		x.again = append(x.again, arn)
 	}
 }
@@ -226,7 +226,7 @@ func (x *comparison) result() worklist.Audited {
 	if !first && now.Oldest.Before(now.ConfirmedUntil) {
 		now.ConfirmedUntil = now.Oldest
 	}
-	if before := x.sweep.Before.ConfirmedUntil; now.ConfirmedUntil.Before(before) && !x.learning {
+	if before := x.sweep.Before.ConfirmedUntil; now.ConfirmedUntil.Before(before) && !x.incomplete {
 		now.ConfirmedUntil = before // later differences do not change what was confirmed
 	}
 	x.sweep.Mismatches = x.differs

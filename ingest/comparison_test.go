@@ -15,7 +15,7 @@ type auditWorld struct {
 	listed     []cache.Execution // the latest start first
 	page       int               // executions of a page
 	known      map[cache.ARN]cache.Version
-	learning   bool
+	incomplete bool
 	mismatched []cache.ARN
 }
 
@@ -82,7 +82,7 @@ func sweepOnce(t *testing.T, w *auditWorld, s *worklist.Sweep) worklist.Audited 
 	t.Helper()
 	a := NewAuditor(AuditorOptions{
 		Cache: newFakeCache(), Known: w, Mismatches: w, Sweeps: w, Running: w.Running, Lister: w, Describes: unlimited{}, Listings: unlimited{},
-		Retention: auditedRetention, Learning: func(time.Time) bool { return w.learning }, Log: slog.New(slog.DiscardHandler),
+		Retention: auditedRetention, Incomplete: func(time.Time) bool { return w.incomplete }, Log: slog.New(slog.DiscardHandler),
 	})
 	x := newComparison(a, s)
 	if err := x.run(t.Context()); err != nil {
@@ -125,7 +125,7 @@ func TestAuditLeavesAloneWhatIsNotKept(t *testing.T) {
 // since the sweep that it remembers may be missing, and not the latest minutes only.
 func TestBackfillListsAsFarBackAsItMust(t *testing.T) {
 	t.Parallel()
-	w := &auditWorld{page: 1, learning: true}
+	w := &auditWorld{page: 1, incomplete: true}
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		w.listed = append(w.listed, listedSuccess(t, name, sweptAt.Add(-time.Duration(len(w.listed))*time.Hour)))
 	}

@@ -87,11 +87,11 @@ func (f *Refetcher) handle(ctx context.Context, due worklist.Entry) (time.Durati
 	case err != nil:
 		return jitter(refetchRetry), err
 	}
-	return f.learn(ctx, due, e)
+	return f.found(ctx, due, e)
 }
 
-// learn merges the answer of Step Functions.
-func (f *Refetcher) learn(ctx context.Context, due worklist.Entry, e cache.Execution) (time.Duration, error) {
+// found merges the answer of Step Functions.
+func (f *Refetcher) found(ctx context.Context, due worklist.Entry, e cache.Execution) (time.Duration, error) {
 	if e.Status == cache.Succeeded && e.Version().SameStart(due.Exact) {
 		if e.Completeness != cache.Complete {
 			return f.gone(ctx, due)

@@ -25,9 +25,9 @@ import (
 // How long a key that was read is used without reading it again. A revocation is
 // announced on the change feed; these times matter if the announcement is lost.
 const (
-	keyLife        = 20 * time.Second // while the feed works
-	keyLifeUnheard = 2 * time.Second  // while it does not, and for keys that were not found
-	maxKeysNear    = 100_000
+	keyLife           = 20 * time.Second // while the feed works
+	keyLifeUnnotified = 2 * time.Second  // while it does not, and for keys that were not found
+	maxKeysNear       = 100_000
 )
 
 // Options configure how API keys are stored.
@@ -153,7 +153,7 @@ func (k *Keys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, e
 }
 
 func (k *Keys) fresh(e keyEntry) bool {
-	life := keyLifeUnheard
+	life := keyLifeUnnotified
 	if e.key != nil && !e.filed && k.db.Feed.Heard() {
 		life = keyLife
 	}

@@ -88,7 +88,7 @@ func TestARevokedKeyIsRefusedEverywhere(t *testing.T) {
 		from, to   time.Duration // when it is refused
 	}{
 		"announced":           {to: promised},
-		"in a black hole":     {hole: true, to: maxAge + keyLifeUnheard},
+		"in a black hole":     {hole: true, to: maxAge + keyLifeUnnotified},
 		"control: not heeded": {deaf: true, from: promised + 1, to: always},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -303,7 +303,7 @@ func TestManyRequestsWithOneKeyReadItOnce(t *testing.T) {
 			t.Errorf("%d reads of one key", n)
 		}
 		for range 3 { // the control: who come one after the other, when what is near is too old
-			cachetest.Pass(keyLifeUnheard)
+			cachetest.Pass(keyLifeUnnotified)
 			find()
 		}
 		if n := h.Answers.Load(); n != 4 {

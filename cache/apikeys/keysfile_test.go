@@ -325,7 +325,7 @@ func TestAKeyFromTheFileIsReadAgainSoon(t *testing.T) {
 	t.Parallel()
 	ks := openTest(t, cachetest.Redis(t).URL())
 	for filed, fresh := range map[bool]bool{true: false, false: true} {
-		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnheard) - 1, filed: filed}
+		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnnotified) - 1, filed: filed}
 		if ks.fresh(e) != fresh {
 			t.Errorf("filed %v: fresh %v", filed, !fresh)
 		}

@@ -14,8 +14,8 @@ import (
 // How often watched keys are checked. An announced change is checked at once; these times
 // matter for changes without a notification.
 const (
-	checkUnheard = time.Second      // while the change feed does not work
-	checkHeard   = 10 * time.Second // while it is
+	checkUnnotified = time.Second      // while the change feed does not work
+	checkHeard      = 10 * time.Second // while it is
 )
 
 // keyWatches are the watches of keys.
@@ -145,7 +145,7 @@ func (w *keyWatches) report(h keyHash, err error) {
 
 // watch checks the watched keys until ctx ends.
 func (k *Keys) watch(ctx context.Context) error {
-	tick := time.NewTicker(checkUnheard)
+	tick := time.NewTicker(checkUnnotified)
 	defer tick.Stop()
 	checkedAll := time.Now()
 	for {

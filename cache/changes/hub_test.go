@@ -211,7 +211,7 @@ func TestNoChangeFallsIntoTheGap(t *testing.T) {
 		synctest.Wait()
 		late := h.Watch("control")
 		defer late.Close()
-		late.learn(0, read)
+		late.take(0, read)
 		begun := time.Now()
 		if next(t, late); time.Since(begun) == 0 {
 			t.Error("reading first lost nothing, so this proves nothing")

@@ -79,7 +79,7 @@ func (w *Watch) Read(ctx context.Context) error {
 	for i, found := range all {
 		switch {
 		case found.Err == nil:
-			w.learn(i, found.Record)
+			w.take(i, found.Record)
 			w.hub.renew(found.Record) // it need not be read again for the others
 		case !errors.Is(found.Err, cache.ErrNotFound):
 			err = found.Err
@@ -88,8 +88,8 @@ func (w *Watch) Read(ctx context.Context) error {
 	return err
 }
 
-// learn takes r if it is new, and reports whether it is. A watch never goes back to an older state.
-func (w *Watch) learn(i int, r *cache.Record) bool {
+// take takes r if it is new, and reports whether it is. A watch never goes back to an older state.
+func (w *Watch) take(i int, r *cache.Record) bool {
 	if r == nil || !supersedes(r, w.records[i]) {
 		return false
 	}
@@ -122,7 +122,7 @@ func (w *Watch) News() (news bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, s := range w.subs {
-		news = w.learn(i, h.topics[h.turn(s.arn)][s.arn].newest) || news
+		news = w.take(i, h.topics[h.turn(s.arn)][s.arn].newest) || news
 	}
 	return news
 }

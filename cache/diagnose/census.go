@@ -20,9 +20,9 @@ import (
 type Census struct {
 	Looked    int // executions that became known at least a minute ago
 	Ownerless int // of these, those that only operators may read
-	Unheard   int // executions that were registered long ago and have no event
+	Silent    int // executions that were registered long ago and have no event
 
-	OwnerlessExample, UnheardExample cache.ARN // empty: there is none
+	OwnerlessExample, SilentExample cache.ARN // empty: there is none
 }
 
 const (
@@ -36,9 +36,9 @@ const (
 // MostAreOwnerless reports whether only operators can read most executions.
 func (s Census) MostAreOwnerless() bool { return s.Looked >= leastLooked && 2*s.Ownerless > s.Looked }
 
-// TakeCensus samples the newest executions. A registration older than unheardAfter that has no
-// event counts as Unheard.
-func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration) (s Census, err error) {
+// TakeCensus samples the newest executions. A registration older than silentAfter that has no
+// event counts as Silent.
+func TakeCensus(ctx context.Context, c *cache.Cache, silentAfter time.Duration) (s Census, err error) {
 	db := c.DB()
 	ctx, cancel := context.WithTimeout(ctx, db.Limits.Batch)
 	defer cancel()
@@ -52,7 +52,7 @@ func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration)
 		p := &db.Names.Partitions[i]
 		newest[i] = pipe.ZRevRangeByScore(ctx, p.Recent, &redis.ZRangeBy{Min: "-inf", Max: score(now.Add(-censusSettled)), Count: censusNewest})
 		running[i] = pipe.ZRangeByScore(ctx, p.Running, &redis.ZRangeBy{
-			Min: score(now.Add(-censusLook)), Max: score(now.Add(-unheardAfter)), Count: censusRunning,
+			Min: score(now.Add(-censusLook)), Max: score(now.Add(-silentAfter)), Count: censusRunning,
 		})
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -70,8 +70,8 @@ func TakeCensus(ctx context.Context, c *cache.Cache, unheardAfter time.Duration)
 		return s, err
 	}
 	return s, eachHead(ctx, db, running[:], func(arn cache.ARN, h cache.Head) {
-		if h.Version == cache.Unobserved && !h.Seen.After(now.Add(-unheardAfter)) {
-			s.Unheard, s.UnheardExample = s.Unheard+1, arn
+		if h.Version == cache.Unobserved && !h.Seen.After(now.Add(-silentAfter)) {
+			s.Silent, s.SilentExample = s.Silent+1, arn
 		}
 	})
 }

@@ -25,27 +25,27 @@ func TestCensus(t *testing.T) {
 	owned := running("owned", old)
 	owned.Owner = "ada"
 	apply(t, c, owned)
-	for _, name := range []string{"unheard", "heard"} {
+	for _, name := range []string{"silent", "heard"} {
 		if _, err := c.Register(t.Context(), cache.Registration{ARN: machine + cache.ARN(name), Owner: "ada", StartDate: old}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	apply(t, c, running("heard", old))
 
-	if s, err := TakeCensus(t.Context(), c, time.Hour/2); err != nil || s.Unheard != 0 || s.Looked != 0 {
+	if s, err := TakeCensus(t.Context(), c, time.Hour/2); err != nil || s.Silent != 0 || s.Looked != 0 {
 		t.Errorf("known only just now: %+v, %v", s, err)
 	}
-	for _, name := range []string{"a", "b", "c", "d", "owned", "unheard", "heard"} { // an hour passes
+	for _, name := range []string{"a", "b", "c", "d", "owned", "silent", "heard"} { // an hour passes
 		setSeen(t, c, machine+name, old)
 	}
 	s, err := TakeCensus(t.Context(), c, time.Hour/2)
-	if err != nil || s.Unheard != 1 || s.UnheardExample != machine+"unheard" || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
+	if err != nil || s.Silent != 1 || s.SilentExample != machine+"silent" || s.Ownerless < 3 || s.Looked != s.Ownerless+2 || !s.MostAreOwnerless() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if s.OwnerlessExample == "" || strings.HasSuffix(string(s.OwnerlessExample), "owned") || strings.HasSuffix(string(s.OwnerlessExample), ":heard") {
 		t.Errorf("example %s", s.OwnerlessExample)
 	}
-	for name, observed := range map[cache.ARN]bool{"unheard": false, "heard": true} {
+	for name, observed := range map[cache.ARN]bool{"silent": false, "heard": true} {
 		r, err := c.Get(t.Context(), machine+name)
 		if err != nil {
 			t.Fatal(err)

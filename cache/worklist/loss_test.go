@@ -114,7 +114,7 @@ func TestLossIsNoticed(t *testing.T) {
 			cachetest.Eventually(t, "every process says so, and Redis has it", func() bool {
 				return c.losses.Lost() != nil && other.losses.Lost() != nil && c.db.Writers.Exists(t.Context(), c.db.Names.Lost).Val() == 1
 			})
-			if !c.sweeps.Learning(now().Add(-time.Minute)) {
+			if !c.sweeps.Incomplete(now().Add(-time.Minute)) {
 				t.Error("what was swept before counts")
 			}
 			at := c.losses.Lost().At

@@ -64,9 +64,9 @@ func (s *Sweeps) readAudits(ctx context.Context) {
 	}
 }
 
-// Learning reports whether records of a state machine may be missing, given the time of
+// Incomplete reports whether records of a state machine may be missing, given the time of
 // its last sweep: it was never swept, or records were lost since.
-func (s *Sweeps) Learning(swept time.Time) bool {
+func (s *Sweeps) Incomplete(swept time.Time) bool {
 	lost := s.losses.Lost()
 	return swept.IsZero() || lost != nil && lost.At.After(swept)
 }
@@ -154,16 +154,16 @@ func (s *Sweeps) End(ctx context.Context, sweep *Sweep, now Audited, d time.Dura
 	if err != nil {
 		return fmt.Errorf("end a sweep: %w", err)
 	}
-	if err := s.learnt(ctx, sweep.all); err != nil {
+	if err := s.endLoss(ctx, sweep.all); err != nil {
 		return err
 	}
 	return s.Extend(ctx, sweep.Machine, d)
 }
 
-// learnt ends the part of a loss that the audit restores. It does so when every state
+// endLoss ends the part of a loss that the audit restores. It does so when every state
 // machine was swept since the loss and no mismatch from before is left: then running and
 // recently ended executions are known again.
-func (s *Sweeps) learnt(ctx context.Context, machines []string) error {
+func (s *Sweeps) endLoss(ctx context.Context, machines []string) error {
 	loss, err := s.losses.LossNow(ctx)
 	if err != nil || loss == nil {
 		return err

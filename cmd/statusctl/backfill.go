@@ -167,7 +167,7 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d executions, %d known before, %d added, %d expired, %d failed; %d calls of DescribeExecution\n",
-			name, done.Listed, done.Known, done.Learnt, done.Expired, done.Failed, done.Described)
+			name, done.Listed, done.Known, done.Added, done.Expired, done.Failed, done.Described)
 	}
 	return done, err
 }
@@ -175,7 +175,7 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 // backfillNote describes what a backfill has done, and how long the rest takes if
 // executions started at an even rate.
 func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) string {
-	note := fmt.Sprintf("%d listed, %d added, %d failed  %.3g/s", p.Listed, p.Learnt, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
+	note := fmt.Sprintf("%d listed, %d added, %d failed  %.3g/s", p.Listed, p.Added, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
 	if done > all/100 {
 		note += fmt.Sprintf("  ≤ %v left", (time.Duration(float64(spent) * float64(all-done) / float64(done))).Round(time.Second))
 	}

@@ -204,7 +204,7 @@ func mayPurge(cmd *cobra.Command, all []operate.DeadLetters, yes bool) error {
 		what = append(what, fmt.Sprintf("%d messages of %s", d.Messages, d.Name))
 	}
 	question := "delete " + strings.Join(what, " and ") + " permanently?"
-	if someoneThere() && confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
+	if interactive() && confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
 		return nil
 	}
 	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " permanently")

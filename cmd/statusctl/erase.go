@@ -26,7 +26,7 @@ func eraseCommand() *cobra.Command {
 			if owner == "" {
 				return couldNotAsk(errors.New("--owner: not set"))
 			}
-			if !yes && (!someoneThere() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("remove all executions of %q?", owner))) {
+			if !yes && (!interactive() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("remove all executions of %q?", owner))) {
 				return interrupted(cmd.Context(), errors.Join(cmd.Context().Err(), errors.New("nothing was erased; answer y, or give --yes")))
 			}
 			var looked, erased int64

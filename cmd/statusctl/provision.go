@@ -68,7 +68,7 @@ func provision(ctx context.Context, cmd *cobra.Command, o *operate.Operator, pla
 	made, err := o.Provision(ctx, plan, func(s operate.Step) {
 		steps = append(steps, s)
 		if !asJSON {
-			tellStep(out, s)
+			printStep(out, s)
 		}
 	})
 	if err != nil && made.Region == "" {
@@ -88,7 +88,7 @@ func provision(ctx context.Context, cmd *cobra.Command, o *operate.Operator, pla
 	return errors.Join(err, failed)
 }
 
-func tellStep(w io.Writer, s operate.Step) {
+func printStep(w io.Writer, s operate.Step) {
 	if s.Detail != "" {
 		s.Detail = "  (" + s.Detail + ")"
 	}

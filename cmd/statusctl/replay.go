@@ -190,7 +190,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 // Ctrl-C at the question ends the program, and the replay continues.
 func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()
-	if someoneThere() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
+	if interactive() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), cancelLimit)
 		defer cancel()
 		if err := o.CancelReplay(ctx, name); err != nil {

@@ -57,7 +57,7 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 	}
 }
 
-// someoneThere reports whether a user can answer a question.
-func someoneThere() bool {
+// interactive reports whether a user can answer a question.
+func interactive() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && isTerminal(os.Stderr)
 }

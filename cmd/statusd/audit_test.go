@@ -263,7 +263,7 @@ func TestRedisIsEmptied(t *testing.T) {
 		w.backfill(d)
 		cachetest.Eventually(t, "all is known after a backfill", known)
 	}
-	if done := control.backfill(blind); done.Learnt == 0 {
+	if done := control.backfill(blind); done.Added == 0 {
 		t.Error("a backfill learns nothing where nothing else does")
 	}
 	cachetest.Eventually(t, "all is known where only a backfill was run", func() bool { return control.right(blind, all) })

@@ -107,7 +107,7 @@ func (i *introspector) run(ctx context.Context) error {
 		if !answered || i.failing() {
 			_, err := i.introspect(ctx, probeToken)
 			if answered = err == nil; ctx.Err() == nil {
-				i.learned(err)
+				i.noteAnswer(err)
 			}
 		}
 		select {
@@ -124,8 +124,8 @@ func (i *introspector) failing() bool {
 	return i.failed != nil
 }
 
-// learned notes whether the server has answered.
-func (i *introspector) learned(err error) {
+// noteAnswer records whether the server has answered.
+func (i *introspector) noteAnswer(err error) {
 	i.state.Is(err)
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -198,7 +198,7 @@ func (i *introspector) ask(ctx context.Context, token string, sum bounded.Hash) 
 		return Principal{}, unavailable(errIntrospectionPaused)
 	}
 	claims, err := i.introspect(ctx, token)
-	i.learned(err)
+	i.noteAnswer(err)
 	if err != nil {
 		i.pause()
 		return Principal{}, unavailable(err)

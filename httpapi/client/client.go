@@ -229,7 +229,7 @@ func (c *Client) send(ctx context.Context, q call) (*answer, error) {
 		return a, nil
 	}
 	if a.data, err = data(got, body, a.retryAfter); err == nil && q.remember {
-		c.learn(q.path, known{a.tag, a.data})
+		c.remember(q.path, known{a.tag, a.data})
 	}
 	return a, err
 }
@@ -272,7 +272,7 @@ func (c *Client) show(q *call) known {
 	return t
 }
 
-func (c *Client) learn(path string, t known) {
+func (c *Client) remember(path string, t known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.answers, path)

@@ -298,7 +298,7 @@ func TestGetRemembersWhatItGot(t *testing.T) {
 		t.Errorf("If-None-Match: %s", got)
 	}
 	for i := range 2 * maxKnown {
-		c.learn(fmt.Sprint(i), known{tag: `"x"`})
+		c.remember(fmt.Sprint(i), known{tag: `"x"`})
 	}
 	if len(c.answers) > maxKnown {
 		t.Errorf("%d answers are remembered", len(c.answers))

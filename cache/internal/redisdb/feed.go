@@ -107,7 +107,7 @@ func (f *Feed) ready() error {
 	if reason := f.reason.Load(); reason != nil {
 		cause = *reason
 	}
-	return &unheardError{f.quiet.lasts(), cause}
+	return &feedError{f.quiet.lasts(), cause}
 }
 
 // run listens until ctx ends.

@@ -23,17 +23,17 @@ func (q *quiet) lasts() time.Duration {
 	return 0
 }
 
-// unheardError is the error for a change feed that does not work: for how long, and why.
-type unheardError struct {
+// feedError is the error for a change feed that does not work: for how long, and why.
+type feedError struct {
 	lasts time.Duration
 	cause error
 }
 
-func (e *unheardError) Error() string { return "change feed: " + e.cause.Error() }
-func (e *unheardError) Unwrap() error { return e.cause }
+func (e *feedError) Error() string { return "change feed: " + e.cause.Error() }
+func (e *feedError) Unwrap() error { return e.cause }
 
 // Public returns the text for the public: it names no address and no user.
-func (e *unheardError) Public() string {
+func (e *feedError) Public() string {
 	brief, fix := "Redis does not answer", "check that Redis runs and that statusd can reach the address in REDIS_URL"
 	switch {
 	case errors.Is(e.cause, errStarting):

@@ -25,7 +25,7 @@ func TestTheCensusIsLoggedOnceAnHour(t *testing.T) {
 		t.Errorf("well: %q, %q", c.notes(), &log)
 	}
 	for i := range 120 {
-		c.report(diagnose.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Unheard: 2, UnheardExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
+		c.report(diagnose.Census{Looked: 10, Ownerless: 8, OwnerlessExample: "arn:x", Silent: 2, SilentExample: "arn:y"}, begin.Add(time.Duration(i)*censusEvery))
 	}
 	notes := strings.Join(c.notes(), "\n")
 	if notes != "owners: 8 of the 10 newest executions have none, so only operators can read them\nregistrations: 2 have had no event for 3m0s or longer" {

@@ -62,7 +62,7 @@ func (s *service) openWorkers(states *ingest.StepFunctions, inputs event.Decoder
 	})
 	s.outputs = outputs.New(s.cache, s.log, s.metrics)
 	s.auditor = ingest.NewAuditor(ingest.AuditorOptions{
-		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Learning: s.sweeps.Learning,
+		Cache: s.cache, Worklists: s.worklist, Mismatches: s.worklist, Known: s.cache, Sweeps: s.sweeps, Running: s.sweeps.Running, Incomplete: s.sweeps.Incomplete,
 		States: states, Lister: states,
 		Describes: Budget(s.cache, DescribeBudget, c.DescribeRate), Listings: Budget(s.cache, ListBudget, ListRate),
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, RetentionFailed: c.RetentionFailed, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),

@@ -40,21 +40,21 @@ func (a *acceptErrors) note(err error) {
 		return
 	}
 	a.last.Store(int64(time.Since(begun)))
-	if seldom(&a.logged) {
+	if dueToLog(&a.logged) {
 		a.log.Error("no file descriptors are left for more connections: new ones are closed until one is free; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
 	}
 }
 
 // refused records an address from which no further connection is accepted.
 func (a *acceptErrors) refused(addr net.Addr) {
-	if seldom(&a.refusedLogged) {
+	if dueToLog(&a.refusedLogged) {
 		a.log.Warn("a connection was closed at once: its address already has as many connections as are left for all other addresses; if many clients share that address, raise the limit of open files", "address", addr.String())
 	}
 }
 
-// seldom reports whether to log something again, and if so sets logged, the time of the
+// dueToLog reports whether to log something again, and if so sets logged, the time of the
 // last line.
-func seldom(logged *atomic.Int64) bool {
+func dueToLog(logged *atomic.Int64) bool {
 	now, last := int64(time.Since(begun)), logged.Load()
 	return (last == 0 || now-last >= int64(recently)) && logged.CompareAndSwap(last, now)
 }
