@@ -9,18 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/batch"
 	"statuscache/cache/internal/redisdb"
 )
 
 const (
 	maxWaiting = 8192 // further reads are refused at once
 	maxBatch   = 128  // keys read in one round trip
-	helpAfter  = 10 * time.Millisecond
 )
-
-// MaxReaders is how many round trips to one primary are in progress at once, if they are
-// slow.
-const MaxReaders = 4
 
 // Errors of reads that are not sent to Redis.
 var (
@@ -61,17 +57,13 @@ func New(db *redisdb.DB, batches prometheus.Counter) *Batcher {
 	return &Batcher{db: db, batches: batches, queues: map[string]*queue{}}
 }
 
-// queue has the reads that wait for one primary. During a round trip, new reads are
-// collected and share the next one: the more reads there are, the less each costs. Another
-// reader starts only if the first is slow.
+// queue has the reads that wait for one primary.
 type queue struct {
 	*Batcher
+	reads batch.Queue[Read]
 
-	mu      sync.Mutex
-	node    redisdb.Client
-	waiting []Read // oldest first
-	readers int
-	watched bool // help will be called
+	mu   sync.Mutex
+	node redisdb.Client
 }
 
 // Do starts reads. Reads that cannot start end at once, with an error.
@@ -123,6 +115,7 @@ func (m *Batcher) queue(node redisdb.Client) *queue {
 	q, ok := m.queues[addr]
 	if !ok {
 		q = &queue{Batcher: m}
+		q.reads.Run, q.reads.Fit, q.reads.Late = q.read, fit, q.late
 		m.queues[addr] = q
 	}
 	q.use(node)
@@ -138,28 +131,16 @@ func (m *queue) use(node redisdb.Client) {
 
 // add starts reads if there is room, and otherwise ends them.
 func (m *queue) add(reads []Read) {
-	if !m.take(reads) {
+	if !m.reads.Add(maxWaiting, reads...) {
 		endAll(reads, ErrOverloaded)
 	}
 }
 
-// take reports whether there is room for reads.
-func (m *queue) take(reads []Read) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.waiting)+len(reads) > maxWaiting {
-		return false
-	}
-	m.waiting = append(m.waiting, reads...)
-	switch {
-	case m.readers == 0:
-		m.readers++
-		go m.drain()
-	case !m.watched:
-		m.watched = true
-		time.AfterFunc(helpAfter, m.help)
-	}
-	return true
+func fit(waiting []Read) int { return min(len(waiting), maxBatch) }
+
+// late reports whether a read has waited for a while.
+func (m *queue) late(r Read) bool {
+	return time.Until(r.Deadline()) < m.db.Limits.Read-batch.HelpAfter/2
 }
 
 func endAll(reads []Read, err error) {
@@ -168,75 +149,31 @@ func endAll(reads []Read, err error) {
 	}
 }
 
-// help adds a reader if the oldest read has waited too long.
-func (m *queue) help() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.watched = false
-	if len(m.waiting) == 0 {
-		return
-	}
-	if m.readers < MaxReaders && time.Until(m.waiting[0].Deadline()) < m.db.Limits.Read-helpAfter/2 {
-		m.readers++
-		go m.drain()
-		return
-	}
-	m.watched = true
-	time.AfterFunc(helpAfter, m.help)
-}
-
-// drain reads until nothing is waiting.
-func (m *queue) drain() {
-	for {
-		batch := m.next()
-		if batch == nil {
-			return
-		}
-		m.read(batch)
-	}
-}
-
-// next takes the reads of the next round trip. If it returns nil, the reader is done.
-func (m *queue) next() []Read {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.waiting) == 0 {
-		m.readers--
-		return nil
-	}
-	n := min(len(m.waiting), maxBatch)
-	batch := m.waiting[:n:n]
-	if m.waiting = m.waiting[n:]; len(m.waiting) == 0 {
-		m.waiting = nil
-	}
-	return batch
-}
-
-// read reads a batch and ends each of its reads.
-func (m *queue) read(batch []Read) {
-	if batch = m.endLate(batch); len(batch) == 0 {
+// read reads together and ends each of the reads.
+func (m *queue) read(reads []Read) {
+	if reads = m.endLate(reads); len(reads) == 0 {
 		return
 	}
 	m.batches.Inc()
-	newest := batch[len(batch)-1]
+	newest := reads[len(reads)-1]
 	ctx, cancel := context.WithDeadline(newest.Base(), newest.Deadline())
 	defer cancel()
-	answers, err := m.answers(ctx, batch)
+	answers, err := m.answers(ctx, reads)
 	if err != nil {
-		endAll(batch, err)
+		endAll(reads, err)
 		return
 	}
-	for i, r := range batch {
+	for i, r := range reads {
 		r.End(answers[i].Value, answers[i].err)
 	}
 }
 
 // endLate ends the reads that waited too long and returns the others.
-func (m *queue) endLate(batch []Read) []Read {
+func (m *queue) endLate(reads []Read) []Read {
 	now := time.Now()
-	for i, r := range batch { // oldest first
+	for i, r := range reads { // oldest first
 		if r.Deadline().After(now) {
-			return batch[i:]
+			return reads[i:]
 		}
 		r.End(Value{}, errTooLate)
 	}
@@ -249,13 +186,13 @@ type answer struct {
 	err error
 }
 
-// answers reads a batch in one round trip.
-func (m *queue) answers(ctx context.Context, batch []Read) ([]answer, error) {
+// answers reads in one round trip.
+func (m *queue) answers(ctx context.Context, reads []Read) ([]answer, error) {
 	m.mu.Lock()
 	node := m.node
 	m.mu.Unlock()
-	keys := make([]string, len(batch))
-	for i, r := range batch {
+	keys := make([]string, len(reads))
+	for i, r := range reads {
 		keys[i] = r.Key()
 	}
 	if !m.db.Cluster() {

@@ -36,13 +36,24 @@ func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 	b := New(db, prometheus.NewCounter(prometheus.CounterOpts{Name: "batches"}))
 	newRead := func() *read { return &read{ctx: t.Context(), key: "k", deadline: time.Now().Add(time.Hour)} }
 	q := b.queue(db.Readers)
-	q.readers, q.watched = MaxReaders, true // nobody takes from the queue
-	q.waiting = make([]Read, maxWaiting-1)
+	taken, end := make(chan struct{}), make(chan struct{})
+	q.reads.Run = func([]Read) { // nothing else is taken from the queue meanwhile
+		close(taken)
+		<-end
+	}
+	q.reads.Late = func(Read) bool { return false }
+	b.Do(newRead())
+	<-taken
+	first := make([]Read, maxWaiting-1)
+	for i := range first {
+		first[i] = newRead()
+	}
+	b.Do(first...)
 
 	last := newRead()
 	b.Do(last)
-	if len(q.waiting) != maxWaiting || len(last.ends) != 0 {
-		t.Fatalf("%d waiting; the last that fits ended with %v", len(q.waiting), last.ends)
+	if len(last.ends) != 0 {
+		t.Fatalf("the last that fits ended with %v", last.ends)
 	}
 	refused := []*read{newRead(), newRead(), newRead()}
 	b.Do(refused[0])
@@ -52,9 +63,13 @@ func TestTooManyWaitingReadsAreRefused(t *testing.T) {
 			t.Errorf("read %d beyond the bound ended with %v", i, r.ends)
 		}
 	}
-	if len(q.waiting) != maxWaiting {
-		t.Errorf("%d reads are waiting", len(q.waiting))
+	left := 0
+	q.reads.Drop(func(r Read) bool { left++; return false })
+	if left != maxWaiting {
+		t.Errorf("%d reads are waiting", left)
 	}
+	q.reads.Run = func([]Read) {}
+	close(end)
 }
 
 // TestAReadThatWaitedTooLongIsNotSent: it ends with an error, and later reads are not affected.

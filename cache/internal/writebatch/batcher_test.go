@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/batch"
 )
 
 // redis writes whatever it is told to, after a time.
@@ -79,17 +80,17 @@ func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 6 {
 			all.Go(func() {
-				cachetest.Pass(time.Duration(i) * 2 * helpAfter)
+				cachetest.Pass(time.Duration(i) * 2 * batch.HelpAfter)
 				_ = b.Do(t.Context(), []int{i})
 			})
 		}
 		synctest.Wait()
-		cachetest.Pass(20 * helpAfter)
-		if len(r.made()) != MaxWriters {
-			t.Errorf("%d calls are under way, want %d", len(r.made()), MaxWriters)
+		cachetest.Pass(20 * batch.HelpAfter)
+		if len(r.made()) != batch.MaxWorkers {
+			t.Errorf("%d calls are under way, want %d", len(r.made()), batch.MaxWorkers)
 		}
 		all.Wait()
-		if took := time.Since(begun); len(r.made()) != MaxWriters+1 || took > 2*time.Second+time.Second/10 {
+		if took := time.Since(begun); len(r.made()) != batch.MaxWorkers+1 || took > 2*time.Second+time.Second/10 {
 			t.Errorf("%d calls in %v", len(r.made()), took)
 		}
 	})
@@ -102,14 +103,14 @@ func TestACallerWhoGivesUp(t *testing.T) {
 		r := &redis{takes: time.Second}
 		b := r.batcher()
 		var all sync.WaitGroup
-		for i := range MaxWriters {
+		for i := range batch.MaxWorkers {
 			all.Go(func() {
-				cachetest.Pass(time.Duration(i) * 2 * helpAfter)
+				cachetest.Pass(time.Duration(i) * 2 * batch.HelpAfter)
 				_ = b.Do(t.Context(), []int{i})
 			})
 		}
-		cachetest.Pass(20 * helpAfter)
-		ctx, cancel := context.WithTimeout(t.Context(), helpAfter)
+		cachetest.Pass(20 * batch.HelpAfter)
+		ctx, cancel := context.WithTimeout(t.Context(), batch.HelpAfter)
 		defer cancel()
 		if err := b.Do(ctx, []int{99}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("given up with %v", err)
