@@ -192,7 +192,7 @@ func TestAnUnconfirmedWriteFails(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			if revokeErr != nil && !strings.Contains(revokeErr.Error(), "run it again") {
+			if revokeErr != nil && !strings.Contains(revokeErr.Error(), "run the command again") {
 				t.Errorf("it does not say what to do: %v", revokeErr)
 			}
 

@@ -26,7 +26,7 @@ func TestKeysAreTakenOverFromAFile(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for _, counts := range []string{"taken over: 2; there already: 0", "taken over: 0; there already: 2"} {
+			for _, counts := range []string{"keys imported: 2; already present: 0", "keys imported: 0; already present: 2"} {
 				out := ctl(t, env, 0, "keys", "create", "--secrets-from", file)
 				if !strings.Contains(out, counts) || !strings.Contains(out, "CI of ada") || !strings.Contains(out, "all, really") || strings.Contains(out, "S3CRET") {
 					t.Errorf("want %s: %s", counts, out)
@@ -81,7 +81,7 @@ func TestNoKeyIsTakenOverIfALineIsWrong(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if out := ctl(t, env, i, "keys", "create", "--secrets-from", file); i == 1 && !strings.Contains(out, "line 1: its secret is that of the key ext_") {
+		if out := ctl(t, env, i, "keys", "create", "--secrets-from", file); i == 1 && !strings.Contains(out, "line 1: the key ext_") {
 			t.Errorf("another owner: %s", out)
 		}
 	}

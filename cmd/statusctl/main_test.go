@@ -108,7 +108,7 @@ func TestKeys(t *testing.T) {
 		{[]string{"keys", "export", file + "/keys.json"}, file + "/keys.json: not a directory"},
 		{[]string{"keys", "export", "a", "b"}, `unexpected argument "b", at most 1 allowed`},
 		{[]string{"keys", "revoke"}, "PREFIX is missing; for example: statusctl keys revoke csk_live_"},
-		{[]string{"keys", "list", "ada"}, `takes no argument, and got "ada"`},
+		{[]string{"keys", "list", "ada"}, `takes no arguments, but got "ada"`},
 		{[]string{"keys", "list", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
 		{[]string{"keys", "list", "--redis-url", "x:hunter2@h"}, "for example redis://user:password@redis.internal:6379"},
 		{[]string{"nothing"}, "unknown command"},

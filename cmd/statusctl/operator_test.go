@@ -67,7 +67,7 @@ func TestOperatorsVerbs(t *testing.T) {
 
 	has(ctl(t, env, 0, "provision", "--archive", "terminal"), "changed       archive status-events  (event pattern)")
 	has(ctl(t, env, 0, "doctor"), "the terminal states of 1 state machines")
-	has(ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1h", "--every", "10ms"), "holds terminal states only", "does not bring back executions that run")
+	has(ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1h", "--every", "10ms"), "contains terminal states only", "does not restore running executions")
 	has(ctl(t, env, 0, "provision"), "changed       archive status-events  (event pattern)")
 }
 
