@@ -39,11 +39,11 @@ func TestOperatorsVerbs(t *testing.T) {
 	url := endpoint + "/000000000000/status-events"
 	has(out, "export AWS_REGION=eu-west-1\n", "export SQS_QUEUE_URL="+url+"\n", "export STATE_MACHINES='"+machine+"'\nexport EVENT_BUS='default'\n")
 	env = append(env, "SQS_QUEUE_URL="+url, "STATE_MACHINES="+machine)
-	has(ctl(t, env, 0, "doctor"), "ok     rule pattern: every status of 1 state machines", "ok     Redis")
+	has(ctl(t, env, 0, "doctor"), "ok     rule pattern: the rules send every status of 1 state machines", "ok     Redis")
 
 	dead := server.CreateQueue("status-events-dlq", nil)
 	dead.Send(`{"secret":"hunter2"}`, 0)
-	has(ctl(t, env, 1, "doctor"), "wrong  dead-letter queue: status-events-dlq holds 1 messages\n       fix: statusctl dlq list")
+	has(ctl(t, env, 1, "doctor"), "wrong  dead-letter queue: status-events-dlq contains 1 messages\n       fix: statusctl dlq list")
 	listed := ctl(t, env, 0, "dlq", "list")
 	has(listed, "status-events-dlq (of the consumer): 1 messages", "source, detail-type or detail is missing")
 	if strings.Contains(listed, "hunter2") {
