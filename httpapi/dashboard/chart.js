@@ -22,7 +22,7 @@ export class Chart {
     this.options = options;
     this.points = [];
     this.at = -1;
-    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0", height });
+    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0", height, "aria-label": options.title });
     this.legend = h("ul", { class: "legend" });
     this.moment = h("span", { class: "soft" });
     this.empty = h("p", { class: "empty soft" }, "Loading …");
