@@ -13,6 +13,7 @@ import (
 	"statuscache/cache"
 	"statuscache/cache/worklist"
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/ingest"
 )
 
@@ -149,7 +150,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 // fill shows the progress through the time range, because the number of executions in it
 // is not known.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
-	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
+	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !terminal.Is(cmd.OutOrStdout()))
 	bar.unit = "minutes of start times"
 	name := cache.MachineARN(b.Machine).Name()
 	begun := time.Now()

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/httpapi/client"
 )
 
@@ -88,7 +89,7 @@ func (c *comparison) run(cmd *cobra.Command) error {
 	}
 	r := &report{Differences: map[string]*kind{}}
 	limit := rate.NewLimiter(rate.Limit(c.rate), 1)
-	shown := newProgress(cmd.ErrOrStderr(), !isTerminal(cmd.ErrOrStderr()))
+	shown := newProgress(cmd.ErrOrStderr(), !terminal.Is(cmd.ErrOrStderr()))
 	shown.unit = "executions"
 	for i, arn := range arns {
 		if err := c.compare(cmd.Context(), limit, theirs, ours, arn, r); err != nil {

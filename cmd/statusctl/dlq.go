@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/ingest/operate"
 )
 
@@ -156,7 +157,7 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 }
 
 func redrive(cmd *cobra.Command, o *operate.Operator, d operate.DeadLetters) error {
-	bar := newProgress(cmd.OutOrStdout(), !isTerminal(cmd.OutOrStdout()))
+	bar := newProgress(cmd.OutOrStdout(), !terminal.Is(cmd.OutOrStdout()))
 	bar.unit = "messages"
 	err := o.Redrive(cmd.Context(), d, moveEvery, func(done, total int) {
 		bar.update(float64(done), float64(total), map[string]any{"queue": d.Name})
@@ -204,7 +205,7 @@ func mayPurge(cmd *cobra.Command, all []operate.DeadLetters, yes bool) error {
 		what = append(what, fmt.Sprintf("%d messages of %s", d.Messages, d.Name))
 	}
 	question := "delete " + strings.Join(what, " and ") + " permanently?"
-	if interactive() && confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
+	if terminal.Interactive() && terminal.Confirm(cmd.Context(), os.Stdin, cmd.ErrOrStderr(), question) {
 		return nil
 	}
 	return errors.New("nothing was deleted; answer y, or give --yes to delete " + strings.Join(what, " and ") + " permanently")

@@ -8,6 +8,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/statusctl/internal/terminal"
 )
 
 func eraseCommand() *cobra.Command {
@@ -26,7 +27,7 @@ func eraseCommand() *cobra.Command {
 			if owner == "" {
 				return couldNotAsk(errors.New("--owner: not set"))
 			}
-			if !yes && (!interactive() || !confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("remove all executions of %q?", owner))) {
+			if !yes && (!terminal.Interactive() || !terminal.Confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("remove all executions of %q?", owner))) {
 				return interrupted(cmd.Context(), errors.Join(cmd.Context().Err(), errors.New("nothing was erased; answer y, or give --yes")))
 			}
 			var looked, erased int64

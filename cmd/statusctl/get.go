@@ -14,17 +14,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cmd/internal/app"
-	"statuscache/cmd/internal/cures"
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/httpapi/client"
-)
-
-// Exit codes of the commands that read an execution.
-const (
-	exitFailed      = 1
-	exitCouldNotAsk = 2
-	exitTimedOut    = 3
-	exitAborted     = 4
-	exitStillRuns   = 124
 )
 
 // connection has the flags of commands that call the service.
@@ -143,30 +134,6 @@ func onlyMachine(setting string) string {
 	return strings.TrimSpace(setting)
 }
 
-// couldNotAsk gives an error a separate exit code, because 1 means that the execution has
-// failed.
-func couldNotAsk(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &app.ExitError{Code: exitCouldNotAsk, Err: cures.With(err)}
-}
-
-// exitCode is an error that carries the code of a state, nil for success.
-func exitCode(e *client.Execution) error {
-	switch {
-	case e.Status == "SUCCEEDED":
-		return nil
-	case e.Status == "RUNNING":
-		return &app.ExitError{Code: exitStillRuns}
-	case e.ExecutionStatus == "TIMED_OUT":
-		return &app.ExitError{Code: exitTimedOut}
-	case e.ExecutionStatus == "ABORTED":
-		return &app.ExitError{Code: exitAborted}
-	}
-	return &app.ExitError{Code: exitFailed}
-}
-
 // shownOutput is the largest part of an output that is shown on a terminal, in bytes.
 const shownOutput = 4096
 
@@ -207,7 +174,7 @@ func show(w io.Writer, e *client.Execution, asJSON bool) error {
 	case e.OutputExpired:
 		row("output", "(expired; statusctl output "+e.ExecutionARN+" fetches it again)")
 	default:
-		row("output", shortened(e.Output, isTerminal(w)))
+		row("output", shortened(e.Output, terminal.Is(w)))
 	}
 	row("known since", e.ObservedAt.Format(time.RFC3339Nano))
 	return t.Flush()

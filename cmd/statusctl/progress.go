@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"statuscache/cmd/statusctl/internal/terminal"
 )
 
 // How often progress is shown, even if it is reported more often.
@@ -87,7 +89,7 @@ func (p *progress) show(done, total float64, spent time.Duration, fields map[str
 	default:
 		line += fmt.Sprintf("  %.4g/s", rate)
 	}
-	_, _ = fmt.Fprint(p.w, "\r\033[K"+fitting(p.w, line))
+	_, _ = fmt.Fprint(p.w, "\r\033[K"+terminal.Fit(p.w, line))
 }
 
 func (p *progress) line(done, total, rate float64, left time.Duration, known bool, fields map[string]any) {

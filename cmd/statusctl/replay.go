@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/ingest/operate"
 )
 
@@ -165,7 +166,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 // followReplay shows the progress of a replay until it ends.
 func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f *replayFlags) error {
 	ctx, name := cmd.Context(), f.order.Name
-	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !isTerminal(cmd.OutOrStdout()))
+	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !terminal.Is(cmd.OutOrStdout()))
 	bar.unit = "minutes of events"
 	r, err := o.FollowReplay(ctx, name, f.every, func(r operate.Replay) {
 		bar.update(r.Done().Minutes(), r.To.Sub(r.From).Minutes(), map[string]any{"replay": name, "state": r.State})
@@ -190,7 +191,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 // Ctrl-C at the question ends the program, and the replay continues.
 func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()
-	if interactive() && confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
+	if terminal.Interactive() && terminal.Confirm(cmd.Context(), os.Stdin, out, "\ncancel the replay too?") {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), cancelLimit)
 		defer cancel()
 		if err := o.CancelReplay(ctx, name); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"statuscache/cmd/internal/app"
+	"statuscache/cmd/statusctl/internal/terminal"
 	"statuscache/httpapi/client"
 )
 
@@ -224,7 +225,7 @@ type spinner struct {
 const spinEvery = 120 * time.Millisecond
 
 func newSpinner(w io.Writer) *spinner {
-	s := &spinner{w: w, on: isTerminal(w), text: make(chan string), stopped: make(chan struct{})}
+	s := &spinner{w: w, on: terminal.Is(w), text: make(chan string), stopped: make(chan struct{})}
 	if s.on {
 		go s.run()
 	}
@@ -249,7 +250,7 @@ func (s *spinner) run() {
 		}
 		if text != "" {
 			line := fmt.Sprintf("%c %v  %s", frames[i%len(frames)], time.Since(begun).Truncate(time.Second), text)
-			_, _ = fmt.Fprint(s.w, "\r\033[K"+fitting(s.w, line))
+			_, _ = fmt.Fprint(s.w, "\r\033[K"+terminal.Fit(s.w, line))
 		}
 	}
 }

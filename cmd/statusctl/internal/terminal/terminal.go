@@ -1,4 +1,5 @@
-package main
+// Package terminal is about output that a person reads as it comes, and questions to that person.
+package terminal
 
 import (
 	"bufio"
@@ -12,15 +13,15 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
+// Is reports whether w is a terminal.
+func Is(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// fitting cuts a line to the width of the terminal w. A longer line would take two rows,
+// Fit cuts a line to the width of the terminal w. A longer line would take two rows,
 // and only the last row can be redrawn.
-func fitting(w io.Writer, line string) string {
+func Fit(w io.Writer, line string) string {
 	width := 80
 	if f, ok := w.(*os.File); ok {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
@@ -33,9 +34,9 @@ func fitting(w io.Writer, line string) string {
 	return line
 }
 
-// confirm asks a yes-or-no question and reports whether the answer is y. Without a user,
+// Confirm asks a yes-or-no question and reports whether the answer is y. Without a user,
 // and after Ctrl-C, the answer is no.
-func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
+func Confirm(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)
 	defer stop()
 	_, _ = fmt.Fprint(out, question+" [y/N] ")
@@ -57,7 +58,7 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 	}
 }
 
-// interactive reports whether a user can answer a question.
-func interactive() bool {
-	return term.IsTerminal(int(os.Stdin.Fd())) && isTerminal(os.Stderr)
+// Interactive reports whether a user can answer a question.
+func Interactive() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && Is(os.Stderr)
 }
