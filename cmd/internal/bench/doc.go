@@ -31,8 +31,8 @@
 //	400 executions of up to 20s, change to client p50 and p99: documented poller, every 2.5s  1291 and 2493 ms     requests 5.51, bytes 4239 each                  –                    –                          –
 //	long poll                                                                                 0.812 and 1.34 ms    requests 1, bytes 853 each                      –                    p99 ≤ 10 ms, ≤ 2 requests  ok
 //	stream                                                                                    0.802 and 1.37 ms    requests 1, bytes 1087 each                     –                    p99 ≤ 10 ms, ≤ 2 requests  ok
-//	2000 waiting clients (poll) in 1 processes, resident memory each                           6.74 kB              heap and stacks: 6.77 kB                        –                    ≤ 8 kB                     ok
-//	2000 waiting clients (stream) in 1 processes, resident memory each                         6.68 kB              heap and stacks: 7.09 kB                        –                    ≤ 8 kB                     ok
+//	100000 waiting clients (poll) in 6 processes, resident memory each                        7.63 kB              nobody waits: 85.2 MB                           –                    ≤ 8 kB                     ok
+//	100000 waiting clients (stream) in 6 processes, resident memory each                      6.84 kB              nobody waits: 88.7 MB                           –                    ≤ 8 kB                     ok
 //	5000 clients of one execution, all notified of its end                                    84ms                 Redis reads: 1                                  –                    ≤ 1s, ≤ 2 reads            ok
 //	5000 clients come back at once                                                            224ms                errors: 0                                       –                    no error                   ok
 //	hot read while 5000 clients wait, CPU per request                                         31 (22.2–32.8) µs    statusd, nobody waits: 28.4 (23.6–33) µs        1.08 (0.734–1.18)    ≤ 1.05                     SHORT
