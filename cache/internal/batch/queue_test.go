@@ -2,7 +2,6 @@ package batch
 
 import (
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,37 +9,15 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// trips are the round trips of a queue, each of which takes a time.
-type trips struct {
-	takes time.Duration
-
-	mu   sync.Mutex
-	made [][]int
-}
-
-func (r *trips) run(items []int) {
-	r.mu.Lock()
-	r.made = append(r.made, slices.Clone(items))
-	r.mu.Unlock()
-	cachetest.Pass(r.takes)
-}
-
-// begun returns the items of each round trip that has begun.
-func (r *trips) begun() [][]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.made)
-}
-
-func queueOf(r *trips, late bool) *Queue[int] {
-	return &Queue[int]{Run: r.run, Fit: func(waiting []int) int { return min(len(waiting), 3) }, Late: func(int) bool { return late }}
+func queueOf(r *cachetest.RoundTrips, late bool) *Queue[int] {
+	return &Queue[int]{Run: r.Make, Fit: func(waiting []int) int { return min(len(waiting), 3) }, Late: func(int) bool { return late }}
 }
 
 // TestItemsShareRoundTrips, in their order and as many as fit, while one is in progress.
 func TestItemsShareRoundTrips(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &trips{takes: time.Second}
+		r := &cachetest.RoundTrips{Takes: time.Second}
 		q := queueOf(r, false)
 		q.Add(0, 0)
 		synctest.Wait()
@@ -48,7 +25,7 @@ func TestItemsShareRoundTrips(t *testing.T) {
 			q.Add(0, i+1)
 		}
 		cachetest.Pass(10 * time.Second)
-		if got, want := r.begun(), [][]int{{0}, {1, 2, 3}, {4, 5}}; !slices.EqualFunc(got, want, slices.Equal) {
+		if got, want := r.Begun(), [][]int{{0}, {1, 2, 3}, {4, 5}}; !slices.EqualFunc(got, want, slices.Equal) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
@@ -59,13 +36,13 @@ func TestMoreRoundTripsStartOnlyIfOneIsSlow(t *testing.T) {
 	t.Parallel()
 	for late, want := range map[bool]int{false: 1, true: MaxWorkers} {
 		synctest.Test(t, func(t *testing.T) {
-			r := &trips{takes: 10 * time.Second}
+			r := &cachetest.RoundTrips{Takes: 10 * time.Second}
 			q := queueOf(r, late)
 			for i := range 10 * MaxWorkers {
 				q.Add(0, i)
 				cachetest.Pass(2 * HelpAfter)
 			}
-			if got := len(r.begun()); got != want {
+			if got := len(r.Begun()); got != want {
 				t.Errorf("late: %v, %d round trips, want %d", late, got, want)
 			}
 			cachetest.Pass(time.Minute * 10)
@@ -77,7 +54,7 @@ func TestMoreRoundTripsStartOnlyIfOneIsSlow(t *testing.T) {
 func TestItemsBeyondTheBoundAreRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &trips{takes: time.Second}
+		r := &cachetest.RoundTrips{Takes: time.Second}
 		q := queueOf(r, false)
 		q.Add(0, 0)
 		synctest.Wait()
@@ -90,7 +67,7 @@ func TestItemsBeyondTheBoundAreRefused(t *testing.T) {
 			t.Error("a removed item still takes room")
 		}
 		cachetest.Pass(10 * time.Second)
-		if got, want := r.begun(), [][]int{{0}, {1, 5, 7}}; !slices.EqualFunc(got, want, slices.Equal) {
+		if got, want := r.Begun(), [][]int{{0}, {1, 5, 7}}; !slices.EqualFunc(got, want, slices.Equal) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})

@@ -13,27 +13,10 @@ import (
 	"statuscache/cache/internal/batch"
 )
 
-// redis writes whatever it is told to, after a time.
-type redis struct {
-	takes time.Duration
+// redis makes a round trip for each call.
+type redis struct{ cachetest.RoundTrips }
 
-	mu    sync.Mutex
-	calls [][]int
-}
-
-func (r *redis) write(_ context.Context, writes []int) {
-	r.mu.Lock()
-	r.calls = append(r.calls, slices.Clone(writes))
-	r.mu.Unlock()
-	cachetest.Pass(r.takes)
-}
-
-// made returns the calls that have begun.
-func (r *redis) made() [][]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.calls)
-}
+func (r *redis) write(_ context.Context, writes []int) { r.Make(writes) }
 
 func (r *redis) batcher() *Batcher[int] {
 	return New(r.write, func(int) int { return 1000 }, time.Minute)
@@ -44,7 +27,7 @@ func (r *redis) batcher() *Batcher[int] {
 func TestConcurrentWritesShareACall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &redis{takes: time.Millisecond}
+		r := &redis{cachetest.RoundTrips{Takes: time.Millisecond}}
 		b := r.batcher()
 		var all sync.WaitGroup
 		for i := range 20 {
@@ -61,11 +44,11 @@ func TestConcurrentWritesShareACall(t *testing.T) {
 		}
 		all.Wait()
 		var sizes []int
-		for _, call := range r.made() {
+		for _, call := range r.Begun() {
 			sizes = append(sizes, len(call))
 		}
-		if !slices.Equal(sizes, []int{10, 120, 70}) || !slices.IsSorted(slices.Concat(r.made()...)) {
-			t.Errorf("calls of %v: %v", sizes, r.made())
+		if !slices.Equal(sizes, []int{10, 120, 70}) || !slices.IsSorted(slices.Concat(r.Begun()...)) {
+			t.Errorf("calls of %v: %v", sizes, r.Begun())
 		}
 	})
 }
@@ -74,7 +57,7 @@ func TestConcurrentWritesShareACall(t *testing.T) {
 func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &redis{takes: time.Second}
+		r := &redis{cachetest.RoundTrips{Takes: time.Second}}
 		b := r.batcher()
 		begun := time.Now()
 		var all sync.WaitGroup
@@ -86,12 +69,12 @@ func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 		}
 		synctest.Wait()
 		cachetest.Pass(20 * batch.HelpAfter)
-		if len(r.made()) != batch.MaxWorkers {
-			t.Errorf("%d calls are under way, want %d", len(r.made()), batch.MaxWorkers)
+		if len(r.Begun()) != batch.MaxWorkers {
+			t.Errorf("%d calls are under way, want %d", len(r.Begun()), batch.MaxWorkers)
 		}
 		all.Wait()
-		if took := time.Since(begun); len(r.made()) != batch.MaxWorkers+1 || took > 2*time.Second+time.Second/10 {
-			t.Errorf("%d calls in %v", len(r.made()), took)
+		if took := time.Since(begun); len(r.Begun()) != batch.MaxWorkers+1 || took > 2*time.Second+time.Second/10 {
+			t.Errorf("%d calls in %v", len(r.Begun()), took)
 		}
 	})
 }
@@ -100,7 +83,7 @@ func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 func TestACallerWhoGivesUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &redis{takes: time.Second}
+		r := &redis{cachetest.RoundTrips{Takes: time.Second}}
 		b := r.batcher()
 		var all sync.WaitGroup
 		for i := range batch.MaxWorkers {
@@ -116,7 +99,7 @@ func TestACallerWhoGivesUp(t *testing.T) {
 			t.Errorf("given up with %v", err)
 		}
 		all.Wait()
-		if slices.Contains(slices.Concat(r.made()...), 99) {
+		if slices.Contains(slices.Concat(r.Begun()...), 99) {
 			t.Error("it was written all the same")
 		}
 	})
