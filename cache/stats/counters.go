@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"statuscache/cache/internal/tally"
@@ -13,11 +14,15 @@ import (
 type counters struct {
 	now         time.Time // by the clock of Redis
 	machines    map[tally.Machine]*machine
-	minutes     map[int64]*Minute   // by the minute since 1970, the latest two hours
-	failures    map[int64]*failures // by hour
+	minutes     map[int64]*Minute // by the minute since 1970, the latest two hours
+	causes      causes
 	tallies     map[part]progress
-	memo        memo
 	failureSeen map[part]int64 // changes of its failures when they were read
+	dropped     int64          // the hours before it are forgotten
+
+	// answering is locked while an answer is made: what was added up for it is remembered until
+	// it has changed.
+	answering sync.Mutex
 }
 
 // machine has the counters of a state machine.
@@ -26,7 +31,8 @@ type machine struct {
 	running   int64
 	durations sketch // of all hours
 	hours     map[int64]*hour
-	changed   bool // since Typical was updated
+	changed   bool              // since Typical was updated
+	answer    *MachineDurations // of durations and hours, when they were last requested; nil: they have changed
 }
 
 // hour has the counters of a state machine for one hour.
@@ -38,7 +44,7 @@ type hour struct {
 
 func newCounters() *counters {
 	return &counters{
-		machines: map[tally.Machine]*machine{}, minutes: map[int64]*Minute{}, failures: map[int64]*failures{},
+		machines: map[tally.Machine]*machine{}, minutes: map[int64]*Minute{}, causes: newCauses(),
 		tallies: map[part]progress{}, failureSeen: map[part]int64{},
 	}
 }
@@ -52,20 +58,6 @@ func (c *counters) named() (all []*machine) {
 	}
 	slices.SortFunc(all, func(a, b *machine) int { return cmp.Compare(a.name, b.name) })
 	return all
-}
-
-// knows reports whether a state machine has been counted; an empty ARN means all. An ARN
-// that a caller has invented must not displace remembered answers.
-func (c *counters) knows(stateMachine string) bool {
-	if stateMachine == "" {
-		return true
-	}
-	for _, m := range c.machines {
-		if m.name != "" && belongs(m.name, stateMachine) {
-			return true
-		}
-	}
-	return false
 }
 
 // changed returns the parts that must be read.
@@ -89,7 +81,7 @@ func (c *counters) takeParts(read read) {
 		c.takeTally(r)
 	}
 	for _, r := range read.failures {
-		c.failuresOf(r.hour).parts[r.partition], c.failuresOf(r.hour).sum = r.cells, nil
+		c.causes.take(r.part, r.cells)
 		c.failureSeen[r.part] = r.changes
 	}
 }
@@ -140,8 +132,7 @@ func (c *counters) forgetLost(x *index) {
 	for p := range c.failureSeen {
 		if _, there := x.failures[p]; !there {
 			delete(c.failureSeen, p)
-			delete(c.failuresOf(p.hour).parts, p.partition)
-			c.failuresOf(p.hour).sum = nil
+			c.causes.forget(p)
 		}
 	}
 }
@@ -154,15 +145,6 @@ func (c *counters) takeRunning(x *index) {
 	for id, n := range x.running {
 		c.machine(id).running = n
 	}
-}
-
-func (c *counters) failuresOf(hour int64) *failures {
-	f := c.failures[hour]
-	if f == nil {
-		f = &failures{parts: map[int]*cells{}}
-		c.failures[hour] = f
-	}
-	return f
 }
 
 func (c *counters) machine(id tally.Machine) *machine {
@@ -195,7 +177,7 @@ func (c *counters) add(at int64, e tally.Entry) {
 		minute.Succeeded += n
 		h.durations.add(int(e.Value), n)
 		m.durations.add(int(e.Value), n)
-		m.changed = true
+		m.change()
 	}
 }
 
@@ -217,7 +199,7 @@ func (c *counters) forget(at int64) {
 	for _, m := range c.machines {
 		if h := m.hours[at]; h != nil {
 			m.durations.merge(&h.durations, -1)
-			m.changed = true
+			m.change()
 			delete(m.hours, at)
 		}
 	}
@@ -227,6 +209,11 @@ func (c *counters) forget(at int64) {
 
 // drop forgets the hours before oldest.
 func (c *counters) drop(oldest int64) {
+	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute < c.now.Unix()/60-minutesKept })
+	if oldest <= c.dropped {
+		return
+	}
+	c.dropped = oldest
 	old := map[int64]struct{}{}
 	for p := range c.tallies {
 		if p.hour < oldest {
@@ -237,36 +224,43 @@ func (c *counters) drop(oldest int64) {
 		c.forget(at)
 	}
 	maps.DeleteFunc(c.failureSeen, func(p part, _ int64) bool { return p.hour < oldest })
-	maps.DeleteFunc(c.failures, func(hour int64, _ *failures) bool { return hour < oldest })
-	maps.DeleteFunc(c.minutes, func(minute int64, _ *Minute) bool { return minute < c.now.Unix()/60-minutesKept })
+	c.causes.drop(oldest)
 }
 
 // allDurations returns the durations of a state machine and its Distributed Maps, or, with
 // an empty ARN, of all.
-func (c *counters) allDurations(stateMachine string) []MachineDurations {
-	if !c.knows(stateMachine) {
-		return nil
-	}
-	return remembered(&c.memo, "durations "+stateMachine, func() (all []MachineDurations) {
-		for _, m := range c.named() {
-			if m.durations.total > 0 && belongs(m.name, stateMachine) {
-				all = append(all, m.machineDurations())
-			}
+func (c *counters) allDurations(stateMachine string) (all []MachineDurations) {
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	for _, m := range c.named() {
+		if m.durations.total > 0 && belongs(m.name, stateMachine) {
+			all = append(all, m.machineDurations())
 		}
-		return all
-	})
+	}
+	return all
 }
 
+// change notes that the durations have changed.
+func (m *machine) change() { m.changed, m.answer = true, nil }
+
+// machineDurations returns the durations of a state machine whose name is known.
 func (m *machine) machineDurations() MachineDurations {
-	d := MachineDurations{StateMachine: m.name, All: m.durations.duration()}
-	for at, h := range m.hours {
-		if h.durations.total > 0 {
-			if h.answer.Count != h.durations.total {
-				h.answer = h.durations.duration()
+	if m.answer == nil {
+		d := MachineDurations{StateMachine: m.name, All: m.durations.duration(), Hours: make([]HourDurations, 0, len(m.hours))}
+		for _, at := range slices.Sorted(maps.Keys(m.hours)) {
+			if h := m.hours[at]; h.durations.total > 0 {
+				d.Hours = append(d.Hours, HourDurations{tally.HourStart(at), h.duration()})
 			}
-			d.Hours = append(d.Hours, HourDurations{tally.HourStart(at), h.answer})
 		}
+		m.answer = &d
 	}
-	slices.SortFunc(d.Hours, func(a, b HourDurations) int { return a.Start.Compare(b.Start) })
-	return d
+	return *m.answer
+}
+
+// duration returns the distribution of the durations in the hour.
+func (h *hour) duration() Duration {
+	if h.answer.Count != h.durations.total {
+		h.answer = h.durations.duration()
+	}
+	return h.answer
 }

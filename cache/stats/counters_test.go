@@ -99,11 +99,7 @@ func TestUnknownStateMachinesTakeNoMemory(t *testing.T) {
 			t.Errorf("%v, %+v", d, f)
 		}
 	}
-	if n := len(c.memo.of); n != 0 {
-		t.Errorf("%d answers are remembered", n)
-	}
-	c.allDurations(machineA)
-	if n := len(c.memo.of); n != 1 {
-		t.Errorf("%d answers are remembered about one that is known", n)
+	if n := len(c.machines) + len(c.causes.groups); n != 1 {
+		t.Errorf("%d state machines and causes are kept", n)
 	}
 }

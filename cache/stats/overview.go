@@ -39,10 +39,9 @@ func (c *counters) lastMinutes() []Minute {
 
 // Machines returns how many executions of each state machine run, and how many ended in the
 // last 24 hours, ordered by ARN. State machines without counters are left out.
-// Callers share the answer and must not change it.
 func (s *Stats) Machines(ctx context.Context, scope Scope) ([]Machine, error) {
 	var all []Machine
-	if err := s.ask(ctx, scope, func(c *counters) { all = remembered(&c.memo, "machines", c.lastDay) }); err != nil {
+	if err := s.ask(ctx, scope, func(c *counters) { all = c.lastDay() }); err != nil {
 		return nil, fmt.Errorf("state machines: %w", err)
 	}
 	return all, nil

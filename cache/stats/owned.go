@@ -89,10 +89,6 @@ func (c *counters) addOutline(id tally.Machine, o cache.Outline) {
 		add(tally.Bucket(o.StopDate.Sub(o.StartDate)), o.StopDate)
 	case cache.Failed:
 		add(tally.Failed, o.StopDate)
-		f := c.failuresOf(tally.Hour(o.StopDate))
-		if f.parts[0] == nil {
-			f.parts[0] = newCells()
-		}
-		f.parts[0].fail(o, id)
+		c.causes.count(o, id)
 	}
 }

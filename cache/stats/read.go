@@ -79,7 +79,7 @@ type read struct {
 type failuresRead struct {
 	part
 	changes int64
-	cells   *cells
+	cells   cells
 }
 
 // tallyRead is the part of a tally that is read: the entries after the known ones, or all.
@@ -138,4 +138,13 @@ func (s *Stats) read(ctx context.Context, wanted read) error {
 		w.cells = readCells(failures[i].Val())
 	}
 	return nil
+}
+
+// number reads a decimal number; other texts are 0.
+func number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -97,11 +97,7 @@ func recount(observed history, was answers) answers {
 			add(tally.Bucket(e.StopDate.Sub(e.StartDate)), e.StopDate)
 		case e.Status == cache.Failed && once(e, fmt.Sprint("failed", e.RedriveCount)):
 			add(tally.Failed, e.StopDate)
-			f := c.failuresOf(tally.Hour(e.StopDate))
-			if f.parts[0] == nil {
-				f.parts[0] = newCells()
-			}
-			f.parts[0].fail(cache.Outline{ARN: e.ARN, StopDate: e.StopDate, Error: e.Error, ErrorMessage: e.ErrorMessage}, id)
+			c.causes.count(cache.Outline{ARN: e.ARN, StopDate: e.StopDate, Error: e.Error, ErrorMessage: e.ErrorMessage}, id)
 		}
 		if known, ok := latest[e.ARN]; !ok || e.Version() > known.Version() {
 			latest[e.ARN] = e

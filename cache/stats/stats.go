@@ -172,9 +172,6 @@ func (s *Stats) readOn(ctx context.Context) error {
 	s.counters.drop(tally.Hour(index.now) - tally.KeptHours)
 	s.publishTypical()
 	s.mu.Unlock()
-	s.mu.RLock()
-	s.counters.memo.renew()
-	s.mu.RUnlock()
 	s.readAt.Store(begun)
 	return nil
 }
