@@ -66,10 +66,12 @@ func (s *Server) getFailures(x *exchange) error {
 	if !known {
 		return envelope.Invalid("window: must be 1h, 24h or 7d")
 	}
-	return x.sendSnapshot(q.Key("failures"), func(ctx context.Context) (report, timeless any, err error) {
+	return x.sendSnapshot(q.Key("failures"), func(ctx context.Context) (reports.Encoded, error) {
 		failures, err := s.options.Statistics.Failures(ctx, q.Scope, window, q.StateMachine)
-		r := reports.NewFailures(q.Window, failures, len(failures.Groups))
-		return r, r.Timeless(), err
+		if err != nil {
+			return reports.Encoded{}, err
+		}
+		return reports.NewFailures(q.Window, failures, len(failures.Groups)).Encode()
 	})
 }
 
@@ -79,9 +81,16 @@ func (s *Server) getDurations(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.sendSnapshot(q.Key("durations"), func(ctx context.Context) (report, timeless any, err error) {
+	texts := &reports.DurationTexts{}
+	if q.Scope.All && q.StateMachine == "" {
+		texts = &s.durations // the longest report
+	}
+	return x.sendSnapshot(q.Key("durations"), func(ctx context.Context) (reports.Encoded, error) {
 		all, err := s.options.Statistics.Durations(ctx, q.Scope, q.StateMachine)
-		return reports.NewDurations(all), nil, err
+		if err != nil {
+			return reports.Encoded{}, err
+		}
+		return texts.Encode(all)
 	})
 }
 
@@ -105,12 +114,12 @@ const overview = "overview"
 
 // overview makes an overview of a scope.
 func (s *Server) overview(scope stats.Scope) reports.Report {
-	return func(ctx context.Context) (report, timeless any, err error) {
+	return func(ctx context.Context) (reports.Encoded, error) {
 		o, err := reports.NewOverview(ctx, s.options.Statistics, s.options.Overdue, scope, s.surroundings(), time.Now())
 		if err != nil {
-			return nil, nil, err
+			return reports.Encoded{}, err
 		}
-		return o, o.Timeless(), nil
+		return o.Encode()
 	}
 }
 
@@ -168,7 +177,11 @@ func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	if err != nil {
 		return reports.Question{}, err
 	}
-	return reports.ReadQuestion(values, stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, parameters...)
+	scope := stats.Scope{Owner: x.caller.Owner}
+	if x.caller.ReadAll {
+		scope = stats.Scope{All: true} // whoever they are, all operators share one report
+	}
+	return reports.ReadQuestion(values, scope, parameters...)
 }
 
 // sendSnapshot answers with a report. Its tag does not depend on the time of the report.

@@ -162,6 +162,7 @@ type Server struct {
 	grace          *grace
 	paces          *pacing.Paces
 	snapshots      *reports.Snapshots
+	durations      reports.DurationTexts // of everybody's executions
 	log            *accesslog.Log
 	traces         *traces.Tracer // nil: no spans are made
 	metrics        *metrics

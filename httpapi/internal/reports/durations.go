@@ -2,20 +2,32 @@ package reports
 
 import (
 	"math"
+	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"statuscache/cache/stats"
 )
 
-// Durations has the durations of executions, by state machine.
-type Durations struct {
-	Machines []machineDurations `json:"machines"`
+// DurationTexts encodes the durations of executions, by state machine. It remembers the text
+// of each state machine, which may be long, and encodes only the hours that have changed. The
+// zero value is ready for use.
+type DurationTexts struct {
+	mu sync.Mutex
+	of map[string]*durationText // by the ARN of a state machine in the previous report
+}
+
+// durationText has the hours of a state machine in JSON.
+type durationText struct {
+	hours []stats.HourDurations
+	ends  []int // of each hour in the text
+	text  []byte
 }
 
 type machineDurations struct {
 	StateMachineARN string `json:"stateMachineArn"`
 	figures
-	Hours []hourDurations `json:"hours"`
 }
 
 type hourDurations struct {
@@ -39,15 +51,79 @@ func figuresOf(d stats.Duration) figures {
 // rounded rounds to three decimals, which is more than the accuracy of the data.
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-// NewDurations returns the durations of executions, by state machine.
-func NewDurations(all []stats.MachineDurations) Durations {
-	r := Durations{Machines: []machineDurations{}}
-	for _, m := range all {
-		one := machineDurations{StateMachineARN: m.StateMachine, figures: figuresOf(m.All), Hours: []hourDurations{}}
-		for _, h := range m.Hours {
-			one.Hours = append(one.Hours, hourDurations{timeText(h.Start, time.RFC3339), figuresOf(h.Duration)})
+// Encode returns durations in JSON.
+func (d *DurationTexts) Encode(all []stats.MachineDurations) (e Encoded, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := make(map[string]*durationText, len(all))
+	e.Data = append(make([]byte, 0, d.length(len(all))), `{"machines":[`...)
+	for i, m := range all {
+		t := d.of[m.StateMachine]
+		if t == nil {
+			t = &durationText{}
 		}
-		r.Machines = append(r.Machines, one)
+		known[m.StateMachine] = t
+		if err := t.update(m.Hours); err != nil {
+			return Encoded{}, err
+		}
+		if i > 0 {
+			e.Data = append(e.Data, ',')
+		}
+		if e.Data, err = t.append(e.Data, m); err != nil {
+			return Encoded{}, err
+		}
 	}
-	return r
+	d.of, e.Data = known, append(e.Data, `]}`...)
+	return e, nil
+}
+
+// length is about the length of a report about so many state machines.
+func (d *DurationTexts) length(machines int) int {
+	n := 256 * (machines + 1)
+	for _, t := range d.of {
+		n += len(t.text)
+	}
+	return n
+}
+
+// append appends the durations of a state machine, whose hours are in the text.
+func (t *durationText) append(b []byte, m stats.MachineDurations) ([]byte, error) {
+	head, err := json.Marshal(machineDurations{m.StateMachine, figuresOf(m.All)})
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(b, head[:len(head)-1]...), `,"hours":[`...)
+	return append(append(b, t.text...), `]}`...), nil
+}
+
+// update makes the text that of the given hours. Hours that are the same as before stay.
+func (t *durationText) update(hours []stats.HourDurations) error {
+	same := 0
+	for same < len(hours) && same < len(t.hours) && hours[same] == t.hours[same] {
+		same++
+	}
+	t.ends = t.ends[:same]
+	t.text = t.text[:t.end()]
+	t.hours = hours[:same]
+	for _, h := range hours[same:] {
+		text, err := json.Marshal(hourDurations{timeText(h.Start, time.RFC3339), figuresOf(h.Duration)})
+		if err != nil {
+			return err
+		}
+		if len(t.text) > 0 {
+			t.text = append(t.text, ',')
+		}
+		t.text = append(t.text, text...)
+		t.ends = append(t.ends, len(t.text))
+	}
+	t.hours = hours
+	return nil
+}
+
+// end is where the last hour ends.
+func (t *durationText) end() int {
+	if len(t.ends) == 0 {
+		return 0
+	}
+	return t.ends[len(t.ends)-1]
 }

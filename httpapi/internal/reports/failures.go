@@ -1,7 +1,10 @@
 package reports
 
 import (
+	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"statuscache/cache/stats"
 )
@@ -14,9 +17,21 @@ var Windows = map[string]time.Duration{"1h": time.Hour, DefaultWindow: 24 * time
 
 // Failures has the failures of a window, by cause.
 type Failures struct {
-	Window        string  `json:"window"`
-	Since         string  `json:"since"`
-	Until         string  `json:"until"`
+	failureWindow
+	failureTimes
+	failureCounts
+}
+
+type failureWindow struct {
+	Window string `json:"window"`
+}
+
+type failureTimes struct {
+	Since string `json:"since"`
+	Until string `json:"until"`
+}
+
+type failureCounts struct {
 	BucketSeconds int64   `json:"bucketSeconds"`
 	Total         int64   `json:"total"`
 	Other         int64   `json:"other"`
@@ -39,8 +54,9 @@ type group struct {
 // Failures of further groups count only in the total.
 func NewFailures(window string, f stats.Failures, groups int) Failures {
 	r := Failures{
-		Window: window, Since: timeText(f.Since, time.RFC3339), Until: timeText(f.Until, time.RFC3339),
-		BucketSeconds: int64(f.Bucket / time.Second), Total: f.Total, Other: f.Other, Groups: []group{},
+		failureWindow{window},
+		failureTimes{timeText(f.Since, time.RFC3339), timeText(f.Until, time.RFC3339)},
+		failureCounts{int64(f.Bucket / time.Second), f.Total, f.Other, make([]group, 0, min(groups, len(f.Groups)))},
 	}
 	for _, g := range f.Groups[:min(groups, len(f.Groups))] {
 		r.Groups = append(r.Groups, group{
@@ -52,10 +68,28 @@ func NewFailures(window string, f stats.Failures, groups int) Failures {
 	return r
 }
 
-// Timeless returns the failures without the times at which they were counted.
-func (f Failures) Timeless() Failures {
-	f.Since, f.Until = "", ""
+// timeless returns the failures without the times at which they were counted.
+func (f Failures) timeless() Failures {
+	f.failureTimes = failureTimes{}
 	return f
+}
+
+// Encode returns the failures in JSON. They may be long, so they are encoded only once.
+func (f Failures) Encode() (Encoded, error) {
+	window, err := json.Marshal(f.failureWindow)
+	if err != nil {
+		return Encoded{}, err
+	}
+	times, err := json.Marshal(f.failureTimes)
+	if err != nil {
+		return Encoded{}, err
+	}
+	counts, err := json.Marshal(f.failureCounts)
+	if err != nil {
+		return Encoded{}, err
+	}
+	data := slices.Concat(window[:len(window)-1], []byte(","), times[1:len(times)-1], []byte(","), counts[1:])
+	return Encoded{Data: data, Timeless: [][]byte{window, counts}}, nil
 }
 
 // listed returns a list that is an array in JSON even if it is empty.

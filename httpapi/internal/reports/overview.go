@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"statuscache/cache/intake"
 	"statuscache/cache/stats"
 )
@@ -177,11 +179,21 @@ func (o *Overview) addMachines(machines []stats.Machine, durations []stats.Machi
 	}
 }
 
-// Timeless returns the overview without the time at which it was made, so that two
+// Encode returns the overview in JSON.
+func (o *Overview) Encode() (Encoded, error) {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return Encoded{}, err
+	}
+	timeless, err := json.Marshal(o.timeless())
+	return Encoded{Data: data, Timeless: [][]byte{timeless}}, err
+}
+
+// timeless returns the overview without the time at which it was made, so that two
 // overviews of the same state are equal.
-func (o *Overview) Timeless() Overview {
+func (o *Overview) timeless() Overview {
 	c := *o
-	c.ObservedAt, c.Failures = "", o.Failures.Timeless()
+	c.ObservedAt, c.Failures = "", o.Failures.timeless()
 	if o.Queue != nil {
 		queue := *o.Queue
 		queue.ObservedAt = nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"statuscache/cache/bounded"
 	"statuscache/cache/flight"
 	"statuscache/httpapi/internal/envelope"
@@ -53,9 +51,16 @@ func NewSnapshots() *Snapshots {
 	})}
 }
 
-// Report makes a report, and its part that does not depend on the time at which it was made;
-// nil: the whole report.
-type Report func(context.Context) (report, timeless any, err error)
+// Encoded is a report in JSON.
+type Encoded struct {
+	Data []byte
+	// Timeless has the parts that do not depend on the time at which the report was made;
+	// nil: nothing of it does.
+	Timeless [][]byte
+}
+
+// Report makes a report.
+type Report func(context.Context) (Encoded, error)
 
 // Of returns the report for a question. The question must contain everything that the answer
 // depends on, including the caller's scope. The report is up to one second old or, if the
@@ -93,20 +98,18 @@ func (s *Snapshots) of(ctx context.Context, question string, report Report, life
 
 func snapshot(ctx context.Context, make Report) (*Snapshot, error) {
 	s := &Snapshot{made: time.Now()}
-	report, timeless, err := make(ctx)
+	report, err := make(ctx)
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(report)
-	if err != nil {
-		return nil, err
+	if report.Timeless == nil {
+		report.Timeless = [][]byte{report.Data}
 	}
-	state := data
-	if timeless != nil {
-		if state, err = json.Marshal(timeless); err != nil {
-			return nil, err
-		}
+	state := sha256.New()
+	for _, part := range report.Timeless {
+		_, _ = state.Write(part) // a hash does not fail
 	}
-	s.Body, s.State = envelope.Success(data), sha256.Sum256(state)
+	state.Sum(s.State[:0])
+	s.Body = envelope.Success(report.Data)
 	return s, nil
 }

@@ -17,10 +17,10 @@ type counted struct {
 	err  error
 }
 
-func (c *counted) report(context.Context) (report, timeless any, err error) {
+func (c *counted) report(context.Context) (Encoded, error) {
 	<-time.After(50 * time.Millisecond) // by the clock of the bubble, as below
 	c.made++
-	return []int{c.made}, []int{}, c.err
+	return Encoded{Data: fmt.Appendf(nil, "[%d]", c.made)}, c.err
 }
 
 // TestSnapshotsAreShared: all callers within a second get one report. Where they repeat their
@@ -64,14 +64,18 @@ func TestSnapshotsAreShared(t *testing.T) {
 // TestStateOfASnapshot: it is that of what does not only say when the report was made.
 func TestStateOfASnapshot(t *testing.T) {
 	t.Parallel()
-	of := func(report, timeless any) State {
-		got, err := NewSnapshots().Of(t.Context(), "a", func(context.Context) (any, any, error) { return report, timeless, nil })
+	of := func(report string, timeless ...string) State {
+		e := Encoded{Data: []byte(report)}
+		for _, part := range timeless {
+			e.Timeless = append(e.Timeless, []byte(part))
+		}
+		got, err := NewSnapshots().Of(t.Context(), "a", func(context.Context) (Encoded, error) { return e, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got.State
 	}
-	if of("1", "x") != of("2", "x") || of("1", "x") == of("1", "y") || of("1", nil) == of("2", nil) {
+	if of("1", "x", "y") != of("2", "x", "y") || of("1", "x", "y") == of("1", "x", "z") || of("1") == of("2") {
 		t.Error("the state does not tell one report from another")
 	}
 }

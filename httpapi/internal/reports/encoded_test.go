@@ -1,0 +1,123 @@
+package reports
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"pgregory.net/rapid"
+
+	"statuscache/cache/stats"
+)
+
+// wholeDurations is the report as one structure.
+type wholeDurations struct {
+	Machines []wholeMachine `json:"machines"`
+}
+
+type wholeMachine struct {
+	StateMachineARN string `json:"stateMachineArn"`
+	figures
+	Hours []hourDurations `json:"hours"`
+}
+
+func whole(all []stats.MachineDurations) wholeDurations {
+	r := wholeDurations{Machines: []wholeMachine{}}
+	for _, m := range all {
+		one := wholeMachine{m.StateMachine, figuresOf(m.All), []hourDurations{}}
+		for _, h := range m.Hours {
+			one.Hours = append(one.Hours, hourDurations{timeText(h.Start, time.RFC3339), figuresOf(h.Duration)})
+		}
+		r.Machines = append(r.Machines, one)
+	}
+	return r
+}
+
+func encoded(t interface{ Fatal(args ...any) }, report any) []byte {
+	text, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestRememberedTextsAreThoseOfTheWholeReport: whichever hours and state machines come, change
+// and go, the report is the same as if all of it were encoded again.
+func TestRememberedTextsAreThoseOfTheWholeReport(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		var texts DurationTexts
+		for range rapid.IntRange(1, 6).Draw(t, "reports") {
+			var all []stats.MachineDurations
+			for i := range 3 {
+				if !rapid.Bool().Draw(t, "has durations") {
+					continue
+				}
+				m := stats.MachineDurations{StateMachine: fmt.Sprint("machine ", i)}
+				for hour := range 4 {
+					if n := rapid.Int64Range(0, 2).Draw(t, "runs"); n > 0 {
+						d := stats.Duration{Count: n, P50: 1.23456 * float64(n), P95: 1e6, P99: 1e-7, Max: 1e21}
+						m.Hours, m.All.Count = append(m.Hours, stats.HourDurations{Start: start.Add(time.Duration(hour) * time.Hour), Duration: d}), m.All.Count+n
+					}
+				}
+				all = append(all, m)
+			}
+			got, err := texts.Encode(all)
+			if want := encoded(t, whole(all)); err != nil || !bytes.Equal(got.Data, want) {
+				t.Fatalf("%s, %v, want %s", got.Data, err, want)
+			}
+			if len(texts.of) != len(all) {
+				t.Fatalf("the texts of %d state machines are kept, %d have durations", len(texts.of), len(all))
+			}
+		}
+	})
+}
+
+// TestFailuresAreEncodedOnce: the parts make the whole report, and those without its times are
+// the same later.
+func TestFailuresAreEncodedOnce(t *testing.T) {
+	t.Parallel()
+	f := stats.Failures{Since: time.Unix(1, 0), Until: time.Unix(2, 0), Bucket: time.Hour, Total: 3, Groups: []stats.Group{{Error: "Boom", Count: 3, Share: 1}}}
+	first, err := NewFailures("24h", f, 1).Encode()
+	if want := encoded(t, NewFailures("24h", f, 1)); err != nil || !bytes.Equal(first.Data, want) {
+		t.Fatalf("%s, %v, want %s", first.Data, err, want)
+	}
+	f.Since, f.Until = time.Unix(3, 0), time.Unix(4, 0)
+	later, err := NewFailures("24h", f, 1).Encode()
+	if err != nil || bytes.Equal(first.Data, later.Data) || !bytes.Equal(bytes.Join(first.Timeless, nil), bytes.Join(later.Timeless, nil)) {
+		t.Errorf("%s and %s, %v", first.Timeless, later.Timeless, err)
+	}
+	f.Groups[0].Count = 4
+	changed, err := NewFailures("24h", f, 1).Encode()
+	if err != nil || bytes.Equal(bytes.Join(changed.Timeless, nil), bytes.Join(later.Timeless, nil)) {
+		t.Errorf("a count has changed: %s, %v", changed.Timeless, err)
+	}
+}
+
+// BenchmarkDurations encodes the durations of many state machines, of which some have changed.
+func BenchmarkDurations(b *testing.B) {
+	const machines, hours = 200, 168
+	all := make([]stats.MachineDurations, machines)
+	for i := range all {
+		d := stats.Duration{Count: 30, P50: 20.123, P95: 55.1, P99: 88.88, Max: 120.5}
+		all[i] = stats.MachineDurations{StateMachine: fmt.Sprintf("arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline-%03d", i), All: d}
+		for hour := range hours {
+			all[i].Hours = append(all[i].Hours, stats.HourDurations{Start: time.Unix(int64(hour)*3600, 0), Duration: d})
+		}
+	}
+	var texts DurationTexts
+	for n := range b.N {
+		b.StopTimer()
+		for i := n % 3; i < machines; i += 3 {
+			all[i].Hours = append([]stats.HourDurations(nil), all[i].Hours...)
+			all[i].Hours[hours-1].Count++
+		}
+		b.StartTimer()
+		if _, err := texts.Encode(all); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
