@@ -14,6 +14,7 @@ import (
 
 	"statuscache/cache/flight"
 	"statuscache/cache/internal/formats"
+	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
@@ -146,7 +147,7 @@ type Cache struct {
 	machines *tally.Names
 	formats  *formats.Formats
 
-	upkeep   upkeep
+	upkeep   indexes.Upkeep
 	near     *near
 	statuses *statusCache
 	reads    *readbatch.Batcher
@@ -168,7 +169,6 @@ func Open(o Options) (*Cache, error) {
 	}
 	c := &Cache{options: o, db: db, metrics: newMetrics(o.Metrics)}
 	c.formats = formats.New(db)
-	c.upkeep.entries = map[string]int{}
 	c.machines = tally.NewNames()
 	c.near = newNear(o.NearBytes, &db.Feed.Trust)
 	c.near.names, c.near.limit, c.near.outputLife = db.Names, db.Limits.Read, o.RetentionOutput

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"statuscache/cache/internal/redisdb"
@@ -46,7 +45,7 @@ func (c *Cache) indexOwners(ctx context.Context, writes []*write) {
 			upkeep[w] = append(upkeep[w], redisdb.NewCommand(key, "ZREM", key, before))
 			all = append(all, upkeep[w]...)
 		}
-		if c.upkeep.due(w.owner) {
+		if c.upkeep.Due(w.owner) {
 			due := []*redisdb.Command{
 				redisdb.NewCommand(key, "ZREMRANGEBYRANK", key, 0, -1-ownerIndexSize),
 				redisdb.NewCommand(key, "EXPIRE", key, int(runningLife/time.Second)),
@@ -71,27 +70,3 @@ const recentIndexSize = 1000
 
 // ownerIndexSize is how many executions the index of an owner holds, the newest.
 const ownerIndexSize = 1000
-
-// upkeep decides when to trim an owner's index and extend its expiry: at the first entry
-// of this process, and then at one in upkeepEvery entries. Each costs as much as the
-// entry itself.
-type upkeep struct {
-	mu      sync.Mutex
-	entries map[string]int // since it was done last
-}
-
-const (
-	upkeepEvery  = 16
-	upkeepOwners = 10_000 // remembered
-)
-
-func (u *upkeep) due(owner string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	n, known := u.entries[owner]
-	if !known && len(u.entries) >= upkeepOwners {
-		clear(u.entries)
-	}
-	u.entries[owner] = (n + 1) % upkeepEvery
-	return n == 0
-}

@@ -32,17 +32,11 @@ const (
 type statusCache struct {
 	db   *redisdb.DB
 	near *near
-	kept bounded.ByText[statusEntry]
+	kept bounded.ByText[Row]
 	seed maphash.Seed
 	// changes counts announced changes, by hash: a status that was read before the
 	// notification of a change is not kept.
-	changes [1024]atomic.Uint32
-}
-
-type statusEntry struct {
-	Row
-	until      int64  // by uptime
-	generation uint64 // of near
+	changes [1 << 16]atomic.Uint32
 }
 
 // Row has the fields of an execution that filters of lists need.
@@ -50,8 +44,10 @@ type Row struct {
 	Status Status // of the public API; empty: there is no record
 	Error  string // name of the error, for failures
 
-	labels   storedLabels
-	detailed bool // all but the status is known
+	labels     storedLabels
+	detailed   bool   // all but the status is known
+	until      int64  // by uptime, when it must be read again
+	generation uint64 // of near
 }
 
 // HasLabel reports whether the execution has a label with this value; an empty name means
@@ -76,7 +72,7 @@ func (r *Record) IndexedStart() int64 {
 func newStatusCache(db *redisdb.DB, near *near) *statusCache {
 	return &statusCache{
 		db: db, near: near, seed: maphash.MakeSeed(),
-		kept: bounded.NewByText[statusEntry](maxStatuses),
+		kept: bounded.NewByText[Row](maxStatuses),
 	}
 }
 
@@ -84,10 +80,12 @@ func (h *statusCache) changesOf(arn ARN) *atomic.Uint32 {
 	return &h.changes[maphash.String(h.seed, string(arn))%uint64(len(h.changes))]
 }
 
-// forget drops an execution because it has changed.
+// forget drops an execution because it has changed. The change is counted before, for keep, and
+// after, for LookUp, which may have seen the dropped row in between.
 func (h *statusCache) forget(arn ARN) {
 	h.changesOf(arn).Add(1)
 	h.kept.Delete(string(arn))
+	h.changesOf(arn).Add(1)
 }
 
 // rows returns the row of each execution, with or without all details, and how many
@@ -97,8 +95,8 @@ func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Ro
 	var missing []int
 	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
-		if e, ok := h.kept.Get(string(arn)); ok && trusted && now < e.until && e.generation == generation && (e.detailed || !detailed) {
-			all[i] = e.Row
+		if r, ok := h.kept.Get(string(arn)); ok && trusted && now < r.until && r.generation == generation && (r.detailed || !detailed) {
+			all[i] = r
 		} else {
 			missing = append(missing, i)
 		}
@@ -115,6 +113,41 @@ func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Ro
 // many records it had to read from Redis.
 func (c *Cache) Rows(ctx context.Context, arns []ARN, detailed bool) (rows []Row, read int, err error) {
 	return c.statuses.rows(ctx, arns, detailed)
+}
+
+// Seen is an execution with its status when it was last looked up.
+type Seen struct {
+	ARN    ARN
+	Status Status // of the public API; empty: there is no record
+
+	until      int64 // as in Row
+	generation uint64
+	changes    *atomic.Uint32 // nil: it was not looked up
+	before     uint32         // changes when it was
+}
+
+// LookUp updates the statuses of executions. It skips empty ARNs, and executions that are
+// known to be unchanged since their last lookup, so that very many can be counted often.
+func (c *Cache) LookUp(ctx context.Context, all [][]Seen) error {
+	var stale []*Seen
+	var arns []ARN
+	now, generation, trusted := uptime.Now(), c.near.generation.Load(), c.near.trusted()
+	for _, some := range all {
+		for i := range some {
+			s := &some[i]
+			if s.ARN == "" || trusted && s.changes != nil && s.changes.Load() == s.before && now < s.until && s.generation == generation {
+				continue
+			}
+			s.changes, s.before = nil, c.statuses.changesOf(s.ARN).Load()
+			stale, arns = append(stale, s), append(arns, s.ARN)
+		}
+	}
+	rows, _, err := c.Rows(ctx, arns, false)
+	for i := range rows {
+		s := stale[i]
+		s.Status, s.until, s.generation, s.changes = rows[i].Status, rows[i].until, rows[i].generation, c.statuses.changesOf(s.ARN)
+	}
+	return err
 }
 
 // How many bytes of a record are read for a row. The least is enough for its status, the
@@ -163,7 +196,8 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 		}
 		all[i].detailed = length > leastRowBytes
 		life := statusLife - rand.N(statusLife/4) // rows that were read together expire at different times
-		h.keep(arns[i], statusEntry{all[i], uptime.Now() + int64(life), generation}, before[n])
+		all[i].until, all[i].generation = uptime.Now()+int64(life), generation
+		h.keep(arns[i], all[i], before[n])
 	}
 	return long, nil
 }
@@ -192,12 +226,12 @@ func rowOf(text string, suffices bool) Row {
 	return r
 }
 
-func (h *statusCache) keep(arn ARN, e statusEntry, before uint32) {
+func (h *statusCache) keep(arn ARN, r Row, before uint32) {
 	changes := h.changesOf(arn)
 	if changes.Load() != before {
 		return
 	}
-	h.kept.Set(string(arn), e)
+	h.kept.Set(string(arn), r)
 	if changes.Load() != before { // announced between the two lines above
 		h.kept.Delete(string(arn))
 	}

@@ -90,46 +90,45 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Reader) count(ctx context.Context, owner string, all bool) (Counts, error) {
-	arns, running, err := r.counted(ctx, owner, all)
+func (r *Reader) count(ctx context.Context, owner string, all bool) (n Counts, err error) {
+	if !all {
+		return r.countOwned(ctx, owner)
+	}
+	running, err := r.countRunning(ctx)
 	if err != nil {
 		return Counts{}, err
 	}
-	rows, _, err := r.cache.Rows(ctx, arns, false)
-	if err != nil {
-		return Counts{}, err
-	}
-	var n Counts
-	for i := range rows {
-		switch rows[i].Status {
-		case cache.Running:
-			n.Running++
-		case cache.Succeeded:
-			n.Succeeded++
-		case cache.Failed:
-			n.Failed++
-		}
-	}
-	if all {
-		n.Running = running
-	}
-	return n, nil
+	n, err = r.recents.count(ctx, recentIndexes{r.db, r.db.Names}, r.cache)
+	n.Running = running
+	return n, err
 }
 
-// counted returns the executions whose records are counted, and, with all, how many run.
-func (r *Reader) counted(ctx context.Context, owner string, all bool) (arns []cache.ARN, running int, err error) {
-	if all {
-		if running, err = r.countRunning(ctx); err == nil {
-			arns, err = r.recents.read(ctx, recentIndexes{r.db, r.db.Names})
-		}
-		return arns, running, err
-	}
+func (r *Reader) countOwned(ctx context.Context, owner string) (n Counts, err error) {
 	texts, err := r.db.Readers.ZRange(ctx, r.db.Names.Owner(owner), 0, -1).Result()
 	if err != nil {
-		return nil, 0, fmt.Errorf("read the index of an owner: %w", err)
+		return n, fmt.Errorf("read the index of an owner: %w", err)
 	}
-	arns, err = indexes.Members(ctx, r.db, texts)
-	return arns, 0, err
+	arns, err := indexes.Members(ctx, r.db, texts)
+	if err != nil {
+		return n, err
+	}
+	rows, _, err := r.cache.Rows(ctx, arns, false)
+	for i := range rows {
+		n.add(rows[i].Status)
+	}
+	return n, err
+}
+
+// add counts an execution.
+func (n *Counts) add(status cache.Status) {
+	switch status {
+	case cache.Running:
+		n.Running++
+	case cache.Succeeded:
+		n.Succeeded++
+	case cache.Failed:
+		n.Failed++
+	}
 }
 
 func (r *Reader) countRunning(ctx context.Context) (n int, err error) {

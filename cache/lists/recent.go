@@ -45,13 +45,33 @@ type recentIndexes struct {
 // recent has the last read members of a recent index.
 type recent struct {
 	members []indexes.Member // by start date, the oldest first
+	seen    []cache.Seen     // their executions
 	wholeAt int64            // by uptime, when the whole of it was read; 0: never
 }
 
-// read returns the members of all recent indexes.
-func (r *recents) read(ctx context.Context, in recentIndexes) ([]cache.ARN, error) {
+// count counts the executions in all recent indexes by status. It leaves out executions if
+// Redis has lost the name of their state machine.
+func (r *recents) count(ctx context.Context, in recentIndexes, c *cache.Cache) (n Counts, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.read(ctx, in); err != nil {
+		return n, err
+	}
+	all := make([][]cache.Seen, len(r.of))
+	for i := range r.of {
+		all[i] = r.of[i].seen
+	}
+	if err := c.LookUp(ctx, all); err != nil {
+		return n, err
+	}
+	for i := range r.of {
+		r.of[i].eachOnce(func(s *cache.Seen) { n.add(s.Status) })
+	}
+	return n, nil
+}
+
+// read reads the members of all recent indexes.
+func (r *recents) read(ctx context.Context, in recentIndexes) error {
 	stale, err := r.readOn(ctx, in)
 	for some := range slices.Chunk(stale, wholeAtOnce) {
 		if err == nil {
@@ -59,13 +79,9 @@ func (r *recents) read(ctx context.Context, in recentIndexes) ([]cache.ARN, erro
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read indexes: %w", err)
+		return fmt.Errorf("read indexes: %w", err)
 	}
-	var all []cache.ARN
-	for i := range r.of {
-		all = append(all, indexes.Distinct(r.of[i].members)...)
-	}
-	return all, nil
+	return nil
 }
 
 // readOn reads the new members of each index, and returns the indexes that must be read completely.
@@ -117,7 +133,8 @@ func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) e
 		if err != nil {
 			return err
 		}
-		r.of[i] = recent{members, begun}
+		r.of[i].replace(0, members)
+		r.of[i].wholeAt = begun
 	}
 	return nil
 }
@@ -126,7 +143,7 @@ func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) e
 // members. It reports whether these match the known members.
 func (p *recent) add(newest []indexes.Member, oldest []string, length int64) bool {
 	if int64(len(newest)) >= length {
-		p.members = newest
+		p.replace(0, newest)
 		return int64(len(newest)) == length
 	}
 	if len(newest) == 0 {
@@ -137,11 +154,43 @@ func (p *recent) add(newest []indexes.Member, oldest []string, length int64) boo
 	if at < 0 {
 		return false
 	}
-	all := append(p.members[:overlap+at], newest...)
-	first := int64(len(all)) - length
-	if first < 0 || len(oldest) == 0 || all[first].Text != oldest[0] {
+	p.replace(overlap+at, newest)
+	first := int64(len(p.members)) - length
+	if first < 0 || len(oldest) == 0 || p.members[first].Text != oldest[0] {
 		return false
 	}
-	p.members = all[first:]
+	p.members, p.seen = p.members[first:], p.seen[first:]
 	return true
+}
+
+// replace replaces the members from a place on. Those that stay in their places are not looked
+// up again.
+func (p *recent) replace(from int, members []indexes.Member) {
+	same := 0
+	for same < len(members) && from+same < len(p.members) && members[same] == p.members[from+same] {
+		same++
+	}
+	from, members = from+same, members[same:]
+	p.members, p.seen = append(p.members[:from], members...), p.seen[:from]
+	for _, m := range members {
+		p.seen = append(p.seen, cache.Seen{ARN: m.ARN})
+	}
+}
+
+// eachOnce calls f with each execution, once.
+func (p *recent) eachOnce(f func(*cache.Seen)) {
+	var known map[cache.ARN]bool
+	if indexes.Mixed(p.members) {
+		known = make(map[cache.ARN]bool, len(p.seen))
+	}
+	for i := range p.seen {
+		arn := p.seen[i].ARN
+		if arn == "" || known[arn] {
+			continue
+		}
+		if known != nil {
+			known[arn] = true
+		}
+		f(&p.seen[i])
+	}
 }

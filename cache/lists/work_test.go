@@ -107,6 +107,40 @@ func TestCountsArePrepared(t *testing.T) {
 	}
 }
 
+// TestOnlyChangesAreCountedAgain: counts of many executions read the record of the one that has
+// changed, and of no other.
+func TestOnlyChangesAreCountedAgain(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	const executions = 500
+	for i := range executions {
+		apply(t, c, running(testARN(t, fmt.Sprint("e", i)), now()))
+	}
+	count := func() Counts {
+		n, err := c.count(t.Context(), "", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	want := Counts{Running: executions}
+	cachetest.Eventually(t, "all are counted", func() bool { return count() == want })
+	read := &reading{}
+	c.DB().Readers.AddHook(read)
+	reads := func() int64 {
+		read.records.Store(0)
+		cachetest.Eventually(t, "the counts are right", func() bool { return count() == want })
+		return read.records.Load()
+	}
+	// While the change feed does not work, all are read.
+	cachetest.Eventually(t, "nothing has changed, and nothing is read", func() bool { return reads() == 0 })
+	cachetest.Eventually(t, "one has ended, and few are read", func() bool {
+		apply(t, c, succeeded(testARN(t, fmt.Sprint("e", want.Succeeded)), now(), "{}"))
+		want.Running, want.Succeeded = want.Running-1, want.Succeeded+1
+		return reads() < 10
+	})
+}
+
 // TestAPageOfEverybodysIsBounded: a filter that only the oldest execution passes is answered in
 // partial pages, each with bounded work, of which the cursors lead to it. An owner, whose index
 // is bounded itself, has it on the first page.

@@ -27,7 +27,7 @@ type Member struct {
 // executions if Redis has lost the name of their state machine.
 func Members(ctx context.Context, db *redisdb.DB, texts []string) ([]arn.Execution, error) {
 	members, err := Resolve(ctx, db, texts)
-	return Distinct(members), err
+	return distinct(members), err
 }
 
 // Resolve returns the execution of each index member.
@@ -43,21 +43,28 @@ func Resolve(ctx context.Context, db *redisdb.DB, texts []string) ([]Member, err
 	return members, nil
 }
 
-// Distinct is Members for members that are resolved.
-func Distinct(members []Member) []arn.Execution {
-	arns := make([]arn.Execution, 0, len(members))
+// Mixed reports whether members have both forms. Then an execution may be there twice: an older
+// release may have entered the ARN although the short form was there.
+func Mixed(members []Member) bool {
 	short, long := false, false
+	for i := range members {
+		same := members[i].Text == string(members[i].ARN)
+		short, long = short || !same, long || same
+	}
+	return short && long
+}
+
+// distinct is Members for members that are resolved.
+func distinct(members []Member) []arn.Execution {
+	arns := make([]arn.Execution, 0, len(members))
 	for _, m := range members {
 		if m.ARN != "" {
 			arns = append(arns, m.ARN)
 		}
-		same := m.Text == string(m.ARN)
-		short, long = short || !same, long || same
 	}
-	if !short || !long {
+	if !Mixed(members) {
 		return arns
 	}
-	// An older release may have entered the ARN although the short form was there.
 	known := make(map[arn.Execution]bool, len(arns))
 	return slices.DeleteFunc(arns, func(one arn.Execution) bool {
 		twice := known[one]
