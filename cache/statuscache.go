@@ -128,7 +128,7 @@ type Seen struct {
 
 // LookUp updates the statuses of executions. It skips empty ARNs, and executions that are
 // known to be unchanged since their last lookup, so that very many can be counted often.
-func (c *Cache) LookUp(ctx context.Context, all [][]Seen) error {
+func LookUp(ctx context.Context, c *Cache, all [][]Seen) error {
 	var stale []*Seen
 	var arns []ARN
 	now, generation, trusted := uptime.Now(), c.near.generation.Load(), c.near.trusted()

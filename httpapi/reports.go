@@ -66,13 +66,7 @@ func (s *Server) getFailures(x *exchange) error {
 	if !known {
 		return envelope.Invalid("window: must be 1h, 24h or 7d")
 	}
-	return x.sendSnapshot(q.Key("failures"), func(ctx context.Context) (reports.Encoded, error) {
-		failures, err := s.options.Statistics.Failures(ctx, q.Scope, window, q.StateMachine)
-		if err != nil {
-			return reports.Encoded{}, err
-		}
-		return reports.NewFailures(q.Window, failures, len(failures.Groups)).Encode()
-	})
+	return x.sendSnapshot(q.Key("failures"), reports.FailuresReport(s.options.Statistics, q, window))
 }
 
 // getDurations is GET /v1/durations: how long executions take.
@@ -85,13 +79,7 @@ func (s *Server) getDurations(x *exchange) error {
 	if q.Scope.All && q.StateMachine == "" {
 		texts = &s.durations // the longest report
 	}
-	return x.sendSnapshot(q.Key("durations"), func(ctx context.Context) (reports.Encoded, error) {
-		all, err := s.options.Statistics.Durations(ctx, q.Scope, q.StateMachine)
-		if err != nil {
-			return reports.Encoded{}, err
-		}
-		return texts.Encode(all)
-	})
+	return x.sendSnapshot(q.Key("durations"), texts.Report(s.options.Statistics, q))
 }
 
 // getOverview is GET /v1/overview: the data of a landing page, once or as a stream.
@@ -177,11 +165,7 @@ func (x *exchange) question(parameters ...string) (reports.Question, error) {
 	if err != nil {
 		return reports.Question{}, err
 	}
-	scope := stats.Scope{Owner: x.caller.Owner}
-	if x.caller.ReadAll {
-		scope = stats.Scope{All: true} // whoever they are, all operators share one report
-	}
-	return reports.ReadQuestion(values, scope, parameters...)
+	return reports.ReadQuestion(values, stats.Scope{Owner: x.caller.Owner, All: x.caller.ReadAll}, parameters...)
 }
 
 // sendSnapshot answers with a report. Its tag does not depend on the time of the report.

@@ -61,7 +61,7 @@ func (r *recents) count(ctx context.Context, in recentIndexes, c *cache.Cache) (
 	for i := range r.of {
 		all[i] = r.of[i].seen
 	}
-	if err := c.LookUp(ctx, all); err != nil {
+	if err := cache.LookUp(ctx, c, all); err != nil {
 		return n, err
 	}
 	for i := range r.of {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"context"
 	"math"
 	"sync"
 	"time"
@@ -50,6 +51,17 @@ func figuresOf(d stats.Duration) figures {
 
 // rounded rounds to three decimals, which is more than the accuracy of the data.
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
+
+// Report makes the report about durations.
+func (d *DurationTexts) Report(s Statistics, q Question) Report {
+	return func(ctx context.Context) (Encoded, error) {
+		all, err := s.Durations(ctx, q.Scope, q.StateMachine)
+		if err != nil {
+			return Encoded{}, err
+		}
+		return d.Encode(all)
+	}
+}
 
 // Encode returns durations in JSON.
 func (d *DurationTexts) Encode(all []stats.MachineDurations) (e Encoded, err error) {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -48,6 +49,17 @@ type group struct {
 	LastSeen        string   `json:"lastSeen"`
 	Trend           []int64  `json:"trend"`
 	Examples        []string `json:"examples"`
+}
+
+// FailuresReport makes the report about the failures of a window, which is that of the question.
+func FailuresReport(s Statistics, q Question, window time.Duration) Report {
+	return func(ctx context.Context) (Encoded, error) {
+		f, err := s.Failures(ctx, q.Scope, window, q.StateMachine)
+		if err != nil {
+			return Encoded{}, err
+		}
+		return NewFailures(q.Window, f, len(f.Groups)).Encode()
+	}
 }
 
 // NewFailures returns the failures of a window, with at most the given number of groups.

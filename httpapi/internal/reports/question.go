@@ -24,7 +24,7 @@ func (q *Question) Key(route string) string {
 }
 
 // ReadQuestion reads the query of a request. It may have only the named parameters, each
-// once. The error names the parameter.
+// once. The error names the parameter. All operators have the same scope and share reports.
 func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q Question, err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
@@ -34,7 +34,9 @@ func ReadQuestion(values url.Values, scope stats.Scope, parameters ...string) (q
 			return q, envelope.Invalid("%s: given more than once", name)
 		}
 	}
-	q = Question{Scope: scope, Window: DefaultWindow}
+	if q = (Question{Scope: scope, Window: DefaultWindow}); scope.All {
+		q.Scope.Owner = ""
+	}
 	if values.Has("window") {
 		q.Window = values.Get("window")
 	}
