@@ -1,8 +1,87 @@
-import * as session from "./session.js";
+const kept = "status-cache.token"; // in sessionStorage
+
+let token = "";
+let renewed = null; // what waits for the next token
+let need = () => {}; // called with the reason when a token is needed
+const changed = new Set();
+
+export const current = () => token;
+
+export const onNeeded = (f) => (need = f);
+export const onChanged = (f) => changed.add(f);
+
+export const isLink = () => token.startsWith("csl_");
+
+export function start() {
+  const given = fromFragment();
+  token = given.token || stored();
+  if (given.keep) keep();
+  if (given.token) resume();
+  return token !== "";
+}
+
+// fromFragment reads "#token=…", which `make run` prints, or "#link=…&arn=…", and removes it.
+function fromFragment() {
+  const fragment = location.hash.slice(1);
+  if (!/^(token|link)=/.test(fragment)) return {};
+  const values = new URLSearchParams(fragment);
+  const arn = values.get("arn");
+  history.replaceState(null, "", arn ? `#/executions/${encodeURIComponent(arn)}` : location.pathname + location.search);
+  return { token: values.get("token") ?? values.get("link"), keep: values.get("keep") === "tab" };
+}
+
+function stored() {
+  try {
+    return sessionStorage.getItem(kept) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function keep() {
+  try {
+    sessionStorage.setItem(kept, token);
+  } catch {
+    // the browser keeps nothing
+  }
+}
+
+export function signIn(given, keepIt = false) {
+  token = given;
+  if (keepIt) keep();
+  else forget();
+  resume();
+}
+
+function resume() {
+  renewed?.resolve();
+  renewed = null;
+  for (const f of changed) f();
+}
+
+export function signOut() {
+  token = "";
+  forget();
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(kept);
+  } catch {
+    // there is nothing to remove
+  }
+}
+
+function renew(refused, reason) {
+  if (token !== refused && token !== "") return Promise.resolve();
+  renewed ??= Promise.withResolvers();
+  need(reason);
+  return renewed.promise;
+}
 
 const base = new URL(".", document.baseURI);
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, code, message, retryAfter) {
     super(message);
     Object.assign(this, { status, code, retryAfter });
@@ -31,7 +110,7 @@ const withToken = (token, headers) => ({
   headers: { Accept: "application/json", ...(token && { Authorization: `Bearer ${token}` }), ...headers },
 });
 
-export const signedIn = session.start();
+export const signedIn = start();
 
 // The first view of most people is requested while the rest of the page still loads.
 const early = new Map(); // response with its data, by URL
@@ -40,9 +119,9 @@ const [fragment, query] = location.hash.split("?");
 const overview = ["v1/overview", "overview", "chart"];
 const views = { __proto__: null, "": overview, "#/": overview, "#/executions": ["v1/executions?limit=100", "executions", "rows", "table"] };
 const [path, ...modules] = (signedIn && views[fragment]) || [];
-if (path && !query) {
+if (path && (!query || path === overview[0])) {
   const url = address(path).href;
-  early.set(url, fetch(url, withToken(session.current())).then(withData));
+  early.set(url, fetch(url, withToken(current())).then(withData));
 }
 export const ready = Promise.race([...early.values()].map((response) => response.then(({ data }) => data).catch(() => {})).concat(new Promise((resolve) => setTimeout(resolve, early.size && moment))));
 
@@ -77,7 +156,7 @@ function unreachable(error) {
 // again when there is another, and a read that the service cannot answer now when it says.
 export async function send(path, { parameters, headers, token: given, ...rest } = {}) {
   for (let attempt = 1; ; ) {
-    const token = given ?? session.current();
+    const token = given ?? current();
     const url = address(path, parameters).href;
     const response = await ((!headers && takeEarly(url)) || fetch(url, { ...rest, ...withToken(token, headers) })).catch(unreachable);
     if (response.ok || response.status === 304) return response;
@@ -85,7 +164,7 @@ export async function send(path, { parameters, headers, token: given, ...rest } 
     const refused = response.status === 401 && !given;
     if (!refused && (rest.method || headers?.Accept || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts)) throw error;
     report(refused ? "It needs another token" : reasonOf(error));
-    if (refused) await session.renew(token, token ? "expired" : "first");
+    if (refused) await renew(token, token ? "expired" : "first");
     else await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(1, error.retryAfter)));
     rest.signal?.throwIfAborted();
   }

@@ -1,8 +1,7 @@
-import * as session from "./session.js";
+import * as api from "./api.js";
 import * as search from "./search.js";
 import * as keys from "./keys.js";
 import { go, nameOf, read } from "./router.js";
-import { get, onTrouble, ready, signedIn } from "./api.js";
 import { h } from "./dom.js";
 import { announce, explain, hideConnection, onPause, setService } from "./notify.js";
 
@@ -25,7 +24,7 @@ function cannotLoad() {
   main.replaceChildren(h("div", { class: "page", role: "alert" }, h("h1", {}, "A part of this page could not be loaded"), h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Load it again"))));
 }
 
-// head names the view, also one that cannot be loaded, and marks its page.
+// head is also for a view that cannot be loaded.
 function head(title, page) {
   document.title = `${title} · Status cache`;
   for (const link of document.querySelectorAll("nav a[data-page]")) {
@@ -35,7 +34,7 @@ function head(title, page) {
 }
 
 async function show() {
-  if (session.current() === "") return;
+  if (api.current() === "") return;
   const view = read(location.hash);
   const page = ["executions", "health"].includes(view.page) ? view.page : "overview";
   const isExecution = page === "executions" && view.argument !== "";
@@ -49,22 +48,22 @@ async function show() {
   }
   const fragment = location.hash;
   const module = await later[name]().catch(cannotLoad);
-  await ready;
-  if (!module || fragment !== location.hash || session.current() === "") return; // or the user has moved on meanwhile
+  await api.ready;
+  if (!module || fragment !== location.hash || api.current() === "") return; // or the user has moved on meanwhile
   const first = shown === null;
   shown?.page.unmount();
   hideConnection();
   onPause(null);
   if (name !== "executions") search.show("");
   document.body.dataset.page = name;
-  const mounted = module.mount(main, view);
+  const mounted = module.mount(main, { ...view, first });
   shown = { key, page: mounted };
   keys.bindPage(mounted.keys);
   if (first) return;
   scrollTo(0, 0);
   announce(title);
-  // The search box keeps the focus of who is still searching.
-  if (document.activeElement?.id !== "find") main.querySelector("h1")?.focus({ preventScroll: true });
+  // The search box keeps the focus of who is still searching, and a list has chosen its row.
+  if (!document.activeElement?.closest("#find, main *")) main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 function bindKeys() {
@@ -92,9 +91,9 @@ function restart() {
 }
 
 function signedInOrOut() {
-  document.getElementById("signout").hidden = session.current() === "";
-  document.body.classList.toggle("by-link", session.isLink());
-  if (session.current() !== "") {
+  document.getElementById("signout").hidden = api.current() === "";
+  document.body.classList.toggle("by-link", api.isLink());
+  if (api.current() !== "") {
     if (shown === null) show(); // else what was waiting for the token continues
     return;
   }
@@ -104,7 +103,7 @@ function signedInOrOut() {
 
 // readHealth asks whether to believe what is shown. That is public.
 function readHealth() {
-  if (!document.hidden) get("v1/health").then(setService, () => {}); // where it fails, the view says more
+  if (!document.hidden) api.get("v1/health").then(setService, () => {}); // where it fails, the view says more
 }
 
 async function start() {
@@ -112,22 +111,22 @@ async function start() {
   search.mount(document.getElementById("search"));
   bindKeys();
   document.getElementById("signout").addEventListener("click", () => {
-    session.signOut();
+    api.signOut();
     restart();
   });
   addEventListener("hashchange", () => {
     // A link that is opened in a tab that already shows the page.
-    if (/^#(token|link)=/.test(location.hash) && session.start()) restart();
+    if (/^#(token|link)=/.test(location.hash) && api.start()) restart();
     else show();
   });
-  onTrouble(explain);
+  api.onTrouble(explain);
   setTimeout(readHealth, 2000);
   setInterval(readHealth, healthEvery);
   setTimeout(() => Object.values(later).forEach((load) => load().catch(() => {})), 2000); // where it fails it is loaded when it is wanted
   addEventListener("searched", () => main.querySelector("h1")?.focus({ preventScroll: true }));
-  session.onNeeded((reason) => ask(reason));
-  session.onChanged(signedInOrOut);
-  if (!signedIn) await comeBack();
+  api.onNeeded(ask);
+  api.onChanged(signedInOrOut);
+  if (!api.signedIn) await comeBack();
   signedInOrOut();
 }
 

@@ -165,11 +165,9 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	return newFile(indexName, b.Bytes()), nil
 }
 
-// unlisted are the modules that not every view needs, of which api.js preloads those of the
-// first view, and session.js, which the page names before all others: the first request to
-// the API needs it.
+// unlisted are the modules that not every view needs. api.js preloads those of the first view.
 var unlisted = map[string]bool{
-	"session.js": true, "signin.js": true, "health.js": true, "overview.js": true, "chart.js": true,
+	"signin.js": true, "health.js": true, "overview.js": true, "chart.js": true,
 	"executions.js": true, "rows.js": true, "table.js": true, "execution.js": true, "output.js": true,
 }
 

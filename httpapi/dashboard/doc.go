@@ -22,11 +22,11 @@
 //	               says why the page may be out of date, the clipboard
 //	keys.js        keyboard shortcuts, which can be switched off (WCAG 2.1.4), and their help;
 //	               what is kept in localStorage, never a token
-//	session.js     the token: in memory, or in sessionStorage where the person says so, which the
-//	               browser empties with the tab; never in an address or a cookie
-//	api.js         requests, of which one that gets 401 waits for a new token; streams that
-//	               reconnect; it runs before the rest of the page is there and before the first
-//	               frame, and begins to load the first view
+//	api.js         the token: in memory, or in sessionStorage where the person says so, which the
+//	               browser empties with the tab; never in an address or a cookie; requests, of
+//	               which one that gets 401 waits for a new token; streams that reconnect; it runs
+//	               before the rest of the page is there and before the first frame, and begins to
+//	               load the first view
 //	search.js      the search box, its language, and its translation for the API
 //	rows.js        the executions of a list, kept current by its feed: what is shown changes in
 //	               place, what is new waits until it is wanted, so nothing moves under the pointer

@@ -23,21 +23,17 @@ function fill(element, properties, children) {
 
 const icons = new Map(); // by name; a copy of an element is cheaper than a new one
 
-// icon is one of the symbols in index.html.
 export function icon(name) {
   if (!icons.has(name)) icons.set(name, s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#i-${name}` })));
   return icons.get(name).cloneNode(true);
 }
 
-// panel is a section with its heading and what is next to the heading.
 export function panel(id, heading, beside, ...content) {
   return h("section", { class: "panel", "aria-labelledby": id }, h("div", { class: "panel-head" }, h("h2", { id }, heading), beside), content);
 }
 
-// facts is a list of terms and what is known of them; what is not is left out.
 export const facts = (all) => h("dl", { class: "facts" }, all.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
-// openDialog opens a dialog with a heading, and returns it.
 export function openDialog(id, kind, heading, ...content) {
   const dialog = h("dialog", { class: kind, "aria-labelledby": id, onclose: () => dialog.remove() }, h("h2", { id }, heading), content);
   document.body.append(dialog);

@@ -1,25 +1,25 @@
 import { facts, h, icon, openDialog, panel, set, soft, text, wide } from "./dom.js";
-import { address, follow, get, post, send, statusPath } from "./api.js";
+import { address, follow, get, isLink, post, send, statusPath } from "./api.js";
 import { badge, duration, time, utc, when, wordOf } from "./format.js";
 import { attemptsOf, timeline, verdict } from "./chart.js";
 import { Output } from "./output.js";
 import { copyable, menu, ofExecution } from "./commands.js";
 import { consoleURL, go, machineNameOf, machineOf, nameOf, toSearch } from "./router.js";
 import * as search from "./search.js";
-import * as session from "./session.js";
 import { announce, copy, onPause, setConnection } from "./notify.js";
 
 const lookEvery = 10_000; // ms
+const ignore = () => {}; // the page stands without what could not be read
 
 export function mount(main, view) {
-  const page = new Execution(main, view.argument);
+  const page = new Execution(main, view);
   page.start();
   return { unmount: () => page.stop(), keys: page.keys() };
 }
 
 class Execution {
-  constructor(main, arn) {
-    this.arn = arn;
+  constructor(main, { argument: arn, first }) {
+    Object.assign(this, { arn, first });
     this.stopped = new AbortController();
     this.status = h("span", { class: "big-status" });
     this.verdict = h("span", { class: "soft" });
@@ -39,7 +39,7 @@ class Execution {
       "div",
       { class: "actions" },
       h("button", { type: "button", title: "Copy the ARN (y)", onclick: () => this.copyARN() }, icon("copy"), "Copy ARN"),
-      !session.isLink() && h("button", { type: "button", onclick: () => this.link() }, "Copy link"),
+      !isLink() && h("button", { type: "button", title: "Copy a link (l)", onclick: () => this.link() }, "Copy link"),
       menu("Copy as", () => ofExecution(this.arn, !this.state?.stopDate)),
       elsewhere && h("a", { class: "button", href: elsewhere, target: "_blank", rel: "noreferrer noopener" }, "AWS console ↗"),
     );
@@ -54,7 +54,7 @@ class Execution {
     return h(
       "div",
       { class: "page" },
-      !session.isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions" }, "Executions"), " / ", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))),
+      !isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions", title: "Esc goes back" }, "Executions"), " / ", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))),
       h("div", { class: "title" }, h("h1", { class: "mono", tabindex: "-1" }, text(nameOf(this.arn))), actions),
       h("p", { class: "arn mono" }, text(this.arn)),
       this.problem,
@@ -66,11 +66,15 @@ class Execution {
     this.body.hidden = true;
     this.follow();
     this.ticking = setInterval(() => this.state && !this.state.stopDate && !document.hidden && this.connection !== "lost" && this.draw(), 1000);
-    this.looking = setInterval(() => this.look(), lookEvery);
-    document.addEventListener("visibilitychange", () => this.look(), { signal: this.stopped.signal });
-    if (session.isLink()) return;
-    this.readTypical();
-    this.readOverview();
+    this.looking = setInterval(() => {
+      this.look().catch(ignore);
+      // Whether it is confirmed may change; a link that has the focus stays.
+      if (this.state && !this.confirmed && !document.hidden && !isLink() && !this.facts.contains(document.activeElement)) this.readOverview().catch(ignore);
+    }, lookEvery);
+    document.addEventListener("visibilitychange", () => this.look().catch(ignore), { signal: this.stopped.signal });
+    if (isLink()) return;
+    this.readTypical().catch(ignore);
+    this.readOverview().catch(ignore);
   }
 
   stop() {
@@ -97,22 +101,18 @@ class Execution {
   // look notices that an execution was redriven after it had ended, and its stream with it.
   async look() {
     if (document.hidden || this.connection !== "ended") return;
-    try {
-      const headers = this.tag && { "If-None-Match": this.tag };
-      const response = await send(statusPath(this.arn), { parameters: { view: "status", wait: 0 }, headers, signal: this.stopped.signal });
-      if (response.status === 304) return;
-      this.tag = response.headers.get("ETag");
-      const { data } = await response.json();
-      if (data.status !== this.state?.status || data.stopDate !== this.state.stopDate) this.follow();
-    } catch {
-      // the next time
-    }
+    const headers = this.tag && { "If-None-Match": this.tag };
+    const response = await send(statusPath(this.arn), { parameters: { view: "status", wait: 0 }, headers, signal: this.stopped.signal });
+    if (response.status === 304) return;
+    this.tag = response.headers.get("ETag");
+    const { data } = await response.json();
+    if (data.status !== this.state?.status || data.stopDate !== this.state.stopDate) this.follow();
   }
 
   refuse(error) {
     const known = { 404: "Nothing is known of this execution.", 403: "This execution belongs to another owner.", 400: "This is not the ARN of an execution." };
     this.problem.replaceChildren(
-      h("div", { class: "notice warn", role: "alert" }, h("p", {}, known[error.status] ?? "This execution cannot be shown."), h("p", { class: "soft" }, text(error.message)), error.status === 404 && !session.isLink() && h("p", {}, h("a", { href: toSearch(nameOf(this.arn)) }, "Search for its name"))),
+      h("div", { class: "notice warn", role: "alert" }, h("p", {}, known[error.status] ?? "This execution cannot be shown."), h("p", { class: "soft" }, text(error.message)), error.status === 404 && !isLink() && h("p", {}, h("a", { href: toSearch(nameOf(this.arn)) }, "Search for its name"))),
     );
   }
 
@@ -126,13 +126,13 @@ class Execution {
     if (changed || !this.announced) announce(`${nameOf(this.arn)}: ${wordOf(state.status)}`);
     this.announced = true;
     this.output.offer(state);
-    await this.readDetails(state);
-    if (this.isOperator) this.readTrail();
+    await this.readDetails(state).catch(ignore);
+    if (this.isOperator) this.readTrail().catch(ignore);
   }
 
   lasting() {
-    const { labels, owner, typicalSeconds, auditedAt } = this.state;
-    return { labels, owner, typicalSeconds, auditedAt };
+    const { labels, owner, typicalSeconds } = this.state;
+    return { labels, owner, typicalSeconds };
   }
 
   // learn adds details to the state that is shown, if they belong to it.
@@ -143,41 +143,29 @@ class Execution {
     this.writeFacts();
   }
 
-  // readDetails reads what a status does not say, without an output.
   async readDetails({ status }) {
-    try {
-      if (status !== "SUCCEEDED") {
-        this.learn(await get(statusPath(this.arn), { view: "full", wait: 0 }, this.stopped.signal));
-      } else if (!session.isLink()) {
-        const { executions } = await get("v1/executions", { q: this.arn, limit: 1 }, this.stopped.signal);
-        this.learn(executions.find((each) => each.executionArn === this.arn) ?? {});
-      }
-    } catch {
-      // what is known without them is shown
+    if (status !== "SUCCEEDED") {
+      this.learn(await get(statusPath(this.arn), { view: "full", wait: 0 }, this.stopped.signal));
+    } else if (!isLink()) {
+      const { executions } = await get("v1/executions", { q: this.arn, limit: 1 }, this.stopped.signal);
+      this.learn(executions.find((each) => each.executionArn === this.arn) ?? {});
     }
   }
 
   // readOverview reads how far the audit is. Only operators get the queue, and the trail.
   async readOverview() {
-    try {
-      const { machines, ...overview } = await get("v1/overview", {}, this.stopped.signal);
-      const auditedAt = machines.find((each) => each.stateMachineArn === machineOf(this.arn))?.confirmedUntil;
-      this.isOperator = "queue" in overview;
-      if (auditedAt) this.learn({ auditedAt });
-      if (this.isOperator && this.state) this.readTrail();
-    } catch {
-      // the page stands without it
-    }
+    const { machines, ...overview } = await get("v1/overview", {}, this.stopped.signal);
+    this.auditedAt = machines.find((each) => each.stateMachineArn === machineOf(this.arn))?.confirmedUntil;
+    this.isOperator = "queue" in overview;
+    if (!this.state) return;
+    this.writeFacts();
+    if (this.isOperator && !this.observations) await this.readTrail();
   }
 
   async readTypical() {
-    try {
-      const { machines } = await get("v1/durations", { stateMachineArn: machineOf(this.arn) }, this.stopped.signal);
-      this.typical = machines?.[0];
-      if (this.state) this.draw();
-    } catch {
-      // the time line stands without it
-    }
+    const { machines } = await get("v1/durations", { stateMachineArn: machineOf(this.arn) }, this.stopped.signal);
+    this.typical = machines?.[0];
+    if (this.state) this.draw();
   }
 
   draw() {
@@ -201,11 +189,12 @@ class Execution {
     if (this.error.written === key) return;
     this.error.written = key;
     const shown = errorMessage ?? error;
-    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)), error && !session.isLink() && h("a", { href: toSearch(search.write("error", error)) }, "Others with this error"))] : []));
+    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)), error && !isLink() && h("a", { href: toSearch(search.write("error", error)) }, "Others with this error"))] : []));
   }
 
   writeFacts() {
     const { state } = this;
+    this.confirmed = Date.parse(this.auditedAt) >= Date.parse(state.stopDate ?? state.startDate);
     const date = (value) => value && h("span", {}, time(value), " ", h("span", { class: "soft" }, `· ${utc(new Date(value))}`));
     const all = [
       ["Started", date(state.startDate)],
@@ -216,7 +205,7 @@ class Execution {
       ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(search.write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
       ["Owner", state.owner && h("a", { class: "mono", href: toSearch(search.write("owner", state.owner)) }, text(state.owner))],
       ["Known since", state.observedAt && h("span", {}, time(state.observedAt), h("span", { class: "soft" }, ` from ${state.source ?? "an event"}`))],
-      ["Audited", state.auditedAt && h("span", {}, confirmedBy(state) ? "Confirmed" : "Not yet confirmed", ": audited until ", time(state.auditedAt))],
+      ["Audited", this.auditedAt && h("span", {}, this.confirmed ? "Confirmed" : "Not yet confirmed", ": audited until ", time(this.auditedAt))],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],
     ];
     this.facts.replaceChildren(facts(all));
@@ -224,16 +213,12 @@ class Execution {
 
   // readTrail reads the observations, which also say since when this state is known.
   async readTrail() {
-    try {
-      const { observations, owner } = await get(`v1/executions/${encodeURIComponent(this.arn)}/trail`, {}, this.stopped.signal);
-      this.observations = observations ?? [];
-      const last = this.observations.findLast((each) => each.changed && each.version === this.state.version);
-      this.learn({ ...(owner && { owner }), ...(last && { observedAt: last.seenAt, source: last.source }) });
-      this.trail.hidden = this.observations.length === 0;
-      this.trail.replaceChildren(...trailOf(this.observations));
-    } catch {
-      // the page stands without it
-    }
+    const { observations, owner } = await get(`v1/executions/${encodeURIComponent(this.arn)}/trail`, {}, this.stopped.signal);
+    this.observations = observations ?? [];
+    const last = this.observations.findLast((each) => each.changed && each.version === this.state.version);
+    this.learn({ ...(owner && { owner }), ...(last && { observedAt: last.seenAt, source: last.source }) });
+    this.trail.hidden = this.observations.length === 0;
+    this.trail.replaceChildren(...trailOf(this.observations));
   }
 
   copyARN() {
@@ -257,15 +242,12 @@ class Execution {
   keys() {
     return [
       ["y", "Copy the ARN", () => this.copyARN()],
-      ["l", "Copy a link", () => !session.isLink() && this.link()],
+      ["l", "Copy a link", () => !isLink() && this.link()],
       ["o", "Show the output", () => this.output.open()],
-      ["Escape", "Back to the list", () => (session.isLink() ? false : history.length > 1 ? history.back() : go("#/executions"))],
+      ["Escape", "Back to the list", () => (isLink() ? false : this.first ? go("#/executions") : history.back())],
     ];
   }
 }
-
-// confirmedBy returns whether the audit has compared this state with Step Functions.
-const confirmedBy = ({ auditedAt, stopDate, startDate }) => Date.parse(auditedAt) >= Date.parse(stopDate ?? startDate);
 
 // The columns of the trail: each report about the execution, and what became of it.
 const heads = {
@@ -277,7 +259,7 @@ function cell(name, value) {
   if (value === undefined || value === null || value === "") return h("td", { class: "soft" }, "–");
   if (name === "status") return h("td", {}, badge(value));
   if (typeof value === "boolean") return h("td", {}, value ? "yes" : "no");
-  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return h("td", {}, time(value));
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value)) return h("td", {}, time(value, (date) => `${when(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`));
   return h("td", { class: ["version", "eventId"].includes(name) ? "mono" : "" }, text(String(value)));
 }
 

@@ -64,7 +64,7 @@ export function showHelp() {
 
 const prefix = "status-cache.";
 
-export function pref(name, otherwise) {
+function pref(name, otherwise) {
   try {
     return localStorage.getItem(prefix + name) ?? otherwise;
   } catch {
@@ -72,7 +72,7 @@ export function pref(name, otherwise) {
   }
 }
 
-export function setPref(name, value) {
+function setPref(name, value) {
   try {
     localStorage.setItem(prefix + name, value);
   } catch {
@@ -83,7 +83,6 @@ export function setPref(name, value) {
 const themes = ["system", "light", "dark"];
 let theme = pref("theme", "system");
 
-// applyTheme sets the theme that was chosen and says so on its button.
 export function applyTheme() {
   if (!themes.includes(theme)) theme = "system";
   document.documentElement.dataset.theme = theme;

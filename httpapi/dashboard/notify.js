@@ -49,8 +49,7 @@ function bySelection(string) {
 
 let fading = 0;
 
-// toast shows a short message, which screen readers get too.
-export function toast(message) {
+function toast(message) {
   const element = document.getElementById("toast");
   element.textContent = message;
   element.classList.add("shown");

@@ -48,13 +48,7 @@ export function read(fragment) {
 export const toExecution = (arn) => `#/executions/${encodeURIComponent(arn)}`;
 export const toSearch = (text) => (text ? `#/executions?q=${encodeURIComponent(text)}` : "#/executions");
 
-// go shows another view; with replace it takes the place of this one in the history.
-export function go(fragment, replace = false) {
-  if (fragment === location.hash) return;
-  if (replace) {
-    history.replaceState(null, "", fragment);
-    dispatchEvent(new HashChangeEvent("hashchange"));
-  } else {
-    location.hash = fragment;
-  }
+// go shows another view.
+export function go(fragment) {
+  location.hash = fragment;
 }

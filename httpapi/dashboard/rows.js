@@ -8,7 +8,7 @@ const emptyPages = 40; // in a row that are fetched by themselves where few rows
 const countEvery = 3000; // ms
 
 // rowOf keeps of a summary what is shown, and no payload.
-export function rowOf(summary) {
+function rowOf(summary) {
   const arn = summary.executionArn;
   const row = {
     arn,

@@ -1,6 +1,5 @@
 import { h, openDialog } from "./dom.js";
-import * as session from "./session.js";
-import { check } from "./api.js";
+import * as api from "./api.js";
 
 const { issuer, client } = document.documentElement.dataset;
 const reasons = {
@@ -30,11 +29,15 @@ export function ask(reason = "first", detail = "") {
     submit(token.value.trim(), keep.checked, status, button);
   });
   dialog = openDialog("signin-title", "signin", "Sign in", status, form, byIssuer());
-  dialog.addEventListener("cancel", (event) => event.preventDefault()); // there is nothing to see without a token
+  dialog.addEventListener("close", () => {
+    if (!dialog) return;
+    document.body.append(dialog); // there is nothing to see without a token
+    dialog.showModal();
+  });
   token.focus();
 }
 
-session.onChanged(() => {
+api.onChanged(() => {
   dialog?.close();
   dialog = null;
 });
@@ -53,8 +56,8 @@ async function submit(token, keep, status, button) {
   button.disabled = true;
   try {
     if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A key or token has no spaces and no other characters than ASCII.");
-    await check(token);
-    session.signIn(token, keep);
+    await api.check(token);
+    api.signIn(token, keep);
   } catch (error) {
     status.textContent = explain(error);
   } finally {
@@ -76,7 +79,6 @@ const here = () => location.origin + location.pathname;
 
 let refreshing = 0;
 
-// signIn leaves the page for the issuer.
 async function signIn() {
   const found = await discover();
   const verifier = random();
@@ -123,11 +125,11 @@ async function fetchTokens(found, parameters) {
 
 // take uses a token, and gets the next one when four fifths of its life are over.
 function take(found, { access_token, expires_in, refresh_token }, last = "") {
-  session.signIn(access_token);
+  api.signIn(access_token);
   const refresh = refresh_token ?? last;
   if (!refresh) return;
   const again = async () => {
-    if (session.current() !== access_token) return; // the user has signed out, or in with a key
+    if (api.current() !== access_token) return; // the user has signed out, or in with a key
     try {
       take(found, await fetchTokens(found, { grant_type: "refresh_token", refresh_token: refresh, client_id: client }), refresh);
     } catch (error) {

@@ -10,6 +10,7 @@ export default async function (browser) {
   let away = 1; // times that Redis does not answer: the key is tried again
   await page.route(/\/v1\/executions\?limit=1$/, (route) => (away-- > 0 ? route.fulfill({ status: 503, headers: { "Retry-After": "1" }, json: { error: { code: "ServiceUnavailable", message: "Redis is away" } } }) : route.continue()));
   await page.getByLabel("API key or access token").fill(key);
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Escape"); // a browser closes any dialog in the end
   await page.getByText("Keep it for this tab").click();
   await page.keyboard.press("Enter");
   await row(page, "one").waitFor();

@@ -25,6 +25,31 @@ export default async function (browser) {
     }
   }
   await inPart(browser);
+  await audited(browser);
+}
+
+// audited: how far the audit has come says nothing about an execution that is not known. Whether
+// one that is known is confirmed becomes true while its page is open.
+async function audited(browser) {
+  const page = await open(browser);
+  await page.goto(`${server}/#token=${process.env.KEY}&keep=tab`);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.locator(".tile").first().waitFor();
+  let confirmedUntil = "2020-01-01T00:00:00Z";
+  await page.route(/\/v1\/overview$/, async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    for (const machine of answer.data.machines) machine.confirmedUntil = confirmedUntil;
+    await route.fulfill({ response, json: answer });
+  });
+  const show = (name) => page.evaluate((to) => (location.hash = to), `#/executions/${encodeURIComponent(arnOf(name))}`);
+  await show("never-heard-of");
+  await page.getByRole("alert").getByText("Nothing is known of this execution.").waitFor();
+  await show("one");
+  await page.getByText("Not yet confirmed: audited until").waitFor();
+  confirmedUntil = new Date().toISOString();
+  await page.getByText("Confirmed: audited until", { exact: false }).and(page.locator("dd span")).filter({ hasNotText: "Not yet" }).waitFor();
+  clean(page);
 }
 
 // inPart: what one request did not bring is not known; the rest stands.
