@@ -1,7 +1,7 @@
 import { h, s } from "./dom.js";
 import { duration, plural, wordOf } from "./format.js";
 
-const height = 148;
+const height = 148; // in units of which 14 are an em
 const margin = { top: 8, right: 8, bottom: 20, left: 44 };
 
 export function spark(values, label) {
@@ -15,14 +15,15 @@ export function spark(values, label) {
   return s("svg", { class: "spark", viewBox: `0 0 ${width} ${tall + 1}`, role: "img", "aria-label": label }, base, bars);
 }
 
-// Chart shows series over time: {title, series: [{name, class}], format, log, bars}. Each point
-// can be read with the pointer or with the arrow keys.
+// Chart shows series over time: {title, series: [{name, class}], format, log, bars, every}. Its
+// times are marked at multiples of one of every. Each point can be read with the pointer or with
+// the arrow keys.
 export class Chart {
   constructor(options) {
     this.options = options;
     this.points = [];
     this.at = -1;
-    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0", height, "aria-label": options.title });
+    this.svg = s("svg", { class: "chart", role: "img", tabindex: "0", "aria-label": options.title });
     this.legend = h("ul", { class: "legend" });
     this.moment = h("span", { class: "soft" });
     this.empty = h("p", { class: "empty soft" }, "Loading …");
@@ -32,7 +33,7 @@ export class Chart {
       this.laidOut = true;
       this.draw();
     })).observe(this.element);
-    this.svg.addEventListener("pointermove", (event) => this.point(this.indexOf(event.offsetX)));
+    this.svg.addEventListener("pointermove", (event) => this.point(this.indexOf(event.offsetX / this.unit)));
     this.svg.addEventListener("pointerleave", () => this.point(-1));
     this.svg.addEventListener("blur", () => this.point(-1));
     this.svg.addEventListener("keydown", (event) => {
@@ -44,7 +45,7 @@ export class Chart {
     });
   }
 
-  // show shows points {time, label, values}; a value that is null is not known.
+  // show shows points {n, label, values}; a value that is null is not known.
   show(points) {
     this.points = points;
     if (this.at >= points.length) this.at = -1;
@@ -55,19 +56,18 @@ export class Chart {
     else this.write();
   }
 
-  // say says why nothing is shown.
   say(why) {
     this.empty.textContent = why;
   }
 
   draw() {
-    const width = this.element.clientWidth;
-    if (width === 0 || this.points.length === 0) return this.write();
+    this.unit = Number.parseFloat(getComputedStyle(this.element).fontSize) / 14;
+    const width = this.element.clientWidth / this.unit;
+    if (!(width > 0) || this.points.length === 0) return this.write();
     this.width = width;
     const values = this.points.flatMap((point) => point.values).filter((value) => value > 0);
     this.scale = scaleOf(values, this.options.log);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.setAttribute("height", height);
     this.svg.replaceChildren(...this.grid(), ...this.times(), ...(this.options.bars ? this.columns() : this.lines()), this.cursor());
     this.write();
   }
@@ -97,11 +97,10 @@ export class Chart {
   }
 
   times() {
-    const every = Math.max(1, Math.ceil(this.points.length / Math.max(2, Math.floor(this.width / 110))));
+    const every = this.options.every.find((n) => (n / this.points.length) * this.width > 60);
     return this.points
-      .map((point, at) => [point, at])
-      .filter(([, at]) => at % every === 0 && this.x(at) < this.width - 28)
-      .map(([point, at]) => s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, point.label));
+      .map(({ n, label }, at) => n % every === 0 && this.x(at) < this.width - 14 && s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, label))
+      .filter(Boolean);
   }
 
   columns() {
@@ -148,7 +147,7 @@ export class Chart {
     const at = this.at < 0 ? this.points.length - 1 : this.at;
     const point = this.points[at];
     const value = (i) => (point && point.values[i] !== null && point.values[i] !== undefined ? this.options.format(point.values[i]) : "–");
-    const items = this.options.series.map((series, i) => h("li", {}, h("i", { class: `swatch ${series.class}` }), `${series.name} `, h("b", {}, value(i))));
+    const items = this.options.series.map((series, i) => h("li", {}, h("i", { class: `swatch ${series.class} ${series.line || !this.options.bars ? "of-line" : ""}` }), `${series.name} `, h("b", {}, value(i))));
     this.legend.replaceChildren(...items);
     this.moment.textContent = point ? point.label : "";
     const words = this.options.series.map((series, i) => `${series.name} ${value(i)}`).join(", ");

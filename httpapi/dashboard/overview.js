@@ -2,7 +2,7 @@ import { h, icon, keyed, panel, segments, set, soft, table, text, wide } from ".
 import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
 import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
-import { machineNameOf, toSearch } from "./router.js";
+import { go, machineNameOf, toSearch } from "./router.js";
 import { knowError, knowMachine, write } from "./search.js";
 import { gettingStarted } from "./commands.js";
 import { setConnection, setService } from "./notify.js";
@@ -10,16 +10,19 @@ import { setConnection, setService } from "./notify.js";
 const failuresEvery = 10_000; // ms
 const confirmedLately = 10 * 60_000; // ms
 
-export function mount(main) {
-  const page = new Overview(main);
+const windows = { "1h": "1 h", "24h": "24 h", "7d": "7 d" };
+const windowOf = ({ parameters }) => (Object.hasOwn(windows, parameters.get("window")) ? parameters.get("window") : "24h");
+
+export function mount(main, view) {
+  const page = new Overview(main, windowOf(view));
   page.start();
-  return { unmount: () => page.stop(), keys: [] };
+  return { update: (next) => page.showWindow(windowOf(next)), unmount: () => page.stop(), keys: [] };
 }
 
 class Overview {
-  constructor(main) {
-    this.window = "24h";
-    this.readAt = 0;
+  constructor(main, window) {
+    this.window = window;
+    this.readAt = this.failuresAt = 0;
     this.tiles = h("ul", { class: "tiles" });
     this.groups = h("tbody", {});
     this.groupsNote = h("p", { class: "soft empty" });
@@ -29,11 +32,11 @@ class Overview {
     this.reliable = h("p", {});
     this.notice = h("div", {});
     this.minutes = new Chart({
-      title: "Executions per minute", bars: true, format: count, empty: "No start and no end is known in the last hour",
+      title: "Executions per minute", bars: true, every: [1, 5, 10, 15, 30], format: count, empty: "No start and no end is known in the last hour",
       series: [{ name: "succeeded", class: "g-succeeded" }, { name: "failed", class: "g-failed" }, { name: "started", class: "g-started", line: true }],
     });
     this.durations = new Chart({
-      title: "Durations by hour", log: true, format: duration, empty: "No run time is known yet",
+      title: "Durations by hour", log: true, every: [1, 3, 6, 12], format: duration, empty: "No run time is known yet",
       series: [{ name: "p50", class: "g-p50" }, { name: "p95", class: "g-p95" }, { name: "p99", class: "g-p99" }],
     });
     this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, h("div", { class: "headline" }, this.happening, this.reliable), this.tiles, this.failures(), this.charts(), this.table());
@@ -41,9 +44,9 @@ class Overview {
   }
 
   failures() {
-    const windows = segments("window", "Time", { "1h": "1 h", "24h": "24 h", "7d": "7 d" }, (window) => this.showWindow(window), this.window);
+    this.windows = segments("window", "Time", windows, (window) => go(window === "24h" ? "#/" : `#/?window=${window}`), this.window);
     const heads = [["Error", ""], ["State machine", "wide"], ["Count", "right"], ["Share", "wide right"], ["Trend", ""], ["First seen", "wide"], ["Last seen", "wide"]];
-    return panel("failing", "What fails", windows, table(heads, this.groups), this.groupsNote);
+    return panel("failing", "What fails", [soft("Counts attempts: an execution that was redriven since is listed with its new status."), this.windows], table(heads, this.groups), this.groupsNote);
   }
 
   charts() {
@@ -108,7 +111,7 @@ class Overview {
     else if (Date.now() - this.failuresAt > failuresEvery) this.showWindow(this.window);
     this.showNotice(data);
     this.showTiles(data);
-    this.minutes.show(ended(data.perMinute ?? []).map((each) => ({ label: hourMinute(new Date(each.minute)), values: [each.succeeded, each.failed, each.started] })));
+    this.minutes.show(ended(data.perMinute ?? []).map(({ minute, succeeded, failed, started }) => ({ n: new Date(minute).getMinutes(), label: hourMinute(new Date(minute)), values: [succeeded, failed, started] })));
     this.showMachines(data.machines ?? []);
     this.age();
   }
@@ -164,7 +167,10 @@ class Overview {
   }
 
   async showWindow(window) {
-    if (window !== this.window) this.showFailures(null, "Loading …");
+    if (window !== this.window) {
+      this.showFailures(null, "Loading …");
+      this.windows.querySelector(`[value="${window}"]`).checked = true;
+    }
     this.window = window;
     this.failuresAt = Date.now();
     if (window === "24h" && this.data) return this.showFailures(this.data.failures);
@@ -214,13 +220,12 @@ class Overview {
       const last = Math.max(...known.keys(), Math.floor(Date.now() / 3600e3) * 3600e3);
       const day = known.size > 0 ? Array.from({ length: 24 }, (_, i) => last - (23 - i) * 3600e3) : [];
       const values = ({ count: n, p50, p95, p99 } = {}) => (n > 0 ? [p50, p95, p99] : [null, null, null]);
-      this.durations.show(day.map((start) => ({ label: hourMinute(new Date(start)), values: values(known.get(start)) })));
+      this.durations.show(day.map((start) => ({ n: new Date(start).getHours(), label: hourMinute(new Date(start)), values: values(known.get(start)) })));
     } catch (error) {
       if (this.durations.points.length === 0) this.durations.say(error.message); // else the next time
     }
   }
 
-  // age says how old what is shown is.
   age() {
     setConnection(this.state);
     if (this.readAt === 0) return;
@@ -250,7 +255,7 @@ function say(element, kind, sentence) {
 }
 
 function groupRow() {
-  return h("tr", {}, h("th", { scope: "row" }, h("a", {}, h("span", { class: "error-name" })), h("span", { class: "message" })), h("td", { class: "wide mono" }), h("td", { class: "right number" }), h("td", { class: "wide right number" }), h("td", {}), h("td", { class: "wide" }), h("td", { class: "wide" }));
+  return h("tr", {}, h("th", { scope: "row" }, h("a", {}, h("span", { class: "error-name" })), h("span", { class: "message" }), h("small", { class: "narrow soft" })), h("td", { class: "wide mono" }), h("td", { class: "right number" }), h("td", { class: "wide right number" }), h("td", {}), h("td", { class: "wide" }), h("td", { class: "wide" }));
 }
 
 function writeGroup(tr, group, failures, window) {
@@ -263,8 +268,10 @@ function writeGroup(tr, group, failures, window) {
   const search = [write("machine", name), group.error ? write("error", group.error) : "status:failed", `started:<${window}`].join(" ");
   head.firstElementChild.setAttribute("href", toSearch(search));
   set(head.firstElementChild.firstElementChild, group.error || group.message || "No error name"); // an execution that times out has none
-  set(head.lastElementChild, group.error ? group.message : "");
-  head.lastElementChild.title = /#/.test(group.message) ? "# stands for what differs from one failure to the next" : "";
+  const [, message, rest] = head.children;
+  set(message, group.error ? group.message : "");
+  set(rest, `${percent(group.share)}, first seen ${when(new Date(group.firstSeen))}, ${name}`);
+  message.title = /#/.test(group.message) ? "# stands for what differs from one failure to the next" : "";
   set(machine, name);
   set(counted, count(group.count));
   const bar = h("span", { class: "share" });

@@ -40,6 +40,12 @@ async function windows(page) {
   await shows("an hour", "Fresh");
   await page.getByText("7 d", { exact: true }).click();
   await shows("a week", "Fresh,Past,Today");
+  assert.equal(page.url(), `${server}/#/?window=7d`);
+  await page.goBack();
+  await shows("an hour again", "Fresh");
+  assert.ok(await page.getByLabel("1 h", { exact: true }).isChecked());
+  await page.goForward();
+  await shows("a week again", "Fresh,Past,Today");
   await ask("apply", { name: "quick-0", status: "RUNNING", attempt: 1 }); // an overview of a day comes, and does not replace the week
   await page.locator('a.tile[href="#/executions?q=status%3Arunning"] strong').getByText("2", { exact: true }).waitFor();
   await shows("still a week", "Fresh,Past,Today");
