@@ -147,6 +147,11 @@ func (v *visit) do(e errand) map[string]any {
 			all = append(all, v.execution(e))
 		}
 		v.daemon.apply(v.t, all...)
+	case "register":
+		x := v.execution(e)
+		if _, err := v.daemon.cache.Register(v.t.Context(), cache.Registration{ARN: x.ARN, Owner: x.Owner, StartDate: x.StartDate}); err != nil {
+			v.t.Error(err)
+		}
 	case "flood":
 		v.flood(e.Count)
 	case "stop":

@@ -50,14 +50,19 @@ export function ofList(parameters, rows) {
 // menu is a button that opens a list of commands; each is copied when it is chosen.
 export function menu(label, commands) {
   const items = h("ul", {});
-  const details = h("details", { class: "menu" }, h("summary", { class: "button" }, icon("copy"), label), items);
+  const summary = h("summary", { class: "button", title: "Commands and lists for the clipboard" }, icon("copy"), label);
+  const details = h("details", { class: "menu" }, summary, items);
   const close = () => {
     details.open = false;
+  };
+  const leave = () => {
+    close();
+    summary.focus();
   };
   details.addEventListener("toggle", () => {
     if (!details.open) return;
     const button = ([name, command]) =>
-      h("li", {}, h("button", { type: "button", title: command.slice(0, 1000), onclick: () => (copy(command, `Copied: ${name}`), close()) }, name));
+      h("li", {}, h("button", { type: "button", title: command.slice(0, 1000), onclick: () => (leave(), copy(command, `Copied: ${name}`)) }, name));
     items.replaceChildren(...commands().map(button));
   });
   details.addEventListener("focusout", (event) => {
@@ -67,8 +72,7 @@ export function menu(label, commands) {
     if (event.key !== "Escape" || !details.open) return;
     event.preventDefault();
     event.stopPropagation();
-    close();
-    details.querySelector("summary").focus();
+    leave();
   });
   document.addEventListener("pointerdown", (event) => !details.contains(event.target) && close());
   return details;
@@ -77,7 +81,6 @@ export function menu(label, commands) {
 export const copyable = (what, string) =>
   h("div", { class: "command" }, what && h("p", {}, what), h("code", {}, string), h("button", { type: "button", "aria-label": `Copy: ${what || string}`, onclick: () => copy(string) }, "Copy"));
 
-// gettingStarted says what to do next where there is nothing to see yet.
 export function gettingStarted() {
   const commands = [
     ["With make run, start an execution:", `curl -H "Authorization: Bearer $STATUS_TOKEN" -H 'Content-Type: application/json' -d '{"inputType":"cve"}' ${server()}/v1/generate`],

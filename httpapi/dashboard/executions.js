@@ -44,6 +44,7 @@ class Executions {
       this.table.selected = last.selected;
       this.table.element.scrollTop = last.top;
       this.table.render(true);
+      if (document.activeElement === document.body) this.table.select(last.selected);
       this.rows.resume();
     } else {
       this.rows = new Rows(query.parameters, (row) => keeps(query, row), () => this.changed());
@@ -127,7 +128,7 @@ class Executions {
     this.written = signature;
     const shown = problems.map((problem) => h("p", { class: "notice warn", role: "alert" }, text(problem)));
     if (empty && none) shown.push(gettingStarted());
-    else if (further) shown.push(h("p", { class: "notice" }, empty ? "None of the newest executions matches. " : "Few of the newest executions match. ", h("button", { type: "button", onclick: () => rows.loadMore(true) }, "Search older ones")));
+    else if (further) shown.push(h("p", { class: "notice" }, empty ? "None of the newest executions matches. " : "Few of the newest executions match. ", h("button", { type: "button", onclick: () => (document.querySelector("h1").focus(), rows.loadMore(true)) }, "Search older ones")));
     else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. ", h("a", { href: toSearch("") }, "Show all")));
     this.problem.replaceChildren(...shown);
     this.table.element.hidden = empty || this.query.problems.length > 0;
@@ -138,6 +139,7 @@ class Executions {
     if (!tr?.row) return;
     const button = event.target.closest("button");
     if (button) return void copy(tr.row.arn, "ARN copied");
+    this.table.selected = this.rows.order.indexOf(tr.row);
     if (event.target.closest("a") || !getSelection().isCollapsed) return;
     go(toExecution(tr.row.arn));
   }
@@ -196,7 +198,7 @@ function took(row) {
 }
 
 function writeStatus(td, row) {
-  const more = [row.attempt > 1 && `attempt ${row.attempt}`, row.overdue && "overdue"].filter(Boolean).join(", ");
+  const more = [row.attempt > 1 && `attempt ${row.attempt}`, row.overdue && "overdue", !row.observed && "not observed yet"].filter(Boolean).join(", ");
   const key = `${row.exactly} ${more}`;
   if (td.written === key) return;
   td.written = key;

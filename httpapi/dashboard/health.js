@@ -88,7 +88,7 @@ function queue(overview) {
 }
 
 function audits(audit, machines) {
-  const heads = [["State machine", ""], ["Confirmed until", ""], ["Differences", "right"], ["Repaired", "right"], ["Problem", ""]];
+  const heads = [["State machine", ""], ["Confirmed until", ""], ["Still different", "right"], ["Repaired", "right"], ["Problem", ""]];
   const repairs = new Map(machines.map((machine) => [machine.stateMachineArn.split(":")[6], machine.repairs]));
   const row = (each) =>
     h("tr", {}, h("th", { scope: "row", class: "mono" }, text(each.stateMachine)), h("td", {}, each.confirmedUntil ? h("span", {}, time(each.confirmedUntil), h("span", { class: "soft" }, ` ${ago(new Date(each.confirmedUntil))}`)) : "not yet"),

@@ -90,7 +90,7 @@ const longString = 800; // characters
 const openBelow = 12; // a part with fewer parts is open from the start, down to openDepth
 const openDepth = 2;
 
-export function tree(json) {
+function tree(json) {
   const start = skipSpace(json, 0);
   return h("div", { class: "tree" }, node(json, { key: null, start, end: json.trimEnd().length }, 0, ""));
 }
@@ -151,7 +151,11 @@ function scalar(json, { start, end }) {
   }
   value.append(text(json.slice(start, start + longString)), "… ");
   const all = h("button", { type: "button", class: "quiet more" }, `Show all ${count(end - start)} characters`);
-  all.addEventListener("click", () => value.replaceChildren(text(json.slice(start, end))));
+  all.addEventListener("click", () => {
+    value.replaceChildren(text(json.slice(start, end)));
+    value.tabIndex = -1;
+    value.focus();
+  });
   value.append(all);
   return value;
 }

@@ -3,7 +3,7 @@ import { findARN, go, machineNameOf, toExecution, toSearch } from "./router.js";
 
 const input = h("input", {
   id: "find",
-  type: "text",
+  type: "search",
   role: "combobox",
   "aria-expanded": "false",
   "aria-controls": "find-list",
@@ -22,7 +22,10 @@ let chosen = -1;
 
 export function mount(into) {
   into.append(icon("search"), input, list, h("kbd", { "aria-hidden": "true" }, "/"));
-  input.addEventListener("input", () => suggest());
+  input.addEventListener("input", () => {
+    suggest();
+    if (input.value === "") clear();
+  });
   input.addEventListener("keydown", onKey);
   input.addEventListener("blur", () => close());
   input.addEventListener("paste", (event) => {
@@ -44,6 +47,8 @@ export function show(text) {
   input.value = text && document.activeElement === input ? `${text} ` : text;
 }
 
+const clear = () => location.hash.startsWith("#/executions?") && go(toSearch(""));
+
 function onKey(event) {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
@@ -60,7 +65,7 @@ function onKey(event) {
     if (!list.hidden) close();
     else if (input.value !== "") {
       input.value = "";
-      if (location.hash.startsWith("#/executions?")) go(toSearch(""));
+      clear();
     } else {
       input.blur();
       document.getElementById("main").focus();
@@ -127,7 +132,7 @@ const most = 200; // of each kind
 
 export const machines = new Map(); // ARN by name
 export const labels = new Map(); // set of values by name
-export const errors = new Set();
+const errors = new Set();
 
 export function knowMachine(arn) {
   if (arn && machines.size < most) machines.set(machineNameOf(arn), arn);
@@ -155,7 +160,7 @@ export const statuses = {
 };
 
 // qualifiers by name, each with what its help says.
-export const qualifiers = {
+const qualifiers = {
   status: "running, succeeded, failed, timed_out or aborted; several combine",
   label: "name=value",
   error: "name of the error, exactly",
@@ -262,7 +267,7 @@ export function toggleStatus(text, word) {
 }
 
 // suggestions for the term before the caret.
-export function suggestions(text, caret) {
+function suggestions(text, caret) {
   const from = startOfTerm(text, caret);
   const begun = text.slice(from, caret);
   const [name, value] = cut(begun, /:/);
@@ -273,7 +278,7 @@ export function suggestions(text, caret) {
     return { from, items };
   }
   const begins = value.replace(/^"/, "").toLowerCase();
-  const items = valuesOf(name)
+  const items = (values[name]?.() ?? [])
     .filter(({ value: each }) => each.toLowerCase().startsWith(begins) && each.toLowerCase() !== begins)
     .slice(0, 12)
     .map(({ value: each, help, open }) => ({ insert: open ? `${name}:${each}` : `${write(name, each)} `, label: each, help }));
@@ -291,27 +296,19 @@ function startOfTerm(text, caret) {
   return from;
 }
 
-function valuesOf(name) {
-  const plain = (values) => [...values].map((value) => ({ value }));
-  switch (name) {
-    case "status":
-      return plain(Object.keys(statuses));
-    case "error":
-      return plain(errors);
-    case "machine":
-      return plain(machines.keys());
-    case "overdue":
-      return plain(["true"]);
-    case "started":
-      return [
-        { value: "<15m", help: "in the last 15 minutes" },
-        { value: "<1h", help: "in the last hour" },
-        { value: "<24h", help: "in the last day" },
-        { value: ">1h", help: "more than an hour ago" },
-      ];
-    case "label":
-      return [...labels].flatMap(([label, values]) => [{ value: `${label}=`, open: true }, ...plain([...values].map((each) => `${label}=${each}`))]);
-    default:
-      return [];
-  }
-}
+const plain = (values) => [...values].map((value) => ({ value }));
+
+const values = {
+  __proto__: null,
+  status: () => plain(Object.keys(statuses)),
+  error: () => plain(errors),
+  machine: () => plain(machines.keys()),
+  overdue: () => plain(["true"]),
+  started: () => [
+    { value: "<15m", help: "in the last 15 minutes" },
+    { value: "<1h", help: "in the last hour" },
+    { value: "<24h", help: "in the last day" },
+    { value: ">1h", help: "more than an hour ago" },
+  ],
+  label: () => [...labels].flatMap(([label, values]) => [{ value: `${label}=`, open: true }, ...plain([...values].map((each) => `${label}=${each}`))]),
+};

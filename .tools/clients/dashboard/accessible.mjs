@@ -6,6 +6,10 @@ export default async function (browser) {
   await page.goto(`${server}/`);
   await page.getByLabel("API key or access token").waitFor();
   await accessible(page, "signing in");
+  await page.getByLabel("API key or access token").fill("csk_live_00000000000000000000000000000000");
+  await page.keyboard.press("Enter");
+  await page.getByText("not valid").waitFor();
+  await accessible(page, "a key that is not valid");
   await signIn(page);
   await page.getByText("No executions yet").waitFor();
   await accessible(page, "an empty overview");
@@ -47,7 +51,18 @@ export default async function (browser) {
   await page.getByRole("button", { name: "Copy link" }).click();
   await page.getByText("Anyone with this link").waitFor();
   await accessible(page, "a link");
+  const link = await page.locator(".command code").first().innerText();
   await page.keyboard.press("Escape");
+  const reader = await open(browser);
+  await reader.goto(link);
+  await reader.getByRole("heading", { name: "ends" }).waitFor();
+  await reader.locator(".facts dd").first().waitFor();
+  await accessible(reader, "an execution by a link");
+  for (const [search, says] of [["bogus:x", "is not a qualifier"], ["name:nobody", "No execution matches"]]) {
+    await page.goto(`${server}/#/executions?q=${search}`);
+    await page.getByText(says).waitFor();
+    await accessible(page, search);
+  }
   await page.goto(`${server}/#/executions/none`);
   await page.getByText("This is not the ARN").waitFor();
   await accessible(page, "an execution that cannot be shown");
@@ -65,6 +80,11 @@ export default async function (browser) {
   await page.goto(`${server}/#/executions`);
   await row(page, "ends").waitFor();
   await accessible(page, "the list on a phone");
+  await row(page, "fails").getByRole("link").click();
+  await page.getByRole("heading", { name: "Trail" }).waitFor();
+  await accessible(page, "an execution on a phone");
+  await page.keyboard.press("Escape");
+  await row(page, "ends").waitFor();
   await ask("stop");
   await page.getByRole("button", { name: "Reconnecting" }).waitFor();
   await accessible(page, "the list while the service is away");

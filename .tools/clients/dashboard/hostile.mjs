@@ -30,6 +30,7 @@ export default async function (browser) {
     if (name === "exact") await checkTree(page);
     if (name === "deep") await checkDeep(page);
     if (name === "large") await checkLarge(page);
+    if (name === "long") await checkLong(page, output);
     await page.getByText("Raw", { exact: true }).click();
     assert.equal(await page.locator("pre.raw").evaluate((pre) => pre.textContent), output, `${name}, raw`);
     await page.getByRole("button", { name: "Copy", exact: true }).click();
@@ -73,6 +74,12 @@ async function checkTree(page) {
 async function checkDeep(page) {
   for (let level = 1; level < 30; level++) await page.locator(".tree details:not([open]) > summary").last().click();
   assert.equal(await page.locator(".tree details[open]").count() >= 29, true);
+}
+
+// A long text is shown in part, and on request exactly; the focus is not lost.
+async function checkLong(page, output) {
+  await page.getByRole("button", { name: /^Show all/ }).press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), output);
 }
 
 async function checkLarge(page) {

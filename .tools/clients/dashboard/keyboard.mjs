@@ -43,6 +43,11 @@ export default async function (browser) {
   await press("Escape");
   await row(page, "run-40").waitFor();
   assert.ok(page.url().includes("status%3Afailed"), "the list is what it was");
+  await eventually("the focus is on the row that was open", async () => (await focused(page)) === "run-40");
+  await page.locator("summary").focus();
+  await press("Enter", "Tab", "Enter");
+  await eventually("a command is copied", async () => (await copied()).startsWith("statusctl list"));
+  assert.equal(await focused(page), "Copy as", "the focus is not lost with the menu");
   await press("Escape");
   await row(page, "run-59").waitFor();
 

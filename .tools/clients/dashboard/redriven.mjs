@@ -1,7 +1,7 @@
 // An execution that has ended is redriven while its page is open: the page shows it. And an
 // owner's page requests nothing that only operators may read.
 import assert from "node:assert/strict";
-import { arnOf, ask, clean, open, ownerKey, server, signIn } from "./harness.mjs";
+import { arnOf, ask, clean, open, ownerKey, row, server, signIn } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("apply", { name: "again", status: "SUCCEEDED", output: '{"attempt":"first"}' });
@@ -45,6 +45,12 @@ export default async function (browser) {
   await page.getByRole("alert").filter({ hasText: "kept for a shorter time" }).waitFor();
   await page.getByText("aws stepfunctions describe-execution").waitFor();
   await page.getByRole("button", { name: "Fetch it again" }).waitFor();
+  // One that is registered is shown before its first event, and that this has not come.
+  await ask("register", { name: "waits" });
+  await page.goto(`${server}/#/executions`);
+  await row(page, "waits").getByText("not observed yet").waitFor();
+  await ask("apply", { name: "waits", status: "RUNNING" });
+  await row(page, "waits").getByText("not observed yet").waitFor({ state: "detached" });
   clean(page);
   clean(owner);
 }

@@ -10,7 +10,7 @@ export default async function (browser) {
   const page = await open(browser);
   await signIn(page);
   const found = async (search, ...names) => {
-    await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
+    if (search) await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
     await eventually(`${search} finds ${names}`, async () => {
       const shown = await page.locator("tbody tr[aria-rowindex] td.c-name").allInnerTexts();
       return JSON.stringify(shown.sort()) === JSON.stringify(names.sort());
@@ -29,6 +29,13 @@ export default async function (browser) {
   assert.equal(await page.title(), "acme · Status cache");
   assert.equal(await page.getByRole("button", { name: /^failed/i }).innerText(), "Failed", "the counts are of all executions, not of those that match");
   await found("machine:Pipeline customer=acme status:running", "day-1");
+
+  // Who empties the box, by the mouse too, sees all again.
+  const box = page.getByLabel("Search executions");
+  assert.equal(await box.getAttribute("type"), "search", "the browser shows a cross in it");
+  await box.fill("");
+  await found("", "day-1", "night-1", "night-2");
+  assert.equal(page.url(), `${server}/#/executions`);
 
   for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["started:soon", "neither an age"]]) {
     await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
