@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"container/heap"
 	"context"
 	"slices"
 	"strconv"
@@ -19,6 +20,8 @@ type index struct {
 	found  map[cache.ARN]bool // first of the parts, wherever other parts have them
 	lowest string             // least start date, in ms
 	parts  []indexPart
+	heads  heads // the parts with entries
+	filled bool  // no part lacks entries
 }
 
 // indexPart is one key of an index, and the entries that have been read from it.
@@ -89,32 +92,68 @@ func (x *index) highest() string {
 func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 	all := make([]Position, 0, n)
 	for len(all) < n {
-		if err := x.fill(ctx, n); err != nil {
-			return nil, err
+		if !x.filled {
+			if err := x.fill(ctx, n); err != nil {
+				return nil, err
+			}
+			x.heads, x.filled = headsOf(x.parts), true
 		}
-		first := x.first()
-		if first == nil {
+		if len(x.heads) == 0 {
 			break
 		}
 		// An execution that was found by name is also in an index, perhaps with the start date
 		// of its registration.
+		first := x.heads[0]
 		if p := first.read[0]; first == &x.parts[0] || !x.found[p.ARN] {
 			all = append(all, p)
 		}
-		first.read = first.read[1:]
+		x.advance(first)
 	}
 	return all, nil
 }
 
-// first returns the part with the next entry, nil at the end of all.
-func (x *index) first() (first *indexPart) {
-	for i := range x.parts {
-		p := &x.parts[i]
-		if len(p.read) > 0 && (first == nil || first.read[0].behind(p.read[0])) {
-			first = p
+// advance drops the next entry, which is that of the given part.
+func (x *index) advance(first *indexPart) {
+	switch first.read = first.read[1:]; {
+	case len(first.read) > 0:
+		heap.Fix(&x.heads, 0)
+	case first.whole:
+		heap.Pop(&x.heads)
+	default:
+		x.filled = false
+	}
+}
+
+// heads is a heap of parts that have entries. The first has the next entry of all.
+type heads []*indexPart
+
+func headsOf(parts []indexPart) (h heads) {
+	for i := range parts {
+		if len(parts[i].read) > 0 {
+			h = append(h, &parts[i])
 		}
 	}
-	return first
+	heap.Init(&h)
+	return h
+}
+
+// Len implements heap.Interface, as the methods below do.
+func (h heads) Len() int { return len(h) }
+
+// Less reports whether the next entry of part i is before that of part j.
+func (h heads) Less(i, j int) bool { return h[j].read[0].behind(h[i].read[0]) }
+
+// Swap exchanges two parts.
+func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push adds a part.
+func (h *heads) Push(part any) { *h = append(*h, part.(*indexPart)) }
+
+// Pop removes the last part.
+func (h *heads) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }
 
 // fill reads more entries of parts that have none left, in one round trip to each node,

@@ -44,8 +44,11 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 	if err != nil {
 		return page, err
 	}
-	size := q.Limit + 1 // as many as are needed where all are wanted
+	size := q.firstBatch()
 	for looked, read := 0, 0; ; size = min(4*size, maxBatch) {
+		if q.All {
+			size = min(size, maxLooked-looked)
+		}
 		batch, err := index.next(ctx, size)
 		if err != nil {
 			return page, err
@@ -64,6 +67,15 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 			return page, nil
 		}
 	}
+}
+
+// firstBatch is how many index entries are read first: as many as are needed where all are
+// wanted, more where a filter drops some, because each batch reads all partitions.
+func (q *Query) firstBatch() int {
+	if q.selects() {
+		return min(4*(q.Limit+1), maxBatch)
+	}
+	return q.Limit + 1
 }
 
 // fill adds entries to a page until it is full. more reports whether there are further

@@ -89,6 +89,12 @@ func (q *Query) onlyRunning() bool { return q.Status == cache.Running || q.Overd
 
 func (q *Query) needsDetails() bool { return q.Error != "" || q.Label.Name != "" || q.Text != "" }
 
+// selects reports whether there are conditions that entries of the index may not meet.
+func (q *Query) selects() bool {
+	status := q.Status != "" && (q.Status != cache.Running || !q.All)
+	return status || q.Overdue != nil || q.needsDetails() || q.StateMachine != "" || q.Name != ""
+}
+
 func (q *Query) needsRows() bool { return q.Status != "" || q.Overdue != nil || q.needsDetails() }
 
 func (q *Query) matchesRow(arn cache.ARN, r *cache.Row) bool {

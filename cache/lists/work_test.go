@@ -192,3 +192,32 @@ func TestAPageOfEverybodysIsBounded(t *testing.T) {
 		t.Errorf("of the owner: %d executions, partial %v, %v", len(page.Executions), page.Partial, err)
 	}
 }
+
+// BenchmarkPage reads a page of everybody's executions that a filter leaves empty.
+func BenchmarkPage(b *testing.B) {
+	c := openTest(b, cachetest.Redis(b).URL())
+	begun := now().Add(-time.Hour)
+	for i := range 100 {
+		some := make([]cache.Execution, 256)
+		for n := range some {
+			some[n] = running(testARN(b, fmt.Sprint("e", i, "-", n)), begun.Add(time.Duration(256*i+n)*time.Millisecond))
+		}
+		for _, o := range c.Apply(b.Context(), some) {
+			if o.Err != nil {
+				b.Fatal(o.Err)
+			}
+		}
+	}
+	for name, q := range map[string]Query{
+		"by name": {All: true, Limit: 50, Name: "none-"}, "by label": {All: true, Limit: 50, Label: Label{"a", "b"}}, "all": {All: true, Limit: 50},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				if _, err := c.List(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

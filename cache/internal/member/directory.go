@@ -15,9 +15,9 @@ type Directory struct {
 	// Load returns the ARNs of all state machines by their identifiers.
 	Load func(context.Context) (map[string]string, error)
 
-	mu     sync.Mutex
-	names  map[string]string
-	loaded int64 // by uptime; 0: never
+	mu       sync.Mutex
+	prefixes map[string]string // of the ARNs of executions, by identifier
+	loaded   int64             // by uptime; 0: never
 }
 
 // loadEvery is the minimum time between two requests for the same unknown identifier.
@@ -28,34 +28,53 @@ func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error
 	if !slices.ContainsFunc(members, IsShort) {
 		return members, nil
 	}
-	names, err := d.known(ctx, members)
+	d.mu.Lock()
+	known := d.prefixes
+	d.mu.Unlock()
+	arns, whole := resolve(members, known)
+	if whole {
+		return arns, nil
+	}
+	known, err := d.load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	arns := make([]string, len(members))
-	for i, m := range members {
-		switch {
-		case !IsShort(m):
-			arns[i] = m
-		case names[machineOf(m)] != "":
-			arns[i] = long(m, names[machineOf(m)])
-		}
-	}
+	arns, _ = resolve(members, known) // what is still unknown stays empty
 	return arns, nil
 }
 
-// known returns the names. It reads them again if a name is missing.
-func (d *Directory) known(ctx context.Context, members []string) (map[string]string, error) {
+// resolve returns the ARNs of members. whole reports whether all their state machines are known.
+func resolve(members []string, prefixes map[string]string) (arns []string, whole bool) {
+	arns, whole = make([]string, len(members)), true
+	for i, m := range members {
+		if !IsShort(m) {
+			arns[i] = m
+		} else if prefix := prefixes[machineOf(m)]; prefix != "" {
+			arns[i] = long(m, prefix)
+		} else {
+			whole = false
+		}
+	}
+	return arns, whole
+}
+
+// load reads the names of the state machines again, unless that was done just now.
+func (d *Directory) load(ctx context.Context) (prefixes map[string]string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	lacks := slices.ContainsFunc(members, func(m string) bool { return IsShort(m) && d.names[machineOf(m)] == "" })
-	if !lacks || d.loaded != 0 && uptime.Now()-d.loaded < loadEvery {
-		return d.names, nil
+	if d.loaded != 0 && uptime.Now()-d.loaded < loadEvery {
+		return d.prefixes, nil
 	}
 	names, err := d.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.names, d.loaded = names, max(uptime.Now(), 1)
-	return names, nil
+	prefixes = make(map[string]string, len(names))
+	for id, name := range names {
+		if name != "" {
+			prefixes[id] = executionPrefix(name)
+		}
+	}
+	d.prefixes, d.loaded = prefixes, max(uptime.Now(), 1)
+	return prefixes, nil
 }

@@ -56,12 +56,17 @@ func IsShort(member string) bool {
 // machineOf returns the identifier in a short form.
 func machineOf(short string) string { return short[1 : 1+MachineLength] }
 
-// long returns the ARN of a short form, given the ARN of its state machine.
-func long(short, stateMachine string) string {
+// executionPrefix returns what precedes the name in the ARNs of a state machine's executions.
+func executionPrefix(stateMachine string) string {
+	return strings.Replace(stateMachine, machineKind, executionKind, 1) + ":"
+}
+
+// long returns the ARN of a short form, given what precedes the name in it.
+func long(short, prefix string) string {
 	name := short[1+MachineLength:]
 	if short[0] == packed {
 		d := hex.EncodeToString([]byte(name))
 		name = d[:8] + "-" + d[8:12] + "-" + d[12:16] + "-" + d[16:20] + "-" + d[20:]
 	}
-	return strings.Replace(stateMachine, machineKind, executionKind, 1) + ":" + name
+	return prefix + name
 }
