@@ -43,7 +43,7 @@ export function openDialog(id, kind, heading, ...content) {
 
 export const soft = (...words) => h("p", { class: "soft" }, words);
 
-// table is a table with its headings: [label, class of the column].
+// heads are [label, class of the column].
 export const table = (heads, body) => h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), body);
 
 // wide is a table that may be wider than the window, named by an element.

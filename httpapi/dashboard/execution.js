@@ -225,7 +225,6 @@ class Execution {
     copy(this.arn, "ARN copied");
   }
 
-  // link makes a link with which anyone can read this execution, and nothing else.
   async link() {
     const said = h("p", { class: "soft" }, "Making a link …");
     const dialog = openDialog("link-title", "help", "Link to this execution", said, h("form", { method: "dialog" }, h("button", {}, "Close")));

@@ -129,7 +129,7 @@ class Executions {
     const shown = problems.map((problem) => h("p", { class: "notice warn", role: "alert" }, text(problem)));
     if (empty && none) shown.push(gettingStarted());
     else if (further) shown.push(h("p", { class: "notice" }, empty ? "None of the newest executions matches. " : "Few of the newest executions match. ", h("button", { type: "button", onclick: () => (document.querySelector("h1").focus(), rows.loadMore(true)) }, "Search older ones")));
-    else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. ", h("a", { href: toSearch("") }, "Show all")));
+    else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. A word is the beginning of a name, or the value of a label. ", h("a", { href: toSearch("") }, "Show all")));
     this.problem.replaceChildren(...shown);
     this.table.element.hidden = empty || this.query.problems.length > 0;
   }

@@ -26,8 +26,7 @@ export function when(date) {
 
 export const utc = (date) => date.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
 
-// time is an element that shows a time, as short as the caller wants. Its tooltip, which has the age and the time
-// in the zone of the reader and in UTC, is written when the pointer is on it.
+// time is an element that shows a time. Its tooltip is written when the pointer is on it.
 export function time(text, label = when) {
   const date = new Date(text);
   if (!text || Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "–");

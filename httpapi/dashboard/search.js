@@ -220,7 +220,10 @@ const readers = {
   error: (query, value) => (query.parameters.error = value),
   name: (query, value) => (query.parameters.name = value),
   owner: (query, value) => (query.parameters.owner = value),
-  overdue: (query, value) => (query.parameters.overdue = value === "true" ? "true" : undefined),
+  overdue(query, value) {
+    if (value === "true") query.parameters.overdue = value;
+    else query.problems.push(`overdue:${value} is not overdue:true`);
+  },
   machine(query, value) {
     const arn = value.startsWith("arn:") ? value : machines.get(value);
     if (arn) query.parameters.stateMachineArn = arn;
@@ -266,23 +269,15 @@ export function toggleStatus(text, word) {
   return [...[...chosen].map((each) => write("status", each)), rest].filter(Boolean).join(" ");
 }
 
-// suggestions for the term before the caret.
+// suggestions for the term before the caret: qualifiers, and values of which it is the beginning.
 function suggestions(text, caret) {
   const from = startOfTerm(text, caret);
-  const begun = text.slice(from, caret);
-  const [name, value] = cut(begun, /:/);
-  if (value === undefined) {
-    const items = Object.entries(qualifiers)
-      .filter(([each]) => each.startsWith(name.toLowerCase()) && (name !== "" || from === 0 || text[from - 1] === " "))
-      .map(([each, help]) => ({ insert: `${each}:`, label: `${each}:`, help }));
-    return { from, items };
-  }
-  const begins = value.replace(/^"/, "").toLowerCase();
-  const items = (values[name]?.() ?? [])
-    .filter(({ value: each }) => each.toLowerCase().startsWith(begins) && each.toLowerCase() !== begins)
-    .slice(0, 12)
-    .map(({ value: each, help, open }) => ({ insert: open ? `${name}:${each}` : `${write(name, each)} `, label: each, help }));
-  return { from, items };
+  const [name, value] = cut(text.slice(from, caret), /:/);
+  const begins = (value ?? name).replace(/^"/, "").toLowerCase();
+  const of = (kind) => (values[kind]?.() ?? []).map(({ value: label, help = kind, open }) => ({ label, help, insert: open ? `${kind}:${label}` : `${write(kind, label)} ` }));
+  const all = value === undefined ? [...Object.entries(qualifiers).map(([each, help]) => ({ label: `${each}:`, help, insert: `${each}:` })), ...(begins && ["machine", "error", "label"].flatMap(of))] : of(name);
+  const items = all.filter(({ label }) => `=${label}`.toLowerCase().includes(`=${begins}`) && label.toLowerCase() !== value?.toLowerCase());
+  return { from, items: items.slice(0, 12) };
 }
 
 // startOfTerm finds where the term of the caret begins; a space in quotes does not end it.

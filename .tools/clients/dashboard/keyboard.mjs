@@ -45,7 +45,9 @@ export default async function (browser) {
   assert.ok(page.url().includes("status%3Afailed"), "the list is what it was");
   await eventually("the focus is on the row that was open", async () => (await focused(page)) === "run-40");
   await page.locator("summary").focus();
-  await press("Enter", "Tab", "Enter");
+  await press("Enter");
+  await page.getByRole("button", { name: "statusctl list" }).waitFor();
+  await press("Tab", "Enter");
   await eventually("a command is copied", async () => (await copied()).startsWith("statusctl list"));
   assert.equal(await focused(page), "Copy as", "the focus is not lost with the menu");
   await press("Escape");

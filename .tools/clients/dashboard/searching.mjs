@@ -30,20 +30,27 @@ export default async function (browser) {
   assert.equal(await page.getByRole("button", { name: /^failed/i }).innerText(), "Failed", "the counts are of all executions, not of those that match");
   await found("machine:Pipeline customer=acme status:running", "day-1");
 
-  // Who empties the box, by the mouse too, sees all again.
+  // A word that is the beginning of a value that the page knows is completed to what finds it.
   const box = page.getByLabel("Search executions");
+  for (const [word, whole] of [["pipe", "machine:Pipeline"], ["E", "error:E"], ["acm", "label:customer=acme"], ["label:ty", "label:type="]]) {
+    await box.fill(word);
+    await page.getByRole("option").filter({ has: page.getByText(whole.split(":")[1], { exact: true }) }).click();
+    assert.equal((await box.inputValue()).trim(), whole);
+  }
+
+  // Who empties the box, by the mouse too, sees all again.
   assert.equal(await box.getAttribute("type"), "search", "the browser shows a cross in it");
   await box.fill("");
   await found("", "day-1", "night-1", "night-2");
   assert.equal(page.url(), `${server}/#/executions`);
 
-  for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["started:soon", "neither an age"]]) {
+  for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["overdue:yes", "overdue:yes is not overdue:true"], ["started:soon", "neither an age"]]) {
     await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
     await page.getByRole("alert").filter({ hasText: says }).waitFor();
     assert.ok(await page.locator(".scroller").isHidden(), `${search}: rows that were not searched for`);
   }
   await page.goBack();
-  await page.getByRole("alert").filter({ hasText: "has no value" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "is not overdue:true" }).waitFor();
   await page.goForward();
   await page.getByRole("alert").filter({ hasText: "neither an age" }).waitFor();
   clean(page);
