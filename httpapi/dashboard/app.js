@@ -68,9 +68,10 @@ async function show() {
 
 function bindKeys() {
   keys.bind("/", "Search (also Ctrl-K)", () => search.focus());
-  keys.bind("g o", "Overview", () => go("#/"));
-  keys.bind("g e", "Executions", () => go("#/executions"));
-  keys.bind("g h", "Health", () => go("#/health"));
+  const leads = (to) => () => !api.isLink() && go(to);
+  keys.bind("g o", "Overview", leads("#/"));
+  keys.bind("g e", "Executions", leads("#/executions"));
+  keys.bind("g h", "Health", leads("#/health"));
   keys.bind("t", "Theme: system, light, dark", () => announce(`Theme: ${keys.nextTheme()}`));
   keys.bind("?", "This help", () => keys.showHelp());
   keys.listen();

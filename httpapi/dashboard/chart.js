@@ -15,9 +15,8 @@ export function spark(values, label) {
   return s("svg", { class: "spark", viewBox: `0 0 ${width} ${tall + 1}`, role: "img", "aria-label": label }, base, bars);
 }
 
-// Chart shows series over time: {title, series: [{name, class}], format, log, bars, every}. Its
-// times are marked at multiples of one of every. Each point can be read with the pointer or with
-// the arrow keys.
+// Chart shows series over time: {title, series: [{name, class}], format, log, bars, every}. Times
+// are marked at multiples of one of every. Pointer and arrow keys choose a point.
 export class Chart {
   constructor(options) {
     this.options = options;

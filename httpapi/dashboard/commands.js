@@ -50,7 +50,7 @@ export function ofList(parameters, rows) {
 // menu is a button that opens a list of commands; each is copied when it is chosen.
 export function menu(label, commands) {
   const items = h("ul", {});
-  const summary = h("summary", { class: "button", title: "Commands and lists for the clipboard" }, icon("copy"), label);
+  const summary = h("summary", { class: "button" }, icon("copy"), label);
   const details = h("details", { class: "menu" }, summary, items);
   const close = () => {
     details.open = false;

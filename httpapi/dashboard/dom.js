@@ -44,7 +44,7 @@ export function openDialog(id, kind, heading, ...content) {
 export const soft = (...words) => h("p", { class: "soft" }, words);
 
 // heads are [label, class of the column].
-export const table = (heads, body) => h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), body);
+const table = (heads, body) => h("table", { class: "list" }, h("thead", {}, h("tr", {}, heads.map(([label, kind]) => h("th", { scope: "col", class: kind }, label)))), body);
 
 // wide is a table that may be wider than the window, named by an element.
 export const wide = (id, heads, body) => h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": id }, table(heads, body));
@@ -80,8 +80,8 @@ export function set(element, string) {
   if (element.textContent !== string) element.replaceChildren(text(string));
 }
 
-// keyed makes the children of a container be those of a list. An item keeps its element for as
-// long as it is listed, so that focus and pointer stay where they are.
+// keyed fills a container from a list. An item keeps its element while it is listed, so that
+// focus and pointer stay where they are.
 export function keyed(container, items, keyOf, make, update) {
   const known = container.keyedElements ?? new Map();
   const wanted = new Map();

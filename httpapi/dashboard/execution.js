@@ -17,6 +17,9 @@ export function mount(main, view) {
   return { unmount: () => page.stop(), keys: page.keys() };
 }
 
+// leadTo leads to the executions with a value; a link shows no others.
+const leadTo = (kind, value, look, ...label) => h(isLink() ? "span" : "a", { class: look, href: !isLink() && toSearch(search.write(kind, value)) }, ...label);
+
 class Execution {
   constructor(main, { argument: arn, first }) {
     Object.assign(this, { arn, first });
@@ -54,12 +57,17 @@ class Execution {
     return h(
       "div",
       { class: "page" },
-      !isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions", title: "Esc goes back" }, "Executions"), " / ", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))),
+      !isLink() && h("p", { class: "crumbs" }, h("a", { href: "#/executions", title: "Esc goes back" }, "Executions"), " / ", this.machine()),
       h("div", { class: "title" }, h("h1", { class: "mono", tabindex: "-1" }, text(nameOf(this.arn))), actions),
       h("p", { class: "arn mono" }, text(this.arn)),
       this.problem,
       this.body,
     );
+  }
+
+  machine() {
+    const name = machineNameOf(this.arn);
+    return leadTo("machine", name, "mono", text(name));
   }
 
   start() {
@@ -189,7 +197,7 @@ class Execution {
     if (this.error.written === key) return;
     this.error.written = key;
     const shown = errorMessage ?? error;
-    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)), error && !isLink() && h("a", { href: toSearch(search.write("error", error)) }, "Others with this error"))] : []));
+    this.error.replaceChildren(...(shown ? [h("p", { class: "failure" }, icon("failed"), h("span", {}, text(shown)), error && !isLink() && leadTo("error", error, "", "Others with this error"))] : []));
   }
 
   writeFacts() {
@@ -199,11 +207,11 @@ class Execution {
     const all = [
       ["Started", date(state.startDate)],
       ["Stopped", date(state.stopDate)],
-      ["State machine", h("a", { class: "mono", href: toSearch(search.write("machine", machineNameOf(this.arn))) }, text(machineNameOf(this.arn)))],
+      ["State machine", this.machine()],
       ["Attempt", state.attempt > 1 && `${state.attempt} (redriven ${state.attempt === 2 ? "once" : `${state.attempt - 1} times`})`],
       ["Usually takes", state.typicalSeconds > 0 && duration(state.typicalSeconds)],
-      ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => h("a", { class: "label", href: toSearch(search.write("label", `${name}=${value}`)) }, text(name), "=", text(value)))],
-      ["Owner", state.owner && h("a", { class: "mono", href: toSearch(search.write("owner", state.owner)) }, text(state.owner))],
+      ["Labels", state.labels && Object.entries(state.labels).map(([name, value]) => leadTo("label", `${name}=${value}`, "label", text(name), "=", text(value)))],
+      ["Owner", state.owner && leadTo("owner", state.owner, "mono", text(state.owner))],
       ["Known since", state.observedAt && h("span", {}, time(state.observedAt), h("span", { class: "soft" }, ` from ${state.source ?? "an event"}`))],
       ["Audited", this.auditedAt && h("span", {}, this.confirmed ? "Confirmed" : "Not yet confirmed", ": audited until ", time(this.auditedAt))],
       ["Version", state.version && h("span", { class: "mono" }, text(String(state.version)))],

@@ -95,7 +95,7 @@ class Executions {
     return rows.order.length >= mostRows ? `the newest ${count(mostRows)}; narrow the search for others` : `the newest ${count(rows.order.length)}${this.total()}`;
   }
 
-  // total is of how many rows those are that are shown, where the counts by status say it.
+  // total is known where the counts by status say it.
   total() {
     const { counts } = this.rows;
     return counts && this.text === "" ? ` of ${count(counts.RUNNING + counts.SUCCEEDED + counts.FAILED)}` : "";
@@ -131,7 +131,7 @@ class Executions {
     else if (further) shown.push(h("p", { class: "notice" }, empty ? "None of the newest executions matches. " : "Few of the newest executions match. ", h("button", { type: "button", onclick: () => (document.querySelector("h1").focus(), rows.loadMore(true)) }, "Search older ones")));
     else if (empty) shown.push(h("p", { class: "notice" }, "No execution matches. A word is the beginning of a name, or the value of a label. ", h("a", { href: toSearch("") }, "Show all")));
     this.problem.replaceChildren(...shown);
-    this.table.element.hidden = empty || this.query.problems.length > 0;
+    this.table.element.hidden = empty || (problems.length > 0 && rows.order.length === 0) || this.query.problems.length > 0;
   }
 
   click(event) {
@@ -198,10 +198,11 @@ function took(row) {
 }
 
 function writeStatus(td, row) {
-  const more = [row.attempt > 1 && `attempt ${row.attempt}`, row.overdue && "overdue", !row.observed && "not observed yet"].filter(Boolean).join(", ");
+  const more = [row.attempt > 1 && `attempt ${row.attempt}`, row.overdue && "overdue", !row.observed && "registered"].filter(Boolean).join(", ");
   const key = `${row.exactly} ${more}`;
   if (td.written === key) return;
   td.written = key;
+  td.title = row.observed ? more : "Registered; no event has come yet";
   td.replaceChildren(badge(row.exactly, more));
 }
 

@@ -12,7 +12,7 @@ export class Output {
     this.element = h("section", { class: "panel", "aria-labelledby": "output", hidden: true });
   }
 
-  // offer offers the output of a state. That of an earlier attempt is removed.
+  // offer removes the output of an earlier attempt.
   offer({ status, stopDate }) {
     const of = status === "SUCCEEDED" && stopDate;
     this.element.hidden = !of;

@@ -1,4 +1,4 @@
-import { h, icon, keyed, panel, segments, set, soft, table, text, wide } from "./dom.js";
+import { h, icon, keyed, panel, segments, set, soft, text, wide } from "./dom.js";
 import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
 import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
@@ -46,7 +46,7 @@ class Overview {
   failures() {
     this.windows = segments("window", "Time", windows, (window) => go(window === "24h" ? "#/" : `#/?window=${window}`), this.window);
     const heads = [["Error", ""], ["State machine", "wide"], ["Count", "right"], ["Share", "wide right"], ["Trend", ""], ["First seen", "wide"], ["Last seen", "wide"]];
-    return panel("failing", "What fails", [soft("Counts attempts: an execution that was redriven since is listed with its new status."), this.windows], table(heads, this.groups), this.groupsNote);
+    return panel("failing", "What fails", [soft("Counts attempts: an execution that was redriven since is listed with its new status."), this.windows], wide("failing", heads, this.groups), this.groupsNote);
   }
 
   charts() {

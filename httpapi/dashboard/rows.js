@@ -140,8 +140,7 @@ export class Rows {
     this.loading = false;
   }
 
-  // loadMore reads further rows. It stops where few of those that were looked at match, until
-  // the user wants it.
+  // loadMore stops where few rows match, until the user wants more.
   async loadMore(wanted = false) {
     if (this.loading || this.cursor === null || (this.tired && !wanted)) return;
     await this.guarded(() => this.more());

@@ -29,7 +29,6 @@ export class Table {
     new ResizeObserver(() => resized ? this.render(false) : (resized = true)).observe(this.element);
   }
 
-  // show shows rows, which have a key each: row.arn.
   show(rows) {
     const selected = this.rows[this.selected];
     this.rows = rows;

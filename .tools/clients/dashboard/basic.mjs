@@ -58,6 +58,12 @@ export default async function (browser) {
   await reader.getByRole("heading", { name: "second" }).waitFor();
   await reader.getByText("TierLimitExceeded: used up").waitFor();
   assert.ok(!reader.url().includes("csl_"), "the link is not left in the address");
+  await reader.locator(".facts dt").filter({ hasText: "State machine" }).waitFor();
+  const at = reader.url();
+  assert.deepEqual(await reader.locator('main a[href^="#"]').count(), 0, "nothing leads to what a link does not show");
+  await reader.keyboard.press("g");
+  await reader.keyboard.press("e");
+  assert.equal(reader.url(), at);
 
   await page.goBack();
   await row(page, "first").waitFor();

@@ -45,6 +45,12 @@ export default async function (browser) {
     return { small: [Number.parseFloat(search), ...boxes.map((box) => box.height)].filter((size) => size < 17), crossed: boxes.filter((a) => boxes.some((b) => cross(a, b))).length };
   });
   assert.deepEqual([small, crossed], [[], 0], "letters of the search and of charts, in px, and those that cross");
+  for (const width of [800, 910, 1024]) {
+    await wall.setViewportSize({ width, height: 700 });
+    await everyPage(wall, (link) => link.click());
+    const search = await wall.locator("#find").evaluate((input) => input.clientWidth);
+    assert.ok(search > 180, `a search of ${search} px at ${width} px`);
+  }
   clean(wall);
 }
 

@@ -48,9 +48,9 @@ export default async function (browser) {
   // One that is registered is shown before its first event, and that this has not come.
   await ask("register", { name: "waits" });
   await page.goto(`${server}/#/executions`);
-  await row(page, "waits").getByText("not observed yet").waitFor();
+  await row(page, "waits").getByText("registered").waitFor();
   await ask("apply", { name: "waits", status: "RUNNING" });
-  await row(page, "waits").getByText("not observed yet").waitFor({ state: "detached" });
+  await row(page, "waits").getByText("registered").waitFor({ state: "detached" });
   clean(page);
   clean(owner);
 }
