@@ -3,11 +3,13 @@ package lists
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
@@ -139,6 +141,46 @@ func TestOnlyChangesAreCountedAgain(t *testing.T) {
 		want.Running, want.Succeeded = want.Running-1, want.Succeeded+1
 		return reads() < 10
 	})
+}
+
+// TestChangesDuringACountAreCountedNext: what is announced while executions are counted is not
+// missed afterwards.
+func TestChangesDuringACountAreCountedNext(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	start := now()
+	arns := make([]cache.ARN, 300)
+	for i := range arns {
+		arns[i] = testARN(t, fmt.Sprint("e", i))
+		apply(t, c, running(arns[i], start))
+	}
+	count := func() Counts {
+		n, err := c.count(t.Context(), "", true)
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	var counting errgroup.Group
+	var ended atomic.Bool
+	counting.Go(func() error {
+		for !ended.Load() {
+			count()
+		}
+		return nil
+	})
+	for _, arn := range arns {
+		apply(t, c, succeeded(arn, start, "{}"))
+	}
+	ended.Store(true)
+	_ = counting.Wait()
+	cachetest.Eventually(t, "all ends are announced", func() bool {
+		rows, _, err := c.Rows(t.Context(), arns, false)
+		return err == nil && !slices.ContainsFunc(rows, func(r cache.Row) bool { return r.Status != cache.Succeeded })
+	})
+	if n := count(); n != (Counts{Succeeded: len(arns)}) {
+		t.Errorf("all %d have succeeded, and %+v are counted", len(arns), n)
+	}
 }
 
 // TestAPageOfEverybodysIsBounded: a filter that only the oldest execution passes is answered in

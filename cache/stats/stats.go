@@ -74,8 +74,8 @@ func (s *Stats) Err() error {
 // time to time counts the running executions again. Everything else works without it.
 func (s *Stats) Run(ctx context.Context) error {
 	return uptime.Every(ctx, refreshEvery, func() {
+		_ = s.refresh(ctx)                                // Err returns it; first, so that callers wait less at the start
 		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
-		_ = s.refresh(ctx)                                // Err returns it
 	})
 }
 

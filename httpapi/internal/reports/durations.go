@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // DurationTexts encodes the durations of executions, by state machine. It remembers the text
@@ -68,7 +69,7 @@ func (d *DurationTexts) Encode(all []stats.MachineDurations) (e Encoded, err err
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known := make(map[string]*durationText, len(all))
-	e.Data = append(make([]byte, 0, d.length(len(all))), `{"machines":[`...)
+	e.Body = append(make([]byte, 0, d.length(len(all))), envelope.SuccessBegin+`{"machines":[`...)
 	for i, m := range all {
 		t := d.of[m.StateMachine]
 		if t == nil {
@@ -79,13 +80,13 @@ func (d *DurationTexts) Encode(all []stats.MachineDurations) (e Encoded, err err
 			return Encoded{}, err
 		}
 		if i > 0 {
-			e.Data = append(e.Data, ',')
+			e.Body = append(e.Body, ',')
 		}
-		if e.Data, err = t.append(e.Data, m); err != nil {
+		if e.Body, err = t.append(e.Body, m); err != nil {
 			return Encoded{}, err
 		}
 	}
-	d.of, e.Data = known, append(e.Data, `]}`...)
+	d.of, e.Body = known, append(e.Body, `]}`+envelope.SuccessEnd...)
 	return e, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // wholeDurations is the report as one structure.
@@ -35,12 +36,13 @@ func whole(all []stats.MachineDurations) wholeDurations {
 	return r
 }
 
+// encoded returns a report with its envelope.
 func encoded(t interface{ Fatal(args ...any) }, report any) []byte {
 	text, err := json.Marshal(report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return envelope.Success(text)
 }
 
 // TestRememberedTextsAreThoseOfTheWholeReport: whichever hours and state machines come, change
@@ -66,8 +68,8 @@ func TestRememberedTextsAreThoseOfTheWholeReport(t *testing.T) {
 				all = append(all, m)
 			}
 			got, err := texts.Encode(all)
-			if want := encoded(t, whole(all)); err != nil || !bytes.Equal(got.Data, want) {
-				t.Fatalf("%s, %v, want %s", got.Data, err, want)
+			if want := encoded(t, whole(all)); err != nil || !bytes.Equal(got.Body, want) {
+				t.Fatalf("%s, %v, want %s", got.Body, err, want)
 			}
 			if len(texts.of) != len(all) {
 				t.Fatalf("the texts of %d state machines are kept, %d have durations", len(texts.of), len(all))
@@ -82,12 +84,12 @@ func TestFailuresAreEncodedOnce(t *testing.T) {
 	t.Parallel()
 	f := stats.Failures{Since: time.Unix(1, 0), Until: time.Unix(2, 0), Bucket: time.Hour, Total: 3, Groups: []stats.Group{{Error: "Boom", Count: 3, Share: 1}}}
 	first, err := NewFailures("24h", f, 1).Encode()
-	if want := encoded(t, NewFailures("24h", f, 1)); err != nil || !bytes.Equal(first.Data, want) {
-		t.Fatalf("%s, %v, want %s", first.Data, err, want)
+	if want := encoded(t, NewFailures("24h", f, 1)); err != nil || !bytes.Equal(first.Body, want) {
+		t.Fatalf("%s, %v, want %s", first.Body, err, want)
 	}
 	f.Since, f.Until = time.Unix(3, 0), time.Unix(4, 0)
 	later, err := NewFailures("24h", f, 1).Encode()
-	if err != nil || bytes.Equal(first.Data, later.Data) || !bytes.Equal(bytes.Join(first.Timeless, nil), bytes.Join(later.Timeless, nil)) {
+	if err != nil || bytes.Equal(first.Body, later.Body) || !bytes.Equal(bytes.Join(first.Timeless, nil), bytes.Join(later.Timeless, nil)) {
 		t.Errorf("%s and %s, %v", first.Timeless, later.Timeless, err)
 	}
 	f.Groups[0].Count = 4

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // DefaultWindow is the window of failures for a request without one.
@@ -100,8 +101,9 @@ func (f Failures) Encode() (Encoded, error) {
 	if err != nil {
 		return Encoded{}, err
 	}
-	data := slices.Concat(window[:len(window)-1], []byte(","), times[1:len(times)-1], []byte(","), counts[1:])
-	return Encoded{Data: data, Timeless: [][]byte{window, counts}}, nil
+	comma := []byte(",")
+	body := slices.Concat([]byte(envelope.SuccessBegin), window[:len(window)-1], comma, times[1:len(times)-1], comma, counts[1:], []byte(envelope.SuccessEnd))
+	return Encoded{Body: body, Timeless: [][]byte{window, counts}}, nil
 }
 
 // listed returns a list that is an array in JSON even if it is empty.

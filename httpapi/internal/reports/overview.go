@@ -8,6 +8,7 @@ import (
 
 	"statuscache/cache/intake"
 	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // Statistics computes statistics about many executions.
@@ -186,7 +187,7 @@ func (o *Overview) Encode() (Encoded, error) {
 		return Encoded{}, err
 	}
 	timeless, err := json.Marshal(o.timeless())
-	return Encoded{Data: data, Timeless: [][]byte{timeless}}, err
+	return Encoded{Body: envelope.Success(data), Timeless: [][]byte{timeless}}, err
 }
 
 // timeless returns the overview without the time at which it was made, so that two

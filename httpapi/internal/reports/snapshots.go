@@ -53,7 +53,7 @@ func NewSnapshots() *Snapshots {
 
 // Encoded is a report in JSON.
 type Encoded struct {
-	Data []byte
+	Body []byte // with its envelope
 	// Timeless has the parts that do not depend on the time at which the report was made;
 	// nil: nothing of it does.
 	Timeless [][]byte
@@ -103,13 +103,13 @@ func snapshot(ctx context.Context, make Report) (*Snapshot, error) {
 		return nil, err
 	}
 	if report.Timeless == nil {
-		report.Timeless = [][]byte{report.Data}
+		report.Timeless = [][]byte{report.Body}
 	}
 	state := sha256.New()
 	for _, part := range report.Timeless {
 		_, _ = state.Write(part) // a hash does not fail
 	}
 	state.Sum(s.State[:0])
-	s.Body = envelope.Success(report.Data)
+	s.Body = report.Body
 	return s, nil
 }

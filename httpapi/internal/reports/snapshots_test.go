@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"statuscache/cache/stats"
+	"statuscache/httpapi/internal/envelope"
 )
 
 // counted reports how often it was made, after a while.
@@ -20,7 +21,7 @@ type counted struct {
 func (c *counted) report(context.Context) (Encoded, error) {
 	<-time.After(50 * time.Millisecond) // by the clock of the bubble, as below
 	c.made++
-	return Encoded{Data: fmt.Appendf(nil, "[%d]", c.made)}, c.err
+	return Encoded{Body: envelope.Success(fmt.Appendf(nil, "[%d]", c.made))}, c.err
 }
 
 // TestSnapshotsAreShared: all callers within a second get one report. Where they repeat their
@@ -65,7 +66,7 @@ func TestSnapshotsAreShared(t *testing.T) {
 func TestStateOfASnapshot(t *testing.T) {
 	t.Parallel()
 	of := func(report string, timeless ...string) State {
-		e := Encoded{Data: []byte(report)}
+		e := Encoded{Body: []byte(report)}
 		for _, part := range timeless {
 			e.Timeless = append(e.Timeless, []byte(part))
 		}
