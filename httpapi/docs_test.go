@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -106,8 +105,6 @@ func TestSamplesAreWellFormed(t *testing.T) {
 		}
 		for _, file := range files {
 			switch {
-			case strings.HasSuffix(file, ".go.txt"):
-				checkSample(t, file, "go", append(append([]string{"vet"}, cachetest.BuildFlags()...), copyOf(t, file, "main.go"))...)
 			case strings.HasSuffix(file, ".sh"):
 				checkSample(t, file, "bash", "-n", file)
 			case strings.HasSuffix(file, ".ts"):
@@ -116,20 +113,8 @@ func TestSamplesAreWellFormed(t *testing.T) {
 		}
 	}
 	runClient(t, nil, tsc[0], tsc[1:]...)
-}
-
-// copyOf returns a copy of a file, with a name that a tool needs.
-func copyOf(t *testing.T, file, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(to, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return to
+	overlay, pattern := goSamples(t)
+	checkSample(t, "the samples in Go", "go", append(append([]string{"vet", "-overlay", overlay}, cachetest.BuildFlags()...), pattern)...)
 }
 
 func checkSample(t *testing.T, file, name string, args ...string) {

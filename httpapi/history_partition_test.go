@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
@@ -24,8 +25,11 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	histories := make([]history, 6)
 	for i := range histories {
 		clients.Go(func() {
+			pace := time.NewTicker(10 * time.Millisecond) // leaves the processor to the others
+			defer pace.Stop()
 			for !done.Load() {
 				histories[i].step(s, string(e.ARN), ada, i%3)
+				<-pace.C
 			}
 		})
 	}

@@ -23,9 +23,10 @@ func Eventually(t testing.TB, what string, met func() bool) {
 }
 
 // pause waits before a condition is checked again. The pause grows with the time waited,
-// because each check takes CPU time from the code that is tested.
+// because each check takes CPU time from the code that is tested. It lengthens a wait by a
+// tenth at most.
 func pause(waited time.Duration) {
-	<-time.After(min(max(waited/10, 2*time.Millisecond), 50*time.Millisecond))
+	<-time.After(min(max(waited/10, 2*time.Millisecond), 200*time.Millisecond))
 }
 
 // SkipShort skips a test in go test -short, which starts no other program and is quick.

@@ -83,7 +83,7 @@ func ask(t *testing.T, d *daemon, n int) *askers {
 	r.Header.Set("Authorization", "Bearer "+d.key)
 	for range n {
 		a.all.Go(func() {
-			pace := time.NewTicker(20 * time.Millisecond) // leaves the processor to the others
+			pace := time.NewTicker(60 * time.Millisecond) // leaves the processor to the others
 			defer pace.Stop()
 			for !a.stop.Load() {
 				a.count(client.Do(r.Clone(t.Context())))

@@ -72,7 +72,7 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 func buildPrograms(t *testing.T, packages ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	args := append([]string{"build", "-ldflags=-w", "-o", filepath.Join(dir, "bin") + "/"}, cachetest.BuildFlags()...)
+	args := append([]string{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/"}, cachetest.BuildFlags()...)
 	if out, err := exec.Command("go", append(args, packages...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
