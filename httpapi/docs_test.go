@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -117,8 +118,8 @@ func TestSamplesAreWellFormed(t *testing.T) {
 	checkSample(t, "the samples in Go", "go", append(append([]string{"vet", "-C", goModule(t)}, cachetest.BuildFlags()...), "./...")...)
 }
 
-// goModule writes the samples in Go into a module of their own, and returns its folder: go vet
-// checks all of them in the time of one, and in folders that exist.
+// goModule writes the samples in Go into a module beside this one, and returns its folder: go
+// vet checks all of them in the time of one, but only in folders that exist.
 func goModule(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -127,7 +128,12 @@ func goModule(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	write("go.mod", []byte("module samples\n\ngo 1.26\n"))
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("go.mod", []byte("module samples\n\ngo 1.26.0\n"))
+	write("go.work", []byte("go 1.26.0\n\nuse .\nuse "+strconv.Quote(root)+"\n")) // they import the client
 	for name := range samples(t) {
 		text, err := os.ReadFile(filepath.Join("docs", "samples", name+".go.txt"))
 		if err == nil {
