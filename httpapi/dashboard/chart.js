@@ -1,5 +1,4 @@
-import { h, s } from "./dom.js";
-import { duration, plural, wordOf } from "./format.js";
+import { duration, h, hourMinute, plural, s, wordOf } from "./dom.js";
 
 const height = 148; // in units of which 14 are an em
 const margin = { top: 8, right: 8, bottom: 20, left: 44 };
@@ -15,8 +14,9 @@ export function spark(values, label) {
   return s("svg", { class: "spark", viewBox: `0 0 ${width} ${tall + 1}`, role: "img", "aria-label": label }, base, bars);
 }
 
-// Chart shows series over time: {title, series: [{name, class}], format, log, bars, every}. Times
-// are marked at multiples of one of every. Pointer and arrow keys choose a point.
+// Chart shows series over time: {title, series: [{name, class}], format, log, bars, unit, every,
+// choose}. Times are marked where their unit is a multiple of one of every. Pointer and
+// arrow keys mark a point; a click and Enter choose it.
 export class Chart {
   constructor(options) {
     this.options = options;
@@ -35,7 +35,10 @@ export class Chart {
     this.svg.addEventListener("pointermove", (event) => this.point(this.indexOf(event.offsetX / this.unit)));
     this.svg.addEventListener("pointerleave", () => this.point(-1));
     this.svg.addEventListener("blur", () => this.point(-1));
+    const choose = () => this.at >= 0 && options.choose(this.points[this.at].start);
+    this.svg.addEventListener("click", choose);
     this.svg.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") choose();
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!by) return;
       event.preventDefault();
@@ -44,7 +47,7 @@ export class Chart {
     });
   }
 
-  // show shows points {n, label, values}; a value that is null is not known.
+  // show shows points {start, values}; a value that is null is not known.
   show(points) {
     this.points = points;
     if (this.at >= points.length) this.at = -1;
@@ -98,7 +101,7 @@ export class Chart {
   times() {
     const every = this.options.every.find((n) => (n / this.points.length) * this.width > 60);
     return this.points
-      .map(({ n, label }, at) => n % every === 0 && this.x(at) < this.width - 14 && s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, label))
+      .map(({ start }, at) => start[this.options.unit]() % every === 0 && this.x(at) < this.width - 14 && s("text", { class: "tick", x: this.x(at), y: height - 5, "text-anchor": "middle" }, hourMinute(start)))
       .filter(Boolean);
   }
 
@@ -148,9 +151,9 @@ export class Chart {
     const value = (i) => (point && point.values[i] !== null && point.values[i] !== undefined ? this.options.format(point.values[i]) : "–");
     const items = this.options.series.map((series, i) => h("li", {}, h("i", { class: `swatch ${series.class} ${series.line || !this.options.bars ? "of-line" : ""}` }), `${series.name} `, h("b", {}, value(i))));
     this.legend.replaceChildren(...items);
-    this.moment.textContent = point ? point.label : "";
+    this.moment.textContent = point ? hourMinute(point.start) : "";
     const words = this.options.series.map((series, i) => `${series.name} ${value(i)}`).join(", ");
-    this.svg.setAttribute("aria-label", `${this.options.title}, ${point?.label ?? ""}: ${words}`);
+    this.svg.setAttribute("aria-label", `${this.options.title}, ${this.moment.textContent}: ${words}`);
     if (!this.mark) return;
     this.mark.setAttribute("visibility", this.at < 0 ? "hidden" : "visible");
     if (this.at >= 0) for (const name of ["x1", "x2"]) this.mark.setAttribute(name, this.x(this.at));

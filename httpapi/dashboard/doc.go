@@ -13,8 +13,8 @@
 // The modules; each uses only those above it:
 //
 //	dom.js         making elements: strings become text nodes and nothing else, so what a user
-//	               or a state machine has written is never read as markup
-//	format.js      times, durations, numbers and statuses for people
+//	               or a state machine has written is never read as markup; times, durations,
+//	               numbers and statuses for people
 //	router.js      what an ARN says, and the address of each view; that is below the fragment, so
 //	               it works below any path prefix, and no search reaches the log of a proxy
 //	chart.js       charts as SVG, and attempts on a time line; each says in words what it shows

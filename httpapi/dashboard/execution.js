@@ -1,6 +1,5 @@
-import { facts, h, icon, openDialog, panel, set, soft, text, wide } from "./dom.js";
+import { badge, duration, facts, h, icon, openDialog, panel, set, soft, text, time, utc, when, wide, wordOf } from "./dom.js";
 import { address, follow, get, isLink, post, send, statusPath } from "./api.js";
-import { badge, duration, time, utc, when, wordOf } from "./format.js";
 import { attemptsOf, timeline, verdict } from "./chart.js";
 import { Output } from "./output.js";
 import { copyable, menu, ofExecution } from "./commands.js";

@@ -1,5 +1,4 @@
-import { h, icon, set, text } from "./dom.js";
-import { badge, count, duration, plural, time, when } from "./format.js";
+import { badge, count, duration, h, icon, plural, set, text, time, when } from "./dom.js";
 import { keeps, labels, machines, read, statuses, toggleStatus } from "./search.js";
 import { mostRows, Rows } from "./rows.js";
 import { Table } from "./table.js";

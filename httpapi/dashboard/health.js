@@ -1,6 +1,5 @@
-import { facts, h, icon, panel, set, soft, text, wide } from "./dom.js";
+import { ago, count, duration, facts, h, icon, panel, set, soft, text, time, when, wide } from "./dom.js";
 import { get, reasonOf } from "./api.js";
-import { ago, count, duration, time, when } from "./format.js";
 import { explain, onPause, setConnection, setService } from "./notify.js";
 
 const every = 5000; // ms

@@ -1,5 +1,4 @@
-import { h, icon, text } from "./dom.js";
-import { when } from "./format.js";
+import { h, icon, text, when } from "./dom.js";
 
 // The one status region for screen readers gets the latest message, at most each five seconds.
 const every = 5000; // ms

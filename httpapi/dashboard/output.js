@@ -1,7 +1,6 @@
-import { h, panel, segments, text } from "./dom.js";
+import { bytes, count, h, panel, segments, text } from "./dom.js";
 import { send, statusPath } from "./api.js";
 import { nameOf } from "./router.js";
-import { bytes, count } from "./format.js";
 import { copyable, describe } from "./commands.js";
 import { copy } from "./notify.js";
 

@@ -1,7 +1,6 @@
-import { h, icon, keyed, panel, segments, set, soft, text, wide } from "./dom.js";
+import { ago, count, duration, h, icon, keyed, panel, percent, plural, segments, set, soft, text, time, when, wide } from "./dom.js";
 import { follow, get } from "./api.js";
 import { Chart, spark } from "./chart.js";
-import { ago, count, duration, hourMinute, percent, plural, time, when } from "./format.js";
 import { go, machineNameOf, toSearch } from "./router.js";
 import { knowError, knowMachine, write } from "./search.js";
 import { gettingStarted } from "./commands.js";
@@ -32,11 +31,11 @@ class Overview {
     this.reliable = h("p", {});
     this.notice = h("div", {});
     this.minutes = new Chart({
-      title: "Executions per minute", bars: true, every: [1, 5, 10, 15, 30], format: count, empty: "No start and no end is known in the last hour",
+      title: "Executions per minute", bars: true, unit: "getMinutes", every: [1, 5, 10, 15, 30], choose: (start) => showStarted(start, 60_000), format: count, empty: "No start and no end is known in the last hour",
       series: [{ name: "succeeded", class: "g-succeeded" }, { name: "failed", class: "g-failed" }, { name: "started", class: "g-started", line: true }],
     });
     this.durations = new Chart({
-      title: "Durations by hour", log: true, every: [1, 3, 6, 12], format: duration, empty: "No run time is known yet",
+      title: "Durations by hour", log: true, unit: "getHours", every: [1, 3, 6, 12], choose: (start) => showStarted(start, 3600_000, write("machine", machineNameOf(this.machine.value))), format: duration, empty: "No run time is known yet",
       series: [{ name: "p50", class: "g-p50" }, { name: "p95", class: "g-p95" }, { name: "p99", class: "g-p99" }],
     });
     this.body = h("div", { class: "page" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, "Overview"), this.asOf), this.notice, h("div", { class: "headline" }, this.happening, this.reliable), this.tiles, this.failures(), this.charts(), this.table());
@@ -111,7 +110,7 @@ class Overview {
     else if (Date.now() - this.failuresAt > failuresEvery) this.showWindow(this.window);
     this.showNotice(data);
     this.showTiles(data);
-    this.minutes.show(ended(data.perMinute ?? []).map(({ minute, succeeded, failed, started }) => ({ n: new Date(minute).getMinutes(), label: hourMinute(new Date(minute)), values: [succeeded, failed, started] })));
+    this.minutes.show(ended(data.perMinute ?? []).map(({ minute, succeeded, failed, started }) => ({ start: new Date(minute), values: [succeeded, failed, started] })));
     this.showMachines(data.machines ?? []);
     this.age();
   }
@@ -220,7 +219,7 @@ class Overview {
       const last = Math.max(...known.keys(), Math.floor(Date.now() / 3600e3) * 3600e3);
       const day = known.size > 0 ? Array.from({ length: 24 }, (_, i) => last - (23 - i) * 3600e3) : [];
       const values = ({ count: n, p50, p95, p99 } = {}) => (n > 0 ? [p50, p95, p99] : [null, null, null]);
-      this.durations.show(day.map((start) => ({ n: new Date(start).getHours(), label: hourMinute(new Date(start)), values: values(known.get(start)) })));
+      this.durations.show(day.map((start) => ({ start: new Date(start), values: values(known.get(start)) })));
     } catch (error) {
       if (this.durations.points.length === 0) this.durations.say(error.message); // else the next time
     }
@@ -232,6 +231,12 @@ class Overview {
     this.showHeadline(this.data);
     set(this.asOf, `As of ${when(new Date(this.readAt))}`);
   }
+}
+
+// showStarted leads from a point of a chart to what started then.
+function showStarted(start, span, search = "") {
+  const [from, to] = [start, new Date(+start + span)].map((date) => date.toISOString().replace(":00.000", ""));
+  go(toSearch(`${search} started:>${from} started:<${to}`.trim()));
 }
 
 // ended leaves out the minute that has only begun, which would look like a drop.

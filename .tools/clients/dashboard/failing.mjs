@@ -17,6 +17,7 @@ export default async function (browser) {
   await late(page);
   await windows(page);
   await trend(page);
+  await minute(page);
   clean(page);
 }
 
@@ -30,6 +31,22 @@ async function late(page) {
   assert.deepEqual(await page.locator("td.c-name").allInnerTexts(), ["late"]);
   assert.equal(await page.getByLabel("Search executions").inputValue(), "overdue:true");
   await page.goBack();
+}
+
+// A point of a chart leads to what started then, by the keyboard too.
+async function minute(page) {
+  await page.goto(`${server}/#/`);
+  const chart = page.getByRole("img", { name: /^Executions per minute/ });
+  await chart.focus();
+  await eventually("the minute in which one started", async () => {
+    await page.keyboard.press("ArrowLeft");
+    return / started 1$/.test(await chart.getAttribute("aria-label"));
+  });
+  const [clock] = /\d\d:\d\d/.exec(await chart.getAttribute("aria-label"));
+  await page.keyboard.press("Enter");
+  await row(page, "fresh").waitFor();
+  assert.deepEqual(await page.locator("td.c-name").allInnerTexts(), ["fresh"]);
+  assert.ok((await row(page, "fresh").locator("time").innerText()).startsWith(clock));
 }
 
 async function windows(page) {
