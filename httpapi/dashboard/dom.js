@@ -114,7 +114,7 @@ const full = formatter("DateTimeFormat", { dateStyle: "medium", timeStyle: "long
 const two = (n) => String(n).padStart(2, "0");
 
 export const count = (n) => (n < 1000 ? String(n) : n < 100_000 ? number(n) : compact(n));
-export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(share * 100)} %`);
+export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : share < 1 && share > 0.99 ? "> 99 %" : `${Math.round(share * 100)} %`);
 export const hourMinute = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
 // when is a time of today as its clock, an earlier one with its day.

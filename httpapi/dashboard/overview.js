@@ -125,9 +125,9 @@ class Overview {
   // showHeadline writes two sentences: the current state, and how reliable it is.
   showHeadline({ counts, overdue, failures, machines, service }) {
     const attempts = counts.SUCCEEDED + counts.FAILED;
-    const { error, share } = failures.groups.toSorted((a, b) => b.count - a.count)[0] ?? {};
+    const { error, share, count: most } = failures.groups.toSorted((a, b) => b.count - a.count)[0] ?? {};
     const late = overdue > 0 ? ` ${plural(overdue, "execution")} ${overdue === 1 ? "runs" : "run"} longer than usual.` : "";
-    const often = error ? `, ${share > 0.99 ? "all" : `${percent(share)} of them`} with ${error}` : "";
+    const often = error ? `, ${most === failures.total ? "all" : `${percent(share)} of them`} with ${error}` : "";
     const failed = counts.FAILED > 0 ? `${count(counts.FAILED)} of ${plural(attempts, "attempt")} failed in the last 24 hours${often}.` : `No failure is known in the last 24 hours: ${count(counts.SUCCEEDED)} succeeded, ${count(counts.RUNNING)} running.`;
     const stale = this.state === "lost";
     const doubtful = late || stale || service.status !== "ok";

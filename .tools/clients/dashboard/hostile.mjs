@@ -5,6 +5,7 @@ import { arnOf, ask, clean, eventually, open, row, server, signIn } from "./harn
 
 const markup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
 const turned = "safe\u202Etxt.exe";
+const longError = `com.example.${"verification.exceptions.".repeat(6)}TemporarilyUnavailableException`;
 const outputs = {
   exact: `{"big":9007199254740993,"exponent":1.0e10,"a":1,"a":2 , "z":-0.0,"text":"${"\\u202E"}\u202E end","html":${JSON.stringify(markup)},"empty":{},"none":[]}`,
   deep: "[".repeat(5000) + "1" + "]".repeat(5000),
@@ -16,12 +17,15 @@ const outputs = {
 
 export default async function (browser) {
   for (const [name, output] of Object.entries(outputs)) await ask("apply", { name, status: "SUCCEEDED", output });
+  await ask("applyMany", { names: Array.from({ length: 300 }, (_, i) => `long-${i}`), status: "FAILED", error: longError, message: `${longError}: x` });
   await ask("apply", { name: "markup", status: "FAILED", error: markup.slice(0, 200), message: `${markup}: ${turned}` });
   const page = await open(browser, { permissions: ["clipboard-read", "clipboard-write"] });
   await signIn(page);
   await page.goto(`${server}/#/executions`);
   await row(page, "markup").getByText(turned).waitFor();
   assert.equal(await page.locator("main img, main script").count(), 0);
+  await page.evaluate(() => (location.hash = "#/"));
+  for (const width of [1280, 910, 390]) await checkGroups(page, width);
 
   for (const [name, output] of Object.entries(outputs)) {
     await page.evaluate((arn) => (location.hash = `#/executions/${encodeURIComponent(arn)}`), arnOf(name));
@@ -45,6 +49,16 @@ export default async function (browser) {
   await page.getByText("This is not the ARN of an execution").waitFor();
   assert.notEqual(await page.title(), "owned");
   clean(page);
+}
+
+// A long name leaves its numbers in sight, and nearly all is not all.
+async function checkGroups(page, width) {
+  await page.setViewportSize({ width, height: 800 });
+  const failing = page.getByRole("region", { name: "What fails" });
+  await failing.getByText(longError).waitFor();
+  await page.getByText(`301 of 307 attempts failed in the last 24 hours, > 99 % of them with ${longError}.`).waitFor();
+  const beyond = await failing.evaluate((panel) => [...panel.querySelectorAll("td")].filter((td) => td.getBoundingClientRect().right > panel.getBoundingClientRect().right).map((td) => td.textContent));
+  assert.deepEqual(beyond, [], `${width} px`);
 }
 
 // A navigation to another fragment keeps the page, and the token in its memory.
