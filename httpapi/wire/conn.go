@@ -34,42 +34,59 @@ type conn struct {
 	stage  atomic.Uint64   // and its end, see stage.go
 	waits  atomic.Pointer[Response]
 
-	in        input
-	tryRead   func(fd uintptr) bool // readNow, made once
-	readError error                 // of readNow
-	one       [1]byte
-	hot       *hot // used by one poll after the other; nil: no poll yet
+	in  input
+	one [1]byte
+	hot *hot // used by one poll after the other; nil: no poll yet
+
+	onReadable func(fd uintptr) bool // readable, made once
+	holding    bool                  // whether readable holds the socket
+	unfinished *Response             // of readable; nil: none
+	readError  error                 // likewise
 }
 
 // serve answers the requests of a connection, one after the other. A waiting request
 // keeps the connection, see wait.
 func (c *conn) serve() {
 	for {
-		var h head
-		v, err := c.readHead(&h)
-		if err != nil {
+		w, err := c.polls()
+		if w == nil && err == nil {
+			w, err = c.answer()
+		}
+		switch {
+		case err != nil:
 			c.end()
 			return
-		}
-		if v == refused {
-			c.refuse()
+		case w == nil:
 			return
-		}
-		w, r := c.request(&h, v)
-		if r == nil {
-			c.handOver()
-			return
-		}
-		c.handle(w, func() { c.server.options.Handler.ServeHTTP(w, r) })
-		if w.waiting != nil {
+		case w.waiting != nil:
 			c.wait(w)
 			return
-		}
-		if !w.finish() {
+		case !w.finish():
 			c.linger()
 			return
 		}
 	}
+}
+
+// answer reads a request of any kind and calls its handler. It returns nil if the connection is
+// not served here any more.
+func (c *conn) answer() (*Response, error) {
+	var h head
+	v, err := c.readHead(&h)
+	if err != nil {
+		return nil, err
+	}
+	if v == refused {
+		c.refuse()
+		return nil, nil
+	}
+	w, r := c.request(&h, v)
+	if r == nil {
+		c.handOver()
+		return nil, nil
+	}
+	c.handle(w, func() { c.server.options.Handler.ServeHTTP(w, r) })
+	return w, nil
 }
 
 // readHead reads the head of the next request. An error means that there is none.
@@ -98,7 +115,7 @@ func (c *conn) readHead(h *head) (verdict, error) {
 // await waits for more of a head, or for its beginning.
 func (c *conn) await() error {
 	if !c.in.empty() {
-		if stage(c.stage.Load()>>32) == busy { // it arrived together with the previous request
+		if stage(c.stage.Load()>>32) != begun { // its beginning was read together with the previous request, or by polls
 			if err := c.enter(begun); err != nil {
 				return err
 			}

@@ -3,6 +3,8 @@
 // the CPU time of net/http.
 //
 //	conn.go      a connection and its loop
+//	polls*.go    the short way of polls without TLS
+//	syscalls*.go reading and writing there
 //	grammar.go   which requests are read here; everything else is handed over to net/http
 //	fields.go    header fields that have a meaning for a connection or a poll
 //	request.go   from the head to an http.Request
@@ -17,9 +19,10 @@
 //
 // A poll is a GET or HEAD of one execution in its simplest form, see pollTarget and
 // fields.go. Its http.Request is built without net/http, and its connection reuses it for
-// the next poll. All other requests within the grammar are ordinary. net/http parses
-// them, and the rest is the same. A request outside the grammar is foreign: it goes to
-// net/http with all bytes, and its connection stays there. Handlers notice no difference.
+// the next poll. Without TLS, polls are also read and written without the net package, see
+// polls.go. All other requests within the grammar are ordinary. net/http parses them, and the
+// rest is the same. A request outside the grammar is foreign: it goes to net/http with all
+// bytes, and its connection stays there. Handlers notice no difference.
 //
 // # What a connection costs
 //

@@ -86,7 +86,7 @@ func (in *input) move(buffer []byte) {
 // buffer.
 func (c *conn) fill() error {
 	if c.in.buffer == nil {
-		return c.fillEmpty()
+		return c.fillBehindOne()
 	}
 	n, err := c.Read(c.in.room())
 	if c.in.end += n; n > 0 {

@@ -124,8 +124,10 @@ func (w *Response) release() {
 		return
 	}
 	if !w.broken {
-		_, err := w.conn.Write(*w.held)
-		w.broken = err != nil
+		if rest := (*w.held)[w.conn.writeNow(*w.held):]; len(rest) > 0 {
+			_, err := w.conn.Write(rest)
+			w.broken = err != nil
+		}
 	}
 	answers.Put(w.held)
 	w.held = nil

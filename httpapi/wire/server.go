@@ -56,7 +56,7 @@ func (s *Server) Serve(ctx context.Context, socket Conn) {
 	}
 	if socket.Socket != nil {
 		if raw, err := socket.Socket.SyscallConn(); err == nil {
-			c.raw, c.tryRead = raw, c.readNow
+			c.raw, c.onReadable = raw, c.readable
 			_ = raw.Control(func(fd uintptr) { c.fd = int32(fd) })
 		}
 	}
@@ -152,7 +152,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	until(ctx, func() bool { return len(s.all()) == 0 })
 	left := s.all()
 	for _, c := range left {
-		_ = c.Close()
+		go c.Close() // it waits for a poll that is being answered
 	}
 	if len(left) > 0 {
 		return fmt.Errorf("%d requests cut off at shutdown: %w", len(left), ctx.Err())

@@ -68,7 +68,7 @@ func (c *limitedConn) abandon() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = c.Close() // the error of the write is returned instead
+	go c.Close() // the error of the write is returned instead; a poll may hold the socket meanwhile
 }
 
 // SetWriteDeadline implements net.Conn and does nothing, because every write has its

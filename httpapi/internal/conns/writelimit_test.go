@@ -3,12 +3,18 @@ package conns
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"statuscache/cache/cachetest"
+	"statuscache/httpapi/wire"
 )
 
 // TestAClientThatDoesNotReadIsDisconnected: a connection that takes nothing is let go, and one
@@ -75,4 +81,39 @@ func TestTheNextAnswerHasADeadlineToo(t *testing.T) {
 		}
 		_ = c.Close()
 	})
+}
+
+// TestAPollWhoseAnswerIsNotReadIsAbandoned: its connection ends although closing it has to wait
+// for the poll.
+func TestAPollWhoseAnswerIsNotReadIsAbandoned(t *testing.T) {
+	t.Parallel()
+	cachetest.SkipShort(t, "six seconds")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 64<<20) // more than any buffer of the kernel holds
+	server := wire.New(wire.Options{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) }),
+		Hot:     "/", Draining: new(atomic.Bool), Log: slog.New(slog.DiscardHandler),
+	})
+	var served atomic.Bool
+	go func() {
+		server.Serve(t.Context(), wire.Conn{Conn: &limitedConn{Conn: c}, Socket: c.(*net.TCPConn), Plain: true})
+		served.Store(true)
+	}()
+	if _, err := io.WriteString(client, "GET /a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer y\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	cachetest.Eventually(t, "the connection is abandoned", served.Load)
 }

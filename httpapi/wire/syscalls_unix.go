@@ -1,0 +1,19 @@
+//go:build unix && !linux
+
+package wire
+
+import (
+	"errors"
+	"syscall"
+)
+
+// readSocket reads from a socket that does not block.
+func readSocket(fd uintptr, b []byte) (int, syscall.Errno) { return result(syscall.Read(int(fd), b)) }
+
+// writeSocket writes to a socket that does not block.
+func writeSocket(fd uintptr, b []byte) (int, syscall.Errno) { return result(syscall.Write(int(fd), b)) }
+
+func result(n int, err error) (int, syscall.Errno) {
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return max(n, 0), errno
+}
