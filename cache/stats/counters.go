@@ -31,6 +31,7 @@ type machine struct {
 	running   int64
 	durations sketch // of all hours
 	hours     map[int64]*hour
+	order     []int64           // the hours, the oldest first; nil: not known
 	changed   bool              // since Typical was updated
 	answer    *MachineDurations // of durations and hours, when they were last requested; nil: they have changed
 }
@@ -162,7 +163,7 @@ func (c *counters) add(at int64, e tally.Entry) {
 	h := m.hours[at]
 	if h == nil {
 		h = &hour{}
-		m.hours[at] = h
+		m.hours[at], m.order = h, nil
 	}
 	n := int64(e.Count)
 	minute := c.minute(at, e.Minute)
@@ -201,6 +202,7 @@ func (c *counters) forget(at int64) {
 			m.durations.merge(&h.durations, -1)
 			m.change()
 			delete(m.hours, at)
+			m.order = nil
 		}
 	}
 	maps.DeleteFunc(c.tallies, func(p part, _ progress) bool { return p.hour == at })
@@ -245,9 +247,12 @@ func (m *machine) change() { m.changed, m.answer = true, nil }
 
 // machineDurations returns the durations of a state machine whose name is known.
 func (m *machine) machineDurations() MachineDurations {
+	if m.order == nil {
+		m.order = slices.Sorted(maps.Keys(m.hours))
+	}
 	if m.answer == nil {
 		d := MachineDurations{StateMachine: m.name, All: m.durations.duration(), Hours: make([]HourDurations, 0, len(m.hours))}
-		for _, at := range slices.Sorted(maps.Keys(m.hours)) {
+		for _, at := range m.order {
 			if h := m.hours[at]; h.durations.total > 0 {
 				d.Hours = append(d.Hours, HourDurations{tally.HourStart(at), h.duration()})
 			}

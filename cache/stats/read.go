@@ -51,15 +51,23 @@ func (s *Stats) readIndex(ctx context.Context) (*index, error) {
 func (x *index) take(partition int, counts map[string]string) {
 	oldest := tally.Hour(x.now) - tally.KeptHours
 	for field, value := range counts {
-		n := number(value)
-		switch at := (part{partition, number(field[1:])}); {
-		case field[0] == 't' && at.hour >= oldest:
-			x.tallies[at] = n
-		case field[0] == 'f' && at.hour >= oldest:
-			x.failures[at] = n
-		case field[0] == 'r' && len(field) == 1+tally.MachineLength:
-			x.running[tally.Machine([]byte(field[1:]))] += n
+		switch field[0] {
+		case 't':
+			take(x.tallies, partition, field, value, oldest)
+		case 'f':
+			take(x.failures, partition, field, value, oldest)
+		case 'r':
+			if len(field) == 1+tally.MachineLength {
+				x.running[tally.Machine([]byte(field[1:]))] += number(value)
+			}
 		}
+	}
+}
+
+// take reads how often a part has changed, unless it is too old.
+func take(to map[part]int64, partition int, field, value string, oldest int64) {
+	if at := (part{partition, number(field[1:])}); at.hour >= oldest {
+		to[at] = number(value)
 	}
 }
 
