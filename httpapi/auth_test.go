@@ -223,6 +223,7 @@ func resigned(t *testing.T, i *issuertest.Issuer, m jwt.SigningMethod) string {
 // TestATokenIsCheckedAsSoonAsTheKeysAreThere: they cannot be fetched at first.
 func TestATokenIsCheckedAsSoonAsTheKeysAreThere(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	i := issuertest.New(t)
 	i.Down.Store(true)
 	s := newService(t, withJWT(i))

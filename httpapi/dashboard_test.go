@@ -282,22 +282,26 @@ func TestThePageMayFetchTokensWhereTheIssuerGivesThem(t *testing.T) {
 // TestADocumentOfAnotherIssuerIsRefused, nor one that answers with an error.
 func TestADocumentOfAnotherIssuerIsRefused(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	for name, answer := range map[string]string{
 		"another":   `{"issuer":"https://other.example","token_endpoint":"https://tokens.example.net/token"}`,
 		"not JSON":  `{"issuer":`,
 		"no tokens": `{}`,
 	} {
-		asked := make(chan struct{}, 100)
-		issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, answer)
-			asked <- struct{}{}
-		}))
-		t.Cleanup(issuer.Close)
-		s := newService(t, withDashboard(t, dashboard.Options{Issuer: issuer.URL, ClientID: "web"}))
-		<-asked
-		<-asked // the first answer has been looked at
-		if policy := s.ask("GET", "/", "").header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' "+issuer.URL+";") {
-			t.Errorf("%s: %s", name, policy)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan struct{}, 100)
+			issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, answer)
+				asked <- struct{}{}
+			}))
+			t.Cleanup(issuer.Close)
+			s := newService(t, withDashboard(t, dashboard.Options{Issuer: issuer.URL, ClientID: "web"}))
+			<-asked
+			<-asked // the first answer has been looked at
+			if policy := s.ask("GET", "/", "").header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' "+issuer.URL+";") {
+				t.Errorf("%s: %s", name, policy)
+			}
+		})
 	}
 }

@@ -172,7 +172,9 @@ func TestTheAnswerIsTheSameOnEachPath(t *testing.T) {
 			for i, text := range asked {
 				request, before := replace.Replace(text), replace.Replace(asked[(i*7+3)%len(asked)])
 				w.mustAgree(request)
-				w.mustAgree(before, request)
+				if !testing.Short() || i%5 == 0 {
+					w.mustAgree(before, request)
+				}
 			}
 		})
 	}

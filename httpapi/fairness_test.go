@@ -22,6 +22,7 @@ import (
 // way than its part.
 func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	const limit = 8 * maxSetBody
 	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: limit} })
 	eve, ada := s.key("eve"), s.key("ada")

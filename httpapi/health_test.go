@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"statuscache/cache/worklist"
@@ -18,9 +19,11 @@ func (e twoTexts) Public() string { return e.everybody }
 // TestHealthAndReadinessNameWhatFails and gives each reader as much detail as it may see.
 func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	t.Parallel()
-	var receive, store error
+	type faults struct{ receive, store error }
+	var fails atomic.Pointer[faults] // the server reads them
+	fails.Store(&faults{})
 	s := newService(t, func(o *Options) {
-		o.Parts = append(o.Parts, Part{Name: "ingest receive", Ready: func() error { return receive }}, Part{Name: "ingest store", Ready: func() error { return store }})
+		o.Parts = append(o.Parts, Part{Name: "ingest receive", Ready: func() error { return fails.Load().receive }}, Part{Name: "ingest store", Ready: func() error { return fails.Load().store }})
 	})
 	readyz := func() *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
@@ -30,8 +33,10 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"ok"`) || readyz().Code != 200 {
 		t.Errorf("nothing fails: %s, %d", got.body, readyz().Code)
 	}
-	receive = twoTexts{"no event for 40s: access denied to role arn:aws:iam::1:role/x", "no event for 40s: access denied"}
-	store = errors.New("redis://10.0.0.1 is full")
+	fails.Store(&faults{
+		receive: twoTexts{"no event for 40s: access denied to role arn:aws:iam::1:role/x", "no event for 40s: access denied"},
+		store:   errors.New("redis://10.0.0.1 is full"),
+	})
 	got := s.ask("GET", "/v1/health", "")
 	for _, want := range []string{`"status":"degraded"`, `"ingest receive: no event for 40s: access denied"`, `"ingest store: not available"`} {
 		if !strings.Contains(got.body, want) || strings.Contains(got.body, "arn:") || strings.Contains(got.body, "10.0.0.1") {
@@ -68,12 +73,13 @@ func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
 // TestHealthNamesEveryConcern of those that may be wrong at the same time.
 func TestHealthNamesEveryConcern(t *testing.T) {
 	t.Parallel()
-	var concerns []string
-	s := newService(t, func(o *Options) { o.Concerns = func() []string { return concerns } })
+	var concerns atomic.Pointer[[]string] // the server reads them
+	concerns.Store(&[]string{})
+	s := newService(t, func(o *Options) { o.Concerns = func() []string { return *concerns.Load() } })
 	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"ok"`) {
 		t.Errorf("without a concern: %s", got.body)
 	}
-	concerns = []string{"records: lost", "Redis may evict records"}
+	concerns.Store(&[]string{"records: lost", "Redis may evict records"})
 	if got := s.ask("GET", "/v1/health", ""); !strings.Contains(got.body, `"status":"degraded","reasons":["records: lost","Redis may evict records"]`) {
 		t.Errorf("with two: %s", got.body)
 	}

@@ -36,6 +36,7 @@ func gauge(t *testing.T, from prometheus.Gatherer, name string) (float64, bool) 
 // request; and so does the end of the failure.
 func TestHealthReportsAFailingIntrospectionEndpoint(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	for status, want := range map[int]string{http.StatusUnauthorized: "refuses the credentials", http.StatusInternalServerError: "does not answer as it should"} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 // it or not.
 func TestBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
+	cachetest.SkipShort(t, "many seconds")
 	s := newService(t)
 	addr := s.listen()
 	register := s.key("generate", scope(apikeys.ScopeRegister))
