@@ -123,3 +123,51 @@ func BenchmarkDurations(b *testing.B) {
 		}
 	}
 }
+
+// TestAnOverviewIsEncodedOnce: its parts make one object with the members in their order, and
+// what is left without times is the same until something else changes.
+func TestAnOverviewIsEncodedOnce(t *testing.T) {
+	t.Parallel()
+	at, depth := "2026-11-26T12:00:00.000Z", int64(7)
+	o := &Overview{
+		observedAt: at, failures: NewFailures("24h", stats.Failures{Since: time.Unix(1, 0), Until: time.Unix(2, 0)}, 1),
+		executions: executions{Counts: counts{Running: 1}, Machines: []machine{{StateMachineARN: "a"}}, PerMinute: []minute{}},
+		condition:  condition{Queue: &Queue{ObservedAt: &at, Depth: &depth}, Service: Service{Status: "ok", Reasons: []string{}}},
+	}
+	type whole struct {
+		ObservedAt string `json:"observedAt"`
+		executions
+		Failures Failures `json:"failures"`
+		condition
+	}
+	encode := func() (Encoded, string) {
+		e, err := o.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e, string(bytes.Join(e.Timeless, nil))
+	}
+	first, state := encode()
+	if want := encoded(t, whole{o.observedAt, o.executions, o.failures, o.condition}); !bytes.Equal(first.Body, want) {
+		t.Errorf("%s, want %s", first.Body, want)
+	}
+	later := "2026-11-26T12:00:02.000Z"
+	o.observedAt, o.condition.Queue.ObservedAt, o.failures.Until = later, &later, later
+	if next, same := encode(); same != state || bytes.Equal(next.Body, first.Body) {
+		t.Errorf("only times have changed: %s, then %s", state, same)
+	}
+	for what, change := range map[string]func(){
+		"running":       func() { o.executions.Counts.Running++ },
+		"failures":      func() { o.failures.Total++ },
+		"waiting":       func() { depth++ },
+		"health":        func() { o.condition.Service.Status = "degraded" },
+		"age of events": func() { o.condition.EventAge = &EventAge{Max: 1} },
+	} {
+		change()
+		if _, now := encode(); now == state {
+			t.Errorf("%s: the state is the same", what)
+		} else {
+			state = now
+		}
+	}
+}

@@ -81,12 +81,6 @@ func NewFailures(window string, f stats.Failures, groups int) Failures {
 	return r
 }
 
-// timeless returns the failures without the times at which they were counted.
-func (f Failures) timeless() Failures {
-	f.failureTimes = failureTimes{}
-	return f
-}
-
 // Encode returns the failures in JSON. They may be long, so they are encoded only once.
 func (f Failures) Encode() (Encoded, error) {
 	window, err := json.Marshal(f.failureWindow)

@@ -26,15 +26,25 @@ type Late interface {
 
 // Overview is the data of a landing page.
 type Overview struct {
-	ObservedAt string    `json:"observedAt"`
-	Counts     counts    `json:"counts"`
-	Overdue    int64     `json:"overdue"`
-	Machines   []machine `json:"machines"`
-	PerMinute  []minute  `json:"perMinute"`
-	Failures   Failures  `json:"failures"`
-	EventAge   *EventAge `json:"eventAge"`
-	Queue      *Queue    `json:"queue,omitempty"` // for operators only
-	Service    Service   `json:"service"`
+	observedAt string
+	executions executions
+	failures   Failures
+	condition  condition
+}
+
+// executions is the first part of an overview, and most of it.
+type executions struct {
+	Counts    counts    `json:"counts"`
+	Overdue   int64     `json:"overdue"`
+	Machines  []machine `json:"machines"`
+	PerMinute []minute  `json:"perMinute"`
+}
+
+// condition is the last part of an overview.
+type condition struct {
+	EventAge *EventAge `json:"eventAge"`
+	Queue    *Queue    `json:"queue,omitempty"` // for operators only
+	Service  Service   `json:"service"`
 }
 
 // counts has the number of executions that run now, and of those that ended in the last 24 hours.
@@ -145,21 +155,23 @@ func NewOverview(ctx context.Context, s Statistics, late Late, scope stats.Scope
 		return nil, err
 	}
 	o := &Overview{
-		ObservedAt: timeText(now, milliseconds), Machines: []machine{}, PerMinute: []minute{},
-		Failures: NewFailures(overviewWindow, failures, overviewGroups), EventAge: around.EventAge, Service: around.Service,
+		observedAt: timeText(now, milliseconds),
+		executions: executions{Machines: []machine{}, PerMinute: []minute{}},
+		failures:   NewFailures(overviewWindow, failures, overviewGroups),
+		condition:  condition{EventAge: around.EventAge, Service: around.Service},
 	}
-	o.Service.Reasons = listed(o.Service.Reasons)
+	o.condition.Service.Reasons = listed(o.condition.Service.Reasons)
 	if scope.All {
-		o.Queue = &around.Queue
+		o.condition.Queue = &around.Queue
 	}
-	o.addMachines(machines, durations, overdue.ByMachine, around.Audits)
+	o.executions.addMachines(machines, durations, overdue.ByMachine, around.Audits)
 	for _, m := range minutes {
-		o.PerMinute = append(o.PerMinute, minute{timeText(m.Start, time.RFC3339), m.Started, m.Succeeded, m.Failed})
+		o.executions.PerMinute = append(o.executions.PerMinute, minute{timeText(m.Start, time.RFC3339), m.Started, m.Succeeded, m.Failed})
 	}
 	return o, nil
 }
 
-func (o *Overview) addMachines(machines []stats.Machine, durations []stats.MachineDurations, overdue map[string]int64, audits map[string]Audit) {
+func (o *executions) addMachines(machines []stats.Machine, durations []stats.MachineDurations, overdue map[string]int64, audits map[string]Audit) {
 	took := map[string]stats.Duration{}
 	for _, d := range durations {
 		took[d.StateMachine] = d.All
@@ -180,23 +192,35 @@ func (o *Overview) addMachines(machines []stats.Machine, durations []stats.Machi
 	}
 }
 
-// Encode returns the overview in JSON.
+// Encode returns the overview in JSON. The long parts are encoded only once.
 func (o *Overview) Encode() (Encoded, error) {
-	data, err := json.Marshal(o)
+	failures, err := o.failures.Encode()
 	if err != nil {
 		return Encoded{}, err
 	}
-	timeless, err := json.Marshal(o.timeless())
-	return Encoded{Body: envelope.Success(data), Timeless: [][]byte{timeless}}, err
+	most, err := json.Marshal(o.executions)
+	if err != nil {
+		return Encoded{}, err
+	}
+	rest, err := json.Marshal(o.condition)
+	if err != nil {
+		return Encoded{}, err
+	}
+	timeless, err := json.Marshal(o.condition.timeless())
+	if err != nil {
+		return Encoded{}, err
+	}
+	b := append(make([]byte, 0, len(most)+len(failures.Body)+256), envelope.SuccessBegin+`{"observedAt":`...)
+	b = append(envelope.AppendString(b, o.observedAt), ',')
+	b = append(append(b, most[1:len(most)-1]...), `,"failures":`...)
+	b = append(append(append(b, failures.data()...), ','), rest[1:]...)
+	return Encoded{Body: append(b, envelope.SuccessEnd...), Timeless: append(failures.Timeless, most, timeless)}, nil
 }
 
-// timeless returns the overview without the time at which it was made, so that two
-// overviews of the same state are equal.
-func (o *Overview) timeless() Overview {
-	c := *o
-	c.ObservedAt, c.Failures = "", o.Failures.timeless()
-	if o.Queue != nil {
-		queue := *o.Queue
+// timeless returns the condition without the time at which the queue was read.
+func (c condition) timeless() condition {
+	if c.Queue != nil {
+		queue := *c.Queue
 		queue.ObservedAt = nil
 		c.Queue = &queue
 	}

@@ -39,9 +39,7 @@ type Snapshot struct {
 }
 
 // Data returns the report without its envelope.
-func (s *Snapshot) Data() []byte {
-	return s.Body[len(envelope.SuccessBegin) : len(s.Body)-len(envelope.SuccessEnd)]
-}
+func (s *Snapshot) Data() []byte { return Encoded{Body: s.Body}.data() }
 
 // NewSnapshots returns empty Snapshots.
 func NewSnapshots() *Snapshots {
@@ -57,6 +55,11 @@ type Encoded struct {
 	// Timeless has the parts that do not depend on the time at which the report was made;
 	// nil: nothing of it does.
 	Timeless [][]byte
+}
+
+// data returns the report without its envelope.
+func (e Encoded) data() []byte {
+	return e.Body[len(envelope.SuccessBegin) : len(e.Body)-len(envelope.SuccessEnd)]
 }
 
 // Report makes a report.
