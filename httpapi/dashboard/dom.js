@@ -49,7 +49,7 @@ const table = (heads, body) => h("table", { class: "list" }, h("thead", {}, h("t
 // wide is a table that may be wider than the window, named by an element.
 export const wide = (id, heads, body) => h("div", { class: "x-scroll", tabindex: "0", role: "group", "aria-labelledby": id }, table(heads, body));
 
-// segments is a choice among a few: options are their labels by value. choose gets the value.
+// segments is a choice: options are labels by value. choose gets the value.
 export function segments(name, legend, options, choose, chosen) {
   const labels = Object.entries(options).map(([value, label]) => h("label", {}, h("input", { type: "radio", name, value, checked: value === chosen }), label));
   return h("fieldset", { class: "segments", onchange: ({ target }) => choose(target.value) }, h("legend", { class: "unseen" }, legend), labels);

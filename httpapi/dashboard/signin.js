@@ -48,7 +48,7 @@ function byIssuer() {
     signIn().catch((error) => {
       dialog.querySelector("[role=alert]").textContent = `The issuer cannot be reached: ${error.message}`;
     });
-  return h("div", { class: "or" }, h("span", {}, "or"), h("button", { type: "button", class: "wide", onclick: start }, `Sign in with ${new URL(issuer).host}`));
+  return h("div", { class: "or" }, h("span", {}, "or"), h("button", { type: "button", onclick: start }, `Sign in with ${new URL(issuer).host}`));
 }
 
 async function submit(token, keep, status, button) {

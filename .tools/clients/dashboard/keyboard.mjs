@@ -69,10 +69,26 @@ export default async function (browser) {
   assert.equal(await focused(page), "Health");
   await press("g", "o");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.locator(".error-name").first().waitFor();
+  await unhidden(page);
   clean(page);
 }
 
 const focused = (page) => page.evaluate(() => document.activeElement.textContent.trim());
+
+// In a low window, what gets the focus on the way up is not below the header.
+async function unhidden(page) {
+  await page.setViewportSize({ width: 1280, height: 360 });
+  await page.locator("main a").last().focus();
+  for (let i = 0; i < 15; i++) {
+    await page.keyboard.press("Shift+Tab");
+    const { bottom, top, name } = await page.evaluate(() => {
+      const element = document.activeElement;
+      return { bottom: element.getBoundingClientRect().bottom, top: document.querySelector("header").getBoundingClientRect().bottom, name: element.outerHTML.slice(0, 200) };
+    });
+    assert.ok(bottom > top + 8, `${name} is hidden: it ends at ${bottom}, the header at ${top}`);
+  }
+}
 
 async function inSight(page) {
   const { top, bottom, from, to } = await page.evaluate(() => {

@@ -16,7 +16,9 @@ export default async function (browser) {
   let lost = 1; // requests to refresh that do not reach the provider
   await page.route(`${issuer}/token`, (route) => (route.request().postData().includes("refresh_token") && lost-- > 0 ? route.abort() : route.continue()));
   await page.goto(`${server}/#/executions?q=status%3Arunning`);
+  await page.setViewportSize({ width: 390, height: 844 }); // on a phone too
   await page.getByRole("button", { name: /Sign in with/ }).click();
+  await page.setViewportSize({ width: 1280, height: 800 });
   await page.getByPlaceholder("Enter any login").fill("alice");
   await page.getByPlaceholder("and password").fill("x");
   await page.getByRole("button", { name: /sign-in/i }).click();
