@@ -99,14 +99,31 @@ func TestCountsArePrepared(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- c.Reader.Run(ctx) }()
-	cachetest.Eventually(t, "all are read", func() bool { return read.records.Load() >= int64(len(arns)) })
+	cachetest.Eventually(t, "all are counted", func() bool { return c.Reader.recents.looked() == len(arns) })
 	stop()
+	if read.records.Load() < int64(len(arns)) {
+		t.Fatal("they were known before")
+	}
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	if _, more, err := c.Rows(t.Context(), arns, false); more != 0 || err != nil {
 		t.Errorf("%d are read again, %v", more, err)
 	}
+}
+
+// looked returns how many executions have been looked up.
+func (r *recents) looked() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.of {
+		r.of[i].eachOnce(func(s *cache.Seen) {
+			if s.Status != "" {
+				n++
+			}
+		})
+	}
+	return n
 }
 
 // TestOnlyChangesAreCountedAgain: counts of many executions read the record of the one that has
