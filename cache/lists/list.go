@@ -24,8 +24,8 @@ const (
 	// anything through, a page is short and has a cursor that continues it. So no question
 	// keeps a processor from the others for more than some milliseconds. An owner's index is
 	// bounded itself.
-	maxLooked = 1024 // entries of the indexes
-	maxRead   = 512  // beginnings of records that are not remembered
+	maxLooked = 512 // entries of the indexes
+	maxRead   = 256 // beginnings of records that are not remembered
 )
 
 // List returns a page of executions. It takes at most one second.

@@ -99,7 +99,7 @@ func TestCountsArePrepared(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- c.Reader.Run(ctx) }()
-	cachetest.Eventually(t, "all are counted", func() bool { return c.Reader.recents.looked() == len(arns) })
+	cachetest.Eventually(t, "all are counted", func() bool { return c.recents.looked() == len(arns) })
 	stop()
 	if read.records.Load() < int64(len(arns)) {
 		t.Fatal("they were known before")
