@@ -53,6 +53,7 @@ test test-stress: export GORACE := atexit_sleep_ms=10
 # make check vets, and more than go test would.
 test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN" THOROUGH=1)
 	@.tools/install-test-deps
+	@echo 'the packages that take longest come first: the first result appears after some minutes'
 	go test -race -vet=off -timeout 30m $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
