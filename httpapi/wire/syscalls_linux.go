@@ -8,8 +8,8 @@ import (
 )
 
 // readSocket reads from a socket that does not block. It and writeSocket last for
-// microseconds, so the scheduler is not notified, which costs a tenth of a poll. b must not be
-// empty.
+// microseconds, so the scheduler is not notified; that would cost up to a tenth of a poll. b
+// must not be empty.
 func readSocket(fd uintptr, b []byte) (int, syscall.Errno) { return transfer(syscall.SYS_READ, fd, b) }
 
 // writeSocket writes to a socket that does not block.
