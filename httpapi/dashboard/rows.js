@@ -165,7 +165,7 @@ export class Rows {
     });
   }
 
-  // reread asks what has become of rows that are no longer listed. They stay in their place.
+  // reread asks what has become of rows that are no longer listed.
   async reread(rows) {
     for (const row of rows) row.gone = true;
     for (let from = 0; from < rows.length; from += page) {
@@ -179,8 +179,9 @@ export class Rows {
 
   take(row) {
     this.touched?.set(row.arn, row);
-    if (this.held && this.all.has(row.arn)) this.held.set(row.arn, row);
-    else this.place(row);
+    const shown = this.all.get(row.arn);
+    if (!this.held || !shown) this.place(row);
+    else if (this.held.has(row.arn) || JSON.stringify({ ...shown, ...row }) !== JSON.stringify(shown)) this.held.set(row.arn, row);
     this.soon();
   }
 

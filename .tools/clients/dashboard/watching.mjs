@@ -46,13 +46,20 @@ async function overview(page) {
 }
 
 async function list(page) {
+  let begin;
+  const begun = new Promise((resolve) => (begin = resolve));
+  await page.route("**/v1/executions*", async (route) => {
+    if (route.request().headers().accept === "text/event-stream") await begun;
+    await route.continue();
+  });
   await page.goto(`${server}/#/executions`);
   await row(page, "runs").waitFor();
   await page.getByText("the newest 10").or(page.getByText("10 executions")).first().waitFor();
 
-  // While paused nothing changes, and what changes is counted.
+  // While paused nothing changes, and what changes is counted; not what the feed begins with.
   await page.keyboard.press("p");
   await page.getByRole("button", { name: "Paused" }).waitFor();
+  begin();
   await ask("apply", { name: "runs", status: "FAILED", error: "F", message: "F: late" });
   await page.getByText("1 change held").waitFor();
   assert.match(await row(page, "runs").innerText(), /Running/);
