@@ -3,11 +3,12 @@ package cache
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"statuscache/cache/internal/record"
 )
 
 const (
@@ -112,7 +113,7 @@ func bodyHash(body []byte, e *Execution) string {
 	h.Write([]byte(e.Status))
 	h.Write([]byte{0})
 	h.Write([]byte(e.Error))
-	return hex.EncodeToString(h.Sum(nil)[:hashLength/2])
+	return record.TagOfSum([sha256.Size]byte(h.Sum(nil)))
 }
 
 // Full returns the answer of ?view=full: the documented keys and then all other fields.
@@ -150,7 +151,7 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 		b = appendDate(append(b, `,"auditedAt":`...), auditedAt)
 	}
 	b = append(append(b, labels...), bodyTail...)
-	return newRepresentation(b, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-full")
+	return newRepresentation(b, r.Version, record.TagOfSum(sum)+"-full")
 }
 
 // StatusOnly returns the answer of ?view=status: the documented keys without output and
@@ -164,7 +165,7 @@ func (r *Record) StatusOnly() *Representation {
 		body = append(append(make([]byte, 0, len(state)+len(bodyTail)), state...), bodyTail...)
 	}
 	sum := sha256.Sum256(body)
-	made := newRepresentation(body, r.Version, hex.EncodeToString(sum[:hashLength/2])+"-status")
+	made := newRepresentation(body, r.Version, record.TagOfSum(sum)+"-status")
 	r.bare.Store(made)
 	return made
 }
@@ -207,7 +208,7 @@ func (a *Representation) With(members []byte) *Representation {
 func newRepresentation(body []byte, v Version, tag string) *Representation {
 	return &Representation{
 		Body:   body,
-		ETag:   []string{`"` + string(v) + "-" + tag + `"`},
+		ETag:   []string{record.EntityTag(v, tag)},
 		Length: []string{strconv.Itoa(len(body))},
 	}
 }

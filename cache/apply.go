@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/internal/shortname"
 )
 
 // maxCall is how many executions one call of the script joins, because the script blocks Redis.
@@ -155,7 +155,7 @@ func (c *Cache) registration(r Registration, to target) *write {
 
 func (c *Cache) newWrite(arn ARN, to target, g given, payload []byte, expires int64, e *Execution) *write {
 	machine := c.machines.ID(to.machine)
-	short := member.Short(string(arn), machine)
+	short := shortname.Short(string(arn), machine)
 	return &write{
 		arn:       arn,
 		member:    short,

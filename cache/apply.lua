@@ -1,5 +1,5 @@
 -- Joins observations of executions, or their registrations, with the records. Behind this text
--- stand join.lua, which does that, and usual.lua, which does it at little cost where it can.
+-- stand merge.lua, which does that, and merge_common.lua, which does it at little cost where it can.
 -- All keys are on one node and, on a cluster, in one slot. Each is joined on its
 -- own: an error of one leaves the others as they are.
 --
@@ -40,7 +40,7 @@
 --      or f | why it failed
 --
 -- Where things stand in a record and in an identity say constants in capitals that
--- layout.go puts in front of this text: NAME is where something begins, NAME_END where it
+-- luaconstants.go puts in front of this text: NAME is where something begins, NAME_END where it
 -- ends. The epoch in a registration is the date that was reported only if that is
 -- plausible; its payload is the date to be shown.
 

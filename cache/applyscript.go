@@ -24,7 +24,7 @@ func source(name string) string {
 // applyScript joins an observation with its record, and counts what it says. Its
 // contract stands at the head of apply.lua.
 var applyScript = luascript.New(LuaConstants(), countScript, givenConstants(), source("apply.lua"),
-	"local function make_steps()\n", source("labels.lua"), source("join.lua"), "end\n", source("usual.lua"))
+	"local function make_steps()\n", source("labels.lua"), source("merge.lua"), "end\n", source("merge_common.lua"))
 
 // How many arguments apply.lua takes for each execution, and what some of them are.
 const (

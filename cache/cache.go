@@ -12,13 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"statuscache/cache/flight"
 	"statuscache/cache/internal/formats"
 	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 	"statuscache/cache/internal/writebatch"
+	"statuscache/cache/singleflight"
 )
 
 // Errors that callers check for.
@@ -33,7 +33,7 @@ var (
 	// ErrOverloaded means that too many reads are already waiting for Redis.
 	ErrOverloaded = readbatch.ErrOverloaded
 	// ErrPanicked means that code panicked; the text has the stack.
-	ErrPanicked = flight.ErrPanicked
+	ErrPanicked = singleflight.ErrPanicked
 )
 
 // Verdict is the result of an observation.
@@ -149,7 +149,7 @@ type Cache struct {
 
 	upkeep   indexes.Upkeep
 	near     *near
-	statuses *statusCache
+	statuses *rowCache
 	reads    *readbatch.Batcher
 	writes   *writebatch.Batcher[*write]
 }
@@ -174,7 +174,7 @@ func Open(o Options) (*Cache, error) {
 	c.near.names, c.near.limit, c.near.outputLife = db.Names, db.Limits.Read, o.RetentionOutput
 	c.reads = readbatch.New(db, c.metrics.readBatches)
 	c.writes = writebatch.New(c.write, (*write).size, db.Limits.Batch)
-	c.statuses = newStatusCache(db, c.near)
+	c.statuses = newRowCache(db, c.near)
 	c.listen()
 	return c, nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/luascript"
-	"statuscache/cache/internal/member"
 	"statuscache/cache/internal/record"
+	"statuscache/cache/internal/shortname"
 	"statuscache/cache/internal/tally"
 )
 
@@ -35,7 +35,7 @@ func (c *Cache) remove(ctx context.Context, on redis.Scripter, arn ARN, only con
 	p := c.db.Names.Partition(string(arn))
 	keys := []string{c.db.Names.Execution(string(arn)), p.Running, p.Recent, p.Awaiting, p.Mismatched, p.Changed, p.Outputs}
 	machine := c.machines.ID(arn.StateMachine())
-	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:], member.Short(string(arn), machine)}
+	args := []any{string(arn), c.db.Publish, only.name, only.value, machine[:], shortname.Short(string(arn), machine)}
 	if _, pipelined := on.(redis.Pipeliner); pipelined {
 		return removeScript.Eval(ctx, on, keys, args...) // a pipeline cannot send the source after the hash was refused
 	}

@@ -12,7 +12,7 @@
 -- Answers 1 if the condition is met, otherwise 0
 --
 -- Without a record only the indexes are cleaned: the execution may still have to be described,
--- and readers see no change. The constants of the record are those of layout.go.
+-- and readers see no change. The constants of the record are those of luaconstants.go.
 
 local arn, publish, condition, value, machine, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local time = redis.call('TIME')

@@ -177,7 +177,7 @@ func startFront(t *testing.T, program, config string, port int, args ...string) 
 // startWebpack starts the development server of web pages.
 func startWebpack(t *testing.T, port int, service string) (listens func()) {
 	t.Helper()
-	folder := filepath.Join("..", ".tools", "wds")
+	folder := filepath.Join("..", ".tools", "webpack-dev-server")
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "webpack-dev-server")); err != nil {
 		t.Fatalf("webpack-dev-server is not here: .tools/install-test-deps installs it: %v", err)
 	}

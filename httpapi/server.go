@@ -31,8 +31,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 	"statuscache/httpapi/internal/fairness"
 	"statuscache/httpapi/internal/health"
-	"statuscache/httpapi/internal/pacing"
 	"statuscache/httpapi/internal/reports"
+	"statuscache/httpapi/internal/retryafter"
 	"statuscache/httpapi/internal/traces"
 )
 
@@ -160,7 +160,7 @@ type Server struct {
 	rates          *fairness.RateLimits
 	waiters        *waiters
 	grace          *grace
-	paces          *pacing.Paces
+	paces          *retryafter.Paces
 	snapshots      *reports.Snapshots
 	durations      reports.DurationTexts // of everybody's executions
 	log            *accesslog.Log
@@ -214,11 +214,11 @@ func (s *Server) introspection() *auth.Introspection {
 	return &own
 }
 
-func newPaces(t Typical) *pacing.Paces {
+func newPaces(t Typical) *retryafter.Paces {
 	if t == nil {
-		return pacing.NewPaces(nil)
+		return retryafter.NewPaces(nil)
 	}
-	return pacing.NewPaces(func(stateMachine string) (pacing.Ends, bool) { return t.Typical(stateMachine) })
+	return retryafter.NewPaces(func(stateMachine string) (retryafter.Ends, bool) { return t.Typical(stateMachine) })
 }
 
 // kept describes how long ended executions are kept.

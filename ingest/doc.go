@@ -24,16 +24,16 @@
 //
 // The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
 // as the backlog allows, batch.go decodes, inflight.go keeps messages hidden,
-// deletes.go deletes handled ones, ten at a time, gate.go stops receiving while Redis fails,
-// outages.go and failures.go report why events are not applied (a Trouble).
+// messagedeletes.go deletes handled ones, ten at a time, gate.go stops receiving while Redis fails,
+// health.go and health_reasons.go report why events are not applied (a Trouble).
 // undated.go handles events without a start date. sqs.go is the queue. Package event
 // decodes the messages.
 //
 // Events get lost, and large ones leave parts out. So the Hydrator (hydrate.go) fetches
-// outputs and owners that events left out, the Auditor (audit.go, comparison.go) compares
+// outputs and owners that events left out, the Auditor (audit.go, audit_sweep.go) compares
 // the cache with the lists of Step Functions and describes every lasting difference, and
 // Backfill (backfill.go) fills a cache from Step Functions. stepfunctions.go makes their
-// calls, pacing.go keeps them within a budget, worker.go handles the lists of executions
+// calls, budget.go keeps them within a budget, worker.go handles the lists of executions
 // that need a call. Their results are observations and are merged like events.
 //
 // Package operate sets up and checks the path of the events. Package localaws is a stand-in

@@ -16,10 +16,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/singleflight"
 )
 
 // How long a key that was read is used without reading it again. A revocation is
@@ -46,9 +46,9 @@ type Keys struct {
 	hashes  *hashes
 	pepper  []byte
 	file    *file
-	near    bounded.ByHash[keyEntry]
+	near    boundedmap.ByHash[keyEntry]
 	revoked revocations
-	reads   flight.Group[*Key]
+	reads   singleflight.Group[*Key]
 	changes atomic.Uint64 // counts announced changes; an answer from before a change is not kept
 	watches keyWatches
 	found   atomic.Bool // a valid key was found, so the pepper is correct
@@ -72,7 +72,7 @@ func Open(db *redisdb.DB, o Options) (*Keys, error) {
 		return nil, err
 	}
 	k := &Keys{db: db, hashes: newHashes(o.Pepper), pepper: o.Pepper, file: f, quotas: newQuotas(db)}
-	k.near = bounded.NewByHash[keyEntry](maxKeysNear)
+	k.near = boundedmap.NewByHash[keyEntry](maxKeysNear)
 	k.watches.wake = make(chan struct{}, 1)
 	db.Feed.Listeners = append(db.Feed.Listeners, redisdb.Listener{
 		Changed: func(channel, payload string) {
@@ -138,7 +138,7 @@ func (k *Keys) find(ctx context.Context, h keyHash) (*Key, error) {
 }
 
 func (k *Keys) loadOnce(ctx context.Context, h keyHash, changes uint64) (*Key, error) {
-	read := uptime.Now()
+	read := monotonic.Now()
 	key, filed, err := k.load(ctx, h)
 	if key != nil {
 		k.found.Store(true)
@@ -157,7 +157,7 @@ func (k *Keys) fresh(e keyEntry) bool {
 	if e.key != nil && !e.filed && k.db.Feed.Heard() {
 		life = keyLife
 	}
-	return uptime.Now()-e.read < int64(life)
+	return monotonic.Now()-e.read < int64(life)
 }
 
 // load reads the record in Redis, and weighs it against that in the file and the

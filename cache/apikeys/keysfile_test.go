@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 func fileKey(first string) Key {
@@ -325,7 +325,7 @@ func TestAKeyFromTheFileIsReadAgainSoon(t *testing.T) {
 	t.Parallel()
 	ks := openTest(t, cachetest.Redis(t).URL())
 	for filed, fresh := range map[bool]bool{true: false, false: true} {
-		e := keyEntry{key: &Key{}, read: uptime.Now() - int64(keyLifeUnnotified) - 1, filed: filed}
+		e := keyEntry{key: &Key{}, read: monotonic.Now() - int64(keyLifeUnnotified) - 1, filed: filed}
 		if ks.fresh(e) != fresh {
 			t.Errorf("filed %v: fresh %v", filed, !fresh)
 		}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/flight"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/singleflight"
 )
 
 //go:embed quota.lua
@@ -34,7 +34,7 @@ const (
 // would be leased again.
 type quotas struct {
 	db     *redisdb.DB
-	leases flight.Group[struct{}] // one request to Redis at a time for each key
+	leases singleflight.Group[struct{}] // one request to Redis at a time for each key
 
 	mu    sync.Mutex
 	local map[string]*lease // by key hash

@@ -68,7 +68,7 @@ func TestTooFewExecutionsForAFindingAboutOwners(t *testing.T) {
 // setSeen changes when an execution was first heard of. Its record is compact.
 func setSeen(t *testing.T, c *cache.Cache, arn string, at time.Time) {
 	t.Helper()
-	const seenAt = 25 // cache/layout.go
+	const seenAt = 25 // cache/internal/record/layout.go
 	ms := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
 	if err := c.DB().Writers.SetRange(t.Context(), c.DB().Names.Execution(arn), seenAt, string(ms[2:])).Err(); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 	"statuscache/cache/outage"
 )
 
@@ -68,7 +68,7 @@ func (s *Settings) Add(one Setting) {
 
 // Run checks all settings until ctx ends.
 func (s *Settings) Run(ctx context.Context) error {
-	return uptime.Every(ctx, checkEvery, func() {
+	return monotonic.Every(ctx, checkEvery, func() {
 		for _, w := range s.watched {
 			w.update(ctx, s.db.Limits.Batch)
 		}

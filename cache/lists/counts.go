@@ -9,8 +9,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 // Counts has the numbers of executions by status.
@@ -43,17 +43,17 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	key := "o" + owner
 	if all {
 		key = "a"
-		r.requested.Store(uptime.Now())
+		r.requested.Store(monotonic.Now())
 	}
 	known, ok := r.counts.Get(key)
-	age := time.Duration(uptime.Now() - known.at)
+	age := time.Duration(monotonic.Now() - known.at)
 	if ok && age < countsFresh {
 		return known.Counts, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(countsLimit, r.db.Limits.Read))
 	defer cancel()
 	counting := r.counting.Begin(ctx, max(countingFor, r.db.Limits.Read), key, func(ctx context.Context) (Counts, error) {
-		begun := uptime.Now()
+		begun := monotonic.Now()
 		counts, err := r.count(ctx, owner, all)
 		if err == nil {
 			r.counts.Set(key, countsAt{counts, begun})
@@ -75,7 +75,7 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 // request must read the statuses of all executions. It returns when ctx ends.
 func (r *Reader) Run(ctx context.Context) error {
 	for begun := int64(0); ; {
-		now := uptime.Now()
+		now := monotonic.Now()
 		due := begun == 0 || now-begun >= int64(countEvery) && now-r.requested.Load() < int64(countUntil)
 		if due && r.db.Feed.Heard() {
 			if _, err := r.count(ctx, "", true); err == nil { // otherwise it is tried again in a second

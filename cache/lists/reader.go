@@ -4,9 +4,9 @@ import (
 	"sync/atomic"
 
 	"statuscache/cache"
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/singleflight"
 )
 
 // Reader reads lists and counts. Its methods can be called concurrently. Run makes counts
@@ -15,8 +15,8 @@ type Reader struct {
 	cache *cache.Cache
 	db    *redisdb.DB
 
-	counts   bounded.ByText[countsAt] // of the last second, by owner
-	counting flight.Group[Counts]
+	counts   boundedmap.ByText[countsAt] // of the last second, by owner
+	counting singleflight.Group[Counts]
 	recents  recents
 	// requested is when the counts of all owners were last requested, by uptime.
 	requested atomic.Int64
@@ -24,5 +24,5 @@ type Reader struct {
 
 // NewReader returns a Reader of the executions in a cache.
 func NewReader(c *cache.Cache) *Reader {
-	return &Reader{cache: c, db: c.DB(), counts: bounded.NewByText[countsAt](countsOwners), recents: recents{wholeEvery: wholeEvery}}
+	return &Reader{cache: c, db: c.DB(), counts: boundedmap.NewByText[countsAt](countsOwners), recents: recents{wholeEvery: wholeEvery}}
 }

@@ -11,8 +11,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -102,7 +102,7 @@ func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, er
 	for i := range r.of {
 		p, fits := &r.of[i], false
 		due := r.wholeEvery / (2 * redisdb.PartitionCount) * time.Duration(redisdb.PartitionCount+i)
-		if p.wholeAt != 0 && uptime.Now()-p.wholeAt <= int64(due) {
+		if p.wholeAt != 0 && monotonic.Now()-p.wholeAt <= int64(due) {
 			members, err := indexes.Resolve(ctx, in.db, newest[i].Val())
 			if err != nil {
 				return nil, err
@@ -121,7 +121,7 @@ func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, er
 func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) error {
 	pipe := in.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
-	begun := max(uptime.Now(), 1)
+	begun := max(monotonic.Now(), 1)
 	for n, i := range some {
 		cmds[n] = pipe.ZRange(ctx, in.names.Partitions[i].Recent, 0, -1)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -47,18 +47,18 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 	if !scope.All {
 		return s.overdueOf(ctx, scope.Owner)
 	}
-	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(overdueFor) {
+	if known := s.overdue.Load(); known != nil && monotonic.Now()-known.at < int64(overdueFor) {
 		return known.Overdue, nil
 	}
 	call := s.seeking.Begin(ctx, readLimit, "", func(ctx context.Context) (Overdue, error) {
-		begun := uptime.Now()
+		begun := monotonic.Now()
 		o, err := s.findOverdue(ctx)
 		if err == nil {
 			s.overdue.Store(&overdueAt{o, begun})
 		}
 		return o, err
 	})
-	if known := s.overdue.Load(); known != nil && uptime.Now()-known.at < int64(staleFor) {
+	if known := s.overdue.Load(); known != nil && monotonic.Now()-known.at < int64(staleFor) {
 		return known.Overdue, nil // the next caller gets the newer result
 	}
 	o, err := call.Wait(ctx)

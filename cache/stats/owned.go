@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"statuscache/cache"
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/tally"
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/singleflight"
 )
 
 // maxOwners is for how many owners the answers of the last second are remembered.
@@ -18,8 +18,8 @@ const maxOwners = 256
 // owners counts the executions of an owner, at most once a second.
 type owners struct {
 	cache *cache.Cache
-	known bounded.ByText[*owned]
-	calls flight.Group[*owned]
+	known boundedmap.ByText[*owned]
+	calls singleflight.Group[*owned]
 }
 
 // owned has the counters of an owner's executions.
@@ -30,16 +30,16 @@ type owned struct {
 }
 
 func newOwners(c *cache.Cache) *owners {
-	return &owners{cache: c, known: bounded.NewByText[*owned](maxOwners)}
+	return &owners{cache: c, known: boundedmap.NewByText[*owned](maxOwners)}
 }
 
 // of counts the executions of an owner.
 func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
-	if known, ok := o.known.Get(owner); ok && uptime.Now()-known.at < int64(freshFor) {
+	if known, ok := o.known.Get(owner); ok && monotonic.Now()-known.at < int64(freshFor) {
 		return known, nil
 	}
 	counted, err := o.calls.Begin(ctx, readLimit, owner, func(ctx context.Context) (*owned, error) {
-		begun := uptime.Now()
+		begun := monotonic.Now()
 		all, err := o.cache.Owned(ctx, owner)
 		if err != nil {
 			return nil, err

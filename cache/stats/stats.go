@@ -14,10 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"statuscache/cache"
-	"statuscache/cache/flight"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/singleflight"
 )
 
 const (
@@ -39,8 +39,8 @@ type Stats struct {
 	db     *redisdb.DB
 	owners *owners
 
-	refreshing flight.Group[struct{}]
-	seeking    flight.Group[Overdue]
+	refreshing singleflight.Group[struct{}]
+	seeking    singleflight.Group[Overdue]
 	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
 	typical    atomic.Pointer[map[string]Distribution]
 	overdue    atomic.Pointer[overdueAt]
@@ -73,7 +73,7 @@ func (s *Stats) Err() error {
 // Run keeps the distributions of Typical and the metrics current until ctx ends, and from
 // time to time counts the running executions again. Everything else works without it.
 func (s *Stats) Run(ctx context.Context) error {
-	return uptime.Every(ctx, refreshEvery, func() {
+	return monotonic.Every(ctx, refreshEvery, func() {
 		_ = s.refresh(ctx)                                // Err returns it; first, so that callers wait less at the start
 		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
 	})
@@ -124,7 +124,7 @@ func belongs(name, wanted string) bool {
 // fresh returns as soon as the counters in memory are at most staleFor old.
 func (s *Stats) fresh(ctx context.Context) error {
 	read := s.readAt.Load()
-	age := time.Duration(uptime.Now() - read)
+	age := time.Duration(monotonic.Now() - read)
 	if read != 0 && age < freshFor {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (s *Stats) refresh(ctx context.Context) error {
 func (s *Stats) readOn(ctx context.Context) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	begun := max(uptime.Now(), 1)
+	begun := max(monotonic.Now(), 1)
 	index, err := s.readIndex(ctx)
 	if err != nil {
 		return fmt.Errorf("read the counters: %w", err)

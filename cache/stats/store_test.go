@@ -10,7 +10,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
-	"statuscache/cache/internal/member"
+	"statuscache/cache/internal/shortname"
 	"statuscache/cache/internal/tally"
 )
 
@@ -140,7 +140,7 @@ func TestRunningExecutionsAreRecounted(t *testing.T) {
 		arn := execution(machineA+[]string{"", "/Map"}[i%2], fmt.Sprint("e", i))
 		apply(t, c, begun(arn, start, 0))
 		if i < 20 { // nothing is counted
-			if err := c.DB().Writers.ZRem(t.Context(), c.DB().Names.Partition(string(arn)).Running, member.Short(string(arn), tally.MachineOf(arn.StateMachine()))).Err(); err != nil {
+			if err := c.DB().Writers.ZRem(t.Context(), c.DB().Names.Partition(string(arn)).Running, shortname.Short(string(arn), tally.MachineOf(arn.StateMachine()))).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}

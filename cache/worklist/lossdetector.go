@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -73,7 +73,7 @@ func NewLossDetector(db *redisdb.DB, o LossOptions) *LossDetector {
 
 // Run looks for losses until ctx ends.
 func (d *LossDetector) Run(ctx context.Context) error {
-	return uptime.Every(ctx, beatEvery, func() {
+	return monotonic.Every(ctx, beatEvery, func() {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.options.Log.Debug("cannot check whether records were lost", "error", err)
 		}

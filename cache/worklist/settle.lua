@@ -1,5 +1,5 @@
 -- Removes an execution from a list, unless its output is still awaited. The constants are
--- those of the record (layout.go and record.lua of package cache).
+-- those of the record (luaconstants.go and record.lua of package cache).
 --
 -- KEYS  1 record, 2 list
 -- ARGV  1 ARN

@@ -16,8 +16,8 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 // Sweeps has the schedule for comparing state machines with Step Functions. It is in
@@ -47,7 +47,7 @@ const (
 
 // Run keeps Audits fresh until ctx ends.
 func (s *Sweeps) Run(ctx context.Context) error {
-	return uptime.Every(ctx, auditsEvery, func() { s.readAudits(ctx) })
+	return monotonic.Every(ctx, auditsEvery, func() { s.readAudits(ctx) })
 }
 
 // readAudits changes nothing if Redis does not answer.

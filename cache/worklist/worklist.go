@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 // List is one of the lists of executions to check with Step Functions.
@@ -79,7 +79,7 @@ const countEvery = 10 * time.Second
 
 // Run keeps the metric of the entries, and Unattended, current until ctx ends.
 func (w *Worklist) Run(ctx context.Context) error {
-	return uptime.Every(ctx, countEvery, func() {
+	return monotonic.Every(ctx, countEvery, func() {
 		for list, name := range names {
 			n, err := w.Pending(ctx, list)
 			if err != nil {

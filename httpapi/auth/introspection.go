@@ -14,9 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
 	"statuscache/cache/outage"
+	"statuscache/cache/singleflight"
 	"statuscache/httpapi/internal/envelope"
 )
 
@@ -54,9 +54,9 @@ type introspector struct {
 	options  Introspection
 	client   *http.Client
 	now      func() time.Time
-	active   bounded.ByHash[verifiedToken]
-	inactive bounded.ByHash[inactiveToken]
-	asking   flight.Group[Principal]
+	active   boundedmap.ByHash[verifiedToken]
+	inactive boundedmap.ByHash[inactiveToken]
+	asking   singleflight.Group[Principal]
 	places   chan struct{}
 	state    outage.Part
 
@@ -145,7 +145,7 @@ func newIntrospector(o Introspection, log *slog.Logger) *introspector {
 			// The token is for this server only.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		active: bounded.NewByHash[verifiedToken](maxActive), inactive: bounded.NewByHash[inactiveToken](maxInactive),
+		active: boundedmap.NewByHash[verifiedToken](maxActive), inactive: boundedmap.NewByHash[inactiveToken](maxInactive),
 		state: outage.Part{
 			Log:  log,
 			Lost: "tokens cannot be introspected, so their callers get 503; check AUTH_INTROSPECTION_URL, _CLIENT_ID and _SECRET_FILE, and that the server is up",
@@ -172,7 +172,7 @@ func (i *introspector) verify(ctx context.Context, token string) (Principal, err
 }
 
 // known returns the latest reply of the server.
-func (i *introspector) known(sum bounded.Hash) (p Principal, err error, known bool) {
+func (i *introspector) known(sum boundedmap.Hash) (p Principal, err error, known bool) {
 	now := i.now()
 	if v, ok := i.active.Get(sum); ok && now.Before(v.until) {
 		return v.principal, nil, true
@@ -184,7 +184,7 @@ func (i *introspector) known(sum bounded.Hash) (p Principal, err error, known bo
 }
 
 // ask asks the server and remembers the answer.
-func (i *introspector) ask(ctx context.Context, token string, sum bounded.Hash) (Principal, error) {
+func (i *introspector) ask(ctx context.Context, token string, sum boundedmap.Hash) (Principal, error) {
 	if p, err, known := i.known(sum); known { // by the question before
 		return p, err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"statuscache/cache/bounded"
+	"statuscache/cache/boundedmap"
 	"statuscache/httpapi/internal/envelope"
 )
 
@@ -39,7 +39,7 @@ type tokens struct {
 	parser    *jwt.Parser
 	validator *jwt.Validator
 	keys      *keySet
-	verified  bounded.ByHash[verifiedToken]
+	verified  boundedmap.ByHash[verifiedToken]
 	now       func() time.Time
 }
 
@@ -58,7 +58,7 @@ func newTokens(o JWT, keys *keySet) *tokens {
 		validator: jwt.NewValidator(claims...),
 		parser: jwt.NewParser(append(claims,
 			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), jwt.WithStrictDecoding())...),
-		verified: bounded.NewByHash[verifiedToken](maxVerified),
+		verified: boundedmap.NewByHash[verifiedToken](maxVerified),
 	}
 }
 

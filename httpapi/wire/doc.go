@@ -5,13 +5,13 @@
 //	conn.go      a connection and its loop
 //	polls*.go    the short way of polls without TLS
 //	syscalls*.go reading and writing there
-//	grammar.go   which requests are read here; everything else is handed over to net/http
+//	parse.go     which requests are read here; everything else is handed over to net/http
 //	fields.go    header fields that have a meaning for a connection or a poll
 //	request.go   from the head to an http.Request
 //	response.go  the http.ResponseWriter
 //	wait.go      requests that wait
 //	input.go     what has been read from a connection; bodies
-//	stage.go     how long each stage of a connection may last
+//	connstate.go how long each stage of a connection may last
 //	server.go    all connections: the sweep every second, and the shutdown
 //	hangup_*.go  clients that hang up while their request waits
 //

@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 // Formats decides for one Redis. Releases before the compact format refuse its records, so none
@@ -64,11 +64,11 @@ return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call(ARGV[1], KEYS[1]
 func (f *Formats) WritesCompact(ctx context.Context) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.asked != 0 && uptime.Now()-f.asked < int64(askEvery) {
+	if f.asked != 0 && monotonic.Now()-f.asked < int64(askEvery) {
 		return f.compact
 	}
 	compact, err := f.ask(ctx)
-	f.compact, f.asked = err == nil && compact, max(uptime.Now(), 1)
+	f.compact, f.asked = err == nil && compact, max(monotonic.Now(), 1)
 	return f.compact
 }
 

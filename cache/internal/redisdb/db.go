@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
-	"statuscache/cache/internal/member"
+	"statuscache/cache/internal/shortname"
 	"statuscache/cache/outage"
 )
 
@@ -74,8 +74,8 @@ type DB struct {
 
 	options    Options
 	address    *address
-	primaries  *primaries       // of Writers
-	Machines   member.Directory // what the indexes of executions hold
+	primaries  *primaries          // of Writers
+	Machines   shortname.Directory // what the indexes of executions hold
 	unwritable atomic.Pointer[error]
 	writing    outage.Part
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/outage"
 )
 
@@ -80,7 +80,7 @@ func newFeed(db *DB) *Feed {
 }
 
 // Heard reports whether the feed receives every change now.
-func (f *Feed) Heard() bool { return f.Trust.Holds(uptime.Now()) }
+func (f *Feed) Heard() bool { return f.Trust.Holds(monotonic.Now()) }
 
 // Reset reports to every listener that everything may have changed.
 func (f *Feed) Reset() {
@@ -268,7 +268,7 @@ func beat(ctx context.Context, sub subscription) error {
 	tick := time.NewTicker(Heartbeat)
 	defer tick.Stop()
 	for {
-		if err := sub.Ping(ctx, strconv.FormatInt(uptime.Now(), 10)); err != nil {
+		if err := sub.Ping(ctx, strconv.FormatInt(monotonic.Now(), 10)); err != nil {
 			return fmt.Errorf("ping: %w", err)
 		}
 		select {

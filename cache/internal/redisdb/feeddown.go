@@ -6,19 +6,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/internal/monotonic"
 )
 
 // quiet records since when the change feed of Redis does not work.
 type quiet struct{ since atomic.Int64 } // by uptime; 0: it works
 
-func (q *quiet) begin() { q.since.CompareAndSwap(0, max(uptime.Now(), 1)) }
+func (q *quiet) begin() { q.since.CompareAndSwap(0, max(monotonic.Now(), 1)) }
 func (q *quiet) end()   { q.since.Store(0) }
 
 // lasts returns how long it has not worked.
 func (q *quiet) lasts() time.Duration {
 	if since := q.since.Load(); since > 0 {
-		return time.Duration(uptime.Now() - since)
+		return time.Duration(monotonic.Now() - since)
 	}
 	return 0
 }

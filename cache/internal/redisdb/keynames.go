@@ -13,7 +13,7 @@ import (
 // execution and of its partition share a slot of Redis Cluster.
 //
 //	name                     type     holds
-//	sc:{p}:execution:ARN     string   the record (cache/layout.go)
+//	sc:{p}:execution:ARN     string   the record (cache/internal/record/layout.go)
 //	sc:{p}:running           zset     ARN by start date in ms: executions that run
 //	sc:{p}:recent            zset     ARN by start date in ms: the newest of the partition
 //	sc:{p}:changed           channel  ARNs of executions whose records changed, a line each;

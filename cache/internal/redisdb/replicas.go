@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/internal/monotonic"
 )
 
 // With AutoAcks, a replica must confirm each write if the primary has had a replica,
@@ -117,7 +117,7 @@ func (p *primaries) demand(ctx context.Context, node Client) (Demand, error) {
 	p.mu.Lock()
 	d, known := p.demands[Address(node)]
 	p.mu.Unlock()
-	if known && uptime.Now()-d.looked < int64(demandLife) {
+	if known && monotonic.Now()-d.looked < int64(demandLife) {
 		return d, nil
 	}
 	return p.look(ctx, node)
@@ -127,7 +127,7 @@ func (p *primaries) demand(ctx context.Context, node Client) (Demand, error) {
 func (p *primaries) look(ctx context.Context, node Client) (Demand, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTrips*p.address.writeLimit) // and each answer has its own limit
 	defer cancel()
-	looked := uptime.Now()
+	looked := monotonic.Now()
 	i, err := ServerInfo(ctx, node)
 	if err != nil {
 		return Demand{}, err

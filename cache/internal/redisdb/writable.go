@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/internal/monotonic"
 )
 
 // Ping writes to every primary, and waits for its replicas if that is required. While it
@@ -71,7 +71,7 @@ func (p *primaries) probes(ctx context.Context) ([]*Command, error) {
 // watchPrimaries keeps the demands of the primaries current, and checks whether they
 // accept writes, until ctx ends.
 func (db *DB) watchPrimaries(ctx context.Context) error {
-	return uptime.Every(ctx, watchEvery, func() {
+	return monotonic.Every(ctx, watchEvery, func() {
 		db.primaries.watch(ctx)
 		if err := db.Ping(ctx); ctx.Err() == nil {
 			db.writing.Is(err)

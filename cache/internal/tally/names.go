@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -77,7 +77,7 @@ func (n *Names) Write(ctx context.Context, db *redisdb.DB, stateMachines []strin
 func (n *Names) due(stateMachines []string) (all []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	now := max(uptime.Now(), 1)
+	now := max(monotonic.Now(), 1)
 	for _, m := range stateMachines {
 		name := n.known[m]
 		if name.written != 0 && now-name.written < int64(machineNameLife) {

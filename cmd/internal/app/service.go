@@ -52,7 +52,7 @@ type service struct {
 	refetch  *ingest.Refetcher
 	outputs  *outputs.Sweeper
 	auditor  *ingest.Auditor
-	intake   *intake.Board
+	intake   *intake.Reports
 	census   *census
 	server   *httpapi.Server
 	public   net.Listener

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
-	"statuscache/cache/bounded"
+	"statuscache/cache/boundedmap"
 )
 
 // Holder is a user of pools: a caller, or an address whose requests have not had a valid
@@ -37,13 +37,13 @@ const maxHolders = 100_000
 
 // Holders finds holders by name.
 type Holders struct {
-	known bounded.ByText[*Holder]
+	known boundedmap.ByText[*Holder]
 	make  func() *Holder
 }
 
 // NewHolders returns Holders that make each new holder with makeOne.
 func NewHolders(makeOne func() *Holder) *Holders {
-	return &Holders{known: bounded.NewByText[*Holder](maxHolders), make: makeOne}
+	return &Holders{known: boundedmap.NewByText[*Holder](maxHolders), make: makeOne}
 }
 
 // Of returns the holder of a name.

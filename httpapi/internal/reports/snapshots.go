@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
+	"statuscache/cache/singleflight"
 	"statuscache/httpapi/internal/envelope"
 )
 
@@ -23,8 +23,8 @@ const (
 // Snapshots are encoded reports, each shared by all requests with the same question. A
 // repeated question is answered at once, with a report that is at most a few seconds old.
 type Snapshots struct {
-	known  bounded.ByText[*Snapshot]
-	making flight.Group[*Snapshot]
+	known  boundedmap.ByText[*Snapshot]
+	making singleflight.Group[*Snapshot]
 }
 
 // State is equal for two reports that differ only in time.
@@ -44,7 +44,7 @@ func (s *Snapshot) Data() []byte { return Encoded{Body: s.Body}.data() }
 // NewSnapshots returns empty Snapshots.
 func NewSnapshots() *Snapshots {
 	const fixed = 256 // bytes, beside the texts
-	return &Snapshots{known: bounded.NewWeighedByText(maxSnapshotBytes, func(question string, s *Snapshot) uint32 {
+	return &Snapshots{known: boundedmap.NewWeighedByText(maxSnapshotBytes, func(question string, s *Snapshot) uint32 {
 		return uint32(fixed + len(question) + len(s.Body))
 	})}
 }

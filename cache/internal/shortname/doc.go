@@ -1,4 +1,4 @@
-// Package member has the forms of an execution in the indexes: its ARN, or a short form of
+// Package shortname has the forms of an execution in the indexes: its ARN, or a short form of
 // it.
 //
 // The short form is
@@ -9,4 +9,4 @@
 // The identifier is a hash, the same as in the counters (package tally). Before a short form
 // is written, Redis must have stored the identifier for this state machine. If two state
 // machines have the same hash, the executions of the second are entered by their ARNs.
-package member
+package shortname

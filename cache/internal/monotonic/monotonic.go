@@ -1,6 +1,6 @@
-// Package uptime is a monotonic clock, with a function for repeated work. A system clock that
+// Package monotonic is a monotonic clock, with a function for repeated work. A system clock that
 // is set back or forward must not make old entries of a cache valid again.
-package uptime
+package monotonic
 
 import (
 	"context"

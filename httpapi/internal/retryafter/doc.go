@@ -1,4 +1,4 @@
-// Package pacing computes when a poller should poll again: the header Retry-After of a
+// Package retryafter computes when a poller should poll again: the header Retry-After of a
 // running execution.
 //
 // A poller with a fixed interval polls too early many times, and then once too late. If
@@ -13,4 +13,4 @@
 // A poller that is late or early gets the time until the next age of the plan.
 //
 // If too little is known, and after a redrive, the steps grow with the age.
-package pacing
+package retryafter

@@ -10,11 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"statuscache/cache/bounded"
-	"statuscache/cache/flight"
+	"statuscache/cache/boundedmap"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/singleflight"
 )
 
 // DefaultNearBytes is the default bound of the near cache.
@@ -35,7 +35,7 @@ const (
 // share one read, and so that the result is not kept if a change is notified during the
 // read.
 type near struct {
-	records bounded.ByText[nearEntry]
+	records boundedmap.ByText[nearEntry]
 	seed    maphash.Seed
 	shards  [64]fillShard
 	limit   time.Duration // of one read
@@ -81,7 +81,7 @@ type fillShard struct {
 
 func newNear(bytes int64, trust *redisdb.Trust) *near {
 	n := &near{seed: maphash.MakeSeed(), trust: trust}
-	n.records = bounded.NewWeighedByText(uint64(bytes), func(_ string, e nearEntry) uint32 { return e.record.weight() })
+	n.records = boundedmap.NewWeighedByText(uint64(bytes), func(_ string, e nearEntry) uint32 { return e.record.weight() })
 	for i := range n.shards {
 		n.shards[i].fills = map[ARN]*fill{}
 	}
@@ -100,7 +100,7 @@ func (r *Record) weight() uint32 {
 
 // get returns the record of an execution if it is known to be current.
 func (n *near) get(arn string) (*Record, bool) {
-	now := uptime.Now()
+	now := monotonic.Now()
 	if !n.trust.Holds(now) {
 		return nil, false
 	}
@@ -112,7 +112,7 @@ func (n *near) get(arn string) (*Record, bool) {
 }
 
 // trusted reports whether entries may be sent.
-func (n *near) trusted() bool { return n.trust.Holds(uptime.Now()) }
+func (n *near) trusted() bool { return n.trust.Holds(monotonic.Now()) }
 
 // clear drops everything. The results of reads in progress are not kept.
 func (n *near) clear() {
@@ -175,7 +175,7 @@ func (f *fill) End(v readbatch.Value, err error) {
 }
 
 func (f *fill) decode(v readbatch.Value, failed error) (r *Record, err error) {
-	defer flight.Recover(&err) // a damaged record must not end the process
+	defer singleflight.Recover(&err) // a damaged record must not end the process
 	switch {
 	case failed != nil:
 		return nil, failed
@@ -214,7 +214,7 @@ func (n *near) keep(r *Record, generation uint64) {
 	if left, expires := r.outputLeft(n.outputLife, time.Now()); expires {
 		life = min(life, left)
 	}
-	n.records.Set(string(r.ARN), nearEntry{r, uptime.Now() + int64(life), generation})
+	n.records.Set(string(r.ARN), nearEntry{r, monotonic.Now() + int64(life), generation})
 }
 
 func (n *near) shard(arn ARN) *fillShard {

@@ -1,12 +1,12 @@
--- Joins what is usual at little cost, and leaves the rest to join.lua: an execution begins, and
+-- Joins the common cases at little cost, and leaves the rest to merge.lua: an execution begins, and
 -- its first attempt ends. That comes to the same as the steps there, in a third of the time,
--- with few calls and few texts. begin_usual and end_usual return nil if something is unusual.
+-- with few calls and few texts. begin_common and end_common return nil for any other case.
 
 local not_suspicious = string.format('%014.0f', now - SUSPICIOUS) -- texts of digits have the same order in each locale
 
 local applied_of_rank = {[48] = 'a01', [49] = 'a11', [50] = 'a21'}
 
-local function begin_usual(key, p, a)
+local function begin_common(key, p, a)
   local given = ARGV[a + 2]
   local start = sub(given, GIVEN_START, GIVEN_START_END)
   if start < not_suspicious then return nil end
@@ -27,7 +27,7 @@ local function begin_usual(key, p, a)
   return applied_of_rank[48]
 end
 
-local function end_usual(key, p, a, old)
+local function end_common(key, p, a, old)
   local given, expires = ARGV[a + 2], ARGV[a + 4]
   local b, c, d, e, f, g, h, i = byte(old, COMPACT_LENGTHS, COMPACT_LENGTHS_END)
   local registers_end = COMPACT_HEAD + (b + e) * 256 + c + d + f
@@ -49,12 +49,12 @@ local function end_usual(key, p, a, old)
 end
 
 -- A short entry in the trail says that it is an event of a first attempt.
-local function join_usual(key, p, a)
+local function merge_common(key, p, a)
   local kind, left_out, compact = byte(ARGV[a + 2], GIVEN_KIND, GIVEN_COMPACT)
   if alone or compact ~= 49 or left_out ~= 48 or byte(ARGV[a + 2], GIVEN_SHORT) == 0 then return nil end
   local old = records[key]
-  if kind == 114 and not old then return begin_usual(key, p, a) end
-  if kind == 115 and old and success_kept == '' and record.compact(old) then return end_usual(key, p, a, old) end
+  if kind == 114 and not old then return begin_common(key, p, a) end
+  if kind == 115 and old and success_kept == '' and record.compact(old) then return end_common(key, p, a, old) end
 end
 
 local steps
@@ -76,7 +76,7 @@ local function join_rest()
   while joined < all do
     joined = joined + 1
     local key, p, a = KEYS[joined], partitions[joined], (joined - 1) * ARGS_EACH
-    answers[joined] = join_usual(key, p, a) or join(key, p, a)
+    answers[joined] = merge_common(key, p, a) or join(key, p, a)
   end
 end
 

@@ -1,5 +1,5 @@
 -- Joins an observation with its record, whatever they are. This text is the body of a function,
--- so that what is usual (usual.lua) does not pay for making the functions below.
+-- so that the common cases (merge_common.lua) does not pay for making the functions below.
 
 --
 -- Identities: what decides between two states

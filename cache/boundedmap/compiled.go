@@ -1,4 +1,4 @@
-package bounded
+package boundedmap
 
 import "github.com/maypok86/otter/v2"
 

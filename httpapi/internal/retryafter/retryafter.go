@@ -1,4 +1,4 @@
-package pacing
+package retryafter
 
 import (
 	"strconv"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"statuscache/cache"
-	"statuscache/cache/bounded"
+	"statuscache/cache/boundedmap"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 // Paces has the times after which to poll again, by state machine.
 type Paces struct {
 	typical func(stateMachine string) (e Ends, known bool)
-	known   bounded.ByText[*pace]
+	known   boundedmap.ByText[*pace]
 }
 
 // pace has the times for polling executions of one state machine.
@@ -31,7 +31,7 @@ type pace struct {
 // NewPaces returns Paces that use the durations that typical returns for a state machine; nil: no
 // durations are known.
 func NewPaces(typical func(stateMachine string) (e Ends, known bool)) *Paces {
-	return &Paces{typical: typical, known: bounded.NewByText[*pace](maxPaces)}
+	return &Paces{typical: typical, known: boundedmap.NewByText[*pace](maxPaces)}
 }
 
 // After returns the header Retry-After of a running execution. It allocates only when it

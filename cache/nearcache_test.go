@@ -13,9 +13,9 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/readbatch"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 // TestConcurrentMissesShareOneRead: a hot key that 5,000 miss at once
@@ -197,7 +197,7 @@ func TestGetAtLeastGoesPastAnOlderEntry(t *testing.T) {
 	arn, start := testARN(t, "at-least"), now()
 	older, newer := running(arn, start), succeeded(arn, start, `{}`)
 	apply(t, c, older)
-	c.db.Feed.Trust.Extend(uptime.Now() + int64(time.Hour))
+	c.db.Feed.Trust.Extend(monotonic.Now() + int64(time.Hour))
 	get := func(v Version) Status {
 		t.Helper()
 		r, err := c.GetAtLeast(t.Context(), arn, v)
@@ -239,7 +239,7 @@ func TestNearKeepsWithinItsBounds(t *testing.T) {
 	const size = 10_000
 	fill := func(bytes int64) (kept int) {
 		n := newNear(bytes, new(redisdb.Trust))
-		n.trust.Extend(uptime.Now() + int64(time.Hour))
+		n.trust.Extend(monotonic.Now() + int64(time.Hour))
 		for i := range 1000 {
 			e := succeeded(testARN(t, fmt.Sprint("bound-", i)), now(), `"`+strings.Repeat("x", size)+`"`)
 			body := appendBody(nil, &e)
@@ -276,13 +276,13 @@ func TestTheNearCacheServesNothingOutOfDate(t *testing.T) {
 		"a change was notified":         {func(n *near) { n.forget(arn) }, false, false},
 		"a change of another":           {func(n *near) { n.forget("another") }, true, true},
 		"the feed was lost":             {func(n *near) { n.trust.End(); n.clear() }, false, false},
-		"the feed was lost and found":   {func(n *near) { n.trust.End(); n.clear(); n.trust.Extend(uptime.Now() + hour) }, false, false},
-		"the feed has been silent":      {func(n *near) { n.trust.Extend(uptime.Now()) }, false, false},
-		"the entry has reached its age": {func(n *near) { n.records.Set(string(arn), nearEntry{r, uptime.Now(), 0}) }, false, true},
+		"the feed was lost and found":   {func(n *near) { n.trust.End(); n.clear(); n.trust.Extend(monotonic.Now() + hour) }, false, false},
+		"the feed has been silent":      {func(n *near) { n.trust.Extend(monotonic.Now()) }, false, false},
+		"the entry has reached its age": {func(n *near) { n.records.Set(string(arn), nearEntry{r, monotonic.Now(), 0}) }, false, true},
 	} {
 		for _, during := range []bool{false, true} {
 			n := newNear(1<<20, new(redisdb.Trust))
-			n.trust.Extend(uptime.Now() + hour)
+			n.trust.Extend(monotonic.Now() + hour)
 			f, first := n.startFill(t.Context(), arn, "")
 			if _, second := n.startFill(t.Context(), arn, ""); !first || second {
 				t.Fatal("two reads of one execution")

@@ -260,11 +260,3 @@ func PublicVersion(v Version, hash string) Version {
 	}
 	return v.Public()
 }
-
-// Tag returns the part of an entity tag after the version of such a record.
-func Tag(v Version, hash string) string {
-	if v.HasOutputState() {
-		return hash[OutputStateLength:]
-	}
-	return hash
-}

@@ -14,10 +14,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/bounded"
+	"statuscache/cache/boundedmap"
+	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/record"
 	"statuscache/cache/internal/redisdb"
-	"statuscache/cache/internal/uptime"
 )
 
 const (
@@ -26,13 +26,13 @@ const (
 	statusLife     = terminalNearLife
 )
 
-// statusCache has the fields of many executions that lists and counts need, without their
+// rowCache has the fields of many executions that lists and counts need, without their
 // answers. It reads only the first bytes of records from Redis, and remembers them as long as
 // the change feed works, like the near cache.
-type statusCache struct {
+type rowCache struct {
 	db   *redisdb.DB
 	near *near
-	kept bounded.ByText[Row]
+	kept boundedmap.ByText[Row]
 	seed maphash.Seed
 	// changes counts announced changes, by hash: a status that was read before the
 	// notification of a change is not kept.
@@ -69,20 +69,20 @@ func (r *Record) IndexedStart() int64 {
 	return start
 }
 
-func newStatusCache(db *redisdb.DB, near *near) *statusCache {
-	return &statusCache{
+func newRowCache(db *redisdb.DB, near *near) *rowCache {
+	return &rowCache{
 		db: db, near: near, seed: maphash.MakeSeed(),
-		kept: bounded.NewByText[Row](maxStatuses),
+		kept: boundedmap.NewByText[Row](maxStatuses),
 	}
 }
 
-func (h *statusCache) changesOf(arn ARN) *atomic.Uint32 {
+func (h *rowCache) changesOf(arn ARN) *atomic.Uint32 {
 	return &h.changes[maphash.String(h.seed, string(arn))%uint64(len(h.changes))]
 }
 
 // forget drops an execution because it has changed. The change is counted before, for keep, and
 // after, for LookUp, which may have seen the dropped row in between.
-func (h *statusCache) forget(arn ARN) {
+func (h *rowCache) forget(arn ARN) {
 	h.changesOf(arn).Add(1)
 	h.kept.Delete(string(arn))
 	h.changesOf(arn).Add(1)
@@ -90,10 +90,10 @@ func (h *statusCache) forget(arn ARN) {
 
 // rows returns the row of each execution, with or without all details, and how many
 // records it had to read from Redis.
-func (h *statusCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
+func (h *rowCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
 	all := make([]Row, len(arns))
 	var missing []int
-	now, generation, trusted := uptime.Now(), h.near.generation.Load(), h.near.trusted()
+	now, generation, trusted := monotonic.Now(), h.near.generation.Load(), h.near.trusted()
 	for i, arn := range arns {
 		if r, ok := h.kept.Get(string(arn)); ok && trusted && now < r.until && r.generation == generation && (r.detailed || !detailed) {
 			all[i] = r
@@ -131,7 +131,7 @@ type Seen struct {
 func LookUp(ctx context.Context, c *Cache, all [][]Seen) error {
 	var stale []*Seen
 	var arns []ARN
-	now, generation, trusted := uptime.Now(), c.near.generation.Load(), c.near.trusted()
+	now, generation, trusted := monotonic.Now(), c.near.generation.Load(), c.near.trusted()
 	for _, some := range all {
 		for i := range some {
 			s := &some[i]
@@ -159,7 +159,7 @@ const (
 )
 
 // read reads the rows of some of the executions from Redis.
-func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []Row) error {
+func (h *rowCache) read(ctx context.Context, arns []ARN, some []int, detailed bool, generation uint64, all []Row) error {
 	length := leastRowBytes
 	if detailed {
 		length = usualRowBytes
@@ -173,7 +173,7 @@ func (h *statusCache) read(ctx context.Context, arns []ARN, some []int, detailed
 
 // readLength reads the first bytes of each record, up to the given length. It returns the
 // executions for whose details that was too little.
-func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []Row) (long []int, err error) {
+func (h *rowCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []Row) (long []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
 	pipe := h.db.Readers.Pipeline() // on a cluster it is one for each node
@@ -196,7 +196,7 @@ func (h *statusCache) readLength(ctx context.Context, arns []ARN, some []int, le
 		}
 		all[i].detailed = length > leastRowBytes
 		life := statusLife - rand.N(statusLife/4) // rows that were read together expire at different times
-		all[i].until, all[i].generation = uptime.Now()+int64(life), generation
+		all[i].until, all[i].generation = monotonic.Now()+int64(life), generation
 		h.keep(arns[i], all[i], before[n])
 	}
 	return long, nil
@@ -226,7 +226,7 @@ func rowOf(text string, suffices bool) Row {
 	return r
 }
 
-func (h *statusCache) keep(arn ARN, r Row, before uint32) {
+func (h *rowCache) keep(arn ARN, r Row, before uint32) {
 	changes := h.changesOf(arn)
 	if changes.Load() != before {
 		return

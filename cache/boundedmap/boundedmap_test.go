@@ -1,4 +1,4 @@
-package bounded
+package boundedmap
 
 import (
 	"crypto/sha256"

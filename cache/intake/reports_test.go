@@ -50,9 +50,9 @@ func openDB(t *testing.T, url string) *redisdb.DB {
 	return c.DB()
 }
 
-func turn(t *testing.T, boards ...*Board) {
+func turn(t *testing.T, all ...*Reports) {
 	t.Helper()
-	for _, b := range boards {
+	for _, b := range all {
 		if err := b.turn(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package member
+package shortname
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"statuscache/cache/internal/uptime"
+	"statuscache/cache/internal/monotonic"
 )
 
 // Directory maps the identifiers in short forms to state machines. Its methods can be called
@@ -62,7 +62,7 @@ func resolve(members []string, prefixes map[string]string) (arns []string, whole
 func (d *Directory) load(ctx context.Context) (prefixes map[string]string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.loaded != 0 && uptime.Now()-d.loaded < loadEvery {
+	if d.loaded != 0 && monotonic.Now()-d.loaded < loadEvery {
 		return d.prefixes, nil
 	}
 	names, err := d.Load(ctx)
@@ -75,6 +75,6 @@ func (d *Directory) load(ctx context.Context) (prefixes map[string]string, err e
 			prefixes[id] = executionPrefix(name)
 		}
 	}
-	d.prefixes, d.loaded = prefixes, max(uptime.Now(), 1)
+	d.prefixes, d.loaded = prefixes, max(monotonic.Now(), 1)
 	return prefixes, nil
 }

@@ -1,7 +1,7 @@
-// Package flight lets concurrent callers share one call. A panic in the call becomes an
+// Package singleflight lets concurrent callers share one call. A panic in the call becomes an
 // error for all of them, because the call runs on a separate goroutine, where a panic
 // would end the process.
-package flight
+package singleflight
 
 import (
 	"context"
