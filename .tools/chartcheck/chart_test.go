@@ -386,7 +386,6 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"api: {autoscaling: {enabled: true, maxReplicas: 1}}":               "api.autoscaling.maxReplicas is less",
 		"api: {httpRoute: {enabled: true}}":                                 "/api/httpRoute/parentRefs",
 		"api: {ingress: {enabled: true}}":                                   "/api/ingress/hosts",
-		"api: {resources: {limits: {memory: 1.5Gi}}}":                       "/api/resources/limits/memory",
 		"serviceMonitor: {enabled: true}":                                   "Prometheus could not reach the pods",
 		"image: {digest: latest}":                                           "/image/digest",
 	} {

@@ -128,7 +128,7 @@ func TestStatusdAcceptsWhatTheChartSets(t *testing.T) {
 			known := printed(t, program, env)
 			for name := range env {
 				switch {
-				case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "OTEL_"), name == "GOMEMLIMIT":
+				case strings.HasPrefix(name, "AWS_"), strings.HasPrefix(name, "OTEL_"):
 				case known[name] != "environment":
 					t.Errorf("%s: %s is given %s, which statusd has from %q", set, role, name, known[name])
 				}

@@ -6,25 +6,31 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // The cost of a collection depends on the live memory, not on the garbage that it frees.
 // With tens of thousands of waiting clients there is much live memory, and usually little
-// happens; memory is then scarcer than CPU time. Under load CPU time is scarcer. So
-// garbage may accumulate for a few seconds, within bounds.
+// happens; memory is then scarcer than CPU time. Under load CPU time is scarcer, and a
+// collection holds up all answers of some ten milliseconds. So garbage may accumulate for
+// so long that fewer than one answer in a hundred meets a collection, within bounds.
 const (
-	gcEvery    = 3 * time.Second // garbage of this time may accumulate
+	gcEvery    = 15 * time.Second // garbage of this time may accumulate
 	gcHeadroom = 24 << 20        // bytes of garbage that are always allowed
 	gcShare    = 3               // 1/gcShare of the live memory is always allowed, too
 	gcMost     = 400             // garbage never exceeds this percentage of the live memory
 	gcTune     = 2 * time.Second
 	gcMemory   = 5       // turns over which a rate decays
 	gcCalm     = 8 << 20 // bytes per second; below this rate the process is nearly idle
+	gcLimit    = 0.9     // of the memory of the container or machine; near it, more is collected
 )
 
-// tuneGC sets GOGC from the live memory and the allocation rate, until ctx ends. It does
-// nothing if the environment sets GOGC.
+// tuneGC sets GOGC from the live memory and the allocation rate, until ctx ends, and
+// GOMEMLIMIT from the memory of the container. It leaves either as it is if the environment
+// sets it.
 func tuneGC(ctx context.Context) error {
+	_, _ = memlimit.Set(memlimit.WithRatio(gcLimit), memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem))) // without a known limit there is none
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
 		return nil

@@ -79,11 +79,6 @@ spec:
             - configMapRef:
                 name: {{ $name }}
           env:
-            {{- if dig "limits" "memory" "" $values.resources }}
-            # Near the limit, garbage is collected more often, so that the kernel does not kill the process.
-            - name: GOMEMLIMIT
-              value: {{ include "statuscache.memoryLimit" $values.resources.limits.memory | quote }}
-            {{- end }}
             {{- range $setting, $from := $root.Values.secrets }}
             {{- if include "statuscache.forRole" (dict "role" $role "name" $setting) }}
             - name: {{ $setting }}
@@ -147,11 +142,4 @@ spec:
   selector:
     matchLabels: {{- include "statuscache.selector" . | nindent 6 }}
 {{- end }}
-{{- end }}
-
-{{/* memoryLimit is nine tenths of a limit in Mi or Gi, as GOMEMLIMIT takes it. */}}
-{{- define "statuscache.memoryLimit" -}}
-{{- $mebibytes := regexFind "^[0-9]+" . | int }}
-{{- if hasSuffix "Gi" . }}{{ $mebibytes = mul $mebibytes 1024 }}{{ end }}
-{{- div (mul $mebibytes 9) 10 }}MiB
 {{- end }}
