@@ -8,7 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache"
-	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/monotonic"
 	"statuscache/cache/internal/redisdb"
 )
@@ -24,6 +23,7 @@ const (
 	countsLimit  = time.Second      // for one caller
 	countingFor  = 10 * time.Second // at most; what is read until then is not read again
 	countsOwners = 10_000           // remembered
+	ownersRead   = 64               // whose executions are remembered, up to 1,000 of each
 
 	// countEvery is how often Run counts, and countUntil for how long after the last request.
 	countEvery = 10 * time.Second
@@ -98,25 +98,20 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (n Counts, e
 	if err != nil {
 		return Counts{}, err
 	}
-	n, err = r.recents.count(ctx, recentIndexes{r.db, r.db.Names}, r.cache)
+	n, err = r.recents.count(ctx, r.cache)
 	n.Running = running
 	return n, err
 }
 
-func (r *Reader) countOwned(ctx context.Context, owner string) (n Counts, err error) {
-	texts, err := r.db.Readers.ZRange(ctx, r.db.Names.Owner(owner), 0, -1).Result()
-	if err != nil {
-		return n, fmt.Errorf("read the index of an owner: %w", err)
+// countOwned counts the executions of an owner. What was read for the latest owners is
+// remembered, so that an owner who asks often has only the changes read.
+func (r *Reader) countOwned(ctx context.Context, owner string) (Counts, error) {
+	known, ok := r.owned.Get(owner)
+	if !ok {
+		known = newRecents(r.db, wholeEvery, r.db.Names.Owner(owner))
+		r.owned.Set(owner, known)
 	}
-	arns, err := indexes.Members(ctx, r.db, texts)
-	if err != nil {
-		return n, err
-	}
-	rows, _, err := r.cache.Rows(ctx, arns, false)
-	for i := range rows {
-		n.add(rows[i].Status)
-	}
-	return n, err
+	return known.count(ctx, r.cache)
 }
 
 // add counts an execution.

@@ -17,12 +17,16 @@ type Reader struct {
 
 	counts   boundedmap.ByText[countsAt] // of the last second, by owner
 	counting singleflight.Group[Counts]
-	recents  recents
+	recents  *recents                    // of all owners
+	owned    boundedmap.ByText[*recents] // of those that asked last, by owner
 	// requested is when the counts of all owners were last requested, by uptime.
 	requested atomic.Int64
 }
 
 // NewReader returns a Reader of the executions in a cache.
 func NewReader(c *cache.Cache) *Reader {
-	return &Reader{cache: c, db: c.DB(), counts: boundedmap.NewByText[countsAt](countsOwners), recents: recents{wholeEvery: wholeEvery}}
+	return &Reader{
+		cache: c, db: c.DB(), counts: boundedmap.NewByText[countsAt](countsOwners),
+		recents: newRecents(c.DB(), wholeEvery, recentKeys(c.DB().Names)...), owned: boundedmap.NewByText[*recents](ownersRead),
+	}
 }

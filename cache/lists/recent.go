@@ -19,42 +19,52 @@ const (
 	// newestRead is how many of the newest members of an index are read each time. More
 	// members rarely enter it within a second.
 	newestRead = 32
-	// wholeEvery is how often an index is read completely in any case.
-	wholeEvery = 10 * time.Second
+	// wholeEvery is how often an index is read completely in any case. It bounds for how long
+	// counts lack a change that left the ends and the length of an index as they were.
+	wholeEvery = time.Minute
 	// wholeAtOnce is how many indexes are read completely in one round trip.
 	wholeAtOnce = 16
 )
 
-// recents are the members of the recent indexes of all partitions. From each index it reads
-// the newest members, the oldest member and the number of members. If these match the known
-// members, usually nothing else has changed. Otherwise, and from time to time, it reads the
-// whole index.
+// recents are the members of some indexes: the recent index of each partition, or the index
+// of an owner. From each index it reads the newest members, the oldest member and the number
+// of members. If these match the known members, usually nothing else has changed. Otherwise,
+// and from time to time, it reads the whole index.
 type recents struct {
+	db         *redisdb.DB
+	keys       []string
 	wholeEvery time.Duration // at most; some are read earlier, so that few are due at the same time
 
 	mu sync.Mutex // one read at a time
-	of [redisdb.PartitionCount]recent
+	of []recent   // by key
 }
 
-// recentIndexes has the keys of the indexes.
-type recentIndexes struct {
-	db    *redisdb.DB
-	names *redisdb.Names
+func newRecents(db *redisdb.DB, wholeEvery time.Duration, keys ...string) *recents {
+	return &recents{db: db, keys: keys, wholeEvery: wholeEvery, of: make([]recent, len(keys))}
 }
 
-// recent has the last read members of a recent index.
+// recentKeys returns the keys of the recent indexes of all partitions.
+func recentKeys(names *redisdb.Names) []string {
+	keys := make([]string, len(names.Partitions))
+	for i := range names.Partitions {
+		keys[i] = names.Partitions[i].Recent
+	}
+	return keys
+}
+
+// recent has the last read members of an index.
 type recent struct {
 	members []indexes.Member // by start date, the oldest first
 	seen    []cache.Seen     // their executions
 	wholeAt int64            // by uptime, when the whole of it was read; 0: never
 }
 
-// count counts the executions in all recent indexes by status. It leaves out executions if
+// count counts the executions in the indexes by status. It leaves out executions if
 // Redis has lost the name of their state machine.
-func (r *recents) count(ctx context.Context, in recentIndexes, c *cache.Cache) (n Counts, err error) {
+func (r *recents) count(ctx context.Context, c *cache.Cache) (n Counts, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.read(ctx, in); err != nil {
+	if err := r.read(ctx); err != nil {
 		return n, err
 	}
 	all := make([][]cache.Seen, len(r.of))
@@ -70,12 +80,12 @@ func (r *recents) count(ctx context.Context, in recentIndexes, c *cache.Cache) (
 	return n, nil
 }
 
-// read reads the members of all recent indexes.
-func (r *recents) read(ctx context.Context, in recentIndexes) error {
-	stale, err := r.readOn(ctx, in)
+// read reads the members of all indexes.
+func (r *recents) read(ctx context.Context) error {
+	stale, err := r.readOn(ctx)
 	for some := range slices.Chunk(stale, wholeAtOnce) {
 		if err == nil {
-			err = r.readWhole(ctx, in, some)
+			err = r.readWhole(ctx, some)
 		}
 	}
 	if err != nil {
@@ -85,12 +95,12 @@ func (r *recents) read(ctx context.Context, in recentIndexes) error {
 }
 
 // readOn reads the new members of each index, and returns the indexes that must be read completely.
-func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, err error) {
-	pipe := in.db.Readers.Pipeline()
-	var newest, oldest [redisdb.PartitionCount]*redis.StringSliceCmd
-	var lengths [redisdb.PartitionCount]*redis.IntCmd
-	for i := range r.of {
-		if key := in.names.Partitions[i].Recent; r.of[i].wholeAt != 0 {
+func (r *recents) readOn(ctx context.Context) (stale []int, err error) {
+	pipe := r.db.Readers.Pipeline()
+	newest, oldest := make([]*redis.StringSliceCmd, len(r.of)), make([]*redis.StringSliceCmd, len(r.of))
+	lengths := make([]*redis.IntCmd, len(r.of))
+	for i, key := range r.keys {
+		if r.of[i].wholeAt != 0 {
 			newest[i], oldest[i], lengths[i] = pipe.ZRange(ctx, key, -newestRead, -1), pipe.ZRange(ctx, key, 0, 0), pipe.ZCard(ctx, key)
 		}
 	}
@@ -101,9 +111,9 @@ func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, er
 	}
 	for i := range r.of {
 		p, fits := &r.of[i], false
-		due := r.wholeEvery / (2 * redisdb.PartitionCount) * time.Duration(redisdb.PartitionCount+i)
+		due := r.wholeEvery / time.Duration(2*len(r.of)) * time.Duration(len(r.of)+i)
 		if p.wholeAt != 0 && monotonic.Now()-p.wholeAt <= int64(due) {
-			members, err := indexes.Resolve(ctx, in.db, newest[i].Val())
+			members, err := indexes.Resolve(ctx, r.db, newest[i].Val())
 			if err != nil {
 				return nil, err
 			}
@@ -118,18 +128,18 @@ func (r *recents) readOn(ctx context.Context, in recentIndexes) (stale []int, er
 }
 
 // readWhole reads some indexes completely.
-func (r *recents) readWhole(ctx context.Context, in recentIndexes, some []int) error {
-	pipe := in.db.Readers.Pipeline()
+func (r *recents) readWhole(ctx context.Context, some []int) error {
+	pipe := r.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
 	begun := max(monotonic.Now(), 1)
 	for n, i := range some {
-		cmds[n] = pipe.ZRange(ctx, in.names.Partitions[i].Recent, 0, -1)
+		cmds[n] = pipe.ZRange(ctx, r.keys[i], 0, -1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
 	for n, i := range some {
-		members, err := indexes.Resolve(ctx, in.db, cmds[n].Val())
+		members, err := indexes.Resolve(ctx, r.db, cmds[n].Val())
 		if err != nil {
 			return err
 		}

@@ -25,11 +25,11 @@ func TestRecentIndexesAreReadOn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tries++
 		index := &testIndex{t: t, db: db, key: fmt.Sprint("recent", tries)}
-		names := *db.Names
-		names.Partitions[7].Recent = index.key
-		r := recents{wholeEvery: 1000 * time.Hour}
+		keys := recentKeys(db.Names)
+		keys[7] = index.key
+		r := newRecents(db, 1000*time.Hour, keys...)
 		read := func() []cache.ARN {
-			if err := r.read(t.Context(), recentIndexes{db, &names}); err != nil {
+			if err := r.read(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			var all []cache.ARN

@@ -21,21 +21,35 @@ type reading struct {
 	entries, records atomic.Int64
 }
 
-func (h *reading) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (h *reading) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h *reading) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *reading) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, one redis.Cmder) error {
+		err := next(ctx, one)
+		h.note(one)
+		return err
+	}
+}
 
 func (h *reading) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, all []redis.Cmder) error {
 		err := next(ctx, all)
 		for _, each := range all {
-			if entries, ok := each.(*redis.ZSliceCmd); ok {
-				h.entries.Add(int64(len(entries.Val())))
-			}
-			if each.Name() == "getrange" {
-				h.records.Add(1)
-			}
+			h.note(each)
 		}
 		return err
+	}
+}
+
+func (h *reading) note(done redis.Cmder) {
+	switch entries := done.(type) {
+	case *redis.ZSliceCmd:
+		h.entries.Add(int64(len(entries.Val())))
+	case *redis.StringSliceCmd:
+		h.entries.Add(int64(len(entries.Val())))
+	}
+	if done.Name() == "getrange" {
+		h.records.Add(1)
 	}
 }
 
@@ -160,6 +174,46 @@ func TestOnlyChangesAreCountedAgain(t *testing.T) {
 		want.Running, want.Succeeded = want.Running-1, want.Succeeded+1
 		return reads() < 10
 	})
+}
+
+// TestAnOwnersIndexIsReadOn: the counts of an owner who asks again read the ends of the index,
+// and the record that has changed.
+func TestAnOwnersIndexIsReadOn(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	const executions = 300
+	of := func(e cache.Execution) cache.Execution {
+		e.Owner = "ada"
+		return e
+	}
+	for i := range executions {
+		apply(t, c, of(running(testARN(t, fmt.Sprint("e", i)), now())))
+	}
+	read := &reading{}
+	c.DB().Readers.AddHook(read)
+	count := func(want Counts) (entries, records int64) {
+		read.entries.Store(0)
+		read.records.Store(0)
+		cachetest.Eventually(t, "the counts are right", func() bool {
+			n, err := c.count(t.Context(), "ada", false)
+			return err == nil && n == want
+		})
+		return read.entries.Load(), read.records.Load()
+	}
+	want := Counts{Running: executions}
+	cachetest.Eventually(t, "little is read again", func() bool {
+		entries, records := count(want)
+		return entries <= newestRead+1 && records == 0
+	})
+	cachetest.Eventually(t, "one has ended, and few are read", func() bool {
+		apply(t, c, of(succeeded(testARN(t, fmt.Sprint("e", want.Succeeded)), now(), "{}")))
+		want.Running, want.Succeeded = want.Running-1, want.Succeeded+1
+		_, records := count(want)
+		return records < 10
+	})
+	if n, err := c.count(t.Context(), "grace", false); n != (Counts{}) || err != nil {
+		t.Errorf("another owner has %+v, %v", n, err)
+	}
 }
 
 // TestChangesDuringACountAreCountedNext: what is announced while executions are counted is not
