@@ -17,9 +17,9 @@ import (
 // so long that fewer than one answer in a hundred meets a collection, within bounds.
 const (
 	gcEvery    = 15 * time.Second // garbage of this time may accumulate
-	gcHeadroom = 24 << 20        // bytes of garbage that are always allowed
-	gcShare    = 3               // 1/gcShare of the live memory is always allowed, too
-	gcMost     = 400             // garbage never exceeds this percentage of the live memory
+	gcHeadroom = 24 << 20         // bytes of garbage that are always allowed
+	gcShare    = 3                // 1/gcShare of the live memory is always allowed, too
+	gcMost     = 400              // garbage never exceeds this percentage of the live memory
 	gcTune     = 2 * time.Second
 	gcMemory   = 5       // turns over which a rate decays
 	gcCalm     = 8 << 20 // bytes per second; below this rate the process is nearly idle
