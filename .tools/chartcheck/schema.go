@@ -20,16 +20,16 @@ const (
 var setByChart = []string{"ROLE", "LISTEN_ADDR", "ADMIN_ADDR"}
 
 var (
-	settingRow  = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|")
+	settingRow  = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (?:`([^`]*)`)?")
 	schemaEntry = regexp.MustCompile(`(?m)^        "([A-Z_]+)": `)
 	secretNames = regexp.MustCompile(`"([A-Z_]+)": \{"\$ref": "#/\$defs/secretKey"\}`)
 )
 
 // schema returns the schema of the values with each setting in the table of the main README,
 // which a test compares with the settings of statusd. Entries that are there stay unchanged,
-// because some of them have a pattern. A new secret belongs into secrets by hand.
+// because some of them have a pattern. A new secret must be moved to secrets by hand.
 func schema() ([]byte, error) {
-	names, err := settingNames()
+	settings, err := documentedSettings()
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +41,8 @@ func schema() ([]byte, error) {
 	for _, found := range secretNames.FindAllStringSubmatch(string(text), -1) {
 		secrets = append(secrets, found[1])
 	}
-	for _, name := range names {
-		switch {
+	for _, each := range settings {
+		switch name := each.name; {
 		case slices.Contains(setByChart, name):
 		case strings.HasSuffix(name, "_FILE"):
 			files = append(files, name)
@@ -57,8 +57,11 @@ func schema() ([]byte, error) {
 	return []byte(all), err
 }
 
-// settingNames returns the settings of statusd, in the order of the main README.
-func settingNames() (names []string, err error) {
+// setting is a setting of statusd, with its default.
+type setting struct{ name, preset string }
+
+// documentedSettings returns the settings of statusd, in the order of the main README.
+func documentedSettings() (all []setting, err error) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		return nil, err
@@ -66,12 +69,12 @@ func settingNames() (names []string, err error) {
 	_, section, found := strings.Cut(string(text), "\n## Settings\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, row := range settingRow.FindAllStringSubmatch(section, -1) {
-		names = append(names, row[1])
+		all = append(all, setting{row[1], row[2]})
 	}
-	if !found || len(names) == 0 {
+	if !found || len(all) == 0 {
 		return nil, errors.New("README.md has no table of settings")
 	}
-	return names, nil
+	return all, nil
 }
 
 // relist replaces the list that follows begin with the given names. A name without an entry gets

@@ -10,71 +10,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"statuscache/cache"
 	"statuscache/cmd/internal/tracing"
 	"statuscache/ingest/event"
 )
-
-// Config has the values of all settings. The table settings describes each field.
-type Config struct {
-	Role       Role
-	ListenAddr string
-	AdminAddr  string
-
-	RedisURL         string
-	RedisTLS         cache.TLS
-	RedisPassword    string // path of its file
-	RedisAuth        string // password or iam
-	RedisPrefix      string
-	RedisReplicaAcks int // cache.AutoAcks: 1 where there is a replica
-
-	SQSQueueURL   string
-	EventBus      string // name or ARN
-	OwnerPath     string
-	LabelPaths    string
-	StateMachines []string
-
-	JWTIssuer         string
-	JWTJWKSURL        string
-	JWTClientIDs      []string
-	JWTOwnerClaim     string
-	JWTScopePrefix    string
-	JWTOperatorGroups []string
-	APIKeyPepper      string
-
-	IntrospectionURL      string
-	IntrospectionClientID string
-	IntrospectionSecret   string // path of its file
-
-	APIKeysFile string
-
-	Retention       time.Duration
-	RetentionFailed time.Duration // 0: the value of RETENTION
-	RetentionOutput time.Duration // 0: the value of RETENTION
-	MaxWait         time.Duration
-	ArrivalGrace    time.Duration
-	RateLimit       int // requests per second; 0: off
-	CORSOrigins     []string
-	Dashboard       bool
-	DashboardClient string // client ID of the dashboard at JWTIssuer; empty: people can sign in with a key or token only
-	TLSCertFile     string
-	TLSKeyFile      string
-	ShutdownTimeout time.Duration
-
-	AuditEvery      time.Duration
-	DescribeRate    float64 // per second
-	HydrateRate     float64 // per second
-	HydrateDeadline time.Duration
-
-	LogFormat string
-	LogLevel  string
-
-	Tracing bool // whether spans are made and exported; set by the variables of OpenTelemetry
-
-	kubernetes bool // whether the process runs in Kubernetes
-	telemetry  []tracing.Setting
-	values     []value // the value of each setting, in the order of settings
-}
 
 // value is the text of a setting, and where it comes from.
 type value struct {
