@@ -38,20 +38,14 @@ func (s *Server) confirmedUntil(arn cache.ARN) time.Time {
 	return s.options.Audits()[arn.StateMachine()].ConfirmedUntil
 }
 
-// certificateWarning is how long before its expiry a certificate is reported.
-const certificateWarning = 7 * 24 * time.Hour
-
 // problems returns what excludes some callers, now or soon, but not all of them.
 func (s *Server) problems() (all []string) {
 	if err := s.auth.Introspection(); err != nil {
 		all = append(all, "introspection: "+health.Public(err))
 	}
 	if s.options.TLS != nil {
-		switch ends := s.options.TLS.Ends(); {
-		case !time.Now().Before(ends):
-			all = append(all, "certificate: it has ended")
-		case time.Until(ends) < certificateWarning:
-			all = append(all, "certificate: it ends at "+ends.UTC().Format(time.RFC3339))
+		if problem := s.options.TLS.Problem(); problem != "" {
+			all = append(all, problem)
 		}
 	}
 	if s.faults.OutOfFiles() {

@@ -48,6 +48,20 @@ func (f *Files) Config() *tls.Config {
 // Ends returns when the certificate in use is no longer valid.
 func (f *Files) Ends() time.Time { return f.current.Load().Leaf.NotAfter }
 
+// warning is how long before its end a certificate is reported.
+const warning = 7 * 24 * time.Hour
+
+// Problem says that the certificate in use has ended or ends soon, otherwise nothing.
+func (f *Files) Problem() string {
+	switch ends := f.Ends(); {
+	case !time.Now().Before(ends):
+		return "certificate: it has ended"
+	case time.Until(ends) < warning:
+		return "certificate: it ends at " + ends.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
 // Run loads the files again whenever they change, until ctx ends.
 func (f *Files) Run(ctx context.Context) error {
 	tick := time.NewTicker(checkEvery)

@@ -132,29 +132,6 @@ func TestRetentionsThatAreShortAreReported(t *testing.T) {
 	}
 }
 
-// TestEverySettingIsDocumented: the names are a contract.
-func TestEverySettingIsDocumented(t *testing.T) {
-	t.Parallel()
-	var names []string
-	for _, s := range settings {
-		names = append(names, s.name)
-		if s.help == "" {
-			t.Errorf("%s has no help", s.name)
-		}
-	}
-	want := strings.Fields(`LISTEN_ADDR ADMIN_ADDR REDIS_URL REDIS_CA_FILE REDIS_CERT_FILE REDIS_KEY_FILE
-		REDIS_SERVER_NAME REDIS_PASSWORD_FILE REDIS_AUTH REDIS_PREFIX SQS_QUEUE_URL EVENT_BUS ROLE OWNER_PATH LABEL_PATHS STATE_MACHINES
-		JWT_ISSUER JWT_JWKS_URL JWT_CLIENT_IDS JWT_OWNER_CLAIM JWT_SCOPE_PREFIX JWT_OPERATOR_GROUPS API_KEY_PEPPER API_KEYS_FILE
-		AUTH_INTROSPECTION_URL AUTH_INTROSPECTION_CLIENT_ID AUTH_INTROSPECTION_SECRET_FILE
-		RETENTION RETENTION_FAILED RETENTION_OUTPUT MAX_WAIT ARRIVAL_GRACE RATE_LIMIT AUDIT_EVERY DESCRIBE_RATE HYDRATE_RATE HYDRATE_DEADLINE REDIS_REPLICA_ACKS
-		CORS_ORIGINS DASHBOARD DASHBOARD_OIDC_CLIENT_ID TLS_CERT_FILE TLS_KEY_FILE LOG_FORMAT LOG_LEVEL SHUTDOWN_TIMEOUT`)
-	slices.Sort(names)
-	slices.Sort(want)
-	if !slices.Equal(names, want) {
-		t.Errorf("settings %v\nwant     %v", names, want)
-	}
-}
-
 // pipe is a log that can be blocked.
 type pipe struct {
 	mu  sync.Mutex // held by who blocks it

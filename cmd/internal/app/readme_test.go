@@ -11,7 +11,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestTheREADMEListsEverySetting: its table is that of the settings, row by row.
+// TestTheREADMEListsEverySetting: its table is that of the settings, row by row. A name in it
+// is a promise to operators.
 func TestTheREADMEListsEverySetting(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../../README.md")
@@ -23,14 +24,18 @@ func TestTheREADMEListsEverySetting(t *testing.T) {
 	if !found || !ended {
 		t.Fatal("the README has no table of settings")
 	}
-	if want := settingsTable(); table != want {
+	if want := settingsTable(t); table != want {
 		t.Errorf("the table of settings in the README is\n%s\n\nwant\n%s", table, want)
 	}
 }
 
-func settingsTable() string {
+func settingsTable(t *testing.T) string {
+	t.Helper()
 	var rows []string
 	for _, s := range settings {
+		if s.help == "" {
+			t.Errorf("%s has no help", s.name)
+		}
 		preset := ""
 		if s.preset != "" {
 			preset = "`" + s.preset + "`"
