@@ -47,7 +47,7 @@ func LuaConstants() string {
 	def("RUNS", stateCode(Running, Complete))
 	def("TRAIL_ENTRY", trailEntryLength)
 	def("SHORT_ENTRY", shortEntryLength)
-	def("EVENT_ID", eventIDLength)
+	def("EVENT_ID", record.EventIDLength)
 	fmt.Fprintf(&b, "local SHORT_APPLIED = '%c'\n", shortApplied)
 	def("LABEL_HEAD", labelHeadLength)
 	def("LABEL_NAME_DIGITS", labelNameDigits)

@@ -3,12 +3,10 @@ package cache
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,11 +32,10 @@ import (
 const (
 	trailEntryLength = 53
 	trailGivenLength = trailEntryLength - 1 - 13 // what is written here
-	eventIDLength    = 16
 
 	shortApplied     = 'A'
 	shortEntryLength = 1 + shortGivenLength + 6
-	shortGivenLength = 1 + 3 + 6 + eventIDLength
+	shortGivenLength = 1 + 3 + 6 + record.EventIDLength
 )
 
 // Observation is an entry of a trail: one observation of an execution, and its result.
@@ -61,21 +58,7 @@ func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	}
 	b = record.AppendVersion(b, v)
 	b = record.AppendTime(record.AppendTime(b, redisdb.Millis(e.EmittedAt)), redisdb.Millis(e.ReceivedAt))
-	return appendEventID(b, e.EventID)
-}
-
-// appendEventID appends an event ID as 16 bytes, zeros if it is not a UUID.
-func appendEventID(b []byte, id string) []byte {
-	n := len(b)
-	b = append(b, make([]byte, eventIDLength)...)
-	text := strings.ReplaceAll(id, "-", "")
-	if len(text) != 2*eventIDLength { // AWS sends UUIDs
-		return b
-	}
-	if _, err := hex.Decode(b[n:], []byte(text)); err != nil {
-		clear(b[n:])
-	}
-	return b
+	return record.AppendEventID(b, e.EventID)
 }
 
 // appendShortTrailEntry appends a short entry but for its end, zeros if e is not ordinary.
@@ -85,7 +68,7 @@ func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
 		return append(b, make([]byte, 1+shortGivenLength)...)
 	}
 	b = append(b, shortApplied, (v[rankAt]-'0')*10+v[completeAt]-'0', byte(lag>>16), byte(lag>>8), byte(lag))
-	return appendEventID(record.AppendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
+	return record.AppendEventID(record.AppendTime(b, e.ReceivedAt.UnixMilli()), e.EventID)
 }
 
 // registrationCode is the source code of a registration, which has no payload.
@@ -114,23 +97,14 @@ func readObservation(b string) (o Observation, err error) {
 	b = b[2:]
 	o.Version = record.ReadVersion(b)
 	o.EmittedAt, o.ReceivedAt = record.ReadTime(b[10:]), record.ReadTime(b[16:])
-	o.EventID = readEventID(b[22:])
+	o.EventID = record.ReadEventID(b[22:])
 	return o, nil
-}
-
-// readEventID reads the ID of an event, empty if there is none.
-func readEventID(b string) string {
-	id := b[:eventIDLength]
-	if strings.Trim(id, "\x00") == "" {
-		return ""
-	}
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 // readShort reads a short entry of the trail of a record of version v.
 func readShort(b string, v Version) Observation {
 	lag := time.Duration(b[2])<<16 | time.Duration(b[3])<<8 | time.Duration(b[4])
-	o := Observation{Verdict: Applied, Source: FromEvent, ReceivedAt: record.ReadTime(b[5:]), EventID: readEventID(b[11:]), AppliedAt: record.ReadTime(b[11+eventIDLength:])}
+	o := Observation{Verdict: Applied, Source: FromEvent, ReceivedAt: record.ReadTime(b[5:]), EventID: record.ReadEventID(b[11:]), AppliedAt: record.ReadTime(b[11+record.EventIDLength:])}
 	o.EmittedAt = o.ReceivedAt.Add(-lag * time.Millisecond)
 	o.Version = v[:startLength] + "-00000-" + Version([]byte{'0' + b[1]/10, '-', '0' + b[1]%10})
 	return o

@@ -2,6 +2,7 @@ package formats
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"math"
@@ -49,15 +50,10 @@ const (
 	rollbackWindow = 24 * time.Hour
 )
 
-// listenersScript publishes empty messages and counts the receivers. It returns the time
-// in ms, the listeners to changes, and those of them that know the compact format.
-//
-// KEYS  1 change channel, 2 channel of those that know the format
-// ARGV  1 PUBLISH or SPUBLISH
-var listenersScript = redis.NewScript(`
-local time = redis.call('TIME')
-return {time[1] * 1000 + math.floor(time[2] / 1000), redis.call(ARGV[1], KEYS[1], ''), redis.call(ARGV[1], KEYS[2], '')}
-`)
+//go:embed listeners.lua
+var listenersSource string
+
+var listenersScript = redis.NewScript(listenersSource)
 
 // WritesCompact reports whether records must be compact. They are not while Redis does not
 // answer.

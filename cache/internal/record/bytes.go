@@ -1,6 +1,11 @@
 package record
 
-import "time"
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // AppendDigits appends n with the given number of digits.
 func AppendDigits(b []byte, n int64, digits int) []byte {
@@ -47,4 +52,30 @@ func ReadVersion(b string) Version {
 	v := AppendDigits(make([]byte, 0, VersionLength), ReadMillis(b), StartLength)
 	v = AppendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), RedriveDigits)
 	return Version(append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10))
+}
+
+// EventIDLength is the length of an event ID in bytes.
+const EventIDLength = 16
+
+// AppendEventID appends an event ID as 16 bytes, zeros if it is not a UUID.
+func AppendEventID(b []byte, id string) []byte {
+	n := len(b)
+	b = append(b, make([]byte, EventIDLength)...)
+	text := strings.ReplaceAll(id, "-", "")
+	if len(text) != 2*EventIDLength { // AWS sends UUIDs
+		return b
+	}
+	if _, err := hex.Decode(b[n:], []byte(text)); err != nil {
+		clear(b[n:])
+	}
+	return b
+}
+
+// ReadEventID reads the ID of an event, empty if there is none.
+func ReadEventID(b string) string {
+	id := b[:EventIDLength]
+	if strings.Trim(id, "\x00") == "" {
+		return ""
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
