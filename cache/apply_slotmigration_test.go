@@ -79,8 +79,8 @@ func (m *movingSlot) end() {
 
 // confirmed repeats a write for as long as replicas are late, which a busy machine makes them.
 func confirmed(write func() error) (err error) {
-	const patience = 1000
-	for range patience {
+	const attempts = 1000
+	for range attempts {
 		if err = write(); !errors.Is(err, redisdb.ErrReplicas) {
 			break
 		}

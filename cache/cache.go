@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,41 +62,6 @@ type Registration struct {
 	Owner     string
 	StartDate time.Time // zero: now, by the clock of Redis
 	Labels    Labels
-}
-
-// Record is the state of an execution, ready to be sent. Its readers share it, and must
-// not change it.
-type Record struct {
-	ARN       ARN
-	Version   Version
-	Owner     string // empty: not known, so only operators may read it
-	Status    Status // the Step Functions word
-	Terminal  bool
-	StartDate time.Time
-	InputType string
-
-	Error      string // name of the error, for failures
-	ObservedAt time.Time
-	Source     Source
-
-	stopDate time.Time // zero while it runs
-	head     recordHead
-	labels   storedLabels
-	summary  atomic.Pointer[[]byte]
-	bare     atomic.Pointer[Representation]
-
-	// Plain is the uncompressed answer of GET /v1/status; Gzip is the same compressed,
-	// nil if compression is not worth it.
-	Plain *Representation
-	Gzip  *Representation
-}
-
-// Representation is an answer about an execution, in one view and content coding. The header values are
-// slices of one so that they can be put into a header map without allocating.
-type Representation struct {
-	Body   []byte
-	ETag   []string // quoted; version, hash of the body and content coding
-	Length []string // of Body, decimal
 }
 
 // Options configure a cache.

@@ -134,9 +134,9 @@ func NewConsumer(o Options) *Consumer {
 	}
 }
 
-// Trouble returns a *Trouble if a part has failed for half a minute or more, so that events
+// Failure returns a *PartFailure if a part has failed for half a minute or more, so that events
 // are not applied, otherwise nil. The metric statuscache_ingest_trouble has the same meaning.
-func (c *Consumer) Trouble(part Part) error { return c.outages.trouble(part) }
+func (c *Consumer) Failure(part Part) error { return c.outages.failure(part) }
 
 // Drain stops new receives. Call it as soon as the process begins to stop, so that
 // running receives end before the context of Run does.

@@ -25,7 +25,7 @@
 // The Consumer (consumer.go) handles batches: pollers.go receives them, with as few requests
 // as the backlog allows, batch.go decodes, inflight.go keeps messages hidden,
 // messagedeletes.go deletes handled ones, ten at a time, gate.go stops receiving while Redis fails,
-// health.go and health_reasons.go report why events are not applied (a Trouble).
+// health.go and health_reasons.go report why events are not applied (a PartFailure).
 // undated.go handles events without a start date. sqs.go is the queue. Package event
 // decodes the messages.
 //

@@ -10,8 +10,8 @@ import (
 	"statuscache/ingest/event"
 )
 
-// redisPatience is how long package cache waits for an answer to a write.
-const redisPatience = 500 * time.Millisecond
+// redisWriteLimit is how long package cache waits for an answer to a write.
+const redisWriteLimit = 500 * time.Millisecond
 
 // fakeCache keeps the greatest version of each execution.
 type fakeCache struct {
@@ -96,7 +96,7 @@ func (c *fakeCache) answer(ctx context.Context, d time.Duration) error {
 	case hang:
 		<-ctx.Done()
 	case frozen:
-		sleep(ctx, redisPatience)
+		sleep(ctx, redisWriteLimit)
 		return errFault
 	case refusing:
 		return errFault

@@ -150,34 +150,34 @@ func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	return nil
 }
 
-// Trouble is the error of a part that has failed for half a minute or more, so that events are
+// PartFailure is the error of a part that has failed for half a minute or more, so that events are
 // not applied. Its text is for operators.
-type Trouble struct {
+type PartFailure struct {
 	part Part
 	took time.Duration
 	why  reason
 }
 
 // Error implements error.
-func (t *Trouble) Error() string { return t.sentence(t.why.text) }
+func (t *PartFailure) Error() string { return t.sentence(t.why.text) }
 
 // Public returns the text for the public: it names no account and no resource.
-func (t *Trouble) Public() string { return t.sentence(t.why.brief) }
+func (t *PartFailure) Public() string { return t.sentence(t.why.brief) }
 
 // Unwrap returns the error of the part.
-func (t *Trouble) Unwrap() error { return t.why.err }
+func (t *PartFailure) Unwrap() error { return t.why.err }
 
-func (t *Trouble) sentence(why string) string {
+func (t *PartFailure) sentence(why string) string {
 	return fmt.Sprintf("%s (for %v): %s", effect[t.part], t.took.Round(time.Second), why)
 }
 
-// trouble returns a *Trouble if a part has failed for reportAfter, otherwise nil.
-func (o *outages) trouble(part Part) error {
+// failure returns a *PartFailure if a part has failed for reportAfter, otherwise nil.
+func (o *outages) failure(part Part) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p, now := o.parts[part], o.now()
 	if f := p.lasts(now, reportAfter, seenAgain); f != nil {
-		return &Trouble{part, now.Sub(p.since), f.why}
+		return &PartFailure{part, now.Sub(p.since), f.why}
 	}
 	return nil
 }

@@ -29,16 +29,16 @@ func TestOutages(t *testing.T) {
 			}
 		}
 		failFor(PartStore, 29*time.Second)
-		if err := o.trouble(PartStore); err != nil || logs.Lines("events are not processed") != 1 || logs.Lines("reason=\"it is shut; open it\"") != 1 {
+		if err := o.failure(PartStore); err != nil || logs.Lines("events are not processed") != 1 || logs.Lines("reason=\"it is shut; open it\"") != 1 {
 			t.Errorf("after 29 s: %v\n%s", err, logs)
 		}
 		failFor(PartStore, 2*time.Second)
-		err := o.trouble(PartStore)
-		reported, ok := errors.AsType[*Trouble](err)
+		err := o.failure(PartStore)
+		reported, ok := errors.AsType[*PartFailure](err)
 		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
-		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.trouble(PartReceive) != nil {
+		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.failure(PartReceive) != nil {
 			t.Error("the gauge does not say store alone")
 		}
 		failFor(PartStore, 5*time.Minute)
@@ -49,7 +49,7 @@ func TestOutages(t *testing.T) {
 			o.works(PartStore, "x")
 			o.check()
 		}
-		if n := logs.Lines("events are processed again"); n != 1 || o.trouble(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
+		if n := logs.Lines("events are processed again"); n != 1 || o.failure(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
 		}
 	})
@@ -71,7 +71,7 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 			o.works(PartReceive, "x")
 			pass(5 * time.Second)
 			o.check()
-			if err := o.trouble(PartReceive); err != nil {
+			if err := o.failure(PartReceive); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -88,16 +88,16 @@ func TestOneFailureIsNotReported(t *testing.T) {
 		o := newOutages(time.Now, slog.New(slog.DiscardHandler), newMetrics(nil).trouble)
 		o.fails(PartDelete, "x", time.Now(), time.Minute, reason{"b", "t", errFault})
 		pass(50 * time.Second)
-		if err := o.trouble(PartDelete); err != nil {
+		if err := o.failure(PartDelete); err != nil {
 			t.Error(err)
 		}
 		o.fails(PartDelete, "x", time.Now(), time.Minute, reason{"b", "t", errFault})
-		if err := o.trouble(PartDelete); err == nil {
-			t.Error("no trouble after a second one")
+		if err := o.failure(PartDelete); err == nil {
+			t.Error("no failure after a second one")
 		}
 		pass(61 * time.Second)
 		o.check()
-		if err := o.trouble(PartDelete); err != nil {
+		if err := o.failure(PartDelete); err != nil {
 			t.Errorf("a minute later, without another: %v", err)
 		}
 	})
@@ -160,29 +160,29 @@ func TestSilence(t *testing.T) {
 				set := func(on bool) { q.with(func() { known.with(func() { c.set(q, known, on) }) }) }
 				p := startProcess(t, q, known)
 				traffic(5 * time.Minute)
-				p.checkTroubles(t, "")
+				p.checkFailing(t, "")
 				if n := p.logs.Lines("level=WARN"); n != 0 {
 					t.Errorf("%d warnings before the fault\n%s", n, p.logs)
 				}
 
 				set(true)
 				traffic(20 * time.Second)
-				p.checkTroubles(t, "")
+				p.checkFailing(t, "")
 				traffic(55 * time.Second)
-				p.checkTroubles(t, c.part)
-				err := p.consumer.Trouble(c.part)
-				if reported, ok := errors.AsType[*Trouble](err); !ok || !strings.Contains(reported.Public(), c.brief) {
+				p.checkFailing(t, c.part)
+				err := p.consumer.Failure(c.part)
+				if reported, ok := errors.AsType[*PartFailure](err); !ok || !strings.Contains(reported.Public(), c.brief) {
 					t.Errorf("%v, want %q", err, c.brief)
 				}
 				traffic(4 * time.Minute)
-				p.checkTroubles(t, c.part)
+				p.checkFailing(t, c.part)
 				if n := p.logs.Lines("level=WARN"); n < 3 || n > 7 || n != p.logs.Lines("part="+string(c.part)) {
 					t.Errorf("%d warnings\n%s", n, p.logs)
 				}
 
 				set(false)
 				traffic(2 * time.Minute)
-				p.checkTroubles(t, "")
+				p.checkFailing(t, "")
 				if n := p.logs.Lines("events are processed again"); n != 1 {
 					t.Errorf("%d lines that it is over\n%s", n, p.logs)
 				}
@@ -191,18 +191,18 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// checkTroubles checks that this part is in trouble and no other; "" is none.
-func (p *process) checkTroubles(t *testing.T, want Part) {
+// checkFailing checks that this part fails and no other; "" is none.
+func (p *process) checkFailing(t *testing.T, want Part) {
 	t.Helper()
 	for _, part := range Parts() {
-		err := p.consumer.Trouble(part)
+		err := p.consumer.Failure(part)
 		if gauge := testutil.ToFloat64(p.consumer.metrics.trouble.WithLabelValues(string(part))); (err != nil) != (part == want) || (gauge == 1) != (part == want) {
-			t.Errorf("%s: %v, gauge %v, want %q in trouble", part, err, gauge, want)
+			t.Errorf("%s: %v, gauge %v, want %q to fail", part, err, gauge, want)
 		}
 	}
 }
 
-// TestHealthyIngestReportsNothing is the control: what is ordinary is no trouble.
+// TestHealthyIngestReportsNothing is the control: what is ordinary is not reported.
 func TestHealthyIngestReportsNothing(t *testing.T) {
 	t.Parallel()
 	for name, each := range map[string]func(q *fakeQueue, c *fakeCache, i int){
@@ -241,7 +241,7 @@ func TestHealthyIngestReportsNothing(t *testing.T) {
 				for i := range 60 {
 					each(q, known, i)
 					pass(10 * time.Second)
-					p.checkTroubles(t, "")
+					p.checkFailing(t, "")
 					if t.Failed() {
 						return
 					}

@@ -98,7 +98,7 @@ func (q *worker) run(ctx context.Context) error {
 }
 
 func (q *worker) one(ctx context.Context, due worklist.Entry) error {
-	ctx, span := q.traces.Inquiry(ctx, q.purpose, string(due.ARN))
+	ctx, span := q.traces.Describe(ctx, q.purpose, string(due.ARN))
 	again, err := q.handle(ctx, due)
 	defer span.End("", exceptNoBudget(err))
 	if ctx.Err() != nil {

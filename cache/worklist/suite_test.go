@@ -33,7 +33,7 @@ func TestStore(t *testing.T) {
 var suite = map[string]func(*testing.T, *store){
 	"an output is requested once, whoever requests it": testRequest,
 	"what is awaited is claimed, postponed and settled": func(t *testing.T, c *store) {
-		arn, start := testARN("inquiry"), now()
+		arn, start := testARN("entry"), now()
 		apply(t, c, running(arn, start), awaiting(arn, start))
 		due, err := c.worklist.Claim(t.Context(), Awaited, 10, time.Hour)
 		if err != nil || len(due) != 1 || due[0].ARN != arn || !due[0].Exact.AwaitsOutput() || due[0].Age < 0 || due[0].Age > time.Minute ||

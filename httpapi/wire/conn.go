@@ -62,7 +62,7 @@ func (c *conn) serve() {
 			c.wait(w)
 			return
 		case !w.finish():
-			c.linger()
+			c.drainAndClose()
 			return
 		}
 	}
@@ -178,19 +178,19 @@ func (c *conn) handOver() {
 // refuse answers a request whose end is uncertain, after which nothing more is read.
 func (c *conn) refuse() {
 	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not allowed together with Content-Length, or in HTTP/1.0").Alone())
-	c.linger()
+	c.drainAndClose()
 }
 
-// lingerLimit is how long the client may take to receive the end of the last answer.
-const lingerLimit = time.Second
+// drainLimit is how long the client may take to receive the end of the last answer.
+const drainLimit = time.Second
 
-// linger closes the connection after an answer. If the client has sent more bytes,
+// drainAndClose closes the connection after an answer. If the client has sent more bytes,
 // closing without reading them could destroy the answer.
-func (c *conn) linger() {
+func (c *conn) drainAndClose() {
 	if half, ok := c.Conn.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	_ = c.SetReadDeadline(time.Now().Add(lingerLimit)) // only a closed one refuses
+	_ = c.SetReadDeadline(time.Now().Add(drainLimit)) // only a closed one refuses
 	_, _ = io.Copy(io.Discard, c.Conn)
 	c.end()
 }

@@ -84,7 +84,7 @@ func (c *conn) resume(w *Response) {
 	w.release()
 	c.waits.Store(nil)
 	if c.enter(busy) != nil || !w.finish() {
-		c.linger()
+		c.drainAndClose()
 		return
 	}
 	c.serve()

@@ -209,7 +209,7 @@ func TestThrottling(t *testing.T) {
 			t.Errorf("after 2 s %d, want 30", got)
 		}
 		limits := RealThrottling()
-		limits.Linger = 10 * time.Second
+		limits.RefuseFor = 10 * time.Second
 		s.SetThrottling(limits)
 		allowed(301)
 		pass(9 * time.Second)

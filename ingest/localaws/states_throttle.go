@@ -12,9 +12,9 @@ import (
 // Throttling lets everything through.
 type Throttling struct {
 	Buckets map[string]Bucket // by action; one without is not throttled
-	// Linger is for how long each call of an action is refused after its bucket
+	// RefuseFor is for how long each call of an action is refused after its bucket
 	// was found empty, even if the bucket fills meanwhile.
-	Linger time.Duration
+	RefuseFor time.Duration
 }
 
 // Bucket is a token bucket. It is full at first.
@@ -39,7 +39,7 @@ func RealThrottling() Throttling {
 
 // SetThrottling changes the limits. All buckets are full again.
 func (s *Server) SetThrottling(t Throttling) {
-	fresh := throttle{linger: t.Linger, limits: map[string]*actionLimit{}}
+	fresh := throttle{refuseFor: t.RefuseFor, limits: map[string]*actionLimit{}}
 	for action, b := range t.Buckets {
 		fresh.limits[action] = &actionLimit{bucket: rate.NewLimiter(rate.Limit(b.PerSecond), b.Size)}
 	}
@@ -63,8 +63,8 @@ func (s *states) count(action string) {
 }
 
 type throttle struct {
-	limits map[string]*actionLimit // by action
-	linger time.Duration
+	limits    map[string]*actionLimit // by action
+	refuseFor time.Duration
 }
 
 type actionLimit struct {
@@ -84,7 +84,7 @@ func (t *throttle) allow(action string, at time.Time) bool {
 	if l.bucket.AllowN(at, 1) {
 		return true
 	}
-	l.until = at.Add(t.linger)
+	l.until = at.Add(t.refuseFor)
 	return false
 }
 

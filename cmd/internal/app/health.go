@@ -17,15 +17,15 @@ func (s *service) parts() []httpapi.Part {
 		return parts
 	}
 	for _, part := range ingest.Parts() {
-		parts = append(parts, httpapi.Part{Name: "ingest " + string(part), Ready: func() error { return s.trouble(part) }})
+		parts = append(parts, httpapi.Part{Name: "ingest " + string(part), Ready: func() error { return s.failure(part) }})
 	}
 	return parts
 }
 
-// trouble returns why events are not applied. An outage of Redis is not included: the
+// failure returns why events are not applied. An outage of Redis is not included: the
 // part for Redis reports it.
-func (s *service) trouble(part ingest.Part) error {
-	err := s.consumer.Trouble(part)
+func (s *service) failure(part ingest.Part) error {
+	err := s.consumer.Failure(part)
 	if err != nil && cache.Unreachable(err) && part == ingest.PartStore && s.cache.DB().Ready() != nil {
 		return nil
 	}

@@ -63,8 +63,8 @@ func (t *Tracer) Message(ctx context.Context, id, header string, received time.T
 	return ctx, Span{span}
 }
 
-// Inquiry starts the span of an execution that is described.
-func (t *Tracer) Inquiry(ctx context.Context, name, execution string) (context.Context, Span) {
+// Describe starts the span of an execution that is described.
+func (t *Tracer) Describe(ctx context.Context, name, execution string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
