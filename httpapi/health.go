@@ -24,7 +24,7 @@ func (s *Server) newHealth() *health.Checks {
 	}
 	return &health.Checks{
 		Version: o.Version, Parts: parts, Concerns: o.Concerns, Notes: o.Notes, Audits: o.Audits,
-		StateMachines: o.StateMachines, Server: s.problems, Draining: s.draining.Load,
+		StateMachines: o.StateMachines, Server: s.problems, Draining: s.draining.Load, Warming: o.Warming,
 	}
 }
 

@@ -48,6 +48,39 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	}
 }
 
+// TestAProcessThatWarmsUpIsHealthyButNotReady: what fails is named alone, because it may be what
+// the process waits for.
+func TestAProcessThatWarmsUpIsHealthyButNotReady(t *testing.T) {
+	t.Parallel()
+	var warming, full atomic.Bool
+	s := newService(t, func(o *Options) {
+		o.Warming = warming.Load
+		o.Parts = append(o.Parts, Part{Name: "store", Ready: func() error {
+			if full.Load() {
+				return errors.New("it is full")
+			}
+			return nil
+		}})
+	})
+	for _, c := range []struct {
+		warming, full bool
+		want          string
+	}{
+		{false, false, "ready\n"}, {true, false, "reading the counters for the first time\n"}, {true, true, "store: it is full\n"},
+	} {
+		warming.Store(c.warming)
+		full.Store(c.full)
+		w := httptest.NewRecorder()
+		s.Admin().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		if w.Body.String() != c.want || (w.Code == 200) != (c.want == "ready\n") {
+			t.Errorf("%+v: %d %q", c, w.Code, w.Body)
+		}
+		if got := s.ask("GET", "/v1/health", ""); strings.Contains(got.body, `"status":"ok"`) == c.full {
+			t.Errorf("%+v: %s", c, got.body)
+		}
+	}
+}
+
 // TestHealthIsOfTheStateMachinesThatAreConfigured: what an earlier configuration left
 // behind, as one with a typing error, degrades nothing.
 func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {

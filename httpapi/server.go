@@ -96,6 +96,9 @@ type Options struct {
 	// Introspection is the server that checks other tokens; nil: none.
 	Introspection *auth.Introspection
 	Parts         []Part
+	// Warming reports whether the first answers would take long, because the process has just
+	// started; nil: never. Then it is not ready, but healthy.
+	Warming func() bool
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
 	// Notes returns why some callers do not get some executions, as public texts; nil: never.

@@ -28,6 +28,7 @@ const (
 	// countEvery is how often Run counts, and countUntil for how long after the last request.
 	countEvery = 10 * time.Second
 	countUntil = 15 * time.Minute
+	feedWait   = 50 * time.Millisecond // until it is asked again whether the process receives changes
 )
 
 type countsAt struct {
@@ -75,17 +76,22 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 // request must read the statuses of all executions. It returns when ctx ends.
 func (r *Reader) Run(ctx context.Context) error {
 	for begun := int64(0); ; {
+		wait := time.Second
 		now := monotonic.Now()
 		due := begun == 0 || now-begun >= int64(countEvery) && now-r.requested.Load() < int64(countUntil)
-		if due && r.db.Feed.Heard() {
+		switch {
+		case !r.db.Feed.Heard():
+			wait = feedWait
+		case due:
 			if _, err := r.count(ctx, "", true); err == nil { // otherwise it is tried again in a second
 				begun = now
 			}
+			r.begun.Store(true)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Second):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -22,6 +22,7 @@ type index struct {
 	parts  []indexPart
 	heads  heads // the parts with entries
 	filled bool  // no part lacks entries
+	least  int   // so many entries are read at once, even if fewer are requested
 }
 
 // indexPart is one key of an index, and the entries that have been read from it.
@@ -44,6 +45,9 @@ const (
 
 func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
 	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest()}
+	if q.All && q.selects() {
+		x.least = maxLooked // most filters let few through, so nearly all will be looked at
+	}
 	found, err := r.find(ctx, q)
 	if err != nil {
 		return nil, err
@@ -164,7 +168,7 @@ func (x *index) fill(ctx context.Context, n int) error {
 		return nil
 	}
 	// The parts have about the same size.
-	size := min(int64(n/max(1, len(x.parts)-1))*5/4+spareEntries, maxIndexRead)
+	size := min(int64(max(n, x.least)/max(1, len(x.parts)-1))*5/4+spareEntries, maxIndexRead)
 	pipe := x.db.Readers.Pipeline()
 	var cmds []*redis.ZSliceCmd
 	var low []*indexPart

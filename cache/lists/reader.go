@@ -19,9 +19,14 @@ type Reader struct {
 	counting singleflight.Group[Counts]
 	recents  *recents                    // of all owners
 	owned    boundedmap.ByText[*recents] // of those that asked last, by owner
+	begun    atomic.Bool                 // Run has counted
 	// requested is when the counts of all owners were last requested, by uptime.
 	requested atomic.Int64
 }
+
+// Begun reports whether Run has tried to count for the first time, which takes longer than
+// later.
+func (r *Reader) Begun() bool { return r.begun.Load() }
 
 // NewReader returns a Reader of the executions in a cache.
 func NewReader(c *cache.Cache) *Reader {

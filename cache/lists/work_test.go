@@ -112,10 +112,16 @@ func TestCountsArePrepared(t *testing.T) {
 	c := openTest(t, server.URL()) // so that no change is announced to it after the count
 	read := &reading{}
 	c.DB().Readers.AddHook(read)
+	if c.Begun() {
+		t.Error("it has counted before it runs")
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- c.Reader.Run(ctx) }()
-	cachetest.Eventually(t, "all are counted", func() bool { return c.recents.looked() == len(arns) })
+	cachetest.Eventually(t, "all are counted", func() bool { return c.Begun() })
+	if n := c.recents.looked(); n != len(arns) {
+		t.Errorf("%d are counted", n)
+	}
 	stop()
 	if read.records.Load() < int64(len(arns)) {
 		t.Fatal("they were known before")

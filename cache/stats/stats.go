@@ -41,6 +41,7 @@ type Stats struct {
 
 	refreshing singleflight.Group[struct{}]
 	seeking    singleflight.Group[Overdue]
+	begun      atomic.Bool  // the first refresh has ended
 	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
 	typical    atomic.Pointer[map[string]Distribution]
 	overdue    atomic.Pointer[overdueAt]
@@ -62,6 +63,10 @@ func Open(c *cache.Cache, metrics prometheus.Registerer) *Stats {
 	return s
 }
 
+// Begun reports whether Run has tried to read all counters, as the first answer would do
+// otherwise.
+func (s *Stats) Begun() bool { return s.begun.Load() }
+
 // Err returns why the counters could not be read the last time, nil if they could.
 func (s *Stats) Err() error {
 	if err := s.failed.Load(); err != nil {
@@ -74,7 +79,8 @@ func (s *Stats) Err() error {
 // time to time counts the running executions again. Everything else works without it.
 func (s *Stats) Run(ctx context.Context) error {
 	return monotonic.Every(ctx, refreshEvery, func() {
-		_ = s.refresh(ctx)                                // Err returns it; first, so that callers wait less at the start
+		_ = s.refresh(ctx) // Err returns it; first, so that callers wait less at the start
+		s.begun.Store(true)
 		_ = tally.RecountRunning(ctx, s.db, recountEvery) // else the next time
 	})
 }

@@ -22,6 +22,16 @@ func (s *service) parts() []httpapi.Part {
 	return parts
 }
 
+// warmLimit is how long a process may not be ready because it reads the counters. Without them
+// the first answers take longer, but they are right.
+const warmLimit = 10 * time.Second
+
+// warming reports whether the counters are being read for the first time.
+func (s *service) warming() bool {
+	read := s.stats.Begun() && s.lists.Begun()
+	return s.config.Role != Ingest && !read && time.Since(s.begun) < warmLimit
+}
+
 // failure returns why events are not applied. An outage of Redis is not included: the
 // part for Redis reports it.
 func (s *service) failure(part ingest.Part) error {

@@ -59,7 +59,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 	signal.Ignore(syscall.SIGPIPE) // the reader of the log may end before this process
 	out := newLogWriter(p.Log)
 	defer out.Close(logCloseLimit)
-	s := &service{config: c, program: p, out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
+	s := &service{config: c, program: p, begun: time.Now(), out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
 	s.metrics.MustRegister(out.lost)
 	for _, w := range c.Warnings() {
 		s.log.Warn("setting: " + w) //nolint:sloglint // each warning is a sentence of its own

@@ -32,6 +32,7 @@ import (
 type service struct {
 	config  Config
 	program Program
+	begun   time.Time // of Run
 	out     *logWriter
 	log     *slog.Logger
 	metrics *prometheus.Registry
@@ -129,7 +130,7 @@ func (s *service) openAPI() error {
 		MaxWait: c.MaxWait, Grace: c.ArrivalGrace, StateMachines: c.StateMachines,
 		Retention: c.Retention, RetentionFailed: c.RetentionFailed, RateLimit: c.RateLimit, Origins: c.CORSOrigins,
 		Limits: httpapi.Limits{Files: maxFiles()},
-		Parts:  s.parts(), Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits, Intake: s.intake,
+		Parts:  s.parts(), Warming: s.warming, Concerns: s.concerns, Notes: s.census.notes, Audits: s.sweeps.Audits, Intake: s.intake,
 		Version: s.program.Version, Log: s.log, AccessLog: s.out, LogJSON: c.LogFormat == "json", LogLevel: logLevel(c), Metrics: s.metrics,
 		Traces: s.traces.Provider(), NetHTTP: s.program.NetHTTP,
 	}

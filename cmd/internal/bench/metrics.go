@@ -72,6 +72,15 @@ func get(ctx context.Context, url, token string) ([]byte, http.Header, error) {
 	return body, answer.Header, err
 }
 
+// awaitReady returns when a peer is ready, as a load balancer waits for it.
+func (p *peer) awaitReady(ctx context.Context) error {
+	for end := time.Now().Add(startLimit); ; time.Sleep(20 * time.Millisecond) {
+		if _, _, err := get(ctx, "http://"+p.admin+"/readyz", ""); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // awaitTrust returns when the near cache of a peer holds what it has read: it
 // does not before the change feed works.
 func (p *peer) awaitTrust(ctx context.Context, url, token string) error {

@@ -54,6 +54,9 @@ func (b *bench) questions(ctx context.Context) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := serve.awaitReady(ctx); err != nil {
+		return nil, err
+	}
 	a.Address = serve.addr
 	return b.askAll(ctx, a, c, rounds, ps.pids())
 }
@@ -71,7 +74,7 @@ func (b *bench) askAll(ctx context.Context, a *questions.Asking, c *cache.Cache,
 		stop() // without events there is nothing to measure
 		return err
 	})
-	all, err := a.Ask(ctx, 1) // the first answers read all counters
+	all, err := a.Ask(ctx, 1) // the first answers read what no answer has read before
 	if err == nil {
 		b.say("the first answers took up to %.0f ms", slowest(all))
 		all, err = a.Ask(ctx, rounds)

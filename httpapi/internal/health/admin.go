@@ -38,6 +38,9 @@ func (c *Checks) NotReady() string {
 	if c.Draining() {
 		_, _ = fmt.Fprintln(&text, shuttingDown)
 	}
+	if text.Len() == 0 && c.Warming != nil && c.Warming() { // otherwise it waits for what is reported already
+		_, _ = fmt.Fprintln(&text, warmingUp)
+	}
 	return text.String()
 }
 

@@ -59,9 +59,15 @@ type Checks struct {
 	Server func() []string
 	// Draining reports whether the service is shutting down.
 	Draining func() bool
+	// Warming reports whether the first answers would take long, because the process has just
+	// started; nil: never. It is not ready then, but nothing is wrong.
+	Warming func() bool
 }
 
-const shuttingDown = "shutting down"
+const (
+	shuttingDown = "shutting down"
+	warmingUp    = "reading the counters for the first time"
+)
 
 // Now returns the health of the service.
 func (c *Checks) Now() Report {
