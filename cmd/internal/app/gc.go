@@ -16,7 +16,7 @@ import (
 // collection holds up all answers of some ten milliseconds. So garbage may accumulate for
 // so long that fewer than one answer in a hundred meets a collection, within bounds.
 const (
-	gcEvery    = 15 * time.Second // garbage of this time may accumulate
+	gcEvery    = 10 * time.Second // garbage of this time may accumulate
 	gcHeadroom = 24 << 20         // bytes of garbage that are always allowed
 	gcShare    = 3                // 1/gcShare of the live memory is always allowed, too
 	gcMost     = 400              // garbage never exceeds this percentage of the live memory

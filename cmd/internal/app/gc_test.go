@@ -14,8 +14,8 @@ func TestTheGarbageCollectorFollowsTheLoad(t *testing.T) {
 		{"small and idle", 20 * mega, 0, 120},
 		{"small and busy", 20 * mega, 100 * mega, 400},
 		{"large and idle", 300 * mega, 0, 33},
-		{"large and busy", 300 * mega, 100 * mega, 400},
-		{"large and at work", 300 * mega, 20 * mega, 100},
+		{"large and busy", 300 * mega, 100 * mega, 333},
+		{"large and at work", 300 * mega, 30 * mega, 100},
 	} {
 		if got := gcPercent(test.live, test.rate); got != test.want {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
