@@ -81,6 +81,7 @@ var figures = []figure{
 	{"proxied", (*bench).proxied, false},
 	{"miss", (*bench).misses, false},
 	{"growth", (*bench).growth, false},
+	{"formats", (*bench).formats, false},
 	{"ingest", (*bench).ingestion, false},
 	{"memory", (*bench).memory, false},
 	{"polls", (*bench).polls, false},

@@ -144,4 +144,52 @@ func (b *bench) growth(ctx context.Context) ([]line, error) {
 	return []line{compare(figure, c, name(many), name(few), atMost(1.05))}, nil
 }
 
+// formats compares misses of records of the compact format with misses of the format of the
+// earlier releases, for answers that are stored as they are and for compressed ones.
+func (b *bench) formats(ctx context.Context) ([]line, error) {
+	var lines []line
+	for _, each := range []struct {
+		figure string
+		size   int
+	}{{"miss of 0.4 kB, by format", 400}, {"miss of 1 kB, by format", bodySize}, {"miss of 4 kB, by format", 4 << 10}} {
+		c, err := b.missesByFormat(ctx, each.size)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, compare(each.figure, c, compactRecords, earlierRecords, atMost(1)))
+	}
+	return lines, nil
+}
+
+// Names of the contenders.
+const (
+	compactRecords = "compact records"
+	earlierRecords = "records of earlier releases"
+)
+
+func (b *bench) missesByFormat(ctx context.Context, size int) (costs, error) {
+	ps := &peers{dir: b.dir}
+	defer ps.stopAll()
+	count := 50_000
+	if b.quick {
+		count = 5_000
+	}
+	var all []contender
+	for _, name := range []string{compactRecords, earlierRecords} {
+		redis, err := ps.redis(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := fillFormat(ctx, redis, count, size, name == compactRecords); err != nil {
+			return nil, err
+		}
+		_, c, err := b.missing(ctx, ps, name, redis, count)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return interleave(ctx, b.rounds, all)
+}
+
 func name(count int) string { return fmt.Sprintf("%s, %d records", statusd, count) }

@@ -72,17 +72,63 @@ func fill(ctx context.Context, p *peer, count, size int) (*cache.Record, error) 
 }
 
 func applyFirst(ctx context.Context, c *cache.Cache, size int) (*cache.Record, error) {
-	e := cache.Execution{
-		ARN: cache.ARN(recordARN(0)), Status: cache.Succeeded, Completeness: cache.Complete, Source: cache.FromEvent,
-		StartDate: time.Now().Add(-time.Minute), StopDate: time.Now(), Owner: benchOwner, InputType: "url",
-	}
-	const aroundOutput = 250 // bytes of an answer, about
-	e.Output = fmt.Appendf(nil, `{"rules":[],"note":"%s"}`, words(size-aroundOutput))
+	e := ended(0, size)
 	if o := c.Apply(ctx, []cache.Execution{e})[0]; o.Err != nil || o.Verdict != cache.Applied {
 		return nil, fmt.Errorf("the first record was not applied: %+v", o)
 	}
 	return c.Get(ctx, e.ARN)
 }
+
+// ended is the execution with a number, whose answer has about size bytes.
+func ended(i, size int) cache.Execution {
+	const aroundOutput = 250 // bytes of an answer, about
+	return cache.Execution{
+		ARN: cache.ARN(recordARN(i)), Status: cache.Succeeded, Completeness: cache.Complete, Source: cache.FromEvent,
+		StartDate: time.Now().Add(-time.Minute), StopDate: time.Now(), Owner: benchOwner, InputType: "url",
+		Output: fmt.Appendf(nil, `{"rules":[],"note":"%s"}`, words(size-aroundOutput)),
+	}
+}
+
+// fillFormat puts count records into a Redis, all written by the cache: in the compact format,
+// or in that of the earlier releases, as the cache does beside one of them and for a day after it.
+func fillFormat(ctx context.Context, p *peer, count, size int, compact bool) error {
+	c, err := openCache(p)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if !compact {
+		if err := c.DB().Writers.Set(ctx, c.DB().Names.OlderSeen, time.Now().UnixMilli(), 0).Err(); err != nil {
+			return err
+		}
+	}
+	for begin := 0; begin < count; begin += batchSize {
+		batch := make([]cache.Execution, batchSize)
+		for i := range batch {
+			batch[i] = ended(begin+i, size)
+		}
+		for _, o := range c.Apply(ctx, batch) {
+			if o.Err != nil || o.Verdict != cache.Applied {
+				return fmt.Errorf("a record was not applied: %+v", o)
+			}
+		}
+	}
+	return checkFormat(ctx, c, compact)
+}
+
+// checkFormat makes sure that records have the format that is to be measured: a compact record
+// does not contain its ARN.
+func checkFormat(ctx context.Context, c *cache.Cache, compact bool) error {
+	arn := recordARN(0)
+	text, err := c.DB().Readers.Get(ctx, recordKey(arn)).Result()
+	if err == nil && (text[0] == compactFormat) != compact {
+		err = fmt.Errorf("a record begins with %q", text[0])
+	}
+	return err
+}
+
+// compactFormat is the first byte of a compact record.
+const compactFormat = '4'
 
 // recordKey is the name of a record in Redis, as cache has it.
 func recordKey(arn string) string {
