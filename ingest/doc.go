@@ -44,17 +44,21 @@
 // # A new field of an event
 //
 //  1. event/event.go: add the field to detail, and copy it in Decoder.execution with a bound on
-//     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe:
-//     a fetched state must equal a received one.
-//  2. event/testdata/events: give an event the field; TestFixtures compares what is decoded.
-//  3. Package cache: add it to Execution (execution.go). In payload.go write it in compactPayload
-//     and read it in readPayload, as a new format (internal/formats) while earlier releases
-//     may run. In answer.go write it into the answer; bodyHash must cover it, because it
-//     becomes part of the entity tag. The merge orders observations by their version alone and
-//     needs no change.
-//  4. Package httpapi: describe it in openapi.yaml; add it to the Go client.
-//  5. Package localaws: let the stand-in send it (states_event.go), if a test of the whole system
-//     needs it.
+//     its length. If DescribeExecution has it as well, copy it in StepFunctions.Describe
+//     (stepfunctions.go): a fetched state must equal a received one.
+//  2. event/event_test.go: add the field to TestFixtures. Most fields are in event/testdata/events.
+//  3. cache/execution.go: add it to Execution and Record.
+//  4. cache/payload.go: write it in compactPayload and read it in readPayload. The records of
+//     earlier releases must stay readable: mark a payload that has the field. Earlier
+//     releases cannot read a marked one, so a first release only reads the field, and the
+//     next one writes it.
+//  5. cache/answer.go: write it into the answer. If the usual answer has it, bodyHash must cover
+//     it, because it becomes part of the entity tag. The merge orders observations by their
+//     version alone and needs no change.
+//  6. httpapi/docs/openapi.yaml: describe it.
+//
+// The Go client (httpapi/client) and the stand-in for AWS (localaws/states_event.go) need it only
+// if a program or a test uses it there.
 //
 // # What it does not do
 //
