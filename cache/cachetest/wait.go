@@ -23,10 +23,10 @@ func Eventually(t testing.TB, what string, met func() bool) {
 }
 
 // pause waits before a condition is checked again. The pause grows with the time waited,
-// because each check takes CPU time from the code that is tested. It lengthens a wait by a
-// tenth at most.
+// because each check takes CPU time from the code that is tested: a scrape of the metrics
+// under the race detector takes as much as ten requests. It lengthens a wait by a third at most.
 func pause(waited time.Duration) {
-	<-time.After(min(max(waited/10, 2*time.Millisecond), 200*time.Millisecond))
+	<-time.After(min(max(waited/3, 2*time.Millisecond), 250*time.Millisecond))
 }
 
 // SkipShort skips a test in go test -short, which starts no other program and is quick.

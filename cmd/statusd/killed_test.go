@@ -64,8 +64,8 @@ func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo
 	}
 }
 
-// TestKilledWhileEventsFlow: ingest is killed again and again at each moment at which
-// that could cost an event, and nothing is lost. The control is a consumer that
+// TestKilledWhileEventsFlow: ingest is killed at each moment at which that could cost an
+// event, several times where THOROUGH is set, and nothing is lost. The control is a consumer that
 // deletes a message before it is applied, killed between the two.
 func TestKilledWhileEventsFlow(t *testing.T) {
 	t.Parallel()
@@ -73,7 +73,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 		kills    []moment
 		wantLost bool
 	}{
-		"statusd":       {[]moment{received, notDeleted, justDeleted, justDeleted, notDeleted, received, justDeleted, received, notDeleted}, false},
+		"statusd":       {[]moment{received, notDeleted, justDeleted, justDeleted, notDeleted, received, justDeleted, received, notDeleted}[:cachetest.Rounds(3, 9)], false},
 		"deletes-first": {[]moment{justDeleted}, true},
 	} {
 		t.Run(program, func(t *testing.T) {

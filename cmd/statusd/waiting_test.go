@@ -47,8 +47,8 @@ func (d *daemon) apply(t *testing.T, executions ...cache.Execution) {
 	}
 }
 
-// TestTerminationWhileManyWait: 2,000 long polls and 1,000 streams are
-// open and messages are in flight when the process is asked to stop. Every poll is
+// TestTerminationWhileManyWait: many long polls and streams, 2,000 and 1,000 where THOROUGH is
+// set, are open and messages are in flight when the process is asked to stop. Every poll is
 // answered, every stream ends, every message is handled. In the control the
 // process is killed.
 func TestTerminationWhileManyWait(t *testing.T) {
@@ -56,7 +56,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 	for name, test := range map[string]struct {
 		signal         syscall.Signal
 		polls, streams int
-	}{"stopped": {syscall.SIGTERM, 2000, 1000}, "killed": {syscall.SIGKILL, 200, 100}} {
+	}{"stopped": {syscall.SIGTERM, cachetest.Rounds(500, 2000), cachetest.Rounds(250, 1000)}, "killed": {syscall.SIGKILL, 200, 100}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			signal, polls, streams := test.signal, test.polls, test.streams
@@ -79,7 +79,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 				_, text := get("http://"+d.admin+"/metrics", "")
 				return strings.Contains(text, fmt.Sprintf("statuscache_waiting_requests %d\n", polls+streams))
 			})
-			const messages = 200
+			messages := cachetest.Rounds(60, 200)
 			for n := range messages {
 				send(t, client, queue, statusEvent(n, "RUNNING", 0))
 			}

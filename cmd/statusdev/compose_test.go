@@ -62,7 +62,7 @@ func TestTheComposeFileRunsTheSystem(t *testing.T) {
 	for name, value := range services["statusd"].Environment {
 		env = append(env, name+"="+here.Replace(value))
 	}
-	statusd := filepath.Join(buildPrograms(t, "statuscache/cmd/statusd"), "bin", "statusd")
+	statusd := filepath.Join(apptest.Programs(t), "bin", "statusd")
 	apptest.StartFile(t, statusd, env)
 	check := services["statusd"].Healthcheck.Test
 	if len(check) < 2 || check[0] != "CMD" || check[1] != "/statusd" {

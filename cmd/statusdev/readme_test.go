@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"statuscache/cache/cachetest"
+	"statuscache/cmd/internal/apptest"
 )
 
 // TestTheCommandsOfTheREADME runs the commands of the README in their order: with the key,
@@ -23,7 +24,7 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := buildPrograms(t, "statuscache/cmd/statusctl", "statuscache/cmd/statusd")
+	bin := apptest.Programs(t)
 	tryIt, rest, found := strings.Cut(string(readme), "\n## Use it\n")
 	_, forReal, found2 := strings.Cut(rest, "\n## Run it for real\n")
 	if !found || !found2 {
@@ -66,17 +67,6 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 		s.after = map[string]string{"bin/statusctl provision": `eval "$(grep ^export output.$n)"`}
 		s.run(t, forReal, map[string]int{"bin/statusctl doctor": 1, "env -u": 1})
 	})
-}
-
-// buildPrograms builds programs into bin/ of a folder, and returns the folder.
-func buildPrograms(t *testing.T, packages ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	args := append([]string{"build", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/"}, cachetest.BuildFlags()...)
-	if out, err := exec.Command("go", append(args, packages...)...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return dir
 }
 
 // exports returns the lines that set the environment.

@@ -11,9 +11,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, key, options, rounds, server } from "./harness.mjs";
+import { ask, key, options, server } from "./harness.mjs";
 
-const arrivals = rounds(1, 5);
+const arrivals = 5;
 const addressBar = "--disable-features=WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup,AimServerEligibility,PreloadTopChromeWebUI";
 const oneRow = '<!doctype html><html lang="en"><title>One row</title><table><tbody><tr><td>row</td></tr></tbody></table>';
 

@@ -24,9 +24,9 @@ export default async function (browser) {
     };
     look();
   });
-  await ask("flood", { count: rounds(400, 2000) }); // the first seconds, in which the page takes up its working size
+  await ask("flood", { count: rounds(300, 2000) }); // the first seconds, in which the page takes up its working size
   const before = await size(page);
-  const figures = await watchFrames(page, () => ask("flood", { count: rounds(1600, 12_000) }));
+  const figures = await watchFrames(page, () => ask("flood", { count: rounds(700, 12_000) }));
   await eventually("the last change is shown", async () => /^\d[\d,.]* new$/.test(await page.locator("button.news").innerText()));
   const after = await size(page);
   console.log(`dashboard under 200 changes a second: ${figures}, heap ${before.heap} → ${after.heap} kB, ${before.nodes} → ${after.nodes} elements`);

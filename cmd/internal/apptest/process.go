@@ -25,7 +25,9 @@ func Main(m *testing.M, programs map[string]func()) {
 		programs[name]()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removeBuilt()
+	os.Exit(code)
 }
 
 // Process is a running program. It ends with the test.
