@@ -85,9 +85,11 @@ func (x *exchange) sendFile(f *dashboard.File) {
 		return
 	}
 	body := f.Body
-	if f.Gzip != nil && headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
-		h["Content-Encoding"] = envelope.GzipCoding
-		body = f.Gzip
+	if headers.AcceptsGzip(x.r.Header["Accept-Encoding"]) {
+		if zipped := f.Gzip(); zipped != nil {
+			h["Content-Encoding"] = envelope.GzipCoding
+			body = zipped
+		}
 	}
 	x.send(http.StatusOK, f.ContentType, body)
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"sync/atomic"
 )
 
@@ -41,7 +42,10 @@ type File struct {
 	ContentType []string
 	ETag        []string
 	Body        []byte
-	Gzip        []byte // the same, compressed; nil: it is not worth it
+	// Gzip returns the same, compressed; nil: it is not worth it. It compresses when it is
+	// first called: to compress all files as hard as they deserve takes longer than the rest of
+	// the start of a process, and most processes are never asked for them.
+	Gzip func() []byte
 	// Lasts is true where the address of the file changes with its content.
 	Lasts bool
 }
@@ -180,17 +184,20 @@ var types = map[string][]string{
 
 func newFile(name string, body []byte) *File {
 	sum := sha256.Sum256(body)
-	f := &File{ContentType: types[path.Ext(name)], Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`}}
-	if zipped := compress(body); len(zipped) < len(body) {
-		f.Gzip = zipped
+	return &File{
+		ContentType: types[path.Ext(name)], Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`},
+		Gzip: sync.OnceValue(func() []byte { return compress(body) }),
 	}
-	return f
 }
 
+// compress returns nil where the compressed body is no shorter.
 func compress(body []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a valid one
 	_, _ = w.Write(body)                                  // a bytes.Buffer does not fail
 	_ = w.Close()
+	if b.Len() >= len(body) {
+		return nil
+	}
 	return b.Bytes()
 }
