@@ -286,8 +286,14 @@ func (c *checker) sections(file string) error {
 		return err
 	}
 	has := map[string]bool{}
-	for _, m := range heading.FindAllSubmatch(text, -1) {
-		has[string(m[1])] = true
+	starts := heading.FindAllSubmatchIndex(text, -1)
+	for i, at := range starts {
+		name, end := string(text[at[2]:at[3]]), len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		has[name] = true
+		c.parts(file, name, strings.TrimSpace(string(text[at[1]:end])))
 	}
 	for _, a := range c.alerts {
 		if !has[a.name] {
@@ -302,4 +308,17 @@ func (c *checker) sections(file string) error {
 		c.wrong("%s has a section %s, and there is no such alert", file, name)
 	}
 	return nil
+}
+
+// parts checks that a section says what the alert means, how to see it and what to do, or
+// refers to the next section, which is the same alert at a lower speed.
+func (c *checker) parts(file, name, section string) {
+	if section == "See the next section." {
+		return
+	}
+	for _, part := range []string{"What it means", "How to see it", "What to do"} {
+		if _, follows, found := strings.Cut(section, "**"+part+".**"); !found || strings.TrimSpace(follows) == "" {
+			c.wrong("%s: the section %s does not have the part %q", file, name, part)
+		}
+	}
 }
