@@ -1,51 +1,50 @@
--- Joins observations of executions, or their registrations, with the records. Behind this text
--- stand merge.lua, which does that, and merge_common.lua, which does it at little cost where it can.
--- All keys are on one node and, on a cluster, in one slot. Each is joined on its
--- own: an error of one leaves the others as they are.
+-- Joins observations or registrations of executions with their records. Two files follow this
+-- text: merge.lua joins any observation, merge_common.lua the common cases at less cost.
+-- All keys are on one node and, on a cluster, in one slot. Each execution is joined separately:
+-- an error in one does not affect the others.
 --
--- With the record of one as the only key it joins that and leaves the rest to its
--- caller: the slot is on its way to another node, and so may be the other keys.
+-- If the record of one execution is the only key, the script changes only this record, and the
+-- caller updates the rest: the slot is moving to another node, so other keys may be there already.
 --
--- KEYS  the record of each; then the change channel. That is never there as a key, so a
---       cluster does not run the script while its slot moves. The indexes and lists of the
---       partitions are not among them (redisdb/keynames.go): they share the slot.
+-- KEYS  the record of each; then the change channel. A channel never exists as a key, so a
+--       cluster does not run the script while the slot moves. The indexes and lists of the
+--       partitions (redisdb/keynames.go) are not in KEYS: they share the slot.
 -- ARGV  for each:
 --        1 ARN
---        2 what was observed, in the widths of GIVEN (applyscript.go), times in 6 bytes:
+--        2 the observation, with the field lengths of givenParts (applyscript.go), times in 6 bytes:
 --          kind: r running, v running as Step Functions says now, w stopped with the output to be
 --          fetched, s stopped, g registered |
 --          what the omitted input may contain, so that it must be fetched:
 --          0 nothing, 1 the owner, 2 labels, 3 both |
 --          whether the record is to be compact: 1, else 0 |
 --          start date in ms, 14 digits |
---          what the trail is to keep of it (trail.go), in full, and as a short entry with its
---          letter, zeros if it has none |
+--          its trail entry (trail.go), first in full, then as a short entry with its letter;
+--          zeros if it has no short entry |
 --          the compact format and the identity: version and hash of the body |
---          epoch: start date, zero in a registration that does not tell it |
+--          epoch: start date; zero in a registration without one |
 --          rank of the owner: 0 none, 1 from the input, 2 registered |
 --          lengths of owner, input type, labels and payload, as in a compact record |
 --          owner | input type | labels
 --        3 payload (payload.go)
 --        4 when the record expires, in ms; in a registration how long it is kept, in ms
---        5 what is to be counted: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
---        6 what the indexes have of a compact record in place of the ARN (internal/member)
---       and at the end how long a success is kept, in ms, if its output is kept for a shorter
---       time, else nothing; PUBLISH or SPUBLISH; the size of the recent index
+--        5 what to count: hour and entry of the start, and of the end if it has ended (internal/tally/tally.go)
+--        6 member of the indexes in place of the ARN if the record is compact (internal/shortname)
+--       and at the end: how long a success is kept, in ms, empty unless its output is kept for a
+--       shorter time; PUBLISH or SPUBLISH; the size of the recent index
 -- Answers for each a text:
 --        a applied, s superseded, e expired or c conflict (another owner has it) |
 --        rank of the owner before, of the same incarnation |
---        what indexes have of the record: 0 the ARN, 1 its short form; 2 the short form and had the
---        ARN before, 3 the ARN and had the short form before |
+--        member of the indexes: 0 the ARN, 1 its short form, 2 the short form and before that the
+--        ARN, 3 the ARN and before that the short form |
 --        start date, 6 bytes | owner; both are left out if they are as given
 --      or f | why it failed
 --
--- Where things stand in a record and in an identity say constants in capitals that
--- luaconstants.go puts in front of this text: NAME is where something begins, NAME_END where it
--- ends. The epoch in a registration is the date that was reported only if that is
--- plausible; its payload is the date to be shown.
+-- Constants in capitals have the positions in a record and in an identity. luaconstants.go puts
+-- them before this text: NAME is where a field begins, NAME_END where it ends. The epoch of a
+-- registration is the reported date only if that is plausible; its payload is the date to show.
 
 local DAY = 86400000
-local SUSPICIOUS = 900000 -- RUNNING older than this and unknown: perhaps a replay of what has expired
+local SUSPICIOUS = 900000 -- an unknown RUNNING that is older may be a replay of an expired execution
 local SUSPICIOUS_LIFE = 3600000
 local RUNNING_LIFE = 400 * DAY
 local TRAIL_KEPT = 16     -- entries
@@ -56,7 +55,7 @@ local NO_START = '\0\0\0\0\0\0'
 
 local sub, byte, call, floor = string.sub, string.byte, redis.call, math.floor
 local number = record.number
-local KEYS, ARGV = KEYS, ARGV -- which are found sooner than global variables
+local KEYS, ARGV = KEYS, ARGV -- local variables are faster than global ones
 local all = (#ARGV - 3) / ARGS_EACH -- executions
 local alone = #KEYS == all
 local success_kept, publish, recent_size = ARGV[#ARGV - 2], ARGV[#ARGV - 1], ARGV[#ARGV]
@@ -83,12 +82,12 @@ local function announce(arn)
   changes[changed] = arn
 end
 
--- Does something to a key of the partition that is not a record, and returns the answer.
+-- Runs a command on a key of the partition that is not a record, and returns the answer.
 local function with(command, p, name, ...)
   if not alone then return call(command, p.keys[name], ...) end
 end
 
--- The short name of the state machine, which the counters have.
+-- The short name of the state machine in the counters.
 local function machine_of(counts) return sub(counts, HOUR_DIGITS + 1, HOUR_DIGITS + MACHINE_LENGTH) end
 
 local function enter_running(p, counts, member, start)

@@ -1,12 +1,12 @@
--- Joins an observation with its record, whatever they are. This text is the body of a function,
--- so that the common cases (merge_common.lua) does not pay for making the functions below.
+-- Joins any observation with any record. This text is the body of a function, so that the common
+-- cases (merge_common.lua) do not pay for creating the functions below.
 
 --
 -- Identities: what decides between two states
 --
 
--- Compares versions, then hashes. As numbers, because comparing strings follows
--- the locale of the server.
+-- Compares versions, then hashes, byte by byte: comparing strings follows the locale of the
+-- server.
 local function newer(a, b)
   if a == b then return false end
   if sub(a, 1, STATE - 1) == sub(b, 1, STATE - 1) then
@@ -19,21 +19,21 @@ local function newer(a, b)
   end
 end
 
--- Whether a state is indexed as running. The API reports RUNNING of a success whose output is
--- still to be fetched.
+-- Whether a state is indexed as running. The API reports RUNNING for a success whose output must
+-- still be fetched.
 local function runs(state) return state < 30 or state == AWAITS_OUTPUT end
 
 local function succeeded(state) return floor(state / 10) == 6 end
 
--- Whether the state says what became of an output later (output.go): it was removed, or
--- fetched again. That changes what is known, and makes nothing known.
+-- Whether the state is a later change of an output (output.go): it was removed, or fetched
+-- again. Such an observation changes a record, and never creates one.
 local function of_output(state) return state == OUTPUT_CHANGED end
 
--- Whether the state of something is a success whose output is not there any more.
+-- Whether the state of x is a success whose output has expired.
 local function output_expired(x) return of_output(x.state) and byte(x.identity, OUTPUT_STATE) >= 16 end
 
--- Whether the API reports the same of an execution that awaits its output as it did
--- while that ran.
+-- Whether the API reports the same for an execution that awaits its output as it did while the
+-- execution ran.
 local function reads_the_same(o, r)
   return o.state == AWAITS_OUTPUT and r.state == RUNS
     and sub(o.identity, 1, REDRIVES_END) == sub(r.identity, 1, REDRIVES_END) and sub(o.identity, HASH) == sub(r.identity, HASH)
@@ -43,8 +43,8 @@ end
 -- Records, indexes and lists
 --
 
--- Writes a record that expires at a time in ms. One that is new must not take the place of a
--- key of another type, which was not found as a record.
+-- Writes a record that expires at a time in ms. A new record must not replace a key of another
+-- type, because reading such a key as a record finds nothing.
 local function put(key, text, expires)
   if records[key] then
     call('SET', key, text, 'PXAT', expires)
@@ -60,12 +60,12 @@ local function leave_outputs(o)
   if success_kept ~= '' then with('ZREM', o.p, 'outputs', o.arn) end
 end
 
--- Enters a success by since when its output is kept. No record that the index names lives
--- longer than success_kept.
+-- Enters a success into the index of outputs, by the time since when its output is kept. No
+-- record in this index lives longer than success_kept.
 local function enter_outputs(o)
   if success_kept == '' or not succeeded(o.state) then return end
   if output_expired(o) then return leave_outputs(o) end
-  local from = o.expires - success_kept -- it stopped then
+  local from = o.expires - success_kept -- its stop date
   if of_output(o.state) then
     local a, b, c, d = byte(o.identity, OUTPUT_FROM, OUTPUT_FROM + 3)
     from = (((a * 256 + b) * 256 + c) * 256 + d) * 1000
@@ -74,11 +74,11 @@ local function enter_outputs(o)
   if trims then with('PEXPIRE', o.p, 'outputs', success_kept) end
 end
 
--- What the two indexes have of an execution whose record is compact, or is not.
+-- The member of the running and the recent index, if the record is compact or not.
 local function member_of(o, compact) return compact and o.member or o.arn end
 
--- Enters an execution into the list of those to check with Step Functions: those whose
--- output or owner is missing, and those that may have been missed.
+-- Both enter an execution into a list of those to check with Step Functions: await if its output,
+-- owner or labels are missing, suspect if an event of it may be missing.
 local function await(o) with('ZADD', o.p, 'awaiting', 'NX', now_text, o.arn) end
 
 local function suspect(o)
@@ -108,8 +108,7 @@ end
 -- What is given, and what is stored
 --
 
--- Returns a metatable by which parts are cut out of a text that something has when they are
--- first needed: most never are.
+-- Returns a metatable that cuts parts out of a text when they are first needed: most never are.
 local function cut_out(of, parts)
   return {__index = function(x, name)
     local part = parts[name]
@@ -126,7 +125,7 @@ local given_parts = cut_out('given', {
   registers = {GIVEN_PAYLOAD_END + 1, -1},
 })
 
--- Takes the arguments about one execution of a partition apart. The first is behind ARGV[a].
+-- Takes the arguments about one execution of a partition apart. The first is ARGV[a + 1].
 local function read_given(key, p, a)
   local given, expires = ARGV[a + 2], ARGV[a + 4]
   local o = setmetatable({
@@ -141,7 +140,7 @@ local function read_given(key, p, a)
   return o
 end
 
--- Reads the head of a record of a format of digits into what read_record returns.
+-- Reads the head of a record in a format of digits into r.
 local function read_digits(r, head)
   r.identity = record.identity(head)
   r.observed, r.seen = record.time_bytes(sub(head, OBSERVED, OBSERVED_END)), record.time_bytes(sub(head, SEEN, SEEN_END))
@@ -175,7 +174,7 @@ local function read_record(key, text)
   return r
 end
 
--- The date by which the indexes have a record.
+-- The start date of a record in the indexes.
 local function indexed(r) return r.start == NO_START and r.epoch or r.start end
 
 local function owner_of(x)
@@ -213,7 +212,7 @@ local function entries_of(trail)
   return all
 end
 
--- An entry as it is where it does not stand in a record of its start date.
+-- An entry in full, as it is in a record with another start date.
 local function in_full(entry, start)
   if sub(entry, 1, 1) ~= SHORT_APPLIED then return entry end
   local a, b, c = byte(entry, 3, 5)
@@ -222,12 +221,12 @@ local function in_full(entry, start)
     .. sub(entry, 6, 11 + EVENT_ID) .. record.digits(sub(entry, 12 + EVENT_ID), 13)
 end
 
--- The entry of what is given, behind its verdict.
+-- The entry of the given observation, without its verdict.
 local function entry_of(o) return sub(o.given, GIVEN_ENTRY, GIVEN_ENTRY_END) .. now_text end
 
--- Adds to the trail of a record what has changed nothing else. Where that is full
--- the last entry gives way, or the one before it if the last is that of the state:
--- how it came to that, and when, must still be seen.
+-- Adds an entry to the trail of a record that otherwise stays the same. If the trail is full, the
+-- last entry is removed. If that is the entry of the current state, the entry before it is
+-- removed instead: the trail must show how and when the record came to its state.
 local function note(r, entry)
   if not r.current then return end
   local all = #r.text - r.payload_end >= TRAIL_KEPT * SHORT_ENTRY and entries_of(trail_of(r)) or {}
@@ -243,8 +242,8 @@ local function note(r, entry)
   records[r.key] = sub(r.text, 1, r.payload_end) .. trail
 end
 
--- The trail of a record with one more entry, for a record that is compact or not, of a start
--- date in bytes.
+-- The trail of r with one more entry. compact and start, which is in bytes, are those of the new
+-- record.
 local function longer_trail(r, entry, compact, start)
   if not r.current then return entry end
   local trail, before = trail_of(r), r.compact and r.start
@@ -258,8 +257,8 @@ local function longer_trail(r, entry, compact, start)
   return table.concat(all) .. entry
 end
 
--- The entry that an observation became the state, in a compact record of its start date. It is
--- short if it is ordinary.
+-- The entry of an observation that became the state, for a compact record with its start date.
+-- An ordinary observation has a short entry.
 local function applied_entry(o)
   if byte(o.given, GIVEN_SHORT) == 0 then return 'a' .. entry_of(o) end
   return sub(o.given, GIVEN_SHORT, GIVEN_SHORT_END) .. now_bytes
@@ -269,7 +268,7 @@ end
 -- Writing
 --
 
--- A record of a format of digits: what was observed, then registers m, payload and trail.
+-- A record in a format of digits: the identity and its date, then registers m, payload and trail.
 local function in_digits(identity, observed, m, payload, trail)
   local owner, input_type, labels_text = split(m)
   local format, labels_length = FORMAT, ''
@@ -284,7 +283,7 @@ local function in_bytes(identity, observed, m, payload, trail)
     .. m.registers .. payload .. trail
 end
 
--- The record of what is given with registers m, after what is stored, if anything is.
+-- The record of the given observation with registers m. r is the stored record, nil for none.
 local function newest(o, observed, m, payload, r)
   local write = o.compact and in_bytes or in_digits
   local trail = o.compact and applied_entry(o) or 'a' .. entry_of(o)
@@ -295,20 +294,20 @@ local function newest(o, observed, m, payload, r)
   return write(o.identity, observed, m, payload, trail)
 end
 
--- What is stored with other registers and one more entry in its trail.
+-- The stored record with other registers and one more entry in its trail.
 local function renewed(r, m, payload, entry)
   local write = r.compact and in_bytes or in_digits
   return write(r.identity, r.observed, m, payload, longer_trail(r, entry, r.compact, r.start))
 end
 
--- What indexes have of a record, for the answer.
+-- Which members the indexes have, for the answer (apply.lua).
 local function form(now_compact, was_compact)
   if now_compact == was_compact then return now_compact and '1' or '0' end
   return now_compact and '2' or '3'
 end
 
--- Stores a record, after r if that is there, and enters it into the indexes by its start date.
--- Nothing has been written before: Redis does not roll back.
+-- Stores a record in place of r (nil: none), and enters it into the indexes by its start date.
+-- The record comes first, because it may fail and Redis does not roll back.
 local function store(o, text, r)
   put(o.key, text, o.expires)
   local member, renamed = member_of(o, o.compact), r and r.compact ~= o.compact
@@ -322,7 +321,7 @@ local function store(o, text, r)
   enter_outputs(o)
 end
 
--- Whether the owner or labels, which the registers m lack, are in an input that was left out.
+-- Whether the registers m lack an owner or labels that the omitted input may contain.
 local function lacks(o, m)
   if byte(o.given, GIVEN_LEFT_OUT) == 48 then return false end
   local _, _, labels_text = split(m)
@@ -331,13 +330,13 @@ end
 
 local function answer(verdict, rank, form_of, start, owner) return verdict .. rank .. form_of .. start .. owner end
 
--- The answer that what is given was applied, which is the state now with registers m.
+-- The answer for an observation that was applied: it is the state now, with registers m.
 local function applied(o, m, rank, was_compact)
   local said = 'a' .. rank .. form(o.compact, was_compact)
   return m.as_given and said or said .. sub(o.identity, START, START_END) .. owner_of(m)
 end
 
--- The answer that what is stored stays.
+-- The answer for a superseded observation: the stored state stays.
 local function stays(r) return answer('s', r.rank, form(r.compact, r.compact), indexed(r), owner_of(r)) end
 
 --
@@ -365,23 +364,23 @@ local function insert(o)
   return o.as_given and applied(o, o, '0', o.compact) or answer('a', '0', form(o.compact, o.compact), o.epoch, owner_of(o))
 end
 
--- Whether a registration is of an earlier execution than the record, one that had the same
--- name. The record is that of a registration too.
+-- Whether a registration is for an earlier execution of the same name. The record comes from a
+-- registration too.
 local function names_another(o, r)
   local shown = (not r.current or r.payload_end > r.registers_end) and tonumber(sub(r.text, r.registers_end + 1, r.registers_end + DIGITS_START_END), 10)
   return not shown or math.abs(number(o.epoch, 1) - shown) > DAY
 end
 
--- Whether a compact record has the registers and the epoch that are given, as it mostly does.
+-- Whether a compact record already has the given registers and epoch, which is usual.
 local function has_given(r, o)
   return r.compact and o.kind ~= 'g' and sub(o.given, GIVEN_EPOCH, GIVEN_SHAPE_END) == sub(r.text, COMPACT_EPOCH, COMPACT_LENGTHS + 4)
     and o.registers == r.registers
 end
 
--- The registers: set once, registration before input, absent never erases. An
--- incarnation that began more than a day later has its own. before is the rank of
--- the owner before, of the same incarnation; as_given says that they, and the epoch, are those
--- that are given.
+-- Merges the registers. Each is set once, a registration overrides the input, and a missing value
+-- erases nothing. An incarnation that began more than a day later has its own registers. In the
+-- result, before is the previous rank of the owner, of the same incarnation. as_given is set if
+-- the registers and the epoch are the given ones.
 local function merge_registers(o, r, age)
   if r.as_given then return r end
   if age > DAY then
@@ -403,14 +402,14 @@ end
 
 local function same_registers(m, r) return m.registers == r.registers and m.shape == r.shape end
 
--- What is given is the newer state.
+-- The given observation is the newer state.
 local function replace(o, r, m)
   local observed, payload = now_bytes, o.payload
   if reads_the_same(o, r) and same_registers(m, r) then
     observed = r.observed
-    payload = sub(payload, 1, 1) .. sub(r.text, r.registers_end + 2, r.registers_end + 2) .. sub(payload, 3) -- and its source
+    payload = sub(payload, 1, 1) .. sub(r.text, r.registers_end + 2, r.registers_end + 2) .. sub(payload, 3) -- keep its source too
   else
-    if output_expired(o) then observed = r.observed end -- that it succeeded
+    if output_expired(o) then observed = r.observed end -- when the success was observed
     announce(o.arn)
   end
   store(o, newest(o, observed, m, payload, r), r)
@@ -426,8 +425,8 @@ local function replace(o, r, m)
   return applied(o, m, m.before, r.compact)
 end
 
--- What is stored is as new, or newer. It is entered into the indexes again: an attempt
--- before may have stored it and ended there, while its slot moved.
+-- The stored state is the same or newer. It is entered into the indexes again, because an earlier
+-- attempt may have stored it and failed after that, while its slot moved.
 local function keep(o, r, m)
   if m.rank ~= m.before or m.epoch ~= r.epoch or not same_registers(m, r) then
     announce(o.arn)
@@ -443,7 +442,7 @@ local function keep(o, r, m)
   if runs(r.state) then enter_running(o.p, o.counts, member, start) else leave_running(o.p, o.counts, o.arn, o.member) end
   if o.kind == 'v' and sub(o.identity, 1, REDRIVES_END) == sub(r.identity, 1, REDRIVES_END) and floor(o.state / 10) == floor(r.state / 10)
     and call('PTTL', o.key) <= SUSPICIOUS_LIFE then
-    call('PEXPIREAT', o.key, o.expires) -- it runs after all
+    call('PEXPIREAT', o.key, o.expires) -- Step Functions confirms its status
   end
   return answer('s', m.before, form(r.compact, r.compact), indexed(r), owner_of(m))
 end
@@ -463,8 +462,8 @@ return function(key, p, a)
     note(r, 'c' .. entry_of(o))
     return answer('c', r.rank, '0', NO_START, '')
   end
-  -- A registration speaks of one execution. What an earlier one of the same name
-  -- did is not reported to its owner, and does not undo it.
+  -- A registration is for one execution. Observations of an earlier execution of the same
+  -- name are not reported to its owner, and do not undo the registration.
   if r.start == NO_START and age < -DAY then
     if names_another(o, r) then
       note(r, 's' .. entry_of(o))

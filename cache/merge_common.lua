@@ -1,6 +1,6 @@
--- Joins the common cases at little cost, and leaves the rest to merge.lua: an execution begins, and
--- its first attempt ends. That comes to the same as the steps there, in a third of the time,
--- with few calls and few texts. begin_common and end_common return nil for any other case.
+-- Joins the two common cases at little cost: an execution begins, or its first attempt ends. The
+-- result is the same as that of merge.lua, in a third of the time, with few calls and few texts.
+-- For any other case begin_common and end_common return nil, and merge.lua joins it.
 
 local not_suspicious = string.format('%014.0f', now - SUSPICIOUS) -- texts of digits have the same order in each locale
 

@@ -8,7 +8,7 @@
 --         or absent (there is no record)
 --       4 the version, in bytes, or the owner; unused for absent
 --       5 short name of the state machine in the counters (tally/doc.go)
---       6 member of the indexes if the record is compact (internal/member)
+--       6 member of the indexes if the record is compact (internal/shortname)
 -- Answers 1 if the condition is met, otherwise 0
 --
 -- Without a record only the indexes are cleaned: the execution may still have to be described,
@@ -44,7 +44,7 @@ if left > 0 then count.runs(partition, machine, -left) end
 redis.call('ZREM', KEYS[3], arn, member)
 redis.call('ZREM', KEYS[7], arn)
 if condition ~= 'absent' then count.removed(partition, arn, record.identity(head)) end
-pcall(count.write) -- whatever is the matter with counters, the execution is removed
+pcall(count.write) -- a fault of the counters must not prevent the removal
 if condition == 'absent' then return 1 end
 for i = 4, 5 do redis.call('ZREM', KEYS[i], arn) end
 redis.call('DEL', KEYS[1])

@@ -17,7 +17,7 @@
 -- only if almost no call is answered.
 
 local WINDOW = 20000
-local UNDER_WAY = 2000 -- calls that come back until then were booked before
+local UNDER_WAY = 2000 -- ms after a halving: answers until then are to calls from before it
 local SLOWEST = 2000   -- ms between two calls
 local STEP = 0.05
 local FURTHEST = 60000

@@ -21,14 +21,14 @@ local now = tonumber(now_text)
 local stored = redis.call('HMGET', KEYS[1], 'history', 'seen', 'looked')
 local seen, looked = tonumber(stored[2] or '0'), tonumber(stored[3] or '0')
 
--- Without a check for so long, nothing is known about the replicas since.
+-- After so long without a check, the stored state of the replicas is out of date.
 local known = stored[1] and now - looked < memory
 
 local keep = seen
 if online then
   keep = now
 elseif known and stored[1] == before and now - uptime * 1000 <= looked - 1000 then
-  keep = 0 -- it ran when another was asked: a replica that took over, not a primary that restarted
+  keep = 0 -- it already ran at the last look: a replica that took over, not a restarted primary
 elseif not known then
   if listed == '?' then return {-1, 0} end
   keep = listed == '1' and now or 0

@@ -1,28 +1,28 @@
--- Counts what executions do, for the questions about many of them. It is in front of
--- apply.lua, whose steps call it: what is counted changes together with the record.
+-- Counts starts and ends of executions, for statistics. This text comes before the scripts that
+-- change records. They call it, so that counters and records change together.
 --
--- Each start and each end of an attempt is counted once, whatever is repeated and in which
--- order it comes. What has been counted follows from the record: its start, and the end
--- of its attempt if it has ended. Of earlier attempts, and of executions that were erased,
--- a hash keeps what was counted for as long as the counters are kept (ended, below).
+-- Each start and each end of an attempt is counted once, even if observations are repeated or
+-- out of order. The record shows what has been counted: its start, and the end of its attempt if
+-- that has ended. For earlier attempts and for erased executions, a hash stores what was counted,
+-- for as long as the counters are kept (ended, below).
 --
--- The keys are those of the partition (redisdb/keynames.go), their form is that of package
--- tally. They are not among KEYS: most calls use few of them, and all share the slot.
+-- The keys are those of the partition (redisdb/keynames.go); tally/doc.go describes their form.
+-- They are not in KEYS: most calls use few of them, and all share the slot.
 
 local count = {}
 do
   local sub, call = string.sub, redis.call
   local HOUR = 3600000
   local none = {}
-  -- What happened in this call, by hour. It is counted in the partition of the first of which
-  -- there is something to count: readers add the partitions up, and one entry for a call costs
-  -- much less than one for each. What follows from indexes and marks of a partition stays there.
+  -- The entries of this call, by hour. All are written to the partition of the first one: readers
+  -- add the partitions up, and one write for a call costs much less than one for each execution.
+  -- Failures, marks and the numbers of running executions stay in their own partitions.
   local tallies, tallies_base = {}, nil
-  local partitions = {} -- what is counted in this call, by what their keys begin with
+  local partitions = {} -- those of this call, by the beginning of their keys
   local SMALL = {[-3] = '-3', [-2] = '-2', [-1] = '-1', '1', '2', '3'} -- tostring is slow
   local all_looked = false
 
-  count.off = false -- while the slot moves the counters may be on another node: nothing is counted
+  count.off = false -- set while the slot moves, because the counters may be on another node
 
   -- The keys of a partition by their names, made when they are first needed.
   local full_names = {__index = function(keys, name)
@@ -31,8 +31,8 @@ do
     return key
   end}
 
-  -- Returns the partition whose keys begin so. Those of a call are best known before anything
-  -- is counted.
+  -- Returns the partition whose keys begin with base. A script calls it for all its partitions
+  -- before it counts anything, so that look_at_all needs one command.
   function count.partition(base)
     local p = partitions[base]
     if not p then
@@ -42,7 +42,7 @@ do
     return p
   end
 
-  -- Looks whether any of the partitions has_ended. Hardly one has.
+  -- Checks has_ended for all partitions at once. It is rarely true for any.
   local function look_at_all()
     local keys = {}
     for _, p in pairs(partitions) do keys[#keys + 1] = p.keys.ended end
@@ -50,8 +50,7 @@ do
     for _, p in pairs(partitions) do p.has_ended = false end
   end
 
-  -- Whether something was counted of executions of the partition that does not follow
-  -- from their records.
+  -- Whether the partition has any marks: something was counted that no record shows.
   local function has_ended(p)
     if p.has_ended == nil and not all_looked then
       all_looked = true
@@ -63,8 +62,7 @@ do
 
   local function ended_key(base, arn) return base .. 'ended:' .. sub(redis.sha1hex(arn), 1, 20) end
 
-  -- Notes that an attempt, or with 's' the start, has been counted, and says whether that
-  -- is new.
+  -- Marks an attempt, or with 's' the start, as counted, and returns whether the mark is new.
   local function mark(p, arn, what)
     local key, expires = ended_key(p.base, arn), string.format('%.0f', count.now + (KEPT_HOURS + 2) * HOUR)
     local new = call('HSETNX', key, what, '') == 1
@@ -74,13 +72,14 @@ do
     return new
   end
 
-  -- Whether what the record does not show as counted is new.
+  -- Whether an attempt or a start that the record does not show as counted was not counted before.
   local function is_new(p, arn, what)
     if not has_ended(p) or call('EXISTS', ended_key(p.base, arn)) == 0 then return true end
     return mark(p, arn, what)
   end
 
-  -- Has an entry written, which is given with its hour, unless that is no longer kept.
+  -- Adds an entry, which is given with its hour, to those to write, unless the hour is no longer
+  -- kept. Returns whether it did.
   local function enter(p, given)
     local hour = sub(given, 1, HOUR_DIGITS) -- a text: the Lua of miniredis fills an array up to a number
     local entries = tallies[hour]
@@ -96,7 +95,7 @@ do
     return true
   end
 
-  -- Whether the attempt of a state has ended, as the API reports it.
+  -- Whether the API reports that the attempt of a state has ended.
   local function ends(identity)
     local state = string.byte(identity, STATE)
     return state >= 30 and state ~= AWAITS_OUTPUT
@@ -106,7 +105,7 @@ do
 
   local EVENT = HOUR_DIGITS + ENTRY_LENGTH
 
-  -- An execution has begun of which nothing had been observed.
+  -- An execution has begun. Nothing was observed of it before.
   function count.started(p, arn, counts)
     if not count.off and (p.has_ended == false or is_new(p, arn, 's')) then enter(p, sub(counts, 1, EVENT)) end
   end
@@ -123,7 +122,7 @@ do
     })
   end
 
-  -- The first attempt has ended, of an execution that ran.
+  -- The first attempt of a running execution has ended.
   function count.ran(p, arn, counts)
     if not count.off and (p.has_ended == false or is_new(p, arn, 0)) then count_end(p, arn, counts) end
   end
@@ -141,21 +140,21 @@ do
     if o.kind == 's' and is_new(p, o.arn, attempt) then count_end(p, o.arn, o.counts) end
   end
 
-  -- The state is older than what is known, of which identity is the identity.
+  -- The state is older than the stored one, which has the given identity.
   function count.late(o, identity)
     if count.off or o.stale or o.kind ~= 's' or attempt_of(o.identity) >= attempt_of(identity) then return end
     if mark(o.p, o.arn, attempt_of(o.identity)) then count_end(o.p, o.arn, o.counts) end
   end
 
-  -- The record is removed, of which identity is the identity. What it shows as counted must
-  -- not be counted again.
+  -- The record with the given identity is removed. What it shows as counted must not be counted
+  -- again.
   function count.removed(p, arn, identity)
     if count.off or record.number(identity, START) == 0 then return end
     mark(p, arn, 's')
     if ends(identity) then mark(p, arn, attempt_of(identity)) end
   end
 
-  -- One execution of a state machine more or less runs, as the running index has it.
+  -- More or fewer executions of a state machine run, according to the running index.
   function count.runs(p, machine, difference)
     if count.off then return end
     local running = p.running
@@ -177,8 +176,7 @@ do
     end
   end
 
-  -- The header of a new tally. Its generation differs from that of one before it that was
-  -- lost.
+  -- The header of a new tally. Its generation differs from that of an earlier tally that was lost.
   local function header()
     local generation = math.floor(count.now % 65536)
     return string.char(math.floor(generation / 256), generation % 256) .. string.rep('\0', HEADER_LENGTH - 2)
@@ -193,8 +191,8 @@ do
     call('HINCRBY', counts, 't' .. hour, '1')
   end
 
-  -- The newest examples of a group with one more, each execution by its newest failure.
-  -- Those of the same time are ordered by name, so that the order of arrival does not matter.
+  -- The newest examples of a group, with one more. Each execution has its newest failure. Examples
+  -- of the same time are ordered by a hash, so that the order of arrival does not matter.
   local function more_examples(old, at, name)
     local all = {at .. name}
     for line in string.gmatch(old or '', '[^\n]+') do
