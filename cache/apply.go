@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/internal/shortname"
 )
 
-// maxCall is how many executions one call of the script joins, because the script blocks Redis.
+// maxCall is the maximum number of executions in one call of the script, which blocks Redis.
 const maxCall = 128
 
 // runningLife is how long the record of a running execution is kept, from its
@@ -42,7 +42,7 @@ func (c *Cache) Apply(ctx context.Context, batch []Execution) []Outcome {
 	return outcomes
 }
 
-// outcome returns the outcome of an observation, which may still be in progress if undone is set.
+// outcome returns the outcome of an observation. If undone is set, the write may be in progress.
 func (w *write) outcome(undone error) Outcome {
 	switch {
 	case undone != nil:
@@ -109,7 +109,7 @@ type write struct {
 	err        error // why it is not confirmed; nil: the following fields are set
 	verdict    Verdict
 	rankBefore byte // of the owner
-	form       byte // its members in indexes
+	form       byte // of its member in indexes
 }
 
 // size returns approximately how many bytes are sent.

@@ -17,12 +17,12 @@ import (
 var scripts embed.FS
 
 func source(name string) string {
-	text, _ := scripts.ReadFile(name) // it is there, or the script does not run
+	text, _ := scripts.ReadFile(name) // it is embedded
 	return string(text)
 }
 
-// applyScript joins an observation with its record, and counts what it says. Its
-// contract stands at the head of apply.lua.
+// applyScript joins observations with their records, and updates the counters. Its contract is
+// the first comment of apply.lua.
 var applyScript = luascript.New(LuaConstants(), countScript, givenConstants(), source("apply.lua"),
 	"local function make_steps()\n", source("labels.lua"), source("merge.lua"), "end\n", source("merge_common.lua"))
 
@@ -34,7 +34,7 @@ const (
 	memberArgument  = 6
 )
 
-// countScript counts what a change of a record means, in the same step.
+// countScript updates the counters in the same step as the record.
 var countScript = tally.Script(argumentsEach, countsArgument)
 
 // Letters in the arguments and answers of the script, see the head of apply.lua.
@@ -45,7 +45,7 @@ const (
 	formARNBefore   = '3' // the short form was there before
 
 	kindRunning    = 'r'
-	kindRunsNow    = 'v' // as Step Functions itself says
+	kindRunsNow    = 'v' // running, according to Step Functions
 	kindAwaiting   = 'w'
 	kindStopped    = 's'
 	kindRegistered = 'g'
@@ -58,7 +58,7 @@ const conflict Verdict = "conflict"
 
 var verdicts = map[byte]Verdict{'a': Applied, 's': Superseded, 'e': Expired, 'c': conflict}
 
-// given is what the script needs to know of an observation beside its payload.
+// given has the fields of an observation that the script needs in addition to its payload.
 type given struct {
 	version, hash, start        string
 	rank, kind                  byte
@@ -66,8 +66,8 @@ type given struct {
 	owner, inputType, labels    string
 }
 
-// The parts of what the script is given of an observation, and their lengths in bytes. Owner,
-// input type and labels follow.
+// givenParts are the parts of an encoded given, and their lengths in bytes. Owner, input type and
+// labels follow.
 var givenParts = []struct {
 	name   string
 	length int
@@ -78,7 +78,7 @@ var givenParts = []struct {
 	{"EPOCH", compactTimeLength}, {"RANK", 1}, {"SHAPE", record.RegistersLength}, {"PAYLOAD", record.PayloadLength},
 }
 
-// givenConstants says the script where these parts are.
+// givenConstants returns the positions of these parts, for the script.
 func givenConstants() string {
 	var b strings.Builder
 	at := 0
@@ -93,8 +93,8 @@ func givenConstants() string {
 	return b.String()
 }
 
-// encode returns what the script is given of e, whose payload has so many bytes, for a compact
-// record or another.
+// encode returns the argument of the script for e. payload is the length of its payload; compact
+// is set if the record must be compact.
 func (g *given) encode(e *Execution, payload int, compact bool) []byte {
 	version := Version(g.version)
 	b := make([]byte, 0, 160+len(g.owner)+len(g.inputType)+len(g.labels))
@@ -119,8 +119,8 @@ func (g *given) encode(e *Execution, payload int, compact bool) []byte {
 	return append(append(append(b, g.owner...), g.inputType...), g.labels...)
 }
 
-// counts returns what count.lua is given of an observation: its start, and its end if the
-// API reports that it has ended.
+// counts returns the argument of count.lua for an observation: the start of the execution, and
+// its end if the API reports that it has ended.
 func counts(e *Execution, machine tally.Machine) []byte {
 	b := tally.AppendEvent(make([]byte, 0, 48), machine, tally.Started, e.StartDate)
 	switch status := publicStatus(e); {
@@ -143,7 +143,7 @@ func (c *Cache) arguments(call []*write) (keys []string, args []any) {
 	return append(keys, call[0].partition.Changed), append(args, c.commonArguments()...)
 }
 
-// commonArguments are those of the script that are not of an execution.
+// commonArguments returns the arguments of the script that follow those of the executions.
 func (c *Cache) commonArguments() []any {
 	successKept := ""
 	if c.options.RetentionOutput > 0 {
@@ -182,7 +182,7 @@ func (w *write) read(answer string) error {
 		return redisdb.ErrAnswer
 	}
 	w.verdict, w.rankBefore, w.form = verdict, answer[1], answer[2]
-	if len(answer) > short { // else they are as they were given
+	if len(answer) > short { // otherwise both are as given
 		w.start, w.owner = record.ReadMillis(answer[short:]), answer[head:]
 	}
 	return nil

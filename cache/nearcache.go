@@ -50,7 +50,7 @@ type near struct {
 
 type nearEntry struct {
 	record     *Record
-	until      int64 // by uptime
+	until      int64 // by the monotonic clock
 	generation uint64
 }
 

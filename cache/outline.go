@@ -96,8 +96,8 @@ func (c *Cache) beginnings(ctx context.Context, arns []ARN, last int64) ([]strin
 
 var errOutline = errors.New("the beginning of a record is damaged")
 
-// outline reads the beginning of a record. whole is false if a part of the outline is
-// further behind.
+// outline reads the beginning of a record. whole is false if text ends before the end of the
+// outline.
 func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	head := recordHead(text[:min(len(text), labeledHead)])
 	if err := head.Known(); err != nil {

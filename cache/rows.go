@@ -46,7 +46,7 @@ type Row struct {
 
 	labels     storedLabels
 	detailed   bool   // all but the status is known
-	until      int64  // by uptime, when it must be read again
+	until      int64  // by the monotonic clock, when it must be read again
 	generation uint64 // of near
 }
 
@@ -172,7 +172,7 @@ func (h *rowCache) read(ctx context.Context, arns []ARN, some []int, detailed bo
 }
 
 // readLength reads the first bytes of each record, up to the given length. It returns the
-// executions for whose details that was too little.
+// executions whose details are longer.
 func (h *rowCache) readLength(ctx context.Context, arns []ARN, some []int, length int, generation uint64, all []Row) (long []int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, h.db.Limits.Read)
 	defer cancel()
@@ -202,8 +202,8 @@ func (h *rowCache) readLength(ctx context.Context, arns []ARN, some []int, lengt
 	return long, nil
 }
 
-// rowOf returns the row in the beginning of a record. It has no details if they are
-// further behind; suffices reports that no field is.
+// rowOf returns the row in the beginning of a record. It has no details if text is too short
+// for them; suffices means that text has all fields.
 func rowOf(text string, suffices bool) Row {
 	r := Row{Status: statusOfHead(text), detailed: suffices}
 	head := recordHead(text[:min(len(text), labeledHead)])

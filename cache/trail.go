@@ -21,9 +21,9 @@ import (
 //
 //	verdict 1 | source 1 | version 10 | emitted at 6 | received at 6 | event id 16 | applied at 13
 //
-// The first is a letter of apply.lua, which also writes the last, in decimal digits. The
-// rest are bytes, numbers with the highest first, times in ms. Observations that came too
-// late for a record are kept in the partition: entry and ARN.
+// The verdict is a letter of apply.lua, which also writes the last field, in decimal digits. The
+// other fields are binary, with the highest byte first; times are in ms. Observations that came
+// too late for a record are kept in the partition: entry and ARN.
 //
 // In a compact record an ordinary entry is shorter: an event of a first attempt that
 // became the state, and has the start date of the record. It has 33 bytes:
@@ -61,7 +61,7 @@ func appendTrailEntry(b []byte, v Version, e *Execution) []byte {
 	return record.AppendEventID(b, e.EventID)
 }
 
-// appendShortTrailEntry appends a short entry but for its end, zeros if e is not ordinary.
+// appendShortTrailEntry appends a short entry without its last field, zeros if e is not ordinary.
 func appendShortTrailEntry(b []byte, v Version, e *Execution) []byte {
 	lag := e.ReceivedAt.UnixMilli() - e.EmittedAt.UnixMilli()
 	if e.Source != FromEvent || !v.FirstAttempt() || e.EmittedAt.IsZero() || e.ReceivedAt.IsZero() || lag < 0 || lag >= 1<<24 {

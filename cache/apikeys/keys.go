@@ -59,7 +59,7 @@ type keyHash [sha256.Size]byte
 
 type keyEntry struct {
 	key   *Key  // nil: not known, or revoked
-	read  int64 // by uptime
+	read  int64 // by the monotonic clock
 	filed bool  // Redis did not answer, so the file decided
 }
 

@@ -67,8 +67,8 @@ func (k *Keys) WrongPepper(ctx context.Context) (wrong string, err error) {
 	return "", err
 }
 
-// claimPepper stores the fingerprint before a key is created. It refuses a pepper that is
-// not that of the keys that are good.
+// claimPepper stores the fingerprint before a key is created. It refuses a pepper that differs
+// from that of the valid keys.
 func (k *Keys) claimPepper(ctx context.Context) error {
 	if len(k.pepper) == 0 {
 		return errors.New("API_KEY_PEPPER: not set, so API keys cannot be stored; set it to the secret of statusd, or a new one (openssl rand -hex 32)")
@@ -89,7 +89,7 @@ func (k *Keys) claimPepper(ctx context.Context) error {
 			return ErrPepper
 		}
 	}
-	return k.storePepper(ctx) // all that were created with the other are revoked
+	return k.storePepper(ctx) // all keys that were created with the other pepper are revoked
 }
 
 func (k *Keys) storePepper(ctx context.Context, condition ...any) error {
@@ -110,7 +110,7 @@ func (k *Keys) Derive(purpose string) []byte {
 	}
 	secret, err := hkdf.Key(sha256.New, k.pepper, nil, "statuscache "+purpose, sha256.Size)
 	if err != nil {
-		return nil // only in a FIPS mode that takes no pepper this short: then there is none
+		return nil // only in a FIPS mode that refuses such a short pepper
 	}
 	return secret
 }

@@ -20,7 +20,7 @@ var quotaSource string
 var quotaScript = redis.NewScript(quotaSource)
 
 const (
-	// quotaIdle is after how long without a request a lease is returned to Redis.
+	// quotaIdle is how long a lease is unused before it is returned to Redis.
 	quotaIdle = 10 * time.Second
 	// limitReachedLife is how long a reached limit is not requested from Redis again;
 	// after that, another process may have returned a part.

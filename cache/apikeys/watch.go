@@ -15,7 +15,7 @@ import (
 // matter for changes without a notification.
 const (
 	checkUnnotified = time.Second      // while the change feed does not work
-	checkHeard      = 10 * time.Second // while it is
+	checkHeard      = 10 * time.Second // while it works
 )
 
 // keyWatches are the watches of keys.

@@ -1,9 +1,9 @@
 // Package boundedmap has concurrent maps of bounded size. New entries evict those that are
 // used least.
 //
-// They use otter. The compiler generates its code again for each pair of key and value
-// types in a package, which takes seconds each. So the code for the two key types of this
-// project is compiled here, once, with values of any type.
+// They use otter. In each package, the compiler generates otter's code again for each pair of
+// key and value types, which takes seconds. So the code for the two key types of this project is
+// compiled once, here, with values of any type.
 package boundedmap
 
 import "crypto/sha256"

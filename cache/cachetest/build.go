@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// BuildFlags are those with which the go command built the test: with them it has most of
-// what a program of this project needs already.
+// BuildFlags returns the flags with which the go command built the test. With the same flags,
+// most packages of a program of this project are compiled already.
 func BuildFlags() []string {
 	if underRaceDetector() {
 		return []string{"-race"}

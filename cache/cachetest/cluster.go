@@ -12,7 +12,7 @@ import (
 // ClusterServers is a Redis Cluster for one test: three primaries, each with a replica.
 type ClusterServers struct {
 	Primaries []*Server
-	Replicas  []*Server // the i-th is of the i-th primary
+	Replicas  []*Server // the i-th replicates the i-th primary
 }
 
 // clusterShards is the smallest number of primaries that can agree that one is down.
@@ -75,7 +75,7 @@ func clusterNode(t testing.TB, start func(t testing.TB, args ...string) *Server)
 		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
 }
 
-// ID is what the nodes of a cluster call the server.
+// ID returns the ID of the server in its cluster.
 func (s *Server) ID() string { return s.Text("CLUSTER MYID") }
 
 // busPort is the port on which the nodes of a cluster talk to each other.

@@ -85,8 +85,8 @@ func watcher(t testing.TB, host, port string, secure func() []string) *Server {
 	return s
 }
 
-// NoFailover ends the failovers: from here on the primary is not taken for dead,
-// however long a busy machine lets it wait. It is for tests of something else.
+// NoFailover turns failovers off: from now on the primary does not count as down, even if a busy
+// machine delays it. It is for tests of something else.
 func (s *SentinelServers) NoFailover() *SentinelServers {
 	for _, w := range s.Sentinels {
 		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds 3600000")

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Far is a way to a server on which answers come later.
+// Far is a proxy that delays the answers of a server.
 type Far struct {
 	Addr string
 	late atomic.Int64 // a time.Duration
 }
 
-// Late sets by how much answers come later from now on.
+// Late sets the delay of answers from now on.
 func (f *Far) Late(by time.Duration) { f.late.Store(int64(by)) }
 
-// Distant returns a way to the server at an address.
+// Distant starts a proxy for the server at an address.
 func Distant(t testing.TB, server string) *Far {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,8 +22,8 @@ type Bubble struct {
 	ended bool
 }
 
-// BubbleURL is the REDIS_URL of the Redis in a bubble. Its address needs no resolver,
-// which works for one bubble only. Connections must go through Bubble.Join.
+// BubbleURL is the REDIS_URL of the Redis in a bubble. It has an IP address, because a resolver
+// works for one bubble only. Connections must go through Bubble.Join.
 const BubbleURL = "redis://127.0.0.1:1"
 
 // InBubble runs a test in a bubble.

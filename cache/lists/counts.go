@@ -28,12 +28,12 @@ const (
 	// countEvery is how often Run counts, and countUntil for how long after the last request.
 	countEvery = 10 * time.Second
 	countUntil = 15 * time.Minute
-	feedWait   = 50 * time.Millisecond // until it is asked again whether the process receives changes
+	feedWait   = 50 * time.Millisecond // between two checks whether the process receives changes
 )
 
 type countsAt struct {
 	Counts
-	at int64 // by uptime, when they were begun
+	at int64 // by the monotonic clock, when they were begun
 }
 
 // Counts returns the numbers of executions of an owner or, with all, of all owners. For
@@ -109,8 +109,8 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (n Counts, e
 	return n, err
 }
 
-// countOwned counts the executions of an owner. What was read for the latest owners is
-// remembered, so that an owner who asks often has only the changes read.
+// countOwned counts the executions of an owner. It remembers what it has read for the latest
+// owners, so that only changes are read for an owner who asks often.
 func (r *Reader) countOwned(ctx context.Context, owner string) (Counts, error) {
 	known, ok := r.owned.Get(owner)
 	if !ok {

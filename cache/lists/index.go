@@ -17,19 +17,19 @@ import (
 type index struct {
 	db     *redisdb.DB
 	after  Position
-	found  map[cache.ARN]bool // first of the parts, wherever other parts have them
+	found  map[cache.ARN]bool // read from the first part, even if other parts have them too
 	lowest string             // least start date, in ms
 	parts  []indexPart
 	heads  heads // the parts with entries
 	filled bool  // no part lacks entries
-	least  int   // so many entries are read at once, even if fewer are requested
+	least  int   // minimum number of entries to read at once
 }
 
 // indexPart is one key of an index, and the entries that have been read from it.
 type indexPart struct {
 	key     string
-	highest string // start date in ms from which it is read on; what is above has been read
-	more    int64  // to be read at once, beyond the size of the others
+	highest string // start date in ms from which to read on; entries above have been read
+	more    int64  // how many more entries than from the other parts to read at once
 	read    []Position
 	last    Position // that was read
 	whole   bool     // there is no more
@@ -46,7 +46,7 @@ const (
 func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
 	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest()}
 	if q.All && q.selects() {
-		x.least = maxLooked // most filters let few through, so nearly all will be looked at
+		x.least = maxLooked // most filters drop most entries, so nearly all will be looked at
 	}
 	found, err := r.find(ctx, q)
 	if err != nil {

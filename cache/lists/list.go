@@ -20,10 +20,9 @@ const (
 	listLimit = time.Second
 	// maxBatch is the maximum number of index entries that are read together.
 	maxBatch = 512
-	// The work for one page of everybody's executions is bounded: where a filter lets hardly
-	// anything through, a page is short and has a cursor that continues it. So no question
-	// keeps a processor from the others for more than some milliseconds. An owner's index is
-	// bounded itself.
+	// The work for one page of all owners' executions is bounded. If a filter drops nearly
+	// everything, the page is short and has a cursor that continues it. So no request occupies
+	// a processor for more than some milliseconds. The index of an owner is bounded anyway.
 	maxLooked = 512 // entries of the indexes
 	maxRead   = 256 // beginnings of records that are not remembered
 )
@@ -69,8 +68,8 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 	}
 }
 
-// firstBatch is how many index entries are read first: as many as are needed where all are
-// wanted, more where a filter drops some, because each batch reads all partitions.
+// firstBatch is how many index entries are read first: as many as the page needs, or more if a
+// filter drops some, because each batch reads all partitions.
 func (q *Query) firstBatch() int {
 	if q.selects() {
 		return min(4*(q.Limit+1), maxBatch)

@@ -20,7 +20,7 @@ type Reader struct {
 	recents  *recents                    // of all owners
 	owned    boundedmap.ByText[*recents] // of those that asked last, by owner
 	begun    atomic.Bool                 // Run has counted
-	// requested is when the counts of all owners were last requested, by uptime.
+	// requested is when the counts of all owners were last requested, by the monotonic clock.
 	requested atomic.Int64
 }
 

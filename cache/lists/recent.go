@@ -19,8 +19,8 @@ const (
 	// newestRead is how many of the newest members of an index are read each time. More
 	// members rarely enter it within a second.
 	newestRead = 32
-	// wholeEvery is how often an index is read completely in any case. It bounds for how long
-	// counts lack a change that left the ends and the length of an index as they were.
+	// wholeEvery is how often an index is read completely in any case. It bounds how long counts
+	// lack a change that changed neither the ends nor the length of an index.
 	wholeEvery = time.Minute
 	// wholeAtOnce is how many indexes are read completely in one round trip.
 	wholeAtOnce = 16
@@ -56,7 +56,7 @@ func recentKeys(names *redisdb.Names) []string {
 type recent struct {
 	members []indexes.Member // by start date, the oldest first
 	seen    []cache.Seen     // their executions
-	wholeAt int64            // by uptime, when the whole of it was read; 0: never
+	wholeAt int64            // by the monotonic clock, when the whole of it was read; 0: never
 }
 
 // count counts the executions in the indexes by status. It leaves out executions if

@@ -68,7 +68,7 @@ func (s *Stats) Overdue(ctx context.Context, scope Scope) (Overdue, error) {
 	return o, nil
 }
 
-// overdueAt is the time of the last search, by uptime.
+// overdueAt is the time of the last search, by the monotonic clock.
 type overdueAt struct {
 	Overdue
 	at int64

@@ -26,7 +26,7 @@ type owners struct {
 type owned struct {
 	*counters
 	running []running
-	at      int64 // by uptime, when it was begun
+	at      int64 // by the monotonic clock, when it was begun
 }
 
 func newOwners(c *cache.Cache) *owners {

@@ -150,7 +150,7 @@ func (s *Stats) read(ctx context.Context, wanted read) error {
 
 // number reads a decimal number; other texts are 0.
 func number(text string) int64 {
-	if text == "" { // a field that is not there; an error for each would be much garbage
+	if text == "" { // a missing field; an error for each would create much garbage
 		return 0
 	}
 	n, err := strconv.ParseInt(text, 10, 64)

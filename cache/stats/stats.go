@@ -42,7 +42,7 @@ type Stats struct {
 	refreshing singleflight.Group[struct{}]
 	seeking    singleflight.Group[Overdue]
 	begun      atomic.Bool  // the first refresh has ended
-	readAt     atomic.Int64 // by uptime, when the last refresh began; 0: never
+	readAt     atomic.Int64 // by the monotonic clock, when the last refresh began; 0: never
 	typical    atomic.Pointer[map[string]Distribution]
 	overdue    atomic.Pointer[overdueAt]
 	failed     atomic.Pointer[error]

@@ -1,4 +1,4 @@
-// Package batch gathers what many callers need of Redis into few round trips.
+// Package batch combines the requests of many callers into few round trips to Redis.
 package batch
 
 import (
@@ -31,8 +31,8 @@ type Queue[T any] struct {
 	watched bool // help will be called
 }
 
-// Add starts items, but none of them if then more than most would wait, and reports whether it
-// did; 0: any number may wait.
+// Add starts items and reports whether it did. It starts none if more than most items would wait
+// then; 0: any number may wait.
 func (q *Queue[T]) Add(most int, items ...T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

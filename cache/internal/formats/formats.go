@@ -30,7 +30,7 @@ type Formats struct {
 	db *redisdb.DB
 
 	mu       sync.Mutex
-	asked    int64 // by uptime; 0: never
+	asked    int64 // by the monotonic clock; 0: never
 	compact  bool
 	suspects int // consecutive answers that show an older release
 }

@@ -1,3 +1,3 @@
 // Package indexes reads the members of the indexes of executions, in either form (package
-// member), and decides when the index of an owner is trimmed.
+// shortname), and decides when the index of an owner is trimmed.
 package indexes

@@ -8,8 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// New returns the script of sources in their order, with their constants in place of the names:
-// a function of Lua that uses a local of the text around it costs more to make, at each call.
+// New returns the script of the sources, in their order, with the values of constants in place of
+// their names. In Lua, creating a function costs more if it uses local variables of the code
+// around it, and that happens at each call.
 //
 // A constant is a local variable in capitals that is set to numbers, texts, or sums or
 // products of numbers, in a line of its own, alone or with others.
@@ -19,9 +20,9 @@ func New(sources ...string) *redis.Script {
 
 var definition = regexp.MustCompile(`^ *local ([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) = ((?:[A-Z0-9][A-Z0-9_]*|'[^']*'|, | [*+] )+)(?: *--.*)?$`)
 
-// inline puts constants in place of their names. Line numbers stay, so that errors of Redis can
-// be found; comments and indents go. Every program does this at its start, so only the lines
-// that may define a constant are matched with a regular expression.
+// inline puts constants in place of their names, and removes comments and indents. It keeps the
+// line numbers, because errors of Redis name them. Every program does this at its start, so only
+// the lines that may define a constant are matched with a regular expression.
 func inline(source string) string {
 	c := constants{}
 	lines := strings.Split(source, "\n")

@@ -94,10 +94,10 @@ func isUnknown(err error) bool {
 	return err != nil && saysWord(err.Error(), "ERR unknown command")
 }
 
-// refusedSubscription is refused, but for the subscription to the change channels.
+// refusedSubscription is like refused, for the subscription to the change channels.
 func (db *DB) refusedSubscription(ctx context.Context, node Client) (rules []string, err error) {
 	sub := subscribeTo(ctx, node)
-	defer func() { _ = sub.Close() }() // it was of use once
+	defer func() { _ = sub.Close() }() // it is not needed any more
 	p := &db.Names.Partitions[0]
 	name, subscribe := "SUBSCRIBE", sub.Subscribe
 	if db.address.mode == cluster {

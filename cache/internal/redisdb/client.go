@@ -10,9 +10,9 @@ import (
 // Client sends commands to Redis, or to one node of a cluster. It is a *redis.Client, or for
 // all of a cluster a *redis.ClusterClient.
 //
-// It is an interface, and no type that another package sees names those two, since a package
-// that does takes seconds longer to compile, with the race detector four: the compiler makes
-// their thousand methods again in it, because they contain a weak.Pointer of one of them.
+// It is an interface, and no type that another package sees names those two types. A package
+// that sees them takes seconds longer to compile, four with the race detector: the compiler makes
+// their thousand methods again, because they contain a weak.Pointer to one of them.
 type Client interface {
 	redis.Cmdable
 	Do(ctx context.Context, args ...any) *redis.Cmd

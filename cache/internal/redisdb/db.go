@@ -41,7 +41,7 @@ type Options struct {
 	WriteLimit time.Duration // of one answer to a write; 0: 500 ms
 
 	Dial   Dialer        // nil: net.Dialer; tests put faults into it
-	Reload time.Duration // after which a cluster is asked who its primaries are; 0: 1 s
+	Reload time.Duration // how often the primaries of a cluster are read again; 0: 1 s
 }
 
 // AutoAcks requires the confirmation of one replica of each primary that has one, or
@@ -55,7 +55,7 @@ type Limits struct {
 	Batch time.Duration // many commands in a few pipelines, and a script that must be loaded
 }
 
-// batchLimit is the least Limits.Batch; it is never less than one answer may take.
+// batchLimit is the minimum of Limits.Batch, which is never less than Limits.Write.
 const batchLimit = 2 * time.Second
 
 // DB is a Redis in any of its forms. Its methods can be called concurrently.
@@ -75,7 +75,7 @@ type DB struct {
 	options    Options
 	address    *address
 	primaries  *primaries          // of Writers
-	Machines   shortname.Directory // what the indexes of executions hold
+	Machines   shortname.Directory // state machines, by their identifiers in the indexes
 	unwritable atomic.Pointer[error]
 	writing    outage.Part
 }
@@ -102,7 +102,7 @@ func Open(o Options) (*DB, error) {
 		address: a,
 	}
 	if db.Cluster() {
-		db.Publish = "SPUBLISH" // does not travel to every node
+		db.Publish = "SPUBLISH" // it is not sent to every node, as PUBLISH is
 	}
 	db.primaries = newPrimaries(db.Writers, a, db.Names, o)
 	db.writing = outage.Part{Log: o.Log, Lost: "Redis does not accept writes; no event is applied until it does", Back: "Redis accepts writes again"}

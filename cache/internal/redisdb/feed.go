@@ -55,12 +55,12 @@ type Listener struct {
 
 // Trust is the time until which it is known that every change was received. Only until
 // then may answers come from memory.
-type Trust struct{ until atomic.Int64 } // by uptime
+type Trust struct{ until atomic.Int64 } // by the monotonic clock
 
-// Holds reports whether that is known at the given time, by uptime.
+// Holds reports whether that is known at the given time, by the monotonic clock.
 func (t *Trust) Holds(now int64) bool { return now < t.until.Load() }
 
-// Extend sets until when that holds, by uptime.
+// Extend sets until when that holds, by the monotonic clock.
 func (t *Trust) Extend(until int64) { t.until.Store(until) }
 
 // End ends the trust until it is extended again.
@@ -310,7 +310,7 @@ func (f *Feed) receive(ctx context.Context, sub subscription, wanted int, heard 
 // pulse is when the heartbeat of each primary last arrived. The oldest counts.
 type pulse struct {
 	mu    sync.Mutex
-	last  []int64 // by uptime, when the last answered PING was sent
+	last  []int64 // by the monotonic clock, when the last answered PING was sent
 	trust *Trust
 	// begun drops everything that was read before the feed listened to every primary,
 	// because earlier changes reached no subscriber.

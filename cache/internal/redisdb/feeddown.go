@@ -10,7 +10,7 @@ import (
 )
 
 // quiet records since when the change feed of Redis does not work.
-type quiet struct{ since atomic.Int64 } // by uptime; 0: it works
+type quiet struct{ since atomic.Int64 } // by the monotonic clock; 0: it works
 
 func (q *quiet) begin() { q.since.CompareAndSwap(0, max(monotonic.Now(), 1)) }
 func (q *quiet) end()   { q.since.Store(0) }

@@ -27,9 +27,9 @@ import (
 //	sc:{p}:counts            hash     what was counted of the partition, by hour, and what runs (tally/doc.go)
 //	sc:{p}:tally:H           string   starts and ends of executions in hour H since 1970 (tally/doc.go)
 //	sc:{p}:failures:H        hash     failures in hour H, by their cause (tally/doc.go)
-//	sc:{p}:ended             string   whether there is one of the next; nothing else
+//	sc:{p}:ended             string   whether there is any sc:{p}:ended:X; nothing else
 //	sc:{p}:ended:X           hash     what was counted and does not follow from a record; X is a hash of the ARN
-//	sc:{p}:probe             string   whether writes are taken; nothing else
+//	sc:{p}:probe             string   whether writes are accepted; nothing else
 //	sc:{p}:replica           hash     history, seen, looked: whether the primary has had a replica; in one
 //	                                  partition of each primary (replicas.go)
 //	sc:{owner:H}:executions  zset     ARN by start date in ms: the owner's newest; H is a hash of the owner
@@ -41,17 +41,17 @@ import (
 //	sc:{quota:H}:spent       hash     day and spent, of the API key whose HMAC is H
 //	sc:{counts}:machines     hash     the counters' short name of a state machine -> its ARN
 //	sc:{formats}:older       string   when a release before the compact format last ran, in ms; 0: never
-//	sc:{0}:formats           channel  nothing: its listeners know the compact format (cache/formats.go)
+//	sc:{0}:formats           channel  nothing: its listeners know the compact format (cache/internal/formats)
 //	sc:{audit}:sweeps        zset     ARN of a state machine by when to sweep it, in ms
 //	sc:{audit}:machines      hash     ARN of a state machine -> Audited as JSON
 //	sc:{audit}:doubts:M      hash     ARN -> until when no mismatch was known, in ms; of the state machine with ARN M
-//	sc:{audit}:lost          hash     at, in ms, why, and which parts of what was lost are not back (worklist/loss.go)
+//	sc:{audit}:lost          hash     at, in ms, why, and the lost parts that are not restored yet (worklist/loss.go)
 //	sc:{audit}:intake        hash     process -> what it reports about the queue, as JSON (cache/intake)
 //	sc:{audit}:backfill:H    string   where a backfill continues; H is a hash of what it fills
-//	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and for how long none
+//	sc:{budget:NAME}:spent   hash     when the next call to AWS may be made, and how fast (worklist/budget.lua)
 //
 // The zsets are hints: a reader checks the record, and ignores members without one. In
-// running, recent and the index of an owner, an ARN may have its short form (package member).
+// running, recent and the index of an owner, an ARN may have its short form (package shortname).
 type Names struct {
 	Prefix     string
 	Partitions [PartitionCount]Partition

@@ -29,7 +29,7 @@ func (a *address) tooFar(ctx context.Context, dial Dialer, err error) string {
 
 // roundTrip measures how long an answer takes: to the beginning of TLS, or to a PING.
 func (a *address) roundTrip(ctx context.Context, dial Dialer) (took time.Duration, answered bool) {
-	ctx, cancel := context.WithTimeout(ctx, examineLimit/2) // a port without TLS may stay silent, which has its own word
+	ctx, cancel := context.WithTimeout(ctx, examineLimit/2) // a port without TLS may stay silent; wrongTLS explains that
 	defer cancel()
 	conn, err := a.dialFirst(ctx, dial)
 	if err != nil {

@@ -35,9 +35,9 @@ const (
 	// replicaMemory is how long the writes of a primary need the confirmation of a
 	// replica after its last replica has disconnected.
 	replicaMemory = time.Hour
-	watchEvery    = 2 * time.Second // until then no write is confirmed by a replica that has just come
-	demandLife    = 3 * watchEvery  // then it is asked again before a write
-	lookTrips     = 4               // answers to look up what a primary owes, each within the limit of a write
+	watchEvery    = 2 * time.Second // until then writes do not wait for a new replica
+	demandLife    = 3 * watchEvery  // after that, the primary is asked again before a write
+	lookTrips     = 4               // answers that look up a demand, each within the limit of a write
 )
 
 //go:embed replicas.lua
@@ -51,7 +51,7 @@ type Demand struct {
 	Acks   int
 	Gone   bool      // no replica is connected
 	Until  time.Time // with gone: when it is given up, by the clock of this process
-	looked int64     // by uptime, when the primary was asked
+	looked int64     // by the monotonic clock, when the primary was asked
 
 	// For a primary that took over and needs no confirmation: the key of the ID of its
 	// history, and the ID. A write is not confirmed if it reached another server through

@@ -23,7 +23,7 @@ func (a *address) sentinelsListReplica(ctx context.Context, dial Dialer) bool {
 	for _, host := range a.hosts {
 		s := sentinelNode(a, host, dial)
 		replicas, err := s.Replicas(ctx, a.master).Result()
-		_ = s.Close() // it was of use once
+		_ = s.Close() // it is not needed any more
 		for _, r := range replicas {
 			if err == nil && r["slave-repl-offset"] != "" && r["slave-repl-offset"] != "0" {
 				return true

@@ -226,7 +226,7 @@ func (a *address) wrongSentinel(ctx context.Context, dial Dialer) (wrong string)
 		default:
 			wrong = cmp.Or(wrong, "")
 		}
-		_ = s.Close() // it was of use once
+		_ = s.Close() // it is not needed any more
 		if err == nil || wrong != "" {
 			return wrong
 		}

@@ -17,7 +17,7 @@ type Directory struct {
 
 	mu       sync.Mutex
 	prefixes map[string]string // of the ARNs of executions, by identifier
-	loaded   int64             // by uptime; 0: never
+	loaded   int64             // by the monotonic clock; 0: never
 }
 
 // loadEvery is the minimum time between two requests for the same unknown identifier.

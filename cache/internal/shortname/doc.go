@@ -1,5 +1,4 @@
-// Package shortname has the forms of an execution in the indexes: its ARN, or a short form of
-// it.
+// Package shortname has the two forms of an execution in the indexes: its ARN and its short form.
 //
 // The short form is
 //

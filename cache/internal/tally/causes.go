@@ -12,7 +12,7 @@ import (
 const (
 	MaxError    = 256
 	MaxTemplate = 256
-	maxMessage  = 4 << 10 // is looked at
+	maxMessage  = 4 << 10 // of the part that is examined
 	maxQuoted   = 512     // between two quotes
 )
 

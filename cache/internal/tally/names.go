@@ -25,7 +25,7 @@ type Names struct {
 
 type machineName struct {
 	id      Machine
-	written int64 // by uptime; 0: never
+	written int64 // by the monotonic clock; 0: never
 	unique  bool  // Redis has the identifier for this state machine
 }
 

@@ -72,7 +72,7 @@ func fit[W any](waiting []*request[W]) int {
 	return n
 }
 
-// run makes the writes of requests and has their callers continue.
+// run makes the writes of requests and lets their callers continue.
 func (b *Batcher[W]) run(requests []*request[W]) {
 	writes := requests[0].writes
 	if len(requests) > 1 {

@@ -1,3 +1,3 @@
-// Package writebatch has concurrent writes share round trips. It knows nothing of what they
-// write.
+// Package writebatch lets concurrent writes share round trips. It does not know the contents of
+// the writes.
 package writebatch
