@@ -16,8 +16,8 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// arrival measures how long an event is on its way from the queue to a poller,
-// beyond what the queue itself takes to hand a message to a client.
+// arrival measures how long an event takes from the queue to a poller, beyond the time in which
+// the queue itself delivers a message.
 func (b *bench) arrival(ctx context.Context) ([]line, error) {
 	events := 300
 	if b.quick {
@@ -121,7 +121,7 @@ func (b *bench) startWatch(ctx context.Context, ps *peers, redis *peer, queue *l
 
 func (w *watch) close() { _ = w.cache.Close() }
 
-// begin makes it known that an execution runs.
+// begin stores the start of an execution.
 func (w *watch) begin(ctx context.Context, h happening) error {
 	return w.cache.Apply(ctx, []cache.Execution{{
 		ARN: cache.ARN(h.arn()), Status: cache.Running, Completeness: cache.Complete, Source: cache.FromEvent,
@@ -129,7 +129,7 @@ func (w *watch) begin(ctx context.Context, h happening) error {
 	}})[0].Err
 }
 
-// pollPause is as long as a poller leaves the machine to others.
+// pollPause is the time between two polls, which leaves the machine to others.
 const pollPause = 200 * time.Microsecond
 
 // event polls a running execution, puts the event of its end into the queue, and

@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// errAbsent says that a program to compare with is not on this machine. The
-// table has it, and how to install it, in place of a figure.
+// errAbsent means that a program to compare with is not on this machine. The table then says so,
+// and how to install it, in place of a figure.
 var errAbsent = errors.New("not installed")
 
-// packages are what Debian calls the programs that are compared with. Installed by
-// apt-get install --no-install-recommends they are used by the next run.
+// packages are the Debian packages of the programs to compare with. After apt-get install
+// --no-install-recommends, the next run uses them.
 var packages = map[string]string{
 	nginxReturn: "nginx", nginxProxy: "nginx", webdisGet: "webdis", nginxRedis: "libnginx-mod-http-lua lua-nginx-redis",
 }

@@ -1,11 +1,11 @@
 // Command bench measures every figure that has a target, in one run and
 // beside what it is compared with, and prints one table.
 //
-// The peers run in processes of their own. They take turns in short rounds, so that
-// other work on the machine affects all of them. A cost is the processor time that a peer
-// used, as the kernel counts it, with that of Redis where the peer asks it, divided by what
-// it did; the load comes from this process and is not counted. A ratio is formed in each
-// round, and the table shows the median with the least and the greatest.
+// Each peer is a separate process. The peers take turns in short rounds, so that other work on
+// the machine affects all of them. A cost is the processor time that the kernel counts for a
+// peer, and for Redis if the peer uses it, divided by the number of requests or events. The load
+// comes from this process and is not counted. Each round gives a ratio, and the table shows the
+// median, the least and the greatest.
 //
 // # Figures
 //
@@ -37,28 +37,29 @@
 //	5000 clients come back at once                                                            224ms                errors: 0                                         –                    no error                   ok
 //	hot read while 5000 clients wait, CPU per request                                         24.7 (16–27) µs      statusd, nobody waits: 24 (15.7–27.5) µs          1.03 (0.711–1.41)    ≤ 1.05                     ok
 //
-// The lines about hot reads, misses, ingest, waiting clients and memory are from runs of
-// their own, that of hot reads of 21 rounds. Reads over TLS and misses of 1 kB are of a day on
-// which the machine was slower by a third. That is some 55,000 polls or 23,000 events a second
-// and core on the faster days. Of a hot read, 43 % are the write and 9 % the read, which every
-// server pays, 26 % the handler (key and limits 7 %, the answer 5 %, the log 4 %), and 6 % the
-// scheduler.
-// Ingest falls short of its target there. On another machine, with nothing else at work, the
-// ratios were 0.307 (0.246–0.371) and 0.353 (0.282–0.405): an event cost the same 42 and 72 µs,
-// but a SET 13.5 and 25 µs.
-// An event costs a script that merges it, keeps two indexes and a trail, and announces it,
-// where the floor is one SET. More than half of its time is the script, most of that Lua
-// itself: it copies each text that it takes or makes. A third of the worker's time is
-// decoding, and at 6 kB a quarter is compression at the fastest level. The indexes are bounded,
-// so the share of each execution falls as there are more.
+// The lines about hot reads, misses, ingest, waiting clients and memory are from separate runs;
+// the run of hot reads had 21 rounds. Reads over TLS and misses of 1 kB were measured on a day
+// on which the machine was slower by a third. On the faster days, one core serves some 55,000
+// polls or 23,000 events a second. In a hot read, 43 % of the time is the write and 9 % the read,
+// which every server needs; 26 % is the handler (key and limits 7 %, the answer 5 %, the log 4 %),
+// and 6 % the scheduler.
 //
-// A miss of a compact record costs as much as one of a record of earlier releases, within what
-// the rounds differ: -only formats measured 1.03 (0.904–1.21) at 0.4 kB, 0.989 (0.949–1.29) at
-// 1 kB and 1.06 (0.898–1.39) at 4 kB.
+// On this machine, ingest misses its target. On another machine, without other work, the ratios
+// were 0.307 (0.246–0.371) and 0.353 (0.282–0.405): an event cost the same 42 and 72 µs, but a
+// SET 13.5 and 25 µs.
+//
+// For each event a script merges it, updates two indexes and a trail, and announces it; the
+// comparison is a single SET. The script takes more than half of the time, most of it in Lua
+// itself, which copies each text that it reads or makes. A third of the worker's time is
+// decoding, and at 6 kB a quarter is compression at the fastest level. The indexes are bounded,
+// so the more executions there are, the less memory each of them needs.
+//
+// A miss of a compact record costs as much as a miss of a record of earlier releases, within the
+// differences between rounds: -only formats measured 1.03 (0.904–1.21) at 0.4 kB, 0.989
+// (0.949–1.29) at 1 kB and 1.06 (0.898–1.39) at 4 kB.
 //
 // The hot read behind nginx is compared with the same program in which net/http serves every
-// connection. That answers the same requests with the same handlers, checks and log; only
-// package wire is left out.
+// connection: with the same requests, handlers, checks and log, but without package wire.
 //
 // # Questions about many executions
 //
@@ -87,17 +88,17 @@
 //	19631 executions at 33 per second, every event comes, wrong at the end                                                    0                      lost: 0 of 41292 events     all right 0s after the last end     0       ok
 //	time for which a reported status is wrong: mean, p99, longest                                                             0.0593, 2, 3 s         repairs: 0                  –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.0468                 describe: 800, list: 119    –                                   ≤ 0.05  ok
-//	deliveries, and what became of them                                                                                       41292                  delivered: 41292            –                                   equal   ok
+//	outcomes of deliveries                                                                                                    41292                  delivered: 41292            –                                   equal   ok
 //	19676 executions at 33 per second, a tenth of the events is lost, wrong at the end                                        0                      lost: 4302 of 41410 events  all right 6m39s after the last end  0       ok
 //	time for which a reported status is wrong: mean, p99, longest                                                             56.6, 809, 1.31e+03 s  repairs: 2480               –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.172                  describe: 3236, list: 142   –                                   ≤ 0.25  ok
-//	deliveries, and what became of them                                                                                       44458                  delivered: 44458            –                                   equal   ok
+//	outcomes of deliveries                                                                                                    44458                  delivered: 44458            –                                   equal   ok
 //	19512 executions at 33 per second, likewise, Redis is emptied half-way, replay and backfill at the end, wrong at the end  0                      lost: 4253 of 41038 events  all right 58s after the last end    0       ok
 //	time for which a reported status is wrong: mean, p99, longest                                                             35.8, 506, 732 s       repairs: 6356               –                                   –       –
 //	calls to Step Functions per execution                                                                                     0.181                  describe: 3391, list: 132   –                                   –       –
-//	deliveries, and what became of them                                                                                       82307                  delivered: 82307            –                                   equal   ok
+//	outcomes of deliveries                                                                                                    82307                  delivered: 82307            –                                   equal   ok
 //
-// The wrong seconds of the last two runs are those of DESCRIBE_RATE: three ends a second
-// were lost, and two calls a second are allowed. The calls of the backfill at the end are
-// not among those of the third, which are statusd's.
+// In the last two runs, DESCRIBE_RATE is why states are wrong for so long: three ends a second
+// were lost, but only two calls a second are allowed. The calls of the third run are those of
+// statusd, without those of the backfill at the end.
 package main

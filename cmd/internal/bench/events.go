@@ -16,7 +16,7 @@ const (
 	benchOwner   = "bench"
 )
 
-// happening is an execution of which events tell.
+// happening is an execution whose events are sent.
 type happening struct {
 	name        string
 	owner       string
@@ -36,8 +36,7 @@ func (h happening) running() string {
 	return h.event("RUNNING", h.start, nil, nil, nil)
 }
 
-// succeeded returns the message about the end, of a number of bytes or the
-// least that is possible.
+// succeeded returns the message about the end. It has size bytes, or as few as are possible.
 func (h happening) succeeded(size int) string {
 	shortest := h.event("SUCCEEDED", h.stop, h.stop.UnixMilli(), output(0), true)
 	return h.event("SUCCEEDED", h.stop, h.stop.UnixMilli(), output(size-len(shortest)), true)
@@ -70,9 +69,9 @@ func (h happening) event(status string, at time.Time, stop, output, outputThere 
 	return string(text)
 }
 
-// output returns what a pipeline might answer. It makes an event longer than an
-// output of length 0 does, by size bytes where it can: quotes count twice in an
-// event, because an output is text in there.
+// output returns an output that a pipeline might have. If possible, it makes an event longer by
+// size bytes than an output of length 0 does. Quotes count twice, because an event has the output
+// as a string.
 func output(size int) string {
 	const head, tail = `{"rules":[`, `],"metadata":{"inputType":"url","note":"`
 	var b strings.Builder

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ingestion compares taking events in with writing them as they are.
+// ingestion compares applying events with writing them unchanged.
 func (b *bench) ingestion(ctx context.Context) ([]line, error) {
 	var lines []line
 	for _, each := range []struct {
@@ -51,7 +51,7 @@ func (b *bench) ingestSize(ctx context.Context, size, batches int) (costs, error
 	var all []contender
 	for _, each := range []struct {
 		name, child string
-		copies      int // of each event, so that what is cheap takes long enough to be measured
+		copies      int // of each event, so that cheap work takes long enough to be measured
 	}{{decodeAndApply, "ingest", 1}, {pipelinedSet, "set", 5}} {
 		worker, err := ps.self(each.child, envRedis+"="+redis.addr)
 		if err != nil {
@@ -68,7 +68,7 @@ func (b *bench) ingestSize(ctx context.Context, size, batches int) (costs, error
 	return interleave(ctx, b.rounds, all)
 }
 
-// prepareWorker empties Redis and has a worker make its events.
+// prepareWorker empties Redis and lets a worker make its events.
 func prepareWorker(ctx context.Context, worker, server *peer, o order) error {
 	client := redis.NewClient(&redis.Options{Addr: server.addr})
 	defer func() { _ = client.Close() }()

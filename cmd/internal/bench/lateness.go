@@ -20,9 +20,9 @@ import (
 // way is a way to learn that an execution has ended.
 type way struct {
 	name string
-	// follow returns when that is known, and how many requests it took.
+	// follow returns when the client knows of the end. requests is how many requests that took.
 	follow func(context.Context, *countedConn, followed) (requests int, err error)
-	// limits: of what a client may be late, in ms, and of requests; 0: none.
+	// Limits for the delay of a client, in ms, and for its requests; 0: none.
 	late, requests float64
 }
 
@@ -35,11 +35,11 @@ var ways = []way{
 // followed is an execution and the key of its reader.
 type followed struct{ arn, key string }
 
-// learned is what one client's knowledge cost.
+// learned has the delay and the cost of one client.
 type learned struct{ late, requests, bytes float64 }
 
-// lateness measures how long after a change clients know of it, and what that
-// takes, in each of the ways at the same time.
+// lateness measures how soon clients learn of a change, and what that costs, in all ways at the
+// same time.
 func (b *bench) lateness(ctx context.Context) ([]line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load is what keeps an HTTP peer busy: connections that each send the next
-// request when the last was answered.
+// load keeps an HTTP peer busy: each connection sends the next request when the last one was
+// answered.
 type load struct {
 	addr        string
 	connections int
@@ -32,8 +32,8 @@ type request struct {
 // digits is the width of the numbers that tell executions apart.
 const digits = 7
 
-// numbered returns a request for one of count executions; prefix and suffix are
-// what stands in its path around the number. More header lines may follow.
+// numbered returns a request for one of count executions; prefix and suffix surround the number
+// in its path. More header lines may follow.
 func numbered(prefix, suffix string, count int, headers ...string) request {
 	text := "GET " + prefix
 	place := len(text)
@@ -44,7 +44,7 @@ func numbered(prefix, suffix string, count int, headers ...string) request {
 	return request{text + "\r\n", place, count}
 }
 
-// write puts a request for execution i into b, which holds the text already.
+// write puts the number i into b, which already has the text of the request.
 func (q *request) write(b []byte, i int) {
 	number := strconv.AppendInt(make([]byte, 0, 2*digits), int64(tenTo(digits)+i), 10)
 	copy(b[q.place:q.place+digits], number[1:]) // the first digit keeps the zeros

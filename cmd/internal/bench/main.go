@@ -120,8 +120,8 @@ func (b *bench) all(ctx context.Context, only string, stdout io.Writer) error {
 	return errors.Join(failed, err)
 }
 
-// measure returns the lines of the figures, all or the one that is named. A figure that
-// fails does not cost the lines of the others.
+// measure returns the lines of all figures, or of the named one. If a figure fails, the lines of
+// the others are still returned.
 func (b *bench) measure(ctx context.Context, all []figure, only string) ([]line, error) {
 	var lines []line
 	var failed []error
@@ -151,7 +151,7 @@ const notes = `A cost is user and system time of the processes, with Redis where
 statusd checks an API key, the rate and the owner, and writes its access log, to /dev/null. nginx and webdis are one
 worker each, check nothing and write no log. Ingest is in batches of 10, 8 at a time, on both sides.`
 
-// machine says on what this was measured.
+// machine describes the machine of the measurement.
 func machine(ctx context.Context) string {
 	printed, err := exec.CommandContext(ctx, "redis-server", "--version").Output()
 	redis := "unknown"

@@ -96,7 +96,7 @@ func comeBack(ctx context.Context, addr string, f followed, waiters int) (time.D
 
 func goredis(p *peer) *redis.Client { return redis.NewClient(&redis.Options{Addr: p.addr}) }
 
-// connectAll opens streams of one execution, as fast as it goes.
+// connectAll opens streams of one execution, as fast as possible.
 func connectAll(ctx context.Context, addr string, f followed, count int) ([]net.Conn, error) {
 	conns := make([]net.Conn, count)
 	g, ctx := errgroup.WithContext(ctx)

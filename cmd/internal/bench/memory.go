@@ -14,7 +14,7 @@ import (
 	"statuscache/ingest/event"
 )
 
-// memory measures what an execution takes in Redis beside its payload.
+// memory measures the memory of an execution in Redis, beyond its payload.
 func (b *bench) memory(ctx context.Context) ([]line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()
@@ -84,7 +84,7 @@ func memoryLine(ctx context.Context, c *cache.Cache, server *peer, executions []
 	}, nil
 }
 
-// applyAll has the cache merge events and returns the executions they tell of.
+// applyAll applies events and returns their executions.
 func applyAll(ctx context.Context, c *cache.Cache, batches [][]message) ([]cache.ARN, error) {
 	decoder := event.Decoder{Owner: event.OwnerPath{"tenantId"}}
 	var arns []cache.ARN
@@ -149,5 +149,5 @@ func usedMemory(ctx context.Context, p *peer) (float64, error) {
 			return strconv.ParseFloat(strings.TrimSpace(value), 64)
 		}
 	}
-	return 0, errors.New("INFO of Redis does not tell used_memory")
+	return 0, errors.New("INFO of Redis has no used_memory")
 }

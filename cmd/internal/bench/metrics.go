@@ -81,8 +81,8 @@ func (p *peer) awaitReady(ctx context.Context) error {
 	}
 }
 
-// awaitTrust returns when the near cache of a peer holds what it has read: it
-// does not before the change feed works.
+// awaitTrust returns when the near cache of a peer keeps records, which it does only while the
+// change feed works.
 func (p *peer) awaitTrust(ctx context.Context, url, token string) error {
 	for end := time.Now().Add(startLimit); time.Now().Before(end); {
 		if _, _, err := get(ctx, url, token); err != nil {

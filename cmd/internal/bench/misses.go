@@ -10,7 +10,7 @@ import (
 // missConnections is how many reads are under way at once.
 const missConnections = 64
 
-// misses compares reads of which each needs Redis.
+// misses compares reads that all need Redis.
 func (b *bench) misses(ctx context.Context) ([]line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()
@@ -89,7 +89,7 @@ func (b *bench) missing(ctx context.Context, ps *peers, name string, redis *peer
 	return serve, underLoad(name, l, b.turn, serve, redis), nil
 }
 
-// allMisses makes sure that reads which should need Redis did.
+// allMisses returns an error if a read was answered without Redis.
 func allMisses(ctx context.Context, serve *peer) error {
 	now, err := serve.counters(ctx)
 	if err != nil {

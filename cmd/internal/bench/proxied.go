@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// proxied compares what is left to statusd behind an nginx that keeps connections with what it
-// would be if net/http served all of them. The handlers, their checks and the log are the same.
-// One request in ten is of another kind, so that every connection carries both.
+// proxied compares statusd behind an nginx that keeps connections with the same program in which
+// net/http serves all connections. The handlers, their checks and the log are the same. One
+// request in ten is of another kind, so that every connection carries both.
 func (b *bench) proxied(ctx context.Context) ([]line, error) {
 	const (
 		figure  = "hot read of 1 kB behind nginx, one request in ten a batch, CPU per request"

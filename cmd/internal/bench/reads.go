@@ -35,8 +35,8 @@ func statusRequest(key string, count int) request {
 	return numbered(statusPath+arnPrefix+recordName, "", count, "Authorization: Bearer "+key)
 }
 
-// serveEnv are the settings of a statusd that only serves. Its limit of requests
-// is never reached, but kept account of.
+// serveEnv are the settings of a statusd that only serves. Its rate limit is never reached, but
+// is checked.
 func serveEnv(redis *peer, more ...string) []string {
 	return append([]string{
 		"ROLE=api", "REDIS_URL=redis://" + redis.addr, "API_KEY_PEPPER=" + pepper, "RATE_LIMIT=1000000",
@@ -89,8 +89,8 @@ func (b *bench) hotReads(ctx context.Context) ([]line, error) {
 	}, nil
 }
 
-// hotContenders starts what hot reads are compared with, as far as it is
-// installed, after making sure that all answer the same.
+// hotContenders starts the installed programs that hot reads are compared with, and checks that
+// all of them give the same answer.
 func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer, record *cache.Record, key string) ([]contender, error) {
 	url := "http://" + serve.addr + statusPath + string(record.ARN)
 	if err := serve.awaitTrust(ctx, url, key); err != nil {
@@ -140,7 +140,7 @@ func (b *bench) hotContenders(ctx context.Context, ps *peers, redis, serve *peer
 	return all, nil
 }
 
-// notAbsent is err unless it says that something is not installed.
+// notAbsent returns err, or nil if err means that something is not installed.
 func notAbsent(err error) error {
 	if errors.Is(err, errAbsent) {
 		return nil
@@ -148,7 +148,7 @@ func notAbsent(err error) error {
 	return err
 }
 
-// answers makes sure that a peer gives the answer that it is measured by.
+// answers checks that a peer gives the expected answer.
 func answers(ctx context.Context, p *peer, q request, key string, want []byte) error {
 	path, _, _ := strings.Cut(strings.TrimPrefix(q.text, "GET "), " ")
 	body, _, err := get(ctx, "http://"+p.addr+path, key)
@@ -183,7 +183,7 @@ func (b *bench) startFloor(ctx context.Context, ps *peers, url, key string, env 
 // answerFile is where startFloor writes the answer that bare handlers give.
 func (b *bench) answerFile() string { return filepath.Join(b.dir, "answer.json") }
 
-// mostlyHits makes sure that hot reads were hot.
+// mostlyHits checks that the near cache has answered nearly all hot reads.
 func mostlyHits(ctx context.Context, serve *peer) error {
 	now, err := serve.counters(ctx)
 	if err != nil {

@@ -17,8 +17,7 @@ import (
 
 const pepper = "a pepper for the bench"
 
-// recordName is the name of the execution with a number, of which loads know
-// how to request another.
+// recordName begins the name of an execution. A number follows, which loads vary.
 const recordName = "bench-"
 
 func recordARN(i int) string { return fmt.Sprintf("%s%s%0*d", arnPrefix, recordName, digits, i) }
@@ -46,9 +45,8 @@ func createKey(ctx context.Context, p *peer) (secret string, err error) {
 	return secret, err
 }
 
-// fill puts count records into a Redis, of which the answers have about size
-// bytes, and returns the answer of the first. One is written by the cache, the
-// others are copies of it under their own names.
+// fill puts count records into a Redis, whose answers have about size bytes, and returns the
+// first record. The cache writes this one; the others are copies of it under their own names.
 func fill(ctx context.Context, p *peer, count, size int) (*cache.Record, error) {
 	c, err := openCache(p)
 	if err != nil {
@@ -66,7 +64,7 @@ func fill(ctx context.Context, p *peer, count, size int) (*cache.Record, error) 
 	if r, err := c.Get(ctx, last); err != nil {
 		return nil, fmt.Errorf("a copy of a record cannot be read: %w", err)
 	} else if !bytes.Contains(r.Plain.Body, []byte(last)) {
-		return nil, errors.New("a copy of a record does not tell of its own execution")
+		return nil, errors.New("a copy of a record is not about its own execution")
 	}
 	return first, nil
 }
@@ -166,7 +164,7 @@ func inPipelines(ctx context.Context, client *redis.Client, count int, queue fun
 	return nil
 }
 
-// Names of what the peers read that know nothing of records.
+// Prefixes of the keys for peers that do not know records.
 const (
 	bodyPrefix = "body-" // text: the answer
 	hashPrefix = "hash-" // hash: answer and entity tag

@@ -24,7 +24,7 @@ var (
 	lengthName  = []byte("content-length:")
 )
 
-const maxResponse = 8 << 20 // bytes; far more than any peer has to say
+const maxResponse = 8 << 20 // bytes; far more than any peer sends
 
 // next reads one answer. The body is good until the next call.
 func (r *responses) next() (status int, body []byte, err error) {

@@ -10,7 +10,7 @@ import (
 type contender struct {
 	name  string
 	peers []*peer // whose processor time counts
-	// prepare gets what work needs; it is not counted. nil: nothing.
+	// prepare prepares the work and is not counted. nil: nothing to do.
 	prepare func(context.Context) error
 	// work returns how much was done.
 	work func(context.Context) (int, error)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// spread is what the rounds of one measurement came to.
+// spread is the result of the rounds of one measurement.
 type spread struct{ median, least, most float64 }
 
 func spreadOf(values []float64) spread {
@@ -21,8 +21,8 @@ func (s spread) String() string {
 	return fmt.Sprintf("%s (%s–%s)", short(s.median), short(s.least), short(s.most))
 }
 
-// short writes a number with the three digits that can be meant, so that what
-// just misses a target is seen to.
+// short writes a number with three significant digits, so that a figure that just misses its
+// target does not look like the target.
 func short(f float64) string {
 	if math.Abs(f) >= 100 {
 		return strconv.FormatFloat(f, 'f', 0, 64)
@@ -30,8 +30,8 @@ func short(f float64) string {
 	return strconv.FormatFloat(f, 'g', 3, 64)
 }
 
-// percentile returns the value below which p of a hundred are, on the line
-// between two neighbours where it falls between them. There must be a value.
+// percentile returns the p-th percentile, interpolated between two neighbours. There must be at
+// least one value.
 func percentile(values []float64, p float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	place := p / 100 * float64(len(sorted)-1)
@@ -40,7 +40,7 @@ func percentile(values []float64, p float64) float64 {
 	return sorted[lower] + (place-float64(lower))*(sorted[upper]-sorted[lower])
 }
 
-// ratios divides round by round: what disturbed a round disturbed both sides.
+// ratios divides round by round: a disturbance of a round affected both sides.
 func ratios(ours, theirs []float64) []float64 {
 	all := make([]float64, min(len(ours), len(theirs)))
 	for i := range all {

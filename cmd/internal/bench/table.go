@@ -10,7 +10,7 @@ import (
 type line struct {
 	figure  string
 	ours    string
-	beside  string // what it is compared with, and what that came to
+	beside  string // what it is compared with, and the result of that
 	ratio   string
 	target  string
 	verdict string
@@ -59,8 +59,8 @@ func (t target) String() string {
 
 const micros = " µs"
 
-// compare makes a line of the costs of one contender beside those of another.
-// ratio is what the target is about: of costs or, turned round, of speeds.
+// compare makes a line with the costs of one contender beside those of another. Its ratio is the
+// one of the target: of costs or, inverted, of speeds.
 func compare(figure string, c costs, ours, theirs string, t target) line {
 	l := line{figure: figure, ours: none, target: t.String()}
 	if len(c[ours]) > 0 {

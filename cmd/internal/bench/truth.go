@@ -32,9 +32,9 @@ const (
 	truthName     = "status-events"
 )
 
-// truth has statusd follow a Step Functions that loses events, and measures how long
-// it is wrong about an execution, whether all end right, and what it asks AWS for
-// that.
+// truth runs statusd with a stand-in for Step Functions that loses events. It measures how long
+// statusd reports a wrong state, whether all states are right at the end, and how many calls to
+// AWS that takes.
 func (b *bench) truth(ctx context.Context) ([]line, error) {
 	var lines []line
 	for _, scenario := range []struct {
@@ -64,8 +64,8 @@ func (b *bench) truth(ctx context.Context) ([]line, error) {
 	return lines, nil
 }
 
-// lossy loses a tenth of the events, those of whole executions and redrives among
-// them, and delays and doubles the others.
+// lossy loses a tenth of the events, including all events of some executions and redrives. It
+// delays and doubles the others.
 var lossy = localaws.Emission{
 	Loss: 0.08, LossOfExecution: 0.02, LossOfRedrive: 0.1, Duplicates: 0.2, Late: 0.1,
 	MinDelay: 200 * time.Millisecond, MaxDelay: 800 * time.Millisecond, MaxLate: 20 * time.Second,
@@ -121,7 +121,7 @@ func (b *bench) newSimulation(ctx context.Context, e localaws.Emission) (*simula
 	return s, err
 }
 
-// route makes the way of events as statusctl provision does.
+// route sets up the delivery of events, as statusctl provision does.
 func (s *simulation) route(ctx context.Context, endpoint string) (err error) {
 	s.config = aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
 	if s.way, err = operate.NewOperator(s.config, ""); err != nil {
@@ -156,7 +156,7 @@ func (s *simulation) restore(ctx context.Context, begun time.Time) error {
 	return err
 }
 
-// lived is the plot of the simulation's executions.
+// lived decides how an attempt of the simulation ends.
 func lived(a localaws.Attempt) localaws.Ending {
 	e := localaws.Ending{After: truthShortest + rand.N(truthLongest-truthShortest), Status: "SUCCEEDED", Output: `{"rules":[]}`}
 	switch {
@@ -261,7 +261,7 @@ func (s *simulation) look(ctx context.Context) (ended bool, err error) {
 // statusOf is what a reader should get for an execution, with its attempt.
 func statusOf(e localaws.ExecutionState) string { return fmt.Sprint(e.Status, e.RedriveCount) }
 
-// reported is what readers get of a record of a version.
+// reported returns the state that readers get for a record of a version.
 func reported(v cache.Version) string {
 	switch {
 	case v == "":
@@ -320,11 +320,11 @@ func (s *simulation) lines(name string, mostCalls float64) []line {
 	}
 }
 
-// accounts compares what became of the deliveries with how many there were.
+// accounts compares the outcomes of the deliveries with their number.
 func (s *simulation) accounts() line {
 	counted, received := s.sum("statuscache_events_total"), float64(s.queue.Deliveries())
 	return line{
-		figure: "deliveries, and what became of them", ours: fmt.Sprintf("%.0f", counted),
+		figure: "outcomes of deliveries", ours: fmt.Sprintf("%.0f", counted),
 		beside: fmt.Sprintf("delivered: %.0f", received), ratio: "–", target: "equal", verdict: verdict(counted == received),
 	}
 }

@@ -73,7 +73,7 @@ func openWaiting(ctx context.Context, from net.Addr, addr, key, kind, arn string
 	return c, counted.request(f, "?wait=600", "*/*")
 }
 
-// waiting measures what a client costs that waits, and what waking many costs.
+// waiting measures the cost of a waiting client, and of waking many.
 func (b *bench) waiting(ctx context.Context) ([]line, error) {
 	ps := &peers{dir: b.dir}
 	defer ps.stopAll()
@@ -104,7 +104,7 @@ func (b *bench) waiting(ctx context.Context) ([]line, error) {
 	return append(lines, more...), err
 }
 
-// startMany makes it known that executions run.
+// startMany stores the starts of executions.
 func startMany(ctx context.Context, p *peer, count int) error {
 	c, err := openCache(p)
 	if err != nil {
@@ -190,8 +190,8 @@ func (ps *peers) holding(ctx context.Context, redis *peer, key, kind string, fir
 	return serve, serve.awaitWaiting(ctx, count)
 }
 
-// serving starts a statusd that lets wait for long, and returns when its near cache
-// is trusted, by a read of the execution with a number.
+// serving starts a statusd that allows long waits. It returns when its near cache is trusted,
+// according to a read of the execution with a number.
 func (ps *peers) serving(ctx context.Context, redis *peer, key string, number int) (*peer, error) {
 	serve, err := ps.self("serve", serveEnv(redis, "MAX_WAIT=10m")...)
 	if err != nil {
@@ -224,7 +224,7 @@ func residentBytes(pid int) (float64, error) {
 	return 0, errors.New("/proc/PID/status has no VmRSS")
 }
 
-// awaitWaiting returns when so many requests wait in a peer, and have for a while.
+// awaitWaiting returns when count requests have been waiting in a peer for a while.
 func (p *peer) awaitWaiting(ctx context.Context, count int) error {
 	var waits float64
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); pauseFor(ctx, time.Second) {

@@ -82,9 +82,8 @@ func runSet(ctx context.Context) error {
 	})
 }
 
-// obey reads which batches to make, says when they are there, and does the work
-// when it is asked to, again and again. It answers with how many messages that
-// were.
+// obey reads which batches to make, and reports when they are ready. It then does the work each
+// time it is asked to, and answers with the number of messages.
 func obey(ctx context.Context, do work) error {
 	fmt.Println(readyWord)
 	var batches [][]message

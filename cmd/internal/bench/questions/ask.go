@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// question is a kind of question: the target of the n-th of that kind.
+// question is a kind of question, with the request target of its n-th question.
 type question struct {
 	what   string
 	target func(p *Population, n int) string
@@ -51,7 +51,7 @@ var questions = []question{
 	{Overview, same("/v1/overview")},
 }
 
-// Overview is the question that has a target of its own.
+// Overview is the question with a separate target.
 const Overview = "overview"
 
 // secondPage is the name of a request for the second page of a list.
@@ -89,8 +89,8 @@ type Answers struct {
 	Work         float64   // of a processor for an answer, in seconds; 0: not measured
 }
 
-// Ask has each caller ask every question in so many rounds, each when it is due, whether or
-// not those before are answered.
+// Ask lets each caller ask every question, in the given number of rounds. A question is asked
+// when it is due, even if earlier ones are not answered yet.
 func (a *Asking) Ask(ctx context.Context, rounds int) ([]*Answers, error) {
 	return a.ask(ctx, questions, a.Callers, rounds)
 }

@@ -12,8 +12,8 @@ import (
 	"statuscache/cache"
 )
 
-// Population is the executions that are asked about. All that is said of an execution
-// follows from its number, so that the questions need not remember any.
+// Population is the executions that the questions are about. All fields of an execution follow
+// from its number, so the questions need not remember any.
 type Population struct {
 	Records, Machines, Owners int
 	Until                     time.Time // when the newest of Records started
@@ -95,8 +95,8 @@ func (p *Population) start(i int) time.Time {
 	return p.Until.Add(-span / time.Duration(p.Records) * time.Duration(p.Records-i)).Truncate(time.Millisecond)
 }
 
-// execution returns the latest that is known of one of the Records. What runs started within
-// the last minute, but for one in fifty that is overdue.
+// execution returns the latest state of one of the Records. The running ones started within the
+// last minute, except one in fifty, which is overdue.
 func (p *Population) execution(i int) cache.Execution {
 	switch start := p.start(i); {
 	case runs(i) && i%(50*oneInRuns) == 0:

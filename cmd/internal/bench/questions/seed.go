@@ -17,10 +17,10 @@ const (
 	seedBatch = 256 // executions in one call: on a cluster it is divided among 64 partitions
 )
 
-// Seed has a cache learn of the Records. report is called now and then with how many it
-// knows.
+// Seed stores the Records in a cache. It calls report from time to time with the number that is
+// stored.
 func (p *Population) Seed(ctx context.Context, c *cache.Cache, report func(done int)) error {
-	// What runs comes last, so that it is young when the questions begin.
+	// The running ones come last, so that they are young when the questions begin.
 	for _, running := range []bool{false, true} {
 		if err := p.seed(ctx, c, running, report); err != nil {
 			return fmt.Errorf("fill Redis: %w", err)
@@ -73,9 +73,9 @@ const (
 	underWay  = 2500 // executions that run at any time
 )
 
-// Feed has a cache learn of so many events a second until ctx ends: the start of an
-// execution that is new, and the end of one that started some seconds before, in turn. It
-// returns how many came in.
+// Feed applies the given number of events a second until ctx ends: in turn the start of a new
+// execution, and the end of one that started some seconds before. It returns how many it has
+// applied.
 func (p *Population) Feed(ctx context.Context, c *cache.Cache, perSecond int) (events int, err error) {
 	began := time.Now().Truncate(time.Millisecond)
 	start := func(n int) cache.Execution { // one in two events is a start

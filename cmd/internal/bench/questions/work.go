@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// idleFor is how long is measured what goes on without any question.
+// idleFor is how long the processor time without any question is measured.
 const idleFor = 5 * time.Second
 
 // Work asks the questions of each kind again, one kind at a time at the same rate, and notes
