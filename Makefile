@@ -15,8 +15,8 @@ VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null 
 
 LINTER := .tools/bin/golangci-lint
 # Most tests wait for other programs. By default only as many tests of a package run at once
-# as there are processors, which would then be idle for half of the time. More than these
-# cost more than they bring: clients that wait for a busy machine take part of it.
+# as there are processors, which would then be idle for half of the time. Still more would be
+# slower: clients that wait for a busy machine use processor time too.
 PARALLEL := -parallel 4
 # The two packages whose tests take longest come first.
 PACKAGES := ./cmd/statusd ./httpapi ./...

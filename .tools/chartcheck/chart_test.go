@@ -196,8 +196,8 @@ func TestProbesAreOnTheAdminPort(t *testing.T) {
 	}
 }
 
-// TestScaling: api by its load, ingest by the queue, never to nothing, and no replicas of the
-// deployment that an upgrade would go back to.
+// TestScaling: api scales by its load and ingest by the queue, neither of them to zero. Their
+// deployments set no number of replicas, because an upgrade would go back to it.
 func TestScaling(t *testing.T) {
 	fixed := of[*apps.Deployment](render(t, values(t, "minimal")))
 	scaled := render(t, values(t, "keda-httproute"))

@@ -54,8 +54,8 @@ func printed(t *testing.T, program string, env map[string]string) map[string]str
 	return all
 }
 
-// environment is what the container of a role is given. A secret is a text that would do, and
-// a file is a real one.
+// environment returns the settings in the container of a role. A secret has a valid value, and a
+// file exists.
 func environment(t *testing.T, all objects, role string) map[string]string {
 	t.Helper()
 	env := map[string]string{}
@@ -117,8 +117,8 @@ func files(t *testing.T) string {
 	return folder
 }
 
-// TestStatusdAcceptsWhatTheChartSets, for every set of values, and is given nothing that it does
-// not know.
+// TestStatusdAcceptsWhatTheChartSets, for every set of values. The chart sets nothing that statusd
+// does not know.
 func TestStatusdAcceptsWhatTheChartSets(t *testing.T) {
 	program := statusd(t)
 	for _, file := range valueSets(t) {

@@ -1,4 +1,4 @@
-// Command composecheck loads a compose file as docker compose does, and fails where that
+// Command composecheck loads a compose file as docker compose does, and fails if docker compose
 // would.
 package main
 

@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// answer is what is answered, as the bench writes it into the file that BENCH_ANSWER names.
+// answer is the fixed answer, as the bench writes it to the file that BENCH_ANSWER names.
 type answer struct {
 	Headers [][2]string
 	Body    []byte

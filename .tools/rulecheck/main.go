@@ -1,6 +1,6 @@
-// Command rulecheck holds Prometheus rules, Grafana dashboards and a runbook against what
-// running processes export. Each metric that a query names has to be there, with the labels
-// and the values of labels that the query asks for, or be recorded by one of the rules.
+// Command rulecheck compares Prometheus rules, Grafana dashboards and a runbook with what running
+// processes export. Each metric in a query must be exported, with the labels and label values of
+// the query, or be recorded by one of the rules.
 // Each alert needs a section in the runbook, and each section an alert.
 package main
 

@@ -49,8 +49,8 @@ type sample struct {
 	Value  int    `yaml:"value"`
 }
 
-// ruleTests makes a test for promtool of each folder of scrapes: what is expected fires at
-// last, and nothing fires before the fault.
+// ruleTests makes a test for promtool from each folder of scrapes: the expected alerts fire at the
+// end, and nothing fires before the fault.
 func ruleTests(root string, rules []string) ([]byte, error) {
 	folders, err := filepath.Glob(filepath.Join(root, "*", "expected"))
 	if err != nil || len(folders) == 0 {

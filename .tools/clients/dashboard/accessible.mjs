@@ -1,4 +1,4 @@
-// axe finds nothing on any page, in no state and neither theme.
+// axe finds nothing wrong on any page, in any state and in either theme.
 import { accessible, arnOf, ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
 
 export default async function (browser) {

@@ -112,8 +112,8 @@ export async function watchFrames(page, during) {
   return `longest task ${hardest.toFixed(1)} ms of processor time, by the clock ${longest > 0 ? `${Math.round(longest)} ms` : "below 50 ms"}, ${frames} frames with ${(spent / frames).toFixed(1)} ms of processor time each, at most ${Math.round(wait)} ms between two, load ${load}`;
 }
 
-// trace begins to record the tasks of the main threads of pages, and returns what ends that and
-// returns the processor time of the longest one, in milliseconds.
+// trace begins to record the tasks of the main threads of pages. It returns a function that ends
+// this and returns the processor time of the longest task, in milliseconds.
 async function trace(page) {
   const session = await page.context().browser().newBrowserCDPSession();
   const threads = new Set();
@@ -137,8 +137,8 @@ async function trace(page) {
 const everyRule = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const rulesOfColours = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
 
-// accessible has axe look at the page: with all rules, and in the other theme with those on which
-// colours bear.
+// accessible checks the page with axe: with all rules in one theme, and with the rules about
+// colours in the other.
 export async function accessible(page, what) {
   for (const [colorScheme, rules] of [["light", everyRule], ["dark", rulesOfColours]]) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });

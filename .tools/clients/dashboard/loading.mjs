@@ -33,7 +33,7 @@ export default async function (browser) {
   await dialog(browser);
 }
 
-// Who is not signed in needs the dialog, which is loaded on demand too.
+// A user who is not signed in needs the dialog, which is loaded on demand too.
 async function dialog(browser) {
   const page = await open(browser);
   const file = /\/signin\.js$/;

@@ -45,7 +45,7 @@ export default async function (browser) {
   await page.getByRole("alert").filter({ hasText: "kept for a shorter time" }).waitFor();
   await page.getByText("aws stepfunctions describe-execution").waitFor();
   await page.getByRole("button", { name: "Fetch it again" }).waitFor();
-  // One that is registered is shown before its first event, and that this has not come.
+  // A registered execution is shown before its first event, and marked as registered.
   await ask("register", { name: "waits" });
   await page.goto(`${server}/#/executions`);
   await row(page, "waits").getByText("registered").waitFor();

@@ -1,5 +1,5 @@
 // The search box: qualifiers combine, labels are understood in each way of writing them, and
-// what is not understood is not ignored in silence.
+// the page reports what it does not understand.
 import assert from "node:assert/strict";
 import { ask, clean, eventually, open, row, server, signIn } from "./harness.mjs";
 
@@ -38,7 +38,7 @@ export default async function (browser) {
     assert.equal((await box.inputValue()).trim(), whole);
   }
 
-  // Who empties the box, by the mouse too, sees all again.
+  // An empty box shows everything again, also if it was emptied with the mouse.
   assert.equal(await box.getAttribute("type"), "search", "the browser shows a cross in it");
   await box.fill("");
   await found("", "day-1", "night-1", "night-2");

@@ -1,5 +1,5 @@
-// A key that is kept for the tab survives a reload there, and is nowhere else; the theme is
-// kept; who signs out leaves nothing behind.
+// A key that is kept for the tab survives a reload there, and is nowhere else. The theme is
+// kept. Signing out leaves nothing behind.
 import assert from "node:assert/strict";
 import { ask, clean, eventually, key, open, row, server } from "./harness.mjs";
 

@@ -52,7 +52,7 @@ async function audited(browser) {
   clean(page);
 }
 
-// inPart: what one request did not bring is not known; the rest stands.
+// inPart: if one request fails, its part of the page is unknown; the rest stays.
 async function inPart(browser) {
   const page = await open(browser);
   await page.route(/\/v1\/durations/, cut);
@@ -74,7 +74,7 @@ async function inPart(browser) {
   await failing.locator(".error-name").getByText("F", { exact: true }).waitFor();
   await page.unroute(/\/v1\/durations/);
 
-  // What one request waits for does not make a page untrue that is live.
+  // A request that is tried again does not make a live page look wrong.
   let waited = 0;
   await page.route(/\/trail$/, (route) => (waited++, unavailable(route)));
   await page.evaluate((to) => (location.hash = to), `#/executions/${encodeURIComponent(arnOf("two"))}`);
