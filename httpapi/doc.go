@@ -20,7 +20,7 @@
 //	waitoptions.go  the options of a read that may wait
 //	view.go         the forms of an answer, ?view=
 //	wait.go         waiting for an execution to end or to change
-//	grace.go        waiting for an execution that is not known yet
+//	arrivalgrace.go waiting for an execution that is not known yet
 //	detach.go       a request leaves its route to wait, and is continued in steps
 //	waiters.go      all requests that wait: how many there may be
 //	send.go         sends answers
@@ -40,7 +40,7 @@
 //	internal/headers   reading the headers of requests
 //	internal/listing   the parameters of a list of executions
 //	internal/reports   the form of reports: failures, durations, overview, trail
-//	internal/pacing    when to poll again: Retry-After
+//	internal/retryafter when to poll again: Retry-After
 //	internal/fairness  no caller takes all slots or bytes; the rate limit
 //	internal/accesslog a log line for each request
 //	internal/traces    a span for each request, where tracing is on

@@ -44,7 +44,7 @@ type comparison struct {
 	incomplete bool      // records may be missing here, so a listed execution is merged at once
 	since      time.Time // earlier sweeps have compared ended executions that started before this
 
-	runs     map[cache.ARN]struct{} // in the order of the list of Step Functions
+	runs     map[cache.ARN]struct{} // those that Step Functions lists as running
 	compared map[cache.ARN]struct{}
 	differs  map[cache.ARN]worklist.Mismatch
 	again    []cache.ARN // differed in the previous sweep as well

@@ -44,9 +44,10 @@
 //
 // # What the page may say
 //
-// A sentence is about what the service has said and when. While it is not heard, or says that
-// it is degraded, the line at the foot says so on every page; statements that something is not
-// so ("no failure is known", "no execution matches") are hidden, and nothing counts on.
+// A sentence is about what the service has said and when. While it does not answer, or says
+// that it is degraded, the line at the foot says so on every page. While it does not answer,
+// statements that something is not so ("no failure is known", "no execution matches") are also
+// hidden, and no duration counts on.
 //
 // # How to change it
 //

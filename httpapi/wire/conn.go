@@ -31,7 +31,7 @@ type conn struct {
 	ctx    context.Context // of its requests
 	fd     int32           // of the socket; -1: unknown
 	raw    syscall.RawConn // nil: the socket is not known
-	stage  atomic.Uint64   // and its end, see stage.go
+	stage  atomic.Uint64   // and its end, see connstate.go
 	waits  atomic.Pointer[Response]
 
 	in  input
