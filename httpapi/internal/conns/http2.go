@@ -23,14 +23,15 @@ const (
 	framesASecond  = 200  // earned by time
 	answerEarns    = 8
 	dataEarns      = 2
-	dataBytesEarn  = 512 // so many earn one more
-	smallDataFrame = 256 // bytes; larger ones cost nothing, what they carry is bounded elsewhere
+	dataBytesEarn  = 512 // so many bytes of data earn one unit more
+	smallDataFrame = 256 // bytes; larger frames cost nothing, because their data is bounded elsewhere
 )
 
-// maxHeaderBlock is the maximum size of the compressed headers of a request. Huffman
-// coding saves at most 3/8, so net/http, which would answer with plain text, unpacks less
-// than http2HeaderBytes before this limit. Only references to earlier fields can expand
-// more, and no client needs so many.
+// maxHeaderBlock is the maximum size of the compressed headers of a request. Above it, this
+// package answers, and not net/http, whose answer would be plain text. Huffman coding saves
+// at most 3/8, so headers below this limit unpack to less than http2HeaderBytes, which
+// net/http accepts. Only references to earlier fields can expand more, and no client needs
+// so many.
 const (
 	maxHeaderBlock   = netHTTPHeaderBytes
 	http2HeaderBytes = 2 * netHTTPHeaderBytes

@@ -67,10 +67,10 @@ func (p *publicListener) spares(c net.Conn) bool {
 const (
 	retryAfter  = 5 * time.Millisecond // doubles with each error
 	retryAtMost = time.Second
-	closePause  = time.Millisecond // after a connection that was closed for want of files: others wait behind it
+	closePause  = time.Millisecond // after a connection was closed because too few files are left: others wait behind it
 )
 
-// errFull is that a connection was closed, since too few files would be left.
+// errFull means that a connection was closed because too few files would be left.
 var errFull = &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
 
 // acceptAll accepts connections until the listener is stopped.
@@ -142,7 +142,7 @@ func (p *publicListener) stopAccepting() {
 	}
 	refuse(l)
 	if l.SetDeadline(time.Now().Add(acceptLonger)) != nil {
-		return // it is closed
+		return // the listener is closed
 	}
 	select {
 	case <-p.stopped:

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	WriteLimit   = 6 * time.Second // for a piece to be taken, at most
-	writeRenewed = 2 * time.Second // how often the deadline is moved at most
+	WriteLimit   = 6 * time.Second // time for a client to receive a piece, at most
+	writeRenewed = 2 * time.Second // the deadline is moved at most this often
 	WritePiece   = 64 << 10        // bytes
 )
 
@@ -17,7 +17,7 @@ const (
 type limitedConn struct {
 	net.Conn
 	renewed atomic.Int64 // when the deadline was moved last, in ns since begun
-	leave   func()       // is called when it is closed; nil: nothing is to be done
+	leave   func()       // called when the connection is closed; nil: nothing to do
 	closed  atomic.Bool
 }
 

@@ -13,7 +13,7 @@ const maxShown = 40
 // suggests a similar name, or otherwise lists the known names.
 func Unknown(name string, known ...string) *Error {
 	if len(known) == 0 {
-		return Invalid("%s: not known here; no parameter is", Shown(name))
+		return Invalid("%s: not known here; this path has no parameters", Shown(name))
 	}
 	if like := nearest(name, known); like != "" {
 		return Invalid("%s: not known here; did you mean %s?", Shown(name), like)
@@ -23,7 +23,7 @@ func Unknown(name string, known ...string) *Error {
 	if text != "" {
 		text += " and "
 	}
-	return Invalid("%s: not known here; known are %s", Shown(name), text+known[len(known)-1])
+	return Invalid("%s: not known here; the known names are %s", Shown(name), text+known[len(known)-1])
 }
 
 // Shown returns a name of the request in a form that an answer may repeat: short and

@@ -13,9 +13,9 @@ func TestUnknownNamesTheLikelyOne(t *testing.T) {
 	for name, want := range map[string]string{
 		"Limit": "did you mean limit?", "limits": "did you mean limit?", "lmit": "did you mean limit?", "statu": "did you mean status?",
 		"state_machine_arn": "did you mean stateMachineArn?", "stateMachine": "did you mean stateMachineArn?", "started-after": "did you mean startedAfter?",
-		"label[]":   "known are cursor, limit, overdue, owner, q, startedAfter, startedBefore, stateMachineArn and status",
-		"page":      "known are cursor",
-		"x":         "known are cursor",
+		"label[]":   "the known names are cursor, limit, overdue, owner, q, startedAfter, startedBefore, stateMachineArn and status",
+		"page":      "the known names are cursor",
+		"x":         "the known names are cursor",
 		"statusé\n": "did you mean status?",
 	} {
 		if got := Unknown(name, list...).Message; !strings.Contains(got, want) || !strings.Contains(got, ": not known here; ") {
@@ -23,9 +23,9 @@ func TestUnknownNamesTheLikelyOne(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ got, want string }{
-		{Unknown("x").Message, "x: not known here; no parameter is"},
-		{Unknown("x", "window").Message, "x: not known here; known are window"},
-		{Unknown(strings.Repeat("é", 100), "window").Message, strings.Repeat("é", maxShown) + "…: not known here; known are window"},
+		{Unknown("x").Message, "x: not known here; this path has no parameters"},
+		{Unknown("x", "window").Message, "x: not known here; the known names are window"},
+		{Unknown(strings.Repeat("é", 100), "window").Message, strings.Repeat("é", maxShown) + "…: not known here; the known names are window"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

@@ -66,7 +66,8 @@ func (p *Pools) New(limit, greed int64) *Pool {
 	return &Pool{limit: limit, greed: greed, index: p.count - 1}
 }
 
-// NewHolder returns a holder that has nothing yet. It may read atOnce executions at once.
+// NewHolder returns a holder that has nothing yet. Its sets and batches may read reads
+// executions at once.
 func (p *Pools) NewHolder(bucket *rate.Limiter, reads int64) *Holder {
 	return &Holder{held: make([]atomic.Int64, p.count), Bucket: bucket, Reads: semaphore.NewWeighted(reads)}
 }

@@ -17,14 +17,14 @@ const (
 	preparedStates = 4096 // header values made in advance
 )
 
-// RateLimits lets each principal make so many requests per second in this
-// process (RATE_LIMIT). A nil *RateLimits allows everything.
+// RateLimits limits the requests per second of each principal in this process
+// (RATE_LIMIT). A nil *RateLimits allows everything.
 type RateLimits struct {
 	perSecond int
 	burst     int
 	policy    []string
 	states    [][]string            // the header RateLimit by the number of requests left
-	last      atomic.Pointer[state] // that was beyond states
+	last      atomic.Pointer[state] // the latest that is not in states
 }
 
 // state is the number of requests left, and the header RateLimit for it.

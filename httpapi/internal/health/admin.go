@@ -38,7 +38,7 @@ func (c *Checks) NotReady() string {
 	if c.Draining() {
 		_, _ = fmt.Fprintln(&text, shuttingDown)
 	}
-	if text.Len() == 0 && c.Warming != nil && c.Warming() { // otherwise it waits for what is reported already
+	if text.Len() == 0 && c.Warming != nil && c.Warming() { // otherwise it may be waiting for a part that is reported already
 		_, _ = fmt.Fprintln(&text, warmingUp)
 	}
 	return text.String()
@@ -48,7 +48,7 @@ func (c *Checks) getReady(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if reasons := c.NotReady(); reasons != "" {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(reasons)) // the prober has gone
+		_, _ = w.Write([]byte(reasons)) // fails only if the prober has gone
 		return
 	}
 	_, _ = fmt.Fprintln(w, "ready")

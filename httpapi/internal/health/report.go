@@ -27,8 +27,8 @@ type PartReport struct {
 	Problem string `json:"problem,omitempty"` // as in the reasons
 }
 
-// Audit is up to when a state machine has been compared with Step Functions. Its ARN
-// would reveal the account.
+// Audit says up to when a state machine has been compared with Step Functions. It has the
+// name of the state machine, because the ARN would reveal the account.
 type Audit struct {
 	StateMachine   string     `json:"stateMachine"`
 	ConfirmedUntil *time.Time `json:"confirmedUntil"`
@@ -60,7 +60,7 @@ type Checks struct {
 	// Draining reports whether the service is shutting down.
 	Draining func() bool
 	// Warming reports whether the first answers would take long, because the process has just
-	// started; nil: never. It is not ready then, but nothing is wrong.
+	// started; nil: never. A process that is warming up is healthy, but not ready.
 	Warming func() bool
 }
 

@@ -36,8 +36,8 @@ var parameters = map[string]reader{
 	"owner": nil, "cursor": nil, "lastEventId": nil,
 }
 
-// Read returns the query for the parameters of a request, without owner and position. overdue is
-// the predicate for a request for overdue executions. The error names the parameter.
+// Read returns the query for the parameters of a request, without owner and position. overdue
+// is the filter of a request for overdue executions. The error names the parameter.
 func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) bool) (lists.Query, error) {
 	q := lists.Query{Limit: defaultListed}
 	names := make([]string, 0, len(values))
@@ -68,8 +68,8 @@ func Read(values url.Values, now time.Time, overdue func(cache.ARN, time.Time) b
 	return q, nil
 }
 
-// isOfStreams reports whether a parameter is taken but not offered: browsers and libraries
-// add it by themselves.
+// isOfStreams reports whether a parameter is accepted but not suggested: libraries add it by
+// themselves.
 func isOfStreams(name string) bool { return name == "lastEventId" }
 
 func readLimit(text string, q *lists.Query, _ time.Time) (err error) {
@@ -158,7 +158,7 @@ func readOverdue(text string, q *lists.Query, _ time.Time) error {
 
 func none(cache.ARN, time.Time) bool { return false }
 
-// isText reports whether s is one line of text, of at most max bytes.
+// isText reports whether s is one line of text, of at most most bytes.
 func isText(s string, most int) bool {
 	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

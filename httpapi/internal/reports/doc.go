@@ -8,6 +8,6 @@
 //	snapshots.go  reports, shared by all requests with the same question
 //	trail.go      GET /v1/executions/{executionArn}/trail
 //
-// The data comes from package cache and the packages above it. The caller has already
+// The data comes from package cache and the packages below it. The caller has already
 // checked the authorization. The package does not use http.Request.
 package reports

@@ -90,7 +90,7 @@ func (d *DurationTexts) Encode(all []stats.MachineDurations) (e Encoded, err err
 	return e, nil
 }
 
-// length is about the length of a report about so many state machines.
+// length estimates the length of a report about so many state machines.
 func (d *DurationTexts) length(machines int) int {
 	n := 256 * (machines + 1)
 	for _, t := range d.of {
@@ -109,7 +109,8 @@ func (t *durationText) append(b []byte, m stats.MachineDurations) ([]byte, error
 	return append(append(b, t.text...), `]}`...), nil
 }
 
-// update makes the text that of the given hours. Hours that are the same as before stay.
+// update changes the text to that of the given hours. It encodes only the hours from the
+// first one that has changed.
 func (t *durationText) update(hours []stats.HourDurations) error {
 	same := 0
 	for same < len(hours) && same < len(t.hours) && hours[same] == t.hours[same] {
@@ -133,7 +134,7 @@ func (t *durationText) update(hours []stats.HourDurations) error {
 	return nil
 }
 
-// end is where the last hour ends.
+// end returns where the last hour ends in the text.
 func (t *durationText) end() int {
 	if len(t.ends) == 0 {
 		return 0

@@ -52,7 +52,7 @@ type group struct {
 	Examples        []string `json:"examples"`
 }
 
-// FailuresReport makes the report about the failures of a window, which is that of the question.
+// FailuresReport makes the report about failures. window is the length of q.Window.
 func FailuresReport(s Statistics, q Question, window time.Duration) Report {
 	return func(ctx context.Context) (Encoded, error) {
 		f, err := s.Failures(ctx, q.Scope, window, q.StateMachine)

@@ -19,13 +19,13 @@ const (
 )
 
 const (
-	enough   = 100   // executions, from which a plan is made
-	points   = 400   // that stand for all of them
-	maxAsks  = 2_000 // in a plan
-	nearly   = .56   // of the pollers, that both promises are kept to, so that a half surely is
-	possible = .25   // of them, below which the promises cannot be kept
-	dense    = 30    // seconds in which a tenth of the running executions end, so that polling every second is useful
-	gap      = 8     // seconds without an end that are skipped
+	enough   = 100   // executions; with fewer, no plan is made
+	points   = 400   // sample durations, which stand for all of them
+	maxAsks  = 2_000 // polls in a plan
+	nearly   = .56   // share of pollers for which both promises should be kept: more than half, as a margin
+	possible = .25   // if even the best plan keeps the promises for a smaller share, they are given up
+	dense    = 30    // seconds; if a tenth of the running executions end within them, polling every second is useful
+	gap      = 8     // seconds; a longer time without an end is skipped
 )
 
 // Plan has the ages at which to poll, in whole seconds, ascending.
@@ -37,7 +37,7 @@ func New(e Ends) *Plan {
 		return nil
 	}
 	d, others := sample(e, .25), sample(e, .75)          // a plan is made from some durations, so it is rated with others
-	best, rating := d.plan(0, 0), rating{kept: possible} // if executions take so long that two steps do not reach half of the ends
+	best, rating := d.plan(0, 0), rating{kept: possible} // the plan if executions take so long that two polls do not reach half of the ends
 	for third := 2; third <= 2*Longest; third++ {
 		p := d.plan(d.busiest(max(1, third-Longest), min(third-1, Longest)), third)
 		if r := others.rate(p); r.better(rating) {
@@ -52,7 +52,7 @@ func (p *Plan) After(age time.Duration) int {
 	seconds := age.Seconds()
 	i := sort.Search(len(p.asks), func(i int) bool { return float64(p.asks[i]) > seconds })
 	if i == len(p.asks) {
-		return clamp(seconds / 10) // later than all that are known
+		return clamp(seconds / 10) // the execution takes longer than all known ones
 	}
 	return clamp(math.Ceil(float64(p.asks[i]) - seconds))
 }
@@ -115,7 +115,7 @@ func (d distribution) step(age int) int {
 	if left == 0 {
 		return 0
 	}
-	next, tenth := d[ended]-float64(age), d[ended+(left-1)/10]-float64(age) // until one and a tenth of them has ended
+	next, tenth := d[ended]-float64(age), d[ended+(left-1)/10]-float64(age) // until the next one, and until a tenth of them, has ended
 	switch {
 	case tenth > dense:
 		return clamp(math.Ceil(tenth))
@@ -127,8 +127,8 @@ func (d distribution) step(age int) int {
 
 // rating is how well a plan works for the executions that it is tested with.
 type rating struct {
-	kept float64 // the part of pollers for whom either promise is kept, of the one that is kept less
-	asks float64 // on average
+	kept float64 // the share of pollers for which a promise is kept; of the two promises, the smaller share
+	asks float64 // polls per execution, on average
 }
 
 func (r rating) better(o rating) bool {

@@ -25,7 +25,7 @@ type Paces struct {
 type pace struct {
 	plan  *Plan // nil: too little is known
 	until time.Time
-	made  atomic.Bool // its successor is
+	made  atomic.Bool // a request makes its successor, or has made it
 }
 
 // NewPaces returns Paces that use the durations that typical returns for a state machine; nil: no
@@ -38,7 +38,7 @@ func NewPaces(typical func(stateMachine string) (e Ends, known bool)) *Paces {
 // makes a plan.
 func (p *Paces) After(r *cache.Record, now time.Time) []string {
 	age := now.Sub(r.StartDate)
-	if p.typical == nil || !r.Version.FirstAttempt() { // a redrive does not start at the beginning of the execution
+	if p.typical == nil || !r.Version.FirstAttempt() { // the age of a redriven execution is not how long the redrive has run
 		return pollAgainAfter(age)
 	}
 	plan := p.plan(r.ARN, now)

@@ -16,13 +16,13 @@ import (
 type Waiter struct {
 	group *group
 	waker Waker
-	timer *time.Timer // of the next step that nothing else causes
+	timer *time.Timer // causes the next step if nothing else does
 
 	mu      sync.Mutex
 	until   time.Time               // the end of the wait
 	cause   error                   // why it has ended; nil: it has not
 	cancel  context.CancelCauseFunc // of the context of the step that runs; nil: it has none
-	cleanUp func()                  // when it is removed; nil: nothing is to be done
+	cleanUp func()                  // called when it is removed; nil: nothing to do
 }
 
 // Waker continues a request. It does not block.

@@ -11,7 +11,7 @@ import (
 
 // How the tokens of waiting requests are checked.
 const (
-	recheckTokens = 1500 * time.Millisecond // a JWT that is no longer valid is noticed after that at most
+	recheckTokens = 1500 * time.Millisecond // a JWT that is no longer valid is noticed within this time
 	// MaxUnchecked is how long a request waits while its token cannot be checked.
 	MaxUnchecked = 20 * time.Second
 	afterExpiry  = 10 * time.Second // clocks differ
@@ -123,8 +123,8 @@ func (g *group) end(why error) {
 	}
 }
 
-// Run checks the tokens until ctx ends. The state of API keys is reported by package
-// cache; JWTs are checked here, without a request.
+// Run checks the tokens until ctx ends. Package apikeys reports the state of API keys. JWTs
+// are checked here, without a request.
 func (w *Waiters) Run(ctx context.Context) error {
 	tick := time.NewTicker(recheckTokens)
 	defer tick.Stop()
