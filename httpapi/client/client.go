@@ -55,9 +55,8 @@ const (
 	idlePerHost  = 64
 )
 
-// New returns a Client of the service at a URL. The URL may have a path, for a service
-// below a path. White space around the token, as files have it, and the word Bearer are no
-// part of it.
+// New returns a Client of the service at a URL. The URL may have a path. New removes white
+// space around the token, such as a line break from a file, and the word Bearer before it.
 func New(server, token string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -107,8 +106,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Transient reports whether the same request may succeed later, and after which time to
-// retry, 0 if the service did not say so.
+// Transient reports whether the same request may succeed later, and how long to wait before
+// it; 0: the service did not say how long.
 func (e *Error) Transient() (again bool, after time.Duration) {
 	return transient(e.StatusCode), e.retryAfter
 }
@@ -191,7 +190,7 @@ type call struct {
 	body     any           // nil: GET, else POST of it as JSON
 	tag      string        // of the answer that the caller has
 	wait     time.Duration // that the path names
-	remember bool          // keep the answer, and send the tag of the one from before
+	remember bool          // keep the answer, and send the tag of the previous one
 }
 
 // answer is an answer with 200, 201 or 202, or a 304 to a request with a tag.
@@ -288,7 +287,7 @@ func (c *Client) remember(path string, t known) {
 	c.answers[path] = t
 }
 
-// UnreachableError is that of a request which got no answer, or not all of one.
+// UnreachableError is the error of a request that got no answer, or only a part of one.
 type UnreachableError struct {
 	Server string // the URL given to New
 	Err    error
@@ -327,7 +326,7 @@ func data(got *http.Response, body []byte, after time.Duration) (json.RawMessage
 	return nil, e
 }
 
-// foreign says what answers in place of the service, as far as its headers tell.
+// foreign describes what answers in place of the service, as far as the headers show it.
 func foreign(h http.Header) string {
 	const most = 100 // characters of a header
 	if u, err := url.Parse(h.Get("Location")); err == nil && u.Host != "" {

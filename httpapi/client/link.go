@@ -15,8 +15,8 @@ type Link struct {
 	ExecutionARN string    `json:"executionArn"`
 }
 
-// NewLink makes a link to an execution that expires after whole seconds, at most 24 hours,
-// or with the token of the Client, whichever is earlier. 0: one hour.
+// NewLink makes a link to an execution. The link expires after expiresIn, which is whole
+// seconds and at most 24 hours; 0: one hour. It expires earlier if the token of the Client does.
 func (c *Client) NewLink(ctx context.Context, executionARN string, expiresIn time.Duration) (*Link, error) {
 	body := map[string]any{"executionArn": executionARN}
 	if expiresIn != 0 {

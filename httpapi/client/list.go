@@ -15,14 +15,14 @@ type Query struct {
 	StateMachineARN string
 	Owner           string // for operators
 	Text            string // an ARN, the address of its page in the AWS console, a name or its beginning, the value of a label
-	Name            string // how it begins
+	Name            string // the beginning of the name
 	Error           string // name of the error
 	Label           string // name:value
 	StartedAfter    string // RFC 3339, or how long ago, such as 1h
 	StartedBefore   string // likewise
 	Overdue         bool   // only executions that run for longer than usual
 	Limit           int    // of a page, 1 to 100
-	Cursor          string // of the page before
+	Cursor          string // NextCursor of the previous page
 }
 
 // Page is a part of a list.

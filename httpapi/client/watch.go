@@ -13,10 +13,10 @@ import (
 
 const (
 	longPoll     = 20 * time.Second
-	firstByte    = 5 * time.Second  // within which a stream begins, unless something on the way collects it
-	silence      = 20 * time.Second // two heartbeats of the service and a margin; after that, a proxy buffers the stream
+	firstByte    = 5 * time.Second  // a stream begins within this time, unless a proxy buffers it
+	silence      = 20 * time.Second // two heartbeats of the service and a margin; after more, a proxy buffers the stream
 	early        = time.Second      // a long poll that is answered sooner with nothing new did not wait
-	maxEarly     = 3                // such answers in a row; then the service does not know how to wait
+	maxEarly     = 3                // after so many such answers in a row, the service does not support long polls
 	pollSlowest  = 10 * time.Second
 	pollQuickest = time.Second
 )
@@ -71,14 +71,14 @@ func (c *Client) Watch(ctx context.Context, executionARN string) iter.Seq2[*Exec
 }
 
 var (
-	errNoStream = errors.New("streams are not available; a proxy in front of the service may collect them")
+	errNoStream = errors.New("streams are not available; a proxy in front of the service may buffer them")
 	errCutOff   = errors.New("the stream ended before its first event")
 )
 
 // followStream yields the states of a stream, and connects again when it is lost. ended
 // reports that nothing more will come or that the caller has stopped. errNoStream means
-// that the service has no streams, or that a proxy refuses them, cuts them off or collects
-// them so that heartbeats do not arrive: then long polls are better.
+// that long polls are better: the service has no streams, or a proxy refuses them, cuts
+// them off, or buffers them so that heartbeats do not arrive.
 func (c *Client) followStream(ctx context.Context, b *backoff, arn string, yield func(*Execution) bool) (ended bool, err error) {
 	var last string
 	done, stopped := false, false
@@ -170,8 +170,8 @@ func (c *Client) stream(ctx context.Context, path, last string, handle func(even
 	}
 }
 
-// isStream returns nil if an answer is a stream. What refuses streams without the words of
-// the service may let other requests pass.
+// isStream returns nil if an answer is a stream. An error without the envelope of the service
+// comes from a proxy. That proxy may let other requests pass, so it counts as errNoStream.
 func isStream(got *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(got.Header.Get("Content-Type"))
 	switch {

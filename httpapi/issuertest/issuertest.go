@@ -22,7 +22,7 @@ import (
 type Issuer struct {
 	*httptest.Server
 	Key  *rsa.PrivateKey
-	Down atomic.Bool // it answers with an error
+	Down atomic.Bool // while true, it answers with an error
 	body atomic.Pointer[string]
 }
 

@@ -31,12 +31,12 @@ type conn struct {
 	ctx    context.Context // of its requests
 	fd     int32           // of the socket; -1: unknown
 	raw    syscall.RawConn // nil: the socket is not known
-	stage  atomic.Uint64   // and its end, see connstate.go
+	stage  atomic.Uint64   // the stage and when it must end, see connstate.go
 	waits  atomic.Pointer[Response]
 
 	in  input
 	one [1]byte
-	hot *hot // used by one poll after the other; nil: no poll yet
+	hot *hot // used by each poll in turn; nil: no poll yet
 
 	onReadable func(fd uintptr) bool // readable, made once
 	holding    bool                  // whether readable holds the socket

@@ -90,7 +90,7 @@ func (c *conn) fill() error {
 	}
 	n, err := c.Read(c.in.room())
 	if c.in.end += n; n > 0 {
-		return nil // an error comes again
+		return nil // the next read returns the error again
 	}
 	return err
 }

@@ -48,7 +48,7 @@ const (
 	blank                  // they begin with an empty line, see emptyLine
 	foreign                // not for us
 	known                  // they begin with a whole head
-	refused                // no one may read further
+	refused                // nothing after it may be read
 )
 
 const (
@@ -71,7 +71,7 @@ type head struct {
 	coded  bool  // there is a Transfer-Encoding
 	older  bool  // it is HTTP/1.0
 	close  bool  // the connection must be closed after the answer
-	hot    bool  // every field is in the list of hot fields
+	hot    bool  // it has only harmless fields, and hot ones that are neither empty nor repeated
 	fields [hotFields]string
 }
 

@@ -1,9 +1,9 @@
 package wire
 
-// A poll of a connection without TLS is read, answered and written while RawConn.Read holds
-// the socket, by the system calls themselves. Through the methods of net.Conn it costs about a
-// seventh more. Meanwhile nothing else may read from the connection, and closing it waits until
-// the poll is answered. So everything that is not a plain poll is left to serve.
+// Without TLS, a poll is read and written by system calls while RawConn.Read holds the socket.
+// Through the methods of net.Conn a poll costs about a seventh more. While the socket is held,
+// nothing else may read from the connection, and closing it waits until the poll is answered.
+// So everything that is not a plain poll is left to conn.serve.
 
 // answerPoll answers the request at the beginning of the input if it is a whole poll, and
 // reports whether the connection is ready for another one. If not, the rest of the work is

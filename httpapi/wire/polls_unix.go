@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// polls answers polls until there is something else to do: to read another request, whose
-// beginning is then in the input, or to finish the returned answer.
+// polls answers polls until there is something else to do: another kind of request, whose
+// beginning is then in the input, or the returned answer, which must be finished.
 func (c *conn) polls() (unfinished *Response, err error) {
 	if c.raw == nil || !c.Plain || !c.in.empty() {
 		return nil, nil

@@ -121,8 +121,8 @@ func (s *Server) renewDate() {
 
 // How a server stops.
 const (
-	stopTurn   = 10 * time.Millisecond // after which it looks again
-	freshSpare = 5 * time.Second       // for a first request to arrive
+	stopTurn   = 10 * time.Millisecond // how often it checks whether it has stopped
+	freshSpare = 5 * time.Second       // time for a first request to arrive
 )
 
 // Stop closes connections without a request, and every other connection after its answer.
