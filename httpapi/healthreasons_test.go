@@ -87,7 +87,7 @@ func TestHealthReportsACertificateThatEnds(t *testing.T) {
 	for _, test := range []struct {
 		in    time.Duration
 		words string
-	}{{8 * 24 * time.Hour, ""}, {6 * 24 * time.Hour, "it ends at"}, {-time.Minute, "it has ended"}} {
+	}{{8 * 24 * time.Hour, ""}, {6 * 24 * time.Hour, "it expires at"}, {-time.Minute, "it has expired"}} {
 		leaf.NotAfter = time.Now().Add(test.in)
 		if got := reported(test.words); got != (test.words != "") {
 			t.Errorf("ends in %v: %q", test.in, s.health.Now().Reasons)

@@ -64,13 +64,13 @@ func (s *Server) observeProblems(r prometheus.Registerer) {
 	}
 	if s.options.TLS != nil {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "statuscache", Name: "certificate_end_timestamp_seconds", Help: "When the certificate in TLS_CERT_FILE ends.",
+			Namespace: "statuscache", Name: "certificate_end_timestamp_seconds", Help: "When the certificate in TLS_CERT_FILE expires.",
 		}, func() float64 { return float64(s.options.TLS.Ends().Unix()) }))
 	}
 }
 
-// routeMetrics are the histograms of one route. Finding one by its labels costs
-// more than observing, so each is found once.
+// routeMetrics are the histograms of one route, by status code. It costs more to find a
+// histogram by its labels than to observe a value, so each is found once.
 type routeMetrics struct {
 	vec    *prometheus.HistogramVec
 	route  string

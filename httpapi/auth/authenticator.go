@@ -48,8 +48,8 @@ func New(keys Keys, linkKeys LinkKeys, jwt *JWT, introspection *Introspection, l
 	return a
 }
 
-// Run keeps the signing keys of the issuer fresh, and probes the introspection endpoint while
-// that is not known to answer, until ctx ends.
+// Run keeps the signing keys of the issuer fresh, and probes the introspection endpoint until
+// it answers. It ends with ctx.
 func (a *Authenticator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if a.signingKeys != nil {
@@ -69,10 +69,10 @@ func (a *Authenticator) Ready() error {
 	return a.signingKeys.ready()
 }
 
-// Watch calls report with the state of the API key of a caller, or of the key that made its
-// link: nil if it is still valid, an error for which Rejected is true if it is not, another
-// error if it cannot be checked. It returns nil if there is no API key: Authenticate then
-// checks the token without a request.
+// Watch calls report with the state of the caller's API key, or of the key that made its link.
+// The state is nil if the key is still valid. It is an error for which Rejected is true if the
+// key is not valid, and another error if the key cannot be checked. Watch returns nil if there
+// is no API key: then Authenticate can check the token at any time, without a request to Redis.
 func (a *Authenticator) Watch(p *Principal, report func(error)) (stop func()) {
 	if p.key == nil {
 		return nil
@@ -201,7 +201,7 @@ func (a *Authenticator) Spend(ctx context.Context, p *Principal) error {
 	return nil
 }
 
-// Refund takes back what spend counted: an answer 304 is free.
+// Refund takes back what Spend counted: an answer 304 is free.
 func (a *Authenticator) Refund(p *Principal, spent time.Time) {
 	if p.key != nil && p.key.DailyLimit != 0 {
 		a.keys.RefundQuota(p.key, spent)

@@ -36,11 +36,11 @@ const (
 	// introspectionLife is how long an answer is used. A stream or a wait ends within 30 s after
 	// its token has become invalid.
 	introspectionLife  = 20 * time.Second
-	introspectionLimit = 2 * time.Second // of one question
-	introspectionPause = time.Second     // after one that failed, before the next
-	maxIntrospections  = 100             // questions at once; other callers get 503
+	introspectionLimit = 2 * time.Second // of one request to the server
+	introspectionPause = time.Second     // after a request that failed, before the next
+	maxIntrospections  = 100             // requests at once; other callers get 503
 	maxActive          = 50_000          // tokens remembered
-	maxInactive        = 10_000          // so that garbage does not displace them
+	maxInactive        = 10_000          // remembered separately, so that garbage displaces no active tokens
 	maxIntrospected    = 64 << 10        // bytes of an answer
 )
 
@@ -61,8 +61,8 @@ type introspector struct {
 	state    outage.Part
 
 	mu     sync.Mutex
-	paused time.Time // until then nothing is asked
-	failed error     // of the latest question; nil: it was answered
+	paused time.Time // no request is sent before that
+	failed error     // of the latest request; nil: it was answered
 }
 
 // errClientRefused means that the server does not accept our client credentials.
@@ -93,8 +93,8 @@ func (f introspectionFault) Public() string {
 	return "the server that checks tokens does not answer as it should"
 }
 
-// probeEvery is how often the server is probed with a token that does not exist, while it is
-// not known to answer: without callers, nothing else would show that it answers again.
+// probeEvery is how often the server is probed with a token that does not exist, until it
+// answers. Without callers, nothing else would show that it answers again.
 const probeEvery = 10 * time.Second
 
 const probeToken = "status-service-probe" // which does not exist
@@ -185,7 +185,7 @@ func (i *introspector) known(sum boundedmap.Hash) (p Principal, err error, known
 
 // ask asks the server and remembers the answer.
 func (i *introspector) ask(ctx context.Context, token string, sum boundedmap.Hash) (Principal, error) {
-	if p, err, known := i.known(sum); known { // by the question before
+	if p, err, known := i.known(sum); known { // the previous request has answered it
 		return p, err
 	}
 	select {
@@ -252,7 +252,7 @@ func CheckIntrospection(ctx context.Context, o Introspection) (problem, fix stri
 	return err.Error() + ": callers with tokens that it checks get 503", fix
 }
 
-// introspected is an answer of the server. Claims has all of it.
+// introspected is an answer of the server. Claims has all its members.
 type introspected struct {
 	Active    bool     `json:"active"`
 	Scope     string   `json:"scope"`

@@ -34,8 +34,8 @@ func TokenEndpoint(ctx context.Context, issuer string) (string, error) {
 	return published.Tokens, nil
 }
 
-// CheckIssuer checks whether an issuer matches the settings: its discovery document has
-// exactly the name JWT_ISSUER, and its keys are at the URL from which they will be
+// CheckIssuer checks whether an issuer matches the settings: its discovery document names
+// it exactly as JWT_ISSUER does, and its keys are at the URL from which they will be
 // fetched. It sends the issuer at most two requests. An issuer without a discovery
 // document is allowed.
 func CheckIssuer(ctx context.Context, client *http.Client, j JWT) []IssuerFault {

@@ -20,16 +20,16 @@ import (
 
 // How the signing keys of the issuer are kept fresh.
 const (
-	keysRefresh    = 4 * time.Minute // a key that the issuer removed is accepted for so long at most
+	keysRefresh    = 4 * time.Minute // a key that the issuer has removed is accepted at most this long
 	keysRetry      = 10 * time.Second
-	keysMinPause   = 2 * time.Second // between two fetches, for any tokens
+	keysMinPause   = 2 * time.Second // between two fetches, whatever tokens arrive
 	keysFetchLimit = 5 * time.Second
 	maxKeysBytes   = 1 << 20
 	minRSABits     = 2048
 
 	keyWait    = 300 * time.Millisecond // of a request, for a key that is not known
 	maxKeyWait = 100                    // requests at once; others get 503
-	lackedFor  = 10 * time.Second       // an id is known not to be in the set
+	lackedFor  = 10 * time.Second       // how long an id counts as unknown
 	maxLacked  = 1000                   // ids remembered
 	warnEvery  = time.Minute            // while keys cannot be fetched
 )
@@ -53,8 +53,8 @@ type keySet struct {
 	wanted chan struct{} // a request needs a key that is not there
 
 	mu      sync.Mutex
-	next    *keyFetch            // that has not begun
-	waiting int                  // requests, for fetches
+	next    *keyFetch            // the fetch that has not begun yet
+	waiting int                  // requests that wait for a fetch
 	lacked  map[string]time.Time // key IDs that a fetch did not find, and when it began
 	failing time.Time            // since when fetches fail; zero: they succeed
 	warned  time.Time

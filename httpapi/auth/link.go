@@ -36,7 +36,7 @@ type LinkKeys interface {
 // the same API_KEY_PEPPER made it. After linkPrefix, the token has these bytes in
 // base64url:
 //
-//	 1  what its maker is
+//	 1  the kind of its maker
 //	 8  when it expires, in seconds since 1970
 //	32  the maker: the HMAC of an API key as it is stored, or a MAC of the owner of a JWT
 //	16  a hash of the execution's ARN
@@ -64,7 +64,7 @@ func newLinks(keys LinkKeys) *links {
 	return l
 }
 
-// linkMaker is what made a link.
+// linkMaker is the kind of caller that made a link.
 type linkMaker byte
 
 const (
@@ -219,7 +219,7 @@ func (a *Authenticator) NewLink(p *Principal, arn cache.ARN, life time.Duration)
 	expires = a.links.now().Add(life)
 	switch {
 	case p.key != nil:
-		id, _ := hex.DecodeString(p.key.Hash) // the key was found by it
+		id, _ := hex.DecodeString(p.key.Hash) // well formed, because the key was found by it
 		copy(c.makerID[:], id)
 	case p.Expires.IsZero():
 		return "", expires, errEndless

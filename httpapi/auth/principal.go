@@ -14,12 +14,12 @@ import (
 // Principal is the caller, and what it may do. It is small enough to be passed by value,
 // which saves the hot route an allocation.
 type Principal struct {
-	Owner         string // of the executions that belong to the caller
-	Read          bool   // their own executions
-	ReadAll       bool   // those of all owners
-	Register      bool   // POST /v1/executions
-	StateMachines []string
-	key           *apikeys.Key // that is presented, or that made the link; nil for a JWT
+	Owner         string       // of the executions that belong to the caller
+	Read          bool         // it may read its own executions
+	ReadAll       bool         // it may read those of all owners
+	Register      bool         // it may register executions
+	StateMachines []string     // of the executions that it may register; empty: all
+	key           *apikeys.Key // of the caller, or of the maker of its link; nil for a JWT
 	link          *link        // nil: the token is not a link
 	Expires       time.Time    // of a JWT or a link; zero: never
 }

@@ -11,11 +11,11 @@ import (
 const (
 	noToken         = "no_token"           // none, two, or of another scheme
 	unknownKey      = "unknown_api_key"    // or revoked
-	malformedToken  = "malformed"          // neither an API key nor a JWT, or none are taken
+	malformedToken  = "malformed"          // neither an API key nor a JWT, or such tokens are not accepted
 	wrongAlgorithm  = "algorithm"          // not RS256
 	wrongIssuer     = "issuer"             // not JWT_ISSUER
 	expiredToken    = "expired"            // or without exp
-	tokenNotYet     = "not_yet_valid"      // nbf or iat is to come
+	tokenNotYet     = "not_yet_valid"      // nbf or iat is in the future
 	notAccessToken  = "not_access_token"   // token_use: an ID token, for instance
 	wrongClient     = "client"             // not in JWT_CLIENT_IDS
 	noOwner         = "no_owner"           // JWT_OWNER_CLAIM is missing
@@ -23,7 +23,7 @@ const (
 	unknownSigner   = "unknown_key_id"     // the issuer has no such key
 	badSignature    = "signature"          // the key is known and did not make it
 	badLink         = "link"               // no process with this API_KEY_PEPPER has made it
-	inactive        = "inactive"           // says the introspection endpoint
+	inactive        = "inactive"           // according to the introspection endpoint
 	endedWhileInUse = "revoked_or_expired" // while a request waited
 )
 

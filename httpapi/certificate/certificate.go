@@ -24,7 +24,7 @@ type Files struct {
 	log               *slog.Logger
 	current           atomic.Pointer[tls.Certificate]
 	cert, key         []byte // the files as they were loaded
-	failed            bool   // the latest attempt has, and that is logged
+	failed            bool   // the latest attempt failed, and this has been logged
 }
 
 // Load reads a certificate chain and its key.
@@ -48,16 +48,17 @@ func (f *Files) Config() *tls.Config {
 // Ends returns when the certificate in use is no longer valid.
 func (f *Files) Ends() time.Time { return f.current.Load().Leaf.NotAfter }
 
-// warning is how long before its end a certificate is reported.
+// warning is how long before its expiry a certificate is reported.
 const warning = 7 * 24 * time.Hour
 
-// Problem says that the certificate in use has ended or ends soon, otherwise nothing.
+// Problem reports that the certificate in use has expired or will expire soon. Otherwise it
+// is empty.
 func (f *Files) Problem() string {
 	switch ends := f.Ends(); {
 	case !time.Now().Before(ends):
-		return "certificate: it has ended"
+		return "certificate: it has expired"
 	case time.Until(ends) < warning:
-		return "certificate: it ends at " + ends.UTC().Format(time.RFC3339)
+		return "certificate: it expires at " + ends.UTC().Format(time.RFC3339)
 	}
 	return ""
 }
