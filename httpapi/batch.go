@@ -58,7 +58,7 @@ type item struct {
 	text    string // the text of the request
 	arn     cache.ARN
 	record  *cache.Record   // nil: nothing known
-	problem *envelope.Error // nil: none that was found so far
+	problem *envelope.Error // nil: none found so far
 
 	shown   []byte // data of the record shownOf
 	shownOf *cache.Record
@@ -105,7 +105,7 @@ func (list *items) arns() []cache.ARN {
 	return arns
 }
 
-// find looks the items up. It returns an error if it could look up none.
+// find looks the items up. It returns an error if every look-up failed.
 func (list *items) find(x *exchange) error {
 	done, err := x.turn(x.r.Context(), len(list.valid), turnLimit)
 	if err != nil {
@@ -130,7 +130,7 @@ func (list *items) find(x *exchange) error {
 // How long a request may wait until its executions can be read.
 const (
 	turnLimit     = 200 * time.Millisecond
-	turnLimitWait = 2 * time.Second // of one that has waited for long
+	turnLimitWait = 2 * time.Second // of a request that has waited already
 )
 
 // turn waits until n executions may be read at once. The sets and batches of one caller
@@ -179,7 +179,7 @@ func (it *item) wrong(x *exchange) *envelope.Error {
 // bytes. It is made once for each record, because a request may name an execution many
 // times.
 func (it *item) data(x *exchange, v *view, room int) []byte {
-	if v.result && len(it.record.Data()) > room { // then do not make it
+	if v.result && len(it.record.Data()) > room { // it cannot fit, so it is not made
 		return nil
 	}
 	if it.shownOf != it.record {

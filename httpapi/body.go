@@ -22,8 +22,8 @@ const bodyLimit = 5 * time.Second
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// readJSON reads a body of at most limit bytes into v. Its errors are problems
-// that name what is wrong.
+// readJSON reads a body of at most limit bytes into v. Its errors tell the caller what is
+// wrong.
 func (x *exchange) readJSON(limit int, v any) error {
 	if kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return envelope.UnsupportedMediaType()
@@ -55,8 +55,8 @@ func names(v any) (all []string) {
 	return all
 }
 
-// bodyCost is the least cost of an arriving body: the memory of its connection in the
-// meantime, in bytes.
+// bodyCost is the minimum cost of a body, in bytes: the memory of its connection while the
+// body arrives.
 const bodyCost = 16 << 10
 
 // readBody reads the body of a request. A body may arrive slowly, so meanwhile the

@@ -40,7 +40,7 @@
 //	internal/headers   reading the headers of requests
 //	internal/listing   the parameters of a list of executions
 //	internal/reports   the form of reports: failures, durations, overview, trail
-//	internal/retryafter when to poll again: Retry-After
+//	internal/retryafter  when to poll again
 //	internal/fairness  no caller takes all slots or bytes; the rate limit
 //	internal/accesslog a log line for each request
 //	internal/traces    a span for each request, where tracing is on

@@ -43,12 +43,12 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	start   time.Time
-	id      [1]string        // of the request; an array, so that it is a header value as it stands
+	id      [1]string        // of the request; an array, so that id[:] is a header value without an allocation
 	caller  auth.Principal   // the zero value until the token was checked
-	holder  *fairness.Holder // who takes places for it: its address, and once its token is checked its caller
+	holder  *fairness.Holder // who takes places for it: its address, then its caller once the token is checked
 	inside  bool             // it has a place of its route
 	waiter  *waiting.Waiter  // while it waits or after it did
-	cost    int64            // in places of those who wait
+	cost    int64            // how many places of the waiters it takes
 	signals waiting.Signals  // wake it where its goroutine waits
 	step    step             // of a request that waits
 	waits   bool             // it is to be continued by a step
@@ -139,11 +139,11 @@ var errCrowded = envelope.Unavailable("too many requests at once", nil)
 // net/http waits for the rest of the body before it answers. A read deadline of the
 // server would also end every long answer.
 func (x *exchange) boundBody() {
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.server.limits.Body)) // only the writer of a test has no deadline
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.server.limits.Body)) // fails only for the writers of tests
 }
 
 func (x *exchange) allowed() bool {
-	// Without methods the path does not exist, but the token is checked first.
+	// A route without methods stands for unknown paths. They are refused after the token is checked.
 	return x.route.methods == nil || slices.Contains(x.route.methods, x.r.Method)
 }
 

@@ -17,14 +17,14 @@ import (
 // them can use all of it. 0 means the default.
 type Limits struct {
 	Reads   int64         // requests for the status of one execution that are being answered; 20,000
-	Others  int64         // requests of each other route that are being answered, and refusals that are being sent; 1,000
-	Waiting int64         // executions that are waited for or followed; 80,000
+	Others  int64         // requests of each other route that are being answered, and errors that are being sent; 1,000
+	Waiting int64         // executions that requests wait for or follow; 80,000
 	Asked   int64         // executions that are read at once for sets and batches; 2,000
-	Bodies  int64         // bytes of requests that arrive; 256 MiB
-	Answers int64         // bytes of large answers on their way; 256 MiB
-	Files   uint64        // that this process may have open, so that some are left beside connections; no bound
-	Body    time.Duration // for the body of a request to arrive; 5 s
-	Taken   time.Duration // for a piece of an answer to be taken over HTTP/2; 6 s
+	Bodies  int64         // bytes of bodies that are arriving; 256 MiB
+	Answers int64         // bytes of large answers that are being sent; 256 MiB
+	Files   uint64        // files that this process may have open; connections leave some of them for other uses; no bound
+	Body    time.Duration // time for the body of a request to arrive; 5 s
+	Taken   time.Duration // time for a client to receive a piece of an answer over HTTP/2; 6 s
 }
 
 const (
@@ -60,9 +60,9 @@ func (s *Server) share() {
 	s.waiters = newWaiters(s.auth, s.pools.New(s.limits.Waiting, fairness.Nearly))
 }
 
-// admitConn takes a place for a connection: an address of the public internet may have as
-// many as are left for all others. Addresses of proxies have no bound, because all clients
-// connect through them.
+// admitConn takes a place for a connection. An address of the public internet may have at
+// most as many connections as are left for all others. Other addresses have no bound,
+// because they may be proxies, and all clients connect through those.
 func (s *Server) admitConn(addr net.Addr) (leave func(), ok bool) {
 	if s.connections == nil || !fairness.Public(addr) {
 		return nil, true

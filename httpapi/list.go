@@ -131,13 +131,13 @@ type feed struct {
 	query lists.Query
 	list  func(context.Context, lists.Query) (lists.Page, error)
 	next  func(ctx context.Context, early <-chan time.Time) (changed []*cache.Record, lost bool, err error)
-	// shown has the states of listed executions that the client has received.
+	// shown has the version of each execution that the client has received.
 	shown  map[cache.ARN]cache.Version
 	listed time.Time // when the list was last read
 }
 
-// maxShown is for how many executions a feed remembers what it has sent. After more, the
-// client must begin a new feed.
+// maxShown is the number of executions for which a feed remembers what it has sent. After
+// more, the client must begin a new feed.
 const maxShown = 10_000
 
 // feed sends the newest executions of the caller and then each change. It ends when the

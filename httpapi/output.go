@@ -19,11 +19,11 @@ type Outputs interface {
 
 const outputRoute = "/v1/executions/{executionArn}/output"
 
-// fetchedIn is after how many seconds a fetched output usually has arrived.
+// fetchedIn is the number of seconds after which a requested output has usually arrived.
 var fetchedIn = []string{"2"}
 
-// postOutput is POST /v1/executions/{executionArn}/output: it requests that the expired
-// output of a succeeded execution is fetched from Step Functions again.
+// postOutput is POST /v1/executions/{executionArn}/output: it lets ingest fetch the expired
+// output of a succeeded execution from Step Functions again.
 func (s *Server) postOutput(x *exchange) error {
 	w, err := x.waitOptions()
 	if err != nil {
@@ -77,7 +77,7 @@ func (x *exchange) awaitOutput(arn cache.ARN, r *cache.Record) (*cache.Record, e
 			r = newer
 		case failures == maxFailures:
 			return nil, err
-		default: // Redis is late
+		default: // Redis is slow; a waiting request can wait for it
 			failures++
 			pause(ctx)
 		}
@@ -94,7 +94,7 @@ func (x *exchange) sendOutput(r *cache.Record) error {
 	case r.PublicStatus() == cache.Failed:
 		return envelope.Conflict("this execution failed, so it has no output")
 	case r.OutputGone():
-		return envelope.Gone("the output of this execution has expired, and Step Functions, which keeps executions for 90 days, no longer has it")
+		return envelope.Gone("the output of this execution has expired, and Step Functions no longer has it: executions are kept there for 90 days")
 	}
 	status := http.StatusOK
 	if r.OutputExpired() {

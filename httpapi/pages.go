@@ -34,8 +34,8 @@ func (s *Server) getPage(p *docs.Page) func(*exchange) error {
 	}
 }
 
-// addDashboard adds the routes of the dashboard. All URLs in its page are relative, for a
-// service below a path.
+// addDashboard adds the routes of the dashboard. All URLs in its page are relative, so that
+// a proxy may serve it below a path.
 func (s *Server) addDashboard(routes map[string]*route) {
 	d := s.options.Dashboard
 	if d == nil {

@@ -69,7 +69,7 @@ func unregistered(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return envelope.Unavailable("Redis did not confirm the registration, but it may be stored; send the same registration again, which is safe; the answer is 200 or 201 when it is confirmed", err)
+	return envelope.Unavailable("Redis did not confirm the registration, but may have stored it; it is safe to send the same registration again until the answer is 200 or 201", err)
 }
 
 func (b *registration) check() (cache.Registration, error) {
@@ -81,7 +81,7 @@ func (b *registration) check() (cache.Registration, error) {
 	if reg.ARN.Silent() { // the API would report RUNNING forever
 		return reg, envelope.Invalid("executionArn: Express state machines send no events, so the end of this execution would never be known")
 	}
-	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) || strings.TrimSpace(b.Owner) != b.Owner { // with a space, it would be nobody's
+	if reg.Owner = b.Owner; !auth.ValidOwner(b.Owner) || strings.TrimSpace(b.Owner) != b.Owner { // no token has an owner with a space around it
 		return reg, envelope.Invalid("owner: must be 1 to %d bytes without control characters, and without white space around it", cache.MaxOwnerLength)
 	}
 	if b.StartDate != "" {

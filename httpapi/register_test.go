@@ -132,7 +132,7 @@ func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
 	}
 	cachetest.Eventually(t, "the registration is stored, which is the control", func() bool {
 		got := register("ada")
-		if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "send the same registration again, which is safe") {
+		if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "it is safe to send the same registration again") {
 			t.Errorf("%d %v %s", got.status, got.header, got.body)
 		}
 		_, err := s.cache.Get(t.Context(), arn(t, "x"))

@@ -91,8 +91,8 @@ func (x *exchange) put(b []byte) (written int, err error) {
 	return written, err
 }
 
-// flush returns when the client has also received what net/http buffers of a body. Until
-// then the request is in progress and counts.
+// flush sends what net/http has buffered of the body, and returns when the client has
+// received it. Until then the request is in progress and takes its places.
 func (x *exchange) flush() {
 	if x.shared() {
 		x.wrote(0, http.NewResponseController(x.w).Flush())
@@ -100,7 +100,7 @@ func (x *exchange) flush() {
 }
 
 func (x *exchange) expectTaken() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.server.limits.Taken)) // only the writer of a test has no deadline
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.server.limits.Taken)) // fails only for the writers of tests
 }
 
 func (x *exchange) wrote(n int, err error) bool {

@@ -97,7 +97,7 @@ type Options struct {
 	Introspection *auth.Introspection
 	Parts         []Part
 	// Warming reports whether the first answers would take long, because the process has just
-	// started; nil: never. Then it is not ready, but healthy.
+	// started; nil: never. A process that is warming up is healthy, but not ready.
 	Warming func() bool
 	// Concerns returns why answers may be wrong, as public texts; nil: never.
 	Concerns func() []string
@@ -123,8 +123,8 @@ type Options struct {
 	Dashboard     *dashboard.Dashboard // nil: nothing is served at /
 	Log           *slog.Logger         // nil: none
 	AccessLog     io.Writer            // a line for each request; must not block; nil: none
-	LogJSON       bool                 // form of those lines
-	LogLevel      slog.Level           // of those lines; a request is INFO, one that failed here WARN
+	LogJSON       bool                 // those lines are JSON
+	LogLevel      slog.Level           // least level of those lines; a request is INFO, or WARN if the service failed
 	Metrics       *prometheus.Registry // nil: one of its own
 	Traces        trace.TracerProvider // nil: no spans are made
 	Posts         []Post               // further routes
@@ -290,7 +290,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener, shutdown
 	return g.Wait()
 }
 
-// publicOptions returns how the public is served.
+// publicOptions returns the options of the public port.
 func (s *Server) publicOptions(o conns.Options) conns.Options {
 	o.Handler, o.Hot, o.NetHTTP = s.handler, statusPath, s.options.NetHTTP
 	if s.options.TLS != nil {

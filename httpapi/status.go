@@ -22,7 +22,7 @@ func statusText(u *url.URL) (text string, ok bool) { return decodedARN(u, status
 // once: an encoded slash is not a separator.
 func decodedARN(u *url.URL, before, behind string) (text string, ok bool) {
 	path := u.RawPath
-	if path == "" { // then encoding Path gives what the caller sent
+	if path == "" { // the caller sent the default encoding of Path
 		path = u.Path
 	}
 	if text, ok = strings.CutPrefix(path, before); !ok {
@@ -143,8 +143,8 @@ func (x *exchange) sendRecord(r *cache.Record, v *view) {
 	if answer == r.Gzip {
 		h["Content-Encoding"] = envelope.GzipCoding
 	}
-	// net/http counts a small body itself. A map of more than eight headers costs
-	// twice as much as one of eight.
+	// net/http counts a small body itself, which saves a header: a map of more than eight
+	// headers costs twice as much as one of eight.
 	if len(answer.Body) > countedByNetHTTP || x.r.Method == http.MethodHead {
 		h["Content-Length"] = answer.Length
 	}

@@ -118,7 +118,7 @@ func (x *exchange) stream(arn cache.ARN, r *cache.Record, v *view) error {
 // following is the stream of one execution: its current state and each newer one, until
 // it ends.
 type following struct {
-	*events // nil: the first step is to come
+	*events // nil: no step has run yet
 	arn     cache.ARN
 	watch   *changes.Watch
 	newest  *cache.Record

@@ -46,10 +46,10 @@ func (x *exchange) knows(r *cache.Record, v *view) bool {
 type longPoll struct {
 	arn      cache.ARN
 	options  waitOptions
-	before   func()         // the answer, or the stream that follows; nil: nothing is to be done
-	watch    *changes.Watch // nil: the first step is to come
-	read     bool           // whether the state has been read once
-	failures int            // to read it
+	before   func()         // called before the answer or the stream; nil: nothing to do
+	watch    *changes.Watch // nil: no step has run yet
+	read     bool           // the state has been read once
+	failures int            // of attempts to read it
 }
 
 // step implements the type step.

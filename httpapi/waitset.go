@@ -152,8 +152,8 @@ func (s *waitSet) ready(x *exchange) bool {
 	return !match || s.done(x)
 }
 
-// done reports whether the condition is met. An execution that the caller can never get,
-// because its ARN is malformed or it belongs to another owner, counts as failed.
+// done reports whether the condition is met. An execution counts as failed if the caller
+// can never get it, because its ARN is malformed or it belongs to another owner.
 func (s *waitSet) done(x *exchange) bool {
 	ended, failed := 0, 0
 	for _, it := range s.items.all {
