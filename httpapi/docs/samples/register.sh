@@ -1,4 +1,4 @@
-# with a key of scope register, where StartExecution is called
+# in the program that calls StartExecution; the API key needs the scope register
 curl --fail-with-body --silent --show-error \
   --header "Authorization: Bearer $STATUS_TOKEN" \
   --json "{\"executionArn\":\"$ARN\",\"owner\":\"ada\"}" \

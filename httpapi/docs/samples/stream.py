@@ -9,7 +9,7 @@ headers = {"Authorization": f"Bearer {os.environ['STATUS_TOKEN']}", "Accept": "t
 ended = False
 while not ended:
     try:
-        # A stream sends something every 9 seconds: silence for 20 means that it is lost.
+        # The service sends something every 9 seconds: after 20 s of silence the stream is lost.
         with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
             if answer.status_code == 204:  # nothing newer comes
                 break

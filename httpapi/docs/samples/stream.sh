@@ -1,4 +1,4 @@
-# current state first, then each newer one, then the end
+# the current state, then each newer one, then the end
 curl --no-buffer --silent --show-error \
   --header "Authorization: Bearer $STATUS_TOKEN" \
   --header "Accept: text/event-stream" \

@@ -1,4 +1,4 @@
-# one request for a whole fan-out; ask again while done is false
+# one request for many executions; repeat it while done is false
 curl --fail-with-body --silent --show-error \
   --header "Authorization: Bearer $STATUS_TOKEN" \
   --json "{\"executionArns\":[\"$ARN\"],\"for\":\"firstFailure\"}" \
