@@ -1,7 +1,7 @@
 const kept = "status-cache.token"; // in sessionStorage
 
 let token = "";
-let renewed = null; // what waits for the next token
+let renewed = null; // resolved by the next token
 let need = () => {}; // called with the reason when a token is needed
 const changed = new Set();
 
@@ -114,7 +114,7 @@ export const signedIn = start();
 
 // The first view of most people is requested while the rest of the page still loads.
 const early = new Map(); // response with its data, by URL
-const moment = 200; // ms for which a view waits for it, to be laid out once
+const moment = 200; // ms that a view waits for it, to be laid out once
 const [fragment, query] = location.hash.split("?");
 const overview = ["v1/overview", "overview", "chart"];
 const views = { __proto__: null, "": overview, "#/": overview, "#/executions": ["v1/executions?limit=100", "executions", "rows", "table"] };
@@ -141,7 +141,7 @@ function takeEarly(url) {
   return response;
 }
 
-// What is called with the reason, a sentence, when a request waits or a stream is lost.
+// report is called with a sentence that says why a request waits or a stream is lost.
 let report = () => {};
 export const onTrouble = (f) => (report = f);
 
@@ -152,8 +152,8 @@ function unreachable(error) {
   throw error;
 }
 
-// send returns the response to a request, which may be a 304. One whose token is refused is sent
-// again when there is another, and a read that the service cannot answer now when it says.
+// send returns the response to a request, which may be a 304. After 401 it sends the request
+// again with another token. After 429 and 503 it repeats a read when the service says.
 export async function send(path, { parameters, headers, token: given, ...rest } = {}) {
   for (let attempt = 1; ; ) {
     const token = given ?? current();
@@ -163,7 +163,7 @@ export async function send(path, { parameters, headers, token: given, ...rest } 
     const error = await errorOf(response);
     const refused = response.status === 401 && !given;
     if (!refused && (rest.method || headers?.Accept || ![429, 503].includes(response.status) || error.retryAfter > longestWait || attempt++ >= attempts)) throw error;
-    report(refused ? "It needs another token" : reasonOf(error));
+    report(refused ? "A new token is needed" : reasonOf(error));
     if (refused) await renew(token, token ? "expired" : "first");
     else await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(1, error.retryAfter)));
     rest.signal?.throwIfAborted();
@@ -195,13 +195,13 @@ export async function post(path, body) {
 export async function check(token) {
   const link = token.startsWith("csl_");
   await send(link ? "v1/status/" : "v1/executions", { parameters: { limit: 1 }, token }).catch((error) => {
-    // A link reads one execution only, and is refused here for that and not for its token.
+    // A link reads one execution only, so a good one is refused too, but not with 401.
     if (!link || !error.status || error.status === 401) throw error;
   });
 }
 
 // Streams are Server-Sent Events by fetch: an EventSource cannot send a token.
-const silence = 25_000; // ms without a byte, of which the service sends one each 9 s
+const silence = 25_000; // ms without a byte; the service sends one each 9 s
 const first = 500; // ms before the first attempt to reconnect
 const longest = 10_000;
 const hiddenFor = 120_000; // ms after which a tab in the background gives its connection back
@@ -252,7 +252,7 @@ async function run(stream, path, parameters, onEvent, onState) {
   }
 }
 
-// pause waits before the next attempt, for as long as nobody sees the page.
+// pause waits before the next attempt, and while the page is hidden.
 function pause(stream, wait) {
   return new Promise((resolve) => {
     const over = () => {

@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { announce, explain, hideConnection, onPause, setService } from "./notify.js";
 
 const main = document.getElementById("main");
-// What is not shown first is loaded when it is wanted, or when there is nothing else to do.
+// What is not shown first is loaded when it is needed, or after 2 s.
 const later = {
   __proto__: null,
   overview: () => import("./overview.js"), executions: () => import("./executions.js"), execution: () => import("./execution.js"),
@@ -24,7 +24,7 @@ function cannotLoad() {
   main.replaceChildren(h("div", { class: "page", role: "alert" }, h("h1", {}, "A part of this page could not be loaded"), h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Load it again"))));
 }
 
-// head is also for a view that cannot be loaded.
+// head also serves a view that cannot be loaded.
 function head(title, page) {
   document.title = `${title} · Status cache`;
   for (const link of document.querySelectorAll("nav a[data-page]")) {
@@ -62,7 +62,7 @@ async function show() {
   if (first) return;
   scrollTo(0, 0);
   announce(title);
-  // The search box keeps the focus of who is still searching, and a list has chosen its row.
+  // The focus stays in the search box, and on a row that a list has chosen.
   if (!document.activeElement?.closest("#find, main *")) main.querySelector("h1")?.focus({ preventScroll: true });
 }
 
@@ -102,7 +102,7 @@ function signedInOrOut() {
   ask("first");
 }
 
-// readHealth asks whether to believe what is shown. That is public.
+// readHealth reads whether the service is degraded. This is public.
 function readHealth() {
   if (!document.hidden) api.get("v1/health").then(setService, () => {}); // where it fails, the view says more
 }
@@ -123,7 +123,7 @@ async function start() {
   api.onTrouble(explain);
   setTimeout(readHealth, 2000);
   setInterval(readHealth, healthEvery);
-  setTimeout(() => Object.values(later).forEach((load) => load().catch(() => {})), 2000); // where it fails it is loaded when it is wanted
+  setTimeout(() => Object.values(later).forEach((load) => load().catch(() => {})), 2000); // what fails is loaded when it is needed
   addEventListener("searched", () => main.querySelector("h1")?.focus({ preventScroll: true }));
   api.onNeeded(ask);
   api.onChanged(signedInOrOut);

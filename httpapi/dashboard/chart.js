@@ -15,7 +15,7 @@ export function spark(values, label) {
 }
 
 // Chart shows series over time: {title, series: [{name, class}], format, log, bars, unit, every,
-// choose}. Times are marked where their unit is a multiple of one of every. Pointer and
+// choose}. A time is marked if its unit is a multiple of one of every. Pointer and
 // arrow keys mark a point; a click and Enter choose it.
 export class Chart {
   constructor(options) {
@@ -182,7 +182,7 @@ function roundUp(value) {
   return Math.max(1, [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value * (1 - 1e-9)) ?? 1);
 }
 
-// attemptsOf finds the attempts in the trail, oldest first; without one, the whole time is one.
+// attemptsOf finds the attempts in the trail, oldest first. Without a trail there is one.
 export function attemptsOf(state, trail, now) {
   const start = Date.parse(state.startDate);
   const end = state.stopDate ? Date.parse(state.stopDate) : null;
@@ -204,7 +204,7 @@ export function attemptsOf(state, trail, now) {
   return attempts;
 }
 
-// verdict compares a duration with those of its state machine. One that grows is not fast yet.
+// verdict compares a duration with those of its state machine. A running one is not fast yet.
 export function verdict(seconds, typical, grows) {
   if (!typical || !(typical.count >= 5)) return "";
   const { p50, p95, p99, max } = typical;

@@ -85,7 +85,7 @@ export function gettingStarted() {
   const commands = [
     ["With make run, start an execution:", `curl -H "Authorization: Bearer $STATUS_TOKEN" -H 'Content-Type: application/json' -d '{"inputType":"cve"}' ${server()}/v1/generate`],
     ["With your own state machines, create the queue and the rule that fill this cache:", "statusctl provision --state-machine ARN"],
-    ["Bring in what has run before:", "statusctl backfill --since 24h"],
+    ["Load earlier executions:", "statusctl backfill --since 24h"],
     ["Find out what is missing:", "statusctl doctor"],
   ];
   return h(

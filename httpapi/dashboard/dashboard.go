@@ -18,23 +18,23 @@ import (
 //go:embed index.html style.css icon.svg *.js
 var embedded embed.FS
 
-// Options are what the page must know of its service.
+// Options are what the page must know about its service.
 type Options struct {
-	// Dir is where the files are read at each request, for those who change them; empty:
-	// the files of the program.
+	// Dir is a folder from which the files are read at each request, for people who change
+	// them; empty: the embedded files are used.
 	Dir      string
 	Version  string
 	Issuer   string // of access tokens
-	ClientID string // of the dashboard at the issuer; empty: people sign in with a key only
+	ClientID string // of the dashboard at the issuer; empty: users can sign in only with a key
 }
 
-// Dashboard is the files of the page. It can be used by many at once.
+// Dashboard has the files of the page. It is safe for concurrent use.
 type Dashboard struct {
 	options Options
 	release string
 	index   *File
 	files   map[string]*File       // by name; nil: all are read at each request
-	tokens  atomic.Pointer[string] // origin where the issuer gives tokens; nil: not known yet
+	tokens  atomic.Pointer[string] // origin of the issuer's token endpoint; nil: not known yet
 }
 
 // File is a file as it is served.
@@ -42,15 +42,16 @@ type File struct {
 	ContentType []string
 	ETag        []string
 	Body        []byte
-	// Gzip returns the same, compressed; nil: it is not worth it. It compresses when it is
-	// first called: to compress all files as hard as they deserve takes longer than the rest of
-	// the start of a process, and most processes are never asked for them.
+	// Gzip returns the compressed body; nil: it would not be shorter. The first call
+	// compresses it. Compressing all files takes longer than the rest of the start of a
+	// process, and most processes never serve them.
 	Gzip func() []byte
-	// Lasts is true where the address of the file changes with its content.
+	// Lasts reports whether the URL of the file changes with its content, so that a browser
+	// may keep the file.
 	Lasts bool
 }
 
-// unreleased is the release of files that may change at any time.
+// unreleased is the release in the URLs of files that may change at any time.
 const unreleased = "dev"
 
 // New reads the files.
@@ -113,15 +114,15 @@ func (d *Dashboard) Index() (*File, error) {
 	return d.index, nil
 }
 
-// Asset is a file that the page loads. A page of another release, which a replica served
-// before or after an update, gets the file of this one, which must not be stored as if it
-// belonged to the other. The error is fs.ErrNotExist for any other name.
+// Asset returns a file that the page loads. During an update, a page from a replica with
+// another release gets the file of this release. A browser must not keep it as a file of the
+// other release. The error is fs.ErrNotExist for an unknown name.
 func (d *Dashboard) Asset(release, name string) (*File, error) {
 	if types[path.Ext(name)] == nil || name == indexName {
 		return nil, fs.ErrNotExist
 	}
 	if d.files == nil {
-		body, err := fs.ReadFile(os.DirFS(d.options.Dir), name) // refuses what leads out of it
+		body, err := fs.ReadFile(os.DirFS(d.options.Dir), name) // refuses names that lead out of the folder
 		if err != nil {
 			return nil, fs.ErrNotExist
 		}
@@ -145,8 +146,8 @@ type page struct {
 	Modules                            []string
 }
 
-// render makes the page. It names the modules that every view needs, so that the browser
-// loads them all at once and not one after the other as it finds them.
+// render makes the page. The page names the modules that every view needs, so that the
+// browser loads them all at once. Otherwise it would find them one after the other.
 func (d *Dashboard) render(from fs.FS) (*File, error) {
 	t, err := template.ParseFS(from, indexName)
 	if err != nil {
@@ -169,7 +170,7 @@ func (d *Dashboard) render(from fs.FS) (*File, error) {
 	return newFile(indexName, b.Bytes()), nil
 }
 
-// unlisted are the modules that not every view needs. api.js preloads those of the first view.
+// unlisted are the modules that only some views need. api.js preloads those of the first view.
 var unlisted = map[string]bool{
 	"signin.js": true, "health.js": true, "overview.js": true, "chart.js": true,
 	"executions.js": true, "rows.js": true, "table.js": true, "execution.js": true, "output.js": true,
@@ -190,7 +191,7 @@ func newFile(name string, body []byte) *File {
 	}
 }
 
-// compress returns nil where the compressed body is no shorter.
+// compress returns nil if the compressed body is not shorter.
 func compress(body []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a valid one

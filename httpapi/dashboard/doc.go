@@ -1,58 +1,60 @@
-// Package dashboard serves the web page at /: what is wrong now, and every execution, live.
+// Package dashboard serves the web page at /, which shows what is wrong now, and every
+// execution, live.
 //
-// It is static: a page, a style sheet and ES modules, which the browser loads as they stand
-// here. There is no build step and no framework. The page reads the public API with the
-// token of its user, so it shows what that token may read and can change nothing.
+// The page is static: HTML, a style sheet and ES modules. The browser loads these files
+// unchanged. There is no build step and no framework. The page reads the public API with the
+// token of its user. So it shows only what that token may read, and changes nothing.
 //
-//	dashboard.go   serving the files
+//	dashboard.go   serves the files
 //	policy.go      what the page may load and connect to
-//	issuer.go      where the issuer gives tokens
+//	issuer.go      where the token endpoint of the issuer is
 //	index.html     the frame of every page: header, search, main, dialogs
 //	style.css      the look, both themes
 //
-// The modules; each uses only those above it:
+// The modules; each imports only modules above it:
 //
-//	dom.js         making elements: strings become text nodes and nothing else, so what a user
-//	               or a state machine has written is never read as markup; times, durations,
-//	               numbers and statuses for people
-//	router.js      what an ARN says, and the address of each view; that is below the fragment, so
-//	               it works below any path prefix, and no search reaches the log of a proxy
-//	chart.js       charts as SVG, and attempts on a time line; each says in words what it shows
-//	notify.js      screen readers, toasts, the light in the header, the line at the foot that
-//	               says why the page may be out of date, the clipboard
-//	keys.js        keyboard shortcuts, which can be switched off (WCAG 2.1.4), and their help;
-//	               what is kept in localStorage, never a token
-//	api.js         the token: in memory, or in sessionStorage where the person says so, which the
-//	               browser empties with the tab; never in an address or a cookie; requests, of
-//	               which one that gets 401 waits for a new token; streams that reconnect; it runs
-//	               before the rest of the page is there and before the first frame, and begins to
-//	               load the first view
-//	search.js      the search box, its language, and its translation for the API
-//	rows.js        the executions of a list, kept current by its feed: what is shown changes in
-//	               place, what is new waits until it is wanted, so nothing moves under the pointer
-//	table.js       a table that renders only what is visible; a row keeps its element, so neither
-//	               focus nor a selection is lost when others come and go
-//	commands.js    "copy as": what acts is done elsewhere, with the rights of who does it; and
-//	               what to do on an empty page
-//	signin.js      the sign-in dialog, which stands over the view, and signing in at the issuer
-//	output.js      an output as a tree and raw, without changing a byte of it
+//	dom.js         makes elements. Strings become text nodes and nothing else, so the text of a
+//	               user or a state machine is never read as markup. Formats times, durations,
+//	               numbers and statuses.
+//	router.js      the parts of an ARN, and the URL of each view. The view is in the fragment, so
+//	               the page works below any path prefix, and no search reaches the log of a proxy.
+//	chart.js       charts as SVG, and attempts on a time line. Each describes itself in words.
+//	notify.js      messages for screen readers, toasts, the light in the header, the line at the
+//	               foot that says why the page may be out of date, and the clipboard
+//	keys.js        keyboard shortcuts, which can be switched off (WCAG 2.1.4), their help, and
+//	               the preferences in localStorage, which never has a token
+//	api.js         the token, requests and streams. The token is in memory, or, if the user wants
+//	               that, in sessionStorage, which the browser empties with the tab. It is never in
+//	               a URL or a cookie. A request that gets 401 waits for a new token. Streams
+//	               reconnect. This module runs before the rest of the page is loaded, and begins to
+//	               load the first view before the first frame.
+//	search.js      the search box, its language, and the translation into parameters of the API
+//	rows.js        the executions of a list, which a feed keeps current. Rows on the screen change
+//	               in place. New rows wait until the user wants them, so that nothing moves under
+//	               the pointer.
+//	table.js       a table that renders only visible rows. A row keeps its element, so that focus
+//	               and selection stay when other rows come and go.
+//	commands.js    "copy as": the page changes nothing itself, but copies commands that the user
+//	               runs elsewhere with their own rights. Also the first steps on an empty page.
+//	signin.js      the sign-in dialog, which covers the view, and signing in at the issuer
+//	output.js      an output as a tree and as raw text, without changing a byte of it
 //	overview.js, executions.js, execution.js, health.js  the pages
-//	app.js         puts it together
+//	app.js         starts the page and switches between views
 //
-// The modules have no comments of their own about what they are for: these lines stand here,
-// because all that a browser loads is bounded, see below.
+// The modules do not say themselves what they are for, because the size of all that a browser
+// loads is limited, see below.
 //
 // # What the page may say
 //
-// A sentence is about what the service has said and when. While it does not answer, or says
-// that it is degraded, the line at the foot says so on every page. While it does not answer,
-// statements that something is not so ("no failure is known", "no execution matches") are also
-// hidden, and no duration counts on.
+// Each sentence on the page is about what the service has reported, and when. While the service
+// does not answer, or reports that it is degraded, the line at the foot says so on every page.
+// While it does not answer, statements that something does not exist ("no failure is known",
+// "no execution matches") are hidden, and the durations of running executions stop.
 //
 // # How to change it
 //
 // Run statusdev with --dashboard-dir httpapi/dashboard and reload the browser after each
-// change. Tests bound the size of all files together.
+// change. A test limits the size of all files together.
 //
 // The package imports no other package of this project.
 package dashboard

@@ -59,8 +59,8 @@ export function segments(name, legend, options, choose, chosen) {
 const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const mostMarked = 10_000; // of one text
 
-// text is a string from elsewhere, to be shown exactly. Characters that would mislead a reader
-// stand alone in an element that names them, and affect nothing beyond it.
+// text shows a string from elsewhere exactly. Each character that would mislead a reader
+// is in its own element, which names it, so it affects nothing else.
 export function text(string) {
   if (string.search(unseen) < 0) return document.createTextNode(string);
   const all = document.createDocumentFragment();
@@ -117,7 +117,7 @@ export const count = (n) => (n < 1000 ? String(n) : n < 100_000 ? number(n) : co
 export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : share < 1 && share > 0.99 ? "> 99 %" : `${Math.round(share * 100)} %`);
 export const hourMinute = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
-// when is a time of today as its clock, an earlier one with its day.
+// when is the clock time, with the day unless that is today.
 export function when(date) {
   const today = new Date();
   const clock = `${hourMinute(date)}:${two(date.getSeconds())}`;
@@ -150,7 +150,7 @@ const units = [
   ["min", 60],
 ];
 
-// duration is a number of seconds, in at most so many units: "2 h 5 min".
+// duration shows seconds in at most so many units: "2 h 5 min".
 export function duration(seconds, parts = 2) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 0.0005) return "0 s";

@@ -8,7 +8,7 @@ import * as search from "./search.js";
 import { announce, copy, onPause, setConnection } from "./notify.js";
 
 const lookEvery = 10_000; // ms
-const ignore = () => {}; // the page stands without what could not be read
+const ignore = () => {}; // the page works without what could not be read
 
 export function mount(main, view) {
   const page = new Execution(main, view);
@@ -105,7 +105,7 @@ class Execution {
     });
   }
 
-  // look notices that an execution was redriven after it had ended, and its stream with it.
+  // look notices a redrive after the execution and its stream have ended.
   async look() {
     if (document.hidden || this.connection !== "ended") return;
     const headers = this.tag && { "If-None-Match": this.tag };

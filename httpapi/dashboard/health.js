@@ -79,7 +79,7 @@ function queue(overview) {
   const tile = (label, value, note, tone = "") => h("li", {}, h("div", { class: `tile ${tone}` }, h("span", { class: "tile-label" }, label), h("strong", {}, value ?? "–"), h("span", { class: "tile-note" }, value === null ? "not known" : note)));
   const tiles = [
     tile("Messages waiting", depth === null ? null : count(depth), depth === 0 ? "all are applied" : "to be received"),
-    tile("Oldest message", oldestSeconds === null ? null : duration(oldestSeconds), depth === 0 ? "nothing waits" : "has waited so long", oldestSeconds > 60 ? "late" : ""),
+    tile("Oldest message", oldestSeconds === null ? null : duration(oldestSeconds), depth === 0 ? "nothing waits" : "its waiting time", oldestSeconds > 60 ? "late" : ""),
     tile("Dead letters", deadLetters === null ? null : count(deadLetters), deadLetters > 0 ? "see statusctl dlq list" : "no message was given up", deadLetters > 0 ? "bad" : ""),
   ];
   const note = observedAt ? ["SQS was asked at ", time(observedAt), "."] : ["No process reports it yet."];

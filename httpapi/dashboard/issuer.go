@@ -12,12 +12,12 @@ import (
 const (
 	discoveryLimit = 10 * time.Second
 	discoveryRetry = 5 * time.Second
-	discoveryEvery = time.Hour // an issuer seldom moves
+	discoveryEvery = time.Hour // the endpoint seldom changes
 )
 
-// Run learns where the issuer gives tokens, which may be at another host than its own, until
-// ctx ends. Until then the page can fetch them from the issuer itself only. discover returns
-// the token endpoint of an issuer.
+// Run finds the token endpoint of the issuer, which may be on another host, and looks for
+// changes until ctx ends. Until it is found, the page can fetch tokens only from the issuer
+// itself. discover returns the token endpoint of an issuer.
 func (d *Dashboard) Run(ctx context.Context, discover func(ctx context.Context, issuer string) (string, error)) error {
 	if d.options.ClientID == "" {
 		<-ctx.Done()
@@ -28,7 +28,7 @@ func (d *Dashboard) Run(ctx context.Context, discover func(ctx context.Context, 
 		if origin, err := d.tokenOrigin(ctx, discover); err == nil {
 			d.tokens.Store(&origin)
 		} else {
-			wait = discoveryRetry // what was learnt before stands
+			wait = discoveryRetry // the last known endpoint stays allowed
 		}
 		select {
 		case <-ctx.Done():
@@ -48,7 +48,7 @@ func (d *Dashboard) tokenOrigin(ctx context.Context, discover func(ctx context.C
 	return originOf(d.options.Issuer, endpoint)
 }
 
-// plainOrigin refuses characters that have a meaning in a policy.
+// plainOrigin does not match characters that have a meaning in a policy.
 var plainOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9.:\[\]-]+$`)
 
 // originOf returns the origin of an endpoint, which must be as safe as the issuer.

@@ -54,7 +54,7 @@ export function showHelp() {
     "help",
     "Keyboard shortcuts",
     h("div", { class: "help-tables" }, table("Everywhere", everywhere), table("On this page", ofPage)),
-    h("p", {}, h("label", { class: "check" }, toggle, "Use shortcuts of a single key")),
+    h("p", {}, h("label", { class: "check" }, toggle, "Use single-key shortcuts")),
     h("form", { method: "dialog" }, h("button", { class: "primary" }, "Close")),
   );
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
@@ -76,7 +76,7 @@ function setPref(name, value) {
   try {
     localStorage.setItem(prefix + name, value);
   } catch {
-    // it lasts as long as the page then
+    // then it lasts as long as the page
   }
 }
 

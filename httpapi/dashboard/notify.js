@@ -57,7 +57,7 @@ function toast(message) {
   announce(message);
 }
 
-// What makes the page untrue stands in a line at its foot, where it moves nothing.
+// Problems are shown in a line at the foot of the page, where they move nothing.
 const line = document.getElementById("trouble");
 let why = ""; // the page is not live
 let since = null; // when it was live last
@@ -107,7 +107,7 @@ export function hideConnection() {
 
 const isAway = () => /^(lost|connecting|$)/.test(shown);
 
-// explain says why the page is not live. It is forgotten when it is.
+// explain says why the page is not live, until it is.
 export function explain(reason) {
   why = reason;
   writeTrouble();

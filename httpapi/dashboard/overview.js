@@ -45,7 +45,7 @@ class Overview {
   failures() {
     this.windows = segments("window", "Time", windows, (window) => go(window === "24h" ? "#/" : `#/?window=${window}`), this.window);
     const heads = [["Error", ""], ["State machine", "wide"], ["Count", "right"], ["Share", "wide right"], ["Trend", ""], ["First seen", "wide"], ["Last seen", "wide"]];
-    return panel("failing", "What fails", [soft("Counts attempts: an execution that was redriven since is listed with its new status."), this.windows], wide("failing", heads, this.groups), this.groupsNote);
+    return panel("failing", "What fails", [soft("Counts attempts. A redriven execution is listed with its new status."), this.windows], wide("failing", heads, this.groups), this.groupsNote);
   }
 
   charts() {

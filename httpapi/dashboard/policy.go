@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Policy is the Content-Security-Policy of the page: its own files, the API beside it, and
-// the endpoints of the issuer where people sign in there.
+// Policy returns the Content-Security-Policy of the page. It allows the page's own files, the
+// API on the same origin, and, if users sign in at an issuer, the endpoints of the issuer.
 func (d *Dashboard) Policy() string {
 	connect := append([]string{"'self'"}, d.issuerOrigins()...)
 	return strings.Join([]string{
@@ -23,8 +23,9 @@ func (d *Dashboard) Policy() string {
 	}, "; ")
 }
 
-// issuerOrigins are where the page fetches the issuer's configuration and its tokens. Until
-// Run knows the second one, it is guessed where it is known to be another host: for Cognito.
+// issuerOrigins returns the origins from which the page fetches the issuer's configuration
+// and tokens. Until Run has found the token endpoint, only that of Cognito is guessed: it is
+// always on another host.
 func (d *Dashboard) issuerOrigins() []string {
 	if d.options.ClientID == "" {
 		return nil

@@ -4,10 +4,10 @@ import { knowError, knowLabels, knowMachine } from "./search.js";
 
 const page = 100; // rows of one request, the most the API gives
 export const mostRows = 2000;
-const emptyPages = 40; // in a row that are fetched by themselves where few rows match
+const emptyPages = 40; // that are fetched in a row where few rows match
 const countEvery = 3000; // ms
 
-// rowOf keeps of a summary what is shown, and no payload.
+// rowOf keeps what is shown of a summary, and no payload.
 function rowOf(summary) {
   const arn = summary.executionArn;
   const row = {
@@ -44,7 +44,7 @@ export class Rows {
   state = "connecting"; // or live, lost, refused
   error = null;
   loading = true;
-  tired = false; // further pages are read when the user wants them
+  tired = false; // further pages are read only when the user wants them
   readAt = 0; // when the service last answered
 
   // parameters are those of the API, keeps(row) filters what the API does not.
@@ -58,8 +58,8 @@ export class Rows {
     this.load().then(() => signal.aborted || this.open());
   }
 
-  // open opens the feed. It begins with the newest rows: where those are not all that are
-  // shown, and after a reconnect, changes may have been missed before its "live".
+  // open opens the feed, which begins with the newest rows. If more are shown, and after a
+  // reconnect, changes before its "live" may have been missed.
   open(begins = new Set()) {
     this.counting = setInterval(() => this.count(), countEvery);
     this.close = follow("v1/executions", { ...this.parameters, limit: page }, {

@@ -127,7 +127,7 @@ function close() {
   input.removeAttribute("aria-activedescendant");
 }
 
-// What the page has come across, for the completion of the search box. It is bounded.
+// What the page has seen, for the completion of the search box. It is bounded.
 const most = 200; // of each kind
 
 export const machines = new Map(); // ARN by name
@@ -150,7 +150,7 @@ export function knowLabels(all) {
   }
 }
 
-// statuses by the word that people type: that of the API and, where it says less, of Step Functions.
+// statuses by the word that people type: of the API and, where that says less, of Step Functions.
 export const statuses = {
   running: { status: "RUNNING" },
   succeeded: { status: "SUCCEEDED" },
@@ -167,7 +167,7 @@ const qualifiers = {
   name: "beginning of the name",
   machine: "state machine, by name or ARN",
   started: "<1h in the last hour, >1h longer ago, >2026-02-10 since that day",
-  overdue: "true: runs longer than is usual",
+  overdue: "true: runs longer than usual",
   owner: "for operators: executions of one owner",
 };
 
@@ -222,7 +222,7 @@ const readers = {
   owner: (query, value) => (query.parameters.owner = value),
   overdue(query, value) {
     if (value === "true") query.parameters.overdue = value;
-    else query.problems.push(`overdue:${value} is not overdue:true`);
+    else query.problems.push(`overdue:${value} must be overdue:true`);
   },
   machine(query, value) {
     const arn = value.startsWith("arn:") ? value : machines.get(value);

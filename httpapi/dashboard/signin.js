@@ -55,7 +55,7 @@ async function submit(token, keep, status, button) {
   status.textContent = "";
   button.disabled = true;
   try {
-    if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A key or token has no spaces and no other characters than ASCII.");
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("A key or token has only ASCII characters, and no spaces.");
     await api.check(token);
     api.signIn(token, keep);
   } catch (error) {
@@ -71,8 +71,8 @@ function explain(error) {
   return error.message;
 }
 
-// Signing in at the issuer: authorization code with PKCE (RFC 7636). Tokens are in memory only;
-// what the way back needs is in sessionStorage until then.
+// Signing in at the issuer: authorization code with PKCE (RFC 7636). Tokens are in memory only.
+// What finish needs is in sessionStorage until then.
 
 const name = "status-cache.oidc";
 const here = () => location.origin + location.pathname;
@@ -133,7 +133,7 @@ function take(found, { access_token, expires_in, refresh_token }, last = "") {
     try {
       take(found, await fetchTokens(found, { grant_type: "refresh_token", refresh_token: refresh, client_id: client }), refresh);
     } catch (error) {
-      // Refused: the token is used to its end. Not reached: once more.
+      // If refused, the token is used to its end. If not reached, once more.
       if (error instanceof TypeError) refreshing = setTimeout(again, 5000);
     }
   };

@@ -44,13 +44,13 @@ export default async function (browser) {
   await found("", "day-1", "night-1", "night-2");
   assert.equal(page.url(), `${server}/#/executions`);
 
-  for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["overdue:yes", "overdue:yes is not overdue:true"], ["started:soon", "neither an age"]]) {
+  for (const [search, says] of [["bogus:x", "“bogus:” is not a qualifier"], ["constructor:x", "“constructor:” is not a qualifier"], ["status:late", "status:late is none of"], ["status:constructor", "status:constructor is none of"], ["label:type", "has no value"], ["overdue:yes", "overdue:yes must be overdue:true"], ["started:soon", "neither an age"]]) {
     await page.evaluate((to) => (location.hash = `#/executions?q=${encodeURIComponent(to)}`), search);
     await page.getByRole("alert").filter({ hasText: says }).waitFor();
     assert.ok(await page.locator(".scroller").isHidden(), `${search}: rows that were not searched for`);
   }
   await page.goBack();
-  await page.getByRole("alert").filter({ hasText: "is not overdue:true" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "must be overdue:true" }).waitFor();
   await page.goForward();
   await page.getByRole("alert").filter({ hasText: "neither an age" }).waitFor();
   clean(page);
