@@ -13,8 +13,8 @@ import (
 	"statuscache/httpapi/issuertest"
 )
 
-// TestKeysOfAnotherSystemAuthenticate everywhere, as API keys of our own do, until they are
-// revoked; what looks like a JWT stays one.
+// TestKeysOfAnotherSystemAuthenticate: until they are revoked, they work everywhere like our
+// own API keys. A token that looks like a JWT is still checked as a JWT.
 func TestKeysOfAnotherSystemAuthenticate(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)
@@ -69,8 +69,8 @@ func (c *countingKeys) Find(ctx context.Context, secret string) (*apikeys.Key, e
 	return c.Keys.Find(ctx, secret)
 }
 
-// TestGarbageIsNotLookedUp: what cannot be a key costs no look-up, anything else one, and the log
-// has nothing of a token that may be somebody's key.
+// TestGarbageIsNotLookedUp: a token that cannot be a key is not looked up, and any other token
+// once. The log has no part of a token that may be a key.
 func TestGarbageIsNotLookedUp(t *testing.T) {
 	t.Parallel()
 	counting := &countingKeys{}

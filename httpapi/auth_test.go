@@ -111,26 +111,26 @@ func TestAccessTokens(t *testing.T) {
 		target string
 		want   int
 	}{
-		"own":                   {issuertest.Set("jti", "2"), mine, 200},
-		"another's":             {issuertest.Set("jti", "2"), eves, 403},
-		"operator by scope":     {issuertest.Set("scope", "openid status/read:all"), eves, 200},
-		"operator by group":     {issuertest.Set("cognito:groups", []string{"x", "ops"}), eves, 200},
-		"a scope that looks so": {issuertest.Set("scope", "xstatus/read:all status/read:all2 read:all"), eves, 403},
-		"another group":         {issuertest.Set("cognito:groups", "ops"), eves, 403},
-		"no exp":                {issuertest.Set("exp", nil), mine, 401},
-		"expired":               {issuertest.Set("exp", time.Now().Add(-time.Minute).Unix()), mine, 401},
-		"expired within leeway": {issuertest.Set("exp", time.Now().Add(-time.Second).Unix()), mine, 200},
-		"not yet valid":         {issuertest.Set("nbf", time.Now().Add(5*time.Minute).Unix()), mine, 401},
-		"an ID token":           {issuertest.Set("token_use", "id"), mine, 401},
-		"no token_use":          {issuertest.Set("token_use", nil), mine, 401},
-		"another client":        {issuertest.Set("client_id", "other"), mine, 401},
-		"no client":             {issuertest.Set("client_id", nil), mine, 401},
-		"another pool":          {issuertest.Set("iss", i.URL+"2"), mine, 401},
-		"issuer with slash":     {issuertest.Set("iss", i.URL+"/"), mine, 401},
-		"no issuer":             {issuertest.Set("iss", nil), mine, 401},
-		"no owner":              {issuertest.Set("sub", nil), mine, 401},
-		"empty owner":           {issuertest.Set("sub", ""), mine, 401},
-		"owner is a list":       {issuertest.Set("sub", []string{"ada"}), mine, 401},
+		"own":                        {issuertest.Set("jti", "2"), mine, 200},
+		"another's":                  {issuertest.Set("jti", "2"), eves, 403},
+		"operator by scope":          {issuertest.Set("scope", "openid status/read:all"), eves, 200},
+		"operator by group":          {issuertest.Set("cognito:groups", []string{"x", "ops"}), eves, 200},
+		"a scope that looks like it": {issuertest.Set("scope", "xstatus/read:all status/read:all2 read:all"), eves, 403},
+		"another group":              {issuertest.Set("cognito:groups", "ops"), eves, 403},
+		"no exp":                     {issuertest.Set("exp", nil), mine, 401},
+		"expired":                    {issuertest.Set("exp", time.Now().Add(-time.Minute).Unix()), mine, 401},
+		"expired within leeway":      {issuertest.Set("exp", time.Now().Add(-time.Second).Unix()), mine, 200},
+		"not yet valid":              {issuertest.Set("nbf", time.Now().Add(5*time.Minute).Unix()), mine, 401},
+		"an ID token":                {issuertest.Set("token_use", "id"), mine, 401},
+		"no token_use":               {issuertest.Set("token_use", nil), mine, 401},
+		"another client":             {issuertest.Set("client_id", "other"), mine, 401},
+		"no client":                  {issuertest.Set("client_id", nil), mine, 401},
+		"another pool":               {issuertest.Set("iss", i.URL+"2"), mine, 401},
+		"issuer with slash":          {issuertest.Set("iss", i.URL+"/"), mine, 401},
+		"no issuer":                  {issuertest.Set("iss", nil), mine, 401},
+		"no owner":                   {issuertest.Set("sub", nil), mine, 401},
+		"empty owner":                {issuertest.Set("sub", ""), mine, 401},
+		"owner is a list":            {issuertest.Set("sub", []string{"ada"}), mine, 401},
 	} {
 		if got := s.ask("GET", test.target, i.Sign(t, i.Claims(test.change))); got.status != test.want {
 			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, test.want)
@@ -138,7 +138,7 @@ func TestAccessTokens(t *testing.T) {
 	}
 }
 
-// TestForgedTokens: what was not signed by the issuer, as RS256.
+// TestForgedTokens: a token is refused unless the issuer has signed it with RS256.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)
@@ -241,7 +241,8 @@ func TestATokenIsCheckedAsSoonAsTheKeysAreThere(t *testing.T) {
 	cachetest.Eventually(t, "the keys are fetched", func() bool { return s.ask("GET", statusPath+machine+"mine", token).status == 200 })
 }
 
-// TestStreamsAndWaitsEndWithTheKeyOfTheirToken: as those of a revoked API key do.
+// TestStreamsAndWaitsEndWithTheKeyOfTheirToken: when the issuer removes a signing key, as when
+// an API key is revoked.
 func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)
@@ -269,8 +270,8 @@ func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	}
 }
 
-// TestTheReasonForARefusedTokenIsLogged: by the metric and at debug in the log, and
-// never with the token. The caller learns no more than that it is not valid.
+// TestTheReasonForARefusedTokenIsLogged: the metric and the log, at level debug, have the
+// reason but never the token. The caller learns only that the token is not valid.
 func TestTheReasonForARefusedTokenIsLogged(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)

@@ -218,8 +218,8 @@ func TestListing(t *testing.T) {
 	}
 }
 
-// TestALiveFeed shows the newest, then each change of the caller's, and nothing of
-// others.
+// TestALiveFeed sends the caller's newest executions, then each of their changes, and nothing
+// of other owners.
 func TestALiveFeed(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

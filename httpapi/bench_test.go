@@ -72,8 +72,8 @@ func BenchmarkPoll(b *testing.B) {
 	}
 }
 
-// BenchmarkMiss shows what a poll costs that needs Redis, among 64 at once: the processor time
-// of this process, without what the kernel does for HTTP.
+// BenchmarkMiss shows what a poll costs that must read Redis, while 64 run at once. It counts
+// the CPU time of this process, without the work of the kernel for HTTP.
 func BenchmarkMiss(b *testing.B) {
 	s := newServiceWith(b, cache.Options{URL: cachetest.Redis(b).URL(), NearBytes: 1, ReadLimit: redisLimit}, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
 	const connections, digits, count = 64, 3, 1000
@@ -108,9 +108,8 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// BenchmarkHotRead shows what a read from the near cache costs beside net/http,
-// against a handler that does nothing but write the same. make bench measures
-// the whole.
+// BenchmarkHotRead shows what a read from the near cache costs without net/http. The comparison
+// is a handler that only writes the same answer. make bench measures everything together.
 func BenchmarkHotRead(b *testing.B) {
 	s := newService(b, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 1_000_000 })
 	s.apply(succeeded(b, "hot", "ada", `{"rules":[],"metadata":{"inputType":"url","rulesGenerated":5}}`))

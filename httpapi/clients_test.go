@@ -22,8 +22,8 @@ const hostile = "{\"text\":\"caf\u00e9 \u00c5 \u2705 \u0085 \u2028 \u2029 \u000b
 
 var hostileOutput = strings.ReplaceAll(hostile, "\u000b", `\u000b`) // JSON has it escaped only
 
-// TestSamplesRunAsTheyStand runs the samples of /docs in their languages on an output
-// that is hard to carry.
+// TestSamplesRunAsTheyStand runs the samples of /docs in their languages, on an output with
+// hostile characters.
 func TestSamplesRunAsTheyStand(t *testing.T) {
 	cachetest.SkipShort(t, "Python, Node and curl")
 	t.Parallel()
@@ -59,8 +59,8 @@ func TestSamplesRunAsTheyStand(t *testing.T) {
 	}
 }
 
-// withoutTypes writes the samples in TypeScript as JavaScript into a folder: all in the time of
-// one. TestSamplesAreWellFormed checks the types.
+// withoutTypes writes the samples in TypeScript as JavaScript into a folder, all in one run.
+// TestSamplesAreWellFormed checks the types.
 func withoutTypes(t *testing.T, folder string) {
 	t.Helper()
 	args := []string{"--noCheck", "--skipLibCheck", "--target", "esnext", "--lib", "dom,dom.iterable,esnext", "--outDir", folder}
@@ -74,8 +74,8 @@ func withoutTypes(t *testing.T, folder string) {
 	runClient(t, nil, "node_modules/.bin/tsc", args...)
 }
 
-// runner returns the command that runs a sample, in .tools/clients. Those in Go are built, and
-// those in TypeScript are JavaScript by then.
+// runner returns the command that runs a sample, in .tools/clients. Samples in Go have been
+// built before, and samples in TypeScript have become JavaScript.
 func runner(t *testing.T, programs, name, suffix string) []string {
 	t.Helper()
 	file, err := filepath.Abs("docs/samples/" + name + suffix)
@@ -93,9 +93,9 @@ func runner(t *testing.T, programs, name, suffix string) []string {
 	return []string{filepath.Join(programs, name)}
 }
 
-// goSamples returns a file for the flag -overlay of the go command, with which it sees the
-// samples in Go as packages of this module, and a pattern for all. It deals with all of
-// them in the time of one.
+// goSamples returns a file for the flag -overlay of the go command, and a pattern for all
+// samples in Go. With that file the go command sees them as packages of this module, and builds
+// all of them in one run.
 func goSamples(t *testing.T) (overlay, pattern string) {
 	t.Helper()
 	replace := map[string]string{}
@@ -117,8 +117,8 @@ func goSamples(t *testing.T) (overlay, pattern string) {
 	return overlay, "./docs/samples/..."
 }
 
-// TestEventSourceLibrariesFollowToTheEnd: they connect again after the end, and then
-// need an answer that nothing newer comes.
+// TestEventSourceLibrariesFollowToTheEnd: they connect again after the end, and then an answer
+// must say that nothing newer will come.
 func TestEventSourceLibrariesFollowToTheEnd(t *testing.T) {
 	cachetest.SkipShort(t, "Node")
 	t.Parallel()
@@ -136,7 +136,7 @@ func TestEventSourceLibrariesFollowToTheEnd(t *testing.T) {
 	}
 }
 
-// TestLibrariesGetJSON asks a running execution, where a stream would not end.
+// TestLibrariesGetJSON reads a running execution, whose stream would not end.
 func TestLibrariesGetJSON(t *testing.T) {
 	cachetest.SkipShort(t, "Node and Python")
 	t.Parallel()
@@ -187,8 +187,8 @@ func TestJavaFollowsAndReadsErrors(t *testing.T) {
 	}
 }
 
-// TestTypesMadeFromTheContract: what a generator makes of the document compiles in a
-// strict program, and knows what an answer holds.
+// TestTypesMadeFromTheContract: the types that a generator makes from the contract compile in a
+// strict program, and describe the answers.
 func TestTypesMadeFromTheContract(t *testing.T) {
 	cachetest.SkipShort(t, "Node")
 	t.Parallel()
@@ -222,8 +222,8 @@ func environment(s *service, token string, execution cache.ARN) []string {
 // clientLimit ends a client that hangs. A busy machine must not reach it.
 const clientLimit = 10 * time.Minute
 
-// runClient runs a client in the folder of those that the tests drive, or in this one
-// what comes with Go, and returns what it printed.
+// runClient runs a client and returns what it printed. A client runs in .tools/clients, and a
+// tool of Go in this folder.
 func runClient(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientLimit)

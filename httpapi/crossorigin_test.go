@@ -61,8 +61,8 @@ func TestPagesWithTracingMayCall(t *testing.T) {
 	}
 }
 
-// TestAnswersVaryByOrigin: a cache must not give a page what it kept for somebody
-// else, whatever the answer is.
+// TestAnswersVaryByOrigin: a cache must not give a page any answer that it stored for another
+// client.
 func TestAnswersVaryByOrigin(t *testing.T) {
 	t.Parallel()
 	s := newService(t, fromApp)

@@ -73,8 +73,9 @@ var (
 	preloaded = regexp.MustCompile(`rel="modulepreload" href="dashboard/[^/]+/([a-z]+\.js)"`)
 )
 
-// TestThePagePreloadsWhatTheFirstRowsNeed: what its modules import, and theirs, so that the
-// browser does not find out file by file. What a module loads on demand is left out.
+// TestThePagePreloadsWhatTheFirstRowsNeed: the page names all modules that its modules import,
+// so that the browser need not find them one by one. Modules that are loaded on demand are left
+// out.
 func TestThePagePreloadsWhatTheFirstRowsNeed(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withDashboard(t, dashboard.Options{}))
@@ -95,7 +96,7 @@ func TestThePagePreloadsWhatTheFirstRowsNeed(t *testing.T) {
 		for _, found := range imported.FindAllStringSubmatch(string(text), -1) {
 			wanted[found[1]] = true
 			if strings.HasPrefix(found[0], "from") && early[filepath.Base(module)] && !early[found[1]] {
-				t.Errorf("%s is preloaded, and %s that it imports is not", module, found[1])
+				t.Errorf("%s is preloaded, but %s, which it imports, is not", module, found[1])
 			}
 		}
 	}
@@ -111,8 +112,8 @@ var (
 	eachName    = regexp.MustCompile(`"([a-z]+)"`)
 )
 
-// TestEachViewPreloadsWhatItImports: api.js names the modules of the first view that the page
-// does not preload, and misses none.
+// TestEachViewPreloadsWhatItImports: api.js names every module of the first view that the page
+// does not preload.
 func TestEachViewPreloadsWhatItImports(t *testing.T) {
 	t.Parallel()
 	page := newService(t, withDashboard(t, dashboard.Options{})).ask("GET", "/", "").body
@@ -146,7 +147,8 @@ func TestEachViewPreloadsWhatItImports(t *testing.T) {
 	}
 }
 
-// TestThePolicyOfTheDashboardAllowsNothingElse: its policy and what is in its page.
+// TestThePolicyOfTheDashboardAllowsNothingElse: neither does the page contain anything that its
+// policy forbids.
 func TestThePolicyOfTheDashboardAllowsNothingElse(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withDashboard(t, dashboard.Options{Version: `<script>"`}))
@@ -221,8 +223,8 @@ func TestWithoutTheDashboardItsRoutesAre404(t *testing.T) {
 	}
 }
 
-// TestTheDashboardFromAFolder: what is changed there is served at the next request, and
-// nothing that stands outside of it.
+// TestTheDashboardFromAFolder: a changed file is served at the next request, and a file outside
+// of the folder never.
 func TestTheDashboardFromAFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -250,8 +252,9 @@ func TestTheDashboardFromAFolder(t *testing.T) {
 	}
 }
 
-// TestThePageMayFetchTokensWhereTheIssuerGivesThem: also at another host, which only the
-// configuration of the issuer names, and nowhere that is less safe or not an origin.
+// TestThePageMayFetchTokensWhereTheIssuerGivesThem: also on another host, which only the
+// configuration of the issuer names. It may not fetch them from a URL that is less safe than
+// the issuer or that is not an origin.
 func TestThePageMayFetchTokensWhereTheIssuerGivesThem(t *testing.T) {
 	t.Parallel()
 	for endpoint, allowed := range map[string]string{

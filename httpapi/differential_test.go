@@ -45,7 +45,7 @@ func newWays(t testing.TB, change ...func(*Options)) *ways {
 	return w
 }
 
-// listenWithout serves on a socket without something that is changed, until the test ends.
+// listenWithout serves on a socket with changed options, until the test ends.
 func (s *service) listenWithout(change func(*conns.Options)) (addr string) {
 	s.t.Helper()
 	o := s.publicOptions(conns.Options{Log: s.options.Log, Draining: new(atomic.Bool), ShutdownLimit: askLimit, BeforeShutdown: func() {}})
@@ -63,8 +63,8 @@ func (s *service) listenWithout(change func(*conns.Options)) (addr string) {
 	return public.Addr().String()
 }
 
-// answers sends requests over a new connection and returns what came back, as far as it
-// must be the same whichever way it goes.
+// answers sends requests over a new connection. It returns the parts of the answers that must
+// be the same in all ways.
 func (w *ways) answers(way string, requests ...string) (all []string, err error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), askLimit)
 	defer cancel()
@@ -101,7 +101,7 @@ func (w *ways) answers(way string, requests ...string) (all []string, err error)
 	return all, nil
 }
 
-// shown is an answer without what differs from time to time.
+// shown returns an answer without the parts that differ from one time to the next.
 func shown(got *http.Response, body []byte) string {
 	h := got.Header.Clone()
 	for _, name := range []string{"Date", "X-Request-Id", "Connection"} {
@@ -134,7 +134,7 @@ func (w *ways) prepared() (replace *strings.Replacer) {
 		"TAG", tag, "OPS", "Authorization: Bearer "+w.key("ops", scope(apikeys.ScopeReadAll)))
 }
 
-// asked are requests for which the hot route is taken, or nearly.
+// asked are requests that take the hot route, and requests that nearly do.
 var asked = []string{
 	"GET ARN:small HTTP/1.1\nHost: x\nTOKEN\n\n", "HEAD ARN:small HTTP/1.1\nHost: x\nTOKEN\n\n", "GET ESC:small HTTP/1.1\nHost: x\nTOKEN\nX-Request-Id: id-1\n\n",
 	"GET ARN:small?view=full HTTP/1.1\nHost: x\nTOKEN\n\n", "GET ARN:small?view=none HTTP/1.1\nHost: x\nTOKEN\n\n", "GET ARN:small?view=Full HTTP/1.1\nHost: x\nTOKEN\n\n",
@@ -197,7 +197,7 @@ func (w *ways) mustAgree(requests ...string) {
 
 var lengthLine = regexp.MustCompile(`Content-Length: .*\n`)
 
-// withoutLength removes how long answers say they are: net/http sends some in chunks.
+// withoutLength removes the lengths from answers, because net/http sends some in chunks.
 func withoutLength(answers []string) (all []string) {
 	for _, each := range answers {
 		all = append(all, lengthLine.ReplaceAllString(each, ""))
@@ -205,8 +205,8 @@ func withoutLength(answers []string) (all []string) {
 	return all
 }
 
-// FuzzBytesGetTheSameAnswersWithAndWithoutTheHotRoute holds the hot route to all others,
-// whatever is sent.
+// FuzzBytesGetTheSameAnswersWithAndWithoutTheHotRoute compares the hot route with the other
+// ways, for any bytes.
 func FuzzBytesGetTheSameAnswersWithAndWithoutTheHotRoute(f *testing.F) {
 	if testing.Short() {
 		f.Skip("its seeds are in TestTheAnswerIsTheSameOnEachPath")

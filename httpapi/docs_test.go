@@ -96,7 +96,7 @@ func zipped(t *testing.T, text string) int {
 	return b.Len()
 }
 
-// TestSamplesAreWellFormed reads each sample with a reader of its language.
+// TestSamplesAreWellFormed checks each sample with a tool of its language.
 func TestSamplesAreWellFormed(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "go vet, bash and node")
@@ -118,8 +118,8 @@ func TestSamplesAreWellFormed(t *testing.T) {
 	checkSample(t, "the samples in Go", "go", append(append([]string{"vet", "-C", goModule(t)}, cachetest.BuildFlags()...), "./...")...)
 }
 
-// goModule writes the samples in Go into a module beside this one, and returns its folder: go
-// vet checks all of them in the time of one, but only in folders that exist.
+// goModule writes the samples in Go into a module beside this one, and returns its folder. go
+// vet checks all of them in one run, but only in folders that exist.
 func goModule(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()

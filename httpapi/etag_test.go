@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// madeByFronts is what becomes of a tag behind a front.
+// madeByFronts are the forms that proxies give to a tag.
 var madeByFronts = map[string]func(tag string) string{
 	"nothing":               func(tag string) string { return tag },
 	"Apache's deflate":      suffixed("-gzip"),
@@ -31,7 +31,7 @@ func suffixed(suffix string) func(tag string) string {
 	return func(tag string) string { return strings.TrimSuffix(tag, `"`) + suffix + `"` }
 }
 
-// notOurs is what does not name an answer of ours although it looks like it.
+// notOurs are tags that look like one of ours but are not.
 var notOurs = map[string]func(tag string) string{
 	"an unknown suffix":   suffixed("-full"),
 	"another version":     func(tag string) string { return suffixed("-gzip")(`"x` + tag[2:]) },
@@ -70,8 +70,8 @@ func TestATagWithTheSuffixOfAProxyStillMatches(t *testing.T) {
 	}
 }
 
-// TestALongPollAcceptsTheTagOfAProxy: who shows a tag of a front is held like everybody, by
-// a long poll and by a set, and answered when something changes.
+// TestALongPollAcceptsTheTagOfAProxy: a request with such a tag waits like any other, as a long
+// poll and for a set, and is answered when something changes.
 func TestALongPollAcceptsTheTagOfAProxy(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -106,8 +106,8 @@ func TestALongPollAcceptsTheTagOfAProxy(t *testing.T) {
 	}
 }
 
-// TestAClientThatHasANewerVersionByAProxysTagGetsNoOlderOne: the version in it counts,
-// whatever stands behind it.
+// TestAClientThatHasANewerVersionByAProxysTagGetsNoOlderOne: the version in the tag counts,
+// whatever the proxy has added.
 func TestAClientThatHasANewerVersionByAProxysTagGetsNoOlderOne(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -17,9 +17,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// TestSlowBodiesTakeNoPlaces: requests whose bodies do not come keep none of the
-// places of those whose bodies are there, and one caller cannot have more on their
-// way than its part.
+// TestSlowBodiesTakeNoPlaces: requests whose bodies do not arrive take no places of other
+// requests, and the bodies of one caller cannot use more than its share.
 func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many seconds")
@@ -38,15 +37,14 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 		})
 		for i := range 20 {
 			if got := s.askOnce("POST", path, ada, jsonBody(arnsBody("", machine+"x"))); got.status != http.StatusOK {
-				t.Errorf("%s: request %d of somebody else: %d %s", path, i, got.status, got.body)
+				t.Errorf("%s: request %d of another caller: %d %s", path, i, got.status, got.body)
 			}
 		}
 		cachetest.Eventually(t, "none is waited for any more", func() bool { return held() == 0 })
 	}
 }
 
-// unknownSet is the body that waits for so many executions of which nothing is
-// known.
+// unknownSet is the body of a request that waits for so many unknown executions.
 func unknownSet(n, of int) string {
 	arns := make([]string, of)
 	for i := range arns {
@@ -55,8 +53,8 @@ func unknownSet(n, of int) string {
 	return arnsBody("", arns...)
 }
 
-// TestASetCountsByItsExecutions: sets take as many places of those who wait as they
-// name executions, so that few large ones are as good as many small ones.
+// TestASetCountsByItsExecutions: a set takes a place of the waiters for each of its executions,
+// so that a few large sets count as much as many small ones.
 func TestASetCountsByItsExecutions(t *testing.T) {
 	t.Parallel()
 	const places, of = 1000, 100
@@ -83,13 +81,13 @@ func TestASetCountsByItsExecutions(t *testing.T) {
 	s.untilWaiting(let + 1)
 	s.apply(finished(e, "1"))
 	if got := <-waits; got.status != http.StatusOK {
-		t.Errorf("somebody else who waits: %d %s", got.status, got.body)
+		t.Errorf("another caller that waits: %d %s", got.status, got.body)
 	}
 	s.waiters.Close()
 }
 
-// TestASetIsRatedByItsExecutions: a large set costs as much of the rate as several
-// requests, and the answer says what is left.
+// TestASetIsRatedByItsExecutions: a large set counts as several requests against the rate
+// limit, and the answer says how many are left.
 func TestASetIsRatedByItsExecutions(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.RateLimit = 50 })
@@ -103,8 +101,8 @@ func TestASetIsRatedByItsExecutions(t *testing.T) {
 	}
 }
 
-// TestLargeSetsAreReadInTurn: however many sets one caller asks for at once, not more
-// executions are read at once than a bound, and everybody is answered.
+// TestLargeSetsAreReadInTurn: however many sets one caller requests at once, the executions
+// that are read at once are bounded, and every request is answered.
 func TestLargeSetsAreReadInTurn(t *testing.T) {
 	t.Parallel()
 	counted := &countedReads{}
@@ -120,7 +118,7 @@ func TestLargeSetsAreReadInTurn(t *testing.T) {
 	}
 	for n := range 10 {
 		if got := s.ask("POST", "/v1/status", ada, jsonBody(unknownSet(100+n, 10))); got.status != http.StatusOK {
-			t.Errorf("somebody else: %d %s", got.status, got.body)
+			t.Errorf("another caller: %d %s", got.status, got.body)
 		}
 	}
 	for _, each := range all {
@@ -168,8 +166,8 @@ func TestTheSameExecutionIsHeldOnce(t *testing.T) {
 	}
 }
 
-// TestLargeAnswersAreBounded: those who do not read hold no more bytes than their
-// part, and others get their answers.
+// TestLargeAnswersAreBounded: clients that do not read hold no more bytes than their share, and
+// others get their answers.
 func TestLargeAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	const size, limit = 200_000, 10
@@ -183,7 +181,7 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 		continue
 	}
 	if held := holder.Held(s.answers) / size; held < limit/2 || held > limit/2+1 {
-		t.Errorf("%d answers of %d are on their way to one caller", held, limit)
+		t.Errorf("%d answers of %d are being sent to one caller", held, limit)
 	}
 	body := jsonBody(arnsBody("", string(large.ARN)))
 	for name, got := range map[string]answer{
@@ -194,7 +192,7 @@ func TestLargeAnswersAreBounded(t *testing.T) {
 		}
 	}
 	if got := s.askOnce("GET", statusPath+string(mine.ARN), ada); got.status != http.StatusOK || got.header.Get("ETag") == "" {
-		t.Errorf("somebody else: %d %.200s", got.status, got.body)
+		t.Errorf("another caller: %d %.200s", got.status, got.body)
 	}
 }
 
@@ -214,8 +212,8 @@ func (c *countedReads) GetMany(ctx context.Context, arns []cache.ARN) []cache.Fo
 	return c.Executions.GetMany(ctx, arns)
 }
 
-// TestStreamsShareLargeEvents: what many streams tell of one execution is the same
-// memory, and what they send is what one buffer would hold.
+// TestStreamsShareLargeEvents: many streams of one execution share the memory of its data, and
+// send the same bytes as one buffer would have.
 func TestStreamsShareLargeEvents(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]struct {

@@ -12,8 +12,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestAFloodOfFramesIsCut: frames without a request cost the connection, whatever
-// their kind. Others do not notice.
+// TestAFloodOfFramesIsCut: frames of any kind without a request end their connection. Other
+// clients are not affected.
 func TestAFloodOfFramesIsCut(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t))
@@ -47,7 +47,7 @@ func TestAFloodOfFramesIsCut(t *testing.T) {
 				_, err = c.Write(batch)
 			}
 			if err == nil {
-				t.Fatalf("%d frames are taken", sent)
+				t.Fatalf("%d frames were accepted", sent)
 			}
 			cachetest.Eventually(t, "the connection is closed", func() bool {
 				c.mu.Lock()
@@ -55,7 +55,7 @@ func TestAFloodOfFramesIsCut(t *testing.T) {
 				return c.closed
 			})
 			if got := s.askTLS("/v1/health", ""); got != http.StatusOK {
-				t.Errorf("somebody else: %d", got)
+				t.Errorf("another client: %d", got)
 			}
 		})
 	}
@@ -96,14 +96,14 @@ request.on("error", (err) => { console.log(err); process.exit(); });`
 	}
 }
 
-// post is the header block of a POST whose body comes.
+// post is the header block of a POST whose body follows.
 func post(path string) []byte {
 	block := []byte{0x83, 0x87, 0x04, byte(len(path))} // :method POST, :scheme https, :path
 	return append(append(block, path...), 0x01, 1, 'x')
 }
 
-// TestABusyClientIsNotCut sends far more frames than may be saved up, and is answered
-// in between.
+// TestABusyClientIsNotCut sends far more frames than the budget can hold, and is answered in
+// between.
 func TestABusyClientIsNotCut(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t))
@@ -124,7 +124,7 @@ func TestABusyClientIsNotCut(t *testing.T) {
 	}
 }
 
-// TestALargeAnswerOverHTTP2IsComplete by a client that updates its windows often.
+// TestALargeAnswerOverHTTP2IsComplete for a client that updates its windows often.
 func TestALargeAnswerOverHTTP2IsComplete(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t))

@@ -62,7 +62,7 @@ func startFronts(t *testing.T, service string) []front {
 		{name: "nginx's gzip", url: url("nginx"), coding: "gzip", changed: weak},
 		{name: "nginx's brotli", url: url("nginx brotli"), coding: "br", changed: weak},
 		{name: "HAProxy's compression", url: url("haproxy"), coding: "gzip", changed: asItIs}, // it heeds no-transform
-		{name: "webpack-dev-server", url: url("webpack"), coding: "gzip", changed: asItIs},    // likewise: it would hold streams else
+		{name: "webpack-dev-server", url: url("webpack"), coding: "gzip", changed: asItIs},    // likewise: otherwise it would hold streams back
 	}
 }
 
@@ -221,7 +221,7 @@ func launch(t *testing.T, command *exec.Cmd, port int) (listens func()) {
 	}
 }
 
-// through asks by way of a front.
+// through sends a request through a front.
 func (s *service) through(f front, target, token string, change ...func(*http.Request)) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, f.url+target, nil)
 	if err != nil {
@@ -236,8 +236,8 @@ func (s *service) through(f front, target, token string, change ...func(*http.Re
 }
 
 // TestStatesAndStreamsWorkBehindRealProxies: behind Apache, nginx, HAProxy and
-// webpack-dev-server, which compress, a client that sends the tag it got receives 304, is held by a long poll
-// until something changes, and receives each event of a stream when it happens.
+// webpack-dev-server, which compress, a client that sends the tag it got receives 304. Its long
+// poll waits until something changes, and its stream gets each event when it happens.
 func TestStatesAndStreamsWorkBehindRealProxies(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "Apache, nginx, HAProxy and Node")
@@ -288,7 +288,7 @@ func TestStatesAndStreamsWorkBehindRealProxies(t *testing.T) {
 	}
 }
 
-// status asks for a status by way of a front, and returns the tag of the answer.
+// status reads a status through a front, and returns the tag of the answer.
 func (s *service) status(f front, target, token, tag string, want int) string {
 	got, err := s.through(f, target, token, header("If-None-Match", tag))
 	if err != nil {
@@ -303,7 +303,7 @@ func (s *service) status(f front, target, token, tag string, want int) string {
 	return got.Header.Get("ETag")
 }
 
-// streamThrough opens a stream by way of a front, which may compress it.
+// streamThrough opens a stream through a front, which may compress it.
 func (s *service) streamThrough(f front, target, token string) *streamed {
 	s.t.Helper()
 	got, err := s.through(f, target, token, header("Accept", "text/event-stream"), header("Accept-Encoding", "gzip"))

@@ -14,8 +14,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// TestADisconnectEndsAWait: a client that disconnects waits no longer, whatever it sent before,
-// and however long the wait would still be.
+// TestADisconnectEndsAWait: when a client disconnects, its wait ends, whatever the client sent
+// before and however long the wait is.
 func TestADisconnectEndsAWait(t *testing.T) {
 	t.Parallel()
 	const another = "GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -52,14 +52,14 @@ func TestADisconnectEndsAWait(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				cachetest.Eventually(t, "nobody waits any more", func() bool { return s.waiters.Count() == 0 })
+				cachetest.Eventually(t, "no request waits any more", func() bool { return s.waiters.Count() == 0 })
 			}
 		})
 	}
 }
 
-// TestManyPipelinedRequestsAreAnswered: a client that sends many requests behind one that waits
-// has all of them answered, in order, when the wait is over.
+// TestManyPipelinedRequestsAreAnswered: a client that sends many requests after one that waits
+// gets all answers, in order, when the wait is over.
 func TestManyPipelinedRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.MaxWait, o.RateLimit = time.Hour, 0 })

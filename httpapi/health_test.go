@@ -10,7 +10,7 @@ import (
 	"statuscache/cache/worklist"
 )
 
-// twoTexts is an error with words for operators and others for everybody.
+// twoTexts is an error with one text for operators and another one for the public.
 type twoTexts struct{ operators, everybody string }
 
 func (e twoTexts) Error() string  { return e.operators }
@@ -48,8 +48,8 @@ func TestHealthAndReadinessNameWhatFails(t *testing.T) {
 	}
 }
 
-// TestAProcessThatWarmsUpIsHealthyButNotReady: what fails is named alone, because it may be what
-// the process waits for.
+// TestAProcessThatWarmsUpIsHealthyButNotReady: a part that fails is named alone, because the
+// process may be waiting for it.
 func TestAProcessThatWarmsUpIsHealthyButNotReady(t *testing.T) {
 	t.Parallel()
 	var warming, full atomic.Bool
@@ -81,8 +81,8 @@ func TestAProcessThatWarmsUpIsHealthyButNotReady(t *testing.T) {
 	}
 }
 
-// TestHealthIsOfTheStateMachinesThatAreConfigured: what an earlier configuration left
-// behind, as one with a typing error, degrades nothing.
+// TestHealthIsOfTheStateMachinesThatAreConfigured: a state machine of an earlier configuration,
+// such as one with a typing error, does not degrade the health.
 func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
 	t.Parallel()
 	const ours, typo = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipelime"
@@ -103,7 +103,7 @@ func TestHealthIsOfTheStateMachinesThatAreConfigured(t *testing.T) {
 	}
 }
 
-// TestHealthNamesEveryConcern of those that may be wrong at the same time.
+// TestHealthNamesEveryConcern, also several at the same time.
 func TestHealthNamesEveryConcern(t *testing.T) {
 	t.Parallel()
 	var concerns atomic.Pointer[[]string] // the server reads them

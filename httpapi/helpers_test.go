@@ -31,15 +31,14 @@ const (
 	pepper  = "pepper pepper pepper"
 )
 
-// What Redis and clients may take here. Neither is a promise: a test shares its
-// machine with others.
+// Time limits for Redis and clients in tests. They promise nothing: a test shares its machine
+// with others.
 const (
 	redisLimit = time.Minute
 	askLimit   = 2 * time.Minute
 )
 
-// service is a server on a real Redis, or with -short on an embedded one, with
-// somebody to ask it.
+// service is a server on a real Redis, or with -short on an embedded one, and a client of it.
 type service struct {
 	*Server
 	t     testing.TB
@@ -190,7 +189,7 @@ func arn(t testing.TB, name string) cache.ARN {
 	return a
 }
 
-// succeeded is the end of an execution that a minute ago began.
+// succeeded is the end of an execution that began a minute ago.
 func succeeded(t testing.TB, name, owner, output string) cache.Execution {
 	start := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
 	return cache.Execution{
@@ -223,8 +222,7 @@ type answer struct {
 	body   string
 }
 
-// ask is askOnce for a client that obeys Retry-After: Redis may be
-// late on a machine that has much to do.
+// ask is askOnce for a client that obeys Retry-After: Redis may be slow on a busy machine.
 func (s *service) ask(method, target, token string, change ...func(*http.Request)) answer {
 	s.t.Helper()
 	for try := 1; ; try++ {
@@ -235,7 +233,7 @@ func (s *service) ask(method, target, token string, change ...func(*http.Request
 	}
 }
 
-// askOnce sends a request with a target that goes over the wire as it stands.
+// askOnce sends a request, with exactly the given target.
 func (s *service) askOnce(method, target, token string, change ...func(*http.Request)) answer {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), askLimit)

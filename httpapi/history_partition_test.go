@@ -11,9 +11,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestNoClientSeesAVersionGoBackInAPartition: clients receive what a primary has that
-// is cut off from its replica, which then takes over without it. The control is what
-// the replica has.
+// TestNoClientSeesAVersionGoBackInAPartition: clients receive states of a primary that is cut
+// off from its replica. Then the replica takes over without these states. The control is the
+// state of the replica.
 func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Sentinel(t)
@@ -33,7 +33,8 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 			}
 		})
 	}
-	// until redrives the execution, confirmed or not, until each client has met it.
+	// until redrives the execution again and again, whether Redis confirms it or not, until
+	// each client meets a condition.
 	until := func(what string, met func(*history) bool) {
 		cachetest.Eventually(t, what, func() bool {
 			e.RedriveCount++

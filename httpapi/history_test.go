@@ -13,9 +13,9 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestNoClientSeesAVersionGoBack: histories of clients are recorded
-// while an execution is redriven again and again and Redis fails in several ways.
-// Each client shows what it has. The control is a history that does go back.
+// TestNoClientSeesAVersionGoBack: it records which versions clients receive while an execution
+// is redriven again and again and Redis fails in several ways. Each client sends the version
+// that it has. The control is a history that does go back.
 func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "redis-server")
@@ -97,9 +97,9 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	}
 }
 
-// rewrite redrives an execution until every client has received it, has Redis fail,
-// and continues until every client has asked several times more. After an old copy was
-// put in charge, older states come again.
+// rewrite redrives an execution until every client has received it, makes Redis fail, and
+// continues until every client has asked several times more. After an old copy has become the
+// primary, older states come again.
 func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func(), clients []history) {
 	t.Helper()
 	const steps = 5

@@ -66,12 +66,12 @@ func TestASlowClientIsDisconnected(t *testing.T) {
 			defer pace.Stop()
 			for ; ctx.Err() == nil; <-pace.C {
 				if got := s.ask("GET", statusPath+string(small.ARN), ada); got.status != 200 {
-					t.Errorf("%s: meanwhile somebody else: %d", name, got.status)
+					t.Errorf("%s: meanwhile another client: %d", name, got.status)
 					return
 				}
 			}
 		})
-		if name == "slow readers" { // what is on its way to them is the kernel's, so only the log tells
+		if name == "slow readers" { // the bytes on their way are in the kernel, so only the log shows it
 			cachetest.Eventually(t, "all answers are given up", func() bool {
 				return strings.Count(s.log.String(), "i/o timeout") >= does.connections
 			})
@@ -95,7 +95,7 @@ func TestASlowClientIsDisconnected(t *testing.T) {
 	}
 	_ = kept.SetReadDeadline(time.Now().Add(time.Second))
 	if _, err := kept.Read(make([]byte, 1)); !timedOut(err) {
-		t.Errorf("without bounds nobody is let go either: %v", err)
+		t.Errorf("the control: without bounds the connection should stay open: %v", err)
 	}
 }
 

@@ -42,9 +42,9 @@ var malformedOverHTTP2 = map[string][]string{
 	"the status of an answer":  {":status", "200"},
 }
 
-// TestFieldsOfConnectionsAreRefusedOverHTTP2: there they mean nothing, and who obeyed them
-// could take a body for another request. A request with one gets an error and no
-// handler sees it; what was sent before and after it on the connection is answered.
+// TestFieldsOfConnectionsAreRefusedOverHTTP2: such fields mean nothing there, and a server that
+// obeyed them could take a body for another request. A request with such a field gets an error,
+// and no handler sees it. The requests before and after it on the connection are answered.
 func TestFieldsOfConnectionsAreRefusedOverHTTP2(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t))

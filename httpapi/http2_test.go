@@ -18,7 +18,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// streamsAtOnce is how many requests the server lets a connection have under way.
+// streamsAtOnce is the number of requests that a connection may have in progress.
 const streamsAtOnce = 100
 
 // Frames of HTTP/2 (RFC 9113 §6).
@@ -169,9 +169,8 @@ func (c *rawHTTP2) count() (begun, whole, reset int) {
 	return begun, whole, c.resets
 }
 
-// TestAClosedWindowIsGivenUp: over HTTP/2 a client can refuse to take a body and
-// continue with the connection. Its requests are released all the same, and with them
-// the places that others need.
+// TestAClosedWindowIsGivenUp: over HTTP/2 a client can refuse to receive a body and keep the
+// connection. Its requests end nevertheless, and free the places that others need.
 func TestAClosedWindowIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t), func(o *Options) { o.RateLimit, o.Limits.Taken = 0, time.Second })
@@ -233,8 +232,8 @@ func TestASlowReaderOverHTTP2IsNotCutOff(t *testing.T) {
 	})
 }
 
-// TestOneCallerCannotTakeAllPlaces: who holds as many places as are to be had leaves some
-// to others, over any number of connections, with a token or without.
+// TestOneCallerCannotTakeAllPlaces: a caller that takes as many places as it can leaves some
+// for others, over any number of connections, with or without a token.
 func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	t.Parallel()
 	s := newService(t, withTLS(t), func(o *Options) {
@@ -271,7 +270,7 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	for range 20 {
 		for _, path := range []string{statusPath + string(mine.ARN), "/v1/executions"} {
 			if got := s.askTLS(path, ada); got != http.StatusOK {
-				t.Fatalf("somebody else: %s: %d", path, got)
+				t.Fatalf("another caller: %s: %d", path, got)
 			}
 		}
 	}
@@ -294,8 +293,7 @@ func (s *service) askTLS(path, token string) int {
 	return got.StatusCode
 }
 
-// stuck is a cache that answers nobody before it is released, not even those who
-// have gone.
+// stuck is a cache that answers no call before it is released, not even if the caller has gone.
 type stuck struct {
 	Executions
 	asked   atomic.Int64
@@ -308,9 +306,9 @@ func (s *stuck) GetAtLeast(ctx context.Context, arn cache.ARN, v cache.Version) 
 	return s.Executions.GetAtLeast(ctx, arn, v)
 }
 
-// TestAFloodOfResetsIsBounded: who takes back each request at once has no more of
-// them at work than are allowed over a connection, and loses the connection. Others
-// do not notice.
+// TestAFloodOfResetsIsBounded: a client that resets each request at once has no more requests
+// in progress than a connection allows, and loses the connection. Other clients are not
+// affected.
 func TestAFloodOfResetsIsBounded(t *testing.T) {
 	t.Parallel()
 	blocked := &stuck{release: make(chan struct{})}
@@ -327,7 +325,7 @@ func TestAFloodOfResetsIsBounded(t *testing.T) {
 		stream := uint32(2*n + 1)
 		request := append(c.get(statusPath+machine+"x?wait=0", "authorization", eve), frame(resetFrame, 0, stream, make([]byte, 4))...)
 		if _, err := c.Write(request); err != nil {
-			break // the server has had enough
+			break // the server has closed the connection
 		}
 	}
 	cachetest.Eventually(t, "the connection is ended", func() bool {
@@ -337,13 +335,13 @@ func TestAFloodOfResetsIsBounded(t *testing.T) {
 	})
 	cachetest.Eventually(t, "as many as may are at work, which is the control", func() bool { return blocked.asked.Load() == streamsAtOnce })
 	if got := s.askTLS("/v1/executions", s.key("ada")); got != http.StatusOK {
-		t.Errorf("somebody else: %d", got)
+		t.Errorf("another client: %d", got)
 	}
 	release()
 	cachetest.Eventually(t, "nothing is held", func() bool {
 		return s.callers.Of("eve").Total() == 0
 	})
 	if n := blocked.asked.Load(); n != streamsAtOnce {
-		t.Errorf("%d were at work", n)
+		t.Errorf("%d were in progress", n)
 	}
 }

@@ -82,8 +82,8 @@ func withPlatform(p *platform) func(*Options) {
 	}
 }
 
-// TestIntrospectedTokens: what it says decides, each token is asked about once for
-// all callers, and statusd checks the other kinds of token itself.
+// TestIntrospectedTokens: the answer of the endpoint decides. Each token is sent to it once for
+// all callers. The service checks the other kinds of tokens itself.
 func TestIntrospectedTokens(t *testing.T) {
 	t.Parallel()
 	p, i := newPlatform(t), issuertest.New(t)
@@ -164,8 +164,8 @@ func TestManyCallersCauseOneRequest(t *testing.T) {
 	}
 }
 
-// TestAnIntrospectionEndpointThatDoesNotAnswer: 503 and never 401, its errors are not remembered for long, and
-// the reason is logged without the token.
+// TestAnIntrospectionEndpointThatDoesNotAnswer: callers get 503 and never 401. The service does
+// not remember errors for long, and logs the reason without the token.
 func TestAnIntrospectionEndpointThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)

@@ -58,8 +58,8 @@ func TestNothingLeaksBetweenTwoOwners(t *testing.T) {
 	}
 }
 
-// TestNoRouteOfAnExecutionServesAnotherOwner: not one of those that name an execution, in the
-// path or in the body, with any method, view or form of the answer.
+// TestNoRouteOfAnExecutionServesAnotherOwner: no route that names an execution, in the path or
+// in the body, serves another owner, with any method, view or form of the answer.
 func TestNoRouteOfAnExecutionServesAnotherOwner(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -99,7 +99,8 @@ func TestNoRouteOfAnExecutionServesAnotherOwner(t *testing.T) {
 	}
 }
 
-// TestNoStreamLeaks: what changes of another owner's executions is in no stream of many.
+// TestNoStreamLeaks: no stream about many executions has a change of another owner's
+// executions.
 func TestNoStreamLeaks(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -119,8 +120,8 @@ func TestNoStreamLeaks(t *testing.T) {
 
 var instant = regexp.MustCompile(`"20\d\d-[^"]*Z"`)
 
-// TestWhatOthersHaveLooksLikeWhatNobodyHas: an owner who asks for what only another owner has
-// gets the same answer, but for its times, as one who asks for what does not exist.
+// TestWhatOthersHaveLooksLikeWhatNobodyHas: an owner who asks for something that only another
+// owner has gets the same answer as for something that does not exist, except for its times.
 func TestWhatOthersHaveLooksLikeWhatNobodyHas(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

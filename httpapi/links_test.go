@@ -43,8 +43,8 @@ func (s *service) linkTo(name, token string) (m madeLink) {
 	return body.Data
 }
 
-// TestALinkReadsAndFollowsOneExecution in every way that an execution can be read, as a
-// bearer token and in the address, and does nothing else.
+// TestALinkReadsAndFollowsOneExecution in every way that an execution can be read, as a bearer
+// token and in the URL. It can do nothing else.
 func TestALinkReadsAndFollowsOneExecution(t *testing.T) {
 	t.Parallel()
 	s := newService(t, fromApp)
@@ -104,7 +104,8 @@ func TestALinkReadsAndFollowsOneExecution(t *testing.T) {
 	}
 }
 
-// TestALinkIsRefused in all the ways in which it can be wrong, and by nothing that says why.
+// TestALinkIsRefused for each thing that can be wrong with it, and the message does not say
+// which.
 func TestALinkIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -176,8 +177,8 @@ func TestALinkIsRefused(t *testing.T) {
 	}
 }
 
-// TestLinksLeakNothing: what the makers of two owners may not read, their links do not read
-// either, and a link of one is of no use for the execution of the other.
+// TestLinksLeakNothing: a link cannot read what its maker may not read, and a link to one
+// execution is of no use for another.
 func TestLinksLeakNothing(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -249,8 +250,8 @@ func TestALinkEndsWithTheKeyThatMadeIt(t *testing.T) {
 	}
 }
 
-// TestALinkEndsWithTheTokenOfItsMaker: a JWT says until when its user is known to be
-// welcome.
+// TestALinkEndsWithTheTokenOfItsMaker: the user of a JWT is known to be allowed only until the
+// JWT expires.
 func TestALinkEndsWithTheTokenOfItsMaker(t *testing.T) {
 	t.Parallel()
 	i := issuertest.New(t)
@@ -295,7 +296,7 @@ func TestLinksNeedAPepper(t *testing.T) {
 	}
 }
 
-// TestLinksShareABucketOfTheirMaker: its own rate limit is for itself, and more links allow
+// TestLinksShareABucketOfTheirMaker: the maker keeps its own rate limit, and more links allow
 // no more requests.
 func TestLinksShareABucketOfTheirMaker(t *testing.T) {
 	t.Parallel()
@@ -311,7 +312,7 @@ func TestLinksShareABucketOfTheirMaker(t *testing.T) {
 	})
 }
 
-// TestARequestThroughALinkCountsForTheKeyThatMadeIt: a daily limit has no way around it.
+// TestARequestThroughALinkCountsForTheKeyThatMadeIt: links are no way around a daily limit.
 func TestARequestThroughALinkCountsForTheKeyThatMadeIt(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -324,7 +325,7 @@ func TestARequestThroughALinkCountsForTheKeyThatMadeIt(t *testing.T) {
 	}
 }
 
-// Derive and FindByHash make fakeKeys keys of links.
+// Derive and FindByHash implement auth.LinkKeys.
 func (*fakeKeys) Derive(purpose string) []byte { return []byte(purpose) }
 
 func (k *fakeKeys) FindByHash(ctx context.Context, _ [sha256.Size]byte) (*apikeys.Key, error) {

@@ -17,7 +17,7 @@ import (
 
 const aRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// refusedByNetHTTP are requests that no handler sees, and what has to be answered.
+// refusedByNetHTTP are requests that no handler sees, and the answers that they must get.
 var refusedByNetHTTP = map[string]struct {
 	sent, code string
 	status     int
@@ -39,7 +39,8 @@ var refusedByNetHTTP = map[string]struct {
 	"a future version":          {"GET /v1/health HTTP/3.0\r\nHost: x\r\n\r\n", "ValidationError", 505},
 }
 
-// TestRefusalsOfNetHTTPHaveTheFormOfOurErrors: a client has one way to read errors.
+// TestRefusalsOfNetHTTPHaveTheFormOfOurErrors, so that a client needs only one way to read
+// errors.
 func TestRefusalsOfNetHTTPHaveTheFormOfOurErrors(t *testing.T) {
 	t.Parallel()
 	plain, secure := newService(t), newService(t, withTLS(t))
@@ -56,7 +57,7 @@ func TestRefusalsOfNetHTTPHaveTheFormOfOurErrors(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer func() { _ = c.Close() }()
-				go func() { _, _ = io.WriteString(c, test.sent) }() // it may not be taken to its end
+				go func() { _, _ = io.WriteString(c, test.sent) }() // the server may not read all of it
 				got, err := http.ReadResponse(bufio.NewReader(c), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -107,7 +108,7 @@ func TestARequestInPiecesIsTakenOverTLS(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPToAPortWithTLSGetsAnError: also that is for net/http to answer.
+// TestPlainHTTPToAPortWithTLSGetsAnError in the form of our errors.
 func TestPlainHTTPToAPortWithTLSGetsAnError(t *testing.T) {
 	t.Parallel()
 	s, _ := overTLS(t, 1)
@@ -130,8 +131,8 @@ func TestPlainHTTPToAPortWithTLSGetsAnError(t *testing.T) {
 	}
 }
 
-// TestHeadersThatOthersAddAreTaken: cookies of other programs on the same host, and
-// what a load balancer adds that signs people in.
+// TestHeadersThatOthersAddAreTaken: the cookies of other programs on the same host, and the
+// tokens of a load balancer that signs users in.
 func TestHeadersThatOthersAddAreTaken(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

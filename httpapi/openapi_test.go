@@ -24,8 +24,8 @@ var document = sync.OnceValues(func() (*openapi3.T, error) {
 	return loader.LoadFromData(docs.OpenAPI)
 })
 
-// conforms holds an answer to the contract. Paths that are not in it have only the
-// form of errors to keep.
+// conforms checks an answer against the contract. For a path that is not in the contract, it
+// checks only the form of errors.
 func conforms(r *http.Request, path string, got answer) error {
 	doc, err := document()
 	if err != nil {
@@ -67,7 +67,7 @@ func conforms(r *http.Request, path string, got answer) error {
 	}
 	header := got.header.Clone()
 	if header.Get("Content-Encoding") == "gzip" {
-		return nil // the plain form is looked at elsewhere
+		return nil // the plain form is checked elsewhere
 	}
 	err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: got.status, Header: header, Options: input.Options,
@@ -106,7 +106,7 @@ func TestTheContractIsValid(t *testing.T) {
 	}
 }
 
-// TestAViolationOfTheContractIsFound is the control of all tests that ask.
+// TestAViolationOfTheContractIsFound is the control of all tests that send requests.
 func TestAViolationOfTheContractIsFound(t *testing.T) {
 	t.Parallel()
 	const body = `{"success":true,"data":{"status":"RUNNING","executionArn":"x","startDate":"2026-02-10T12:00:00Z"}}`
@@ -162,7 +162,7 @@ func TestAViolationOfTheContractIsFound(t *testing.T) {
 	}
 }
 
-// TestEveryRouteIsInTheContract holds the routes and the document together.
+// TestEveryRouteIsInTheContract compares the routes with the contract.
 func TestEveryRouteIsInTheContract(t *testing.T) {
 	t.Parallel()
 	doc, err := document()

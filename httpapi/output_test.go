@@ -14,7 +14,7 @@ import (
 
 const outputPath = "/v1/executions/" + machine
 
-// expire has the output of a success expire, as if it had been kept since an hour ago.
+// expire lets the output of a success expire, as if the output had been stored an hour ago.
 func (s *service) expire(e cache.Execution) cache.Execution {
 	s.t.Helper()
 	e.Completeness, e.OutputFrom = cache.OutputExpired, e.StopDate.Add(-time.Hour)
@@ -22,7 +22,7 @@ func (s *service) expire(e cache.Execution) cache.Execution {
 	return e
 }
 
-// fetched is what ingest learns when it fetches the output of a success again.
+// fetched is what ingest stores when it has fetched the output of a success again.
 func fetched(e cache.Execution) cache.Execution {
 	e.Completeness, e.OutputFrom, e.Source = cache.OutputRefetched, time.Now(), cache.FromDescribe
 	return e
@@ -37,8 +37,8 @@ func (s *service) requested() int {
 	return n
 }
 
-// TestAnExpiredOutputIsReported: on every route and in every view, with an entity tag of its
-// own, and no read has it fetched.
+// TestAnExpiredOutputIsReported on every route and in every view, with an entity tag of its
+// own. No read causes a fetch.
 func TestAnExpiredOutputIsReported(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -80,11 +80,11 @@ func TestAnExpiredOutputIsReported(t *testing.T) {
 		t.Errorf("list: %s", got.body)
 	}
 	if n := s.requested(); n != 0 {
-		t.Errorf("reads have %d outputs fetched", n)
+		t.Errorf("reads have requested %d outputs", n)
 	}
 }
 
-// TestAnOutputIsFetchedForItsOwner, and for operators, for nobody else, and only where one has
+// TestAnOutputIsFetchedForItsOwner and for operators, for no other caller, and only if it has
 // expired.
 func TestAnOutputIsFetchedForItsOwner(t *testing.T) {
 	t.Parallel()
@@ -168,7 +168,7 @@ func TestARequestForAnOutputWaits(t *testing.T) {
 	}
 }
 
-// TestRequestsForOutputsAreRefused where there are too many, with the time to wait.
+// TestRequestsForOutputsAreRefused if there are too many. The answer says how long to wait.
 func TestRequestsForOutputsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -13,7 +13,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// elsewhere is a listener whose connections come from an address.
+// elsewhere is a listener whose connections seem to come from a given address.
 type elsewhere struct {
 	net.Listener
 	addr atomic.Pointer[net.TCPAddr]
@@ -51,8 +51,9 @@ func (l *elsewhere) connect(t *testing.T, ip string, port int) (net.Conn, bool) 
 	return c, true
 }
 
-// TestOneClientCannotTakeAllConnections: an address of the public internet has as many as
-// are left for all others. A proxy, behind which everybody is, has what it needs.
+// TestOneClientCannotTakeAllConnections: an address of the public internet may have as many
+// connections as are left for all others. A proxy has no bound, because all clients connect
+// through it.
 func TestOneClientCannotTakeAllConnections(t *testing.T) {
 	t.Parallel()
 	const bound = 40
@@ -85,7 +86,7 @@ func TestOneClientCannotTakeAllConnections(t *testing.T) {
 			t.Errorf("%s: more than %d connections", client.same(0), client.bound)
 		}
 		if _, ok := l.connect(t, "198.51.100.1", 2001); !ok {
-			t.Errorf("beside %s nobody else has any", client.same(0))
+			t.Errorf("beside %s another client gets no connection", client.same(0))
 		}
 		_ = open[0].Close()
 		_ = open[1].Close() // one for the other client
@@ -96,7 +97,8 @@ func TestOneClientCannotTakeAllConnections(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadBehindARequestOfHTTP10: net/http does not say where that ended for others.
+// TestNothingIsReadBehindARequestOfHTTP10, because a proxy may have found another end of the
+// request than net/http.
 func TestNothingIsReadBehindARequestOfHTTP10(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

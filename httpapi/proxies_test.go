@@ -132,8 +132,8 @@ func certificates(t *testing.T) (dir string) {
 	return dir
 }
 
-// relay hands connections on to a service. Stopped and started again it is to a proxy
-// what a service is that restarts.
+// relay passes connections on to a service. To a proxy, a relay that stops and starts looks
+// like a service that restarts.
 type relay struct {
 	t       *testing.T
 	service string
@@ -205,10 +205,10 @@ func (r *relay) closeAll() {
 	r.open = nil
 }
 
-// TestTheShippedProxyConfigurations: through each of them an execution is read by its ARN
-// as it is and percent-encoded, a long poll is held until the change, a stream gets each
-// event when it happens, a request id arrives, over HTTP/1.1 and HTTP/2; and requests pass
-// again as soon as the service is back from a restart.
+// TestTheShippedProxyConfigurations: through each proxy, over HTTP/1.1 and HTTP/2, an execution
+// is read by its ARN, raw and percent-encoded, a long poll waits for the change, a stream gets
+// each event when it happens, and a request id arrives. Requests pass again as soon as the
+// service is back after a restart.
 func TestTheShippedProxyConfigurations(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "nginx, HAProxy, Apache and Caddy")
@@ -251,7 +251,7 @@ func secureFront(t *testing.T, address string, protocol int) front {
 	return front{name: "HTTP-" + strconv.Itoa(protocol), url: "https://" + address, coding: "gzip", client: client}
 }
 
-// followThrough follows an execution to its end by way of a proxy.
+// followThrough follows an execution to its end through a proxy.
 func (s *service) followThrough(f front, token string) {
 	s.t.Helper()
 	e := running(s.t, f.name, "ada")

@@ -47,8 +47,8 @@ func TestRegistrationForAnotherStateMachine(t *testing.T) {
 	}
 }
 
-// TestRegistrationThatNobodyCouldUse: of an execution whose end is never known, or for an
-// owner that no token has.
+// TestRegistrationThatNobodyCouldUse: it is refused if the end of the execution would never be
+// known, or if no token can have the owner.
 func TestRegistrationThatNobodyCouldUse(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -110,9 +110,9 @@ func TestRegisteredLabels(t *testing.T) {
 	}
 }
 
-// TestARegistrationThatIsNotConfirmedMayBeSentAgain: a replica is demanded that is not
-// there, so that the registration is stored and not confirmed. The answer says what to
-// do, and that succeeds as soon as the replica is there.
+// TestARegistrationThatIsNotConfirmedMayBeSentAgain: writes need a replica that is not there,
+// so the registration is stored but not confirmed. The answer says what to do, and this
+// succeeds as soon as the replica is there.
 func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
 	cachetest.SkipShort(t, "Redis with a replica")
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"statuscache/cache/intake"
 )
 
-// TestTheTrailIsForOperators, and shows each observation with what became of it.
+// TestTheTrailIsForOperators, and shows each observation with its result.
 func TestTheTrailIsForOperators(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -65,7 +65,8 @@ func failed(t testing.TB, name, owner, message string) cache.Execution {
 	return e
 }
 
-// TestReportsAnswerWithWhatWasCounted: to operators of everybody's, to owners of their own.
+// TestReportsAnswerWithWhatWasCounted: operators get the figures of all owners, and owners get
+// their own.
 func TestReportsAnswerWithWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) {
@@ -118,7 +119,7 @@ func (r reported) Queue() *intake.Queue      { return r.queue }
 func (r reported) Ages() *intake.Ages        { return r.ages }
 func (r reported) Repairs() map[string]int64 { return r.repairs }
 
-// TestOnlyOperatorsSeeTheQueue: to them it is there even if nothing is known of it.
+// TestOnlyOperatorsSeeTheQueue, even if nothing is known about it.
 func TestOnlyOperatorsSeeTheQueue(t *testing.T) {
 	t.Parallel()
 	oldest, dead := 1500*time.Millisecond, int64(2)
@@ -143,7 +144,7 @@ func TestOnlyOperatorsSeeTheQueue(t *testing.T) {
 
 const stateMachine = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
 
-// TestWrongParametersOfReportsAreRefused by the name of what is wrong.
+// TestWrongParametersOfReportsAreRefused with the name of the wrong parameter.
 func TestWrongParametersOfReportsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -207,8 +208,8 @@ func TestTheOverviewIsFollowed(t *testing.T) {
 	}
 }
 
-// TestTheStreamOfAnOverviewEndsWhenRedisIsAway: heartbeats alone would say that nothing has
-// changed, where nothing is known.
+// TestTheStreamOfAnOverviewEndsWhenRedisIsAway: heartbeats alone would suggest that nothing has
+// changed, although nothing is known.
 func TestTheStreamOfAnOverviewEndsWhenRedisIsAway(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "stops a Redis")

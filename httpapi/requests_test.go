@@ -14,7 +14,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestBodyThatNeverComes: it is not waited for, whether somebody would have read
+// TestBodyThatNeverComes: the service does not wait for it, whether a handler would have read
 // it or not.
 func TestBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
@@ -23,12 +23,12 @@ func TestBodyThatNeverComes(t *testing.T) {
 	addr := s.listen()
 	register := s.key("generate", scope(apikeys.ScopeRegister))
 	for name, sent := range map[string]string{
-		"of a GET":                "GET /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
-		"of a POST, no token":     "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
-		"of a POST, half of it":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + register + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-		"of unknown length":       "POST /v1/executions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"of a path that is not":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
-		"of a method that is not": "DELETE /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a GET":              "GET /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, no token":   "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of a POST, half of it": "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + register + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"of unknown length":     "POST /v1/executions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"of an unknown path":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"of an unknown method":  "DELETE /v1/status/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,15 +45,16 @@ func TestBodyThatNeverComes(t *testing.T) {
 			}
 			text, err := io.ReadAll(bufio.NewReader(c)) // to the end of the connection
 			if err != nil && os.IsTimeout(err) {
-				t.Errorf("still open, having said %q", text)
+				t.Errorf("the connection is still open, after %q", text)
 			}
 		})
 	}
 }
 
-// TestNothingIsReadBehindAChunkedBody: a request may name a length besides, by which it ends
-// elsewhere. Package wire refuses that, but where something else in the request is foreign to
-// it, or was before on the connection, net/http reads it and says nothing of the length.
+// TestNothingIsReadBehindAChunkedBody: a chunked request may also have a Content-Length, by
+// which it ends elsewhere. Package wire refuses such a request. But net/http reads it, and does
+// not report the length, if something else in the request is foreign to wire or if an earlier
+// request on the connection was.
 func TestNothingIsReadBehindAChunkedBody(t *testing.T) {
 	t.Parallel()
 	addr := newService(t).listen()
@@ -87,8 +88,8 @@ func TestNothingIsReadBehindAChunkedBody(t *testing.T) {
 	}
 }
 
-// TestAConditionThatAlwaysHoldsCountsAsARequest: a condition that always holds tells the state and is
-// counted like an answer.
+// TestAConditionThatAlwaysHoldsCountsAsARequest: an answer to such a condition reveals the
+// state, so it counts like any answer.
 func TestAConditionThatAlwaysHoldsCountsAsARequest(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -123,11 +124,11 @@ func TestKeysWithoutAnOwner(t *testing.T) {
 		s.ask("GET", statusPath+"x", one)
 	}
 	if got := s.ask("GET", statusPath+"x", other); got.status != 400 {
-		t.Errorf("slowed down by another: %d", got.status)
+		t.Errorf("slowed down by another key: %d", got.status)
 	}
 }
 
-// TestLogShowsNoControls: what a terminal would obey does not get there.
+// TestLogShowsNoControls: the log has no character that a terminal would interpret.
 func TestLogShowsNoControls(t *testing.T) {
 	t.Parallel()
 	for _, asJSON := range []bool{true, false} {
@@ -141,8 +142,8 @@ func TestLogShowsNoControls(t *testing.T) {
 	}
 }
 
-// TestFailuresAreLoggedAtWarn: without the line of each request there is still
-// one of each that failed here.
+// TestFailuresAreLoggedAtWarn: a log without a line for each request still has a line for each
+// one that the service failed to answer.
 func TestFailuresAreLoggedAtWarn(t *testing.T) {
 	t.Parallel()
 	s := newHastyService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn

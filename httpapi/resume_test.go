@@ -9,8 +9,8 @@ import (
 	"statuscache/cache/apikeys"
 )
 
-// TestAStreamResumesByItsQuery: polyfills of EventSource that may set no header put
-// the last id there.
+// TestAStreamResumesByItsQuery: polyfills of EventSource that cannot set headers put the last
+// id into the query.
 func TestAStreamResumesByItsQuery(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -44,7 +44,7 @@ func TestAStreamResumesByItsQuery(t *testing.T) {
 		t.Errorf("the header is newer: %d", got.status)
 	}
 	if got := s.ask("GET", target+"?lastEventId="+id, ada); got.status != 200 {
-		t.Errorf("it is not about JSON: %d", got.status)
+		t.Errorf("the id must not affect JSON: %d", got.status)
 	}
 	resumed := s.open(asIs, statusPath+string(runs.ARN)+"?lastEventId="+string(runs.Version()), ada)
 	s.untilWaiting(1)
@@ -79,8 +79,8 @@ func TestAByteOrderMarkBeforeJSONIsTaken(t *testing.T) {
 	}
 }
 
-// TestAnswersForbidTransformation: what compresses a stream holds it back, and what
-// compresses JSON makes another tag of ours.
+// TestAnswersForbidTransformation: a proxy that compresses a stream delays it, and one that
+// compresses JSON changes our tag.
 func TestAnswersForbidTransformation(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -174,8 +174,8 @@ func (s *service) indexes(owner string) (keys []string) {
 	return append(keys, names.Owner(owner))
 }
 
-// TestSearchLeaksNothing asks with every filter for what another owner has, and with the
-// cursors of each other.
+// TestSearchLeaksNothing uses every filter to ask for executions of another owner, and also the
+// cursors of another caller.
 func TestSearchLeaksNothing(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -277,8 +277,8 @@ func TestRowsOfAList(t *testing.T) {
 	}
 }
 
-// TestTheFeedHonoursFilters: what does not match is not sent; what matched before is, once
-// it has changed.
+// TestTheFeedHonoursFilters: an execution that does not match is not sent. One that has matched
+// before is sent once more when it has changed.
 func TestTheFeedHonoursFilters(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -293,7 +293,7 @@ func TestTheFeedHonoursFilters(t *testing.T) {
 	elsewhere.ARN = arn(t, "out")
 	s.apply(other, elsewhere)
 	for _, e := range []cache.Execution{match, finished(match, `{}`)} {
-		s.apply(e) // each once the one before it has been sent: else only the newest is
+		s.apply(e) // each after the previous one has been sent; otherwise only the newest would be
 		want, event := `"`+string(e.Status)+`"`, feed.next()
 		for strings.HasPrefix(event, ":") {
 			event = feed.next()

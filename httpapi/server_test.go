@@ -191,8 +191,8 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// TestServeFinishesRequestsUnderWay: a request under way when the server is asked to
-// end is answered.
+// TestServeFinishesRequestsUnderWay: a request that is in progress when the server stops is
+// answered.
 func TestServeFinishesRequestsUnderWay(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -225,7 +225,8 @@ func TestServeFinishesRequestsUnderWay(t *testing.T) {
 	}
 }
 
-// TestHostileConnections: what is not HTTP, or never ends, is cut off.
+// TestHostileConnections: a connection that does not carry HTTP, or a request that never ends,
+// is cut off.
 func TestHostileConnections(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -290,8 +291,8 @@ func (panickedLists) Counts(context.Context, string, bool) (lists.Counts, error)
 	return lists.Counts{}, fmt.Errorf("count executions: %w: out of range", cache.ErrPanicked)
 }
 
-// TestAPanicOfASharedCallIsAnInternalError of all callers that share it, with a line in the log. It
-// is not said of Redis that it does not answer.
+// TestAPanicOfASharedCallIsAnInternalError for all callers that share the call, with a line in
+// the log. The message does not blame Redis.
 func TestAPanicOfASharedCallIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.Lists = panickedLists{o.Lists} })

@@ -18,10 +18,10 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestHostileBytesReachNoOtherClient: eve sends what a proxy and a server could read in two ways,
-// with another request of hers within it, whole or only begun. The proxy passes on as much of it
-// as it likes, over connections that ada's requests use too. Each of ada's answers must be
-// hers, and eve must get nothing of ada's.
+// TestHostileBytesReachNoOtherClient: eve sends bytes that a proxy and a server could read in
+// two ways. They contain another request of hers, complete or only begun. The proxy may pass on
+// any part of them, over connections that also carry ada's requests. Each of ada's answers must
+// be hers, and eve must get nothing of ada's.
 func TestHostileBytesReachNoOtherClient(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range sharedFronts(t) {
@@ -58,7 +58,7 @@ func TestAServerThatIgnoresLengthsIsCaught(t *testing.T) {
 	}
 }
 
-// sharedFront is a proxy that sends what comes from several clients over the same connection.
+// sharedFront is a proxy that sends the requests of several clients over the same connection.
 type sharedFront struct {
 	program string
 	config  string
@@ -86,15 +86,15 @@ func (f sharedFront) start(t *testing.T, service string) (addr string) {
 	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
-// tenant is somebody with an execution of their own.
+// tenant is a caller with one execution.
 type tenant struct{ token, arn string }
 
 func (n tenant) poll(id, more string) string {
 	return "GET " + statusPath + n.arn + " HTTP/1.1\r\nHost: x\r\nX-Request-Id: " + id + "\r\nAuthorization: Bearer " + n.token + "\r\n" + more + "\r\n"
 }
 
-// attack sends all hostile bytes by way of a proxy, while the victim asks for what is hers,
-// and returns what was wrong with the answers to both.
+// attack sends all hostile bytes through a proxy, while the victim polls her execution, and
+// returns what was wrong with the answers to both.
 func attack(t *testing.T, addr string, attacker, victim tenant, framing [][2]string) (wrong []string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -273,7 +273,7 @@ var hostileFraming = [][2]string{
 	{"|", "INNER"}, // HTTP/0.9
 }
 
-// serveNaively answers every head as a request, whatever lengths say.
+// serveNaively answers every head as a request, and ignores lengths.
 func serveNaively(l net.Listener) {
 	for {
 		c, err := l.Accept()

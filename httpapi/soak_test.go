@@ -34,10 +34,10 @@ const (
 	oneInSwaps  = 200 // answers of the control that are out of step
 )
 
-// TestEachOfManyCallersGetsItsOwnAnswers: 64 callers with an owner each share the kept
-// connections of one nginx. They poll, wait, read batches, hang up within streams and long
-// polls, and make mistakes. Every answer must have the id of its request, and tell of
-// nobody's execution but the caller's own.
+// TestEachOfManyCallersGetsItsOwnAnswers: 64 callers, each with its own owner, share the
+// connections that one nginx keeps open. They poll, wait, read batches, hang up within streams
+// and long polls, and make mistakes. Every answer must have the id of its request, and must be
+// about an execution of its caller.
 func TestEachOfManyCallersGetsItsOwnAnswers(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "nginx")
@@ -49,8 +49,8 @@ func TestEachOfManyCallersGetsItsOwnAnswers(t *testing.T) {
 	t.Logf("%d requests, %d wrong answers", *soakRequests, len(wrong))
 }
 
-// TestAnswersOutOfStepAreNoticed is the control: connections on which one answer in two
-// hundred is replaced by the one before it.
+// TestAnswersOutOfStepAreNoticed is the control: on its connections, one answer in two hundred
+// is replaced by the previous one.
 func TestAnswersOutOfStepAreNoticed(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "nginx")
@@ -104,7 +104,7 @@ func newSoak(t *testing.T) (*service, []*soakCaller) {
 	return s, callers
 }
 
-// soak sends requests by way of nginx and returns what was wrong with the answers.
+// soak sends requests through nginx and returns what was wrong with the answers.
 func (s *service) soak(t *testing.T, callers []*soakCaller, service string, requests int) (wrong []error) {
 	t.Helper()
 	port := cachetest.FreePort(t)
@@ -137,8 +137,8 @@ func (s *service) soak(t *testing.T, callers []*soakCaller, service string, requ
 	return wrong
 }
 
-// soakNginx keeps about as many connections as there are callers, and gives each to
-// whoever comes next.
+// soakNginx keeps about as many connections as there are callers, and uses each for the next
+// request.
 const soakNginx = `
 daemon off; worker_processes 1; pid DIR/nginx.pid; error_log stderr crit;
 events { worker_connections 1024; }
@@ -186,7 +186,7 @@ func (c *soakCaller) askOne(ctx context.Context, random *rand.Rand, other *soakC
 	return c.expect(ctx, ended, "", 200)
 }
 
-// expect reads one execution. What is sent of it must be the caller's.
+// expect reads one execution. The answer must be about the caller's execution.
 func (c *soakCaller) expect(ctx context.Context, about cache.ARN, query string, status int, change ...func(*http.Request)) error {
 	got, body, err := c.ask(ctx, http.MethodGet, statusPath+string(about)+query, nil, change...)
 	switch {
@@ -235,7 +235,7 @@ func (c *soakCaller) ask(ctx context.Context, method, target string, body io.Rea
 	return got.StatusCode, text, c.own(text)
 }
 
-// begin sends a request, and reads the head of an answer that has the id of it.
+// begin sends a request, and reads the head of an answer that has the id of the request.
 func (c *soakCaller) begin(ctx context.Context, method, target string, body io.Reader, change ...func(*http.Request)) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+target, body)
 	if err != nil {
@@ -258,10 +258,10 @@ func (c *soakCaller) begin(ctx context.Context, method, target string, body io.R
 	return got, nil
 }
 
-// own returns an error if a text names somebody else.
+// own returns an error if a text names another caller.
 func (c *soakCaller) own(text []byte) error {
 	if bytes.Count(text, []byte("owner-")) != bytes.Count(text, []byte(c.owner)) {
-		return fmt.Errorf("somebody else is named: %.300s", text)
+		return fmt.Errorf("another caller is named: %.300s", text)
 	}
 	return nil
 }
@@ -303,11 +303,11 @@ func (c *soakCaller) leave(ctx context.Context, about cache.ARN) error {
 
 func hangsUp(r *http.Request) { r.Header.Set("X-Request-Id", r.Header.Get("X-Request-Id")+hungUp) }
 
-// hungUp is how the ids of requests end whose clients do not wait for the answer.
+// hungUp is the end of the request ids of clients that do not wait for the answer.
 const hungUp = ".hung-up"
 
-// swappingListener has connections on which every so many answers the one before it is sent
-// once more instead.
+// swappingListener has connections that, after every so many answers, send the previous answer
+// again instead of the right one.
 type swappingListener struct {
 	net.Listener
 	answers, swapped atomic.Int64

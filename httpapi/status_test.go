@@ -211,7 +211,7 @@ func TestOrderOfChecks(t *testing.T) {
 		{"validation", "GET", statusPath + "garbage", eve, 400, "ValidationError"},
 		{"ownership comes last", "GET", foreign, eve, 403, "Forbidden"},
 		{"rate comes before validation", "GET", statusPath + "garbage", eve, 429, "RateLimitExceeded"},
-		{"each has a rate of their own", "GET", foreign, ada, 200, ""},
+		{"each caller has its own rate limit", "GET", foreign, ada, 200, ""},
 		{"unknown", "GET", statusPath + machine + "unknown", ada, 404, "NotFound"},
 	} {
 		if step.want == 429 {
@@ -230,13 +230,13 @@ func TestOrderOfChecks(t *testing.T) {
 			t.Errorf("%s: header is missing: %v", step.name, got.header)
 		}
 		if got.status == 404 && !strings.Contains(envelope.Error.Message, "15 days") {
-			t.Errorf("%s: the message does not tell the retention: %s", step.name, got.body)
+			t.Errorf("%s: the message does not name the retention: %s", step.name, got.body)
 		}
 	}
 }
 
-// TestPathTricks: nobody reads what is not theirs, and a route is
-// found by the path as it was sent.
+// TestPathTricks: no caller reads an execution of another owner, and a route is found by the
+// path as it was sent.
 func TestPathTricks(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(o *Options) { o.RateLimit = 0 })
@@ -309,7 +309,7 @@ func (s *service) askQuietly(method, target, token string) (got answer) {
 	return s.ask(method, target, token)
 }
 
-// rawPath is a path with nothing encoded but what is not ASCII.
+// rawPath returns a path in which only bytes that are not ASCII are encoded.
 func rawPath(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -341,15 +341,15 @@ func TestNoClientGetsAnOlderState(t *testing.T) {
 	done := e
 	done.Status, done.StopDate, done.Output = cache.Succeeded, e.StartDate.Add(time.Second), []byte("1")
 
-	// Somebody has seen the end elsewhere, and Redis does not know of it: a copy of
-	// it may have been put in charge. What they have is the newest there is.
+	// The client has seen the end elsewhere, and Redis does not know it: an older copy may have
+	// become the primary. So the client has the newest version.
 	tag := `"` + string(done.Version()) + `-0000000000000000"`
 	if got := s.ask("GET", target, ada, header("If-None-Match", `"x", W/`+tag)); got.status != 304 || got.header.Get("ETag") != tag {
 		t.Errorf("a client that has seen a newer version gets an older one: %+v", got)
 	}
 	s.apply(done)
 	if got := s.ask("GET", target, ada, header("If-None-Match", tag)); !strings.Contains(got.body, "SUCCEEDED") {
-		t.Errorf("a version that was seen is taken back: %s", got.body)
+		t.Errorf("the answer has an older version than the client: %s", got.body)
 	}
 }
 
@@ -403,8 +403,8 @@ func FuzzStatusPath(f *testing.F) {
 	})
 }
 
-// TestRunningExecutionsShowTheUsualDuration: in Retry-After, in the full view and in the overview,
-// and none of it is covered by the entity tag.
+// TestRunningExecutionsShowTheUsualDuration in Retry-After, in the full view and in the
+// overview. The entity tag covers none of these.
 func TestRunningExecutionsShowTheUsualDuration(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many executions")
@@ -416,7 +416,7 @@ func TestRunningExecutionsShowTheUsualDuration(t *testing.T) {
 	ask := func(e cache.Execution, query string) answer { return s.ask("GET", statusPath+string(e.ARN)+query, ada) }
 	before, fullBefore := ask(late, ""), ask(late, "?view=full")
 	if strings.Contains(fullBefore.body, "typicalSeconds") || strings.Contains(fullBefore.body, "overdue") {
-		t.Errorf("of nothing: %s", fullBefore.body)
+		t.Errorf("before any execution has ended: %s", fullBefore.body)
 	}
 	start := time.Now().Add(-time.Hour).Truncate(time.Second)
 	var done []cache.Execution
@@ -451,7 +451,7 @@ func TestRunningExecutionsShowTheUsualDuration(t *testing.T) {
 		t.Errorf("%v\n%v", before, after)
 	}
 	if fullBefore.header.Get("ETag") != full.header.Get("ETag") {
-		t.Error("what is typical has another entity tag")
+		t.Error("the usual duration changes the entity tag")
 	}
 	s.apply(finished(late, "1"))
 	cachetest.Eventually(t, "of what has ended it is not said", func() bool {

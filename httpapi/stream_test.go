@@ -178,7 +178,7 @@ func TestACallerThatMayNotReadGetsNoStream(t *testing.T) {
 	}
 }
 
-// carelessKeys never tell what becomes of a key.
+// carelessKeys never report that a key is revoked.
 type carelessKeys struct{ auth.Keys }
 
 func (carelessKeys) Watch(*apikeys.Key, func(error)) (stop func()) { return func() {} }
@@ -193,7 +193,7 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	stream, feed := s.open(asIs, statusPath+string(e.ARN), revoked), s.open(asIs, "/v1/executions", revoked)
 	kept := s.open(asIs, statusPath+string(e.ARN), other)
 	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=20", revoked)
-	// The control: a server that looks at nobody's token again.
+	// The control: a server that never checks a token again.
 	careless := *s
 	options := s.options
 	options.Metrics, options.Keys = nil, carelessKeys{options.Keys}

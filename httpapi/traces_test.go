@@ -11,8 +11,8 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// TestTracingOffCostsNothing: a poll allocates no more because its client sends a trace, as long
-// as nobody takes it. The control is a provider whose spans do nothing.
+// TestTracingOffCostsNothing: while tracing is off, a poll with a trace allocates no more than
+// one without. The control is a provider whose spans do nothing.
 func TestTracingOffCostsNothing(t *testing.T) { // not parallel: it counts allocations
 	s := newService(t, func(o *Options) { o.AccessLog = io.Discard; o.RateLimit = 0 })
 	s.apply(succeeded(t, "hot", "ada", `{"rules":[]}`))

@@ -18,7 +18,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// later asks in the background; the answer comes over the channel.
+// later sends a request in the background, and returns a channel for the answer.
 func (s *service) later(method, target, token string, change ...func(*http.Request)) <-chan answer {
 	answers := make(chan answer, 1)
 	go func() { answers <- s.ask(method, target, token, change...) }()
@@ -146,7 +146,7 @@ func TestWaitingForAnUnknownExecution(t *testing.T) {
 	if got := <-all; got.status != 200 {
 		t.Errorf("operator: %+v", got)
 	}
-	s.untilWaiting(3) // whose it is may become known
+	s.untilWaiting(3) // its owner may become known
 	if _, err := s.cache.Register(t.Context(), cache.Registration{ARN: e.ARN, Owner: "ada"}); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestTheGraceIsBounded(t *testing.T) {
 	const ours = "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline"
 	g := newGrace([]string{ours})
 	if g.enter("ada", "arn:aws:states:eu-west-1:123456789012:execution:Other:x") {
-		t.Error("somebody else's state machine is waited for")
+		t.Error("a request waits for another state machine's execution")
 	}
 	for range maxHeldCaller {
 		if !g.enter("ada", arn(t, "x")) {
@@ -175,7 +175,7 @@ func TestTheGraceIsBounded(t *testing.T) {
 		}
 	}
 	if g.enter("ada", arn(t, "x")) || !g.enter("eve", arn(t, "x")) {
-		t.Error("one caller takes what is another's")
+		t.Error("one caller takes the places of another")
 	}
 	g.leave("ada")
 	if !g.enter("ada", arn(t, "x")) {
@@ -211,7 +211,7 @@ func TestTooManyWait(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if got := s.ask("GET", statusPath+string(e.ARN), ada); got.status != 200 {
-		t.Errorf("who does not wait: %+v", got)
+		t.Errorf("a request that does not wait: %+v", got)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 	"statuscache/httpapi/internal/waiting"
 )
 
-// fakeKeys knows one key, as long as it is good and can be asked.
+// fakeKeys has one key, which can be revoked or away.
 type fakeKeys struct {
 	mu            sync.Mutex
 	revoked, away bool
@@ -168,7 +168,8 @@ func TestPollsSetsAndStreamsOfExecutionsWaitWithoutAGoroutine(t *testing.T) {
 	}
 }
 
-// TestASlowReaderOfAFeedIsCut: it takes nothing, and others receive everything.
+// TestASlowReaderOfAFeedIsCut: a client that receives nothing is disconnected, and others
+// receive everything.
 func TestASlowReaderOfAFeedIsCut(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestATokenWithoutAnExpiryIsValid: some platforms write an end that is beyond every time.
+// TestATokenWithoutAnExpiryIsValid: some platforms send an expiry that no time can represent.
 func TestATokenWithoutAnExpiryIsValid(t *testing.T) {
 	t.Parallel()
 	i := &introspector{options: Introspection{OwnerClaim: "sub"}, now: time.Now}

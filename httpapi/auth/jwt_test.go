@@ -31,7 +31,7 @@ func TestVerifiedTokenIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.Add(9 * time.Second)
-	i.Key = nil // nothing can be verified any more: what passes was remembered
+	i.Key = nil // no token can be verified any more: one that passes was remembered
 	if _, err := tokens.verify(t.Context(), token); err != nil {
 		t.Errorf("before it expires: %v", err)
 	}
@@ -48,7 +48,7 @@ func TestVerifiedTokenIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tokens.verify(t.Context(), token); err == nil {
-		t.Error("a token of a key that is gone was remembered")
+		t.Error("a token of a removed key was remembered")
 	}
 }
 
@@ -75,7 +75,7 @@ func TestKeysAreNotFetchedTooOften(t *testing.T) {
 		if asks.Load() != 1 || keys.ready() != nil {
 			t.Fatalf("%d asks at the start", asks.Load())
 		}
-		for ctx.Err() == nil { // somebody who makes up key ids
+		for ctx.Err() == nil { // a client that invents key ids
 			if _, err := keys.find(ctx, "unknown"); err == nil {
 				t.Fatal("found")
 			}

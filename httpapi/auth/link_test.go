@@ -51,7 +51,7 @@ func TestALinkExpiresToTheSecond(t *testing.T) {
 	}
 	now = expires
 	if _, err := a.AuthenticateLink(t.Context(), token); err == nil {
-		t.Error("it outlived its time")
+		t.Error("the link is valid after its expiry")
 	}
 }
 
@@ -88,7 +88,7 @@ type otherPepper struct{ oneKey }
 
 func (otherPepper) Derive(purpose string) []byte { return []byte("another secret of " + purpose) }
 
-// TestATokenThatNeverExpiresMakesNoLink: nothing would tell when its user is gone.
+// TestATokenThatNeverExpiresMakesNoLink: nothing would end the link when its user is removed.
 func TestATokenThatNeverExpiresMakesNoLink(t *testing.T) {
 	t.Parallel()
 	a, _ := linkMaking()
@@ -97,8 +97,7 @@ func TestATokenThatNeverExpiresMakesNoLink(t *testing.T) {
 	}
 }
 
-// FuzzLinks: nothing but what was signed is a link, and what was signed reads as it was
-// meant.
+// FuzzLinks: only a signed text is a link, and reading it returns the claims that were signed.
 func FuzzLinks(f *testing.F) {
 	a, maker := linkMaking()
 	token, _, err := a.NewLink(maker, linkedARN, time.Hour)

@@ -23,8 +23,8 @@ import (
 	"statuscache/httpapi/issuertest"
 )
 
-// rotating is an issuer in a bubble of time, which changes its keys, and who
-// verifies its tokens.
+// rotating is an issuer that changes its keys, and the code that verifies its tokens, in a
+// bubble of time.
 type rotating struct {
 	t       *testing.T
 	signers map[string]*rsa.PrivateKey
@@ -97,7 +97,7 @@ func (i *rotating) change(f func()) {
 
 func (i *rotating) rotate(ids ...string) { i.change(func() { i.serving = ids }) }
 
-// token is a token that was signed with a key, and says that it was with another.
+// token returns a token that was signed with one key and names another.
 func (i *rotating) token(signer, id string, change ...func(jwt.MapClaims)) string {
 	claims := jwt.MapClaims{
 		"sub": "ada", "client_id": "app", "token_use": "access", "iss": "http://issuer", "exp": time.Now().Add(time.Hour).Unix(),
@@ -130,8 +130,8 @@ func (i *rotating) verify(token string) (status int, took time.Duration) {
 	return p.Status, took
 }
 
-// untilGood asks as a client does until the token is good, and returns how long
-// that took. It must not be refused meanwhile.
+// untilGood tries a token again, as a client does, until it is accepted, and returns how long
+// that took. The token must not be refused meanwhile.
 func (i *rotating) untilGood(what, token string) time.Duration {
 	begun := time.Now()
 	for {
@@ -168,16 +168,16 @@ func TestTheFirstTokenOfANewKeyIsAccepted(t *testing.T) {
 			i.t.Errorf("a second change: good after %v", took)
 		}
 		if status, _ := i.verify(i.token("k1", "k1")); status != 401 {
-			i.t.Errorf("a token of a key that is gone: %d", status)
+			i.t.Errorf("a token of a removed key: %d", status)
 		}
 	})
 }
 
-// TestAFloodOfUnknownKeysDelaysNobody: neither tokens that are no good anyway nor
-// those that could be.
+// TestAFloodOfUnknownKeysDelaysNobody: a flood of tokens with unknown keys does not delay the
+// first token of a new key, whether its claims are valid or not.
 func TestAFloodOfUnknownKeysDelaysNobody(t *testing.T) {
 	t.Parallel()
-	for name, plausible := range map[string]bool{"that may be good": true, "that are no good anyway": false} {
+	for name, plausible := range map[string]bool{"valid claims": true, "wrong claims": false} {
 		inBubble(t, func(i *rotating) {
 			ctx, stop := context.WithCancel(i.t.Context())
 			var flood sync.WaitGroup
@@ -211,7 +211,7 @@ func TestAFloodOfUnknownKeysDelaysNobody(t *testing.T) {
 	}
 }
 
-// TestAnUnknownKeyIsRefusedOnceTheIssuerWasAsked: and until then it is not known.
+// TestAnUnknownKeyIsRefusedOnceTheIssuerWasAsked: until then callers get 503.
 func TestAnUnknownKeyIsRefusedOnceTheIssuerWasAsked(t *testing.T) {
 	t.Parallel()
 	for name, slow := range map[string]time.Duration{"a quick issuer": 0, "a slow issuer": time.Second} {
@@ -237,8 +237,8 @@ func TestAnUnknownKeyIsRefusedOnceTheIssuerWasAsked(t *testing.T) {
 	}
 }
 
-// TestAKeyThatTheIssuerRemovesIsRefusedWithinFiveMinutes: also for a token that was
-// verified before and is remembered.
+// TestAKeyThatTheIssuerRemovesIsRefusedWithinFiveMinutes: also for a token that was verified
+// before the removal and is remembered.
 func TestAKeyThatTheIssuerRemovesIsRefusedWithinFiveMinutes(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(i *rotating) {
@@ -271,8 +271,8 @@ func TestAKeyThatTheIssuerRemovesIsRefusedWithinFiveMinutes(t *testing.T) {
 	})
 }
 
-// TestTheLogSaysWhenKeysCannotBeFetched: once, now and then while it lasts, and when
-// it is over.
+// TestTheLogSaysWhenKeysCannotBeFetched: at the beginning, now and then while it lasts, and at
+// the end.
 func TestTheLogSaysWhenKeysCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(i *rotating) {

@@ -21,7 +21,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// certificateFiles are the files of a certificate and what a server made of them.
+// certificateFiles are the files of a certificate, and the Files that serves it.
 type certificateFiles struct {
 	t                 *testing.T
 	certFile, keyFile string
@@ -50,7 +50,7 @@ func (f *certificateFiles) do(steps ...error) {
 	}
 }
 
-// next lets another certificate be made elsewhere, and returns its files.
+// next makes another certificate in another folder, and returns its files.
 func (f *certificateFiles) next(name string) (certFile, keyFile string) {
 	dir := f.t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
@@ -58,8 +58,8 @@ func (f *certificateFiles) next(name string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// TestACertificateIsLoadedWhenItIsComplete, within a second and without a restart;
-// what is broken is ignored, reported once, and tried again.
+// TestACertificateIsLoadedWhenItIsComplete: within a second and without a restart. Broken files
+// are ignored, reported once, and read again.
 func TestACertificateIsLoadedWhenItIsComplete(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -129,8 +129,8 @@ func TestACertificateIsLoadedWhenItIsComplete(t *testing.T) {
 	}
 }
 
-// TestAnUnchangedCertificateIsNotLoadedAgain, and files that make none are refused at
-// the start.
+// TestAnUnchangedCertificateIsNotLoadedAgain. It also checks that Load refuses files without a
+// certificate.
 func TestAnUnchangedCertificateIsNotLoadedAgain(t *testing.T) {
 	t.Parallel()
 	f := &certificateFiles{t: t}

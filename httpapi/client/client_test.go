@@ -17,8 +17,8 @@ import (
 
 const arn = "arn:aws:states:eu-west-1:123456789012:execution:P:x"
 
-// script is a service that gives prepared answers, one a request, the last one
-// again and again. It works within a bubble of time.
+// script is a service that gives prepared answers, one for each request. It repeats the last
+// one. It works within a bubble of time.
 type script struct {
 	mu      sync.Mutex
 	answers []func(*http.Request) *http.Response
@@ -171,15 +171,15 @@ func TestWatchFollowsAStream(t *testing.T) {
 	})
 }
 
-// TestWatchFallsBackToLongPolls: there are no streams, or a front collects them as
-// API Gateway and old proxies do. The first state is shown within ten seconds.
+// TestWatchFallsBackToLongPolls: there are no streams, or a proxy buffers them, as API Gateway
+// and old proxies do. The first state is shown within ten seconds.
 func TestWatchFallsBackToLongPolls(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(*http.Request) *http.Response{
 		"an answer instead":               state("RUNNING", "1"),
 		"not acceptable":                  wrong(406),
-		"its beginning is collected":      streams("", true),
-		"even its headers are collected":  held(29*time.Second, streams(statusEvent("RUNNING", "1"), false)),
+		"its beginning is buffered":       streams("", true),
+		"even its headers are buffered":   held(29*time.Second, streams(statusEvent("RUNNING", "1"), false)),
 		"silence after the first state":   streams("retry: 2000\n\n"+statusEvent("RUNNING", "1"), true),
 		"a page of a proxy":               says(502, "<html>bad gateway</html>", "Content-Type", "text/html"),
 		"a page of a firewall":            says(403, "<html>blocked</html>", "Content-Type", "text/html"),
@@ -216,8 +216,8 @@ func TestWatchFallsBackToLongPolls(t *testing.T) {
 	}
 }
 
-// TestWatchOutlastsARestartBehindAProxy: a service that has answered may be away for longer
-// than one that never did, whether streams pass or not.
+// TestWatchOutlastsARestartBehindAProxy: the client waits longer for a service that has
+// answered before than for one that never did, with and without streams.
 func TestWatchOutlastsARestartBehindAProxy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -245,7 +245,8 @@ func TestWatchOutlastsARestartBehindAProxy(t *testing.T) {
 	})
 }
 
-// TestWhatAnswersInPlaceOfTheService: an error says who answers, as far as it can be seen.
+// TestWhatAnswersInPlaceOfTheService: an error names the server that answers, as far as its
+// headers show it.
 func TestWhatAnswersInPlaceOfTheService(t *testing.T) {
 	t.Parallel()
 	for want, answer := range map[string]func(*http.Request) *http.Response{

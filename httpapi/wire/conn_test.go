@@ -16,8 +16,8 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// TestEachRequestOnAConnectionGetsItsOwnAnswer: whatever comes before and behind it, and
-// in any pieces.
+// TestEachRequestOnAConnectionGetsItsOwnAnswer, whatever comes before and after it, and in any
+// pieces.
 func TestEachRequestOnAConnectionGetsItsOwnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, real := range []bool{true, false} {
@@ -53,8 +53,8 @@ func TestEachRequestOnAConnectionGetsItsOwnAnswer(t *testing.T) {
 	}
 }
 
-// TestForeignProtocolsAreHandedOverUnread: with every byte that has not been answered, and
-// in any case before.
+// TestForeignProtocolsAreHandedOverUnread, with every byte that has not been answered, also
+// after other requests on the connection.
 func TestForeignProtocolsAreHandedOverUnread(t *testing.T) {
 	t.Parallel()
 	before := numbered(0)
@@ -83,7 +83,7 @@ func TestForeignProtocolsAreHandedOverUnread(t *testing.T) {
 	}
 }
 
-// TestARequestWithTwoLengthsIsRefused: nothing behind it is read.
+// TestARequestWithTwoLengthsIsRefused, and nothing after it is read.
 func TestARequestWithTwoLengthsIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{
@@ -101,8 +101,8 @@ func TestARequestWithTwoLengthsIsRefused(t *testing.T) {
 	}
 }
 
-// TestAnEmptyLineMayComeBeforeARequest, as old clients send one behind a body: one, and
-// also in pieces or long before the request. With two the connection is net/http's.
+// TestAnEmptyLineMayComeBeforeARequest: old clients send one after a body. It may arrive in
+// pieces, or long before the request. A connection with two empty lines goes to net/http.
 func TestAnEmptyLineMayComeBeforeARequest(t *testing.T) {
 	t.Parallel()
 	for _, piece := range []int{1, 2, 3, 1000} {
@@ -137,7 +137,7 @@ func TestAnEmptyLineMayComeBeforeARequest(t *testing.T) {
 	})
 }
 
-// TestTheConnectionIsClosedAfterAnAnswer that says so, or cannot be trusted to be whole.
+// TestTheConnectionIsClosedAfterAnAnswer that says so, or that may be incomplete.
 func TestTheConnectionIsClosedAfterAnAnswer(t *testing.T) {
 	t.Parallel()
 	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -224,7 +224,7 @@ func TestAnIncompleteAnswerEndsTheConnection(t *testing.T) {
 	}
 }
 
-// TestAnswersWithoutABodyHaveNone: what follows would be taken for it.
+// TestAnswersWithoutABodyHaveNone: otherwise a client would take the next answer for the body.
 func TestAnswersWithoutABodyHaveNone(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -254,7 +254,7 @@ func TestAnswersWithoutABodyHaveNone(t *testing.T) {
 	}
 }
 
-// TestAConnectionOpenedAheadOfNeedMayBeIdle, before its first request and behind each.
+// TestAConnectionOpenedAheadOfNeedMayBeIdle, before its first request and after each.
 func TestAConnectionOpenedAheadOfNeedMayBeIdle(t *testing.T) {
 	t.Parallel()
 	for _, silence := range []time.Duration{0, 4 * time.Second, 5200 * time.Millisecond, 30 * time.Second, 73 * time.Second} {
@@ -280,7 +280,7 @@ func TestAConnectionOpenedAheadOfNeedMayBeIdle(t *testing.T) {
 	})
 }
 
-// TestAfterTheFirstByteTheHeadHasFiveSeconds, in which it must arrive to its end.
+// TestAfterTheFirstByteTheHeadHasFiveSeconds to arrive completely.
 func TestAfterTheFirstByteTheHeadHasFiveSeconds(t *testing.T) {
 	t.Parallel()
 	for _, silence := range []time.Duration{0, time.Second, 60 * time.Second} {
@@ -305,7 +305,7 @@ func TestAfterTheFirstByteTheHeadHasFiveSeconds(t *testing.T) {
 				})
 				b.mustEnd("slow")
 				if took := time.Since(begun); took > 6*time.Second || took < 4*time.Second {
-					t.Errorf("silent for %v: let go after %v", silence, took)
+					t.Errorf("silent for %v: closed after %v", silence, took)
 				}
 				writer.Wait()
 			})
@@ -313,9 +313,9 @@ func TestAfterTheFirstByteTheHeadHasFiveSeconds(t *testing.T) {
 	}
 }
 
-// TestABeginningBehindARequestHasFiveSeconds: also where it came together with that request,
-// so that nothing was waited for. Otherwise the connection would stay for ever, and hold up
-// the end of the server.
+// TestABeginningBehindARequestHasFiveSeconds: also if it arrived together with that request, so
+// that no read waited for it. Otherwise the connection would stay forever and delay the
+// shutdown.
 func TestABeginningBehindARequestHasFiveSeconds(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{aPoll, "GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "GET /waits?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n"} {
@@ -327,7 +327,7 @@ func TestABeginningBehindARequestHasFiveSeconds(t *testing.T) {
 			begun, stuck := time.Now(), time.AfterFunc(time.Minute, func() { _ = b.client.Close() })
 			b.mustEnd("half a head")
 			if took := time.Since(begun); !stuck.Stop() || took > 6*time.Second || took < 4*time.Second {
-				t.Errorf("%.20q: let go after %v", before, took)
+				t.Errorf("%.20q: closed after %v", before, took)
 			}
 		})
 	}
@@ -356,7 +356,7 @@ func TestAConnectionWithoutARequestHasNoBuffer(t *testing.T) {
 	cachetest.Eventually(t, "it rests", func() bool { return stage(b.all()[0].stage.Load()>>32) == idle })
 }
 
-// TestADisconnectEndsAWait, also behind bytes that nobody has read; and nothing else does.
+// TestADisconnectEndsAWait, also after bytes that were not read. Nothing else ends it.
 func TestADisconnectEndsAWait(t *testing.T) {
 	t.Parallel()
 	for _, behind := range []string{"", "G", strings.Repeat(aPoll, 1000)} {
@@ -372,7 +372,7 @@ func TestADisconnectEndsAWait(t *testing.T) {
 			b.sweep()
 		}
 		if gone.Load() {
-			t.Fatal("ended although the client is there")
+			t.Fatal("the wait ended although the client is still there")
 		}
 		_ = b.client.Close()
 		cachetest.Eventually(t, "the wait ends", func() bool { b.sweep(); return gone.Load() })
@@ -380,7 +380,7 @@ func TestADisconnectEndsAWait(t *testing.T) {
 	}
 }
 
-// TestEveryWakeIsFollowedByAStep, whoever calls it and whenever; no two steps run at once,
+// TestEveryWakeIsFollowedByAStep, from any goroutine and at any time; no two steps run at once,
 // and between two there is no goroutine.
 func TestEveryWakeIsFollowedByAStep(t *testing.T) {
 	t.Parallel()
@@ -421,8 +421,9 @@ func TestEveryWakeIsFollowedByAStep(t *testing.T) {
 	}
 }
 
-// TestStopWaitsForRequestsUnderWay: connections without a request are closed, one that was
-// just opened has time for its first, and each other is closed behind its answer.
+// TestStopWaitsForRequestsUnderWay: connections without a request are closed, a connection that
+// was just opened has time for its first request, and every other connection is closed after
+// its answer.
 func TestStopWaitsForRequestsUnderWay(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -466,8 +467,8 @@ func TestStopWaitsForRequestsUnderWay(t *testing.T) {
 	}
 }
 
-// TestAnAnswerIsSentBehindItsHandler, so that its log line and its metrics are there when
-// the client reads it: nobody reads from the pipe until the handler has returned.
+// TestAnAnswerIsSentBehindItsHandler, so that its log line and its metrics are there when the
+// client reads it: nothing reads from the pipe until the handler has returned.
 func TestAnAnswerIsSentBehindItsHandler(t *testing.T) {
 	t.Parallel()
 	for _, wait := range []bool{false, true} {

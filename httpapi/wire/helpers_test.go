@@ -44,7 +44,7 @@ func connect(t *testing.T, real bool, handler http.HandlerFunc) *bench {
 	return connectBy(t, real, handler, func(c Conn) Conn { return c })
 }
 
-// connectBy is connect over what is made of the connection.
+// connectBy is connect with a wrapped connection.
 func connectBy(t *testing.T, real bool, handler http.HandlerFunc, within func(Conn) Conn) *bench {
 	t.Helper()
 	b := &bench{t: t, handed: make(chan taken, 1), ended: make(chan struct{})}
@@ -95,7 +95,7 @@ func (b *bench) run() {
 	b.t.Cleanup(func() { cancel(); swept.Wait() })
 }
 
-// send sends text without waiting until it is taken.
+// send sends text without waiting until it has been read.
 func (b *bench) send(text string) {
 	go func() { _, _ = io.WriteString(b.client, text) }()
 }

@@ -15,7 +15,7 @@ const (
 	aPoll     = "GET /v1/status/arn:aws:x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer y\r\n\r\n"
 )
 
-// read is what a connection makes of bytes, which it gets in pieces of a length.
+// read returns what a connection reads from bytes that arrive in pieces of a length.
 func read(all string, piece int) (h head, _ verdict) {
 	var s scanner
 	for n := 0; n < len(all); {
@@ -38,8 +38,8 @@ func read(all string, piece int) (h head, _ verdict) {
 
 func lines(all ...string) string { return strings.Join(all, "\r\n") + "\r\n\r\n" }
 
-// TestAmbiguousRequestsAreHandedOver names each way to have a proxy and a server
-// see different requests in the same bytes.
+// TestAmbiguousRequestsAreHandedOver lists the ways to make a proxy and a server see different
+// requests in the same bytes.
 func TestAmbiguousRequestsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	const get, post, host = "GET / HTTP/1.1", "POST / HTTP/1.1", "Host: x"
@@ -140,8 +140,8 @@ func TestAmbiguousRequestsAreHandedOver(t *testing.T) {
 	}
 }
 
-// TestForeignBytesAreFoundBeforeTheirEnd: nobody waits for the rest of what will not be
-// taken here.
+// TestForeignBytesAreFoundBeforeTheirEnd: a connection does not wait for the rest of a request
+// that is foreign.
 func TestForeignBytesAreFoundBeforeTheirEnd(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"\x16\x03\x01", "\n", "GET / HTTP/0.9\r\n", "GET / HTTP/1.1\n", "hello", "PRI * HTTP/2.0\r\n", aPoll[:20] + "\x00"} {
@@ -227,8 +227,8 @@ func TestOnlyThePlainFormOfAPollIsHot(t *testing.T) {
 	}
 }
 
-// FuzzHead holds the grammar to net/http: what is known here net/http reads likewise, to
-// the same byte. It may know more.
+// FuzzHead compares the grammar with net/http: net/http must read a known head in the same way,
+// to the same byte. It may accept more.
 func FuzzHead(f *testing.F) {
 	for _, text := range []string{
 		aPoll, strings.ReplaceAll(aPoll, ":", "%3A"), aPoll + aPoll,
@@ -277,7 +277,7 @@ func FuzzHead(f *testing.F) {
 	})
 }
 
-// samePoll compares what handlers see of a poll.
+// samePoll compares what handlers see of two polls.
 func samePoll(t *testing.T, got, want *http.Request) {
 	t.Helper()
 	if got.Method != want.Method || *got.URL != *want.URL || got.RequestURI != want.RequestURI || got.Host != want.Host || got.Close != want.Close ||

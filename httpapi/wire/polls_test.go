@@ -32,7 +32,7 @@ func TestAnAnswerThatTheSocketTakesInPiecesIsComplete(t *testing.T) {
 	}
 }
 
-// TestAPollMayWait, and the connection goes on behind it.
+// TestAPollMayWait, and the connection continues after it.
 func TestAPollMayWait(t *testing.T) {
 	t.Parallel()
 	b := connect(t, true, func(w http.ResponseWriter, _ *http.Request) {

@@ -30,8 +30,8 @@ func testCertificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestAConnectionOverTLSMayBeIdleBeforeAndBehindTheHandshake, and not within it: browsers
-// connect ahead of need as far as that goes.
+// TestAConnectionOverTLSMayBeIdleBeforeAndBehindTheHandshake, but not within it: browsers open
+// connections in advance.
 func TestAConnectionOverTLSMayBeIdleBeforeAndBehindTheHandshake(t *testing.T) {
 	t.Parallel()
 	certificate := testCertificate(t)

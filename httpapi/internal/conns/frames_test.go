@@ -17,8 +17,8 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return appendFrame(nil, kind, flags, stream, payload)
 }
 
-// TestASlowStreamOfFramesIsNotAFlood: what time earns is enough for a client that is
-// quiet for long and pings a hundred times a second.
+// TestASlowStreamOfFramesIsNotAFlood: the budget that time adds is enough for a client that
+// requests nothing for a long time and pings a hundred times a second.
 func TestASlowStreamOfFramesIsNotAFlood(t *testing.T) {
 	t.Parallel()
 	for rate, want := range map[int]bool{framesASecond / 2: true, 10 * framesASecond: false} {
@@ -36,7 +36,7 @@ func TestASlowStreamOfFramesIsNotAFlood(t *testing.T) {
 	}
 }
 
-// TestFramesAreFoundInPiecesOfAnyLength: reads and writes end where they like.
+// TestFramesAreFoundInPiecesOfAnyLength: a read or a write may end anywhere in a frame.
 func TestFramesAreFoundInPiecesOfAnyLength(t *testing.T) {
 	t.Parallel()
 	all := bytes.Join([][]byte{

@@ -17,8 +17,8 @@ import (
 	"statuscache/httpapi/wire"
 )
 
-// TestAClientThatDoesNotReadIsDisconnected: a connection that takes nothing is let go, and one
-// that is merely slow is not.
+// TestAClientThatDoesNotReadIsDisconnected: a client that receives nothing is disconnected, and
+// one that is only slow is not.
 func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	t.Parallel()
 	answer := make([]byte, 20*WritePiece)
@@ -52,7 +52,7 @@ func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 					t.Errorf("%v, want %v", err, test.want)
 				}
 				if took := time.Since(begin); test.want != nil && took > WriteLimit {
-					t.Errorf("let go after %v", took)
+					t.Errorf("disconnected after %v", took)
 				}
 				_ = c.Close()
 				reader.Wait()
@@ -61,7 +61,7 @@ func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	}
 }
 
-// TestTheNextAnswerHasADeadlineToo: net/http lifts every deadline behind an answer.
+// TestTheNextAnswerHasADeadlineToo: net/http removes the deadline after each answer.
 func TestTheNextAnswerHasADeadlineToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

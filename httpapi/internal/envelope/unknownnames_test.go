@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestUnknownNamesTheLikelyOne: a slip gets the name that was meant, and anything else the
-// names that are known.
+// TestUnknownNamesTheLikelyOne: after a typing error the message suggests the intended name,
+// and otherwise it lists the known names.
 func TestUnknownNamesTheLikelyOne(t *testing.T) {
 	t.Parallel()
 	list := []string{"limit", "status", "stateMachineArn", "cursor", "q", "startedAfter", "startedBefore", "owner", "overdue"}

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestPoolsAreShared: however many want all of it, whoever comes next gets a part.
+// TestPoolsAreShared: however many holders take all that they can, the next one still gets a
+// part.
 func TestPoolsAreShared(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -31,7 +32,7 @@ func TestPoolsAreShared(t *testing.T) {
 		}
 		late := pools.NewHolder(nil, 1)
 		if !p.Take(late, 10) {
-			t.Errorf("%+v: nothing is left for somebody new", test)
+			t.Errorf("%+v: nothing is left for a new holder", test)
 		}
 		p.Give(late, 10)
 		for _, h := range all {

@@ -35,7 +35,7 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("after the time that was named: %v", err)
 		}
 		if err := l.Take(http.Header{}, l.Bucket(), time.Now()); err != nil {
-			t.Errorf("somebody else: %v", err)
+			t.Errorf("another caller: %v", err)
 		}
 	})
 }

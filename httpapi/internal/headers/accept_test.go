@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAStreamNeedsAPreferenceOverJSON holds the choice to RFC 9110 §12.5.1.
+// TestAStreamNeedsAPreferenceOverJSON compares the choice with RFC 9110 §12.5.1.
 func TestAStreamNeedsAPreferenceOverJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -79,10 +79,10 @@ func FuzzAccept(f *testing.F) {
 		r.Header["Accept"] = []string{accept}
 		one := WantsStream(r)
 		if r.Header["Accept"] = []string{accept, "application/json"}; WantsStream(r) {
-			t.Errorf("a stream, though nothing is more welcome than JSON: %q", accept)
+			t.Errorf("a stream, although nothing is preferred to JSON: %q", accept)
 		}
 		if r.Header["Accept"] = []string{accept, "text/event-stream;q=1, application/json;q=0"}; one && !WantsStream(r) {
-			t.Errorf("no stream, though it is more welcome than before: %q", accept)
+			t.Errorf("no stream, although it is preferred more than before: %q", accept)
 		}
 	})
 }

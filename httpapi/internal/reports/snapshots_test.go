@@ -24,8 +24,8 @@ func (c *counted) report(context.Context) (Encoded, error) {
 	return Encoded{Body: envelope.Success(fmt.Appendf(nil, "[%d]", c.made))}, c.err
 }
 
-// TestSnapshotsAreShared: all callers within a second get one report. Where they repeat their
-// question later, nobody waits for the next, and none is older than three seconds.
+// TestSnapshotsAreShared: all callers within a second get one report. If they repeat their
+// question later, no caller waits for a new report, and no report is older than three seconds.
 func TestSnapshotsAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +62,8 @@ func TestSnapshotsAreShared(t *testing.T) {
 	})
 }
 
-// TestStateOfASnapshot: it is that of what does not only say when the report was made.
+// TestStateOfASnapshot: the state covers everything except the time at which the report was
+// made.
 func TestStateOfASnapshot(t *testing.T) {
 	t.Parallel()
 	of := func(report string, timeless ...string) State {

@@ -35,7 +35,7 @@ func lognormal(median, sigma float64) func(*rand.Rand) float64 {
 	return func(r *rand.Rand) float64 { return median * math.Exp(sigma*r.NormFloat64()) }
 }
 
-// either is of the first shape in a part of the cases.
+// either has the first shape in a part of the cases, and the second in the others.
 func either(part float64, first, second func(*rand.Rand) float64) func(*rand.Rand) float64 {
 	return func(r *rand.Rand) float64 {
 		if r.Float64() < part {
@@ -103,7 +103,7 @@ func TestPollersSendFewRequestsAndSeeTheEndSoon(t *testing.T) {
 	}
 }
 
-// TestLongExecutionsAreNotPolledEachSecond but where their end is likely.
+// TestLongExecutionsAreNotPolledEachSecond, except when their end is likely.
 func TestLongExecutionsAreNotPolledEachSecond(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -23,8 +23,8 @@ func narrow(n int) (times []time.Duration) {
 	return times
 }
 
-// TestRetryAfterFollowsUsualDurations of the state machine, from 100 executions on, and only
-// of a first attempt.
+// TestRetryAfterFollowsUsualDurations of the state machine, once it has 100 executions, and
+// only for a first attempt.
 func TestRetryAfterFollowsUsualDurations(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
