@@ -19,7 +19,8 @@ const (
 	overlap = time.Minute
 	// firstLook is how far back ended executions are listed in the first comparison.
 	firstLook = 5 * time.Minute
-	// mismatchFor is how long a mismatch is kept that is no longer listed.
+	// mismatchFor is how long a mismatch that is no longer listed is kept, counted from when
+	// it was found.
 	mismatchFor = 24 * time.Hour
 	// registeredFor is how long an execution may be registered without starting.
 	registeredFor = 24 * time.Hour
@@ -33,18 +34,18 @@ const (
 // comparison is one sweep of a state machine. Three lists show which events may have been
 // lost:
 //
-//   - executions that run: it shows unknown executions, redrives, and lost ends, however
-//     old the execution is: what runs only in the cache has ended;
-//   - executions that began since the previous sweep, ended or not: it shows those that
-//     began and ended between two sweeps;
-//   - redriven executions: it shows redrives that began and ended between two sweeps.
+//   - The running executions show unknown executions and redrives. They also show lost ends,
+//     however old the execution is: an execution that runs only in the cache has ended.
+//   - The executions that started since the previous sweep, ended or not, show those that
+//     started and ended between two sweeps.
+//   - The redriven executions show redrives that started and ended between two sweeps.
 type comparison struct {
 	auditor    *Auditor
 	sweep      *worklist.Sweep
 	incomplete bool      // records may be missing here, so a listed execution is merged at once
 	since      time.Time // earlier sweeps have compared ended executions that started before this
 
-	runs     map[cache.ARN]struct{} // those that Step Functions lists as running
+	runs     map[cache.ARN]struct{} // listed as running by Step Functions
 	compared map[cache.ARN]struct{}
 	differs  map[cache.ARN]worklist.Mismatch
 	again    []cache.ARN // differed in the previous sweep as well
@@ -81,8 +82,8 @@ func (x *comparison) run(ctx context.Context) error {
 	return err
 }
 
-// list compares the pages of a list, until executions started before since or the number
-// of pages is reached; 0 is no limit.
+// list compares the pages of a list. It stops at executions that started before since, and
+// after the given number of pages; 0 pages: no limit.
 func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pages int) error {
 	q.Machine = x.sweep.Machine
 	for n := 1; ; n++ {
@@ -169,9 +170,8 @@ func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started
 	return nil
 }
 
-// keepUnresolved handles mismatches of the previous sweep that are no longer listed,
-// because newer executions fill the pages: it compares them with what the previous sweep
-// listed.
+// keepUnresolved handles mismatches of the previous sweep that are no longer listed because
+// newer executions fill the pages. It compares them with what the previous sweep listed.
 func (x *comparison) keepUnresolved(ctx context.Context) error {
 	var arns []cache.ARN
 	for arn, d := range x.sweep.Mismatches {
@@ -213,8 +213,8 @@ func (x *comparison) differ(arn cache.ARN, listed cache.Version) {
 	}
 }
 
-// result summarizes the sweep. Everything listed is confirmed up to the time before the
-// oldest difference.
+// result summarizes the sweep. If there are differences, the cache is confirmed only up to
+// the last sweep without the oldest of them.
 func (x *comparison) result() worklist.Audited {
 	now := worklist.Audited{Swept: x.sweep.Begun, ConfirmedUntil: x.sweep.Begun.Add(-listingLag), Mismatches: len(x.differs)}
 	first := true
@@ -234,7 +234,7 @@ func (x *comparison) result() worklist.Audited {
 }
 
 // listed makes a ListExecutions call within the budget and extends the lease of the
-// sweep. It fails if AWS has throttled it for a long time.
+// sweep. It fails if AWS throttles the call for a long time.
 func (a *Auditor) listed(ctx context.Context, machine string, call func(context.Context) error) error {
 	for begun := time.Now(); ; {
 		if err := a.options.Sweeps.Extend(ctx, machine, sweepLease); err != nil {

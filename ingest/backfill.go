@@ -31,9 +31,9 @@ type Checkpoints interface {
 	Save(ctx context.Context, name, place string) error
 }
 
-// Backfill reads the executions of a state machine that started in a time range from Step
-// Functions. A second run resumes where the first one ended. An execution that is already
-// known needs no call.
+// Backfill fetches the executions of a state machine from Step Functions, those that started
+// in a time range. A second run resumes where the first one ended. An execution that is
+// already known needs no call.
 type Backfill struct {
 	Cache       Applier
 	Known       Versions
@@ -57,7 +57,7 @@ type Backfill struct {
 	report func(BackfillProgress)
 }
 
-// BackfillProgress is the progress of a Backfill. It works from the latest start to the
+// BackfillProgress is the progress of a Backfill, which works from the latest start to the
 // earliest.
 type BackfillProgress struct {
 	Resumed   bool      `json:"resumed"`         // it continued an earlier run
@@ -71,7 +71,7 @@ type BackfillProgress struct {
 	Error     string    `json:"error,omitempty"` // the latest error
 }
 
-// backfillAtOnce is how many DescribeExecution calls are in progress or booked.
+// backfillAtOnce is the largest number of DescribeExecution calls in progress or booked.
 const backfillAtOnce = 8
 
 // Run fills the cache until everything is fetched or ctx ends. It calls report after each

@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest/internal/traces"
 )
 
-// batch has the unfinished messages of one receive.
+// batch has the messages of one receive that are not yet merged or deleted.
 type batch struct {
 	pending  []received // to merge
 	finished []Message  // to delete
@@ -27,8 +27,8 @@ type received struct {
 	span    traces.Span
 }
 
-// decode sorts messages. An undecodable message is in neither list: it is left to the
-// redrive policy of the queue.
+// decode sorts messages into the two lists of a batch. An undecodable message is in neither,
+// so the redrive policy of the queue applies to it.
 func (c *Consumer) decode(ctx context.Context, messages []Message) *batch {
 	b, now := &batch{}, time.Now()
 	for _, m := range messages {
@@ -50,7 +50,8 @@ func (c *Consumer) decode(ctx context.Context, messages []Message) *batch {
 
 const unfinished = result("") // the message is to be merged
 
-// read reads the events of a message. For a message without events to merge it returns the outcome.
+// read reads the events of a message. If there is nothing to merge, it returns the result of
+// the delivery.
 func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result, error) {
 	if r.message.Damaged {
 		c.damaged(ctx, r.message)

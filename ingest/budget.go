@@ -48,7 +48,7 @@ func paced(ctx context.Context, b Budget, call func(context.Context) error) erro
 		return errors.Join(&errNoBudget{wait, true}, budgetErr)
 	}
 	if err == nil {
-		_ = b.Passed(ctx) // otherwise the next answer is recorded
+		_ = b.Passed(ctx) // if this fails, the next answer is recorded instead
 	}
 	return err
 }

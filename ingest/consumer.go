@@ -24,14 +24,14 @@ type Message struct {
 	Body     string
 	Damaged  bool      // the body does not match its checksum
 	Receives int       // deliveries so far, this one included; 0: not known
-	Trace    string    // X-Ray header of the trace that it belongs to; empty: none
-	Sent     time.Time // to the queue; zero: not known
+	Trace    string    // X-Ray header of its trace; empty: none
+	Sent     time.Time // when it was sent to the queue; zero: not known
 }
 
 // Queue is the source of messages. It must be safe for concurrent use.
 type Queue interface {
-	// Receive waits for messages, for at most wait, in whole seconds. If it is canceled,
-	// messages may be hidden until their visibility ends.
+	// Receive waits for messages for at most wait, in whole seconds. If it is canceled,
+	// messages may stay hidden until their visibility timeout ends.
 	Receive(ctx context.Context, wait time.Duration) ([]Message, error)
 	// Delete removes messages and returns those that are not removed.
 	Delete(ctx context.Context, batch []Message) (left []Message, err error)
@@ -106,9 +106,9 @@ type Consumer struct {
 
 	draining  chan struct{} // closed when no more receives may start
 	drain     sync.Once
-	confirmed atomic.Int64 // messages that the cache confirmed, of all receivers
+	confirmed atomic.Int64 // number of messages of all receivers that the cache confirmed
 	arrived   atomic.Int64 // time of the last received messages, in ns since 1970
-	reached   atomic.Int64 // up to when the queue has been read, in ms since 1970; 0: not known
+	reached   atomic.Int64 // messages sent until this time were received, in ms since 1970; 0: not known
 	looked    time.Time    // time of the last request for the depth of the queue; zero: messages have arrived since
 }
 
@@ -204,7 +204,7 @@ func (c *Consumer) handle(ctx, work context.Context, messages []Message) {
 			c.gate.suspect()
 		}
 		sleep(ctx, jitter(pause))
-		if c.gate.await(ctx) != nil { // stopping; the next receiver continues
+		if c.gate.await(ctx) != nil { // this process stops; another one continues
 			c.unfinished.add(b.pending)
 			break
 		}
@@ -293,5 +293,5 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// jitter returns a random duration between d/2 and d, so that receivers spread out.
+// jitter returns a random duration between d/2 and d, so that not all act at the same time.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

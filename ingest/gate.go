@@ -13,8 +13,8 @@ import (
 // pingEvery is the longest pause between two pings; the shortest is half of it.
 const pingEvery = 500 * time.Millisecond
 
-// pingLimit is how long a ping may take. With pingEvery it makes receiving stop within a
-// second.
+// pingLimit is how long a ping may take. If Redis fails, receiving stops within pingEvery and
+// pingLimit, which is a second.
 const pingLimit = 500 * time.Millisecond
 
 var errPingLate = fmt.Errorf("no answer to a ping in time: %w", os.ErrDeadlineExceeded)

@@ -16,10 +16,10 @@ type Part string
 // The parts.
 const (
 	PartReceive Part = "receive" // messages are received
-	PartStore   Part = "store"   // Redis stores what they say
-	PartDecode  Part = "decode"  // they can be decoded
-	PartDelete  Part = "delete"  // they can be kept hidden, and deleted
-	PartLag     Part = "lag"     // what waits in the queue arrives
+	PartStore   Part = "store"   // Redis stores their events
+	PartDecode  Part = "decode"  // messages can be decoded
+	PartDelete  Part = "delete"  // messages can be kept hidden, and deleted
+	PartLag     Part = "lag"     // the queue delivers the messages that it has
 )
 
 // Parts returns all parts.
@@ -36,7 +36,7 @@ var effect = map[Part]string{
 
 const (
 	reportAfter = 30 * time.Second // how long a part fails before health reports it
-	seenAgain   = 5 * time.Second  // time after which it must fail again; otherwise it counts as one failure
+	seenAgain   = 5 * time.Second  // how long after its first failure a part must fail again to be reported
 	logAfter    = 2 * time.Second  // how long a part fails before the log reports it
 	logEvery    = time.Minute      // between two log lines of a part, even if it fails only sometimes
 	checkEvery  = time.Second      // between two checks
@@ -99,7 +99,7 @@ func (o *outages) run(ctx context.Context) {
 	}
 }
 
-// fails records that a part fails for a cause, since then or earlier.
+// fails records that a part has failed for a cause, at least since the given time.
 func (o *outages) fails(part Part, cause string, since time.Time, forget time.Duration, why reason) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *partState) latest() (last *failure) {
 	return last
 }
 
-// lasts returns the latest failure of a part that has failed for d and has failed again
-// since then, otherwise nil.
+// lasts returns the latest failure of a part, if the part has failed for d, and the failure
+// came at least the duration again after the first one. Otherwise it returns nil.
 func (p *partState) lasts(now time.Time, d, again time.Duration) *failure {
 	if f := p.latest(); f != nil && now.Sub(p.since) >= d && f.latest.Sub(p.since) >= again {
 		return f

@@ -21,18 +21,17 @@ const (
 )
 
 const (
-	// untilForgotten is how long a failure counts after it was last seen, because there
-	// may be no message left that could fail. Undecodable messages come again less often,
-	// and only a decodable message ends the failure.
+	// untilForgotten is how long a failure counts after it was last seen. It must end by
+	// itself, because perhaps no message is left that could succeed. Undecodable messages are
+	// received again less often, and only a decodable message ends the failure earlier.
 	untilForgotten       = 90 * time.Second
 	unreadUntilForgotten = 10 * time.Minute
-	// leastUnread is the number of undecodable messages from which they count as a failure of
-	// the part.
+	// leastUnread is how many undecodable messages in a row count as a failure of the part.
 	leastUnread = 2
 
 	lagEvery = 10 * time.Second // between two checks
 	lagQuiet = time.Minute      // between two requests for the depth of an empty queue
-	lagIdle  = 30 * time.Second // without a message before this counts as a lag: the counts of SQS are a little late
+	lagIdle  = 30 * time.Second // time without a message before a lag is possible: the counts of SQS are a little late
 )
 
 // queueReason explains an error of the queue.
@@ -76,7 +75,7 @@ func (c *Consumer) undecodable(ctx context.Context, m Message, err error) {
 	}
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
-			"they are not events of Step Functions as EventBridge sends them",
+			"they are not events of Step Functions in the format of EventBridge",
 			err.Error() + "; run statusctl dlq list to see what they are, and statusctl doctor to check whether the rule's target changes them",
 			err,
 		})

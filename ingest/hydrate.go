@@ -16,7 +16,7 @@ import (
 
 const (
 	// hydrateFor is how long the Hydrator still tries to fetch an output after
-	// HYDRATE_DEADLINE: AWS may have throttled, or may grant access later.
+	// HYDRATE_DEADLINE: AWS may have throttled the calls, or access may be granted later.
 	hydrateFor  = 24 * time.Hour
 	giveUpRetry = time.Minute // first delay; doubled each time
 	// ownerRetry is the delay before an owner is fetched again after the budget was used

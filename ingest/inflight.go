@@ -66,7 +66,7 @@ func (c *Consumer) keepHidden(ctx context.Context, held *inFlight) (stop func())
 }
 
 // giveBack makes unfinished messages visible, so that another process can continue at
-// once. It runs after the last receive, because that receive would receive them again. If
+// once. It runs after the last receive, which would otherwise receive them again. If
 // giveBack fails, they become visible when their visibility timeout ends.
 func (c *Consumer) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)

@@ -9,7 +9,7 @@ import (
 const (
 	// pollWait is the longest time that a receive waits for messages. A canceled receive may
 	// lose messages: SQS does not always notice the closed connection, sends messages into
-	// it, and keeps them hidden for Visibility. So receives are never canceled, not even when
+	// it, and keeps them hidden for Visibility. So receives are never canceled, not even if
 	// Redis fails or the process stops, and therefore they must be short. A wait of 20 s, the
 	// maximum of SQS, would save 40 % of the price of an idle process. (aws/aws-sdk-go-v2
 	// issue 2068, aws/aws-sdk-java-v2 issue 1395)
@@ -28,8 +28,8 @@ func pollWaitWithin(drainLimit time.Duration) time.Duration {
 
 // pollers decides how many receivers poll the queue at once. A request costs the same
 // whether it brings ten messages, one or none. So while few messages arrive, one receiver
-// polls: messages are received at once, and no second poll waits. Full batches show a
-// backlog. Each of them adds a polling receiver, so that all receivers poll after a few
+// polls: it still receives each message at once, and no second poll costs money. Full batches
+// show a backlog. Each of them adds a polling receiver, so that all receivers poll after a few
 // round trips.
 type pollers struct {
 	free chan struct{} // one for each receiver that may begin to poll
@@ -55,7 +55,7 @@ func (p *pollers) take(ctx context.Context, draining <-chan struct{}) bool {
 	return false
 }
 
-// giveBack ends a turn that has received n messages.
+// giveBack ends a turn that has received this number of messages.
 func (p *pollers) giveBack(messages int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

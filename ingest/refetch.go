@@ -81,7 +81,7 @@ func (f *Refetcher) handle(ctx context.Context, due worklist.Entry) (time.Durati
 		return jitter(max(2*budget.wait, workRetry)), err
 	case errors.Is(err, ErrUnknown):
 		return f.gone(ctx, due)
-	case errors.Is(err, ErrDenied): // until a caller requests it again
+	case errors.Is(err, ErrDenied): // removed from the list until a caller requests it again
 		f.results.WithLabelValues(refetchDenied).Inc()
 		return settled, err
 	case err != nil:

@@ -27,7 +27,7 @@ import (
 const (
 	maxBatch = awscall.MaxBatch
 
-	pollGrace = 5 * time.Second // after the wait, until a receive counts as failed
+	pollGrace = 5 * time.Second // how long after its wait a receive without an answer counts as failed
 )
 
 // queuePermissions are what a Consumer needs.
@@ -134,8 +134,8 @@ func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error
 const (
 	receiveCount  = string(types.MessageSystemAttributeNameApproximateReceiveCount)
 	sentTimestamp = string(types.MessageSystemAttributeNameSentTimestamp)
-	// traceHeader is a system attribute if AWS passes the trace on, and a normal attribute if
-	// something between the bus and the queue does.
+	// traceHeader is a system attribute if AWS passes the trace on. It is a normal attribute if
+	// another program between the bus and the queue does.
 	traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)
 )
 

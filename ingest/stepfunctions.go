@@ -189,9 +189,9 @@ func classified(err error) error {
 			return ended
 		}
 	}
-	text := awscall.ExplainError("states:DescribeExecution and states:ListExecutions, and kms:Decrypt where the state machine is encrypted", err)
+	text := awscall.ExplainError("states:DescribeExecution and states:ListExecutions, and kms:Decrypt if the state machine is encrypted", err)
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok || awscall.Unidentified(err) { // it passes: nothing is said about the execution
+	if !ok || awscall.Unidentified(err) { // temporary: the error says nothing about the execution
 		return errors.New(text)
 	}
 	code := api.ErrorCode()

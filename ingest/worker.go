@@ -49,13 +49,13 @@ type worker struct {
 	purpose   string        // its name in spans
 	wake      chan struct{} // buffered, 1: something is due, check now
 	failed    *outage.Part  // outage of reading and writing the list
-	short     atomic.Int64  // how long the budget is used up, at the last attempt, in ns
+	short     atomic.Int64  // how long the budget was used up at the last attempt, in ns
 	// handle handles one entry. It returns when the entry is due again; settled removes it
 	// from the list. The error may be an errNoBudget.
 	handle func(ctx context.Context, due worklist.Entry) (again time.Duration, err error)
 }
 
-// worklistOutage logs that a list cannot be read or written, and which one.
+// worklistOutage logs that a list cannot be read or written. The log names the list.
 func worklistOutage(log *slog.Logger, list worklist.List) *outage.Part {
 	return &outage.Part{
 		Log: log.With("list", list.String()), Lost: "cannot read or update the worklist in Redis; trying again",

@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* The rest takes a dictionary: root, role (api or ingest), and values, those of the role. */}}
+{{/* The templates below take a dictionary with root, role (api or ingest), and the values of the role. */}}
 {{- define "statuscache.roleName" -}}
 {{ include "statuscache.fullname" .root }}-{{ .role }}
 {{- end }}
@@ -56,8 +56,8 @@ app.kubernetes.io/component: {{ .role }}
 {{- end }}
 {{- end }}
 
-{{/* forRole is empty for a setting that the role must not get: callers and their keys are the
-business of api alone. */}}
+{{/* forRole is empty for a setting that the role must not get: only api gets settings about callers
+and their keys. */}}
 {{- define "statuscache.forRole" -}}
 {{- if or (eq .role "api") (not (regexMatch "^(API_KEY|JWT|AUTH|CORS|DASHBOARD|TLS)_|^DASHBOARD$|^API_KEYS_FILE$" .name)) }}yes{{ end }}
 {{- end }}
@@ -74,13 +74,13 @@ business of api alone. */}}
 {{- toYaml $all }}
 {{- end }}
 
-{{/* grace is how long a pod may take to stop: SHUTDOWN_TIMEOUT, and what comes before and after it. */}}
+{{/* grace is how many seconds a pod may take to stop: SHUTDOWN_TIMEOUT, and the time before and after it. */}}
 {{- define "statuscache.grace" -}}
 {{- $settings := merge (deepCopy .values.settings) .root.Values.settings }}
 {{- add 15 (get $settings "SHUTDOWN_TIMEOUT" | default "25s" | trimSuffix "s" | int) }}
 {{- end }}
 
-{{/* spread adds the selector of the pods to constraints that have none. */}}
+{{/* spread adds the labels of the pods to spread constraints that have no labelSelector. */}}
 {{- define "statuscache.spread" -}}
 {{- $selector := include "statuscache.selector" . | fromYaml }}
 {{- range .values.topologySpreadConstraints }}
@@ -100,7 +100,7 @@ business of api alone. */}}
 {{- $ingest := merge (deepCopy $v.ingest.settings) $v.settings }}
 {{- if not (hasKey $v.secrets "REDIS_URL") }}
 {{- if or (and $v.api.enabled (not $api.REDIS_URL)) (and $v.ingest.enabled (not $ingest.REDIS_URL)) }}
-{{- fail "REDIS_URL is missing: set secrets.REDIS_URL to a key of a Secret, or settings.REDIS_URL where it has no password" }}
+{{- fail "REDIS_URL is missing: set secrets.REDIS_URL to a key of a Secret, or settings.REDIS_URL if it has no password" }}
 {{- end }}
 {{- end }}
 {{- if and $v.ingest.enabled (not $ingest.SQS_QUEUE_URL) }}

@@ -49,7 +49,7 @@ resource "aws_cloudwatch_metric_alarm" "lost" {
 
 resource "aws_cloudwatch_metric_alarm" "lag" {
   alarm_name          = "${var.name}-lag"
-  alarm_description   = "Events wait in the queue, so statuses are stale. Check whether ingest runs, and the reasons in GET /v1/health."
+  alarm_description   = "Events wait in the queue, so statuses are stale. Check whether ingest runs, and see the reasons in GET /v1/health."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.events.name }

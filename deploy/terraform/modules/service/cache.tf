@@ -50,8 +50,8 @@ resource "aws_elasticache_user" "statusd" {
   }
 }
 
-# Without it, ElastiCache would accept the user default, who may do everything. A group for
-# Valkey accepts no user without a password.
+# Without this user, ElastiCache would accept its own user default, who may do everything. A
+# user group for Valkey must not contain a user without a password.
 resource "aws_elasticache_user" "default" {
   count = local.cache_iam ? 1 : 0
 

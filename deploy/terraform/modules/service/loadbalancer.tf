@@ -37,8 +37,8 @@ resource "aws_lb_target_group" "api" {
   load_balancing_algorithm_type = "least_outstanding_requests"
   tags                          = var.tags
 
-  # It answers 200 as long as the process answers. ECS replaces tasks that fail, and a new
-  # task does not fix what /readyz reports, such as a cache that does not answer.
+  # /v1/health answers 200 as long as the process runs. ECS replaces tasks that fail the
+  # check, and a new task does not fix what /readyz reports, such as a cache that is down.
   health_check {
     path                = "/v1/health"
     matcher             = "200"

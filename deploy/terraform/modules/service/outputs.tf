@@ -29,6 +29,6 @@ output "operator_security_group_id" {
 }
 
 output "cache_policy_arn" {
-  description = "Policy for the role with which operators run statusctl, who log in to the cache; null unless cache_auth is iam."
+  description = "Policy for the role with which operators run statusctl, so that they can log in to the cache; null unless cache_auth is iam."
   value       = one(aws_iam_policy.cache[*].arn)
 }

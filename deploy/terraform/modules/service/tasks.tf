@@ -69,7 +69,7 @@ resource "aws_ecs_task_definition" "service" {
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
     # Up to 4 seconds in which statusd still serves, and then SHUTDOWN_TIMEOUT, 25 seconds.
     stopTimeout = 40
-    # It fails only if a restart helps, never because the cache does not answer.
+    # The health check fails only if a restart helps, never because the cache does not answer.
     healthCheck  = { command = ["CMD", "statusd", "healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 60 }
     ulimits      = each.value.ulimits
     portMappings = each.value.ports
@@ -125,8 +125,8 @@ resource "aws_ecs_service" "service" {
     }
   }
 
-  # Until the listener uses the target group, ECS refuses a service with it. Without the
-  # secret no task starts, and without its rights none is ready.
+  # ECS refuses a service whose target group no listener uses yet. Without the secret, no task
+  # starts. Without the rights, no task becomes ready.
   depends_on = [aws_lb_listener.https, aws_secretsmanager_secret_version.redis_url, aws_iam_role_policy.execution, aws_iam_role_policy.ingest, aws_iam_role_policy_attachment.cache]
 
   lifecycle {

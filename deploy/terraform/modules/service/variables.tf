@@ -3,10 +3,10 @@ variable "name" {
   type        = string
   default     = "status"
 
-  # The load balancer has the shortest limit, and -api is added to the name.
+  # The name of the load balancer has the shortest limit, and -api is added to it.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,26}[a-z0-9]$", var.name)) && !startswith(var.name, "internal-") && !strcontains(var.name, "--")
-    error_message = "name must be 2 to 28 lower-case letters, digits and single hyphens, begin with a letter, and not with internal-."
+    error_message = "name must be 2 to 28 lower-case letters, digits and single hyphens. It must begin with a letter, but not with internal-."
   }
 }
 
@@ -131,7 +131,7 @@ variable "api_key_pepper_secret_arn" {
 }
 
 variable "cache_password_secret_arn" {
-  description = "ARN of a secret that contains only the password of the cache: 16 to 128 letters and digits. The state of Terraform contains the password as well. With cache_auth = iam it is the password of the user default, who is turned off."
+  description = "ARN of a secret that contains only the password of the cache: 16 to 128 letters and digits. The state of Terraform contains the password as well. With cache_auth = iam it is the password of the user default, who cannot log in."
   type        = string
 
   validation {
