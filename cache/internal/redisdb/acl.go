@@ -135,7 +135,13 @@ func (db *DB) ruleFor(err error, args []any) string {
 	return rule
 }
 
+// scriptForbidden is in the error of a script that called what its user may not, since Redis 7.2
+// and in Valkey. Before, that error had NOPERM.
+const scriptForbidden = "ACL failure in script:"
+
 // forbids reports whether an error means that the Redis user lacks a permission.
 func forbids(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "The user executing the script can't"))
+	return err != nil && slices.ContainsFunc([]string{"NOPERM", scriptForbidden, "The user executing the script can't"}, func(word string) bool {
+		return strings.Contains(err.Error(), word)
+	})
 }

@@ -60,7 +60,7 @@ func (db *DB) checkPrimary(ctx context.Context, node Client) error {
 // match REDIS_URL. A replica may soon become the primary, so that error is not final.
 func (db *DB) CheckKind(i Info) error {
 	switch {
-	case i["redis_mode"] == "sentinel":
+	case cmp.Or(i["redis_mode"], i["server_mode"]) == "sentinel": // Valkey has renamed the field
 		return fmt.Errorf("%w: it is a Sentinel; write redis+sentinel://HOST:PORT/NAME in REDIS_URL, with the name of the primary", ErrUnfit)
 	case i["cluster_enabled"] == "1" && !db.Cluster():
 		return fmt.Errorf("%w: it is a node of a cluster; write redis+cluster:// in REDIS_URL", ErrUnfit)

@@ -52,7 +52,7 @@ var permanent = []string{
 	"ERR SELECT is not allowed in cluster mode", "ERR This instance has cluster support disabled",
 }
 
-var forbidden = regexp.MustCompile(`NOPERM.* run the '([^']+)' command`)
+var forbidden = regexp.MustCompile(`(?:NOPERM|` + scriptForbidden + `).* run the '([^']+)' command`)
 
 // Explain returns an error of Redis with an explanation. An unknown error is returned
 // unchanged.
@@ -78,9 +78,9 @@ func (db *DB) Explain(err error) error {
 	switch {
 	case strings.Contains(text, `"HTTP/1.`):
 		return &explained{"a web server answers there, not Redis; correct the host and the port in REDIS_URL", err}
-	case strings.Contains(text, "NOPERM") && strings.Contains(text, "channel"):
+	case forbids(err) && strings.Contains(text, "channel"):
 		return &explained{db.ruleText("&" + db.Names.Prefix + ":*"), err}
-	case strings.Contains(text, "NOPERM") && strings.Contains(text, "key"):
+	case forbids(err) && strings.Contains(text, "key"):
 		return &explained{db.ruleText("~" + db.Names.Prefix + ":*"), err}
 	}
 	return err
