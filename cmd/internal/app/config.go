@@ -110,10 +110,10 @@ func (c *Config) contradictions() []error {
 		}
 	}
 	if c.Role != API && c.SQSQueueURL == "" {
-		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or ROLE=api for a process that only serves")
+		wrong("SQS_QUEUE_URL: not set; set it to the URL of the queue that the EventBridge rule sends to, or set ROLE=api for a process that only serves the API")
 	}
 	if c.Role != Ingest && c.APIKeyPepper == "" && c.JWTIssuer == "" && c.IntrospectionURL == "" {
-		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so no caller could be accepted; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
+		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so every caller would be refused; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
 	}
 	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
 		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, because its keys are hashed with it")
