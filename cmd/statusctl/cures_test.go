@@ -31,7 +31,7 @@ func TestRequestsThatFailNameTheCure(t *testing.T) {
 		args          []string
 		want          string
 	}{
-		"nothing listens":      {nobody, "x", get, "see that statusd runs, and check --server or STATUS_URL"},
+		"nothing listens":      {nobody, "x", get, "make sure that statusd runs, and check --server or STATUS_URL"},
 		"a list":               {nobody, "x", []string{"list"}, "see that statusd runs"},
 		"failures":             {nobody, "x", []string{"failures"}, "see that statusd runs"},
 		"a link":               {nobody, "x", []string{"link", executions + "x"}, "see that statusd runs"},

@@ -13,7 +13,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// banner is what a user needs to begin.
+// banner has what a user needs to begin.
 type banner struct {
 	out         io.Writer
 	api, admin  string
@@ -25,7 +25,7 @@ type banner struct {
 	keepToken   bool // the dashboard stays signed in when the browser reloads it
 }
 
-// demoKeys are the API keys for trying things out.
+// demoKeys are API keys for trying the service.
 type demoKeys struct{ reader, operator, registrar string }
 
 // demo creates API keys, prints the banner, and keeps a few executions running.
@@ -107,7 +107,7 @@ AWS      %s (SQS, EventBridge and Step Functions, simulated)
 
 An API key, valid until this ends:
 %s
-A key for operators, which reads all executions, and one that may only register executions:
+A key that reads all executions, and a key that may only register executions:
 %s
 %s
 

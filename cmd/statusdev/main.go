@@ -1,7 +1,7 @@
-// Command statusdev runs the whole system on a laptop in one process: the service, a
-// Redis, a queue, and a simulated pipeline behind POST /v1/generate. It needs no account
-// and no installed software. It is for trying out and developing, never for production:
-// when it ends, everything is gone except the data in a Redis of your own.
+// Command statusdev runs the whole system on a laptop in one process: the service, a Redis, a
+// queue, and a simulated pipeline behind POST /v1/generate. It needs no account and no
+// installed software. It is for trying out and developing, never for production: when it ends,
+// everything is lost except the data in a Redis of your own.
 package main
 
 import (
@@ -16,8 +16,7 @@ import (
 
 var version = "dev" // set by the build
 
-// If defaultAddr is in use, a free port is taken. That does not apply to an address that
-// the user gave.
+// If defaultAddr is in use, a free port is used instead, but not if the user gave an address.
 const defaultAddr = "127.0.0.1:8080"
 
 func main() { app.Main("statusdev", command(os.Stdout, os.Stderr)) }
@@ -41,12 +40,12 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	}
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
-	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "address of the API; if you do not set it and the port is in use, a free port is taken")
+	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "address of the API; if you do not set it and the port is in use, a free port is used")
 	cmd.Flags().StringVar(&o.redisURL, "redis-url", "", "a Redis to use instead of the embedded one, such as redis://localhost:6379")
 	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "loopback port of the stand-in for AWS, so that another process can find it; 0: a free one")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "do not start executions automatically")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that the simulated AWS loses, such as 0.1; the audit repairs this")
-	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "folder from which to read the files of the dashboard at each request, such as httpapi/dashboard; for changing them")
+	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "folder from which each request reads the files of the dashboard, such as httpapi/dashboard; for developing them")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	cmd.AddCommand(app.ManCommand())
 	cmd.CompletionOptions.DisableDefaultCmd = true

@@ -41,7 +41,7 @@ var (
 	keyLine = regexp.MustCompile(`(?m)^csk_live_[0-9a-f]{32}$`)
 )
 
-// startLaptop starts statusdev and returns when it says how to begin.
+// startLaptop starts statusdev and returns when it has printed how to begin.
 func startLaptop(t *testing.T, args ...string) *laptop {
 	t.Helper()
 	l := &laptop{Process: apptest.Start(t, "statusdev", nil, args...)}
@@ -54,8 +54,8 @@ func startLaptop(t *testing.T, args ...string) *laptop {
 	return l
 }
 
-// TestALaptopInOneProcess starts the whole system, has one execution run, and ends it.
-// Nothing else is started, so it is for -short too.
+// TestALaptopInOneProcess starts the whole system, runs one execution, and stops it. No other
+// process is started, so it also runs with -short.
 func TestALaptopInOneProcess(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(t.Context())
@@ -89,7 +89,7 @@ func TestALaptopInOneProcess(t *testing.T) {
 
 var setting = regexp.MustCompile(`(?:export | )(REDIS_URL|API_KEY_PEPPER)=(\S+)`)
 
-// checkSettings: a key that is made with the settings that are printed is good.
+// checkSettings: a key created with the printed settings is valid.
 func (l *laptop) checkSettings(t *testing.T, printed string) {
 	t.Helper()
 	settings := map[string]string{}
@@ -115,8 +115,8 @@ func (l *laptop) checkSettings(t *testing.T, printed string) {
 	}
 }
 
-// ask returns the data of an answer. It obeys Retry-After: Redis may be late on
-// a machine that has much to do.
+// ask returns the data of an answer. It follows Retry-After: on a busy machine, Redis may be
+// slow.
 func (l *laptop) ask(method, path, body string) (status int, data map[string]any, err error) {
 	for range 20 {
 		if status, data, err = l.askOnce(method, path, body); status != http.StatusServiceUnavailable {
@@ -152,9 +152,9 @@ func (l *laptop) askOnce(method, path, body string) (int, map[string]any, error)
 	return answer.StatusCode, envelope.Data, nil
 }
 
-// TestPollingScript does what the script of the public documentation does, 35
-// times at once: start an execution, ask for it with its raw ARN in the path,
-// and wait 2 s, growing by half to 10 s, between two questions.
+// TestPollingScript does the same as the script of the public documentation, 35 times at once:
+// it starts an execution and polls with the raw ARN in the path. The pause between two polls is
+// 2 s, and grows by half up to 10 s.
 func TestPollingScript(t *testing.T) {
 	t.Parallel()
 	l := startLaptop(t, "--listen-addr", "127.0.0.1:0")
@@ -184,8 +184,7 @@ func TestPollingScript(t *testing.T) {
 	}
 }
 
-// poll asks until the execution has ended. A failure that will be redriven is
-// not the end of it.
+// poll polls until the execution has ended. A failure that will be redriven is not its end.
 func (l *laptop) poll(t *testing.T, arn string, redriven bool) map[string]any {
 	delay := 2 * time.Second
 	for range 20 {
@@ -251,14 +250,14 @@ func TestDoctorFindsNothingWrongOnALaptop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := cache.Open(cache.Options{ // Redis may be late on a machine that has much to do
+	c, err := cache.Open(cache.Options{ // on a busy machine, Redis may be slow
 		URL: config.RedisURL, Prefix: config.RedisPrefix, Retention: config.Retention, ReadLimit: time.Minute, WriteLimit: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	config.APIKeysFile = "" // what Redis holds is checked
+	config.APIKeysFile = "" // the content of Redis is checked
 	keys, err := app.OpenKeys(config, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +268,7 @@ func TestDoctorFindsNothingWrongOnALaptop(t *testing.T) {
 		t.Errorf("only %d findings", len(findings))
 	}
 	for _, f := range findings {
-		if !f.OK() && (!f.Unchecked() || f.Failed()) { // an embedded Redis does not say all
+		if !f.OK() && (!f.Unchecked() || f.Failed()) { // an embedded Redis does not report everything
 			t.Errorf("%+v", f)
 		}
 	}
@@ -325,10 +324,10 @@ func TestDefaultPortGivesWay(t *testing.T) {
 	t.Parallel()
 	if taken, err := net.Listen("tcp", defaultAddr); err == nil {
 		defer func() { _ = taken.Close() }()
-	} // else somebody else has it, which is as good
+	} // otherwise another process has it, which is just as good
 	l := startLaptop(t, "--no-demo")
 	if !strings.Contains(l.Output(), defaultAddr+" is in use") || strings.HasSuffix(l.api, ":8080") {
-		t.Errorf("no word about the port:\n%s", l.Output())
+		t.Errorf("the output does not mention the port:\n%s", l.Output())
 	}
 }
 
@@ -346,12 +345,12 @@ func (l *laptop) checkKeys(t *testing.T, keys []string) {
 		list, _, err1 := l.ask("GET", "/v1/executions?owner=ada", "")
 		register, _, err2 := l.ask("POST", "/v1/executions", body)
 		if err1 != nil || err2 != nil || list != want.list || register != want.register {
-			t.Errorf("key %d: %d for somebody's list, %d for a registration: %v, %v", i, list, register, err1, err2)
+			t.Errorf("key %d: %d for the list of another owner, %d for a registration: %v, %v", i, list, register, err1, err2)
 		}
 	}
 }
 
-// checkOrigins checks that pages of this machine may call, and no others.
+// checkOrigins checks that only pages of this machine may call the API.
 func (l *laptop) checkOrigins(t *testing.T) {
 	t.Helper()
 	for origin, want := range map[string]bool{
@@ -369,7 +368,7 @@ func (l *laptop) checkOrigins(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 		if got := answer.Header.Get("Access-Control-Allow-Origin") != ""; got != want {
-			t.Errorf("a page of %s may call: %v", origin, got)
+			t.Errorf("a page of %s may call the API: %v", origin, got)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func newPipeline(aws *localaws.Server, loss float64) *pipeline {
 		Loss: loss, LossOfExecution: loss / 4,
 	})
 	aws.SetThrottling(localaws.RealThrottling())
-	aws.SetDelays(localaws.Delays{ReplayedMinute: 100 * time.Millisecond}) // slow enough for a user to watch a replay
+	aws.SetDelays(localaws.Delays{ReplayedMinute: 100 * time.Millisecond}) // so slow that a user can watch a replay
 	return &pipeline{aws, aws.CreateStateMachine(machineName, plot)}
 }
 
@@ -109,7 +109,7 @@ func (p *pipeline) start(ctx context.Context, c *cache.Cache, owner string, r re
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	// Before it starts: the first event must find the owner.
+	// Register before the start: the first event must find the owner.
 	if _, err := c.Register(ctx, cache.Registration{ARN: arn, Owner: owner, StartDate: time.Now()}); err != nil {
 		return "", time.Time{}, err
 	}

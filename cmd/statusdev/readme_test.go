@@ -14,9 +14,9 @@ import (
 	"statuscache/cmd/internal/apptest"
 )
 
-// TestTheCommandsOfTheREADME runs the commands of the README in their order: with the key,
-// the addresses and the execution of this run in the place of those that are printed
-// there. What they print has the lines that the README shows.
+// TestTheCommandsOfTheREADME runs the commands of the README in their order, with the key, the
+// addresses and the execution of this run instead of those in the README. Their output must
+// have the lines that the README shows.
 func TestTheCommandsOfTheREADME(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "programs of its own")
@@ -59,7 +59,7 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 		s.replace = strings.NewReplacer("redis://redis.internal:6379", cachetest.Redis(t).URL(),
 			"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", local.pipeline.machine)
 		s.special = func(command string) string {
-			if command == "bin/statusd" { // which runs until it is ended
+			if command == "bin/statusd" { // which runs until it is stopped
 				return "timeout --foreground --preserve-status 10 bin/statusd"
 			}
 			return command
@@ -85,7 +85,7 @@ type session struct {
 	env     []string
 	replace *strings.Replacer
 	special func(command string) string
-	after   map[string]string // what to do behind commands that begin so
+	after   map[string]string // what to do after commands with this beginning
 }
 
 // shownCommand is a command of the README, and the lines that it prints there.
@@ -110,8 +110,8 @@ func commandsOf(section string) (all []shownCommand) {
 	return all
 }
 
-// run runs the commands of a section in one shell. codes has the exit codes of commands
-// that begin so, where it is not that of the next echo $? or 0.
+// run runs the commands of a section in one shell. codes has exit codes by the beginning of a
+// command. Other commands must have the code that the next echo $? prints, or 0.
 func (s *session) run(t *testing.T, section string, codes map[string]int) {
 	t.Helper()
 	work := t.TempDir()
@@ -164,8 +164,7 @@ func read(t *testing.T, dir, what string, i int) string {
 	return strings.TrimSpace(string(text))
 }
 
-// check compares the exit code, and the first words of the lines as far as they are no
-// values of that run.
+// check compares the exit code, and the first words of the lines unless they vary between runs.
 func (c *shownCommand) check(t *testing.T, code int, got, printed string) {
 	t.Helper()
 	if got != fmt.Sprint(code) {
@@ -184,8 +183,8 @@ func (c *shownCommand) check(t *testing.T, code int, got, printed string) {
 
 var ofThatRun = regexp.MustCompile(`^(RUNNING|SUCCEEDED|FAILED|[0-9].*|csk_live_.*|…|applied|superseded|)$`)
 
-// firstWord returns the first word of a line, or of JSON its first name; empty for what
-// another run may print otherwise.
+// firstWord returns the first word of a line, or the first name of a JSON object; empty if the
+// word varies between runs.
 func firstWord(line string) string {
 	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	word, _, _ = strings.Cut(word, ":")

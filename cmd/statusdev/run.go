@@ -34,7 +34,7 @@ type options struct {
 	redisURL   string
 	quiet      bool
 	verbose    bool
-	loss       float64 // chance of an event to be lost
+	loss       float64 // probability that an event is lost
 	awsPort    int     // of the stand-in for AWS; 0: a free one
 	// dashboardDir is the folder from which the files of the dashboard are read; empty: the
 	// embedded files.
@@ -43,7 +43,7 @@ type options struct {
 
 const (
 	demoOwner = "demo"
-	// redisTimeout is how long Redis may take: a laptop is busy with other work, too.
+	// redisTimeout is how long Redis may take: a laptop is also busy with other work.
 	redisTimeout = 30 * time.Second
 	region       = "eu-west-1"
 )
@@ -110,14 +110,14 @@ func listen(o options, stdout io.Writer) (net.Listener, error) {
 		return l, nil
 	}
 	if o.fallback && errors.Is(err, syscall.EADDRINUSE) {
-		_, _ = fmt.Fprintf(stdout, "%s is in use, so a free port is taken\n", o.listenAddr)
+		_, _ = fmt.Fprintf(stdout, "%s is in use, so a free port is used\n", o.listenAddr)
 		return net.Listen("tcp", "127.0.0.1:0")
 	}
 	return nil, fmt.Errorf("--listen-addr: %w", err)
 }
 
-// startRedis starts the embedded Redis, and moves its clock, which does not move by
-// itself: otherwise nothing would expire.
+// startRedis starts the embedded Redis, and advances its clock, which does not advance by
+// itself. Otherwise nothing would expire.
 func startRedis() (stop func(), url string, err error) {
 	m := miniredis.NewMiniRedis()
 	if err := m.StartAddr("127.0.0.1:0"); err != nil {
@@ -205,9 +205,9 @@ func settings(o options, made operate.Provisioned, keysFile string) (app.Config,
 	return config, err
 }
 
-// pepper returns API_KEY_PEPPER if it is set, otherwise a fixed text that is not secret:
-// keys are random enough without it, and it must match keys that an earlier run has left in
-// a Redis of the user.
+// pepper returns API_KEY_PEPPER if it is set, otherwise a fixed text that is not secret. Keys
+// are random enough without it, and it must match the keys that an earlier run has left in the
+// user's Redis.
 func pepper() string { return cmp.Or(os.Getenv("API_KEY_PEPPER"), "statusdev-for-laptops-only") }
 
 // loopbackOrigins are the origins of pages that are served on this machine, on any port.

@@ -40,7 +40,7 @@ var lives = map[string]func(in input, attempt int) localaws.Ending{
 		first.RedriveAfter = 2 * time.Second
 		return first
 	},
-	// An event escapes its quotes, which makes it too large for an event.
+	// An event escapes the quotes of an output, which makes this output too large for an event.
 	"oversize": func(in input, _ int) localaws.Ending {
 		return succeeds(in, between(3, 10), strings.Repeat(`"condition: selection" `, 10_000))
 	},
@@ -68,7 +68,7 @@ func drawn() string {
 	return "succeeded"
 }
 
-// lots has how many of a hundred executions have each life. The others succeed.
+// lots has how many of a hundred executions have each outcome. The others succeed.
 var lots = []struct {
 	life  string
 	of100 int

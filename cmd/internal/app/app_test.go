@@ -44,10 +44,10 @@ func TestSettings(t *testing.T) {
 		"FIFO":                {map[string]string{"SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "API_KEY_PEPPER": pepper}, nil, "FIFO"},
 		"a queue's console":   {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://eu-west-1.console.aws.amazon.com/sqs/v3/home?region=eu-west-1#/queues/x"}, nil, "page of the AWS console"},
 		"a queue, no name":    {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012"}, nil, "lacks the account or the name"},
-		"a queue and a slash": {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/q/"}, nil, "has more than those"},
+		"a queue and a slash": {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/q/"}, nil, "has more parts"},
 		"a queue's old host":  {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "https://eu-west-1.queue.amazonaws.com/123456789012/q"}, nil, ""},
 		"a queue elsewhere":   {map[string]string{"ROLE": "ingest", "SQS_QUEUE_URL": "http://localhost:9324/queue/events"}, nil, ""},
-		"JWT's discovery":     {map[string]string{"ROLE": "api", "JWT_ISSUER": "https://i.example.com/p/.well-known/openid-configuration", "JWT_CLIENT_IDS": "a"}, nil, "as tokens name it in iss: https://i.example.com/p"},
+		"JWT's discovery":     {map[string]string{"ROLE": "api", "JWT_ISSUER": "https://i.example.com/p/.well-known/openid-configuration", "JWT_CLIENT_IDS": "a"}, nil, "as in the claim iss of its tokens: https://i.example.com/p"},
 		"a rate":              {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "RATE_LIMIT": "1.5"}, nil, "RATE_LIMIT"},
 		"an origin":           {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "CORS_ORIGINS": "https://a.example.com/path"}, nil, "CORS_ORIGINS"},
 		"the dashboard":       {map[string]string{"ROLE": "api", "API_KEY_PEPPER": pepper, "DASHBOARD": "yes"}, nil, "DASHBOARD"},
@@ -85,7 +85,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestAnUnreachableAdminPortIsReported where probes and metrics are asked for from outside.
+// TestAnUnreachableAdminPortIsReported if probes and Prometheus are outside the machine.
 func TestAnUnreachableAdminPortIsReported(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -102,8 +102,8 @@ func TestAnUnreachableAdminPortIsReported(t *testing.T) {
 	}
 }
 
-// TestRetentionsThatAreShortAreReported: where a late message can bring something back, or an
-// output cannot be fetched again.
+// TestRetentionsThatAreShortAreReported if a late message could restore an expired execution,
+// or an output could not be fetched again.
 func TestRetentionsThatAreShortAreReported(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -134,7 +134,7 @@ func TestRetentionsThatAreShortAreReported(t *testing.T) {
 
 // pipe is a log that can be blocked.
 type pipe struct {
-	mu  sync.Mutex // held by who blocks it
+	mu  sync.Mutex // the writer that blocks the pipe holds it
 	out bytes.Buffer
 }
 
@@ -144,8 +144,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
-// TestBlockedLog: who logs never waits. The control is the pipe
-// itself, which would make them wait for ever.
+// TestBlockedLog: code that logs never waits. The control is the pipe itself, which would block
+// it for ever.
 func TestBlockedLog(t *testing.T) {
 	t.Parallel()
 	p := &pipe{}
@@ -168,7 +168,7 @@ func TestBlockedLog(t *testing.T) {
 		t.Errorf("%d lines of %d written", got, lines)
 	}
 	if !strings.Contains(text, "log lines dropped") {
-		t.Error("no word about those that were dropped")
+		t.Error("the dropped lines are not reported")
 	}
 }
 

@@ -19,7 +19,7 @@ func TestEachSettingIsAValueOfTheChart(t *testing.T) {
 	if err := json.Unmarshal([]byte(fileText(t, "../../../deploy/helm/statuscache/values.schema.json")), &schema); err != nil {
 		t.Fatal(err)
 	}
-	values := map[string]any{"ROLE": nil, "LISTEN_ADDR": nil, "ADMIN_ADDR": nil} // follow from other values
+	values := map[string]any{"ROLE": nil, "LISTEN_ADDR": nil, "ADMIN_ADDR": nil} // they follow from other values
 	for _, each := range []names{schema.Defs.Settings, schema.Properties.Secrets, schema.Properties.Files} {
 		maps.Copy(values, each.Properties)
 	}

@@ -116,7 +116,7 @@ func (c *Config) contradictions() []error {
 		wrong("API_KEY_PEPPER, JWT_ISSUER: neither is set, so every caller would be refused; set API_KEY_PEPPER to at least %d random characters (openssl rand -hex 32) and create a key with statusctl keys create, or set JWT_ISSUER", minPepper)
 	}
 	if c.APIKeysFile != "" && c.APIKeyPepper == "" {
-		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, because its keys are hashed with it")
+		wrong("API_KEYS_FILE: needs API_KEY_PEPPER, with which the keys in the file are hashed")
 	}
 	if c.JWTIssuer != "" && len(c.JWTClientIDs) == 0 {
 		wrong("JWT_CLIENT_IDS: not set; set it to the app clients whose tokens to accept, separated by commas")
@@ -128,7 +128,7 @@ func (c *Config) contradictions() []error {
 		wrong("DASHBOARD_OIDC_CLIENT_ID: needs JWT_ISSUER, where people sign in")
 	}
 	if c.DashboardClient != "" && c.JWTIssuer != "" && !slices.Contains(c.JWTClientIDs, c.DashboardClient) {
-		wrong("DASHBOARD_OIDC_CLIENT_ID: %q is not among JWT_CLIENT_IDS, so its tokens would be refused; add it there", c.DashboardClient)
+		wrong("DASHBOARD_OIDC_CLIENT_ID: %q is not among JWT_CLIENT_IDS, so its tokens would be refused; add it to JWT_CLIENT_IDS", c.DashboardClient)
 	}
 	if url := c.IntrospectionURL != ""; url != (c.IntrospectionClientID != "") || url != (c.IntrospectionSecret != "") {
 		wrong("AUTH_INTROSPECTION_URL, AUTH_INTROSPECTION_CLIENT_ID, AUTH_INTROSPECTION_SECRET_FILE: set all or none")
@@ -142,7 +142,7 @@ func (c *Config) contradictions() []error {
 // Warnings returns a warning for each setting that is allowed but probably a mistake.
 func (c *Config) Warnings() []string {
 	var all []string
-	const comesBack = "%s is %v, less than the %v that SQS can keep a message: after a late message, %s may be reported as running for an hour"
+	const comesBack = "%s is %v, less than the %v for which SQS can keep a message: after a late message, the API may report %s as running for an hour"
 	if c.Retention < maxMessageLife {
 		all = append(all, fmt.Sprintf(comesBack, "RETENTION", c.Retention, maxMessageLife, "a stopped execution"))
 	} else if c.RetentionFailed > 0 && c.RetentionFailed < maxMessageLife {

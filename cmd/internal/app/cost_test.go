@@ -9,32 +9,32 @@ import (
 	"testing"
 )
 
-// What the cost of a deployment depends on. This is the one place to change it: the tests
-// print the tables that README.md and deploy/COST.md must have.
+// What the cost of a deployment depends on. Change it only here: the tests print the tables
+// that README.md and deploy/COST.md must have.
 const (
 	hours          = 730.0 // of a month
 	monthDays      = 30.4
 	secondsOfMonth = hours * 3600
 
-	payloadBytes   = 487.0  // of a record in Redis, compressed; of cmd/internal/bench
-	recordBytes    = 259.0  // what Redis takes beyond that, indexes included; of cmd/internal/bench
+	payloadBytes   = 487.0  // of a record in Redis, compressed; measured by cmd/internal/bench
+	recordBytes    = 259.0  // of Redis beyond that, indexes included; measured by cmd/internal/bench
 	retentionDays  = 15.0   // RETENTION
-	archivedDays   = 30.0   // of the archive that provision makes
+	archivedDays   = 30.0   // of the archive that provision creates
 	eventBytes     = 4000.0 // of an event
-	events         = 2.0    // of an execution: it starts, it ends
+	events         = 2.0    // of an execution: start and end
 	writeUnits     = 3.0    // of DynamoDB for an execution: 1 kB when it starts, 2 kB when it ends
 	idleRequests   = secondsOfMonth/12 + secondsOfMonth/60
-	deleteWithin   = 1.0 // seconds for which deletes are gathered
+	deleteWithin   = 1.0 // seconds for which deletes are collected
 	deleteBatch    = 10.0
-	pollBytes      = 770.0 // that an answer has; of cmd/internal/bench
+	pollBytes      = 770.0 // of an answer; measured by cmd/internal/bench
 	fewPolls       = 5.5   // of an execution of 20 s, by the documented poller
-	manyPolls      = 120.0 // of an execution of 5 minutes, each 2.5 s
+	manyPolls      = 120.0 // of an execution of 5 minutes, one every 2.5 s
 	describeQuota  = 50.0  // DescribeExecution calls a second
 	secondsOfPoll  = 2.5
 	lambdaGB       = 0.125
 	ingestSeconds  = 0.05 // of a Lambda function that writes an event
-	pollSeconds    = 0.02 // of one that answers a poll
-	usableOfNode   = 0.75 // ElastiCache reserves the rest
+	pollSeconds    = 0.02 // of a Lambda function that answers a poll
+	usableOfNode   = 0.75 // share of the memory; ElastiCache reserves the rest
 	connectionsLCU = 25.0 // new connections a second in an LCU of a load balancer
 	bytesLCU       = 1e9  // an hour
 	gib            = 1 << 30
@@ -45,7 +45,7 @@ type price struct {
 	what string
 	usd  float64
 	unit string
-	date string // and source; "assumed" where no price list was at hand
+	date string // date and source of the price; "assumed" without a price list
 }
 
 const (
@@ -103,7 +103,7 @@ type deployment struct {
 	executions float64 // a month
 	tasks      string
 	vcpus, gb  float64 // of all tasks
-	ingesting  float64 // tasks that take events
+	ingesting  float64 // tasks that receive events
 }
 
 var deployments = []deployment{
@@ -147,8 +147,8 @@ func (d deployment) transfer(polls float64) float64 {
 	return d.executions * polls * pollBytes / 1e9 * prices.transfer.usd
 }
 
-// requests returns those to SQS for an event: it is sent and received, and deleted together
-// with those of the same second.
+// requests returns the number of SQS requests for an event: it is sent, received, and deleted
+// together with other events of the same second.
 func (d deployment) requests() float64 {
 	together := min(deleteBatch, 1+events*d.perSecond()/d.ingesting*deleteWithin)
 	return 1 + 1 + 1/together
@@ -158,7 +158,7 @@ func (d deployment) sqs() float64 {
 	return (d.executions*events*d.requests() + d.ingesting*idleRequests) / 1e6 * prices.sqs.usd
 }
 
-// archive returns the cost of an archive of that share of the events.
+// archive returns the cost of an archive of a share of the events.
 func (d deployment) archive(share float64) float64 {
 	gb := d.executions * events * share * eventBytes / 1e9
 	return gb*prices.archive.usd + gb*archivedDays/monthDays*prices.archived.usd
@@ -169,8 +169,8 @@ func (d deployment) total(polls float64) float64 {
 	return redis + d.fargate() + d.balancer(polls) + d.transfer(polls) + d.sqs() + d.archive(1)
 }
 
-// functions returns the cost of the same with DynamoDB and Lambda behind an HTTP API, with
-// neither queue nor archive.
+// functions returns the cost of the same service with DynamoDB, Lambda and an HTTP API, without
+// queue and archive.
 func (d deployment) functions(polls float64) float64 {
 	gbSeconds := lambdaGB * (events*ingestSeconds + polls*pollSeconds)
 	perMillion := writeUnits*prices.writes.usd + polls*(prices.reads.usd+prices.httpAPI.usd) + (events+polls)*prices.invocations.usd + gbSeconds*prices.lambda.usd
@@ -178,7 +178,7 @@ func (d deployment) functions(polls float64) float64 {
 	return d.executions/1e6*perMillion + stored + d.transfer(polls)
 }
 
-// describes says whether DescribeExecution allows so many polls.
+// describes reports whether DescribeExecution allows this rate of polls.
 func (d deployment) describes(polls float64) string {
 	rate := d.perSecond() * polls
 	if rate > describeQuota {
@@ -259,7 +259,7 @@ func TestCostsAreThoseOfTheFormula(t *testing.T) {
 	}
 }
 
-// TestCostsSaidInWords: the sentences beside the tables.
+// TestCostsInSentences: the sentences around the tables have the same numbers.
 func TestCostsSaidInWords(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../deploy/COST.md")

@@ -10,27 +10,26 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// The cost of a collection depends on the live memory, not on the garbage that it frees.
-// With tens of thousands of waiting clients there is much live memory, and usually little
-// happens; memory is then scarcer than CPU time. Under load CPU time is scarcer, and a
-// collection holds up all answers of some ten milliseconds. So garbage may accumulate for
-// so long that fewer than one answer in a hundred meets a collection, within bounds.
+// The cost of a collection depends on the live memory, not on the garbage that it frees. Tens
+// of thousands of waiting clients need much live memory, but usually few events happen; memory
+// is then scarcer than CPU time. Under load, CPU time is scarcer, and a collection delays all
+// answers by about ten milliseconds. So garbage may accumulate, within bounds, for so long that
+// a collection delays fewer than one answer in a hundred.
 const (
-	gcEvery    = 10 * time.Second // garbage of this time may accumulate
+	gcEvery    = 10 * time.Second // the garbage of this duration may accumulate
 	gcHeadroom = 24 << 20         // bytes of garbage that are always allowed
 	gcShare    = 3                // 1/gcShare of the live memory is always allowed, too
 	gcMost     = 400              // garbage never exceeds this percentage of the live memory
 	gcTune     = 2 * time.Second
 	gcMemory   = 5       // turns over which a rate decays
 	gcCalm     = 8 << 20 // bytes per second; below this rate the process is nearly idle
-	gcLimit    = 0.9     // of the memory of the container or machine; near it, more is collected
+	gcLimit    = 0.9     // share of the memory of the container or machine; near it, collections are more frequent
 )
 
-// tuneGC sets GOGC from the live memory and the allocation rate, until ctx ends, and
-// GOMEMLIMIT from the memory of the container. It leaves either as it is if the environment
-// sets it.
+// tuneGC sets GOMEMLIMIT from the memory of the container and, until ctx ends, GOGC from the
+// live memory and the allocation rate. It does not change what the environment sets.
 func tuneGC(ctx context.Context) error {
-	_, _ = memlimit.Set(memlimit.WithRatio(gcLimit), memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem))) // without a known limit there is none
+	_, _ = memlimit.Set(memlimit.WithRatio(gcLimit), memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem))) // an unknown limit is not set
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
 		return nil
@@ -53,7 +52,7 @@ type gcTuner struct {
 	percent int
 	rate    uint64 // allocated bytes per second: rises at once, falls slowly
 	made    uint64 // bytes allocated until the last turn
-	storm   bool   // there was much garbage, and its memory has not been returned to the system
+	storm   bool   // there was much garbage, and its memory has not yet been returned to the system
 	calm    int    // turns since
 }
 

@@ -22,8 +22,8 @@ func (s *service) parts() []httpapi.Part {
 	return parts
 }
 
-// warmLimit is how long a process may not be ready because it reads the counters. Without them
-// the first answers take longer, but they are right.
+// warmLimit is how long a process may be not ready because it reads the counters. Without them,
+// the first answers take longer, but they are correct.
 const warmLimit = 10 * time.Second
 
 // warming reports whether the counters are being read for the first time.
@@ -42,12 +42,12 @@ func (s *service) failure(part ingest.Part) error {
 	return err
 }
 
-// concerns are reported in public: wrong settings, losses that are neither restored nor
-// dismissed, and why Redis accepts no writes if no part of ingest reports that.
+// concerns returns what /v1/health reports: wrong settings, losses that are neither restored
+// nor dismissed, and why Redis accepts no writes, unless a part of ingest reports that.
 func (s *service) concerns() []string {
 	all := s.settings.Wrong()
 	if n := s.worklist.Unattended(); n > 0 {
-		all = append(all, fmt.Sprintf("outputs: %d expired outputs are requested and none is fetched: no process of ROLE=ingest runs, or HYDRATE_RATE is 0 there", n))
+		all = append(all, fmt.Sprintf("outputs: %d expired outputs were requested, but none is fetched: start a process with ROLE=ingest and a HYDRATE_RATE above 0", n))
 	}
 	if err := s.stats.Err(); err != nil && s.cache.DB().Ready() == nil {
 		brief, _ := cache.Explain(err)

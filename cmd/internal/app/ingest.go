@@ -40,10 +40,10 @@ func (s *service) openIngest(ctx context.Context) error {
 	return nil
 }
 
-// source returns the source of this process's reports about the queue, nil if it receives nothing.
+// source returns what this process reports about the queue, nil if it receives nothing.
 func (s *service) source() intake.Source {
 	if s.consumer == nil {
-		return nil // an interface without a type, so that it can be compared
+		return nil // a nil interface, not one that holds a nil pointer, so that callers can compare it with nil
 	}
 	return &ingest.Intake{Queue: s.queue, Consumer: s.consumer, Auditor: s.auditor}
 }
@@ -89,7 +89,7 @@ const (
 // Budget returns a budget, nil for the rate 0.
 func Budget(c *cache.Cache, name string, rate float64) ingest.Budget {
 	if rate <= 0 {
-		return nil // an interface without a type, so that it can be compared
+		return nil // a nil interface, not one that holds a nil pointer, so that callers can compare it with nil
 	}
 	return worklist.NewBudget(c.DB(), name, rate)
 }

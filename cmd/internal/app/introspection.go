@@ -11,7 +11,7 @@ func parseIntrospectionSecret(c *Config, s string) error {
 	return err
 }
 
-// Introspection returns the server that checks other tokens, nil if there is none.
+// Introspection returns the server that checks all other tokens, nil if there is none.
 func (c *Config) Introspection() *auth.Introspection {
 	if c.IntrospectionURL == "" {
 		return nil

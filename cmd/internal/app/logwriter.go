@@ -13,7 +13,7 @@ import (
 // Bounds of the lines that wait for the log.
 const (
 	maxLogBytes = 4 << 20
-	logPause    = 20 * time.Millisecond // collects lines: one write per line would cost more than a request
+	logPause    = 20 * time.Millisecond // collects lines, because one write per line would cost more than a request
 )
 
 // logWriter collects log lines and writes them from a separate goroutine. Write never

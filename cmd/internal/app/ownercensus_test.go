@@ -12,7 +12,7 @@ import (
 	"statuscache/cache/diagnose"
 )
 
-// TestTheCensusIsLoggedOnceAnHour says what of a census goes into the log and into health.
+// TestTheCensusIsLoggedOnceAnHour also checks what health reports of a census.
 func TestTheCensusIsLoggedOnceAnHour(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -139,8 +139,8 @@ func httpsURL(field func(*Config) *string) func(*Config, string) error {
 	}
 }
 
-// checkHTTPS accepts https, and http only on this machine: an attacker on the network
-// could replace keys that are sent without TLS.
+// checkHTTPS accepts https, and http only on this machine: an attacker on the network could
+// replace signing keys that are sent without TLS.
 func checkHTTPS(s string) error {
 	if s == "" {
 		return nil
@@ -209,7 +209,7 @@ func parseQueueURL(c *Config, s string) error {
 		return fmt.Errorf("%q is a page of the AWS console; the URL of the queue is on that page, such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
 	}
 	if strings.Contains(u.Hostname(), ".amazonaws.com") && !queuePath.MatchString(u.Path) {
-		return fmt.Errorf("%q lacks the account or the name of the queue, or has more than those; it must be such as https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
+		return fmt.Errorf("%q lacks the account or the name of the queue, or has more parts; it must be like https://sqs.eu-west-1.amazonaws.com/123456789012/status-events", s)
 	}
 	if strings.HasSuffix(u.Path, ".fifo") {
 		return fmt.Errorf("%q is a FIFO queue; EventBridge does not send events in order, so FIFO has no benefit; use a standard queue", s)
@@ -252,7 +252,7 @@ func CheckStateMachines(arns []string) error {
 func parseIssuer(c *Config, s string) error {
 	c.JWTIssuer = s
 	if issuer, _, found := strings.Cut(s, "/.well-known/"); found {
-		return fmt.Errorf("%q is a document of the issuer; set the issuer itself, as tokens name it in iss: %s", s, issuer)
+		return fmt.Errorf("%q is a document of the issuer; set the issuer itself, as in the claim iss of its tokens: %s", s, issuer)
 	}
 	return checkHTTPS(s)
 }
@@ -260,7 +260,7 @@ func parseIssuer(c *Config, s string) error {
 func parsePepper(c *Config, s string) error {
 	c.APIKeyPepper = s
 	if s != "" && len(s) < minPepper {
-		return fmt.Errorf("too short: at least %d characters (openssl rand -hex 32)", minPepper)
+		return fmt.Errorf("too short: it needs at least %d characters (openssl rand -hex 32)", minPepper)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestTheREADMEListsEverySetting: its table is that of the settings, row by row. A name in it
-// is a promise to operators.
+// TestTheREADMEListsEverySetting: its table equals the table of settings, row by row. A name in
+// it is a promise to operators.
 func TestTheREADMEListsEverySetting(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../../README.md")
@@ -45,8 +45,8 @@ func settingsTable(t *testing.T) string {
 	return strings.Join(rows, "\n")
 }
 
-// TestTheREADMEDrawsTheArrows: its block of packages has what each imports of the others,
-// but for those that only tests use.
+// TestTheREADMEDrawsTheArrows: its block lists which other packages each package imports,
+// without the packages that only tests use.
 func TestTheREADMEDrawsTheArrows(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "go list")

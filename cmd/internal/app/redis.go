@@ -19,7 +19,7 @@ import (
 	"statuscache/ingest/cachelogin"
 )
 
-// RedisSettings are the settings that say where Redis is and how it is reached.
+// RedisSettings are the settings for the address of Redis and the connections to it.
 var RedisSettings = []string{
 	"REDIS_URL", "REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE", "REDIS_SERVER_NAME", "REDIS_PASSWORD_FILE", "REDIS_AUTH", "REDIS_PREFIX",
 }
@@ -50,11 +50,11 @@ func parsePasswordFile(c *Config, s string) error {
 	return err
 }
 
-// maxPassword is how much of a password file is read at most, in bytes: the file may be the
-// wrong one.
+// maxPassword is how many bytes of a password file are read at most: the path may name a wrong,
+// large file.
 const maxPassword = 64 << 10
 
-// readPassword returns the only line of a file. Its errors never quote the file.
+// readPassword returns the only line of a file. Its errors never contain text of the file.
 func readPassword(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -122,13 +122,13 @@ func (c *Config) iamContradictions(u cache.URL) []error {
 		wrong("REDIS_AUTH: iam needs no password; remove it from REDIS_URL, and remove REDIS_PASSWORD_FILE")
 	}
 	if u.User == "" {
-		wrong("REDIS_AUTH: iam needs the ID of a user; write it into REDIS_URL, as rediss://user@host")
+		wrong("REDIS_AUTH: iam needs the ID of a user; write it into REDIS_URL, such as rediss://user@host")
 	}
 	if !u.TLS {
 		wrong("REDIS_AUTH: iam needs TLS; write rediss instead of redis in REDIS_URL")
 	}
 	if _, err := c.iamCache(u); err != nil {
-		wrong("REDIS_AUTH: iam needs to know the cache: %w; write the endpoint into REDIS_URL, or into REDIS_SERVER_NAME if REDIS_URL has another name for it", err)
+		wrong("REDIS_AUTH: iam needs to know the cache: %w; write its endpoint into REDIS_URL, or into REDIS_SERVER_NAME if REDIS_URL has another host name", err)
 	}
 	return problems
 }
@@ -162,10 +162,10 @@ func (c *Config) passwords(load func(context.Context) (aws.Config, error)) cache
 }
 
 const (
-	signLimit     = 5 * time.Second // to get credentials for signing from AWS
+	signLimit     = 5 * time.Second // for getting credentials from AWS
 	renewBefore   = 5 * time.Minute // before a token expires
 	renewAtLeast  = time.Second     // between two renewals
-	renewFraction = 2               // a token with little time left is renewed after 1/renewFraction of it
+	renewFraction = 2               // a token that expires soon is renewed after 1/renewFraction of its remaining time
 )
 
 // tokens returns a source of tokens that IAM accepts. It loads the settings of the SDK once,

@@ -30,8 +30,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestSettingsOfRedisFitEachOther: whatever is wrong is reported, with its setting and the fix,
-// and without a secret.
+// TestSettingsOfRedisFitEachOther: each mistake is reported with its setting and the fix, and
+// without a secret.
 func TestSettingsOfRedisFitEachOther(t *testing.T) {
 	t.Parallel()
 	authority, dir := cachetest.NewAuthority(t), t.TempDir()
@@ -90,8 +90,7 @@ func TestSettingsOfRedisFitEachOther(t *testing.T) {
 	}
 }
 
-// TestAPasswordFileThatIsReplaced: the new password is used, and connections that are open
-// log in again.
+// TestAPasswordFileThatIsReplaced: the new password is used, and open connections log in again.
 func TestAPasswordFileThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := cachetest.Redis(t)
@@ -124,8 +123,8 @@ func TestAPasswordFileThatIsReplaced(t *testing.T) {
 	}
 }
 
-// openRedis opens the cache of an environment and runs it until the test ends. It returns what
-// checks that Redis answers.
+// openRedis opens the cache of an environment and runs it until the test ends. It returns a
+// function that checks whether Redis answers.
 func openRedis(t *testing.T, env map[string]string, aws func(context.Context) (aws.Config, error)) (check func() error) {
 	t.Helper()
 	env["ROLE"], env["API_KEY_PEPPER"] = "api", "0123456789abcdef"
@@ -150,8 +149,8 @@ func openRedis(t *testing.T, env map[string]string, aws func(context.Context) (a
 	return func() error { return on.DB().Check(t.Context()) }
 }
 
-// TestATokenOfIAMLogsIn at each service, whose login checks user, time and signature; it is
-// renewed before it ends, also on connections that are open.
+// TestATokenOfIAMLogsIn at each service, whose login checks user, time and signature. The token
+// is renewed before it expires, also on open connections.
 func TestATokenOfIAMLogsIn(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ endpoint, service string }{
@@ -167,7 +166,7 @@ func TestATokenOfIAMLogsIn(t *testing.T) {
 				"REDIS_URL": "rediss://ada@" + login.addr, "REDIS_AUTH": "iam",
 				"REDIS_CA_FILE": authority.CAFile, "REDIS_SERVER_NAME": test.endpoint,
 			}
-			// Credentials that end soon have tokens renewed soon.
+			// If the credentials expire soon, their tokens are renewed soon.
 			soon := func(context.Context) (aws.Credentials, error) {
 				c, err := credentials.NewStaticCredentialsProvider(accessKey, secretKey, "session").Retrieve(t.Context())
 				c.CanExpire, c.Expires = true, time.Now().Add(2*time.Second)
@@ -191,7 +190,7 @@ func TestATokenOfIAMLogsIn(t *testing.T) {
 	}
 }
 
-// TestATokenThatIAMRefuses has its reason reported: the control of the test above.
+// TestATokenThatIAMRefuses: the reason is reported. It is the control of the test above.
 func TestATokenThatIAMRefuses(t *testing.T) {
 	t.Parallel()
 	const endpoint = "master.status.abc123.euw1.cache.amazonaws.com"
@@ -210,14 +209,14 @@ func TestATokenThatIAMRefuses(t *testing.T) {
 
 const accessKey, secretKey = "AKIDEXAMPLE", "wJalrXUtnFEMI"
 
-// login stands between a program and a Redis, as the login of AWS does: it lets nobody
-// through callers that have not sent a token that is signed correctly.
+// login is a proxy between a program and a Redis, like the login of AWS: it accepts only
+// clients that have sent a correctly signed token.
 type login struct {
 	addr, service string
 	redis         *cachetest.Server
 
 	mu      sync.Mutex
-	renewed int // logins on connections that had logged in before, with another token
+	renewed int // logins with another token on connections that were already logged in
 	refused []error
 }
 
@@ -251,7 +250,7 @@ func (g *login) again() int {
 	return g.renewed
 }
 
-// serve hands commands on, logins without their user and token.
+// serve forwards commands, and logins without their user and token.
 func (g *login) serve(conn net.Conn) {
 	defer conn.Close()
 	up, err := net.Dial("tcp", g.redis.Addr)
@@ -288,8 +287,8 @@ func (g *login) serve(conn net.Conn) {
 	}
 }
 
-// loginOf returns user and token of HELLO and AUTH, and what a Redis without users takes
-// instead of the command.
+// loginOf returns user and token of HELLO and AUTH, and the command to send instead to a Redis
+// without users.
 func loginOf(raw []byte, args []string) (user, token string, forward []byte) {
 	switch {
 	case strings.EqualFold(args[0], "auth") && len(args) == 3:
@@ -307,7 +306,7 @@ func readCommand(r *bufio.Reader) (raw []byte, args []string, err error) {
 		text, e := r.ReadString('\n')
 		all.WriteString(text)
 		if e != nil || text[0] != mark {
-			err = cmp.Or(e, errors.New("not what was expected"))
+			err = cmp.Or(e, errors.New("not the expected command"))
 			return 0
 		}
 		n, err = strconv.Atoi(strings.TrimSpace(text[1:]))
@@ -342,7 +341,7 @@ func (g *login) accepts(user, token string) bool {
 	return false
 }
 
-// check verifies a token by the rules of Signature Version 4, written down here once more.
+// check verifies a token by the rules of Signature Version 4, which are implemented again here.
 func (g *login) check(user, token string) error {
 	host, query, _ := strings.Cut(token, "/?")
 	unsigned, signature, found := strings.Cut(query, "&X-Amz-Signature=")

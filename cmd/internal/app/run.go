@@ -27,13 +27,13 @@ import (
 type Program struct {
 	Version string
 	Log     io.Writer
-	// Public and Admin are the listeners to serve on; nil: ones on LISTEN_ADDR and
+	// Public and Admin are the listeners to serve on; nil: listeners on LISTEN_ADDR and
 	// ADMIN_ADDR.
 	Public, Admin net.Listener
 	// AWS returns the settings of the SDK; nil: ingest.LoadAWS.
 	AWS func(context.Context) (aws.Config, error)
-	// BalancerDelay is how long to keep serving after a load balancer could see
-	// that the process is about to stop.
+	// BalancerDelay is how long to keep serving after a load balancer could have noticed that
+	// the process will stop.
 	BalancerDelay time.Duration
 	NearBytes     int64 // bound of the near cache; 0: cache.DefaultNearBytes
 	NetHTTP       bool  // as in httpapi.Options
@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 	s := &service{config: c, program: p, begun: time.Now(), out: out, log: newLogger(c, out), metrics: newRegistry(p.Version)}
 	s.metrics.MustRegister(out.lost)
 	for _, w := range c.Warnings() {
-		s.log.Warn("setting: " + w) //nolint:sloglint // each warning is a sentence of its own
+		s.log.Warn("setting: " + w) //nolint:sloglint // each warning is a different sentence
 	}
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, s.close())
@@ -73,8 +73,8 @@ func Run(ctx context.Context, c Config, p Program) error {
 		}
 		return errors.Join(err, s.close())
 	}
-	// Only statusdev passes a listener, and a laptop has few clients, so the limit does not
-	// matter there.
+	// Only statusdev passes a listener. A laptop has few clients, so the limit does not matter
+	// there.
 	if files := maxFiles(); s.public != nil && p.Public == nil && files < httpapi.FilesNeeded {
 		s.log.Warn("the limit of open files is too low for 80,000 waiting clients: raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are refused under load", "limit", files, "needed", httpapi.FilesNeeded)
 	}
@@ -111,7 +111,7 @@ func RedisError(c Config, err error) error {
 	}
 	fix := "; check that it runs and that the address, user and password are correct"
 	if errors.Is(err, cache.ErrUnfit) || strings.Contains(err.Error(), "; ") {
-		fix = "" // the error says what to do
+		fix = "" // the error already says what to do
 	}
 	return fmt.Errorf("REDIS_URL: %s: %s%s", hideURL(c.RedisURL), strings.ReplaceAll(err.Error(), "\n", "; "), fix)
 }
@@ -125,7 +125,7 @@ func (s *service) untilGood(ctx context.Context, what string, check func(context
 			return err
 		}
 		if latest == nil {
-			s.log.Info("not reachable yet; trying again until the limit", "what", what, "limit", startLimit, "error", err)
+			s.log.Info("not reachable yet; trying again until the time limit", "what", what, "limit", startLimit, "error", err)
 		}
 		if latest == nil || ctx.Err() == nil { // an attempt that was cancelled has no useful error
 			latest = err

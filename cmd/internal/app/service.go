@@ -97,8 +97,8 @@ func (s *service) openTraces(ctx context.Context) (err error) {
 	return err
 }
 
-// toolLimit is how long Redis may take for a command. A service must answer soon; the
-// user of a command prefers waiting to running it again.
+// toolLimit is how long Redis may take for a command of statusctl. A service must answer soon,
+// but the user of statusctl prefers to wait instead of running it again.
 const toolLimit = 10 * time.Second
 
 // OpenCache opens the cache that the settings name.
@@ -157,7 +157,7 @@ func (s *service) openAPI() error {
 	return errors.Join(append(errs, s.listen())...)
 }
 
-// JWT returns which access tokens are accepted, nil for none.
+// JWT returns which access tokens are accepted; nil: none.
 func (c *Config) JWT() *auth.JWT {
 	if c.JWTIssuer == "" {
 		return nil
@@ -198,7 +198,7 @@ func addressOf(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// listenError removes what the error of net says twice.
+// listenError removes the address from the error of net, because the message has it already.
 func listenError(setting, addr string, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err

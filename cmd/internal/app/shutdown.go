@@ -54,8 +54,8 @@ func runStages(ctx context.Context, limit time.Duration, stages []stage) error {
 const lastMoment = 200 * time.Millisecond
 
 // stages are in the order in which they stop: the load balancer stops sending requests,
-// receiving stops, messages in flight are finished, requests end, and then the parts stop
-// that all of these need.
+// receiving stops, messages in flight are finished, requests end, and then the parts that all
+// of these need stop.
 func (s *service) stages() []stage {
 	all := []stage{{"the drain delay", s.drain}}
 	if s.program.Background != nil {
@@ -83,7 +83,7 @@ func (s *service) stages() []stage {
 		stage{"the cache", s.cache.Run},
 	)
 	if s.traces != nil {
-		all = append(all, stage{"traces", s.traces.Run}) // last, because all other stages make spans
+		all = append(all, stage{"traces", s.traces.Run}) // last, because all other stages create spans
 	}
 	return all
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The files of deploy/ that set statusd up on ECS.
+// The files in deploy/ that run statusd on ECS.
 var taskFiles = []string{"../../../deploy/cloudformation/service.yaml", "../../../deploy/terraform/modules/service/tasks.tf"}
 
 // TestTasksSetOnlySettingsThatExist, since statusd ignores variables that it does not know.
@@ -30,8 +30,8 @@ func TestTasksSetOnlySettingsThatExist(t *testing.T) {
 	}
 }
 
-// TestTasksHaveTimeToStop: ECS kills a task that has not stopped in time. statusd first goes
-// on serving for up to 4 seconds.
+// TestTasksHaveTimeToStop: ECS kills a task that has not stopped in time. statusd first keeps
+// serving for up to 4 seconds.
 func TestTasksHaveTimeToStop(t *testing.T) {
 	t.Parallel()
 	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == "SHUTDOWN_TIMEOUT" })
@@ -47,7 +47,7 @@ func TestTasksHaveTimeToStop(t *testing.T) {
 		}
 		for _, match := range found {
 			if seconds, _ := strconv.Atoi(match[1]); time.Duration(seconds)*time.Second < limit+4*time.Second {
-				t.Errorf("%s: %d s, and stopping may take %v after 4 s", file, seconds, limit)
+				t.Errorf("%s: %d s, but stopping may take %v after the first 4 s", file, seconds, limit)
 			}
 		}
 	}

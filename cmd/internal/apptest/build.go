@@ -14,9 +14,9 @@ import (
 // builtIn is the folder of Programs, which removeBuilt removes.
 var builtIn string
 
-// Programs returns a folder whose bin/ has statusctl and statusd, as make build makes them.
-// They are built once for all tests of a package that uses Main: to link one takes as long
-// as many tests.
+// Programs returns a folder whose bin/ has statusctl and statusd, built like by make build.
+// They are built once for all tests of a package that uses Main, because linking a program
+// takes as long as many tests.
 func Programs(t testing.TB) string {
 	t.Helper()
 	cachetest.SkipShort(t, "programs of its own")
@@ -39,5 +39,5 @@ var buildOnce = sync.OnceValues(func() (dir string, err error) {
 })
 
 func removeBuilt() {
-	_ = os.RemoveAll(builtIn) // nothing where nothing was built
+	_ = os.RemoveAll(builtIn) // nothing was built
 }

@@ -35,7 +35,7 @@ func Root(t testing.TB) string {
 	return ""
 }
 
-// Documents returns the text of every Markdown file of the repository, by its path there.
+// Documents returns the text of every Markdown file of the repository by its path.
 func Documents(t testing.TB) map[string]string {
 	t.Helper()
 	root, found := Root(t), map[string]string{}
@@ -59,9 +59,8 @@ func Documents(t testing.TB) map[string]string {
 	return found
 }
 
-// Blocks returns the blocks of commands of all documents, in their order: those that are
-// marked console, sh or bash, of which the lines after a prompt are commands, and indented
-// ones.
+// Blocks returns the blocks of commands of all documents in order: blocks that are marked
+// console (the lines after a prompt are commands), sh or bash, and indented blocks.
 func Blocks(t testing.TB) (all []Block) {
 	t.Helper()
 	documents := Documents(t)
@@ -118,7 +117,7 @@ var quoted = regexp.MustCompile(`'[^']*'|"(?:[^"$]|\$[^(])*"`)
 // Calls returns the arguments of each call of a program in a command. Quoted arguments are
 // replaced by a word.
 func Calls(command, program string) (all [][]string) {
-	command = separator.ReplaceAllString(quoted.ReplaceAllString(command, "text"), "$0$0") // it ends one call and begins another
+	command = separator.ReplaceAllString(quoted.ReplaceAllString(command, "text"), "$0$0") // the operator ends one call and begins another
 	called := regexp.MustCompile(`(?:^|[;&|(]\s*)(?:env(?: -u \w+)* )?(?:\w+=\S* )*(?:bin/)?` + regexp.QuoteMeta(program) + `((?:[ \t]+[^\s|;&)<>#]+)*)(?:[\s;&|)]|$)`)
 	for _, call := range called.FindAllStringSubmatch(command, -1) {
 		all = append(all, strings.Fields(call[1]))
@@ -132,7 +131,7 @@ var (
 )
 
 // DocumentedCalls returns the arguments of each call of a program that a document shows, in a
-// block or in its text, with what it stands in.
+// block or in its text, with the document.
 func DocumentedCalls(t testing.TB, program string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}

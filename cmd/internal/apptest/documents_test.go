@@ -13,8 +13,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// checked says of the blocks of commands in a section which test or script runs them as they
-// stand, or else why none does. A section "" is all sections.
+// checked names, for the command blocks of a section, the test or script that runs them
+// unchanged, or the reason why none does. The section "" means all sections.
 type checked struct{ document, section, ranBy, why string }
 
 var blocks = []checked{
@@ -38,7 +38,7 @@ func (c checked) covers(b Block) bool {
 	return c.document == b.Document && (c.section == "" || c.section == b.Section)
 }
 
-// TestEveryBlockOfCommandsIsRunOrHasAReason, and what it is run by exists.
+// TestEveryBlockOfCommandsIsRunOrHasAReason, and the test or script that runs it exists.
 func TestEveryBlockOfCommandsIsRunOrHasAReason(t *testing.T) {
 	t.Parallel()
 	all, used := Blocks(t), map[checked]bool{}
@@ -65,7 +65,7 @@ func TestEveryBlockOfCommandsIsRunOrHasAReason(t *testing.T) {
 	}
 }
 
-// TestCallsAreFound where a program is started, and nowhere else.
+// TestCallsAreFound: calls are found only where a program is started.
 func TestCallsAreFound(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]string{
@@ -86,7 +86,7 @@ func TestCallsAreFound(t *testing.T) {
 	}
 }
 
-// sources returns the text of all Go files whose names end so.
+// sources returns the text of all Go files whose names have the suffix.
 func sources(t *testing.T, suffix string) string {
 	t.Helper()
 	var all strings.Builder
@@ -119,7 +119,7 @@ func TestDocumentedCommandsAreShell(t *testing.T) {
 	}
 }
 
-// TestDocumentedTargetsOfMakeExist, as far as make can say without running them.
+// TestDocumentedTargetsOfMakeExist, as far as make can check this without running them.
 func TestDocumentedTargetsOfMakeExist(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(Root(t), "Makefile"))
@@ -144,7 +144,7 @@ var (
 	part   = regexp.MustCompile(`^[a-z_0-9]+`)
 )
 
-// TestDocumentedCommandsNameWhatExists: files of the repository, lines of the log, and metrics.
+// TestDocumentedCommandsNameWhatExists: the files, log lines and metrics in them exist.
 func TestDocumentedCommandsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	source := sources(t, ".go")

@@ -1,6 +1,5 @@
-// Package apptest runs a program of this project as a process of its own, the
-// way its users do: with an environment, signals and an exit code. With go test -short
-// such a test is skipped.
+// Package apptest runs a program of this project as a separate process, as its users do: with
+// an environment, signals and an exit code. go test -short skips such tests.
 package apptest
 
 import (
@@ -15,11 +14,11 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// runMain tells a test binary to be the program that it tests.
+// runMain makes a test binary run the program that it tests.
 const runMain = "STATUSCACHE_TEST_RUN_MAIN"
 
-// Main is for TestMain: in a process that Start began it runs the named program,
-// elsewhere the tests.
+// Main is for TestMain: in a process that Start has started, it runs the named program,
+// otherwise the tests.
 func Main(m *testing.M, programs map[string]func()) {
 	if name := os.Getenv(runMain); name != "" {
 		programs[name]()
@@ -30,7 +29,7 @@ func Main(m *testing.M, programs map[string]func()) {
 	os.Exit(code)
 }
 
-// Process is a running program. It ends with the test.
+// Process is a running program. It is killed when the test ends.
 type Process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -38,33 +37,33 @@ type Process struct {
 	ended  chan struct{}
 }
 
-// Start starts a program that Main knows. Its environment is env and nothing of
-// the machine's settings for AWS.
+// Start starts a program that Main knows. Its environment is env, without the machine's
+// settings for AWS.
 func Start(t testing.TB, program string, env []string, args ...string) *Process {
 	t.Helper()
 	return StartFile(t, os.Args[0], append([]string{runMain + "=" + program}, env...), args...)
 }
 
-// StartTo is Start with another place for what the program prints, such as a pipe.
+// StartTo is Start, but the program prints to another writer, such as a pipe.
 func StartTo(t testing.TB, out *os.File, program string, env []string) *Process {
 	t.Helper()
 	return start(t, os.Args[0], out, append([]string{runMain + "=" + program}, env...))
 }
 
-// StartFile starts the program in a file, likewise.
+// StartFile is Start for the program in a file.
 func StartFile(t testing.TB, file string, env []string, args ...string) *Process {
 	t.Helper()
 	return start(t, file, nil, env, args...)
 }
 
-// start starts a program that prints to out; nil: to where Output finds it.
+// start starts a program that prints to out; nil: into the buffer that Output returns.
 func start(t testing.TB, file string, out *os.File, env []string, args ...string) *Process {
 	t.Helper()
 	cachetest.SkipShort(t, "a process of its own")
 	p := &Process{t: t, cmd: exec.Command(file, args...), output: &cachetest.Log{}, ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
-		"GORACE=atexit_sleep_ms=10", // a second by default, in which nothing happens
+		"GORACE=atexit_sleep_ms=10", // by default, the program would sleep for a second
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if out != nil {
@@ -80,7 +79,7 @@ func start(t testing.TB, file string, out *os.File, env []string, args ...string
 	}()
 	t.Cleanup(func() {
 		p.Kill()
-		if strings.Contains(p.Output(), "WARNING: DATA RACE") { // a child's exit code is not always looked at
+		if strings.Contains(p.Output(), "WARNING: DATA RACE") { // not every test checks the exit code
 			t.Error("there is a data race in the process")
 		}
 		if t.Failed() && p.Output() != "" {
@@ -92,7 +91,7 @@ func start(t testing.TB, file string, out *os.File, env []string, args ...string
 
 // Kill ends the process at once, as kill -9 does, and waits for its end.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
+	_ = p.cmd.Process.Kill() // the process may have ended
 	<-p.ended
 }
 
@@ -104,8 +103,8 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// limit bounds every wait for a process. It is not a performance target: a machine
-// that is busy with other work must not reach it.
+// limit bounds every wait for a process. It is not a performance target: even a busy machine
+// must not reach it.
 const limit = 5 * time.Minute
 
 // Wait returns the exit code, and fails the test if the process does not end within
@@ -121,16 +120,16 @@ func (p *Process) Wait() int {
 	}
 }
 
-// Until returns when something has happened, and fails the test if the process ends
-// before that, or if it takes five minutes.
+// Until waits until a condition is met. It fails the test if the process ends before that, or
+// after five minutes.
 func (p *Process) Until(happened <-chan struct{}) {
 	p.t.Helper()
 	select {
 	case <-happened:
 	case <-p.ended:
-		p.t.Fatalf("ended before with exit code %d:\n%s", p.cmd.ProcessState.ExitCode(), p.Output())
+		p.t.Fatalf("the process ended with exit code %d before this:\n%s", p.cmd.ProcessState.ExitCode(), p.Output())
 	case <-time.After(limit):
-		p.t.Fatalf("not within %v:\n%s", limit, p.Output())
+		p.t.Fatalf("this did not happen within %v:\n%s", limit, p.Output())
 	}
 }
 
@@ -139,7 +138,7 @@ func (p *Process) Output() string {
 	return p.output.String()
 }
 
-// Lines returns what the process has printed by line.
+// Lines returns the lines that the process has printed.
 func (p *Process) Lines() []string {
 	return strings.Split(strings.TrimSuffix(p.Output(), "\n"), "\n")
 }

@@ -13,12 +13,12 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// environment is held by the command that runs: a process has one environment.
+// environment is locked while a command runs, because a process has only one environment.
 var environment sync.Mutex
 
-// Run runs a command to its end within the process of the test, where a process of
-// its own would prove no more, and returns its exit code and what it printed. It
-// has env and none of the machine's settings for AWS. Commands run one at a time.
+// Run runs a command to its end within the process of the test, and returns its exit code and
+// output. Use it where a separate process would prove no more. The command has env, without the
+// machine's settings for AWS. Commands run one at a time.
 func Run(t testing.TB, command func(stdout, stderr io.Writer) *cobra.Command, env []string, args ...string) (code int, printed string) {
 	t.Helper()
 	environment.Lock()
@@ -40,8 +40,8 @@ func Run(t testing.TB, command func(stdout, stderr io.Writer) *cobra.Command, en
 	return app.Exit(&out, cmd.Name(), err), out.String()
 }
 
-// setEnvironment leaves what stays in its place at all times: meanwhile other tests start
-// programs, which are found by PATH.
+// setEnvironment never removes a variable that stays, not even for a moment, because other
+// tests start programs at the same time and find them by PATH.
 func setEnvironment(t testing.TB, variables []string) {
 	t.Helper()
 	wanted := map[string]string{}
@@ -52,7 +52,7 @@ func setEnvironment(t testing.TB, variables []string) {
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		if _, stays := wanted[name]; !stays {
-			_ = os.Unsetenv(name) // fails for no name that os.Environ returns
+			_ = os.Unsetenv(name) // cannot fail for a name that os.Environ returns
 		}
 	}
 	for name, value := range wanted {

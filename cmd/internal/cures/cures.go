@@ -46,32 +46,32 @@ func unreachableCure(err error) string {
 	var network net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: see that statusd runs, and " + checkServer
+		return "nothing listens there: make sure that statusd runs, and " + checkServer
 	case unknownName:
 		return "the host is not known: " + checkServer + ", and DNS"
 	case strings.Contains(text, "gave HTTP response to HTTPS client"):
 		return "the port does not speak TLS: write http:// in --server or STATUS_URL"
 	case errors.As(err, &authority):
-		return "if an authority of your own has signed the certificate, put its certificate into a file and set SSL_CERT_FILE to that"
+		return "if your own CA has signed the certificate, put the certificate of the CA into a file and set SSL_CERT_FILE to its path"
 	case errors.As(err, &name):
 		return "the certificate is for other names: use one of them in --server or STATUS_URL"
 	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
-		return "have the certificate of the service renewed, or set the clock of this machine"
+		return "renew the certificate of the service, or correct the clock of this machine"
 	case strings.Contains(text, "proxyconnect"):
-		return "that is the proxy: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+		return "the proxy failed: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 	case strings.Contains(text, `header field value for "Authorization"`):
-		return "the token has a line break or another character that no token has: check --token or STATUS_TOKEN"
+		return "the token contains a line break or another invalid character: check --token or STATUS_TOKEN"
 	case errors.As(err, &network) && network.Timeout():
 		return "no answer came in time: " + checkServer + ", and the network"
 	}
-	return "the connection ended without an answer: " + checkServer + ", and what stands in front of the service"
+	return "the connection ended without an answer: " + checkServer + ", and the proxy in front of the service"
 }
 
-// answerCure returns what to do about an answer that does not say it itself.
+// answerCure returns what to do about an answer, if the answer does not say this itself.
 func answerCure(e *client.Error) string {
 	switch {
 	case e.StatusCode == http.StatusUnauthorized && e.Code == "Unauthorized":
-		return "check --token or STATUS_TOKEN: a token or key without quotes, and not revoked or expired"
+		return "check --token or STATUS_TOKEN: the token or key must have no quotes, and must not be revoked or expired"
 	case e.Code == "UnexpectedAnswer":
 		return checkServer + ": the URL of the API, without /v1, and not that of ADMIN_ADDR"
 	case e.StatusCode == http.StatusNotFound && strings.Contains(e.Message, "nothing at this path"):

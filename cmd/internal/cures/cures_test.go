@@ -11,7 +11,7 @@ import (
 	"statuscache/httpapi/client"
 )
 
-// TestCuresByCause has the causes that no server of a test shows.
+// TestCuresByCause has the causes that a test server cannot produce.
 func TestCuresByCause(t *testing.T) {
 	t.Parallel()
 	for want, cause := range map[string]error{
@@ -27,7 +27,7 @@ func TestCuresByCause(t *testing.T) {
 	}
 	redis := fmt.Errorf("REDIS_URL: %w", &net.OpError{Op: "dial", Err: io.EOF})
 	if With(redis).Error() != redis.Error() {
-		t.Error("an error that is not of the service is changed")
+		t.Error("an error that does not come from the service is changed")
 	}
 }
 

@@ -1,3 +1,3 @@
-// Package cures says what to do where a request to the service gets no answer, or one that is
-// not of the service. It knows the settings of statusctl, which httpapi/client does not.
+// Package cures says what to do if a request to the service gets no answer, or an answer from
+// another server. It knows the settings of statusctl, which httpapi/client does not.
 package cures

@@ -17,7 +17,7 @@ import (
 	"statuscache/cache/outage"
 )
 
-// Traces makes spans and exports them. The nil Traces makes none.
+// Traces creates and exports spans. A nil Traces creates none.
 type Traces struct {
 	provider *sdktrace.TracerProvider
 	flush    time.Duration // for the last spans
@@ -54,7 +54,7 @@ func Open(ctx context.Context, o Options) (*Traces, error) {
 // Provider returns the tracer provider, nil for nil Traces.
 func (t *Traces) Provider() trace.TracerProvider {
 	if t == nil {
-		return nil // an interface without a type, so that it can be compared
+		return nil // a nil interface, not one that holds a nil pointer, so that callers can compare it with nil
 	}
 	return t.provider
 }

@@ -118,7 +118,7 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 		"past a boundary":       {assume("AccessDenied", notAuthorized+"sts:AssumeRole on resource: arn:aws:iam::1:role/r because no permissions boundary allows the sts:AssumeRole action"), []string{"permissions boundary"}, []string{"add this caller"}},
 		"caller expired":        {assume("ExpiredToken", "The security token included in the request is expired"), []string{"renew", "source_profile"}, []string{trust}},
 		"caller not known":      {assume("InvalidClientTokenId", "The security token included in the request is invalid."), []string{"correct", "AWS_ACCESS_KEY_ID"}, []string{trust}},
-		"wrong clock":           {assume("SignatureDoesNotMatch", "Signature expired: 20261126T000000Z is now earlier than 20261126T120000Z"), []string{"set the clock"}, []string{trust}},
+		"wrong clock":           {assume("SignatureDoesNotMatch", "Signature expired: 20261126T000000Z is now earlier than 20261126T120000Z"), []string{"correct the clock"}, []string{trust}},
 		"session too long":      {assume("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), []string{"duration_seconds"}, []string{trust}},
 		"role misspelt":         {assume("ValidationError", "statusd is invalid"), []string{"role_arn"}, []string{trust}},
 		"STS off in the region": {assume("RegionDisabledException", "STS is not activated in this region"), []string{"activate STS"}, []string{trust}},
@@ -153,7 +153,7 @@ func TestWayToAWSThatIsBarred(t *testing.T) {
 	checkExplained(t, map[string]explained{
 		"unknown authority": {sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), []string{"AWS_CA_BUNDLE"}, []string{"AWS_REGION"}},
 		"of another name":   {sent(&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"proxy.local"}}, Host: "sqs"}}), []string{"other names", "AWS_ENDPOINT_URL_SQS"}, nil},
-		"expired":           {sent(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}), []string{"set the clock"}, nil},
+		"expired":           {sent(&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}), []string{"correct the clock"}, nil},
 		"no TLS":            {sent(errors.New("http: server gave HTTP response to HTTPS client")), []string{"write http://"}, nil},
 		"TLS":               {sent(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`)), []string{"write https://"}, nil},
 		"proxy away":        {sent(dial("proxyconnect", syscall.ECONNREFUSED)), []string{"HTTPS_PROXY"}, []string{"AWS_REGION"}},

@@ -23,7 +23,7 @@ var (
 
 const (
 	clockBrief = "the clock of this machine is wrong"
-	clockCure  = "set the clock of this machine, and see that NTP or chrony runs"
+	clockCure  = "correct the clock of this machine, and make sure that NTP or chrony runs"
 )
 
 // Unidentified reports whether a call failed because AWS does not know the caller. Such

@@ -45,7 +45,7 @@ func networkCure(err error, check string) string {
 	case errors.As(err, &name):
 		return "the certificate is for other names than the endpoint; " + check
 	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
-		return "set the clock of this machine, or have the certificate of the endpoint renewed"
+		return "correct the clock of this machine, or renew the certificate of the endpoint"
 	case errors.As(err, &notTLS) || strings.Contains(text, "gave HTTP response to HTTPS client"):
 		return "the endpoint does not speak TLS: write http:// instead of https://; " + check
 	case strings.Contains(text, "malformed HTTP response") && strings.Contains(text, `\x15\x03`):
