@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,6 +23,8 @@ type Outline struct {
 	StopDate     time.Time // zero while it runs
 	Error        string    // name of the error, for failures
 	ErrorMessage string    // one line for people, for failures
+
+	lookup
 }
 
 // outlineBytes is how many bytes of a record usually contain its outline.
@@ -33,8 +36,9 @@ const ownedLimit = time.Second
 // ownedWhole is how many records are read completely at once.
 const ownedWhole = 100
 
-// Owned returns the outlines of an owner's newest 1,000 executions.
-func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
+// Owned returns the outlines of an owner's newest 1,000 executions. Of those in known, from an
+// earlier call, it reads only the ones that may have changed.
+func (c *Cache) Owned(ctx context.Context, owner string, known []Outline) ([]Outline, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(ownedLimit, c.db.Limits.Read))
 	defer cancel()
 	members, err := c.db.Readers.ZRange(ctx, c.db.Names.Owner(owner), 0, -1).Result()
@@ -48,33 +52,57 @@ func (c *Cache) Owned(ctx context.Context, owner string) ([]Outline, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := c.beginnings(ctx, arns, outlineBytes-1)
-	if err != nil {
-		return nil, err
-	}
-	var all []Outline
-	var rest []ARN // with a long message, or long labels
-	add := func(arn ARN, text string) (whole bool) {
-		o, whole, err := outline(arn, text)
-		if err == nil && whole && recordHead(text).Owner() == owner {
-			all = append(all, o) // otherwise it is gone, or belongs to another owner or another release
+	all, stale := c.unchanged(arns, known)
+	all, long, err := c.readOutlines(ctx, owner, all, stale, outlineBytes-1)
+	for some := range slices.Chunk(long, ownedWhole) {
+		if err == nil {
+			all, _, err = c.readOutlines(ctx, owner, all, some, -1)
 		}
-		return whole || err != nil
 	}
+	return all, err
+}
+
+// unchanged returns the known outlines that are still valid, and the other executions.
+func (c *Cache) unchanged(arns []ARN, known []Outline) (all []Outline, stale []ARN) {
+	now, valid := c.near.moment(), make(map[ARN]*Outline, len(known))
+	for i := range known {
+		if known[i].valid(now) {
+			valid[known[i].ARN] = &known[i]
+		}
+	}
+	for _, arn := range arns {
+		if o := valid[arn]; o != nil {
+			all = append(all, *o)
+		} else {
+			stale = append(stale, arn)
+		}
+	}
+	return all, stale
+}
+
+// readOutlines adds the outlines of an owner's executions, from their records up to the byte
+// last; -1: to the end. It returns the executions whose outlines are longer. Executions without
+// a record are left out, as are those of another owner or another release.
+func (c *Cache) readOutlines(ctx context.Context, owner string, all []Outline, arns []ARN, last int64) (_ []Outline, long []ARN, err error) {
+	if len(arns) == 0 {
+		return all, nil, nil
+	}
+	generation, before := c.near.generation.Load(), make([]uint32, len(arns))
 	for i, arn := range arns {
-		if !add(arn, records[i]) {
-			rest = append(rest, arn)
+		before[i] = c.statuses.changesOf(arn).Load()
+	}
+	records, err := c.beginnings(ctx, arns, last)
+	for i, text := range records {
+		switch o, whole, err := outline(arns[i], text); {
+		case err != nil:
+		case !whole:
+			long = append(long, arns[i])
+		case recordHead(text).Owner() == owner:
+			o.lookup = lookup{validUntil(), generation, c.statuses.changesOf(o.ARN), before[i]}
+			all = append(all, o)
 		}
 	}
-	for some := range slices.Chunk(rest, ownedWhole) {
-		if records, err = c.beginnings(ctx, some, -1); err != nil {
-			return nil, err
-		}
-		for i, arn := range some {
-			add(arn, records[i])
-		}
-	}
-	return all, nil
+	return all, long, err
 }
 
 // beginnings reads records up to their byte last; -1: to the end.
@@ -129,7 +157,7 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	if !whole {
 		return o, false, nil
 	}
-	o.Error, o.StopDate = p.error, p.stop
+	o.Error, o.StopDate = unique.Make(p.error).Value(), p.stop
 	if o.Status == Succeeded {
 		return o, true, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/cachetest"
@@ -33,7 +34,7 @@ func TestLongMessagesAreReadTogether(t *testing.T) {
 		want[arn] = message
 	}
 	c.db.Readers.AddHook(trips)
-	all, err := c.Owned(t.Context(), "ada")
+	all, err := c.Owned(t.Context(), "ada", nil)
 	if err != nil || len(all) != len(want) {
 		t.Fatalf("%d outlines, want %d; %v", len(all), len(want), err)
 	}
@@ -65,11 +66,11 @@ func TestOutlinesOfLabelledExecutions(t *testing.T) {
 		} {
 			e.Owner = owner
 			apply(t, c, labeled(e, labels))
-			want = append(want, Outline{e.ARN, e.Status, e.StartDate, e.StopDate, e.Error, e.ErrorMessage})
+			want = append(want, Outline{ARN: e.ARN, Status: e.Status, StartDate: e.StartDate, StopDate: e.StopDate, Error: e.Error, ErrorMessage: e.ErrorMessage})
 		}
-		all, err := c.Owned(t.Context(), owner)
+		all, err := c.Owned(t.Context(), owner, nil)
 		slices.SortFunc(all, func(a, b Outline) int { return cmp.Compare(a.ARN, b.ARN) })
-		if diff := gocmp.Diff(want, all); diff != "" || err != nil {
+		if diff := gocmp.Diff(want, all, cmpopts.IgnoreUnexported(Outline{})); diff != "" || err != nil {
 			t.Errorf("labels %s: %v\n%s", name, err, diff)
 		}
 	}
@@ -100,5 +101,44 @@ func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		c.n.Add(1)
 		return next(ctx, cmds)
+	}
+}
+
+// TestOwnedReadsOnWhatHasChanged: an owner who watches asks every two seconds, and has up to
+// 1,000 executions.
+func TestOwnedReadsOnWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	c := openTest(t, cachetest.Redis(t).URL())
+	owned := func(e Execution) Execution { e.Owner = "ada"; return e }
+	for i := range 50 {
+		apply(t, c, owned(running(testARN(t, fmt.Sprint("run-", i)), now())))
+	}
+	cachetest.Eventually(t, "changes are announced", c.near.trusted)
+	trips := &trips{}
+	c.db.Readers.AddHook(trips)
+	ask := func(known []Outline) (all []Outline, reads int64) {
+		before := trips.n.Load()
+		all, err := c.Owned(t.Context(), "ada", known)
+		if err != nil || len(all) != 50 {
+			t.Fatalf("%d outlines, %v", len(all), err)
+		}
+		return all, trips.n.Load() - before
+	}
+	const index, records = 1, 1
+	var known []Outline
+	cachetest.Eventually(t, "nothing that is known is read again", func() bool {
+		all, reads := ask(known)
+		known = all
+		return reads == index
+	})
+	apply(t, c, owned(failed(known[7].ARN, known[7].StartDate, "Boom: no")))
+	cachetest.Eventually(t, "a change is read", func() bool {
+		all, reads := ask(known)
+		at := slices.IndexFunc(all, func(o Outline) bool { return o.Status == Failed })
+		return at >= 0 && all[at].ErrorMessage == "Boom: no" && reads == index+records
+	})
+	c.near.generation.Add(1)
+	if _, reads := ask(known); reads != index+records {
+		t.Errorf("%d round trips after notifications were lost, want %d", reads, index+records)
 	}
 }

@@ -93,16 +93,16 @@ func (h *rowCache) forget(arn ARN) {
 func (h *rowCache) rows(ctx context.Context, arns []ARN, detailed bool) ([]Row, int, error) {
 	all := make([]Row, len(arns))
 	var missing []int
-	now, generation, trusted := monotonic.Now(), h.near.generation.Load(), h.near.trusted()
+	at := h.near.moment()
 	for i, arn := range arns {
-		if r, ok := h.kept.Get(string(arn)); ok && trusted && now < r.until && r.generation == generation && (r.detailed || !detailed) {
+		if r, ok := h.kept.Get(string(arn)); ok && at.trusted && at.now < r.until && r.generation == at.generation && (r.detailed || !detailed) {
 			all[i] = r
 		} else {
 			missing = append(missing, i)
 		}
 	}
 	for some := range slices.Chunk(missing, maxStatusBatch) {
-		if err := h.read(ctx, arns, some, detailed, generation, all); err != nil {
+		if err := h.read(ctx, arns, some, detailed, at.generation, all); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -120,10 +120,29 @@ type Seen struct {
 	ARN    ARN
 	Status Status // of the public API; empty: there is no record
 
+	lookup
+}
+
+// lookup is when an execution was looked up, and for how long the result is valid.
+type lookup struct {
 	until      int64 // as in Row
 	generation uint64
 	changes    *atomic.Uint32 // nil: it was not looked up
 	before     uint32         // changes when it was
+}
+
+// moment is when the result of a lookup is to be used.
+type moment struct {
+	now        int64 // by the monotonic clock
+	generation uint64
+	trusted    bool // changes are announced
+}
+
+func (n *near) moment() moment { return moment{monotonic.Now(), n.generation.Load(), n.trusted()} }
+
+// valid reports whether the execution is known to be unchanged since the lookup.
+func (l *lookup) valid(at moment) bool {
+	return at.trusted && l.changes != nil && l.changes.Load() == l.before && at.now < l.until && l.generation == at.generation
 }
 
 // LookUp updates the statuses of executions. It skips empty ARNs, and executions that are
@@ -131,11 +150,11 @@ type Seen struct {
 func LookUp(ctx context.Context, c *Cache, all [][]Seen) error {
 	var stale []*Seen
 	var arns []ARN
-	now, generation, trusted := monotonic.Now(), c.near.generation.Load(), c.near.trusted()
+	now := c.near.moment()
 	for _, some := range all {
 		for i := range some {
 			s := &some[i]
-			if s.ARN == "" || trusted && s.changes != nil && s.changes.Load() == s.before && now < s.until && s.generation == generation {
+			if s.ARN == "" || s.valid(now) {
 				continue
 			}
 			s.changes, s.before = nil, c.statuses.changesOf(s.ARN).Load()
@@ -195,8 +214,7 @@ func (h *rowCache) readLength(ctx context.Context, arns []ARN, some []int, lengt
 			continue
 		}
 		all[i].detailed = length > leastRowBytes
-		life := statusLife - rand.N(statusLife/4) // rows that were read together expire at different times
-		all[i].until, all[i].generation = monotonic.Now()+int64(life), generation
+		all[i].until, all[i].generation = validUntil(), generation
 		h.keep(arns[i], all[i], before[n])
 	}
 	return long, nil
@@ -225,6 +243,10 @@ func rowOf(text string, suffices bool) Row {
 	}
 	return r
 }
+
+// validUntil returns until when what has been read just now is used. Rows that were read together
+// expire at different times.
+func validUntil() int64 { return monotonic.Now() + int64(statusLife-rand.N(statusLife/4)) }
 
 func (h *rowCache) keep(arn ARN, r Row, before uint32) {
 	changes := h.changesOf(arn)

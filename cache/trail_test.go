@@ -76,7 +76,7 @@ var truthSuite = map[string]func(*testing.T, *Cache){
 		if stored(t, c, mine.ARN) != nil || stored(t, c, other.ARN) == nil || erased != 1 || looked < 2 {
 			t.Errorf("%d of %d were erased", erased, looked)
 		}
-		owned, err := c.Owned(t.Context(), "erased")
+		owned, err := c.Owned(t.Context(), "erased", nil)
 		if n := c.db.Readers.Exists(t.Context(), c.db.Names.Owner("erased")).Val(); err != nil || len(owned) != 0 || n != 0 {
 			t.Errorf("of the owner are left %v, %v; %d indexes", owned, err, n)
 		}

@@ -12,14 +12,17 @@ import (
 	"statuscache/cache/singleflight"
 )
 
-// maxOwners is for how many owners the answers of the last second are remembered.
-const maxOwners = 256
+const (
+	maxOwners   = 256 // whose answers of the last second are remembered
+	maxOutlines = 64  // owners whose executions are remembered, up to 1,000 of each
+)
 
 // owners counts the executions of an owner, at most once a second.
 type owners struct {
-	cache *cache.Cache
-	known boundedmap.ByText[*owned]
-	calls singleflight.Group[*owned]
+	cache    *cache.Cache
+	known    boundedmap.ByText[*owned]
+	outlines boundedmap.ByText[[]cache.Outline] // of those that asked last
+	calls    singleflight.Group[*owned]
 }
 
 // owned has the counters of an owner's executions.
@@ -30,7 +33,10 @@ type owned struct {
 }
 
 func newOwners(c *cache.Cache) *owners {
-	return &owners{cache: c, known: boundedmap.NewByText[*owned](maxOwners)}
+	return &owners{
+		cache: c, known: boundedmap.NewByText[*owned](maxOwners),
+		outlines: boundedmap.NewByText[[]cache.Outline](maxOutlines),
+	}
 }
 
 // of counts the executions of an owner.
@@ -40,10 +46,12 @@ func (o *owners) of(ctx context.Context, owner string) (*owned, error) {
 	}
 	counted, err := o.calls.Begin(ctx, readLimit, owner, func(ctx context.Context) (*owned, error) {
 		begun := monotonic.Now()
-		all, err := o.cache.Owned(ctx, owner)
+		earlier, _ := o.outlines.Get(owner)
+		all, err := o.cache.Owned(ctx, owner, earlier)
 		if err != nil {
 			return nil, err
 		}
+		o.outlines.Set(owner, all)
 		counted := &owned{counters: count(all, time.Now()), at: begun}
 		for _, each := range all {
 			if each.Status == cache.Running && !each.StartDate.IsZero() {
