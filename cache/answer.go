@@ -144,7 +144,7 @@ func (r *Record) Full(auditedAt time.Time) *Representation {
 	b = append(b, r.Source...)
 	b = append(b, `","version":"`...)
 	b = append(b, r.Version...)
-	labels := r.labels.appendMember(nil)
+	labels := appendLabels(nil, r.labels)
 	sum := sha256.Sum256(append(b, labels...))
 	b = append(b, '"')
 	if !auditedAt.IsZero() {

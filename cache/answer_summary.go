@@ -64,7 +64,7 @@ func (r *Record) appendDetails(b []byte) []byte {
 	if r.Error != "" {
 		b = appendString(append(b, `,"error":`...), r.Error)
 	}
-	return r.labels.appendMember(b)
+	return appendLabels(b, r.labels)
 }
 
 // metadataOf returns the object metadata of an output, on one line, or nil. If there are

@@ -42,7 +42,7 @@ type parts struct {
 	head      recordHead
 	owner     string
 	inputType string
-	labels    storedLabels
+	labels    record.Labels
 	payload   []byte
 	trail     []byte
 }
@@ -64,9 +64,9 @@ func takeApart(b []byte) (p parts, err error) {
 	}
 	p.owner, rest = string(rest[:n.Owner]), rest[n.Owner:]
 	p.inputType, rest = string(rest[:n.InputType]), rest[n.InputType:]
-	p.labels, rest = storedLabels(rest[:n.Labels]), rest[n.Labels:]
+	p.labels, rest = record.Labels(rest[:n.Labels]), rest[n.Labels:]
 	p.payload, p.trail = rest[:n.Payload], rest[n.Payload:]
-	return p, p.labels.check()
+	return p, p.labels.Check()
 }
 
 // decode reads the record of arn. b is not kept.

@@ -92,7 +92,7 @@ type Record struct {
 
 	stopDate time.Time // zero while it runs
 	head     recordHead
-	labels   storedLabels
+	labels   record.Labels
 	summary  atomic.Pointer[[]byte]
 	bare     atomic.Pointer[Representation]
 

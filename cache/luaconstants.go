@@ -49,8 +49,8 @@ func LuaConstants() string {
 	def("SHORT_ENTRY", shortEntryLength)
 	def("EVENT_ID", record.EventIDLength)
 	fmt.Fprintf(&b, "local SHORT_APPLIED = '%c'\n", shortApplied)
-	def("LABEL_HEAD", labelHeadLength)
-	def("LABEL_NAME_DIGITS", labelNameDigits)
+	def("LABEL_HEAD", record.LabelHead)
+	def("LABEL_NAME_DIGITS", record.LabelNameDigits)
 	def("MAX_LABELS", maxLabelsKept)
 	return record.Lua() + b.String()
 }

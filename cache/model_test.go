@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"statuscache/cache/internal/record"
 )
 
 // joined is what the merge rule (doc.go) makes of all observations: the greatest
@@ -25,9 +27,9 @@ type joined struct {
 // these the greater one.
 func joinLabels(a, b string) string {
 	best := map[string]string{} // rank and value by name
-	for _, text := range []storedLabels{storedLabels(a), storedLabels(b)} {
+	for _, text := range []record.Labels{record.Labels(a), record.Labels(b)} {
 		for text != "" {
-			name, value, rest, _ := text.cut()
+			name, value, rest, _ := text.Cut()
 			best[name] = max(best[name], string(text[0])+value)
 			text = rest
 		}

@@ -44,7 +44,7 @@ type Row struct {
 	Status Status // of the public API; empty: there is no record
 	Error  string // name of the error, for failures
 
-	labels     storedLabels
+	labels     record.Labels
 	detailed   bool   // all but the status is known
 	until      int64  // by the monotonic clock, when it must be read again
 	generation uint64 // of near
@@ -52,7 +52,7 @@ type Row struct {
 
 // HasLabel reports whether the execution has a label with this value; an empty name means
 // any label.
-func (r *Row) HasLabel(name, value string) bool { return r.labels.have(name, value) }
+func (r *Row) HasLabel(name, value string) bool { return r.labels.Have(name, value) }
 
 // Row returns the fields of the record that lists need.
 func (r *Record) Row() *Row {
@@ -233,7 +233,7 @@ func rowOf(text string, suffices bool) Row {
 	if err != nil || len(text) < labels+n.Labels {
 		return r
 	}
-	r.labels = storedLabels(strings.Clone(text[labels : labels+n.Labels])) // text is longer than it
+	r.labels = record.Labels(strings.Clone(text[labels : labels+n.Labels])) // text is longer than it
 	if head.Version() == Unobserved {
 		r.detailed = true
 		return r
