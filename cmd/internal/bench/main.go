@@ -89,6 +89,7 @@ var figures = []figure{
 	{"lateness", (*bench).lateness, false},
 	{"waiting", (*bench).waiting, false},
 	{"withWaiters", (*bench).withWaiters, false},
+	{"dictionaries", (*bench).dictionaries, true},
 	{"questions", (*bench).questions, true},
 	{"truth", (*bench).truth, true},
 }
