@@ -146,7 +146,7 @@ var shapes = []shape{
 	}},
 	{"scores, 500 B", func(r *rand.Rand) string {
 		var b strings.Builder
-		for _, name := range strings.FieldsSeq("amount velocity country device merchant history network session ip age") {
+		for name := range strings.FieldsSeq("amount velocity country device merchant history network session ip age") {
 			fmt.Fprintf(&b, `%q:{"value":%.6f,"weight":%.4f},`, name, r.Float64(), r.Float64())
 		}
 		return fmt.Sprintf(`{"model":"fraud-v7","scores":{%s"total":%.8f},"decision":%q}`, b.String(), r.Float64(), oneOf(r, "accept", "review", "reject"))
