@@ -50,7 +50,7 @@ func backfillCommand() *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "the earliest start, such as 2026-02-10T12:00:00Z or 24h")
 	flags.StringVar(&f.until, "until", "0s", "the latest start")
 	flags.Float64Var(&f.rate, "rate", 0, "DescribeExecution calls per second, in addition to those of the audit (default: share DESCRIBE_RATE with the audit)")
-	flags.BoolVar(&f.restart, "restart", false, "start from the beginning, not where an earlier run was interrupted")
+	flags.BoolVar(&f.restart, "restart", false, "start from the beginning, even if an earlier run was interrupted")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
 	return cmd
 }
@@ -76,7 +76,7 @@ func (f *backfillFlags) run(cmd *cobra.Command) error {
 			f.machines = config.StateMachines
 		}
 		if len(f.machines) == 0 {
-			return errors.New("--state-machine: not set, and neither is STATE_MACHINES")
+			return errors.New("--state-machine, STATE_MACHINES: set one of them")
 		}
 		if err := app.CheckStateMachines(f.machines); err != nil {
 			return fmt.Errorf("--state-machine: %w", err)
@@ -134,7 +134,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 		describes = app.Budget(c, "backfill", f.rate)
 	}
 	if describes == nil {
-		return nil, errors.New("--rate: not set, and DESCRIBE_RATE is 0")
+		return nil, errors.New("--rate: not set, but DESCRIBE_RATE is 0; set one of them")
 	}
 	states := ingest.NewStepFunctions(settings, inputs, nil)
 	b := &ingest.Backfill{
@@ -147,8 +147,8 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 	return b, nil
 }
 
-// fill shows the progress through the time range, because the number of executions in it
-// is not known.
+// fill shows the progress through the time range, because the number of its executions is not
+// known.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !terminal.Is(cmd.OutOrStdout()))
 	bar.unit = "minutes of start times"

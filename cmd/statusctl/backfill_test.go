@@ -16,8 +16,8 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// lived is a Step Functions with executions that have ended, and the settings by which
-// statusctl finds it and a Redis.
+// lived starts a Step Functions whose executions have ended, and returns the settings with
+// which statusctl reaches it and a Redis.
 func lived(t *testing.T, executions int) (aws *localaws.Server, machine string, env []string) {
 	t.Helper()
 	endpoint, aws := sqstest.Local(t)
@@ -79,7 +79,7 @@ func TestBackfillExplainErase(t *testing.T) {
 	}
 
 	if text := ctl(t, env, 2, "erase", "--owner", "ada"); !strings.Contains(text, "--yes") {
-		t.Errorf("without a person to ask: %s", text)
+		t.Errorf("without a terminal: %s", text)
 	}
 	if text := ctl(t, env, 0, "erase", "--owner", "ada", "--yes"); !strings.Contains(text, fmt.Sprintf("erased %d of %d", executions, executions)) {
 		t.Errorf("erase: %s", text)
@@ -87,7 +87,7 @@ func TestBackfillExplainErase(t *testing.T) {
 	ctl(t, env, 1, "explain", "lived-7")
 }
 
-// TestBackfillContinues: what was interrupted is not done again.
+// TestBackfillContinues: after an interruption, completed pages are not listed again.
 func TestBackfillContinues(t *testing.T) {
 	t.Parallel()
 	const executions = 1100 // two pages
@@ -104,7 +104,7 @@ func TestBackfillContinues(t *testing.T) {
 		return nil
 	}})
 	p := apptest.Start(t, "statusctl", env, args...)
-	p.Until(second) // page is asked for, so the first is done
+	p.Until(second) // page is requested, so the first is complete
 	p.Signal(syscall.SIGINT)
 	if code := p.Wait(); code != exitInterrupted || !strings.Contains(p.Output(), "to continue, run it again within a day") {
 		t.Errorf("exit code %d\n%s", code, p.Output())
@@ -112,7 +112,7 @@ func TestBackfillContinues(t *testing.T) {
 	close(answer)
 	aws.SetFaults(localaws.Faults{})
 	runs := 1
-	cachetest.Eventually(t, "it ends well", func() bool { // one that Redis is too slow for is continued likewise
+	cachetest.Eventually(t, "it completes", func() bool { // a backfill that failed because Redis was slow continues in the same way
 		runs++
 		again := apptest.Start(t, "statusctl", env, args...)
 		code := again.Wait()
@@ -142,7 +142,7 @@ func TestBackfillErrors(t *testing.T) {
 		"not an execution":     {[]string{"explain", "a b"}, "not the ARN"},
 		"no owner":             {[]string{"erase"}, "--owner: not set"},
 		"no Redis":             {[]string{"explain", "x", "--redis-url", "redis://127.0.0.1:1"}, "REDIS_URL"},
-		"a flag that is none":  {[]string{"backfill", "--begin", "1h"}, "unknown flag"},
+		"an unknown flag":      {[]string{"backfill", "--begin", "1h"}, "unknown flag"},
 		"an argument too many": {[]string{"explain", "x", "y"}, `unexpected argument "y", at most 1 allowed`},
 		"no argument":          {[]string{"explain"}, "ARN is missing; for example: statusctl explain"},
 	} {

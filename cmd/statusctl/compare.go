@@ -25,11 +25,11 @@ import (
 // Bounds of a comparison.
 const (
 	defaultSample = 200
-	sampleFrom    = 5000 // a sample is drawn from at least so many executions of the list
+	sampleFrom    = 5000 // a sample is drawn from at least this many executions of the list
 	listPage      = 100
-	shownExamples = 3 // of one kind of difference
+	shownExamples = 3 // shown for one kind of difference
 
-	compareTries = 4 // to get an answer from a service that is busy
+	compareTries = 4 // for getting an answer from a busy service
 	firstBusy    = 500 * time.Millisecond
 	longestBusy  = time.Minute
 )
@@ -37,11 +37,11 @@ const (
 const compareHelp = `Requests the same executions from another endpoint with the same route and from this service,
 and compares the answers: the set of keys; status, startDate, stopDate and errorMessage as text;
 the output byte for byte; errors by their status and code. If two answers differ, both are requested
-again after --settle, because the execution may have changed between them.
+again after --settle, because the execution may have changed between the two requests.
 
 --sample takes random executions from the list of this service, so it does not find those that
 only the other endpoint knows. --arns names a file with one ARN per line, or - for standard input.
-The exit code is 0 if nothing differs, 1 if something differs, 2 if one of the two did not answer.`
+The exit code is 0 if nothing differs, 1 if something differs, 2 if one endpoint did not answer.`
 
 // comparison has the flags of compare.
 type comparison struct {
@@ -72,7 +72,7 @@ func compareCommand() *cobra.Command {
 	f.IntVar(&c.sample, "sample", defaultSample, "number of executions to compare")
 	f.StringVar(&c.file, "arns", "", "file with one ARN per line, or - for standard input")
 	f.Float64Var(&c.rate, "rate", 5, "executions per second; keep it low for an endpoint that calls DescribeExecution")
-	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before answers that differ are compared again")
+	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before different answers are compared again")
 	f.BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "arns")
 	return cmd
@@ -129,7 +129,7 @@ func (c *comparison) services() (ours, theirs *client.Client, err error) {
 	return ours, theirs, nil
 }
 
-// executions returns what to compare.
+// executions returns the executions to compare.
 func (c *comparison) executions(cmd *cobra.Command, ours *client.Client) (arns []string, err error) {
 	if c.file != "" {
 		arns, err = c.named(cmd.InOrStdin())
@@ -224,8 +224,8 @@ func (c *comparison) ask(ctx context.Context, limit *rate.Limiter, theirs, ours 
 	return before.differences(after), nil
 }
 
-// answerOf requests an execution until the answer is about the execution and not an error of
-// the service.
+// answerOf requests an execution until the service answers with its state or with an error
+// about it, not with an error of its own.
 func answerOf(ctx context.Context, c *client.Client, arn string) (answered, error) {
 	busy := firstBusy
 	for try := 1; ; try++ {
@@ -343,5 +343,5 @@ func (r *report) verdict() error {
 	return &app.ExitError{Code: code}
 }
 
-// raw is the text of a JSON value, or a word that says that there is none.
+// raw returns the text of a JSON value, or a word that says that the value is missing.
 func raw(value json.RawMessage) string { return cmp.Or(string(value), "(none)") }

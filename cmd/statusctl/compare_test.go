@@ -18,7 +18,7 @@ import (
 	"statuscache/cache"
 )
 
-// oldEndpoint answers as the service does, but for executions whose answers a test changes.
+// oldEndpoint answers like the service, except for executions whose answers a test changes.
 type oldEndpoint struct {
 	t       *testing.T
 	service string
@@ -69,8 +69,8 @@ func answers(status int, body string) func(int, string) (int, string) {
 	return func(int, string) (int, string) { return status, body }
 }
 
-// TestCompareFindsWhatDiffers: each of the differences that are planted, by its kind and with
-// its execution; and nothing where there is nothing.
+// TestCompareFindsWhatDiffers: it reports each planted difference with its kind and its
+// execution, and nothing else.
 func TestCompareFindsWhatDiffers(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -109,7 +109,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 	old.change["nowhere"], old.change["there"] = nowhere, nowhere
 	old.mu.Unlock()
 	if r := compare(0, "--arns", file); r.Different > 0 || r.Unanswered > 0 || r.Compared != len(names)+1 {
-		t.Errorf("nothing is planted: %+v", r)
+		t.Errorf("without differences: %+v", r)
 	}
 	if r := compare(0, "--sample", "5"); r.Compared != 5 || r.Different > 0 {
 		t.Errorf("a sample: %+v", r)

@@ -27,7 +27,7 @@ var compared = []string{"status", "executionArn", "startDate", "stopDate", outpu
 // answered is the answer of a service about an execution.
 type answered struct {
 	fields  map[string]json.RawMessage // byte for byte
-	refused string                     // status and code, where there are no fields
+	refused string                     // status and code, if there are no fields
 	unknown bool
 }
 
@@ -70,7 +70,7 @@ func (a answered) differences(this answered) []difference {
 			all = append(all, differenceOf(key, before, after))
 		}
 	}
-	sameStatus := bytes.Equal(a.fields["status"], this.fields["status"]) // another one has other keys
+	sameStatus := bytes.Equal(a.fields["status"], this.fields["status"]) // values with other keys
 	if before, after := a.keys(), this.keys(); before != after && sameStatus {
 		all = append(all, difference{keysDiffer, before, after})
 	}
@@ -81,7 +81,7 @@ func (a answered) keys() string {
 	return strings.Join(slices.Sorted(maps.Keys(a.fields)), ", ")
 }
 
-// Bounds of what is shown of a value, in bytes.
+// How many bytes of a value are shown.
 const (
 	shownBefore = 20 // the first difference
 	shownValue  = 80

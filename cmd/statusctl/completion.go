@@ -11,7 +11,7 @@ import (
 	"statuscache/ingest/operate"
 )
 
-// completed has the values of flags whose values are known.
+// completed has the possible values of flags, if they are known.
 var completed = map[string][]string{
 	"status":             {"RUNNING", "SUCCEEDED", "FAILED"},
 	"error":              {"States.Timeout", "States.TaskFailed", "States.Runtime", "States.Permissions"},
@@ -26,8 +26,8 @@ var completed = map[string][]string{
 	"event-bus":          {operate.DefaultBus},
 }
 
-// completeValues makes a shell offer the known values of arguments and flags, and files
-// only where the value is a file.
+// completeValues makes a shell offer the known values of arguments and flags, and files only if
+// the value is a file.
 func completeValues(cmd *cobra.Command) {
 	if cmd.ValidArgsFunction == nil && cmd.ValidArgs == nil && !strings.Contains(cmd.Use, "FILE") {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -47,7 +47,7 @@ func completeValues(cmd *cobra.Command) {
 	}
 }
 
-// stateMachines offers the ones in STATE_MACHINES.
+// stateMachines offers the state machines in STATE_MACHINES.
 func stateMachines(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return strings.FieldsFunc(os.Getenv("STATE_MACHINES"), func(r rune) bool { return r == ',' || r == ' ' }), cobra.ShellCompDirectiveNoFileComp
 }

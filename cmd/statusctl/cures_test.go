@@ -10,7 +10,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestRequestsThatFailNameTheCure asks what is not there, is something else, or refuses.
+// TestRequestsThatFailNameTheCure sends requests to servers that do not exist, are not the
+// service, or refuse.
 func TestRequestsThatFailNameTheCure(t *testing.T) {
 	t.Parallel()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -24,12 +24,12 @@ func dlqCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
 		Short: "List dead letters, send them back, or delete them",
-		Long: "There are two kinds of dead-letter queues. That of the consumer contains messages that were\n" +
-			"received too often, such as messages that are not events. That of a rule contains events that\n" +
+		Long: "There are two kinds of dead-letter queues. The one of the consumer has messages that were\n" +
+			"received too often, such as messages that are not events. The one of a rule has events that\n" +
 			"EventBridge could not send to the queue. Each command works on both kinds, or on one.",
 	}
 	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS")
-	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default those that send to the queue)")
+	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default: the rules that send to the queue)")
 	cmd.AddCommand(dlqListCommand(&rule), dlqRedriveCommand(&rule), dlqPurgeCommand(&rule))
 	return cmd
 }
@@ -37,7 +37,7 @@ func dlqCommand() *cobra.Command {
 // kinds are the names of dead-letter queues.
 var kinds = []string{operate.OfConsumer, operate.OfRule}
 
-// oneOrBoth takes the name of a dead-letter queue, or none for both.
+// oneOrBoth accepts the name of a dead-letter queue, or nothing for both.
 func oneOrBoth(_ *cobra.Command, args []string) error {
 	if len(args) > 1 || len(args) == 1 && !slices.Contains(kinds, args[0]) {
 		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", operate.OfConsumer, operate.OfRule))
@@ -135,7 +135,7 @@ func dlqRedriveCommand(rule *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "redrive [consumer|rule]",
 		Short: "Put the dead letters back into the queue",
-		Long: "Put the dead letters back into the queue, after the cause is fixed: statusctl dlq list\n" +
+		Long: "Put the dead letters back into the queue. Fix the cause first: statusctl dlq list\n" +
 			"shows which messages can be decoded now. Events that are already known change nothing.",
 		Example: "  statusctl dlq redrive rule",
 		Args:    oneOrBoth, ValidArgs: kinds,
@@ -186,7 +186,7 @@ func dlqPurgeCommand(rule *string) *cobra.Command {
 					if err := o.Purge(cmd.Context(), d); err != nil {
 						return err
 					}
-					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "purged %s of %d messages\n", d.Name, d.Messages)
+					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "deleted %d messages of %s\n", d.Messages, d.Name)
 				}
 				return nil
 			})

@@ -25,8 +25,8 @@ const (
 
 func arnOf(service, resource string) string { return fmt.Sprintf(account, service) + resource }
 
-// byHand is a setup that somebody made without statusctl provision: a queue with its
-// dead-letter queues, rules of other names, and an archive of another name.
+// byHand is a setup that was created without statusctl provision: a queue with its dead-letter
+// queues, and rules and an archive with other names.
 type byHand struct {
 	*testing.T
 	events  *eventbridge.Client
@@ -57,7 +57,7 @@ func (b *byHand) ok(err error) {
 	}
 }
 
-// makeQueues makes the queues, which the account's rules may send to.
+// makeQueues creates the queues, and lets the account's rules send to them.
 func (b *byHand) makeQueues() {
 	const long = "1209600"
 	policy := func(queue string) string {
@@ -133,7 +133,7 @@ func (b *byHand) inventory() (all []string) {
 
 var mendIt = regexp.MustCompile(`wrong  ([^:]+): .*\n +fix: (.*)\n`)
 
-// follow does what a fix says.
+// follow runs the commands of a fix.
 func (b *byHand) follow(fix string) {
 	b.Helper()
 	words := strings.Fields(fix)
@@ -146,13 +146,13 @@ func (b *byHand) follow(fix string) {
 		_, err := b.events.EnableRule(b.Context(), &eventbridge.EnableRuleInput{Name: &words[4], EventBusName: &b.bus})
 		b.ok(err)
 	default:
-		b.Fatalf("nobody can follow the fix %q", fix)
+		b.Fatalf("the test cannot follow the fix %q", fix)
 	}
 }
 
-// TestAFixChangesOnlyWhatIsWrong: for each fault of a setup that was made by hand, doctor
-// finds it and nothing else, its fix makes doctor content, and nothing is made beside
-// what is there, or no more than was missing.
+// TestAFixChangesOnlyWhatIsWrong: for each fault of a setup that was created by hand, doctor
+// finds this fault and no other. After its fix, doctor finds no fault, and the fix has created
+// nothing except what was missing.
 func TestAFixChangesOnlyWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t, "--appendonly", "yes").URL()
@@ -167,7 +167,7 @@ func TestAFixChangesOnlyWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		make func(*byHand)
 		want string   // the check that fails; empty: none
-		more []string // what is made, where something was missing
+		more []string // what the fix creates
 	}{
 		"all is well":       {one, "", nil},
 		"one rule a status": {func(b *byHand) { five(b, "") }, "", nil},
@@ -235,14 +235,14 @@ func TestAFixChangesOnlyWhatIsWrong(t *testing.T) {
 			}
 			slices.Sort(more)
 			if !slices.Equal(more, c.more) {
-				t.Errorf("made %q, want %q", more, c.more)
+				t.Errorf("created %q, want %q", more, c.more)
 			}
 			b.comesOnce()
 		})
 	}
 }
 
-// comesOnce sends an event of each status: each comes once.
+// comesOnce sends an event of each status, and checks that each arrives once.
 func (b *byHand) comesOnce() {
 	b.Helper()
 	q := b.server.CreateQueue(jobs, nil)
@@ -258,7 +258,8 @@ func (b *byHand) comesOnce() {
 	}
 }
 
-// TestOthersRulesAreNotTouched by provision unless --change-rule names them.
+// TestOthersRulesAreNotTouched: provision changes rules of others only if --change-rule names
+// them.
 func TestOthersRulesAreNotTouched(t *testing.T) {
 	t.Parallel()
 	b := newByHand(t, "redis://127.0.0.1:1")

@@ -11,8 +11,8 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// TestDoctorChecksIntrospection: whether the server that checks tokens answers, and takes the
-// client credentials.
+// TestDoctorChecksIntrospection: doctor checks whether the server that checks tokens answers,
+// and accepts the client credentials.
 func TestDoctorChecksIntrospection(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -7,8 +7,8 @@ import (
 	"statuscache/cmd/internal/apptest"
 )
 
-// TestDocumentedCommandsOfStatusctlExist: each command that a document shows has its verb, its
-// flags, and as many arguments as it takes.
+// TestDocumentedCommandsOfStatusctlExist: each command in a document has an existing
+// subcommand, existing flags, and a valid number of arguments.
 func TestDocumentedCommandsOfStatusctlExist(t *testing.T) {
 	t.Parallel()
 	calls := apptest.DocumentedCalls(t, "statusctl")
@@ -17,7 +17,7 @@ func TestDocumentedCommandsOfStatusctlExist(t *testing.T) {
 		if err == nil {
 			err = cmd.ParseFlags(rest)
 		}
-		if err == nil && len(cmd.Flags().Args()) > 0 { // a text may name a command without what it takes
+		if err == nil && len(cmd.Flags().Args()) > 0 { // a text may name a command without its arguments
 			err = cmd.ValidateArgs(cmd.Flags().Args())
 		}
 		if err == nil {

@@ -18,8 +18,8 @@ func eraseCommand() *cobra.Command {
 		Use:   "erase --owner ID",
 		Short: "Remove all executions of an owner",
 		Long: "Remove every record of an owner's executions: status, output, trail and lists. The command\n" +
-			"reads every record in Redis, so it takes a while. An execution comes back if it still runs,\n" +
-			"started in the last minutes, or is in the queue, a replay or a backfill. API keys stay\n" +
+			"reads every record in Redis, so it takes a while. An execution reappears if it still runs,\n" +
+			"started in the last minutes, or has events in the queue, a replay or a backfill. API keys stay\n" +
 			"valid (see statusctl keys revoke). Without a terminal the command needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),

@@ -89,7 +89,7 @@ func getCommand() *cobra.Command {
 	return cmd
 }
 
-// get requests an execution once or, with a wait, until it ends or the time is up.
+// get requests an execution once or, with a wait, until it ends or the wait is over.
 func get(ctx context.Context, service *client.Client, arn string, wait time.Duration) (*client.Execution, error) {
 	if wait <= 0 {
 		return service.Get(ctx, arn)
@@ -117,7 +117,7 @@ func (c *connection) executionARN(arg string) (string, error) {
 		return found, nil
 	}
 	if strings.HasPrefix(arg, "arn:") {
-		return arg, nil // the service's answer says what is wrong with it
+		return arg, nil // the answer of the service says what is wrong with the ARN
 	}
 	machine := first(c.machine, os.Getenv("STATUS_STATE_MACHINE"), onlyMachine(os.Getenv("STATE_MACHINES")))
 	if machine == "" || strings.ContainsAny(arg, ":/") {

@@ -31,7 +31,7 @@ func keysCommand() *cobra.Command {
 	return cmd
 }
 
-// keyStore has what a command about API keys needs.
+// keyStore has what the commands for API keys need.
 type keyStore struct {
 	*apikeys.Keys
 	cache  *cache.Cache
@@ -55,7 +55,7 @@ func withKeys(cmd *cobra.Command, f func(context.Context, keyStore) error) error
 	})
 }
 
-// openKeys opens the API keys in Redis. It does not read their file, which need not exist
+// openKeys opens the API keys in Redis. It does not read API_KEYS_FILE, which may not exist
 // yet.
 func openKeys(config app.Config, c *cache.Cache) (*apikeys.Keys, error) {
 	config.APIKeysFile = ""
@@ -139,7 +139,7 @@ func createCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&k.Owner, "owner", "", "owner of the executions that the key may read")
 	f.StringVar(&k.Name, "name", "", "purpose of the key, for your own use")
-	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: the owner's executions; read:all: all executions; register: POST /v1/executions only")
+	f.StringVar(&scope, "scope", string(apikeys.ScopeRead), "read: read the owner's executions; read:all: read all executions; register: POST /v1/executions only")
 	f.StringArrayVar(&k.StateMachines, "state-machine", nil, "ARN of a state machine whose executions a register key may register; may be repeated (default all)")
 	f.Int64Var(&k.DailyLimit, "daily-limit", 0, "requests per day, UTC; 0: no limit")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -228,7 +228,7 @@ func revokeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// The file first: it decides while Redis does not answer.
+			// The file first, because it decides while Redis does not answer.
 			filed, fileErr := revokeInFile(config.APIKeysFile, args[0])
 			var k apikeys.Key
 			err = withKeys(cmd, func(ctx context.Context, keys keyStore) (err error) {

@@ -29,11 +29,11 @@ const (
 const secretsHelp = `
 With --secrets-from, imports keys from another system, so that callers can continue to use them.
 FILE, or - for standard input, has one key per line: its owner, name, scope and secret, and
-daily_limit if it has one, separated by tabs or as CSV. If the first line has these names, it
+optionally daily_limit, separated by tabs or as CSV. If the first line has these names, it
 sets the order of the columns. A secret is 20 to 128 printable characters without a space. Only
-its HMAC is stored. If any line is wrong, no key is stored. It is safe to run this again.`
+its HMAC is stored. If any line is wrong, no key is stored. You can safely run this again.`
 
-// foreignLine is a key of a file, and its line.
+// foreignLine is a key in a file, and its line.
 type foreignLine struct {
 	number int
 	apikeys.Foreign
@@ -94,7 +94,7 @@ func printAdopted(cmd *cobra.Command, adopted []apikeys.Adopted, filed, asJSON b
 	return err
 }
 
-// readSecrets reads a file of secrets. Its errors never quote the file.
+// readSecrets reads a file of secrets. Its errors never contain text of the file.
 func readSecrets(stdin io.Reader, file string) ([]foreignLine, error) {
 	in := stdin
 	if file != "-" {

@@ -9,7 +9,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// TestKeysAreTakenOverFromAFile in each form of the file, without a word of their secrets.
+// TestKeysAreTakenOverFromAFile in each format, and their secrets are never printed.
 func TestKeysAreTakenOverFromAFile(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "redis-server")
@@ -40,7 +40,7 @@ func TestKeysAreTakenOverFromAFile(t *testing.T) {
 	}
 }
 
-// TestNoKeyIsTakenOverIfALineIsWrong: every wrong line is named, and no secret is.
+// TestNoKeyIsTakenOverIfALineIsWrong: every wrong line is reported, and no secret is printed.
 func TestNoKeyIsTakenOverIfALineIsWrong(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "redis-server")

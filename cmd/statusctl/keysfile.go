@@ -53,9 +53,8 @@ func readIfThere(path string) ([]apikeys.Key, error) {
 	return keys, err
 }
 
-// refreshFile copies from Redis to a file which of the file's keys are revoked or
-// restored, and repeats this until both agree: other processes may write to both at the
-// same time.
+// refreshFile updates in a file which keys are revoked or restored in Redis. It repeats this
+// until both agree, because other processes may write to both at the same time.
 func refreshFile(ctx context.Context, keys *apikeys.Keys, path string) error {
 	for {
 		filed, err := readIfThere(path)
@@ -104,7 +103,7 @@ func exportCommand() *cobra.Command {
 func importCommand() *cobra.Command {
 	var restore []string
 	cmd := fileCommand("import", "Store the API keys of an exported file (default API_KEYS_FILE); revoked keys stay revoked",
-		"A key that is revoked in at least one of Redis, the file and API_KEYS_FILE stays revoked,\n"+
+		"A key that is revoked in Redis, in the file or in API_KEYS_FILE stays revoked,\n"+
 			"unless --restore names it.",
 		func(ctx context.Context, store keyStore, path string) (string, error) {
 			keys, err := apikeys.ReadFile(path)
@@ -132,7 +131,7 @@ func importCommand() *cobra.Command {
 	return cmd
 }
 
-// fileCommand returns a command about a file of keys; do returns what to print.
+// fileCommand returns a command for a file of keys; do returns what to print.
 func fileCommand(verb, short, long string, do func(context.Context, keyStore, string) (string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " [FILE]", Short: short, Long: short + ".\n" + long, Args: app.Arguments(0, 1),

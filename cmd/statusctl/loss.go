@@ -14,7 +14,7 @@ import (
 	"statuscache/cmd/internal/app"
 )
 
-// lossLimit is the time limit of requests to Redis about a loss.
+// lossLimit is the time limit of the Redis requests for a loss.
 const lossLimit = 5 * time.Second
 
 // losses returns the loss detector of a store.
@@ -32,7 +32,7 @@ func dismissLoss(ctx context.Context, config app.Config, out io.Writer) error {
 		case err != nil:
 			return err
 		case loss == nil:
-			_, err = fmt.Fprintln(out, "nothing is known to be lost")
+			_, err = fmt.Fprintln(out, "no loss of records is known")
 		default:
 			_, err = fmt.Fprintf(out, "dismissed the loss of %s (%s)\n", loss.At.UTC().Format(time.RFC3339), loss.Why)
 		}

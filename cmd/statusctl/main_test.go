@@ -65,7 +65,7 @@ func TestKeys(t *testing.T) {
 	plain := ctl(t, env, 0, "keys", "create", "--owner", "gen", "--name", "generate", "--scope", "register",
 		"--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:A", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:B")
 	if first, _, _ := strings.Cut(plain, "\n"); !apikeys.WellFormed(first) {
-		t.Errorf("the key does not stand on a line of its own: %s", plain)
+		t.Errorf("the key is not on a separate line: %s", plain)
 	}
 	var listed []map[string]any
 	text = ctl(t, env, 0, "keys", "list", "--json")
@@ -120,7 +120,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWrongArgumentsHaveClearErrors, with what is right.
+// TestWrongArgumentsHaveClearErrors that show a correct call.
 func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	t.Parallel()
 	env := []string{"STATUS_TOKEN=x", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}
@@ -149,8 +149,8 @@ func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	}
 }
 
-// service serves what a cache knows, and returns it with the environment in which
-// statusctl asks it.
+// service serves a cache, and returns the cache and the environment with which statusctl calls
+// the service.
 func service(t *testing.T) (c *cache.Cache, env []string) {
 	t.Helper()
 	c, err := cache.Open(cache.Options{
@@ -188,7 +188,7 @@ func service(t *testing.T) (c *cache.Cache, env []string) {
 	return c, []string{"STATUS_URL=http://" + l.Addr().String() + "/", "STATUS_TOKEN=" + secret}
 }
 
-// storeURL is that of a real Redis, or with -short of an embedded one.
+// storeURL returns the URL of a real Redis, or with -short of an embedded one.
 func storeURL(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -206,7 +206,7 @@ func apply(t *testing.T, c *cache.Cache, executions ...cache.Execution) {
 	}
 }
 
-// execution is one of ada's, in a state.
+// execution is an execution of ada in a given state.
 func execution(t *testing.T, name string, status cache.Status) cache.Execution {
 	t.Helper()
 	arn, err := cache.ParseARN(executions + name)
@@ -226,7 +226,7 @@ func execution(t *testing.T, name string, status cache.Status) cache.Execution {
 
 const executions = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
 
-// TestWatch has executions end while they are watched.
+// TestWatch lets executions end while they are watched.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -241,9 +241,9 @@ func TestWatch(t *testing.T) {
 			}
 			p := apptest.Start(t, "statusctl", env, append([]string{"watch", executions + name}, args...)...)
 			if len(args) == 0 || args[0] == "--json" {
-				cachetest.Eventually(t, "it is seen running", func() bool { return strings.Contains(p.Output(), "RUNNING") })
+				cachetest.Eventually(t, "it is shown as running", func() bool { return strings.Contains(p.Output(), "RUNNING") })
 			} else {
-				cachetest.Eventually(t, "the other is seen", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
+				cachetest.Eventually(t, "the other execution is shown", func() bool { return strings.Contains(p.Output(), "SUCCEEDED") })
 			}
 			apply(t, c, execution(t, name, status))
 			if got := p.Wait(); got != code {
@@ -296,17 +296,16 @@ func TestList(t *testing.T) {
 		t.Error(out)
 	}
 	p := apptest.Start(t, "statusctl", env, "list", "--follow", "--json")
-	cachetest.Eventually(t, "the newest are there", func() bool { return strings.Count(p.Output(), "\n") == 7 })
+	cachetest.Eventually(t, "the newest executions are shown", func() bool { return strings.Count(p.Output(), "\n") == 7 })
 	apply(t, c, execution(t, "e7", cache.Running))
-	cachetest.Eventually(t, "the change is there", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
+	cachetest.Eventually(t, "the change is shown", func() bool { return strings.Contains(p.Output(), `"name":"e7"`) })
 	p.Signal(os.Interrupt)
 	if got := p.Wait(); got != exitInterrupted {
 		t.Errorf("interrupted: exit code %d", got)
 	}
 }
 
-// TestLink makes links that read the execution without another token.
-// TestListShowsLabels as --label takes them.
+// TestListShowsLabels in the form of --label.
 func TestListShowsLabels(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -321,6 +320,7 @@ func TestListShowsLabels(t *testing.T) {
 	}
 }
 
+// TestLink creates links that read the execution without another token.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -359,7 +359,7 @@ func TestReports(t *testing.T) {
 		e.Error, e.ErrorMessage = "States.Timeout", fmt.Sprintf("States.Timeout: task %d \x1b[31m", i)
 		apply(t, c, e, execution(t, fmt.Sprint("good", i), cache.Succeeded))
 	}
-	cachetest.Eventually(t, "all is counted", func() bool { return strings.Contains(ctl(t, env, 0, "failures"), "3 failures in 24h") })
+	cachetest.Eventually(t, "everything is counted", func() bool { return strings.Contains(ctl(t, env, 0, "failures"), "3 failures in 24h") })
 	if out := ctl(t, env, 0, "failures", "--window", "1h"); !strings.Contains(out, "3      100 %") || !strings.Contains(out, "States.Timeout") || !strings.Contains(out, "bad") || strings.Contains(out, "\x1b") {
 		t.Error(out)
 	}
@@ -442,7 +442,7 @@ func TestCompletionAndVersion(t *testing.T) {
 	}
 }
 
-// TestCompletionOffersValues and no files, where no file is meant.
+// TestCompletionOffersValues, and files only for arguments that are files.
 func TestCompletionOffersValues(t *testing.T) {
 	t.Parallel()
 	const noFiles = ":4\n"
@@ -460,7 +460,7 @@ func TestCompletionOffersValues(t *testing.T) {
 	}
 }
 
-// TestLongOutputsAreShortened for people, and nobody else.
+// TestLongOutputsAreShortened only on a terminal.
 func TestLongOutputsAreShortened(t *testing.T) {
 	t.Parallel()
 	long := []byte(`"` + strings.Repeat("é", 125_000) + `"`)
@@ -475,7 +475,8 @@ func TestLongOutputsAreShortened(t *testing.T) {
 	}
 }
 
-// TestSeveralExecutionsPrintEachOutcome: in the words of Step Functions, as for one alone.
+// TestSeveralExecutionsPrintEachOutcome: the status is that of Step Functions, as for a single
+// execution.
 func TestSeveralExecutionsPrintEachOutcome(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)

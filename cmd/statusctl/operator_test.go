@@ -15,8 +15,8 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// TestOperatorsVerbs makes a setup, looks at it, and works on it, as one who has
-// nothing but the help texts.
+// TestOperatorsVerbs creates, checks and operates a setup, as a user would who only has the
+// help texts.
 func TestOperatorsVerbs(t *testing.T) {
 	t.Parallel()
 	endpoint, server := sqstest.Local(t)
@@ -52,13 +52,13 @@ func TestOperatorsVerbs(t *testing.T) {
 	has(ctl(t, env, 2, "dlq", "purge", "consumer"), "nothing was deleted", "1 messages of status-events-dlq")
 	has(ctl(t, env, 0, "dlq", "redrive"), `"done":1`)
 	dead.Send("x", 0)
-	has(ctl(t, env, 0, "dlq", "purge", "consumer", "--yes"), "purged status-events-dlq of 1 messages")
+	has(ctl(t, env, 0, "dlq", "purge", "consumer", "--yes"), "deleted 1 messages of status-events-dlq")
 	has(ctl(t, env, 2, "dlq", "purge", "neither"), "want consumer, rule")
 
 	replay := ctl(t, env, 0, "replay", "--archive", "status-events", "--from", "6h", "--to", "1m", "--now", "--every", "10ms")
 	has(replay, "may not be in the archive yet", `"state":"COMPLETED"`, "has sent all archived events from")
 	if strings.Contains(replay, "terminal") {
-		t.Errorf("an archive of all events is said to lack some: %s", replay)
+		t.Errorf("the output says that an archive of all events lacks some: %s", replay)
 	}
 	has(ctl(t, env, 2, "replay", "--from", "6h"), "--archive")
 	has(ctl(t, env, 2, "replay", "--archive", "a", "--from", "yesterday"), "--from")
@@ -71,12 +71,12 @@ func TestOperatorsVerbs(t *testing.T) {
 	has(ctl(t, env, 0, "provision"), "changed       archive status-events  (event pattern)")
 }
 
-// TestReplayRangeIsByTheClockOfAWS: a machine whose clock is wrong asks for the events that
-// AWS has of the range, and reports the difference. A clock that is right is the control.
+// TestReplayRangeIsByTheClockOfAWS: a machine with a wrong clock requests the range by the
+// clock of AWS, and reports the difference. A correct clock is the control.
 func TestReplayRangeIsByTheClockOfAWS(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		ahead time.Duration // of the clock here
+		ahead time.Duration // of the local clock
 		says  string
 	}{
 		"ahead":  {4 * time.Hour, "ahead of that of AWS"},
@@ -108,7 +108,7 @@ func TestReplayRangeIsByTheClockOfAWS(t *testing.T) {
 			}
 			got, err := time.Parse(time.RFC3339, from[1])
 			local := got.Add(test.ahead + 6*time.Hour)
-			if err != nil || local.Before(begun.Add(-time.Minute)) || local.After(time.Now().Add(time.Minute)) { // it is off by hours otherwise
+			if err != nil || local.Before(begun.Add(-time.Minute)) || local.After(time.Now().Add(time.Minute)) { // otherwise it differs by hours
 				t.Errorf("the range begins %v, %v, not six hours before the time of AWS", got, err)
 			}
 		})
@@ -139,7 +139,7 @@ func TestReplayRange(t *testing.T) {
 	}
 }
 
-// TestReplayIsLeftRunning when its follower is asked to stop and there is no terminal.
+// TestReplayIsLeftRunning when the command that follows it is stopped without a terminal.
 func TestReplayIsLeftRunning(t *testing.T) {
 	t.Parallel()
 	endpoint, server := sqstest.Local(t)

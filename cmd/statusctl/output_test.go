@@ -10,8 +10,8 @@ import (
 	"statuscache/cache/worklist"
 )
 
-// TestOutput prints an output, fetches one again that has expired, and says when that cannot
-// be done.
+// TestOutput prints an output, fetches an expired output again, and reports if that is not
+// possible.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
@@ -21,7 +21,7 @@ func TestOutput(t *testing.T) {
 	expired.Completeness, expired.OutputFrom = cache.OutputExpired, old.StopDate
 	lost.Completeness, lost.OutputFrom = cache.OutputGone, gone.StopDate
 	apply(t, c, expired, lost)
-	cachetest.Eventually(t, "the service knows of it", func() bool {
+	cachetest.Eventually(t, "the service knows the execution", func() bool {
 		return strings.Contains(ctl(t, env, 0, "get", executions+"old"), "statusctl output "+executions+"old fetches it again")
 	})
 	if out := ctl(t, env, 0, "output", executions+"whole"); out != string(whole.Output)+"\n" {
@@ -33,7 +33,7 @@ func TestOutput(t *testing.T) {
 		}
 	}
 	if out := ctl(t, env, exitCouldNotAsk, "output", executions+"old", "--wait", "100ms"); !strings.Contains(out, "/v1/health") {
-		t.Errorf("nobody fetches it: %s", out)
+		t.Errorf("no process fetches it: %s", out)
 	}
 	ended := make(chan string)
 	go func() { ended <- ctl(t, env, 0, "output", executions+"old", "--wait", "5m") }()

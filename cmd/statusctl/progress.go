@@ -24,12 +24,12 @@ const (
 type progress struct {
 	w     io.Writer
 	lines bool
-	unit  string // of what is done, for people
-	note  string // for people, in place of rate and time left, which then mean nothing
+	unit  string // unit of the work, for people
+	note  string // for people, instead of rate and time left, which would be meaningless
 	begun time.Time
-	first float64 // what was done already when it began
+	first float64 // work that was already done at the beginning
 	shown time.Time
-	held  func() // shows the last report if it has not been shown
+	held  func() // shows the last report if it has not been shown yet
 }
 
 func newProgress(w io.Writer, jsonLines bool) *progress { return &progress{w: w, lines: jsonLines} }
@@ -73,7 +73,7 @@ func (p *progress) show(done, total float64, spent time.Duration, fields map[str
 	}
 	left, known := time.Duration(0), rate > 0 && total >= done
 	if known {
-		known = (total-done)/rate < math.MaxInt32 // a rate would be meaningless before that
+		known = (total-done)/rate < math.MaxInt32 // before that, a rate would be meaningless
 		left = time.Duration(math.Min((total-done)/rate, math.MaxInt32) * float64(time.Second))
 	}
 	if p.lines {
@@ -98,12 +98,12 @@ func (p *progress) line(done, total, rate float64, left time.Duration, known boo
 		all["secondsLeft"] = math.Ceil(left.Seconds())
 	}
 	maps.Copy(all, fields)
-	_ = json.NewEncoder(p.w).Encode(all) // the reader may be gone
+	_ = json.NewEncoder(p.w).Encode(all) // the reader may have closed its end
 }
 
 func round(n float64) float64 { return math.Round(n*100) / 100 }
 
-// bar draws how much of total is done. If total is 0, the bar is full.
+// bar draws the share of total that is done. If total is 0, the bar is full.
 func bar(done, total float64) string {
 	part := 1.0
 	if total > 0 {

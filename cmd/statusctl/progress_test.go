@@ -48,7 +48,7 @@ func TestProgressLines(t *testing.T) {
 		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 			t.Fatal(err)
 		}
-		// It began at 10, which says nothing about the rate.
+		// The 10 messages at the beginning do not count for the rate.
 		if last["done"] != 60.0 || last["total"] != 110.0 || last["rate"] != 10.0 || last["secondsLeft"] != 5.0 || last["state"] != "RUNNING" {
 			t.Errorf("last line %v", last)
 		}
@@ -65,6 +65,6 @@ func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	newProgress(&out, false).end()
 	if out.Len() > 0 {
-		t.Errorf("nothing was reported, and %q shown", &out)
+		t.Errorf("without a report, %q is shown", &out)
 	}
 }

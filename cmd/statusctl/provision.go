@@ -18,7 +18,7 @@ func provisionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "provision --state-machine ARN...",
-		Short: "Create or correct the path of the events to the queue",
+		Short: "Create or correct the event path: rule, queues, policies and archive",
 		Long: "Create or correct everything between Step Functions and statusd: the queue and its\n" +
 			"dead-letter queue, the EventBridge rule with its target and dead-letter queue, the policies\n" +
 			"of the queues, and an archive. The command removes nothing, and you can run it again at any\n" +

@@ -18,10 +18,10 @@ const (
 	replayEvery = 2 * time.Second // how often the progress is read
 	cancelLimit = 10 * time.Second
 	replayTo    = "10m"       // before now: later events may not be in the archive yet
-	replaySkew  = time.Minute // reported difference between the local clock and that of AWS
+	replaySkew  = time.Minute // a larger difference between the local clock and that of AWS is reported
 )
 
-// replayFlags are those of replay.
+// replayFlags are the flags of replay.
 type replayFlags struct {
 	order            operate.ReplayOrder
 	from, to, follow string
@@ -34,7 +34,7 @@ func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay --archive NAME --from TIME",
 		Short: "Send archived events to the queue again",
-		Long: "Make EventBridge send the events of an archive again, only to the rules of our queue, and\n" +
+		Long: "Make EventBridge send the events of an archive again, only to the rules of the queue, and\n" +
 			"follow the replay to its end. Events that are already known change nothing. A time is\n" +
 			"RFC 3339, or a duration before now. Events reach the archive after about ten minutes; if\n" +
 			"--to is more recent, the command waits for them. An archive of terminal states (provision\n" +
@@ -110,7 +110,7 @@ func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func
 	archive, err := o.LookUpArchive(ctx, f.order.Archive)
 	if archive.Scope == operate.ArchiveTerminal {
 		say("note: the archive contains terminal states only. The replay does not restore running executions; the audit\n" +
-			"restores those of STATE_MACHINES. Until then a running execution that was redriven shows its last end")
+			"restores those of STATE_MACHINES. Until then, an execution that was redriven and runs again shows the end of its previous attempt")
 	}
 	ahead := archive.ClockAhead
 	if err != nil || ahead.Abs() <= replaySkew {
@@ -175,7 +175,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	switch {
 	case ctx.Err() != nil && !r.Ended():
 		return leaveOrCancel(cmd, o, name)
-	case err != nil && r.Name == "": // no answer ever arrived
+	case err != nil && r.Name == "": // no answer has ever arrived
 		return couldNotAsk(err)
 	case err != nil:
 		return couldNotAsk(fmt.Errorf("%w; the replay may continue: statusctl replay --follow %s", err, name))
@@ -187,7 +187,7 @@ func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f 
 	return &app.ExitError{Code: exitFailed, Err: fmt.Errorf("replay %s ended as %s %s", name, r.State, r.Reason)}
 }
 
-// leaveOrCancel asks whether to cancel a replay when the command is interrupted. Another
+// leaveOrCancel asks whether to cancel a replay when the command is interrupted. A second
 // Ctrl-C at the question ends the program, and the replay continues.
 func leaveOrCancel(cmd *cobra.Command, o *operate.Operator, name string) error {
 	out := cmd.ErrOrStderr()

@@ -25,8 +25,8 @@ func watchCommand() *cobra.Command {
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
 		Long: "Follow one or several executions to their end. Give the ARN of each, or the name alone\n" +
-			"if --state-machine or STATUS_STATE_MACHINE is set. The exit codes are those of get; for\n" +
-			"several executions, it is the worst one.",
+			"if --state-machine or STATUS_STATE_MACHINE is set. The exit codes are the same as for get; for\n" +
+			"several executions, the worst one is used.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -66,8 +66,7 @@ func watchCommand() *cobra.Command {
 	return cmd
 }
 
-// whyEnded turns the end of a context into an exit code: after a signal, or when the time
-// is up.
+// whyEnded turns the end of a context, by a signal or a timeout, into an exit code.
 func whyEnded(program, watch context.Context, err error) error {
 	_, decided := errors.AsType[*app.ExitError](err)
 	switch {
@@ -128,7 +127,7 @@ func (w *watcher) show(e *client.Execution) error {
 	return err
 }
 
-// several waits for executions together and prints each when it ends.
+// several waits for several executions, and prints each of them when it ends.
 func (w *watcher) several(ctx context.Context, service *client.Client, arns []string, until client.Until) error {
 	w.spin.say(fmt.Sprintf("0 of %d have ended", len(arns)))
 	reported := make([]string, len(arns))
@@ -255,7 +254,7 @@ func (s *spinner) run() {
 	}
 }
 
-// say shows a text from now on.
+// say replaces the shown text.
 func (s *spinner) say(text string) {
 	if s.on {
 		s.text <- text

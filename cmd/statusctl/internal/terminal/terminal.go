@@ -1,4 +1,5 @@
-// Package terminal is about output that a person reads as it comes, and questions to that person.
+// Package terminal has output that a person reads while it is written, and questions to that
+// person.
 package terminal
 
 import (
@@ -41,7 +42,7 @@ func Confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 	defer stop()
 	_, _ = fmt.Fprint(out, question+" [y/N] ")
 	line := make(chan string, 1)
-	go func() { // it may wait for a line until the program ends
+	go func() { // this goroutine may wait for a line until the program ends
 		text, err := bufio.NewReader(in).ReadString('\n')
 		if err != nil {
 			_, _ = fmt.Fprintln(out)
