@@ -33,9 +33,9 @@ func TestRequestsThatFailNameTheCure(t *testing.T) {
 		want          string
 	}{
 		"nothing listens":      {nobody, "x", get, "make sure that statusd runs, and check --server or STATUS_URL"},
-		"a list":               {nobody, "x", []string{"list"}, "see that statusd runs"},
-		"failures":             {nobody, "x", []string{"failures"}, "see that statusd runs"},
-		"a link":               {nobody, "x", []string{"link", executions + "x"}, "see that statusd runs"},
+		"a list":               {nobody, "x", []string{"list"}, "make sure that statusd runs"},
+		"failures":             {nobody, "x", []string{"failures"}, "make sure that statusd runs"},
+		"a link":               {nobody, "x", []string{"link", executions + "x"}, "make sure that statusd runs"},
 		"no such host":         {"http://status.invalid", "x", get, "check --server or STATUS_URL"},
 		"a page":               {page.URL, "x", get, "answers with text/html"},
 		"no TLS":               {strings.Replace(plain.URL, "http:", "https:", 1), "x", get, "write http://"},

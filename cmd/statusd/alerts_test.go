@@ -17,8 +17,8 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// scrapeEvery is the distance of two scrapes by the clock of the rules. In truth they follow
-// each other at once: .tools/rulecheck puts them at their places.
+// scrapeEvery is the time between two scrapes by the clock of the rules. In reality, they
+// follow each other at once; .tools/rulecheck moves them to their times.
 const scrapeEvery = 30 * time.Second
 
 // observed is a statusd that a Prometheus scrapes.
@@ -26,39 +26,39 @@ type observed struct {
 	*world
 	d       *daemon
 	folder  string
-	brief   bool // nobody evaluates rules with the scrapes: one, of the fault, is enough
+	brief   bool // no rules are evaluated with the scrapes, so one scrape of the fault is enough
 	scrapes int
 	started int
-	first   string           // an execution that runs
+	first   string           // a running execution
 	checker *httptest.Server // of tokens
 }
 
-// fault is what makes alerts fire.
+// fault is a fault that makes alerts fire.
 type fault struct {
 	name   string
 	alerts string                     // that must fire
-	hold   time.Duration              // for how long, by the clock of the rules
+	hold   time.Duration              // how long the fault lasts, by the clock of the rules
 	begin  func(o *observed)          // returns when statusd has noticed
-	each   func(o *observed)          // between two scrapes; nil: what happens without a fault
+	each   func(o *observed)          // called between two scrapes; nil: normal use
 	env    func(o *observed) []string // settings of statusd
-	always bool                       // the fault is there from the start
+	always bool                       // the fault exists from the start
 }
 
 var errRefused = errors.New("refused by the test")
 
-// faults come from outside: each is one that operators meet.
+// faults are caused from outside. Operators meet each of them.
 var faults = []fault{
 	{name: "Redis is stopped", alerts: "StatusdIngestPaused StatusdReadsBurnFast", hold: 4 * time.Minute, each: read,
 		begin: func(o *observed) {
 			o.redis.Kill()
 			o.until("receiving stops", func() bool { return o.d.metric("statuscache_ingest_paused") == 1 })
 		}},
-	{name: "the queue is unreadable", alerts: "StatusdIngestTrouble", hold: 3 * time.Minute, each: read,
+	{name: "the queue cannot be read", alerts: "StatusdIngestTrouble", hold: 3 * time.Minute, each: read,
 		begin: func(o *observed) {
 			o.aws.SetFaults(localaws.Faults{FailReceive: func() error { return errRefused }})
-			o.until("it is reported", func() bool { return o.d.counter("statuscache_ingest_trouble", `part="receive"`) == 1 })
+			o.until("the fault is reported", func() bool { return o.d.counter("statuscache_ingest_trouble", `part="receive"`) == 1 })
 		}},
-	{name: "messages are no events", alerts: "StatusdDeadLetters", hold: 3 * time.Minute,
+	{name: "messages are not events", alerts: "StatusdDeadLetters", hold: 3 * time.Minute,
 		begin: func(o *observed) {
 			o.each(1, func() { o.queue.Send("no event", 0) }, "statuscache_events_total", "undecodable")
 		}},
@@ -97,12 +97,12 @@ var faults = []fault{
 	{name: "Redis is emptied", alerts: "StatusdRedisLost StatusdRedisEmptied", hold: 3 * time.Minute, each: func(*observed) {},
 		begin: func(o *observed) {
 			o.redis.Do("FLUSHALL")
-			o.until("it is noticed", func() bool { return o.d.counter("statuscache_lost", "") > 0 })
+			o.until("statusd notices it", func() bool { return o.d.counter("statuscache_lost", "") > 0 })
 		}},
 	{name: "Redis may evict", alerts: "StatusdMisconfigured", hold: 3 * time.Minute,
 		begin: func(o *observed) {
 			o.redis.Do("CONFIG SET maxmemory-policy allkeys-lru")
-			o.until("it is noticed", func() bool { return o.d.counter("statuscache_misconfigured", "") > 0 })
+			o.until("statusd notices it", func() bool { return o.d.counter("statuscache_misconfigured", "") > 0 })
 		}},
 	{name: "keys are unknown", alerts: "StatusdTokensRefused", hold: 30 * time.Minute,
 		begin: func(*observed) {},
@@ -119,26 +119,26 @@ var faults = []fault{
 			}
 			o.until("they are counted", func() bool { return o.d.metric("statuscache_recent_executions_without_owner") > 50 })
 		}},
-	{name: "statusd has ended", alerts: "StatusdAbsent", hold: 4 * time.Minute, each: func(*observed) {},
+	{name: "statusd is down", alerts: "StatusdAbsent", hold: 4 * time.Minute, each: func(*observed) {},
 		begin: func(o *observed) { o.d.Kill() }},
-	{name: "only api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, always: true,
+	{name: "only ROLE=api runs", alerts: "StatusdIngestAbsent", hold: 7 * time.Minute, each: read, always: true,
 		begin: func(*observed) {},
 		env:   func(*observed) []string { return []string{"ROLE=api", "SQS_QUEUE_URL="} }},
-	{name: "expired outputs are gone", alerts: "StatusdRefetchesFail", hold: 3 * time.Minute,
+	{name: "Step Functions no longer has expired outputs", alerts: "StatusdRefetchesFail", hold: 3 * time.Minute,
 		begin: func(o *observed) {
 			o.queue.Send(oldEvent("old", "SUCCEEDED", time.Now().Add(-5*time.Hour), "{}"), 0)
 			arn := "arn:aws:states:eu-west-1:000000000000:execution:Pipeline:old" // which Step Functions does not know
 			o.until("its output is requested", func() bool {
 				return o.post("/v1/executions/"+url.PathEscape(arn)+"/output") == http.StatusAccepted
 			})
-			o.until("it is gone", func() bool { return o.d.counter("statuscache_refetches_total", "gone") > 0 })
+			o.until("the output is reported as gone", func() bool { return o.d.counter("statuscache_refetches_total", "gone") > 0 })
 		},
 		env: func(*observed) []string { return []string{"RETENTION_OUTPUT=1h"} }},
 	{name: "tokens are not checked", alerts: "StatusdIntrospectionFails", hold: 4 * time.Minute, each: read,
 		begin: func(o *observed) {
 			o.checker.Close()
 			_, _ = getOnce("http://"+o.d.api+"/v1/executions", "a-token-of-the-platform")
-			o.until("it is noticed", func() bool { return o.d.metric("statuscache_introspection_failing") == 1 })
+			o.until("statusd notices it", func() bool { return o.d.metric("statuscache_introspection_failing") == 1 })
 		},
 		env: func(o *observed) []string {
 			o.checker = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -163,11 +163,11 @@ var faults = []fault{
 		}},
 }
 
-// TestScrapesOfFaults writes down what Prometheus scrapes of a statusd before and during each
-// fault, and during an hour without any, into the folder that SCRAPES names.
-// .tools/check-deploy/observability evaluates the rules with them: the alerts must fire, and
-// no alert may fire before a fault. Without SCRAPES one scrape shows that statusd notices
-// each fault.
+// TestScrapesOfFaults writes what Prometheus scrapes from a statusd before and during each
+// fault, and during an hour without a fault, into the folder that SCRAPES names.
+// .tools/check-deploy/observability evaluates the rules with it: the alerts must fire, and no
+// alert may fire before a fault. Without SCRAPES, one scrape shows that statusd notices each
+// fault.
 func TestScrapesOfFaults(t *testing.T) {
 	t.Parallel()
 	root := os.Getenv("SCRAPES")
@@ -175,7 +175,7 @@ func TestScrapesOfFaults(t *testing.T) {
 		root = t.TempDir()
 	}
 	cachetest.SkipShort(t, "a process for each fault")
-	for _, f := range append(faults, fault{name: "nothing is wrong", hold: time.Hour, begin: func(*observed) {}}) {
+	for _, f := range append(faults, fault{name: "no alert fires", hold: time.Hour, begin: func(*observed) {}}) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			o := observe(t, filepath.Join(root, strings.ReplaceAll(f.name, " ", "-")), f)
@@ -215,13 +215,13 @@ func observe(t *testing.T, folder string, f fault) *observed {
 	}, env...)...)
 	if !f.always {
 		o.first = o.execute("long")
-		o.until("the first event came", func() bool { return o.d.counter("statuscache_events_total", "") > 0 })
-		o.until("it was audited", func() bool { return o.d.counter("statuscache_audit_sweeps_total", "complete") > 0 })
+		o.until("the first event is applied", func() bool { return o.d.counter("statuscache_events_total", "") > 0 })
+		o.until("an audit has run", func() bool { return o.d.counter("statuscache_audit_sweeps_total", "complete") > 0 })
 	}
 	return o
 }
 
-// execute starts an execution; those with the name long do not end.
+// execute starts an execution; executions with the name long do not end.
 func (o *observed) execute(name string) (arn string) {
 	o.Helper()
 	o.started++
@@ -232,12 +232,12 @@ func (o *observed) execute(name string) (arn string) {
 	return e.ARN
 }
 
-// read asks for a status, whatever the answer is.
+// read requests a status and ignores the answer.
 func read(o *observed) {
 	_, _ = getOnce("http://"+o.d.api+"/v1/executions?limit=1", o.d.key)
 }
 
-// post returns the status code of a request without a body; 0: there is no answer.
+// post returns the status code of a request without a body; 0: no answer.
 func (o *observed) post(path string) int {
 	o.Helper()
 	r, err := http.NewRequestWithContext(o.Context(), http.MethodPost, "http://"+o.d.api+path, http.NoBody)
@@ -253,17 +253,18 @@ func (o *observed) post(path string) int {
 	return answer.StatusCode
 }
 
-// use is what happens without a fault: a status is read, and an execution starts, ends, and
-// is known. The audit runs.
+// use is normal use: a status is read, an execution starts and ends, statusd knows it, and the
+// audit runs.
 func use(o *observed) {
 	if status, body := o.d.status(cache.ARN(o.first), o.d.key); status != http.StatusOK {
 		o.Fatalf("%d %s", status, body)
 	}
-	o.each(2, func() { o.execute("short") }, "statuscache_events_total", "") // the audit may be first
+	o.each(2, func() { o.execute("short") }, "statuscache_events_total", "") // the audit may find it before its event arrives
 	o.sometimes("statuscache_audit_sweeps_total", `result="complete"`)
 }
 
-// sometimes waits before one of eight scrapes until a counter has grown by itself.
+// sometimes waits, before one of eight scrapes, until a counter has grown without further
+// action.
 func (o *observed) sometimes(counter, label string) {
 	o.Helper()
 	if o.scrapes%8 == 0 {
@@ -287,7 +288,7 @@ func (o *observed) until(what string, met func() bool) {
 // now is the time of the next scrape by the clock of the rules.
 func (o *observed) now() time.Duration { return time.Duration(o.scrapes) * scrapeEvery }
 
-// hold scrapes for some time, and does something before each scrape.
+// hold scrapes for some time, and calls a function before each scrape.
 func (o *observed) hold(d time.Duration, each func(*observed)) {
 	o.Helper()
 	if o.brief {

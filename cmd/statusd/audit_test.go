@@ -23,8 +23,8 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// world is a Step Functions whose events come by the way that provision makes, and
-// Redis.
+// world is a Redis, and a Step Functions whose events arrive through what provision has
+// created.
 type world struct {
 	*testing.T
 	endpoint string
@@ -34,7 +34,7 @@ type world struct {
 	machine  string
 	redis    *cachetest.Server
 	operator *operate.Operator
-	late     string // the execution whose answer was wrong last
+	late     string // the execution whose answer was the last wrong one
 }
 
 func newWorld(t *testing.T, plot localaws.Plot) *world {
@@ -54,8 +54,8 @@ func newWorld(t *testing.T, plot localaws.Plot) *world {
 	return w
 }
 
-// daemon starts a statusd that audits as often as it may. It gives Redis more time:
-// what these tests are about is what it knows in the end.
+// daemon starts a statusd that audits as often as allowed. It gives Redis more time, because
+// these tests check only what statusd knows in the end.
 func (w *world) daemon(more ...string) *daemon {
 	w.Helper()
 	start := func(env []string) *apptest.Process { return apptest.Start(w.T, "slow-redis", env) }
@@ -64,7 +64,7 @@ func (w *world) daemon(more ...string) *daemon {
 	}, more...)...)
 }
 
-// start starts executions, the ends of which depend on their names.
+// start starts executions whose ends depend on their names.
 func (w *world) start(name string, n int) {
 	w.Helper()
 	for i := range n {
@@ -74,8 +74,8 @@ func (w *world) start(name string, n int) {
 	}
 }
 
-// shortLives end within two seconds: most succeed, some with an output that no event
-// has room for, some fail, and of these some are redriven.
+// shortLives end within two seconds. Most succeed, some of them with an output that is too
+// large for an event. Some fail, and some of these are redriven.
 func shortLives(a localaws.Attempt) localaws.Ending {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(a.Name)) // never fails
@@ -113,7 +113,7 @@ func (w *world) check(d *daemon, truth localaws.ExecutionState) (wrong string) {
 	reported := answer.Data
 	if status != 200 || reported.ExecutionStatus != truth.Status || reported.Attempt != truth.RedriveCount+1 || string(reported.Output) != truth.Output ||
 		truth.Error != "" && reported.ErrorMessage != truth.Error+": "+truth.Cause {
-		return fmt.Sprintf("%s: reported %d %s, attempt %d, is %s, attempt %d", truth.Name, status, reported.ExecutionStatus, reported.Attempt, truth.Status, truth.RedriveCount+1)
+		return fmt.Sprintf("%s: the API reports %d %s, attempt %d; the truth is %s, attempt %d", truth.Name, status, reported.ExecutionStatus, reported.Attempt, truth.Status, truth.RedriveCount+1)
 	}
 	return ""
 }
@@ -129,9 +129,9 @@ func (w *world) wrong(d *daemon) (all []string) {
 	return all
 }
 
-// right reports whether the answers of all executions that of selects are right. It looks
-// no further than to the first that is not, and begins with the one that was not last, so
-// that those who wait for it do not read all others again and again.
+// right reports whether the answers of all executions that of selects are right. It stops at
+// the first wrong answer, and begins with the execution that was wrong last. So a test that
+// waits for it does not read all executions again and again.
 func (w *world) right(d *daemon, of func(localaws.ExecutionState) bool) bool {
 	w.Helper()
 	truths := slices.Collect(w.aws.Executions())
@@ -148,7 +148,7 @@ func (w *world) right(d *daemon, of func(localaws.ExecutionState) bool) bool {
 func all(localaws.ExecutionState) bool    { return true }
 func long(e localaws.ExecutionState) bool { return strings.HasPrefix(e.Name, "long") }
 
-// ended reports whether all executions have ended but the long.
+// ended reports whether all executions except the long ones have ended.
 func (w *world) ended() bool {
 	for e := range w.aws.Executions() {
 		if e.Status == "RUNNING" && !long(e) {
@@ -158,7 +158,8 @@ func (w *world) ended() bool {
 	return true
 }
 
-// untilRight returns when all executions but the long ones have ended, and their answers are right.
+// untilRight waits until all executions except the long ones have ended, and their answers are
+// right.
 func (w *world) untilRight(d *daemon) {
 	w.Helper()
 	w.Cleanup(func() {
@@ -170,7 +171,7 @@ func (w *world) untilRight(d *daemon) {
 	cachetest.Eventually(w, "all answers are right", func() bool { return w.right(d, all) })
 }
 
-// counters returns the sum of a counter over its labels, of those that match.
+// counters returns the sum of a counter over all matching labels.
 func (d *daemon) counter(name, label string) (sum int) {
 	_, text := get("http://"+d.admin+"/metrics", "")
 	for line := range strings.Lines(text) {
@@ -184,15 +185,15 @@ func (d *daemon) counter(name, label string) (sum int) {
 	return sum
 }
 
-// lossy loses, doubles and delays events.
+// lossy loses, duplicates and delays events.
 var lossy = localaws.Emission{
 	Seed: 7, Loss: 0.1, LossOfExecution: 0.05, LossOfRedrive: 0.2, Duplicates: 0.3, Late: 0.2,
 	MinDelay: 20 * time.Millisecond, MaxDelay: 300 * time.Millisecond, MaxLate: 2 * time.Second,
 }
 
-// TestEveryExecutionEndsRight: whatever events are lost, late and doubled, each
-// execution is reported as it is in the end, no poll asks AWS, and the deliveries are
-// accounted for. A statusd that does not audit is the control.
+// TestEveryExecutionEndsRight: although events are lost, late and duplicated, the API reports
+// each execution correctly in the end, no poll calls AWS, and the counters add up to the
+// deliveries. A statusd that does not audit is the control.
 func TestEveryExecutionEndsRight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shortLives)
@@ -208,7 +209,7 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 
 	calls := w.aws.Calls()
 	if n := d.counter("statuscache_aws_calls_total", "DescribeExecution"); n != calls["DescribeExecution"] || n > 3*executions { // an attempt and its redrive, and an output
-		t.Errorf("%d calls of DescribeExecution are counted, and %d were made for %d executions", n, calls["DescribeExecution"], executions)
+		t.Errorf("%d calls of DescribeExecution are counted, but %d were made for %d executions", n, calls["DescribeExecution"], executions)
 	}
 	if d.counter("statuscache_audit_repairs_total", "") == 0 {
 		t.Error("nothing was repaired")
@@ -216,12 +217,12 @@ func TestEveryExecutionEndsRight(t *testing.T) {
 	cachetest.Eventually(t, "the deliveries add up", func() bool {
 		return d.counter("statuscache_events_total", "") == w.queue.Deliveries() && w.queue.Depth().Total() == 0
 	})
-	cachetest.Eventually(t, "the control has received all events that come", func() bool { return control.ended() && control.queue.Depth().Total() == 0 })
+	cachetest.Eventually(t, "the control has received all events that arrive", func() bool { return control.ended() && control.queue.Depth().Total() == 0 })
 	if control.right(blind, all) {
-		t.Error("without an audit nothing is wrong: nothing was shown")
+		t.Error("without an audit nothing is wrong, so the test proves nothing")
 	}
-	cachetest.Eventually(t, "it says ok", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
-	cachetest.Eventually(t, "everything is confirmed", func() bool {
+	cachetest.Eventually(t, "health is ok", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
+	cachetest.Eventually(t, "the audit has confirmed everything", func() bool {
 		return strings.Contains(health(d), `"doubts":0`) && !strings.Contains(health(d), `"confirmedUntil":null`)
 	})
 }
@@ -231,10 +232,9 @@ func health(d *daemon) string {
 	return body
 }
 
-// TestRedisIsEmptied: it is noticed and reported, what runs is
-// learnt again by itself, and the rest by backfill or replay, which do no harm when
-// they are run twice. A statusd that does not audit is the control: it says so, too,
-// and what runs stays unknown.
+// TestRedisIsEmptied: statusd notices and reports the loss. It restores running executions
+// without help; backfill or replay restore the rest, and can be repeated safely. A statusd that
+// does not audit is the control: it also reports the loss, but running executions stay unknown.
 func TestRedisIsEmptied(t *testing.T) {
 	t.Parallel()
 	plot := func(a localaws.Attempt) localaws.Ending {
@@ -249,37 +249,37 @@ func TestRedisIsEmptied(t *testing.T) {
 	w.start("ended", cachetest.Rounds(80, 200))
 	w.start("long", 50)
 	known := func() bool { return w.right(d, all) }
-	cachetest.Eventually(t, "all but the long have ended", w.ended)
-	cachetest.Eventually(t, "all is known", known)
-	cachetest.Eventually(t, "the control knows what runs", func() bool { return control.right(blind, all) })
+	cachetest.Eventually(t, "all executions except the long ones have ended", w.ended)
+	cachetest.Eventually(t, "all executions are known", known)
+	cachetest.Eventually(t, "the control knows the running executions", func() bool { return control.right(blind, all) })
 	w.redis.Do("FLUSHALL")
 	control.redis.Do("FLUSHALL")
-	d.key, blind.key = w.newKey(d), control.newKey(blind) // they went, too
-	cachetest.Eventually(t, "it says so", func() bool {
+	d.key, blind.key = w.newKey(d), control.newKey(blind) // the keys were lost, too
+	cachetest.Eventually(t, "health reports the loss", func() bool {
 		return strings.Contains(health(d), "degraded") && strings.Contains(health(d), "records: lost")
 	})
-	cachetest.Eventually(t, "what runs is known again", func() bool { return w.right(d, long) })
-	cachetest.Eventually(t, "without an audit all is unknown, and it says so", func() bool {
+	cachetest.Eventually(t, "running executions are known again", func() bool { return w.right(d, long) })
+	cachetest.Eventually(t, "without an audit all executions are unknown, and health reports this", func() bool {
 		return strings.Contains(health(blind), "records: lost") && len(control.wrong(blind)) == 50
 	})
-	cachetest.Eventually(t, "it names the results that are lost", func() bool {
+	cachetest.Eventually(t, "health names the lost results", func() bool {
 		return strings.Contains(health(d), "degraded") && strings.Contains(health(d), "results from before")
 	})
 	for range 2 { // the audit would need minutes
 		w.backfill(d)
-		cachetest.Eventually(t, "all is known after a backfill", known)
+		cachetest.Eventually(t, "all executions are known after a backfill", known)
 	}
 	if done := control.backfill(blind); done.Added == 0 {
-		t.Error("a backfill learns nothing where nothing else does")
+		t.Error("a backfill restores nothing if nothing else does")
 	}
-	cachetest.Eventually(t, "all is known where only a backfill was run", func() bool { return control.right(blind, all) })
-	cachetest.Eventually(t, "it says ok when all is known", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
+	cachetest.Eventually(t, "all executions are known if only a backfill was run", func() bool { return control.right(blind, all) })
+	cachetest.Eventually(t, "health is ok when all executions are known", func() bool { return strings.Contains(health(d), `"status":"ok"`) })
 
 	w.redis.Do("FLUSHALL")
 	d.key = w.newKey(d)
 	for n := range 2 {
 		w.replay(fmt.Sprint("replay-", n))
-		cachetest.Eventually(t, "what was replayed is known", func() bool {
+		cachetest.Eventually(t, "replayed executions are known", func() bool {
 			return known() && w.queue.Depth().Total() == 0
 		})
 	}
@@ -294,7 +294,7 @@ func (w *world) newKey(d *daemon) string {
 	return key
 }
 
-// backfill learns everything of the last hour.
+// backfill fetches all executions of the last hour.
 func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 	w.Helper()
 	states := ingest.NewStepFunctions(awstest.Config(w, w.endpoint), event.Decoder{Owner: event.OwnerPath{"tenantId"}}, nil)
@@ -313,7 +313,7 @@ func (w *world) backfill(d *daemon) ingest.BackfillProgress {
 	return done
 }
 
-// replay has the archive of the last hour sent again.
+// replay sends the archived events of the last hour again.
 func (w *world) replay(name string) {
 	w.Helper()
 	order := operate.ReplayOrder{Name: name, Archive: "events", QueueURL: w.queueURL, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Second)}
@@ -326,8 +326,8 @@ func (w *world) replay(name string) {
 	}
 }
 
-// TestAnOutputIsFetchedOnce: however often the event comes, however many processes
-// there are, and though the first is killed before it can ask.
+// TestAnOutputIsFetchedOnce, although its event arrives several times at several processes, and
+// the first process is killed before it can call Step Functions.
 func TestAnOutputIsFetchedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(a localaws.Attempt) localaws.Ending {
@@ -339,7 +339,7 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	executions := cachetest.Rounds(10, 30)
 	w.start("large", executions)
 	pending := worklist.New(killed.cache.DB(), nil)
-	cachetest.Eventually(t, "all outputs are awaited", func() bool {
+	cachetest.Eventually(t, "statusd waits for all outputs", func() bool {
 		n, err := pending.Pending(t.Context(), worklist.Awaited)
 		return err == nil && n == executions && w.queue.Depth().Total() == 0
 	})
@@ -352,16 +352,17 @@ func TestAnOutputIsFetchedOnce(t *testing.T) {
 	first, second := w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h"), w.daemon("HYDRATE_RATE=20", "AUDIT_EVERY=1h")
 	w.untilRight(first)
 	if wrong := w.wrong(second); len(wrong) > 0 {
-		t.Errorf("the other process tells another story: %s", wrong[0])
+		t.Errorf("the other process gives another answer: %s", wrong[0])
 	}
-	// A call without an answer is made again, as a machine that is busy may cause.
+	// On a busy machine, a call may get no answer, and is then repeated.
 	const calls, fetched = "statuscache_aws_calls_total", `action="DescribeExecution",reason="hydrate",result="ok"`
 	if one, other := first.counter(calls, fetched), second.counter(calls, fetched); one+other != executions {
 		t.Errorf("%d and %d answers for %d outputs", one, other, executions)
 	}
 }
 
-// TestAnOutputThatCannotBeFetched is given up at once, and reported without it.
+// TestAnOutputThatCannotBeFetched: it is given up at once, and the execution is reported
+// without it.
 func TestAnOutputThatCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(localaws.Attempt) localaws.Ending {
@@ -376,7 +377,7 @@ func TestAnOutputThatCannotBeFetched(t *testing.T) {
 	d := w.daemon()
 	w.start("denied", 1)
 	arn := cache.MachineARN(w.machine).Execution("denied-0")
-	cachetest.Eventually(t, "it is given up", func() bool {
+	cachetest.Eventually(t, "the output is given up", func() bool {
 		_, body := d.status(arn, d.key)
 		return strings.Contains(body, `"status":"SUCCEEDED"`) && strings.HasSuffix(body, `"output":null,"outputTruncated":true}}`)
 	})
@@ -387,7 +388,7 @@ func TestAnOutputThatCannotBeFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.cache.Apply(t.Context(), []cache.Execution{e}) // as a backfill does
-	cachetest.Eventually(t, "it is there after all", func() bool {
+	cachetest.Eventually(t, "the output has arrived after all", func() bool {
 		_, body := d.status(arn, d.key)
 		return strings.Contains(body, `"large"`)
 	})

@@ -12,7 +12,7 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// oldEvent is an event of hours ago, as an envelope that the bus takes.
+// oldEvent is an event that is hours old, in an envelope that the bus accepts.
 func oldEvent(name, status string, start time.Time, output string) string {
 	stop, more := "null", `"outputDetails":null`
 	if status != "RUNNING" {
@@ -29,12 +29,13 @@ func oldEvent(name, status string, start time.Time, output string) string {
 		rand.Uint32(), start.UTC().Format(time.RFC3339), arn, arn, status, start.UnixMilli(), stop, more)
 }
 
-// TestBacklog is about what can be tested without a clock: a backlog that is
-// hours old drains, ends in the right answers, does not keep readers from their answers, and asks
-// Step Functions no more than the budgets allow. Budgets that allow it are the control.
+// TestBacklog tests what needs no clock: a backlog that is hours old drains, leads to the right
+// answers, does not block readers, and causes no more calls to Step Functions than the budgets
+// allow. Larger budgets are the control.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	// One in so many has no output, 100 in all, which is far more than the small budgets allow.
+	// One in this many has no output, 100 in total, which is far more than the small budgets
+	// allow.
 	executions, withoutOutput := cachetest.Rounds(300, 1000), cachetest.Rounds(3, 10)
 	for _, test := range []struct {
 		rate string
@@ -63,7 +64,7 @@ func TestBacklog(t *testing.T) {
 			begun := time.Now()
 			d := w.daemon("DESCRIBE_RATE="+test.rate, "HYDRATE_RATE="+test.rate, "AUDIT_EVERY=1h")
 			refused := 0
-			cachetest.Eventually(t, "the backlog is worked off", func() bool {
+			cachetest.Eventually(t, "the backlog is processed", func() bool {
 				status, _ := get("http://"+d.api+"/v1/status/"+string(cache.MachineARN(w.machine).Execution("old-1"))+"?wait=0", d.key)
 				if status != 200 && status != 404 {
 					refused++
@@ -99,15 +100,15 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// TestLateRunning: a RUNNING that comes when its execution is long forgotten
-// is found by a call to Step Functions, and does not run for ever. A statusd that may not ask is the
-// control.
+// TestLateRunning: if a RUNNING event arrives long after the record of its execution has
+// expired, a call to Step Functions corrects it, so the execution does not run for ever. A
+// statusd that may not call is the control.
 func TestLateRunning(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		rate string
 		gone bool
-	}{"asks": {"10", true}, "may not ask": {"0", false}} {
+	}{"asks": {"10", true}, "may not call": {"0", false}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, func(localaws.Attempt) localaws.Ending { return localaws.Ending{} })
@@ -118,14 +119,14 @@ func TestLateRunning(t *testing.T) {
 				versions, err := d.cache.Versions(t.Context(), []cache.ARN{arn})
 				return err == nil && versions[0] != ""
 			}
-			cachetest.Eventually(t, "the event came", func() bool {
+			cachetest.Eventually(t, "the event is applied", func() bool {
 				return d.counter("statuscache_events_total", "applied") == 1
 			})
 			if test.gone {
-				cachetest.Eventually(t, "it is found out", func() bool { return !known() })
-				cachetest.Eventually(t, "it is counted", func() bool { return d.counter("statuscache_audit_repairs_total", "ghost") == 1 })
+				cachetest.Eventually(t, "the mistake is found", func() bool { return !known() })
+				cachetest.Eventually(t, "the repair is counted", func() bool { return d.counter("statuscache_audit_repairs_total", "ghost") == 1 })
 			} else if !known() {
-				t.Error("it is gone, though nobody asked")
+				t.Error("the execution is removed, although nothing called Step Functions")
 			}
 		})
 	}

@@ -21,8 +21,8 @@ import (
 	"statuscache/cmd/internal/apptest"
 )
 
-// visit is a scenario of .tools/clients/dashboard: a real browser that looks at the
-// dashboard of a real statusd. It asks for what a page cannot do, such as an event.
+// visit is a scenario of .tools/clients/dashboard: a real browser that opens the dashboard of a
+// real statusd. It requests what a page cannot do, such as an event.
 type visit struct {
 	t       *testing.T
 	daemon  *daemon
@@ -30,12 +30,12 @@ type visit struct {
 	started map[string]time.Time // by name
 }
 
-// errand is what a scenario asks for.
+// errand is what a scenario requests.
 type errand struct {
 	Ask                                         string
 	Name, Owner, Status, Error, Message, Output string
 	Count, Attempt                              int
-	Minutes                                     int  // ago it began; 0: each a second after the last, hours ago
+	Minutes                                     int  // how long ago it began; 0: hours ago, each a second after the one before
 	Expired                                     bool // its output
 	Names                                       []string
 	Labels                                      map[string]string
@@ -45,7 +45,7 @@ func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
 	scenarios := []string{"basic", "signing", "watching", "failing", "degraded", "unknown", "loading", "searching", "redriven", "hostile", "restart", "revoked", "below", "accessible", "keyboard", "flood", "scroll", "oidc"}
 	if cachetest.Rounds(1, 2) > 1 {
-		scenarios = append(scenarios, "arrival") // which measures, and judges nothing
+		scenarios = append(scenarios, "arrival") // it only measures
 	}
 	for _, scenario := range scenarios {
 		t.Run(scenario, func(t *testing.T) {
@@ -72,7 +72,7 @@ func visitDashboard(t *testing.T, scenario string) {
 	v.run(scenario, "KEY="+v.daemon.key, "OWNER_KEY="+ownerKey, "SERVER=http://"+v.daemon.api, "PREFIXED="+prefixed(t, v.daemon.api), "ISSUER="+issuer)
 }
 
-// provider starts an OpenID provider that is not ours, and returns its issuer.
+// provider starts an independent OpenID provider, and returns its issuer.
 func provider(t *testing.T) string {
 	t.Helper()
 	issuer := fmt.Sprintf("http://127.0.0.1:%d", cachetest.FreePort(t))
@@ -98,7 +98,7 @@ func prefixed(t *testing.T, api string) string {
 	return proxy.URL + "/ops/"
 }
 
-// run runs a scenario and does what it asks for, until it ends.
+// run runs a scenario, and does what it requests, until it ends.
 func (v *visit) run(scenario string, env ...string) {
 	v.t.Helper()
 	clients, err := filepath.Abs("../../.tools/clients")
@@ -136,11 +136,11 @@ func (v *visit) serve(out io.Reader, in io.Writer) {
 		if err != nil {
 			v.t.Error(err)
 		}
-		_, _ = fmt.Fprintf(in, "%s\n", answer) // a scenario that has ended fails by itself
+		_, _ = fmt.Fprintf(in, "%s\n", answer) // a scenario that has ended reports its own failure
 	}
 }
 
-// do does what a scenario asks for.
+// do does what a scenario requests.
 func (v *visit) do(e errand) map[string]any {
 	switch e.Ask {
 	case "apply":
@@ -186,7 +186,7 @@ func (v *visit) do(e errand) map[string]any {
 // floodEvery is how often the executions of a flood change, ten at a time: 200 a second.
 const floodEvery = 50 * time.Millisecond
 
-// flood has executions begin and end.
+// flood lets executions begin and end.
 func (v *visit) flood(changes int) {
 	tick := time.NewTicker(floodEvery)
 	defer tick.Stop()
@@ -202,7 +202,7 @@ func (v *visit) flood(changes int) {
 	}
 }
 
-// execution is the state of an execution that a scenario asks for.
+// execution is the state of an execution that a scenario requests.
 func (v *visit) execution(e errand) cache.Execution {
 	arn, err := cache.ParseARN("arn:aws:states:us-east-1:123456789012:execution:Pipeline:" + e.Name)
 	if err != nil {
@@ -244,9 +244,9 @@ func (v *visit) startOf(e errand) time.Time {
 	return start
 }
 
-// chromium is where the browser is. The headless shell shows pages with the same engine, and
-// needs about half of the processor time, since nothing else of a browser is in it. Where
-// THOROUGH is set, for make test-stress and make bench-dashboard, it is the whole browser.
+// chromium is the path of the browser. The headless shell has the same engine, and needs about
+// half of the CPU time, because it lacks the rest of a browser. If THOROUGH is set, for make
+// test-stress and make bench-dashboard, it is the complete browser.
 func chromium() string {
 	names := []string{"chromium", "chromium-browser", "google-chrome"}
 	if os.Getenv("THOROUGH") == "" {

@@ -9,12 +9,12 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// distance is how much later the answers of a distant Redis come.
+// distance is how much later the answers of a distant Redis arrive.
 const distance = 200 * time.Millisecond
 
-// TestRedisBecomesDistant: while each answer of Redis takes 200 ms longer, every request is
-// answered, fresh or with the advice to come back, there are not many goroutines, and no event
-// is lost or given up. That no answer of Redis comes earlier is the control.
+// TestRedisBecomesDistant: while each answer of Redis takes 200 ms longer, every request gets a
+// fresh answer or 503 with Retry-After, the number of goroutines stays small, and no event is
+// lost or given up. The control: no answer of Redis arrives earlier.
 func TestRedisBecomesDistant(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")

@@ -11,8 +11,8 @@ import (
 	"statuscache/cmd/internal/apptest"
 )
 
-// TestDocumentedCommandsOfStatusdExist: each command that a document shows has its verb and its
-// flags.
+// TestDocumentedCommandsOfStatusdExist: each command in a document has an existing subcommand
+// and existing flags.
 func TestDocumentedCommandsOfStatusdExist(t *testing.T) {
 	t.Parallel()
 	calls := apptest.DocumentedCalls(t, "statusd")

@@ -25,10 +25,9 @@ import (
 	"statuscache/cmd/internal/apptest"
 )
 
-// TestTerminationUnderLoad: clients that ask without a pause, some over one
-// connection and some with a connection for each request, and those that wait, all
-// get whole answers until the process no longer listens. The control is a process
-// that is killed.
+// TestTerminationUnderLoad: some clients send requests without a pause, over one connection or
+// with a new connection for each request; others wait. All of them get complete answers until
+// the process no longer listens. The control is a process that is killed.
 func TestTerminationUnderLoad(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -54,13 +53,13 @@ func TestTerminationUnderLoad(t *testing.T) {
 				for n := range cachetest.Rounds(4, 12) {
 					c.all.Go(func() { c.askAgain(secureClient(protocol, n%2 == 0), target) })
 				}
-				cachetest.Eventually(t, "others are answered", func() bool { return c.answered.Load() > int64(cachetest.Rounds(50, 200)) })
+				cachetest.Eventually(t, "other clients get answers", func() bool { return c.answered.Load() > int64(cachetest.Rounds(50, 200)) })
 				c.told.Store(true)
 				d.Signal(signal)
 				code := d.Wait()
 				c.all.Wait()
 				if n := c.failed.Load(); signal == syscall.SIGKILL && n == 0 {
-					t.Error("nobody's request failed when the process was killed, so the count proves nothing")
+					t.Error("no request failed when the process was killed, so the count proves nothing")
 				} else if signal == syscall.SIGTERM && code != 0 {
 					t.Errorf("exit code %d", code)
 				}
@@ -70,12 +69,12 @@ func TestTerminationUnderLoad(t *testing.T) {
 	}
 }
 
-// drained are the clients of a process that is told to end.
+// drained are the clients of a process that is told to stop.
 type drained struct {
 	t                *testing.T
 	key              string
 	mayFail          bool
-	told             atomic.Bool // before that, a client whom a busy machine fails asks again
+	told             atomic.Bool // before that, a client repeats a request that fails because the machine is busy
 	answered, failed atomic.Int64
 	all              sync.WaitGroup
 }
@@ -94,7 +93,7 @@ func (c *drained) poll(client *http.Client, target string) {
 	}
 }
 
-// askAgain asks without a pause until the process does not listen any more.
+// askAgain sends requests without a pause until the process no longer listens.
 func (c *drained) askAgain(client *http.Client, target string) {
 	err := c.ask(client, target)
 	for ; err == nil; err = c.ask(client, target) {
@@ -112,7 +111,7 @@ func (c *drained) count(err error) {
 	}
 }
 
-// secureClient returns a client with connections of its own.
+// secureClient returns a client with its own connections.
 func secureClient(protocol string, keep bool) *http.Client {
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
@@ -124,7 +123,7 @@ func secureClient(protocol string, keep bool) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// whole asks and reads the answer to its end.
+// whole sends a request and reads the answer to its end.
 func whole(client *http.Client, target, key string) error {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target, nil)
 	if err != nil {

@@ -42,7 +42,7 @@ func (d *daemon) metric(name string) float64 {
 	return value
 }
 
-// prints is a program that does nothing but print, like most.
+// prints is a program that only prints, and like most programs, stops if it cannot.
 func prints() {
 	for {
 		if _, err := fmt.Fprintln(os.Stderr, "a line"); err != nil {
@@ -51,8 +51,8 @@ func prints() {
 	}
 }
 
-// TestTheReaderOfTheLogEnds: the service continues when nobody reads its log any
-// more, and counts the lines. The control is another program, which is killed.
+// TestTheReaderOfTheLogEnds: the service continues when its log is no longer read, and counts
+// the lost lines. The control is another program, which is killed.
 func TestTheReaderOfTheLogEnds(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -81,8 +81,8 @@ func TestTheReaderOfTheLogEnds(t *testing.T) {
 	}
 }
 
-// TestAnUnreadLogBlocksNothing: requests are answered while the pipe of the log is full,
-// and what it holds is the control.
+// TestAnUnreadLogBlocksNothing: requests are answered while the pipe of the log is full. The
+// content of the pipe is the control.
 func TestAnUnreadLogBlocksNothing(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -111,11 +111,11 @@ func TestAnUnreadLogBlocksNothing(t *testing.T) {
 		}
 	}
 	if !full() {
-		t.Error("the control: somebody reads the log")
+		t.Error("the control: the log is read")
 	}
 }
 
-// fewFiles is statusd where few files may be open.
+// fewFiles is a statusd with a low limit of open files.
 func fewFiles() {
 	few := syscall.Rlimit{Cur: 100, Max: 100}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
@@ -124,9 +124,9 @@ func fewFiles() {
 	main()
 }
 
-// TestNoFilesAreLeft: without file descriptors new connections are closed soon, which is
-// reported in the log, the health and the metrics, and open ones continue. When some
-// are free again, everybody is served.
+// TestNoFilesAreLeft: without free file descriptors, new connections are closed soon, and the
+// log, health and metrics report this. Open connections continue. When descriptors are free
+// again, all clients are served.
 func TestNoFilesAreLeft(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -135,7 +135,7 @@ func TestNoFilesAreLeft(t *testing.T) {
 		t.Errorf("metrics: %v files of %v", open, limit)
 	}
 	if !strings.Contains(d.Output(), "limit of open files is too low") || !strings.Contains(d.Output(), "LimitNOFILE") {
-		t.Errorf("no word at the start: %s", d.Output())
+		t.Errorf("no warning at the start: %s", d.Output())
 	}
 	health := keptAlive(t, "http://"+d.api+"/v1/health")
 	if got := health(); !strings.Contains(got, `"status":"ok"`) {
@@ -143,26 +143,26 @@ func TestNoFilesAreLeft(t *testing.T) {
 	}
 	var conns []net.Conn
 	for range 300 {
-		c, err := net.Dial("tcp", d.api) // the kernel takes it, whoever accepts it
+		c, err := net.Dial("tcp", d.api) // the kernel completes the connection before statusd accepts it
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
 		conns = append(conns, c)
 	}
-	cachetest.Eventually(t, "the log tells", func() bool { return strings.Contains(d.Output(), "no file descriptors are left") })
+	cachetest.Eventually(t, "the log reports it", func() bool { return strings.Contains(d.Output(), "no file descriptors are left") })
 	if got := health(); !strings.Contains(got, `"degraded"`) || !strings.Contains(got, "not all are accepted") {
-		t.Errorf("health meanwhile: %s", got)
+		t.Errorf("health during the fault: %s", got)
 	}
-	if n := d.metric("statuscache_accept_errors_total"); n < 1 { // the admin port has files of its own
-		t.Errorf("%v errors are counted meanwhile", n)
+	if n := d.metric("statuscache_accept_errors_total"); n < 1 { // descriptors are reserved for the admin port
+		t.Errorf("%v errors are counted during the fault", n)
 	}
 	last := make(chan error, 1)
 	go func() {
 		_, err := conns[len(conns)-1].Read(make([]byte, 1))
 		last <- err
 	}()
-	cachetest.Eventually(t, "the last of those that wait is closed, too: its client can go elsewhere", func() bool {
+	cachetest.Eventually(t, "the last waiting connection is closed, too, so its client can use another process", func() bool {
 		select {
 		case err := <-last:
 			return err != nil
@@ -175,19 +175,19 @@ func TestNoFilesAreLeft(t *testing.T) {
 	}
 	e := runs(t, "after", "1")
 	d.apply(t, e)
-	cachetest.Eventually(t, "everybody is served again", func() bool {
+	cachetest.Eventually(t, "all clients are served again", func() bool {
 		status, _ := d.status(e.ARN, d.key)
 		return status == http.StatusOK
 	})
 	if n := d.metric("statuscache_accept_errors_total"); n < 1 {
 		t.Errorf("%v errors are counted", n)
 	}
-	if n := strings.Count(d.Output(), "no file descriptors are left"); n > 2 { // once a minute, however slow this machine is
+	if n := strings.Count(d.Output(), "no file descriptors are left"); n > 2 { // once a minute, even on a slow machine
 		t.Errorf("reported %d times", n)
 	}
 }
 
-// keptAlive returns a function that asks for a URL over one connection.
+// keptAlive returns a function that requests a URL over one connection.
 func keptAlive(t *testing.T, target string) func() string {
 	t.Helper()
 	u, err := url.Parse(target)
@@ -214,9 +214,9 @@ func keptAlive(t *testing.T, target string) func() string {
 	}
 }
 
-// TestRedisTakesNoMoreConnections: where Redis has as many clients as it may, or
-// none of its connections answers, requests get 503, and are answered when that is
-// over. That they were answered before is the control.
+// TestRedisTakesNoMoreConnections: while Redis has its maximum number of clients, or none of
+// its connections answers, requests get 503. Afterwards they are answered again. The control:
+// they were answered before.
 func TestRedisTakesNoMoreConnections(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -243,12 +243,12 @@ func TestRedisTakesNoMoreConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := serves(t, func(env []string) *apptest.Process { return apptest.Start(t, "statusd", env) })
-			// Nobody holds what is unknown, so each of these needs Redis.
+			// No process caches unknown executions, so each of these requests needs Redis.
 			ask := func(n int) int {
 				status, _ := getOnce("http://"+d.api+"/v1/status/"+url.PathEscape(string(arnOf(t, n)))+"?wait=0", d.key)
 				return status
 			}
-			cachetest.Eventually(t, "Redis is asked", func() bool { return ask(0) == http.StatusNotFound })
+			cachetest.Eventually(t, "requests reach Redis", func() bool { return ask(0) == http.StatusNotFound })
 			end := begin(t, d)
 			cachetest.Eventually(t, "requests are refused", func() bool { return ask(1) == http.StatusServiceUnavailable })
 			var refused atomic.Int64

@@ -16,8 +16,8 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// TestHealthcheckDistinguishesLivenessFromReadiness: while Redis is away statusd lives, and is not
-// ready; each check is one line and an exit code.
+// TestHealthcheckDistinguishesLivenessFromReadiness: while Redis is unreachable, statusd is
+// alive but not ready. Each check prints one line and has an exit code.
 func TestHealthcheckDistinguishesLivenessFromReadiness(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)

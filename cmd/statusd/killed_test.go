@@ -23,20 +23,20 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// moment is when a consumer is killed, as its queue sees it.
+// moment is the point in a call to the queue at which a consumer is killed.
 type moment struct {
 	action string
-	done   bool // it has taken effect and is not answered; else it is only asked for
+	done   bool // the call has taken effect but is not answered; otherwise it has only been requested
 }
 
 var (
-	received    = moment{"ReceiveMessage", true}      // and nothing more
-	notDeleted  = moment{"DeleteMessageBatch", false} // though it should be
+	received    = moment{"ReceiveMessage", true}      // and not yet applied
+	notDeleted  = moment{"DeleteMessageBatch", false} // although its event is applied
 	justDeleted = moment{"DeleteMessageBatch", true}
 )
 
-// reached says when a consumer has come to a moment. It is held there until it is
-// let go, and what was only asked for is never done.
+// reached is closed when a consumer has reached a moment. The consumer waits there until letGo
+// is called, and a call that was only requested is not executed.
 func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo func()) {
 	at, proceed := make(chan struct{}), make(chan struct{})
 	once := sync.OnceFunc(func() { close(at) })
@@ -64,9 +64,9 @@ func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo
 	}
 }
 
-// TestKilledWhileEventsFlow: ingest is killed at each moment at which that could cost an
-// event, several times where THOROUGH is set, and nothing is lost. The control is a consumer that
-// deletes a message before it is applied, killed between the two.
+// TestKilledWhileEventsFlow: ingest is killed at each moment at which this could lose an event,
+// several times if THOROUGH is set, and nothing is lost. The control is a consumer that deletes
+// a message before it applies the event, and is killed between these two steps.
 func TestKilledWhileEventsFlow(t *testing.T) {
 	t.Parallel()
 	for program, test := range map[string]struct {
@@ -119,7 +119,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 	}
 }
 
-// flow sends the events of executions with the numbers from first to before last.
+// flow sends the events of the executions from number first up to, but not including, last.
 func flow(t *testing.T, client *sqs.Client, queue string, first, last int) {
 	t.Helper()
 	const perBatch = 5 // executions, with two events each
@@ -137,7 +137,7 @@ func flow(t *testing.T, client *sqs.Client, queue string, first, last int) {
 	}
 }
 
-// deletesFirst is a consumer as one should not write it.
+// deletesFirst is a wrong consumer: it deletes a message before it applies the event.
 func deletesFirst() {
 	ctx := context.Background()
 	config, err := ingest.LoadAWS(ctx)

@@ -21,7 +21,7 @@ const balancerDelay = 4 * time.Second
 
 func main() { app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{})) }
 
-// command returns statusd. Zero fields of program mean the values of production.
+// command returns the command statusd. Zero fields of program have the values for production.
 func command(stdout, stderr io.Writer, program app.Program) *cobra.Command {
 	program.Version, program.Log, program.BalancerDelay = version, stderr, balancerDelay
 	var printConfig bool

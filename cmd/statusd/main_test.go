@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	apptest.Main(m, map[string]func(){"statusd": main, "slow-redis": slowRedis, "deletes-first": deletesFirst, "few-files": fewFiles, "prints": prints})
 }
 
-// slowRedis is a statusd that gives Redis more time: for what is not about such limits, on
-// a machine that is busy with other work.
+// slowRedis is a statusd that gives Redis more time. It is for tests that do not check time
+// limits, because the machine may be busy.
 func slowRedis() {
 	app.Main("statusd", command(os.Stdout, os.Stderr, app.Program{ReadLimit: time.Minute, WriteLimit: time.Minute}))
 }
@@ -65,12 +65,12 @@ func TestStartErrors(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		change map[string]string
-		want   []string // each a line with these words
+		want   []string // each is the words of one line
 	}{
 		"a wrong setting":          {map[string]string{"RATE_LIMIT": "many"}, []string{`RATE_LIMIT "many" whole number`}},
 		"several":                  {map[string]string{"ROLE": "both", "RETENTION": "1s", "SQS_QUEUE_URL": "queue"}, []string{"ROLE both", "SQS_QUEUE_URL queue", "RETENTION 1h"}},
 		"no queue":                 {map[string]string{"SQS_QUEUE_URL": ""}, []string{"SQS_QUEUE_URL not set ROLE=api"}},
-		"nobody could be let in":   {map[string]string{"API_KEY_PEPPER": ""}, []string{"API_KEY_PEPPER JWT_ISSUER openssl statusctl"}},
+		"no way to authenticate":   {map[string]string{"API_KEY_PEPPER": ""}, []string{"API_KEY_PEPPER JWT_ISSUER openssl statusctl"}},
 		"a short pepper":           {map[string]string{"API_KEY_PEPPER": "abc"}, []string{"API_KEY_PEPPER short 16", "API_KEY_PEPPER"}},
 		"no Redis":                 {map[string]string{"REDIS_URL": "redis://user:secret@" + nobody}, []string{"REDIS_URL refused address"}},
 		"a Redis that evicts":      {map[string]string{"REDIS_URL": evicting.URL()}, []string{"REDIS_URL allkeys-lru noeviction"}},
@@ -156,7 +156,7 @@ func TestPrintConfigHidesSecrets(t *testing.T) {
 	}
 }
 
-// daemon is a statusd on a Redis and a queue.
+// daemon is a statusd with a Redis and a queue.
 type daemon struct {
 	*apptest.Process
 	redis *cachetest.Server
@@ -184,7 +184,7 @@ func startDaemonOf(t *testing.T, file string, redis *cachetest.Server, queue str
 	}, redis, queue, more...)
 }
 
-// startDaemonBy starts statusd in a way of its own.
+// startDaemonBy starts statusd with the given function.
 func startDaemonBy(t *testing.T, start func(env []string) *apptest.Process, redis *cachetest.Server, queue string, more ...string) *daemon {
 	t.Helper()
 	d := &daemon{redis: redis}
@@ -207,7 +207,7 @@ func environment(redis *cachetest.Server, queue string) []string {
 	return []string{
 		"REDIS_URL=" + redis.URL(), "API_KEY_PEPPER=" + pepper, "SQS_QUEUE_URL=" + queue, "OWNER_PATH=tenantId",
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y", "RATE_LIMIT=0",
-		"SHUTDOWN_TIMEOUT=5m", // of a machine that has much to do
+		"SHUTDOWN_TIMEOUT=5m", // of a busy machine
 	}
 }
 
@@ -227,8 +227,8 @@ func openCache(t *testing.T, redis *cachetest.Server) (*cache.Cache, *apikeys.Ke
 	return c, keys
 }
 
-// get sends a request as a client does that obeys Retry-After: Redis may be late on
-// a machine that has much to do.
+// get sends a request like a client that follows Retry-After, because Redis may be slow on a
+// busy machine.
 func get(target, token string) (status int, body string) {
 	for range 20 {
 		if status, body = getOnce(target, token); status != http.StatusServiceUnavailable {
@@ -272,7 +272,7 @@ func send(t *testing.T, client *sqs.Client, queue, body string) {
 	}
 }
 
-// left returns how many messages a queue holds, hidden ones too.
+// left returns how many messages a queue has, including hidden ones.
 func left(t *testing.T, client *sqs.Client, queue string) int {
 	t.Helper()
 	a, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: []types.QueueAttributeName{"All"}})
@@ -287,15 +287,15 @@ func left(t *testing.T, client *sqs.Client, queue string) int {
 	return visible + hidden
 }
 
-// TestEveryFixture sends every fixture to an SQS that is not ours, several times
-// and in any order, and asks for each execution over HTTP.
+// TestEveryFixture sends every fixture to an independent SQS, several times and in random
+// order, and requests each execution over HTTP.
 func TestEveryFixture(t *testing.T) {
 	t.Parallel()
 	endpoint := sqstest.Fauxqs(t)
 	client := sqstest.Client(t, endpoint)
 	queue, dead := sqstest.NewQueueWithDeadLetters(t, client, 1, nil)
-	// It names its queues by a host that needs a resolver of its own.
-	// There is no Step Functions, so what an event left out is given up.
+	// Its queue URLs have a host that only its own resolver knows. There is no Step Functions,
+	// so outputs that events left out are given up.
 	d := startDaemon(t, cachetest.Redis(t), queue, "AWS_ENDPOINT_URL_SQS="+endpoint,
 		"AWS_ENDPOINT_URL_SFN=http://127.0.0.1:1", "HYDRATE_DEADLINE=1s")
 
@@ -310,7 +310,7 @@ func TestEveryFixture(t *testing.T) {
 		}
 		event, err := decoder.Decode(body)
 		if err != nil {
-			continue // ignored, or for the dead letters
+			continue // ignored, or moved to the dead letters
 		}
 		e := event
 		if before, ok := newest[e.ARN]; !ok || before.Version() < e.Version() {
@@ -340,14 +340,14 @@ func TestEveryFixture(t *testing.T) {
 			t.Errorf("%s of %q: %d for its tenant", arn, owners[arn], status)
 		}
 	}
-	// One fixture can never be decoded: its three copies are the dead letters.
+	// One fixture can never be decoded, so its three copies become dead letters.
 	cachetest.Eventually(t, "the queue is empty and the dead letters are three", func() bool {
 		return left(t, client, queue) == 0 && left(t, client, dead) == 3
 	})
 }
 
-// TestOutputByteForByte sends outputs that a JSON encoder would rewrite all the
-// way, through an SQS that is not ours.
+// TestOutputByteForByte sends outputs that a JSON encoder would change through the whole
+// system, with an independent SQS.
 func TestOutputByteForByte(t *testing.T) {
 	t.Parallel()
 	endpoint := sqstest.Fauxqs(t)
@@ -359,7 +359,7 @@ func TestOutputByteForByte(t *testing.T) {
 		`"<script>&'"`, `{"large":"` + strings.Repeat("<x> ", 250<<10/4) + `"}`,
 	}
 	for n, output := range outputs {
-		text, err := json.Marshal(output) // as a text in the event; what is in it stays
+		text, err := json.Marshal(output) // the event has it as text, so its content does not change
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +378,7 @@ func TestOutputByteForByte(t *testing.T) {
 	}
 }
 
-// escaped writes what fauxqs refuses, characters beyond U+FFFF, as JSON can too.
+// escaped writes characters beyond U+FFFF, which fauxqs refuses, as JSON escapes.
 func escaped(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -391,8 +391,8 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// answer is what the contract says about an execution, written
-// without the help of what is tested.
+// answer returns the answer that the contract requires for an execution, without the code under
+// test.
 func answer(e cache.Execution) string {
 	date := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 	head := fmt.Sprintf(`,"executionArn":%q,"startDate":%q`, e.ARN, date(e.StartDate))
@@ -413,8 +413,8 @@ func answer(e cache.Execution) string {
 	return `{"success":true,"data":{` + head + `}}`
 }
 
-// TestTermination: a process that is asked to stop does so in order, and a second
-// one continues where it stopped.
+// TestTermination: a process that is told to stop does this in order, and a second process
+// continues where it stopped.
 func TestTermination(t *testing.T) {
 	t.Parallel()
 	endpoint, _ := sqstest.Local(t)

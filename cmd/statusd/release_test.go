@@ -20,14 +20,14 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// previousRelease is the commit of the release that an upgrade comes from, and that a
-// roll-back goes to. Move it when a release is out.
+// previousRelease is the commit of the release from which an upgrade starts, and to which a
+// rollback returns. Change it after each release.
 const previousRelease = "999c826ed38c8745f78381e9214bc300eff6c1fd"
 
-// TestThePreviousReleaseRunsBesideThisOne upgrades as a rolling update does: processes
-// of both releases share one queue and one Redis. Executions are registered with
-// either, their events are taken by either, and both must say the same of all.
-// Then this release is rolled back, and nothing is lost with it.
+// TestThePreviousReleaseRunsBesideThisOne does a rolling update: processes of both releases
+// share one queue and one Redis. Either release registers executions and receives events, and
+// both must give the same answers about all executions. Then this release is rolled back, and
+// nothing is lost.
 func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 	cachetest.SkipShort(t, "a build of the previous release")
 	t.Parallel()
@@ -42,10 +42,10 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	executions := cachetest.Rounds(42, 200) // 42: an owner, a status and an order of the events combine in every way
+	executions := cachetest.Rounds(42, 200) // 42: every combination of an owner, a status and an order of the events
 	apis := []string{older.api, newer.api}
 	for n := range executions {
-		if n%3 == 0 { // events may come before the registration
+		if n%3 == 0 { // events may arrive before the registration
 			send(t, client, queue, statusEvent(n, "RUNNING", 0))
 		}
 		registerExecution(t, apis[n%2], register, arnOf(t, n), owner(n))
@@ -57,7 +57,7 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 		}
 	}
 	drained := func() bool { return left(t, client, queue) == 0 }
-	cachetest.Eventually(t, "both have taken every message", drained)
+	cachetest.Eventually(t, "both releases have handled every message", drained)
 	for n := range executions {
 		want := "RUNNING"
 		if n%2 == 0 {
@@ -66,11 +66,11 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 		checkExecution(t, n, want, newer.cache, newer.key, older, newer)
 	}
 
-	newer.Kill() // the roll-back
+	newer.Kill() // the rollback
 	for n := 1; n < executions; n += 2 {
 		send(t, client, queue, statusEvent(n, "SUCCEEDED", 1000))
 	}
-	cachetest.Eventually(t, "the previous release has taken the rest", drained)
+	cachetest.Eventually(t, "the previous release has handled the rest", drained)
 	again := startDaemon(t, redis, queue, "OWNER_PATH=")
 	for n := range executions {
 		checkExecution(t, n, "SUCCEEDED", again.cache, again.key, older, again)
@@ -79,8 +79,8 @@ func TestThePreviousReleaseRunsBesideThisOne(t *testing.T) {
 
 func owner(n int) string { return fmt.Sprintf("owner-%d", n%7) }
 
-// checkExecution checks that all processes give one and the same answer about an
-// execution, and that Redis has its owner.
+// checkExecution checks that all processes give the same answer about an execution, and that
+// Redis has its owner.
 func checkExecution(t *testing.T, n int, want string, c *cache.Cache, key string, processes ...*daemon) {
 	t.Helper()
 	arn := arnOf(t, n)
@@ -129,7 +129,7 @@ func registerExecution(t *testing.T, api, key string, arn cache.ARN, owner strin
 		switch answer.StatusCode {
 		case http.StatusCreated, http.StatusOK:
 			return true
-		case http.StatusServiceUnavailable: // a slow machine; a client sends it again
+		case http.StatusServiceUnavailable: // on a slow machine; a client repeats the request
 			return false
 		}
 		t.Fatalf("registration of %s: %s", arn, answer.Status)
@@ -152,9 +152,8 @@ func request(t *testing.T, method, target, key string, body []byte) *http.Respon
 	return answer
 }
 
-// buildRelease returns the path of the statusd of a commit. A commit never changes, so
-// it is built once and kept where make clean finds it: its packages take as long to
-// compile as many tests take to run.
+// buildRelease returns the path of the statusd of a commit. A commit never changes, so it is
+// built only once, because compiling it takes as long as many tests. make clean removes it.
 func buildRelease(t *testing.T, commit string) string {
 	t.Helper()
 	top, err := filepath.Abs(filepath.Join("..", ".."))
@@ -164,7 +163,8 @@ func buildRelease(t *testing.T, commit string) string {
 	kept := filepath.Join(top, ".tools", "bin")
 	name := fmt.Sprintf("statusd-%s-%s", commit, runtime.Version())
 	flags := cachetest.BuildFlags()
-	// Its own packages are compiled for this test alone: the less the compiler does, the sooner.
+	// Its packages are compiled only for this test, so the compiler does not optimize them, to
+	// save time.
 	args := append([]string{"build", "-buildvcs=false", "-gcflags=statuscache/...=-N -l", "-ldflags=-w"}, flags...)
 	name = strings.Join(append([]string{name}, flags...), "")
 	binary := filepath.Join(kept, name)
@@ -174,7 +174,8 @@ func buildRelease(t *testing.T, commit string) string {
 	if err := os.MkdirAll(kept, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// Built beside its place and then renamed: another run never starts half a file.
+	// It is built under another name and then renamed, so that another run never starts an
+	// incomplete file.
 	building, err := os.MkdirTemp(kept, "building-")
 	if err != nil {
 		t.Fatal(err)
@@ -185,9 +186,9 @@ func buildRelease(t *testing.T, commit string) string {
 		t.Fatal(err)
 	}
 	tar, built := source+".tar", filepath.Join(building, name)
-	run(t, top, "git", "archive", "-o", tar, commit) // fails where the clone is shallow: git fetch --unshallow
+	run(t, top, "git", "archive", "-o", tar, commit) // fails if the clone is shallow: git fetch --unshallow
 	run(t, source, "tar", "-xf", tar)
-	run(t, source, "env", append(append([]string{"GOGC=400", "go"}, args...), "-o", built, "./cmd/statusd")...) // its compiler collects less
+	run(t, source, "env", append(append([]string{"GOGC=400", "go"}, args...), "-o", built, "./cmd/statusd")...) // the compiler collects garbage less often
 	if err := os.Rename(built, binary); err != nil {
 		t.Fatal(err)
 	}

@@ -17,9 +17,8 @@ func (d *daemon) postOutput(arn cache.ARN, token string) (int, string) {
 	return requestOnce(http.MethodPost, "http://"+d.api+"/v1/executions/"+url.PathEscape(string(arn))+"/output", token)
 }
 
-// TestAnOutputExpiresAndComesBack: the service removes an output whose time is over, fetches it
-// again from Step Functions when that is requested, and says of one that Step Functions does
-// not have that it is gone.
+// TestAnOutputExpiresAndComesBack: the service removes an expired output, fetches it from Step
+// Functions again on request, and reports an output that Step Functions no longer has as gone.
 func TestAnOutputExpiresAndComesBack(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "starts statusd")
@@ -40,7 +39,8 @@ func TestAnOutputExpiresAndComesBack(t *testing.T) {
 	}
 	cachetest.Eventually(t, "the execution has ended", says(again, `"output":`+output))
 
-	// Its output expires as if it had ended an hour earlier. The other ended then.
+	// Its output expires as if the execution had ended an hour earlier. The other execution
+	// ended then.
 	record, err := d.cache.Get(t.Context(), again)
 	if err != nil {
 		t.Fatal(err)
@@ -57,14 +57,14 @@ func TestAnOutputExpiresAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = expiring.Close() })
-	d.cache = expiring // which enters outputs into the index that statusd sweeps
+	d.cache = expiring // which adds outputs to the index that statusd sweeps
 	d.apply(t, cache.Execution{
 		ARN: again, Status: cache.Succeeded, StartDate: stop, StopDate: stop, Completeness: cache.OutputExpired, OutputFrom: stop.Add(-time.Hour), Source: cache.FromEvent,
 	}, old)
 	for _, arn := range []cache.ARN{again, old.ARN} {
 		cachetest.Eventually(t, "the output has expired", says(arn, `"output":null,"outputExpired":true`))
 	}
-	cachetest.Eventually(t, "nothing of it is stored", func() bool {
+	cachetest.Eventually(t, "no part of the output is stored", func() bool {
 		return !strings.Contains(d.cache.DB().Writers.Get(t.Context(), d.cache.DB().Names.Execution(string(old.ARN))).Val(), "9007199254740993")
 	})
 
@@ -74,9 +74,9 @@ func TestAnOutputExpiresAndComesBack(t *testing.T) {
 		}
 	}
 	cachetest.Eventually(t, "the output is back", says(again, `"output":`+output+`}}`))
-	cachetest.Eventually(t, "the other is gone", says(old.ARN, `"outputGone":true`))
+	cachetest.Eventually(t, "the other output is gone", says(old.ARN, `"outputGone":true`))
 	if status, body := d.postOutput(again, key); status != http.StatusOK {
-		t.Errorf("the output that is back: %d %s", status, body)
+		t.Errorf("the restored output: %d %s", status, body)
 	}
 	if status, body := d.postOutput(old.ARN, key); status != http.StatusGone || !strings.Contains(body, "90 days") {
 		t.Errorf("the output that is gone: %d %s", status, body)

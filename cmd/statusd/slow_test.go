@@ -16,8 +16,7 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// queues are a queue that gives up a message that was received twice, and where it
-// goes then.
+// queues are a queue, and the dead-letter queue for messages that were received twice.
 type queues struct {
 	client   *sqs.Client
 	url      string
@@ -40,8 +39,8 @@ func (q *queues) flow(t *testing.T, n int) {
 	q.executed += n
 }
 
-// drained waits until every message is handled, and reports what was given up or
-// is not reported as it should be.
+// drained waits until every message is handled, and fails for messages that were given up and
+// for executions that are reported wrongly.
 func (q *queues) drained(t *testing.T, d *daemon) {
 	t.Helper()
 	cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, q.client, q.url) == 0 })
@@ -63,15 +62,15 @@ func (q *queues) missing(t *testing.T, d *daemon) (n int) {
 	return n
 }
 
-// askers are clients that ask again and again.
+// askers are clients that send requests again and again.
 type askers struct {
-	fresh, refused, wrong atomic.Int64 // answers: from Redis, asked to come back, any other or none
+	fresh, refused, wrong atomic.Int64 // answers: from Redis; 503 with Retry-After; any other or none
 	stop                  atomic.Bool
 	all                   sync.WaitGroup
 }
 
-// ask has n clients ask for executions that nobody knows: no process holds their
-// answer, so each request needs Redis.
+// ask lets n clients request unknown executions: no process caches their answers, so each
+// request needs Redis.
 func ask(t *testing.T, d *daemon, n int) *askers {
 	a := &askers{}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n}}
@@ -83,7 +82,7 @@ func ask(t *testing.T, d *daemon, n int) *askers {
 	r.Header.Set("Authorization", "Bearer "+d.key)
 	for range n {
 		a.all.Go(func() {
-			pace := time.NewTicker(60 * time.Millisecond) // leaves the processor to the others
+			pace := time.NewTicker(60 * time.Millisecond) // leaves CPU time to the other processes
 			defer pace.Stop()
 			for !a.stop.Load() {
 				a.count(client.Do(r.Clone(t.Context())))
@@ -109,8 +108,8 @@ func (a *askers) count(got *http.Response, err error) {
 	_ = got.Body.Close()
 }
 
-// end waits until n more requests are answered from Redis, stops the clients, and fails if any
-// request got an answer other than a fresh one or 503 with Retry-After.
+// end waits until n more requests are answered from Redis, and stops the clients. It fails if a
+// request got neither a fresh answer nor 503 with Retry-After.
 func (a *askers) end(t *testing.T, n int64) {
 	t.Helper()
 	before := a.fresh.Load()
@@ -119,26 +118,25 @@ func (a *askers) end(t *testing.T, n int64) {
 	a.all.Wait()
 	t.Logf("%d fresh, %d refused", a.fresh.Load(), a.refused.Load())
 	if wrong := a.wrong.Load(); wrong > 0 {
-		t.Errorf("%d requests failed in another way than with 503 and Retry-After", wrong)
+		t.Errorf("%d requests failed without 503 and Retry-After", wrong)
 	}
 }
 
-// TestASlowRedis: while Redis stalls, every request is answered, fresh or with the
-// advice to come back; there are fewer goroutines than requests that were
-// refused, so these leave none; and of the events that
-// come meanwhile none is lost or given up. That requests are refused shows that it
-// stalls.
+// TestASlowRedis: while Redis stalls, every request gets a fresh answer or 503 with
+// Retry-After. There are fewer goroutines than refused requests, so refused requests leave no
+// goroutines. No event is lost or given up during this time. The refused requests are the
+// control: they show that Redis stalls.
 func TestASlowRedis(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
 	for name, stall := range map[string]func(*testing.T, *cachetest.Server, *askers) (proceed func()){
 		"DEBUG SLEEP": func(_ *testing.T, s *cachetest.Server, _ *askers) func() {
-			s.Do("DEBUG SLEEP 1") // is answered when it is over
+			s.Do("DEBUG SLEEP 1") // answered when the stall is over
 			return func() {}
 		},
 		"CLIENT PAUSE": func(_ *testing.T, s *cachetest.Server, _ *askers) func() {
 			s.Do("CLIENT PAUSE 1000 ALL")
-			return func() { s.Do("PING") } // is answered when it is over
+			return func() { s.Do("PING") } // answered when the stall is over
 		},
 		"frozen": func(t *testing.T, s *cachetest.Server, a *askers) func() {
 			s.Freeze()
@@ -176,8 +174,8 @@ func TestASlowRedis(t *testing.T) {
 	}
 }
 
-// TestRedisIsFull: events that do not fit in Redis stay in the queue and are applied once
-// there is memory, and known executions are served all the while.
+// TestRedisIsFull: events that do not fit into Redis stay in the queue, and are applied once
+// there is memory. Known executions are served all the time.
 func TestRedisIsFull(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")
@@ -191,18 +189,18 @@ func TestRedisIsFull(t *testing.T) {
 	q.flow(t, late)
 	for i := range before {
 		if status, body := d.status(arnOf(t, i), d.key); status != http.StatusOK || !strings.Contains(body, `"SUCCEEDED"`) {
-			t.Fatalf("what was known before: %d %s", status, body)
+			t.Fatalf("an execution known before: %d %s", status, body)
 		}
 	}
 	if n := left(t, q.client, q.url); n != 2*late {
-		t.Errorf("%d of %d messages are there", n, 2*late)
+		t.Errorf("%d of %d messages are in the queue", n, 2*late)
 	}
 	d.redis.Do("CONFIG SET maxmemory 0")
 	q.drained(t, d)
 }
 
 // TestAFullRedisLosesWhatIsDeletedFirst is the control: a consumer that deletes a message
-// before it is applied.
+// before it applies the event.
 func TestAFullRedisLosesWhatIsDeletedFirst(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "a process")

@@ -33,7 +33,7 @@ type receiver struct {
 	url string
 
 	mu     sync.Mutex
-	status int // that it answers with
+	status int // of its answers
 	spans  []*otlp.Span
 	tokens []string // of its requests
 	asked  int
@@ -86,7 +86,7 @@ func (c *receiver) answers(status int) {
 	c.status = status
 }
 
-// named returns the spans with a name that have all of some attributes.
+// named returns the spans that have a name and all given attributes.
 func (c *receiver) named(name string, attributes map[string]string) (found []*otlp.Span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,9 +161,9 @@ func tracedGet(t *testing.T, target, token string) int {
 	return answer.StatusCode
 }
 
-// TestTracesOfEventsAndRequests: a real receiver of OTLP gets a span of each event, linked to the
-// trace that its message names, and of each request, in the trace of its caller. They arrive when
-// the process stops at the latest, and hold no token, link, input or output.
+// TestTracesOfEventsAndRequests: a real receiver of OTLP gets a span for each event, linked to
+// the trace in its message, and a span for each request, in the trace of its caller. The spans
+// arrive at the latest when the process stops, and contain no token, link, input or output.
 func TestTracesOfEventsAndRequests(t *testing.T) {
 	t.Parallel()
 	to := newReceiver(t, http.StatusOK)
@@ -204,7 +204,7 @@ func TestTracesOfEventsAndRequests(t *testing.T) {
 	}
 	unread := to.named("process event", map[string]string{"statuscache.result": "undecodable"})
 	if len(unread) == 0 {
-		t.Fatal("no span of the message that is no event")
+		t.Fatal("no span for the message that is not an event")
 	}
 	inLog(t, d.Output(), "cannot be decoded", unread[0])
 	if len(to.named("SQS/DeleteMessageBatch", nil)) == 0 || len(to.named("SQS/ReceiveMessage", nil)) != 0 {
@@ -227,7 +227,7 @@ func TestTracesOfEventsAndRequests(t *testing.T) {
 	for _, s := range to.spans {
 		for _, secret := range []string{key, d.key, "csl_", "link=", "the-link", "the-input", "the-output", "the-body", "tenantId"} {
 			if text := prototext.Format(s); strings.Contains(text, secret) {
-				t.Errorf("a span holds %q: %s", secret, text)
+				t.Errorf("a span contains %q: %s", secret, text)
 			}
 		}
 	}
@@ -247,8 +247,9 @@ func inLog(t *testing.T, log, words string, s *otlp.Span) {
 	t.Errorf("no line of the log with %q names the span %x", words, s.SpanId)
 }
 
-// TestReceiverOfTracesFails: requests and events do not wait for it. One line says what to do, a
-// metric counts what is lost, and another line tells the end.
+// TestReceiverOfTracesFails: requests and events do not wait for the receiver. One log line
+// says what to do, a metric counts the lost spans, and another log line reports the end of the
+// outage.
 func TestReceiverOfTracesFails(t *testing.T) {
 	t.Parallel()
 	to := newReceiver(t, http.StatusForbidden)
@@ -276,8 +277,7 @@ func TestReceiverOfTracesFails(t *testing.T) {
 	}
 }
 
-// TestNoReceiverAtTheEnd: a receiver that never answers does not keep the process from stopping
-// in time.
+// TestNoReceiverAtTheEnd: although the receiver never answers, the process stops in time.
 func TestNoReceiverAtTheEnd(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -290,11 +290,11 @@ func TestNoReceiverAtTheEnd(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	if !strings.Contains(d.Output(), "the last spans could not be exported") {
-		t.Error("no word about the last spans")
+		t.Error("the lost last spans are not logged")
 	}
 }
 
-// TestTracingIsOff: without a setting there are no spans, and the log names none.
+// TestTracingIsOff: without a setting, there are no spans, and log lines have no span IDs.
 func TestTracingIsOff(t *testing.T) {
 	t.Parallel()
 	to := newReceiver(t, http.StatusOK)
@@ -312,7 +312,7 @@ func TestTracingIsOff(t *testing.T) {
 	}
 }
 
-// TestPrintConfigHidesTheHeadersOfTheReceiver, and what its URL may hold.
+// TestPrintConfigHidesTheHeadersOfTheReceiver, and possible secrets in its URL.
 func TestPrintConfigHidesTheHeadersOfTheReceiver(t *testing.T) {
 	t.Parallel()
 	p := apptest.Start(t, "statusd", []string{

@@ -24,7 +24,7 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// runs is one of ada's executions that runs, or with an output has ended.
+// runs is an execution of ada. It is running or, with an output, has ended.
 func runs(t *testing.T, name, output string) cache.Execution {
 	t.Helper()
 	arn, err := cache.ParseARN("arn:aws:states:us-east-1:123456789012:execution:Pipeline:" + name)
@@ -47,10 +47,10 @@ func (d *daemon) apply(t *testing.T, executions ...cache.Execution) {
 	}
 }
 
-// TestTerminationWhileManyWait: many long polls and streams, 2,000 and 1,000 where THOROUGH is
-// set, are open and messages are in flight when the process is asked to stop. Every poll is
-// answered, every stream ends, every message is handled. In the control the
-// process is killed.
+// TestTerminationWhileManyWait: many long polls and streams (2,000 and 1,000 if THOROUGH is
+// set) are open, and messages are in flight, when the process is told to stop. Every poll is
+// answered, every stream ends, and every message is handled. In the control, the process is
+// killed.
 func TestTerminationWhileManyWait(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -63,7 +63,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
-			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "slow-redis", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, however long that takes
+			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "slow-redis", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, even if this takes long
 			e := runs(t, "waited-for", "")
 			d.apply(t, e)
 			var failed atomic.Int64
@@ -88,7 +88,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 			waiting.Wait()
 			if signal == syscall.SIGKILL {
 				if failed.Load() == 0 {
-					t.Error("nobody's request failed when the process was killed, so the count proves nothing")
+					t.Error("no request failed when the process was killed, so the count proves nothing")
 				}
 				return
 			}
@@ -106,7 +106,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 	}
 }
 
-// waitRaw waits for an execution that runs, and says whether the answer was whole.
+// waitRaw waits for a running execution, and reports whether the answer was complete.
 func waitRaw(ctx context.Context, d *daemon, arn cache.ARN, stream bool) error {
 	var dialer net.Dialer
 	c, err := dialer.DialContext(ctx, "tcp", d.api)
@@ -134,21 +134,21 @@ func waitRaw(ctx context.Context, d *daemon, arn cache.ARN, stream bool) error {
 	case answer.StatusCode != http.StatusOK || !strings.Contains(string(body), `"status":"RUNNING"`):
 		return fmt.Errorf("%d %s", answer.StatusCode, body)
 	case !stream && answer.Header.Get("Connection") != "close" && !answer.Close:
-		return fmt.Errorf("the connection is offered for another request")
+		return fmt.Errorf("the connection stays open for another request")
 	}
 	return nil
 }
 
-// TestABrowserFollowsThroughARestart has a real browser follow executions with the
-// sample of /docs, while the service is killed and started again and executions
-// end before, in between and after.
+// TestABrowserFollowsThroughARestart: a real browser follows executions with the sample of
+// /docs while the service is killed and started again. Executions end before, during and after
+// this.
 func TestABrowserFollowsThroughARestart(t *testing.T) {
 	t.Parallel()
 	redis := cachetest.Redis(t)
 	endpoint, _ := sqstest.Local(t)
 	queue := sqstest.NewQueue(t, sqstest.Client(t, endpoint), nil)
 	first := startDaemon(t, redis, queue)
-	const executions = 3 // a browser opens six connections to one place at most
+	const executions = 3 // a browser opens at most six connections to one origin
 	var arns []string
 	for i := range executions {
 		e := runs(t, fmt.Sprint("followed-", i), "")
@@ -156,7 +156,7 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 		arns = append(arns, string(e.ARN))
 	}
 	seen := follow(t, first, arns)
-	cachetest.Eventually(t, "all are seen running", func() bool { return seen.count("RUNNING") == executions })
+	cachetest.Eventually(t, "the browser shows all as running", func() bool { return seen.count("RUNNING") == executions })
 	end := func(third int) {
 		for i := range executions {
 			if i%3 == third {
@@ -169,17 +169,17 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 	first.Kill()
 	end(1)
 	second := startDaemon(t, redis, queue, "LISTEN_ADDR="+first.api)
-	cachetest.Eventually(t, "what ended meanwhile is seen", func() bool { return seen.count("SUCCEEDED") == 2*executions/3 })
+	cachetest.Eventually(t, "the browser shows the executions that ended during the restart", func() bool { return seen.count("SUCCEEDED") == 2*executions/3 })
 	_ = second
 	end(2)
-	cachetest.Eventually(t, "the rest is seen", func() bool { return seen.count("SUCCEEDED") == executions })
+	cachetest.Eventually(t, "the browser shows the rest", func() bool { return seen.count("SUCCEEDED") == executions })
 	cachetest.Eventually(t, "every stream has ended", func() bool { return seen.count("ended") == executions })
 	if n := seen.count("RUNNING"); n != executions {
-		t.Errorf("RUNNING was sent %d times: what was seen is sent again", n)
+		t.Errorf("RUNNING was sent %d times: known states are sent again", n)
 	}
 }
 
-// reported is what the page in the browser received.
+// reported has what the page in the browser has received.
 type reported struct {
 	mu   sync.Mutex
 	says map[string]int
@@ -214,7 +214,7 @@ func follow(t *testing.T, d *daemon, arns []string) *reported {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var line struct{ Status, Ended string }
 			if json.Unmarshal(lines.Bytes(), &line) != nil {
-				continue // what the browser itself has to say
+				continue // the output of the browser itself
 			}
 			r.mu.Lock()
 			if line.Ended != "" {

@@ -15,25 +15,25 @@ import (
 	"statuscache/cache"
 )
 
-// envelope holds the fields of everything that an event may be wrapped in:
+// envelope has the fields of every wrapping in which an event may arrive:
 //
 //	EventBridge   source, detail-type and detail
-//	SNS           Type and Message, a text, where it is not delivered raw
-//	SQS           body: a record of EventBridge Pipes, which parses it where a transformer
-//	              names it; Body where somebody sends again what the CLI of AWS printed
+//	SNS           Type and Message, a text, without raw message delivery
+//	SQS           body: a record of EventBridge Pipes, which parses the body if a transformer
+//	              uses it; Body: output of the AWS CLI that was sent again
 //	Kinesis       data, in Base64: a record of a stream in Pipes; CloudEvents have data too
 //	Kafka         value, in Base64: a record of a topic in Pipes
 //	Lambda        Records, an array of such records, with Sns or kinesis around them
-//	none          executionArn and status: a rule's target with InputPath $.detail
+//	none          executionArn and status: the target of a rule has InputPath $.detail
 //
-// An array holds several. Signatures are not checked: the policy of the queue says who
-// may send. Optional fields are raw, so that an odd value does not make a good event
-// undecodable.
+// An array has several of them. Signatures are not checked, because the policy of the queue
+// decides who may send. Optional fields stay raw, so that an unusual value does not make a good
+// event undecodable.
 type envelope struct {
 	id, detailType, source, time, replayName, detail jsontext.Value
 
 	kind, message                   jsontext.Value // Type and Message
-	payload, records                jsontext.Value // what a record carries, and several of them
+	payload, records                jsontext.Value // the content of a record, and several records
 	executionARN, mapRunARN, status jsontext.Value
 }
 
@@ -69,23 +69,23 @@ func (e *envelope) set(name []byte, v jsontext.Value) {
 	}
 }
 
-// Decode decodes a message that holds one event. It accepts many forms of messages, but
-// checks what it returns: the ARN is well formed, dates and redrive count fit a version,
-// texts are bounded. The start date may be missing. Errors wrap ErrNotOurs or
-// ErrUndecodable and quote nothing of the message.
+// Decode decodes a message with one event. It accepts many forms of messages, but checks what
+// it returns: the ARN is well formed, dates and redrive count fit into a version, texts are
+// bounded. The start date may be missing. Errors wrap ErrNotOurs or ErrUndecodable and contain
+// no text of the message.
 func (d *Decoder) Decode(body []byte) (cache.Execution, error) {
 	events, err := d.DecodeAll(body)
 	switch {
 	case err != nil:
 		return cache.Execution{}, err
 	case len(events) > 1:
-		return cache.Execution{}, undecodable("it holds more than one event")
+		return cache.Execution{}, undecodable("it has more than one event")
 	}
 	return events[0], nil
 }
 
-// DecodeAll decodes a message that may hold several events. If some are undecodable, it
-// returns the others beside the error. Without an error it returns at least one.
+// DecodeAll decodes a message that may have several events. If some are undecodable, it returns
+// the others together with the error. Without an error it returns at least one.
 func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
 	if len(body) > MaxBody {
 		return nil, undecodable("it is larger than 1 MiB")
@@ -105,7 +105,7 @@ func (d *Decoder) DecodeAll(body []byte) ([]cache.Execution, error) {
 type unwrapper struct {
 	decoder *Decoder
 	events  []cache.Execution
-	failed  error // the first; wraps ErrUndecodable
+	failed  error // the first error; wraps ErrUndecodable
 }
 
 func (u *unwrapper) fail(why string) {
@@ -114,11 +114,11 @@ func (u *unwrapper) fail(why string) {
 	}
 }
 
-// text unwraps a text: JSON, perhaps after a byte order mark, or Base64.
+// text unwraps a text: JSON, possibly with a byte order mark, or Base64.
 func (u *unwrapper) text(t []byte, depth int) {
 	t = bytes.TrimSpace(bytes.TrimPrefix(t, []byte("\uFEFF")))
 	if depth > maxDepth {
-		u.fail("too many envelopes inside each other")
+		u.fail("too many nested envelopes")
 		return
 	}
 	if len(t) > 0 && t[0] != '{' && t[0] != '[' && t[0] != '"' {
@@ -134,7 +134,7 @@ func (u *unwrapper) text(t []byte, depth int) {
 func (u *unwrapper) value(v jsontext.Value, depth int) {
 	const not = "it is not a JSON object with the envelope of EventBridge"
 	if depth > maxDepth {
-		u.fail("too many envelopes inside each other")
+		u.fail("too many nested envelopes")
 		return
 	}
 	var all []jsontext.Value
@@ -165,7 +165,7 @@ func (u *unwrapper) value(v jsontext.Value, depth int) {
 
 func (u *unwrapper) each(all []jsontext.Value, depth int) {
 	if len(all) > maxEvents {
-		u.fail(fmt.Sprintf("it holds more than %d events", maxEvents))
+		u.fail(fmt.Sprintf("it has more than %d events", maxEvents))
 		return
 	}
 	for _, v := range all {
@@ -183,7 +183,7 @@ func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 	case !isNull(env.source) && !isNull(env.detailType) && !isNull(env.detail):
 		if equals(env.source, Source) && equals(env.detailType, DetailType) {
 			u.event(env, env.detail)
-		} // else it is not ours
+		} // otherwise the event is about something else
 	case equals(env.kind, "SubscriptionConfirmation"):
 		u.fail("SNS asks to confirm the subscription of this queue; confirm it with aws sns confirm-subscription and the token in the message")
 	case equals(env.kind, "UnsubscribeConfirmation"): // not ours
@@ -199,7 +199,7 @@ func (u *unwrapper) object(env *envelope, v jsontext.Value, depth int) {
 		}
 		u.each(all, depth)
 	case isNull(env.source) && isText(env.executionARN) && isText(env.status):
-		if isNull(env.mapRunARN) { // else it is the status of a Map Run: not ours
+		if isNull(env.mapRunARN) { // otherwise it is the status of a Map Run
 			u.event(env, v)
 		}
 	default:
@@ -214,7 +214,7 @@ func hasElements(array jsontext.Value) bool {
 
 func (u *unwrapper) event(env *envelope, change jsontext.Value) {
 	if len(u.events) == maxEvents {
-		u.fail(fmt.Sprintf("it holds more than %d events", maxEvents))
+		u.fail(fmt.Sprintf("it has more than %d events", maxEvents))
 		return
 	}
 	e, err := u.decoder.event(env, change)
@@ -225,10 +225,10 @@ func (u *unwrapper) event(env *envelope, change jsontext.Value) {
 	u.events = append(u.events, e)
 }
 
-// equals reports whether a value is this text.
+// equals reports whether a value is a given text.
 func equals(v jsontext.Value, want string) bool {
 	if len(v) != len(want)+2 || v[0] != '"' || string(v[1:len(v)-1]) != want {
-		return text(v) == want // it may be escaped
+		return text(v) == want // the text may be escaped
 	}
 	return true
 }
@@ -245,11 +245,11 @@ type memberReader struct {
 
 var memberReaders = sync.Pool{New: func() any { return new(memberReader) }}
 
-// eachMember calls visit for each member of a JSON object, in its order. The name is
-// unquoted. The value is a part of the object, not a copy: an event of 256 kB is copied once
-// less for each envelope that it is in. It reports whether there is one whole object and
-// nothing else; where not, visit may have been called. An unusual object may be visited again
-// from its beginning.
+// eachMember calls visit for each member of a JSON object in order. The name is unquoted. The
+// value is a part of the object, not a copy, because an event of 256 kB would be copied once
+// for each of its envelopes. eachMember reports whether the text is exactly one object; if not,
+// visit may have been called already. The members of an unusual object may be visited again
+// from the first one.
 func eachMember(object jsontext.Value, visit func(name []byte, value jsontext.Value)) bool {
 	return scanMembers(object, visit) || readMembers(object, visit)
 }
@@ -261,7 +261,7 @@ func readMembers(object jsontext.Value, visit func(name []byte, value jsontext.V
 	r.decoder.Reset(&r.buffer, lenient)
 	defer func() {
 		r.buffer = bytes.Buffer{}
-		r.decoder.Reset(&r.buffer) // or the pool would keep the message
+		r.decoder.Reset(&r.buffer) // otherwise the pool would keep the message
 		memberReaders.Put(r)
 	}()
 	d := &r.decoder
@@ -291,7 +291,7 @@ func readMembers(object jsontext.Value, visit func(name []byte, value jsontext.V
 	return errors.Is(err, io.EOF)
 }
 
-// nameOf unquotes a name. Most have nothing to unescape.
+// nameOf unquotes a name. Most names have no escapes.
 func nameOf(quoted jsontext.Value) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]

@@ -10,7 +10,7 @@ import (
 
 // quoted is s as a JSON string.
 func quoted(s string) string {
-	b, _ := json.Marshal(s) // it is UTF-8
+	b, _ := json.Marshal(s) // valid UTF-8 cannot fail
 	return string(b)
 }
 
@@ -24,7 +24,7 @@ func inPipe(body string) string {
 	return `{"messageId":"1","receiptHandle":"r","body":` + quoted(body) + `,"attributes":{"SentTimestamp":"1769414442587"},"messageAttributes":{},"EventSource":"aws:sqs"}`
 }
 
-// wrapped is an event in whatever may be around it.
+// wrapped is an event in each possible envelope.
 func wrapped(event string) map[string]string {
 	return map[string]string{
 		"nothing":                    event,
@@ -76,7 +76,8 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
-// TestForeignMessagesInEnvelopesAreIgnored says what is left to the dead letters, and why.
+// TestForeignMessagesInEnvelopesAreIgnored also checks which messages go to the dead letters,
+// and why.
 func TestForeignMessagesInEnvelopesAreIgnored(t *testing.T) {
 	t.Parallel()
 	deep := string(event(base))
@@ -96,7 +97,7 @@ func TestForeignMessagesInEnvelopesAreIgnored(t *testing.T) {
 		"a text in SNS":           {inSNS("hello"), ErrUndecodable, ""},
 		"half an event in Pipes":  {inPipe(string(event(base))[:100]), ErrUndecodable, ""},
 		"Base64 of a text":        {base64.StdEncoding.EncodeToString([]byte("hello, world")), ErrUndecodable, ""},
-		"too deep":                {deep, ErrUndecodable, "too many envelopes"},
+		"too deep":                {deep, ErrUndecodable, "too many nested envelopes"},
 		"arrays in arrays":        {strings.Repeat("[", 50) + strings.Repeat("]", 50), ErrUndecodable, ""},
 		"too many":                {"[" + strings.Repeat(`{"executionArn":"`+fixtureARN+`x","status":"RUNNING","startDate":1},`, maxEvents) + string(event(base)) + "]", ErrUndecodable, "more than 1000"},
 		"an empty array":          {inSNS("[]"), ErrUndecodable, ""},
@@ -104,7 +105,7 @@ func TestForeignMessagesInEnvelopesAreIgnored(t *testing.T) {
 	} {
 		_, err := new(Decoder).Decode([]byte(c.body))
 		if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, want %v that says %q", name, err, c.err, c.says)
+			t.Errorf("%s: %v, want %v with %q", name, err, c.err, c.says)
 		}
 	}
 }

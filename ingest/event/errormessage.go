@@ -18,9 +18,9 @@ const (
 	returnedPayload = "Returned payload: "
 )
 
-// ErrorMessage returns the one line about a failure that answers carry, in the form
-// "Name: message". It holds no stack trace, no request id and no input. A cause that
-// cannot be parsed is used as plain text or left out.
+// ErrorMessage returns the one-line errorMessage for a failure, in the form "Name: message". It
+// contains no stack trace, no request ID and no input. A cause that cannot be parsed is used as
+// plain text or left out.
 func ErrorMessage(status cache.Status, name, cause string) string {
 	found, message := explain(name, cause, maxCauseDepth)
 	name, message = awscall.Clip(awscall.OneLine(found), maxErrorName), strings.TrimSpace(requestID.ReplaceAllString(awscall.OneLine(message), ""))
@@ -35,8 +35,8 @@ func ErrorMessage(status cache.Status, name, cause string) string {
 	return awscall.Clip(name+": "+message, maxErrorMessage)
 }
 
-// timeout is the error name of an execution that ran out of time. Step Functions names
-// it for tasks only.
+// timeout is the error name of an execution that timed out. Step Functions sets it only for
+// tasks.
 const timeout = "States.Timeout"
 
 // ErrorName returns the name of the error of a failure, on one line.
@@ -83,7 +83,7 @@ func explain(name, cause string, depth int) (string, string) {
 	doc, ok := document(cause)
 	if !ok {
 		if isDocument.MatchString(cause) {
-			return name, "" // cut off or of another kind; it may hold input
+			return name, "" // truncated or of another kind; it may contain input
 		}
 		return name, cause
 	}
@@ -105,7 +105,7 @@ func explain(name, cause string, depth int) (string, string) {
 	return name, ""
 }
 
-// nested returns a cause that is a string or, against the rule, an object.
+// nested returns a cause that is a string or, contrary to the rule, an object.
 func nested(v jsontext.Value) string {
 	if v.Kind() == '"' {
 		return text(v)
@@ -134,10 +134,10 @@ func firstObject(s string) jsontext.Value {
 	return v
 }
 
-// isDocument matches the beginning of JSON, quoted too, but not that of a sentence: some
-// begin with "[Errno 2]".
+// isDocument matches the beginning of JSON, even if it is quoted, but not the beginning of a
+// sentence: some sentences begin with "[Errno 2]".
 var isDocument = regexp.MustCompile(`^"?\s*(\{\s*("|\\"|\}|$)|\[\s*([{\["\]]|\\"|$))`)
 
-// requestID matches the prefix of a Lambda time-out or exit. It means nothing to
-// readers, and must not be public.
+// requestID matches the prefix of a Lambda timeout or exit. It means nothing to readers, and
+// must not be public.
 var requestID = regexp.MustCompile(`(?i)(\d{4}-\d\d-\d\dT[\d:.]+Z |RequestId: )[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:?( |$)`)

@@ -69,27 +69,27 @@ func FuzzErrorMessage(f *testing.F) {
 	})
 }
 
-// TestErrorMessageOmitsJSONDocuments: what is JSON, in any form, is read or
-// left out, and never reported as it stands.
+// TestErrorMessageOmitsJSONDocuments: JSON in any form is parsed or left out, but never shown
+// unchanged.
 func TestErrorMessageOmitsJSONDocuments(t *testing.T) {
 	t.Parallel()
 	const id = "6f1f3a52-0d3e-4b8e-9a54-0f6f3a520d3e"
 	for name, test := range map[string]struct{ cause, want string }{
-		"laid out in lines":      {"{\n  \"errorMessage\": \"no\",\n  \"requestId\": \"" + id + "\",\n  \"stackTrace\": [\"SECRET\"]\n}", "E: no"},
-		"a space behind a brace": {`{ "Error": "Inner", "Cause": "boom", "Input": "SECRET" }`, "E: boom"},
-		"a payload cut off":      {`Task failed. Returned payload: {"errorMessage":"no","stackTrace":["SECRET`, "E: Task failed."},
-		"text behind a payload":  {`Task failed. Returned payload: {"errorMessage":"no","stackTrace":["SECRET"]} and so on SECRET`, "E: no"},
-		"a list":                 {`[{"Input":"SECRET"}]`, "E"},
-		"a list cut off":         {`[ {"Input":"SECRET`, "E"},
-		"a text in a text":       {`"{\"errorMessage\":\"no\",\"stackTrace\":[\"SECRET\"]}"`, "E: no"},
-		"that cut off":           {`"{\"Input\":\"SECRET`, "E"},
-		"an object cut off":      {`{ "Input": "SECRET`, "E"},
-		"an id at the end":       {"It timed out RequestId: " + id, "E: It timed out"},
-		"an id in the middle":    {"RequestId: " + id + " Error: Runtime exited", "E: Error: Runtime exited"},
-		"a person's bracket":     {"[Errno 2] No such file", "E: [Errno 2] No such file"},
-		"a person's brace":       {"{rule} is not known", "E: {rule} is not known"},
-		"a person's quote":       {`"prompt" is missing`, `E: "prompt" is missing`},
-		"only white space":       {" \n ", "E"},
+		"laid out in lines":     {"{\n  \"errorMessage\": \"no\",\n  \"requestId\": \"" + id + "\",\n  \"stackTrace\": [\"SECRET\"]\n}", "E: no"},
+		"a space after a brace": {`{ "Error": "Inner", "Cause": "boom", "Input": "SECRET" }`, "E: boom"},
+		"a payload cut off":     {`Task failed. Returned payload: {"errorMessage":"no","stackTrace":["SECRET`, "E: Task failed."},
+		"text after a payload":  {`Task failed. Returned payload: {"errorMessage":"no","stackTrace":["SECRET"]} and so on SECRET`, "E: no"},
+		"a list":                {`[{"Input":"SECRET"}]`, "E"},
+		"a list cut off":        {`[ {"Input":"SECRET`, "E"},
+		"a text in a text":      {`"{\"errorMessage\":\"no\",\"stackTrace\":[\"SECRET\"]}"`, "E: no"},
+		"that cut off":          {`"{\"Input\":\"SECRET`, "E"},
+		"an object cut off":     {`{ "Input": "SECRET`, "E"},
+		"an id at the end":      {"It timed out RequestId: " + id, "E: It timed out"},
+		"an id in the middle":   {"RequestId: " + id + " Error: Runtime exited", "E: Error: Runtime exited"},
+		"a person's bracket":    {"[Errno 2] No such file", "E: [Errno 2] No such file"},
+		"a person's brace":      {"{rule} is not known", "E: {rule} is not known"},
+		"a person's quote":      {`"prompt" is missing`, `E: "prompt" is missing`},
+		"only white space":      {" \n ", "E"},
 	} {
 		if got := ErrorMessage(cache.Failed, "E", test.cause); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
@@ -97,7 +97,7 @@ func TestErrorMessageOmitsJSONDocuments(t *testing.T) {
 	}
 }
 
-// TestAnExecutionThatRanOutOfTimeHasAnErrorName: Step Functions leaves it out, and
+// TestAnExecutionThatRanOutOfTimeHasAnErrorName: Step Functions leaves the name out, but
 // failures are found and grouped by it.
 func TestAnExecutionThatRanOutOfTimeHasAnErrorName(t *testing.T) {
 	t.Parallel()

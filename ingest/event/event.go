@@ -17,7 +17,7 @@ import (
 
 // Errors of Decode.
 var (
-	// ErrNotOurs says that an event is well formed and about something else.
+	// ErrNotOurs says that an event is well formed, but about something else.
 	ErrNotOurs = errors.New("not a status change of a Step Functions execution")
 	// ErrUndecodable says that a message cannot be decoded, now or later.
 	ErrUndecodable = errors.New("message cannot be decoded")
@@ -29,7 +29,7 @@ const (
 	DetailType = "Step Functions Execution Status Change"
 )
 
-// MaxBody is how long a message may be, in bytes: the most that SQS carries.
+// MaxBody is the greatest length of a message in bytes, which is the maximum of SQS.
 const MaxBody = 1 << 20
 
 const (
@@ -45,7 +45,7 @@ type Decoder struct {
 	Labels LabelPaths
 }
 
-// detail is the part of an event that Step Functions wrote, as far as it is needed.
+// detail has the needed fields of the part of an event that Step Functions wrote.
 type detail struct {
 	executionARN, status, startDate, stopDate, redriveCount jsontext.Value
 	input, inputDetails, output, outputDetails              jsontext.Value
@@ -83,10 +83,10 @@ func (d *detail) set(name []byte, v jsontext.Value) {
 // lenient accepts what AWS may send: duplicate names, and text that is not UTF-8.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// event makes an observation of an event of EventBridge, or of its detail alone.
+// event creates an observation from an event of EventBridge, or from its detail alone.
 func (d *Decoder) event(env *envelope, change jsontext.Value) (cache.Execution, error) {
 	var det detail
-	if isText(change) { // as an input transformer quotes it
+	if isText(change) { // an input transformer may have quoted it
 		change = unquoted(change)
 	}
 	if !eachMember(change, det.set) {
@@ -108,7 +108,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	if err != nil {
 		return undecodable("executionArn: " + err.Error())
 	}
-	status := awscall.OneLine(text(det.status)) // people read the status
+	status := awscall.OneLine(text(det.status)) // the status is shown to people
 	if status == "" || len(status) > maxStatus {
 		return undecodable("status is missing or not a word")
 	}
@@ -118,7 +118,7 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	}
 	redrives, ok := count(det.redriveCount)
 	if !ok {
-		return undecodable("redriveCount is not a count")
+		return undecodable("redriveCount is not a whole number")
 	}
 	e.ARN, e.Status, e.StartDate, e.RedriveCount = arn, cache.Status(status), start, redrives
 	e.StopDate, _ = date(det.stopDate)
@@ -143,16 +143,16 @@ func (d *Decoder) execution(e *cache.Execution, det *detail) error {
 	return nil
 }
 
-// output returns the output byte for byte as it was in its string. An output that was
-// left out is awaited: Step Functions can be asked for it. One that is not JSON is given
-// up: no answer could carry it.
+// output returns the output, byte for byte as it was in its string. An output that was left out
+// is awaited, because Step Functions has it. An output that is not JSON is given up, because no
+// answer can contain it.
 func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	if isNull(value) || !included(details) {
 		return nil, cache.OutputAwaited
 	}
 	out := unquoted(value)
 	if value.Kind() != '"' {
-		out = bytes.Clone(value) // not the whole message shall stay
+		out = bytes.Clone(value) // a copy, so that the message does not stay in memory
 	}
 	if !isValid(out) {
 		return nil, cache.OutputGivenUp
@@ -160,7 +160,7 @@ func output(value, details jsontext.Value) ([]byte, cache.Completeness) {
 	return out, cache.Complete
 }
 
-// ValidOutput reports whether an answer can carry an output.
+// ValidOutput reports whether an answer can contain an output.
 func ValidOutput(output string) bool { return isValid([]byte(output)) }
 
 // isValid reports whether v is one JSON value.
@@ -180,8 +180,8 @@ func included(details jsontext.Value) bool {
 
 func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }
 
-// isEmpty reports whether a value says nothing, in one of the ways in which emulators of
-// Step Functions and input transformers write that: null, an empty text, or zero.
+// isEmpty reports whether a value means that there is no value: null, an empty text or zero, as
+// emulators of Step Functions and input transformers write it.
 func isEmpty(v jsontext.Value) bool {
 	s := bytes.TrimSpace(plain(v))
 	return isNull(v) || len(s) == 0 || string(s) == "null" || len(bytes.Trim(s, "0.")) == 0
@@ -196,7 +196,7 @@ func plain(v jsontext.Value) []byte {
 	return v
 }
 
-// text returns the string that v holds, or "" if it holds none.
+// text returns the string in v, or "" if v is not a string.
 func text(v jsontext.Value) string {
 	if plain, ok := plainText(v); ok {
 		return string(plain)
@@ -241,7 +241,8 @@ func date(v jsontext.Value) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// InRange returns the time of so many ms since 1970; false if a version cannot hold it.
+// InRange returns the time that is a number of ms after 1970; false if a version cannot hold
+// it.
 func InRange(ms float64) (time.Time, bool) {
 	if !(ms >= 1 && ms <= cache.MaxTime) {
 		return time.Time{}, false
@@ -249,7 +250,7 @@ func InRange(ms float64) (time.Time, bool) {
 	return time.UnixMilli(int64(math.Round(ms))).UTC(), true
 }
 
-// count reads a redrive count. An absent one is 0.
+// count reads a redrive count. A missing one is 0.
 func count(v jsontext.Value) (int, bool) {
 	if isEmpty(v) {
 		return 0, true

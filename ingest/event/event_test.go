@@ -109,7 +109,7 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// event makes an event of the text of its detail.
+// event creates an event from the text of its detail.
 func event(detail string) []byte {
 	return []byte(`{"id":"1","detail-type":"Step Functions Execution Status Change","source":"aws.states","time":"2026-01-26T08:00:42Z","detail":{` + detail + `}}`)
 }
@@ -125,7 +125,7 @@ func TestOutputByteForByte(t *testing.T) {
 		quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(out)
 		for shape, text := range map[string]string{"text": `"` + quoted + `"`, "value": out} {
 			if shape == "value" && strings.ContainsAny(out[:1], "n \"") {
-				continue // nothing, white space around it and a text mean something else there
+				continue // as values, null, white space around them, and texts have another meaning
 			}
 			ev, err := new(Decoder).Decode(event(base + `,"output":` + text))
 			if err != nil {
@@ -145,7 +145,7 @@ func TestOutputLeftOut(t *testing.T) {
 		`,"output":null,"outputDetails":{"included":true}`:  cache.OutputAwaited,
 		`,"output":"","outputDetails":{"included":false}`:   cache.OutputAwaited,
 		`,"output":"{}","outputDetails":{"included":false}`: cache.OutputAwaited,
-		// Step Functions would tell the same again.
+		// Given up, because Step Functions would return the same output again.
 		`,"output":"{"`: cache.OutputGivenUp, `,"output":"{}{}"`: cache.OutputGivenUp, `,"output":"\"\u0000\""`: cache.OutputGivenUp,
 	} {
 		ev, err := new(Decoder).Decode(event(base + more))
@@ -155,7 +155,7 @@ func TestOutputLeftOut(t *testing.T) {
 	}
 }
 
-// TestOwnerLeftOut: only where an owner could have been in the input.
+// TestOwnerLeftOut: it is set only if an owner could have been in the input.
 func TestOwnerLeftOut(t *testing.T) {
 	t.Parallel()
 	for more, want := range map[string]bool{
@@ -186,13 +186,13 @@ func TestShapesOfDates(t *testing.T) {
 		case ok && (err != nil || !ev.StartDate.Equal(want)):
 			t.Errorf("%s: %v, %v", text, ev.StartDate, err)
 		case !ok && !errors.Is(err, ErrUndecodable):
-			t.Errorf("%s: let through: %v", text, err)
+			t.Errorf("%s: accepted: %v", text, err)
 		}
 	}
 }
 
-// TestAnEventMayLackItsStartDate, in whatever way emulators and input transformers write
-// that: the date of the known run is used. The same goes for a redrive count.
+// TestAnEventMayLackItsStartDate, in each form that emulators and input transformers write: the
+// date of the known run is used. The same is true for a redrive count.
 func TestAnEventMayLackItsStartDate(t *testing.T) {
 	t.Parallel()
 	const missing = `"executionArn":"` + fixtureARN + `x","status":"SUCCEEDED","stopDate":"1769414442000"`
@@ -305,7 +305,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		events, err := d.DecodeAll(body)
 		if err != nil && !errors.Is(err, ErrNotOurs) && !errors.Is(err, ErrUndecodable) {
-			t.Fatalf("error of no kind: %v", err)
+			t.Fatalf("error of an unknown kind: %v", err)
 		}
 		if err == nil && len(events) == 0 || len(events) > maxEvents {
 			t.Fatalf("%d events and no error", len(events))
@@ -316,7 +316,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// checkDecoded checks that an observation is fit to be merged.
+// checkDecoded checks that an observation can be merged.
 func checkDecoded(t *testing.T, e *cache.Execution) {
 	t.Helper()
 	if _, err := cache.ParseARN(string(e.ARN)); err != nil {
@@ -325,13 +325,13 @@ func checkDecoded(t *testing.T, e *cache.Execution) {
 	if e.Terminal() && e.StopDate.IsZero() {
 		t.Fatal("terminal without a stop date")
 	}
-	if !e.StartDate.IsZero() { // else it gets one before it is merged
+	if !e.StartDate.IsZero() { // otherwise it gets a start date before it is merged
 		if ms := e.StartDate.UnixMilli(); ms < 1 || ms > cache.MaxTime || len(e.Version()) != 24 {
 			t.Fatalf("start %d, version %q", ms, e.Version())
 		}
 	}
 	if len(e.Owner) > cache.MaxOwnerLength || len(e.InputType) > cache.MaxInputTypeLength {
-		t.Fatal("a register is too long")
+		t.Fatal("a field is too long")
 	}
 	if utf8.RuneCountInString(e.ErrorMessage) > maxErrorMessage || !utf8.ValidString(e.ErrorMessage) {
 		t.Fatal("message is too long or not UTF-8")

@@ -10,7 +10,7 @@ import (
 	"statuscache/cache"
 )
 
-// LabelPaths are the places of labels in the input of an execution.
+// LabelPaths are the paths of labels in the input of an execution.
 type LabelPaths []labelPath
 
 type labelPath struct {
@@ -19,8 +19,8 @@ type labelPath struct {
 	member []byte // the last name of the path, quoted
 }
 
-// ParseLabelPaths parses name=path pairs with commas between them, such as
-// ruleset=ruleSetId,customer=meta.customerId. A path is as ParseOwnerPath has it. An empty
+// ParseLabelPaths parses name=path pairs that are separated by commas, such as
+// ruleset=ruleSetId,customer=meta.customerId. A path has the form of ParseOwnerPath. An empty
 // text means no labels.
 func ParseLabelPaths(s string) (LabelPaths, error) {
 	if strings.TrimSpace(s) == "" {
@@ -47,15 +47,15 @@ func ParseLabelPaths(s string) (LabelPaths, error) {
 		paths = append(paths, labelPath{name, path, []byte(`"` + path[len(path)-1] + `"`)})
 	}
 	if len(paths) > cache.MaxLabels {
-		return nil, fmt.Errorf("%d labels: at most %d are possible", len(paths), cache.MaxLabels)
+		return nil, fmt.Errorf("%d labels, but at most %d are allowed", len(paths), cache.MaxLabels)
 	}
 	return paths, nil
 }
 
-// of returns the labels that an input names, nil if it names none.
+// of returns the labels in an input, nil if there are none.
 func (p LabelPaths) of(input jsontext.Value) (labels cache.Labels) {
 	for _, each := range p {
-		// Most inputs are searched by bytes only. A name with an escape looks different.
+		// Most inputs are only searched byte by byte. A name with an escape would not be found.
 		if !bytes.Contains(input, each.member) && !bytes.ContainsRune(input, '\\') {
 			continue
 		}
@@ -69,8 +69,8 @@ func (p LabelPaths) of(input jsontext.Value) (labels cache.Labels) {
 	return labels
 }
 
-// labelOf accepts a string, or a number as it is written. What else there is, or is too
-// long, is no label.
+// labelOf accepts a string, or a number as it is written. Other or longer values are not
+// labels.
 func labelOf(v jsontext.Value) string {
 	if len(v) == 0 {
 		return ""

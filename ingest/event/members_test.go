@@ -10,7 +10,7 @@ import (
 	"statuscache/ingest/ingesttest"
 )
 
-// decodedDetail is a detail as the JSON package decodes it.
+// decodedDetail is a detail for decoding with the JSON package.
 type decodedDetail struct {
 	ExecutionARN jsontext.Value `json:"executionArn"`
 	Status       jsontext.Value `json:"status"`
@@ -30,10 +30,10 @@ func checkMembers(t *testing.T, object []byte) {
 		t.Fatalf("%q was changed to %q", before, object)
 	}
 	if jsontext.Value(object).Kind() == 'n' && err == nil {
-		return // the JSON package takes null for an empty struct
+		return // the JSON package decodes null as an empty struct
 	}
 	if whole != (err == nil) {
-		t.Fatalf("%q: read whole %v, decoded with %v", object, whole, err)
+		t.Fatalf("%q: read completely: %v, but decoded with %v", object, whole, err)
 	}
 	for _, pair := range [][2]jsontext.Value{
 		{want.ExecutionARN, got.executionARN}, {want.Status, got.status}, {want.Output, got.output}, {want.Cause, got.cause},
@@ -53,7 +53,7 @@ var oddObjects = []string{
 	strings.Repeat(`{"output":`, 9_000) + "1" + strings.Repeat("}", 9_000), strings.Repeat(`{"output":`, 10_001) + "1" + strings.Repeat("}", 10_001),
 }
 
-// TestMembersAreThoseThatTheJSONPackageDecodes, also of objects that nobody should send.
+// TestMembersAreThoseThatTheJSONPackageDecodes, even of malformed objects.
 func TestMembersAreThoseThatTheJSONPackageDecodes(t *testing.T) {
 	t.Parallel()
 	for _, text := range oddObjects {
@@ -78,7 +78,7 @@ func FuzzMembers(f *testing.F) {
 	f.Fuzz(checkMembers)
 }
 
-// TestNothingDecodedSharesTheMessage: the buffer of a message may be used again.
+// TestNothingDecodedSharesTheMessage, because the buffer of a message may be used again.
 func TestNothingDecodedSharesTheMessage(t *testing.T) {
 	t.Parallel()
 	for _, output := range []string{`"{\"a\":1}"`, `"12"`, `{"a":1}`} {
@@ -98,7 +98,7 @@ func TestNothingDecodedSharesTheMessage(t *testing.T) {
 	}
 }
 
-// TestAnInputWithoutLabelsStillGivesItsType, however the name is written.
+// TestAnInputWithoutLabelsStillGivesItsType, even if the name has escapes.
 func TestAnInputWithoutLabelsStillGivesItsType(t *testing.T) {
 	t.Parallel()
 	for input, want := range map[string]string{

@@ -12,14 +12,14 @@ import (
 	"statuscache/cache"
 )
 
-// OwnerPath is where the input of an execution names its owner. The zero value means
-// nowhere.
+// OwnerPath is the path of the owner in the input of an execution. The zero value means that
+// the input has no owner.
 type OwnerPath []string
 
 const maxOwnerPath = 16 // names
 
-// ParseOwnerPath parses a path of names such as caller.sub; $.caller.sub is the same. An
-// empty text means nowhere.
+// ParseOwnerPath parses a path of names, such as caller.sub or $.caller.sub, which are the
+// same. An empty text returns the zero value.
 func ParseOwnerPath(s string) (OwnerPath, error) {
 	s = strings.TrimPrefix(s, "$.")
 	if s == "" {
@@ -31,17 +31,17 @@ func ParseOwnerPath(s string) (OwnerPath, error) {
 	}
 	for _, name := range names {
 		if name == "" || !utf8.ValidString(name) || strings.ContainsAny(name, "[]*$\"'") || strings.ContainsFunc(name, unicode.IsSpace) {
-			return nil, fmt.Errorf("%q is not a path of names with dots between them, such as tenantId or caller.sub", s)
+			return nil, fmt.Errorf("%q is not a path of names separated by dots, such as tenantId or caller.sub", s)
 		}
 	}
 	return names, nil
 }
 
-// ReadInput sets the owner, the input type and the labels that an input names, as far as it
-// names them and they can be stored.
+// ReadInput sets the owner, the input type and the labels that are in an input and can be
+// stored.
 func (d *Decoder) ReadInput(e *cache.Execution, input jsontext.Value) {
 	if len(d.Owner) == 0 && len(d.Labels) == 0 && !bytes.Contains(input, []byte("inputType")) && !bytes.Contains(input, []byte(`\u`)) {
-		return // nothing to read, and nothing to unquote
+		return // nothing is needed from the input, so it is not unquoted
 	}
 	text := input
 	if len(input) > 0 && input.Kind() == '"' {
@@ -82,9 +82,9 @@ func find(object jsontext.Value, path OwnerPath) jsontext.Value {
 	return found
 }
 
-// read is find for all objects. It reads no more than it must.
+// read is find for all objects. It reads only as far as necessary.
 func read(object jsontext.Value, path OwnerPath) jsontext.Value {
-	d := jsontext.NewDecoder(bytes.NewBuffer(object), lenient) // it reads a Buffer in place
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), lenient) // the decoder reads a Buffer in place
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return nil
 	}
@@ -109,7 +109,7 @@ func read(object jsontext.Value, path OwnerPath) jsontext.Value {
 		}
 	}
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '}' {
-		return nil // cut off: it cannot be trusted
+		return nil // truncated, so it cannot be trusted
 	}
 	return found
 }

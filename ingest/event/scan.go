@@ -9,14 +9,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The functions of this file read JSON as it usually comes, without copies and several times as
-// fast as jsontext. They do not judge: what they do not know to be right they leave to
-// jsontext, which is asked then from the beginning.
+// The functions of this file read usual JSON, without copies and several times as fast as
+// jsontext. They never decide that JSON is invalid: if they are not certain, jsontext reads it
+// again from the beginning.
 
-// unusual is in place of an index: jsontext must look at the text.
+// unusual is returned instead of an index: jsontext must read the text.
 const unusual = -1
 
-// maxScanDepth is how deep values may be nested before that is unusual.
+// maxScanDepth is the greatest nesting of usual values.
 const maxScanDepth = 64
 
 // scanMembers is eachMember for usual objects. It returns false for others, after it has
@@ -30,13 +30,13 @@ func scanMembers(object []byte, visit func(name []byte, value jsontext.Value)) b
 	return i != unusual && skipSpace(object, i) == len(object)
 }
 
-// scanValid reports whether text is one value, of a usual kind.
+// scanValid reports whether text is one usual value.
 func scanValid(text []byte) bool {
 	i := skipValue(text, skipSpace(text, 0), 0)
 	return i != unusual && skipSpace(text, i) == len(text)
 }
 
-// scanObject returns where the object ends whose members begin at i. visit may be nil.
+// scanObject returns the end of the object whose members begin at i. visit may be nil.
 func scanObject(b []byte, i, depth int, visit func(name []byte, value jsontext.Value)) int {
 	if i = skipSpace(b, i); i < len(b) && b[i] == '}' {
 		return i + 1
@@ -71,7 +71,7 @@ func scanObject(b []byte, i, depth int, visit func(name []byte, value jsontext.V
 	return unusual
 }
 
-// skipArray returns where the array ends whose elements begin at i.
+// skipArray returns the end of the array whose elements begin at i.
 func skipArray(b []byte, i, depth int) int {
 	if i = skipSpace(b, i); i < len(b) && b[i] == ']' {
 		return i + 1
@@ -94,7 +94,7 @@ func skipArray(b []byte, i, depth int) int {
 	}
 }
 
-// skipValue returns where the value ends that begins at i.
+// skipValue returns the end of the value that begins at i.
 func skipValue(b []byte, i, depth int) int {
 	if i == len(b) || depth == maxScanDepth {
 		return unusual
@@ -123,7 +123,7 @@ func skipWord(b []byte, i int, word string) int {
 	return unusual
 }
 
-// skipNumber returns where the number ends that begins at i.
+// skipNumber returns the end of the number that begins at i.
 func skipNumber(b []byte, i int) int {
 	if i < len(b) && b[i] == '-' {
 		i++
@@ -164,7 +164,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// skipString returns where the string ends whose text begins at i.
+// skipString returns the end of the string whose text begins at i.
 func skipString(b []byte, i int) int {
 	for {
 		if i = nextSpecial(b, i); i == len(b) {
@@ -184,7 +184,7 @@ func skipString(b []byte, i int) int {
 	}
 }
 
-// unescaped is what stands for what behind a backslash. What is not here, such as \u, is
+// unescaped has the meaning of each character after a backslash. A missing one, such as \u, is
 // unusual.
 var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
@@ -193,10 +193,9 @@ const (
 	highBits = 0x8080808080808080
 )
 
-// nextSpecial returns where the first quote, backslash or control character is from i on, or
-// the length of b. It looks at eight bytes at a time. A byte of x is 0 exactly if the
-// lowest bit that (x-eachByte)&^x&highBits sets is that of this byte; bits above it
-// may be wrong.
+// nextSpecial returns the index of the first quote, backslash or control character from i on,
+// or the length of b. It checks eight bytes at a time: the lowest bit of
+// (x-eachByte)&^x&highBits is in the first byte of x that is 0. Higher bits may be wrong.
 func nextSpecial(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
@@ -212,7 +211,7 @@ func nextSpecial(b []byte, i int) int {
 	return i
 }
 
-// plainText returns what a string holds in which nothing is escaped, as a part of it. The
+// plainText returns the content of a string without escapes, as a part of the string. The
 // string was scanned or read before.
 func plainText(quoted []byte) (text []byte, ok bool) {
 	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' || bytes.IndexByte(quoted, '\\') >= 0 || !utf8.Valid(quoted) {
@@ -221,8 +220,8 @@ func plainText(quoted []byte) (text []byte, ok bool) {
 	return quoted[1 : len(quoted)-1], true
 }
 
-// unquote returns a copy of what a string holds that was scanned or read before. ok is false if
-// that is unusual.
+// unquote returns a copy of the content of a string that was scanned or read before. ok is
+// false if the content is unusual.
 func unquote(quoted []byte) (text []byte, ok bool) {
 	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' || !utf8.Valid(quoted) {
 		return nil, false

@@ -10,10 +10,11 @@ import (
 	"statuscache/ingest/ingesttest"
 )
 
-// member is what is visited.
+// member is a visited member.
 type member struct{ name, value string }
 
-// membersOf returns what a reader of members visits, and whether that is a whole object.
+// membersOf returns the members that a reader visits, and whether the text is a complete
+// object.
 func membersOf(read func(jsontext.Value, func([]byte, jsontext.Value)) bool, object []byte) (all []member, whole bool) {
 	whole = read(object, func(name []byte, value jsontext.Value) { all = append(all, member{string(name), string(value)}) })
 	return all, whole
@@ -21,21 +22,21 @@ func membersOf(read func(jsontext.Value, func([]byte, jsontext.Value)) bool, obj
 
 var scannedPaths = []OwnerPath{{"status"}, {"output"}, {"output", "output"}, {"a", "b"}, {"é"}, {"\uFFFD"}}
 
-// checkScan compares what the scanner makes of a text with what jsontext makes of it. It
-// reports whether the scanner read it at all.
+// checkScan compares how the scanner and jsontext read a text. It reports whether the scanner
+// could read it.
 func checkScan(t *testing.T, b []byte) (scanned bool) {
 	t.Helper()
 	got, whole := membersOf(func(v jsontext.Value, visit func([]byte, jsontext.Value)) bool { return scanMembers(v, visit) }, b)
 	want, wantWhole := membersOf(readMembers, b)
 	if whole && !wantWhole {
-		t.Fatalf("%q is scanned, and is no object", b)
+		t.Fatalf("%q is scanned, but is not an object", b)
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(member{})); whole && diff != "" {
 		t.Fatalf("%q: %s", b, diff)
 	}
 	v := jsontext.Value(b)
 	if scanValid(b) && !v.IsValid(lenient) {
-		t.Fatalf("%q is taken for valid", b)
+		t.Fatalf("%q is reported as valid", b)
 	}
 	if text, ok := unquote(b); ok && v.IsValid(lenient) {
 		if want, err := jsontext.AppendUnquote(nil, b); err != nil || string(want) != string(text) {
@@ -56,7 +57,7 @@ var oddTexts = []string{
 	`{"a":{"b":1}} x`, `{"é":1}`, "{\"\xff\":1}", `{"a\/b":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a" :1}`, "{\"a\":\"12345678\x01\"}", `{"a":"1234567\"890123456\\7"}`,
 }
 
-// TestTheScannerReadsAsJSONTextDoes, whatever it is given.
+// TestTheScannerReadsAsJSONTextDoes for any text.
 func TestTheScannerReadsAsJSONTextDoes(t *testing.T) {
 	t.Parallel()
 	for _, text := range append(oddTexts, oddObjects...) {
@@ -75,7 +76,7 @@ func TestTheScannerReadsAsJSONTextDoes(t *testing.T) {
 	}
 }
 
-// TestUsualEventsAreScanned: the slow way is for what is unusual.
+// TestUsualEventsAreScanned: only unusual events are read by jsontext, which is slower.
 func TestUsualEventsAreScanned(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{string(event(base + `,"output":"{\"a\": [1.5, \"é\\n\"]}"`)), "{\n  \"detail\" : { \"status\" : null }\r\n}\t"} {
