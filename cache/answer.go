@@ -100,7 +100,7 @@ func appendString(b []byte, s string) []byte {
 // appendDate appends t in the form of the public API: UTC, whole seconds.
 func appendDate(b []byte, t time.Time) []byte {
 	b = append(b, '"')
-	b = t.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
+	b = t.UTC().AppendFormat(b, time.RFC3339) // which package time formats faster than other layouts
 	return append(b, '"')
 }
 

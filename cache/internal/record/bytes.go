@@ -11,7 +11,7 @@ import (
 func AppendDigits(b []byte, n int64, digits int) []byte {
 	first := len(b)
 	b = append(b, "00000000000000"[:digits]...)
-	for i := first + digits - 1; i >= first; i-- {
+	for i := first + digits - 1; i >= first && n != 0; i-- {
 		b[i] = byte('0' + n%10)
 		n /= 10
 	}

@@ -142,7 +142,9 @@ func (h Head) Version() Version {
 // Hash returns the hash of the payload, 16 hex digits.
 func (h Head) Hash() string {
 	if h.Compact() {
-		return hex.EncodeToString([]byte(h[compactHashAt:compactObservedAt]))
+		var text [HashLength]byte
+		hex.Encode(text[:], []byte(h[compactHashAt:compactObservedAt]))
+		return string(text[:])
 	}
 	return string(h[HashAt:observedAt])
 }
