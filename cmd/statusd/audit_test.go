@@ -14,7 +14,6 @@ import (
 	"statuscache/cache/apikeys"
 	"statuscache/cache/cachetest"
 	"statuscache/cache/worklist"
-	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest"
 	"statuscache/ingest/awstest"
 	"statuscache/ingest/event"
@@ -58,8 +57,7 @@ func newWorld(t *testing.T, plot localaws.Plot) *world {
 // these tests check only what statusd knows in the end.
 func (w *world) daemon(more ...string) *daemon {
 	w.Helper()
-	start := func(env []string) *apptest.Process { return apptest.Start(w.T, "slow-redis", env) }
-	return startDaemonBy(w.T, start, w.redis, w.queueURL, append([]string{
+	return startPatient(w.T, w.redis, w.queueURL, append([]string{
 		"AWS_ENDPOINT_URL=" + w.endpoint, "STATE_MACHINES=" + w.machine, "AUDIT_EVERY=1s", "DESCRIBE_RATE=100", "HYDRATE_RATE=100", "LOG_LEVEL=warn",
 	}, more...)...)
 }

@@ -184,6 +184,12 @@ func startDaemonOf(t *testing.T, file string, redis *cachetest.Server, queue str
 	}, redis, queue, more...)
 }
 
+// startPatient starts a statusd that gives Redis more time, see slowRedis.
+func startPatient(t *testing.T, redis *cachetest.Server, queue string, more ...string) *daemon {
+	t.Helper()
+	return startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "slow-redis", env) }, redis, queue, more...)
+}
+
 // startDaemonBy starts statusd with the given function.
 func startDaemonBy(t *testing.T, start func(env []string) *apptest.Process, redis *cachetest.Server, queue string, more ...string) *daemon {
 	t.Helper()

@@ -20,7 +20,6 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/cachetest"
-	"statuscache/cmd/internal/apptest"
 	"statuscache/ingest/sqstest"
 )
 
@@ -63,7 +62,7 @@ func TestTerminationWhileManyWait(t *testing.T) {
 			endpoint, _ := sqstest.Local(t)
 			client := sqstest.Client(t, endpoint)
 			queue := sqstest.NewQueue(t, client, nil)
-			d := startDaemonBy(t, func(env []string) *apptest.Process { return apptest.Start(t, "slow-redis", env) }, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, even if this takes long
+			d := startPatient(t, cachetest.Redis(t), queue, "MAX_WAIT=10m") // all wait at once, even if this takes long
 			e := runs(t, "waited-for", "")
 			d.apply(t, e)
 			var failed atomic.Int64

@@ -70,7 +70,7 @@ func TestALaptopInOneProcess(t *testing.T) {
 	l.checkKeys(t, keyLine.FindAllString(out.String(), -1))
 	l.checkOrigins(t)
 	l.checkSettings(t, out.String())
-	status, begun, err := l.ask("POST", "/v1/generate", `{"inputType":"url","simulate":"failed"}`)
+	status, begun, err := l.ask("POST", "/v1/generate", `{"inputType":"url","simulate":"throttled"}`) // which fails soonest
 	if err != nil || status != 202 {
 		t.Fatalf("%d %v %v", status, begun, err)
 	}
@@ -80,7 +80,7 @@ func TestALaptopInOneProcess(t *testing.T) {
 		_, last, _ = l.ask("GET", "/v1/status/"+arn, "")
 		return last["status"] == "FAILED"
 	})
-	l.checkEnd(t, "failed", "url", last)
+	l.checkEnd(t, "throttled", "url", last)
 	end()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -221,6 +221,10 @@ func (l *laptop) checkEnd(t *testing.T, simulate, inputType string, data map[str
 	case "failed":
 		if data["errorMessage"] != "TierLimitExceeded: Monthly rule generation limit reached" {
 			t.Errorf("failed: %v", data)
+		}
+	case "throttled":
+		if message, _ := data["errorMessage"].(string); !strings.HasPrefix(message, "ModelThrottled: ") {
+			t.Errorf("throttled: %v", data)
 		}
 	case "timed_out":
 		if data["errorMessage"] != "States.Timeout: Execution timed out" {
