@@ -247,7 +247,9 @@ func TestAnUpgradeChangesNoAnswer(t *testing.T) {
 	older, newer := openIdle(t, url), openIdle(t, url)
 	older.formats.Fix(false)
 	newer.formats.Fix(true)
-	u := &upgrade{t: t, t0: now()}
+	// The executions start in the future: however long the writing takes, no RUNNING is so old
+	// that it expires early (suspiciousAge).
+	u := &upgrade{t: t, t0: now().Add(24 * time.Hour)}
 	none, third := func(int) bool { return false }, func(n int) bool { return n%3 == 0 }
 
 	u.write(older, false)
