@@ -21,7 +21,7 @@ resource "aws_cloudwatch_metric_alarm" "no_healthy_task" {
 
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_name          = "${var.name}-server-errors"
-  alarm_description   = "More than 1 % of the answers of api are 5xx. See the reasons in GET /v1/health."
+  alarm_description   = "More than 1 % of the answers of api and its load balancer are 5xx. See the reasons in GET /v1/health."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 1
   evaluation_periods  = 5
@@ -31,15 +31,16 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
   ok_actions          = local.alarm_actions
   tags                = var.tags
 
+  # own are those of the balancer itself. RequestCount lacks requests for which it found no target.
   metric_query {
     id          = "percent"
-    expression  = "IF(requests > 0, 100 * FILL(errors, 0) / requests, 0)"
+    expression  = "100 * (FILL(errors, 0) + FILL(own, 0)) / (FILL(requests, 0) + FILL(own, 0))"
     label       = "server errors in percent"
     return_data = true
   }
 
   dynamic "metric_query" {
-    for_each = { errors = "HTTPCode_Target_5XX_Count", requests = "RequestCount" }
+    for_each = { errors = "HTTPCode_Target_5XX_Count", own = "HTTPCode_ELB_5XX_Count", requests = "RequestCount" }
     content {
       id          = metric_query.key
       return_data = false

@@ -67,7 +67,7 @@ resource "aws_ecs_task_definition" "service" {
     user                   = "65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
-    # Up to 4 seconds in which statusd still serves, and then SHUTDOWN_TIMEOUT, 25 seconds.
+    # Longer than a stop takes: SHUTDOWN_TIMEOUT, 25 seconds, and up to 4 for parts that are late.
     stopTimeout = 40
     # The health check fails only if a restart helps, never because the cache does not answer.
     healthCheck  = { command = ["CMD", "statusd", "healthcheck"], interval = 10, timeout = 5, retries = 3, startPeriod = 60 }

@@ -228,6 +228,13 @@ run "autoscaling" {
   }
 }
 
+run "server_errors" {
+  assert {
+    condition     = toset(flatten([for q in aws_cloudwatch_metric_alarm.server_errors.metric_query : [for m in q.metric : m.metric_name]])) == toset(["HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "RequestCount"])
+    error_message = "the alarm does not count the errors of the load balancer itself"
+  }
+}
+
 run "metrics_for_prometheus" {
   variables {
     metrics_security_group_id = "sg-prometheus"
