@@ -48,7 +48,7 @@ var errRefused = errors.New("refused by the test")
 
 // faults are caused from outside. Operators meet each of them.
 var faults = []fault{
-	{name: "Redis is stopped", alerts: "StatusdIngestPaused StatusdReadsBurnFast", hold: 4 * time.Minute, each: read,
+	{name: "Redis is stopped", alerts: "StatusdIngestPaused StatusdReadsBurnFast", hold: 8 * time.Minute, each: read,
 		begin: func(o *observed) {
 			o.redis.Kill()
 			o.until("receiving stops", func() bool { return o.d.metric("statuscache_ingest_paused") == 1 })
@@ -70,7 +70,7 @@ var faults = []fault{
 	{name: "events are lost", alerts: "StatusdCorrectnessBurnFast", hold: 8 * time.Minute,
 		begin: func(o *observed) { o.aws.SetEmission(localaws.Emission{Loss: 1}) },
 		each:  func(o *observed) { o.each(1, func() { o.execute("long") }, "statuscache_audit_repairs_total", "") }},
-	{name: "events are late", alerts: "StatusdFreshnessBurnFast", hold: 4 * time.Minute,
+	{name: "events are late", alerts: "StatusdFreshnessBurnFast", hold: 8 * time.Minute,
 		begin: func(*observed) {},
 		each: func(o *observed) {
 			o.started++
