@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -47,15 +43,17 @@ func TestTheDashboardInABrowser(t *testing.T) {
 	if cachetest.Rounds(1, 2) > 1 {
 		scenarios = append(scenarios, "arrival") // it only measures
 	}
+	var started browsers
+	t.Cleanup(started.end)
 	for _, scenario := range scenarios {
 		t.Run(scenario, func(t *testing.T) {
 			t.Parallel()
-			visitDashboard(t, scenario)
+			visitDashboard(t, &started, scenario)
 		})
 	}
 }
 
-func visitDashboard(t *testing.T, scenario string) {
+func visitDashboard(t *testing.T, started *browsers, scenario string) {
 	t.Helper()
 	redis := cachetest.Redis(t)
 	v := &visit{t: t, env: []string{"ROLE=api"}, started: map[string]time.Time{}}
@@ -69,7 +67,9 @@ func visitDashboard(t *testing.T, scenario string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.run(scenario, "KEY="+v.daemon.key, "OWNER_KEY="+ownerKey, "SERVER=http://"+v.daemon.api, "PREFIXED="+prefixed(t, v.daemon.api), "ISSUER="+issuer)
+	v.run(started, scenario, map[string]string{
+		"KEY": v.daemon.key, "OWNER_KEY": ownerKey, "SERVER": "http://" + v.daemon.api, "PREFIXED": prefixed(t, v.daemon.api), "ISSUER": issuer,
+	})
 }
 
 // provider starts an independent OpenID provider, and returns its issuer.
@@ -99,45 +99,39 @@ func prefixed(t *testing.T, api string) string {
 }
 
 // run runs a scenario, and does what it requests, until it ends.
-func (v *visit) run(scenario string, env ...string) {
+func (v *visit) run(started *browsers, scenario string, env map[string]string) {
 	v.t.Helper()
-	clients, err := filepath.Abs("../../.tools/clients")
-	if err != nil {
-		v.t.Fatal(err)
+	b := started.take(v.t)
+	passed := false
+	defer func() {
+		if passed {
+			started.put(b)
+		} else {
+			b.end()
+		}
+	}()
+	if err := b.send(map[string]any{"scenario": scenario, "env": env}); err != nil {
+		v.t.Error(err)
 	}
-	cmd := exec.CommandContext(v.t.Context(), "node", filepath.Join(clients, "dashboard", "run.mjs"), scenario)
-	cmd.Env = append(os.Environ(), append(env, "CHROMIUM="+chromium())...)
-	var said strings.Builder
-	cmd.Stderr = &said
-	out, err1 := cmd.StdoutPipe()
-	in, err2 := cmd.StdinPipe()
-	if err1 != nil || err2 != nil {
-		v.t.Fatal(err1, err2)
-	}
-	if err := cmd.Start(); err != nil {
-		v.t.Fatal(err)
-	}
-	v.serve(out, in)
-	if err := cmd.Wait(); err != nil {
-		v.t.Errorf("%s: %v\n%s", scenario, err, said.String())
+	if passed = v.serve(b); !passed {
+		v.t.Errorf("%s: %v\n%s", scenario, b.cmd.Wait(), b.said.String())
 	}
 }
 
-func (v *visit) serve(out io.Reader, in io.Writer) {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
+// serve does what a scenario requests, and reports whether it has passed.
+func (v *visit) serve(b *browser) (passed bool) {
+	for b.out.Scan() {
 		var e errand
-		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Ask == "" {
-			v.t.Log(lines.Text())
+		if json.Unmarshal(b.out.Bytes(), &e) != nil || e.Ask == "" {
+			v.t.Log(b.out.Text())
 			continue
 		}
-		answer, err := json.Marshal(v.do(e))
-		if err != nil {
-			v.t.Error(err)
+		if e.Ask == "passed" {
+			return true
 		}
-		_, _ = fmt.Fprintf(in, "%s\n", answer) // a scenario that has ended reports its own failure
+		_ = b.send(v.do(e)) // a scenario that has ended reports its own failure
 	}
+	return false
 }
 
 // do does what a scenario requests.
@@ -242,20 +236,4 @@ func (v *visit) startOf(e errand) time.Time {
 		v.started[e.Name] = start
 	}
 	return start
-}
-
-// chromium is the path of the browser. The headless shell has the same engine, and needs about
-// half of the CPU time, because it lacks the rest of a browser. If THOROUGH is set, for make
-// test-stress and make bench-dashboard, it is the complete browser.
-func chromium() string {
-	names := []string{"chromium", "chromium-browser", "google-chrome"}
-	if os.Getenv("THOROUGH") == "" {
-		names = append([]string{"chromium-headless-shell"}, names...)
-	}
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
 }

@@ -7,7 +7,8 @@ import { loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-export const { SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env;
+// Of the scenario that runs; others are in process.env.
+export let server, key, ownerKey;
 export const timeout = Number(process.env.TIMEOUT ?? 120_000); // ms; a busy machine must not reach it
 
 // rounds returns how often a scenario repeats something: a few times, or many where THOROUGH is
@@ -15,12 +16,23 @@ export const timeout = Number(process.env.TIMEOUT ?? 120_000); // ms; a busy mac
 export const rounds = (few, many) => (process.env.THOROUGH ? many : few);
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+// nextScenario returns the name of the scenario that the test wants next, undefined for none. What
+// that one has to know is in process.env.
+export async function nextScenario() {
+  const { value, done } = await lines.next();
+  if (done) return undefined;
+  const { scenario, env } = JSON.parse(value);
+  Object.assign(process.env, env);
+  ({ SERVER: server, KEY: key, OWNER_KEY: ownerKey } = process.env);
+  return scenario;
+}
 
 // ask has the test do something that a page cannot, and returns what it answers.
 export async function ask(what, values = {}) {
   console.log(JSON.stringify({ ask: what, ...values }));
-  const { value, done } = await answers.next();
+  const { value, done } = await lines.next();
   assert.ok(!done, `the test has gone before it answered ${what}`);
   return JSON.parse(value);
 }

@@ -1,10 +1,16 @@
-// Runs a scenario: run.mjs NAME. It exits with 1 where something is not as it should be.
-import { browse } from "./harness.mjs";
+// Runs the scenarios that the test names, one after the other in one browser: to start Node and a
+// browser takes as much as a short scenario. It says after each that it has passed, and exits
+// with 1 where something is not as it should be.
+import { browse, nextScenario } from "./harness.mjs";
 
-const { default: scenario } = await import(`./${process.argv[2]}.mjs`);
 const browser = await browse();
 try {
-  await scenario(browser);
+  for (let name; (name = await nextScenario()); ) {
+    const { default: scenario } = await import(`./${name}.mjs`);
+    await scenario(browser);
+    await Promise.all(browser.contexts().map((context) => context.close()));
+    console.log(JSON.stringify({ ask: "passed" }));
+  }
 } catch (error) {
   console.error(error.stack);
   for (const context of browser.contexts()) {
