@@ -17,9 +17,9 @@ const archiveDescription = "Status changes to replay into the status cache"
 // ArchiveScope is which events an archive contains.
 type ArchiveScope string
 
-// The scopes of archives. An archive of terminal states costs half as much. It cannot
-// restore running executions; the audit restores them from the lists. After a replay, a
-// redriven execution has its last end until the audit finds that it runs again.
+// The scopes of archives. An archive of terminal states costs half as much. It cannot restore
+// running executions; the audit restores them from the lists. After a replay, a redriven
+// execution has the end of its previous attempt until the audit finds that it runs again.
 const (
 	ArchiveAll      ArchiveScope = "all"
 	ArchiveTerminal ArchiveScope = "terminal"

@@ -14,7 +14,7 @@ import (
 	"statuscache/ingest/event"
 )
 
-// heldStatuses returns the statuses of a machine that the archive holds.
+// heldStatuses returns the statuses of a machine that the archive contains.
 func (w *world) heldStatuses(t *testing.T, name, machine string) (held []string) {
 	t.Helper()
 	a, err := w.archiveNamed(t.Context(), name)
@@ -39,7 +39,7 @@ func TestArchiveScopes(t *testing.T) {
 		archive  ArchiveScope
 		machines []string
 		step     string
-		held     []string // of every machine so far
+		held     []string // of all machines up to here
 	}{
 		{ArchiveTerminal, []string{w.machine}, "created archive", terminalStatuses},
 		{ArchiveTerminal, []string{w.machine}, "ok archive", terminalStatuses},
@@ -74,7 +74,7 @@ func TestArchiveScopes(t *testing.T) {
 	}
 }
 
-// TestArchiveOfOthersIsNotNarrowed: they may replay what we do not.
+// TestArchiveOfOthersIsNotNarrowed, because others may replay events that statusctl does not.
 func TestArchiveOfOthersIsNotNarrowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -91,7 +91,7 @@ func TestArchiveOfOthersIsNotNarrowed(t *testing.T) {
 	}
 }
 
-// TestAnArchiveThatWasExtendedIsNotNarrowed: somebody added events of another service.
+// TestAnArchiveThatWasExtendedIsNotNarrowed: a user has added events of another service.
 func TestAnArchiveThatWasExtendedIsNotNarrowed(t *testing.T) {
 	t.Parallel()
 	w, _ := provisioned(t)
@@ -119,8 +119,8 @@ func TestUnknownArchiveScope(t *testing.T) {
 	}
 }
 
-// TestDoctorKnowsAnArchiveOfTerminalStates, whatever its name is, and does not have it
-// changed by the fixes of other findings.
+// TestDoctorKnowsAnArchiveOfTerminalStates with any name, and the fixes of other findings do
+// not change it.
 func TestDoctorKnowsAnArchiveOfTerminalStates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -157,8 +157,8 @@ func TestDoctorKnowsAnArchiveOfTerminalStates(t *testing.T) {
 	}
 }
 
-// TestDoctorMissesATerminalState: an archive that lacks one of them, or keeps the start of
-// some executions only, is not one of terminal states.
+// TestDoctorMissesATerminalState: an archive that lacks a terminal state, or has the starts of
+// only some executions, is not an archive of terminal states.
 func TestDoctorMissesATerminalState(t *testing.T) {
 	t.Parallel()
 	for _, listed := range []string{`"SUCCEEDED","FAILED","TIMED_OUT"`, `"ABORTED","SUCCEEDED","FAILED","RUNNING"`} {
@@ -177,7 +177,7 @@ func TestDoctorMissesATerminalState(t *testing.T) {
 	}
 }
 
-// TestReplayOfTerminalStates brings back ends, and no starts.
+// TestReplayOfTerminalStates restores ends, but no starts.
 func TestReplayOfTerminalStates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -24,7 +24,7 @@ import (
 	"statuscache/ingest/awstest"
 )
 
-// stackOf is a world made from the resources of events.yaml.
+// stackOf is a world created from the resources of events.yaml.
 func stackOf(t *testing.T, plan Plan) *world {
 	t.Helper()
 	w := worldFor(t, plan)
@@ -67,7 +67,7 @@ func archiveOf(plan Plan) string {
 	return string(plan.Archive)
 }
 
-// createQueue makes a queue from the properties of a template.
+// createQueue creates a queue from the properties of a template.
 func (w *world) createQueue(t *testing.T, queue, policy map[string]any) {
 	t.Helper()
 	attributes := map[string]string{attrPolicy: *jsonOf(t, policy["PolicyDocument"])}
@@ -125,7 +125,7 @@ type eventPath struct {
 	Archive map[string]any
 }
 
-// eventPathOf reads what a plan has made.
+// eventPathOf reads the resources of a plan.
 func eventPathOf(t *testing.T, o *Operator, plan Plan) (p eventPath) {
 	t.Helper()
 	p.Queues = map[string]map[string]any{}
@@ -153,8 +153,8 @@ func eventPathOf(t *testing.T, o *Operator, plan Plan) (p eventPath) {
 	return p
 }
 
-// statementsOf returns the statements of a policy, without that which denies plain HTTP:
-// provision does not add it, since it leaves what others have decided.
+// statementsOf returns the statements of a policy, except the one that denies plain HTTP.
+// provision does not add that statement, because it is the decision of the operator.
 func statementsOf(t *testing.T, policy string) (all []any) {
 	t.Helper()
 	if policy == "" {
@@ -221,10 +221,10 @@ func TestTheEventsTemplateMakesWhatProvisionMakes(t *testing.T) {
 	}
 }
 
-// sdkFields leaves out the fields of the SDK that no service sends.
+// sdkFields ignores the fields of the SDK that no service sends.
 var sdkFields = cmpopts.IgnoreUnexported(eventtypes.Target{}, eventtypes.RetryPolicy{}, eventtypes.DeadLetterConfig{})
 
-// TestTheQueuesOfTheTemplateAreEncryptedAndTakeNoPlainHTTP holds for each queue.
+// TestTheQueuesOfTheTemplateAreEncryptedAndTakeNoPlainHTTP checks each queue.
 func TestTheQueuesOfTheTemplateAreEncryptedAndTakeNoPlainHTTP(t *testing.T) {
 	t.Parallel()
 	c := readTemplate(t, "events.yaml", map[string]string{"StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline"})
@@ -239,7 +239,7 @@ func TestTheQueuesOfTheTemplateAreEncryptedAndTakeNoPlainHTTP(t *testing.T) {
 		}
 		statements := c.resource(name + "Policy")["PolicyDocument"].(map[string]any)["Statement"].([]any)
 		if !slices.ContainsFunc(statements, func(s any) bool { return cmp.Equal(s, any(deny)) }) {
-			t.Errorf("%s takes plain HTTP: %v", name, statements)
+			t.Errorf("%s accepts plain HTTP: %v", name, statements)
 		}
 	}
 	if len(queues) != 3 {
@@ -247,8 +247,8 @@ func TestTheQueuesOfTheTemplateAreEncryptedAndTakeNoPlainHTTP(t *testing.T) {
 	}
 }
 
-// TestTheEventsStackDelivers creates events.yaml at an AWS that is not ours and has an event
-// arrive. That AWS knows no policies of queues in templates: provision adds them.
+// TestTheEventsStackDelivers creates events.yaml in an independent AWS emulator, where an event
+// must arrive. The emulator ignores queue policies in templates, so provision adds them.
 func TestTheEventsStackDelivers(t *testing.T) {
 	t.Parallel()
 	endpoint := awstest.Moto(t)
@@ -278,7 +278,7 @@ func createStack(t *testing.T, endpoint, machines string) {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	// It is distinguished from other services by the signature, which is not checked.
+	// The signature tells CloudFormation from other services. It is not checked.
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/cloudformation/aws4_request, SignedHeaders=host, Signature=0")
 	answer, err := http.DefaultClient.Do(r)
 	must(t, err)
@@ -288,8 +288,8 @@ func createStack(t *testing.T, endpoint, machines string) {
 	}
 }
 
-// checkArrives puts an event of a state machine and one of another on the default bus: the
-// first arrives in the queue, unchanged.
+// checkArrives puts an event of a state machine and an event of another one on the default bus.
+// Only the first must arrive in the queue, unchanged.
 func checkArrives(t *testing.T, o *Operator, machine string) {
 	t.Helper()
 	for _, of := range []string{machine + "Not", strings.Replace(machine, "Pipeline", "Other", 1), machine} {

@@ -43,13 +43,13 @@ type DeadLetters struct {
 type DeadLetter struct {
 	ID        string    `json:"id"`
 	FirstSent time.Time `json:"firstSent"`
-	Receives  int       `json:"receives"` // this one included
+	Receives  int       `json:"receives"` // including this receive
 	Execution string    `json:"executionArn,omitempty"`
 	Why       string    `json:"why"`
 }
 
-// DeadLetterQueues finds the dead-letter queues of a path: that of the queue, and those
-// of the rules that send to it, each only once.
+// DeadLetterQueues finds the dead-letter queues of a path, each only once: the one of the
+// queue, and those of the rules that send to the queue.
 func (o *Operator) DeadLetterQueues(ctx context.Context, w EventPath) ([]DeadLetters, error) {
 	source, err := o.ours(ctx, w.QueueURL)
 	if err != nil {
@@ -118,8 +118,8 @@ func (o *Operator) receive(ctx context.Context, q *queue, most int) ([]types.Mes
 	return answer.Messages, nil
 }
 
-// giveBack makes messages visible again, even if ctx has ended. If it fails, they come
-// back when their visibility ends.
+// giveBack makes messages visible again, even if ctx has ended. If it fails, they become
+// visible after the visibility timeout.
 func (o *Operator) giveBack(ctx context.Context, q *queue, messages []types.Message) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackLimit)
 	defer cancel()
@@ -187,7 +187,7 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 		if err != nil || len(answer.Results) == 0 {
 			return types.ListMessageMoveTasksResultEntry{}, false, awscall.WithPermission("sqs:ListMessageMoveTasks", err)
 		}
-		task := answer.Results[0] // the newest one is ours, because a queue has only one at a time
+		task := answer.Results[0] // the newest task is ours, because a queue has only one at a time
 		report(int(task.ApproximateNumberOfMessagesMoved), max(d.Messages, int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove))))
 		status := aws.ToString(task.Status)
 		return task, status != "RUNNING" && status != "CANCELLING", nil
@@ -198,9 +198,9 @@ func (o *Operator) Redrive(ctx context.Context, d DeadLetters, every time.Durati
 	return err
 }
 
-// resend moves messages one by one, because SQS only moves messages that came from
-// another queue. A message is deleted after it was sent. In between it may be in both
-// queues, which is safe.
+// resend moves messages one by one, because SQS only moves messages that came from another
+// queue. A message is deleted after it was sent. Until then it is in both queues, which is
+// safe.
 func (o *Operator) resend(ctx context.Context, d DeadLetters, report func(done, total int)) error {
 	for done := 0; ; {
 		batch, err := o.receive(ctx, d.dead, awscall.MaxBatch)

@@ -20,8 +20,8 @@ func deadLettersOf(t *testing.T, w *world, url string) map[string]DeadLetters {
 	return byKind
 }
 
-// fillDeadLetters puts an event into the dead-letter queue of the rule, as
-// EventBridge does that may not send, and bodies into that of the consumer.
+// fillDeadLetters puts an event into the dead-letter queue of the rule, like EventBridge
+// without the permission to send, and bodies into the dead-letter queue of the consumer.
 func fillDeadLetters(t *testing.T, w *world, url string, bodies ...string) {
 	t.Helper()
 	w.set(t, url, attrPolicy, "")
@@ -36,7 +36,7 @@ func TestListDeadLetters(t *testing.T) {
 	t.Parallel()
 	w, made := provisioned(t)
 	fillDeadLetters(t, w, made.QueueURL, `{"secret":"hunter2"}`, sampleEvent(w.machine, false))
-	for look := 1; look <= 3; look++ { // it takes nothing away
+	for look := 1; look <= 3; look++ { // it removes nothing
 		all := deadLettersOf(t, w, made.QueueURL)
 		letters, err := w.Peek(t.Context(), all[OfConsumer], 10)
 		if err != nil || len(letters) != 2 {
@@ -93,7 +93,8 @@ func TestRedriveAndPurge(t *testing.T) {
 	count(planned, inQueue)
 }
 
-// TestResendLosesNothing when the queue refuses: what was not sent is visible again.
+// TestResendLosesNothing when the queue refuses: a message that was not sent becomes visible
+// again.
 func TestResendLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"SendMessage", "DeleteMessage"} {

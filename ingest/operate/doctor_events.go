@@ -75,7 +75,7 @@ func (d *doctor) noRule(ctx context.Context) {
 	}
 	others, err := d.routesTo(ctx, d.queue, d.bus)
 	if err == nil && len(others) > 0 {
-		d.wrong(checkRule, "there is no rule "+d.setUp.Rule, "leave --rule out: "+namesOf(others)+" leads to the queue")
+		d.wrong(checkRule, "there is no rule "+d.setUp.Rule, "omit --rule: "+namesOf(others)+" leads to the queue")
 		return
 	}
 	d.wrong(checkRule, "there is no rule "+d.setUp.Rule, d.provision())
@@ -100,7 +100,7 @@ func (d *doctor) rules() {
 	d.enabled(m)
 	switch {
 	case len(d.setUp.StateMachines) == 0:
-		d.unchecked("STATE_MACHINES is not set, so it is not known what should match", checkPattern)
+		d.unchecked("STATE_MACHINES is not set, so the events to match are not known", checkPattern)
 	case err != nil:
 		d.unchecked(err.Error(), checkPattern)
 	case len(m.missing) == 0:
@@ -237,7 +237,7 @@ func (d *doctor) archived(pattern string) {
 	case pattern == "":
 		d.fine(checkArchived, "every event of the bus")
 	case len(d.setUp.StateMachines) == 0:
-		d.unchecked("STATE_MACHINES is not set, so it is not known what should match", checkArchived)
+		d.unchecked("STATE_MACHINES is not set, so the events to match are not known", checkArchived)
 	case err != nil:
 		d.unchecked(err.Error(), checkArchived)
 	case d.scope == ArchiveTerminal:

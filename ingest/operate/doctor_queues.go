@@ -120,8 +120,8 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 // onlyPeople is the condition under which a statement does not apply to services.
 const onlyPeople = `"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}`
 
-// closing says how to close a queue that a statement opens to everybody. If the other
-// statements do not let the rules send, events would be lost without it.
+// closing says how to close a queue that a statement opens to everybody. Without this
+// statement, events would be lost if the other statements do not let the rules send.
 func closing(others []statement, queue string, rules []*route) string {
 	missing, arns := false, make([]string, 0, len(rules))
 	for _, r := range rules {
@@ -137,5 +137,5 @@ func closing(others []statement, queue string, rules []*route) string {
 	}
 	slices.Sort(arns)
 	text, _ := json.Marshal(map[string]any{arnEqualsInIAM: map[string]any{sourceARN: slices.Compact(arns)}}) // strings can always be marshaled
-	return "do not remove that statement, or nothing is sent: give it the condition " + string(text)
+	return "do not remove that statement, because the rule needs it; give it the condition " + string(text)
 }

@@ -18,7 +18,7 @@ func TestDoctor(t *testing.T) {
 	w, made := provisioned(t)
 	for _, f := range w.Diagnose(t.Context(), SetUp{EventPath: EventPath{QueueURL: made.QueueURL}, StateMachines: made.StateMachines}) {
 		if !f.OK() {
-			t.Errorf("the control, in which all is well: %+v", f)
+			t.Errorf("the control, without a fault: %+v", f)
 		}
 	}
 	for name, c := range doctorCases {
@@ -82,13 +82,13 @@ var doctorCases = map[string]struct {
 	"not described":        {func(_ *testing.T, w *world, _ *SetUp) { w.deny("DescribeExecution") }, "state machine Pipeline", "grant states:DescribeExecution on "},
 }
 
-// setPolicy gives a queue a policy of these statements alone.
+// setPolicy gives a queue a policy with only these statements.
 func (w *world) setPolicy(t *testing.T, url, statements string) {
 	t.Helper()
 	w.set(t, url, attrPolicy, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
 }
 
-// openPolicy lets anybody send, besides the rule.
+// openPolicy also lets anybody send, not only the rule.
 func (w *world) openPolicy(t *testing.T, url string) {
 	t.Helper()
 	q, err := w.queueAt(t.Context(), url)
@@ -106,7 +106,8 @@ func (w *world) send(t *testing.T, queue, body string, times int) {
 	}
 }
 
-// TestDoctorReportsWhatItCouldNotCheck: what could not be asked is never said to be ok.
+// TestDoctorReportsWhatItCouldNotCheck: a part that could not be checked is never reported as
+// ok.
 func TestDoctorReportsWhatItCouldNotCheck(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"GetQueueAttributes", "ListRuleNamesByTarget", "DescribeRule", "ListTargetsByRule", "DescribeArchive", "GetQueueUrl"} {
@@ -121,7 +122,7 @@ func TestDoctorReportsWhatItCouldNotCheck(t *testing.T) {
 			}
 		}
 		if unchecked == 0 {
-			t.Errorf("%s is denied, and everything was checked", action)
+			t.Errorf("%s is denied, but everything was checked", action)
 		}
 	}
 }

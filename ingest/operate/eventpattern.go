@@ -69,9 +69,9 @@ func statusesOf(samples []sample) (all []string) {
 	return all
 }
 
-// widen returns a pattern that matches what the current one matches, and the missing
-// samples. In a pattern that others wrote, as many conditions as possible stay; in ours
-// only the state machine stays.
+// widen returns a pattern that matches what the current one matches, and the missing samples.
+// It keeps as many conditions as possible in a pattern of others, but only the state machine in
+// our pattern.
 func widen(present string, missing []sample, ours bool) (string, error) {
 	everyStatus := func(present string, missing []sample) (string, error) { return onlyMachines(present, missing) }
 	steps := []func(string, []sample) (string, error){addStatuses, addMachines, addBoth, everyStatus}
@@ -131,7 +131,7 @@ func onlyMachines(present string, missing []sample, statuses ...string) (string,
 		return "", errors.New("it matches other events too")
 	}
 	listed := p.Detail.StateMachineARN
-	if len(listed) == 0 { // all of them, so far
+	if len(listed) == 0 { // all of them, up to now
 		return writePattern(patternDetail{Status: statuses}), nil
 	}
 	for _, prefix := range prefixesOf(machinesOf(missing)) {

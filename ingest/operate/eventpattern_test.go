@@ -9,7 +9,7 @@ import (
 
 const machineA, machineB = "arn:aws:states:eu-west-1:1:stateMachine:A", "arn:aws:states:eu-west-1:1:stateMachine:B"
 
-// asking is a pattern for status changes with more conditions.
+// asking returns a pattern for status changes with more conditions.
 func asking(detail string) string {
 	return `{"source":["aws.states"],"detail-type":["` + event.DetailType + `"]` + detail + `}`
 }
@@ -18,8 +18,8 @@ func ofMachines(entries string) string {
 	return asking(`,"detail":{"stateMachineArn":[` + entries + `]}`)
 }
 
-// TestEventsThatAPatternMisses: every status of a state machine and of the children of its
-// Maps is tried, and so are redrives and outputs that were left out.
+// TestEventsThatAPatternMisses tries every status of a state machine and of the children of its
+// Maps, and also redrives and outputs that were left out.
 func TestEventsThatAPatternMisses(t *testing.T) {
 	t.Parallel()
 	samples, err := samplesOf([]string{machineA})
@@ -59,11 +59,12 @@ func TestEventsThatAPatternMisses(t *testing.T) {
 		}
 	}
 	if _, err := unmatched([]string{asking(`,"detail":{"status":[{"sounds-like":"x"}]}`)}, samples); err == nil {
-		t.Error("a comparison that nobody knows is taken")
+		t.Error("an unknown comparison is accepted")
 	}
 }
 
-// TestPatternsAreWidened no more than they must be, and ours to what ours are.
+// TestPatternsAreWidened only as far as necessary, and patterns of provision to its standard
+// pattern.
 func TestPatternsAreWidened(t *testing.T) {
 	t.Parallel()
 	samples, err := samplesOf([]string{machineA, machineB})
@@ -88,7 +89,7 @@ func TestPatternsAreWidened(t *testing.T) {
 			t.Errorf("%s: %v\ngot  %s\nwant %s", name, err, got, c.want)
 		}
 	}
-	// What others ask for besides is theirs.
+	// Additional conditions of others are kept.
 	for _, foreign := range []string{
 		`{"source":["aws.ec2"]}`,
 		`{"source":["aws.states","my.app"],"detail-type":["` + event.DetailType + `"],"detail":{"redriveCount":[0]}}`,

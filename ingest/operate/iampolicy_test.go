@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheOperatorsPolicyIsTheLeast: deploy/iam/operator.json has each action that
-// the operator's verbs call, and no other.
+// TestTheOperatorsPolicyIsTheLeast: deploy/iam/operator.json has exactly the actions that the
+// operator commands call.
 func TestTheOperatorsPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../deploy/iam/operator.json")
@@ -31,7 +31,7 @@ func TestTheOperatorsPolicyIsTheLeast(t *testing.T) {
 			granted[action] = true
 		}
 	}
-	called := map[string]bool{"sqs:ChangeMessageVisibility": true} // of SQS, which gives messages back
+	called := map[string]bool{"sqs:ChangeMessageVisibility": true} // of SQS, for making messages visible again
 	for _, call := range awsCalls(t) {
 		called[call] = true
 	}

@@ -12,7 +12,7 @@ import (
 
 const hub = "arn:aws:events:eu-west-1:000000000000:event-bus/hub"
 
-// onHub is a world whose rule is on a bus that gathers the events of other accounts.
+// onHub is a world whose rule is on a bus that collects the events of other accounts.
 func onHub(t *testing.T) (*world, Plan, Provisioned) {
 	t.Helper()
 	w := newWorld(t)
@@ -28,8 +28,8 @@ func onHub(t *testing.T) (*world, Plan, Provisioned) {
 	return w, plan, made
 }
 
-// TestTheVerbsFindARuleOnAnotherBus: events come, doctor is content, a replay reaches the
-// queue and the dead letters of the rule are found, named or not.
+// TestTheVerbsFindARuleOnAnotherBus: events arrive, doctor finds no fault, a replay reaches the
+// queue, and the dead letters of the rule are found, whether the bus is named or not.
 func TestTheVerbsFindARuleOnAnotherBus(t *testing.T) {
 	t.Parallel()
 	w, plan, made := onHub(t)
@@ -62,7 +62,8 @@ func TestTheVerbsFindARuleOnAnotherBus(t *testing.T) {
 	}
 }
 
-// TestNothingIsMadeOnAnotherBus than that on which the rule is, and nothing twice.
+// TestNothingIsMadeOnAnotherBus: provision creates nothing on a bus other than the bus of the
+// rule, and nothing twice.
 func TestNothingIsMadeOnAnotherBus(t *testing.T) {
 	t.Parallel()
 	w, plan, _ := onHub(t)
@@ -77,12 +78,12 @@ func TestNothingIsMadeOnAnotherBus(t *testing.T) {
 	}
 	plan.EventBus = "nowhere"
 	if _, err := w.Provision(t.Context(), plan, func(Step) {}); err == nil || !strings.Contains(err.Error(), "there is no event bus nowhere") {
-		t.Errorf("on a bus that is not there: %v", err)
+		t.Errorf("on a bus that does not exist: %v", err)
 	}
 	elsewhere := Plan{Name: "others", EventBus: "hub", StateMachines: []string{
 		"arn:aws:states:us-east-1:111111111111:stateMachine:A", "arn:aws:states:eu-west-1:222222222222:stateMachine:B",
 	}}
-	w.deny("DescribeStateMachine") // as for those of other accounts
+	w.deny("DescribeStateMachine") // as for rules of other accounts
 	if _, err := w.Provision(t.Context(), elsewhere, func(Step) {}); err != nil {
 		t.Errorf("of other accounts: %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"statuscache/ingest/awstest"
 )
 
-// createMachine makes a state machine at an AWS that is not ours, and returns its ARN.
+// createMachine creates a state machine in an independent AWS emulator, and returns its ARN.
 func createMachine(t *testing.T, o *Operator) string {
 	t.Helper()
 	made, err := o.states.CreateStateMachine(t.Context(), &sfn.CreateStateMachineInput{
@@ -24,8 +24,7 @@ func createMachine(t *testing.T, o *Operator) string {
 	return aws.ToString(made.StateMachineArn)
 }
 
-// TestOperatorElsewhere provisions, diagnoses and replays at an AWS that is not
-// ours.
+// TestOperatorElsewhere provisions, diagnoses and replays in an independent AWS emulator.
 func TestOperatorElsewhere(t *testing.T) {
 	t.Parallel()
 	o := operatorAt(t, awstest.Moto(t))
@@ -54,8 +53,8 @@ func TestOperatorElsewhere(t *testing.T) {
 	}
 }
 
-// TestRulesThatSendThroughATopic are found by the topic that the queue's policy names, and
-// nothing is made beside them.
+// TestRulesThatSendThroughATopic are found by the topic in the policy of the queue, and no
+// other rule is created.
 func TestRulesThatSendThroughATopic(t *testing.T) {
 	t.Parallel()
 	o := operatorAt(t, awstest.Moto(t))

@@ -18,7 +18,7 @@ import (
 
 const planned = "status-events"
 
-// world is an account that is made for a test.
+// world is an account that is created for a test.
 type world struct {
 	*Operator
 	endpoint string
@@ -42,7 +42,7 @@ func operatorAt(t *testing.T, endpoint string) *Operator {
 	return o
 }
 
-// provisioned is a world in which all is well.
+// provisioned is a world without faults.
 func provisioned(t *testing.T) (*world, Provisioned) {
 	t.Helper()
 	w := newWorld(t)
@@ -58,7 +58,7 @@ func (w *world) provision(t *testing.T) Provisioned {
 	return made
 }
 
-// steps provisions and returns what became of each step.
+// steps provisions and returns the result of each step.
 func steps(t *testing.T, o *Operator, plan Plan) []string {
 	t.Helper()
 	var all []string
@@ -98,7 +98,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// deny has AWS refuse some calls.
+// deny lets AWS refuse some calls.
 func (w *world) deny(actions ...string) {
 	w.server.SetFaults(localaws.Faults{Refuse: func(action string) error {
 		if slices.Contains(actions, action) {
@@ -117,7 +117,7 @@ func targetOf(id, queue string) eventtypes.Target {
 	return eventtypes.Target{Id: &id, Arn: aws.String("arn:aws:sqs:eu-west-1:000000000000:" + queue)}
 }
 
-// TestAnAnswerOfAWSIsNotCutOff: each client has the fix of the SDK.
+// TestAnAnswerOfAWSIsNotCutOff: each client has the fix for truncated answers.
 func TestAnAnswerOfAWSIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(*Operator) error{

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// answer is the result of a condition that can be determined without AWS. If all of
-// several conditions must hold, the least answer counts; if one is enough, the greatest.
+// answer is the result of a condition, as far as it can be determined without AWS. If several
+// conditions must all be met, the lowest answer counts; if one is enough, the highest.
 type answer int
 
 const (
@@ -32,8 +32,8 @@ func (a answer) not() answer { return yes - a }
 // sending is the request of a rule to send an event to a queue.
 type sending struct{ queue, rule string } // ARNs
 
-// context returns the values that AWS gives a key (in lower case) for this request, none if
-// the request does not have it. Other keys are not known.
+// context returns the values that AWS gives a key (in lower case) for this request; none if the
+// request does not have the key. Other keys are not known.
 func (q sending) context(key string) (values []string, known bool) {
 	switch key {
 	case "aws:sourcearn":
@@ -49,7 +49,7 @@ func (q sending) context(key string) (values []string, known bool) {
 	case "aws:resourceaccount":
 		return []string{arnPart(q.queue, 4)}, true
 	case "aws:principalorgid", "aws:principalorgpaths", "aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip", "aws:username":
-		return nil, true // a service is in no organization, and calls through no endpoint of others
+		return nil, true // a service belongs to no organization, and uses no VPC endpoint
 	}
 	return nil, false
 }
@@ -131,7 +131,7 @@ func principals(v jsontext.Value) []string {
 		return texts(v)
 	}
 	var by map[string]jsontext.Value
-	_ = json.Unmarshal(v, &by) // what cannot be parsed names nobody
+	_ = json.Unmarshal(v, &by) // text that cannot be parsed names no principal
 	return slices.Concat(texts(by["Service"]), texts(by["AWS"]), texts(by["*"]))
 }
 
@@ -200,7 +200,7 @@ func holds(operator, key string, patterns []string, q sending) answer {
 	if !known || slices.ContainsFunc(patterns, func(p string) bool { return strings.Contains(p, policyValue) }) {
 		return unknown
 	}
-	if operator == "Null" { // true where the key is missing
+	if operator == "Null" { // true if the key is missing
 		return answerOf(slices.Contains(patterns, strconv.FormatBool(len(values) == 0)))
 	}
 	operator, optional := strings.CutSuffix(operator, ifExists)

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestPoliciesAllowOrDeny: each form of a statement, alone or beside one that lets the rule
-// send.
+// TestPoliciesAllowOrDeny: each form of a statement, alone or with one that lets the rule send.
 func TestPoliciesAllowOrDeny(t *testing.T) {
 	t.Parallel()
 	// allow is a statement; changes replace parts of it.
@@ -116,7 +115,7 @@ func TestPoliciesAllowOrDeny(t *testing.T) {
 	}
 }
 
-// TestTheVerdictNamesItsConditions is named, and so is the statement that denies.
+// TestTheVerdictNamesItsConditions, and the statement that denies.
 func TestTheVerdictNamesItsConditions(t *testing.T) {
 	t.Parallel()
 	_, statements, err := parsePolicy(fmt.Sprintf(`{"Statement":[

@@ -114,7 +114,7 @@ func (p Plan) check(region string) error {
 		switch machine, err := cache.ParseMachineARN(text); {
 		case err != nil:
 			return fmt.Errorf("--state-machine: %q is %w", text, err)
-		case p.EventBus != DefaultBus: // it collects events of any region and account
+		case p.EventBus != DefaultBus: // such a bus collects events of any region and account
 		case machine.Region() != region:
 			return fmt.Errorf("--state-machine: %s is in %s, but AWS_REGION is %s; its events stay in its region, so set AWS_REGION=%s", machine, machine.Region(), region, machine.Region())
 		case machine.Account() != account:
@@ -132,7 +132,7 @@ type provision struct {
 	left   []string // resources that had to be left unchanged, one line each
 
 	place      awsarn.ARN // partition, region and account of the created resources
-	queue      *queue     // url is empty until it is made
+	queue      *queue     // url is empty until the queue is created
 	dead       *queue     // of the consumer
 	routes     []*route
 	ruleChange ruleChange

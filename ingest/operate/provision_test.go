@@ -39,7 +39,7 @@ func TestProvision(t *testing.T) {
 // checkDelivers publishes an event of a machine and counts what is in the queue.
 func (w *world) checkDelivers(t *testing.T, machine string, want int) {
 	t.Helper()
-	now := time.Now().UTC().Format(time.RFC3339) // or the archive has let it go
+	now := time.Now().UTC().Format(time.RFC3339) // or the archive has released it
 	w.server.Publish([]byte(strings.Replace(sampleEvent(machine, false), "2026-01-01T00:00:00Z", now, 1)))
 	q, err := w.queueNamed(t.Context(), planned)
 	must(t, err)
@@ -48,7 +48,7 @@ func (w *world) checkDelivers(t *testing.T, machine string, want int) {
 	}
 }
 
-// TestProvisionCorrects breaks one thing at a time.
+// TestProvisionCorrects breaks one part at a time.
 func TestProvisionCorrects(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -122,8 +122,8 @@ func (w *world) putTarget(t *testing.T, change func(*eventbridge.PutTargetsInput
 	}
 }
 
-// TestProvisionKeepsWhatOthersMade: a statement of a policy, a target, a machine in
-// the pattern, a description and a dead-letter queue with another name.
+// TestProvisionKeepsWhatOthersMade: a policy statement, a target, a machine in the pattern, a
+// description and a dead-letter queue with another name.
 func TestProvisionKeepsWhatOthersMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -71,9 +71,9 @@ func parsePolicy(text string) (policy, []statement, error) {
 	return raw.policy, statements, nil
 }
 
-// letRuleSend returns a policy that allows a rule to send to a queue. It keeps every
-// statement, and changes nothing if one certainly allows the rule to send. If one
-// statement denies it, no other statement can allow it.
+// letRuleSend returns a policy that allows a rule to send to a queue. It keeps every statement,
+// and changes nothing if a statement certainly allows the rule to send. If a statement denies
+// this, no other statement can allow it.
 func letRuleSend(text, queue, rule string) (changedText string, changed bool, err error) {
 	p, statements, err := parsePolicy(text)
 	if err != nil {
@@ -168,13 +168,13 @@ func texts(v jsontext.Value) (all []string) {
 	switch v.Kind() {
 	case '"':
 		var text string
-		_ = json.Unmarshal(v, &text) // its type is string
+		_ = json.Unmarshal(v, &text) // the type is string
 		return []string{text}
 	case 't', 'f', '0':
 		return []string{string(v)}
 	case '[':
 		var list []jsontext.Value
-		_ = json.Unmarshal(v, &list) // what cannot be parsed has no strings
+		_ = json.Unmarshal(v, &list) // text that cannot be parsed has no strings
 		for _, item := range list {
 			if item.Kind() != '[' {
 				all = append(all, texts(item)...)

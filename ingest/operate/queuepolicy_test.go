@@ -41,7 +41,7 @@ func TestLetRuleSend(t *testing.T) {
 			t.Errorf("%s: again: %v, %v, %s", name, more, err, again)
 		}
 		if inner := strings.TrimSuffix(strings.TrimPrefix(c.policy, `{"Version":"2012-10-17","Statement":[`), "]}"); !strings.Contains(text, inner) {
-			t.Errorf("%s: %s is gone from %s", name, inner, text)
+			t.Errorf("%s: %s is missing in %s", name, inner, text)
 		}
 	}
 	for _, wrong := range []string{"x", `{"Statement":7}`, `{"Statement":[7]}`} {
@@ -51,7 +51,7 @@ func TestLetRuleSend(t *testing.T) {
 	}
 }
 
-// TestAPolicyWithoutAVersion gets one: it is not written back as an empty text.
+// TestAPolicyWithoutAVersion gets a version, because an empty version is not valid.
 func TestAPolicyWithoutAVersion(t *testing.T) {
 	t.Parallel()
 	text, changed, err := letRuleSend(`{"Statement":[]}`, ofQueue, ofRule)
@@ -60,7 +60,7 @@ func TestAPolicyWithoutAVersion(t *testing.T) {
 	}
 }
 
-// TestOpenPolicies: a condition that names nobody does not close a policy.
+// TestOpenPolicies: a condition that names no principal does not close a policy.
 func TestOpenPolicies(t *testing.T) {
 	t.Parallel()
 	for condition, open := range map[string]bool{
@@ -75,8 +75,7 @@ func TestOpenPolicies(t *testing.T) {
 	}
 }
 
-// FuzzLetRuleSend: whatever a policy is, it is refused, or lets the rule send and
-// stays so.
+// FuzzLetRuleSend: any policy is refused, or lets the rule send and does not change again.
 func FuzzLetRuleSend(f *testing.F) {
 	f.Add("")
 	f.Add(`{"Statement":{"Effect":"Deny","Principal":"*","Action":["sqs:*"],"Resource":"arn:*[","Condition":{}}}`)

@@ -183,7 +183,7 @@ func (o *Operator) FollowReplay(ctx context.Context, name string, every time.Dur
 
 const maxFailures = 5 // of polls in a row
 
-// follow calls ask until it reports the end.
+// follow calls ask until ask reports the end.
 func follow[T any](ctx context.Context, every time.Duration, ask func() (T, bool, error)) (T, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

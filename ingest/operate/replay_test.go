@@ -16,7 +16,7 @@ import (
 	"statuscache/ingest/localaws"
 )
 
-// TestReplay: what is archived comes again, to our rule alone.
+// TestReplay: archived events arrive again, but only at our rule.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	w, made := provisioned(t)
@@ -91,7 +91,7 @@ func TestReplayRefuses(t *testing.T) {
 	}
 }
 
-// TestFollowSurvivesFailures, but not for ever.
+// TestFollowSurvivesFailures, but not unlimited ones.
 func TestFollowSurvivesFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 type ruleChange struct {
 	route   *route   // the rule to change; nil: none, or a new rule is needed
 	enable  bool     // the rule is disabled; enable it
-	missing []sample // what no rule sends, even if it is enabled
+	missing []sample // samples that no rule sends, even if it is enabled
 	pattern string   // with this pattern the rule sends what is missing; empty: none is known
 	why     error    // why no pattern is known
 }

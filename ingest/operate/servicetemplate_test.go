@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheServiceTemplateGrantsTheShippedPolicy: ingest has the rights of
-// deploy/iam/statusd.json on its queue and its state machines, and no others.
+// TestTheServiceTemplateGrantsTheShippedPolicy: ingest has only the permissions of
+// deploy/iam/statusd.json, on its queue and its state machines.
 func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 	t.Parallel()
 	const queue = "arn:aws:sqs:eu-west-1:000000000000:status-events"
@@ -27,13 +27,13 @@ func TestTheServiceTemplateGrantsTheShippedPolicy(t *testing.T) {
 	}
 	c := readTemplate(t, "service.yaml", map[string]string{"StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline"})
 	if role := c.resource("ApiTask")["TaskRoleArn"]; role != nil {
-		t.Errorf("api has the role %v and calls nothing of AWS", role)
+		t.Errorf("api has the role %v, but never calls AWS", role)
 	}
 }
 
-// TestTheServiceTemplateLogsInToTheCacheByIAM: both services have the rights of
-// deploy/iam/cache.json and no password, as a user with the rights of deploy/redis.acl. The
-// user default is off.
+// TestTheServiceTemplateLogsInToTheCacheByIAM: both services have the permissions of
+// deploy/iam/cache.json and no password. Their user has the permissions of deploy/redis.acl.
+// The user default is off.
 func TestTheServiceTemplateLogsInToTheCacheByIAM(t *testing.T) {
 	t.Parallel()
 	c := readTemplate(t, "service.yaml", map[string]string{
@@ -88,7 +88,7 @@ func shipped(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestTheServiceTemplateLosesNothing: the cache evicts nothing and has a replica and TLS, no
+// TestTheServiceTemplateLosesNothing: the cache evicts nothing and has a replica and TLS. No
 // secret is a plain setting, and at least one task of each service runs.
 func TestTheServiceTemplateLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -136,7 +136,7 @@ func TestTheServiceTemplateLosesNothing(t *testing.T) {
 	}
 }
 
-// shippedGrants are those of deploy/iam/statusd.json for some state machines.
+// shippedGrants returns the permissions of deploy/iam/statusd.json for some state machines.
 func shippedGrants(t *testing.T, machines []string) []string {
 	t.Helper()
 	text := shipped(t, "iam/statusd.json")
@@ -149,7 +149,7 @@ func shippedGrants(t *testing.T, machines []string) []string {
 	return slices.Compact(all)
 }
 
-// grants returns each action with each resource of a policy that only allows.
+// grants returns each pair of action and resource of a policy that only allows.
 func grants(policy any) (all []string) {
 	for _, s := range policy.(map[string]any)["Statement"].([]any) {
 		statement := s.(map[string]any)

@@ -9,15 +9,15 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// template is a CloudFormation template of which the functions can be worked out, as
-// far as the templates of deploy/ use them.
+// template is a CloudFormation template. It evaluates the functions that the templates of
+// deploy/ use.
 type template struct {
 	t          *testing.T
 	parameters map[string]string
 	root       *yaml.Node
 }
 
-// The account and region of a stack that is worked out.
+// The account and region of an evaluated stack.
 const (
 	stackRegion  = "eu-west-1"
 	stackAccount = "000000000000"
@@ -35,7 +35,7 @@ func readTemplate(t *testing.T, name string, parameters map[string]string) *temp
 	return &template{t, parameters, document.Content[0]}
 }
 
-// at returns what stands under some keys; nil: nothing.
+// at returns the value under some keys; nil: none.
 func (c *template) at(keys ...string) *yaml.Node {
 	n := c.root
 	for _, key := range keys {
@@ -66,7 +66,7 @@ func (c *template) resourcesOf(kind string) (names []string) {
 	return names
 }
 
-// kind returns the type of a resource; empty: there is none of this name.
+// kind returns the type of a resource; empty: no resource has this name.
 func (c *template) kind(name string) string {
 	if n := c.at("Resources", name, "Type"); n != nil {
 		return n.Value
@@ -155,7 +155,7 @@ func (c *template) function(name string, n *yaml.Node) any {
 		}
 		return c.value(n.Content[2])
 	}
-	c.t.Fatalf("line %d: the function %s is not worked out", n.Line, name)
+	c.t.Fatalf("line %d: the function %s is not supported", n.Line, name)
 	return nil
 }
 
@@ -193,7 +193,7 @@ func anyOf(texts []string) (all []any) {
 	return all
 }
 
-// sub works out a text with variables, alone or beside the values of some.
+// sub evaluates a text with variables, with or without values for some of them.
 func (c *template) sub(n *yaml.Node) string {
 	text, own := n.Value, map[string]string{}
 	if n.Kind == yaml.SequenceNode {

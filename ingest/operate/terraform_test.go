@@ -11,14 +11,14 @@ import (
 	"statuscache/ingest/awstest"
 )
 
-// TestTheEventsModuleMakesWhatProvisionMakes applies the Terraform module at an AWS that is
-// not ours: provision changes nothing, doctor finds nothing and an event arrives.
-// .tools/check-deploy/iac runs it, where Terraform has its provider.
+// TestTheEventsModuleMakesWhatProvisionMakes applies the Terraform module in an independent AWS
+// emulator. After that, provision changes nothing, doctor finds nothing, and an event arrives.
+// .tools/check-deploy/iac runs it, because Terraform has its provider there.
 func TestTheEventsModuleMakesWhatProvisionMakes(t *testing.T) {
 	t.Parallel()
 	example := os.Getenv("TERRAFORM_EXAMPLE")
 	if example == "" {
-		t.Skip("TERRAFORM_EXAMPLE names no copy of deploy/terraform/examples/events in which terraform init has run: .tools/check-deploy/iac makes one")
+		t.Skip("TERRAFORM_EXAMPLE does not name a copy of deploy/terraform/examples/events in which terraform init has run; .tools/check-deploy/iac creates one")
 	}
 	endpoint := awstest.Moto(t)
 	o := operatorAt(t, endpoint)
@@ -29,7 +29,7 @@ func TestTheEventsModuleMakesWhatProvisionMakes(t *testing.T) {
 	got := eventPathOf(t, o, plan)
 	for _, step := range steps(t, o, plan) {
 		if !strings.HasPrefix(step, "ok ") {
-			t.Errorf("provision changes what the module made: %s", step)
+			t.Errorf("provision changes what the module has created: %s", step)
 		}
 	}
 	q, err := o.queueNamed(t.Context(), planned)
