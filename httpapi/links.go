@@ -73,7 +73,7 @@ func (x *exchange) linkURL(arn cache.ARN, token string) string {
 var (
 	errLinked    = envelope.Forbidden("a link reads and follows one execution, and can do nothing else")
 	errOtherLink = envelope.Forbidden("this link is for another execution")
-	errTwoTokens = envelope.Invalid("link: not together with the header Authorization")
+	errTwoTokens = envelope.Invalid("link: must not be sent together with the header Authorization")
 	errTwoLinks  = envelope.Invalid("link: given more than once")
 )
 

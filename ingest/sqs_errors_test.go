@@ -135,7 +135,7 @@ func TestReceiveThatIsRefused(t *testing.T) {
 		"KMS.AccessDeniedException": {"no", "the queue's encryption key cannot be used", []string{"kms:Decrypt"}},
 		"ExpiredToken":              {"expired", "the AWS credentials have expired", []string{"renew", "role"}},
 		"InvalidClientTokenId":      {"no", "the AWS credentials are refused", []string{"AWS_ACCESS_KEY_ID"}},
-		"QueueDoesNotExist":         {"no", "the queue is gone", []string{"no such queue", "URL"}},
+		"QueueDoesNotExist":         {"no", "the queue does not exist", []string{"no such queue", "URL"}},
 		"OverLimit":                 {"too many", "too many messages are in flight", []string{"OverLimit"}},
 		"ServiceUnavailable":        {"later", "AWS returned an error", []string{"ServiceUnavailable: later", "Health Dashboard"}},
 		"InternalFailure":           {"oops", "AWS returned an error", []string{"InternalFailure: oops", "Health Dashboard"}},

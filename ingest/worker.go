@@ -107,7 +107,7 @@ func (q *worker) one(ctx context.Context, due worklist.Entry) error {
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
 		q.short.Store(int64(budget.wait))
 	} else if err != nil {
-		q.log.WarnContext(ctx, "could not get the state of an execution from Step Functions, or could not store it", "execution", due.ARN, "error", err)
+		q.log.WarnContext(ctx, "could not get the state of an execution from Step Functions, or could not store it; trying again later", "execution", due.ARN, "error", err)
 	}
 	if again == settled {
 		return q.worklists.Settle(ctx, q.list, due.ARN)

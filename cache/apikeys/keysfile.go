@@ -248,7 +248,7 @@ func keepOwner(f *os.File, path string) error {
 	want, have := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
 	if want.Uid != have.Uid || want.Gid != have.Gid {
 		if err := f.Chown(int(want.Uid), int(want.Gid)); err != nil {
-			return fmt.Errorf("%s belongs to user %d, group %d, and only root can keep that owner; run it as root or as that user: %w", path, want.Uid, want.Gid, withoutPath(err))
+			return fmt.Errorf("%s belongs to user %d, group %d, and only root can keep that owner; run the command as root or as that user: %w", path, want.Uid, want.Gid, withoutPath(err))
 		}
 	}
 	return f.Chmod(before.Mode().Perm())

@@ -24,8 +24,8 @@ const (
 
 // ErrPepper means that the API keys in Redis were created with another pepper. Its text,
 // which is public, says what to do.
-var ErrPepper = errors.New("API_KEY_PEPPER is not the one with which the API keys in Redis were created, so those keys are refused with 401; " +
-	"set API_KEY_PEPPER to that secret and restart, or revoke those keys (statusctl keys list, revoke) and create new ones")
+var ErrPepper = errors.New("API_KEY_PEPPER is not the secret of the API keys in Redis, so these keys are refused with 401; " +
+	"set API_KEY_PEPPER to the secret with which they were created and restart, or revoke them (statusctl keys list, revoke) and create new ones")
 
 // fingerprint returns a hash that distinguishes peppers and reveals nothing else.
 func (k *Keys) fingerprint() string {

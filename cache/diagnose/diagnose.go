@@ -243,7 +243,7 @@ func diagnoseMemory(_ *redisdb.DB, p primary) Finding {
 func diagnoseClock(_ *redisdb.DB, p primary) Finding {
 	if p.skew.Abs() > mostSkew {
 		return Finding{
-			Problem: fmt.Sprintf("the clock of Redis and that of this machine are %v apart", p.skew.Abs().Round(time.Millisecond)),
+			Problem: fmt.Sprintf("the clocks of Redis and of this machine differ by %v", p.skew.Abs().Round(time.Millisecond)),
 			Fix:     "timedatectl set-ntp true, on the machine whose clock is wrong",
 		}
 	}

@@ -139,7 +139,7 @@ func (l *Loss) Lines(audited bool) (lines []string) {
 	case l.Running && audited:
 		lines = append(lines, "running and recently ended executions are being restored by the audit of STATE_MACHINES")
 	case l.Running:
-		lines = append(lines, "running and recently ended executions are restored only by an audit, which needs STATE_MACHINES where events are received, or by statusctl backfill")
+		lines = append(lines, "running and recently ended executions are lost; to restore them, set STATE_MACHINES for the processes that receive events, or run statusctl backfill")
 	}
 	if l.Results {
 		lines = append(lines, "results from before "+l.At.UTC().Format("2006-01-02 15:04 MST")+

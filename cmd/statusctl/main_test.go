@@ -86,7 +86,7 @@ func TestKeys(t *testing.T) {
 	if err != nil || !keys[0].Revoked() || keys[1].Revoked() {
 		t.Errorf("the file after the revocation: %+v, %v", keys, err)
 	}
-	if text := ctl(t, env, 1, "keys", "create", "--owner", "a", "--name", "x", "--api-key-pepper", "another pepper of ours"); !strings.Contains(text, "API_KEY_PEPPER is not the one with which") {
+	if text := ctl(t, env, 1, "keys", "create", "--owner", "a", "--name", "x", "--api-key-pepper", "another pepper of ours"); !strings.Contains(text, "API_KEY_PEPPER is not the secret of") {
 		t.Errorf("with another pepper: %s", text)
 	}
 	redis.Do("FLUSHALL")

@@ -88,7 +88,7 @@ type Set struct {
 // progress, if not nil, is called with each state until then.
 func (c *Client) WaitAll(ctx context.Context, executionARNs []string, until Until, progress func(*Set)) (*Set, error) {
 	if n := len(executionARNs); n == 0 || n > maxSet {
-		return nil, fmt.Errorf("%d executions: 1 to %d can be waited for together", n, maxSet)
+		return nil, fmt.Errorf("%d executions given, but one wait accepts 1 to %d", n, maxSet)
 	}
 	waiting := "/v1/wait?wait=" + strconv.Itoa(int(longPoll/time.Second))
 	q := call{path: waiting, wait: longPoll, body: map[string]any{"executionArns": executionARNs, "for": until}}

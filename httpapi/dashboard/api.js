@@ -180,7 +180,7 @@ async function errorOf(response) {
   return new ApiError(response.status, code, message, Number(response.headers.get("Retry-After")) || 0);
 }
 
-// get returns the data of an answer. Not for an output, whose numbers it would round.
+// get returns the data of an answer. It rounds numbers, so it is not for outputs.
 export async function get(path, parameters, signal) {
   const response = await send(path, { parameters, signal });
   return (await (response.data ?? response.json())).data;

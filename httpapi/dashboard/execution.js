@@ -238,7 +238,7 @@ class Execution {
     try {
       const link = await post("v1/links", { executionArn: this.arn });
       const page = `${address("").href}#link=${link.token}&arn=${encodeURIComponent(this.arn)}`;
-      said.replaceWith(h("div", {}, h("p", {}, "Anyone with this link can read and follow this execution, and nothing else, without signing in, until ", time(link.expiresAt), "."), copyable("A page for people", page), copyable("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
+      said.replaceWith(h("div", {}, h("p", {}, "Anyone with this link can read and follow only this execution, without signing in, until  ", time(link.expiresAt), "."), copyable("A page for people", page), copyable("JSON for programs", address(statusPath(this.arn), { link: link.token }).href)));
       dialog.querySelector(".command button").focus();
     } catch (error) {
       set(said, error.status === 404 ? "This service makes no links." : error.message);
@@ -255,7 +255,7 @@ class Execution {
   }
 }
 
-// The columns of the trail: each report about the execution, and what became of it.
+// The columns of the trail: each report about the execution, and its result.
 const heads = {
   seenAt: "Seen", source: "Source", status: "Status", attempt: "Attempt", changed: "Changed it", verdict: "Verdict",
   version: "Version", eventId: "Event ID", emittedAt: "Emitted", receivedAt: "Received",

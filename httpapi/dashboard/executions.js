@@ -201,7 +201,7 @@ function writeStatus(td, row) {
   const key = `${row.exactly} ${more}`;
   if (td.written === key) return;
   td.written = key;
-  td.title = row.observed ? more : "Registered; no event has come yet";
+  td.title = row.observed ? more : "Registered; no event has arrived yet";
   td.replaceChildren(badge(row.exactly, more));
 }
 

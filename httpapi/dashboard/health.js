@@ -82,7 +82,7 @@ function queue(overview) {
     tile("Oldest message", oldestSeconds === null ? null : duration(oldestSeconds), depth === 0 ? "nothing waits" : "its waiting time", oldestSeconds > 60 ? "late" : ""),
     tile("Dead letters", deadLetters === null ? null : count(deadLetters), deadLetters > 0 ? "see statusctl dlq list" : "no message was given up", deadLetters > 0 ? "bad" : ""),
   ];
-  const note = observedAt ? ["SQS was asked at ", time(observedAt), "."] : ["No process reports it yet."];
+  const note = observedAt ? ["Reported by SQS at ", time(observedAt), "."] : ["No process reports it yet."];
   return panel("queue", "Queue", soft(...note, " Only operators see it."), h("ul", { class: "tiles" }, tiles));
 }
 
@@ -93,7 +93,7 @@ function audits(audit, machines) {
     h("tr", {}, h("th", { scope: "row", class: "mono" }, text(each.stateMachine)), h("td", {}, each.confirmedUntil ? h("span", {}, time(each.confirmedUntil), h("span", { class: "soft" }, ` ${ago(new Date(each.confirmedUntil))}`)) : "not yet"),
       h("td", { class: "right number" }, count(each.doubts ?? 0)), h("td", { class: "right number" }, repairs.has(each.stateMachine) ? count(repairs.get(each.stateMachine) ?? 0) : "–"), h("td", {}, text(each.problem ?? "–")));
   const note = soft("AWS delivers events best effort. The audit compares the cache with Step Functions and replaces what was lost.");
-  return panel("audit", "Audit", note, audit.length === 0 ? soft("No audit is reported. It covers what STATE_MACHINES names.") : wide("audit", heads, h("tbody", {}, audit.map(row))));
+  return panel("audit", "Audit", note, audit.length === 0 ? soft("No audit is reported. It covers the machines in STATE_MACHINES.") : wide("audit", heads, h("tbody", {}, audit.map(row))));
 }
 
 function about(health, overview) {

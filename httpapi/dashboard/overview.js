@@ -97,7 +97,7 @@ class Overview {
 
   refuse(error) {
     if (this.data) return;
-    const why = error.status === 404 ? "This service has no overview. The list of executions works all the same." : error.message;
+    const why = error.status === 404 ? "This service has no overview. The list of executions still works." : error.message;
     this.notice.replaceChildren(h("p", { class: "notice" }, text(why)));
   }
 
@@ -246,7 +246,7 @@ function ended(minutes) {
 }
 
 // confirmed is the time up to which every state machine was compared with Step Functions; null
-// where one was not.
+// if one was not.
 function confirmed(machines) {
   const times = (machines ?? []).map((machine) => Date.parse(machine.confirmedUntil ?? ""));
   return times.length > 0 && !times.some(Number.isNaN) ? new Date(Math.min(...times)) : null;
@@ -276,7 +276,7 @@ function writeGroup(tr, group, failures, window) {
   const [, message, rest] = head.children;
   set(message, group.error ? group.message : "");
   set(rest, `${percent(group.share)}, first seen ${when(new Date(group.firstSeen))}, ${name}`);
-  message.title = /#/.test(group.message) ? "# stands for what differs from one failure to the next" : "";
+  message.title = /#/.test(group.message) ? "# replaces the parts that differ between failures" : "";
   set(machine, name);
   set(counted, count(group.count));
   const bar = h("span", { class: "share" });

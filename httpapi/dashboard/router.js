@@ -40,7 +40,7 @@ export function read(fragment) {
   try {
     argument = decodeURIComponent(argument);
   } catch {
-    // it has a % that begins no escape: as it stands
+    // a % in it begins no escape, so it stays unchanged
   }
   return { page: page || "overview", argument, parameters: new URLSearchParams(query ?? "") };
 }

@@ -165,7 +165,7 @@ export class Rows {
     });
   }
 
-  // reread asks what has become of rows that are no longer listed.
+  // reread requests the state of rows that are no longer listed.
   async reread(rows) {
     for (const row of rows) row.gone = true;
     for (let from = 0; from < rows.length; from += page) {

@@ -133,7 +133,7 @@ function take(found, { access_token, expires_in, refresh_token }, last = "") {
     try {
       take(found, await fetchTokens(found, { grant_type: "refresh_token", refresh_token: refresh, client_id: client }), refresh);
     } catch (error) {
-      // If refused, the token is used to its end. If not reached, once more.
+      // If refused, the token is used until it expires. If not reached, once more.
       if (error instanceof TypeError) refreshing = setTimeout(again, 5000);
     }
   };

@@ -158,7 +158,7 @@ func (c *conn) handle(w *Response, call func()) {
 		}
 		w.broken = true
 		if err, ok := v.(error); !ok || err != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
-			c.server.options.Log.Error("panic in a handler: its connection is closed", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			c.server.options.Log.Error("a request handler panicked, and its connection was closed; this is a bug in statusd", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	call()

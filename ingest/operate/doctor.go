@@ -151,7 +151,7 @@ func (d *doctor) clock(m middleware.Metadata) {
 		return // a stand-in
 	}
 	if skew := ahead.Abs(); skew > maxAWSSkew {
-		d.wrong("clock", fmt.Sprintf("the clock of this machine and that of AWS are %v apart", skew.Round(time.Second)), "timedatectl set-ntp true")
+		d.wrong("clock", fmt.Sprintf("the clocks of this machine and of AWS differ by %v", skew.Round(time.Second)), "timedatectl set-ntp true")
 		return
 	}
 	d.fine("clock", "the clock of this machine agrees with that of AWS")

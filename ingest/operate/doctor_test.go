@@ -60,7 +60,7 @@ var doctorCases = map[string]struct {
 	"unsent events": {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned+"-rule-dlq", "x", 1) }, checkRuleDead, "statusctl dlq list"},
 	"wrong key":     {func(t *testing.T, w *world, s *SetUp) { w.set(t, s.QueueURL, attrKey, awsOwnKey) }, "queue encryption", "SqsManagedSseEnabled"},
 	"backlog":       {func(t *testing.T, w *world, _ *SetUp) { w.send(t, planned, "x", maxBacklog+1) }, "queue backlog", "statusd"},
-	"no rule":       {func(_ *testing.T, _ *world, s *SetUp) { s.Rule, s.Archive = "gone", planned }, checkRule, "leave --rule out: status-events leads to the queue"},
+	"no rule":       {func(_ *testing.T, _ *world, s *SetUp) { s.Rule, s.Archive = "gone", planned }, checkRule, "omit --rule: status-events leads to the queue"},
 	"rule disabled": {func(t *testing.T, w *world, _ *SetUp) {
 		_, err := w.events.DisableRule(t.Context(), &eventbridge.DisableRuleInput{Name: aws.String(planned)})
 		must(t, err)

@@ -104,7 +104,7 @@ func (e *replicasError) Error() string {
 			"reconnect the replica, or set REDIS_REPLICA_ACKS=0 to continue without a replica (statusd does this automatically at %s)",
 			e.Until.UTC().Format(time.RFC3339))
 	}
-	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; check that they run and are not behind", e.confirmed, e.Acks, ackLimit)
+	return fmt.Sprintf("%d of %d replicas of Redis confirmed a write within %v; check that they run and do not lag", e.confirmed, e.Acks, ackLimit)
 }
 
 func (e *replicasError) Unwrap() error { return ErrReplicas }

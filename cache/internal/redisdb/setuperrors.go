@@ -32,15 +32,15 @@ var meanings = []struct{ word, text string }{
 	{"MISCONF", "Redis accepts no writes because it cannot save to its disk; read its log, and check that the disk is not full"},
 	{"LOADING", "Redis is still loading its files; wait until it has finished"},
 	{"MASTERDOWN", "the server is a replica that has lost its primary; name the primary in REDIS_URL"},
-	{"CLUSTERDOWN", "the cluster is down because some of its slots have no primary; redis-cli --cluster check HOST:PORT says which"},
+	{"CLUSTERDOWN", "the cluster is down because some of its slots have no primary; redis-cli --cluster check HOST:PORT shows which"},
 	{"CROSSSLOT", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL"},
-	{"NOAUTH", "Redis requires a password; put it into REDIS_URL, as redis://user:password@host, or into REDIS_PASSWORD_FILE"},
+	{"NOAUTH", "Redis requires a password; put it into REDIS_URL, such as redis://user:password@host, or into REDIS_PASSWORD_FILE"},
 	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL or REDIS_PASSWORD_FILE; correct them (in a password in the URL %, @, / and ? are written %25, %40, %2F and %3F)"},
 	{"DENIED", "Redis is in protected mode and accepts no connection from other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a safe network"},
 	{"BUSY", "Redis is busy with a script of another program; end it with SCRIPT KILL"},
 	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or find out who has them (CLIENT LIST)"},
-	{"ERR unknown command", "Redis, or a proxy in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or use a Redis of your own in REDIS_URL"},
-	{"ERR DB index is out of range", "Redis does not have the database after the host in REDIS_URL; use a lower number, or none"},
+	{"ERR unknown command", "Redis, or a proxy in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or use another Redis in REDIS_URL"},
+	{"ERR DB index is out of range", "Redis does not have the database after the host in REDIS_URL; use a lower number, or no number"},
 	{"ERR SELECT is not allowed in cluster mode", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL, without a database"},
 	{"ERR This instance has cluster support disabled", "the server is not a node of a cluster; write redis:// in REDIS_URL, without +cluster"},
 }
@@ -180,7 +180,7 @@ func (a *address) wrongTLS(ctx context.Context, dial Dialer, err error) string {
 	return ""
 }
 
-const plainPort = "its port does not use TLS; write redis:// in REDIS_URL instead of rediss://, or use the port that does"
+const plainPort = "its port does not use TLS; write redis:// in REDIS_URL instead of rediss://, or use the TLS port"
 
 func (a *address) dialFirst(ctx context.Context, dial Dialer) (net.Conn, error) {
 	if dial == nil {

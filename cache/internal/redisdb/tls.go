@@ -114,7 +114,7 @@ func certificateError(err error, files TLS) string {
 		if files.CAFile != "" {
 			return "no authority in REDIS_CA_FILE has signed the certificate of Redis; add the certificate of the right authority to that file"
 		}
-		return "the certificate of Redis is signed by an unknown authority; set REDIS_CA_FILE to the certificate of its authority"
+		return "the certificate of Redis is signed by an unknown authority; set REDIS_CA_FILE to the certificate of that authority"
 	}
 	if other := (x509.HostnameError{}); errors.As(err, &other) {
 		return "the certificate of Redis is for another name than " + other.Host + " (" + other.Error() + "); set REDIS_SERVER_NAME to the name in it"

@@ -68,10 +68,10 @@ func (s *service) openWorkers(states *ingest.StepFunctions, inputs event.Decoder
 		Machines: c.StateMachines, Every: c.AuditEvery, Retention: c.Retention, RetentionFailed: c.RetentionFailed, Owners: owners, Labels: labels, Log: s.log, Metrics: s.metrics, Traces: s.traces.Provider(),
 	})
 	if !owners {
-		s.log.Info("OWNER_PATH is not set: only registered executions have an owner; only operators can read the others")
+		s.log.Info("OWNER_PATH is not set, so only registered executions have an owner; only operators can read the others")
 	}
 	if len(c.StateMachines) == 0 {
-		s.log.Warn("STATE_MACHINES is not set: no audit looks for lost events")
+		s.log.Warn("STATE_MACHINES is not set, so no audit finds lost events; set it to the ARNs of the state machines")
 	}
 }
 

@@ -76,7 +76,7 @@ func Run(ctx context.Context, c Config, p Program) error {
 	// Only statusdev passes a listener. A laptop has few clients, so the limit does not matter
 	// there.
 	if files := maxFiles(); s.public != nil && p.Public == nil && files < httpapi.FilesNeeded {
-		s.log.Warn("the limit of open files is too low for 80,000 waiting clients: raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n), or connections are refused under load", "limit", files, "needed", httpapi.FilesNeeded)
+		s.log.Warn("the limit of open files is too low for 80,000 waiting clients, so connections are refused under load; raise it (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "limit", files, "needed", httpapi.FilesNeeded)
 	}
 	s.log.Info("started", "version", p.Version, "role", c.Role, "api", addressOf(s.public), "admin", addressOf(s.admin))
 	err := runStages(ctx, c.ShutdownTimeout, s.stages())

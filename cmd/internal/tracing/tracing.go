@@ -65,7 +65,7 @@ func (t *Traces) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.flush)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		t.log.Warn("the last spans could not be exported", "error", err)
+		t.log.Warn("the last spans could not be exported and are lost; check OTEL_EXPORTER_OTLP_ENDPOINT, and that the receiver is up", "error", err)
 	}
 	return nil
 }

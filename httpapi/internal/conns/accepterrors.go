@@ -41,14 +41,14 @@ func (a *acceptErrors) note(err error) {
 	}
 	a.last.Store(int64(time.Since(begun)))
 	if dueToLog(&a.logged) {
-		a.log.Error("no file descriptors are left for more connections: new connections are closed until others end; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
+		a.log.Error("no file descriptors are left, so new connections are closed until others end; raise the limit of open files (LimitNOFILE of the systemd unit, nofile of the container, ulimit -n)", "error", err)
 	}
 }
 
 // refused records an address from which no further connection is accepted.
 func (a *acceptErrors) refused(addr net.Addr) {
 	if dueToLog(&a.refusedLogged) {
-		a.log.Warn("a connection was closed at once, because its address already has as many as are left for all other addresses; if many clients share this address, raise the limit of open files", "address", addr.String())
+		a.log.Warn("a connection was closed at once, because its client address already has half of the available connections; if many clients share this address, raise the limit of open files", "address", addr.String())
 	}
 }
 

@@ -17,7 +17,7 @@ func explicitlyDenied(text string) bool { return strings.Contains(text, "explici
 // grants has the place where a permission is missing, by the kind of policy that AWS names.
 var grants = []struct{ policy, where string }{
 	{"permissions boundary", " in the permissions boundary of the role too"},
-	{"session policy", " in the session policy too, which is given when the role is assumed"},
+	{"session policy", " in the session policy too, which is passed when the role is assumed"},
 	{"service control polic", " in the service control policies of the organization too"},
 	{"resource control polic", " in the resource control policies of the organization too"},
 	{"VPC endpoint policy", " in the policy of the VPC endpoint too"},
@@ -46,7 +46,7 @@ func deniedText(permission string, api smithy.APIError) string {
 // grant says how to get a missing permission, from the text of AWS about the policy.
 func grant(permission, policy string) string {
 	if explicitlyDenied(policy) {
-		return "a statement of that policy denies it, and no grant helps against that: change the statement so that it does not apply to this role (it needs " + permission + ")"
+		return "a statement of that policy denies the call, so another grant does not help: change the statement so that it does not apply to this role (it needs  " + permission + ")"
 	}
 	for _, g := range grants {
 		if strings.Contains(policy, g.policy) {
@@ -72,11 +72,11 @@ func keyText(service string, api smithy.APIError) (brief, text string) {
 // keyCure returns what to do about a key. Data that it has encrypted cannot be read without it.
 func keyCure(api smithy.APIError) string {
 	for _, c := range []struct{ code, cure string }{
-		{"Disabled", "see that the key is enabled: aws kms enable-key"},
-		{"InvalidState", "aws kms describe-key says what state the key is in: if it is to be deleted, cancel that (aws kms cancel-key-deletion), then enable it"},
-		{"NotFound", "there is no such key: name one that exists and is in AWS_REGION; what the old one has encrypted cannot be read"},
+		{"Disabled", "enable the key: aws kms enable-key"},
+		{"InvalidState", "aws kms describe-key shows the state of the key: if it is pending deletion, cancel the deletion (aws kms cancel-key-deletion), then enable the key"},
+		{"NotFound", "there is no such key: set a key that exists in AWS_REGION; messages that the old key has encrypted cannot be read"},
 		{"InvalidKeyUsage", "use a symmetric key for encryption and decryption"},
-		{"OptIn", "finish the registration of the account for AWS KMS"},
+		{"OptIn", "complete the registration of the account for AWS KMS"},
 	} {
 		if strings.Contains(api.ErrorCode(), c.code) {
 			return c.cure

@@ -64,10 +64,10 @@ func explain(permission, service string, err error) *Error {
 	e := &Error{err: err}
 	switch {
 	case HasCode(err, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"):
-		e.brief, e.text = "the queue is gone", "there is no such queue; check its URL, the account and AWS_REGION"
+		e.brief, e.text = "the queue does not exist", "there is no such queue; check its URL, the account and AWS_REGION"
 	case throttled(err) && errors.As(err, &api):
 		e.brief = "AWS throttles the calls"
-		e.text = fmt.Sprintf("the calls are throttled (%s: %s); statusd tries again. If this lasts, check in Service Quotas which limit is reached, and what else in this account uses it up", api.ErrorCode(), message(api))
+		e.text = fmt.Sprintf("the calls are throttled (%s: %s); statusd tries again. If this lasts, check in Service Quotas which limit is reached, and find out what else in this account uses it", api.ErrorCode(), message(api))
 	case errors.As(err, &api) && isKMS(api.ErrorCode()):
 		e.brief, e.text = keyText(service, api)
 	case Denied(err):
@@ -120,7 +120,7 @@ func cureFor(api smithy.APIError, check, service string) string {
 	return check
 }
 
-const faultOfAWS = "this is a temporary fault of AWS; statusd tries again. If it lasts, check the AWS Health Dashboard"
+const faultOfAWS = "this is a temporary fault of AWS; statusd tries again. If this lasts, check the AWS Health Dashboard"
 
 func serverFault(api smithy.APIError) bool {
 	return api.ErrorFault() == smithy.FaultServer || strings.HasPrefix(api.ErrorCode(), "Internal") || strings.Contains(api.ErrorCode(), "Unavailable")

@@ -66,7 +66,7 @@ func checkExplained(t *testing.T, cases map[string]explained) {
 }
 
 // TestDenialNamesThePolicyToChange: what helps depends on the kind of policy that AWS
-// names, and no grant helps against one that denies.
+// names, and a grant does not help against a statement that denies.
 func TestDenialNamesThePolicyToChange(t *testing.T) {
 	t.Parallel()
 	denied := func(why string) error {

@@ -88,7 +88,7 @@ func ssoRefused(err error) *Error {
 		return &Error{brief: "AWS throttles the calls", text: "IAM Identity Center (SSO) throttles the calls (" + api.ErrorCode() + "); statusd tries again"}
 	case op != nil && (api.ErrorCode() == "ForbiddenException" || api.ErrorCode() == "ResourceNotFoundException"):
 		return &Error{brief: "the AWS credentials are refused", text: "IAM Identity Center (SSO) gives no credentials (" + api.ErrorCode() + ": " + message(api) +
-			"); have this user assigned to sso_account_id and sso_role_name of profile " + profile + ", or correct those"}
+			"); assign this user to sso_account_id and sso_role_name of profile " + profile + ", or correct these settings"}
 	}
 	return &Error{brief: "the AWS credentials have expired", text: "the SSO session has ended or is refused; run aws sso login --profile " + profile + ", or run with a role"}
 }
@@ -121,25 +121,25 @@ func roleCure(op *smithy.OperationError, api smithy.APIError) (brief, cure strin
 	web := op.OperationName == webIdentity
 	switch code := api.ErrorCode(); {
 	case throttled(op.Err):
-		return "AWS throttles the calls", "statusd tries again. If it lasts, see what else in this account assumes roles so often"
+		return "AWS throttles the calls", "statusd tries again. If this lasts, find out what else in this account assumes roles so often"
 	case wrongClock(op.Err):
 		return clockBrief, clockCure
 	case HasCode(op.Err, expiredCredentials...) && web:
-		return "the AWS credentials have expired", "the web identity token has expired: see that what writes the file of AWS_WEB_IDENTITY_TOKEN_FILE renews it (in Kubernetes the kubelet does), and check the clock"
+		return "the AWS credentials have expired", "the web identity token has expired: make sure that the file in AWS_WEB_IDENTITY_TOKEN_FILE is renewed (in Kubernetes by the kubelet), and check the clock"
 	case HasCode(op.Err, expiredCredentials...):
 		return "the AWS credentials have expired", "the credentials that assume the role have expired: renew those of its source_profile, or AWS_SESSION_TOKEN and its keys, and check the clock"
 	case HasCode(op.Err, badCredentials...):
 		return "the AWS credentials are refused", "the credentials that assume the role are refused: correct those of its source_profile, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	case code == "RegionDisabledException":
-		return refused, "activate STS for that region in the account settings of IAM, or set AWS_REGION to one where it is active"
+		return refused, "activate STS for that region in the account settings of IAM, or set AWS_REGION to a region where it is active"
 	case code == "InvalidIdentityToken" || code == "InvalidIdentityTokenException":
-		return refused, "make the issuer of the token an identity provider in IAM, in the account of the role, with the audience of the token (sts.amazonaws.com, as a rule), and check AWS_WEB_IDENTITY_TOKEN_FILE"
+		return refused, "add the issuer of the token as an identity provider in IAM, in the account of the role, with the audience of the token (usually sts.amazonaws.com), and check AWS_WEB_IDENTITY_TOKEN_FILE"
 	case strings.HasPrefix(code, "IDPCommunicationError"):
-		return refused, "AWS cannot read the keys of the token's issuer: that passes, unless its discovery document is not public"
+		return refused, "AWS cannot read the keys of the token's issuer; statusd tries again. If this lasts, make the discovery document of the issuer public"
 	case code == "ValidationError" && strings.Contains(api.ErrorMessage(), "DurationSeconds"):
-		return refused, "lower duration_seconds in the profile, or raise the longest session of the role"
+		return refused, "lower duration_seconds in the profile, or raise the maximum session duration of the role"
 	case code == "ValidationError":
-		return refused, "correct role_arn in the profile, AWS_ROLE_ARN or AWS_ROLE_SESSION_NAME, whichever the message is about"
+		return refused, "correct the setting that the message names: role_arn in the profile, AWS_ROLE_ARN or AWS_ROLE_SESSION_NAME"
 	case serverFault(api):
 		return "AWS STS returned an error", faultOfAWS
 	case explicitlyDenied(api.ErrorMessage()) || boundedByOthers(api.ErrorMessage()):

@@ -24,9 +24,9 @@ func foreignAnswer(err error, service, check string) (brief, text string) {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil && answer.Response.Response != nil {
 		switch code := answer.HTTPStatusCode(); {
 		case code >= 500:
-			return "AWS cannot be reached", fmt.Sprintf("a proxy, a load balancer or a stand-in answers in place of %s, with status %d; that may pass. If it lasts, have it corrected, or check HTTPS_PROXY and %s", service, code, strings.TrimPrefix(check, "check "))
+			return "AWS cannot be reached", fmt.Sprintf("a proxy, a load balancer or a stand-in answers instead of %s, with status %d; statusd tries again. If this lasts, correct it, or check HTTPS_PROXY and %s", service, code, strings.TrimPrefix(check, "check "))
 		case code == 401 || code == 403 || code == 407:
-			return "AWS cannot be reached", fmt.Sprintf("a proxy or firewall on the way to %s refuses the call with status %d; have it let the call pass, or %s", service, code, check)
+			return "AWS cannot be reached", fmt.Sprintf("a proxy or firewall on the way to %s refuses the call with status %d; allow the call there, or %s", service, code, check)
 		}
 	}
 	return "the endpoint is not AWS", "the endpoint is not " + service + "; " + check
@@ -41,7 +41,7 @@ func networkCure(err error, check string) string {
 	var notTLS tls.RecordHeaderError
 	switch {
 	case errors.As(err, &authority):
-		return "where a proxy opens TLS, or the endpoint is one of your own, put the certificate of its authority into the file that AWS_CA_BUNDLE names; else install ca-certificates"
+		return "if a proxy intercepts TLS, or the endpoint is your own, put the certificate of its CA into the file that AWS_CA_BUNDLE names; otherwise install ca-certificates"
 	case errors.As(err, &name):
 		return "the certificate is for other names than the endpoint; " + check
 	case errors.As(err, &certificate) && certificate.Reason == x509.Expired:
@@ -51,7 +51,7 @@ func networkCure(err error, check string) string {
 	case strings.Contains(text, "malformed HTTP response") && strings.Contains(text, `\x15\x03`):
 		return "the endpoint speaks TLS: write https:// instead of http://; " + check
 	case strings.Contains(text, "proxyconnect") || strings.Contains(text, "Proxy Authentication Required"):
-		return "that is the proxy; check HTTPS_PROXY and NO_PROXY"
+		return "the proxy failed; check HTTPS_PROXY and NO_PROXY"
 	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
 		return "raise the number of files that this process may open (ulimit -n, LimitNOFILE)"
 	}
