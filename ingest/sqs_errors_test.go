@@ -131,7 +131,7 @@ func TestReceiveThatIsRefused(t *testing.T) {
 		fixes          []string
 	}{
 		"KmsAccessDenied":           {"The ciphertext refers to a customer master key that does not exist", "the queue's encryption key cannot be used", []string{"kms:Decrypt", "policy of the key"}},
-		"KmsDisabled":               {"arn:aws:kms:eu-west-1:123456789012:key/1 is disabled.", "the queue's encryption key cannot be used", []string{"KmsDisabled", "enabled"}},
+		"KmsDisabled":               {"arn:aws:kms:eu-west-1:123456789012:key/1 is disabled.", "the queue's encryption key cannot be used", []string{"KmsDisabled", "enable the key"}},
 		"KMS.AccessDeniedException": {"no", "the queue's encryption key cannot be used", []string{"kms:Decrypt"}},
 		"ExpiredToken":              {"expired", "the AWS credentials have expired", []string{"renew", "role"}},
 		"InvalidClientTokenId":      {"no", "the AWS credentials are refused", []string{"AWS_ACCESS_KEY_ID"}},

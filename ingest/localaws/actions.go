@@ -49,8 +49,8 @@ func (s *Server) purgeQueue(_ *http.Request, q *Queue, _ purgeQueueRequest) (any
 	return emptyResult{}, nil
 }
 
-// deleteQueue makes the queue's URL and ARN unknown. A long poll that is open goes
-// on until its time is over.
+// deleteQueue makes the queue's URL and ARN unknown. An open long poll continues until its time
+// is over.
 func (s *Server) deleteQueue(_ *http.Request, q *Queue, _ deleteQueueRequest) (any, error) {
 	q.purge()
 	s.lock.Lock()
@@ -125,7 +125,7 @@ func (d delivery) systemAttributes(asked []string) map[string]string {
 
 func (o outgoing) bytes() int { return len(o.MessageBody) + o.MessageAttributes.bytes() }
 
-// accept puts a message into the queue if that may hold it.
+// accept puts a message into the queue if the queue accepts it.
 func (q *Queue) accept(m outgoing) (sent, error) {
 	delay, err := number(delaySeconds, m.DelaySeconds, q.bounds(delaySeconds))
 	if err != nil {
@@ -148,10 +148,10 @@ func (q *Queue) accept(m outgoing) (sent, error) {
 	return q.send(accepted), nil
 }
 
-// traceHeader is the only system attribute that a sender may give.
+// traceHeader is the only system attribute that a sender may set.
 const traceHeader = "AWSTraceHeader"
 
-// delete deletes a message, or has it survive as the faults say.
+// delete deletes a message, or keeps it if the faults say so.
 func (s *Server) delete(q *Queue, in receipt) error {
 	if in.ReceiptHandle == "" {
 		return missingParameter("ReceiptHandle")
@@ -171,7 +171,7 @@ func (s *Server) delete(q *Queue, in receipt) error {
 	return q.remove(in.ReceiptHandle)
 }
 
-// change changes for how long a message stays hidden.
+// change changes how long a message stays hidden.
 func (q *Queue) change(in visibility) error {
 	if in.ReceiptHandle == "" {
 		return missingParameter("ReceiptHandle")
@@ -197,7 +197,7 @@ func number(name string, asked *int, b bounds) (int, error) {
 
 func inSeconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// allowedText reports whether SQS takes a body: the characters of XML 1.0.
+// allowedText reports whether SQS accepts a body, which may only have characters of XML 1.0.
 func allowedText(s string) bool {
 	for _, c := range s {
 		white := c == '\t' || c == '\n' || c == '\r'

@@ -14,7 +14,7 @@ import (
 const (
 	maxArchives     = 20
 	maxArchiveName  = 48
-	maxArchiveBytes = 128 << 20 // of one archive; the oldest events are deleted beyond that
+	maxArchiveBytes = 128 << 20 // of one archive; beyond that, the oldest events are deleted
 
 	archiveEnabled = "ENABLED"
 )
@@ -38,13 +38,13 @@ type (
 	}
 	updateArchiveRequest struct {
 		ArchiveName               string
-		Description, EventPattern *string // nil: as it was
+		Description, EventPattern *string // nil: unchanged
 		RetentionDays             *int
 	}
 	archiveRequest      struct{ ArchiveName string }
 	listArchivesRequest struct{ NamePrefix, EventSourceArn, State string }
 
-	// stateOfArchive is the answer to what changes one.
+	// stateOfArchive is the answer to a change of an archive.
 	stateOfArchive struct {
 		ArchiveArn, State string
 		CreationTime      float64
@@ -77,7 +77,7 @@ func (a *archive) summary() archiveSummary {
 	}
 }
 
-// keep puts an event into the archives that want it. The caller holds the lock.
+// keep puts an event into the archives whose patterns it matches. The caller holds the lock.
 func (b *bus) keep(name string, e event) {
 	for _, a := range b.archives {
 		if a.bus != name || a.pattern != nil && !a.pattern.Matches(e.tree) {
@@ -86,7 +86,7 @@ func (b *bus) keep(name string, e event) {
 		a.events, a.bytes = append(a.events, event{text: e.text, time: e.time}), a.bytes+len(e.text)
 		for a.bytes > maxArchiveBytes {
 			a.bytes -= len(a.events[0].text)
-			a.events[0] = event{} // or the array would keep it
+			a.events[0] = event{} // otherwise the array would keep it
 			a.events = a.events[1:]
 		}
 	}
@@ -107,7 +107,7 @@ func (a *archive) expire() {
 	})
 }
 
-// set changes what is given.
+// set changes the given attributes.
 func (a *archive) set(in updateArchiveRequest) error {
 	changed := *a
 	if in.Description != nil {

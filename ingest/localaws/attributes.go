@@ -29,7 +29,7 @@ const (
 	policyAttribute   = "Policy"                        // JSON
 )
 
-// bounds are what a number may be, and what it is if nobody says.
+// bounds are the least and greatest value of a number, and its default.
 type bounds struct{ initial, least, most int }
 
 // check returns an error that names the number if it is out of bounds.
@@ -56,7 +56,7 @@ var inert = map[string]bool{
 	"KmsDataKeyReusePeriodSeconds": true,
 }
 
-// computed attributes follow from what the queue holds.
+// computed attributes follow from the content of the queue.
 var computed = map[string]func(*Queue) string{
 	"QueueArn":                              (*Queue).ARN,
 	"CreatedTimestamp":                      func(q *Queue) string { return seconds(q.created) },
@@ -77,13 +77,13 @@ type settings struct {
 	policy  *policy           // nil: no service may send
 }
 
-// redrive says where messages go that were received too often.
+// redrive names the queue for messages that were received too often.
 type redrive struct {
 	to    *Queue
 	after int // receives
 }
 
-// queueFinder returns the queue of a name, nil if there is none.
+// queueFinder returns the queue with a name, nil if there is none.
 type queueFinder func(name string) *Queue
 
 func defaultSettings() settings {
@@ -159,8 +159,8 @@ func parseRedrive(policy string, find queueFinder) (*redrive, error) {
 	return &redrive{to: to, after: after}, nil
 }
 
-// attributes returns those of the given names, all for "All". The caller holds
-// the lock.
+// attributes returns the attributes with the given names, all of them for "All". The caller
+// holds the lock.
 func (q *Queue) attributes(names []string) (map[string]string, error) {
 	found := map[string]string{}
 	for _, name := range names {

@@ -4,7 +4,7 @@ import "net/http"
 
 const maxBatch = 10 // entries
 
-// entry is one message of a batch: its Id and what is done to it.
+// entry is one message of a batch: its Id and the request for it.
 type entry interface{ entryID() string }
 
 type entryOf struct{ Id string }
@@ -76,8 +76,8 @@ func (s *Server) changeVisibilityBatch(_ *http.Request, q *Queue, in changeVisib
 	return eachOf(in.Entries, func(e changeEntry) (any, error) { return e.entryOf, q.change(e.visibility) })
 }
 
-// eachOf does something to each entry of a batch. It returns an error if the
-// batch as a whole is wrong; the errors of entries are in the result.
+// eachOf calls a function for each entry of a batch. It returns an error if the batch as a
+// whole is wrong; the errors of entries are in the result.
 func eachOf[E entry](entries []E, do func(E) (any, error)) (any, error) {
 	if err := checkBatch(entries); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func checkBatch[E entry](entries []E) error {
 	return nil
 }
 
-// validID reports whether a name is one that SQS takes for queues and entries.
+// validID reports whether SQS accepts a name for queues and entries.
 func validID(id string) bool {
 	for _, c := range []byte(id) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'

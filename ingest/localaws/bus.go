@@ -27,20 +27,20 @@ type bus struct {
 	stats    BusStats
 }
 
-// BusStats counts what became of events.
+// BusStats counts events by their result.
 type BusStats struct {
-	Published    int64 // events that came, replayed ones among them
-	Malformed    int64 // of these, no event at all
+	Published    int64 // events that arrived, including replayed ones
+	Malformed    int64 // of these, those that are not events
 	Matched      int64 // matches of an event and a rule
 	Delivered    int64 // events that a target got
 	DeadLettered int64 // events that a target's dead-letter queue got
-	Dropped      int64 // events that neither got
+	Dropped      int64 // events that neither of them got
 }
 
-// Delays are how long the bus takes for what the real one does not do at once.
-// The zero value does everything at once.
+// Delays are how long the bus takes for steps that need time on AWS. The zero value does
+// everything at once.
 type Delays struct {
-	// NewRule is how long a rule matches nothing after it was made or enabled.
+	// NewRule is how long a rule matches nothing after it was created or enabled.
 	NewRule time.Duration
 	// ReplayedMinute is how long a replay takes before each minute's events.
 	ReplayedMinute time.Duration
@@ -57,21 +57,21 @@ func (s *Server) SetDelays(d Delays) {
 	s.bus.delays = d
 }
 
-// BusStats returns what became of the events until now.
+// BusStats returns the results of the events until now.
 func (s *Server) BusStats() BusStats {
 	s.bus.lock.Lock()
 	defer s.bus.lock.Unlock()
 	return s.bus.stats
 }
 
-// Publish puts a whole event on the default bus, in the envelope of EventBridge, as a
-// service of AWS does: it is archived, matched against the rules and delivered to
-// their targets before Publish returns. It never fails: what cannot be delivered
-// goes to the target's dead-letter queue, and is dropped and counted if that
-// cannot take it either; so is what is no event.
+// Publish puts a whole event on the default bus, in the envelope of EventBridge, as a service
+// of AWS does: it is archived, matched against the rules and delivered to their targets before
+// Publish returns. It never fails: an event that cannot be delivered goes to the target's
+// dead-letter queue. If that is not possible either, it is dropped and counted, and so is text
+// that is not an event.
 func (s *Server) Publish(event []byte) { s.publish(defaultBus, event, nil) }
 
-// publish puts an event on a bus for the rules of some ARNs, or for all.
+// publish puts an event on a bus for the rules with some ARNs, or for all rules.
 func (s *Server) publish(bus string, text []byte, only []string) {
 	e, err := readEvent(text)
 	for _, d := range s.bus.route(bus, e, err, only) {
@@ -79,7 +79,7 @@ func (s *Server) publish(bus string, text []byte, only []string) {
 	}
 }
 
-// event is one in its envelope.
+// event is an event in its envelope.
 type event struct {
 	text     string // JSON without white space
 	tree     any    // the same, to be matched
@@ -111,7 +111,7 @@ type busDelivery struct {
 	to    target
 }
 
-// route archives an event and returns what is to be delivered.
+// route archives an event and returns the deliveries of it.
 func (b *bus) route(name string, e event, malformed error, only []string) []busDelivery {
 	b.lock.Lock()
 	defer b.lock.Unlock()

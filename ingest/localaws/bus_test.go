@@ -13,8 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// onBus is a stand-in with a rule r for all events of aws.states and queues that
-// let it send: its target q, and dead for what q does not take.
+// onBus is a stand-in with a rule r for all events of aws.states. Two queues let the rule send:
+// its target q, and dead, for events that q does not accept.
 type onBus struct {
 	*testing.T
 	*Server
@@ -43,7 +43,7 @@ func (b *onBus) ask(action, body string) (answer map[string]any, code string) {
 	return answer, code
 }
 
-// call is ask for what has to succeed.
+// call is ask for a call that must succeed.
 func (b *onBus) call(action, body string) map[string]any {
 	b.Helper()
 	answer, code := b.ask(action, body)
@@ -86,7 +86,7 @@ func TestPublish(t *testing.T) {
 	b.want(BusStats{Published: 10, Malformed: 7, Matched: 1, Delivered: 1}, 1, 0)
 }
 
-// What a target does not take goes to its dead-letter queue with the reason.
+// An event that a target does not accept goes to its dead-letter queue with the reason.
 func TestDeadLettersOfTargets(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

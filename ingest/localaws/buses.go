@@ -23,8 +23,8 @@ type (
 
 func busARN(name string) string { return busesARN + name }
 
-// find returns the name of the bus that a call names, by its name or its ARN; none
-// stands for the default one. The caller holds the lock.
+// find returns the name of the bus that a call names by its name or its ARN; without either, it
+// is the default bus. The caller holds the lock.
 func (b *bus) find(nameOrARN string) (string, error) {
 	name := cmp.Or(strings.TrimPrefix(nameOrARN, busesARN), defaultBus)
 	if !b.names[name] {
@@ -33,7 +33,7 @@ func (b *bus) find(nameOrARN string) (string, error) {
 	return name, nil
 }
 
-// lookUp is find for who does not hold the lock.
+// lookUp is find for callers that do not hold the lock.
 func (b *bus) lookUp(nameOrARN string) (string, error) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -105,7 +105,7 @@ func (s *Server) listEventBuses(_ *http.Request, in listBusesRequest) (any, erro
 	return busesResult{buses}, nil
 }
 
-// deleteEventBus is a success if there is no such bus.
+// deleteEventBus succeeds if there is no such bus.
 func (s *Server) deleteEventBus(_ *http.Request, in busRequest) (any, error) {
 	s.bus.lock.Lock()
 	defer s.bus.lock.Unlock()

@@ -2,7 +2,7 @@ package localaws
 
 import "testing"
 
-// TestABusSendsToAnother, as the bus of an account does to a hub, but only once.
+// TestABusSendsToAnother, like the bus of an account to a hub, but only once.
 func TestABusSendsToAnother(t *testing.T) {
 	t.Parallel()
 	b := newOnBus(t)

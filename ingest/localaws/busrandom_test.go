@@ -13,8 +13,8 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// Events are published while rules, policies and archives change and replays run:
-// each event is counted, none is delivered and lost at once.
+// Events are published while rules, policies and archives change and replays run. Each event is
+// counted, and none is both delivered and lost.
 func TestBusIsUsedConcurrently(t *testing.T) {
 	t.Parallel()
 	b := newOnBus(t)
@@ -48,8 +48,7 @@ func TestBusIsUsedConcurrently(t *testing.T) {
 	}
 }
 
-// FuzzBus sends what nobody should: whatever comes, the answer is a result or an
-// error of the sender's, in JSON.
+// FuzzBus sends malformed requests: the answer is always a result or a client error, in JSON.
 func FuzzBus(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"ListRuleNamesByTarget", `{"TargetArn":"arn:aws:sqs:eu-west-1:000000000000:q","EventBusName":"default"}`},

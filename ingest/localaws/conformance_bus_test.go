@@ -25,7 +25,7 @@ type busCalls struct {
 	*calls
 	events *eventbridge.Client
 
-	// newIDs: a replayed event has an id of its own, which that of AWS has not.
+	// newIDs: a replayed event gets a new id, unlike at AWS.
 	newIDs bool
 }
 
@@ -37,8 +37,8 @@ func newBusCalls(t *testing.T, endpoint string, server *localaws.Server) *busCal
 	}
 }
 
-// TestConformanceOfBus runs the SDK against the stand-in and against an
-// EventBridge that is not ours.
+// TestConformanceOfBus runs the SDK against the stand-in and against an independent
+// EventBridge.
 func TestConformanceOfBus(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, endpoint string) {
@@ -60,7 +60,7 @@ func TestConformanceOfBus(t *testing.T) {
 	})
 }
 
-// rule makes a rule for events of a source.
+// rule creates a rule for events of a source.
 func (c *busCalls) rule(name, source string) (arn string) {
 	c.Helper()
 	out, err := c.events.PutRule(c.Context(), &eventbridge.PutRuleInput{
@@ -70,7 +70,7 @@ func (c *busCalls) rule(name, source string) (arn string) {
 	return *out.RuleArn
 }
 
-// target has a rule send to a queue that lets it, with a dead-letter queue or none.
+// target makes a rule send to a queue that lets it, with or without a dead-letter queue.
 func (c *busCalls) target(rule, ruleARN string, queue, deadLetters *string) {
 	c.Helper()
 	t := types.Target{Id: aws.String("queue"), Arn: c.arn(queue)}
@@ -221,7 +221,7 @@ func entriesFailAlone(c *busCalls) {
 	}
 }
 
-// Only the stand-in is asked: moto answers false to everything.
+// Only the stand-in is tested, because moto answers false to everything.
 func TestPatternsAreTestedForCallers(t *testing.T) {
 	t.Parallel()
 	endpoint, server := sqstest.Local(t)

@@ -105,7 +105,7 @@ func messageAttributes(c *calls) {
 		},
 	})
 	c.ok(err)
-	// A checksum known from nowhere but the description of how it is made.
+	// A checksum that was calculated only from the description of the algorithm.
 	if got := aws.ToString(sent.MD5OfMessageAttributes); got != checksumOfAttributes {
 		c.Errorf("checksum %s, want %s", got, checksumOfAttributes)
 	}
@@ -128,7 +128,7 @@ func messageAttributes(c *calls) {
 func visibilityTimeOut(c *calls) {
 	queue := c.queue(map[string]string{"VisibilityTimeout": "2"})
 	c.send(queue, "a")
-	start := time.Now() // it is received later than that
+	start := time.Now() // it is received after that time
 	first := c.one(queue, 10)
 	second := c.one(queue, 20)
 	if took := time.Since(start); took < 1900*time.Millisecond {

@@ -13,7 +13,7 @@ import (
 	"statuscache/cache/cachetest"
 )
 
-// poll starts a long poll and returns once its request was written.
+// poll starts a long poll and returns after its request was written.
 func (c *calls) poll(ctx context.Context, queue *string) (result <-chan []types.Message) {
 	c.Helper()
 	written := make(chan struct{})
@@ -68,7 +68,7 @@ func abandonedPoll(c *calls) {
 	got := c.one(queue, 20)
 	switch receives(got) {
 	case "1":
-	case "2": // the one that nobody got counts
+	case "2": // the receive whose answer was lost counts
 		if !c.abandonedPollTakes {
 			c.Error("an abandoned poll took the message")
 		}
@@ -77,8 +77,8 @@ func abandonedPoll(c *calls) {
 	}
 }
 
-// awaitPolls waits until so many long polls wait, where that can be seen, but less
-// than a long poll takes to end by itself.
+// awaitPolls waits until the given number of long polls wait, if the implementation shows this,
+// but less long than a long poll takes.
 func (c *calls) awaitPolls(queue *string, n int) {
 	c.Helper()
 	if c.server == nil {

@@ -52,7 +52,7 @@ func purge(c *calls) {
 // nameOf returns the name of the queue at a URL.
 func nameOf(queue *string) string { return (*queue)[strings.LastIndexByte(*queue, '/')+1:] }
 
-// mebibyte is what a message may be long, and a batch.
+// mebibyte is the greatest length of a message, and of a batch.
 const mebibyte = 1 << 20
 
 func longest(c *calls) {
@@ -121,7 +121,7 @@ var callsWithErrors = map[string]struct {
 	}},
 }
 
-// sendBatch sends messages of so many bytes under these Ids.
+// sendBatch sends messages with the given number of bytes under the given Ids.
 func (c *calls) sendBatch(queue *string, bytes int, ids ...string) error {
 	entries := []types.SendMessageBatchRequestEntry{}
 	for _, id := range ids {

@@ -14,25 +14,25 @@ import (
 	"statuscache/ingest/sqstest"
 )
 
-// implementation is what the behaviours below are held against. The flags say
-// where it is known to differ from SQS; everything else has to be the same.
+// implementation is a server that is compared with the behaviours below. The flags say where it
+// is known to differ from SQS; everything else must be the same.
 type implementation struct {
 	endpoint string
-	server   *localaws.Server // nil: not ours
+	server   *localaws.Server // nil: not the stand-in
 
-	// takesAnyReceipt: a receipt handle that never was one is no error.
+	// takesAnyReceipt: an invalid receipt handle is no error.
 	takesAnyReceipt bool
 	// abandonedPollTakes: a long poll whose caller has gone still takes the next
 	// message, which then stays hidden until its visibility time-out.
 	abandonedPollTakes bool
 	// refusesEmoji: characters that take two units of UTF-16 are not allowed.
 	refusesEmoji bool
-	// prefixesCodes: the older code of every error begins as only some do.
+	// prefixesCodes: the older code of every error has the prefix that only some have at SQS.
 	prefixesCodes bool
 }
 
-// TestConformance runs the SDK against the stand-in and against an SQS that is
-// not ours: what both do is not something that only we believe.
+// TestConformance runs the SDK against the stand-in and against an independent SQS, so that the
+// expectations are not only those of this project.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) implementation{
@@ -85,7 +85,7 @@ var behaviours = map[string]func(*calls){
 	"a batch fails in part":                              partOfBatch,
 }
 
-// calls are the SDK's, with everything that a test does not care about left out.
+// calls are the calls of the SDK without the parameters and results that the tests do not need.
 type calls struct {
 	*testing.T
 	implementation
@@ -111,7 +111,7 @@ func (c *calls) send(queue *string, body string) *sqs.SendMessageOutput {
 	return out
 }
 
-// receive waits for messages for so many seconds.
+// receive waits for messages for a number of seconds.
 func (c *calls) receive(queue *string, wait int32) []types.Message {
 	c.Helper()
 	out, err := c.client.ReceiveMessage(c.Context(), &sqs.ReceiveMessageInput{
@@ -122,8 +122,7 @@ func (c *calls) receive(queue *string, wait int32) []types.Message {
 	return out.Messages
 }
 
-// one receives exactly one message, for which it waits with long polls of so many
-// seconds.
+// one receives exactly one message, with long polls of the given number of seconds.
 func (c *calls) one(queue *string, wait int32) types.Message {
 	c.Helper()
 	var got []types.Message
@@ -152,7 +151,7 @@ func (c *calls) hide(queue, receipt *string, seconds int32) {
 	c.ok(err)
 }
 
-// attributes returns some of a queue, such as ApproximateNumberOfMessages.
+// attributes returns some attributes of a queue, such as ApproximateNumberOfMessages.
 func (c *calls) attributes(queue *string, names ...types.QueueAttributeName) map[string]string {
 	c.Helper()
 	out, err := c.client.GetQueueAttributes(c.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: names})
@@ -160,7 +159,7 @@ func (c *calls) attributes(queue *string, names ...types.QueueAttributeName) map
 	return out.Attributes
 }
 
-// wantHeld fails unless the queue holds so many messages, visible and in flight.
+// wantHeld fails unless the queue has the given numbers of messages, visible and in flight.
 func (c *calls) wantHeld(queue *string, visible, inFlight int) {
 	c.Helper()
 	got := c.attributes(queue, "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")

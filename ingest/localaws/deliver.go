@@ -25,8 +25,8 @@ func (s *Server) deliver(d busDelivery) {
 	}
 }
 
-// send sends an event to the queue or the bus that is its target. From bus to bus an
-// event goes once only, as at AWS.
+// send sends an event to the queue or the bus that is its target. An event goes from bus to bus
+// only once, as at AWS.
 func (s *Server) send(d busDelivery) *undelivered {
 	name, toBus := strings.CutPrefix(d.to.Arn, busesARN)
 	switch {

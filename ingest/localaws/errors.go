@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// Error is what SQS answers in place of a result.
+// Error is the answer of SQS instead of a result.
 type Error struct {
 	Code    string // as the JSON protocol calls it, such as QueueDoesNotExist
 	Message string // for people
@@ -49,7 +49,7 @@ func missingParameter(name string) *Error {
 	return &Error{Code: "MissingParameter", Message: name + " is missing"}
 }
 
-// asError makes an answer of any error, such as one that a test made up.
+// asError converts any error to an answer, for example an error of a test.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -61,8 +61,8 @@ func (e *Error) status() int { return cmp.Or(e.Status, http.StatusBadRequest) }
 
 func (e *Error) fromSender() bool { return e.status() < http.StatusInternalServerError }
 
-// queryCodes are the names that differ in the older query protocol. The SDK
-// shows those, so that programs written for it still work.
+// queryCodes are the error names that differ in the older query protocol. The SDK shows them,
+// so that programs for this protocol still work.
 var queryCodes = map[string]string{
 	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
 	"QueueNameExists":              "QueueAlreadyExists",

@@ -54,7 +54,7 @@ func limitExceeded(what string, most int) *Error {
 	return &Error{Code: "LimitExceededException", Message: fmt.Sprintf("there can be at most %d %s", most, what)}
 }
 
-// checkName returns an error if EventBridge would not take a name.
+// checkName returns an error if EventBridge would not accept a name.
 func checkName(name string, most int) error {
 	valid := validID(strings.ReplaceAll(name, ".", "_"))
 	if !valid || len(name) > most {

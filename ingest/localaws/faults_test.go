@@ -28,8 +28,8 @@ func localCalls(t *testing.T) (c *calls, queue *string) {
 
 func once(o *sqs.Options) { o.Retryer = aws.NopRetryer{} }
 
-// deleteBatch deletes messages by one call and returns which of their bodies are
-// under Failed.
+// deleteBatch deletes messages by one call and returns the bodies of those that are under
+// Failed.
 func (c *calls) deleteBatch(queue *string, messages []types.Message) []string {
 	c.Helper()
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: queue}
@@ -52,8 +52,8 @@ func (c *calls) deleteBatch(queue *string, messages []types.Message) []string {
 
 func isB(body string) bool { return body == "b" }
 
-// Each fault is made on a queue with the messages a and b, of which both are
-// received and deleted in one batch.
+// Each fault is caused on a queue with the messages a and b, which are received and deleted in
+// one batch.
 func TestFaultsOfDeletes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -159,8 +159,8 @@ func TestSDKRetriesRefusals(t *testing.T) {
 	}
 }
 
-// TestDoneIsCalledBeforeTheAnswer: its function can look at what has
-// happened while the caller still waits.
+// TestDoneIsCalledBeforeTheAnswer: its function can check the effect while the caller still
+// waits.
 func TestDoneIsCalledBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	c, queue := localCalls(t)

@@ -1,6 +1,6 @@
 package localaws
 
-// messageHeap has the message on top that is visible first.
+// messageHeap has on top the message that becomes visible first.
 type messageHeap []*message
 
 func (h messageHeap) Len() int { return len(h) }
@@ -26,7 +26,7 @@ func (h *messageHeap) Push(x any) {
 func (h *messageHeap) Pop() any {
 	last := len(*h) - 1
 	m := (*h)[last]
-	(*h)[last] = nil // or the array would keep it
+	(*h)[last] = nil // otherwise the array would keep it
 	*h = (*h)[:last]
 	return m
 }

@@ -12,7 +12,7 @@ import (
 
 const maxMessageAttributes = 10
 
-// messageAttribute is one of those that a sender may add to a message.
+// messageAttribute is an attribute that a sender may add to a message.
 type messageAttribute struct {
 	DataType    string // String, Number or Binary, with a label after a dot
 	StringValue string `json:",omitzero"`
@@ -21,7 +21,7 @@ type messageAttribute struct {
 
 type messageAttributes map[string]messageAttribute
 
-// check returns an error that names the attribute that SQS would not take.
+// check returns an error that names the attribute that SQS would not accept.
 func (m messageAttributes) check() error {
 	if len(m) > maxMessageAttributes {
 		return invalidParameter("MessageAttributes", len(m), "at most 10")
@@ -49,7 +49,7 @@ func (a messageAttribute) kind() string {
 	return kind
 }
 
-// bytes is what the attributes add to the size of a message.
+// bytes is the number of bytes that the attributes add to the size of a message.
 func (m messageAttributes) bytes() int {
 	n := 0
 	for name, a := range m {
@@ -82,8 +82,8 @@ func appendCounted(text []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(text, uint32(len(s))), s...)
 }
 
-// asked returns those that a receive names: All and .* are every one, and a name
-// that ends in .* every one that begins so.
+// asked returns the attributes that a receive names: All and .* mean all of them, and a name
+// that ends in .* means all with this prefix.
 func (m messageAttributes) asked(names []string) messageAttributes {
 	found := messageAttributes{}
 	for name, a := range m {

@@ -12,21 +12,21 @@ const (
 	maxMovesPerSecond = 500
 )
 
-// move is one task that takes messages out of a dead-letter queue. The lock of the
-// queues guards it.
+// move is one task that moves messages out of a dead-letter queue. The lock of the queues
+// guards it.
 type move struct {
 	handle  string
 	from    *Queue
-	to      *Queue        // nil: each to the queue that it came from
-	every   time.Duration // between messages; 0: as fast as it goes
-	asked   int           // messages per second, 0: not said
+	to      *Queue        // nil: each message moves to the queue from which it came
+	every   time.Duration // between messages; 0: as fast as possible
+	asked   int           // messages per second; 0: not set
 	started time.Time
 	cancel  chan struct{} // closed to end it
 
 	status  string // RUNNING, COMPLETED, CANCELLING, CANCELLED, FAILED
 	failure string
 	moved   int64
-	planned int64 // messages that were there at the start
+	planned int64 // messages in the queue at the start
 }
 
 type (
@@ -155,7 +155,7 @@ func (m *move) result() moveResult {
 	return r
 }
 
-// run moves messages until none is left that can be received, or it is cancelled.
+// run moves messages until no more can be received, or it is cancelled.
 func (s *Server) run(m *move) {
 	for s.moveOne(m) {
 		wait := time.NewTimer(m.every)
@@ -190,7 +190,7 @@ func (s *Server) moveOne(m *move) (more bool) {
 		return false
 	}
 	q.drop(old)
-	to.add(newMessage(old.body, old.attributes, 0)) // with an ID and a count of its own, as with SQS
+	to.add(newMessage(old.body, old.attributes, 0)) // with a new ID and a new count, as with SQS
 	m.moved++
 	return true
 }

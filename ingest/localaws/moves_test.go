@@ -49,7 +49,7 @@ func (c *calls) dead(body string) (source, deadLetters *string) {
 	return source, deadLetters
 }
 
-// move moves what is in a queue and waits until that is done.
+// move moves the messages of a queue and waits until this is done.
 func (c *calls) move(from, to *string) types.ListMessageMoveTasksResultEntry {
 	c.Helper()
 	in := &sqs.StartMessageMoveTaskInput{SourceArn: c.arn(from)}
@@ -98,7 +98,7 @@ func moveElsewhere(c *calls) {
 
 func cancelMove(c *calls) {
 	_, deadLetters := c.dead("a")
-	for range 100 { // at one a second they last
+	for range 100 { // at one per second they last long enough
 		c.send(deadLetters, "b")
 	}
 	started, err := c.client.StartMessageMoveTask(c.Context(), &sqs.StartMessageMoveTaskInput{
@@ -121,7 +121,7 @@ func cancelMove(c *calls) {
 	}
 }
 
-// What was sent to the dead-letter queue came from no queue.
+// A message that was sent to the dead-letter queue came from no queue.
 func moveFromNowhere(c *calls) {
 	_, deadLetters := sqstest.NewQueueWithDeadLetters(c, c.client, 1, nil)
 	c.send(&deadLetters, "a")
@@ -131,8 +131,8 @@ func moveFromNowhere(c *calls) {
 	c.wantHeld(&deadLetters, 1, 0)
 }
 
-// TestConformanceOfDeadLetterSources has another server than fauxqs to compare
-// with: that one does not list them.
+// TestConformanceOfDeadLetterSources compares with another server than fauxqs, because fauxqs
+// does not list the sources.
 func TestConformanceOfDeadLetterSources(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, endpoint string) {

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// policy is who may do what with a queue, as far as services are concerned: who
-// has the credentials of the account may do everything.
+// policy says which services may do what with a queue. Callers with the credentials of the
+// account may do everything.
 type policy struct {
 	Version   string
 	Id        string
@@ -26,14 +26,14 @@ type statement struct {
 	Condition map[string]map[string]oneOrList[string] // operator, key, values
 }
 
-// principals are who a statement is about: anyone, or those of some kinds, such
-// as Service.
+// principals are the callers to which a statement applies: all of them, or some kinds, such as
+// Service.
 type principals struct {
 	anyone bool
 	kinds  map[string]oneOrList[string]
 }
 
-// oneOrList is a list that may be written as its only item.
+// oneOrList is a list; a list of one item may be written as this item.
 type oneOrList[T any] []T
 
 // UnmarshalJSON reads either form.
@@ -56,8 +56,8 @@ func (p *principals) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &p.kinds, strict)
 }
 
-// strict refuses what would be ignored, such as NotAction: a policy must not allow
-// more here than it does with SQS.
+// strict refuses elements that would be ignored, such as NotAction, because a policy must not
+// allow more here than with SQS.
 var strict = json.RejectUnknownMembers(true)
 
 // access is one call that a service makes on behalf of a resource.
@@ -71,7 +71,7 @@ type access struct {
 // conditionOperator compares a value of the context with one of the policy.
 type conditionOperator struct {
 	matches func(pattern, value string) bool
-	negated bool // no value may match; one that is absent does not
+	negated bool // no value may match; an absent value does not match
 }
 
 func equal(a, b string) bool { return a == b }
@@ -187,7 +187,7 @@ func globMatches(pattern, s string) bool {
 			p++
 		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
 			p, i = p+1, i+1
-		case star >= 0: // let the last asterisk take one character more
+		case star >= 0: // let the last asterisk match one character more
 			resume++
 			p, i = star+1, resume
 		default:

@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// The names of the fields below are those of the protocol. A number that may be
-// left out is a pointer: SQS tells 0 from nothing. What is not listed is ignored.
+// The names of the fields below are those of the protocol. A number that may be left out is a
+// pointer, because SQS distinguishes 0 from nothing. Other fields are ignored.
 
 // toQueue is in every request about one queue.
 type toQueue struct{ QueueUrl string }
@@ -40,12 +40,12 @@ type (
 		MaxNumberOfMessages         *int
 		VisibilityTimeout           *int // seconds
 		WaitTimeSeconds             *int
-		AttributeNames              []string // the older name of the next
+		AttributeNames              []string // the older name of the next field
 		MessageSystemAttributeNames []string
 		MessageAttributeNames       []string
 	}
 
-	// What is done to one message; the first line of each is an entry of a batch.
+	// The requests for one message; the first line of each is an entry of a batch.
 	outgoing struct {
 		MessageBody             string
 		MessageAttributes       messageAttributes
@@ -124,7 +124,7 @@ func decoded[In any](act func(*Server, *http.Request, In) (any, error)) action {
 	}
 }
 
-// forQueue reads a request of type In and finds the queue that it is about.
+// forQueue reads a request of type In and finds its queue.
 func forQueue[In interface{ queueURL() string }](act func(*Server, *http.Request, *Queue, In) (any, error)) action {
 	return decoded(func(s *Server, r *http.Request, in In) (any, error) {
 		q, err := s.queueAt(in.queueURL())
@@ -135,8 +135,8 @@ func forQueue[In interface{ queueURL() string }](act func(*Server, *http.Request
 	})
 }
 
-// queueAt returns the queue of a URL. Host and port do not matter: the same
-// server is reached by several.
+// queueAt returns the queue of a URL. Host and port do not matter, because a server can have
+// several.
 func (s *Server) queueAt(address string) (*Queue, error) {
 	if address == "" {
 		return nil, missingParameter("QueueUrl")
@@ -155,7 +155,7 @@ func (s *Server) queueAt(address string) (*Queue, error) {
 	return q, nil
 }
 
-// here is the base of the URLs that a request gets: where it came in.
+// here is the base of the URLs in an answer: the address at which the request arrived.
 func here(r *http.Request) string {
 	if r.TLS != nil {
 		return "https://" + r.Host

@@ -29,10 +29,10 @@ type Queue struct {
 	entered  uint64              // counts messages, to order those of the same instant
 	waiting  int                 // long polls
 	handed   int                 // deliveries so far
-	arrived  chan struct{}       // closed and replaced when a wait may be over sooner than thought
+	arrived  chan struct{}       // closed and replaced when a wait may end earlier than planned
 }
 
-// message is what a queue remembers of one message.
+// message is a message as a queue stores it.
 type message struct {
 	id            string
 	body          string
@@ -50,17 +50,17 @@ type message struct {
 	index int // in the heap
 }
 
-// delivery is a message as one receive got it.
+// delivery is a message as one receive returns it.
 type delivery struct {
 	message
 	receipt string
 }
 
-// Depth says how many messages a queue holds.
+// Depth has the numbers of messages in a queue.
 type Depth struct {
 	Visible int // would be received now
 	Hidden  int // received and not yet deleted
-	Delayed int // sent with a delay that is not over
+	Delayed int // sent with a delay that has not ended
 }
 
 // Total returns the number of all messages.
@@ -74,8 +74,8 @@ func newQueue(name string, s settings, lock *sync.Mutex, ending <-chan struct{})
 	}
 }
 
-// Send puts a message into the queue, to be visible after the delay, and returns
-// its ID. The body has to be valid UTF-8.
+// Send puts a message into the queue, to be visible after the delay, and returns its ID. The
+// body must be valid UTF-8.
 func (q *Queue) Send(body string, delay time.Duration) string {
 	return q.send(newMessage(body, nil, delay)).MessageId
 }
@@ -116,7 +116,7 @@ func (q *Queue) Deliveries() int {
 }
 
 // ExpireVisibility ends the visibility timeout of each message that was received and not
-// deleted, so that a test need not wait for it. A delay continues.
+// deleted, so that a test does not need to wait for it. Delays continue.
 func (q *Queue) ExpireVisibility() {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -150,8 +150,8 @@ func (q *Queue) depth() Depth {
 	return d
 }
 
-// receive takes at most so many messages and hides them. It waits for the first
-// until the time is over, ctx ends or the server does, and returns none then.
+// receive takes at most the given number of messages and hides them. It waits for the first
+// message until the time is over, ctx ends or the server stops, and then returns none.
 func (q *Queue) receive(ctx context.Context, most int, hide, wait time.Duration) []delivery {
 	until := time.Now().Add(wait)
 	if wait > 0 {
@@ -186,8 +186,8 @@ func (q *Queue) count(change int) {
 	q.waiting += change
 }
 
-// take takes what is visible. If that is nothing, there may be something when
-// arrived is closed or at next, which is zero when nothing is hidden.
+// take takes visible messages. If there are none, there may be some when arrived is closed or
+// at next, which is zero if no message is hidden.
 func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-chan struct{}, next time.Time) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -203,7 +203,7 @@ func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-
 		}
 		received = append(received, m)
 	}
-	// Only now do they come back: with a time-out of 0 each would be taken twice.
+	// They become visible only now: otherwise, with a timeout of 0, each would be taken twice.
 	for _, m := range received {
 		m.receives++
 		if m.firstReceived.IsZero() {
@@ -220,9 +220,8 @@ func (q *Queue) take(most int, hide time.Duration) (taken []delivery, arrived <-
 	return taken, q.arrived, next
 }
 
-// peek returns the body of the message that a receipt handle stands for, and
-// whether it still does: it does not once the message was deleted or received
-// again.
+// peek returns the body of the message of a receipt handle, and whether the handle is still
+// valid. It is not valid after the message was deleted or received again.
 func (q *Queue) peek(receipt string) (body string, current bool, err error) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -245,7 +244,7 @@ func (q *Queue) remove(receipt string) error {
 	return err
 }
 
-// hide sets for how long from now a message in flight stays hidden.
+// hide sets how long a message in flight stays hidden, from now on.
 func (q *Queue) hide(receipt string, d time.Duration) error {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -263,8 +262,7 @@ func (q *Queue) hide(receipt string, d time.Duration) error {
 	return nil
 }
 
-// bounds returns those of a numeric attribute, with the queue's own as what holds
-// if nobody says.
+// bounds returns the bounds of a numeric attribute, with the queue's value as the default.
 func (q *Queue) bounds(attribute string) bounds {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -296,7 +294,7 @@ func (q *Queue) add(m *message) {
 	q.messages[m.id] = m
 	heap.Push(&q.byTime, m)
 	if m.index > 0 {
-		return // those who wait look again before it is visible
+		return // waiting receives check again before it is visible
 	}
 	close(q.arrived)
 	q.arrived = make(chan struct{})
@@ -307,7 +305,7 @@ func (q *Queue) drop(m *message) {
 	heap.Remove(&q.byTime, m.index)
 }
 
-// receipt is the handle of the latest receive. It only has to look arbitrary.
+// receipt is the handle of the latest receive. It only needs to look arbitrary.
 func (q *Queue) receipt(m *message) string {
 	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s %s %d", q.name, m.id, m.receives))
 }
@@ -337,6 +335,6 @@ func newID() string {
 }
 
 func hexMD5(s string) string {
-	sum := md5.Sum([]byte(s)) // the protocol's checksum, no secret
+	sum := md5.Sum([]byte(s)) // a checksum of the protocol, not for secrets
 	return hex.EncodeToString(sum[:])
 }

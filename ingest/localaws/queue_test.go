@@ -13,7 +13,7 @@ import (
 
 const visibleFor = 30 * time.Second
 
-// pass lets time go by, which in a bubble of synctest takes none.
+// pass lets time pass, which takes no real time in a bubble of synctest.
 func pass(d time.Duration) { <-time.After(d) }
 
 // receiveNow receives without waiting and returns the bodies.
@@ -263,7 +263,7 @@ func TestAReceiverThatDisconnectsTakesNoMessage(t *testing.T) {
 			t.Fatal("nobody waits")
 		}
 		giveUp()
-		q.Send("a", 0) // before the one who waited has noticed
+		q.Send("a", 0) // before the waiting receive has noticed
 		synctest.Wait()
 		wantDepth(t, q, Depth{Visible: 1})
 	})
@@ -296,7 +296,7 @@ func TestEveryWaiterGetsItsMessage(t *testing.T) {
 	})
 }
 
-// deadLetters makes a queue with a dead-letter queue.
+// deadLetters creates a queue with a dead-letter queue.
 func deadLetters(s *Server, after int) (q, dead *Queue) {
 	dead = s.CreateQueue("dead", nil)
 	q = s.CreateQueue("q", map[string]string{
@@ -328,7 +328,7 @@ func TestRedrive(t *testing.T) {
 	})
 }
 
-// The count goes along with the message, but each queue allows its own receives.
+// The message keeps its count, but each queue allows its own number of receives.
 func TestDeadLettersMayHaveDeadLetters(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 const redriveAfter = 3
 
-// model is what the random test expects of a queue and its dead letters.
+// model is the expected content of a queue and its dead letters.
 type model struct {
 	queue, dead *Queue
 	alive       map[string]*expected // not deleted, by ID
@@ -25,10 +25,10 @@ type expected struct {
 
 type handle struct {
 	id, receipt string
-	receive     int // which one of the message it is of
+	receive     int // the number of this receive of its message
 }
 
-// step is one thing that happens: what, and how much of it.
+// step is one action, and its amount.
 type step struct{ What, Much int }
 
 // play does one step and returns what is wrong after it, if anything.
@@ -76,8 +76,8 @@ func (m *model) receive(t *testing.T, most int) error {
 	return nil
 }
 
-// delete uses any handle there ever was. Only that of the latest receive works,
-// and only in the queue that it is of.
+// delete uses any earlier handle. Only the handle of the latest receive works, and only in its
+// own queue.
 func (m *model) delete(which int) error {
 	if len(m.handles) == 0 {
 		return nil
@@ -89,8 +89,8 @@ func (m *model) delete(which int) error {
 	return m.queue.remove(h.receipt)
 }
 
-// TestRandomLives looks for a sequence of calls after which the queue holds other
-// messages than it should.
+// TestRandomLives searches a sequence of calls after which the queue has other messages than
+// expected.
 func TestRandomLives(t *testing.T) {
 	t.Parallel()
 	steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {

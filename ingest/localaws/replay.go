@@ -41,8 +41,8 @@ func (r *replay) active() bool {
 	return r.state == replayStarting || r.state == replayRunning || r.state == replayCancelling
 }
 
-// between returns the events of a time, both ends included, by the minute. Within
-// a minute there is no order, so that no program relies on one.
+// between returns the events of a time range, both ends included, by minute. Within a minute
+// the order is random, so that no program relies on it.
 func (a *archive) between(from, to time.Time) [][]event {
 	a.expire()
 	byMinute := map[int64][]event{}
@@ -61,7 +61,7 @@ func (a *archive) between(from, to time.Time) [][]event {
 	return minutes
 }
 
-// replay runs a replay until its end, its cancelling or the server's.
+// replay runs a replay until it is complete or cancelled, or the server stops.
 func (s *Server) replay(r *replay) {
 	state, reason := s.replayMinutes(r)
 	s.bus.lock.Lock()
@@ -92,7 +92,7 @@ func (s *Server) replayMinutes(r *replay) (state, reason string) {
 	return replayCompleted, ""
 }
 
-// progress notes that events until a time were replayed.
+// progress notes that events up to a time were replayed.
 func (b *bus) progress(r *replay, last time.Time) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -102,8 +102,8 @@ func (b *bus) progress(r *replay, last time.Time) {
 	}
 }
 
-// withReplayName adds the field that a replayed event has more than the archived
-// one. The event is an object without white space.
+// withReplayName adds the field that only a replayed event has. The event is an object without
+// white space.
 func withReplayName(event, name string) []byte {
 	text := append([]byte(event[:len(event)-1]), `,"replay-name":`...)
 	quoted, _ := jsontext.AppendQuote(nil, name) // no error: a name is plain text

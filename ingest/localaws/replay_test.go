@@ -11,7 +11,7 @@ import (
 	"statuscache/ingest/internal/eventpattern"
 )
 
-// withArchive has an archive a of five events, one every 30 s.
+// withArchive creates an archive a with five events, one every 30 s.
 func withArchive(t *testing.T) (b *onBus, start time.Time) {
 	t.Helper()
 	b = newOnBus(t)
@@ -24,7 +24,7 @@ func withArchive(t *testing.T) (b *onBus, start time.Time) {
 	return b, start
 }
 
-// start starts a replay of all that is archived.
+// start starts a replay of all archived events.
 func (b *onBus) start(name, more string) (code string) {
 	b.Helper()
 	_, code = b.ask("StartReplay", fmt.Sprintf(
@@ -152,7 +152,7 @@ func TestArchivesAreBounded(t *testing.T) {
 		b.call("UpdateArchive", `{"ArchiveName":"a","RetentionDays":0}`)
 		long := fmt.Appendf(nil, `{"source":"x","time":%q,"detail":%q}`, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", 1<<20))
 		const whole = maxArchiveBytes>>20 - 1 // each is a little longer than 1 MiB
-		e, err := readEvent(long)             // once: reading 1 MiB takes longer than archiving it
+		e, err := readEvent(long)             // parsed only once, because reading 1 MiB takes longer than archiving it
 		for range whole + 5 {
 			for _, d := range b.bus.route(defaultBus, e, err, nil) {
 				b.deliver(d)

@@ -17,14 +17,14 @@ const (
 	ruleDisabled = "DISABLED"
 )
 
-// rule sends the events that match to its targets. The lock of the bus guards it.
+// rule sends matching events to its targets. The lock of the bus guards it.
 type rule struct {
 	ruleName
 	description, role, state string
 
 	text    string // of the pattern
 	pattern *eventpattern.Pattern
-	from    time.Time // matches nothing before
+	from    time.Time // the rule matches nothing before this time
 	targets []target
 }
 
@@ -63,7 +63,7 @@ func (r *rule) result() ruleResult {
 	}
 }
 
-// putRule makes a rule or replaces all of it but its targets.
+// putRule creates a rule, or replaces everything in it except its targets.
 func (s *Server) putRule(_ *http.Request, in putRuleRequest) (any, error) {
 	r, err := newRule(in)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Server) disableRule(r *rule, _ ruleRequest) (any, error) {
 	return emptyResult{}, nil
 }
 
-// deleteRule is a success if there is no such rule.
+// deleteRule succeeds if there is no such rule.
 func (s *Server) deleteRule(_ *http.Request, in ruleRequest) (any, error) {
 	s.bus.lock.Lock()
 	defer s.bus.lock.Unlock()
@@ -159,8 +159,8 @@ func (s *Server) deleteRule(_ *http.Request, in ruleRequest) (any, error) {
 	return emptyResult{}, nil
 }
 
-// forRule reads a request of type In and finds the rule that it is about. The
-// action runs under the lock of the bus.
+// forRule reads a request of type In and finds its rule. The action runs under the lock of the
+// bus.
 func forRule[In interface{ rule() (name, bus string) }](act func(*Server, *rule, In) (any, error)) action {
 	return decoded(func(s *Server, _ *http.Request, in In) (any, error) {
 		s.bus.lock.Lock()

@@ -13,10 +13,10 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// A message may take six times its length where every byte of it is escaped.
+// A message may take six times its length if every byte of it is escaped.
 const maxRequestBytes = 6*maxMessageBytes + 1<<20
 
-// service is one of the services that the stand-in is.
+// service is one of the simulated services.
 type service struct {
 	target      string // before the dot in X-Amz-Target
 	contentType string
@@ -24,7 +24,7 @@ type service struct {
 	actions     map[string]action
 }
 
-// services are distinguished by the target of a call, as the SDK sends it.
+// services are distinguished by the target in a call of the SDK.
 func services() []*service {
 	return []*service{
 		{"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs", queueActions},
@@ -33,8 +33,8 @@ func services() []*service {
 	}
 }
 
-// Server is the services: an http.Handler over queues and executions in memory.
-// It has to be made by New.
+// Server is the services: an http.Handler over queues and executions in memory. Use New to
+// create it.
 type Server struct {
 	services []*service
 	states   *states
@@ -58,10 +58,10 @@ func New() *Server {
 	return s
 }
 
-// CreateQueue returns the queue of this name, and makes it if there is none. The
-// attributes are those of SQS, such as VisibilityTimeout in seconds; those not
-// named have their defaults. It panics where SQS would answer with an error: the
-// name or an attribute is wrong, or the queue exists with other attributes.
+// CreateQueue returns the queue with this name, and creates it if there is none. The attributes
+// are those of SQS, such as VisibilityTimeout in seconds; those not named have their defaults.
+// It panics if SQS would answer with an error: the name or an attribute is wrong, or the queue
+// exists with other attributes.
 func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
 	q, err := s.create(name, attributes)
 	if err != nil {
@@ -70,12 +70,12 @@ func (s *Server) CreateQueue(name string, attributes map[string]string) *Queue {
 	return q
 }
 
-// SetFaults makes things go wrong from now on. Faults{} ends them.
+// SetFaults causes faults from now on. Faults{} ends them.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 
-// Shutdown ends long polls, moves of messages and replays, now and from now on, and
-// executions do nothing any more of themselves; all else continues. It may be called
-// more than once. Let http.Server.RegisterOnShutdown call it.
+// Shutdown ends long polls, moves of messages and replays, now and from now on. Executions no
+// longer change without a call; everything else continues. It may be called more than once. Let
+// http.Server.RegisterOnShutdown call it.
 func (s *Server) Shutdown() { s.endOnce.Do(func() { close(s.ending) }) }
 
 // ServeHTTP answers one call.
@@ -95,8 +95,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(body) //nolint:errcheck // who asked has gone
 }
 
-// target returns the service that a call is for and the name of the action. Of a
-// service that is not here the action is not known.
+// target returns the service and the name of the action of a call. For an unknown service, the
+// action is unknown too.
 func (s *Server) target(r *http.Request) (*service, string) {
 	target, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	for _, service := range s.services {
@@ -114,7 +114,7 @@ func writeError(w http.ResponseWriter, service *service, e *Error) {
 	json.MarshalWrite(w, body) //nolint:errcheck // who asked has gone
 }
 
-// answer returns what a call results in.
+// answer returns the result of a call.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, service *service, name string) (any, error) {
 	if r.Method != http.MethodPost {
 		return nil, errNotPost
@@ -141,7 +141,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, service *service
 	return result, err
 }
 
-// create is CreateQueue with an error in place of a panic.
+// create is CreateQueue with an error instead of a panic.
 func (s *Server) create(name string, attributes map[string]string) (*Queue, error) {
 	if !validID(name) {
 		return nil, invalidParameter("QueueName", name, "1 to 80 letters, digits, hyphens and underscores")

@@ -177,8 +177,8 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// TestShutdownWaitsForTheHTTPServer has http.Server.Shutdown wait for a long poll
-// of 20 s. The control is that it does wait while Shutdown was not called.
+// TestShutdownWaitsForTheHTTPServer: http.Server.Shutdown waits for a long poll of 20 s, which
+// Shutdown ends. The control: without Shutdown, http.Server.Shutdown waits.
 func TestShutdownWaitsForTheHTTPServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -227,9 +227,8 @@ func TestShutdownWaitsForTheHTTPServer(t *testing.T) {
 	})
 }
 
-// FuzzProtocol sends what nobody should: whatever comes, the answer is a result
-// or an error of the sender's, in JSON, and no message is lost that was not
-// deleted.
+// FuzzProtocol sends malformed requests: the answer is always a result or a client error, in
+// JSON, and only deleted messages are lost.
 func FuzzProtocol(f *testing.F) {
 	const queue = `{"QueueUrl":"http://h/000000000000/q"`
 	for _, seed := range [][2]string{

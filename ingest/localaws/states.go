@@ -16,7 +16,7 @@ const (
 	maxExecutions     = 1_000_000
 	maxRedrives       = 1_000
 	redrivablePeriod  = 14 * 24 * time.Hour // from the stop date
-	historyPeriod     = 90 * 24 * time.Hour // from the stop date; then the name is free again
+	historyPeriod     = 90 * 24 * time.Hour // from the stop date; after that the name is free again
 	redriveTokenValid = 15 * time.Minute
 )
 
@@ -39,8 +39,8 @@ type Attempt struct {
 	RedriveCount int    // 0: the execution starts
 }
 
-// Ending says when and how an attempt ends. The zero Ending has it run until it
-// is stopped. Texts have to be UTF-8.
+// Ending says when and how an attempt ends. With the zero Ending, it runs until it is stopped.
+// Texts must be UTF-8.
 type Ending struct {
 	After  time.Duration // since the attempt began
 	Status string        // SUCCEEDED, FAILED or TIMED_OUT; empty: never
@@ -56,8 +56,7 @@ type Ending struct {
 // never while executions are locked.
 type Plot func(Attempt) Ending
 
-// ExecutionState is what is true of an execution at a time. Dates are in whole
-// milliseconds.
+// ExecutionState is the true state of an execution at a time. Dates are in whole milliseconds.
 type ExecutionState struct {
 	ARN, Name, StateMachineARN string
 	Status                     string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED
@@ -75,7 +74,7 @@ type ExecutionState struct {
 // states are the state machines and their executions.
 type states struct {
 	publish func(event []byte)
-	ending  <-chan struct{} // no timer has an effect once it is closed
+	ending  <-chan struct{} // after it is closed, no timer has an effect
 
 	lock       sync.Mutex
 	machines   map[string]*machine   // by ARN
@@ -97,8 +96,8 @@ type machine struct {
 	executions *list.List // of *execution, newest first
 }
 
-// execution is what is remembered of one. Its last state is the true one; those
-// before it are what readers still see while the lag lasts.
+// execution is a stored execution. Its last state is the true one; readers still see the
+// earlier ones during the lag.
 type execution struct {
 	machine      *machine
 	number       int64 // counts all executions up
@@ -115,9 +114,8 @@ func newStates(publish func([]byte), ending <-chan struct{}) *states {
 	}
 }
 
-// CreateStateMachine makes a state machine whose executions live as the plot
-// says, and returns its ARN. It panics where Step Functions would answer with an
-// error: the name is wrong or taken.
+// CreateStateMachine creates a state machine whose executions follow the plot, and returns its
+// ARN. It panics if Step Functions would answer with an error: the name is wrong or in use.
 func (s *Server) CreateStateMachine(name string, plot Plot) (arn string) {
 	arn = machineARN(name)
 	s.states.lock.Lock()
@@ -131,8 +129,8 @@ func (s *Server) CreateStateMachine(name string, plot Plot) (arn string) {
 	return arn
 }
 
-// SetLag has readers of executions (DescribeExecution, ListExecutions) see a
-// change only after a while. It is meant to be set before executions start.
+// SetLag makes readers of executions (DescribeExecution, ListExecutions) see a change only
+// after some time. Set it before executions start.
 func (s *Server) SetLag(lag time.Duration) {
 	s.states.lock.Lock()
 	defer s.states.lock.Unlock()
@@ -182,10 +180,10 @@ func (s *states) snapshot() []ExecutionState {
 	return all
 }
 
-// state is the true one.
+// state is the true state.
 func (e *execution) state() *ExecutionState { return &e.states[len(e.states)-1] }
 
-// seen is the state that readers see, nil while there is none.
+// seen is the state that readers see; nil while they see none.
 func (e *execution) seen(at time.Time, lag time.Duration) *ExecutionState {
 	for i := len(e.states) - 1; i >= 0; i-- {
 		if !e.states[i].changed.Add(lag).After(at) {
@@ -203,7 +201,7 @@ func (e *execution) becomes(next ExecutionState, lag time.Duration) {
 	}
 }
 
-// forget forgets closed executions that are too many or too old.
+// forget removes closed executions if there are too many, or if they are too old.
 func (s *states) forget(at time.Time) {
 	for front := s.closed.Front(); front != nil; front = s.closed.Front() {
 		e := front.Value.(*execution)
@@ -216,5 +214,5 @@ func (s *states) forget(at time.Time) {
 	}
 }
 
-// now is the time as Step Functions keeps it.
+// now is the time in the precision of Step Functions.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

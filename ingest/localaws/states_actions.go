@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// definition is that of every state machine: what it does is not in it.
+// definition is the definition of every state machine. It does not say what the machine does.
 const definition = `{"StartAt":"Plot","States":{"Plot":{"Type":"Pass","End":true}}}`
 
 func (s *Server) startExecution(_ *http.Request, in startExecutionRequest) (any, error) {

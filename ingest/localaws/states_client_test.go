@@ -16,8 +16,7 @@ import (
 	"statuscache/ingest/awstest"
 )
 
-// inProcess has an SDK call the server without a network, so that it can be used
-// in a bubble.
+// inProcess lets the SDK call the server without a network, so that it can be used in a bubble.
 type inProcess struct{ *Server }
 
 func (p inProcess) Do(r *http.Request) (*http.Response, error) {
@@ -69,10 +68,10 @@ func (r *recorder) statuses() string {
 	return strings.Join(all, " ")
 }
 
-// always is a plot of one ending.
+// always is a plot in which every attempt has the same ending.
 func always(e Ending) Plot { return func(Attempt) Ending { return e } }
 
-// wantCode fails the test unless an SDK's error has a code; "" stands for none.
+// wantCode fails the test unless an error of the SDK has a code; "" means no error.
 func wantCode(t testing.TB, what string, err error, code string) {
 	t.Helper()
 	got := ""

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Emission says how far the events about executions can be relied upon. The zero
-// Emission publishes each event once and at once. Chances are between 0 and 1.
+// Emission says how reliable the events about executions are. The zero Emission publishes each
+// event once and at once. Probabilities are between 0 and 1.
 //
 // What happens to an event depends only on the seed, the ARN, the redrive count
 // and the status, so that a run with the same names can be repeated.
 type Emission struct {
 	Seed            uint64
-	Loss            float64 // chance of an event to be lost
-	LossOfExecution float64 // chance of an execution to lose all its events
-	LossOfRedrive   float64 // chance of a redrive to lose all events that follow it, up to the next
-	Duplicates      float64 // chance of an event to be published twice, with the same ID
-	Late            float64 // chance of a copy to be late
+	Loss            float64 // probability that an event is lost
+	LossOfExecution float64 // probability that an execution loses all its events
+	LossOfRedrive   float64 // probability that a redrive loses all following events, up to the next redrive
+	Duplicates      float64 // probability that an event is published twice, with the same ID
+	Late            float64 // probability that a copy is late
 
 	// Each copy is published after a delay between these two. Events overtake
 	// each other where the delays differ by more than their distance.
@@ -29,9 +29,9 @@ type Emission struct {
 
 // Emitted counts the events about executions.
 type Emitted struct {
-	Published  int // copies that were handed to the bus
-	Lost       int // events of which there was no copy
-	Duplicated int // events of which there were two
+	Published  int // copies that were sent to the bus
+	Lost       int // events without a copy
+	Duplicated int // events with two copies
 }
 
 // SetEmission changes how events are published from now on.
@@ -49,11 +49,11 @@ func (s *Server) Emitted() Emitted {
 	return s.states.emitted
 }
 
-// emit publishes the event about a state as often and as late as it is to be.
+// emit publishes the event about a state with the chosen number of copies and delays.
 func (s *states) emit(state ExecutionState) {
 	event, err := state.event()
 	if err != nil {
-		panic("localaws: event of " + state.ARN + ": " + err.Error()) // a plot returned what is not UTF-8
+		panic("localaws: event of " + state.ARN + ": " + err.Error()) // a plot returned text that is not UTF-8
 	}
 	for _, delay := range s.copies(state) {
 		if delay == 0 {
@@ -108,7 +108,7 @@ func (e Emission) delays(state ExecutionState) []time.Duration {
 	return delays
 }
 
-// lot returns the chances of what is named: the same for the same names.
+// lot returns the random numbers for some names: the same for the same names.
 func (e Emission) lot(names ...any) *rand.Rand {
 	hash := fnv.New64a()
 	fmt.Fprintln(hash, names...)

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxEventPayload is how long input and output may be in an event, as they are
-// in it: a quotation mark of theirs takes two bytes.
+// maxEventPayload is the greatest length of input and output in an event, where a quotation
+// mark takes two bytes.
 const maxEventPayload = 248 << 10
 
 // statusEvent is an event in the envelope of EventBridge.
@@ -50,7 +50,7 @@ type included struct {
 	Included bool `json:"included"`
 }
 
-// event returns what Step Functions tells of a state.
+// event returns the event of Step Functions for a state.
 func (e *ExecutionState) event() ([]byte, error) {
 	at := e.StartDate
 	for _, later := range []time.Time{e.RedriveDate, e.StopDate} {

@@ -51,8 +51,8 @@ func TestEveryEventHasAllKeys(t *testing.T) {
 	}
 }
 
-// TestValuesThatDoNotFitAreLeftOut tells lengths by what they take in the event: a
-// quotation mark takes two bytes there.
+// TestValuesThatDoNotFitAreLeftOut measures lengths in the event, where a quotation mark takes
+// two bytes.
 func TestValuesThatDoNotFitAreLeftOut(t *testing.T) {
 	t.Parallel()
 	const limit = 248 << 10
@@ -82,7 +82,7 @@ func TestValuesThatDoNotFitAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestAnOutputThatIsTooLongFails as it does in Step Functions.
+// TestAnOutputThatIsTooLongFails its execution, as in Step Functions.
 func TestAnOutputThatIsTooLongFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -107,13 +107,13 @@ func rank(status string) int {
 	return 1
 }
 
-// TestTheHighestEventIsTheTruth has executions fail, be redriven and be stopped
-// at random while events are doubled and overtake each other: the event of the
-// highest redrive count and rank says what DescribeExecution says.
+// TestTheHighestEventIsTheTruth: executions fail, are redriven and are stopped at random, while
+// events are duplicated and overtake each other. The event with the highest redrive count and
+// rank equals the answer of DescribeExecution.
 func TestTheHighestEventIsTheTruth(t *testing.T) {
 	t.Parallel()
 	type life struct {
-		Runs    []int // seconds each attempt runs; 0: until it is stopped
+		Runs    []int // seconds for which each attempt runs; 0: until it is stopped
 		Stopped int   // seconds
 	}
 	lives := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) life {
@@ -182,8 +182,8 @@ func compareWithTruth(t *testing.T, s *Server, events []statusEvent) error {
 	return nil
 }
 
-// TestEmissionFaultsHaveTheirRateAndAreRepeatable counts what is lost and doubled,
-// and has a second run lose and double the same.
+// TestEmissionFaultsHaveTheirRateAndAreRepeatable counts lost and duplicated events. A second
+// run must lose and duplicate the same events.
 func TestEmissionFaultsHaveTheirRateAndAreRepeatable(t *testing.T) {
 	t.Parallel()
 	const executions = 500

@@ -29,8 +29,8 @@ func (s *Server) StartExecution(stateMachineARN, name, input string) (ExecutionS
 	return state, err
 }
 
-// start returns the execution that was started, or the one that runs with the
-// same name and input, and whether it began with this call.
+// start returns the started execution, or a running one with the same name and input, and
+// whether it began with this call.
 func (s *states) start(machineARN, name, input string) (e *execution, state ExecutionState, begun bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -61,7 +61,7 @@ func (s *states) start(machineARN, name, input string) (e *execution, state Exec
 	return e, state, true, nil
 }
 
-// follow tells of an attempt that began and has it end as its plot says.
+// follow publishes the start of an attempt, and ends it as its plot says.
 func (s *states) follow(e *execution, began ExecutionState) {
 	s.emit(began)
 	ending := e.machine.plot(Attempt{
@@ -73,7 +73,7 @@ func (s *states) follow(e *execution, began ExecutionState) {
 	s.after(ending.After, func() { s.end(e, began.RedriveCount, ending) })
 }
 
-// after calls f in a while, unless the server has ended by then.
+// after calls f after some time, unless the server has stopped by then.
 func (s *states) after(d time.Duration, f func()) {
 	time.AfterFunc(d, func() {
 		select {
@@ -108,7 +108,7 @@ func (s *states) end(e *execution, attempt int, ending Ending) {
 	}
 }
 
-// stop aborts an execution. One that is closed already stays as it is.
+// stop aborts an execution. A closed execution does not change.
 func (s *states) stop(arn, errorName, cause string) (ExecutionState, error) {
 	e, err := s.find(arn)
 	if err != nil {
@@ -124,8 +124,8 @@ func (s *states) stop(arn, errorName, cause string) (ExecutionState, error) {
 	return state, nil
 }
 
-// close ends an execution that runs if change, which is given the next state to
-// fill in, agrees. It returns the state, and whether it ended with this call.
+// close ends a running execution if change agrees, which gets the next state and fills it in.
+// It returns the state, and whether the execution ended with this call.
 func (s *states) close(e *execution, change func(next *ExecutionState) bool) (state ExecutionState, ended bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -140,8 +140,8 @@ func (s *states) close(e *execution, change func(next *ExecutionState) bool) (st
 	return next, true
 }
 
-// redriveAttempt redrives an execution unless that was done by hand. It may be
-// that it cannot be redriven any more; nobody is there to be notified.
+// redriveAttempt redrives an execution unless a caller has redriven it. If it can no longer be
+// redriven, the error is ignored, because there is no caller.
 func (s *states) redriveAttempt(arn string, attempt int) {
 	e, err := s.find(arn)
 	if err != nil {
@@ -153,8 +153,8 @@ func (s *states) redriveAttempt(arn string, attempt int) {
 	}
 }
 
-// redrive redrives an execution. The token tells the repeat of a call from
-// another call; it may be empty.
+// redrive redrives an execution. The token distinguishes a repeated call from a new one; it may
+// be empty.
 func (s *states) redrive(arn, token string) (ExecutionState, error) {
 	e, err := s.find(arn)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *states) redrive(arn, token string) (ExecutionState, error) {
 	return state, err
 }
 
-// redriven reports whether a token is that of the last redrive.
+// redriven reports whether a token belongs to the last redrive.
 func (s *states) redriven(e *execution, token string) (ExecutionState, bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -179,8 +179,7 @@ func (s *states) redriven(e *execution, token string) (ExecutionState, bool) {
 	return state, repeated
 }
 
-// reopen has a closed execution run again if agree, which is given its state,
-// says so.
+// reopen lets a closed execution run again if agree, which gets its state, says so.
 func (s *states) reopen(e *execution, token string, agree func(ExecutionState) bool) (ExecutionState, error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()

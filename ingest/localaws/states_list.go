@@ -34,8 +34,8 @@ func (s *Server) listExecutions(_ *http.Request, in listExecutionsRequest) (any,
 	return s.states.page(m, &in, before, at), nil
 }
 
-// page returns the executions that were started before the one of this number,
-// as many as fit on a page.
+// page returns the executions that were started before the one with this number, as many as fit
+// on a page.
 func (s *states) page(m *machine, in *listExecutionsRequest, before int64, at time.Time) executionsResult {
 	result := executionsResult{Executions: []listedExecution{}}
 	last := before
@@ -55,7 +55,7 @@ func (s *states) page(m *machine, in *listExecutionsRequest, before int64, at ti
 	return result
 }
 
-// check refuses what Step Functions would refuse, and fills in what was left out.
+// check refuses requests that Step Functions would refuse, and fills in the defaults.
 func (in *listExecutionsRequest) check() error {
 	if in.MaxResults == 0 {
 		in.MaxResults = defaultPage
@@ -81,7 +81,7 @@ func (in *listExecutionsRequest) wants(e *ExecutionState) bool {
 		(in.RedriveFilter == "" || (in.RedriveFilter == "REDRIVEN") == (e.RedriveCount > 0))
 }
 
-// query is what a token belongs to.
+// query is the query to which a token belongs.
 func (in *listExecutionsRequest) query() string {
 	return in.StateMachineARN + " " + in.StatusFilter + " " + in.RedriveFilter
 }

@@ -14,8 +14,7 @@ func executionARN(machine, name string) string {
 	return statesARN + "execution:" + machine + ":" + name
 }
 
-// validName reports whether Step Functions takes a name for a state machine or
-// an execution.
+// validName reports whether Step Functions accepts a name for a state machine or an execution.
 func validName(name string) bool {
 	for _, c := range name {
 		switch {
@@ -55,8 +54,8 @@ func (s *states) find(arn string) (*execution, error) {
 	return e, nil
 }
 
-// validStatesARN reports whether an ARN is one of Step Functions for this kind
-// of thing, in any account and region, with at least so many parts.
+// validStatesARN reports whether an ARN of Step Functions has this kind of resource, in any
+// account and region, and at least the given number of parts.
 func validStatesARN(arn, kind string, parts int) bool {
 	part := strings.Split(arn, ":")
 	return len(part) >= parts && part[0] == "arn" && strings.HasPrefix(part[1], "aws") &&

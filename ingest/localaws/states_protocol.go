@@ -99,7 +99,7 @@ var stateActions = map[string]action{
 	"ListStateMachines":    throttled("ListStateMachines", decoded((*Server).listStateMachines)),
 }
 
-// date is written as the protocol has it: seconds since 1970 with three decimals.
+// date is written in the form of the protocol: seconds since 1970 with three decimals.
 type date struct{ time.Time }
 
 // MarshalJSONTo writes the date.

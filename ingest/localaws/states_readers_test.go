@@ -20,9 +20,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// TestPagesAreCompleteAndInOrder has executions of every status listed with each
-// filter, on pages of every kind: of one, of an uneven number, and around the default
-// and around all there are.
+// TestPagesAreCompleteAndInOrder lists executions of every status with each filter. Pages have
+// one execution, an odd number, and numbers around the default and around the total.
 func TestPagesAreCompleteAndInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -168,7 +167,7 @@ func TestReadersLagBehind(t *testing.T) {
 			}
 			return described, listed
 		}
-		for _, want := range [][2]string{ // each second, just after the full one
+		for _, want := range [][2]string{ // each second, just after its beginning
 			{"ExecutionDoesNotExist", ""}, {"ExecutionDoesNotExist", ""}, {"RUNNING", "RUNNING"}, {"SUCCEEDED", "SUCCEEDED"},
 		} {
 			pass(time.Millisecond)
@@ -251,8 +250,8 @@ func TestTheOldestClosedAreForgotten(t *testing.T) {
 	})
 }
 
-// TestDatesSurviveTheSDK has dates go through the protocol's seconds, which the
-// SDK reads as a floating-point number. That is exact up to the end of 2037.
+// TestDatesSurviveTheSDK: the protocol has dates in seconds, which the SDK reads as a
+// floating-point number. This is exact up to the end of 2037.
 func TestDatesSurviveTheSDK(t *testing.T) {
 	t.Parallel()
 	from, to := time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -273,8 +272,8 @@ func TestDatesSurviveTheSDK(t *testing.T) {
 	}
 }
 
-// FuzzStates sends what nobody should: the answer is a result or an error of the
-// sender's, in JSON.
+// FuzzStates sends malformed requests: the answer is always a result or a client error, in
+// JSON.
 func FuzzStates(f *testing.F) {
 	const machine = `"stateMachineArn":"arn:aws:states:eu-west-1:000000000000:stateMachine:m"`
 	const execution = `"executionArn":"arn:aws:states:eu-west-1:000000000000:execution:m:x"`
@@ -306,7 +305,7 @@ func FuzzStates(f *testing.F) {
 	})
 }
 
-// postStates sends a request as it is, without an SDK.
+// postStates sends a request unchanged, without an SDK.
 func postStates(s *Server, action, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("X-Amz-Target", "AWSStepFunctions."+action)

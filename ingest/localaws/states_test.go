@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		machine := s.CreateStateMachine("m", always(Ending{}))
 		start(t, c, machine, "one", `{}`)
 		for _, test := range []struct{ machine, name, input, code string }{
-			{machine, "one", `{}`, ""}, // it runs, with the same input
+			{machine, "one", `{}`, ""}, // it is running, with the same input
 			{machine, "one", `{"other":1}`, "ExecutionAlreadyExists"},
 			{machine, strings.Repeat("é", 80), `{}`, ""},
 			{machine, strings.Repeat("é", 81), `{}`, "InvalidName"},
@@ -244,8 +244,8 @@ func TestOverTheNetwork(t *testing.T) {
 	}
 }
 
-// TestTheEndOfAnEarlierAttemptDoesNotEndARedrive stops an execution before its time and redrives
-// it; later the same token asks for another redrive.
+// TestTheEndOfAnEarlierAttemptDoesNotEndARedrive stops an execution early and redrives it.
+// Later a call with the same token repeats the redrive.
 func TestTheEndOfAnEarlierAttemptDoesNotEndARedrive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Throttling says how often the actions of Step Functions may be called. The zero
-// Throttling lets everything through.
+// Throttling says how often the actions of Step Functions may be called. The zero Throttling
+// allows all calls.
 type Throttling struct {
 	Buckets map[string]Bucket // by action; one without is not throttled
 	// RefuseFor is for how long each call of an action is refused after its bucket
@@ -20,11 +20,10 @@ type Throttling struct {
 // Bucket is a token bucket. It is full at first.
 type Bucket struct {
 	Size      int     // calls
-	PerSecond float64 // calls that come back
+	PerSecond float64 // calls per second that refill it
 }
 
-// RealThrottling returns the limits of a small region: those of an account that
-// did not ask for more.
+// RealThrottling returns the default limits of an account in a small region.
 func RealThrottling() Throttling {
 	return Throttling{Buckets: map[string]Bucket{
 		"StartExecution":       {1300, 300},
@@ -69,7 +68,7 @@ type throttle struct {
 
 type actionLimit struct {
 	bucket *rate.Limiter
-	until  time.Time // refused before that, even if the bucket is not empty
+	until  time.Time // calls are refused before this time, even if the bucket is not empty
 }
 
 // allow reports whether an action may be called now.
@@ -88,7 +87,7 @@ func (t *throttle) allow(action string, at time.Time) bool {
 	return false
 }
 
-// throttled has an action answer only as often as it may.
+// throttled limits how often an action answers.
 func throttled(name string, act action) action {
 	return func(s *Server, r *http.Request, body []byte) (any, error) {
 		s.states.lock.Lock()

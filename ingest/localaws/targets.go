@@ -12,14 +12,13 @@ const (
 	defaultRetries = 185
 )
 
-// target is where a rule sends events: a queue or another bus, in the words of the
-// protocol.
+// target is the queue or bus to which a rule sends events, with the names of the protocol.
 type target struct {
 	Id, Arn          string
 	RoleArn          string            `json:",omitzero"`
 	DeadLetterConfig *deadLetterConfig `json:",omitzero"`
 	RetryPolicy      *retryPolicy      `json:",omitzero"`
-	// What changes the event on its way.
+	// Parameters that change the event on its way.
 	Input            string         `json:",omitzero"`
 	InputPath        string         `json:",omitzero"`
 	InputTransformer jsontext.Value `json:",omitzero"`
@@ -117,7 +116,7 @@ func isQueueARN(arn string) bool {
 	return len(parts) == 6 && strings.HasPrefix(arn, "arn:aws:sqs:") && validID(parts[5])
 }
 
-// removeTargets removes those that there are.
+// removeTargets removes the targets that exist.
 func (s *Server) removeTargets(r *rule, in removeTargetsRequest) (any, error) {
 	r.targets = slices.DeleteFunc(slices.Clone(r.targets), func(t target) bool { return slices.Contains(in.Ids, t.Id) })
 	return failedTargets{FailedEntries: []failedTarget{}}, nil
