@@ -58,7 +58,7 @@ test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN" TH
 
 .PHONY: test-short
 test-short: ## run the tests that start no other program, within a minute
-	go test -short $(TESTFLAGS) ./...
+	go test -short -vet=off $(PARALLEL) $(TESTFLAGS) ./...
 
 .PHONY: test-stress
 test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
