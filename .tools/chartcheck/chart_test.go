@@ -376,7 +376,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"settings: {REDIS_URL: null}":                                       "REDIS_URL is missing",
 		"settings: {SQS_QUEUE_URL: null}":                                   "SQS_QUEUE_URL is missing",
 		"settings: {SHUTDOWN_TIMEOUT: 1m}":                                  "/settings/SHUTDOWN_TIMEOUT",
-		"secrets: {API_KEY_PEPPER: null}":                                   "no caller could be accepted",
+		"secrets: {API_KEY_PEPPER: null}":                                   "every caller would be refused",
 		"secrets: {REDIS_URL: {name: a}}":                                   "/secrets/REDIS_URL",
 		"secrets: {REDIS_URL: {name: a, key: b}}":                           "REDIS_URL is given twice",
 		"files: {REDIS_CA_FILE: {secret: a, configMap: b, key: c}}":         "/files/REDIS_CA_FILE",

@@ -107,7 +107,7 @@ and their keys. */}}
 {{- fail "settings.SQS_QUEUE_URL is missing: ingest needs the URL of the queue that the EventBridge rule sends to" }}
 {{- end }}
 {{- if and $v.api.enabled (not (hasKey $v.secrets "API_KEY_PEPPER")) (not $api.JWT_ISSUER) (not $api.AUTH_INTROSPECTION_URL) }}
-{{- fail "no caller could be accepted: set secrets.API_KEY_PEPPER, settings.JWT_ISSUER or settings.AUTH_INTROSPECTION_URL" }}
+{{- fail "every caller would be refused: set secrets.API_KEY_PEPPER, settings.JWT_ISSUER or settings.AUTH_INTROSPECTION_URL" }}
 {{- end }}
 {{- if and $v.serviceMonitor.enabled $v.networkPolicy.enabled (not $v.networkPolicy.metrics) }}
 {{- fail "Prometheus could not reach the pods: set networkPolicy.metrics to the peer that scrapes them" }}
