@@ -45,8 +45,8 @@
 // and 6 % the scheduler.
 //
 // On this machine, ingest misses its target. On another machine, without other work, the ratios
-// were 0.307 (0.246–0.371) and 0.353 (0.282–0.405): an event cost the same 42 and 72 µs, but a
-// SET 13.5 and 25 µs.
+// were 0.34 (0.287–0.368) and 0.409 (0.318–0.467): an event cost about the same, 48 and 86 µs,
+// but a SET 17 and 37 µs.
 //
 // For each event a script merges it, updates two indexes and a trail, and announces it; the
 // comparison is a single SET. The script takes more than half of the time, most of it in Lua
@@ -55,8 +55,8 @@
 // so the more executions there are, the less memory each of them needs.
 //
 // A miss of a compact record costs as much as a miss of a record of earlier releases, within the
-// differences between rounds: -only formats measured 1.03 (0.904–1.21) at 0.4 kB, 0.989
-// (0.949–1.29) at 1 kB and 1.06 (0.898–1.39) at 4 kB.
+// differences between rounds: -only formats measured 1.04 (0.965–1.12) at 0.4 kB, 0.989
+// (0.913–1.06) at 1 kB and 0.983 (0.76–1.27) at 4 kB.
 //
 // The hot read behind nginx is compared with the same program in which net/http serves every
 // connection: with the same requests, handlers, checks and log, but without package wire.
