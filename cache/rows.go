@@ -244,8 +244,8 @@ func rowOf(text string, suffices bool) Row {
 	return r
 }
 
-// validUntil returns until when what has been read just now is used. Rows that were read together
-// expire at different times.
+// validUntil returns until when a result that was read just now may be used. Results that were
+// read together expire at different times.
 func validUntil() int64 { return monotonic.Now() + int64(statusLife-rand.N(statusLife/4)) }
 
 func (h *rowCache) keep(arn ARN, r Row, before uint32) {
