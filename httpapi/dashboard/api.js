@@ -183,7 +183,9 @@ async function errorOf(response) {
 // get returns the data of an answer. It rounds numbers, so it is not for outputs.
 export async function get(path, parameters, signal) {
   const response = await send(path, { parameters, signal });
-  return (await (response.data ?? response.json())).data;
+  const { data } = await (response.data ?? response.json());
+  signal?.throwIfAborted(); // an early request goes on when its view has been left
+  return data;
 }
 
 export async function post(path, body) {

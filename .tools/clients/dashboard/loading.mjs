@@ -31,6 +31,7 @@ export default async function (browser) {
     await page.context().close();
   }
   await dialog(browser);
+  await leftBeforeItsData(browser);
 }
 
 // A user who is not signed in needs the dialog, which is loaded on demand too.
@@ -45,5 +46,35 @@ async function dialog(browser) {
   await page.getByLabel("API key or access token").waitFor();
   await signIn(page, undefined, `${server}/#/executions`);
   await row(page, "one").waitFor();
+  clean(page);
+}
+
+// A user who leaves the overview before its first data has arrived: it is requested ahead of the
+// view, so nothing aborts it, and what arrives must not change the page that the user sees now.
+async function leftBeforeItsData(browser) {
+  const page = await open(browser);
+  await page.addInitScript(() => {
+    const { json } = Response.prototype;
+    Response.prototype.json = function () {
+      const data = json.call(this);
+      if (this.url.endsWith("/v1/overview")) window.parsed ??= data;
+      return data;
+    };
+  });
+  let letItArrive;
+  const left = new Promise((resolve) => (letItArrive = resolve));
+  await page.route(/\/v1\/overview$/, async (route) => {
+    await left;
+    await route.continue();
+  }, { times: 1 });
+  await page.route(/\/executions\.js$/, (route) => route.abort());
+  await page.goto(`${server}/#token=${process.env.KEY}&keep=tab`);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.evaluate(() => (location.hash = "#/executions"));
+  await page.getByText("could not be loaded").waitFor();
+  letItArrive();
+  await page.waitForFunction(() => window.parsed);
+  await page.evaluate(() => window.parsed.then(() => new Promise((resolve) => setTimeout(resolve)))); // who waited for it has gone on
+  assert.ok(await page.locator("#connection").isHidden(), "the overview says how it is connected after the user has left it");
   clean(page);
 }
