@@ -197,7 +197,7 @@ func TestProbesAreOnTheAdminPort(t *testing.T) {
 }
 
 // TestScaling: api scales by its load and ingest by the queue, neither of them to zero. Their
-// deployments set no number of replicas, because an upgrade would go back to it.
+// new deployments set no number of replicas, which is for the autoscaler to set.
 func TestScaling(t *testing.T) {
 	fixed := of[*apps.Deployment](render(t, values(t, "minimal")))
 	scaled := render(t, values(t, "keda-httproute"))
@@ -224,6 +224,22 @@ func TestScaling(t *testing.T) {
 	identity := one[*keda.TriggerAuthentication](t, scaled, s.Triggers[0].AuthenticationRef.Name).Spec.PodIdentity
 	if identity.Provider != keda.PodIdentityProviderAws || *identity.IdentityOwner != "workload" {
 		t.Errorf("KEDA reads the queue as %+v", identity)
+	}
+}
+
+// TestScalingKeepsThePodsThatRun: a deployment that is already there has no fewer pods after an
+// upgrade that turns scaling on, or after a later one.
+func TestScalingKeepsThePodsThatRun(t *testing.T) {
+	for _, test := range []struct{ running, want int64 }{{1, 2}, {2, 2}, {7, 7}} {
+		cluster := running{"status-statuscache-api": test.running}
+		d := one[*apps.Deployment](t, renderIn(t, cluster, values(t, "keda-httproute")), "status-statuscache-api")
+		if d.Spec.Replicas == nil || int64(*d.Spec.Replicas) != test.want {
+			t.Errorf("api with %d pods gets %v, want %d", test.running, d.Spec.Replicas, test.want)
+		}
+		fixed := one[*apps.Deployment](t, renderIn(t, cluster, values(t, "minimal")), "status-statuscache-api")
+		if *fixed.Spec.Replicas != 2 {
+			t.Errorf("api is not scaled, and with %d pods gets %d", test.running, *fixed.Spec.Replicas)
+		}
 	}
 }
 

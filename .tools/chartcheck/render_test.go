@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,11 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/fake"
 	gateway "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -69,8 +73,33 @@ func parse(t *testing.T, text string) map[string]any {
 	return all
 }
 
+// running are the deployments of a cluster, by name, with the pods of each.
+type running map[string]int64
+
+// GetClientFor implements engine.ClientProvider, for what templates look up.
+func (r running) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	if apiVersion != "apps/v1" || kind != "Deployment" {
+		return nil, false, fmt.Errorf("the cluster has no %s %s", apiVersion, kind)
+	}
+	var all []runtime.Object
+	for name, pods := range r {
+		all = append(all, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": apiVersion, "kind": kind,
+			"metadata": map[string]any{"name": name, "namespace": "pipelines"},
+			"spec":     map[string]any{"replicas": pods},
+		}})
+	}
+	return fake.NewSimpleDynamicClient(runtime.NewScheme(), all...).Resource(apps.SchemeGroupVersion.WithResource("deployments")), true, nil
+}
+
 // template renders the chart as helm does: by file, after a check of the schema.
 func template(t *testing.T, given map[string]any) (map[string]string, error) {
+	t.Helper()
+	return templateIn(t, nil, given)
+}
+
+// templateIn renders the chart for a cluster with some deployments.
+func templateIn(t *testing.T, cluster running, given map[string]any) (map[string]string, error) {
 	t.Helper()
 	chart, err := loader.Load(chartFolder)
 	if err != nil {
@@ -81,7 +110,7 @@ func template(t *testing.T, given map[string]any) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Render(chart, all)
+	return engine.RenderWithClientProvider(chart, all, cluster)
 }
 
 // objects are what a set of values makes, each decoded into the type of its kind.
@@ -91,7 +120,13 @@ type objects []runtime.Object
 // its type does not have.
 func render(t *testing.T, given map[string]any) objects {
 	t.Helper()
-	files, err := template(t, given)
+	return renderIn(t, nil, given)
+}
+
+// renderIn renders for a cluster with some deployments.
+func renderIn(t *testing.T, cluster running, given map[string]any) objects {
+	t.Helper()
+	files, err := templateIn(t, cluster, given)
 	if err != nil {
 		t.Fatal(err)
 	}

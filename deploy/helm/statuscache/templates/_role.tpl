@@ -35,8 +35,13 @@ metadata:
   namespace: {{ $root.Release.Namespace }}
   labels: {{- include "statuscache.roleLabels" . | nindent 4 }}
 spec:
-  {{- if not .scaled }}
+  {{- if not .fewest }}
   replicas: {{ $values.replicas }}
+  {{- else }}
+  {{- /* An autoscaler sets the number. It stays as it is, because a field that is removed returns to its default, 1. */}}
+  {{- with lookup "apps/v1" "Deployment" $root.Release.Namespace $name }}
+  replicas: {{ max (int $.fewest) (int .spec.replicas) }}
+  {{- end }}
   {{- end }}
   revisionHistoryLimit: 3
   strategy: {{- toYaml $values.strategy | nindent 4 }}
