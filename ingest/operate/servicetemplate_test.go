@@ -1,8 +1,10 @@
 package operate
 
 import (
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -132,6 +134,31 @@ func TestTheServiceTemplateLosesNothing(t *testing.T) {
 		breaker := c.resource(name)["DeploymentConfiguration"].(map[string]any)["DeploymentCircuitBreaker"]
 		if diff := cmp.Diff(any(map[string]any{"Enable": "true", "Rollback": "true"}), breaker); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestTheServiceTemplateWatchesEveryNodeOfTheCache, because each can be the primary.
+func TestTheServiceTemplateWatchesEveryNodeOfTheCache(t *testing.T) {
+	t.Parallel()
+	c := readTemplate(t, "service.yaml", map[string]string{
+		"QueueArn": "arn:aws:sqs:eu-west-1:000000000000:status-events", "StateMachineArns": "arn:aws:states:eu-west-1:000000000000:stateMachine:Pipeline",
+	})
+	most, err := strconv.Atoi(c.at("Parameters", "CacheReplicas", "MaxValue").Value)
+	must(t, err)
+	queries := c.resource("CacheEngineAlarm")["Metrics"].([]any)
+	expression := queries[0].(map[string]any)["Expression"].(string)
+	if len(queries) != 1+1+most {
+		t.Fatalf("%d metrics for 1 primary and up to %d replicas", len(queries)-1, most)
+	}
+	for i, query := range queries[1:] {
+		stat := query.(map[string]any)["MetricStat"].(map[string]any)["Metric"].(map[string]any)
+		node := stat["Dimensions"].([]any)[0].(map[string]any)["Value"]
+		if want := fmt.Sprintf("Cache-%03d", i+1); node != want || stat["MetricName"] != "EngineCPUUtilization" {
+			t.Errorf("metric %d is %v of %v, want that of %s", i+1, stat["MetricName"], node, want)
+		}
+		if id := query.(map[string]any)["Id"].(string); !strings.Contains(expression, "FILL("+id+", 0)") {
+			t.Errorf("%s does not use %s", expression, id)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 locals {
   alarm_actions = var.alarm_topic_arn == null ? [] : [var.alarm_topic_arn]
+  cache_nodes   = [for i in range(1 + var.cache_replicas) : "node${i + 1}"]
 }
 
 resource "aws_cloudwatch_metric_alarm" "no_healthy_task" {
@@ -72,4 +73,40 @@ resource "aws_cloudwatch_metric_alarm" "cache_memory" {
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
   tags                = var.tags
+}
+
+# One processor of a node runs all commands. Each node can be the primary.
+resource "aws_cloudwatch_metric_alarm" "cache_engine" {
+  alarm_name          = "${var.name}-cache-engine"
+  alarm_description   = "Valkey uses more than 90 % of the processor that runs its commands, so reads and events wait. Use a node type with faster processors, or a cache in cluster mode (REDIS_URL=rediss+cluster://), which this module does not create."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 90
+  evaluation_periods  = 5
+  treat_missing_data  = "missing"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "busiest"
+    expression  = "MAX([${join(", ", formatlist("FILL(%s, 0)", local.cache_nodes))}])"
+    label       = "engine of the busiest node in percent"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.cache_nodes
+    content {
+      id          = metric_query.value
+      return_data = false
+
+      metric {
+        namespace   = "AWS/ElastiCache"
+        metric_name = "EngineCPUUtilization"
+        dimensions  = { CacheClusterId = "${aws_elasticache_replication_group.cache.id}-00${metric_query.key + 1}" }
+        period      = 60
+        stat        = "Average"
+      }
+    }
+  }
 }

@@ -58,8 +58,8 @@ resource "aws_appautoscaling_policy" "ingest_backlog" {
 # Messages in flight count as well: they are unfinished work of a task.
 resource "aws_cloudwatch_metric_alarm" "backlog" {
   for_each = {
-    backlog-high = { description = "Adds ingest tasks", comparison = "GreaterThanOrEqualToThreshold", threshold = 1000, minutes = 2 }
-    backlog-low  = { description = "Removes ingest tasks", comparison = "LessThanOrEqualToThreshold", threshold = 100, minutes = 15 }
+    backlog-high = { description = "Adds ingest tasks. Nobody needs to act.", comparison = "GreaterThanOrEqualToThreshold", threshold = 1000, minutes = 2 }
+    backlog-low  = { description = "Removes ingest tasks. The state is ALARM while the queue is short, which is normal. Nobody needs to act.", comparison = "LessThanOrEqualToThreshold", threshold = 100, minutes = 15 }
   }
 
   alarm_name          = "${var.name}-${each.key}"

@@ -235,6 +235,21 @@ run "server_errors" {
   }
 }
 
+run "every_node_is_watched" {
+  variables {
+    cache_replicas = 2
+  }
+
+  assert {
+    condition     = toset(flatten([for q in aws_cloudwatch_metric_alarm.cache_engine.metric_query : [for m in q.metric : m.dimensions.CacheClusterId]])) == toset(["status-001", "status-002", "status-003"])
+    error_message = "a node that can be the primary can be overloaded without an alarm"
+  }
+  assert {
+    condition     = [for q in aws_cloudwatch_metric_alarm.cache_engine.metric_query : q.expression if q.return_data] == ["MAX([FILL(node1, 0), FILL(node2, 0), FILL(node3, 0)])"]
+    error_message = "the alarm does not take the busiest node"
+  }
+}
+
 run "metrics_for_prometheus" {
   variables {
     metrics_security_group_id = "sg-prometheus"
