@@ -14,6 +14,8 @@ import (
 const (
 	bodyHead = `{"success":true,"data":{`
 	bodyTail = `}}`
+
+	fixedLength = 150 // bytes of an answer apart from the ARN and the result, at most
 )
 
 // appendBody appends the answer of GET /v1/status about e, exactly as the contract
@@ -28,9 +30,9 @@ func appendState(b []byte, e *Execution) []byte {
 	b = append(b, bodyHead...)
 	b = append(b, `"status":"`...)
 	b = append(b, publicStatus(e)...)
-	b = append(b, `","executionArn":`...)
-	b = appendString(b, string(e.ARN))
-	b = append(b, `,"startDate":`...)
+	b = append(b, `","executionArn":"`...)
+	b = append(b, e.ARN...) // no character of an ARN is escaped in JSON
+	b = append(b, `","startDate":`...)
 	b = appendDate(b, e.StartDate)
 	if publicStatus(e) != Running {
 		b = append(b, `,"stopDate":`...)
@@ -205,10 +207,16 @@ func (a *Representation) With(members []byte) *Representation {
 	return &Representation{Body: b, ETag: a.ETag, Length: []string{strconv.Itoa(len(b))}}
 }
 
+// newRepresentation allocates once for both header values, because a miss makes them.
 func newRepresentation(body []byte, v Version, tag string) *Representation {
-	return &Representation{
-		Body:   body,
-		ETag:   []string{record.EntityTag(v, tag)},
-		Length: []string{strconv.Itoa(len(body))},
-	}
+	made := new(struct {
+		Representation
+		etag, length [1]string
+	})
+	b := record.AppendEntityTag(make([]byte, 0, 128), v, tag)
+	n := len(b)
+	text := string(strconv.AppendInt(b, int64(len(body)), 10))
+	made.etag[0], made.length[0] = text[:n], text[n:]
+	made.Representation = Representation{Body: body, ETag: made.etag[:], Length: made.length[:]}
+	return &made.Representation
 }

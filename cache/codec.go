@@ -75,7 +75,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, hash := p.head.Version(), p.head.Hash()
+	version, hash := p.head.Identity()
 	r := &Record{
 		ARN:        arn,
 		Version:    record.PublicVersion(version, hash),
@@ -96,7 +96,7 @@ func decode(arn ARN, b []byte) (*Record, error) {
 		}
 		return registered(r, time.UnixMilli(start)), nil
 	}
-	r.StartDate = version.StartDate()
+	r.StartDate = p.head.StartDate()
 	return r, decodePayload(r, version, hash, p.payload)
 }
 

@@ -155,7 +155,7 @@ func TestARunMayStopBeforeItStarted(t *testing.T) {
 		e := failed(testARN(t, "early"), now(), "no")
 		e.StopDate = e.StartDate.Add(took)
 		for format, payload := range map[string][]byte{"compact": compactPayload(&e), "digits": payloadOf(&e, appendBody(nil, &e))} {
-			p, _, err := readPayload(e.Version(), payload)
+			p, _, err := readPayload(e.StartDate, payload)
 			if err != nil || !p.stop.Equal(e.StopDate) {
 				t.Errorf("%s, stopped %v after its start: %v, want %v: %v", format, took, p.stop, e.StopDate, err)
 			}

@@ -150,7 +150,7 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	if at > len(text) {
 		return o, false, nil
 	}
-	p, whole, err := readPayload(head.Version(), []byte(text[at:min(end, len(text))]))
+	p, whole, err := readPayload(head.StartDate(), []byte(text[at:min(end, len(text))]))
 	if err != nil {
 		return o, false, errOutline
 	}

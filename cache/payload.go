@@ -128,14 +128,14 @@ type payloadHead struct {
 
 var errPayload = errors.New("payload of the record is damaged")
 
-// readPayload reads the payload of a record of version v. The result refers to b. whole
+// readPayload reads the payload of a record with a start date. The result refers to b. whole
 // is false if b ends before the length.
-func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
+func readPayload(start time.Time, b []byte) (p payloadHead, whole bool, err error) {
 	d := payloadReader{rest: b}
 	p.coding, p.source = d.byte(), sourceOf(d.byte())
 	if compression.Known(p.coding) {
 		p.status = d.status()
-		p.error, p.stop = d.text(), d.stop(v.StartDate())
+		p.error, p.stop = d.text(), d.stop(start)
 	} else {
 		p.status, p.error = Status(d.text()), d.text()
 		if stop := d.varint(); stop != 0 {
@@ -151,7 +151,7 @@ func readPayload(v Version, b []byte) (p payloadHead, whole bool, err error) {
 }
 
 func decodePayload(r *Record, v Version, hash string, b []byte) error {
-	p, whole, err := readPayload(v, b)
+	p, whole, err := readPayload(r.StartDate, b)
 	if err != nil || !whole {
 		return errPayload
 	}
@@ -194,7 +194,7 @@ func (r *Record) answer(p *payloadHead, c Completeness) (plain, zipped []byte, e
 // the result is.
 func (r *Record) compactAnswer(p *payloadHead, c Completeness) (plain, zipped []byte, err error) {
 	e := Execution{ARN: r.ARN, Status: p.status, StartDate: r.StartDate, StopDate: p.stop, Completeness: c}
-	b := make([]byte, 0, len(bodyHead)+len(r.ARN)+160+p.length)
+	b := make([]byte, 0, len(r.ARN)+fixedLength+p.length)
 	b = appendState(b, &e)
 	state := len(b)
 	switch public := publicStatus(&e); {

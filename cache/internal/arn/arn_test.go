@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 func TestParse(t *testing.T) {
@@ -31,7 +33,19 @@ func TestParse(t *testing.T) {
 		if string(arn) != test.text || arn.StateMachine() != test.stateMachine || arn.Name() != test.name {
 			t.Errorf("%q: %q of %q", arn, arn.Name(), arn.StateMachine())
 		}
+		if escaped(t, test.text) {
+			t.Errorf("%q is escaped in JSON", test.text)
+		}
 	}
+}
+
+// escaped reports whether text has characters that a JSON string escapes.
+func escaped(t *testing.T, text string) bool {
+	quoted, err := jsontext.AppendQuote(nil, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(quoted) != `"`+text+`"`
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -131,6 +145,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%v", err)
 			}
 			return
+		}
+		if escaped(t, text) {
+			t.Fatalf("%q is escaped in JSON, but answers contain ARNs as they are", text)
 		}
 		if string(arn) != text || !utf8.ValidString(text) || strings.ContainsAny(text, " \t\r\n{}%\x00") {
 			t.Fatalf("%q became %q", text, arn)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -75,7 +76,7 @@ func unpack(b, packed []byte, length int) ([]byte, error) {
 		return nil, ErrLength
 	}
 	n := len(b)
-	b = append(b, make([]byte, length)...)
+	b = slices.Grow(b, length)[:n+length]
 	if _, err := s2.Decode(b[n:], packed); err != nil {
 		return nil, fmt.Errorf("body of the record: %w", err)
 	}
@@ -147,7 +148,7 @@ func inflate(b, deflated []byte, length int) ([]byte, error) {
 		return nil, fmt.Errorf("body of the record: %w", err)
 	}
 	n := len(b)
-	b = append(b, make([]byte, length)...)
+	b = slices.Grow(b, length)[:n+length]
 	if _, err := io.ReadFull(i.blocks, b[n:]); err != nil {
 		return nil, fmt.Errorf("body of the record: %w", err)
 	}

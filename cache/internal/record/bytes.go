@@ -48,10 +48,13 @@ func AppendVersion(b []byte, v Version) []byte {
 }
 
 // ReadVersion reads a version.
-func ReadVersion(b string) Version {
-	v := AppendDigits(make([]byte, 0, VersionLength), ReadMillis(b), StartLength)
-	v = AppendDigits(append(v, '-'), int64(b[6])<<16|int64(b[7])<<8|int64(b[8]), RedriveDigits)
-	return Version(append(v, '-', '0'+b[9]/10, '-', '0'+b[9]%10))
+func ReadVersion(b string) Version { return Version(appendVersion(make([]byte, 0, VersionLength), b)) }
+
+// appendVersion appends the text of the version that s has as 10 bytes.
+func appendVersion(b []byte, s string) []byte {
+	b = AppendDigits(b, ReadMillis(s), StartLength)
+	b = AppendDigits(append(b, '-'), int64(s[6])<<16|int64(s[7])<<8|int64(s[8]), RedriveDigits)
+	return append(b, '-', '0'+s[9]/10, '-', '0'+s[9]%10)
 }
 
 // EventIDLength is the length of an event ID in bytes.

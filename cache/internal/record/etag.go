@@ -5,10 +5,14 @@ import (
 	"encoding/hex"
 )
 
-// EntityTag returns the ETag of an answer. tag is the hash of the body and, behind it, the view
+// AppendEntityTag appends the ETag of an answer. tag is the hash of the body and, behind it, the view
 // or the content coding. So the ETag changes with each state, survives a rebuild of the cache,
 // and differs between the forms of an answer.
-func EntityTag(v Version, tag string) string { return `"` + string(v) + "-" + tag + `"` }
+func AppendEntityTag(b []byte, v Version, tag string) []byte {
+	b = append(append(b, '"'), v...)
+	b = append(append(b, '-'), tag...)
+	return append(b, '"')
+}
 
 // Tag returns the part of an entity tag after the version of such a record.
 func Tag(v Version, hash string) string {

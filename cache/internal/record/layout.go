@@ -139,6 +139,24 @@ func (h Head) Version() Version {
 	return Version(h[versionAt:HashAt])
 }
 
+// Identity returns the version of the state and the hash of the payload, 16 hex digits.
+func (h Head) Identity() (Version, string) {
+	if !h.Compact() {
+		return h.Version(), h.Hash()
+	}
+	b := appendVersion(make([]byte, 0, VersionLength+HashLength), string(h[compactVersionAt:compactHashAt]))
+	text := string(hex.AppendEncode(b, []byte(h[compactHashAt:compactObservedAt]))) // one allocation for both
+	return Version(text[:VersionLength]), text[VersionLength:]
+}
+
+// StartDate returns the start date in the version.
+func (h Head) StartDate() time.Time {
+	if h.Compact() {
+		return time.UnixMilli(ReadMillis(string(h[compactVersionAt:])))
+	}
+	return h.Version().StartDate()
+}
+
 // Hash returns the hash of the payload, 16 hex digits.
 func (h Head) Hash() string {
 	if h.Compact() {
