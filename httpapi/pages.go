@@ -12,9 +12,9 @@ import (
 )
 
 // getPage serves a page of package docs.
-func (s *Server) getPage(p *docs.Page) func(*exchange) error {
+func getPage(path string) func(*exchange) error {
 	return func(x *exchange) error {
-		h := x.w.Header()
+		p, h := docs.Pages()[path], x.w.Header()
 		h["Etag"] = p.ETag
 		h["Cache-Control"] = envelope.PublicCache
 		if p.Policy != nil {

@@ -58,8 +58,8 @@ func (s *Server) routeTable() map[string]*route {
 		"/v1/health":     s.openRoute("/v1/health", s.getHealth, get...),
 	}
 	routes[statusRoute].links = true
-	for path, p := range docs.Pages() {
-		routes[path] = s.openRoute(path, s.getPage(p), get...)
+	for _, path := range docs.Paths {
+		routes[path] = s.openRoute(path, getPage(path), get...)
 	}
 	s.addDashboard(routes)
 	for _, p := range s.options.Posts {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -29,9 +30,13 @@ func newPage(contentType string, body []byte) *Page {
 	return &Page{ContentType: []string{contentType}, Body: body, ETag: []string{`"` + hex.EncodeToString(sum[:8]) + `"`}}
 }
 
-// Pages returns all pages by path. They are embedded, and tests read every page, so that
-// none is malformed.
-func Pages() map[string]*Page {
+// Paths are the paths of all pages.
+var Paths = []string{"/openapi.yaml", "/openapi.json", "/docs", "/docs/docs.css", "/docs/docs.js", "/docs/"}
+
+// Pages returns all pages by path. They are rendered for the first request, because this would
+// be most of what a program has to do when it starts. They are embedded, and tests read every
+// page, so that none is malformed.
+var Pages = sync.OnceValue(func() map[string]*Page {
 	var document map[string]any
 	if err := yaml.Unmarshal(OpenAPI, &document); err != nil {
 		panic(fmt.Errorf("openapi.yaml: %w", err))
@@ -49,4 +54,4 @@ func Pages() map[string]*Page {
 		"/docs": html, "/docs/docs.css": css, "/docs/docs.js": js,
 		"/docs/": {Moved: []string{"../docs"}, ETag: []string{""}}, // relative, for a service below a path
 	}
-}
+})
