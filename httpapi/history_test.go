@@ -15,20 +15,20 @@ import (
 
 // TestNoClientSeesAVersionGoBack: it records which versions clients receive while an execution
 // is redriven again and again and Redis fails in several ways. Each client sends the version
-// that it has. The control is a history that does go back.
+// that it has, to each process in turn. The control is a history that does go back.
 func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "redis-server")
-	for name, start := range map[string]func(*testing.T) (s *service, fail func()){
-		"primary dies": func(t *testing.T) (*service, func()) {
+	for name, start := range map[string]func(*testing.T) (all []*service, fail func(redrive func())){
+		"primary dies": func(t *testing.T) ([]*service, func(func())) {
 			servers := cachetest.Sentinel(t)
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
-			return s, servers.Primary.Kill
+			return []*service{s}, func(func()) { servers.Primary.Kill() }
 		},
-		"primary of a cluster dies": func(t *testing.T) (*service, func()) {
+		"primary of a cluster dies": func(t *testing.T) ([]*service, func(func())) {
 			servers := cachetest.Cluster(t)
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
-			return s, func() {
+			return []*service{s}, func(func()) {
 				for _, p := range servers.Primaries {
 					if p.Do("KEYS *:history*") != "*0" { // it has the execution
 						p.Kill()
@@ -38,17 +38,28 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 				t.Error("no primary has the execution")
 			}
 		},
-		"redis freezes": func(t *testing.T) (*service, func()) {
+		"notifications are lost, then their connection": func(t *testing.T) ([]*service, func(func())) {
+			redis, network := cachetest.Redis(t), &cachetest.Network{}
+			s := newServiceWith(t, cache.Options{URL: redis.URL(), Dial: network.Dial, ReadLimit: redisLimit, WriteLimit: redisLimit})
+			return []*service{newServiceOn(t, redis.URL()), s}, func(redrive func()) { // by the process that hears all
+				network.Begin(cachetest.BlackHole)
+				cachetest.Eventually(t, "that is noticed", func() bool { redrive(); return s.cache.DB().Ready() != nil })
+				network.End()
+				redis.Do("CLIENT KILL TYPE pubsub")
+				cachetest.Eventually(t, "they come again", func() bool { redrive(); return s.cache.DB().Ready() == nil })
+			}
+		},
+		"redis freezes": func(t *testing.T) ([]*service, func(func())) {
 			s := newHastyService(t)
-			return s, func() {
+			return []*service{s}, func(func()) {
 				s.redis.Freeze()
 				defer s.redis.Thaw()
 				cachetest.Eventually(t, "the near cache is off", func() bool { return s.cache.DB().Ready() != nil })
 			}
 		},
-		"an old copy is put in charge": func(t *testing.T) (*service, func()) {
+		"an old copy is put in charge": func(t *testing.T) ([]*service, func(func())) {
 			s := newService(t)
-			return s, func() {
+			return []*service{s}, func(func()) {
 				keys, err := s.keys.List(t.Context())
 				s.redis.Do("FLUSHALL")
 				cachetest.Eventually(t, "the keys are there again", func() bool {
@@ -60,7 +71,8 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, fail := start(t)
+			all, fail := start(t)
+			s := all[0]
 			ada := s.key("ada")
 			e := running(t, "history", "ada")
 			if name == "an old copy is put in charge" {
@@ -74,8 +86,8 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 				clients.Go(func() {
 					pace := time.NewTicker(10 * time.Millisecond) // leaves the processor to the others
 					defer pace.Stop()
-					for !done.Load() {
-						histories[i].step(s, string(e.ARN), ada, i%3)
+					for turn := 0; !done.Load(); turn++ {
+						histories[i].step(all[turn%len(all)], string(e.ARN), ada, i%3)
 						<-pace.C
 					}
 				})
@@ -100,7 +112,7 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 // rewrite redrives an execution until every client has received it, makes Redis fail, and
 // continues until every client has asked several times more. After an old copy has become the
 // primary, older states come again.
-func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func(), clients []history) {
+func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func(redrive func()), clients []history) {
 	t.Helper()
 	const steps = 5
 	attempt, failed := 0, false
@@ -119,7 +131,7 @@ func rewrite(t *testing.T, s *service, e cache.Execution, name string, fail func
 		})
 	}
 	until("every client has received several", func(h *history) bool { return h.received.Load() >= steps })
-	fail()
+	fail(redrive)
 	failed = true
 	redrive() // Redis is there again
 	before := map[*history]int64{}
