@@ -63,14 +63,18 @@ func (c *counters) named() (all []*machine) {
 
 // changed returns the parts that must be read.
 func (c *counters) changed(x *index) (wanted read) {
-	for at, changes := range x.tallies {
-		if known := c.tallies[at]; known.changes != changes {
-			wanted.tallies = append(wanted.tallies, &tallyRead{part: at, changes: changes, known: known})
+	for i := range x.partitions {
+		for hour, changes := range x.partitions[i].tallies {
+			at := part{i, hour}
+			if known := c.tallies[at]; known.changes != changes {
+				wanted.tallies = append(wanted.tallies, &tallyRead{part: at, changes: changes, known: known})
+			}
 		}
-	}
-	for at, changes := range x.failures {
-		if known, ok := c.failureSeen[at]; !ok || known != changes {
-			wanted.failures = append(wanted.failures, &failuresRead{part: at, changes: changes})
+		for hour, changes := range x.partitions[i].failures {
+			at := part{i, hour}
+			if known, ok := c.failureSeen[at]; !ok || known != changes {
+				wanted.failures = append(wanted.failures, &failuresRead{part: at, changes: changes})
+			}
 		}
 	}
 	return wanted
@@ -126,12 +130,12 @@ func (c *counters) takeTally(r *tallyRead) {
 // forgetLost drops counters that Redis no longer has.
 func (c *counters) forgetLost(x *index) {
 	for p := range c.tallies {
-		if _, there := x.tallies[p]; !there {
+		if _, there := x.partitions[p.partition].tallies[p.hour]; !there {
 			c.forget(p.hour)
 		}
 	}
 	for p := range c.failureSeen {
-		if _, there := x.failures[p]; !there {
+		if _, there := x.partitions[p.partition].failures[p.hour]; !there {
 			delete(c.failureSeen, p)
 			c.causes.forget(p)
 		}
@@ -143,8 +147,10 @@ func (c *counters) takeRunning(x *index) {
 	for _, m := range c.machines {
 		m.running = 0
 	}
-	for id, n := range x.running {
-		c.machine(id).running = n
+	for i := range x.partitions {
+		for id, n := range x.partitions[i].running {
+			c.machine(id).running += n
+		}
 	}
 }
 

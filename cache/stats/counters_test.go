@@ -26,9 +26,9 @@ func TestAnHourThatRedisLostInPartIsReadAgain(t *testing.T) {
 	c.now = time.Now()
 	var stored [2]string
 	refresh := func(changes int64) {
-		x := &index{now: c.now, tallies: map[part]int64{}}
+		x := &index{now: c.now}
 		for i := range stored {
-			x.tallies[part{i, hour}] = changes
+			x.partitions[i].tallies = map[int64]int64{hour: changes}
 		}
 		wanted := c.changed(x)
 		for _, r := range wanted.tallies {

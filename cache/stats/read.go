@@ -3,73 +3,11 @@ package stats
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/internal/redisdb"
 	"statuscache/cache/internal/tally"
 )
-
-// index has the counts of all partitions.
-type index struct {
-	now      time.Time // by the clock of Redis
-	names    map[tally.Machine]string
-	tallies  map[part]int64 // how often each has changed
-	failures map[part]int64 // the same
-	running  map[tally.Machine]int64
-}
-
-// readIndex reads what has changed in each partition, in one round trip.
-func (s *Stats) readIndex(ctx context.Context) (*index, error) {
-	pipe := s.db.Readers.Pipeline() // on a cluster it is one for each node
-	now := pipe.Time(ctx)
-	names := pipe.HGetAll(ctx, s.db.Names.Counted)
-	var counts [redisdb.PartitionCount]*redis.MapStringStringCmd
-	for i := range counts {
-		counts[i] = pipe.HGetAll(ctx, s.db.Names.Partitions[i].Counts)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	x := &index{
-		now: now.Val(), names: map[tally.Machine]string{},
-		tallies: map[part]int64{}, failures: map[part]int64{}, running: map[tally.Machine]int64{},
-	}
-	for id, name := range names.Val() {
-		if len(id) == tally.MachineLength {
-			x.names[tally.Machine([]byte(id))] = name
-		}
-	}
-	for i, cmd := range counts {
-		x.take(i, cmd.Val())
-	}
-	return x, nil
-}
-
-// take reads the counts of a partition.
-func (x *index) take(partition int, counts map[string]string) {
-	oldest := tally.Hour(x.now) - tally.KeptHours
-	for field, value := range counts {
-		switch field[0] {
-		case 't':
-			take(x.tallies, partition, field, value, oldest)
-		case 'f':
-			take(x.failures, partition, field, value, oldest)
-		case 'r':
-			if len(field) == 1+tally.MachineLength {
-				x.running[tally.Machine([]byte(field[1:]))] += number(value)
-			}
-		}
-	}
-}
-
-// take reads how often a part has changed, unless it is too old.
-func take(to map[part]int64, partition int, field, value string, oldest int64) {
-	if at := (part{partition, number(field[1:])}); at.hour >= oldest {
-		to[at] = number(value)
-	}
-}
 
 // part is one hour of one partition.
 type part struct {
@@ -146,16 +84,4 @@ func (s *Stats) read(ctx context.Context, wanted read) error {
 		w.cells = readCells(failures[i].Val())
 	}
 	return nil
-}
-
-// number reads a decimal number; other texts are 0.
-func number(text string) int64 {
-	if text == "" { // a missing field; an error for each would create much garbage
-		return 0
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

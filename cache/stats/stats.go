@@ -46,7 +46,9 @@ type Stats struct {
 	typical    atomic.Pointer[map[string]Distribution]
 	overdue    atomic.Pointer[overdueAt]
 	failed     atomic.Pointer[error]
-	reading    sync.Mutex // one refresh at a time
+
+	reading sync.Mutex // one refresh at a time
+	index   index      // of the last refresh
 
 	mu       sync.RWMutex // of what follows
 	counters *counters
@@ -158,12 +160,11 @@ func (s *Stats) readOn(ctx context.Context) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	begun := max(monotonic.Now(), 1)
-	index, err := s.readIndex(ctx)
-	if err != nil {
+	if err := s.index.read(ctx, s.db); err != nil {
 		return fmt.Errorf("read the counters: %w", err)
 	}
 	s.mu.RLock()
-	wanted := s.counters.changed(index)
+	wanted := s.counters.changed(&s.index)
 	s.mu.RUnlock()
 	for _, part := range wanted.parts() {
 		if err := s.read(ctx, part); err != nil {
@@ -174,8 +175,8 @@ func (s *Stats) readOn(ctx context.Context) error {
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
-	s.counters.take(index)
-	s.counters.drop(tally.Hour(index.now) - tally.KeptHours)
+	s.counters.take(&s.index)
+	s.counters.drop(tally.Hour(s.index.now) - tally.KeptHours)
 	s.publishTypical()
 	s.mu.Unlock()
 	s.readAt.Store(begun)
