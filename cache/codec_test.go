@@ -86,8 +86,8 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		record := recordOf(e, "ada", "url")
 		for n := range record {
 			_, err := decode(e.ARN, record[:n])
-			if whole := len(record) - trailEntryLength; err == nil && n < whole {
-				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, whole)
+			if complete := len(record) - trailEntryLength; err == nil && n < complete {
+				t.Errorf("%s: the first %d of %d bytes are accepted", what, n, complete)
 			}
 		}
 		for place, b := range map[int]byte{0: '5', 41: 'x', 82: 'x', 85: '-', 90: 'x'} {

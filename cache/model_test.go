@@ -210,7 +210,7 @@ func fold(rule func(a, b joined) joined, states []joined) joined {
 // returns "" if it keeps all.
 func brokenLaw(rule func(a, b joined) joined, history []joined, r *rand.Rand) string {
 	a, b, c := history[0], history[len(history)/2], history[len(history)-1]
-	whole := fold(rule, history)
+	complete := fold(rule, history)
 	shuffled := slices.Clone(history)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	switch {
@@ -218,11 +218,11 @@ func brokenLaw(rule func(a, b joined) joined, history []joined, r *rand.Rand) st
 		return "commutative"
 	case rule(rule(a, b), c) != rule(a, rule(b, c)):
 		return "associative"
-	case rule(a, a) != a || rule(whole, b) != whole:
+	case rule(a, a) != a || rule(complete, b) != complete:
 		return "idempotent"
 	case rule(a, b).identity < a.identity:
 		return "monotone"
-	case fold(rule, shuffled) != whole:
+	case fold(rule, shuffled) != complete:
 		return "the same in every order"
 	}
 	return ""

@@ -33,8 +33,8 @@ const outlineBytes = 1 << 10
 // ownedLimit is how long Owned may take.
 const ownedLimit = time.Second
 
-// ownedWhole is how many records are read completely at once.
-const ownedWhole = 100
+// ownedAtOnce is how many records are read completely at once.
+const ownedAtOnce = 100
 
 // Owned returns the outlines of an owner's newest 1,000 executions. Of those in known, from an
 // earlier call, it reads only the ones that may have changed.
@@ -54,7 +54,7 @@ func (c *Cache) Owned(ctx context.Context, owner string, known []Outline) ([]Out
 	}
 	all, stale := c.unchanged(arns, known)
 	all, long, err := c.readOutlines(ctx, owner, all, stale, outlineBytes-1)
-	for some := range slices.Chunk(long, ownedWhole) {
+	for some := range slices.Chunk(long, ownedAtOnce) {
 		if err == nil {
 			all, _, err = c.readOutlines(ctx, owner, all, some, -1)
 		}
@@ -93,9 +93,9 @@ func (c *Cache) readOutlines(ctx context.Context, owner string, all []Outline, a
 	}
 	records, err := c.beginnings(ctx, arns, last)
 	for i, text := range records {
-		switch o, whole, err := outline(arns[i], text); {
+		switch o, complete, err := outline(arns[i], text); {
 		case err != nil:
-		case !whole:
+		case !complete:
 			long = append(long, arns[i])
 		case recordHead(text).Owner() == owner:
 			o.lookup = lookup{validUntil(), generation, c.statuses.changesOf(o.ARN), before[i]}
@@ -126,7 +126,7 @@ var errOutline = errors.New("the beginning of a record is damaged")
 
 // outline reads the beginning of a record. whole is false if text ends before the end of the
 // outline.
-func outline(arn ARN, text string) (o Outline, whole bool, err error) {
+func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	head := recordHead(text[:min(len(text), labeledHead)])
 	if err := head.Known(); err != nil {
 		return o, false, err
@@ -150,23 +150,23 @@ func outline(arn ARN, text string) (o Outline, whole bool, err error) {
 	if at > len(text) {
 		return o, false, nil
 	}
-	p, whole, err := readPayload(head.StartDate(), []byte(text[at:min(end, len(text))]))
+	p, complete, err := readPayload(head.StartDate(), []byte(text[at:min(end, len(text))]))
 	if err != nil {
 		return o, false, errOutline
 	}
-	if !whole {
+	if !complete {
 		return o, false, nil
 	}
 	o.Error, o.StopDate = unique.Make(p.error).Value(), p.stop
 	if o.Status == Succeeded {
 		return o, true, nil
 	}
-	o.ErrorMessage, whole, err = p.message()
-	return o, whole, err
+	o.ErrorMessage, complete, err = p.message()
+	return o, complete, err
 }
 
 // message returns the error message of a failure. whole is false if it is incomplete.
-func (p *payloadHead) message() (text string, whole bool, err error) {
+func (p *payloadHead) message() (text string, complete bool, err error) {
 	if compression.Known(p.coding) {
 		result, err := compression.Append(nil, p.coding, p.stored, p.length)
 		if err != nil {

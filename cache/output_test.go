@@ -69,7 +69,7 @@ func TestAnExpiredOutputIsAStateOfItsOwn(t *testing.T) {
 	e := succeeded(testARN(t, "expires"), now(), `{"metadata":{"a":1},"n":"`+base64.StdEncoding.EncodeToString(noise)+`"}`)
 	e.Owner = "ada"
 	apply(t, c, e)
-	whole := stored(t, c, e.ARN)
+	complete := stored(t, c, e.ARN)
 	if got := indexedOutputs(t, c, e.ARN); len(got) != 1 || got[string(e.ARN)] != float64(e.StopDate.UnixMilli()) {
 		t.Fatalf("the index of outputs is %v", got)
 	}
@@ -85,13 +85,13 @@ func TestAnExpiredOutputIsAStateOfItsOwn(t *testing.T) {
 	if !bytes.HasSuffix(r.Plain.Body, []byte(want)) || !r.OutputExpired() || r.OutputGone() || r.PublicStatus() != Succeeded {
 		t.Errorf("answered with %s", r.Plain.Body)
 	}
-	if r.Version <= whole.Version || r.Plain.ETag[0] == whole.Plain.ETag[0] {
-		t.Errorf("version %s after %s, %s", r.Version, whole.Version, r.Plain.ETag[0])
+	if r.Version <= complete.Version || r.Plain.ETag[0] == complete.Plain.ETag[0] {
+		t.Errorf("version %s after %s, %s", r.Version, complete.Version, r.Plain.ETag[0])
 	}
 	if v, ok := ParseVersion(strings.Trim(r.Plain.ETag[0], `"`)); !ok || v != r.Version {
 		t.Errorf("the version in the entity tag %s is %s, want %s", r.Plain.ETag[0], v, r.Version)
 	}
-	if r.Owner != "ada" || r.Source != whole.Source || !r.ObservedAt.Equal(whole.ObservedAt) || bytes.Contains(r.Summary(), []byte("metadata")) {
+	if r.Owner != "ada" || r.Source != complete.Source || !r.ObservedAt.Equal(complete.ObservedAt) || bytes.Contains(r.Summary(), []byte("metadata")) {
 		t.Errorf("owner %q, source %s, observed at %v, %s", r.Owner, r.Source, r.ObservedAt, r.Summary())
 	}
 	if after := size(); after > before-400 {
@@ -127,7 +127,7 @@ func TestAFetchedOutputIsComplete(t *testing.T) {
 	c := openIdle(t, cachetest.Redis(t).URL(), keepsOutputs(time.Hour))
 	e := succeeded(testARN(t, "again"), now(), `{ "n" : 9007199254740993 , "n":1.0e10}`)
 	apply(t, c, e)
-	whole := stored(t, c, e.ARN)
+	complete := stored(t, c, e.ARN)
 	var before *Record
 	for i := range 12 {
 		apply(t, c, expiry(t, c, e.ARN))
@@ -137,7 +137,7 @@ func TestAFetchedOutputIsComplete(t *testing.T) {
 			t.Fatalf("fetched for the %d. time: %s", i+1, got[0])
 		}
 		r := stored(t, c, e.ARN)
-		if !bytes.Equal(r.Plain.Body, whole.Plain.Body) || r.OutputExpired() || r.Version <= before.Version {
+		if !bytes.Equal(r.Plain.Body, complete.Plain.Body) || r.OutputExpired() || r.Version <= before.Version {
 			t.Fatalf("fetched for the %d. time: %s, %s after %s", i+1, r.Plain.Body, r.Version, before.Version)
 		}
 		if got := indexedOutputs(t, c, e.ARN)[string(e.ARN)]; got != float64(at.Truncate(time.Second).UnixMilli()) {

@@ -128,9 +128,9 @@ type payloadHead struct {
 
 var errPayload = errors.New("payload of the record is damaged")
 
-// readPayload reads the payload of a record with a start date. The result refers to b. whole
+// readPayload reads the payload of a record with a start date. The result refers to b. complete
 // is false if b ends before the length.
-func readPayload(start time.Time, b []byte) (p payloadHead, whole bool, err error) {
+func readPayload(start time.Time, b []byte) (p payloadHead, complete bool, err error) {
 	d := payloadReader{rest: b}
 	p.coding, p.source = d.byte(), sourceOf(d.byte())
 	if compression.Known(p.coding) {
@@ -151,8 +151,8 @@ func readPayload(start time.Time, b []byte) (p payloadHead, whole bool, err erro
 }
 
 func decodePayload(r *Record, v Version, hash string, b []byte) error {
-	p, whole, err := readPayload(r.StartDate, b)
-	if err != nil || !whole {
+	p, complete, err := readPayload(r.StartDate, b)
+	if err != nil || !complete {
 		return errPayload
 	}
 	r.Status, r.Error, r.Source, r.stopDate = p.status, p.error, p.source, p.stop

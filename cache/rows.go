@@ -238,7 +238,7 @@ func rowOf(text string, suffices bool) Row {
 		r.detailed = true
 		return r
 	}
-	if p, whole, err := readPayload(head.StartDate(), []byte(text[labels+n.Labels:])); whole && err == nil {
+	if p, complete, err := readPayload(head.StartDate(), []byte(text[labels+n.Labels:])); complete && err == nil {
 		r.Error, r.detailed = unique.Make(p.error).Value(), true
 	}
 	return r

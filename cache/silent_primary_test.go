@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"statuscache/cache/cachetest"
-	"statuscache/cache/internal/batch"
+	"statuscache/cache/internal/batchqueue"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -42,7 +42,7 @@ func TestOneSilentPrimary(t *testing.T) {
 	var answered atomic.Int64
 	var waiting sync.WaitGroup
 	asked := testutil.ToFloat64(c.metrics.nearMisses)
-	for range 3 * batch.MaxWorkers {
+	for range 3 * batchqueue.MaxWorkers {
 		for _, arn := range there {
 			asked++
 			waiting.Go(func() {

@@ -7,7 +7,7 @@
 //	exchange.go     one request and its answer: the checks that all routes share
 //	body.go         the body of a request
 //	status.go       GET /v1/status/{executionArn}
-//	batch.go        POST /v1/status
+//	statusbatch.go  POST /v1/status
 //	waitset.go      POST /v1/wait
 //	list.go         GET /v1/executions, as a list and as a live feed
 //	register.go     POST /v1/executions

@@ -115,8 +115,8 @@ func TestABusyClientIsNotCut(t *testing.T) {
 			c.send(t, c.get("/v1/health"), more, more, more, more, more, more, more, frame(pingFrame, 0, 0, make([]byte, 8)))
 		}
 		cachetest.Eventually(t, "the requests are answered", func() bool {
-			_, whole, _ := c.count()
-			return whole == sent+atOnce
+			_, complete, _ := c.count()
+			return complete == sent+atOnce
 		})
 	}
 	if n := s.counter("statuscache_http2_floods_total"); n != 0 {

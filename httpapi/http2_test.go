@@ -157,16 +157,16 @@ func (c *rawHTTP2) read() {
 
 // count returns how many answers have begun, how many of them are whole, and how
 // many requests were reset.
-func (c *rawHTTP2) count() (begun, whole, reset int) {
+func (c *rawHTTP2) count() (begun, complete, reset int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ended := range c.heads {
 		begun++
 		if ended {
-			whole++
+			complete++
 		}
 	}
-	return begun, whole, c.resets
+	return begun, complete, c.resets
 }
 
 // TestAClosedWindowIsGivenUp: over HTTP/2 a client can refuse to receive a body and keep the
@@ -198,9 +198,9 @@ func TestAClosedWindowIsGivenUp(t *testing.T) {
 				c.send(t, c.get(request.path, request.headers...))
 			}
 			cachetest.Eventually(t, "every answer has begun, which is the control", func() bool {
-				begun, whole, _ := c.count()
-				if whole > 0 {
-					t.Errorf("%d answers need no window", whole)
+				begun, complete, _ := c.count()
+				if complete > 0 {
+					t.Errorf("%d answers need no window", complete)
 				}
 				return begun == requests
 			})
@@ -227,8 +227,8 @@ func TestASlowReaderOverHTTP2IsNotCutOff(t *testing.T) {
 		c.send(t, frame(windowUpdateFrame, 0, 0, more), frame(windowUpdateFrame, 0, 1, more))
 	}
 	cachetest.Eventually(t, "the answer is whole", func() bool {
-		_, whole, _ := c.count()
-		return whole == 1
+		_, complete, _ := c.count()
+		return complete == 1
 	})
 }
 

@@ -47,17 +47,17 @@ func TestAnExpiredOutputIsReported(t *testing.T) {
 	s.apply(e)
 	status := "/v1/status/" + machine + "old"
 	views := []string{"", "?view=full", "?view=status"}
-	whole := map[string]answer{}
+	complete := map[string]answer{}
 	for _, view := range views {
-		whole[view] = s.ask("GET", status+view, ada)
+		complete[view] = s.ask("GET", status+view, ada)
 	}
 	s.expire(e)
 	cachetest.Eventually(t, "the service knows of it", func() bool {
 		return strings.Contains(s.ask("GET", status, ada).body, `,"output":null,"outputExpired":true}}`)
 	})
 	for _, view := range views {
-		got := s.ask("GET", status+view, ada, header("If-None-Match", whole[view].header.Get("Etag")))
-		if got.status != http.StatusOK || got.header.Get("Etag") == whole[view].header.Get("Etag") {
+		got := s.ask("GET", status+view, ada, header("If-None-Match", complete[view].header.Get("Etag")))
+		if got.status != http.StatusOK || got.header.Get("Etag") == complete[view].header.Get("Etag") {
 			t.Errorf("%q with the entity tag from before: %d %s", view, got.status, got.header.Get("Etag"))
 		}
 		if hidden := view == "?view=status"; hidden == strings.Contains(got.body, `"outputExpired":true`) {
@@ -90,8 +90,8 @@ func TestAnOutputIsFetchedForItsOwner(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	ada, bob, operator := s.key("ada"), s.key("bob"), s.key("", scope(apikeys.ScopeReadAll))
-	whole, old, gone := succeeded(t, "whole", "ada", `{"n":1}`), succeeded(t, "old", "ada", `{"n":2}`), succeeded(t, "gone", "ada", `{}`)
-	s.apply(whole, old, gone, running(t, "runs", "ada"))
+	complete, old, gone := succeeded(t, "whole", "ada", `{"n":1}`), succeeded(t, "old", "ada", `{"n":2}`), succeeded(t, "gone", "ada", `{}`)
+	s.apply(complete, old, gone, running(t, "runs", "ada"))
 	fails := succeeded(t, "fails", "ada", "")
 	fails.Status, fails.ErrorMessage = cache.Failed, "no"
 	s.apply(fails)

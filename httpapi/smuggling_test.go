@@ -187,11 +187,11 @@ func sendHostile(t *testing.T, addr, text string) (all []byte) {
 // one, with a last one behind; or the beginning of one, for which the next request on the
 // connection would be the rest.
 func hostileBytes(n tenant, framing [][2]string) (all []string) {
-	whole, last := n.poll("eve-inner", ""), n.poll("eve-last", "Connection: close\r\n")
-	begun := strings.TrimSuffix(whole, "\r\n") + "X-Rest: "
+	complete, last := n.poll("eve-inner", ""), n.poll("eve-last", "Connection: close\r\n")
+	begun := strings.TrimSuffix(complete, "\r\n") + "X-Rest: "
 	for _, each := range framing {
 		for _, line := range []string{"POST /v1/status", "GET " + statusPath + n.arn} {
-			all = append(all, nested(n, line, each, whole)+last, nested(n, line, each, begun))
+			all = append(all, nested(n, line, each, complete)+last, nested(n, line, each, begun))
 		}
 	}
 	return all

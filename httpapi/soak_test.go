@@ -326,7 +326,7 @@ type swappingConn struct {
 
 // Write takes answers that are written in one piece, which nearly all are.
 func (c *swappingConn) Write(b []byte) (int, error) {
-	if !wholeAnswer(b) {
+	if !completeAnswer(b) {
 		return c.Conn.Write(b)
 	}
 	before := c.before
@@ -339,8 +339,8 @@ func (c *swappingConn) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// wholeAnswer reports whether b is an answer with all of its body.
-func wholeAnswer(b []byte) bool {
+// completeAnswer reports whether b is an answer with all of its body.
+func completeAnswer(b []byte) bool {
 	in := bufio.NewReader(bytes.NewReader(b))
 	got, err := http.ReadResponse(in, nil)
 	if err != nil {

@@ -49,18 +49,18 @@ func (x *exchange) coded(v *view, r *cache.Record) *cache.Representation {
 // duration of such executions. The entity tag does not cover the usual duration: it changes
 // with time, and a client that waits for a change of the state would be woken by it.
 func (x *exchange) full(r *cache.Record) *cache.Representation {
-	whole := r.Full(x.server.confirmedUntil(r.ARN))
+	complete := r.Full(x.server.confirmedUntil(r.ARN))
 	typical := x.server.options.Typical
 	if typical == nil || r.PublicStatus() != cache.Running {
-		return whole
+		return complete
 	}
 	d, _ := typical.Typical(r.ARN.StateMachine())
 	deadline, enough := d.Deadline()
 	if !enough { // with few executions it would reveal the durations of other owners
-		return whole
+		return complete
 	}
 	const decimals = 3
 	b := strconv.AppendFloat([]byte(`,"typicalSeconds":`), d.Quantile(.5).Seconds(), 'f', decimals, 64)
 	b = strconv.AppendBool(append(b, `,"overdue":`...), time.Since(r.StartDate) > deadline)
-	return whole.With(b)
+	return complete.With(b)
 }

@@ -13,7 +13,7 @@ import (
 
 // waiters are the waiting requests. Their number is limited.
 type waiters struct {
-	*waiting.Waiters
+	*waiting.Registry
 	auth   *auth.Authenticator
 	places *fairness.Pool // one for each execution that is waited for
 }
@@ -23,7 +23,7 @@ func newWaiters(a *auth.Authenticator, places *fairness.Pool) *waiters {
 		_, err := a.Authenticate(ctx, []string{token})
 		return err
 	}
-	return &waiters{waiting.NewWaiters(check, auth.Rejected), a, places}
+	return &waiters{waiting.NewRegistry(check, auth.Rejected), a, places}
 }
 
 // add lets a request wait for n executions until the given time. remove must be called in

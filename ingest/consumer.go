@@ -118,7 +118,7 @@ func NewConsumer(o Options) *Consumer {
 		o.DrainLimit = DrainLimit
 	}
 	m := newMetrics(o.Metrics)
-	out := newOutages(time.Now, o.Log, m.trouble)
+	out := newOutages(time.Now, o.Log, m.failing)
 	return &Consumer{
 		options:  o,
 		decoder:  o.Inputs,

@@ -24,10 +24,10 @@
 // # What is where
 //
 // The Consumer (consumer.go) handles batches. pollers.go receives them, with as few requests
-// as the backlog allows. batch.go decodes the messages, inflight.go keeps them hidden, and
+// as the backlog allows. messagebatch.go decodes the messages, inflight.go keeps them hidden, and
 // messagedeletes.go deletes handled ones, ten at a time. gate.go stops receiving while Redis
 // fails. health.go and health_reasons.go report why events are not applied (a PartFailure).
-// undated.go handles events without a start date. sqs.go is the queue. report.go reports to
+// startdates.go handles events without a start date. sqs.go is the queue. report.go reports to
 // the other processes. Package event decodes the events.
 //
 // Events get lost, and large ones leave parts out. So four types call Step Functions: The

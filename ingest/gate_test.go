@@ -281,7 +281,7 @@ func TestGate(t *testing.T) {
 			pings.Add(1)
 			err, _ := fault.Load().(error)
 			return err
-		}, newOutages(time.Now, slog.New(slog.DiscardHandler), m.trouble), m.paused)
+		}, newOutages(time.Now, slog.New(slog.DiscardHandler), m.failing), m.paused)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go g.run(ctx)

@@ -19,7 +19,7 @@ func TestOutages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		logs, m := &cachetest.Log{}, newMetrics(nil)
-		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), m.trouble)
+		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), m.failing)
 		why := reason{brief: "it is shut", text: "it is shut; open it", err: errFault}
 		begun := time.Now()
 		failFor := func(part Part, d time.Duration) {
@@ -38,7 +38,7 @@ func TestOutages(t *testing.T) {
 		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
-		if testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.trouble.WithLabelValues("receive")) != 0 || o.failure(PartReceive) != nil {
+		if testutil.ToFloat64(m.failing.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.failing.WithLabelValues("receive")) != 0 || o.failure(PartReceive) != nil {
 			t.Error("the gauge does not say store alone")
 		}
 		failFor(PartStore, 5*time.Minute)
@@ -49,7 +49,7 @@ func TestOutages(t *testing.T) {
 			o.works(PartStore, "x")
 			o.check()
 		}
-		if n := logs.Lines("events are processed again"); n != 1 || o.failure(PartStore) != nil || testutil.ToFloat64(m.trouble.WithLabelValues("store")) != 0 {
+		if n := logs.Lines("events are processed again"); n != 1 || o.failure(PartStore) != nil || testutil.ToFloat64(m.failing.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
 		}
 	})
@@ -60,7 +60,7 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		logs := &cachetest.Log{}
-		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), newMetrics(nil).trouble)
+		o := newOutages(time.Now, slog.New(slog.NewTextHandler(logs, nil)), newMetrics(nil).failing)
 		for range 60 {
 			begun := time.Now()
 			for range 5 {
@@ -85,7 +85,7 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 func TestOneFailureIsNotReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutages(time.Now, slog.New(slog.DiscardHandler), newMetrics(nil).trouble)
+		o := newOutages(time.Now, slog.New(slog.DiscardHandler), newMetrics(nil).failing)
 		o.fails(PartDelete, "x", time.Now(), time.Minute, reason{"b", "t", errFault})
 		pass(50 * time.Second)
 		if err := o.failure(PartDelete); err != nil {
@@ -196,7 +196,7 @@ func (p *process) checkFailing(t *testing.T, want Part) {
 	t.Helper()
 	for _, part := range Parts() {
 		err := p.consumer.Failure(part)
-		if gauge := testutil.ToFloat64(p.consumer.metrics.trouble.WithLabelValues(string(part))); (err != nil) != (part == want) || (gauge == 1) != (part == want) {
+		if gauge := testutil.ToFloat64(p.consumer.metrics.failing.WithLabelValues(string(part))); (err != nil) != (part == want) || (gauge == 1) != (part == want) {
 			t.Errorf("%s: %v, gauge %v, want %q to fail", part, err, gauge, want)
 		}
 	}

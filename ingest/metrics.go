@@ -28,7 +28,7 @@ type metrics struct {
 	deletesFailed prometheus.Counter
 	paused        prometheus.Gauge
 	damaged       prometheus.Counter
-	trouble       *prometheus.GaugeVec
+	failing       *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -57,7 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Namespace: "statuscache", Name: "messages_damaged_total",
 			Help: "Deliveries whose body does not match its MD5; they will be received again.",
 		}),
-		trouble: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		failing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_trouble",
 			Help: "1 while a part of ingest has failed for 30 s or more, so that events are not applied.",
 		}, []string{"part"}),
@@ -66,7 +66,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.events.WithLabelValues(string(each)) // exported from the start, as 0
 	}
 	if r != nil {
-		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused, m.damaged, m.trouble)
+		r.MustRegister(m.events, m.age, m.receiveErrors, m.deletesFailed, m.paused, m.damaged, m.failing)
 	}
 	return m
 }

@@ -92,5 +92,5 @@ func must(t *testing.T, err error) {
 // TestAnAnswerOfStepFunctionsIsNotCutOff: each client has the fix of the SDK.
 func TestAnAnswerOfStepFunctionsIsNotCutOff(t *testing.T) {
 	t.Parallel()
-	_, _ = NewStepFunctions(awstest.LateLook(t), event.Decoder{}, nil).Describe(t.Context(), cache.ARN("arn:aws:states:eu-west-1:000000000000:execution:P:x"), ToAudit)
+	_, _ = NewStepFunctions(awstest.LateBodyRead(t), event.Decoder{}, nil).Describe(t.Context(), cache.ARN("arn:aws:states:eu-west-1:000000000000:execution:P:x"), ToAudit)
 }

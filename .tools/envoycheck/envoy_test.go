@@ -60,11 +60,11 @@ func TestWrongConfigurations(t *testing.T) {
 		"request ids that are replaced":      {"preserve_external_request_id: true", "preserve_external_request_id: false", "preserve_external_request_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			whole := shipped(t)
-			if !strings.Contains(whole, c.old) {
+			complete := shipped(t)
+			if !strings.Contains(complete, c.old) {
 				t.Fatalf("the configuration has no %q", c.old)
 			}
-			err := check(strings.Replace(whole, c.old, c.new, 1))
+			err := check(strings.Replace(complete, c.old, c.new, 1))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error that names %s", err, c.want)
 			}

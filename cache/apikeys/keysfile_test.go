@@ -157,14 +157,14 @@ func TestAKeysFileThatCannotBeReadIsTriedAgain(t *testing.T) {
 			return func() error { return errors.Join(os.Remove(path), os.Rename(aside, path)) }
 		},
 		"half written": func() func() error {
-			whole, err := os.ReadFile(path)
+			complete, err := os.ReadFile(path)
 			if err == nil {
-				err = os.WriteFile(path, whole[:len(whole)/2], 0o600)
+				err = os.WriteFile(path, complete[:len(complete)/2], 0o600)
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			return func() error { return os.WriteFile(path, whole, 0o600) }
+			return func() error { return os.WriteFile(path, complete, 0o600) }
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -114,7 +114,7 @@ func (r *Reader) count(ctx context.Context, owner string, all bool) (n Counts, e
 func (r *Reader) countOwned(ctx context.Context, owner string) (Counts, error) {
 	known, ok := r.owned.Get(owner)
 	if !ok {
-		known = newRecents(r.db, wholeEvery, r.db.Names.Owner(owner))
+		known = newRecents(r.db, completeEvery, r.db.Names.Owner(owner))
 		r.owned.Set(owner, known)
 	}
 	return known.count(ctx, r.cache)

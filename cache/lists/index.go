@@ -15,24 +15,24 @@ import (
 
 // index reads the index entries that a query may match, in their order.
 type index struct {
-	db     *redisdb.DB
-	after  Position
-	found  map[cache.ARN]bool // read from the first part, even if other parts have them too
-	lowest string             // least start date, in ms
-	parts  []indexPart
-	heads  heads // the parts with entries
-	filled bool  // no part lacks entries
-	least  int   // minimum number of entries to read at once
+	db          *redisdb.DB
+	after       Position
+	found       map[cache.ARN]bool // read from the first part, even if other parts have them too
+	lowest      string             // least start date, in ms
+	parts       []indexPart
+	filledParts partHeap // the parts with entries
+	filled      bool     // no part lacks entries
+	least       int      // minimum number of entries to read at once
 }
 
 // indexPart is one key of an index, and the entries that have been read from it.
 type indexPart struct {
-	key     string
-	highest string // start date in ms from which to read on; entries above have been read
-	more    int64  // how many more entries than from the other parts to read at once
-	read    []Position
-	last    Position // that was read
-	whole   bool     // there is no more
+	key      string
+	highest  string // start date in ms from which to read on; entries above have been read
+	more     int64  // how many more entries than from the other parts to read at once
+	read     []Position
+	last     Position // that was read
+	complete bool     // there is no more
 }
 
 const (
@@ -52,7 +52,7 @@ func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.parts = []indexPart{{whole: true}}
+	x.parts = []indexPart{{complete: true}}
 	for _, p := range found {
 		x.found[p.ARN] = true
 		if p.behind(q.After) {
@@ -100,14 +100,14 @@ func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 			if err := x.fill(ctx, n); err != nil {
 				return nil, err
 			}
-			x.heads, x.filled = headsOf(x.parts), true
+			x.filledParts, x.filled = newPartHeap(x.parts), true
 		}
-		if len(x.heads) == 0 {
+		if len(x.filledParts) == 0 {
 			break
 		}
 		// An execution that was found by name is also in an index, perhaps with the start date
 		// of its registration.
-		first := x.heads[0]
+		first := x.filledParts[0]
 		if p := first.read[0]; first == &x.parts[0] || !x.found[p.ARN] {
 			all = append(all, p)
 		}
@@ -120,18 +120,18 @@ func (x *index) next(ctx context.Context, n int) ([]Position, error) {
 func (x *index) advance(first *indexPart) {
 	switch first.read = first.read[1:]; {
 	case len(first.read) > 0:
-		heap.Fix(&x.heads, 0)
-	case first.whole:
-		heap.Pop(&x.heads)
+		heap.Fix(&x.filledParts, 0)
+	case first.complete:
+		heap.Pop(&x.filledParts)
 	default:
 		x.filled = false
 	}
 }
 
-// heads is a heap of parts that have entries. The first has the next entry of all.
-type heads []*indexPart
+// partHeap is a heap of parts that have entries. The first has the next entry of all.
+type partHeap []*indexPart
 
-func headsOf(parts []indexPart) (h heads) {
+func newPartHeap(parts []indexPart) (h partHeap) {
 	for i := range parts {
 		if len(parts[i].read) > 0 {
 			h = append(h, &parts[i])
@@ -142,19 +142,19 @@ func headsOf(parts []indexPart) (h heads) {
 }
 
 // Len implements heap.Interface, as the methods below do.
-func (h heads) Len() int { return len(h) }
+func (h partHeap) Len() int { return len(h) }
 
 // Less reports whether the next entry of part i is before that of part j.
-func (h heads) Less(i, j int) bool { return h[j].read[0].behind(h[i].read[0]) }
+func (h partHeap) Less(i, j int) bool { return h[j].read[0].behind(h[i].read[0]) }
 
 // Swap exchanges two parts.
-func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h partHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push adds a part.
-func (h *heads) Push(part any) { *h = append(*h, part.(*indexPart)) }
+func (h *partHeap) Push(part any) { *h = append(*h, part.(*indexPart)) }
 
 // Pop removes the last part.
-func (h *heads) Pop() any {
+func (h *partHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last
@@ -164,7 +164,7 @@ func (h *heads) Pop() any {
 // about n in total. It also reads parts that are nearly used up, so that a long list takes
 // few round trips.
 func (x *index) fill(ctx context.Context, n int) error {
-	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.whole }) {
+	if !slices.ContainsFunc(x.parts, func(p indexPart) bool { return len(p.read) == 0 && !p.complete }) {
 		return nil
 	}
 	// The parts have about the same size.
@@ -174,7 +174,7 @@ func (x *index) fill(ctx context.Context, n int) error {
 	var low []*indexPart
 	for i := range x.parts {
 		p := &x.parts[i]
-		if int64(len(p.read)) > size/4 || p.whole {
+		if int64(len(p.read)) > size/4 || p.complete {
 			continue
 		}
 		low = append(low, p)
@@ -195,7 +195,7 @@ func (x *index) fill(ctx context.Context, n int) error {
 // were read. Entries with the same start date are ordered by their members, which may not be
 // ARNs, so they are only taken when all of them have been read.
 func (p *indexPart) take(ctx context.Context, x *index, got []redis.Z, wanted int64) error {
-	if p.whole = int64(len(got)) < wanted; !p.whole {
+	if p.complete = int64(len(got)) < wanted; !p.complete {
 		lowest := got[len(got)-1].Score
 		n := len(got)
 		for n > 0 && got[n-1].Score == lowest {

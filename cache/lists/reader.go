@@ -32,6 +32,6 @@ func (r *Reader) Begun() bool { return r.begun.Load() }
 func NewReader(c *cache.Cache) *Reader {
 	return &Reader{
 		cache: c, db: c.DB(), counts: boundedmap.NewByText[countsAt](countsOwners),
-		recents: newRecents(c.DB(), wholeEvery, recentKeys(c.DB().Names)...), owned: boundedmap.NewByText[*recents](ownersRead),
+		recents: newRecents(c.DB(), completeEvery, recentKeys(c.DB().Names)...), owned: boundedmap.NewByText[*recents](ownersRead),
 	}
 }

@@ -19,11 +19,11 @@ const (
 	// newestRead is how many of the newest members of an index are read each time. More
 	// members rarely enter it within a second.
 	newestRead = 32
-	// wholeEvery is how often an index is read completely in any case. It bounds how long counts
+	// completeEvery is how often an index is read completely in any case. It bounds how long counts
 	// lack a change that changed neither the ends nor the length of an index.
-	wholeEvery = time.Minute
-	// wholeAtOnce is how many indexes are read completely in one round trip.
-	wholeAtOnce = 16
+	completeEvery = time.Minute
+	// completeAtOnce is how many indexes are read completely in one round trip.
+	completeAtOnce = 16
 )
 
 // recents are the members of some indexes: the recent index of each partition, or the index
@@ -31,16 +31,16 @@ const (
 // of members. If these match the known members, usually nothing else has changed. Otherwise,
 // and from time to time, it reads the whole index.
 type recents struct {
-	db         *redisdb.DB
-	keys       []string
-	wholeEvery time.Duration // at most; some are read earlier, so that few are due at the same time
+	db            *redisdb.DB
+	keys          []string
+	completeEvery time.Duration // at most; some are read earlier, so that few are due at the same time
 
 	mu sync.Mutex // one read at a time
 	of []recent   // by key
 }
 
-func newRecents(db *redisdb.DB, wholeEvery time.Duration, keys ...string) *recents {
-	return &recents{db: db, keys: keys, wholeEvery: wholeEvery, of: make([]recent, len(keys))}
+func newRecents(db *redisdb.DB, completeEvery time.Duration, keys ...string) *recents {
+	return &recents{db: db, keys: keys, completeEvery: completeEvery, of: make([]recent, len(keys))}
 }
 
 // recentKeys returns the keys of the recent indexes of all partitions.
@@ -54,9 +54,9 @@ func recentKeys(names *redisdb.Names) []string {
 
 // recent has the last read members of an index.
 type recent struct {
-	members []indexes.Member // by start date, the oldest first
-	seen    []cache.Seen     // their executions
-	wholeAt int64            // by the monotonic clock, when the whole of it was read; 0: never
+	members    []indexes.Member // by start date, the oldest first
+	seen       []cache.Seen     // their executions
+	completeAt int64            // by the monotonic clock, when the whole of it was read; 0: never
 }
 
 // count counts the executions in the indexes by status. It leaves out executions if
@@ -83,9 +83,9 @@ func (r *recents) count(ctx context.Context, c *cache.Cache) (n Counts, err erro
 // read reads the members of all indexes.
 func (r *recents) read(ctx context.Context) error {
 	stale, err := r.readOn(ctx)
-	for some := range slices.Chunk(stale, wholeAtOnce) {
+	for some := range slices.Chunk(stale, completeAtOnce) {
 		if err == nil {
-			err = r.readWhole(ctx, some)
+			err = r.readComplete(ctx, some)
 		}
 	}
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *recents) readOn(ctx context.Context) (stale []int, err error) {
 	newest, oldest := make([]*redis.StringSliceCmd, len(r.of)), make([]*redis.StringSliceCmd, len(r.of))
 	lengths := make([]*redis.IntCmd, len(r.of))
 	for i, key := range r.keys {
-		if r.of[i].wholeAt != 0 {
+		if r.of[i].completeAt != 0 {
 			newest[i], oldest[i], lengths[i] = pipe.ZRange(ctx, key, -newestRead, -1), pipe.ZRange(ctx, key, 0, 0), pipe.ZCard(ctx, key)
 		}
 	}
@@ -111,8 +111,8 @@ func (r *recents) readOn(ctx context.Context) (stale []int, err error) {
 	}
 	for i := range r.of {
 		p, fits := &r.of[i], false
-		due := r.wholeEvery / time.Duration(2*len(r.of)) * time.Duration(len(r.of)+i)
-		if p.wholeAt != 0 && monotonic.Now()-p.wholeAt <= int64(due) {
+		due := r.completeEvery / time.Duration(2*len(r.of)) * time.Duration(len(r.of)+i)
+		if p.completeAt != 0 && monotonic.Now()-p.completeAt <= int64(due) {
 			members, err := indexes.Resolve(ctx, r.db, newest[i].Val())
 			if err != nil {
 				return nil, err
@@ -120,15 +120,15 @@ func (r *recents) readOn(ctx context.Context) (stale []int, err error) {
 			fits = p.add(members, oldest[i].Val(), lengths[i].Val())
 		}
 		if !fits {
-			p.wholeAt = 0 // until it has been
+			p.completeAt = 0 // until it has been
 			stale = append(stale, i)
 		}
 	}
 	return stale, nil
 }
 
-// readWhole reads some indexes completely.
-func (r *recents) readWhole(ctx context.Context, some []int) error {
+// readComplete reads some indexes completely.
+func (r *recents) readComplete(ctx context.Context, some []int) error {
 	pipe := r.db.Readers.Pipeline()
 	cmds := make([]*redis.StringSliceCmd, len(some))
 	begun := max(monotonic.Now(), 1)
@@ -144,7 +144,7 @@ func (r *recents) readWhole(ctx context.Context, some []int) error {
 			return err
 		}
 		r.of[i].replace(0, members)
-		r.of[i].wholeAt = begun
+		r.of[i].completeAt = begun
 	}
 	return nil
 }

@@ -39,14 +39,14 @@ func TestRecentIndexesAreReadOn(t *testing.T) {
 		index.addNewest(rapid.IntRange(0, 120).Draw(t, "at first"))
 		read()
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
-			wholeAt := r.of[7].wholeAt
+			completeAt := r.of[7].completeAt
 			length := index.length()
 			step := rapid.SampledFrom([]string{"newest", "trim", "middle", "remove", "replace", "nothing"}).Draw(t, "step")
 			index.change(step)
 			if got, want := read(), index.members(); !slices.Equal(got, want) {
 				t.Fatalf("after %s: %d members, and not %d: %v, %v", step, len(got), len(want), got, want)
 			}
-			if few := length > newestRead && (step == "newest" || step == "trim" || step == "nothing"); few && r.of[7].wholeAt != wholeAt {
+			if few := length > newestRead && (step == "newest" || step == "trim" || step == "nothing"); few && r.of[7].completeAt != completeAt {
 				t.Fatalf("after %s of %d members all were read", step, length)
 			}
 		}

@@ -34,10 +34,10 @@ func drawHistory(t *rapid.T, until time.Time) (h history) {
 				h = append(h, failed(arn, start, took, attempt, rapid.SampledFrom([]string{"no 1", "no 2", "never"}).Draw(t, "why")), pending)
 				continue
 			case "succeeds":
-				whole := succeeded(arn, start, took, attempt)
-				awaited := whole
+				complete := succeeded(arn, start, took, attempt)
+				awaited := complete
 				awaited.Completeness, awaited.Output = cache.OutputAwaited, nil
-				h = append(h, awaited, whole)
+				h = append(h, awaited, complete)
 			}
 			break
 		}

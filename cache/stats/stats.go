@@ -188,9 +188,9 @@ func (s *Stats) publishTypical() {
 	changed := map[string]Distribution{}
 	for _, m := range s.counters.machines {
 		if m.changed && m.name != "" {
-			whole := m.durations
-			whole.counts = slices.Clone(whole.counts)
-			changed[m.name], m.changed = Distribution{&whole}, false
+			complete := m.durations
+			complete.counts = slices.Clone(complete.counts)
+			changed[m.name], m.changed = Distribution{&complete}, false
 		}
 	}
 	if len(changed) == 0 {

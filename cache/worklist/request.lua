@@ -4,7 +4,7 @@
 -- ARGV  1 entry
 --       2 how many entries the list may have
 --       3 how long an entry counts, in ms; 0: until it is removed
--- Answers 0 if the entry is on the list now, otherwise after how many ms there is room, or -1
+-- Answers 0 if the entry is on the list now, otherwise after how many ms there is space, or -1
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -49,7 +49,7 @@ func (w *Worklist) Request(ctx context.Context, arn cache.ARN, caller string) er
 	return err
 }
 
-// request puts an execution on a list, or returns the time after which there may be room.
+// request puts an execution on a list, or returns the time after which there may be space.
 func (w *Worklist) request(ctx context.Context, list string, arn cache.ARN, most int, counts time.Duration) (time.Duration, error) {
 	ms, err := requestScript.Run(ctx, w.db.Writers, []string{list}, string(arn), most, counts.Milliseconds()).Int64()
 	if err != nil {

@@ -51,16 +51,16 @@ func (a answered) summary() string {
 
 // differences returns how the answer of this service differs from that of the other one.
 func (a answered) differences(this answered) []difference {
-	whole := func(kind string) []difference { return []difference{{kind, a.summary(), this.summary()}} }
+	complete := func(kind string) []difference { return []difference{{kind, a.summary(), this.summary()}} }
 	switch {
 	case a.unknown && this.unknown:
 		return nil
 	case this.unknown && a.refused == "":
-		return whole(onlyThere)
+		return complete(onlyThere)
 	case a.unknown && this.refused == "":
-		return whole(onlyHere)
+		return complete(onlyHere)
 	case a.refused != this.refused:
-		return whole(refusals)
+		return complete(refusals)
 	}
 	var all []difference
 	for _, key := range compared {

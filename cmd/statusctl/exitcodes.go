@@ -2,7 +2,7 @@ package main
 
 import (
 	"statuscache/cmd/internal/app"
-	"statuscache/cmd/internal/cures"
+	"statuscache/cmd/internal/hints"
 	"statuscache/httpapi/client"
 )
 
@@ -21,7 +21,7 @@ func couldNotAsk(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &app.ExitError{Code: exitCouldNotAsk, Err: cures.With(err)}
+	return &app.ExitError{Code: exitCouldNotAsk, Err: hints.With(err)}
 }
 
 // exitCode is an error that carries the code of a state, nil for success.

@@ -15,8 +15,8 @@ import (
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	c, env := service(t)
-	whole, old, gone := execution(t, "whole", cache.Succeeded), execution(t, "old", cache.Succeeded), execution(t, "gone", cache.Succeeded)
-	apply(t, c, whole, old, gone, execution(t, "fails", cache.Failed))
+	complete, old, gone := execution(t, "whole", cache.Succeeded), execution(t, "old", cache.Succeeded), execution(t, "gone", cache.Succeeded)
+	apply(t, c, complete, old, gone, execution(t, "fails", cache.Failed))
 	expired, lost := old, gone
 	expired.Completeness, expired.OutputFrom = cache.OutputExpired, old.StopDate
 	lost.Completeness, lost.OutputFrom = cache.OutputGone, gone.StopDate
@@ -24,7 +24,7 @@ func TestOutput(t *testing.T) {
 	cachetest.Eventually(t, "the service knows the execution", func() bool {
 		return strings.Contains(ctl(t, env, 0, "get", executions+"old"), "statusctl output "+executions+"old fetches it again")
 	})
-	if out := ctl(t, env, 0, "output", executions+"whole"); out != string(whole.Output)+"\n" {
+	if out := ctl(t, env, 0, "output", executions+"whole"); out != string(complete.Output)+"\n" {
 		t.Errorf("whole: %q", out)
 	}
 	for name, says := range map[string]string{"fails": "it has no output", "gone": "Step Functions"} {

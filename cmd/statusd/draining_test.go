@@ -54,7 +54,7 @@ func TestTerminationUnderLoad(t *testing.T) {
 					c.all.Go(func() { c.askAgain(secureClient(protocol, n%2 == 0), target) })
 				}
 				cachetest.Eventually(t, "other clients get answers", func() bool { return c.answered.Load() > int64(cachetest.Rounds(50, 200)) })
-				c.told.Store(true)
+				c.stopping.Store(true)
 				d.Signal(signal)
 				code := d.Wait()
 				c.all.Wait()
@@ -69,19 +69,19 @@ func TestTerminationUnderLoad(t *testing.T) {
 	}
 }
 
-// drained are the clients of a process that is told to stop.
+// drained are the clients of a process that is asked to stop.
 type drained struct {
 	t                *testing.T
 	key              string
 	mayFail          bool
-	told             atomic.Bool // before that, a client repeats a request that fails because the machine is busy
+	stopping         atomic.Bool // before that, a client repeats a request that fails because the machine is busy
 	answered, failed atomic.Int64
 	all              sync.WaitGroup
 }
 
 func (c *drained) ask(client *http.Client, target string) error {
 	for {
-		if err := whole(client, target, c.key); err == nil || c.told.Load() {
+		if err := complete(client, target, c.key); err == nil || c.stopping.Load() {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func secureClient(protocol string, keep bool) *http.Client {
 }
 
 // whole sends a request and reads the answer to its end.
-func whole(client *http.Client, target, key string) error {
+func complete(client *http.Client, target, key string) error {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, target, nil)
 	if err != nil {
 		return err

@@ -419,7 +419,7 @@ func answer(e cache.Execution) string {
 	return `{"success":true,"data":{` + head + `}}`
 }
 
-// TestTermination: a process that is told to stop does this in order, and a second process
+// TestTermination: a process that is asked to stop does this in order, and a second process
 // continues where it stopped.
 func TestTermination(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,7 @@
 //	jwt.go            access tokens (JWT, RS256)
 //	jwks.go           the signing keys of the issuer, kept fresh
 //	introspection.go  tokens that another server checks (RFC 7662)
-//	issuer.go         whether the issuer agrees with the settings, for statusctl doctor
+//	issuercheck.go    whether the issuer agrees with the settings, for statusctl doctor
 //	link.go           links: tokens that read one execution
 //	principal.go      who is calling, and what they may do
 //	refusal.go        why a token is refused, for operators

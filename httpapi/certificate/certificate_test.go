@@ -91,9 +91,9 @@ func TestACertificateIsLoadedWhenItIsComplete(t *testing.T) {
 		}},
 		"half written": {func(f *certificateFiles) func() {
 			cert, key := f.next("second")
-			whole, err := os.ReadFile(cert)
-			f.do(err, os.WriteFile(f.certFile, whole[:len(whole)/2], 0o600), os.Rename(key, f.keyFile))
-			return func() { f.do(os.WriteFile(f.certFile, whole, 0o600)) }
+			complete, err := os.ReadFile(cert)
+			f.do(err, os.WriteFile(f.certFile, complete[:len(complete)/2], 0o600), os.Rename(key, f.keyFile))
+			return func() { f.do(os.WriteFile(f.certFile, complete, 0o600)) }
 		}},
 		"written again with its old date": {func(f *certificateFiles) func() {
 			before, err := os.Stat(f.certFile)

@@ -7,7 +7,7 @@
 //
 //	dashboard.go   serves the files
 //	policy.go      what the page may load and connect to
-//	issuer.go      where the token endpoint of the issuer is
+//	tokenendpoint.go  where the token endpoint of the issuer is
 //	index.html     the frame of every page: header, search, main, dialogs
 //	style.css      the look, both themes
 //

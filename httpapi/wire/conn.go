@@ -177,7 +177,7 @@ func (c *conn) handOver() {
 
 // refuse answers a request whose end is uncertain, after which nothing more is read.
 func (c *conn) refuse() {
-	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not allowed together with Content-Length, or in HTTP/1.0").Alone())
+	_, _ = c.Write(envelope.Invalid("Transfer-Encoding: not allowed together with Content-Length, or in HTTP/1.0").RawResponse())
 	c.drainAndClose()
 }
 

@@ -61,9 +61,9 @@ func (in *input) keep() {
 	}
 }
 
-// room returns the free part of the buffer. It is empty if the input is as large as a
+// free returns the free part of the buffer. It is empty if the input is as large as a
 // head may be.
-func (in *input) room() []byte {
+func (in *input) free() []byte {
 	if in.end == len(in.buffer) {
 		switch there := in.end - in.start; {
 		case there < smallHead:
@@ -88,7 +88,7 @@ func (c *conn) fill() error {
 	if c.in.buffer == nil {
 		return c.fillBehindOne()
 	}
-	n, err := c.Read(c.in.room())
+	n, err := c.Read(c.in.free())
 	if c.in.end += n; n > 0 {
 		return nil // the next read returns the error again
 	}
@@ -101,7 +101,7 @@ func (c *conn) fillBehindOne() error {
 	if n == 0 {
 		return err
 	}
-	c.in.room()[0] = c.one[0]
+	c.in.free()[0] = c.one[0]
 	c.in.end = 1
 	return nil
 }

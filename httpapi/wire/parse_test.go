@@ -242,7 +242,7 @@ func FuzzHead(f *testing.F) {
 	server := New(Options{Hot: hotPrefix})
 	f.Fuzz(func(t *testing.T, all []byte, piece uint8) {
 		h, v := read(string(all), int(piece)+1)
-		if whole, again := read(string(all), len(all)); again != v || whole != h {
+		if complete, again := read(string(all), len(all)); again != v || complete != h {
 			t.Fatalf("in pieces verdict %d, as a whole %d", v, again)
 		}
 		if v != known {

@@ -12,7 +12,7 @@ import (
 )
 
 // TestAnAnswerThatTheSocketTakesInPiecesIsComplete: the first piece is sent at once, and the
-// others when there is room.
+// others when there is space.
 func TestAnAnswerThatTheSocketTakesInPiecesIsComplete(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{copyLimit - headSpace, copyLimit + headSpace, 256 << 10} {

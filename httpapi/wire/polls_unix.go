@@ -31,7 +31,7 @@ func (c *conn) polls() (unfinished *Response, err error) {
 func (c *conn) readable(fd uintptr) bool {
 	c.holding = true
 	for {
-		n, errno := readSocket(fd, c.in.room())
+		n, errno := readSocket(fd, c.in.free())
 		if n > 0 {
 			if c.in.end = n; !c.answerPoll() || !c.in.empty() {
 				return true

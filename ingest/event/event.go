@@ -169,13 +169,13 @@ func isValid(v jsontext.Value) bool { return scanValid(v) || v.IsValid(lenient) 
 // included reports whether the event includes the payload that details describe.
 func included(details jsontext.Value) bool {
 	said, odd := true, isNull(details)
-	whole := !odd && eachMember(details, func(name []byte, v jsontext.Value) {
+	complete := !odd && eachMember(details, func(name []byte, v jsontext.Value) {
 		if string(name) == "included" {
 			said = v.Kind() != 'f'
 			odd = odd || v.Kind() != 'f' && v.Kind() != 't' && v.Kind() != 'n'
 		}
 	})
-	return said || odd || !whole
+	return said || odd || !complete
 }
 
 func isNull(v jsontext.Value) bool { return len(v) == 0 || v.Kind() == 'n' }

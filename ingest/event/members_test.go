@@ -25,20 +25,20 @@ func checkMembers(t *testing.T, object []byte) {
 	var want decodedDetail
 	err := json.Unmarshal(object, &want, lenient)
 	var got detail
-	whole := eachMember(object, got.set)
+	complete := eachMember(object, got.set)
 	if string(object) != before {
 		t.Fatalf("%q was changed to %q", before, object)
 	}
 	if jsontext.Value(object).Kind() == 'n' && err == nil {
 		return // the JSON package decodes null as an empty struct
 	}
-	if whole != (err == nil) {
-		t.Fatalf("%q: read completely: %v, but decoded with %v", object, whole, err)
+	if complete != (err == nil) {
+		t.Fatalf("%q: read completely: %v, but decoded with %v", object, complete, err)
 	}
 	for _, pair := range [][2]jsontext.Value{
 		{want.ExecutionARN, got.executionARN}, {want.Status, got.status}, {want.Output, got.output}, {want.Cause, got.cause},
 	} {
-		if whole && string(pair[0]) != string(pair[1]) {
+		if complete && string(pair[0]) != string(pair[1]) {
 			t.Fatalf("%q: read %q, decoded %q", object, pair[1], pair[0])
 		}
 	}

@@ -67,14 +67,14 @@ func (d *Decoder) ReadInput(e *cache.Execution, input jsontext.Value) {
 func find(object jsontext.Value, path OwnerPath) jsontext.Value {
 	var found jsontext.Value
 	odd := false
-	whole := scanMembers(object, func(name []byte, value jsontext.Value) {
+	complete := scanMembers(object, func(name []byte, value jsontext.Value) {
 		odd = odd || !isASCII(name)
 		if string(name) == path[0] {
 			found = value
 		}
 	})
 	switch {
-	case !whole || odd:
+	case !complete || odd:
 		return read(object, path)
 	case len(path) > 1 && found != nil:
 		return find(found, path[1:])

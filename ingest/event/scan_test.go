@@ -15,9 +15,9 @@ type member struct{ name, value string }
 
 // membersOf returns the members that a reader visits, and whether the text is a complete
 // object.
-func membersOf(read func(jsontext.Value, func([]byte, jsontext.Value)) bool, object []byte) (all []member, whole bool) {
-	whole = read(object, func(name []byte, value jsontext.Value) { all = append(all, member{string(name), string(value)}) })
-	return all, whole
+func membersOf(read func(jsontext.Value, func([]byte, jsontext.Value)) bool, object []byte) (all []member, complete bool) {
+	complete = read(object, func(name []byte, value jsontext.Value) { all = append(all, member{string(name), string(value)}) })
+	return all, complete
 }
 
 var scannedPaths = []OwnerPath{{"status"}, {"output"}, {"output", "output"}, {"a", "b"}, {"é"}, {"\uFFFD"}}
@@ -26,12 +26,12 @@ var scannedPaths = []OwnerPath{{"status"}, {"output"}, {"output", "output"}, {"a
 // could read it.
 func checkScan(t *testing.T, b []byte) (scanned bool) {
 	t.Helper()
-	got, whole := membersOf(func(v jsontext.Value, visit func([]byte, jsontext.Value)) bool { return scanMembers(v, visit) }, b)
-	want, wantWhole := membersOf(readMembers, b)
-	if whole && !wantWhole {
+	got, complete := membersOf(func(v jsontext.Value, visit func([]byte, jsontext.Value)) bool { return scanMembers(v, visit) }, b)
+	want, wantComplete := membersOf(readMembers, b)
+	if complete && !wantComplete {
 		t.Fatalf("%q is scanned, but is not an object", b)
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(member{})); whole && diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(member{})); complete && diff != "" {
 		t.Fatalf("%q: %s", b, diff)
 	}
 	v := jsontext.Value(b)
@@ -48,7 +48,7 @@ func checkScan(t *testing.T, b []byte) (scanned bool) {
 			t.Fatalf("%q: %v is %q, want %q", b, path, got, want)
 		}
 	}
-	return whole
+	return complete
 }
 
 var oddTexts = []string{

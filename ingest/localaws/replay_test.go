@@ -151,14 +151,14 @@ func TestArchivesAreBounded(t *testing.T) {
 		}
 		b.call("UpdateArchive", `{"ArchiveName":"a","RetentionDays":0}`)
 		long := fmt.Appendf(nil, `{"source":"x","time":%q,"detail":%q}`, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", 1<<20))
-		const whole = maxArchiveBytes>>20 - 1 // each is a little longer than 1 MiB
-		e, err := readEvent(long)             // parsed only once, because reading 1 MiB takes longer than archiving it
-		for range whole + 5 {
+		const complete = maxArchiveBytes>>20 - 1 // each is a little longer than 1 MiB
+		e, err := readEvent(long)                // parsed only once, because reading 1 MiB takes longer than archiving it
+		for range complete + 5 {
 			for _, d := range b.bus.route(defaultBus, e, err, nil) {
 				b.deliver(d)
 			}
 		}
-		if got := b.call("DescribeArchive", `{"ArchiveName":"a"}`); got["EventCount"] != float64(whole) || got["SizeBytes"].(float64) > maxArchiveBytes {
+		if got := b.call("DescribeArchive", `{"ArchiveName":"a"}`); got["EventCount"] != float64(complete) || got["SizeBytes"].(float64) > maxArchiveBytes {
 			t.Errorf("when it is full: %v", got)
 		}
 	})

@@ -129,7 +129,7 @@ func TestAnAnswerOfAWSIsNotCutOff(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, err := NewOperator(awstest.LateLook(t), "")
+			o, err := NewOperator(awstest.LateBodyRead(t), "")
 			must(t, err)
 			_ = call(o) // an empty answer may be an error
 		})

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
-	"statuscache/cache/internal/batch"
+	"statuscache/cache/internal/batchqueue"
 	"statuscache/cache/internal/redisdb"
 )
 
@@ -60,7 +60,7 @@ func New(db *redisdb.DB, batches prometheus.Counter) *Batcher {
 // queue has the reads that wait for one primary.
 type queue struct {
 	*Batcher
-	reads batch.Queue[Read]
+	reads batchqueue.Queue[Read]
 
 	mu   sync.Mutex
 	node redisdb.Client
@@ -129,7 +129,7 @@ func (m *queue) use(node redisdb.Client) {
 	m.node = node
 }
 
-// add starts reads if there is room, and otherwise ends them.
+// add starts reads if there is space, and otherwise ends them.
 func (m *queue) add(reads []Read) {
 	if !m.reads.Add(maxWaiting, reads...) {
 		endAll(reads, ErrOverloaded)
@@ -140,7 +140,7 @@ func fit(waiting []Read) int { return min(len(waiting), maxBatch) }
 
 // late reports whether a read has waited for a while.
 func (m *queue) late(r Read) bool {
-	return time.Until(r.Deadline()) < m.db.Limits.Read-batch.HelpAfter/2
+	return time.Until(r.Deadline()) < m.db.Limits.Read-batchqueue.HelpAfter/2
 }
 
 func endAll(reads []Read, err error) {

@@ -43,8 +43,8 @@ func (db *DB) rehearsal() [][]any {
 func (db *DB) CheckACL(ctx context.Context, node Client) error {
 	missing, err := db.refused(ctx, node, [][]any{{"MULTI"}, {"DISCARD"}, {"EXEC"}}) // the last one has nothing to run
 	if err == nil && len(missing) == 0 {
-		whole := append(append([][]any{{"MULTI"}}, db.rehearsal()...), []any{"DISCARD"})
-		missing, err = db.refused(ctx, node, whole)
+		complete := append(append([][]any{{"MULTI"}}, db.rehearsal()...), []any{"DISCARD"})
+		missing, err = db.refused(ctx, node, complete)
 	}
 	if err == nil && len(missing) == 0 {
 		missing, err = db.refusedSubscription(ctx, node)

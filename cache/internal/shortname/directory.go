@@ -31,8 +31,8 @@ func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error
 	d.mu.Lock()
 	known := d.prefixes
 	d.mu.Unlock()
-	arns, whole := resolve(members, known)
-	if whole {
+	arns, complete := resolve(members, known)
+	if complete {
 		return arns, nil
 	}
 	known, err := d.load(ctx)
@@ -44,18 +44,18 @@ func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error
 }
 
 // resolve returns the ARNs of members. whole reports whether all their state machines are known.
-func resolve(members []string, prefixes map[string]string) (arns []string, whole bool) {
-	arns, whole = make([]string, len(members)), true
+func resolve(members []string, prefixes map[string]string) (arns []string, complete bool) {
+	arns, complete = make([]string, len(members)), true
 	for i, m := range members {
 		if !IsShort(m) {
 			arns[i] = m
 		} else if prefix := prefixes[machineOf(m)]; prefix != "" {
 			arns[i] = long(m, prefix)
 		} else {
-			whole = false
+			complete = false
 		}
 	}
-	return arns, whole
+	return arns, complete
 }
 
 // load reads the names of the state machines again, unless that was done just now.

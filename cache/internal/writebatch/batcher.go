@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"statuscache/cache/internal/batch"
+	"statuscache/cache/internal/batchqueue"
 )
 
 const (
@@ -18,7 +18,7 @@ type Batcher[W any] struct {
 	write func(context.Context, []W)
 	size  func(W) int
 	limit time.Duration
-	queue batch.Queue[*request[W]]
+	queue batchqueue.Queue[*request[W]]
 }
 
 // request has what one caller wants written, all in the same round trip.
@@ -57,7 +57,7 @@ func (b *Batcher[W]) Do(ctx context.Context, writes []W) error {
 }
 
 // late reports whether a request has waited for a while.
-func late[W any](r *request[W]) bool { return time.Since(r.begun) >= batch.HelpAfter/2 }
+func late[W any](r *request[W]) bool { return time.Since(r.begun) >= batchqueue.HelpAfter/2 }
 
 // fit returns how many requests one round trip takes.
 func fit[W any](waiting []*request[W]) int {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"statuscache/cache/cachetest"
-	"statuscache/cache/internal/batch"
+	"statuscache/cache/internal/batchqueue"
 )
 
 // redis makes a round trip for each call.
@@ -63,17 +63,17 @@ func TestASlowCallDelaysNobodyForLong(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 6 {
 			all.Go(func() {
-				cachetest.Pass(time.Duration(i) * 2 * batch.HelpAfter)
+				cachetest.Pass(time.Duration(i) * 2 * batchqueue.HelpAfter)
 				_ = b.Do(t.Context(), []int{i})
 			})
 		}
 		synctest.Wait()
-		cachetest.Pass(20 * batch.HelpAfter)
-		if len(r.Begun()) != batch.MaxWorkers {
-			t.Errorf("%d calls are under way, want %d", len(r.Begun()), batch.MaxWorkers)
+		cachetest.Pass(20 * batchqueue.HelpAfter)
+		if len(r.Begun()) != batchqueue.MaxWorkers {
+			t.Errorf("%d calls are under way, want %d", len(r.Begun()), batchqueue.MaxWorkers)
 		}
 		all.Wait()
-		if took := time.Since(begun); len(r.Begun()) != batch.MaxWorkers+1 || took > 2*time.Second+time.Second/10 {
+		if took := time.Since(begun); len(r.Begun()) != batchqueue.MaxWorkers+1 || took > 2*time.Second+time.Second/10 {
 			t.Errorf("%d calls in %v", len(r.Begun()), took)
 		}
 	})
@@ -86,14 +86,14 @@ func TestACallerWhoGivesUp(t *testing.T) {
 		r := &redis{cachetest.RoundTrips{Takes: time.Second}}
 		b := r.batcher()
 		var all sync.WaitGroup
-		for i := range batch.MaxWorkers {
+		for i := range batchqueue.MaxWorkers {
 			all.Go(func() {
-				cachetest.Pass(time.Duration(i) * 2 * batch.HelpAfter)
+				cachetest.Pass(time.Duration(i) * 2 * batchqueue.HelpAfter)
 				_ = b.Do(t.Context(), []int{i})
 			})
 		}
-		cachetest.Pass(20 * batch.HelpAfter)
-		ctx, cancel := context.WithTimeout(t.Context(), batch.HelpAfter)
+		cachetest.Pass(20 * batchqueue.HelpAfter)
+		ctx, cancel := context.WithTimeout(t.Context(), batchqueue.HelpAfter)
 		defer cancel()
 		if err := b.Do(ctx, []int{99}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("given up with %v", err)

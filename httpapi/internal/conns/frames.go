@@ -25,7 +25,7 @@ const (
 // entries for the dynamic table.
 func headerBlock(e *envelope.Error) []byte {
 	block := appendField(nil, ":status", strconv.Itoa(e.Status))
-	for name, values := range e.HeadersAlone() {
+	for name, values := range e.RawHeaders() {
 		block = appendField(block, strings.ToLower(name), values[0])
 	}
 	return block

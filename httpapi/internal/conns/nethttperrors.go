@@ -14,7 +14,7 @@ import (
 // generates itself with an error in our form.
 func writeInOurForm(c net.Conn, b []byte) (int, error) {
 	if p := netHTTPError(b); p != nil {
-		_, err := c.Write(p.Alone())
+		_, err := c.Write(p.RawResponse())
 		return len(b), err
 	}
 	return c.Write(b)

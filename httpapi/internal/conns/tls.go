@@ -29,7 +29,7 @@ func (e *encryption) handshake(c *tls.Conn) error {
 	e.log.Debug("TLS handshake failed", "address", c.RemoteAddr().String(), "error", err)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && isMethod(record.RecordHeader[:3]) {
-		_, _ = record.Conn.Write(envelope.Invalid("this port accepts HTTPS only").Alone())
+		_, _ = record.Conn.Write(envelope.Invalid("this port accepts HTTPS only").RawResponse())
 	}
 	return err
 }

@@ -13,21 +13,21 @@ import (
 	"statuscache/httpapi/internal/envelope"
 )
 
-// wholeDurations is the report as one structure.
-type wholeDurations struct {
-	Machines []wholeMachine `json:"machines"`
+// completeDurations is the report as one structure.
+type completeDurations struct {
+	Machines []completeMachine `json:"machines"`
 }
 
-type wholeMachine struct {
+type completeMachine struct {
 	StateMachineARN string `json:"stateMachineArn"`
 	figures
 	Hours []hourDurations `json:"hours"`
 }
 
-func whole(all []stats.MachineDurations) wholeDurations {
-	r := wholeDurations{Machines: []wholeMachine{}}
+func complete(all []stats.MachineDurations) completeDurations {
+	r := completeDurations{Machines: []completeMachine{}}
 	for _, m := range all {
-		one := wholeMachine{m.StateMachine, figuresOf(m.All), []hourDurations{}}
+		one := completeMachine{m.StateMachine, figuresOf(m.All), []hourDurations{}}
 		for _, h := range m.Hours {
 			one.Hours = append(one.Hours, hourDurations{timeText(h.Start, time.RFC3339), figuresOf(h.Duration)})
 		}
@@ -68,7 +68,7 @@ func TestRememberedTextsAreThoseOfTheWholeReport(t *testing.T) {
 				all = append(all, m)
 			}
 			got, err := texts.Encode(all)
-			if want := encoded(t, whole(all)); err != nil || !bytes.Equal(got.Body, want) {
+			if want := encoded(t, complete(all)); err != nil || !bytes.Equal(got.Body, want) {
 				t.Fatalf("%s, %v, want %s", got.Body, err, want)
 			}
 			if len(texts.of) != len(all) {
@@ -134,7 +134,7 @@ func TestAnOverviewIsEncodedOnce(t *testing.T) {
 		executions: executions{Counts: counts{Running: 1}, Machines: []machine{{StateMachineARN: "a"}}, PerMinute: []minute{}},
 		condition:  condition{Queue: &Queue{ObservedAt: &at, Depth: &depth}, Service: Service{Status: "ok", Reasons: []string{}}},
 	}
-	type whole struct {
+	type complete struct {
 		ObservedAt string `json:"observedAt"`
 		executions
 		Failures Failures `json:"failures"`
@@ -148,7 +148,7 @@ func TestAnOverviewIsEncodedOnce(t *testing.T) {
 		return e, string(bytes.Join(e.Timeless, nil))
 	}
 	first, state := encode()
-	if want := encoded(t, whole{o.observedAt, o.executions, o.failures, o.condition}); !bytes.Equal(first.Body, want) {
+	if want := encoded(t, complete{o.observedAt, o.executions, o.failures, o.condition}); !bytes.Equal(first.Body, want) {
 		t.Errorf("%s, want %s", first.Body, want)
 	}
 	later := "2026-11-26T12:00:02.000Z"

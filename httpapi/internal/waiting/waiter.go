@@ -1,7 +1,7 @@
 // Package waiting keeps track of waiting requests: which requests wait, and why a wait ends.
 //
-//	waiters.go  all waiting requests, and their tokens
-//	waiter.go   one waiting request
+//	registry.go  all waiting requests, and their tokens
+//	waiter.go    one waiting request
 //
 // It does not know HTTP or what requests wait for, and imports no other package of this project.
 package waiting
@@ -39,7 +39,7 @@ func (s Signals) Wake() {
 	}
 }
 
-// New returns a waiter that belongs to no Waiters.
+// New returns a waiter that belongs to no Registry.
 func New(waker Waker, until time.Time) *Waiter {
 	one := &Waiter{waker: waker, until: until}
 	one.timer = time.AfterFunc(time.Until(until), one.due)

@@ -71,7 +71,7 @@ func keyText(service string, api smithy.APIError) (brief, text string) {
 
 // keyCure returns what to do about a key. Data that it has encrypted cannot be read without it.
 func keyCure(api smithy.APIError) string {
-	for _, c := range []struct{ code, cure string }{
+	for _, c := range []struct{ code, hint string }{
 		{"Disabled", "enable the key: aws kms enable-key"},
 		{"InvalidState", "aws kms describe-key shows the state of the key: if it is pending deletion, cancel the deletion (aws kms cancel-key-deletion), then enable the key"},
 		{"NotFound", "there is no such key: set a key that exists in AWS_REGION; messages that the old key has encrypted cannot be read"},
@@ -79,7 +79,7 @@ func keyCure(api smithy.APIError) string {
 		{"OptIn", "complete the registration of the account for AWS KMS"},
 	} {
 		if strings.Contains(api.ErrorCode(), c.code) {
-			return c.cure
+			return c.hint
 		}
 	}
 	if explicitlyDenied(api.ErrorMessage()) {

@@ -78,8 +78,8 @@ func explain(permission, service string, err error) *Error {
 		e.brief, e.text = foreignAnswer(err, service, check)
 	case errors.As(err, &api):
 		e.brief, e.text = "AWS returned an error", api.ErrorCode()+": "+message(api)
-		if cure := cureFor(api, check, service); cure != "" {
-			e.text += "; " + cure
+		if hint := hintFor(api, check, service); hint != "" {
+			e.text += "; " + hint
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.brief, e.text = "there is no answer", "there is no answer in time; "+check+" and the network"
@@ -97,19 +97,19 @@ func throttled(err error) bool {
 	return errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "Throttl") || HasCode(err, "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "BandwidthLimitExceeded"))
 }
 
-// cures has what to do about AWS error codes that do not say it themselves.
-var cures = map[string]string{
+// hints has what to do about AWS error codes that do not say it themselves.
+var hints = map[string]string{
 	"InvalidSecurity":      "write https:// in the URL of the queue and in AWS_ENDPOINT_URL_SQS",
 	"OptInRequired":        "enable the region, or complete the sign-up of the account",
 	"InvalidAddress":       "check that AWS_REGION and the endpoint belong to the queue",
 	"UnsupportedOperation": "check that the endpoint in AWS_ENDPOINT_URL_SQS supports this call",
 }
 
-// cureFor returns what to do about an error that is not explained otherwise; empty if
+// hintFor returns what to do about an error that is not explained otherwise; empty if
 // only the caller can know.
-func cureFor(api smithy.APIError, check, service string) string {
-	if cure, ok := cures[api.ErrorCode()]; ok {
-		return cure
+func hintFor(api smithy.APIError, check, service string) string {
+	if hint, ok := hints[api.ErrorCode()]; ok {
+		return hint
 	}
 	if serverFault(api) {
 		return faultOfAWS

@@ -110,13 +110,13 @@ func roleRefused(op *smithy.OperationError) *Error {
 			Line(innermost(op.Err).Error()) + "); " + networkCure(op.Err, check)}
 	}
 	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
-	brief, cure := roleCure(op, api)
-	return &Error{brief: brief, text: fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), cure)}
+	brief, hint := roleHint(op, api)
+	return &Error{brief: brief, text: fmt.Sprintf("STS refuses the role %s (%s, %s: %s); %s", role, op.OperationName, api.ErrorCode(), message(api), hint)}
 }
 
-// roleCure returns what to do: the role, the credentials of its caller or STS itself can
+// roleHint returns what to do: the role, the credentials of its caller or STS itself can
 // be wrong.
-func roleCure(op *smithy.OperationError, api smithy.APIError) (brief, cure string) {
+func roleHint(op *smithy.OperationError, api smithy.APIError) (brief, hint string) {
 	const refused = "the AWS role is refused"
 	web := op.OperationName == webIdentity
 	switch code := api.ErrorCode(); {

@@ -13,13 +13,13 @@ import (
 // at it, and an error there cost the answer.
 func TestAnAnswerIsNotCutOff(t *testing.T) {
 	t.Parallel()
-	_, _ = sfn.NewFromConfig(WithReadOnlyBody(awstest.LateLook(t))).ListStateMachines(t.Context(), &sfn.ListStateMachinesInput{})
+	_, _ = sfn.NewFromConfig(WithReadOnlyBody(awstest.LateBodyRead(t))).ListStateMachines(t.Context(), &sfn.ListStateMachinesInput{})
 }
 
 func TestAnAnswerOfAQueueIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	url := "http://127.0.0.1:1/1/q"
-	client, err := QueueClient(awstest.LateLook(t), url)
+	client, err := QueueClient(awstest.LateBodyRead(t), url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package batch combines the requests of many callers into few round trips to Redis.
-package batch
+// Package batchqueue combines the requests of many callers into few round trips to Redis.
+package batchqueue
 
 import (
 	"slices"

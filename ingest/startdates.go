@@ -8,11 +8,11 @@ import (
 	"statuscache/cache"
 )
 
-// undatedRetry is the delay before a message about an unknown execution is received
+// noStartDateRetry is the delay before a message about an unknown execution is received
 // again: most likely the event with its start date arrives in the meantime.
-const undatedRetry = 5 * time.Second
+const noStartDateRetry = 5 * time.Second
 
-var errUndated = errors.New("startDate is missing, and the execution is not known")
+var errNoStartDate = errors.New("startDate is missing, and the execution is not known")
 
 // date gives events without a start date the start date of the known run. Only with a
 // start date can observations be ordered, so that the merge does not depend on the order
@@ -51,7 +51,7 @@ func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 			pending = append(pending, r)
 		} else {
 			later = append(later, r.message)
-			r.span.End(string(resultRetried), errUndated)
+			r.span.End(string(resultRetried), errNoStartDate)
 		}
 	}
 	b.pending = pending
@@ -91,13 +91,13 @@ func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message
 	for _, m := range later {
 		if m.Receives <= 1 {
 			soon = append(soon, m)
-		} else if c.logged.first("undated " + m.ID) {
-			c.options.Log.ErrorContext(ctx, "a message has no start date; it will be received again", "message", m.ID, "error", errUndated)
+		} else if c.logged.first("no start date " + m.ID) {
+			c.options.Log.ErrorContext(ctx, "a message has no start date; it will be received again", "message", m.ID, "error", errNoStartDate)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueCallLimit)
 	defer cancel()
-	if err := errors.Join(c.options.Mismatches.AddMismatches(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, undatedRetry)); err != nil {
+	if err := errors.Join(c.options.Mismatches.AddMismatches(ctx, arns), c.options.Queue.ExtendVisibility(ctx, soon, noStartDateRetry)); err != nil {
 		c.options.Log.Info("messages without a start date will be received again after their visibility timeout", "count", len(later), "error", err)
 	}
 }

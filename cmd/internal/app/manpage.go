@@ -20,15 +20,15 @@ func ManCommand() *cobra.Command {
 		Hidden: true,
 		Args:   Arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := io.WriteString(cmd.OutOrStdout(), manual(cmd.Root(), strings.Join(args, "")))
+			_, err := io.WriteString(cmd.OutOrStdout(), manPage(cmd.Root(), strings.Join(args, "")))
 			return err
 		},
 	}
 }
 
-// manual returns the page of a program, with the given date: the same command and date give
+// manPage returns the page of a program, with the given date: the same command and date give
 // the same bytes.
-func manual(root *cobra.Command, date string) string {
+func manPage(root *cobra.Command, date string) string {
 	root.InitDefaultHelpFlag()
 	root.InitDefaultVersionFlag()
 	var b strings.Builder

@@ -1,4 +1,4 @@
-package cures
+package hints
 
 import (
 	"crypto/x509"
@@ -14,30 +14,30 @@ import (
 // With adds to an error of a request to the service what to do about it. Other errors
 // are unchanged.
 func With(err error) error {
-	cure := ""
+	hint := ""
 	if away, ok := errors.AsType[*client.UnreachableError](err); ok {
-		cure = unreachableCure(away.Err)
+		hint = unreachableHint(away.Err)
 	} else if answered, ok := errors.AsType[*client.Error](err); ok {
-		cure = answerCure(answered)
+		hint = answerHint(answered)
 	}
-	if cure == "" {
+	if hint == "" {
 		return err
 	}
-	return &curedError{err, cure}
+	return &hintedError{err, hint}
 }
 
-type curedError struct {
+type hintedError struct {
 	err  error
-	cure string
+	hint string
 }
 
-func (e *curedError) Error() string { return e.err.Error() + "; " + e.cure }
-func (e *curedError) Unwrap() error { return e.err }
+func (e *hintedError) Error() string { return e.err.Error() + "; " + e.hint }
+func (e *hintedError) Unwrap() error { return e.err }
 
 const checkServer = "check --server or STATUS_URL"
 
-// unreachableCure returns what to do if a request gets no answer.
-func unreachableCure(err error) string {
+// unreachableHint returns what to do if a request gets no answer.
+func unreachableHint(err error) string {
 	text := err.Error()
 	_, unknownName := errors.AsType[*net.DNSError](err)
 	var authority x509.UnknownAuthorityError
@@ -67,8 +67,8 @@ func unreachableCure(err error) string {
 	return "the connection ended without an answer: " + checkServer + ", and the proxy in front of the service"
 }
 
-// answerCure returns what to do about an answer, if the answer does not say this itself.
-func answerCure(e *client.Error) string {
+// answerHint returns what to do about an answer, if the answer does not say this itself.
+func answerHint(e *client.Error) string {
 	switch {
 	case e.StatusCode == http.StatusUnauthorized && e.Code == "Unauthorized":
 		return "check --token or STATUS_TOKEN: the token or key must have no quotes, and must not be revoked or expired"

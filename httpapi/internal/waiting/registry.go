@@ -25,9 +25,9 @@ var (
 	ErrOver       = errors.New("the time is up")
 )
 
-// Waiters has the waiting requests: long polls and streams. They end when the server
+// Registry has the waiting requests: long polls and streams. They end when the server
 // stops, and when their token is no longer valid.
-type Waiters struct {
+type Registry struct {
 	check    func(ctx context.Context, token string) error // nil if it is valid
 	rejected func(error) bool
 
@@ -47,10 +47,10 @@ type group struct {
 	waiters   map[*Waiter]struct{}
 }
 
-// NewWaiters returns Waiters. check checks a token, and rejected reports whether its error
+// NewRegistry returns an empty registry. check checks a token, and rejected reports whether its error
 // means that the token is not valid.
-func NewWaiters(check func(ctx context.Context, token string) error, rejected func(error) bool) *Waiters {
-	return &Waiters{check: check, rejected: rejected, groups: map[string]*group{}}
+func NewRegistry(check func(ctx context.Context, token string) error, rejected func(error) bool) *Registry {
+	return &Registry{check: check, rejected: rejected, groups: map[string]*group{}}
 }
 
 // Token is the token of a waiting request.
@@ -63,7 +63,7 @@ type Token struct {
 
 // Add lets a request wait until the given time, or until it must end earlier. Remove must
 // be called in any case.
-func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
+func (w *Registry) Add(t Token, waker Waker, until time.Time) *Waiter {
 	one := New(waker, until)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *Waiters) Add(t Token, waker Waker, until time.Time) *Waiter {
 }
 
 // Remove removes an answered request.
-func (w *Waiters) Remove(one *Waiter) {
+func (w *Registry) Remove(one *Waiter) {
 	one.close()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,14 +100,14 @@ func (w *Waiters) Remove(one *Waiter) {
 }
 
 // Count returns how many requests wait.
-func (w *Waiters) Count() int {
+func (w *Registry) Count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.count
 }
 
 // Close ends all current and future waits.
-func (w *Waiters) Close() {
+func (w *Registry) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
@@ -125,7 +125,7 @@ func (g *group) end(why error) {
 
 // Run checks the tokens until ctx ends. Package apikeys reports the state of API keys. JWTs
 // are checked here, without a request.
-func (w *Waiters) Run(ctx context.Context) error {
+func (w *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(recheckTokens)
 	defer tick.Stop()
 	for {
@@ -143,14 +143,14 @@ func (w *Waiters) Run(ctx context.Context) error {
 	}
 }
 
-func (w *Waiters) all() map[string]*group {
+func (w *Registry) all() map[string]*group {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.groups)
 }
 
 // checked handles the result of a check of a group's token: nil if it is valid.
-func (w *Waiters) checked(g *group, err error) {
+func (w *Registry) checked(g *group, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -164,7 +164,7 @@ func (w *Waiters) checked(g *group, err error) {
 }
 
 // endExpired ends a group whose token has expired, or could not be checked for too long.
-func (w *Waiters) endExpired(g *group) {
+func (w *Registry) endExpired(g *group) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()

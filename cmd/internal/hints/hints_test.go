@@ -1,4 +1,4 @@
-package cures
+package hints
 
 import (
 	"crypto/x509"

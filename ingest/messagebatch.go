@@ -58,7 +58,7 @@ func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result
 		return resultRetried, nil
 	}
 	events, err := c.decoder.DecodeAll([]byte(r.message.Body))
-	if c.options.Known == nil && slices.ContainsFunc(events, undated) {
+	if c.options.Known == nil && slices.ContainsFunc(events, hasNoStartDate) {
 		events, err = nil, fmt.Errorf("%w: startDate is missing", event.ErrUndecodable)
 	}
 	r.events = slices.DeleteFunc(events, func(e cache.Execution) bool { return !c.ours(e.ARN) })
@@ -83,7 +83,7 @@ func (c *Consumer) read(ctx context.Context, r *received, now time.Time) (result
 	return unfinished, nil
 }
 
-func undated(e cache.Execution) bool { return e.StartDate.IsZero() }
+func hasNoStartDate(e cache.Execution) bool { return e.StartDate.IsZero() }
 
 func (c *Consumer) ours(arn cache.ARN) bool {
 	return len(c.options.StateMachines) == 0 || slices.ContainsFunc(c.options.StateMachines, arn.BelongsTo)

@@ -175,17 +175,17 @@ func (it *item) wrong(x *exchange) *envelope.Error {
 	return nil
 }
 
-// data returns the data object of a view of the record, nil if it does not fit into limit
-// bytes. It is made once for each record, because a request may name an execution many
-// times.
-func (it *item) data(x *exchange, v *view, room int) []byte {
-	if v.result && len(it.record.Data()) > room { // it cannot fit, so it is not made
+// data returns the data object of a view of the record, nil if it does not fit into the
+// bytes that are left. It is made once for each record, because a request may name an
+// execution many times.
+func (it *item) data(x *exchange, v *view, left int) []byte {
+	if v.result && len(it.record.Data()) > left { // it cannot fit, so it is not made
 		return nil
 	}
 	if it.shownOf != it.record {
 		it.shown, it.shownOf = v.render(x, it.record).Data(), it.record
 	}
-	if len(it.shown) > room {
+	if len(it.shown) > left {
 		return nil
 	}
 	return it.shown

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func manualOf(t *testing.T, root *cobra.Command, args ...string) string {
+func manPageOf(t *testing.T, root *cobra.Command, args ...string) string {
 	t.Helper()
 	var out strings.Builder
 	root.SetOut(&out)
@@ -31,7 +31,7 @@ func TestManualHasEachOptionAndCommand(t *testing.T) {
 	_ = create.Flags().MarkHidden("secret")
 	keys.AddCommand(create, &cobra.Command{Use: "inner", Hidden: true, Run: run})
 	root.AddCommand(keys)
-	page := manualOf(t, root, "2026-01-02")
+	page := manPageOf(t, root, "2026-01-02")
 	for _, want := range []string{
 		".TH PROG 1 \"2026\\-01\\-02\" \"prog v1\"",
 		".SH NAME\nprog \\- Do things\n",
@@ -56,7 +56,7 @@ func TestManualKeepsWhatRoffWouldRead(t *testing.T) {
 	t.Parallel()
 	root := &cobra.Command{Use: "prog", Short: "Do", Long: ".env is read.\nIt's \\n \"quoted\" -x", Run: func(*cobra.Command, []string) {}}
 	want := "\n\\&.env is read.\nIt\\(aqs \\en \\(dqquoted\\(dq \\-x\n"
-	if page := manualOf(t, root); !strings.Contains(page, want) {
+	if page := manPageOf(t, root); !strings.Contains(page, want) {
 		t.Errorf("no %q in\n%s", want, page)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// Alone returns the error as a whole HTTP/1.1 answer, after which the connection is
+// RawResponse returns the error as a complete HTTP/1.1 answer, after which the connection is
 // closed.
-func (e *Error) Alone() []byte {
-	h := e.HeadersAlone()
+func (e *Error) RawResponse() []byte {
+	h := e.RawHeaders()
 	h["Connection"] = Closing
 	var b bytes.Buffer
 	_, _ = fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", e.Status, http.StatusText(e.Status))
@@ -20,8 +20,8 @@ func (e *Error) Alone() []byte {
 	return b.Bytes()
 }
 
-// HeadersAlone returns the headers of the error as a whole answer.
-func (e *Error) HeadersAlone() http.Header {
+// RawHeaders returns the headers of the error as a complete answer.
+func (e *Error) RawHeaders() http.Header {
 	h := http.Header{"Content-Type": JSONType, "X-Content-Type-Options": NoSniff, "X-Request-Id": {NewRequestID()}}
 	h["Content-Length"] = []string{strconv.Itoa(len(e.Body()))}
 	e.WriteHeaders(h)

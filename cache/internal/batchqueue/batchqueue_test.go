@@ -1,4 +1,4 @@
-package batch
+package batchqueue
 
 import (
 	"slices"
@@ -50,7 +50,7 @@ func TestMoreRoundTripsStartOnlyIfOneIsSlow(t *testing.T) {
 	}
 }
 
-// TestItemsBeyondTheBoundAreRefused, all or none; one that is removed makes room.
+// TestItemsBeyondTheBoundAreRefused, all or none; one that is removed frees space.
 func TestItemsBeyondTheBoundAreRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestItemsBeyondTheBoundAreRefused(t *testing.T) {
 		q.Drop(func(i int) bool { return i == 2 })
 		q.Drop(func(i int) bool { return i == 0 }) // in progress
 		if !q.Add(3, 7) {
-			t.Error("a removed item still takes room")
+			t.Error("a removed item still takes space")
 		}
 		cachetest.Pass(10 * time.Second)
 		if got, want := r.Begun(), [][]int{{0}, {1, 5, 7}}; !slices.EqualFunc(got, want, slices.Equal) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// undatedEvent is an event of the execution x without its start date.
-func undatedEvent(status string) string {
+// eventWithoutStartDate is an event of the execution x without its start date.
+func eventWithoutStartDate(status string) string {
 	return strings.Replace(statusEvent("x", status), `"startDate":1769414400123`, `"startDate":null`, 1)
 }
 
@@ -17,15 +17,15 @@ func undatedEvent(status string) string {
 // and however often they come.
 func TestEventsWithoutAStartDate(t *testing.T) {
 	t.Parallel()
-	begins, ends, whole := statusEvent("x", "RUNNING"), undatedEvent("SUCCEEDED"), []string{statusEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED")}
+	begins, ends, complete := statusEvent("x", "RUNNING"), eventWithoutStartDate("SUCCEEDED"), []string{statusEvent("x", "RUNNING"), statusEvent("x", "SUCCEEDED")}
 	for name, order := range map[string][]string{
 		"in order":          {begins, ends},
 		"the end first":     {ends, begins},
 		"the end twice":     {ends, begins, ends},
 		"all twice":         {begins, ends, begins, ends},
 		"all twice, turned": {ends, ends, begins, begins},
-		"the begin undated": {begins, undatedEvent("RUNNING"), ends},
-		"the end dated":     {undatedEvent("RUNNING"), statusEvent("x", "SUCCEEDED"), begins},
+		"the begin without": {begins, eventWithoutStartDate("RUNNING"), ends},
+		"the end with":      {eventWithoutStartDate("RUNNING"), statusEvent("x", "SUCCEEDED"), begins},
 		"absent":            {strings.Replace(ends, `"startDate":null,`, "", 1), begins},
 	} {
 		for pause := range 2 {
@@ -45,7 +45,7 @@ func TestEventsWithoutAStartDate(t *testing.T) {
 					}
 					pass(time.Minute)
 					p.stop()
-					checkState(t, known, whole)
+					checkState(t, known, complete)
 					checkDrained(t, q, 2)
 					checkAccounts(t, q, p)
 				})
@@ -60,13 +60,13 @@ func TestAnEndWithoutAStartEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
-		q.send(undatedEvent("FAILED"))
+		q.send(eventWithoutStartDate("FAILED"))
 		p := startProcess(t, q, known)
 		pass(time.Second)
 		if len(known.state()) != 0 || len(known.mismatched) != 1 {
 			t.Errorf("at first known %v, to describe %v", known.state(), known.mismatched)
 		}
-		pass(2 * undatedRetry)
+		pass(2 * noStartDateRetry)
 		q.send(statusEvent("x", "RUNNING"))
 		pass(time.Second)
 		p.stop()
@@ -88,7 +88,7 @@ func TestAStartWithoutADateIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, known := newFakeQueue(), newFakeCache()
-		q.send(undatedEvent("RUNNING"))
+		q.send(eventWithoutStartDate("RUNNING"))
 		p := startProcess(t, q, known)
 		pass(2 * time.Minute)
 		p.stop()
