@@ -146,13 +146,29 @@ func TestPrintConfigHidesSecrets(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"ROLE                 = api", "# flag", "redis://(hidden)@h", "# environment", "# default"} {
+	for _, want := range []string{"ROLE ", "= api ", "# flag", "redis://(hidden)@h", "# environment", "# default"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 	if strings.Contains(out, "hunter2") || strings.Contains(out, pepper) {
 		t.Error("secrets are printed")
+	}
+}
+
+// TestPrintConfigAlignsItsColumns also if a name or a value is long.
+func TestPrintConfigAlignsItsColumns(t *testing.T) {
+	t.Parallel()
+	long := "redis://" + strings.Repeat("x", 60)
+	_, out := apptest.Run(t, inTest, []string{"API_KEY_PEPPER=" + pepper, "REDIS_URL=" + long}, "--print-config", "--role", "api")
+	if !strings.Contains(out, "AUTH_INTROSPECTION_SECRET_FILE ") || !strings.Contains(out, long) {
+		t.Fatalf("a long name or value is missing in\n%s", out)
+	}
+	first, _, _ := strings.Cut(out, "\n")
+	for line := range strings.Lines(out) {
+		if strings.Index(line, " = ") != strings.Index(first, " = ") || strings.Index(line, " # ") != strings.Index(first, " # ") {
+			t.Errorf("not aligned with the first line:\n%s%s", first+"\n", line)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -161,21 +162,22 @@ func (c *Config) Warnings() []string {
 // maxMessageLife is the longest retention of an SQS message.
 const maxMessageLife = 14 * 24 * time.Hour
 
-const printed = "%-20s = %-40s # %s\n"
-
-// Print lists every setting and the set variables of OpenTelemetry, with their origins.
-// Secrets are hidden.
+// Print lists every setting and the set variables of OpenTelemetry, with their origins, in
+// columns. Secrets are hidden.
 func (c *Config) Print() string {
+	const line = "%s\t= %s\t# %s\n"
 	var b strings.Builder
+	columns := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	for _, v := range c.values {
 		text := v.text
 		if v.setting.hide != nil {
 			text = v.setting.hide(text)
 		}
-		fmt.Fprintf(&b, printed, v.setting.name, text, v.origin)
+		_, _ = fmt.Fprintf(columns, line, v.setting.name, text, v.origin)
 	}
 	for _, s := range c.telemetry {
-		fmt.Fprintf(&b, printed, s.Name, s.Text, "environment")
+		_, _ = fmt.Fprintf(columns, line, s.Name, s.Text, "environment")
 	}
+	_ = columns.Flush() // a strings.Builder does not fail
 	return b.String()
 }
