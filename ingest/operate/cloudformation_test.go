@@ -2,9 +2,6 @@ package operate
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -254,7 +251,7 @@ func TestTheEventsStackDelivers(t *testing.T) {
 	endpoint := awstest.Moto(t)
 	o := operatorAt(t, endpoint)
 	machine := createMachine(t, o)
-	createStack(t, endpoint, machine)
+	awstest.EventsStack(t, endpoint, "../../deploy/cloudformation/events.yaml", machine)
 	plan := Plan{Name: planned, StateMachines: []string{machine}}
 	want := []string{"ok dead-letter queue", "ok dead-letter queue of the rule", "ok queue", "ok rule", "changed policy of queue", "changed policy of queue", "ok target", "ok archive"}
 	got := steps(t, o, plan)
@@ -264,28 +261,6 @@ func TestTheEventsStackDelivers(t *testing.T) {
 		t.Errorf("provision after the stack (-want +got):\n%s", diff)
 	}
 	checkArrives(t, o, machine)
-}
-
-// createStack creates events.yaml, with the defaults of its parameters.
-func createStack(t *testing.T, endpoint, machines string) {
-	t.Helper()
-	text, err := os.ReadFile("../../deploy/cloudformation/events.yaml")
-	must(t, err)
-	form := url.Values{
-		"Action": {"CreateStack"}, "Version": {"2010-05-15"}, "StackName": {"events"}, "TemplateBody": {string(text)},
-		"Parameters.member.1.ParameterKey": {"StateMachineArns"}, "Parameters.member.1.ParameterValue": {machines},
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	must(t, err)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	// The signature tells CloudFormation from other services. It is not checked.
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/cloudformation/aws4_request, SignedHeaders=host, Signature=0")
-	answer, err := http.DefaultClient.Do(r)
-	must(t, err)
-	must(t, answer.Body.Close())
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("CreateStack: %s", answer.Status)
-	}
 }
 
 // checkArrives puts an event of a state machine and an event of another one on the default bus.
