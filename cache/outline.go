@@ -27,9 +27,6 @@ type Outline struct {
 	lookup
 }
 
-// outlineBytes is how many bytes of a record usually contain its outline.
-const outlineBytes = 1 << 10
-
 // ownedLimit is how long Owned may take.
 const ownedLimit = time.Second
 
@@ -53,7 +50,7 @@ func (c *Cache) Owned(ctx context.Context, owner string, known []Outline) ([]Out
 		return nil, err
 	}
 	all, stale := c.unchanged(arns, known)
-	all, long, err := c.readOutlines(ctx, owner, all, stale, outlineBytes-1)
+	all, long, err := c.readOutlines(ctx, owner, all, stale, usualRowBytes-1)
 	for some := range slices.Chunk(long, ownedAtOnce) {
 		if err == nil {
 			all, _, err = c.readOutlines(ctx, owner, all, some, -1)
@@ -65,6 +62,7 @@ func (c *Cache) Owned(ctx context.Context, owner string, known []Outline) ([]Out
 // unchanged returns the known outlines that are still valid, and the other executions.
 func (c *Cache) unchanged(arns []ARN, known []Outline) (all []Outline, stale []ARN) {
 	now, valid := c.near.moment(), make(map[ARN]*Outline, len(known))
+	all = make([]Outline, 0, len(arns))
 	for i := range known {
 		if known[i].valid(now) {
 			valid[known[i].ARN] = &known[i]
@@ -135,9 +133,10 @@ func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	if err != nil {
 		return o, false, errOutline
 	}
-	o = Outline{ARN: arn, Status: statusOfHead(text)}
-	if head.Version() != Unobserved {
-		o.StartDate = head.Version().StartDate()
+	version := head.Version()
+	o = Outline{ARN: arn, Status: statusOf(version)}
+	if version != Unobserved {
+		o.StartDate = head.StartDate()
 	}
 	if o.Status == Running {
 		return o, true, nil
@@ -150,7 +149,7 @@ func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	if at > len(text) {
 		return o, false, nil
 	}
-	p, complete, err := readPayload(head.StartDate(), []byte(text[at:min(end, len(text))]))
+	p, complete, err := readPayload(o.StartDate, []byte(text[at:min(end, len(text))]))
 	if err != nil {
 		return o, false, errOutline
 	}

@@ -265,7 +265,11 @@ func statusOfHead(head string) Status {
 	if !recordHead(head).HasVersion() {
 		return ""
 	}
-	v := recordHead(head).Version()
+	return statusOf(recordHead(head).Version())
+}
+
+// statusOf returns the public status of a record of version v.
+func statusOf(v Version) Status {
 	switch rank := v[rankAt]; {
 	case rank < '3' || v.AwaitsOutput():
 		return Running
