@@ -166,25 +166,24 @@ func TestReplicaAcksAreCountedPerPrimary(t *testing.T) {
 		return all
 	}
 	cachetest.Eventually(t, "each owes by itself", func() bool { return fmt.Sprint(demands()) == "[1 1 0]" })
-	if err := c.Ping(t.Context()); err != nil {
-		t.Errorf("ping: %v", err)
-	}
+	cachetest.Eventually(t, "Redis answers", func() bool { return c.Ping(t.Context()) == nil })
 	servers.Replicas[0].Freeze()
 	defer servers.Replicas[0].Thaw()
-	confirmed := map[string]bool{}
-	for i := range 60 {
-		arn := testARN(t, fmt.Sprint("each-", i))
+	n, tried, confirmed := 0, map[string]int{}, map[string]bool{}
+	cachetest.Eventually(t, "the other two confirm", func() bool { // on a busy machine, a replica may need more than one try
+		n++
+		arn := testARN(t, fmt.Sprint("each-", n))
 		node, err := c.db.PrimaryOf(t.Context(), c.db.Names.Execution(string(arn)))
 		if err != nil {
-			t.Fatal(err)
+			return false
 		}
 		if addr := redisdb.Address(node); !confirmed[addr] {
+			tried[addr]++
 			confirmed[addr] = c.Apply(t.Context(), []Execution{running(arn, now())})[0].Final()
 		}
-	}
-	for i, want := range []bool{false, true, true} {
-		if got := confirmed[servers.Primaries[i].Addr]; got != want {
-			t.Errorf("primary %d confirms: %v, want %v", i, got, want)
-		}
+		return tried[servers.Primaries[0].Addr] > 3 && confirmed[servers.Primaries[1].Addr] && confirmed[servers.Primaries[2].Addr]
+	})
+	if confirmed[servers.Primaries[0].Addr] {
+		t.Error("a primary confirms although its replica does not")
 	}
 }
