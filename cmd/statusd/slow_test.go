@@ -82,7 +82,7 @@ func ask(t *testing.T, d *daemon, n int) *askers {
 	r.Header.Set("Authorization", "Bearer "+d.key)
 	for range n {
 		a.all.Go(func() {
-			pace := time.NewTicker(60 * time.Millisecond) // leaves CPU time to the other processes
+			pace := time.NewTicker(200 * time.Millisecond) // below the time that a refused request takes
 			defer pace.Stop()
 			for !a.stop.Load() {
 				a.count(client.Do(r.Clone(t.Context())))
