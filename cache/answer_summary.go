@@ -27,10 +27,10 @@ func (r *Record) PublicStatus() Status {
 	return Failed
 }
 
-// Summary returns the row of a list: the data object without the output, then the name,
-// then a field that helps people to tell executions apart (the object metadata of the
-// output if it has at most 4 KiB, otherwise the type of the input), then fields of the
-// full view. It is one line of JSON. It is made once.
+// Summary returns the row of a list: one line of JSON, made once. It has, in this order, the
+// data object without the output, the name, a field that helps people to distinguish
+// executions, and the fields of the full view. The third is the object metadata of the output
+// if it has at most 4 KiB, otherwise the type of the input.
 func (r *Record) Summary() []byte {
 	if made := r.summary.Load(); made != nil {
 		return *made

@@ -3,8 +3,9 @@
 -- All keys are on one node and, on a cluster, in one slot. Each execution is joined separately:
 -- an error in one does not affect the others.
 --
--- If the record of one execution is the only key, the script changes only this record, and the
--- caller updates the rest: the slot is moving to another node, so other keys may be there already.
+-- If the record of one execution is the only key, the slot is moving to another node, and
+-- other keys may be there already. The script then changes only this record, and the caller
+-- updates the rest.
 --
 -- KEYS  the record of each; then the change channel. A channel never exists as a key, so a
 --       cluster does not run the script while the slot moves. The indexes and lists of the
@@ -74,7 +75,7 @@ count.now, count.off = now, alone
 -- The records of this call by their keys, as they are now; false for none.
 local records = {}
 
--- What changed is announced at the end.
+-- Changes are announced at the end.
 local changes, changed = {}, 0
 
 local function announce(arn)

@@ -210,8 +210,8 @@ func (c *Cache) Get(ctx context.Context, arn ARN) (*Record, error) {
 	return c.GetAtLeast(ctx, arn, "")
 }
 
-// GetAtLeast is Get for a caller who has seen version v: it does not use an older record
-// in the near cache, because another process may have sent a newer one a moment ago.
+// GetAtLeast is Get for a caller who has seen version v. It uses no older record of the near
+// cache, because another process may have sent a newer one a moment ago.
 func (c *Cache) GetAtLeast(ctx context.Context, arn ARN, v Version) (*Record, error) {
 	if r, ok := c.Peek(string(arn)); ok && r.Version >= v {
 		return r, nil
@@ -254,6 +254,6 @@ func InspectURL(s string) (URL, error) { return redisdb.InspectURL(s) }
 // and users, and in one line for the operator, with the fix.
 func Explain(err error) (brief, text string) { return redisdb.Explain(err) }
 
-// Unreachable reports whether err means that Redis gave no answer at all, in time or
-// ever, so that everything that needs Redis fails in the same way.
+// Unreachable reports whether err means that Redis did not answer in time, or not at all.
+// Everything that needs Redis then fails in the same way.
 func Unreachable(err error) bool { return redisdb.Unreachable(err) }

@@ -8,9 +8,8 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// indexed reports whether the owner's index certainly has the execution: an earlier write
-// has set its owner, and either entered it or was not confirmed, in which case it is
-// repeated.
+// indexed reports whether the owner's index certainly has the execution. An earlier write has
+// set its owner, and has entered it. If that write was not confirmed, it is repeated.
 func (w *write) indexed() bool {
 	return w.verdict == Applied && w.rankBefore != ownerUnknown && w.kind != kindRegistered && (w.form == formARN || w.form == formShort)
 }

@@ -43,8 +43,8 @@ end
 -- Records, indexes and lists
 --
 
--- Writes a record that expires at a time in ms. A new record must not replace a key of another
--- type, because reading such a key as a record finds nothing.
+-- Writes a record that expires at a time in ms. It does not replace a key of another type,
+-- although a read of such a key finds no record.
 local function put(key, text, expires)
   if records[key] then
     call('SET', key, text, 'PXAT', expires)
@@ -77,8 +77,8 @@ end
 -- The member of the running and the recent index, if the record is compact or not.
 local function member_of(o, compact) return compact and o.member or o.arn end
 
--- Both enter an execution into a list of those to check with Step Functions: await if its output,
--- owner or labels are missing, suspect if an event of it may be missing.
+-- Both enter an execution into a list of executions to check with Step Functions. await does
+-- this if output, owner or labels are missing, suspect if an event may be missing.
 local function await(o) with('ZADD', o.p, 'awaiting', 'NX', now_text, o.arn) end
 
 local function suspect(o)
@@ -105,7 +105,7 @@ local function remove(o, identity)
 end
 
 --
--- What is given, and what is stored
+-- The given and the stored record
 --
 
 -- Returns a metatable that cuts parts out of a text when they are first needed: most never are.

@@ -31,9 +31,8 @@ const (
 // may be sent while the feed is known to receive every change, if none has named the
 // execution since the read began.
 //
-// It also has the reads in progress (fills), so that concurrent misses of one execution
-// share one read, and so that the result is not kept if a change is notified during the
-// read.
+// It also has the reads in progress (fills). Concurrent misses of one execution share one
+// read, and its result is not kept if a change is notified meanwhile.
 type near struct {
 	records boundedmap.ByText[nearEntry]
 	seed    maphash.Seed

@@ -33,8 +33,8 @@ const ownedLimit = time.Second
 // ownedAtOnce is how many records are read completely at once.
 const ownedAtOnce = 100
 
-// Owned returns the outlines of an owner's newest 1,000 executions. Of those in known, from an
-// earlier call, it reads only the ones that may have changed.
+// Owned returns the outlines of an owner's newest 1,000 executions. known has the outlines of
+// an earlier call; it reads only those again that may have changed.
 func (c *Cache) Owned(ctx context.Context, owner string, known []Outline) ([]Outline, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(ownedLimit, c.db.Limits.Read))
 	defer cancel()
@@ -122,8 +122,8 @@ func (c *Cache) beginnings(ctx context.Context, arns []ARN, last int64) ([]strin
 
 var errOutline = errors.New("the beginning of a record is damaged")
 
-// outline reads the beginning of a record. whole is false if text ends before the end of the
-// outline.
+// outline reads the beginning of a record. complete is false if text ends before the end of
+// the outline.
 func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	head := recordHead(text[:min(len(text), labeledHead)])
 	if err := head.Known(); err != nil {
@@ -164,7 +164,8 @@ func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	return o, complete, err
 }
 
-// message returns the error message of a failure. whole is false if it is incomplete.
+// message returns the error message of a failure. complete is false if a part of it is
+// missing.
 func (p *payloadHead) message() (text string, complete bool, err error) {
 	if compression.Known(p.coding) {
 		result, err := compression.Append(nil, p.coding, p.stored, p.length)

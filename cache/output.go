@@ -11,9 +11,9 @@ import (
 
 // The output of a success may be kept for a shorter time than its state (RETENTION_OUTPUT).
 // Then it expires, and may be fetched from Step Functions again. Both are observations like
-// any other, later than those of the success itself: they have the same completeness, and
-// the time since when the output is or was kept decides between them. So an identity has
-// these fields instead of the hash of the body:
+// any other, and later than those of the success itself. They have the same completeness, so
+// the one with the later time of keeping the output wins. Therefore an identity has these
+// fields instead of the hash of the body:
 //
 //	kept since 8, in seconds, hexadecimal | state 1 | the beginning of the hash
 //

@@ -105,7 +105,7 @@ func (x *comparison) list(ctx context.Context, q ListQuery, since time.Time, pag
 	}
 }
 
-// compare finds executions whose state in the cache is earlier than the listed one.
+// compare finds executions that have an earlier state in the cache than in the list.
 func (x *comparison) compare(ctx context.Context, listed []cache.Execution) error {
 	arns := make([]cache.ARN, len(listed))
 	for i, e := range listed {
@@ -142,8 +142,8 @@ func (a *Auditor) keeps(e *cache.Execution, at time.Time) bool {
 	return at.Sub(e.StopDate) < e.KeptFor(a.options.Retention, a.options.RetentionFailed)
 }
 
-// runsOnlyHere finds executions whose end was lost: they run in the cache but are not
-// listed as running.
+// runsOnlyHere finds executions with a lost end: they run in the cache but are not listed as
+// running.
 func (x *comparison) runsOnlyHere(ctx context.Context, arns []cache.ARN, started []time.Time) error {
 	var missing []cache.ARN
 	var since []time.Time

@@ -41,8 +41,8 @@ func (a *eventAges) quantiles() (p50, p99, most time.Duration, ok bool) {
 }
 
 // EventAges returns the median, the 99th percentile and the maximum age of the latest 1,024
-// events, at the time when they became the state that the API reports. ok is false before the
-// first event.
+// events. The age is that at which an event became the state that the API reports. ok is false
+// before the first event.
 func (c *Consumer) EventAges() (p50, p99, most time.Duration, ok bool) {
 	return c.metrics.ages.quantiles()
 }

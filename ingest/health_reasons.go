@@ -21,8 +21,8 @@ const (
 )
 
 const (
-	// untilForgotten is how long a failure counts after it was last seen. It must end by
-	// itself, because perhaps no message is left that could succeed. Undecodable messages are
+	// untilForgotten is how long a failure counts after it was last seen. It ends after some
+	// time, because perhaps no message is left that could succeed. Undecodable messages are
 	// received again less often, and only a decodable message ends the failure earlier.
 	untilForgotten       = 90 * time.Second
 	unreadUntilForgotten = 10 * time.Minute

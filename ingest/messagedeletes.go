@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// deleteWithin is the longest time that a handled message waits, so that it can be deleted
-// together with others: a request that deletes one message costs as much as one that
-// deletes ten. After its last renewal a message stays hidden for Visibility -
-// visibilityRenew, which is longer than this wait and all attempts to delete it.
+// deleteWithin is the longest time that a handled message waits to be deleted together with
+// others. A request that deletes one message costs as much as one that deletes ten. After its
+// last renewal a message stays hidden for Visibility - visibilityRenew, which is longer than
+// this wait and all attempts to delete it.
 const deleteWithin = time.Second
 
 // handled collects messages to delete. If the process is killed, they are received again.

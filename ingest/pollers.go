@@ -26,11 +26,10 @@ func pollWaitWithin(drainLimit time.Duration) time.Duration {
 	return max(time.Second, min(pollWait, drainLimit*4/5).Truncate(time.Second))
 }
 
-// pollers decides how many receivers poll the queue at once. A request costs the same
-// whether it brings ten messages, one or none. So while few messages arrive, one receiver
-// polls: it still receives each message at once, and no second poll costs money. Full batches
-// show a backlog. Each of them adds a polling receiver, so that all receivers poll after a few
-// round trips.
+// pollers decides how many receivers poll the queue at once. A request costs the same whether
+// it brings ten messages, one or none. So while few messages arrive, one receiver polls. It
+// receives each message at once, and no second poll costs money. Full batches show a backlog.
+// Each of them adds a polling receiver, so that all receivers poll after a few round trips.
 type pollers struct {
 	free chan struct{} // one for each receiver that may begin to poll
 

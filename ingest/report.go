@@ -84,7 +84,7 @@ func (c *Consumer) reach(messages []Message) {
 }
 
 // depths returns how many messages can be received from the queue, and how many are in its
-// dead-letter queue: nil if there is none or its attributes may not be read.
+// dead-letter queue. The latter is nil if there is none, or if its attributes may not be read.
 func (q *SQS) depths(ctx context.Context) (waiting int64, deadLetters *int64, err error) {
 	attributes, err := q.attributes(ctx, q.url, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameRedrivePolicy)
 	if err != nil {

@@ -62,9 +62,9 @@ type SQS struct {
 	url    string
 }
 
-// NewSQS returns the queue with this URL. If the host is not the regional host of AWS
-// (but a VPC endpoint or a stand-in) and no endpoint is set, calls go to the host of the
-// URL. metrics may be nil.
+// NewSQS returns the queue with this URL. Calls go to the host of the URL if no endpoint is
+// set and the host is not the regional host of AWS, but a VPC endpoint or a stand-in. metrics
+// may be nil.
 func NewSQS(c aws.Config, queueURL string, metrics prometheus.Registerer) (*SQS, error) {
 	client, err := awscall.QueueClient(countRequests(c, metrics), queueURL)
 	if err != nil {

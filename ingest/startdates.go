@@ -14,14 +14,13 @@ const noStartDateRetry = 5 * time.Second
 
 var errNoStartDate = errors.New("startDate is missing, and the execution is not known")
 
-// date gives events without a start date the start date of the known run. Only with a
-// start date can observations be ordered, so that the merge does not depend on the order
-// of events.
+// date gives events without a start date the start date of the known run. Observations can
+// only be ordered by their start dates, and the merge must not depend on the order of events.
 //
-// A message about an unknown run is received again a little later, and in the meantime
-// the execution is described. If the run is still unknown then, knowing its end is more
-// important than its start, so the start date is set to the stop date. This is later than
-// all other times of this run, so no late RUNNING can replace it.
+// A message about an unknown run is received again a little later, and in the meantime the
+// execution is described. If the run is still unknown then, its start date is set to its stop
+// date, because its end is more important than its start. This is later than all other times
+// of this run, so no late RUNNING can replace it.
 func (c *Consumer) date(ctx context.Context, held *inFlight, b *batch) error {
 	var arns []cache.ARN
 	for _, r := range b.pending {
@@ -80,7 +79,7 @@ func dated(r *received, known map[cache.ARN]time.Time) bool {
 	return all
 }
 
-// postpone returns messages to the queue whose events have no start date yet.
+// postpone returns messages to the queue if their events have no start date yet.
 func (c *Consumer) postpone(ctx context.Context, held *inFlight, later []Message, arns []cache.ARN) {
 	if len(later) == 0 {
 		return

@@ -8,7 +8,7 @@ import (
 
 // Errors that callers check for.
 var (
-	// ErrNotFound means that there is no such API key, or that it is revoked.
+	// ErrNotFound means that the API key does not exist or is revoked.
 	ErrNotFound = errors.New("API key not known")
 	// ErrLimitReached means that a key's daily limit is used up.
 	ErrLimitReached = errors.New("daily limit reached")
@@ -65,8 +65,8 @@ const (
 	MaxSecret = 128
 )
 
-// ValidSecret reports whether s can be an API key: in the form of this service, or in that
-// of another system, which is 20 to 128 printable ASCII characters without a space.
+// ValidSecret reports whether s can be an API key. It has the form of this service, or that of
+// another system: 20 to 128 printable ASCII characters without a space.
 func ValidSecret(s string) bool {
 	if len(s) < MinSecret || len(s) > MaxSecret {
 		return false
@@ -82,8 +82,8 @@ func ValidSecret(s string) bool {
 // Revoked reports whether the key is no longer valid.
 func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
 
-// weigh returns which of two records of a key counts: the one that was restored more
-// often; if that is equal, the revoked one; otherwise a. Either may be nil.
+// weigh returns the valid one of two records of a key: the one that was restored more often.
+// If that is equal, it returns the revoked one, otherwise a. Either may be nil.
 func weigh(a, b *Key) *Key {
 	switch {
 	case b == nil || a != nil && a.Restored > b.Restored:

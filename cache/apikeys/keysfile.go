@@ -37,8 +37,8 @@ const (
 	fileVersion  = 1
 	maxFileBytes = 64 << 20
 	fileInterval = time.Second // between two looks
-	// unsettled is how old a file must be before an unchanged date proves that it has not
-	// changed: dates are coarse, and a second change may have the date of the first.
+	// unsettled is the age from which an unchanged date proves that a file has not changed.
+	// Dates are coarse, so a second change may have the date of the first.
 	unsettled = 2 * time.Second
 )
 

@@ -1,6 +1,6 @@
--- Stores API keys and announces them. A revocation is final: of the stored and the
--- given record, the one that was restored more often counts; if that is equal, the
--- one that was revoked first. Otherwise the given record replaces the stored one.
+-- Stores API keys and announces them. A revocation is final. Of the stored and the given
+-- record, the one that was restored more often takes precedence. If that is equal, the one
+-- that was revoked first does. Otherwise the given record replaces the stored one.
 --
 -- KEYS  1 the keys: a hash of HMAC -> record   2 the channel of changes   3 how often keys changed
 -- ARGV  1 PUBLISH or SPUBLISH; then for each key

@@ -182,10 +182,10 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
-// FreePort returns a loopback port on which no program listens, and that no other test
-// gets until t has ended, in any process: a UDP socket with the same number reserves it.
-// It is below the ports that the system uses for outgoing connections, so it is still
-// free when a server comes back.
+// FreePort returns a loopback port on which no program listens. A UDP socket with the same
+// number reserves it until t has ended, so that no other test gets it, in any process. It is
+// below the ports that the system uses for outgoing connections, so it is still free when a
+// server comes back.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	const first, count = 20_000, 12_000

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// RoundTrips records round trips, each of which takes a time by the clock of a bubble.
+// RoundTrips records round trips. Each takes a time by the clock of a bubble.
 type RoundTrips struct {
 	Takes time.Duration
 

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// limit bounds every wait for a condition. It is not a performance target: it only
-// ends a test whose condition will never be met, so a machine that is busy with
-// other work must not reach it.
+// limit bounds every wait for a condition. It is not a performance target. It only ends a test
+// whose condition is never met, so a test on a busy machine must not reach it.
 const limit = 5 * time.Minute
 
 // Eventually returns when met reports true, and fails the test if that does not happen
@@ -23,8 +22,8 @@ func Eventually(t testing.TB, what string, met func() bool) {
 }
 
 // pause waits before a condition is checked again. The pause grows with the time waited,
-// because each check takes CPU time from the code that is tested: a scrape of the metrics
-// under the race detector takes as much as ten requests. It lengthens a wait by a third at most.
+// because each check takes CPU time from the tested code. A scrape of the metrics under the
+// race detector takes as much as ten requests. It lengthens a wait by a third at most.
 func pause(waited time.Duration) {
 	<-time.After(min(max(waited/3, 2*time.Millisecond), 250*time.Millisecond))
 }

@@ -115,7 +115,7 @@ func (h *Hub) changed(arns []cache.ARN) {
 	h.wakeReader()
 }
 
-// recheck makes executions be read whose turn it is, if they have changed without a notification.
+// recheck reads the executions that are due, if they have changed without a notification.
 func (h *Hub) recheck(ctx context.Context, turn int) {
 	var known []*cache.Record
 	var again []cache.ARN

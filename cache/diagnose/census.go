@@ -14,9 +14,9 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Census is the result of a check of a sample of executions: the newest ones of each
-// partition that are at least a minute old, and registered ones without an event. Because
-// it is a sample, its cost does not depend on the number of executions.
+// Census is the result of a check of a sample of executions. These are the newest of each
+// partition that are at least a minute old, and registered ones without an event. Because it
+// is a sample, its cost does not depend on the number of executions.
 type Census struct {
 	Looked    int // executions that became known at least a minute ago
 	Ownerless int // of these, those that only operators may read

@@ -71,9 +71,9 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	return counts, nil
 }
 
-// Run counts the executions of all owners as soon as the process receives changes, and then
-// every ten seconds until 15 minutes after the last request for such counts, so that no
-// request must read the statuses of all executions. It returns when ctx ends.
+// Run counts the executions of all owners, so that no request must read the statuses of all
+// executions. It begins as soon as the process receives changes. It repeats this every ten
+// seconds until 15 minutes after the last request for such counts. It returns when ctx ends.
 func (r *Reader) Run(ctx context.Context) error {
 	for begun := int64(0); ; {
 		wait := time.Second

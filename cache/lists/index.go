@@ -36,9 +36,9 @@ type indexPart struct {
 }
 
 const (
-	// spareEntries is how many entries more than its share are read from each part: some
-	// parts have more of the newest executions than others, and the last entries of a part
-	// wait for the others with the same start date.
+	// spareEntries is how many entries more than its share are read from each part. Some parts
+	// have more of the newest executions than others. Also, the last entries of a part wait for
+	// others with the same start date.
 	spareEntries = 6
 	maxIndexRead = 256 // most entries of a part that are read at once
 )

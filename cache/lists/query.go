@@ -60,8 +60,8 @@ func (q *Query) Matches(r *cache.Record) bool {
 	return q.MatchesAlways(r) && q.mayHave(position(r)) && q.matchesRow(r.ARN, r.Row())
 }
 
-// MatchesAlways reports whether an execution meets the conditions whose result never changes
-// for an execution.
+// MatchesAlways reports whether an execution meets the conditions that never change their
+// result for an execution.
 func (q *Query) MatchesAlways(r *cache.Record) bool {
 	return (q.Execution == "" || r.ARN == q.Execution) && q.mayEverHave(position(r))
 }
@@ -137,8 +137,8 @@ func position(r *cache.Record) Position { return Position{Start: r.IndexedStart(
 // maxMachines is for how many state machines an execution is looked up by its name.
 const maxMachines = 256
 
-// find looks up executions that a query names exactly, which need not be in an index: one
-// execution, or the executions with that name in the known state machines.
+// find looks up executions that a query names exactly: one execution, or the executions with
+// that name in the known state machines. They need not be in an index.
 func (r *Reader) find(ctx context.Context, q *Query) (found []Position, err error) {
 	var arns []cache.ARN
 	switch name := cmp.Or(q.Name, q.Text); {

@@ -13,7 +13,7 @@ import (
 // end too.
 type Part struct {
 	Log  *slog.Logger
-	Lost string // log line for the begin: what has failed, and what that means
+	Lost string // log line for the begin: the failure, and its effect
 	Back string // log line for the end
 
 	mu     sync.Mutex

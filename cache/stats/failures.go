@@ -25,9 +25,9 @@ var buckets = map[time.Duration]time.Duration{
 
 const day = 24 * time.Hour
 
-// Failures returns the failures of a state machine and its Distributed Maps, or with an
-// empty ARN of all, in the last hour, day or 7 days, and up to 5 minutes before. Its error is
-// ErrWindow for any other window. Callers share the answer and must not change it.
+// Failures returns the failures of a state machine and its Distributed Maps; an empty ARN
+// means all. They are of the last hour, day or 7 days, and up to 5 minutes before. Its error
+// is ErrWindow for any other window. Callers share the answer and must not change it.
 func (s *Stats) Failures(ctx context.Context, scope Scope, window time.Duration, stateMachine string) (f Failures, err error) {
 	if buckets[window] == 0 {
 		return f, ErrWindow

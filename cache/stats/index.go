@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// completeEvery is how often all counts of a partition are read. Between that, only the
-	// latest hours and the running executions are read if that is much less: all counts of a
-	// week take Redis and this process some milliseconds, in which other questions wait.
+	// completeEvery is how often all counts of a partition are read. Meanwhile, only the latest
+	// hours and the running executions are read if that is much less. All counts of a week take
+	// Redis and this process some milliseconds, and other requests wait for that time.
 	completeEvery = 30 * time.Second
 	// inTurn is how many partitions each refresh reads completely.
 	inTurn = redisdb.PartitionCount / 16

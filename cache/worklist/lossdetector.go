@@ -44,7 +44,8 @@ type LossDetector struct {
 	unstored string // why records were lost, until that is stored; otherwise empty
 }
 
-// LossOptions configure what a LossDetector does when it detects a loss. Only Run needs them.
+// LossOptions configure what a LossDetector does when it detects a loss. They are needed by
+// Run only.
 type LossOptions struct {
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: none

@@ -25,7 +25,8 @@ type Audited struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Mismatch is an execution whose known state is earlier than the one that Step Functions lists.
+// Mismatch is an execution with a known state that is earlier than the one that Step Functions
+// lists.
 type Mismatch struct {
 	Noted  time.Time     // first
 	Until  time.Time     // last time at which it did not differ; zero: not known

@@ -216,9 +216,9 @@ func (s *Sweeps) Audits() map[string]Audited {
 	return nil
 }
 
-// Running calls f with the known running executions of a state machine, without those of
-// its Distributed Maps, in batches, the oldest of each partition first. started is the
-// start date in the record.
+// Running calls f with the known running executions of a state machine, in batches, the oldest
+// of each partition first. Those of its Distributed Maps are left out. started is the start
+// date in the record.
 func (s *Sweeps) Running(ctx context.Context, machine string, f func(arns []cache.ARN, started []time.Time) error) error {
 	const some = 1000
 	for i := range s.db.Names.Partitions {

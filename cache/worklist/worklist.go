@@ -25,7 +25,7 @@ const (
 	// Awaited are executions whose event left something out: the output, or the input
 	// that may name the owner. apply.lua enters them.
 	Awaited List = iota
-	// Mismatched are executions of which an event may be missing.
+	// Mismatched are executions that may lack an event.
 	Mismatched
 	// Requested are successes whose expired output must be fetched again.
 	Requested
@@ -60,9 +60,9 @@ type Entry struct {
 	Listed   cache.Version // status that Step Functions listed, for a mismatch; empty: none
 }
 
-// Worklist is the lists of executions to check with Step Functions. They are in Redis, so
-// they survive every process, and all processes work on them together: a process that
-// claims an entry has a lease, and during that time no other process describes it.
+// Worklist is the lists of executions to check with Step Functions. They are in Redis, so they
+// survive every process, and all processes work on them together. A process that claims an
+// entry has a lease. During that time, no other process describes the execution.
 type Worklist struct {
 	db         *redisdb.DB
 	entries    *prometheus.GaugeVec

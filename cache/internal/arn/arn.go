@@ -150,8 +150,8 @@ func (a Execution) StateMachine() string {
 	return string(a[:a.head()]) + "stateMachine:" + machine
 }
 
-// BelongsTo reports whether the execution is one of the state machine or of a
-// Distributed Map in it.
+// BelongsTo reports whether the execution is one of the state machine, or of a Distributed Map
+// in that state machine.
 func (a Execution) BelongsTo(stateMachineARN string) bool {
 	own := a.StateMachine()
 	if !strings.HasPrefix(own, stateMachineARN) {

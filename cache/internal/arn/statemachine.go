@@ -12,8 +12,8 @@ var ErrInvalidStateMachine = errors.New("not the ARN of a state machine")
 //
 //	arn:{aws…}:states:{region}:{account}:stateMachine:{machine}[/{label}]
 //
-// The label is that of a Distributed Map, whose children are executions of it. For text
-// from outside, use only ParseStateMachine.
+// The label is that of a Distributed Map. The children of the map are executions of this state
+// machine. For text from outside, use only ParseStateMachine.
 type StateMachine string
 
 const (

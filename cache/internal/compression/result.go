@@ -24,9 +24,9 @@ const (
 	Deflated     = 'd' // as deflate blocks, without syncMarker at the end
 )
 
-// Compression is worth it from these lengths of a result, in bytes. Only deflate blocks can
-// be sent as they are stored, but reading them takes some microseconds, a tenth of a poll;
-// reading an S2 block takes a tenth of that.
+// Compression is worth it from these lengths of a result, in bytes. Deflate blocks can be sent
+// as they are stored, but S2 blocks cannot. Reading a deflate block takes some microseconds, a
+// tenth of a poll. Reading an S2 block takes a tenth of that.
 const (
 	packAbove    = 128
 	deflateAbove = 800

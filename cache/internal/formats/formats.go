@@ -16,13 +16,13 @@ import (
 	"statuscache/cache/internal/redisdb"
 )
 
-// Formats decides for one Redis. Releases before the compact format refuse its records, so none
-// is written while such a release may have to read it. Every process listens to the channel of
-// changes; processes that know the format also listen to a second channel. As long as Redis
-// reports more listeners to the first channel, a process of an older release runs. After the last
-// of them has ended, an upgrade may still be rolled back, so nothing compact is written for
-// rollbackWindow. Only in a Redis that has never had an older release, the format is compact from
-// the start.
+// Formats decides for one Redis. Releases before the compact format refuse its records, so
+// none is written while such a release may have to read it. Every process listens to the
+// channel of changes; processes that know the format also listen to a second channel. As long
+// as Redis reports more listeners to the first channel, a process of an older release runs.
+// After the last of them has ended, an upgrade may still be rolled back, so nothing compact is
+// written for rollbackWindow. If Redis has never had an older release, the format is compact
+// from the start.
 //
 // A record of another format is not converted until its state changes. Compact records can
 // always be read, and are written in digits again if they change while an older release runs.

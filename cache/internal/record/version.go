@@ -30,8 +30,9 @@ const (
 	VersionLength = CompleteAt + 1
 )
 
-// For a version with the state of an output, an identity has these instead of a part of the
-// hash of the body: since when the output is kept, in seconds, hexadecimal, and its state.
+// The identity of a version with the state of an output has these fields instead of a part of
+// the hash of the body: the time since when the output is kept, in seconds, hexadecimal, and
+// its state.
 const (
 	OutputFromDigits  = 8
 	OutputStateLength = OutputFromDigits + 1

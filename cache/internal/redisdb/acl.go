@@ -116,8 +116,8 @@ func (db *DB) refusedSubscription(ctx context.Context, node Client) (rules []str
 	return nil, err
 }
 
-// ruleFor returns the missing ACL rule because of which a command was refused, empty if it was
-// not refused.
+// ruleFor returns the ACL rule that is missing if a command was refused, empty if it was not
+// refused.
 func (db *DB) ruleFor(err error, args []any) string {
 	if err == nil || !strings.Contains(err.Error(), "NOPERM") { // which EXEC says last
 		return ""

@@ -11,8 +11,8 @@ import (
 // all of a cluster a *redis.ClusterClient.
 //
 // It is an interface, and no type that another package sees names those two types. A package
-// that sees them takes seconds longer to compile, four with the race detector: the compiler makes
-// their thousand methods again, because they contain a weak.Pointer to one of them.
+// that sees them takes seconds longer to compile, four with the race detector. They contain a
+// weak.Pointer to one of them, so the compiler makes their thousand methods again.
 type Client interface {
 	redis.Cmdable
 	Do(ctx context.Context, args ...any) *redis.Cmd

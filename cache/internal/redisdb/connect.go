@@ -52,9 +52,9 @@ func (a *address) bounds(purpose clientFor) (retries int, limit time.Duration) {
 	return -1, cmp.Or(a.writeLimit, DefaultWriteLimit)
 }
 
-// logins returns how the connections of a client get a password that changes; both are
-// nil if it does not change. go-redis logs pooled connections in again, but never
-// releases an ended subscription, so subscriptions log in once, and the feed renews them.
+// logins returns how the connections of a client get a password that changes; both are nil if
+// it does not change. go-redis logs pooled connections in again, but never releases an ended
+// subscription. So subscriptions log in once, and the feed renews them.
 func (a *address) logins(purpose clientFor) (renewed auth.StreamingCredentialsProvider, once func(context.Context) (string, string, error)) {
 	switch {
 	case a.credentials == nil:

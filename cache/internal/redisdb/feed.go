@@ -27,11 +27,11 @@ const (
 	maxPause   = time.Second     // between two attempts to listen
 )
 
-// Feed listens to the change channels of every primary. Redis does not guarantee the
-// delivery of notifications and does not report lost ones. So the feed trusts cached
-// records only as long as each primary answers a PING on the connection of the
-// subscription: the answer comes after every notification that was published before. A
-// lost connection, silence and a changed topology end the session, and with it all trust.
+// Feed listens to the change channels of every primary. Redis does not guarantee the delivery
+// of notifications and does not report lost ones. So the feed trusts cached records only while
+// each primary answers a PING on the connection of the subscription. The answer comes after
+// all notifications that were published before. A lost connection, silence and a changed
+// topology end the session, and with it all trust.
 type Feed struct {
 	Trust Trust
 	// Listeners are called in order. None is added after Run starts.
@@ -53,8 +53,8 @@ type Listener struct {
 	Reset   func() // everything may have changed
 }
 
-// Trust is the time until which it is known that every change was received. Only until
-// then may answers come from memory.
+// Trust is the time until which it is known that every change was received. Until then,
+// answers may come from memory.
 type Trust struct{ until atomic.Int64 } // by the monotonic clock
 
 // Holds reports whether that is known at the given time, by the monotonic clock.

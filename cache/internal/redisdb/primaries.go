@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// primaries sends writes to the primaries that have their keys, and determines which of
-// them are confirmed: run by the primary, and received by as many replicas as required
-// (replicas.go).
+// primaries sends writes to the primaries that have their keys, and determines which writes
+// are confirmed. A confirmed write was run by the primary, and received by as many replicas as
+// required (replicas.go).
 type primaries struct {
 	client  Client // of writes: it repeats nothing by itself
 	address *address

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Unreachable reports whether err means that Redis did not answer at all, so that
-// everything that needs Redis fails in the same way.
+// Unreachable reports whether err means that Redis did not answer at all. Everything that
+// needs Redis then fails in the same way.
 func Unreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

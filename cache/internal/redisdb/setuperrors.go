@@ -23,8 +23,8 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
 
-// meanings explains the errors of Redis, by the word at their beginning. None of them
-// ends by itself soon.
+// meanings explains the errors of Redis, by the word at their beginning. None of them ends
+// soon without a change.
 var meanings = []struct{ word, text string }{
 	{"OOM", "Redis is full (its maxmemory is reached) and accepts no writes; raise maxmemory, use a larger node, or lower RETENTION"},
 	{"READONLY", "the server is a replica and accepts no writes; name its primary in REDIS_URL, or the Sentinels, and check whether a failover is incomplete"},

@@ -43,7 +43,8 @@ func (d *Directory) ARNs(ctx context.Context, members []string) ([]string, error
 	return arns, nil
 }
 
-// resolve returns the ARNs of members. whole reports whether all their state machines are known.
+// resolve returns the ARNs of members. complete reports whether all their state machines are
+// known.
 func resolve(members []string, prefixes map[string]string) (arns []string, complete bool) {
 	arns, complete = make([]string, len(members)), true
 	for i, m := range members {

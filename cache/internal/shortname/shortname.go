@@ -61,7 +61,7 @@ func executionPrefix(stateMachine string) string {
 	return strings.Replace(stateMachine, machineKind, executionKind, 1) + ":"
 }
 
-// long returns the ARN of a short form, given what precedes the name in it.
+// long returns the ARN of a short form. It is given the part of the ARN before the name.
 func long(short, prefix string) string {
 	name := short[1+MachineLength:]
 	if short[0] == packed {

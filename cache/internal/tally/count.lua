@@ -146,8 +146,8 @@ do
     if mark(o.p, o.arn, attempt_of(o.identity)) then count_end(o.p, o.arn, o.counts) end
   end
 
-  -- The record with the given identity is removed. What it shows as counted must not be counted
-  -- again.
+  -- The record with the given identity is removed. A change that it shows as counted must not
+  -- be counted again.
   function count.removed(p, arn, identity)
     if count.off or record.number(identity, START) == 0 then return end
     mark(p, arn, 's')
