@@ -29,6 +29,8 @@ var (
 	ErrOwnerConflict = errors.New("already registered with another owner")
 	// ErrUnfit means that a Redis cannot be used: it would lose records, or lacks a needed feature.
 	ErrUnfit = redisdb.ErrUnfit
+	// ErrReplicas means that too few replicas have confirmed a write.
+	ErrReplicas = redisdb.ErrReplicas
 	// ErrOverloaded means that too many reads are already waiting for Redis.
 	ErrOverloaded = readbatch.ErrOverloaded
 	// ErrPanicked means that code panicked; the text has the stack.

@@ -52,7 +52,7 @@ func withKeys(cmd *cobra.Command, f func(context.Context, keyStore) error) error
 			return err
 		}
 		return f(ctx, keyStore{keys, c, config})
-	})
+	}, cache.ErrReplicas) // a key must be revoked at once; the command fails nevertheless
 }
 
 // openKeys opens the API keys in Redis. It does not read API_KEYS_FILE, which may not exist
@@ -62,15 +62,17 @@ func openKeys(config app.Config, c *cache.Cache) (*apikeys.Keys, error) {
 	return app.OpenKeys(config, c, slog.New(slog.DiscardHandler))
 }
 
-// openStore runs f on the store of a configuration.
-func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) error) error {
+// openStore runs f on the store of a configuration if the check of Redis succeeds, or fails with
+// one of the accepted errors.
+func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) error, accepted ...error) error {
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}
 	checked, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
-	if err := c.DB().Check(checked); err != nil {
+	err = c.DB().Check(checked)
+	if err != nil && !slices.ContainsFunc(accepted, func(a error) bool { return errors.Is(err, a) }) {
 		return errors.Join(app.RedisError(config, err), c.Close())
 	}
 	return errors.Join(f(c), c.Close())
@@ -240,7 +242,7 @@ func revokeCommand() *cobra.Command {
 			switch {
 			case errors.Is(err, apikeys.ErrNotFound):
 				return errors.Join(fmt.Errorf("no API key has the prefix %q; statusctl keys list shows them", args[0]), fileErr)
-			case err != nil && len(filed) > 0:
+			case err != nil && len(filed) > 0 && !errors.Is(err, cache.ErrReplicas):
 				return errors.Join(fmt.Errorf("revoked in API_KEYS_FILE, but not in Redis; run the command again: %w", err), fileErr)
 			case err != nil:
 				return errors.Join(err, fileErr)

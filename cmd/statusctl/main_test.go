@@ -121,6 +121,37 @@ func TestKeys(t *testing.T) {
 }
 
 // TestWrongArgumentsHaveClearErrors that show a correct call.
+// TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt: the command fails, because a failover would
+// restore the key, but until then the key is not valid.
+func TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt(t *testing.T) {
+	t.Parallel()
+	primary := cachetest.Redis(t)
+	host, port, _ := net.SplitHostPort(primary.Addr)
+	replica := cachetest.Redis(t, "--replicaof", host, port)
+	cachetest.Eventually(t, "the replica follows", func() bool { return replica.Info("master_link_status") == "up" })
+	file := filepath.Join(t.TempDir(), "keys.json")
+	env := []string{"REDIS_URL=" + primary.URL(), "API_KEY_PEPPER=" + pepper, "API_KEYS_FILE=" + file}
+	secret, _, _ := strings.Cut(ctl(t, env, 0, "keys", "create", "--owner", "ada", "--name", "CI"), "\n")
+	prefix := secret[:17]
+	ctl(t, env, 0, "keys", "export")
+	primary.Do("ACL SETUSER default -psync -sync")
+	primary.Do("CLIENT KILL TYPE replica")
+	cachetest.Eventually(t, "the replica is gone", func() bool { return primary.Info("connected_slaves") == "0" })
+
+	if text := ctl(t, env, 1, "keys", "revoke", prefix); !strings.Contains(text, "stored, but not confirmed") || !strings.Contains(text, "run the command again") || strings.Contains(text, "not in Redis") {
+		t.Errorf("revoke: %s", text)
+	}
+	var listed []apikeys.Key
+	if text := ctl(t, env, 0, "keys", "list", "--json"); json.Unmarshal([]byte(text), &listed) != nil || len(listed) != 1 || !listed[0].Revoked() {
+		t.Errorf("listed: %s", text)
+	}
+	primary.Do("ACL SETUSER default +psync +sync")
+	cachetest.Eventually(t, "the replica follows again", func() bool {
+		return primary.Info("connected_slaves") == "1" && replica.Info("master_link_status") == "up"
+	})
+	ctl(t, env, 0, "keys", "revoke", prefix)
+}
+
 func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	t.Parallel()
 	env := []string{"STATUS_TOKEN=x", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}
