@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,8 +69,9 @@ func (m moment) reached(server *localaws.Server) (reached <-chan struct{}, letGo
 }
 
 // TestKilledWhileEventsFlow: ingest is killed at each moment at which this could lose an event,
-// several times if THOROUGH is set, and nothing is lost. The control is a consumer that deletes
-// a message before it applies the event, and is killed between these two steps.
+// several times if THOROUGH is set, and nothing is lost. No client receives an older version than
+// before, by redelivered events either. The control is a consumer that deletes a message before it
+// applies the event, and is killed between these two steps.
 func TestKilledWhileEventsFlow(t *testing.T) {
 	t.Parallel()
 	for program, test := range map[string]struct {
@@ -87,6 +92,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 
 			eachTime := cachetest.Rounds(40, 100)
 			executions := 0
+			reader := reads(t, startDaemon(t, redis, queue, "ROLE=api"), eachTime*len(test.kills))
 			for _, kill := range test.kills {
 				flow(t, client, queue, executions, executions+eachTime)
 				executions += eachTime
@@ -100,6 +106,7 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 			}
 			apptest.Start(t, program, env)
 			cachetest.Eventually(t, "the queue is empty", func() bool { return left(t, client, queue) == 0 })
+			reader.end(t)
 
 			c, _ := openCache(t, redis)
 			lost := 0
@@ -117,6 +124,69 @@ func TestKilledWhileEventsFlow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// history is what a client receives that asks for executions in turn, and sends the tag of the
+// version that it has of each.
+type history struct {
+	stop, stopped   chan struct{}
+	asked, versions atomic.Int64
+	older           []string
+}
+
+// reads starts a client of the first n executions.
+func reads(t *testing.T, d *daemon, n int) *history {
+	h, tags := &history{stop: make(chan struct{}), stopped: make(chan struct{})}, make([]string, n)
+	go func() {
+		defer close(h.stopped)
+		pace := time.NewTicker(2 * time.Millisecond) // leaves CPU time to the other processes
+		defer pace.Stop()
+		for i := 0; ; i = (i + 1) % n {
+			select {
+			case <-h.stop:
+				return
+			case <-pace.C:
+			}
+			tag := tagOf(t, d, arnOf(t, i), tags[i])
+			if h.asked.Add(1); tag == "" || tag == tags[i] {
+				continue
+			}
+			now, before := strings.Trim(tag, `"`), strings.Trim(tags[i], `"`)
+			if h.versions.Add(1); now < before { // a tag begins with the version
+				h.older = append(h.older, now+" after "+before)
+			}
+			tags[i] = tag
+		}
+	}()
+	return h
+}
+
+// end waits until the client has asked many times again, and checks what it has received.
+func (h *history) end(t *testing.T) {
+	t.Helper()
+	enough := h.asked.Load() + 1000
+	cachetest.Eventually(t, "the client has asked again", func() bool { return h.asked.Load() > enough })
+	close(h.stop)
+	<-h.stopped
+	if h.versions.Load() == 0 || len(h.older) > 0 {
+		t.Errorf("a client received %d versions, of which these are older than before: %q", h.versions.Load(), h.older)
+	}
+}
+
+// tagOf asks for an execution and returns the tag of the answer, empty if there is no state.
+func tagOf(t *testing.T, d *daemon, arn cache.ARN, have string) string {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.api+"/v1/status/"+url.PathEscape(string(arn))+"?wait=0", nil)
+	if err != nil {
+		return ""
+	}
+	r.Header.Set("Authorization", "Bearer "+d.key)
+	r.Header.Set("If-None-Match", have)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return ""
+	}
+	_ = answer.Body.Close()
+	return answer.Header.Get("ETag")
 }
 
 // flow sends the events of the executions from number first up to, but not including, last.
