@@ -245,8 +245,9 @@ func rowOf(text string, suffices bool) Row {
 }
 
 // validUntil returns until when a result that was read just now may be used. Results that were
-// read together expire at different times.
-func validUntil() int64 { return monotonic.Now() + int64(statusLife-rand.N(statusLife/4)) }
+// read together expire at very different times, because otherwise all executions of an owner
+// would be read again for one request.
+func validUntil() int64 { return monotonic.Now() + int64(statusLife-rand.N(statusLife*3/4)) }
 
 func (h *rowCache) keep(arn ARN, r Row, before uint32) {
 	changes := h.changesOf(arn)
