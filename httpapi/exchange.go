@@ -277,7 +277,7 @@ func (x *exchange) panicked(v any) {
 
 // notePanic logs a panic with its stack, and counts it.
 func (x *exchange) notePanic(err error) {
-	x.server.options.Log.ErrorContext(x.r.Context(), "panic", "request", x.id[0], "route", x.route.name, "error", err)
+	x.server.options.Log.ErrorContext(x.r.Context(), "a request handler panicked; this is a bug in statusd", "request", x.id[0], "route", x.route.name, "panic", err)
 	x.server.metrics.panics.Inc()
 }
 

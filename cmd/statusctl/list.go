@@ -132,7 +132,7 @@ func labels(e *client.Execution) string {
 	return cell(strings.Join(all, " "))
 }
 
-// about returns a text that helps people to tell executions apart.
+// about returns a text that helps people to distinguish executions.
 func about(e *client.Execution) string {
 	return cell(first(e.ErrorMessage, string(e.Metadata), e.InputType))
 }

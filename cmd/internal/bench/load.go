@@ -29,7 +29,7 @@ type request struct {
 	count int // of numbers; 0: always the same
 }
 
-// digits is the width of the numbers that tell executions apart.
+// digits is the width of the numbers that distinguish executions.
 const digits = 7
 
 // numbered returns a request for one of count executions; prefix and suffix surround the number

@@ -84,7 +84,7 @@ func explain(permission, service string, err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded):
 		e.brief, e.text = "there is no answer", "there is no answer in time; "+check+" and the network"
 	case errors.As(err, &network):
-		e.brief, e.text = "AWS cannot be reached", "AWS cannot be reached ("+Line(innermost(err).Error())+"); "+networkCure(err, check)
+		e.brief, e.text = "AWS cannot be reached", "AWS cannot be reached ("+Line(innermost(err).Error())+"); "+networkHint(err, check)
 	default:
 		e.brief, e.text = "the call fails", Line(err.Error())
 	}

@@ -83,7 +83,7 @@ func ssoRefused(err error) *Error {
 	switch {
 	case op != nil && !errors.As(op.Err, &api):
 		return &Error{brief: "AWS cannot be reached", text: "IAM Identity Center (SSO) cannot be reached (" + Line(innermost(op.Err).Error()) + "); " +
-			networkCure(op.Err, "check sso_region of profile "+profile)}
+			networkHint(op.Err, "check sso_region of profile "+profile)}
 	case op != nil && throttled(op.Err):
 		return &Error{brief: "AWS throttles the calls", text: "IAM Identity Center (SSO) throttles the calls (" + api.ErrorCode() + "); statusd tries again"}
 	case op != nil && (api.ErrorCode() == "ForbiddenException" || api.ErrorCode() == "ResourceNotFoundException"):
@@ -107,7 +107,7 @@ func roleRefused(op *smithy.OperationError) *Error {
 		return &Error{brief: brief, text: text}
 	case !errors.As(op.Err, &api):
 		return &Error{brief: "AWS STS cannot be reached", text: "STS cannot be reached to assume a role (" + op.OperationName + ": " +
-			Line(innermost(op.Err).Error()) + "); " + networkCure(op.Err, check)}
+			Line(innermost(op.Err).Error()) + "); " + networkHint(op.Err, check)}
 	}
 	role := cmp.Or(roleARN.FindString(api.ErrorMessage()), os.Getenv("AWS_ROLE_ARN"), "of AWS_PROFILE")
 	brief, hint := roleHint(op, api)

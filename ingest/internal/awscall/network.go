@@ -32,8 +32,8 @@ func foreignAnswer(err error, service, check string) (brief, text string) {
 	return "the endpoint is not AWS", "the endpoint is not " + service + "; " + check
 }
 
-// networkCure returns what to do if a call gets no answer.
-func networkCure(err error, check string) string {
+// networkHint returns what to do if a call gets no answer.
+func networkHint(err error, check string) string {
 	text := err.Error()
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
