@@ -120,7 +120,6 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWrongArgumentsHaveClearErrors that show a correct call.
 // TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt: the command fails, because a failover would
 // restore the key, but until then the key is not valid.
 func TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt(t *testing.T) {
@@ -152,6 +151,7 @@ func TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt(t *testing.T) {
 	ctl(t, env, 0, "keys", "revoke", prefix)
 }
 
+// TestWrongArgumentsHaveClearErrors that show a correct call.
 func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 	t.Parallel()
 	env := []string{"STATUS_TOKEN=x", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}
