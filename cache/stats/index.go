@@ -44,12 +44,12 @@ func (x *index) read(ctx context.Context, db *redisdb.DB) error {
 	now, begun := pipe.Time(ctx), max(monotonic.Now(), 1)
 	names := pipe.HGetAll(ctx, db.Names.Counted)
 	latest := x.latest()
-	var whole [redisdb.PartitionCount]*redis.MapStringStringCmd
+	var complete [redisdb.PartitionCount]*redis.MapStringStringCmd
 	var some [redisdb.PartitionCount]*redis.SliceCmd
 	for i := range x.partitions {
 		key := db.Names.Partitions[i].Counts
 		if x.due(i, begun, len(latest)) {
-			whole[i] = pipe.HGetAll(ctx, key)
+			complete[i] = pipe.HGetAll(ctx, key)
 		} else {
 			some[i] = pipe.HMGet(ctx, key, latest...)
 		}
@@ -65,8 +65,8 @@ func (x *index) read(ctx context.Context, db *redisdb.DB) error {
 		}
 	}
 	for i := range x.partitions {
-		if whole[i] != nil {
-			x.partitions[i] = readPartition(whole[i].Val(), begun)
+		if complete[i] != nil {
+			x.partitions[i] = readPartition(complete[i].Val(), begun)
 		} else {
 			x.partitions[i].takeSome(latest, some[i].Val())
 		}
