@@ -26,6 +26,9 @@ const (
 	// describeLag is how long to wait after an event: DescribeExecution lags behind, and
 	// a call that is too early must be repeated.
 	describeLag = time.Second
+	// lastRetry is for how long before its deadline an output may be left without a retry, because
+	// every check of very many outputs delays giving up.
+	lastRetry = 5 * time.Second
 )
 
 // HydratorOptions configure a Hydrator.
@@ -188,8 +191,8 @@ func (h *Hydrator) giveUp(ctx context.Context, due worklist.Entry) error {
 	return err
 }
 
-// later returns when to retry: soon at first, then with growing delays, but in time for
-// the deadline. A used-up budget is not a failure.
+// later returns when to retry: soon at first, then with growing delays, and more often again
+// before the deadline. A used-up budget is not a failure.
 func (h *Hydrator) later(due worklist.Entry, err error) (time.Duration, error) {
 	again := max(workRetry, due.Age/4)
 	if budget, ok := errors.AsType[*errNoBudget](err); ok {
@@ -203,7 +206,7 @@ func (h *Hydrator) later(due worklist.Entry, err error) (time.Duration, error) {
 		again = max(giveUpRetry, due.Age)
 	}
 	if left := h.options.Deadline - due.Age; due.Exact.AwaitsOutput() && left > 0 {
-		again = min(again, left)
+		again = min(again, max(left/2, min(left, lastRetry))) // a delay up to the deadline would waste the calls until then
 	}
 	return again, err
 }

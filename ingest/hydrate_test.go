@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -339,6 +340,25 @@ func TestDeadlineIsKept(t *testing.T) {
 			t.Errorf("%d calls within %d s", n, seconds)
 		}
 	})
+}
+
+// TestNoCallBeforeTheDeadlineIsWasted: an awaited output is requested again before its deadline,
+// however long the budget or the delays are. At the deadline itself it is given up without a call.
+func TestNoCallBeforeTheDeadlineIsWasted(t *testing.T) {
+	t.Parallel()
+	const deadline = time.Minute
+	h := NewHydrator(HydratorOptions{Deadline: deadline, Log: slog.New(slog.DiscardHandler)})
+	e := awaitedSuccess(time.Now())
+	due := worklist.Entry{ARN: e.ARN, Exact: e.Version()}
+	for what, cause := range map[string]error{
+		"lag": nil, "used up": &errNoBudget{wait: deadline}, "throttled": &errNoBudget{wait: deadline, throttled: true}, "fault": errors.New("fault"),
+	} {
+		for due.Age = describeLag; due.Age < deadline-lastRetry; due.Age += time.Second / 4 {
+			if again, err := h.later(due, cause); again <= 0 || due.Age+again >= deadline || !errors.Is(err, cause) {
+				t.Fatalf("%s at the age of %v: again after %v, %v", what, due.Age, again, err)
+			}
+		}
+	}
 }
 
 // byName is a Step Functions that has every output.
