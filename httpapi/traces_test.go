@@ -27,17 +27,21 @@ func TestTracingOffCostsNothing(t *testing.T) { // not parallel: it counts alloc
 	cost := func(server *Server, more string) float64 {
 		request := []byte("GET " + path + " HTTP/1.1" + plain + key + more + "\r\n\r\n")
 		const polls = 2000
-		each := testing.AllocsPerRun(3, func() {
-			w := wire.New(wire.Options{Handler: server.Handler(), Hot: statusPath, Context: server.withAddress, Draining: &server.draining, Log: server.options.Log})
-			w.Serve(t.Context(), wire.Conn{Conn: &endless{request: request, left: polls}})
-		})
-		return math.Round(each / polls) // others may allocate meanwhile
+		least := math.Inf(1) // of some runs, because others may allocate meanwhile
+		for range 5 {
+			least = min(least, testing.AllocsPerRun(1, func() {
+				w := wire.New(wire.Options{Handler: server.Handler(), Hot: statusPath, Context: server.withAddress, Draining: &server.draining, Log: server.options.Log})
+				w.Serve(t.Context(), wire.Conn{Conn: &endless{request: request, left: polls}})
+			}))
+		}
+		return least / polls
 	}
+	const half = 0.5 // under the race detector, a pool forgets some of what it is given
 	without, with := cost(s.Server, ""), cost(s.Server, header)
-	if with > without {
-		t.Errorf("%v allocations with a trace, %v without", with, without)
+	if with > without+half {
+		t.Errorf("%.2f allocations with a trace, %.2f without", with, without)
 	}
-	if control := cost(New(traced), header); control <= with {
-		t.Errorf("the control: %v allocations with tracing, %v without", control, with)
+	if control := cost(New(traced), header); control < with+half {
+		t.Errorf("the control: %.2f allocations with tracing, %.2f without", control, with)
 	}
 }
