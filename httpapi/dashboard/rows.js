@@ -77,7 +77,6 @@ export class Rows {
       onState: (state, error) => {
         this.state = state;
         if (error) this.error = error;
-        if (state === "live" && this.error && this.order.length === 0 && !this.loading) this.load();
         this.soon();
       },
     });
@@ -148,6 +147,7 @@ export class Rows {
 
   // resync reads again what is shown: the feed begins with the newest rows only.
   async resync() {
+    this.loading = true;
     await this.guarded(async () => {
       const oldest = this.order.at(-1)?.start ?? Infinity;
       const seen = new Set();
@@ -255,6 +255,7 @@ export class Rows {
       this.counts = (await get("v1/executions", { limit: 1, owner: this.parameters.owner }, this.stopped.signal)).counts;
       this.readAt = Date.now();
       this.soon();
+      if (this.error && !this.loading) this.order.length > 0 ? this.resync() : this.load();
     } catch {
       // the next time
     }

@@ -22,6 +22,13 @@ export default async function (browser) {
   // Old and new ones change while nobody listens, more than the feed begins with.
   await ask("applyMany", { names: names.slice(0, 200), status: "SUCCEEDED", output: "{}" });
   await ask("applyMany", { names: Array.from({ length: 150 }, (_, i) => `late-${i}`), status: "RUNNING" });
+  // At first the service refuses to read, as often as the page tries again.
+  let refused = 0;
+  await page.route(/limit=100/, async (route) => {
+    if (route.request().headers().accept !== "application/json" || refused >= 4) return route.continue();
+    refused++;
+    await route.fulfill({ status: 503, json: { success: false, error: { code: "UNAVAILABLE", message: "Redis does not answer now" } } });
+  });
   await ask("start");
   await page.getByRole("button", { name: "Live" }).waitFor();
   await page.getByRole("button", { name: "150 new" }).click();
