@@ -27,14 +27,14 @@ func appendBody(b []byte, e *Execution) []byte {
 
 // appendState appends the part of an answer before the result.
 func appendState(b []byte, e *Execution) []byte {
-	b = append(b, bodyHead...)
-	b = append(b, `"status":"`...)
-	b = append(b, publicStatus(e)...)
+	status := publicStatus(e)
+	b = append(b, bodyHead+`"status":"`...)
+	b = append(b, status...)
 	b = append(b, `","executionArn":"`...)
 	b = append(b, e.ARN...) // no character of an ARN is escaped in JSON
 	b = append(b, `","startDate":`...)
 	b = appendDate(b, e.StartDate)
-	if publicStatus(e) != Running {
+	if status != Running {
 		b = append(b, `,"stopDate":`...)
 		b = appendDate(b, e.StopDate)
 	}

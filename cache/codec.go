@@ -49,11 +49,11 @@ type parts struct {
 
 // takeApart reads the head of a record. The result refers to b.
 func takeApart(b []byte) (p parts, err error) {
-	p.head = recordHead(b[:min(len(b), labeledHead)])
+	format := recordHead(b[:min(len(b), 1)])
+	p.head = recordHead(b[:min(len(b), format.Length())])
 	if err := p.head.Known(); err != nil {
 		return p, err
 	}
-	p.head = p.head[:p.head.Length()]
 	rest := b[len(p.head):]
 	n, err := p.head.Lengths()
 	if b[0] == olderFormat {
