@@ -122,7 +122,7 @@ func (f *file) reload() bool {
 	case err != nil && !f.failed:
 		f.log.Error("cannot reload API_KEYS_FILE; the keys loaded before stay in use; retrying every second", "error", err)
 	case err == nil && (f.failed || f.digest != before):
-		f.log.Info("API_KEYS_FILE can be read again", "file", f.path, "keys", len(*f.keys.Load()))
+		f.log.Info("API_KEYS_FILE was read again", "file", f.path, "keys", len(*f.keys.Load()))
 	}
 	f.failed = err != nil
 	return err == nil && f.digest != before

@@ -134,7 +134,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 		describes = app.Budget(c, "backfill", f.rate)
 	}
 	if describes == nil {
-		return nil, errors.New("--rate: not set, but DESCRIBE_RATE is 0; set one of them")
+		return nil, errors.New("--rate: not set, and DESCRIBE_RATE is 0; set --rate, or DESCRIBE_RATE to more than 0")
 	}
 	states := ingest.NewStepFunctions(settings, inputs, nil)
 	b := &ingest.Backfill{
@@ -151,7 +151,7 @@ func (f *backfillFlags) prepare(ctx context.Context, c *cache.Cache, config app.
 // known.
 func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.BackfillProgress, error) {
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !terminal.Is(cmd.OutOrStdout()))
-	bar.unit = "minutes of start times"
+	bar.unit = "minutes of the time range"
 	name := cache.MachineARN(b.Machine).Name()
 	begun := time.Now()
 	done, err := b.Run(cmd.Context(), func(p ingest.BackfillProgress) {

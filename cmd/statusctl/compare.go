@@ -34,7 +34,7 @@ const (
 	longestBusy  = time.Minute
 )
 
-const compareHelp = `Requests the same executions from another endpoint with the same route and from this service,
+const compareHelp = `Requests the same executions from this service and from another endpoint that has the same route,
 and compares the answers: the set of keys; status, startDate, stopDate and errorMessage as text;
 the output byte for byte; errors by their status and code. If two answers differ, both are requested
 again after --settle, because the execution may have changed between the two requests.

@@ -60,7 +60,7 @@ func doctorCommand() *cobra.Command {
 	}
 	operatorFlags(cmd, append([]string{"SQS_QUEUE_URL", "EVENT_BUS", "STATE_MACHINES", "REDIS_REPLICA_ACKS", "API_KEY_PEPPER", "JWT_ISSUER", "JWT_JWKS_URL", "AUTH_INTROSPECTION_URL", "AUTH_INTROSPECTION_CLIENT_ID", "AUTH_INTROSPECTION_SECRET_FILE"}, app.RedisSettings...)...)
 	cmd.Flags().StringVar(&rule, "rule", "", "name of the EventBridge rule (default: the rules that send to the queue)")
-	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default: an archive of the bus that contains the events)")
+	cmd.Flags().StringVar(&setUp.Archive, "archive", "", "name of the archive (default: an archive that contains the events, on the same event bus)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&dismiss, "dismiss-loss", false, "check nothing; accept that Redis has lost records, so that /v1/health reports ok again")
 	return cmd

@@ -19,8 +19,8 @@ func eraseCommand() *cobra.Command {
 		Short: "Remove all executions of an owner",
 		Long: "Remove every record of an owner's executions: status, output, trail and lists. The command\n" +
 			"reads every record in Redis, so it takes a while. An execution reappears if it still runs,\n" +
-			"started in the last minutes, or has events in the queue, a replay or a backfill. API keys stay\n" +
-			"valid (see statusctl keys revoke). Without a terminal the command needs --yes.",
+			"started in the last minutes, still has events in the queue, or is restored by a replay or a\n" +
+			"backfill. API keys stay valid (see statusctl keys revoke). Without a terminal the command needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,7 +37,7 @@ func eraseCommand() *cobra.Command {
 			if err != nil {
 				return interrupted(cmd.Context(), err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "erased %d of %d executions\n", erased, looked)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "erased %d executions; searched %d records\n", erased, looked)
 			return err
 		},
 	}

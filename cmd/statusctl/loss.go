@@ -81,5 +81,5 @@ func noteImported(ctx context.Context, c *cache.Cache) (string, error) {
 	if err != nil || missing == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("\nstill lost: %d; create new keys (statusctl keys create), or accept the loss: statusctl doctor --dismiss-loss", missing), nil
+	return fmt.Sprintf("\nAPI keys still lost: %d; create new keys (statusctl keys create), or accept the loss: statusctl doctor --dismiss-loss", missing), nil
 }

@@ -167,7 +167,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 func followReplay(cmd *cobra.Command, config app.Config, o *operate.Operator, f *replayFlags) error {
 	ctx, name := cmd.Context(), f.order.Name
 	bar := newProgress(cmd.OutOrStdout(), f.asJSON || !terminal.Is(cmd.OutOrStdout()))
-	bar.unit = "minutes of events"
+	bar.unit = "minutes of the time range"
 	r, err := o.FollowReplay(ctx, name, f.every, func(r operate.Replay) {
 		bar.update(r.Done().Minutes(), r.To.Sub(r.From).Minutes(), map[string]any{"replay": name, "state": r.State})
 	})

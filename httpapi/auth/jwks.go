@@ -248,7 +248,7 @@ func (k *keySet) report(err error) {
 	switch {
 	case err == nil && k.failing.IsZero():
 	case err == nil:
-		k.log.Info("signing keys fetched again", "url", k.url, "failed for", now.Sub(k.failing).Round(time.Second).String())
+		k.log.Info("the signing keys can be fetched again", "url", k.url, "failed for", now.Sub(k.failing).Round(time.Second).String())
 		k.failing, k.warned = time.Time{}, time.Time{}
 	case now.Sub(k.warned) >= warnEvery:
 		if k.failing.IsZero() {

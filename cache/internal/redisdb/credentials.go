@@ -54,7 +54,7 @@ func newCredentials(user string, o Options) *credentials {
 	}
 	return &credentials{
 		user: user, ask: o.Passwords, listeners: map[auth.CredentialsListener]struct{}{},
-		source: outage.Part{Log: o.Log, Lost: "no new password for Redis; the last one stays in use", Back: "the password for Redis is available again"},
+		source: outage.Part{Log: o.Log, Lost: "cannot get a new password for Redis; the last one stays in use", Back: "the password for Redis is available again"},
 	}
 }
 

@@ -73,9 +73,9 @@ func answerHint(e *client.Error) string {
 	case e.StatusCode == http.StatusUnauthorized && e.Code == "Unauthorized":
 		return "check --token or STATUS_TOKEN: the token or key must have no quotes, and must not be revoked or expired"
 	case e.Code == "UnexpectedAnswer":
-		return checkServer + ": the URL of the API, without /v1, and not that of ADMIN_ADDR"
+		return checkServer + ": it must be the URL of the API, without /v1, and not the URL of ADMIN_ADDR"
 	case e.StatusCode == http.StatusNotFound && strings.Contains(e.Message, "nothing at this path"):
-		return checkServer + ": the URL of the API, without /v1"
+		return checkServer + ": it must be the URL of the API, without /v1"
 	}
 	return ""
 }
