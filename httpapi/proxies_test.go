@@ -144,7 +144,7 @@ type relay struct {
 }
 
 func newRelay(t *testing.T, service string) *relay {
-	r := &relay{t: t, service: service, addr: "127.0.0.1:0"}
+	r := &relay{t: t, service: service, addr: "127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t))} // which stays free while it is stopped
 	r.start()
 	t.Cleanup(r.stop)
 	return r
