@@ -81,7 +81,7 @@ func dlqListCommand(rule *string) *cobra.Command {
 		Use:   "list [consumer|rule]",
 		Short: "Count the dead letters, and show the reason for some of them",
 		Long: "Count the dead letters, and show the reason for some of them, never their contents. This\n" +
-			"removes no message, but increases its receive count.",
+			"removes no message, but increases the receive count of those that it reads.",
 		Example: "  statusctl dlq list\n  statusctl dlq list consumer --max 100 --json",
 		Args:    oneOrBoth, ValidArgs: kinds,
 		RunE: func(cmd *cobra.Command, args []string) error {

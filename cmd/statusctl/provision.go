@@ -50,7 +50,7 @@ func provisionCommand() *cobra.Command {
 	f.StringArrayVar(&plan.StateMachines, "state-machine", nil, "ARN of a state machine; may be repeated (default STATE_MACHINES)")
 	f.StringVar(&plan.Name, "name", "status-events", "name of the queue, the rule and the archive, and prefix of the other names")
 	f.StringArrayVar(&plan.ChangeRules, "change-rule", nil, "name of a rule that provision did not create but may change; may be repeated")
-	f.StringVar((*string)(&plan.Archive), "archive", string(operate.ArchiveAll), "events to archive: all, or terminal for the ends of executions only, at half the cost")
+	f.StringVar((*string)(&plan.Archive), "archive", string(operate.ArchiveAll), "events to archive: all, or terminal for the ends of executions only, which halves the cost of the archive")
 	f.BoolVar(&plan.DryRun, "dry-run", false, "show what would be done, and do nothing")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
