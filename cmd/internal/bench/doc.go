@@ -24,8 +24,8 @@
 //	miss of 0.4 kB, 64 at once, 1000000 records                                               50 (40.1–57.4) µs    statusd, 1000 records: 50.2 (43.5–55.5) µs        0.997 (0.734–1.26)   ≤ 1.05                     ok
 //	ingest of ends of 1.3 kB, all of 1.2 kB on average, per event                             43 (41–74.5) µs      pipelined SET: 7.6 (7.2–8) µs                     0.176 (0.0993–0.186) ≥ 0.25                     SHORT
 //	ingest of ends of 6 kB, all of 3.6 kB on average, per event                               91.7 (75.8–110) µs   pipelined SET: 14.7 (13.5–19.2) µs                0.158 (0.136–0.211)  ≥ 0.25                     SHORT
-//	Redis memory for each of 20000 executions, index included                                 914 B                compressed payload: 487 B                         + 427 B              + ≤ 450 B                  ok
-//	Redis memory for each of 200000 executions, index included                                746 B                compressed payload: 487 B                         + 259 B              + ≤ 350 B                  ok
+//	Redis memory for each of 20000 executions, index included                                 850 B                compressed payload: 487 B                         + 363 B              + ≤ 450 B                  ok
+//	Redis memory for each of 200000 executions, index included                                682 B                compressed payload: 487 B                         + 195 B              + ≤ 350 B                  ok
 //	200 running executions polled every 2.5s each, Redis reads per poll                       0.5                  round trips: 0.499                                –                    ≤ 0.5                      ok
 //	event in SQS to visible over HTTP, 300 events, p50 and p99                                0.948 and 2.36 ms    bare long poll: 0.106 and 0.233 ms                + 0.842 and 2.26 ms  p99 + ≤ 25 ms              ok
 //	400 executions of up to 20s, change to client p50 and p99: documented poller, every 2.5s  1291 and 2493 ms     requests 5.51, bytes 4239 each                    –                    –                          –
