@@ -40,7 +40,7 @@ var kinds = []string{operate.OfConsumer, operate.OfRule}
 // oneOrBoth accepts the name of a dead-letter queue, or nothing for both.
 func oneOrBoth(_ *cobra.Command, args []string) error {
 	if len(args) > 1 || len(args) == 1 && !slices.Contains(kinds, args[0]) {
-		return couldNotAsk(fmt.Errorf("the argument must be %s or %s; without an argument, the command works on both", operate.OfConsumer, operate.OfRule))
+		return couldNotAsk(fmt.Errorf("want %s, %s, or nothing for both", operate.OfConsumer, operate.OfRule))
 	}
 	return nil
 }

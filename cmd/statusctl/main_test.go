@@ -144,11 +144,6 @@ func TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt(t *testing.T) {
 	if text := ctl(t, env, 0, "keys", "list", "--json"); json.Unmarshal([]byte(text), &listed) != nil || len(listed) != 1 || !listed[0].Revoked() {
 		t.Errorf("listed: %s", text)
 	}
-	primary.Do("ACL SETUSER default +psync +sync")
-	cachetest.Eventually(t, "the replica follows again", func() bool {
-		return primary.Info("connected_slaves") == "1" && replica.Info("master_link_status") == "up"
-	})
-	ctl(t, env, 0, "keys", "revoke", prefix)
 }
 
 // TestWrongArgumentsHaveClearErrors that show a correct call.
