@@ -144,6 +144,14 @@ func TestAKeyIsRevokedAlthoughNoReplicaConfirmsIt(t *testing.T) {
 	if text := ctl(t, env, 0, "keys", "list", "--json"); json.Unmarshal([]byte(text), &listed) != nil || len(listed) != 1 || !listed[0].Revoked() {
 		t.Errorf("listed: %s", text)
 	}
+
+	// SYNC stays forbidden: a replica whose PSYNC has just been refused would use it, and then
+	// report wrong offsets, so that none of its confirmations would count.
+	primary.Do("ACL SETUSER default +psync")
+	cachetest.Eventually(t, "the replica confirms the revocation", func() bool { // a busy one may be too late at first
+		code, _ := apptest.Run(t, func(stdout, _ io.Writer) *cobra.Command { return command(stdout) }, env, "keys", "revoke", prefix)
+		return code == 0
+	})
 }
 
 // TestWrongArgumentsHaveClearErrors that show a correct call.
