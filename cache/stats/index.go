@@ -78,9 +78,9 @@ func (x *index) read(ctx context.Context, db *redisdb.DB) error {
 // due reports whether all counts of a partition must be read, and not only some of them.
 func (x *index) due(i int, now int64, some int) bool {
 	p := &x.partitions[i]
-	inTurn := i >= x.turn && i < x.turn+inTurn
+	itsTurn := i >= x.turn && i < x.turn+inTurn
 	all := len(p.tallies) + len(p.failures) + len(p.running)
-	return inTurn || p.readAt == 0 || now-p.readAt >= int64(completeEvery) || all < 2*some
+	return itsTurn || p.readAt == 0 || now-p.readAt >= int64(completeEvery) || all < 2*some
 }
 
 // latest returns the fields of the counts that change most often: those of the latest hours, and
