@@ -48,13 +48,13 @@ dist: ## build the release of this commit in bin/dist: archives, deb, rpm, SBOMs
 # time-out ends a test that hangs: a busy machine must not reach it.
 .PHONY: test
 test test-stress: export PATH := $(CURDIR)/.tools/bin:$(PATH)
-# By default a program under the race detector waits for a second before it ends.
+# By default a program under the race detector (TESTFLAGS=-race) waits for a second before it ends.
 test test-stress: export GORACE := atexit_sleep_ms=10
 # make check vets, and more than go test would.
-test: ## run all tests, after installing what they need (TESTFLAGS="-run ARN" THOROUGH=1)
+test: ## run all tests, after installing what they need (TESTFLAGS="-race -run ARN" THOROUGH=1)
 	@.tools/install-test-deps
 	@echo 'the packages that take longest come first: the first result appears after some minutes'
-	go test -race -vet=off -timeout 30m $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
+	go test -vet=off -timeout 30m $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
 test-short: ## run the tests that start no other program, within a minute
@@ -63,7 +63,7 @@ test-short: ## run the tests that start no other program, within a minute
 .PHONY: test-stress
 test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
 	@.tools/install-test-deps
-	@.tools/stress $(ROUNDS) $(PARALLEL) $(TESTFLAGS)
+	@.tools/stress $(ROUNDS) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: soak
 soak: ## send a million requests of 64 callers through nginx, check each answer (REQUESTS=1000000)
