@@ -205,7 +205,7 @@ func usd(v float64) string { return "$" + number(v) }
 
 func costTable() string {
 	rows := []string{
-		"| executions a month | cache nodes, Valkey | tasks, Fargate | nodes | tasks | balancer, transfer | SQS | archive | a month | a million |",
+		"| executions a month | cache nodes, Valkey | tasks, Fargate | cost of nodes | cost of tasks | balancer, transfer | SQS | archive | total a month | total per million |",
 		"|---|---|---|---|---|---|---|---|---|---|",
 	}
 	for _, d := range deployments {

@@ -114,7 +114,7 @@ var settings = []setting{
 	{"LISTEN_ADDR", ":8080", "address of the public API", address(func(c *Config) *string { return &c.ListenAddr }), nil},
 	{AdminAddr, "127.0.0.1:9090", "address of metrics, probes and profiles; do not expose it to the public", address(func(c *Config) *string { return &c.AdminAddr }), nil},
 
-	{"REDIS_URL", "redis://localhost:6379", "redis://, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; rediss instead of redis for TLS", parseRedisURL, hideURL},
+	{"REDIS_URL", "redis://localhost:6379", "URL of Redis: redis://host, redis+cluster://h1,h2 or redis+sentinel://h1,h2/master; for TLS, write rediss instead of redis", parseRedisURL, hideURL},
 	{"REDIS_CA_FILE", "", "file with the CA certificates to trust for Redis; empty: those of the system", parseCAFile, nil},
 	{"REDIS_CERT_FILE", "", "file with the client certificate for Redis", file(func(c *Config) *string { return &c.RedisTLS.CertFile }), nil},
 	{"REDIS_KEY_FILE", "", "file with the private key of REDIS_CERT_FILE", file(func(c *Config) *string { return &c.RedisTLS.KeyFile }), nil},

@@ -63,7 +63,7 @@ variable "archive_days" {
 }
 
 variable "archive_events" {
-  description = "Which events the archive keeps: all, or terminal for the ends of executions only, at half the cost. A replay then does not restore running executions; the audit does."
+  description = "Which events the archive keeps: all, or terminal for the ends of executions only, which halves its cost. A replay then does not restore running executions; the audit does."
   type        = string
   default     = "all"
 
@@ -74,7 +74,7 @@ variable "archive_events" {
 }
 
 variable "lag_alarm_seconds" {
-  description = "Age in seconds of the oldest event in the queue that raises the alarm."
+  description = "The alarm is raised when the oldest event in the queue is older than this, in seconds."
   type        = number
   default     = 300
 

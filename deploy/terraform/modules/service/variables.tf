@@ -173,7 +173,7 @@ variable "cache_node_type" {
 }
 
 variable "cache_replicas" {
-  description = "Replicas of the cache. An event is deleted from the queue after one of them has it."
+  description = "Replicas of the cache. An event is deleted from the queue only after a replica has it."
   type        = number
   default     = 1
 
@@ -211,7 +211,7 @@ variable "api" {
 }
 
 variable "ingest" {
-  description = "Size of the ingest tasks: CPU units, MiB, and the fewest and most tasks. Without a task, no status changes and nothing is audited."
+  description = "Size of the ingest tasks: CPU units, MiB, and the fewest and most tasks. Without a task, statuses do not change and nothing is audited."
   type = object({
     cpu       = optional(number, 512)
     memory    = optional(number, 1024)
@@ -250,7 +250,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the load balancer can only be deleted after this is turned off."
+  description = "Whether the load balancer is protected from deletion. To delete it, turn this off first."
   type        = bool
   default     = true
 }
