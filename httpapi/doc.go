@@ -56,7 +56,7 @@
 //  2. A file for its handler, a method of Server that takes an exchange. Answers are
 //     sent by x.send in the form of package envelope; a new kind of error is a function in
 //     internal/envelope/errors.go.
-//  3. docs/openapi.yaml: the path. Tests hold every answer to it.
+//  3. docs/openapi.yaml: the path. Tests check every answer against it.
 //  4. A test. For /docs, also a line of shownOperations in docs/page.go.
 //
 // # The life of a request

@@ -159,7 +159,7 @@ func (x *exchange) feed(q lists.Query) error {
 	return nil
 }
 
-var errTooManyShown = errors.New("the feed has sent too many executions to remember them")
+var errTooManyShown = errors.New("the feed has sent more executions than it can remember")
 
 func (f *feed) run(page lists.Page) error {
 	f.listed = time.Now()

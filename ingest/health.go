@@ -168,7 +168,7 @@ func (t *PartFailure) Public() string { return t.sentence(t.why.brief) }
 func (t *PartFailure) Unwrap() error { return t.why.err }
 
 func (t *PartFailure) sentence(why string) string {
-	return fmt.Sprintf("%s (for %v): %s", effect[t.part], t.took.Round(time.Second), why)
+	return fmt.Sprintf("%s (for the last %v): %s", effect[t.part], t.took.Round(time.Second), why)
 }
 
 // failure returns a *PartFailure if a part has failed for reportAfter, otherwise nil.
@@ -208,10 +208,10 @@ func (o *outages) report(part Part, p *partState, now time.Time) {
 	f := p.lasts(now, logAfter, 0)
 	switch {
 	case f != nil && now.Sub(p.logged) >= logEvery:
-		o.log.Warn("events are not processed", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
+		o.log.Warn("a part of ingest fails", "part", part, "effect", effect[part], "for", now.Sub(p.since).Round(time.Second).String(), "reason", f.why.text)
 		p.logged, p.open = now, true
 	case p.since.IsZero() && p.open:
-		o.log.Warn("events are processed again", "part", part)
+		o.log.Warn("the part of ingest works again", "part", part)
 		p.open = false
 	}
 }

@@ -75,7 +75,7 @@ func (c *Consumer) undecodable(ctx context.Context, m Message, err error) {
 	}
 	if run, _ := c.decoded.add(true, 0); run >= leastUnread {
 		c.outages.fails(PartDecode, causeDecode, c.outages.now(), unreadUntilForgotten, reason{
-			"they are not events of Step Functions in the format of EventBridge",
+			"the messages are not EventBridge events of Step Functions",
 			err.Error() + "; run statusctl dlq list to see what they are, and statusctl doctor to check whether the rule's target changes them",
 			err,
 		})

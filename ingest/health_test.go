@@ -29,27 +29,27 @@ func TestOutages(t *testing.T) {
 			}
 		}
 		failFor(PartStore, 29*time.Second)
-		if err := o.failure(PartStore); err != nil || logs.Lines("events are not processed") != 1 || logs.Lines("reason=\"it is shut; open it\"") != 1 {
+		if err := o.failure(PartStore); err != nil || logs.Lines("a part of ingest fails") != 1 || logs.Lines("reason=\"it is shut; open it\"") != 1 {
 			t.Errorf("after 29 s: %v\n%s", err, logs)
 		}
 		failFor(PartStore, 2*time.Second)
 		err := o.failure(PartStore)
 		reported, ok := errors.AsType[*PartFailure](err)
-		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
+		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for the last 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
 		if testutil.ToFloat64(m.failing.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.failing.WithLabelValues("receive")) != 0 || o.failure(PartReceive) != nil {
 			t.Error("the gauge does not say store alone")
 		}
 		failFor(PartStore, 5*time.Minute)
-		if n := logs.Lines("events are not processed"); n != 6 || logs.Lines("for=1m2s") != 1 {
+		if n := logs.Lines("a part of ingest fails"); n != 6 || logs.Lines("for=1m2s") != 1 {
 			t.Errorf("%d lines in 5 1/2 minutes\n%s", n, logs)
 		}
 		for range 3 {
 			o.works(PartStore, "x")
 			o.check()
 		}
-		if n := logs.Lines("events are processed again"); n != 1 || o.failure(PartStore) != nil || testutil.ToFloat64(m.failing.WithLabelValues("store")) != 0 {
+		if n := logs.Lines("the part of ingest works again"); n != 1 || o.failure(PartStore) != nil || testutil.ToFloat64(m.failing.WithLabelValues("store")) != 0 {
 			t.Errorf("%d lines that it is over", n)
 		}
 	})
@@ -75,7 +75,7 @@ func TestOutagesThatComeAndGo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n, again := logs.Lines("events are not processed"), logs.Lines("events are processed again"); n > 10 || n < 8 || again != n {
+		if n, again := logs.Lines("a part of ingest fails"), logs.Lines("the part of ingest works again"); n > 10 || n < 8 || again != n {
 			t.Errorf("in 10 minutes %d lines that it fails, %d that it is over", n, again)
 		}
 	})
@@ -142,7 +142,7 @@ func TestSilence(t *testing.T) {
 			q.deleteFault = map[bool]func(Message) error{true: func(Message) error { return errFault }}[on]
 		}},
 		"the queue keeps what it has": {PartLag, "the queue has messages but does not deliver them", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.withholding = on }},
-		"messages cannot be read":     {PartDecode, "they are not events", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.garbled = on }},
+		"messages cannot be read":     {PartDecode, "the messages are not EventBridge events", true, func(q *fakeQueue, _ *fakeCache, on bool) { q.garbled = on }},
 	}
 	for name, c := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestSilence(t *testing.T) {
 				set(false)
 				traffic(2 * time.Minute)
 				p.checkFailing(t, "")
-				if n := p.logs.Lines("events are processed again"); n != 1 {
+				if n := p.logs.Lines("the part of ingest works again"); n != 1 {
 					t.Errorf("%d lines that it is over\n%s", n, p.logs)
 				}
 			})

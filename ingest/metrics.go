@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		age: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "statuscache", Name: "event_age_seconds",
-			Help:                        "Age of an event, from its emission in whole seconds, when it became the state that the API reports.",
+			Help:                        "Time from the emission of an event, which is known in whole seconds, until the API reports its state.",
 			Buckets:                     []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86400},
 			NativeHistogramBucketFactor: 1.1,
 		}),

@@ -79,7 +79,7 @@ func countRequests(c aws.Config, metrics prometheus.Registerer) aws.Config {
 		return c
 	}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "statuscache", Name: "sqs_requests_total", Help: "Requests to SQS, each attempt counted.",
+		Namespace: "statuscache", Name: "sqs_requests_total", Help: "Requests to SQS. Each attempt counts.",
 	}, []string{"action"})
 	metrics.MustRegister(requests)
 	count := middleware.FinalizeMiddlewareFunc("CountRequests", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {

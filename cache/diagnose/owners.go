@@ -23,7 +23,7 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	case err != nil:
 		return NotChecked(name, err.Error())
 	case s.Looked == 0:
-		return Undecided(name, "no execution is known that was first seen more than a minute ago")
+		return Undecided(name, "no known execution was first seen more than a minute ago")
 	case s.MostAreOwnerless():
 		return Finding{
 			Check:   name,

@@ -168,7 +168,7 @@ func (d *LossDetector) lossOf(partition int, now beat) (why string) {
 // noticed handles a loss in this process.
 func (d *LossDetector) noticed(why string) {
 	d.losses.Inc()
-	d.options.Log.Error("Redis has lost records; those that Step Functions still has are being fetched; for the rest, see /v1/health and statusctl doctor", "why", why)
+	d.options.Log.Error("Redis has lost records; /v1/health and statusctl doctor say which are restored automatically, and how to restore the others", "why", why)
 	d.unstored = why
 	d.lost.CompareAndSwap(nil, &Loss{At: time.Now(), Why: why, Running: true, Results: true})
 	d.db.Feed.Reset() // the near cache may have the only copy, and contradict the answers of other processes

@@ -35,9 +35,9 @@ const (
 )
 
 const compareHelp = `Requests the same executions from this service and from another endpoint that has the same route,
-and compares the answers: the set of keys; status, startDate, stopDate and errorMessage as text;
-the output byte for byte; errors by their status and code. If two answers differ, both are requested
-again after --settle, because the execution may have changed between the two requests.
+and compares the answers: the names of the fields; status, startDate, stopDate and errorMessage as
+text; the output byte for byte; errors by their status and code. If two answers differ, both are
+requested again after --settle, because the execution may have changed between the two requests.
 
 --sample takes random executions from the list of this service, so it does not find those that
 only the other endpoint knows. --arns names a file with one ARN per line, or - for standard input.
@@ -72,7 +72,7 @@ func compareCommand() *cobra.Command {
 	f.IntVar(&c.sample, "sample", defaultSample, "number of executions to compare")
 	f.StringVar(&c.file, "arns", "", "file with one ARN per line, or - for standard input")
 	f.Float64Var(&c.rate, "rate", 5, "executions per second; keep it low for an endpoint that calls DescribeExecution")
-	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before different answers are compared again")
+	f.DurationVar(&c.settle, "settle", 2*time.Second, "pause before executions with different answers are requested again")
 	f.BoolVar(&c.asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "arns")
 	return cmd

@@ -24,9 +24,9 @@ func dlqCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlq",
 		Short: "List dead letters, send them back, or delete them",
-		Long: "There are two kinds of dead-letter queues. The one of the consumer has messages that were\n" +
-			"received too often, such as messages that are not events. The one of a rule has events that\n" +
-			"EventBridge could not send to the queue. Each command works on both kinds, or on one.",
+		Long: "There are two kinds of dead-letter queues. One belongs to the consumer: it has messages that\n" +
+			"were received too often, such as messages that are not events. One belongs to a rule: it has\n" +
+			"events that EventBridge could not send to the queue. Each command works on both kinds, or on one.",
 	}
 	operatorFlags(cmd, "SQS_QUEUE_URL", "EVENT_BUS")
 	cmd.PersistentFlags().StringVar(&rule, "rule", "", "name of the rule (default: the rules that send to the queue)")

@@ -56,7 +56,7 @@ func listExecutionsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Label, "label", "", "label, as NAME:VALUE")
 	cmd.Flags().StringVar(&q.StartedAfter, "started-after", "", "started at this time or later: a date such as 2026-02-10T12:00:00Z, or how long ago, such as 1h")
 	cmd.Flags().StringVar(&q.StartedBefore, "started-before", "", "started before this time: a date, or how long ago")
-	cmd.Flags().BoolVar(&q.Overdue, "overdue", false, "only running executions that already take longer than 99 percent of the successful ones took")
+	cmd.Flags().BoolVar(&q.Overdue, "overdue", false, "only running executions that have already taken longer than 99 percent of the successful ones")
 	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number of executions")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the JSON of the service, one execution per line")
 	cmd.Flags().BoolVar(&follow, "follow", false, "print each change as well")

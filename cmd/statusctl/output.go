@@ -17,7 +17,7 @@ func outputCommand() *cobra.Command {
 		Short: "Print the output of an execution; fetch it again if it has expired",
 		Long: "Print the output of a succeeded execution, as JSON. An output that has expired\n" +
 			"(RETENTION_OUTPUT) is fetched from Step Functions again, which keeps executions for 90\n" +
-			"days. Only the owner and operators can have it fetched.",
+			"days. Only the owner and operators can request this.",
 		Example: "  statusctl output arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123 | jq .rules",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

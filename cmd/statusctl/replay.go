@@ -121,7 +121,7 @@ func (f *replayFlags) resolve(ctx context.Context, o *operate.Operator, say func
 	if ahead < 0 {
 		word = "behind"
 	}
-	say("warning: the clock of this machine is %v %s that of AWS; durations count from the time of AWS, %s",
+	say("warning: the clock of this machine is %v %s that of AWS; times such as 6h are relative to the clock of AWS, now %s",
 		ahead.Abs().Round(time.Second), word, now.UTC().Format(time.RFC3339))
 	return now, f.parse(now)
 }

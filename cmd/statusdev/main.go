@@ -45,7 +45,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "loopback port of the stand-in for AWS, so that another process can find it; 0: a free one")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "do not start executions automatically")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that the simulated AWS loses, such as 0.1; the audit repairs this")
-	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "folder from which each request reads the files of the dashboard, such as httpapi/dashboard; for developing them")
+	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "folder with the files of the dashboard, such as httpapi/dashboard; they are read for each request, so you can edit them")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	cmd.AddCommand(app.ManCommand())
 	cmd.CompletionOptions.DisableDefaultCmd = true

@@ -85,7 +85,7 @@ func (f *Files) reload() {
 	case err != nil && !f.failed:
 		f.log.Warn("cannot use the new certificate; the old one stays in use; trying again every second", "error", err)
 	case err == nil && (changed || f.failed):
-		f.log.Info("certificate read again", "file", f.certFile)
+		f.log.Info("TLS_CERT_FILE was read again", "file", f.certFile)
 	}
 	f.failed = err != nil
 }

@@ -24,9 +24,9 @@
 //	keys.js        keyboard shortcuts, which can be switched off (WCAG 2.1.4), their help, and
 //	               the preferences in localStorage, which never has a token
 //	api.js         the token, requests and streams. The token is in memory, or, if the user wants
-//	               that, in sessionStorage, which the browser empties with the tab. It is never in
-//	               a URL or a cookie. A request that gets 401 waits for a new token. Streams
-//	               reconnect. This module runs before the rest of the page is loaded, and begins to
+//	               that, in sessionStorage, which the browser empties when the tab is closed.
+//	               It is never in a URL or a cookie. A request that gets 401 waits for a new
+//	               token. Streams reconnect. This module runs before the rest of the page is loaded, and begins to
 //	               load the first view before the first frame.
 //	search.js      the search box, its language, and the translation into parameters of the API
 //	rows.js        the executions of a list, which a feed keeps current. Rows on the screen change
@@ -41,7 +41,7 @@
 //	overview.js, executions.js, execution.js, health.js  the pages
 //	app.js         starts the page and switches between views
 //
-// The modules do not say themselves what they are for, because the size of all that a browser
+// The modules have no comments about their purpose, because the size of all files that a browser
 // loads is limited, see below.
 //
 // # What the page may say

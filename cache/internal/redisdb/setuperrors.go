@@ -38,7 +38,7 @@ var meanings = []struct{ word, text string }{
 	{"WRONGPASS", "Redis refuses the user or the password in REDIS_URL or REDIS_PASSWORD_FILE; correct them (in a password in the URL %, @, / and ? are written %25, %40, %2F and %3F)"},
 	{"DENIED", "Redis is in protected mode and accepts no connection from other machines; give it a password (requirepass) or an ACL user, or set protected-mode no on a safe network"},
 	{"BUSY", "Redis is busy with a script of another program; end it with SCRIPT KILL"},
-	{"ERR max number of clients reached", "Redis has as many connections as it allows; raise maxclients, or find out who has them (CLIENT LIST)"},
+	{"ERR max number of clients reached", "Redis accepts no more connections; raise maxclients, or find out which clients use them (CLIENT LIST)"},
 	{"ERR unknown command", "Redis, or a proxy in front of it, does not have a command that statusd needs; enable it (rename-command in redis.conf), or use another Redis in REDIS_URL"},
 	{"ERR DB index is out of range", "Redis does not have the database after the host in REDIS_URL; use a lower number, or no number"},
 	{"ERR SELECT is not allowed in cluster mode", "the server is a node of a cluster; write redis+cluster:// in REDIS_URL, without a database"},

@@ -18,10 +18,10 @@
 // machine, error name and template of the message:
 //
 //	g and the group          machine 6 | first seen 13 | last seen 13 | length of the error name 3 | error name | template
-//	n, the group and a slot  how many failed in it; the slots of an hour are 12, from A on
-//	e and the group          the newest three: when 13, the name of the execution, line break
+//	n, the group and a slot  how many failed in it; an hour has 12 slots, from A on
+//	e and the group          the newest three: time 13 | name of the execution | line break
 //	l and the machine        how many groups it has
-//	o, the machine and a slot  how many failed beyond the groups
+//	o, the machine and a slot  how many failures are in no group
 //
 // The counts of a partition (sc:{p}:counts) say what changed, and how many executions run:
 //

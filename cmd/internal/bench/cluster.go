@@ -76,7 +76,7 @@ func awaitNodes(ctx context.Context, nodes []*redis.Client, what string, met fun
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case time.Now().After(end):
-			return fmt.Errorf("after %v it is not so that %s", limit, what)
+			return fmt.Errorf("after %v, this is still not true: %s", limit, what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -1,5 +1,5 @@
-// Command bench measures every figure that has a target, in one run and
-// beside what it is compared with, and prints one table.
+// Command bench measures every figure that has a target, and what the figure is compared with,
+// in one run, and prints one table.
 //
 // Each peer is a separate process. The peers take turns in short rounds, so that other work on
 // the machine affects all of them. A cost is the processor time that the kernel counts for a
@@ -67,18 +67,18 @@
 // -only questions takes some ten minutes and 2 GB: a million executions of 200 state machines
 // and 500 owners within 7 days, written through the cache, of which 5,000 still run; then 50
 // questions a second of every kind, by an operator and by owners in turn, while 500 events a
-// second come in. A time counts from when the question was due, whether or not those before
-// were answered. Then each kind is asked alone, for the processor time of statusd and Redis for
-// an answer, which depends less on what else runs on the machine. -cluster asks a cluster of
+// second come in. A time counts from when the question was due, even if earlier questions are
+// not answered yet. Then each kind is asked alone, to measure the processor time of statusd and
+// Redis for an answer, which depends less on other programs on the machine. -cluster asks a cluster of
 // three primaries with a replica each, -records changes the number.
 //
 // With one Redis on the machine above and no other work, 39 of the 48 questions are within their
-// target. The others have a p99 of 25 to 36 ms, the durations of all state machines (3.3 MB) one
-// of 45 ms, and the overview of an owner one of 15 ms, where 5 are the target. The floor, an
-// answer from memory, has 3 to 6 ms. Medians are 1 to 15 ms. The tail is of moments in which
-// several things fall together: long answers, pages that search beyond the newest entries (5 to
-// 9 ms of both programs), owners whose executions are read for the first time (10 ms), and the
-// counters (8 ms every second).
+// target. The others have a p99 of 25 to 36 ms. The durations of all state machines (3.3 MB) have
+// 45 ms, and the overview of an owner has 15 ms, with a target of 5 ms. The floor, an
+// answer from memory, has 3 to 6 ms. Medians are 1 to 15 ms. The slowest answers come when several
+// things happen at once: long answers, pages that search beyond the newest entries (5 to 9 ms of
+// both programs), owners whose executions are read for the first time (10 ms), and the counters
+// (8 ms every second).
 //
 // # A dictionary for each state machine
 //

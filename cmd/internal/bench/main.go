@@ -31,13 +31,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	b := bench{progress: stderr}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&b.quick, "quick", false, "two short rounds: whether it works, not how fast it is")
+	flags.BoolVar(&b.quick, "quick", false, "run two short rounds, only to check that the benchmark works")
 	flags.IntVar(&b.rounds, "rounds", 7, "rounds of each comparison")
 	only := flags.String("only", "", "measure one figure: "+strings.Join(names(), ", "))
-	flags.DurationVar(&b.simulate, "for", 10*time.Minute, "how long executions start in each run of truth")
-	flags.IntVar(&b.records, "records", 1_000_000, "executions that questions are about")
-	flags.BoolVar(&b.cluster, "cluster", false, "ask questions of a Redis Cluster, three primaries with a replica each")
-	flags.StringVar(&b.scenario, "scenario", "", "a part of the name of the only run of truth that is made")
+	flags.DurationVar(&b.simulate, "for", 10*time.Minute, "for how long each run of truth starts executions")
+	flags.IntVar(&b.records, "records", 1_000_000, "number of executions in Redis for questions")
+	flags.BoolVar(&b.cluster, "cluster", false, "for questions, use a Redis Cluster of three primaries with a replica each")
+	flags.StringVar(&b.scenario, "scenario", "", "run only the scenario of truth whose name contains this text")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return &app.ExitError{Code: 1} // flag has printed it
 	}
 	if flags.NArg() > 0 || b.rounds < 1 || b.records < 1000 {
-		return errors.New("no arguments are taken, and at least one round and 1000 records; see --help")
+		return errors.New("give no arguments, at least one round and at least 1000 records; see --help")
 	}
 	b.turn = 1500 * time.Millisecond
 	if b.quick {
@@ -148,8 +148,8 @@ func (b *bench) measure(ctx context.Context, all []figure, only string) ([]line,
 	return lines, errors.Join(failed...)
 }
 
-const notes = `A cost is user and system time of the processes, with Redis where it is asked. Hot reads come over 16 connections.
-statusd checks an API key, the rate and the owner, and writes its access log, to /dev/null. nginx and webdis are one
+const notes = `A cost is the user and system time of the processes, and of Redis if they use it. Hot reads use 16 connections.
+statusd checks an API key, the rate and the owner, and writes its access log to /dev/null. nginx and webdis have one
 worker each, check nothing and write no log. Ingest is in batches of 10, 8 at a time, on both sides.`
 
 // machine describes the machine of the measurement.
