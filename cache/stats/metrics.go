@@ -30,7 +30,7 @@ func newCollector(s *Stats) *collector {
 	return &collector{
 		s,
 		prometheus.NewDesc("statuscache_execution_duration_seconds", "Run times of the executions that succeeded in the last 7 days; all processes export the same.", []string{"state_machine"}, nil),
-		prometheus.NewDesc("statuscache_execution_failures", "Attempts of executions that failed in the last 24 hours; all processes export the same.", []string{"state_machine", "error"}, nil),
+		prometheus.NewDesc("statuscache_execution_failures", "Failed attempts of executions in the last 24 hours; all processes export the same.", []string{"state_machine", "error"}, nil),
 	}
 }
 

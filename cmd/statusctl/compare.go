@@ -34,8 +34,8 @@ const (
 	longestBusy  = time.Minute
 )
 
-const compareHelp = `Requests the same executions from this service and from another endpoint that has the same route,
-and compares the answers: the names of the fields; status, startDate, stopDate and errorMessage as
+const compareHelp = `Request the same executions from this service and from another endpoint that has the same route,
+and compare the answers: the names of the fields; status, startDate, stopDate and errorMessage as
 text; the output byte for byte; errors by their status and code. If two answers differ, both are
 requested again after --settle, because the execution may have changed between the two requests.
 

@@ -27,11 +27,12 @@ const (
 )
 
 const secretsHelp = `
-With --secrets-from, imports keys from another system, so that callers can continue to use them.
-FILE, or - for standard input, has one key per line: its owner, name, scope and secret, and
-optionally daily_limit, separated by tabs or as CSV. If the first line has these names, it
-sets the order of the columns. A secret is 20 to 128 printable characters without a space. Only
-its HMAC is stored. If any line is wrong, no key is stored. You can safely run this again.`
+With --secrets-from, the command imports keys from another system, so that callers can continue
+to use them. FILE, or - for standard input, has one key per line: its owner, name, scope and
+secret, and optionally daily_limit, separated by tabs or as CSV. If the first line has these
+names, it sets the order of the columns. A secret is 20 to 128 printable characters without a
+space. Only its HMAC is stored. If any line is wrong, no key is stored. You can safely run this
+again.`
 
 // foreignLine is a key in a file, and its line.
 type foreignLine struct {

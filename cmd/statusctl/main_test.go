@@ -169,7 +169,7 @@ func TestWrongArgumentsHaveClearErrors(t *testing.T) {
 		{[]string{"watch", "abc-123"}, "--state-machine ARN, or export STATUS_STATE_MACHINE=arn:aws:states:"},
 		{[]string{"list", "--status", "TIMED_OUT"}, "give --status FAILED"},
 		{[]string{"list", "--status", "ABORTED"}, "give --status FAILED"},
-		{[]string{"replay", "--archive", "x", "--from", "5m", "--now"}, "--from 5m is not before --to 10m (10m if it is not given); for events up to now, give --to 0s"},
+		{[]string{"replay", "--archive", "x", "--from", "5m", "--now"}, "--from 5m is not before --to 10m (default 10m); for events up to now, give --to 0s"},
 	} {
 		text := ctl(t, env, exitCouldNotAsk, wrong.args...)
 		if strings.Count(strings.TrimSpace(text), "\n") > 0 || !strings.Contains(text, wrong.want) {

@@ -22,8 +22,8 @@ func provisionCommand() *cobra.Command {
 		Long: "Create or correct everything between Step Functions and statusd: the queue and its\n" +
 			"dead-letter queue, the EventBridge rule with its target and dead-letter queue, the policies\n" +
 			"of the queues, and an archive. The command removes nothing, and you can run it again at any\n" +
-			"time. It finds rules by the queue that they send to. It changes a rule that it did not\n" +
-			"create only if --change-rule names it. It prints the settings for statusd and statusctl.",
+			"time. It finds rules by the queue that they send to. A rule that it did not create is changed\n" +
+			"only if --change-rule names the rule. It prints the settings for statusd and statusctl.",
 		Example: "  statusctl provision --dry-run --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline\n" +
 			"  eval \"$(statusctl provision --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline)\"",
 		Args: exactly(0),

@@ -142,7 +142,7 @@ func (f *replayFlags) parse(now time.Time) error {
 		return fmt.Errorf("--to: %s is in the future; for events up to now, give --to 0s", f.to)
 	}
 	if !f.order.From.Before(f.order.To) {
-		return fmt.Errorf("--from, --to: --from %s is not before --to %s (%s if it is not given); for events up to now, give --to 0s", f.from, f.to, replayTo)
+		return fmt.Errorf("--from, --to: --from %s is not before --to %s (default %s); for events up to now, give --to 0s", f.from, f.to, replayTo)
 	}
 	if f.every <= 0 {
 		return errors.New("--every: must be positive")

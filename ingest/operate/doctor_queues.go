@@ -69,7 +69,7 @@ func (d *doctor) deadLetters(ctx context.Context, check, arn string) *queue {
 	source := d.queue.number(attrRetention)
 	switch retention := q.number(attrRetention); {
 	case keepsTooShort(retention, source):
-		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h, and the queue for %d h; the age of a message counts from when it was first sent, so it may expire before you can read it there",
+		d.wrong(check, fmt.Sprintf("%s keeps messages for %d h, and the queue keeps them for %d h; the age of a message counts from its first send, so it may expire before you can read it in the dead-letter queue",
 			q.name(), retention/3600, source/3600), d.provision())
 	case q.messages() > 0:
 		d.wrong(check, fmt.Sprintf("%s contains %d messages", q.name(), q.messages()), "statusctl dlq list")
@@ -110,7 +110,7 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 		}
 	}
 	if open, others := openTo(statements, q.arn()); len(open) > 0 {
-		d.wrong(check, "the policy of "+q.name()+" allows anybody to send, perhaps through any rule of any account, in its statement "+strings.Join(open, ", "),
+		d.wrong(check, "the policy of "+q.name()+" allows anybody to send in its statement "+strings.Join(open, ", ")+", perhaps through any rule of any account",
 			closing(others, q.arn(), rules))
 		return
 	}

@@ -23,7 +23,7 @@ func (a *address) tooFar(ctx context.Context, dial Dialer, err error) string {
 	if !answered || roundTrips*trip < limit {
 		return ""
 	}
-	return fmt.Sprintf("Redis answers only after %v, but a new connection and its first command must be complete within %v; run statusd near Redis (in its region, not through a slow tunnel), or use SLOWLOG GET to see what keeps it busy",
+	return fmt.Sprintf("Redis answers only after %v, but a new connection and its first command must be complete within %v; run statusd near Redis (in its region, not through a slow tunnel), or use SLOWLOG GET to see what keeps Redis busy",
 		trip.Round(time.Millisecond), limit)
 }
 
