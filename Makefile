@@ -14,10 +14,10 @@ RECORDS ?= 1000000
 VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 LINTER := .tools/bin/golangci-lint
-# Most tests wait for other programs. By default only as many tests of a package run at once
-# as there are processors, which would then be idle for half of the time. Still more would be
-# slower: clients that wait for a busy machine use processor time too.
-PARALLEL := -parallel 4
+# Most tests wait: for other programs, for time-outs and for intervals. By default only as many
+# packages, and tests of a package, run at once as there are processors, which would then be
+# idle for half of the time.
+PARALLEL := -p 3 -parallel 6
 # The two packages whose tests take longest come first.
 PACKAGES := ./cmd/statusd ./httpapi ./...
 # A third of the first run is the compiler, which is faster when it collects less garbage. The

@@ -9,23 +9,25 @@ const cut = (route) => route.abort();
 
 export default async function (browser) {
   await ask("apply", { name: "one", status: "FAILED", error: "E", message: "E: x" });
-  for (const [answer, says] of [[unavailable, "The service answers 503: Redis has gone for a walk"], [cut, "The service cannot be reached"]]) {
-    for (const view of ["#/", "#/executions", "#/executions?q=status:failed", "#/executions/arn:aws:states:us-east-1:123456789012:execution:Pipeline:one", "#/health"]) {
-      const page = await open(browser);
-      await page.route(/\/v1\//, answer);
-      await page.goto(`${server}/#token=${process.env.KEY}&keep=tab`);
-      await page.evaluate((to) => (location.hash = to), view);
-      await page.getByRole("complementary", { name: "Problems" }).getByText(says).waitFor();
-      assert.doesNotMatch(await page.locator("main").innerText(), statements, view);
-      await page.unroute(/\/v1\//);
-      await page.getByRole("button", { name: /^(Live|Ended)$/ }).waitFor();
-      await page.getByRole("complementary", { name: "Problems" }).waitFor({ state: "hidden" });
-      clean(page);
-      await page.context().close();
-    }
-  }
-  await inPart(browser);
-  await audited(browser);
+  const answers = [[unavailable, "The service answers 503: Redis has gone for a walk"], [cut, "The service cannot be reached"]];
+  const views = ["#/", "#/executions", "#/executions?q=status:failed", "#/executions/arn:aws:states:us-east-1:123456789012:execution:Pipeline:one", "#/health"];
+  for (const [answer, says] of answers) await Promise.all(views.map((view) => unanswered(browser, view, answer, says)));
+  await Promise.all([inPart(browser), audited(browser)]);
+}
+
+// unanswered: a view that no request fills says why, and recovers.
+async function unanswered(browser, view, answer, says) {
+  const page = await open(browser);
+  await page.route(/\/v1\//, answer);
+  await page.goto(`${server}/#token=${process.env.KEY}&keep=tab`);
+  await page.evaluate((to) => (location.hash = to), view);
+  await page.getByRole("complementary", { name: "Problems" }).getByText(says).waitFor();
+  assert.doesNotMatch(await page.locator("main").innerText(), statements, view);
+  await page.unroute(/\/v1\//);
+  await page.getByRole("button", { name: /^(Live|Ended)$/ }).waitFor();
+  await page.getByRole("complementary", { name: "Problems" }).waitFor({ state: "hidden" });
+  clean(page);
+  await page.context().close();
 }
 
 // audited: how far the audit has come says nothing about an execution that is not known. Whether
