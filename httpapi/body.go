@@ -72,7 +72,7 @@ func (x *exchange) readBody(limit int) ([]byte, error) {
 	}
 	cost = max(cost, bodyCost)
 	if !x.server.bodies.Take(x.holder, cost) {
-		return nil, envelope.Unavailable("too many requests arrive at once", nil)
+		return nil, envelope.Unavailable("too many requests arrive at the same time", nil)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
 	x.server.bodies.Give(x.holder, cost)

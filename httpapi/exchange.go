@@ -133,7 +133,7 @@ func (x *exchange) leave() {
 	}
 }
 
-var errCrowded = envelope.Unavailable("too many requests at once", nil)
+var errCrowded = envelope.Unavailable("too many requests at the same time", nil)
 
 // boundBody limits the time in which the body must arrive, even if no handler reads it:
 // net/http waits for the rest of the body before it answers. A read deadline of the

@@ -32,7 +32,7 @@ func (x *exchange) sendParts(status int, contentType []string, held int64, parts
 		for _, name := range []string{"Etag", "Content-Length", "Content-Encoding", "Retry-After"} {
 			delete(x.w.Header(), name) // they belonged to the other answer
 		}
-		x.fail(envelope.Unavailable("too many large answers at once", nil))
+		x.fail(envelope.Unavailable("too many large answers at the same time", nil))
 		return
 	}
 	defer x.server.answers.Give(x.holder, held)

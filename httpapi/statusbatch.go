@@ -141,11 +141,11 @@ func (x *exchange) turn(ctx context.Context, executions int, limit time.Duration
 	defer cancel()
 	n, own, all := min(int64(executions), x.server.limits.Asked), x.holder.Reads, x.server.reads
 	if err := acquire(ctx, own, n); err != nil {
-		return nil, envelope.Unavailable("too many executions are requested at once", err)
+		return nil, envelope.Unavailable("too many executions are requested at the same time", err)
 	}
 	if err := acquire(ctx, all, n); err != nil {
 		own.Release(n)
-		return nil, envelope.Unavailable("too many executions are requested at once", err)
+		return nil, envelope.Unavailable("too many executions are requested at the same time", err)
 	}
 	return func() {
 		all.Release(n)

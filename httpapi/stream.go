@@ -16,7 +16,7 @@ import (
 // How long streams last, and how often they send a heartbeat.
 const (
 	streamLife     = 15 * time.Minute // at most; at least four fifths of it, so that not all clients reconnect at the same time
-	heartbeatEvery = 9 * time.Second  // common read time-outs are 10 s and more
+	heartbeatEvery = 9 * time.Second  // common read timeouts are 10 s and more
 	streamPause    = time.Second      // before Redis is read again after an error
 )
 

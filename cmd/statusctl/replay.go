@@ -66,7 +66,7 @@ func replayCommand() *cobra.Command {
 	flags.StringVar(&f.to, "to", replayTo, "time of the last event; 0s is now")
 	flags.StringVar(&f.order.Rule, "rule", "", "name of the rule that gets the events (default: all rules that send to SQS_QUEUE_URL)")
 	flags.StringVar(&f.follow, "follow", "", "follow a replay that already runs")
-	flags.BoolVar(&f.now, "now", false, "start at once, even if the last events are not archived yet")
+	flags.BoolVar(&f.now, "now", false, "start immediately, even if the last events are not archived yet")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON lines; the default if stdout is not a terminal")
 	flags.DurationVar(&f.every, "every", replayEvery, "how often to read the progress")
 	return cmd
@@ -83,7 +83,7 @@ func (f *replayFlags) start(cmd *cobra.Command, o *operate.Operator) error {
 		if f.now {
 			say("warning: events of the last %v may not be in the archive yet; the replay does not send those", operate.ArchiveDelay)
 		} else {
-			say("waiting until %s: events take about %v to reach the archive (--now starts at once)", ready.Format(time.TimeOnly), operate.ArchiveDelay)
+			say("waiting until %s: events take about %v to reach the archive (--now starts immediately)", ready.Format(time.TimeOnly), operate.ArchiveDelay)
 			select {
 			case <-cmd.Context().Done():
 				say("nothing was started")

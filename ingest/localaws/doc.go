@@ -6,7 +6,7 @@
 // # How it matches AWS
 //
 // Messages are delivered at least once: a received message is hidden, comes back when its
-// visibility time-out ends, and counts its receives. A receipt handle belongs to one
+// visibility timeout ends, and counts its receives. A receipt handle belongs to one
 // receive; after the message was received again, a delete with the older handle succeeds
 // but deletes nothing. If a message was received as often as the redrive policy allows,
 // the next receive moves it to the dead-letter queue instead; it keeps its ID, its dates

@@ -143,7 +143,7 @@ func (c *Config) contradictions() []error {
 // Warnings returns a warning for each setting that is allowed but probably a mistake.
 func (c *Config) Warnings() []string {
 	var all []string
-	const comesBack = "%s is %v, but SQS keeps a message for up to %v: after a late message, the API may report %s as RUNNING, for up to an hour"
+	const comesBack = "%s is %v, but SQS keeps a message for up to %v: after a late message, the API may report %s as RUNNING, for an hour"
 	if c.Retention < maxMessageLife {
 		all = append(all, fmt.Sprintf(comesBack, "RETENTION", c.Retention, maxMessageLife, "a stopped execution"))
 	} else if c.RetentionFailed > 0 && c.RetentionFailed < maxMessageLife {

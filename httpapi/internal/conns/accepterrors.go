@@ -48,7 +48,7 @@ func (a *acceptErrors) note(err error) {
 // refused records an address from which no further connection is accepted.
 func (a *acceptErrors) refused(addr net.Addr) {
 	if dueToLog(&a.refusedLogged) {
-		a.log.Warn("a connection was closed at once, because its client address already has half of the available connections; if many clients share this address, raise the limit of open files", "address", addr.String())
+		a.log.Warn("a connection was closed immediately, because its client address already has half of the available connections; if many clients share this address, raise the limit of open files", "address", addr.String())
 	}
 }
 
