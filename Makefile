@@ -18,8 +18,8 @@ LINTER := .tools/bin/golangci-lint
 # packages, and tests of a package, run at once as there are processors, which would then be
 # idle for half of the time.
 PARALLEL := -p 3 -parallel 6
-# The two packages whose tests take longest come first.
-PACKAGES := ./cmd/statusd ./httpapi ./...
+# The packages whose tests take longest come first.
+PACKAGES := ./cmd/statusd ./httpapi ./cache ./cmd/statusctl ./cmd/statusdev ./cache/... ./ingest ./...
 # A third of the first run is the compiler, which is faster when it collects less garbage. The
 # tests do not see the variable.
 COMPILER := -toolexec 'env GOGC=400'
@@ -58,7 +58,7 @@ test: ## run all tests, after installing what they need (TESTFLAGS="-race -run A
 
 .PHONY: test-short
 test-short: ## run the tests that start no other program; takes less than a minute
-	go test -short -vet=off $(PARALLEL) $(TESTFLAGS) ./...
+	go test -short -vet=off $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-stress
 test-stress: ## run all tests on a busy machine, on one processor and shuffled; takes hours (ROUNDS=5)
