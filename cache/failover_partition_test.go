@@ -102,6 +102,9 @@ func surviveAPartition(t *testing.T, p partition) {
 	if err := fresh.Ping(t.Context()); !errors.Is(err, redisdb.ErrReplicas) || !strings.Contains(err.Error(), "REDIS_REPLICA_ACKS=0") {
 		t.Errorf("a process that was started without the replica: %v", err)
 	}
+	if err := fresh.DB().Check(t.Context()); err != nil {
+		t.Errorf("its check at the start: %v", err)
+	}
 	var stopAlone atomic.Bool
 	var loner sync.WaitGroup
 	loner.Go(func() { alone.run(t, control, "alone", there, &stopAlone) })

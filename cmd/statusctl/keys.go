@@ -52,7 +52,7 @@ func withKeys(cmd *cobra.Command, f func(context.Context, keyStore) error) error
 			return err
 		}
 		return f(ctx, keyStore{keys, c, config})
-	}, cache.ErrReplicas) // a key must be revoked at once; the command fails nevertheless
+	})
 }
 
 // openKeys opens the API keys in Redis. It does not read API_KEYS_FILE, which may not exist
@@ -62,17 +62,15 @@ func openKeys(config app.Config, c *cache.Cache) (*apikeys.Keys, error) {
 	return app.OpenKeys(config, c, slog.New(slog.DiscardHandler))
 }
 
-// openStore runs f on the store of a configuration if the check of Redis succeeds, or fails with
-// one of the accepted errors.
-func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) error, accepted ...error) error {
+// openStore runs f on the store of a configuration if the check of Redis succeeds.
+func openStore(ctx context.Context, config app.Config, f func(*cache.Cache) error) error {
 	c, err := app.OpenCache(config, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}
 	checked, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
-	err = c.DB().Check(checked)
-	if err != nil && !slices.ContainsFunc(accepted, func(a error) bool { return errors.Is(err, a) }) {
+	if err := c.DB().Check(checked); err != nil {
 		return errors.Join(app.RedisError(config, err), c.Close())
 	}
 	return errors.Join(f(c), c.Close())

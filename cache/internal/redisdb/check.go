@@ -5,15 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Check connects to every primary. It returns an error if a primary would lose records,
 // lacks a needed feature, or accepts no writes. The errors are for operators: one line
-// that names the fix.
+// that names the fix. A missing replica is no error: reads do not need it, and Writable
+// reports it, so a process can start while it is away.
 func (db *DB) Check(ctx context.Context) error {
 	err := db.EachPrimary(ctx, db.checkPrimary)
 	if err == nil || db.Cluster() && !errors.Is(err, ErrUnfit) { // the error of one primary may explain that of another
-		err = errors.Join(err, db.ping(ctx))
+		unconfirmed := func(err error) bool { return errors.Is(err, ErrReplicas) }
+		err = errors.Join(err, errors.Join(slices.DeleteFunc(db.pings(ctx), unconfirmed)...))
 	}
 	if err == nil {
 		err = db.readInTime(ctx)

@@ -26,19 +26,21 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // ping is Ping with the errors of Redis.
-func (db *DB) ping(ctx context.Context) error {
+func (db *DB) ping(ctx context.Context) error { return errors.Join(db.pings(ctx)...) }
+
+// pings is ping with an error for each primary.
+func (db *DB) pings(ctx context.Context) (all []error) {
 	ctx, cancel := context.WithTimeout(ctx, db.Limits.Batch)
 	defer cancel()
 	probes, err := db.primaries.probes(ctx)
 	if err != nil {
-		return err
+		return []error{err}
 	}
 	db.primaries.confirm(ctx, probes...)
-	var all []error
 	for _, p := range probes {
 		all = append(all, p.Err)
 	}
-	return errors.Join(all...)
+	return all
 }
 
 const probeLife = time.Minute
