@@ -181,7 +181,7 @@ func diagnoseEviction(_ *redisdb.DB, p primary) Finding {
 func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 	const (
 		log    = "read the log of Redis, and check that its disk is not full"
-		unseen = ", so it is not known whether it saves snapshots; there is no append-only file and no replica"
+		unseen = ", so it is not known whether Redis saves snapshots; there is no append-only file and no replica"
 	)
 	switch i := p.info; {
 	case i["aof_enabled"] == "1" && i["aof_last_write_status"] == "err":
@@ -200,7 +200,7 @@ func diagnosePersistence(db *redisdb.DB, p primary) Finding {
 		return Undecided("", "this Redis does not answer CONFIG GET"+unseen)
 	case p.save == savingForbidden:
 		user := db.User()
-		return Undecided("", fmt.Sprintf("the Redis user %s may not run CONFIG GET%s (ACL SETUSER %s +config|get allows it; statusd does not need it)", user, unseen, user))
+		return Undecided("", fmt.Sprintf("the Redis user %s is not allowed to run CONFIG GET%s (ACL SETUSER %s +config|get allows it; statusd does not need it)", user, unseen, user))
 	}
 	return Finding{
 		Problem: "there is no append-only file, no snapshot and no replica: a restart loses every record",

@@ -147,7 +147,7 @@ func TestSavePointsCount(t *testing.T) {
 	if !f.Unchecked() || f.Failed() {
 		t.Errorf("where CONFIG is forbidden: %+v", f)
 	}
-	for _, words := range []string{"not checked, because the Redis user default may not run CONFIG GET", "not known whether it saves snapshots"} {
+	for _, words := range []string{"not checked, because the Redis user default is not allowed to run CONFIG GET", "not known whether Redis saves snapshots"} {
 		if !strings.Contains(f.Detail, words) {
 			t.Errorf("%q does not say %q", f.Detail, words)
 		}

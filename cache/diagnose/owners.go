@@ -23,11 +23,11 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	case err != nil:
 		return NotChecked(name, err.Error())
 	case s.Looked == 0:
-		return Undecided(name, "no known execution was first seen more than a minute ago")
+		return Undecided(name, "no execution has been known for more than a minute")
 	case s.MostAreOwnerless():
 		return Finding{
 			Check:   name,
-			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so that only operators can read them, such as %s", s.Ownerless, s.Looked, s.OwnerlessExample),
+			Problem: fmt.Sprintf("%d of the %d newest executions, such as %s, have no owner, so only operators can read them", s.Ownerless, s.Looked, s.OwnerlessExample),
 			Fix:     "register executions with POST /v1/executions where they are started, or set OWNER_PATH to the path of the owner in their input",
 		}
 	}

@@ -127,7 +127,7 @@ func (d *LossDetector) end(ctx context.Context, loss *Loss, parts ...string) err
 	}
 	err := lossEndScript.Run(ctx, d.db.Writers, []string{d.db.Names.Lost}, args...).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("record in Redis that lost records are restored: %w", err)
+		return fmt.Errorf("store in Redis that lost records are restored: %w", err)
 	}
 	return nil
 }
@@ -147,9 +147,9 @@ func (l *Loss) Lines(audited bool) (lines []string) {
 	}
 	switch {
 	case l.Keys && l.Missing > 0:
-		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import stores those in API_KEYS_FILE again", l.Missing))
+		lines = append(lines, fmt.Sprintf("API keys are lost: %d; statusctl keys import copies API_KEYS_FILE into Redis again", l.Missing))
 	case l.Keys:
-		lines = append(lines, "the API keys in Redis are an old copy, so revocations may be lost; statusctl keys import restores those in API_KEYS_FILE")
+		lines = append(lines, "the API keys in Redis are an old copy, so revocations may be lost; statusctl keys import restores the revocations from API_KEYS_FILE")
 	}
 	if len(lines) == 0 { // the end could not be stored
 		lines = append(lines, "everything is restored or dismissed, but this could not be stored in Redis")

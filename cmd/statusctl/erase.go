@@ -18,8 +18,8 @@ func eraseCommand() *cobra.Command {
 		Use:   "erase --owner ID",
 		Short: "Remove all executions of an owner",
 		Long: "Remove every record of an owner's executions: status, output, trail and lists. The command\n" +
-			"reads every record in Redis, so it takes a while. An execution reappears if it still runs,\n" +
-			"started in the last minutes, still has events in the queue, or is restored by a replay or a\n" +
+			"reads every record in Redis, so it takes a while. An execution reappears if it still runs, if\n" +
+			"it started in the last minutes, if the queue still has its events, or after a replay or a\n" +
 			"backfill. API keys stay valid (see statusctl keys revoke). Without a terminal the command needs --yes.",
 		Example: "  statusctl erase --owner ada",
 		Args:    exactly(0),

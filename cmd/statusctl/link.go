@@ -16,8 +16,9 @@ func linkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link ARN",
 		Short: "Create a link that lets anyone read one execution",
-		Long: "Print a URL that lets anyone read and follow only this execution, without another token. It\n" +
-			"expires after --expires, or with the token of this command if that expires earlier.",
+		Long: "Print a URL that lets anyone read and follow only this execution, without another token. The\n" +
+			"link expires after the time --expires, or with the token of this command if the token expires\n" +
+			"earlier.",
 		Example: "  statusctl link --expires 30m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -25,8 +25,8 @@ func watchCommand() *cobra.Command {
 		Use:   "watch ARN...",
 		Short: "Follow executions to their end",
 		Long: "Follow one or several executions to their end. Give the ARN of each, or the name alone\n" +
-			"if --state-machine or STATUS_STATE_MACHINE is set. The exit codes are the same as for get; for\n" +
-			"several executions, the worst of them is used.",
+			"if --state-machine or STATUS_STATE_MACHINE is set. The exit codes are those of get; for several\n" +
+			"executions, it is that of the worst result.",
 		Example: "  statusctl watch --timeout 10m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123\n" +
 			"  statusctl watch --for firstFailure abc-1 abc-2 abc-3",
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -27,7 +27,7 @@ func healthcheckCommand(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Check the statusd on this machine: exit code 0 if it is healthy, else 1",
-		Long:  "healthcheck is for container engines without HTTP probes. It requests /livez on ADMIN_ADDR,\nwhich fails only if a restart would help. With --ready it requests /readyz, which also fails\nwhile Redis or the queue does not answer.",
+		Long:  "healthcheck is for container engines without HTTP probes. On ADMIN_ADDR, it requests\n/livez, which fails only if a restart would help. With --ready it requests /readyz,\nwhich also fails while Redis or the queue does not answer.",
 		Args:  app.Arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			addr, err := app.LoadAdminAddr(cmd.Flags(), os.Getenv)

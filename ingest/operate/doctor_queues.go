@@ -100,17 +100,17 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 			d.wrong(check, "the policy of "+q.name()+" does not allow rule "+r.shown()+" to send", d.provision())
 			return
 		case v.deny == unknown:
-			d.unchecked("whether statement "+v.denies+" in the policy of "+q.name()+" denies rule "+r.shown()+" the permission to send depends on "+strings.Join(v.depends, ", ")+
+			d.unchecked("statement "+v.denies+" in the policy of "+q.name()+" may deny rule "+r.shown()+" the permission to send, which depends on "+strings.Join(v.depends, ", ")+
 				"; change that statement so that it does not deny "+eventsService+", for example with the condition "+onlyPeople, check)
 			return
 		case v.allow == unknown:
-			d.unchecked("whether the policy of "+q.name()+" lets rule "+r.shown()+" send depends on "+strings.Join(v.depends, ", ")+
+			d.unchecked("the policy of "+q.name()+" does not let rule "+r.shown()+" send in every case; that depends on "+strings.Join(v.depends, ", ")+
 				"; add a separate statement that allows the rule, so that this can be checked", check)
 			return
 		}
 	}
 	if open, others := openTo(statements, q.arn()); len(open) > 0 {
-		d.wrong(check, "the policy of "+q.name()+" allows anybody to send in its statement "+strings.Join(open, ", ")+", perhaps through any rule of any account",
+		d.wrong(check, "statement "+strings.Join(open, ", ")+" in the policy of "+q.name()+" allows anybody to send, perhaps through any rule of any account",
 			closing(others, q.arn(), rules))
 		return
 	}

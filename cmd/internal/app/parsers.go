@@ -175,7 +175,7 @@ func parseRedisURL(c *Config, s string) error {
 func parsePrefix(c *Config, s string) error {
 	c.RedisPrefix = s
 	if s == "" || len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("{}*?[]", r) }) {
-		return fmt.Errorf("%q must be 1 to 64 printable characters without spaces and {}*?[]", s)
+		return fmt.Errorf("%q must be 1 to 64 printable characters; spaces and {}*?[] are not allowed", s)
 	}
 	return nil
 }
