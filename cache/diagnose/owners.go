@@ -27,7 +27,7 @@ func diagnoseOwners(ctx context.Context, c *cache.Cache, reached bool) Finding {
 	case s.MostAreOwnerless():
 		return Finding{
 			Check:   name,
-			Problem: fmt.Sprintf("%d of the %d newest executions, such as %s, have no owner, so only operators can read them", s.Ownerless, s.Looked, s.OwnerlessExample),
+			Problem: fmt.Sprintf("%d of the %d newest executions have no owner, so only operators can read them; one is %s", s.Ownerless, s.Looked, s.OwnerlessExample),
 			Fix:     "register executions with POST /v1/executions where they are started, or set OWNER_PATH to the path of the owner in their input",
 		}
 	}
