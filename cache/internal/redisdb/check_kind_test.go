@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -13,10 +14,14 @@ import (
 )
 
 // expectRefused checks that a start on a REDIS_URL is refused by one line that has some
-// words. At once, unless waiting may help.
+// words. At once, unless waiting may help. Like a start, it tries again if the connection broke.
 func expectRefused(t *testing.T, url string, atOnce bool, words ...string) {
 	t.Helper()
-	err := openIdle(t, url).Check(t.Context())
+	var err error
+	cachetest.Eventually(t, "a check of "+url+" ends", func() bool {
+		err = openIdle(t, url).Check(t.Context())
+		return !errors.Is(err, io.EOF)
+	})
 	if err == nil {
 		t.Errorf("%s is taken", url)
 		return
