@@ -26,7 +26,7 @@ type errNoBudget struct {
 
 // Error implements error.
 func (e *errNoBudget) Error() string {
-	return fmt.Sprintf("the budget of AWS calls is used up for %v", e.wait)
+	return fmt.Sprintf("no AWS call is allowed for the next %v", e.wait)
 }
 
 // paced makes a call when the budget allows it. The error is an errNoBudget if the

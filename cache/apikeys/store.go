@@ -130,7 +130,7 @@ func (k *Keys) put(ctx context.Context, keys []Key) ([]Key, error) {
 	store := redisdb.NewScript(storeScript, []string{k.db.Names.APIKeys, k.db.Names.KeyChanges, k.db.Names.KeyCount}, args...)
 	k.db.Confirm(ctx, store)
 	if errors.Is(store.Err, redisdb.ErrReplicas) {
-		return nil, fmt.Errorf("stored, but not confirmed by its replicas, so a failover may undo it; run the command again: %w", k.db.Explain(store.Err))
+		return nil, fmt.Errorf("stored, but not confirmed by the replicas of Redis, so a failover may undo it; run the command again: %w", k.db.Explain(store.Err))
 	} else if store.Err != nil {
 		return nil, fmt.Errorf("store API keys: %w", k.db.Explain(store.Err))
 	}

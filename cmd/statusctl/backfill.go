@@ -35,7 +35,7 @@ func backfillCommand() *cobra.Command {
 			"Redis yet. You can run it at any time, even while statusd runs, and more than once. A time\n" +
 			"is RFC 3339, or a duration before now. The calls share DESCRIBE_RATE with the audit, unless\n" +
 			"--rate sets a separate budget. To continue after an interruption, run it again within a day\n" +
-			"with the same times. The exit code is 0 if all executions are known now, 1 if some could not\n" +
+			"with the times that it printed. The exit code is 0 if all executions are known now, 1 if some could not\n" +
 			"be fetched, 2 if it could not continue.",
 		Example: "  statusctl backfill --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline --since 24h\n" +
 			"  statusctl backfill --since 2026-02-01T00:00:00Z --until 2026-02-10T00:00:00Z --rate 10",
@@ -167,7 +167,7 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 			b.Since.Format(time.RFC3339), b.Until.Format(time.RFC3339))
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d executions, %d known before, %d added, %d expired, %d failed; %d calls of DescribeExecution\n",
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d executions, %d known before, %d added, %d past RETENTION, %d not fetched; %d calls of DescribeExecution\n",
 			name, done.Listed, done.Known, done.Added, done.Expired, done.Failed, done.Described)
 	}
 	return done, err
@@ -176,7 +176,7 @@ func (f *backfillFlags) fill(cmd *cobra.Command, b *ingest.Backfill) (ingest.Bac
 // backfillNote describes what a backfill has done, and how long the rest takes if
 // executions started at an even rate.
 func backfillNote(p ingest.BackfillProgress, spent, done, all time.Duration) string {
-	note := fmt.Sprintf("%d listed, %d added, %d failed  %.3g/s", p.Listed, p.Added, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
+	note := fmt.Sprintf("%d listed, %d added, %d not fetched  %.3g/s", p.Listed, p.Added, p.Failed, float64(p.Listed)/max(spent.Seconds(), 0.001))
 	if done > all/100 {
 		note += fmt.Sprintf("  ≤ %v left", (time.Duration(float64(spent) * float64(all-done) / float64(done))).Round(time.Second))
 	}

@@ -25,7 +25,7 @@ import (
 const keysLimit = 10 * time.Second
 
 func keysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Create, list and revoke API keys, with the settings of statusd"}
+	cmd := &cobra.Command{Use: "keys", Short: "Manage API keys; needs the settings of statusd"}
 	app.AddFlags(cmd.PersistentFlags(), append([]string{"API_KEY_PEPPER", "API_KEYS_FILE"}, app.RedisSettings...)...)
 	cmd.AddCommand(createCommand(), listCommand(), revokeCommand(), exportCommand(), importCommand())
 	return cmd

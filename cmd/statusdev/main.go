@@ -42,7 +42,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	cmd.SetErr(stderr)
 	cmd.Flags().StringVar(&o.listenAddr, "listen-addr", defaultAddr, "address of the API; if you do not set it and the port is in use, a free port is used")
 	cmd.Flags().StringVar(&o.redisURL, "redis-url", "", "a Redis to use instead of the embedded one, such as redis://localhost:6379")
-	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "port of the simulated AWS on loopback; set it if another process uses it; 0: a free port")
+	cmd.Flags().IntVar(&o.awsPort, "aws-port", 0, "port of the simulated AWS on loopback; set it if another process must connect there; 0: a free port")
 	cmd.Flags().BoolVar(&o.quiet, "no-demo", false, "do not start executions automatically")
 	cmd.Flags().Float64Var(&o.loss, "loss", 0, "share of the events that the simulated AWS loses, such as 0.1; the audit repairs this")
 	cmd.Flags().StringVar(&o.dashboardDir, "dashboard-dir", "", "folder with the files of the dashboard, such as httpapi/dashboard; they are read for each request, so you can edit them")

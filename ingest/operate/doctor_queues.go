@@ -104,13 +104,13 @@ func (d *doctor) sendPolicy(check string, q *queue, rules []*route) {
 				"; change that statement so that it does not deny "+eventsService+", for example with the condition "+onlyPeople, check)
 			return
 		case v.allow == unknown:
-			d.unchecked("the policy of "+q.name()+" does not let rule "+r.shown()+" send in every case; that depends on "+strings.Join(v.depends, ", ")+
+			d.unchecked("the policy of "+q.name()+"  lets rule "+r.shown()+" send only in some cases, which depends on "+strings.Join(v.depends, ", ")+
 				"; add a separate statement that allows the rule, so that this can be checked", check)
 			return
 		}
 	}
 	if open, others := openTo(statements, q.arn()); len(open) > 0 {
-		d.wrong(check, "statement "+strings.Join(open, ", ")+" in the policy of "+q.name()+" allows anybody to send, perhaps through any rule of any account",
+		d.wrong(check, "statement "+strings.Join(open, ", ")+" in the policy of "+q.name()+"  does not limit who may send: anybody, or any rule of any account",
 			closing(others, q.arn(), rules))
 		return
 	}

@@ -24,7 +24,7 @@ var refusals = []struct{ prefix, brief, fix string }{
 	{"OOM", "Redis is full", "raise its maxmemory, use a larger node, or lower RETENTION"},
 	{"NOPERM", "the Redis user lacks a permission", "grant it with ACL SETUSER: the commands, the keys of REDIS_PREFIX (~sc:*) and the channels (&sc:*)"},
 	{"ERR " + scriptForbidden, "the Redis user lacks a permission", "grant it with ACL SETUSER: the commands, the keys of REDIS_PREFIX (~sc:*) and the channels (&sc:*)"},
-	{"ERR The user executing the script", "the Redis user lacks a permission", "grant with ACL SETUSER what the scripts call, or +@all on its keys (~sc:*)"},
+	{"ERR The user executing the script", "the Redis user lacks a permission", "with ACL SETUSER, grant the commands that the scripts call, or +@all, on the keys ~sc:*"},
 	{"NOAUTH", "Redis requires a password", "put user and password into REDIS_URL, or the password into REDIS_PASSWORD_FILE"},
 	{"WRONGPASS", "Redis refuses the password", "put the correct user into REDIS_URL, and the correct password there or into REDIS_PASSWORD_FILE"},
 	{"READONLY", "this Redis is a replica", "point REDIS_URL to the primary, or use redis+sentinel:// or redis+cluster://, which follow it"},

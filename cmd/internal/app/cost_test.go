@@ -17,7 +17,7 @@ const (
 	secondsOfMonth = hours * 3600
 
 	payloadBytes   = 487.0  // of a record in Redis, compressed; measured by cmd/internal/bench
-	recordBytes    = 259.0  // of Redis beyond that, indexes included; measured by cmd/internal/bench
+	recordBytes    = 195.0  // of Redis beyond that, indexes included; measured by cmd/internal/bench
 	retentionDays  = 15.0   // RETENTION
 	archivedDays   = 30.0   // of the archive that provision creates
 	eventBytes     = 4000.0 // of an event
