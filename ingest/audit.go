@@ -231,5 +231,5 @@ func (a *Auditor) removeOrphan(ctx context.Context, due worklist.Entry) (time.Du
 
 func (a *Auditor) repaired(due worklist.Entry, kind repair) {
 	a.metrics.repaired(due.ARN, kind)
-	a.options.Log.Info("the audit corrected an execution whose event was lost", "execution", due.ARN, "kind", kind, "version", due.Exact)
+	a.options.Log.Info("the audit corrected the record of an execution", "execution", due.ARN, "kind", kind, "version", due.Exact)
 }

@@ -59,7 +59,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 		failing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "statuscache", Name: "ingest_trouble",
-			Help: "1 while a part of ingest has failed for 30 s or more, so that events are not applied.",
+			Help: "1 while a part of ingest has failed for 30 s or more.",
 		}, []string{"part"}),
 	}
 	for _, each := range []result{resultApplied, resultSuperseded, resultExpired, resultIgnored, resultUndecodable, resultRetried} {

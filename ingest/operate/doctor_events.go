@@ -54,7 +54,7 @@ func (d *doctor) theRoute(ctx context.Context) {
 		return
 	}
 	if checkOnBus(d.routes, d.bus) != nil {
-		d.wrong(checkBus, fmt.Sprintf("the rule that leads to the queue is %s, but EVENT_BUS is %s", namesOf(d.routes), d.bus), "set EVENT_BUS="+d.routes[0].bus)
+		d.wrong(checkBus, fmt.Sprintf("the rule of the queue is %s, which is not on the event bus in EVENT_BUS, %s", namesOf(d.routes), d.bus), "set EVENT_BUS="+d.routes[0].bus)
 		d.bus = d.routes[0].bus
 	}
 	d.rules()
@@ -191,7 +191,7 @@ func (d *doctor) theArchive(ctx context.Context) {
 			"aws events delete-archive --archive-name "+name+", then "+d.provision())
 	case eventtypes.ArchiveStateDisabled, eventtypes.ArchiveStateUpdateFailed:
 		d.wrong(checkArchive, fmt.Sprintf("%s is %s: %s", name, a.State, awscall.OneLine(aws.ToString(a.StateReason))),
-			"run aws events describe-archive --archive-name "+name+" and correct the reason that it shows, often the key")
+			"run aws events describe-archive --archive-name "+name+" and remove the cause that it shows, often the KMS key")
 	default:
 		d.fine(checkArchive, fmt.Sprintf("%s contains %d events", name, a.EventCount))
 	}

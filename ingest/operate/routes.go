@@ -232,7 +232,7 @@ func checkOnBus(routes []*route, bus string) error {
 	if len(routes) == 0 || slices.ContainsFunc(routes, func(r *route) bool { return r.bus == bus }) {
 		return nil
 	}
-	return fmt.Errorf("the rule that leads to the queue is %s, but EVENT_BUS is %s; set EVENT_BUS=%s", namesOf(routes), bus, routes[0].bus)
+	return fmt.Errorf("the rule of the queue is %s, which is not on the event bus in EVENT_BUS, %s; set EVENT_BUS=%s", namesOf(routes), bus, routes[0].bus)
 }
 
 // truncate shortens a name to the maximum of a service.
