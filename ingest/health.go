@@ -28,7 +28,7 @@ func Parts() []Part { return []Part{PartReceive, PartStore, PartDecode, PartDele
 // effect describes what happens to events while a part fails.
 var effect = map[Part]string{
 	PartReceive: "no events are received from the queue",
-	PartStore:   "events are not stored, and no more events are received",
+	PartStore:   "events are not stored, and stay in the queue",
 	PartDecode:  "most messages cannot be decoded, and SQS will move them to the dead-letter queue",
 	PartDelete:  "processed messages cannot be deleted, so SQS delivers them again",
 	PartLag:     "the queue has messages, but statusd receives none",

@@ -35,7 +35,7 @@ func TestOutages(t *testing.T) {
 		failFor(PartStore, 2*time.Second)
 		err := o.failure(PartStore)
 		reported, ok := errors.AsType[*PartFailure](err)
-		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and no more events are received (for the last 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
+		if !ok || !errors.Is(err, errFault) || reported.Public() != "events are not stored, and stay in the queue (for the last 31s): it is shut" || !strings.Contains(err.Error(), "open it") {
 			t.Fatalf("after 31 s: %v", err)
 		}
 		if testutil.ToFloat64(m.failing.WithLabelValues("store")) != 1 || testutil.ToFloat64(m.failing.WithLabelValues("receive")) != 0 || o.failure(PartReceive) != nil {

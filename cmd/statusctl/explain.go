@@ -22,9 +22,10 @@ func explainCommand() *cobra.Command {
 		Short: "Show why an execution has its status",
 		Long: "Show the record of an execution, and the result of each of its latest observations:\n" +
 			"events, replays, answers of DescribeExecution, the registration. The highest version wins.\n" +
-			"A version consists of start date in ms, redrives, rank (1 running, 2 pending redrive, 3\n" +
-			"failed, 4 timed out, 5 aborted, 6 succeeded) and completeness (0 output awaited, 1 given up,\n" +
-			"2 complete). The exit code is 1 if nothing is known.",
+			"A version consists of start date in ms, redrives, rank (0 registered, 1 running, 2\n" +
+			"pending redrive, 3 failed, 4 timed out, 5 aborted, 6 succeeded) and completeness (0 output\n" +
+			"awaited, 1 given up, 2 complete, 3 expired or fetched again). The exit code is 1 if nothing is\n" +
+			"known.",
 		Example: "  statusctl explain arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -61,7 +61,7 @@ func getCommand() *cobra.Command {
 		Long: "Print the status of an execution; with --wait, wait for its end first. Give the ARN, or the\n" +
 			"name alone if --state-machine or STATUS_STATE_MACHINE is set. The exit code is the\n" +
 			"outcome: 0 SUCCEEDED, 1 FAILED, 2 no answer from the service, 3 TIMED_OUT, 4 ABORTED,\n" +
-			"124 still running.",
+			"124 still running, 130 after Ctrl-C.",
 		Example: "  statusctl get --wait 2m arn:aws:states:eu-west-1:123456789012:execution:Pipeline:abc-123",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,7 +75,7 @@ func getCommand() *cobra.Command {
 			}
 			e, err := get(cmd.Context(), service, arn, wait)
 			if err != nil {
-				return couldNotAsk(err)
+				return whyEnded(cmd.Context(), cmd.Context(), err)
 			}
 			if err := show(cmd.OutOrStdout(), e, asJSON); err != nil {
 				return couldNotAsk(err)

@@ -28,7 +28,7 @@ func command(stdout, stderr io.Writer, program app.Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "statusd",
 		Short:         "Serve the status of Step Functions executions from Redis",
-		Long:          "statusd receives the status events of Step Functions from SQS, stores them in Redis, and\nanswers GET /v1/status/{executionArn} from there. For each flag there is an environment\nvariable, named in parentheses. Settings of the AWS SDK, such as AWS_REGION, work too.",
+		Long:          "statusd receives the status events of Step Functions from SQS, stores them in Redis, and\nanswers GET /v1/status/{executionArn} from there. Each setting is also an environment\nvariable, named in parentheses. Settings of the AWS SDK, such as AWS_REGION, work too.",
 		Version:       version,
 		Args:          app.Arguments(0, 0),
 		SilenceUsage:  true,

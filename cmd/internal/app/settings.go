@@ -145,7 +145,7 @@ var settings = []setting{
 	{"RETENTION", "360h", "how long an execution is kept after it has ended; should be more than 14 days, the longest time that SQS keeps a message", duration(func(c *Config) *time.Duration { return &c.Retention }, minRetention, maxRetention), nil},
 	{retentionFailed, "", "how long a failed, timed out or aborted execution is kept, up to RETENTION; empty: the value of RETENTION", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionFailed }), nil},
 	{retentionOutput, "", "how long the output of a succeeded execution is kept, up to RETENTION; after that it can be fetched again on request; empty: the value of RETENTION", shorterRetention(func(c *Config) *time.Duration { return &c.RetentionOutput }), nil},
-	{"MAX_WAIT", "25s", "longest time that a request may wait; 0: requests never wait", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
+	{"MAX_WAIT", "25s", "longest wait that a request can ask for; 0: none", duration(func(c *Config) *time.Duration { return &c.MaxWait }, 0, 10*time.Minute), nil},
 	{"ARRIVAL_GRACE", "2s", "how long a GET for an unknown execution waits before 404; 0: not at all", duration(func(c *Config) *time.Duration { return &c.ArrivalGrace }, 0, time.Minute), nil},
 	{"RATE_LIMIT", "200", "requests per second of one caller to one process, with bursts of twice that; 0: no limit", parseRateLimit, nil},
 	{"CORS_ORIGINS", "", "origins whose web pages may call the API, separated by commas", parseOrigins, nil},
@@ -157,7 +157,7 @@ var settings = []setting{
 
 	{"AUDIT_EVERY", "1m", "how often the executions of STATE_MACHINES are compared with Step Functions", duration(func(c *Config) *time.Duration { return &c.AuditEvery }, time.Second, 24*time.Hour), nil},
 	{"DESCRIBE_RATE", "2", "DescribeExecution calls per second for the audit, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.DescribeRate }), nil},
-	{"HYDRATE_RATE", "5", "DescribeExecution calls per second for outputs left out of events, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.HydrateRate }), nil},
+	{"HYDRATE_RATE", "5", "DescribeExecution calls per second for outputs and inputs that are missing, all processes together; 0: none", rate(func(c *Config) *float64 { return &c.HydrateRate }), nil},
 	{"HYDRATE_DEADLINE", "60s", "how long the API reports RUNNING while it fetches an output that was left out of an event", duration(func(c *Config) *time.Duration { return &c.HydrateDeadline }, time.Second, time.Hour), nil},
 
 	{"LOG_FORMAT", "json", "json or text", oneOf(func(c *Config) *string { return &c.LogFormat }, "json", "text"), nil},
