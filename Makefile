@@ -57,7 +57,7 @@ test: ## run all tests, after installing what they need (TESTFLAGS="-race -run A
 	go test -vet=off -timeout 30m $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-short
-test-short: ## run the tests that start no other program; takes less than a minute
+test-short: ## run the tests that start no other program; takes about a minute
 	go test -short -vet=off $(COMPILER) $(PARALLEL) $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: test-stress
