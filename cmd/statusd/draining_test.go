@@ -37,7 +37,7 @@ func TestTerminationUnderLoad(t *testing.T) {
 				t.Parallel()
 				certFile, keyFile := certificate(t)
 				d := serves(t, func(env []string) *apptest.Process {
-					return apptest.Start(t, "slow-redis", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "SHUTDOWN_TIMEOUT=20s", "MAX_WAIT=10m"))
+					return apptest.Start(t, "slow-redis", append(env, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "MAX_WAIT=10m"))
 				})
 				e := runs(t, "asked-for", "")
 				d.apply(t, e)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"statuscache/cache"
@@ -87,18 +88,19 @@ func checkExecution(t *testing.T, n int, want string, c *cache.Cache, key string
 	if err != nil || r.Owner != owner(n) {
 		t.Fatalf("execution %d: its owner %s is lost: %+v, %v", n, owner(n), r, err)
 	}
-	var first string
-	for i, d := range processes {
-		status, tag, body := statusWithTag(t, d.api, arn, key)
-		if status != http.StatusOK || !bytes.Contains([]byte(body), []byte(`"status":"`+want+`"`)) {
-			t.Fatalf("execution %d, process %d: %d %s, want %s", n, i, status, body, want)
+	cachetest.Eventually(t, fmt.Sprintf("all releases report execution %d as %s, in the same words", n, want), func() bool {
+		var first string
+		for i, d := range processes {
+			status, tag, body := statusWithTag(t, d.api, arn, key)
+			if i == 0 {
+				first = tag + body
+			}
+			if status != http.StatusOK || !strings.Contains(body, `"status":"`+want+`"`) || tag+body != first {
+				return false // a process may have learned of the change a moment later
+			}
 		}
-		if i == 0 {
-			first = tag + body
-		} else if tag+body != first {
-			t.Fatalf("execution %d: the releases answer\n%s and\n%s", n, first, tag+body)
-		}
-	}
+		return true
+	})
 }
 
 func statusWithTag(t *testing.T, api string, arn cache.ARN, key string) (status int, tag, body string) {

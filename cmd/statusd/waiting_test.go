@@ -146,7 +146,7 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 	redis := cachetest.Redis(t)
 	endpoint, _ := sqstest.Local(t)
 	queue := sqstest.NewQueue(t, sqstest.Client(t, endpoint), nil)
-	first := startDaemon(t, redis, queue)
+	first := startPatient(t, redis, queue)
 	const executions = 3 // a browser opens at most six connections to one origin
 	var arns []string
 	for i := range executions {
@@ -167,7 +167,7 @@ func TestABrowserFollowsThroughARestart(t *testing.T) {
 	cachetest.Eventually(t, "some have ended", func() bool { return seen.count("SUCCEEDED") == executions/3 })
 	first.Kill()
 	end(1)
-	second := startDaemon(t, redis, queue, "LISTEN_ADDR="+first.api)
+	second := startPatient(t, redis, queue, "LISTEN_ADDR="+first.api)
 	cachetest.Eventually(t, "the browser shows the executions that ended during the restart", func() bool { return seen.count("SUCCEEDED") == 2*executions/3 })
 	_ = second
 	end(2)
