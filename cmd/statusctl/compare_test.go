@@ -114,7 +114,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 	if r := compare(0, "--sample", "5"); r.Compared != 5 || r.Different > 0 {
 		t.Errorf("a sample: %+v", r)
 	}
-	once := 0
+	settles, busy := 0, 0
 	old.mu.Lock()
 	maps.Copy(old.change, map[string]func(int, string) (int, string){
 		"status":  replaced(`"SUCCEEDED"`, `"FAILED"`),
@@ -128,13 +128,13 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 		"refused": answers(403, `{"success":false,"error":{"code":"Forbidden","message":"no"}}`),
 		"keys":    replaced(`"startDate"`, `"extra":1,"startDate"`),
 		"settles": func(status int, body string) (int, string) {
-			if once++; once > 1 {
+			if settles++; settles > 1 {
 				return status, body
 			}
 			return status, strings.Replace(body, "SUCCEEDED", "RUNNING", 1)
 		},
 		"busy": func(status int, body string) (int, string) {
-			if once++; once%2 == 0 {
+			if busy++; busy%2 == 0 {
 				return 503, `{"success":false,"error":{"code":"ServiceUnavailable","message":"later"}}`
 			}
 			return status, body

@@ -296,7 +296,7 @@ func TestWatch(t *testing.T) {
 	ctl(t, env, exitStillRuns, "watch", "--timeout", "300ms", executions+"runs")
 	ctl(t, env, exitStillRuns, "get", "--wait", "300ms", executions+"runs")
 	ctl(t, env, exitCouldNotAsk, "watch", executions+"runs", "--token", "csk_live_00000000000000000000000000000000")
-	p := apptest.Start(t, "statusctl", env, "get", "--wait", "20s", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "runs")
+	p := apptest.Start(t, "statusctl", env, "get", "--wait", "5m", "--state-machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", "runs")
 	apply(t, c, execution(t, "runs", cache.TimedOut))
 	if got := p.Wait(); got != exitTimedOut {
 		t.Errorf("get --wait of a name: %d\n%s", got, p.Output())

@@ -60,7 +60,7 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 			"arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline", local.pipeline.machine)
 		s.special = func(command string) string {
 			if command == "bin/statusd" { // which runs until it is stopped
-				return "timeout --foreground --preserve-status 10 bin/statusd"
+				return untilStarted
 			}
 			return command
 		}
@@ -68,6 +68,11 @@ func TestTheCommandsOfTheREADME(t *testing.T) {
 		s.run(t, forReal, map[string]int{"bin/statusctl doctor": 1, "env -u": 1})
 	})
 }
+
+// untilStarted runs statusd until its log reports that it has started, and ends it then.
+const untilStarted = `bin/statusd & pid=$!
+for _ in $(seq 3000); do grep -q '"msg":"started"' output.$n && break; kill -0 $pid || break; sleep 0.1; done
+kill $pid; wait $pid`
 
 // exports returns the lines that set the environment.
 func exports(printed string) (lines []string) {

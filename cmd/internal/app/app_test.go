@@ -162,7 +162,7 @@ func TestBlockedLog(t *testing.T) {
 		t.Fatal("the control: the pipe is not blocked")
 	}
 	p.mu.Unlock()
-	l.Close(10 * time.Second)
+	l.Close(5 * time.Minute)
 	text := p.out.String()
 	if got := strings.Count(text, line); got < maxLogBytes/1024-1 || got >= lines {
 		t.Errorf("%d lines of %d written", got, lines)
@@ -181,7 +181,7 @@ func TestLogIsWrittenInOrder(t *testing.T) {
 		_, _ = fmt.Fprintln(l, n)
 		_, _ = fmt.Fprintln(&want, n)
 	}
-	l.Close(10 * time.Second)
+	l.Close(5 * time.Minute)
 	if p.out.String() != want.String() {
 		t.Error("lines are missing or out of order")
 	}
