@@ -27,6 +27,7 @@ func TestLabelsAreLearntFromTheInputThatAnEventLeftOut(t *testing.T) {
 	})
 	c, err := cache.Open(cache.Options{
 		URL: cachetest.Redis(t).URL(), Prefix: "sc", Retention: 24 * time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		ReadLimit: time.Minute, WriteLimit: time.Minute, // these tests are not about how fast Redis is
 	})
 	must(t, err)
 	defer func() { must(t, c.Close()) }()

@@ -38,6 +38,7 @@ func newRefetching(t *testing.T) *refetching {
 	var err error
 	r.cache, err = cache.Open(cache.Options{
 		URL: cachetest.Redis(t).URL(), Prefix: "sc", Retention: 24 * time.Hour, RetentionOutput: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		ReadLimit: time.Minute, WriteLimit: time.Minute, // these tests are not about how fast Redis is
 	})
 	must(t, err)
 	t.Cleanup(func() { must(t, r.cache.Close()) })

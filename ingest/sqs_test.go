@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -230,12 +230,6 @@ func TestSQSCheck(t *testing.T) {
 
 func TestSQSCheckUnreachable(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
 	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -245,7 +239,7 @@ func TestSQSCheckUnreachable(t *testing.T) {
 		url   string
 		limit time.Duration
 	}{
-		"refused":               {"http://" + address, time.Minute},
+		"refused":               {"http://127.0.0.1:" + strconv.Itoa(cachetest.FreePort(t)), time.Minute},
 		"silent":                {hang.URL, 100 * time.Millisecond}, // whenever it ends
 		"no such host":          {"http://queue.invalid", time.Minute},
 		"TLS to a plain server": {strings.Replace(hang.URL, "http", "https", 1), time.Minute},
