@@ -97,6 +97,7 @@ func storeSuite(t *testing.T, url string) {
 			}
 		},
 		"an API key and its daily limit": func(t *testing.T, _ *Cache) {
+			cachetest.ClearOfMidnight(t)
 			secret, created := createKey(t, keys, apikeys.Key{Owner: "ada", Scope: apikeys.ScopeRead, DailyLimit: 5})
 			found, err := keys.Find(t.Context(), secret)
 			if err != nil {

@@ -32,16 +32,6 @@ func spendAll(t *testing.T, ks *Keys, k *Key) (spent int64) {
 	}
 }
 
-// clearOfMidnight waits until the day of Redis is not about to end: a limit is one of
-// each day.
-func clearOfMidnight(t *testing.T) {
-	t.Helper()
-	const near = 90 * time.Second
-	cachetest.Eventually(t, "the day does not end", func() bool {
-		return time.Now().Add(near).UTC().YearDay() == time.Now().UTC().YearDay()
-	})
-}
-
 // spentInRedis returns what Redis has leased out today.
 func spentInRedis(t *testing.T, ks *Keys, k *Key) int64 {
 	t.Helper()
@@ -87,7 +77,7 @@ func quotaEndsAtTheLimit(t *testing.T, b *cachetest.Bubble) {
 // at once, never pass the limit together. In the control each counts alone.
 func TestQuotaIsSharedByAll(t *testing.T) {
 	t.Parallel()
-	clearOfMidnight(t)
+	cachetest.ClearOfMidnight(t)
 	const limit, processes = 2_000, 4
 	spendTogether := func(prefix func(int) string) int64 {
 		s := cachetest.Redis(t)
@@ -263,7 +253,7 @@ func TestQuotaWithoutRedis(t *testing.T) {
 // not answered. A lease given back twice would let the limit be passed.
 func TestLeaseIsGivenBackOnce(t *testing.T) {
 	t.Parallel()
-	clearOfMidnight(t)
+	cachetest.ClearOfMidnight(t)
 	url := cachetest.Cluster(t).NoFailover().URL()
 	var n cachetest.Network
 	ks, other := openIdle(t, url, through(&n)), openIdle(t, url)
@@ -297,6 +287,7 @@ func TestLeaseIsGivenBackOnce(t *testing.T) {
 // with its file. In the control it comes back empty.
 func TestTheLimitHoldsThroughCrashes(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	const limit, processes = 2_000, 8
 	for name, kept := range map[string]bool{"Redis keeps its file": true, "control: it does not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -166,6 +166,7 @@ func replicated(t *testing.T) (primary, replica *cachetest.Server) {
 // for confirmation, and the failover does.
 func TestAnUnconfirmedWriteFails(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	for name, acks := range map[string]int{"confirmation is required": 1, "control: it is not": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,6 +213,7 @@ func TestAnUnconfirmedWriteFails(t *testing.T) {
 // TestKeysAndLimitsOutliveAFailover has a replica take over behind Sentinel.
 func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	s := cachetest.Sentinel(t)
 	ks := openTest(t, s.URL(), func(s *setUp) { s.redis.ReplicaAcks = 1 })
 	cachetest.Eventually(t, "the replica confirms", func() bool { return ks.db.Ping(t.Context()) == nil })

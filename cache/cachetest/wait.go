@@ -28,6 +28,16 @@ func pause(waited time.Duration) {
 	<-time.After(min(max(waited/3, 2*time.Millisecond), 250*time.Millisecond))
 }
 
+// ClearOfMidnight waits until the day of Redis, which is one of UTC, has some time left: a daily
+// limit is one of each day, and a test that runs across midnight has two of them.
+func ClearOfMidnight(t testing.TB) {
+	t.Helper()
+	const near = 90 * time.Second
+	Eventually(t, "the day does not end", func() bool {
+		return time.Now().Add(near).UTC().YearDay() == time.Now().UTC().YearDay()
+	})
+}
+
 // SkipShort skips a test in go test -short, which starts no other program and is quick.
 // It is for tests that start a program or take long; what says which.
 func SkipShort(t testing.TB, what string) {

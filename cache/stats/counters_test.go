@@ -22,8 +22,9 @@ func tallyOf(m tally.Machine, generation byte, starts int) string {
 // meanwhile is neither lost nor counted twice.
 func TestAnHourThatRedisLostInPartIsReadAgain(t *testing.T) {
 	t.Parallel()
-	c, hour := newCounters(), tally.Hour(time.Now())
+	c := newCounters()
 	c.now = time.Now()
+	hour := tally.Hour(c.now)
 	var stored [2]string
 	refresh := func(changes int64) {
 		x := &index{now: c.now}

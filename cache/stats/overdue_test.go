@@ -16,14 +16,15 @@ import (
 func TestAnExecutionThatRunsTooLongIsOverdue(t *testing.T) {
 	t.Parallel()
 	c, s := openRedis(t)
+	const took = 30 * time.Minute // what is fresh must not become overdue while the test runs
 	start := now().Add(-time.Hour)
 	for i := range enoughRuns {
-		apply(t, c, succeeded(execution(machineA, fmt.Sprint("a", i)), start, time.Minute, 0))
+		apply(t, c, succeeded(execution(machineA, fmt.Sprint("a", i)), start, took, 0))
 		if i > 0 {
-			apply(t, c, succeeded(execution(machineB, fmt.Sprint("b", i)), start, time.Minute, 0))
+			apply(t, c, succeeded(execution(machineB, fmt.Sprint("b", i)), start, took, 0))
 		}
 	}
-	for name, age := range map[string]time.Duration{"late": 90 * time.Second, "later": time.Hour, "fresh": 30 * time.Second} {
+	for name, age := range map[string]time.Duration{"late": took + 2*time.Minute, "later": 2 * time.Hour, "fresh": 30 * time.Second} {
 		for _, machine := range []string{machineA, machineB} {
 			e := vouched(execution(machine, name), now().Add(-age))
 			e.Owner = name
