@@ -1,7 +1,7 @@
 // Somebody signs in with a key, sees an execution fail, opens it, copies its ARN, makes a
 // link, and somebody else without a token opens the link.
 import assert from "node:assert/strict";
-import { arnOf, ask, clean, eventually, key, open, row, server, signIn } from "./harness.mjs";
+import { arnOf, ask, chord, clean, eventually, key, open, row, server, signIn } from "./harness.mjs";
 
 export default async function (browser) {
   await ask("apply", { name: "first", status: "SUCCEEDED", output: '{"n":1}' });
@@ -27,9 +27,8 @@ export default async function (browser) {
   await row(page, "second").getByText("TierLimitExceeded: used up").waitFor();
 
   // It is grouped on the overview, and the group leads on to what it counts.
-  await page.keyboard.press("g");
-  await page.keyboard.press("o");
   const group = page.getByRole("row").filter({ hasText: "TierLimitExceeded" });
+  await chord(page, "g", "o", page.getByRole("heading", { name: "Overview" }));
   await group.getByText("used up").waitFor();
   assert.match(await group.innerText(), /Pipeline\s+1\s+100 %/, "its count and share");
   await group.getByRole("link").click();

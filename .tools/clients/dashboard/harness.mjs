@@ -77,6 +77,15 @@ export async function signIn(page, token = key, at = `${server}/`) {
 
 export const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });
 
+// chord presses two keys, one after the other, until something is found. The dashboard waits 1.5 s
+// for the second key, which may be too short on a busy machine.
+export const chord = (page, first, second, found) =>
+  eventually(`${first} ${second} leads on`, async () => {
+    await page.keyboard.press(first);
+    await page.keyboard.press(second);
+    return found.waitFor({ timeout: 5000 }).then(() => true, () => false);
+  });
+
 // eventually waits until a function in the test, not in the page, returns something true.
 export async function eventually(what, met) {
   const limit = Date.now() + timeout;

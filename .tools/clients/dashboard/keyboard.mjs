@@ -1,7 +1,7 @@
 // The five main tasks by keyboard alone: sign in, find what fails, open one, copy its ARN,
 // see its output; and the focus is always somewhere that can be seen.
 import assert from "node:assert/strict";
-import { arnOf, ask, clean, eventually, key, open, row, server } from "./harness.mjs";
+import { arnOf, ask, chord, clean, eventually, key, open, row, server } from "./harness.mjs";
 
 export default async function (browser) {
   for (let i = 0; i < 60; i++) await ask("apply", { name: `run-${i}`, status: i % 20 === 0 ? "FAILED" : "SUCCEEDED", ...(i % 20 === 0 ? { error: "E", message: "E: x" } : { output: '{"n":1}' }) });
@@ -18,8 +18,7 @@ export default async function (browser) {
   await press("Tab");
   assert.equal(await focused(page), "Skip to the content");
 
-  await press("g", "e");
-  await row(page, "run-59").waitFor();
+  await chord(page, "g", "e", row(page, "run-59"));
   await press("j", "j", "j");
   assert.equal(await focused(page), "run-57");
   for (let i = 0; i < 40; i++) await press("j");
@@ -64,11 +63,9 @@ export default async function (browser) {
   await press("p", "t", "?");
   await page.getByRole("heading", { name: "Keyboard shortcuts" }).waitFor();
   await press("Escape");
-  await press("g", "h");
-  await page.getByRole("heading", { name: "Health" }).waitFor();
+  await chord(page, "g", "h", page.getByRole("heading", { name: "Health" }));
   assert.equal(await focused(page), "Health");
-  await press("g", "o");
-  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await chord(page, "g", "o", page.getByRole("heading", { name: "Overview" }));
   await page.locator(".error-name").first().waitFor();
   await unhidden(page);
   clean(page);

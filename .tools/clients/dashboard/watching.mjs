@@ -1,7 +1,7 @@
 // A person watches what happens: pauses and continues, combines filters, compares durations,
 // copies commands, and sees a notice when the page shows old data.
 import assert from "node:assert/strict";
-import { arnOf, ask, clean, eventually, open, ownerKey, row, server, signIn } from "./harness.mjs";
+import { arnOf, ask, chord, clean, eventually, open, ownerKey, row, server, signIn } from "./harness.mjs";
 
 const payload = "payload-of-an-output";
 
@@ -115,9 +115,7 @@ async function execution(page) {
 
 // The queue is for operators.
 async function parts(page, browser) {
-  await page.keyboard.press("g");
-  await page.keyboard.press("h");
-  await page.getByRole("heading", { name: "Queue" }).waitFor();
+  await chord(page, "g", "h", page.getByRole("heading", { name: "Queue" }));
   await page.getByText("Dead letters").waitFor();
   const owner = await open(browser);
   await signIn(owner, ownerKey);
