@@ -60,16 +60,16 @@ func TestNoConfirmedWriteIsLostInAPartition(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) partition{
 		"sentinel, the primary dies": func(t *testing.T) partition {
-			s := cachetest.Sentinel(t)
-			return partition{s.URL(), s.Primary, s.Replica, s.Primary.Kill}
+			s := cachetest.Sentinel(t).NoFailover()
+			return partition{s.URL(), s.Primary, s.Replica, func() { s.Failover(); s.Primary.Kill() }}
 		},
 		"sentinel, the primary continues": func(t *testing.T) partition {
-			s := cachetest.Sentinel(t)
+			s := cachetest.Sentinel(t).NoFailover()
 			return partition{s.URL(), s.Primary, s.Replica, func() { s.Sentinels[0].Do("SENTINEL FAILOVER main") }}
 		},
 		"cluster, the primary dies": func(t *testing.T) partition {
-			c := cachetest.Cluster(t)
-			return partition{c.URL(), c.Primaries[0], c.Replicas[0], c.Primaries[0].Kill}
+			c := cachetest.Cluster(t).NoFailover()
+			return partition{c.URL(), c.Primaries[0], c.Replicas[0], func() { c.Failover(); c.Primaries[0].Kill() }}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func surviveAPartition(t *testing.T, p partition) {
 // forgotten owes none from the next start on.
 func TestReplicaAcksAreCountedPerPrimary(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Cluster(t)
+	servers := cachetest.Cluster(t).NoFailover()
 	gone := servers.Replicas[2].ID()
 	servers.Replicas[2].Kill()
 	for _, s := range append(servers.Primaries, servers.Replicas[:2]...) {

@@ -55,22 +55,25 @@ func missed(t *testing.T, c *Cache) bool {
 // sooner than the library would find the replica by itself.
 func TestAPrimaryDies(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T) (url string, primary, replica *cachetest.Server){
-		"cluster": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server) {
-			c := cachetest.Cluster(t)
-			return c.URL(), c.Primaries[0], c.Replicas[0]
+	for name, start := range map[string]func(*testing.T) (url string, primary, replica *cachetest.Server, failover func()){
+		"cluster": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server, func()) {
+			c := cachetest.Cluster(t).NoFailover()
+			return c.URL(), c.Primaries[0], c.Replicas[0], c.Failover
 		},
-		"sentinel": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server) {
-			s := cachetest.Sentinel(t)
-			return s.URL(), s.Primary, s.Replica
+		"sentinel": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server, func()) {
+			s := cachetest.Sentinel(t).NoFailover()
+			return s.URL(), s.Primary, s.Replica, s.Failover
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, primary, replica := start(t)
+			url, primary, replica, failover := start(t)
 			c := openTest(t, url, autoAcks)
 			cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
-			confirmed, gap := applyThrough(t, c, primary.Kill)
+			confirmed, gap := applyThrough(t, c, func() {
+				failover()
+				primary.Kill()
+			})
 			cachetest.Eventually(t, "readers know the new primary, too", func() bool {
 				for _, found := range c.GetMany(t.Context(), confirmed[:min(len(confirmed), 200)]) {
 					if found.Err != nil && !errors.Is(found.Err, ErrNotFound) {
@@ -172,7 +175,7 @@ func TestAFrozenReplica(t *testing.T) {
 // not within a minute, and keeps writing to the dead one.
 func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Cluster(t)
+	servers := cachetest.Cluster(t).NoFailover()
 	open := func(reload time.Duration) *Cache {
 		return openIdle(t, servers.URL(), func(o *Options) { o.Reload, o.WriteLimit = reload, redisdb.DefaultWriteLimit })
 	}
@@ -189,6 +192,7 @@ func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	servers.Failover()
 	for _, s := range servers.Primaries {
 		if s.Addr == redisdb.Address(node) {
 			s.Kill()

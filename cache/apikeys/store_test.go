@@ -214,7 +214,7 @@ func TestAnUnconfirmedWriteFails(t *testing.T) {
 func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
 	t.Parallel()
 	cachetest.ClearOfMidnight(t)
-	s := cachetest.Sentinel(t)
+	s := cachetest.Sentinel(t).NoFailover()
 	ks := openTest(t, s.URL(), func(s *setUp) { s.redis.ReplicaAcks = 1 })
 	cachetest.Eventually(t, "the replica confirms", func() bool { return ks.db.Ping(t.Context()) == nil })
 	limited := &Key{Hash: strings.Repeat("ab", 32), DailyLimit: 100}
@@ -230,6 +230,7 @@ func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
 	if _, err := ks.Revoke(t.Context(), created.Prefix); err != nil {
 		t.Fatal(err)
 	}
+	s.Failover()
 	s.Primary.Kill()
 	after := openTest(t, s.URL())
 	cachetest.Eventually(t, "the replica has taken over", func() bool {

@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// nodeTimeout is when a node counts as down, in milliseconds.
+const nodeTimeout = "1000"
+
 // ClusterServers is a Redis Cluster for one test: three primaries, each with a replica.
 type ClusterServers struct {
 	Primaries []*Server
@@ -71,7 +74,7 @@ func cluster(t testing.TB, start func(t testing.TB, args ...string) *Server) *Cl
 
 func clusterNode(t testing.TB, start func(t testing.TB, args ...string) *Server) *Server {
 	t.Helper()
-	return start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+	return start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout,
 		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
 }
 
@@ -95,6 +98,14 @@ func (c *ClusterServers) NoFailover() *ClusterServers {
 		s.Do("CONFIG SET cluster-node-timeout 3600000")
 	}
 	return c
+}
+
+// Failover turns failovers on again: a test calls it right before its fault, so that a busy
+// machine causes none earlier.
+func (c *ClusterServers) Failover() {
+	for _, s := range c.Servers() {
+		s.Do("CONFIG SET cluster-node-timeout " + nodeTimeout)
+	}
 }
 
 // Servers returns every node, primaries first.

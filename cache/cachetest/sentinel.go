@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// downAfter is when a primary counts as down, in milliseconds.
+const downAfter = "1000"
+
 // SentinelServers is a primary with one replica, watched by three Sentinels.
 type SentinelServers struct {
 	Primary   *Server
@@ -71,7 +74,7 @@ func watcher(t testing.TB, host, port string, secure func() []string) *Server {
 	file := filepath.Join(s.dir, "sentinel.conf")
 	s.args = []string{file, "--sentinel"}
 	settings := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s %s 2\n", own, masterName, host, port) +
-		fmt.Sprintf("sentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 3000\n", masterName, masterName)
+		fmt.Sprintf("sentinel down-after-milliseconds %s %s\nsentinel failover-timeout %s 3000\n", masterName, downAfter, masterName)
 	if secure != nil {
 		other := strconv.Itoa(FreePort(t))
 		s.Secure = net.JoinHostPort("127.0.0.1", other)
@@ -92,6 +95,14 @@ func (s *SentinelServers) NoFailover() *SentinelServers {
 		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds 3600000")
 	}
 	return s
+}
+
+// Failover turns failovers on again: a test calls it right before its fault, so that a busy
+// machine causes none earlier.
+func (s *SentinelServers) Failover() {
+	for _, w := range s.Sentinels {
+		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds " + downAfter)
+	}
 }
 
 // URL returns the Sentinels and the name of the primary as a REDIS_URL.
