@@ -69,6 +69,7 @@ func TestAPIKeys(t *testing.T) {
 
 func TestDailyLimit(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	s := newService(t)
 	s.apply(succeeded(t, "mine", "ada", "1"))
 	ada := s.key("ada", func(k *apikeys.Key) { k.DailyLimit = 3 })
@@ -253,7 +254,7 @@ func TestStreamsAndWaitsEndWithTheKeyOfTheirToken(t *testing.T) {
 	token := i.Sign(t, i.Claims())
 	kept := s.open(asIs, statusPath+string(e.ARN), s.key("ada"))
 	stream := s.open(asIs, statusPath+string(e.ARN), token)
-	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=25", token)
+	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=3600", token)
 	s.untilWaiting(3)
 	other := issuertest.NewKey(t)
 	i.ServeKey("two", &other.PublicKey)

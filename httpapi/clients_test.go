@@ -150,8 +150,8 @@ func TestLibrariesGetJSON(t *testing.T) {
 	const httpx = `import httpx, os
 url = os.environ["STATUS_URL"] + "/v1/status/" + os.environ["ARN"]
 headers = {"Authorization": "Bearer " + os.environ["STATUS_TOKEN"]}
-print(httpx.get(url, headers=headers).json()["data"]["status"])
-with httpx.stream("GET", url, headers={**headers, "Accept": "text/event-stream"}, timeout=20) as s:
+print(httpx.get(url, headers=headers, timeout=300).json()["data"]["status"])
+with httpx.stream("GET", url, headers={**headers, "Accept": "text/event-stream"}, timeout=300) as s:
     print(s.encoding, next(line for line in s.iter_lines() if line.startswith("data")))`
 	if out := runClient(t, env, "/usr/bin/python3", "-c", httpx); strings.Count(out, "RUNNING") != 2 || !strings.Contains(out, "utf-8") {
 		t.Errorf("httpx: it printed\n%s", out)

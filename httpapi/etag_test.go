@@ -83,8 +83,8 @@ func TestALongPollAcceptsTheTagOfAProxy(t *testing.T) {
 	tagOfSet := s.ask("POST", "/v1/wait", ada, set).header.Get("ETag")
 	answers := map[string]<-chan answer{}
 	for front, changed := range madeByFronts {
-		answers[front] = s.later("GET", target+"?wait=25", ada, header("If-None-Match", changed(tag)))
-		answers[front+", a set"] = s.later("POST", "/v1/wait?wait=25", ada, set, header("If-None-Match", changed(tagOfSet)))
+		answers[front] = s.later("GET", target+"?wait=3600", ada, header("If-None-Match", changed(tag)))
+		answers[front+", a set"] = s.later("POST", "/v1/wait?wait=3600", ada, set, header("If-None-Match", changed(tagOfSet)))
 	}
 	s.untilWaiting(len(answers))
 	s.apply(finished(e, "1"))

@@ -23,14 +23,15 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 	t.Parallel()
 	cachetest.SkipShort(t, "many seconds")
 	const limit = 8 * maxSetBody
-	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: limit} })
+	s := newService(t, func(o *Options) { o.RateLimit, o.Limits = 0, Limits{Others: 4, Bodies: limit, Body: time.Hour} })
 	eve, ada := s.key("eve"), s.key("ada")
 	attacker := s.callers.Of("eve")
 	held := func() int64 { return attacker.Held(s.bodies) }
 	for path, size := range map[string]int{"/v1/status": maxBatchBody, "/v1/wait": maxSetBody} {
+		var conns []net.Conn
 		for range limit / size {
-			openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
-				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size))
+			conns = append(conns, openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
+				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size)))
 		}
 		cachetest.Eventually(t, "as many as may are waited for, which is the control", func() bool {
 			return held() >= limit/2 && held() <= limit/2+maxSetBody
@@ -39,6 +40,9 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 			if got := s.askOnce("POST", path, ada, jsonBody(arnsBody("", machine+"x"))); got.status != http.StatusOK {
 				t.Errorf("%s: request %d of another caller: %d %s", path, i, got.status, got.body)
 			}
+		}
+		for _, c := range conns {
+			_ = c.Close()
 		}
 		cachetest.Eventually(t, "none is waited for any more", func() bool { return held() == 0 })
 	}

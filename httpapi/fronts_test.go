@@ -260,7 +260,7 @@ func TestStatesAndStreamsWorkBehindRealProxies(t *testing.T) {
 		}
 		s.status(f, target, ada, tag, 304)
 		poll := make(chan string, 1)
-		go func() { poll <- s.status(f, target+"?wait=25", ada, tag, 200) }()
+		go func() { poll <- s.status(f, target+"?wait=3600", ada, tag, 200) }()
 		polls[f.name] = poll
 		streams[f.name] = s.streamThrough(f, target, ada)
 	}

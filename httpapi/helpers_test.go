@@ -104,7 +104,7 @@ func newServiceWith(t testing.TB, store cache.Options, change ...func(*Options))
 	hub, statistics := changes.Open(c), stats.Open(c, nil)
 	losses := worklist.NewLossDetector(c.DB(), worklist.LossOptions{Log: store.Log, Noticed: keys.Reassert})
 	o := Options{
-		Cache: c, Lists: lists.NewReader(c), Changes: hub, Trails: c, Outputs: worklist.New(c.DB(), nil), Typical: statistics, Statistics: statistics, Overdue: statistics, Keys: keys, Links: keys, MaxWait: 25 * time.Second, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
+		Cache: c, Lists: lists.NewReader(c), Changes: hub, Trails: c, Outputs: worklist.New(c.DB(), nil), Typical: statistics, Statistics: statistics, Overdue: statistics, Keys: keys, Links: keys, MaxWait: time.Hour, Retention: 15 * 24 * time.Hour, RateLimit: 200, Version: "test",
 		Parts: []Part{{Name: "redis", Ready: c.DB().Ready}},
 		Log:   slog.New(slog.NewTextHandler(log, nil)), AccessLog: log, LogJSON: true, Metrics: prometheus.NewRegistry(),
 	}
@@ -151,7 +151,7 @@ func (s *service) serveOn(public net.Listener) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
+	go func() { ended <- s.Serve(ctx, public, nil, 5*time.Minute) }()
 	s.t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -16,7 +16,7 @@ import (
 // state of the replica.
 func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Sentinel(t)
+	servers := cachetest.Sentinel(t).NoFailover()
 	s := newServiceWith(t, cache.Options{URL: servers.URL()})
 	ada, e := s.key("ada"), running(t, "history", "ada")
 	s.apply(e)
@@ -57,6 +57,7 @@ func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	cachetest.Eventually(t, "the replica is gone", func() bool { return servers.Primary.Info("connected_slaves") == "0" })
 	cut := e.Version()
 	until("every client has received several that no replica has", more(received))
+	servers.Failover()
 	servers.Primary.Kill()
 	cachetest.Eventually(t, "the replica takes over and is asked", func() bool {
 		versions, err := s.cache.Versions(t.Context(), []cache.ARN{e.ARN})

@@ -21,14 +21,15 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	cachetest.SkipShort(t, "redis-server")
 	for name, start := range map[string]func(*testing.T) (all []*service, fail func(redrive func())){
 		"primary dies": func(t *testing.T) ([]*service, func(func())) {
-			servers := cachetest.Sentinel(t)
+			servers := cachetest.Sentinel(t).NoFailover()
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
-			return []*service{s}, func(func()) { servers.Primary.Kill() }
+			return []*service{s}, func(func()) { servers.Failover(); servers.Primary.Kill() }
 		},
 		"primary of a cluster dies": func(t *testing.T) ([]*service, func(func())) {
-			servers := cachetest.Cluster(t)
+			servers := cachetest.Cluster(t).NoFailover()
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
 			return []*service{s}, func(func()) {
+				servers.Failover()
 				for _, p := range servers.Primaries {
 					if p.Do("KEYS *:history*") != "*0" { // it has the execution
 						p.Kill()

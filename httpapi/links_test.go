@@ -69,7 +69,7 @@ func TestALinkReadsAndFollowsOneExecution(t *testing.T) {
 	if got := s.ask("GET", mine+"?view=full&wait=0&%6Cink="+made.Token, "", header("Origin", app)); got.status != 200 || got.header.Get("Access-Control-Allow-Origin") != app {
 		t.Errorf("from another page: %+v", got)
 	}
-	waits := s.later("GET", mine+"?wait=25&link="+made.Token, "")
+	waits := s.later("GET", mine+"?wait=3600&link="+made.Token, "")
 	stream := s.open(asIs, mine+"?link="+made.Token, "", func(r *http.Request) { r.Header.Del("Authorization") })
 	if stream.header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("the stream: %v", stream.header)
@@ -235,7 +235,7 @@ func TestALinkEndsWithTheKeyThatMadeIt(t *testing.T) {
 		}
 	}
 	stream := s.open(asIs, mine, "", func(r *http.Request) { r.Header.Del("Authorization") })
-	poll := s.later("GET", mine+"&wait=25", "")
+	poll := s.later("GET", mine+"&wait=3600", "")
 	s.untilWaiting(2)
 	if _, err := s.keys.Revoke(t.Context(), ada[:17]); err != nil {
 		t.Fatal(err)
@@ -315,6 +315,7 @@ func TestLinksShareABucketOfTheirMaker(t *testing.T) {
 // TestARequestThroughALinkCountsForTheKeyThatMadeIt: links are no way around a daily limit.
 func TestARequestThroughALinkCountsForTheKeyThatMadeIt(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	s := newService(t)
 	s.apply(running(t, "mine", "ada"))
 	link := s.linkTo("mine", s.key("ada", func(k *apikeys.Key) { k.DailyLimit = 3 })).Token

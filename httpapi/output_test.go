@@ -153,7 +153,7 @@ func TestARequestForAnOutputWaits(t *testing.T) {
 		}
 		answers := make(chan answer, 1)
 		before := s.requested()
-		go func() { answers <- s.ask("POST", outputPath+name+"/output?wait=25", ada) }()
+		go func() { answers <- s.ask("POST", outputPath+name+"/output?wait=3600", ada) }()
 		cachetest.Eventually(t, "it is requested", func() bool { return s.requested() > before })
 		s.apply(test.then(expired))
 		if got := <-answers; got.status != test.status || !strings.Contains(got.body, test.body) {

@@ -265,7 +265,7 @@ func (s *service) followThrough(f front, token string) {
 	s.formsThrough(f, token)
 
 	poll := make(chan string, 1)
-	go func() { poll <- s.status(f, target+"?wait=25", token, tag, 200) }()
+	go func() { poll <- s.status(f, target+"?wait=3600", token, tag, 200) }()
 	stream := s.streamThrough(f, target, token)
 	s.untilWaiting(2)
 	if got := stream.next(); !strings.Contains(got, "RUNNING") {

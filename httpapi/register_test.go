@@ -119,7 +119,7 @@ func TestARegistrationThatIsNotConfirmedMayBeSentAgain(t *testing.T) {
 	redis := cachetest.Redis(t)
 	strict, err := cache.Open(cache.Options{
 		URL: redis.URL(), Prefix: "sc", ReplicaAcks: 1, Retention: time.Hour,
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), ReadLimit: redisLimit, WriteLimit: redisLimit,
 	})
 	if err != nil {
 		t.Fatal(err)

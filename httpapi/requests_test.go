@@ -92,6 +92,7 @@ func TestNothingIsReadBehindAChunkedBody(t *testing.T) {
 // state, so it counts like any answer.
 func TestAConditionThatAlwaysHoldsCountsAsARequest(t *testing.T) {
 	t.Parallel()
+	cachetest.ClearOfMidnight(t)
 	s := newService(t)
 	s.apply(succeeded(t, "mine", "ada", "1"))
 	for _, any := range []string{"*", `"x", *`, "*,*"} {
@@ -146,12 +147,14 @@ func TestLogShowsNoControls(t *testing.T) {
 // one that the service failed to answer.
 func TestFailuresAreLoggedAtWarn(t *testing.T) {
 	t.Parallel()
-	s := newHastyService(t, func(o *Options) { o.LogLevel = 4 }) // slog.LevelWarn
-	ada := s.key("ada")
-	s.ask("GET", statusPath+"x", ada)
-	if s.log.String() != "" {
-		t.Errorf("log: %s", s.log)
+	onlyWarnings := func(o *Options) { o.LogLevel = 4 } // slog.LevelWarn
+	healthy := newService(t, onlyWarnings)
+	healthy.ask("GET", statusPath+"x", healthy.key("ada"))
+	if healthy.log.String() != "" {
+		t.Errorf("log: %s", healthy.log)
 	}
+	s := newHastyService(t, onlyWarnings)
+	ada := s.key("ada")
 	s.redis.Freeze()
 	defer s.redis.Thaw()
 	s.askOnce("GET", statusPath+machine+"x", ada)

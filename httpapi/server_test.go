@@ -209,7 +209,7 @@ func TestServeFinishesRequestsUnderWay(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, public, nil, 10*time.Second) }()
+	go func() { ended <- s.Serve(ctx, public, nil, 5*time.Minute) }()
 	s.url = "http://" + public.Addr().String()
 	ada := s.key("ada")
 	answered := make(chan answer, 1)

@@ -96,9 +96,9 @@ func TestWaitForASet(t *testing.T) {
 	ask := func(until string, change ...string) <-chan answer {
 		body := jsonBody(arnsBody(`,"for":"`+until+`"`, arns...))
 		if len(change) > 0 {
-			return s.later("POST", "/v1/wait?wait=20", ada, body, header("If-None-Match", change[0]))
+			return s.later("POST", "/v1/wait?wait=3600", ada, body, header("If-None-Match", change[0]))
 		}
-		return s.later("POST", "/v1/wait?wait=20", ada, body)
+		return s.later("POST", "/v1/wait?wait=3600", ada, body)
 	}
 	now := s.ask("POST", "/v1/wait", ada, jsonBody(arnsBody("", arns...)))
 	if now.status != 200 || !strings.HasPrefix(now.body, `{"success":true,"data":{"done":false,"results":[{"status":"RUNNING"`) {
@@ -148,7 +148,7 @@ func TestWaitForASet(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{"for": arnsBody(`,"for":"most"`, arns...), "none": `{"executionArns":[]}`, "many": arnsBody("", make([]string, 1001)...)} {
-		if got := s.ask("POST", "/v1/wait?wait=20", ada, jsonBody(body)); got.status != 400 {
+		if got := s.ask("POST", "/v1/wait?wait=3600", ada, jsonBody(body)); got.status != 400 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

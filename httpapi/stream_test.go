@@ -192,7 +192,7 @@ func TestARevokedKeyEndsItsStreams(t *testing.T) {
 	revoked, other := s.key("ada"), s.key("ada")
 	stream, feed := s.open(asIs, statusPath+string(e.ARN), revoked), s.open(asIs, "/v1/executions", revoked)
 	kept := s.open(asIs, statusPath+string(e.ARN), other)
-	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=20", revoked)
+	poll := s.later("GET", statusPath+string(e.ARN)+"?wait=3600", revoked)
 	// The control: a server that never checks a token again.
 	careless := *s
 	options := s.options

@@ -117,8 +117,8 @@ func TestAWaitInTheStatusViewEndsWithTheExecution(t *testing.T) {
 	s.apply(runs)
 	target := statusPath + string(runs.ARN) + "?view=status"
 	tag := s.ask("GET", target, ada).header.Get("ETag")
-	waits := s.later("GET", target+"&wait=20", ada, header("If-None-Match", tag))
-	set := s.later("POST", "/v1/wait?view=status&wait=20", ada, jsonBody(arnsBody("", string(runs.ARN))))
+	waits := s.later("GET", target+"&wait=3600", ada, header("If-None-Match", tag))
+	set := s.later("POST", "/v1/wait?view=status&wait=3600", ada, jsonBody(arnsBody("", string(runs.ARN))))
 	s.untilWaiting(2)
 	s.apply(finished(runs, `{"n":1}`))
 	if got := <-waits; got.status != 200 || !strings.Contains(got.body, `"SUCCEEDED"`) || strings.Contains(got.body, "output") {

@@ -45,16 +45,16 @@ func TestLongPoll(t *testing.T) {
 	target := statusPath + string(e.ARN)
 	tag := s.ask("GET", target, ada).header.Get("ETag")
 
-	plain := s.later("GET", target+"?wait=20", ada)
-	tagged := s.later("GET", target, ada, header("Prefer", "respond-async, wait=20"), header("If-None-Match", tag))
-	full := s.later("GET", target+"?wait=20&view=full", ada)
-	head := s.later("HEAD", target+"?wait=20", ada)
+	plain := s.later("GET", target+"?wait=3600", ada)
+	tagged := s.later("GET", target, ada, header("Prefer", "respond-async, wait=3600"), header("If-None-Match", tag))
+	full := s.later("GET", target+"?wait=3600&view=full", ada)
+	head := s.later("HEAD", target+"?wait=3600", ada)
 	s.untilWaiting(4)
 	s.apply(finished(e, `"done"`))
 	for name, answers := range map[string]<-chan answer{"plain": plain, "tagged": tagged, "full": full} {
 		if got := <-answers; got.status != 200 || !strings.Contains(got.body, `"output":"done"`) {
 			t.Errorf("%s: %+v", name, got)
-		} else if applied := got.header.Get("Preference-Applied"); (applied == "wait=20") != (name == "tagged") {
+		} else if applied := got.header.Get("Preference-Applied"); (applied == "wait=3600") != (name == "tagged") {
 			t.Errorf("%s: Preference-Applied: %q", name, applied)
 		}
 	}
@@ -63,10 +63,10 @@ func TestLongPoll(t *testing.T) {
 		t.Errorf("HEAD: %+v", got)
 	}
 	tag = got.header.Get("ETag")
-	if got := s.ask("GET", target+"?wait=20", ada, header("If-None-Match", tag)); got.status != 304 || got.header.Get("ETag") != tag {
+	if got := s.ask("GET", target+"?wait=3600", ada, header("If-None-Match", tag)); got.status != 304 || got.header.Get("ETag") != tag {
 		t.Errorf("an end that is known: %+v", got)
 	}
-	if got := s.ask("GET", target+"?wait=20", ada, header("If-None-Match", `"other"`)); got.status != 200 {
+	if got := s.ask("GET", target+"?wait=3600", ada, header("If-None-Match", `"other"`)); got.status != 200 {
 		t.Errorf("an end that differs: %+v", got)
 	}
 	s.untilWaiting(0)
@@ -137,7 +137,7 @@ func TestWaitingForAnUnknownExecution(t *testing.T) {
 	ada, eve, operator := s.key("ada"), s.key("eve"), s.key("ops", scope(apikeys.ScopeReadAll))
 	e := running(t, "late", "ada")
 	target := statusPath + string(e.ARN)
-	held, waiting := s.later("GET", target, ada), s.later("GET", target+"?wait=20", ada)
+	held, waiting := s.later("GET", target, ada), s.later("GET", target+"?wait=3600", ada)
 	foreign, all := s.later("GET", target, eve), s.later("GET", target, operator)
 	s.untilWaiting(4)
 	nobodys := e
@@ -206,7 +206,7 @@ func TestTooManyWait(t *testing.T) {
 	for s.waiters.places.Take(holder, 1) {
 		continue
 	}
-	got := s.askOnce("GET", statusPath+string(e.ARN)+"?wait=20", ada)
+	got := s.askOnce("GET", statusPath+string(e.ARN)+"?wait=3600", ada)
 	if got.status != 503 || got.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", got)
 	}
@@ -229,7 +229,7 @@ func TestTheNextRequestIsThereAlready(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	var text strings.Builder
-	for _, target := range []string{string(first.ARN) + "?wait=20", string(second.ARN), string(second.ARN) + "?wait=20", string(first.ARN)} {
+	for _, target := range []string{string(first.ARN) + "?wait=3600", string(second.ARN), string(second.ARN) + "?wait=3600", string(first.ARN)} {
 		fmt.Fprintf(&text, "GET %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", statusPath, target, ada)
 	}
 	if _, err := io.WriteString(c, text.String()); err != nil {
@@ -271,7 +271,7 @@ func TestAConnectionServesAgain(t *testing.T) {
 	for i := range 20 {
 		e := running(t, fmt.Sprint("poll", i), "ada")
 		s.apply(e)
-		for _, query := range []string{"?wait=20", ""} {
+		for _, query := range []string{"?wait=3600", ""} {
 			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", s.url+statusPath+string(e.ARN)+query, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -304,7 +304,7 @@ func TestAWaitEndsWhenTheClientDisconnects(t *testing.T) {
 	s := newService(t)
 	ada := s.key("ada")
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "GET", s.url+statusPath+machine+"x?wait=20", nil)
+	r, err := http.NewRequestWithContext(ctx, "GET", s.url+statusPath+machine+"x?wait=3600", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

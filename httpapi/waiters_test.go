@@ -146,7 +146,7 @@ func TestPollsSetsAndStreamsOfExecutionsWaitWithoutAGoroutine(t *testing.T) {
 	s.apply(runs)
 	target := statusPath + string(runs.ARN)
 	answers := []<-chan answer{
-		s.later("GET", target+"?wait=20", ada), s.later("POST", "/v1/wait?wait=20", ada, jsonBody(arnsBody("", string(runs.ARN)))),
+		s.later("GET", target+"?wait=3600", ada), s.later("POST", "/v1/wait?wait=3600", ada, jsonBody(arnsBody("", string(runs.ARN)))),
 	}
 	s.open(asIs, target, ada)
 	s.untilWaiting(3)
