@@ -32,11 +32,11 @@ func backfillCommand() *cobra.Command {
 		Use:   "backfill --since TIME",
 		Short: "Fetch executions from Step Functions",
 		Long: "List the executions that started within a time range, and describe those whose state or\n" +
-			"output is not in Redis yet. You can run it at any time, even while statusd runs, and more than once. A time\n" +
-			"is RFC 3339, or a duration before now. The calls share DESCRIBE_RATE with the audit, unless\n" +
-			"--rate sets a separate budget. To continue after an interruption, run it again within a day\n" +
-			"with the times that it printed. The exit code is 0 if no fetch failed, 1 if some could not\n" +
-			"be fetched, 2 if it could not continue.",
+			"output is not in Redis yet. You can run it at any time, even while statusd runs, and more\n" +
+			"than once. A time is RFC 3339, or a duration before now. The calls share DESCRIBE_RATE with\n" +
+			"the audit, unless --rate sets a separate budget. To continue after an interruption, run it\n" +
+			"again within a day with the times that it printed. The exit code is 0 if no fetch failed, 1\n" +
+			"if some could not be fetched, 2 if it could not continue.",
 		Example: "  statusctl backfill --state-machine arn:aws:states:eu-west-1:123456789012:stateMachine:Pipeline --since 24h\n" +
 			"  statusctl backfill --since 2026-02-01T00:00:00Z --until 2026-02-10T00:00:00Z --rate 10",
 		Args: exactly(0),
