@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unique"
 
 	"github.com/redis/go-redis/v9"
 
 	"statuscache/cache/internal/compression"
 	"statuscache/cache/internal/indexes"
+	"statuscache/cache/internal/record"
 )
 
 // Outline has the fields of an execution that statistics need.
@@ -156,7 +156,7 @@ func outline(arn ARN, text string) (o Outline, complete bool, err error) {
 	if !complete {
 		return o, false, nil
 	}
-	o.Error, o.StopDate = unique.Make(p.error).Value(), p.stop
+	o.Error, o.StopDate = record.Intern(p.error), p.stop
 	if o.Status == Succeeded {
 		return o, true, nil
 	}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"unique"
 
 	"github.com/redis/go-redis/v9"
 
@@ -239,7 +238,7 @@ func rowOf(text string, suffices bool) Row {
 		return r
 	}
 	if p, complete, err := readPayload(head.StartDate(), []byte(text[labels+n.Labels:])); complete && err == nil {
-		r.Error, r.detailed = unique.Make(p.error).Value(), true
+		r.Error, r.detailed = record.Intern(p.error), true
 	}
 	return r
 }

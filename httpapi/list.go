@@ -32,11 +32,12 @@ func (s *Server) getExecutions(x *exchange) error {
 	if headers.WantsStream(x.r) {
 		return x.detach(1, streamEnd(), func(x *exchange) error { return x.feed(q.Query) })
 	}
+	counted := s.options.Lists.BeginCounts(x.r.Context(), q.Owner, q.All) // while the page is read
 	page, err := s.options.Lists.List(x.r.Context(), q.Query)
 	if err != nil {
 		return err
 	}
-	counts, err := s.options.Lists.Counts(x.r.Context(), q.Owner, q.All)
+	counts, err := counted(x.r.Context())
 	if err != nil {
 		return err
 	}

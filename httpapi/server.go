@@ -61,7 +61,8 @@ type Changes interface {
 // Lists finds the executions of an owner.
 type Lists interface {
 	List(ctx context.Context, q lists.Query) (lists.Page, error)
-	Counts(ctx context.Context, owner string, all bool) (lists.Counts, error)
+	// BeginCounts returns a function that waits for the counts.
+	BeginCounts(ctx context.Context, owner string, all bool) (wait func(context.Context) (lists.Counts, error))
 }
 
 // Typical returns the usual durations of a state machine.

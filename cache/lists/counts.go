@@ -41,6 +41,11 @@ type countsAt struct {
 // and the ended ones among the newest 1,000 of each partition. The result is at most one
 // second old.
 func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, error) {
+	return r.BeginCounts(ctx, owner, all)(ctx)
+}
+
+// BeginCounts begins to count, and returns a function that waits for the result of Counts.
+func (r *Reader) BeginCounts(ctx context.Context, owner string, all bool) (wait func(context.Context) (Counts, error)) {
 	key := "o" + owner
 	if all {
 		key = "a"
@@ -48,11 +53,11 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 	}
 	known, ok := r.counts.Get(key)
 	age := time.Duration(monotonic.Now() - known.at)
+	remembered := func(context.Context) (Counts, error) { return known.Counts, nil }
 	if ok && age < countsFresh {
-		return known.Counts, nil
+		return remembered
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(countsLimit, r.db.Limits.Read))
-	defer cancel()
+	limit := max(countsLimit, r.db.Limits.Read)
 	counting := r.counting.Begin(ctx, max(countingFor, r.db.Limits.Read), key, func(ctx context.Context) (Counts, error) {
 		begun := monotonic.Now()
 		counts, err := r.count(ctx, owner, all)
@@ -62,13 +67,17 @@ func (r *Reader) Counts(ctx context.Context, owner string, all bool) (Counts, er
 		return counts, err
 	})
 	if ok && age < countsLife {
-		return known.Counts, nil // the next caller gets the newer counts
+		return remembered // the next caller gets the newer counts
 	}
-	counts, err := counting.Wait(ctx)
-	if err != nil {
-		return Counts{}, fmt.Errorf("count executions: %w", err)
+	return func(ctx context.Context) (Counts, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		counts, err := counting.Wait(ctx)
+		if err != nil {
+			return Counts{}, fmt.Errorf("count executions: %w", err)
+		}
+		return counts, nil
 	}
-	return counts, nil
 }
 
 // Run counts the executions of all owners, so that no request must read the statuses of all

@@ -7,10 +7,12 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"statuscache/cache"
 	"statuscache/cache/internal/indexes"
 	"statuscache/cache/internal/redisdb"
+	"statuscache/cache/singleflight"
 )
 
 // index reads the index entries that a query may match, in their order.
@@ -35,32 +37,40 @@ type indexPart struct {
 	complete bool     // there is no more
 }
 
-const (
-	// spareEntries is how many entries more than its share are read from each part. Some parts
-	// have more of the newest executions than others. Also, the last entries of a part wait for
-	// others with the same start date.
-	spareEntries = 6
-	maxIndexRead = 256 // most entries of a part that are read at once
-)
+// spareEntries is how many entries more than its share are read from each part. Some parts
+// have more of the newest executions than others. Also, the last entries of a part wait for
+// others with the same start date.
+const spareEntries = 6
 
-func (r *Reader) index(ctx context.Context, q *Query) (*index, error) {
+// index returns the index for a query, after it has read about n entries.
+func (r *Reader) index(ctx context.Context, q *Query, n int) (*index, error) {
 	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest()}
 	if q.All && q.selects() {
 		x.least = maxLooked // most filters drop most entries, so nearly all will be looked at
 	}
-	found, err := r.find(ctx, q)
-	if err != nil {
+	x.parts = []indexPart{{complete: true}}
+	for _, key := range r.indexKeys(q) {
+		x.parts = append(x.parts, indexPart{key: key, highest: x.highest()})
+	}
+	var found []Position
+	var reads errgroup.Group
+	reads.Go(func() (err error) {
+		defer singleflight.Recover(&err)
+		found, err = r.find(ctx, q)
+		return err
+	})
+	reads.Go(func() (err error) {
+		defer singleflight.Recover(&err)
+		return x.fill(ctx, n)
+	})
+	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
-	x.parts = []indexPart{{complete: true}}
 	for _, p := range found {
 		x.found[p.ARN] = true
 		if p.behind(q.After) {
 			x.parts[0].read = append(x.parts[0].read, p)
 		}
-	}
-	for _, key := range r.indexKeys(q) {
-		x.parts = append(x.parts, indexPart{key: key, highest: x.highest()})
 	}
 	return x, nil
 }
@@ -168,7 +178,7 @@ func (x *index) fill(ctx context.Context, n int) error {
 		return nil
 	}
 	// The parts have about the same size.
-	size := min(int64(max(n, x.least)/max(1, len(x.parts)-1))*5/4+spareEntries, maxIndexRead)
+	size := int64(max(n, x.least)/max(1, len(x.parts)-1))*5/4 + spareEntries
 	pipe := x.db.Readers.Pipeline()
 	var cmds []*redis.ZSliceCmd
 	var low []*indexPart

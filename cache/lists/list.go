@@ -18,13 +18,14 @@ type Page struct {
 
 const (
 	listLimit = time.Second
-	// maxBatch is the maximum number of index entries that are read together.
-	maxBatch = 512
-	// The work for one page of all owners' executions is bounded. If a filter drops nearly
-	// everything, the page is short and has a cursor that continues it. So no request occupies
-	// a processor for more than some milliseconds. The index of an owner is bounded anyway.
-	maxLooked = 512 // entries of the indexes
-	maxRead   = 256 // beginnings of records that are not remembered
+	// maxBatch is the maximum number of index entries that are filtered together. The index of
+	// an owner rarely has more.
+	maxBatch = 1024
+	// maxLooked is the maximum number of index entries for one page of all owners' executions.
+	// If a filter drops nearly everything, the page is short and has a cursor that continues
+	// it. So no request occupies a processor for more than some milliseconds. The index of an
+	// owner is bounded anyway.
+	maxLooked = 512
 )
 
 // List returns a page of executions. It takes at most one second.
@@ -39,12 +40,12 @@ func (r *Reader) List(ctx context.Context, q Query) (Page, error) {
 }
 
 func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
-	index, err := r.index(ctx, q)
+	size := q.firstBatch()
+	index, err := r.index(ctx, q, size)
 	if err != nil {
 		return page, err
 	}
-	size := q.firstBatch()
-	for looked, read := 0, 0; ; size = min(4*size, maxBatch) {
+	for looked := 0; ; size = min(4*size, maxBatch) {
 		if q.All {
 			size = min(size, maxLooked-looked)
 		}
@@ -52,7 +53,7 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 		if err != nil {
 			return page, err
 		}
-		wanted, asked, err := r.filter(ctx, q, batch)
+		wanted, err := r.filter(ctx, q, batch)
 		if err != nil {
 			return page, err
 		}
@@ -60,21 +61,23 @@ func (r *Reader) list(ctx context.Context, q *Query) (page Page, err error) {
 		if full || err != nil || len(batch) < size {
 			return page, err
 		}
-		looked, read = looked+size, read+asked
-		if q.All && (looked >= maxLooked || read >= maxRead) {
+		if looked += size; q.All && looked >= maxLooked {
 			page.Next, page.Partial = batch[len(batch)-1], true
 			return page, nil
 		}
 	}
 }
 
-// firstBatch is how many index entries are read first: as many as the page needs, or more if a
-// filter drops some, because each batch reads all partitions.
+// firstBatch is how many index entries are filtered first. Each batch is a round trip that
+// reads all partitions, so it should be the last one. Most filters drop most entries.
 func (q *Query) firstBatch() int {
-	if q.selects() {
+	switch {
+	case !q.selects():
+		return q.Limit + 1
+	case q.Status == cache.Succeeded: // as most executions
 		return min(4*(q.Limit+1), maxBatch)
 	}
-	return q.Limit + 1
+	return maxBatch
 }
 
 // fill adds entries to a page until it is full. more reports whether there are further
@@ -97,8 +100,8 @@ func (r *Reader) fill(ctx context.Context, q *Query, wanted []Position, more boo
 }
 
 // filter returns the entries that may match the query, as far as that can be decided
-// without their answers, and how many records it had to read.
-func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted []Position, asked int, err error) {
+// without their answers.
+func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted []Position, err error) {
 	arns := make([]cache.ARN, 0, len(batch))
 	for _, p := range batch {
 		if q.mayHave(p) {
@@ -106,16 +109,16 @@ func (r *Reader) filter(ctx context.Context, q *Query, batch []Position) (wanted
 		}
 	}
 	if !q.needsRows() {
-		return wanted, 0, nil
+		return wanted, nil
 	}
-	rows, asked, err := r.cache.Rows(ctx, arns, q.needsDetails())
+	rows, _, err := r.cache.Rows(ctx, arns, q.needsDetails())
 	kept := wanted[:0]
 	for i := range rows {
 		if q.matchesRow(arns[i], &rows[i]) {
 			kept = append(kept, wanted[i])
 		}
 	}
-	return kept, asked, err
+	return kept, err
 }
 
 // fetch adds the records of entries to a page. The index is only a hint: the owner and

@@ -301,7 +301,7 @@ func TestAPageOfEverybodysIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := read.records.Load(); n > maxRead+maxBatch {
+		if n := read.records.Load(); n > maxLooked {
 			t.Errorf("page %d read %d records", pages, n)
 		}
 		found, q.After = len(page.Executions), page.Next
