@@ -24,7 +24,7 @@ const (
 // the worst of all primaries.
 func Run(ctx context.Context, c *cache.Cache, keys PepperChecker) []Finding {
 	db := c.DB()
-	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
+	ctx, cancel := context.WithTimeout(ctx, max(diagnoseLimit, db.Limits.Read))
 	defer cancel()
 	primaries, err := askPrimaries(ctx, db)
 	reached := Finding{Check: "Redis", Detail: fmt.Sprintf("all primaries answer (%d)", len(primaries))}
