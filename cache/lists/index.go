@@ -46,7 +46,7 @@ const spareEntries = 6
 func (r *Reader) index(ctx context.Context, q *Query, n int) (*index, error) {
 	x := &index{db: r.db, after: q.after(), found: map[cache.ARN]bool{}, lowest: q.lowest()}
 	if q.All && q.selects() {
-		x.least = maxLooked // most filters drop most entries, so nearly all will be looked at
+		x.least = maxLooked // nearly all will be looked at
 	}
 	x.parts = []indexPart{{complete: true}}
 	for _, key := range r.indexKeys(q) {

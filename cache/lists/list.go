@@ -75,7 +75,9 @@ func (q *Query) firstBatch() int {
 	case !q.selects():
 		return q.Limit + 1
 	case q.Status == cache.Succeeded: // as most executions
-		return min(4*(q.Limit+1), maxBatch)
+		return min(4*(q.Limit+1), maxLooked)
+	case q.All:
+		return maxLooked
 	}
 	return maxBatch
 }
