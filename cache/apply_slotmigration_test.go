@@ -78,10 +78,13 @@ func (m *movingSlot) end() {
 	}
 }
 
+// givenUp is when a test gives up a write that must be confirmed in the end.
+const givenUp = 5 * time.Minute
+
 // confirmed repeats a write for as long as replicas are late, which a busy machine makes them.
 func confirmed(write func() error) (err error) {
 	for begun := time.Now(); ; <-time.After(time.Millisecond) {
-		if err = write(); !errors.Is(err, redisdb.ErrReplicas) || time.Since(begun) > 5*time.Minute {
+		if err = write(); !errors.Is(err, redisdb.ErrReplicas) || time.Since(begun) > givenUp {
 			return err
 		}
 	}

@@ -108,7 +108,7 @@ func applyThrough(t *testing.T, c *Cache, happen func()) (all []ARN, longest tim
 			for i := range each {
 				arn, begun := testARN(t, fmt.Sprintf("through-%d-%d", worker, i)), time.Now()
 				for !c.Apply(t.Context(), []Execution{succeeded(arn, now(), `{}`)})[0].Final() {
-					if time.Since(begun) > 5*time.Minute {
+					if time.Since(begun) > givenUp {
 						t.Errorf("%s is not confirmed", arn)
 						return
 					}

@@ -289,6 +289,7 @@ func TestAConnectionServesAgain(t *testing.T) {
 				t.Fatalf("request %d, %s: %v", i, query, err)
 			}
 			body, err := io.ReadAll(got.Body)
+			_ = got.Body.Close()
 			if err != nil || got.Close || got.StatusCode != 200 || !strings.Contains(string(body), "SUCCEEDED") {
 				t.Fatalf("%v %d, close %v: %s", err, got.StatusCode, got.Close, body)
 			}
