@@ -287,8 +287,10 @@ func TestTLS(t *testing.T) {
 // panickedLists are lists whose shared call has panicked.
 type panickedLists struct{ Lists }
 
-func (panickedLists) Counts(context.Context, string, bool) (lists.Counts, error) {
-	return lists.Counts{}, fmt.Errorf("count executions: %w: out of range", cache.ErrPanicked)
+func (panickedLists) BeginCounts(context.Context, string, bool) func(context.Context) (lists.Counts, error) {
+	return func(context.Context) (lists.Counts, error) {
+		return lists.Counts{}, fmt.Errorf("count executions: %w: out of range", cache.ErrPanicked)
+	}
 }
 
 // TestAPanicOfASharedCallIsAnInternalError for all callers that share the call, with a line in
