@@ -20,9 +20,8 @@ LINTER := .tools/bin/golangci-lint
 PARALLEL := -p 3 -parallel 6
 # The packages whose tests take longest come first.
 PACKAGES := ./cmd/statusd ./httpapi ./cache ./cmd/statusctl ./cmd/statusdev ./cache/... ./ingest ./...
-# A third of the first run is the compiler, which is faster when it collects less garbage. The
-# tests do not see the variable.
-COMPILER := -toolexec 'env GOGC=400'
+# A third of the first run is the compiler.
+COMPILER := -toolexec '"$(CURDIR)/.tools/toolexec"'
 BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help
