@@ -112,7 +112,7 @@ func TestLargeSetsAreReadInTurn(t *testing.T) {
 	counted := &countedReads{}
 	s := newService(t, func(o *Options) {
 		counted.Executions = o.Cache
-		o.RateLimit, o.Cache, o.Limits.Asked = 0, counted, 200
+		o.RateLimit, o.Cache, o.Limits.Asked, o.Limits.Body = 0, counted, 200, time.Hour
 	})
 	eve, ada := s.key("eve"), s.key("ada")
 	var all []<-chan answer

@@ -132,7 +132,7 @@ func TestALargeAnswerOverHTTP2IsComplete(t *testing.T) {
 	s.apply(e)
 	ada := s.key("ada")
 	client := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
-	for range 10 {
+	complete := func() bool { // the machine may be so busy that a piece of it takes too long
 		r, err := http.NewRequest(http.MethodGet, strings.Replace(s.url, "http:", "https:", 1)+statusPath+string(e.ARN), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -144,8 +144,15 @@ func TestALargeAnswerOverHTTP2IsComplete(t *testing.T) {
 		}
 		n, err := io.Copy(io.Discard, got.Body)
 		_ = got.Body.Close()
-		if got.ProtoMajor != 2 || got.StatusCode != 200 || n < 3_000_000 || err != nil {
+		if got.ProtoMajor != 2 || got.StatusCode != 200 || err == nil && n < 3_000_000 {
 			t.Fatalf("%s %d, %d bytes, %v", got.Proto, got.StatusCode, n, err)
 		}
+		return err == nil
+	}
+	for range 10 {
+		cachetest.Eventually(t, "the answer is complete", complete)
+	}
+	if n := s.counter("statuscache_http2_floods_total"); n != 0 {
+		t.Errorf("%v connections were cut", n)
 	}
 }
