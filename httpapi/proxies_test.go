@@ -154,10 +154,12 @@ func (r *relay) start() {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l, err := net.Listen("tcp", r.addr)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	var l net.Listener
+	cachetest.Eventually(r.t, "the port is free", func() (free bool) { // a process that is being started has its sockets until it runs
+		var err error
+		l, err = net.Listen("tcp", r.addr)
+		return err == nil
+	})
 	r.addr, r.running, r.open = l.Addr().String(), true, []io.Closer{l}
 	go func() {
 		for {

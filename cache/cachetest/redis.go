@@ -195,12 +195,15 @@ func FreePort(t testing.TB) int {
 		if err != nil {
 			continue
 		}
-		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil { // some other program has it
+		// Do not listen on it: a process that is started at this moment would keep it for a while.
+		other, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err == nil {
+			_ = other.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) { // some other program has it
 			_ = claim.Close()
 			continue
 		}
-		_ = l.Close()
 		t.Cleanup(func() { _ = claim.Close() })
 		return port
 	}

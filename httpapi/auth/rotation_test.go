@@ -37,16 +37,25 @@ type rotating struct {
 	tokens  *tokens
 }
 
-// inBubble runs a test with an issuer that begins with the key k1.
-func inBubble(t *testing.T, test func(*rotating)) {
-	t.Helper()
+// newSigners makes the keys once for all tests, because each takes long.
+var newSigners = sync.OnceValues(func() (map[string]*rsa.PrivateKey, error) {
 	signers := map[string]*rsa.PrivateKey{}
 	for _, id := range []string{"k1", "k2", "k3", "forged"} {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		signers[id] = key
+	}
+	return signers, nil
+})
+
+// inBubble runs a test with an issuer that begins with the key k1.
+func inBubble(t *testing.T, test func(*rotating)) {
+	t.Helper()
+	signers, err := newSigners()
+	if err != nil {
+		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		i := &rotating{t: t, signers: signers, serving: []string{"k1"}}

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,10 +27,17 @@ type Issuer struct {
 	body atomic.Pointer[string]
 }
 
-// New starts an Issuer, until the test ends.
+// firstKey makes the key of all issuers, because each new key takes long.
+var firstKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
+// New starts an Issuer, until the test ends. All have the same signing key.
 func New(t testing.TB) *Issuer {
 	t.Helper()
-	i := &Issuer{Key: NewKey(t)}
+	key, err := firstKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &Issuer{Key: key}
 	i.ServeKey("one", &i.Key.PublicKey)
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if i.Down.Load() {
@@ -42,7 +50,7 @@ func New(t testing.TB) *Issuer {
 	return i
 }
 
-// NewKey returns a signing key.
+// NewKey returns another signing key.
 func NewKey(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
