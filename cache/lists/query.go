@@ -11,6 +11,7 @@ import (
 
 	"statuscache/cache"
 	"statuscache/cache/internal/arn"
+	"statuscache/cache/internal/monotonic"
 )
 
 // Query selects executions, the newest start date first. All conditions must be met; an
@@ -134,8 +135,18 @@ func (q *Query) lowest() string {
 // position returns the position of an execution in the indexes.
 func position(r *cache.Record) Position { return Position{Start: r.IndexedStart(), ARN: r.ARN} }
 
-// maxMachines is for how many state machines an execution is looked up by its name.
-const maxMachines = 256
+const (
+	maxMachines = 256 // in which an execution is looked up by its name
+	// machinesLife is how long the known state machines are used. The first execution of a new
+	// one is the newest entry of an index, so it is found anyway.
+	machinesLife = time.Second
+)
+
+// machines has the known state machines.
+type machines struct {
+	all []cache.MachineARN
+	at  int64 // by the monotonic clock, when they were read
+}
 
 // find looks up executions that a query names exactly: one execution, or the executions with
 // that name in the known state machines. They need not be in an index.
@@ -147,12 +158,12 @@ func (r *Reader) find(ctx context.Context, q *Query) (found []Position, err erro
 	case !arn.ValidName(name):
 		return nil, nil
 	default:
-		machines, err := r.machinesOf(ctx, q)
+		all, err := r.machinesOf(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range machines {
-			arns = append(arns, cache.MachineARN(m).Execution(name))
+		for _, m := range all {
+			arns = append(arns, m.Execution(name))
 		}
 	}
 	for _, each := range r.cache.GetMany(ctx, arns) {
@@ -169,18 +180,23 @@ func (r *Reader) find(ctx context.Context, q *Query) (found []Position, err erro
 }
 
 // machinesOf returns the state machines in which a query looks for a name.
-func (r *Reader) machinesOf(ctx context.Context, q *Query) (machines []string, err error) {
+func (r *Reader) machinesOf(ctx context.Context, q *Query) ([]cache.MachineARN, error) {
 	if q.StateMachine != "" {
-		return []string{q.StateMachine}, nil
+		return []cache.MachineARN{cache.MachineARN(q.StateMachine)}, nil
 	}
-	known, err := r.db.Readers.HVals(ctx, r.db.Names.Counted).Result()
+	if known := r.machines.Load(); known != nil && monotonic.Now()-known.at < int64(machinesLife) {
+		return known.all, nil
+	}
+	known := &machines{at: monotonic.Now()}
+	names, err := r.db.Readers.HVals(ctx, r.db.Names.Counted).Result()
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range known {
-		if _, err := cache.ParseMachineARN(m); err == nil && len(machines) < maxMachines {
-			machines = append(machines, m)
+	for _, name := range names {
+		if m, err := cache.ParseMachineARN(name); err == nil && len(known.all) < maxMachines {
+			known.all = append(known.all, m)
 		}
 	}
-	return machines, nil
+	r.machines.Store(known)
+	return known.all, nil
 }

@@ -20,6 +20,7 @@ type Reader struct {
 	recents  *recents                    // of all owners
 	owned    boundedmap.ByText[*recents] // of those that asked last, by owner
 	begun    atomic.Bool                 // Run has counted
+	machines atomic.Pointer[machines]    // that were known within the last second
 	// requested is when the counts of all owners were last requested, by the monotonic clock.
 	requested atomic.Int64
 }
