@@ -22,21 +22,22 @@ PARALLEL := -p 3 -parallel 6
 PACKAGES := ./cmd/statusd ./httpapi ./cache ./cmd/statusctl ./cmd/statusdev ./cache/... ./ingest ./...
 # A third of the first run is the compiler.
 COMPILER := -toolexec '"$(CURDIR)/.tools/toolexec"'
-BUILDFLAGS := -trimpath -ldflags "-X main.version=$(VERSION)"
+LDFLAGS := -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Built as the tests are, without -trimpath, so that make test need not compile everything again.
 .PHONY: run
 run: ## start the whole system on this machine, nothing to install (ARGS="--help")
 	@[ -x bin/statusdev ] || echo 'building; the first time takes a minute or two'
-	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
+	@go build $(COMPILER) $(LDFLAGS) -o bin/ ./cmd/statusdev
 	@exec bin/statusdev $(ARGS)
 
 .PHONY: build
 build: ## build statusd, statusctl and statusdev into bin/
-	go build $(BUILDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
+	go build -trimpath $(LDFLAGS) -o bin/ ./cmd/statusd ./cmd/statusctl ./cmd/statusdev
 
 .PHONY: dist
 dist: ## build the release of this commit in bin/dist: archives, deb, rpm, SBOMs, checksums
@@ -98,7 +99,7 @@ bench-dashboard: ## measure the dashboard in a browser: first rows, 200 changes 
 screenshots: export PATH := $(CURDIR)/.tools/bin:$(PATH)
 screenshots: ## take a screenshot of every page of the dashboard, in bin/screenshots
 	@.tools/install-test-deps
-	@go build $(BUILDFLAGS) -o bin/ ./cmd/statusdev
+	@go build $(COMPILER) $(LDFLAGS) -o bin/ ./cmd/statusdev
 	@node .tools/clients/dashboard/screenshots.mjs bin/statusdev bin/screenshots
 
 .PHONY: fuzz
