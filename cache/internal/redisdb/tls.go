@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -103,8 +105,38 @@ func (a *address) dialer(dial Dialer) Dialer {
 			_ = plain.Close() // the handshake says why
 			return nil, err
 		}
-		return conn, nil
+		return &alertedConn{Conn: conn}, nil
 	}
+}
+
+// alertedConn is a connection that fails with the alert of Redis if it is refused. With TLS 1.3,
+// Redis checks the client certificate when the client has ended its handshake. The first write
+// of the client may then meet a reset, before the alert was read.
+type alertedConn struct {
+	*tls.Conn
+	heard atomic.Bool // something was read
+}
+
+// Read implements net.Conn.
+func (c *alertedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *alertedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if c.heard.Load() || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		return n, err
+	}
+	var first [1]byte
+	if _, refused := c.Conn.Read(first[:]); refused != nil && strings.Contains(refused.Error(), "remote error: tls:") {
+		return n, refused
+	}
+	return n, err
 }
 
 // certificateError explains what is wrong with a certificate, and what to do; empty if err has

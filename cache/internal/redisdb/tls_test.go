@@ -1,8 +1,10 @@
 package redisdb
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -46,6 +48,64 @@ func TestTLSWithAPrivateAuthority(t *testing.T) {
 				t.Errorf("it would be tried again and again: %v", err)
 			}
 		})
+	}
+}
+
+// TestARefusedCertificateIsReportedAfterAReset: the alert is read even if the first write already
+// fails.
+func TestARefusedCertificateIsReportedAfterAReset(t *testing.T) {
+	t.Parallel()
+	authority, other := cachetest.NewAuthority(t), cachetest.NewAuthority(t)
+	ours, oursKey := authority.Certificate("127.0.0.1")
+	foreign, foreignKey := other.Certificate("statusd")
+	pool, err := TLS{CAFile: authority.CAFile}.authorities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := TLS{CertFile: ours, KeyFile: oursKey}.pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	reset := make(chan error)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			refused := tls.Server(c, &tls.Config{Certificates: pair, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}).Handshake()
+			if tcp, ok := c.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // so that closing resets it
+			}
+			_ = c.Close()
+			reset <- refused
+		}
+	}()
+	a := &address{tls: true, files: TLS{CAFile: authority.CAFile, CertFile: foreign, KeyFile: foreignKey}}
+	for name, test := range map[string]struct {
+		of   func(net.Conn) net.Conn
+		said bool
+	}{
+		"as it is":    {func(c net.Conn) net.Conn { return c }, true},
+		"the control": {func(c net.Conn) net.Conn { return c.(*alertedConn).Conn }, false},
+	} {
+		c, err := a.dialer(nil)(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := <-reset; refused == nil {
+			t.Fatal("the server accepts the certificate")
+		}
+		_, err = test.of(c).Write([]byte("PING\r\n"))
+		if err == nil || (certificateError(err, a.files) != "") != test.said {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = c.Close()
 	}
 }
 
