@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -29,6 +30,7 @@ type Introspection struct {
 	OwnerClaim  string
 	ScopePrefix string            // of PREFIX/read:all and PREFIX/register
 	Transport   http.RoundTripper // nil: http.DefaultTransport
+	Limit       time.Duration     // of one request to the server; 0: 2 s
 }
 
 // Bounds of introspection.
@@ -36,7 +38,7 @@ const (
 	// introspectionLife is how long an answer is used. A stream or a wait ends within 30 s after
 	// its token has become invalid.
 	introspectionLife  = 20 * time.Second
-	introspectionLimit = 2 * time.Second // of one request to the server
+	introspectionLimit = 2 * time.Second // default of Limit
 	introspectionPause = time.Second     // after a request that failed, before the next
 	maxIntrospections  = 100             // requests at once; other callers get 503
 	maxActive          = 50_000          // tokens remembered
@@ -138,10 +140,11 @@ type inactiveToken struct {
 }
 
 func newIntrospector(o Introspection, log *slog.Logger) *introspector {
+	o.Limit = cmp.Or(o.Limit, introspectionLimit)
 	return &introspector{
 		options: o, now: time.Now, places: make(chan struct{}, maxIntrospections),
 		client: &http.Client{
-			Transport: o.Transport, Timeout: introspectionLimit,
+			Transport: o.Transport, Timeout: o.Limit,
 			// The token is for this server only.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -163,7 +166,7 @@ func (i *introspector) verify(ctx context.Context, token string) (Principal, err
 	if p, err, known := i.known(sum); known {
 		return p, err
 	}
-	asked := i.asking.Begin(ctx, introspectionLimit, string(sum[:]), func(ctx context.Context) (Principal, error) { return i.ask(ctx, token, sum) })
+	asked := i.asking.Begin(ctx, i.options.Limit, string(sum[:]), func(ctx context.Context) (Principal, error) { return i.ask(ctx, token, sum) })
 	p, err := asked.Wait(ctx)
 	if err != nil && ctx.Err() != nil {
 		return Principal{}, unavailable(err)
