@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // nodeTimeout is when a node counts as down, in milliseconds.
@@ -17,6 +18,10 @@ type ClusterServers struct {
 	Primaries []*Server
 	Replicas  []*Server // the i-th replicates the i-th primary
 }
+
+// handshakeLimit is longer than two nodes try to get to know each other. If a busy machine takes
+// longer than nodeTimeout for it, they give up, and must be introduced again.
+const handshakeLimit = 3 * time.Second
 
 // clusterShards is the smallest number of primaries that can agree that one is down.
 const clusterShards = 3
@@ -53,13 +58,17 @@ func cluster(t testing.TB, start func(t testing.TB, args ...string) *Server) *Cl
 	all := c.Servers()
 	for i, s := range all {
 		s.Do(fmt.Sprintf("CLUSTER SET-CONFIG-EPOCH %d", i+1)) // else they would have to settle it first
-		if i > 0 {
-			host, port, _ := net.SplitHostPort(s.public())
-			all[0].Do(fmt.Sprintf("CLUSTER MEET %s %s %s", host, port, s.busPort()))
-		}
 	}
+	var met time.Time
 	c.await(t, "every node knows every other", func(s *Server) bool {
-		return strings.Contains(s.Text("CLUSTER INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(all)))
+		if strings.Contains(s.Text("CLUSTER INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(all))) {
+			return true
+		}
+		if time.Since(met) > handshakeLimit {
+			c.meet()
+			met = time.Now()
+		}
+		return false
 	})
 	for i, s := range c.Replicas {
 		s.Do("CLUSTER REPLICATE " + c.Primaries[i].Text("CLUSTER MYID"))
@@ -70,6 +79,15 @@ func cluster(t testing.TB, start func(t testing.TB, args ...string) *Server) *Cl
 			(strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "connected_slaves:1"))
 	})
 	return c
+}
+
+// meet introduces the first node to all others.
+func (c *ClusterServers) meet() {
+	all := c.Servers()
+	for _, s := range all[1:] {
+		host, port, _ := net.SplitHostPort(s.public())
+		all[0].Do(fmt.Sprintf("CLUSTER MEET %s %s %s", host, port, s.busPort()))
+	}
 }
 
 func clusterNode(t testing.TB, start func(t testing.TB, args ...string) *Server) *Server {
