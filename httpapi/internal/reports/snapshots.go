@@ -18,6 +18,9 @@ const (
 	snapshotFresh = time.Second
 	snapshotLife  = 3 * time.Second
 	snapshotLimit = 10 * time.Second
+	// answerFirst is how long a new snapshot waits while the old one is sent. Otherwise it would
+	// compete with that answer for the processors.
+	answerFirst = 5 * time.Millisecond
 )
 
 // Snapshots are encoded reports, each shared by all requests with the same question. A
@@ -82,14 +85,18 @@ func (s *Snapshots) of(ctx context.Context, question string, report Report, life
 	if ok && time.Since(known.made) < snapshotFresh {
 		return known, nil
 	}
+	usable := ok && time.Since(known.made) < life
 	making := s.making.Begin(ctx, snapshotLimit, question, func(ctx context.Context) (*Snapshot, error) {
+		if usable {
+			time.Sleep(answerFirst)
+		}
 		made, err := snapshot(ctx, report)
 		if err == nil {
 			s.known.Set(question, made)
 		}
 		return made, err
 	})
-	if ok && time.Since(known.made) < life {
+	if usable {
 		return known, nil // later requests get the newer report
 	}
 	made, err := making.Wait(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,13 @@ import (
 
 // counted reports how often it was made, after a while.
 type counted struct {
-	made int
-	err  error
+	begun atomic.Int32 // calls
+	made  int
+	err   error
 }
 
 func (c *counted) report(context.Context) (Encoded, error) {
+	c.begun.Add(1)
 	<-time.After(50 * time.Millisecond) // by the clock of the bubble, as below
 	c.made++
 	return Encoded{Body: envelope.Success(fmt.Appendf(nil, "[%d]", c.made))}, c.err
@@ -43,6 +46,9 @@ func TestSnapshotsAreShared(t *testing.T) {
 		want("another at once", s.Of, false, 1)
 		<-time.After(snapshotFresh)
 		want("after a second", s.Of, false, 1)
+		if c.begun.Load() != 1 {
+			t.Error("a new report is made while the old one is being sent")
+		}
 		<-time.After(snapshotFresh / 2)
 		want("then the newer", s.Of, false, 2)
 		<-time.After(snapshotFresh)
