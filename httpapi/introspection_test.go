@@ -26,7 +26,6 @@ type platform struct {
 	tokens map[string]map[string]any // the answers; none: not active
 	status int                       // of every answer, if not 0
 	asked  map[string]int
-	hold   chan struct{} // answers wait until it is closed; nil: they do not
 }
 
 func newPlatform(t *testing.T) *platform {
@@ -46,11 +45,8 @@ func (p *platform) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	p.asked[token]++
-	hold, status, said := p.hold, p.status, p.tokens[token]
+	status, said := p.status, p.tokens[token]
 	p.mu.Unlock()
-	if hold != nil {
-		<-hold
-	}
 	if status != 0 {
 		w.WriteHeader(status)
 		return
@@ -134,33 +130,6 @@ func TestIntrospectedTokens(t *testing.T) {
 		if got := s.ask("GET", statusPath+string(mine.ARN), token); got.status != want || p.times(token) != 0 {
 			t.Errorf("%.20s…: %d, and the platform was asked %d times", token, got.status, p.times(token))
 		}
-	}
-}
-
-// TestManyCallersCauseOneRequest to the platform, also about a token that is not active.
-func TestManyCallersCauseOneRequest(t *testing.T) {
-	t.Parallel()
-	p := newPlatform(t)
-	s := newService(t, withPlatform(p))
-	e := running(t, "mine", "ada")
-	s.apply(e)
-	hold := make(chan struct{})
-	p.set(func() { p.hold, p.tokens["good"] = hold, map[string]any{"active": true, "sub": "ada"} })
-	var all sync.WaitGroup
-	for range 20 {
-		for token, want := range map[string]int{"good": 200, "bad": 401} {
-			all.Go(func() {
-				if got := s.ask("GET", statusPath+string(e.ARN), token); got.status != want {
-					t.Errorf("%s: %d %s", token, got.status, got.body)
-				}
-			})
-		}
-	}
-	cachetest.Eventually(t, "both are asked about", func() bool { return p.times("good") > 0 && p.times("bad") > 0 })
-	close(hold)
-	all.Wait()
-	if p.times("good") != 1 || p.times("bad") != 1 {
-		t.Errorf("asked: %v", p.asked)
 	}
 }
 
