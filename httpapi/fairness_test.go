@@ -28,14 +28,26 @@ func TestSlowBodiesTakeNoPlaces(t *testing.T) {
 	attacker := s.callers.Of("eve")
 	held := func() int64 { return attacker.Held(s.bodies) }
 	for path, size := range map[string]int{"/v1/status": maxBatchBody, "/v1/wait": maxSetBody} {
-		var conns []net.Conn
-		for range limit / size {
-			conns = append(conns, openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
-				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size)))
+		slow := func() net.Conn {
+			return openSlow(t, strings.TrimPrefix(s.url, "http://"), fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s"+
+				"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", path, eve, size))
 		}
-		cachetest.Eventually(t, "as many as may are waited for, which is the control", func() bool {
-			return held() >= limit/2 && held() <= limit/2+maxSetBody
-		})
+		var conns []net.Conn
+		for before := held(); before < limit/2; before = held() { // one at a time: several at once may refuse each other
+			conns = append(conns, slow())
+			cachetest.Eventually(t, "its body is waited for", func() bool { return held() > before })
+		}
+		for range limit / 2 / size { // the control: as many again
+			c := slow()
+			_ = c.SetReadDeadline(time.Now().Add(askLimit))
+			got, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("%s: beyond the caller's share: %v", path, err)
+			}
+			if _ = got.Body.Close(); got.StatusCode != http.StatusServiceUnavailable || held() > limit/2 {
+				t.Errorf("%s: beyond the caller's share: %s; it holds %d of %d", path, got.Status, held(), limit)
+			}
+		}
 		for i := range 20 {
 			if got := s.askOnce("POST", path, ada, jsonBody(arnsBody("", machine+"x"))); got.status != http.StatusOK {
 				t.Errorf("%s: request %d of another caller: %d %s", path, i, got.status, got.body)
