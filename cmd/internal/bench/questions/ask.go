@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"statuscache/cache"
 )
 
 // question is a kind of question, with the request target of its n-th question.
 type question struct {
 	what   string
-	target func(p *Population, n int) string
+	target func(p *Population, n int) string // nil: Heads
 }
 
 const list = "/v1/executions"
@@ -50,6 +52,7 @@ var questions = []question{
 	{"durations, state machine", func(p *Population, n int) string { return "/v1/durations?stateMachineArn=" + p.machine(n) }},
 	{Overview, same("/v1/overview")},
 	{Floor, same("/v1/health")},
+	{Heads, nil},
 }
 
 const (
@@ -84,6 +87,7 @@ type Asking struct {
 	Address    string // host:port of statusd
 	Callers    []Caller
 	PerSecond  int
+	Cache      *cache.Cache // for Heads
 }
 
 // Answers are those to the questions of one kind by one caller.
@@ -94,6 +98,9 @@ type Answers struct {
 	Refused      int       // that were 503
 	Work         float64   // of a processor for an answer, in seconds; 0: not measured
 }
+
+// IsFloor reports whether these are not answers to a question, but what others are compared with.
+func (a *Answers) IsFloor() bool { return a.What == Floor || a.What == Heads }
 
 // Ask lets each caller ask every question, in the given number of rounds. A question is asked
 // when it is due, even if earlier ones are not answered yet.
@@ -107,20 +114,33 @@ func (a *Asking) ask(ctx context.Context, kinds []question, callers []Caller, ro
 	g, ctx := errgroup.WithContext(ctx)
 	due := time.Now()
 	for round := range rounds {
-		for _, q := range kinds {
-			for _, caller := range callers {
+		for i := range kinds {
+			q := &kinds[i]
+			for _, caller := range q.askedBy(callers) {
 				due = due.Add(time.Second / time.Duration(a.PerSecond))
 				select {
 				case <-ctx.Done():
 					return nil, g.Wait()
 				case <-time.After(time.Until(due)):
 				}
-				token, at := caller.Tokens[round%len(caller.Tokens)], due
+				at := due
+				if q.target == nil {
+					g.Go(func() error { return r.readHeads(ctx, caller.Name, round, at) })
+					continue
+				}
+				token := caller.Tokens[round%len(caller.Tokens)]
 				g.Go(func() error { return r.ask(ctx, caller.Name, q.what, token, q.target(a.Population, round), at) })
 			}
 		}
 	}
 	return r.all, g.Wait()
+}
+
+func (q *question) askedBy(callers []Caller) []Caller {
+	if q.target == nil {
+		return bare
+	}
+	return callers
 }
 
 // run is one run of Ask.
