@@ -35,7 +35,7 @@ export default async function (browser) {
   assert.equal(await row(list, "one").count(), 1);
   for (const page of [overview, list]) {
     await page.getByRole("button", { name: "Reconnecting" }).waitFor();
-    await problems(page).getByText(/^Not live since \d\d:\d\d:\d\d\. The service (answers 503: |was silent for|has closed)/).waitFor();
+    await problems(page).getByText(/^Not live since (\d+ \w+, )?\d\d:\d\d:\d\d\. The service (answers 503: |was silent for|has closed)/).waitFor();
   }
   await accessible(overview, "an overview that is not live");
 
