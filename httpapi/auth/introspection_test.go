@@ -35,7 +35,7 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	e.mu.Lock()
 	e.asked[token]++
 	e.mu.Unlock()
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	body := fmt.Sprintf(`{"active":%t,"sub":"ada"}`, token == "good")
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
@@ -67,9 +67,9 @@ func TestManyCallersCauseOneRequest(t *testing.T) {
 			}
 		}
 		many(1)
-		time.Sleep(introspectionLife - 1)
+		<-time.After(introspectionLife - 1)
 		many(1)
-		time.Sleep(1)
+		<-time.After(1)
 		many(2)
 	})
 }

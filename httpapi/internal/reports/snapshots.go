@@ -88,7 +88,7 @@ func (s *Snapshots) of(ctx context.Context, question string, report Report, life
 	usable := ok && time.Since(known.made) < life
 	making := s.making.Begin(ctx, snapshotLimit, question, func(ctx context.Context) (*Snapshot, error) {
 		if usable {
-			time.Sleep(answerFirst)
+			<-time.After(answerFirst)
 		}
 		made, err := snapshot(ctx, report)
 		if err == nil {
