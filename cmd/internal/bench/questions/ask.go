@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,6 @@ var questions = []question{
 	{"durations, state machine", func(p *Population, n int) string { return "/v1/durations?stateMachineArn=" + p.machine(n) }},
 	{Overview, same("/v1/overview")},
 	{Floor, same("/v1/health")},
-	{Heads, nil},
 }
 
 const (
@@ -102,10 +102,10 @@ type Answers struct {
 // IsFloor reports whether these are not answers to a question, but what others are compared with.
 func (a *Answers) IsFloor() bool { return a.What == Floor || a.What == Heads }
 
-// Ask lets each caller ask every question, in the given number of rounds. A question is asked
-// when it is due, even if earlier ones are not answered yet.
+// Ask lets each caller ask every question, in the given number of rounds, and reads Heads once in
+// each round. A question is asked when it is due, even if earlier ones are not answered yet.
 func (a *Asking) Ask(ctx context.Context, rounds int) ([]*Answers, error) {
-	return a.ask(ctx, questions, a.Callers, rounds)
+	return a.ask(ctx, append(slices.Clone(questions), question{what: Heads}), a.Callers, rounds)
 }
 
 func (a *Asking) ask(ctx context.Context, kinds []question, callers []Caller, rounds int) ([]*Answers, error) {

@@ -20,8 +20,8 @@ func (a *Asking) Work(ctx context.Context, all []*Answers, rounds int, spent fun
 	}
 	for _, answers := range all {
 		kinds, callers := a.like(answers)
-		if len(kinds) == 0 || len(callers) == 0 {
-			continue // it was asked for with another, or is not a question to statusd
+		if len(kinds) == 0 {
+			continue // it was asked for with another, or is not a question
 		}
 		begun := time.Now()
 		busy, err := rate(spent, func() error {
