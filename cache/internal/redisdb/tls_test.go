@@ -101,8 +101,11 @@ func TestARefusedCertificateIsReportedAfterAReset(t *testing.T) {
 		if refused := <-reset; refused == nil {
 			t.Fatal("the server accepts the certificate")
 		}
-		_, err = test.of(c).Write([]byte("PING\r\n"))
-		if err == nil || (certificateError(err, a.files) != "") != test.said {
+		cachetest.Eventually(t, "the reset has arrived", func() bool {
+			_, err = test.of(c).Write([]byte("PING\r\n"))
+			return err != nil
+		})
+		if (certificateError(err, a.files) != "") != test.said {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = c.Close()
