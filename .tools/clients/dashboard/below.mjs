@@ -16,7 +16,10 @@ export default async function (browser) {
     await page.setViewportSize({ width, height: 740 });
     await everyPage(page, (link) => link.tap());
   }
-  const share = await page.locator(".failure").evaluate((box) => box.querySelector("span").offsetWidth / box.clientWidth);
+  const share = await page.evaluate(() => {
+    const box = document.querySelector(".failure");
+    return box.querySelector("span").offsetWidth / box.clientWidth;
+  });
   assert.ok(share > 0.7, `the message has ${share} of its box`);
   await page.evaluate(() => document.addEventListener("copy", () => (document.body.dataset.copied = getSelection().toString())));
   await page.getByRole("button", { name: "Copy ARN" }).tap();
@@ -34,7 +37,10 @@ export default async function (browser) {
   await everyPage(wall, (link) => link.click());
   await wall.goto(`${at}#/executions`);
   await row(wall, "one").waitFor();
-  const { size, height } = await row(wall, "one").evaluate((tr) => ({ size: Number.parseFloat(getComputedStyle(tr).fontSize), height: tr.offsetHeight }));
+  const { size, height } = await wall.evaluate(() => {
+    const tr = document.querySelector("tbody tr[aria-rowindex]");
+    return { size: Number.parseFloat(getComputedStyle(tr).fontSize), height: tr.offsetHeight };
+  });
   assert.ok(size >= 20 && height > 2 * size, `letters of ${size} px in rows of ${height} px`);
   await wall.getByRole("link", { name: "Overview", exact: true }).click();
   await wall.locator(".chart:not([hidden]) .tick").first().waitFor();
