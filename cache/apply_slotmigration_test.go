@@ -97,7 +97,7 @@ func confirmed(write func() error) (err error) {
 func TestASlotThatMovesTurnsNothingAway(t *testing.T) {
 	t.Parallel()
 	cachetest.ClearOfMidnight(t)
-	servers := cachetest.Cluster(t).NoFailover()
+	servers := cachetest.Cluster(t)
 	c, keys := openWithKeys(t, servers.URL(), autoAcks)
 	cachetest.Eventually(t, "replicas confirm writes", func() bool { return owes(t, c) })
 	var limited apikeys.Key

@@ -60,15 +60,15 @@ func TestNoConfirmedWriteIsLostInAPartition(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) partition{
 		"sentinel, the primary dies": func(t *testing.T) partition {
-			s := cachetest.Sentinel(t).NoFailover()
+			s := cachetest.Sentinel(t)
 			return partition{s.URL(), s.Primary, s.Replica, func() { s.Failover(); s.Primary.Kill() }}
 		},
 		"sentinel, the primary continues": func(t *testing.T) partition {
-			s := cachetest.Sentinel(t).NoFailover()
+			s := cachetest.Sentinel(t)
 			return partition{s.URL(), s.Primary, s.Replica, func() { s.Sentinels[0].Do("SENTINEL FAILOVER main") }}
 		},
 		"cluster, the primary dies": func(t *testing.T) partition {
-			c := cachetest.Cluster(t).NoFailover()
+			c := cachetest.Cluster(t)
 			return partition{c.URL(), c.Primaries[0], c.Replicas[0], func() { c.Failover(); c.Primaries[0].Kill() }}
 		},
 	} {
@@ -150,7 +150,7 @@ func surviveAPartition(t *testing.T, p partition) {
 // forgotten owes none from the next start on.
 func TestReplicaAcksAreCountedPerPrimary(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Cluster(t).NoFailover()
+	servers := cachetest.Cluster(t)
 	gone := servers.Replicas[2].ID()
 	servers.Replicas[2].Kill()
 	for _, s := range append(servers.Primaries, servers.Replicas[:2]...) {

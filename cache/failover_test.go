@@ -15,12 +15,12 @@ import (
 
 func TestStoreOnACluster(t *testing.T) {
 	t.Parallel()
-	storeSuite(t, cachetest.Cluster(t).NoFailover().URL())
+	storeSuite(t, cachetest.Cluster(t).URL())
 }
 
 func TestStoreBehindSentinel(t *testing.T) {
 	t.Parallel()
-	storeSuite(t, cachetest.Sentinel(t).NoFailover().URL())
+	storeSuite(t, cachetest.Sentinel(t).URL())
 }
 
 func autoAcks(o *Options) { o.ReplicaAcks = AutoAcks }
@@ -57,11 +57,11 @@ func TestAPrimaryDies(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(*testing.T) (url string, primary, replica *cachetest.Server, failover func()){
 		"cluster": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server, func()) {
-			c := cachetest.Cluster(t).NoFailover()
+			c := cachetest.Cluster(t)
 			return c.URL(), c.Primaries[0], c.Replicas[0], c.Failover
 		},
 		"sentinel": func(t *testing.T) (string, *cachetest.Server, *cachetest.Server, func()) {
-			s := cachetest.Sentinel(t).NoFailover()
+			s := cachetest.Sentinel(t)
 			return s.URL(), s.Primary, s.Replica, s.Failover
 		},
 	} {
@@ -175,7 +175,7 @@ func TestAFrozenReplica(t *testing.T) {
 // not within a minute, and keeps writing to the dead one.
 func TestANewPrimaryIsFoundByAsking(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Cluster(t).NoFailover()
+	servers := cachetest.Cluster(t)
 	open := func(reload time.Duration) *Cache {
 		return openIdle(t, servers.URL(), func(o *Options) { o.Reload, o.WriteLimit = reload, redisdb.DefaultWriteLimit })
 	}

@@ -17,7 +17,7 @@ import (
 // however many wait for the silent one.
 func TestOneSilentPrimary(t *testing.T) {
 	t.Parallel()
-	cluster := cachetest.Cluster(t).NoFailover()
+	cluster := cachetest.Cluster(t)
 	c := openIdle(t, cluster.URL())
 	silent, names := cluster.Primaries[0], []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
 	var there, elsewhere []ARN

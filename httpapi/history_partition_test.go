@@ -16,7 +16,7 @@ import (
 // state of the replica.
 func TestNoClientSeesAVersionGoBackInAPartition(t *testing.T) {
 	t.Parallel()
-	servers := cachetest.Sentinel(t).NoFailover()
+	servers := cachetest.Sentinel(t)
 	s := newServiceWith(t, cache.Options{URL: servers.URL()})
 	ada, e := s.key("ada"), running(t, "history", "ada")
 	s.apply(e)

@@ -21,12 +21,12 @@ func TestNoClientSeesAVersionGoBack(t *testing.T) {
 	cachetest.SkipShort(t, "redis-server")
 	for name, start := range map[string]func(*testing.T) (all []*service, fail func(redrive func())){
 		"primary dies": func(t *testing.T) ([]*service, func(func())) {
-			servers := cachetest.Sentinel(t).NoFailover()
+			servers := cachetest.Sentinel(t)
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
 			return []*service{s}, func(func()) { servers.Failover(); servers.Primary.Kill() }
 		},
 		"primary of a cluster dies": func(t *testing.T) ([]*service, func(func())) {
-			servers := cachetest.Cluster(t).NoFailover()
+			servers := cachetest.Cluster(t)
 			s := newServiceWith(t, cache.Options{URL: servers.URL()})
 			return []*service{s}, func(func()) {
 				servers.Failover()

@@ -254,7 +254,7 @@ func TestQuotaWithoutRedis(t *testing.T) {
 func TestLeaseIsGivenBackOnce(t *testing.T) {
 	t.Parallel()
 	cachetest.ClearOfMidnight(t)
-	url := cachetest.Cluster(t).NoFailover().URL()
+	url := cachetest.Cluster(t).URL()
 	var n cachetest.Network
 	ks, other := openIdle(t, url, through(&n)), openIdle(t, url)
 	k := &Key{Hash: "once", DailyLimit: 640}

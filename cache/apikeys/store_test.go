@@ -214,7 +214,7 @@ func TestAnUnconfirmedWriteFails(t *testing.T) {
 func TestKeysAndLimitsOutliveAFailover(t *testing.T) {
 	t.Parallel()
 	cachetest.ClearOfMidnight(t)
-	s := cachetest.Sentinel(t).NoFailover()
+	s := cachetest.Sentinel(t)
 	ks := openTest(t, s.URL(), func(s *setUp) { s.redis.ReplicaAcks = 1 })
 	cachetest.Eventually(t, "the replica confirms", func() bool { return ks.db.Ping(t.Context()) == nil })
 	limited := &Key{Hash: strings.Repeat("ab", 32), DailyLimit: 100}

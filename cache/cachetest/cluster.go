@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// nodeTimeout is when a node counts as down, in milliseconds.
-const nodeTimeout = "1000"
+// When a node counts as down, in milliseconds.
+const (
+	nodeTimeout = "1000"
+	never       = "3600000"
+)
 
 // ClusterServers is a Redis Cluster for one test: three primaries, each with a replica.
 type ClusterServers struct {
@@ -26,8 +30,8 @@ const handshakeLimit = 3 * time.Second
 // clusterShards is the smallest number of primaries that can agree that one is down.
 const clusterShards = 3
 
-// Cluster starts a cluster in which a replica replaces its primary when that is down for
-// a second. It returns when every node has joined.
+// Cluster starts a cluster, and returns when every node has joined. Until Failover is called, no
+// node counts as down, even if a busy machine delays it.
 func Cluster(t testing.TB) *ClusterServers {
 	t.Helper()
 	return cluster(t, Redis)
@@ -73,12 +77,28 @@ func cluster(t testing.TB, start func(t testing.TB, args ...string) *Server) *Cl
 	for i, s := range c.Replicas {
 		s.Do("CLUSTER REPLICATE " + c.Primaries[i].Text("CLUSTER MYID"))
 	}
-	c.await(t, "the cluster is complete and replicated", func(s *Server) bool {
-		state, replication := s.Text("CLUSTER INFO"), s.Text("INFO replication")
-		return strings.Contains(state, "cluster_state:ok") && strings.Count(s.Text("CLUSTER NODES"), "slave") == clusterShards &&
-			(strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "connected_slaves:1"))
+	Eventually(t, "no node counts as down", func() bool {
+		c.await(t, "the cluster is complete and replicated", complete)
+		c.set("cluster-node-timeout", never)
+		for _, s := range all {
+			if !complete(s) { // one counted as down right before, and would forever
+				c.set("cluster-node-timeout", nodeTimeout)
+				return false
+			}
+		}
+		return true
 	})
 	return c
+}
+
+// down is the flag of a node that another believes to be down. Another flag is nofailover.
+var down = regexp.MustCompile(`[ ,]fail\b`)
+
+// complete reports whether a node knows the whole cluster and has its own primary or replica.
+func complete(s *Server) bool {
+	state, nodes, replication := s.Text("CLUSTER INFO"), s.Text("CLUSTER NODES"), s.Text("INFO replication")
+	return strings.Contains(state, "cluster_state:ok") && strings.Count(nodes, "slave") == clusterShards && !down.MatchString(nodes) &&
+		(strings.Contains(replication, "master_link_status:up") || strings.Contains(replication, "connected_slaves:1"))
 }
 
 // meet introduces the first node to all others.
@@ -92,7 +112,7 @@ func (c *ClusterServers) meet() {
 
 func clusterNode(t testing.TB, start func(t testing.TB, args ...string) *Server) *Server {
 	t.Helper()
-	return start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout,
+	return start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout, "--cluster-replica-no-failover", "yes",
 		"--cluster-port", strconv.Itoa(FreePort(t))) // last: see busPort
 }
 
@@ -109,20 +129,16 @@ func (c *ClusterServers) await(t testing.TB, what string, met func(*Server) bool
 	}
 }
 
-// NoFailover turns failovers off: from now on no node counts as down, even if a busy
-// machine delays it. It is for tests of something else.
-func (c *ClusterServers) NoFailover() *ClusterServers {
-	for _, s := range c.Servers() {
-		s.Do("CONFIG SET cluster-node-timeout 3600000")
-	}
-	return c
+// Failover turns failovers on: from now on, a replica replaces its primary if that is down for a
+// second. A test calls it right before its fault, so that a busy machine causes none earlier.
+func (c *ClusterServers) Failover() {
+	c.set("cluster-replica-no-failover", "no")
+	c.set("cluster-node-timeout", nodeTimeout)
 }
 
-// Failover turns failovers on again: a test calls it right before its fault, so that a busy
-// machine causes none earlier.
-func (c *ClusterServers) Failover() {
+func (c *ClusterServers) set(setting, value string) {
 	for _, s := range c.Servers() {
-		s.Do("CONFIG SET cluster-node-timeout " + nodeTimeout)
+		s.Do("CONFIG SET " + setting + " " + value)
 	}
 }
 

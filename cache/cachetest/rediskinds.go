@@ -31,10 +31,10 @@ func (k Kind) Start(t testing.TB) Running {
 		s := Redis(t)
 		return Running{s.URL(), []*Server{s}}
 	case Clustered:
-		c := Cluster(t).NoFailover()
+		c := Cluster(t)
 		return Running{c.URL(), c.Servers()}
 	case Watched:
-		s := Sentinel(t).NoFailover()
+		s := Sentinel(t)
 		return Running{s.URL(), []*Server{s.Primary, s.Replica}}
 	case Mini:
 		return Running{URL: "redis://" + miniredis.RunT(t).Addr()}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// downAfter is when a primary counts as down, in milliseconds.
+// downAfter is when a primary counts as down after Failover has been called, in milliseconds.
 const downAfter = "1000"
 
 // SentinelServers is a primary with one replica, watched by three Sentinels.
@@ -23,8 +23,9 @@ type SentinelServers struct {
 // masterName is what the Sentinels call the primary.
 const masterName = "main"
 
-// Sentinel starts a primary that is replaced by its replica when it is gone for
-// a second. It returns when the Sentinels know each other and the replica.
+// Sentinel starts a primary with a replica and its Sentinels, and returns when these know each
+// other and the replica. Until Failover is called, the primary does not count as down, even if a
+// busy machine delays it.
 func Sentinel(t testing.TB) *SentinelServers {
 	t.Helper()
 	SkipShort(t, "redis-server")
@@ -74,7 +75,7 @@ func watcher(t testing.TB, host, port string, secure func() []string) *Server {
 	file := filepath.Join(s.dir, "sentinel.conf")
 	s.args = []string{file, "--sentinel"}
 	settings := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor %s %s %s 2\n", own, masterName, host, port) +
-		fmt.Sprintf("sentinel down-after-milliseconds %s %s\nsentinel failover-timeout %s 3000\n", masterName, downAfter, masterName)
+		fmt.Sprintf("sentinel down-after-milliseconds %s %s\nsentinel failover-timeout %s 3000\n", masterName, never, masterName)
 	if secure != nil {
 		other := strconv.Itoa(FreePort(t))
 		s.Secure = net.JoinHostPort("127.0.0.1", other)
@@ -88,17 +89,8 @@ func watcher(t testing.TB, host, port string, secure func() []string) *Server {
 	return s
 }
 
-// NoFailover turns failovers off: from now on the primary does not count as down, even if a busy
-// machine delays it. It is for tests of something else.
-func (s *SentinelServers) NoFailover() *SentinelServers {
-	for _, w := range s.Sentinels {
-		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds 3600000")
-	}
-	return s
-}
-
-// Failover turns failovers on again: a test calls it right before its fault, so that a busy
-// machine causes none earlier.
+// Failover turns failovers on: from now on, the replica replaces the primary if that is down for a
+// second. A test calls it right before its fault, so that a busy machine causes none earlier.
 func (s *SentinelServers) Failover() {
 	for _, w := range s.Sentinels {
 		w.Do("SENTINEL SET " + masterName + " down-after-milliseconds " + downAfter)

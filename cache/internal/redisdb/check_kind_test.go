@@ -45,7 +45,7 @@ func TestARedisOfAnotherKindIsRefused(t *testing.T) {
 	t.Parallel()
 	alone, node := cachetest.Redis(t), cachetest.Redis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(cachetest.FreePort(t)))
 	node.Do("CLUSTER ADDSLOTSRANGE 0 16383")
-	s := cachetest.Sentinel(t).NoFailover()
+	s := cachetest.Sentinel(t)
 	sentinels := strings.TrimSuffix(s.URL(), "/main")
 	expectRefused(t, node.URL(), true, "node of a cluster", "redis+cluster://")
 	expectRefused(t, node.URL()+"/1", true, "node of a cluster", "redis+cluster://")
@@ -190,6 +190,7 @@ func TestTheRedisOfALaptopIsAccepted(t *testing.T) {
 func TestABrokenClusterIsRefused(t *testing.T) {
 	t.Parallel()
 	servers := cachetest.Cluster(t)
+	servers.Failover()
 	servers.Replicas[1].Kill()
 	servers.Primaries[1].Kill()
 	cachetest.Eventually(t, "the cluster is down", func() bool {

@@ -123,8 +123,8 @@ func TestTLSReachesEveryNode(t *testing.T) {
 			_, secure := cachetest.RedisTLS(t, authority, []string{name}, "--tls-auth-clients", "no")
 			return "rediss://" + secure
 		},
-		"a cluster": func(t *testing.T) string { return cachetest.ClusterTLS(t, authority, name).NoFailover().URL() },
-		"Sentinels": func(t *testing.T) string { return cachetest.SentinelTLS(t, authority, name).NoFailover().URL() },
+		"a cluster": func(t *testing.T) string { return cachetest.ClusterTLS(t, authority, name).URL() },
+		"Sentinels": func(t *testing.T) string { return cachetest.SentinelTLS(t, authority, name).URL() },
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
