@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -25,6 +26,18 @@ import (
 	"statuscache/cache/worklist"
 	"statuscache/httpapi/certificate"
 )
+
+// TestMain runs more tests at once than there are processors, unless -parallel is given, because
+// most of them wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "6") // it is a number
+	}
+	m.Run()
+}
 
 const (
 	machine = "arn:aws:states:eu-west-1:123456789012:execution:Pipeline:"
