@@ -128,7 +128,7 @@ async function parts(page, browser) {
 }
 
 // A service that is away: what is shown stays, is marked as old, and screen readers get at
-// most one message each five seconds, by the clock that this has in hand.
+// most one message each five seconds. The page has a clock that this scenario moves.
 async function old(page) {
   await page.clock.install();
   await signIn(page);
